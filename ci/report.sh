@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# The main job: judges every in-tree variant, on made-up data and on real tensors, and writes report/ (HTML, Markdown, JSON).
+# Uses the GPU where there is one, the emulator elsewhere. Exit code: 0 all passed, 1 a check failed, 2 the setup is wrong.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+cd "$root"
+need "${build_packages[@]}" "${report_packages[@]}"
+
+cuda=OFF
+no_cuda_reason="no GPU here"
+if have_gpu; then
+  if have_nvcc; then cuda=ON; else no_cuda_reason="there is a GPU but nvcc is not on PATH"; fi
+fi
+if [ $cuda = ON ]; then
+  configure ON -DABN_TESTS=OFF -DCMAKE_CUDA_ARCHITECTURES=native
+else
+  configure OFF -DABN_TESTS=OFF
+fi
+make_targets abn-verify
+
+bin=$build/bin/abn-verify
+mkdir -p report
+outcome=0
+keep() { local code=$?; [ $code -ne 2 ] || exit 2; [ $code -le $outcome ] || outcome=$code; }
+"$bin" run --tier smoke --tensors fixtures/real --out report/variants.json --quiet || keep
+"$bin" check fixtures/real --out report/recorded.json --quiet || keep
+"$bin" report report/variants.json report/recorded.json --out report
+exit $outcome

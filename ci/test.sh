@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Builds everything that this machine can build and runs the tests. Exit code: 0 all passed, else not.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+cd "$root"
+need "${build_packages[@]}" "${test_packages[@]}" "${report_packages[@]}" jq
+
+if have_nvcc; then
+  configure ON -DABN_TESTS=ON "-DCMAKE_CUDA_ARCHITECTURES=80-real;90-real;100-real"
+else
+  no_cuda_reason="nvcc is not on PATH"
+  configure OFF -DABN_TESTS=ON
+fi
+make_targets all
+ctest --test-dir "$build" -j "$jobs" --output-on-failure --no-tests=error --output-junit "$build/junit.xml"

@@ -1,0 +1,205 @@
+/*
+ * The C ABI of a kernel variant: everything that someone outside this project needs in order to write a
+ * batch norm + invertible activation kernel and have it judged.
+ *
+ * What is computed
+ * ----------------
+ * Per channel c, with m = n*s samples x, stored type T (dtype), parameters of type P (param_dtype):
+ *
+ *   mu = mean(x)      v = mean((x-mu)^2)  (biased)      r = 1/sqrt(v+eps)      xhat = (x-mu)*r
+ *   y  = g*xhat + beta                    z = phi(y)
+ *   g  = gamma (ABN_SCALE_SIGNED)   or   g = |gamma| + eps (ABN_SCALE_ABS_EPS)
+ *
+ *   running_mean <- (1-momentum)*running_mean + momentum*mu
+ *   running_var  <- (1-momentum)*running_var  + momentum*v*m/(m-1)          (unbiased, without eps)
+ *
+ *   dy = dz*phi'(y)    dbeta = S0 = sum(dy)    S1 = sum(dy*xhat)
+ *   dgamma = S1, times sign(gamma) under ABN_SCALE_ABS_EPS, where sign(0) = +1
+ *   dx = g*r*(dy - S0/m - xhat*S1/m)   (training)      dx = g*r*dy   (frozen)
+ *
+ * Modes: ABN_TRAINING uses the batch's mu and v and updates the running buffers; ABN_INFERENCE uses
+ * the running buffers, forward only; ABN_FROZEN uses the running buffers forward and backward. The
+ * running buffers are read-only in the latter two.
+ *
+ * Sizes and layout: ABN_NCHW puts element (n, c, s) at (n*C + c)*S + s, ABN_NHWC at (n*S + s)*C + c;
+ * tensors are dense. Any n, c, s >= 0 may come, with products beyond 2^31. If n*c*s == 0 there is
+ * no work: return ABN_OK and write nothing, the running buffers included. m = 1 in training is
+ * refused by the caller and need not be handled.
+ *
+ * The numerical edges, where kernels and the judge must agree:
+ *   - Leaky ReLU writes +0 for y = +0 and y = -0. A stored z = -0 therefore means that slope*y underflowed;
+ *     backward takes the branch from the sign bit of z, not from a comparison with zero.
+ *   - ELU saturates: a stored z <= -alpha cannot be inverted. Backward treats it, in the inverse and in
+ *     phi' = z + alpha alike, as the next value of the storage type above -alpha. (Unguarded, log1p(-1) * 0
+ *     turns the whole channel into NaN.)
+ *   - g = 0: x cannot be recovered from z. dx is 0, dbeta is S0, dgamma must be finite.
+ *   - v = 0 (constant channel): z = phi(beta), gradients by the formulas.
+ *   - NaN or infinity in a channel must not reach another channel. Any NaN equals any NaN. Statistics and
+ *     everything computed from non-finite statistics must be non-finite; inference and frozen mode act
+ *     element by element, and there the class (NaN, +inf, -inf) must be right.
+ *   - gamma == NULL and beta == NULL: no affine, g = 1 and beta = 0 under both scale conventions.
+ *
+ * eps, momentum and the activation's parameter arrive in double but already rounded to the parameter
+ * type, so narrowing them to it is exact.
+ *
+ * How a variant is judged
+ * -----------------------
+ * The claims below choose the error bound: per element, from the declared algorithm class, accumulate
+ * type, depth and storage type. A claim that is too generous is a wider bound and is reported as such;
+ * a claim that is too strict makes the kernel fail. Buffers that the scheme does not keep are NULL in
+ * backward. Every buffer is guarded on both sides, outputs and workspace are filled with NaN, inputs
+ * must not be written, and no alignment beyond `alignment` is given.
+ *
+ * A plug-in is a shared object that exports one symbol, ABN_PLUGIN_SYMBOL:
+ *
+ *   extern "C" const abn_variant* abn_plugin(uint32_t index) { return index == 0 ? &mine : NULL; }
+ *
+ * All entries of a variant are re-entrant: the host variants are called from several threads at once.
+ */
+#ifndef ABN_KERNEL_H
+#define ABN_KERNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Raised when the meaning of a field changes. New fields are appended and recognised by struct_size. */
+#define ABN_ABI_VERSION 1
+#define ABN_PLUGIN_SYMBOL "abn_plugin"
+
+enum { ABN_F16 = 0, ABN_BF16 = 1, ABN_F32 = 2, ABN_F64 = 3 };               /* dtype, param_dtype, accumulate */
+enum { ABN_NCHW = 0, ABN_NHWC = 1 };                                         /* layout */
+enum { ABN_IDENTITY = 0, ABN_LEAKY_RELU = 1, ABN_ELU = 2 };                  /* activation */
+enum { ABN_SCALE_SIGNED = 0, ABN_SCALE_ABS_EPS = 1 };                        /* scale */
+enum { ABN_TRAINING = 0, ABN_INFERENCE = 1, ABN_FROZEN = 2 };                /* mode */
+enum { ABN_MEMORY_HOST = 0, ABN_MEMORY_CUDA = 1 };                           /* where a variant's pointers live */
+
+enum {                         /* what a call returns; anything but ABN_OK fails the check that made the call */
+  ABN_OK = 0,
+  ABN_ERROR_UNSUPPORTED = 1,   /* the variant does not do this problem */
+  ABN_ERROR_ARGUMENT = 2,      /* a required pointer is NULL or a size is impossible */
+  ABN_ERROR_WORKSPACE = 3,     /* workspace_bytes is smaller than the variant asked for */
+  ABN_ERROR_LAUNCH = 4         /* the kernel could not be launched */
+};
+
+enum {                         /* scheme: what backward works from */
+  ABN_STANDARD = 0,            /* keeps x and z */
+  ABN_CHECKPOINT_X = 1,        /* keeps x, recomputes xhat, y, z */
+  ABN_CHECKPOINT_XHAT = 2,     /* keeps xhat, recomputes y, z */
+  ABN_IN_PLACE_1 = 3,          /* keeps z; y = phi^-1(z), xhat = (y-beta)/g */
+  ABN_IN_PLACE_2 = 4           /* keeps z; y = phi^-1(z), gradients written in y */
+};
+
+enum {                         /* statistics: how the variance is found */
+  ABN_TWO_PASS = 0,            /* mean first, then the sum of (x-mean)^2 over all m samples */
+  ABN_WELFORD = 1,             /* Welford updates, or Chan merges of partial (count, mean, M2) */
+  ABN_ONE_PASS = 2             /* E[x^2] - mu^2 */
+};
+
+enum {                         /* normalise: how y is formed */
+  ABN_DIRECT = 0,              /* g*((x-mu)*r) + beta, the difference x-mu formed first */
+  ABN_FOLDED = 1               /* a*x + b with a = g*r, b = beta - a*mu: amplified by |mu|/sigma */
+};
+
+enum {                         /* saves: buffers that forward leaves for backward (bit mask) */
+  ABN_SAVES_X = 1, ABN_SAVES_Z = 2, ABN_SAVES_XHAT = 4, ABN_SAVES_MEAN = 8, ABN_SAVES_VAR = 16
+};
+
+enum {                         /* materialises: intermediates rounded to the storage type on the way (bit mask) */
+  ABN_MATERIALISES_Y = 1, ABN_MATERIALISES_XHAT = 2, ABN_MATERIALISES_DY = 4, ABN_MATERIALISES_STATISTICS = 8
+};
+
+typedef struct abn_problem {
+  uint32_t struct_size;        /* sizeof(abn_problem) of the caller */
+  int32_t layout;
+  int64_t n, c, s;             /* images, channels, samples per image and channel (product of the spatial sizes) */
+  int32_t dtype;               /* storage type of x, z, xhat, dz, dx */
+  int32_t param_dtype;         /* ABN_F32, or ABN_F64 with dtype ABN_F64: gamma, beta, statistics and their gradients */
+  int32_t activation;
+  int32_t scale;
+  int32_t mode;
+  int32_t reserved;            /* 0 */
+  double activation_parameter; /* slope of leaky ReLU or alpha of ELU, > 0; 0 for identity */
+  double eps;                  /* >= 0 */
+  double momentum;             /* weight of the new value */
+} abn_problem;
+
+typedef struct abn_claims {
+  uint32_t struct_size;        /* set by the caller to sizeof(abn_claims) of its header; write no field behind it */
+  int32_t scheme;
+  int32_t statistics;
+  int32_t normalise;
+  int32_t accumulate;          /* type in which sums and element-wise arithmetic are done */
+  uint32_t saves;
+  uint32_t materialises;
+  int32_t z_may_alias_x;       /* 1: forward may be called with z == x */
+  int32_t dx_may_alias_dz;     /* 1: backward may be called with dx == dz */
+  int32_t deterministic;       /* 1: same inputs give the same bits in every run */
+  int32_t alignment;           /* bytes to which every pointer must be aligned; 0 or 1: that of its element type */
+  int32_t reserved;            /* 0 */
+  int64_t depth_statistics;    /* roundings on the longest path from one sample to the finished sum, 1..m; a tree over T lanes: ceil(m/T) + log2(T) */
+  int64_t depth_backward;      /* the same for sum(dy) and sum(dy*xhat) */
+  double function_ulp;         /* worst error of the exp, expm1, log1p used, in ulp of the accumulate type; only ELU needs it */
+} abn_claims;
+
+typedef struct abn_forward_args {
+  uint32_t struct_size;
+  const void* x;               /* [n*c*s] T */
+  void* z;                     /* [n*c*s] T; equal to x where z_may_alias_x, else a buffer of its own */
+  void* xhat;                  /* [n*c*s] T, only with ABN_SAVES_XHAT, else NULL */
+  const void* gamma;           /* [c] P, or NULL with beta for no affine */
+  const void* beta;            /* [c] P */
+  void* running_mean;          /* [c] P; training: updated, NULL means skip; inference and frozen: read only */
+  void* running_var;           /* [c] P */
+  void* mean;                  /* [c] P, out: batch mean; training only; NULL means skip */
+  void* var;                   /* [c] P, out: batch variance, biased, without eps; training only; NULL means skip */
+  void* workspace;             /* workspace_bytes(problem, ABN_FORWARD) bytes, 256-byte aligned, contents undefined */
+  size_t workspace_bytes;
+  void* stream;                /* a cudaStream_t; the call only enqueues work and never synchronises; NULL for host variants */
+} abn_forward_args;
+
+typedef struct abn_backward_args {
+  uint32_t struct_size;
+  const void* dz;              /* [n*c*s] T, upstream gradient */
+  const void* x;               /* [n*c*s] T, with ABN_SAVES_X, else NULL */
+  const void* z;               /* [n*c*s] T, with ABN_SAVES_Z, else NULL */
+  const void* xhat;            /* [n*c*s] T, with ABN_SAVES_XHAT, else NULL */
+  void* dx;                    /* [n*c*s] T; equal to dz where dx_may_alias_dz, else a buffer of its own; NULL means skip */
+  const void* gamma;           /* [c] P, or NULL with beta */
+  const void* beta;            /* [c] P */
+  const void* mean;            /* [c] P; training: as forward wrote it, with ABN_SAVES_MEAN, else NULL; frozen: running_mean */
+  const void* var;             /* [c] P; training: as forward wrote it, with ABN_SAVES_VAR, else NULL; frozen: running_var */
+  void* dgamma;                /* [c] P, overwritten, not accumulated into; NULL means skip */
+  void* dbeta;                 /* [c] P */
+  void* workspace;             /* workspace_bytes(problem, ABN_BACKWARD) bytes, 256-byte aligned, contents undefined */
+  size_t workspace_bytes;
+  void* stream;
+} abn_backward_args;
+
+enum { ABN_FORWARD = 0, ABN_BACKWARD = 1 };                                  /* direction */
+
+typedef struct abn_variant {
+  uint32_t abi_version;        /* ABN_ABI_VERSION */
+  uint32_t struct_size;        /* sizeof(abn_variant) */
+  const char* name;            /* letters, digits, '_' and '-': the first part of every check id */
+  const char* summary;         /* one sentence for people */
+  int32_t memory;              /* ABN_MEMORY_HOST or ABN_MEMORY_CUDA */
+  int32_t reserved;            /* 0 */
+
+  /* ABN_OK and the claims for this problem, or ABN_ERROR_UNSUPPORTED: the case is then skipped, and said so. */
+  int (*claims)(const abn_problem* problem, abn_claims* out);
+  size_t (*workspace_bytes)(const abn_problem* problem, int direction);
+  int (*forward)(const abn_problem* problem, const abn_forward_args* args);
+  int (*backward)(const abn_problem* problem, const abn_backward_args* args);  /* not called in ABN_INFERENCE */
+} abn_variant;
+
+typedef const abn_variant* (*abn_plugin_function)(uint32_t index);           /* NULL behind the last variant */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,31 @@
+// The list of variants that were built with the project, kept in an order that no link order can change.
+#include "cuda/registry.h"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+namespace {
+
+std::vector<const abn_variant*>& variants() {
+  static std::vector<const abn_variant*> list;  // a function-local static: registration runs before main, in no set order
+  return list;
+}
+
+bool comes_before(const abn_variant* a, const abn_variant* b) {
+  if (a->memory != b->memory) return a->memory < b->memory;
+  return std::strcmp(a->name, b->name) < 0;
+}
+
+}  // namespace
+
+int abn_register_variant(const abn_variant* variant) {
+  auto& list = variants();
+  list.insert(std::upper_bound(list.begin(), list.end(), variant, comes_before), variant);
+  return 0;
+}
+
+const abn_variant* abn_in_tree_variant(uint32_t index) {
+  const auto& list = variants();
+  return index < list.size() ? list[index] : nullptr;
+}

@@ -1,0 +1,23 @@
+// The oracle: reference/ evaluated on the exact inputs, with an error bound per element for what a variant declares.
+//
+// Values come from long double (64 or more bits) as long as the oracle's own rounding error stays below 1 % of the bound it
+// judges by, and else from 50 or 100 decimal digits; they are returned unrounded.
+#pragma once
+
+#include <vector>
+
+#include "verify/expectation.hpp"
+#include "verify/inputs.hpp"
+
+namespace abn::verify {
+
+/// Forward: z, and in training mean, variance, running_mean, running_var (xhat too for ABN_CHECKPOINT_XHAT).
+std::vector<Expectation> expect_forward(const Inputs& inputs, const abn_claims& claims);
+
+/// Backward on what the kernel stored, taken as exact: dx, dgamma, dbeta. Is the kernel right?
+std::vector<Expectation> expect_backward(const Inputs& inputs, const Saved& saved, const abn_claims& claims);
+
+/// Backward at the unrounded x: the true dx, dgamma, dbeta; the bound includes what storing z (and the statistics) costs.
+std::vector<Expectation> expect_gradient(const Inputs& inputs, const abn_claims& claims);
+
+}  // namespace abn::verify

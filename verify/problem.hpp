@@ -1,0 +1,53 @@
+// A problem (sizes, layout, types, activation, eps, mode) as one string that people type and records carry.
+//
+//   n2c64s12,nhwc,bf16,leaky_relu:0.01,eps:1e-05,momentum:0.1,abs_eps,frozen
+//
+// The sizes come first, then options in any order: nchw|nhwc, f16|bf16|f32|f64, param:f32|f64,
+// identity|leaky_relu[:slope]|elu[:alpha], eps:E, momentum:P, signed|abs_eps, training|inference|frozen.
+// Left out means: nchw, f32, param f64 with f64 and else f32, leaky_relu:0.01, eps:1e-05, momentum:0.1, signed, training.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "cuda/kernel.h"
+
+namespace abn::verify {
+
+/// Parses and validates a problem string; eps, slope, alpha and momentum are rounded to the parameter type.
+/// Throws UsageError with one sentence that ends in what to do next.
+abn_problem parse_problem(std::string_view text);
+
+/// The canonical string: every field that differs from its default, in a fixed order; parse_problem inverts it exactly.
+std::string to_string(const abn_problem& problem);
+
+/// Refuses what no kernel may be asked: slope or alpha <= 0, eps < 0, negative or overflowing sizes, m = 1 in training.
+void validate(const abn_problem& problem);
+
+std::int64_t sample_count(const abn_problem& problem);   ///< m = N*S
+std::int64_t element_count(const abn_problem& problem);  ///< N*C*S
+
+/// Position of (n, c, s) in a dense tensor of the problem's layout.
+std::int64_t element_offset(const abn_problem& problem, std::int64_t n, std::int64_t c, std::int64_t s);
+
+/// Position of channel c's i-th sample, i = n*S + s.
+inline std::int64_t sample_offset(const abn_problem& problem, std::int64_t c, std::int64_t i) {
+  return element_offset(problem, i / problem.s, c, i % problem.s);
+}
+
+// The words of check ids, JSON and the command line; the inverse functions throw UsageError on an unknown word.
+const char* dtype_name(int dtype);
+const char* layout_name(int layout);
+const char* activation_name(int activation);
+const char* scale_name(int scale);
+const char* mode_name(int mode);
+const char* scheme_name(int scheme);
+const char* statistics_name(int statistics);
+const char* normalise_name(int normalise);
+int dtype_from_name(std::string_view name);
+int scheme_from_name(std::string_view name);
+int statistics_from_name(std::string_view name);
+int normalise_from_name(std::string_view name);
+
+}  // namespace abn::verify

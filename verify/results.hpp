@@ -1,0 +1,88 @@
+// results.json: what one run found, as data. `run` and `check` write it once; reports, diffs and Markdown are functions of it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "verify/compare.hpp"
+
+namespace abn::verify {
+
+inline constexpr const char* results_schema = "abn-verify/1";
+
+enum class Verdict : std::uint8_t { pass, fail, inconclusive, skip, error };
+const char* verdict_name(Verdict verdict);
+
+/// One element worth showing: the worst of its record, with all that is needed to understand and reproduce it.
+struct Witness {
+  std::string problem, data;  ///< problem string and recipe (or file) name
+  std::uint64_t seed = 0;
+  std::string where;          ///< "dx[n 0, c 3, s 17]" or "dgamma[c 3]"
+  double expected = 0, expected_low = 0, got = 0, error = 0, bound = 0, ratio = 0, ulp = 0;
+  std::string got_bits;       ///< "0xbb15"
+  std::string reason;
+  std::vector<std::pair<std::string, double>> inputs;  ///< ("z", 0x1.8p-7), ("dz", ...)
+  std::vector<std::pair<std::string, double>> terms;   ///< largest first, share of the bound, those above 1 %
+  double kappa = 1, beta_over_g = 0;
+  std::string reproduce;      ///< one shell command
+};
+
+/// The result of one check id over all its cases. Records with equal ids add up; the order of addition decides nothing but ties.
+struct Record {
+  std::string id, variant, op, dtype, layout, check;
+  std::string kind;      ///< "numbers" (compared with a bound) or "contract" (guards, unwritten, inputs, alias, schedule, status)
+  Verdict verdict = Verdict::pass;
+  std::string reason;
+  std::uint64_t cases = 0, failed_cases = 0, skipped_cases = 0, discriminating_cases = 0, method_limited_cases = 0;
+  Tally tally;
+  std::vector<Witness> witnesses;       ///< worst first; at most three; the first is the worst of all
+  bool has_end_to_end = false;          ///< backward of in-place schemes: against the true gradient at the unrounded x
+  Tally end_to_end;                     ///< ratios against the bound that includes the cost of storing z
+  double end_to_end_cost = 0;           ///< largest |error| / max|exact| of a channel over all cases: what in-place costs; a measurement
+  std::uint64_t unsafe_cases = 0;       ///< cases in which that cost exceeds 1 % of the largest gradient of the channel
+};
+
+struct Provenance {
+  std::string version, git, command, compiler, cuda, driver, device, tier, time;
+  bool dirty = false;
+  std::uint64_t seed = 0;
+  double seconds = 0;
+};
+
+/// What a variant says of itself, for the reader of a report.
+struct VariantInfo {
+  std::string name, summary, memory;  ///< memory: "host", "emulated" or "cuda"
+  std::vector<std::pair<std::string, std::string>> claims;  ///< ("scheme", "in_place_1"), ("statistics", "welford"), ("depth at m = 1024", "..."), ...
+};
+
+struct Results {
+  Provenance provenance;
+  std::vector<VariantInfo> variants;
+  std::vector<Record> records;  ///< ordered by id
+};
+
+/// Counts of verdicts, and the exit code that they mean: 0 all passed, 1 a check failed or was inconclusive or errored, 77 nothing could run.
+struct Summary { std::uint64_t pass = 0, fail = 0, inconclusive = 0, skip = 0, error = 0, cases = 0, elements = 0, unfit = 0, unsafe = 0; };
+Summary summarise(const Results& results);
+int exit_code(const Results& results);
+
+/// Adds `from` to `into` (same id); keeps the worst witnesses and the worst verdict with its reason.
+void merge(Record& into, const Record& from);
+
+/// Sets verdict and reason of a record from its counts; called once after the last merge.
+void conclude(Record& record);
+
+std::string to_json(const Results& results);             ///< stable key order, NaN and infinities as strings, floats as decimal (17 digits) and witnesses as hex too
+Results results_from_json(const std::string& text);      ///< throws UsageError on another schema or malformed text
+void write_file_atomically(const std::string& path, const std::string& text);  ///< temp file + rename; throws UsageError
+
+/// The design's failure text for a failed or inconclusive record (several lines, no colour).
+std::string failure_text(const Record& record);
+
+/// One sentence on the whole run, and the summary table for a terminal.
+std::string headline(const Results& results);
+std::string summary_table(const Results& results);
+
+}  // namespace abn::verify
