@@ -23,7 +23,7 @@ mkdir -p "$out" && out=$(cd "$out" && pwd) || exit 2
 limit=${ABN_STAGE_SECONDS:-480}
 stages=("$@")
 if [ ${#stages[@]} -eq 0 ]; then
-  mapfile -t variants < <("$bin/abn-verify" list --variants cuda)
+  mapfile -t variants < <("$bin/abn-verify" list --names)
   stages=(doctor "${variants[@]}" ctest)
 fi
 

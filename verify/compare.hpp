@@ -39,6 +39,7 @@ struct Tally {
   std::array<std::uint64_t, ratio_bins> ratio_histogram{};
   std::array<std::uint64_t, ulp_bins> ulp_histogram{};
 
+  Tally& operator+=(const Tally& other);
   void add(std::int64_t index, const Point& point, double got, const Comparison& comparison);
   double p99_ratio() const;  ///< upper edge of the histogram bin that holds the 99th percentile, not above max_ratio
 };

@@ -1,0 +1,106 @@
+// Error bounds of the forward pass of one channel, element by element.
+//
+//   xhat = (x - mu) r      |dxhat| <= r G E_mu + |xhat| (rho + 2u G)                      G = 1 + rho, rho the error of r
+//   y = g xhat + beta      |dy|    <= |g| r G E_mu + |g xhat| (rho + (3 + a) u G) + u|y|  a = 1 for g = |gamma| + eps
+// whether g and r are multiplied first or last. The folded form y = A x + B, A = g r, B = beta - A mu, keeps the error of A in
+// A (x - mu), but rounds A x, A mu and B separately: u (|A x| + |A mu| + |B|) more, amplified by kappa.
+//
+// z = phi(y) multiplies dy by the largest phi' between y and y^: 1, slope or alpha e^(y + |dy|), and where |dy| >= |y| by the
+// larger of both branches; then slope*y, alpha*expm1(y) are rounded (Term::activation) and z is stored (Term::storage).
+// Products of nonzero numbers may underflow: eta/2 each, so many that they are bounded together.
+#pragma once
+
+#include <algorithm>
+
+#include "verify/bound.hpp"
+
+namespace abn::verify {
+
+/// The steepest phi' within `doubt` of y.
+inline double steepest(const ChannelNumbers& c, double y, double doubt) {
+  if (c.activation == ABN_IDENTITY) return 1;
+  if (y >= 0 && y > doubt) return 1;
+  const double left = c.activation == ABN_LEAKY_RELU ? c.parameter : c.parameter * std::exp(std::fmin(y + doubt, 0));
+  return -y > doubt ? left : std::fmax(1, left);
+}
+
+template <class Error>
+class ForwardBound {
+ public:
+  ForwardBound(const Arithmetic& arithmetic, const ChannelNumbers& channel, const StatisticsError& statistics)
+      : a(arithmetic), c(channel), root(root_error(arithmetic, channel, statistics)) {
+    mean = c.r * root.growth * statistics.mean;
+    mean_materialised = c.r * root.growth * statistics.mean_materialised;
+    g = std::fabs(c.g);
+    scale_roundings = product_roundings + (c.abs_eps ? 1 : 0) + (a.load_parameter.u > 0 ? 1 : 0);
+  }
+
+  /// Before it is stored.
+  Error xhat(double x, double xhat) const {
+    Error e = normalised(x, xhat, normalise_roundings);
+    if (a.folded) e[Term::arithmetic] += a.u * (std::fabs(x) + 2 * std::fabs(c.mean)) * c.r * root.growth;
+    return e;
+  }
+
+  /// y in the accumulate type, xhat rounded on the way where the variant says so.
+  Error y(double x, double xhat, double y) const {
+    Error e{};
+    e.add(g, normalised(x, xhat, normalise_roundings + scale_roundings));
+    if (a.folded)
+      e[Term::arithmetic] += a.u * (g * c.r * root.growth * (std::fabs(x) + std::fabs(c.mean)) + std::fabs(c.beta - c.g * c.r * c.mean));
+    return affine(e, xhat, y);
+  }
+
+  /// The same where xhat was read from memory, `xhat_error` off: y = g xhat + beta.
+  Error y_from_xhat(const Error& xhat_error, double xhat, double y) const {
+    Error e{};
+    e.add(g, xhat_error);
+    e[Term::arithmetic] += scale_roundings * a.u * g * std::fabs(xhat);
+    return affine(e, xhat, y);
+  }
+
+  /// z in the accumulate type, before it is stored, from the error of y.
+  Error z(const Error& y_error, double y, double z) const {
+    const double doubt = y_error.total();
+    Error e{};
+    e.add(steepest(c, y, doubt), y_error);
+    if (c.activation != ABN_IDENTITY && y - doubt < 0) {
+      const double roundings = c.activation == ABN_ELU ? a.function + a.u : a.u;
+      e[Term::activation] += (roundings + a.load_parameter.u) * (std::fabs(z) + e.total()) + a.eta / 2;
+    }
+    return e;
+  }
+
+  const Arithmetic& a;
+  const ChannelNumbers& c;
+  RootError root;
+  double mean = 0, mean_materialised = 0;  ///< r G E_mu
+  double g = 1;                            ///< |g|
+  double scale_roundings = 1;              ///< product by g, |gamma| + eps
+
+ private:
+  static constexpr double normalise_roundings = 2;  // the difference and the product by r
+  static constexpr double product_roundings = 1;
+
+  Error normalised(double x, double xhat, double roundings) const {
+    const double size = std::fabs(xhat);
+    Error e{};
+    e[Term::mean] += mean;
+    e[Term::variance] += times(root.variance, size);
+    e[Term::materialised] += mean_materialised + times(root.materialised, size);
+    e[Term::arithmetic] += times(root.arithmetic + roundings * a.u * root.growth, size) + a.load.u * std::fabs(x) * c.r * root.growth;
+    if (size > 0) e[Term::arithmetic] += a.eta;
+    return e;
+  }
+
+  Error affine(Error e, double xhat, double y) const {
+    e[Term::materialised] += g * a.xhat(std::fabs(xhat));
+    if (xhat != 0) e[Term::arithmetic] += a.eta;
+    e[Term::arithmetic] += a.load_parameter.u * std::fabs(c.beta);
+    e[Term::arithmetic] += a.u * (std::fabs(y) + e.total());
+    e[Term::materialised] += a.y(std::fabs(y) + e.total());
+    return e;
+  }
+};
+
+}  // namespace abn::verify

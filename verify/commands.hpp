@@ -1,0 +1,56 @@
+// The verbs of the command line, as functions of their parsed arguments; main.cpp only parses.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace abn::verify {
+
+/// What the process was asked, as one line that a shell would take; set by main before a verb runs.
+struct Invocation {
+  std::string command;
+};
+
+struct DoctorArguments {
+  bool require_gpu = false;
+};
+
+struct ListArguments {
+  std::string pattern = "*";
+  std::vector<std::string> plugins;
+  bool json = false, names = false;
+};
+
+struct RunArguments {
+  std::string pattern = "*";
+  std::vector<std::string> plugins;
+  bool only_plugins = false;
+  std::string device = "auto", tier = "smoke";
+  std::uint64_t seed = 1;
+  std::string problem, data;         ///< both empty: the tier; else exactly one case
+  std::vector<std::string> tensors;  ///< files or folders of tensor files, run beside the tier
+  int threads = 0;
+  std::string out;
+  bool quiet = false;
+};
+
+struct CheckArguments {
+  std::vector<std::string> files;  ///< files, or folders of .safetensors files
+  std::string out;
+  bool quiet = false;
+};
+
+struct ReportArguments {
+  std::vector<std::string> files;
+  std::string out = "report";
+};
+
+// Each returns the exit code and throws UsageError for what the user can mend.
+int doctor_command(const DoctorArguments& arguments);
+int list_command(const ListArguments& arguments);
+int run_command(const RunArguments& arguments, const Invocation& invocation);
+int check_command(const CheckArguments& arguments, const Invocation& invocation);
+int report_command(const ReportArguments& arguments);
+
+}  // namespace abn::verify

@@ -1,0 +1,181 @@
+// The comparison of one exact value with one stored value, and what many comparisons add up to.
+#include "verify/compare.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace abn::verify {
+namespace {
+
+constexpr double infinity = std::numeric_limits<double>::infinity();
+constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
+constexpr double ulp_saturation = 1048576;  // 2^20: beyond, an ulp count says no more than "wrong"
+
+Comparison pass_class() {
+  Comparison result;
+  result.passed = true;
+  return result;
+}
+
+Comparison fail_class(const char* reason) {
+  Comparison result;
+  result.error = not_a_number;
+  result.ratio = result.fit_ratio = infinity;
+  result.ulp = ulp_saturation;
+  result.reason = reason;
+  return result;
+}
+
+/// |error| / bound, where 0/0 is 0: an exact result needs no bound.
+double ratio_of(double error, double bound) {
+  if (error == 0) return 0;
+  if (bound == infinity) return 0;
+  return bound > 0 ? error / bound : infinity;
+}
+
+/// The smallest magnitude that rounds to infinity: half an ulp above the largest finite value.
+double overflow_threshold(const Format& format) {
+  return format.dtype == ABN_F64 ? infinity : format.largest + ulp_of(format, format.largest) / 2;
+}
+
+Comparison compare_bounded(const Point& point, double got, const Format& format) {
+  if (std::isnan(got)) return fail_class("NaN where a number is expected");
+  const double threshold = overflow_threshold(format), magnitude = std::fabs(point.hi);
+  if (std::isinf(got)) {
+    // Right only where the exact value may lie beyond the format's range, on the same side.
+    const bool may_overflow = magnitude + point.bound >= threshold && std::signbit(got) == std::signbit(point.hi);
+    return may_overflow ? pass_class() : fail_class("infinity where a finite number is expected");
+  }
+  if (magnitude - point.bound > threshold) return fail_class("finite where the value is beyond the range of the type");
+  if (point.rule == Rule::signed_bounded && got == 0 && std::signbit(got) != std::signbit(point.hi))
+    return fail_class("zero with the wrong sign");
+
+  Comparison result;
+  result.error = (got - point.hi) - point.lo;
+  const double error = std::fabs(result.error);
+  result.ratio = ratio_of(error, point.bound);
+  result.fit_ratio = ratio_of(error, point.fit_bound);
+  result.ulp = std::clamp(result.error / ulp_of(format, point.hi), -ulp_saturation, ulp_saturation);
+  result.passed = error <= point.bound;
+  if (!result.passed) result.reason = "error above its bound";
+  return result;
+}
+
+}  // namespace
+
+Comparison compare(const Point& point, double got, const Format& format) {
+  switch (point.rule) {
+    case Rule::any_finite: return std::isfinite(got) ? pass_class() : fail_class("not finite where any finite number would do");
+    case Rule::any_nonfinite: return std::isfinite(got) ? fail_class("finite although computed from NaN or infinity") : pass_class();
+    case Rule::same_class:
+      if (std::isnan(point.hi)) return std::isnan(got) ? pass_class() : fail_class("a number where NaN is expected");
+      return got == point.hi ? pass_class() : fail_class("not the infinity that is expected");
+    case Rule::bounded:
+    case Rule::signed_bounded: return compare_bounded(point, got, format);
+  }
+  return fail_class("no rule for this element");
+}
+
+int ulp_bin(double ulp) {
+  // Bin 32 is |ulp| < 2^-5; each further bin spans a factor 2^(25/31) up to the saturation of 2^20.
+  constexpr double smallest = 1.0 / 32, bins_an_octave = 31.0 / 25;
+  const double magnitude = std::fabs(ulp);
+  if (!(magnitude >= smallest)) return 32;
+  const int away = std::min(32, 1 + static_cast<int>(std::log2(magnitude / smallest) * bins_an_octave));
+  return ulp < 0 ? 32 - away : 32 + away;
+}
+
+double ulp_bin_centre(int bin) {
+  if (bin == 32) return 0;
+  const int away = std::abs(bin - 32);
+  const double centre = std::exp2((away - 0.5) * 25.0 / 31 - 5);
+  return bin < 32 ? -centre : centre;
+}
+
+namespace {
+
+int ratio_bin(double ratio) {
+  if (!(ratio > 0)) return 0;
+  return std::clamp(static_cast<int>(std::floor((std::log2(ratio) + 12) * 4)), 0, Tally::ratio_bins - 1);
+}
+
+/// Does `a` deserve to be shown rather than `b`? A failed element before a passed one, then the larger ratio, then the larger ulp error.
+bool worse(const Comparison& a, const Comparison& b) {
+  if (a.passed != b.passed) return !a.passed;
+  if (a.ratio != b.ratio) return a.ratio > b.ratio;
+  return std::fabs(a.ulp) > std::fabs(b.ulp);
+}
+
+}  // namespace
+
+void Tally::add(std::int64_t index, const Point& point, double got, const Comparison& comparison) {
+  ++elements;
+  if (!comparison.passed) ++failed;
+  const bool expects_nonfinite = point.rule == Rule::any_nonfinite || point.rule == Rule::same_class;
+  if (expects_nonfinite) ++nonfinite_expected;
+  if (!std::isfinite(got)) ++nonfinite_got;
+  max_ratio = std::max(max_ratio, comparison.ratio);
+  max_fit_ratio = std::max(max_fit_ratio, comparison.fit_ratio);
+  if (std::isfinite(comparison.ratio)) sum_ratio += comparison.ratio;
+  if (std::isfinite(comparison.error)) {
+    if (std::fabs(comparison.ulp) > std::fabs(max_abs_ulp)) max_abs_ulp = comparison.ulp;
+    sum_ulp += comparison.ulp;
+    ++ulp_histogram[static_cast<std::size_t>(ulp_bin(comparison.ulp))];
+  }
+  ++ratio_histogram[static_cast<std::size_t>(ratio_bin(comparison.ratio))];
+  if (worst < 0 || worse(comparison, worst_comparison)) worst = index, worst_comparison = comparison;
+}
+
+Tally& Tally::operator+=(const Tally& other) {
+  elements += other.elements;
+  failed += other.failed;
+  nonfinite_expected += other.nonfinite_expected;
+  nonfinite_got += other.nonfinite_got;
+  max_ratio = std::max(max_ratio, other.max_ratio);
+  max_fit_ratio = std::max(max_fit_ratio, other.max_fit_ratio);
+  sum_ratio += other.sum_ratio;
+  if (std::fabs(other.max_abs_ulp) > std::fabs(max_abs_ulp)) max_abs_ulp = other.max_abs_ulp;
+  sum_ulp += other.sum_ulp;
+  for (std::size_t i = 0; i < ratio_histogram.size(); ++i) ratio_histogram[i] += other.ratio_histogram[i];
+  for (std::size_t i = 0; i < ulp_histogram.size(); ++i) ulp_histogram[i] += other.ulp_histogram[i];
+  if (other.worst >= 0 && (worst < 0 || worse(other.worst_comparison, worst_comparison))) worst = other.worst, worst_comparison = other.worst_comparison;
+  return *this;
+}
+
+double Tally::p99_ratio() const {
+  if (elements == 0) return 0;
+  const std::uint64_t above = elements / 100;  // elements that may lie above the percentile
+  std::uint64_t seen = 0;
+  for (int bin = ratio_bins - 1; bin >= 0; --bin) {
+    seen += ratio_histogram[static_cast<std::size_t>(bin)];
+    if (seen > above) return std::min(max_ratio, std::exp2((bin + 1) / 4.0 - 12));
+  }
+  return 0;
+}
+
+Tally compare_all(const Expectation& expectation, std::span<const double> got) {
+  const Format& format = format_of(expectation.dtype);
+  Tally tally;
+  for (std::size_t i = 0; i < got.size(); ++i)
+    tally.add(static_cast<std::int64_t>(i), expectation.points[i], got[i], compare(expectation.points[i], got[i], format));
+  return tally;
+}
+
+bool discriminates(const Expectation& expectation, std::span<const double> copy) {
+  const Format& format = format_of(expectation.dtype);
+  const auto caught = [&](auto&& output_at) {
+    for (std::size_t i = 0; i < expectation.points.size(); ++i)
+      if (!compare(expectation.points[i], output_at(i), format).passed) return true;
+    return false;
+  };
+  if (expectation.points.empty()) return false;
+  const double constant = expectation.points.front().hi;
+  const double stored_constant = std::isfinite(constant) ? round_to(format, constant) : 0.0;
+  if (!caught([](std::size_t) { return 0.0; })) return false;
+  // A single element is a constant by nature; only more of them can tell a constant kernel.
+  if (expectation.points.size() > 1 && !caught([&](std::size_t) { return stored_constant; })) return false;
+  return copy.size() != expectation.points.size() || caught([&](std::size_t i) { return copy[i]; });
+}
+
+}  // namespace abn::verify

@@ -1,0 +1,112 @@
+// The command line abn-verify: parses the arguments, calls the verb, turns what went wrong into a sentence and an exit code.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cctype>
+#include <exception>
+
+#include "abn_build.hpp"
+#include "verify/commands.hpp"
+#include "verify/error.hpp"
+#include "verify/suggest.hpp"
+
+namespace {
+
+constexpr int usage_error = 2;
+
+constexpr const char* footer =
+    "Exit codes: 0 all passed; 1 a check failed, erred or was inconclusive; 2 the command, a file or the setup is wrong;\n"
+    "77 nothing could run.";
+
+/// One argument as a shell would need it.
+std::string quoted(const std::string& argument) {
+  const bool plain = !argument.empty() && std::all_of(argument.begin(), argument.end(), [](unsigned char c) {
+    return std::isalnum(c) || std::string_view("_-./,:=+@%").find(static_cast<char>(c)) != std::string_view::npos;
+  });
+  if (plain) return argument;
+  std::string text = "'";
+  for (const char c : argument) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
+}
+
+int parse_and_call(int argc, char** argv) {
+  using namespace abn::verify;
+  CLI::App app("Does a batch norm + activation kernel compute the right numbers?", "abn-verify");
+  app.footer(footer);
+  app.require_subcommand(1);
+  app.set_version_flag("--version", fmt::format("abn-verify {} ({}{})", build::version, build::git, build::dirty ? ", modified" : ""));
+  app.option_defaults()->always_capture_default();
+
+  DoctorArguments doctor;
+  auto* doctor_verb = app.add_subcommand("doctor", "Toolchain, device, driver, and what would be skipped and why");
+  doctor_verb->add_flag("--require-gpu", doctor.require_gpu, "End with exit code 1 where no GPU can be used");
+
+  ListArguments list;
+  auto* list_verb = app.add_subcommand("list", "Variants and the ids of their checks, variant/op/dtype/layout/check");
+  list_verb->add_option("GLOB", list.pattern, "Only the ids that match");
+  list_verb->add_option("--plugin", list.plugins, "A shared object with variants of your own (may be repeated)")->allow_extra_args(false);
+  list_verb->add_flag("--json", list.json, "As JSON");
+  list_verb->add_flag("--names", list.names, "Only the names of the variants");
+
+  RunArguments run;
+  auto* run_verb = app.add_subcommand("run", "Run variants and judge their numbers");
+  run_verb->add_option("GLOB", run.pattern, "Only checks whose id matches");
+  run_verb->add_option("--plugin", run.plugins, "A shared object with variants of your own (may be repeated)")->allow_extra_args(false);
+  run_verb->add_flag("--only-plugins", run.only_plugins, "Leave the in-tree variants out");
+  run_verb->add_option("--device", run.device, "auto, cuda:N or emulator");
+  run_verb->add_option("--tier", run.tier, "smoke, full or exhaustive");
+  run_verb->add_option("--seed", run.seed, "Decides data, buffers and schedules");
+  run_verb->add_option("--problem", run.problem, "Run one case: its problem, such as n2c64s12,nhwc,bf16,leaky_relu:0.01");
+  run_verb->add_option("--data", run.data, "Run one case: its data recipe, or a tensor file");
+  run_verb->add_option("--tensors", run.tensors, "Also run on the inputs in these tensor files or folders")->allow_extra_args(false);
+  run_verb->add_option("--threads", run.threads, "Cases at a time; 0 for one a core")->check(CLI::Range(0, 1024));
+  run_verb->add_option("--out", run.out, "Write the results to this file");
+  run_verb->add_flag("--quiet", run.quiet, "Print failures only");
+
+  CheckArguments check;
+  auto* check_verb = app.add_subcommand("check", "Judge tensors that a framework dumped (fixtures/README.md has the format)");
+  check_verb->add_option("FILE", check.files, "Files, or folders of .safetensors files")->required();
+  check_verb->add_option("--out", check.out, "Write the results to this file");
+  check_verb->add_flag("--quiet", check.quiet, "Print failures only");
+
+  ReportArguments report;
+  auto* report_verb = app.add_subcommand("report", "Turn results into index.html, report.md, report.csv and one results.json");
+  report_verb->add_option("FILE", report.files, "Results that run and check wrote")->required();
+  report_verb->add_option("--out", report.out, "The folder to write to");
+
+  if (argc > 1 && argv[1][0] != '-') {
+    const std::vector<std::string> verbs{"doctor", "list", "run", "check", "report"};
+    if (std::find(verbs.begin(), verbs.end(), argv[1]) == verbs.end())
+      throw UsageError(fmt::format("\"{}\" is no verb of abn-verify; did you mean {}? abn-verify --help lists all", argv[1], nearest(argv[1], verbs)));
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& asked) {  // --help, --version
+    return app.exit(asked);
+  } catch (const CLI::ParseError& wrong) {
+    const auto verbs = app.get_subcommands();
+    throw UsageError(fmt::format("{}; see abn-verify {}--help", wrong.what(), verbs.empty() ? "" : verbs.front()->get_name() + " "));
+  }
+
+  Invocation invocation{"abn-verify"};
+  for (int i = 1; i < argc; ++i) invocation.command += " " + quoted(argv[i]);
+  if (*doctor_verb) return doctor_command(doctor);
+  if (*list_verb) return list_command(list);
+  if (*run_verb) return run_command(run, invocation);
+  if (*check_verb) return check_command(check, invocation);
+  return report_command(report);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return parse_and_call(argc, argv);
+  } catch (const abn::verify::UsageError& wrong) {
+    fmt::print(stderr, "abn-verify: {}\n", wrong.what());
+  } catch (const std::exception& wrong) {
+    fmt::print(stderr, "abn-verify: {}; this is a fault of the tool or of the machine, abn-verify doctor may show which\n", wrong.what());
+  }
+  return usage_error;
+}

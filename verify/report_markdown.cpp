@@ -1,0 +1,174 @@
+// report.md: what fits into a pull-request comment: the headline, the worst ratios in one table, the failures in full.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "verify/report.hpp"
+#include "verify/report_parts.hpp"
+
+namespace abn::verify {
+namespace {
+
+constexpr std::size_t most_failures = 50;
+constexpr std::size_t most_rows = 100;
+constexpr std::size_t most_reasons = 12;
+constexpr std::size_t closing_room = 400;    // for the line that says how many failures were left out
+constexpr std::size_t longest_text = 8'000;  // of one failure
+constexpr std::size_t longest_name = 120;    // in a table or a sentence
+
+/// Cuts at a character boundary.
+std::string shortened(const std::string& text, std::size_t limit) {
+  if (text.size() <= limit) return text;
+  std::size_t end = limit;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+  return text.substr(0, end) + "…";
+}
+
+/// Text in which Markdown, HTML and table cells find nothing to interpret: no tags, no links, no mentions.
+std::string plain(const std::string& text) {
+  std::string out;
+  for (const char c : shortened(text, longest_name)) {
+    if (c == '\n' || c == '\r' || c == '\t')
+      out += ' ';
+    else if (static_cast<unsigned char>(c) < 0x20)
+      out += '?';
+    else if (c == '<')
+      out += "&lt;";
+    else if (c == '>')
+      out += "&gt;";
+    else if (c == '&')
+      out += "&amp;";
+    else if (c == '@')
+      out += "@&#8203;";
+    else if (std::string_view("\\`*_[]|#~!").find(c) != std::string_view::npos)
+      out += std::string("\\") + c;
+    else
+      out += c;
+  }
+  return out;
+}
+
+/// A code span; a name that holds what would end it is given as plain text.
+std::string code(const std::string& text) {
+  const bool simple = text.find_first_of("`|\n\r<&") == std::string::npos && !text.empty() && text.size() <= longest_name;
+  return simple ? "`" + text + "`" : plain(text);
+}
+
+/// A fenced block whose fence is longer than any run of backticks in it.
+std::string fenced(const std::string& text) {
+  std::size_t longest = 0, run = 0;
+  for (const char c : text) longest = std::max(longest, run = c == '`' ? run + 1 : 0);
+  const std::string fence(std::max<std::size_t>(3, longest + 1), '`');
+  return fence + "\n" + text + (text.empty() || text.back() != '\n' ? "\n" : "") + fence + "\n";
+}
+
+std::string table(const Results& results) {
+  const auto order = report::reading_order(results);
+  std::vector<std::string> dtypes;
+  Results by_type;  // one record a type, to put them in reading order
+  for (const Record* record : order)
+    if (std::find(dtypes.begin(), dtypes.end(), record->dtype) == dtypes.end()) {
+      dtypes.push_back(record->dtype);
+      Record only;
+      only.dtype = record->dtype;
+      by_type.records.push_back(only);
+    }
+  dtypes.clear();
+  for (const Record* record : report::reading_order(by_type)) dtypes.push_back(record->dtype);
+
+  std::string out = "| variant | op |", rule = "\n|---|---|";
+  for (const std::string& dtype : dtypes) {
+    out += " " + plain(dtype) + " |";
+    rule += "---|";
+  }
+  out += rule + "\n";
+  std::size_t rows = 0;
+  const auto groups = report::split(order, [](const Record& a, const Record& b) { return a.variant == b.variant && a.op == b.op; });
+  for (const auto& group : groups) {
+    if (rows++ == most_rows) {
+      out += fmt::format("\n{} more rows are in index.html.\n", groups.size() - most_rows);
+      break;
+    }
+    out += fmt::format("| {} | {} |", code(group.front()->variant), plain(group.front()->op));
+    for (const std::string& dtype : dtypes) {
+      double ratio = -1;
+      std::map<int, std::pair<Verdict, int>> verdicts;  // by falling severity
+      for (const Record* record : group) {
+        if (record->dtype != dtype) continue;
+        if (report::has_numbers(*record)) ratio = std::max(ratio, report::ranking_ratio(*record));
+        auto& [verdict, count] = verdicts[-report::severity(record->verdict)];
+        verdict = record->verdict;
+        ++count;
+      }
+      out += " ";
+      if (ratio >= 0) out += report::show_ratio(ratio) + " ";
+      if (verdicts.size() == 1 && verdicts.begin()->second.first == Verdict::pass)
+        out += "✓ ";
+      else
+        for (const auto& [negated, counted] : verdicts)
+          if (counted.first != Verdict::pass) out += fmt::format("**{} {}** ", counted.second, verdict_name(counted.first));
+      out += "|";
+    }
+    out += "\n";
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string render_markdown(const Results& results) {
+  const Summary summary = summarise(results);
+  const Provenance& from = results.provenance;
+  std::string out = fmt::format("### abn-verify: {}\n\n", shortened(headline(results), 4 * longest_name));
+  out += fmt::format("{} pass, {} fail, {} inconclusive, {} skip, {} error; {} and {} compared.\n\n", report::show_count(summary.pass),
+                     report::show_count(summary.fail), report::show_count(summary.inconclusive), report::show_count(summary.skip),
+                     report::show_count(summary.error), report::show_plural(summary.cases, "case"),
+                     report::show_plural(summary.elements, "element"));
+  if (!results.records.empty()) out += "Largest ratio |error| / bound by type (up to 1 passes):\n\n" + table(results) + "\n";
+
+  const Record* costliest = nullptr;
+  for (const Record& record : results.records)
+    if (record.has_end_to_end && (costliest == nullptr || record.end_to_end_cost > costliest->end_to_end_cost)) costliest = &record;
+  if (costliest != nullptr)
+    out += fmt::format(
+        "In-place cost, a measurement of the method that fails no kernel: up to {} of a channel's largest gradient ({}), {} unsafe in "
+        "place.\n\n",
+        report::show_percent(costliest->end_to_end_cost), code(costliest->id), report::show_plural(summary.unsafe, "check"));
+  if (summary.unfit > 0)
+    out += fmt::format("{} consistent with what the variant declares, yet worse than twice the recommended class (unfit).\n\n",
+                       report::show_plural(summary.unfit, "check"));
+
+  std::map<std::string, std::uint64_t> skipped;
+  for (const Record& record : results.records)
+    if (record.verdict == Verdict::skip) ++skipped[record.reason];
+  std::size_t reasons = 0;
+  for (const auto& [reason, count] : skipped) {
+    if (reasons++ == most_reasons) break;
+    out += fmt::format("- {} skipped: {}\n", report::show_count(count), reason.empty() ? "no reason was recorded" : plain(reason));
+  }
+  if (!skipped.empty()) out += "\n";
+
+  std::string origin;
+  for (const std::string& part :
+       {from.version.empty() ? "" : "abn-verify " + from.version,
+        from.git.empty() ? "" : "git " + from.git + (from.dirty ? " (modified)" : ""), from.compiler, from.cuda, from.driver, from.device,
+        from.tier.empty() ? "" : "tier " + from.tier, fmt::format("seed {}", from.seed), from.time})
+    if (!part.empty()) origin += (origin.empty() ? "" : " · ") + plain(part);
+  origin = "<sub>" + origin + "</sub>\n";
+
+  const auto failures = report::attention_order(results);
+  std::size_t shown = 0;
+  for (const Record* record : failures) {
+    std::string text = fenced(shortened(failure_text(*record), longest_text)) + "\n";
+    if (shown == most_failures || out.size() + text.size() + origin.size() + closing_room > markdown_limit) break;
+    out += text;
+    ++shown;
+  }
+  if (shown < failures.size())
+    out += fmt::format("{} more that failed, were inconclusive or errored: all of them are in index.html and results.json.\n\n",
+                       failures.size() - shown);
+  return out + origin;
+}
+
+}  // namespace abn::verify

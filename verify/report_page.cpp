@@ -1,0 +1,94 @@
+// The HTML page as a whole, and its last sections: how to read it, what the variants claim, where the numbers come from.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "verify/report.hpp"
+#include "verify/report_parts.hpp"
+
+namespace abn::verify {
+namespace report {
+
+std::string legend() {
+  return R"html(<section>
+<h2>How to read this</h2>
+<dl class="words legend">
+<dt>ratio</dt><dd>|error| / bound, element by element; a check shows its largest. The bound is derived from what the variant declares (algorithm class, accumulate type, depth) and from the data. Up to 1 the error is explained by rounding; above 1 it is not.</dd>
+<dt>p99</dt><dd>99 % of the elements have a ratio no larger than this: the tick on the bar.</dd>
+<dt>ulp</dt><dd>signed error in units in the last place of the exact value, in the type of the output. A correctly rounded result stays within ±½. A mean away from 0 is a bias. Where terms cancel, as in dx, many ulp can be right: the ratio decides.</dd>
+<dt>fit</dt><dd>the same ratio against twice the bound of the recommended class (two-pass statistics, direct normalisation, a tree of 256 lanes) at the same precision. Above 1 a check may pass and yet be <i>unfit</i>: right for what it declares, worse than it needs to be.</dd>
+<dt>in-place cost</dt><dd>the largest error against the true gradient at the unrounded x, in percent of the channel's largest gradient; <i>unsafe in place</i> above 1 %. It measures what storing only z costs, says something of the method and fails no kernel.</dd>
+<dt>κ</dt><dd>condition number of the variance, √(1 + mean²/variance): digits that the data themselves take away. |β|/|g| amplifies the rounding of z when the in-place backward inverts it.</dd>
+<dt>contract</dt><dd>what a kernel promises besides numbers: no write outside its buffers or into its inputs, every element written, the same bits with aliased buffers and under every schedule, and the right status.</dd>
+<dt>verdicts</dt><dd><span class="verdict pass">✓ pass</span>every element within its bound. <span class="verdict fail">✗ fail</span>at least one is not. <span class="verdict inconclusive">? inconclusive</span>the bound is wider than the signal, or the data cannot tell a right kernel from one that computes nothing: no evidence. <span class="verdict skip">– skip</span>did not run. <span class="verdict error">! error</span>could not run.</dd>
+</dl>
+</section>
+)html";
+}
+
+std::string variant_table(const Results& results) {
+  if (results.variants.empty()) return "";
+  std::vector<std::string> keys;  // in the order in which variants name them
+  for (const VariantInfo& variant : results.variants)
+    for (const auto& [key, value] : variant.claims)
+      if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
+  std::string out =
+      "<section>\n<h2>What the variants declare</h2>\n<p class=\"note\">The bounds above are for these claims: a claim that is too "
+      "generous widens them, one that is too strict "
+      "makes the kernel fail.</p>\n<div class=\"scroll\"><table class=\"claims\">\n<thead><tr><td></td>";
+  for (const VariantInfo& variant : results.variants) out += fmt::format("<th scope=\"col\">{}</th>", escape(variant.name));
+  out += "</tr></thead>\n<tbody>\n<tr><th scope=\"row\">what it is</th>";
+  for (const VariantInfo& variant : results.variants) out += fmt::format("<td>{}</td>", escape(variant.summary));
+  out += "</tr>\n<tr><th scope=\"row\">runs in</th>";
+  for (const VariantInfo& variant : results.variants) out += fmt::format("<td>{}</td>", escape(variant.memory));
+  out += "</tr>\n";
+  for (const std::string& key : keys) {
+    out += fmt::format("<tr><th scope=\"row\">{}</th>", escape(key));
+    for (const VariantInfo& variant : results.variants) {
+      const auto claim = std::find_if(variant.claims.begin(), variant.claims.end(), [&](const auto& pair) { return pair.first == key; });
+      out += fmt::format("<td>{}</td>", claim == variant.claims.end() ? "" : escape(claim->second));
+    }
+    out += "</tr>\n";
+  }
+  return out + "</tbody>\n</table></div>\n</section>\n";
+}
+
+std::string provenance(const Results& results) {
+  const Provenance& from = results.provenance;
+  std::string out = "<section>\n<h2>Provenance</h2>\n<dl class=\"words\">\n";
+  const auto add = [&](const char* name, const std::string& value, bool code = false) {
+    if (!value.empty())
+      out += code ? fmt::format("<dt>{}</dt><dd><code>{}</code></dd>\n", name, escape(value))
+                  : fmt::format("<dt>{}</dt><dd>{}</dd>\n", name, escape(value));
+  };
+  add("command", from.command, true);
+  add("abn-verify", from.version);
+  add("git", from.git.empty() ? "" : from.git + (from.dirty ? ", with uncommitted changes" : ""));
+  add("compiler", from.compiler);
+  add("CUDA", from.cuda.empty() ? "none" : from.cuda);
+  add("driver", from.driver.empty() ? "none" : from.driver);
+  add("device", from.device);
+  add("tier", from.tier);
+  add("seed", std::to_string(from.seed));
+  add("time",
+      from.time.empty() ? "" : fmt::format("{}{}", from.time, from.seconds > 0 ? fmt::format(", took {:.1f} s", from.seconds) : ""));
+  add("schema", results_schema);
+  return out + "</dl>\n</section>\n";
+}
+
+}  // namespace report
+
+std::string render_html(const Results& results) {
+  using namespace report;
+  std::string out =
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, "
+      "initial-scale=1\">\n"
+      "<meta name=\"color-scheme\" content=\"light dark\">\n";
+  out +=
+      fmt::format("<title>{} – abn-verify</title>\n<style>{}</style>\n</head>\n<body>\n<main>\n", escape(headline(results)), style_sheet());
+  out += masthead(results) + attention(results) + overview(results) + legend() + plots(results) + check_table(results) +
+         variant_table(results) + provenance(results);
+  return out + fmt::format("</main>\n<script>{}</script>\n</body>\n</html>\n", script());
+}
+
+}  // namespace abn::verify

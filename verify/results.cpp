@@ -1,0 +1,191 @@
+// Records add up, come to a verdict, and sum up to one sentence, one table and one exit code.
+#include "verify/results.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <map>
+
+#include "verify/error.hpp"
+
+namespace abn::verify {
+namespace {
+
+constexpr std::size_t witnesses_kept = 3;
+
+bool worse(const Witness& a, const Witness& b) {
+  const bool a_failed = !a.reason.empty(), b_failed = !b.reason.empty();
+  if (a_failed != b_failed) return a_failed;
+  if (a.ratio != b.ratio) return a.ratio > b.ratio;
+  return std::fabs(a.ulp) > std::fabs(b.ulp);
+}
+
+/// pass < skip < inconclusive < fail < error: a sum is as bad as its worst part, and a skip never hides what did run.
+int severity(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::skip: return 0;
+    case Verdict::pass: return 1;
+    case Verdict::inconclusive: return 2;
+    case Verdict::fail: return 3;
+    case Verdict::error: return 4;
+  }
+  return 4;
+}
+
+std::string plural(std::uint64_t count, const char* noun) { return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s"); }
+
+}  // namespace
+
+const char* verdict_name(Verdict verdict) {
+  constexpr const char* names[] = {"pass", "fail", "inconclusive", "skip", "error"};
+  return names[static_cast<std::size_t>(verdict)];
+}
+
+void merge(Record& into, const Record& from) {
+  if (severity(from.verdict) > severity(into.verdict)) into.verdict = from.verdict, into.reason = from.reason;
+  into.cases += from.cases;
+  into.failed_cases += from.failed_cases;
+  into.skipped_cases += from.skipped_cases;
+  into.discriminating_cases += from.discriminating_cases;
+  into.method_limited_cases += from.method_limited_cases;
+  into.tally += from.tally;
+  into.witnesses.insert(into.witnesses.end(), from.witnesses.begin(), from.witnesses.end());
+  std::stable_sort(into.witnesses.begin(), into.witnesses.end(), worse);
+  if (into.witnesses.size() > witnesses_kept) into.witnesses.resize(witnesses_kept);
+  into.has_end_to_end |= from.has_end_to_end;
+  into.end_to_end += from.end_to_end;
+  into.end_to_end_cost = std::max(into.end_to_end_cost, from.end_to_end_cost);
+  into.unsafe_cases += from.unsafe_cases;
+}
+
+void conclude(Record& record) {
+  if (record.verdict == Verdict::error) return;
+  const std::uint64_t ran = record.cases - record.skipped_cases;
+  if (record.tally.failed > 0 || record.failed_cases > 0) {
+    record.verdict = Verdict::fail;
+    if (record.kind == "numbers")
+      record.reason = fmt::format("{} of {} above the bound or of the wrong class, in {} of {}", record.tally.failed, plural(record.tally.elements, "element"),
+                                  record.failed_cases, plural(ran, "case"));
+    return;
+  }
+  if (ran == 0) {
+    record.verdict = Verdict::skip;
+    if (record.reason.empty()) record.reason = "every case was skipped";
+    return;
+  }
+  if (record.kind != "numbers") {
+    record.verdict = Verdict::pass;
+    record.reason = fmt::format("held in {}", plural(ran, "case"));
+    return;
+  }
+  if (record.discriminating_cases == 0) {
+    const bool by_method = record.method_limited_cases >= ran;
+    record.verdict = by_method ? Verdict::pass : Verdict::inconclusive;
+    record.reason = by_method ? fmt::format("within the bound, but in all {} the in-place method itself leaves no signal to judge", plural(ran, "case"))
+                              : fmt::format("within the bound, but {} could tell a right kernel from one that computes nothing; use other data or a larger problem",
+                                            ran == 1 ? std::string("the one case that ran did not show data that") : fmt::format("none of {}", plural(ran, "case")));
+    return;
+  }
+  record.verdict = Verdict::pass;
+  record.reason = fmt::format("largest error {:.3g} of its bound over {}", record.tally.max_ratio, plural(ran, "case"));
+}
+
+Summary summarise(const Results& results) {
+  Summary sum;
+  for (const auto& record : results.records) {
+    switch (record.verdict) {
+      case Verdict::pass: ++sum.pass; break;
+      case Verdict::fail: ++sum.fail; break;
+      case Verdict::inconclusive: ++sum.inconclusive; break;
+      case Verdict::skip: ++sum.skip; break;
+      case Verdict::error: ++sum.error; break;
+    }
+    sum.cases += record.cases - record.skipped_cases;
+    sum.elements += record.tally.elements;
+    if (record.kind == "numbers" && record.tally.max_fit_ratio > 1) ++sum.unfit;
+    if (record.has_end_to_end && record.unsafe_cases > 0) ++sum.unsafe;
+  }
+  return sum;
+}
+
+int exit_code(const Results& results) {
+  constexpr int nothing_ran = 77;
+  const Summary sum = summarise(results);
+  if (sum.fail + sum.inconclusive + sum.error > 0) return 1;
+  return sum.pass == 0 ? nothing_ran : 0;
+}
+
+std::string headline(const Results& results) {
+  const Summary sum = summarise(results);
+  const std::uint64_t all = results.records.size();
+  if (all == 0) return "Nothing was checked.";
+  if (sum.skip == all) return fmt::format("Nothing could run: all {} were skipped, {}.", plural(all, "check"), results.records.front().reason);
+  std::string bad;
+  for (const auto& [count, what] : {std::pair{sum.fail, "fail"}, {sum.error, "could not be made"}, {sum.inconclusive, "are inconclusive"}})
+    if (count > 0) bad += fmt::format("{}{} {}", bad.empty() ? "" : ", ", count, what);
+  const std::string skipped = sum.skip > 0 ? fmt::format("; {} skipped", sum.skip) : "";
+  if (!bad.empty()) {
+    const auto first = std::find_if(results.records.begin(), results.records.end(), [](const Record& r) {
+      return r.verdict == Verdict::fail || r.verdict == Verdict::error || r.verdict == Verdict::inconclusive;
+    });
+    return fmt::format("Of {}, {}{}; the first is {}.", plural(all, "check"), bad, skipped, first->id);
+  }
+  double worst = 0;
+  for (const auto& record : results.records) worst = std::max(worst, record.tally.max_ratio);
+  const std::string scope = sum.skip > 0 ? fmt::format("All {} that ran pass{}", plural(sum.pass, "check"), skipped) : fmt::format("All {} pass", plural(all, "check"));
+  return fmt::format("{}: {} compared, the largest error is {:.2f} of its bound.", scope, plural(sum.elements, "element"), worst);
+}
+
+std::string summary_table(const Results& results) {
+  struct Row {
+    std::uint64_t checks = 0, pass = 0;
+    Tally tally;
+    double worst = -1;
+    std::string check;
+    std::uint64_t unsafe = 0;
+  };
+  std::map<std::string, Row> rows;
+  std::size_t width = 12;
+  for (const auto& record : results.records) {
+    Row& row = rows[fmt::format("{} {} {}", record.variant, record.op, record.dtype)];
+    ++row.checks;
+    row.pass += record.verdict == Verdict::pass;
+    row.tally += record.tally;
+    row.unsafe += record.unsafe_cases;
+    if (record.kind == "numbers" && record.tally.max_ratio > row.worst) row.worst = record.tally.max_ratio, row.check = record.layout + "/" + record.check;
+  }
+  for (const auto& [name, row] : rows) width = std::max(width, name.size());
+  std::string text = fmt::format("{:<{}}  {:>9}  {:>10}  {:>7}  {:<20}  {}\n", "", width, "pass", "elements", "ratio", "worst check", "unsafe in place");
+  for (const auto& [name, row] : rows)
+    text += fmt::format("{:<{}}  {:>9}  {:>10}  {:>7.3g}  {:<20}  {}\n", name, width, fmt::format("{}/{}", row.pass, row.checks), row.tally.elements,
+                        std::max(row.worst, 0.0), row.check, row.unsafe > 0 ? plural(row.unsafe, "case") : "");
+  return text;
+}
+
+void write_file_atomically(const std::string& path, const std::string& text) {
+  const auto refuse = [&](const char* what) { throw UsageError(fmt::format("{} {}; choose another --out or make room", path, what)); };
+  const std::string temporary = fmt::format("{}.{}.new", path, getpid());
+  const int file = open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  if (file < 0) refuse("cannot be written");
+  bool good = true;
+  for (std::size_t done = 0; good && done < text.size();) {
+    const ssize_t wrote = write(file, text.data() + done, text.size() - done);
+    good = wrote > 0;
+    done += good ? static_cast<std::size_t>(wrote) : 0;
+  }
+  good = good && fsync(file) == 0;
+  good = close(file) == 0 && good;
+  std::error_code error;
+  if (good) std::filesystem::rename(temporary, path, error);
+  if (!good || error) {
+    std::filesystem::remove(temporary, error);
+    refuse("could not be written to its end");
+  }
+}
+
+}  // namespace abn::verify

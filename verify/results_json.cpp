@@ -1,0 +1,251 @@
+// results.json, both ways. Keys keep their order, NaN and infinities are strings, so the same results have the same bytes.
+#include <fmt/format.h>
+
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "verify/error.hpp"
+#include "verify/results.hpp"
+
+namespace abn::verify {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json number(double value) {
+  if (std::isfinite(value)) return value;
+  return std::isnan(value) ? "nan" : value < 0 ? "-inf" : "inf";
+}
+
+double number_from(const Json& json) {
+  if (!json.is_string()) return json.get<double>();
+  const auto text = json.get<std::string>();
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  return text == "inf" ? infinity : text == "-inf" ? -infinity : std::numeric_limits<double>::quiet_NaN();
+}
+
+/// Witness numbers also as hex floats, for people who paste them into a test.
+Json exact(double value) { return {{"value", number(value)}, {"hex", std::isfinite(value) ? fmt::format("{:a}", value) : fmt::format("{}", value)}}; }
+double exact_from(const Json& json) {
+  const double value = number_from(json.at("value"));
+  return value == 0 && json.at("hex").get<std::string>().front() == '-' ? -0.0 : value;
+}
+
+Json pairs(const std::vector<std::pair<std::string, double>>& list, bool as_exact) {
+  Json json = Json::array();
+  for (const auto& [name, value] : list) {
+    Json one{{"name", name}};
+    one.update(as_exact ? exact(value) : Json{{"share", number(value)}});
+    json.push_back(one);
+  }
+  return json;
+}
+
+std::vector<std::pair<std::string, double>> pairs_from(const Json& json, bool as_exact) {
+  std::vector<std::pair<std::string, double>> list;
+  for (const auto& one : json) list.emplace_back(one.at("name"), as_exact ? exact_from(one) : number_from(one.at("share")));
+  return list;
+}
+
+Json comparison_json(const Comparison& c) {
+  return {{"passed", c.passed}, {"error", number(c.error)}, {"ratio", number(c.ratio)}, {"fit_ratio", number(c.fit_ratio)}, {"ulp", number(c.ulp)}};
+}
+
+Comparison comparison_from(const Json& json) {
+  Comparison c;
+  c.passed = json.at("passed");
+  c.error = number_from(json.at("error"));
+  c.ratio = number_from(json.at("ratio"));
+  c.fit_ratio = number_from(json.at("fit_ratio"));
+  c.ulp = number_from(json.at("ulp"));
+  return c;
+}
+
+Json tally_json(const Tally& t) {
+  Json json{{"elements", t.elements},
+            {"failed", t.failed},
+            {"nonfinite_expected", t.nonfinite_expected},
+            {"nonfinite_got", t.nonfinite_got},
+            {"max_ratio", number(t.max_ratio)},
+            {"p99_ratio", number(t.p99_ratio())},
+            {"sum_ratio", number(t.sum_ratio)},
+            {"max_fit_ratio", number(t.max_fit_ratio)},
+            {"max_abs_ulp", number(t.max_abs_ulp)},
+            {"sum_ulp", number(t.sum_ulp)},
+            {"worst", t.worst},
+            {"worst_comparison", comparison_json(t.worst_comparison)}};
+  json["ratio_histogram"] = t.ratio_histogram;
+  json["ulp_histogram"] = t.ulp_histogram;
+  return json;
+}
+
+Tally tally_from(const Json& json) {
+  Tally t;
+  t.elements = json.at("elements");
+  t.failed = json.at("failed");
+  t.nonfinite_expected = json.at("nonfinite_expected");
+  t.nonfinite_got = json.at("nonfinite_got");
+  t.max_ratio = number_from(json.at("max_ratio"));
+  t.sum_ratio = number_from(json.at("sum_ratio"));
+  t.max_fit_ratio = number_from(json.at("max_fit_ratio"));
+  t.max_abs_ulp = number_from(json.at("max_abs_ulp"));
+  t.sum_ulp = number_from(json.at("sum_ulp"));
+  t.worst = json.at("worst");
+  t.worst_comparison = comparison_from(json.at("worst_comparison"));
+  t.ratio_histogram = json.at("ratio_histogram").get<decltype(t.ratio_histogram)>();
+  t.ulp_histogram = json.at("ulp_histogram").get<decltype(t.ulp_histogram)>();
+  return t;
+}
+
+Json witness_json(const Witness& w) {
+  return {{"problem", w.problem},   {"data", w.data},
+          {"seed", w.seed},         {"where", w.where},
+          {"expected", exact(w.expected)}, {"expected_low", exact(w.expected_low)},
+          {"got", exact(w.got)},    {"got_bits", w.got_bits},
+          {"error", number(w.error)},      {"bound", number(w.bound)},
+          {"ratio", number(w.ratio)},      {"ulp", number(w.ulp)},
+          {"reason", w.reason},     {"inputs", pairs(w.inputs, true)},
+          {"terms", pairs(w.terms, false)},      {"kappa", number(w.kappa)},
+          {"beta_over_g", number(w.beta_over_g)}, {"reproduce", w.reproduce}};
+}
+
+Witness witness_from(const Json& json) {
+  Witness w;
+  w.problem = json.at("problem");
+  w.data = json.at("data");
+  w.seed = json.at("seed");
+  w.where = json.at("where");
+  w.expected = exact_from(json.at("expected"));
+  w.expected_low = exact_from(json.at("expected_low"));
+  w.got = exact_from(json.at("got"));
+  w.got_bits = json.at("got_bits");
+  w.error = number_from(json.at("error"));
+  w.bound = number_from(json.at("bound"));
+  w.ratio = number_from(json.at("ratio"));
+  w.ulp = number_from(json.at("ulp"));
+  w.reason = json.at("reason");
+  w.inputs = pairs_from(json.at("inputs"), true);
+  w.terms = pairs_from(json.at("terms"), false);
+  w.kappa = number_from(json.at("kappa"));
+  w.beta_over_g = number_from(json.at("beta_over_g"));
+  w.reproduce = json.at("reproduce");
+  return w;
+}
+
+Json record_json(const Record& r) {
+  Json json{{"id", r.id},         {"variant", r.variant}, {"op", r.op},
+            {"dtype", r.dtype},   {"layout", r.layout},   {"check", r.check},
+            {"kind", r.kind},     {"verdict", verdict_name(r.verdict)}, {"reason", r.reason},
+            {"cases", r.cases},   {"failed_cases", r.failed_cases},     {"skipped_cases", r.skipped_cases},
+            {"discriminating_cases", r.discriminating_cases}, {"method_limited_cases", r.method_limited_cases}};
+  if (r.kind == "numbers") {
+    json["fit"] = r.tally.max_fit_ratio <= 1;
+    json["tally"] = tally_json(r.tally);
+  }
+  json["witnesses"] = Json::array();
+  for (const auto& w : r.witnesses) json["witnesses"].push_back(witness_json(w));
+  if (r.has_end_to_end)
+    json["end_to_end"] = {{"verdict", r.unsafe_cases > 0 ? "unsafe in place" : "safe"},
+                          {"cost", number(r.end_to_end_cost)},
+                          {"unsafe_cases", r.unsafe_cases},
+                          {"tally", tally_json(r.end_to_end)}};
+  return json;
+}
+
+Record record_from(const Json& json) {
+  Record r;
+  r.id = json.at("id");
+  r.variant = json.at("variant");
+  r.op = json.at("op");
+  r.dtype = json.at("dtype");
+  r.layout = json.at("layout");
+  r.check = json.at("check");
+  r.kind = json.at("kind");
+  const auto verdict = json.at("verdict").get<std::string>();
+  bool known = false;
+  for (const Verdict v : {Verdict::pass, Verdict::fail, Verdict::inconclusive, Verdict::skip, Verdict::error})
+    if (verdict == verdict_name(v)) r.verdict = v, known = true;
+  if (!known) throw UsageError(fmt::format("The verdict \"{}\" is unknown; write the results again with this version of run", verdict));
+  r.reason = json.at("reason");
+  r.cases = json.at("cases");
+  r.failed_cases = json.at("failed_cases");
+  r.skipped_cases = json.at("skipped_cases");
+  r.discriminating_cases = json.at("discriminating_cases");
+  r.method_limited_cases = json.at("method_limited_cases");
+  if (json.contains("tally")) r.tally = tally_from(json.at("tally"));
+  for (const auto& w : json.at("witnesses")) r.witnesses.push_back(witness_from(w));
+  if (json.contains("end_to_end")) {
+    const Json& end = json.at("end_to_end");
+    r.has_end_to_end = true;
+    r.end_to_end_cost = number_from(end.at("cost"));
+    r.unsafe_cases = end.at("unsafe_cases");
+    r.end_to_end = tally_from(end.at("tally"));
+  }
+  return r;
+}
+
+Json provenance_json(const Provenance& p) {
+  return {{"version", p.version}, {"git", p.git},     {"dirty", p.dirty},   {"command", p.command}, {"compiler", p.compiler}, {"cuda", p.cuda},
+          {"driver", p.driver},   {"device", p.device}, {"tier", p.tier},   {"seed", p.seed},       {"time", p.time},         {"seconds", number(p.seconds)}};
+}
+
+Provenance provenance_from(const Json& json) {
+  Provenance p;
+  p.version = json.at("version");
+  p.git = json.at("git");
+  p.dirty = json.at("dirty");
+  p.command = json.at("command");
+  p.compiler = json.at("compiler");
+  p.cuda = json.at("cuda");
+  p.driver = json.at("driver");
+  p.device = json.at("device");
+  p.tier = json.at("tier");
+  p.seed = json.at("seed");
+  p.time = json.at("time");
+  p.seconds = number_from(json.at("seconds"));
+  return p;
+}
+
+}  // namespace
+
+std::string to_json(const Results& results) {
+  const Summary sum = summarise(results);
+  Json json{{"schema", results_schema},
+            {"headline", headline(results)},
+            {"provenance", provenance_json(results.provenance)},
+            {"summary",
+             {{"pass", sum.pass}, {"fail", sum.fail}, {"inconclusive", sum.inconclusive}, {"skip", sum.skip}, {"error", sum.error},
+              {"cases", sum.cases}, {"elements", sum.elements}, {"unfit", sum.unfit}, {"unsafe_in_place", sum.unsafe}}}};
+  json["variants"] = Json::array();
+  for (const auto& variant : results.variants) {
+    Json claims = Json::object();
+    for (const auto& [name, value] : variant.claims) claims[name] = value;
+    json["variants"].push_back({{"name", variant.name}, {"summary", variant.summary}, {"memory", variant.memory}, {"claims", claims}});
+  }
+  json["checks"] = Json::array();
+  for (const auto& record : results.records) json["checks"].push_back(record_json(record));
+  // Names of files may hold bytes that are no UTF-8; they are replaced rather than allowed to end the run.
+  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Results results_from_json(const std::string& text) {
+  try {
+    const Json json = Json::parse(text);
+    if (!json.is_object() || !json.contains("schema") || json.at("schema") != results_schema)
+      throw UsageError(fmt::format("This is no result of schema {}; write it again with this version of run", results_schema));
+    Results results;
+    results.provenance = provenance_from(json.at("provenance"));
+    for (const auto& one : json.at("variants")) {
+      VariantInfo info{one.at("name"), one.at("summary"), one.at("memory"), {}};
+      for (const auto& [name, value] : one.at("claims").items()) info.claims.emplace_back(name, value.get<std::string>());
+      results.variants.push_back(std::move(info));
+    }
+    for (const auto& one : json.at("checks")) results.records.push_back(record_from(one));
+    return results;
+  } catch (const nlohmann::json::exception& wrong) {
+    throw UsageError(fmt::format("This is no results file ({}); write it again with abn-verify run --out", wrong.what()));
+  }
+}
+
+}  // namespace abn::verify
