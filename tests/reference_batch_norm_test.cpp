@@ -279,7 +279,7 @@ TEST(ReferenceEdges, NoSamplesAreNoWork) {
   }
 }
 
-TEST(ReferenceEdges, RefusalsSayWhatToDo) {
+TEST(ReferenceEdges, BadProblemsAreRefused) {
   const Vector<double> one = Vector<double>::Constant(1, 2.0);
   const Vector<double> two = Vector<double>::LinSpaced(2, 0.0, 1.0);
   Channel<double> c;

@@ -194,13 +194,16 @@ inline Results mixed() {
       record.verdict = Verdict::skip;
       record.reason = "naive does not support f64 with nhwc";
       record.skipped_cases = record.cases;
-      record.cases = 0;
       record.tally = {};
       record.witnesses.clear();
       record.has_end_to_end = false;
     }
   Record& unfit = find(out, "naive/forward/f32/nchw/variance");
   unfit.tally.max_fit_ratio = 41;
+  Record& limited = find(out, "two_sweep/backward/bf16/nchw/dgamma");
+  limited.discriminating_cases = 0;
+  limited.method_limited_cases = limited.cases;
+  limited.reason = "within the bound, but in all 42 cases the in-place method itself leaves no signal to judge";
   return out;
 }
 

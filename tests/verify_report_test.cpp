@@ -180,7 +180,7 @@ Results hostile() {
     }
     out.variants.push_back({name, name, name, {{name, name}}});
   }
-  const std::string& worst = hostile_names().front();
+  const std::string worst = hostile_names().front();
   out.provenance = {worst, worst, worst, worst, worst, worst, worst, worst, worst, true, 1, 1};
   return out;
 }
@@ -250,7 +250,7 @@ TEST(VerifyReport, HeadlineIsThatOfTheResultsAndClaimsNothingOverWhatDidNotPass)
     EXPECT_NE(shown_headline(html), well) << style;
     EXPECT_EQ(shown_headline(html), report::escape(headline(results)));
     EXPECT_NE(html.find("<h1 class=\"" + style + "\">"), std::string::npos) << style;
-    EXPECT_NE(render_markdown(results).find(headline(results)), std::string::npos);
+    EXPECT_EQ(render_markdown(results).find("### abn-verify: " + headline(results).substr(0, 12)), 0u);
   }
   EXPECT_NE(render_html(others[3].first).find("What was not checked"), std::string::npos);
   EXPECT_NE(render_html(others[5].first).find("No check ran"), std::string::npos);

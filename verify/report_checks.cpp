@@ -139,7 +139,7 @@ std::string detail(const Record& record) {
   const std::string text = needs_attention(record.verdict) ? failure_text(record) : "";
   if (!text.empty())
     out += fmt::format("<pre>{}</pre>\n", escape(text));
-  else if (!record.reason.empty())
+  else if (!record.reason.empty() && !(record.verdict == Verdict::pass && has_numbers(record) && record.discriminating_cases > 0))
     out += fmt::format("<p class=\"why\">{}</p>\n", escape(record.reason));
   out += fmt::format("<p>{}</p>\n", counts(record));
   if (!record.witnesses.empty()) {
@@ -173,7 +173,7 @@ std::string number_row(const Record& record, bool open) {
         "<span class=\"number wide\">{}</span><span class=\"number\">{}</span><span class=\"number wide\">{}</span><span class=\"number "
         "wide\">{}</span>",
         show_ratio(tally.max_ratio), ratio_bar(record), show_ratio(tally.p99_ratio()), show_ulp(tally.max_abs_ulp), show_ulp(mean_ulp),
-        fit_text(record), cost_text(record), show_count(record.cases), show_count(tally.elements));
+        fit_text(record), cost_text(record), show_count(record.cases - record.skipped_cases), show_count(tally.elements));
   } else {
     out += fmt::format("<span class=\"why rest\">{}</span>", escape(record.reason));
   }

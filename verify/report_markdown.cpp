@@ -16,6 +16,7 @@ constexpr std::size_t most_reasons = 12;
 constexpr std::size_t closing_room = 400;    // for the line that says how many failures were left out
 constexpr std::size_t longest_text = 8'000;  // of one failure
 constexpr std::size_t longest_name = 120;    // in a table or a sentence
+constexpr std::size_t longest_headline = 500;
 
 /// Cuts at a character boundary.
 std::string shortened(const std::string& text, std::size_t limit) {
@@ -26,9 +27,9 @@ std::string shortened(const std::string& text, std::size_t limit) {
 }
 
 /// Text in which Markdown, HTML and table cells find nothing to interpret: no tags, no links, no mentions.
-std::string plain(const std::string& text) {
+std::string plain(const std::string& text, std::size_t limit = longest_name) {
   std::string out;
-  for (const char c : shortened(text, longest_name)) {
+  for (const char c : shortened(text, limit)) {
     if (c == '\n' || c == '\r' || c == '\t')
       out += ' ';
     else if (static_cast<unsigned char>(c) < 0x20)
@@ -49,10 +50,10 @@ std::string plain(const std::string& text) {
   return out;
 }
 
-/// A code span; a name that holds what would end it is given as plain text.
+/// A code span where the text is an ordinary name, else plain text.
 std::string code(const std::string& text) {
-  const bool simple = text.find_first_of("`|\n\r<&") == std::string::npos && !text.empty() && text.size() <= longest_name;
-  return simple ? "`" + text + "`" : plain(text);
+  const bool ordinary = !text.empty() && text.size() <= longest_name && report::anchor(text) == text;
+  return ordinary ? "`" + text + "`" : plain(text);
 }
 
 /// A fenced block whose fence is longer than any run of backticks in it.
@@ -120,7 +121,7 @@ std::string table(const Results& results) {
 std::string render_markdown(const Results& results) {
   const Summary summary = summarise(results);
   const Provenance& from = results.provenance;
-  std::string out = fmt::format("### abn-verify: {}\n\n", shortened(headline(results), 4 * longest_name));
+  std::string out = fmt::format("### abn-verify: {}\n\n", plain(headline(results), longest_headline));
   out += fmt::format("{} pass, {} fail, {} inconclusive, {} skip, {} error; {} and {} compared.\n\n", report::show_count(summary.pass),
                      report::show_count(summary.fail), report::show_count(summary.inconclusive), report::show_count(summary.skip),
                      report::show_count(summary.error), report::show_plural(summary.cases, "case"),

@@ -40,7 +40,7 @@ std::string cell(const Record& record) {
   if (record.verdict == Verdict::pass && numbers) {
     const auto tint = std::upper_bound(tint_from.begin(), tint_from.end(), record.tally.max_ratio) - tint_from.begin();
     colour = fmt::format("tint{}", tint + 1);
-    text = ratio;
+    text = ratio + (is_method_limited(record) ? " †" : "");
   }
   return fmt::format("<td class=\"{}\"><a href=\"#{}\" title=\"{}\">{}</a></td>", colour, anchor(record.id), escape(record.id), text);
 }
@@ -198,6 +198,8 @@ std::string overview(const Results& results) {
         "The cost of working in place is the largest error against the true gradient at the unrounded x, in percent of the channel's "
         "largest gradient: "
         "a measurement of the method, which fails no kernel. ";
+  if (std::any_of(order.begin(), order.end(), [](const Record* record) { return is_method_limited(*record); }))
+    out += "† within its bound, but in every case the in-place method itself leaves no signal to judge. ";
   return out + "</p>\n</section>\n";
 }
 

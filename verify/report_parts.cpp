@@ -183,6 +183,10 @@ double ranking_ratio(const Record& record) {
 
 bool is_unfit(const Record& record) { return has_numbers(record) && !(record.tally.max_fit_ratio <= 1); }
 
+bool is_method_limited(const Record& record) {
+  return record.verdict == Verdict::pass && has_numbers(record) && record.discriminating_cases == 0 && record.method_limited_cases > 0;
+}
+
 std::vector<const Record*> reading_order(const Results& results) {
   std::vector<const Record*> order;
   for (const Record& record : results.records) order.push_back(&record);

@@ -35,6 +35,8 @@ bool has_numbers(const Record& record);      ///< compared with a bound, and on 
 double ranking_ratio(const Record& record);  ///< the largest ratio for sorting: a NaN counts as infinity
 bool is_unfit(const Record& record);         ///< consistent with what it declares, but worse than twice the recommended class
 
+bool is_method_limited(const Record& record);  ///< passed, but no case could tell right from nothing, because of the in-place method itself
+
 /// Records in reading order: by variant, op, output in the order of the computation, type from narrow to wide, layout; contract checks
 /// last.
 std::vector<const Record*> reading_order(const Results& results);

@@ -13,7 +13,7 @@ foreach(binary IN LISTS BINARIES)
     string(STRIP "${suite}" suite)
     string(REGEX REPLACE "\\.$" "" suite "${suite}")
     string(APPEND text "add_test([=[${room}.${suite}]=] \"./${binary}\" \"--gtest_filter=${suite}.*\")\n"
-      "set_tests_properties([=[${room}.${suite}]=] PROPERTIES LABELS \"cpu\" TIMEOUT 600 ENVIRONMENT \"ABN_SOURCE_DIR=.\" SKIP_REGULAR_EXPRESSION \"\\\\[  SKIPPED \\\\]\")\n")
+      "set_tests_properties([=[${room}.${suite}]=] PROPERTIES LABELS \"cpu\" TIMEOUT 600 ENVIRONMENT \"ABN_SOURCE_DIR=.;RC_PARAMS=seed=20261123\" SKIP_REGULAR_EXPRESSION \"\\\\[  SKIPPED \\\\]\")\n")
   endforeach()
 endforeach()
 if(CUDA)
