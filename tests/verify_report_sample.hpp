@@ -207,4 +207,36 @@ inline Results mixed() {
   return out;
 }
 
+/// What judging a folder of tensor files leaves: many variants of one type and layout each, one of which fails.
+inline Results tensor_files() {
+  Results out;
+  out.provenance = {"0.1.0", "3f2a91c", "abn-verify check fixtures/real", "GCC 12.2.0", "", "",
+                    "",      "",        "2026-11-23T14:40:00Z",           true,         0,  3.1};
+  Noise noise{5};
+  for (const char* layer : {"stem", "down", "branch", "deep", "head"})
+    for (const char* step : {"early", "middle", "late"})
+      for (const char* dtype : {"bf16", "f32"}) {
+        const std::string name = std::string(layer) + "_" + step + "_" + dtype;
+        out.variants.push_back({name,
+                                "torch 1.13.1, native_batch_norm on the CPU",
+                                "file",
+                                {{"scheme", "standard"}, {"statistics", "welford"}, {"accumulate", "f32"}, {"materialises", "y, dy"}}});
+        for (const char* check : {"forward/mean", "forward/variance", "forward/z", "backward/dx", "backward/dgamma", "backward/dbeta"}) {
+          const std::string path = check;
+          const std::size_t slash = path.find('/');
+          Record one = record(name, path.substr(0, slash), dtype, "nchw", path.substr(slash + 1), true);
+          one.cases = one.discriminating_cases = 1;
+          one.tally = tally(noise, 800, 0.9 * noise(), 0.4, true);
+          one.witnesses = {witness(one, one.tally.max_ratio)};
+          out.records.push_back(one);
+        }
+      }
+  Record& failed = find(out, "deep_late_bf16/backward/bf16/nchw/dx");
+  failed.tally = tally(noise, 800, 4.2, 3, true);
+  failed.verdict = Verdict::fail;
+  failed.reason = "1 of 800 elements above the bound, in 1 of 1 case";
+  std::sort(out.records.begin(), out.records.end(), [](const Record& a, const Record& b) { return a.id < b.id; });
+  return out;
+}
+
 }  // namespace abn::verify::sample

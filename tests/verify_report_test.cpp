@@ -186,7 +186,7 @@ Results hostile() {
 }
 
 TEST(VerifyReport, PageIsWellFormedAndHasAnAnchorForEveryCheck) {
-  for (const Results& results : {sample::all_pass(), sample::mixed(), Results{}}) {
+  for (const Results& results : {sample::all_pass(), sample::mixed(), sample::tensor_files(), Results{}}) {
     const std::string html = render_html(results);
     std::set<std::string> ids;
     EXPECT_EQ(markup_error(html, ids), "");
@@ -446,6 +446,19 @@ TEST(VerifyReport, MarkdownFitsIntoAComment) {
     many.records.push_back(record);
   }
   EXPECT_LE(render_markdown(many).size(), markdown_limit);
+}
+
+TEST(VerifyReport, ManyTensorFilesGetOneRowEachAndTheWorstOnesInMarkdown) {
+  const Results results = sample::tensor_files();
+  const std::string html = render_html(results), markdown = render_markdown(results);
+  EXPECT_EQ(count(html, "<table class=\"overview files\">"), 1u);
+  EXPECT_EQ(count(html, "<table class=\"overview\">"), 0u);
+  EXPECT_NE(markdown.find("| `deep_late_bf16` | backward |"), std::string::npos);
+  EXPECT_NE(markdown.find("36 more rows passed, with ratios up to "), std::string::npos);
+
+  Results failed = results;  // rows that are left out are not said to have passed when they have not
+  for (Record& record : failed.records) record.verdict = Verdict::fail;
+  EXPECT_NE(render_markdown(failed).find("36 more rows are in index.html, not all of them passed"), std::string::npos);
 }
 
 TEST(VerifyReport, CsvHasOneRowARecord) {

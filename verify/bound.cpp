@@ -34,7 +34,13 @@ constexpr double own_roundings = 1 + 64 * 0x1p-53;
 constexpr double oracle_function_ulp = 4;
 
 Rounding narrowing(const Format& from, const Format& to) {
-  return {to.unit_roundoff > from.unit_roundoff ? to.unit_roundoff : 0, to.smallest_subnormal > from.smallest_subnormal ? to.smallest_subnormal : 0};
+  return {to.unit_roundoff > from.unit_roundoff ? to.unit_roundoff : 0, to.smallest_subnormal > from.smallest_subnormal ? to.smallest_subnormal : 0, infinity};
+}
+
+Rounding intermediate(const Format& from, const Format& to) {
+  Rounding rounding = narrowing(from, to);
+  if (to.largest < from.largest) rounding.largest = to.largest;
+  return rounding;
 }
 
 // Does `count` need more than `precision` bits?
@@ -54,7 +60,7 @@ Arithmetic arithmetic_of(const abn_problem& problem, const abn_claims& claims) {
   const Format& storage = format_of(problem.dtype);
   const Format& parameter = format_of(problem.param_dtype);
   const std::int64_t m = sample_count(problem);
-  const auto materialised = [&](std::uint32_t flag) { return (claims.materialises & flag) != 0 ? narrowing(accumulate, storage) : Rounding{}; };
+  const auto materialised = [&](std::uint32_t flag) { return (claims.materialises & flag) != 0 ? intermediate(accumulate, storage) : Rounding{}; };
   Arithmetic a;
   a.u = accumulate.unit_roundoff;
   a.eta = accumulate.smallest_subnormal;
@@ -63,6 +69,7 @@ Arithmetic arithmetic_of(const abn_problem& problem, const abn_claims& claims) {
   a.load_parameter = narrowing(parameter, accumulate);
   a.store = narrowing(accumulate, storage);
   a.store_parameter = narrowing(accumulate, parameter);
+  a.kept = intermediate(accumulate, storage);
   a.y = materialised(ABN_MATERIALISES_Y);
   a.xhat = materialised(ABN_MATERIALISES_XHAT);
   a.dy = materialised(ABN_MATERIALISES_DY);
@@ -116,7 +123,7 @@ StatisticsError batch_statistics_error(const Arithmetic& a, const ChannelNumbers
   StatisticsError e;
   e.mean = times(gamma_of(h + mean_roundings + extra, a.u), c.mean_abs) + a.load.u * c.mean_abs + a.eta;
   if (welford) e.mean += times(gamma_of(welford_mean_roundings * h, a.u), c.mean_abs_deviation);
-  e.mean_materialised = a.statistics(std::fabs(c.mean));
+  e.mean_materialised = a.statistics(std::fabs(c.mean) + e.mean);
   const double off = e.mean + e.mean_materialised;  // the second pass may subtract the rounded mean
   if (welford) {
     e.variance = times(gamma_of(welford_additions * h + welford_roundings + extra, a.u), c.variance) + 2 * std::sqrt(c.variance) * off + off * off;
@@ -129,7 +136,7 @@ StatisticsError batch_statistics_error(const Arithmetic& a, const ChannelNumbers
   // Reading x into a narrower type moves each sample by load.u |x|.
   e.variance += a.load.u * (2 * std::sqrt(c.variance * square) + a.load.u * square);
   e.variance += 2 * a.eta;
-  e.variance_materialised = a.statistics(c.variance);
+  e.variance_materialised = a.statistics(c.variance + e.variance);
   if (c.m * c.mean_abs > a.largest) e.mean = e.variance = infinity;  // the sums overflow the accumulate type
   if (c.m * (a.statistics_class == ABN_ONE_PASS ? square : c.variance) > a.largest) e.variance = infinity;
   return e;
@@ -171,14 +178,16 @@ double running_error(const Arithmetic& a, double momentum, double old, double va
 
 void set_bound(Point& point, const Terms& terms) {
   const double total = terms.total();
-  point.bound = total < infinity ? total * own_roundings : infinity;
   if (total == 0) return;
-  std::size_t infinite = 0;
-  for (const double part : terms.part) infinite += !(part < infinity);
-  for (std::size_t i = 0; i < term_count; ++i) {
-    const double part = terms.part[i];
-    point.share[i] = static_cast<float>(infinite == 0 ? part / total : part < infinity ? 0.0 : 1.0 / static_cast<double>(infinite));
+  if (total < infinity) {
+    point.bound = total * own_roundings;
+    for (std::size_t i = 0; i < term_count; ++i) point.share[i] = static_cast<float>(terms.part[i] / total);
+    return;
   }
+  point.bound = infinity;
+  float infinite = 0;
+  for (std::size_t i = 0; i < term_count; ++i) infinite += !(terms.part[i] < infinity) ? 1.0F : 0.0F;
+  for (std::size_t i = 0; i < term_count; ++i) point.share[i] = !(terms.part[i] < infinity) ? 1 / std::max(infinite, 1.0F) : 0;
 }
 
 double fit_bound_of(const Total& recommended) {

@@ -39,17 +39,25 @@ namespace abn::verify {
 
 inline constexpr double infinity = std::numeric_limits<double>::infinity();
 
+/// std::fmax is a call into libm; a NaN in either argument counts as b.
+inline double larger(double a, double b) { return a > b ? a : b; }
+
 /// What rounding to a type costs; zero where the value is representable already.
 struct Rounding {
   double u = 0, eta = 0;
-  double operator()(double magnitude) const { return magnitude > 0 ? std::fmax(u * magnitude, eta / 2) : 0; }
+  double largest = infinity;  ///< of an intermediate: beyond, it is infinite and all that follows unknown
+  double operator()(double magnitude) const {
+    if (!(magnitude <= largest)) return infinity;
+    return magnitude > 0 ? larger(u * magnitude, eta / 2) : 0;
+  }
 };
 
 /// A kernel's arithmetic, from its claims and the formats of its problem.
 struct Arithmetic {
   double u = 0, eta = 0, largest = infinity;       ///< accumulate type
   Rounding load, load_parameter;                   ///< storage and parameters read into a narrower accumulate type
-  Rounding store, store_parameter;                 ///< the accumulate type written to a narrower one
+  Rounding store, store_parameter;                 ///< an output written to a narrower type
+  Rounding kept;                                   ///< what forward stores for backward: as store
   Rounding y, xhat, dy, statistics;                ///< intermediates that the variant rounds to the storage type
   double function = 0;                             ///< relative error of exp, expm1, log1p
   int scheme = ABN_STANDARD, statistics_class = ABN_TWO_PASS;
@@ -109,7 +117,7 @@ inline constexpr double unbiased_roundings = 2;  ///< v*(m/(m-1)): the quotient 
 
 /// An error by its sources.
 struct Terms {
-  std::array<double, term_count> part{};
+  std::array<double, term_count + term_count % 2> part{};  ///< an even number is added in pairs
   double& operator[](Term term) { return part[static_cast<std::size_t>(term)]; }
   double operator[](Term term) const { return part[static_cast<std::size_t>(term)]; }
   double total() const {
@@ -118,7 +126,7 @@ struct Terms {
     return sum;
   }
   void add(double factor, const Terms& other) {
-    for (std::size_t i = 0; i < term_count; ++i) part[i] += factor * other.part[i];
+    for (std::size_t i = 0; i < part.size(); ++i) part[i] += factor * other.part[i];
   }
 };
 

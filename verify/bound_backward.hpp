@@ -114,7 +114,7 @@ class BackwardBound {
       if (plan.end_to_end) {
         y_error = forward.y(in.x[i], xhat, y);
         z_error = forward.z(y_error, y, z(i));
-        z_error[Term::inversion] += a.store(std::fabs(z(i)) + z_error.total());
+        z_error[Term::inversion] += a.kept(std::fabs(z(i)) + z_error.total());
       }
       if (in_place) {
         z_error[Term::inversion] += a.load.u * std::fabs(z(i));
@@ -130,7 +130,7 @@ class BackwardBound {
       } else {
         if (plan.end_to_end) {
           out.value = forward.xhat(in.x[i], xhat);
-          out.value[Term::materialised] += a.store(std::fabs(xhat) + out.value.total());
+          out.value[Term::materialised] += a.kept(std::fabs(xhat) + out.value.total());
         }
         out.value[Term::arithmetic] += a.load.u * std::fabs(xhat);
         y_error = again.y_from_xhat(out.value, xhat, y);
@@ -151,13 +151,13 @@ class BackwardBound {
     if (c.activation == ABN_IDENTITY || (!negative(i) && !crossed)) {
       e.add(1, z_error);
     } else if (c.activation == ABN_LEAKY_RELU) {
-      e.add(crossed ? std::fmax(1, 1 / c.parameter) : 1 / c.parameter, z_error);
+      e.add(crossed ? larger(1, 1 / c.parameter) : 1 / c.parameter, z_error);
       if (size > 0) e[Term::inversion] += own_quotient(i) / c.parameter + a.eta / 2;
     } else {
-      const double own = own_quotient(i), error = std::fmax(logarithm(i, total + own), crossed ? total : 0);
+      const double own = own_quotient(i), error = larger(logarithm(i, total + own), crossed ? total : 0);
       if (error < infinity && total + own > 0) {
         e.add(error / (total + own), z_error);
-        e[Term::inversion] += std::fmax(0, error - e.total());
+        e[Term::inversion] += larger(0, error - e.total());
       } else {
         e[Term::inversion] += error;
       }
@@ -185,9 +185,9 @@ class BackwardBound {
     const double w = negative(i) ? gap(i) : c.parameter;
     const double lifted = w < plan.smallest_gap ? std::log(plan.smallest_gap / w) : 0;  // a saturated z is moved up
     if (off == 0) return lifted;
-    const double lowest = std::fmax(plan.smallest_gap, a.u * c.parameter) / 2;  // half: t itself is rounded
+    const double lowest = larger(plan.smallest_gap, a.u * c.parameter) / 2;  // half: t itself is rounded
     const double down = w - off > lowest ? -std::log1p(-off / w) : std::fabs(std::log(w / lowest));
-    return std::fmax(std::fmax(std::log1p(off / w), down), lifted);
+    return larger(larger(std::log1p(off / w), down), lifted);
   }
 
   /// 1 unless multiplying by 1/value is exact.
@@ -201,13 +201,14 @@ class BackwardBound {
     Error e{};
     if (c.activation == ABN_IDENTITY || in.dz[i] == 0) return e;
     const double dz = std::fabs(in.dz[i]), total = z_error.total();
-    const bool kink = plan.end_to_end && std::fabs(v.y[i]) <= doubt;
+    // The sign of a NaN is nobody's promise either.
+    const bool kink = (plan.end_to_end && !(std::fabs(v.y[i]) > doubt)) || std::isnan(z(i));
     if (kink) e[Term::activation] += dz * (std::fabs(1 - c.parameter) + (c.activation == ABN_ELU ? std::fabs(z(i)) + total : 0));
     if (!negative(i) && !kink) return e;
     if (c.activation == ABN_ELU) {
       const double w = gap(i);
       if (!kink) e.add(dz, z_error);
-      if (plan.end_to_end) e[Term::inversion] += dz * std::fmax(0, plan.smallest_gap - w);
+      if (plan.end_to_end) e[Term::inversion] += dz * larger(0, plan.smallest_gap - w);
       // A scheme that never inverts need not move a saturated z: its phi' is then 0.
       if (!in_place && w <= plan.smallest_gap) e[Term::activation] += dz * plan.smallest_gap;
       e[Term::activation] += dz * (a.u * (w + total) + a.load_parameter.u * c.parameter);
@@ -221,7 +222,7 @@ class BackwardBound {
     Error e{};
     if (c.activation == ABN_IDENTITY || in.dz[i] == 0) return e;
     const double dz = std::fabs(in.dz[i]), doubt = y_error.total();
-    const bool kink = std::fabs(v.y[i]) <= doubt;
+    const bool kink = !(std::fabs(v.y[i]) > doubt);
     if (kink) e[Term::activation] += dz * std::fabs(1 - c.parameter);
     if (!negative(i) && !kink) return e;
     if (c.activation == ABN_ELU) {
@@ -236,11 +237,14 @@ class BackwardBound {
   void add(Sums& sums, const Recovered& one, double dy, double value) const {
     const double value_error = one.value.total(), dy_error = one.dy.total();
     sums.s0.add(1, one.dy);
-    if (dy != 0) sums.s1.add(std::fabs(dy), one.value);
+    if (!(value_error < infinity))
+      sums.s1[Term::sum_dy_xhat] = infinity;  // even times dy = 0, as an overflow may stand behind it
+    else
+      sums.s1.add(std::fabs(dy), one.value);
     sums.s1.add(std::fabs(value), one.dy);
     if (dy_error != 0) sums.s1[Term::sum_dy_xhat] += dy_error * value_error;
     sums.dy += std::fabs(dy) + dy_error;
-    sums.product += std::fabs(dy * value) + std::fabs(value) * dy_error + (dy == 0 && dy_error == 0 ? 0 : (std::fabs(dy) + dy_error) * value_error);
+    sums.product += (std::fabs(dy) + dy_error) * (std::fabs(value) + (value_error < infinity ? value_error : 0));
   }
 
   void close(Sums& sums) const {
@@ -269,14 +273,21 @@ class BackwardBound {
     e[Term::arithmetic] += times(root.arithmetic + extra_roundings() * a.u, dx);
   }
 
+  static Error unknown() {
+    Error e{};
+    e[Term::variance] += infinity;
+    return e;
+  }
+
   Error training(std::size_t i, const Recovered& one, const Sums& sums) const {
+    if (again.root.variance == infinity) return unknown();
     const double scale = std::fabs(c.g) * c.r * again.root.growth, xhat = std::fabs(v.xhat[i]), per = (1 + a.count_roundings * a.u) / c.m;
-    const double s0 = std::fabs(v.s0) / c.m, s1 = std::fabs(v.s1) / c.m;
+    const double s0 = (std::fabs(v.s0) + sums.s0.total()) / c.m, s1 = (std::fabs(v.s1) + sums.s1.total()) / c.m;
     Error e{};
     e.add(scale, one.dy);
     e.add(scale * per, sums.s0);
     e.add(scale * per * xhat, sums.s1);
-    e.add(scale * (s1 + sums.s1.total() / c.m), one.value);
+    e.add(scale * s1, one.value);
     const double roundings = dy_roundings * std::fabs(v.dy[i]) + s0_roundings * s0 + s1_roundings * s1 * xhat + a.count_roundings * (s0 + s1 * xhat);
     e[Term::arithmetic] += scale * a.u * roundings + a.eta * (2 + 2 * scale + xhat);
     add_root(e, std::fabs(v.dx.hi[i]));
@@ -284,13 +295,14 @@ class BackwardBound {
   }
 
   Error training_two(std::size_t i, const Recovered& one, const Sums& sums) const {
+    if (again.root.variance == infinity) return unknown();
     const double r = c.r * again.root.growth, g = std::fabs(c.g), xhat = std::fabs(v.xhat[i]), y = std::fabs(v.y[i]);
-    const double s0 = std::fabs(v.s0) / c.m, dg = std::fabs(v.s1) / c.m;
+    const double s0 = (std::fabs(v.s0) + sums.s0.total()) / c.m, dg = (std::fabs(v.s1) + sums.s1.total()) / c.m;
     Error e{};
     e.add(r * g, one.dy);
     e.add(r * g / c.m, sums.s0);
     e.add(r * g * xhat / c.m, sums.s1);
-    e.add(r * (dg + sums.s1.total() / c.m), one.value);
+    e.add(r * dg, one.value);
     const double roundings = dy_roundings * g * std::fabs(v.dy[i]) + s1_roundings * (dg * y + g * s0 + std::fabs(c.beta) * dg);
     e[Term::arithmetic] += r * a.u * (roundings + (a.count_roundings + extra_roundings()) * (dg * y + g * s0 + std::fabs(c.beta) * dg));
     e[Term::arithmetic] += a.eta * (2 + 2 * r + y);
@@ -299,6 +311,7 @@ class BackwardBound {
   }
 
   Error frozen(std::size_t i, const Recovered& one) const {
+    if (again.root.variance == infinity) return unknown();
     const double dx = std::fabs(v.dx.hi[i]);
     Error e{};
     e.add(std::fabs(c.g) * c.r * again.root.growth, one.dy);

@@ -21,7 +21,7 @@ inline double steepest(const ChannelNumbers& c, double y, double doubt) {
   if (c.activation == ABN_IDENTITY) return 1;
   if (y >= 0 && y > doubt) return 1;
   const double left = c.activation == ABN_LEAKY_RELU ? c.parameter : c.parameter * std::exp(std::fmin(y + doubt, 0));
-  return -y > doubt ? left : std::fmax(1, left);
+  return -y > doubt ? left : larger(1, left);
 }
 
 template <class Error>
@@ -29,14 +29,15 @@ class ForwardBound {
  public:
   ForwardBound(const Arithmetic& arithmetic, const ChannelNumbers& channel, const StatisticsError& statistics)
       : a(arithmetic), c(channel), root(root_error(arithmetic, channel, statistics)) {
-    mean = c.r * root.growth * statistics.mean;
-    mean_materialised = c.r * root.growth * statistics.mean_materialised;
+    mean = times(c.r * root.growth, statistics.mean);
+    mean_materialised = times(c.r * root.growth, statistics.mean_materialised);
     g = std::fabs(c.g);
     scale_roundings = product_roundings + (c.abs_eps ? 1 : 0) + (a.load_parameter.u > 0 ? 1 : 0);
   }
 
   /// Before it is stored.
   Error xhat(double x, double xhat) const {
+    if (root.variance == infinity) return unknown();
     Error e = normalised(x, xhat, normalise_roundings);
     if (a.folded) e[Term::arithmetic] += a.u * (std::fabs(x) + 2 * std::fabs(c.mean)) * c.r * root.growth;
     return e;
@@ -44,6 +45,7 @@ class ForwardBound {
 
   /// y in the accumulate type, xhat rounded on the way where the variant says so.
   Error y(double x, double xhat, double y) const {
+    if (root.variance == infinity) return unknown();
     Error e{};
     e.add(g, normalised(x, xhat, normalise_roundings + scale_roundings));
     if (a.folded)
@@ -64,7 +66,7 @@ class ForwardBound {
     const double doubt = y_error.total();
     Error e{};
     e.add(steepest(c, y, doubt), y_error);
-    if (c.activation != ABN_IDENTITY && y - doubt < 0) {
+    if (c.activation != ABN_IDENTITY && !(y >= doubt)) {
       const double roundings = c.activation == ABN_ELU ? a.function + a.u : a.u;
       e[Term::activation] += (roundings + a.load_parameter.u) * (std::fabs(z) + e.total()) + a.eta / 2;
     }
@@ -81,6 +83,13 @@ class ForwardBound {
  private:
   static constexpr double normalise_roundings = 2;  // the difference and the product by r
   static constexpr double product_roundings = 1;
+
+  /// Where first order ended.
+  static Error unknown() {
+    Error e{};
+    e[Term::variance] += infinity;
+    return e;
+  }
 
   Error normalised(double x, double xhat, double roundings) const {
     const double size = std::fabs(xhat);

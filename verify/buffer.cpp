@@ -22,8 +22,9 @@ std::uint16_t finite_word(std::uint64_t random) { return static_cast<std::uint16
 
 }  // namespace
 
-Arena::Arena(Device& device, Placement placement, Poison poison, int alignment, std::uint64_t seed)
-    : device_(device), placement_(placement), poison_(poison), alignment_(static_cast<std::size_t>(std::max(alignment, 1))), seed_(mix(seed)) {
+Arena::Arena(Device& device, Placement placement, Poison poison, int alignment, std::uint64_t offset_seed, std::uint64_t poison_seed)
+    : device_(device), placement_(placement), poison_(poison), alignment_(static_cast<std::size_t>(std::max(alignment, 1))), offset_seed_(offset_seed),
+      poison_seed_(mix(poison_seed)) {
   before_.resize(guard_bytes);
   fill(0, guard_bytes, false);
 }
@@ -34,7 +35,7 @@ Arena::~Arena() {
 
 void Arena::fill(std::size_t begin, std::size_t end, bool finite) {
   for (std::size_t at = begin; at < end; ++at) {
-    const std::uint64_t random = mix(seed_ + golden_gamma * (at / 2 + 1));
+    const std::uint64_t random = mix(poison_seed_ + golden_gamma * (at / 2 + 1));
     const std::uint16_t word = finite ? finite_word(random) : nan_word(random);
     before_[at] = static_cast<std::byte>(at % 2 == 0 ? word & 0xff : word >> 8);
   }
@@ -44,7 +45,7 @@ int Arena::place(std::string name, Role role, const Format& format, std::size_t 
   std::size_t begin = (before_.size() + boundary_bytes - 1) / boundary_bytes * boundary_bytes;
   if (placement_ != Placement::aligned && boundary < boundary_bytes) {
     // An odd multiple of the least boundary, so that no more than it can be relied on.
-    const Stream draw = Stream(seed_);
+    const Stream draw(offset_seed_);
     const std::uint64_t turn = placement_ == Placement::mixed ? slots_.size() + 1 : 0;
     begin += boundary * (2 * draw.below(boundary_bytes / (2 * boundary), turn) + 1);
   }

@@ -50,8 +50,8 @@ class Arena {
  public:
   static constexpr std::size_t guard_bytes = 4096;
 
-  /// `alignment` as in abn_claims; `seed` decides offsets and poison.
-  Arena(Device& device, Placement placement, Poison poison, int alignment, std::uint64_t seed);
+  /// `alignment` as in abn_claims. One seed decides the offsets, the same in all calls that are to be compared; the other guards and poison.
+  Arena(Device& device, Placement placement, Poison poison, int alignment, std::uint64_t offset_seed, std::uint64_t poison_seed);
   ~Arena();
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
@@ -96,7 +96,7 @@ class Arena {
   Placement placement_;
   Poison poison_;
   std::size_t alignment_;
-  std::uint64_t seed_;
+  std::uint64_t offset_seed_, poison_seed_;
   std::vector<Slot> slots_;
   std::vector<std::byte> before_, after_;
   std::byte* memory_ = nullptr;

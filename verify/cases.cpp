@@ -154,6 +154,7 @@ std::vector<Case> cases_of(Tier tier, std::uint64_t seed) {
 Case replay(std::string_view problem, std::string_view data, std::uint64_t seed) {
   Case one;
   one.seed = seed;
+  if (data.empty()) data = "standard";
   one.data = data;
   const bool is_file = !is_recipe(data) && (data.find('/') != data.npos || data.find(".safetensors") != data.npos || std::filesystem::exists(data));
   if (is_file) {

@@ -32,8 +32,8 @@ const char* tier_name(Tier tier);
 /// and the pairing. Every case has a seed of its own.
 std::vector<Case> cases_of(Tier tier, std::uint64_t seed);
 
-/// Exactly one case: what --problem, --data and --seed say. `data` is a recipe or the path of a tensor file (then `problem` may be
-/// empty, and must else be the file's own). Throws UsageError.
+/// Exactly one case: what --problem, --data and --seed say. `data` is a recipe (standard if empty) or the path of a tensor file
+/// (then `problem` may be empty, and must else be the file's own). Throws UsageError.
 Case replay(std::string_view problem, std::string_view data, std::uint64_t seed);
 
 /// True where the shell pattern (*, ?, [..]; * also matches /) matches the check id.

@@ -11,7 +11,7 @@ namespace {
 
 constexpr double largest_of(int precision, int emax) {
   double value = 2.0;
-  for (int i = 1; i < precision; ++i) value /= 2;
+  for (int i = 0; i < precision; ++i) value /= 2;
   value = 2.0 - value;  // 2 - 2^(1-p)
   for (int i = 0; i < emax; ++i) value *= 2;
   return value;

@@ -66,13 +66,16 @@ void require(std::size_t size, std::size_t expected, const char* what) {
                                 "; pass every tensor with N*C*S and every vector with C elements.");
 }
 
-void check_inputs(const Inputs& inputs) {
+void check_inputs(const Inputs& inputs, bool needs_x) {
   const auto channels = static_cast<std::size_t>(inputs.problem.c);
-  require(inputs.x.size(), static_cast<std::size_t>(element_count(inputs.problem)), "x");
+  if (needs_x || !inputs.x.empty()) require(inputs.x.size(), static_cast<std::size_t>(element_count(inputs.problem)), "x");
   if (inputs.affine) {
     require(inputs.gamma.size(), channels, "gamma");
     require(inputs.beta.size(), channels, "beta");
   }
+  // A training step may be judged without running averages.
+  const bool skipped = inputs.problem.mode == ABN_TRAINING && inputs.running_mean.empty() && inputs.running_var.empty();
+  if (skipped) return;
   require(inputs.running_mean.size(), channels, "running_mean");
   require(inputs.running_var.size(), channels, "running_var");
 }
@@ -175,8 +178,9 @@ void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c,
   ForwardInput& in = scratch.in;
   ForwardValues& v = scratch.values;
   in.parameters = parameters_of(inputs, channel);
-  in.running_mean = inputs.running_mean[channel];
-  in.running_var = inputs.running_var[channel];
+  const bool averages = !inputs.running_mean.empty();
+  in.running_mean = averages ? inputs.running_mean[channel] : 0;
+  in.running_var = averages ? inputs.running_var[channel] : 0;
   in.statistics = {!training, in.running_mean, in.running_var};
   gather(p, inputs.x, c, in.x);
   forward_values(judges.tier, in, v);
@@ -238,6 +242,7 @@ void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c,
   const auto narrow = statistics_errors<Total>(judges.recommended, numbers, recommended, in);
   set_point(out.mean.points[channel], v.mean, wide.mean, narrow.mean, Rule::any_nonfinite);
   set_point(out.variance.points[channel], v.variance, wide.variance, narrow.variance, Rule::any_nonfinite);
+  if (!averages) return;
   set_point(out.running_mean.points[channel], v.running_mean, wide.running_mean, narrow.running_mean, Rule::any_nonfinite);
   set_point(out.running_var.points[channel], v.running_var, wide.running_var, narrow.running_var, Rule::any_nonfinite);
 }
@@ -341,14 +346,15 @@ void backward_channel(const Inputs& inputs, const Saved* saved, const abn_claims
   if (in_place(claims) && v.g == 0) out.dgamma.points[channel].rule = Rule::any_finite;
 
   ChannelFacts facts;
-  if (training) {
+  double mean = v.mean.hi;
+  if (!training) {
+    mean = inputs.running_mean[channel];
+  } else if (!reads_x && !inputs.x.empty()) {
     gather(p, inputs.x, c, scratch.x);
-    double sum = 0;
-    for (const double x : scratch.x) sum += x;
-    facts.kappa = condition_of_variance(sum / numbers.m, numbers.variance);
-  } else {
-    facts.kappa = condition_of_variance(inputs.running_mean[channel], inputs.running_var[channel]);
+    mean = 0;
+    for (const double x : scratch.x) mean += x / numbers.m;
   }
+  facts.kappa = condition_of_variance(mean, numbers.variance);
   facts.beta_over_g = std::fabs(numbers.beta) / std::fabs(numbers.g);
   double sum_abs = 0;
   for (const double dy : v.dy) sum_abs += std::fabs(dy);
@@ -379,7 +385,7 @@ void mark_limited_by_method(Expectation& e, const abn_problem& p) {
 std::vector<Expectation> backward(const Inputs& inputs, const Saved* saved, const abn_claims& claims) {
   const abn_problem& p = inputs.problem;
   if (element_count(p) == 0) return {};
-  check_inputs(inputs);
+  check_inputs(inputs, saved == nullptr || source_of(claims) == Source::x || source_of(claims) == Source::x_and_z);
   require(inputs.dz.size(), static_cast<std::size_t>(element_count(p)), "dz");
   if (p.mode == ABN_INFERENCE) throw std::invalid_argument("Inference has no backward pass; ask for training or frozen mode.");
   const Judges judges = judges_of(p, claims);
@@ -399,7 +405,7 @@ std::vector<Expectation> backward(const Inputs& inputs, const Saved* saved, cons
 std::vector<Expectation> expect_forward(const Inputs& inputs, const abn_claims& claims) {
   const abn_problem& p = inputs.problem;
   if (element_count(p) == 0) return {};
-  check_inputs(inputs);
+  check_inputs(inputs, true);
   const Judges judges = judges_of(p, claims);
   ForwardExpectations out;
   std::vector<Expectation*> asked;
@@ -412,8 +418,10 @@ std::vector<Expectation> expect_forward(const Inputs& inputs, const abn_claims& 
   if (p.mode == ABN_TRAINING) {
     ask(out.mean, Output::mean);
     ask(out.variance, Output::variance);
-    ask(out.running_mean, Output::running_mean);
-    ask(out.running_var, Output::running_var);
+    if (!inputs.running_mean.empty()) {
+      ask(out.running_mean, Output::running_mean);
+      ask(out.running_var, Output::running_var);
+    }
   }
   ForwardScratch scratch;
   for (std::int64_t c = 0; c < p.c; ++c) forward_channel(inputs, judges, c, scratch, out);

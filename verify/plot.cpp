@@ -138,8 +138,8 @@ std::string compact(const std::string& text) {
 }  // namespace
 
 const std::vector<std::string>& plot_colours() {
-  static const std::vector<std::string> names{"ink",  "muted", "line",  "pass",  "fail",  "inconclusive", "error", "fail-tint",
-                                              "bias", "heat1", "heat2", "heat3", "heat4", "heat5",        "stripe"};
+  static const std::vector<std::string> names{"ink",  "muted", "line",  "pass",  "fail",  "inconclusive", "error",
+                                              "zone", "bias",  "heat1", "heat2", "heat3", "heat4",        "heat5"};
   return names;
 }
 

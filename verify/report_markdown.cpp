@@ -11,7 +11,7 @@ namespace abn::verify {
 namespace {
 
 constexpr std::size_t most_failures = 50;
-constexpr std::size_t most_rows = 100;
+constexpr std::size_t most_rows = 24;
 constexpr std::size_t most_reasons = 12;
 constexpr std::size_t closing_room = 400;    // for the line that says how many failures were left out
 constexpr std::size_t longest_text = 8'000;  // of one failure
@@ -64,6 +64,25 @@ std::string fenced(const std::string& text) {
   return fence + "\n" + text + (text.empty() || text.back() != '\n' ? "\n" : "") + fence + "\n";
 }
 
+/// The largest ratio among the records of one type, and what did not pass.
+std::string table_cell(const std::vector<const Record*>& group, const std::string& dtype) {
+  double ratio = -1;
+  std::map<int, std::pair<Verdict, int>> verdicts;  // by falling severity
+  for (const Record* record : group) {
+    if (record->dtype != dtype) continue;
+    if (report::has_numbers(*record)) ratio = std::max(ratio, report::ranking_ratio(*record));
+    auto& [verdict, count] = verdicts[-report::severity(record->verdict)];
+    verdict = record->verdict;
+    ++count;
+  }
+  std::string out = " ";
+  if (ratio >= 0) out += report::show_ratio(ratio) + " ";
+  if (verdicts.size() == 1 && verdicts.begin()->second.first == Verdict::pass) out += "✓ ";
+  for (const auto& [negated, counted] : verdicts)
+    if (counted.first != Verdict::pass) out += fmt::format("**{} {}** ", counted.second, verdict_name(counted.first));
+  return out + "|";
+}
+
 std::string table(const Results& results) {
   const auto order = report::reading_order(results);
   std::vector<std::string> dtypes;
@@ -84,34 +103,32 @@ std::string table(const Results& results) {
     rule += "---|";
   }
   out += rule + "\n";
-  std::size_t rows = 0;
+  // Where there are many rows, those that matter: the worst verdicts, then the largest ratios.
+  using Group = std::vector<const Record*>;
   const auto groups = report::split(order, [](const Record& a, const Record& b) { return a.variant == b.variant && a.op == b.op; });
-  for (const auto& group : groups) {
-    if (rows++ == most_rows) {
-      out += fmt::format("\n{} more rows are in index.html.\n", groups.size() - most_rows);
-      break;
+  const auto rank = [](const Group& group) {
+    std::pair<int, double> worst{0, 0};
+    for (const Record* record : group) {
+      worst.first = std::max(worst.first, report::severity(record->verdict));
+      worst.second = std::max(worst.second, report::has_numbers(*record) ? report::ranking_ratio(*record) : 0);
     }
+    return worst;
+  };
+  std::vector<std::pair<int, double>> ranks;
+  for (const Group& group : groups) ranks.push_back(rank(group));
+  std::sort(ranks.rbegin(), ranks.rend());
+  std::size_t shown = 0;
+  for (const Group& group : groups) {
+    if (shown == most_rows || (groups.size() > most_rows && rank(group) < ranks[most_rows - 1])) continue;
+    ++shown;
     out += fmt::format("| {} | {} |", code(group.front()->variant), plain(group.front()->op));
-    for (const std::string& dtype : dtypes) {
-      double ratio = -1;
-      std::map<int, std::pair<Verdict, int>> verdicts;  // by falling severity
-      for (const Record* record : group) {
-        if (record->dtype != dtype) continue;
-        if (report::has_numbers(*record)) ratio = std::max(ratio, report::ranking_ratio(*record));
-        auto& [verdict, count] = verdicts[-report::severity(record->verdict)];
-        verdict = record->verdict;
-        ++count;
-      }
-      out += " ";
-      if (ratio >= 0) out += report::show_ratio(ratio) + " ";
-      if (verdicts.size() == 1 && verdicts.begin()->second.first == Verdict::pass)
-        out += "✓ ";
-      else
-        for (const auto& [negated, counted] : verdicts)
-          if (counted.first != Verdict::pass) out += fmt::format("**{} {}** ", counted.second, verdict_name(counted.first));
-      out += "|";
-    }
+    for (const std::string& dtype : dtypes) out += table_cell(group, dtype);
     out += "\n";
+  }
+  if (shown < groups.size()) {
+    const auto& [severity, ratio] = ranks[shown];
+    out += fmt::format("\n{} more rows {}, with ratios up to {}.\n", groups.size() - shown,
+                       severity == 0 ? "passed" : "are in index.html, not all of them passed", report::show_ratio(ratio));
   }
   return out;
 }

@@ -8,6 +8,11 @@
 
 namespace abn::verify {
 namespace report {
+namespace {
+
+constexpr std::size_t most_side_by_side = 5;
+
+}  // namespace
 
 std::string legend() {
   return R"html(<section>
@@ -32,25 +37,35 @@ std::string variant_table(const Results& results) {
   for (const VariantInfo& variant : results.variants)
     for (const auto& [key, value] : variant.claims)
       if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
+
+  std::vector<std::vector<std::string>> table(1 + results.variants.size());  // a row a variant, below the heads
+  table[0] = {"", "what it is", "runs in"};
+  table[0].insert(table[0].end(), keys.begin(), keys.end());
+  for (std::size_t i = 0; i < results.variants.size(); ++i) {
+    const VariantInfo& variant = results.variants[i];
+    table[i + 1] = {variant.name, variant.summary, variant.memory};
+    for (const std::string& key : keys) {
+      const auto claim = std::find_if(variant.claims.begin(), variant.claims.end(), [&](const auto& pair) { return pair.first == key; });
+      table[i + 1].push_back(claim == variant.claims.end() ? "" : claim->second);
+    }
+  }
+  const bool sideways = results.variants.size() <= most_side_by_side;  // a few variants are compared column by column
+  const std::size_t rows = sideways ? table[0].size() : table.size(), columns = sideways ? table.size() : table[0].size();
   std::string out =
       "<section>\n<h2>What the variants declare</h2>\n<p class=\"note\">The bounds above are for these claims: a claim that is too "
-      "generous widens them, one that is too strict "
-      "makes the kernel fail.</p>\n<div class=\"scroll\"><table class=\"claims\">\n<thead><tr><td></td>";
-  for (const VariantInfo& variant : results.variants) out += fmt::format("<th scope=\"col\">{}</th>", escape(variant.name));
-  out += "</tr></thead>\n<tbody>\n<tr><th scope=\"row\">what it is</th>";
-  for (const VariantInfo& variant : results.variants) out += fmt::format("<td>{}</td>", escape(variant.summary));
-  out += "</tr>\n<tr><th scope=\"row\">runs in</th>";
-  for (const VariantInfo& variant : results.variants) out += fmt::format("<td>{}</td>", escape(variant.memory));
-  out += "</tr>\n";
-  for (const std::string& key : keys) {
-    out += fmt::format("<tr><th scope=\"row\">{}</th>", escape(key));
-    for (const VariantInfo& variant : results.variants) {
-      const auto claim = std::find_if(variant.claims.begin(), variant.claims.end(), [&](const auto& pair) { return pair.first == key; });
-      out += fmt::format("<td>{}</td>", claim == variant.claims.end() ? "" : escape(claim->second));
+      "generous "
+      "widens them, one that is too strict makes the kernel fail.</p>\n<div class=\"scroll\"><table class=\"claims\">\n";
+  for (std::size_t row = 0; row < rows; ++row) {
+    out += "<tr>";
+    for (std::size_t column = 0; column < columns; ++column) {
+      const std::string& text = sideways ? table[column][row] : table[row][column];
+      const char* scope = row == 0 ? "col" : "row";
+      out +=
+          row == 0 || column == 0 ? fmt::format("<th scope=\"{}\">{}</th>", scope, escape(text)) : fmt::format("<td>{}</td>", escape(text));
     }
     out += "</tr>\n";
   }
-  return out + "</tbody>\n</table></div>\n</section>\n";
+  return out + "</table></div>\n</section>\n";
 }
 
 std::string provenance(const Results& results) {

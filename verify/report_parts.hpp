@@ -60,7 +60,7 @@ std::string style_sheet();
 std::string script();
 std::string masthead(const Results& results);     ///< the headline and the tiles
 std::string attention(const Results& results);    ///< what failed, links; what was skipped, by reason
-std::string overview(const Results& results);     ///< variant, op and output against type and layout, coloured by ratio
+std::string overview(const Results& results);     ///< every check in one table, coloured by ratio
 std::string plots(const Results& results);        ///< two figures a variant
 std::string check_table(const Results& results);  ///< one row a check, which opens to its detail
 std::string legend();                             ///< how to read the page

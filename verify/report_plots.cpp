@@ -1,14 +1,18 @@
 // The two figures of a variant: how its errors are distributed in signed ulp, and how much of its bound each check uses.
 //
-// Signed ulp: one strip a check, coloured by the share of elements in each bin of Tally::ulp_histogram. The axis is symmetric-logarithmic,
-// position(e) = sign(e) log2(1 + 4|e|), nearly linear within half an ulp, where correctly rounded results lie, and logarithmic outside.
-// Ratio: one row a check, the largest on top, a bar from the 99th percentile to the largest, on a logarithmic axis with the bound at 1.
+// Signed ulp: one strip a check. The axis is symmetric-logarithmic, position(e) = sign(e) log2(1 + 4|e|), nearly linear within half an ulp,
+// where correctly rounded results lie, and logarithmic outside. A bin of Tally::ulp_histogram is coloured by its density, the share of
+// elements divided by the width on that axis, so that errors spread evenly have an even colour although the bins become narrower towards 0.
+// One unit of the axis is an octave far out and ln(2)/4 = 0.17 ulp at 0. Ratio: one row a check, the largest on top, a bar from the 99th
+// percentile to the largest, on a logarithmic axis with the bound at 1.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <iterator>
+#include <string>
+#include <vector>
 
 #include "verify/plot.hpp"
 #include "verify/report_parts.hpp"
@@ -19,7 +23,7 @@ namespace {
 constexpr std::size_t most_rows = 80;        // what stays readable on one page; the caption says so where rows are left out
 constexpr std::size_t own_figure_from = 12;  // variants with fewer checks share one figure
 constexpr int row_height = 14, top = 22, bottom = 48, width = 640, right = 26;
-constexpr std::array<double, 4> shade_from{1e-4, 1e-3, 1e-2, 1e-1};  // shares of elements at which the next of the five shades begins
+constexpr std::array<double, 4> shade_from{1e-4, 1e-3, 1e-2, 1e-1};  // densities at which the next of the five shades begins
 constexpr double smallest_ratio_shown = 1e-4, largest_ratio_shown = 1e6;
 
 using Rows = std::vector<const Record*>;
@@ -32,8 +36,8 @@ const std::array<double, Tally::ulp_bins + 1>& bin_edges() {
     constexpr double end = 1 << 20;
     constexpr int halvings = 80;  // from 2^21 down to the spacing of doubles near the smallest bins
     std::array<double, Tally::ulp_bins + 1> found{};
-    found.front() = position(-end);
-    found.back() = position(end);
+    found.front() = position(-end) - 1;  // the outermost bins hold what is saturated: a unit each, to be seen
+    found.back() = position(end) + 1;
     for (int bin = 1; bin < Tally::ulp_bins; ++bin) {
       double below = -end, above = end;
       for (int step = 0; step < halvings; ++step) {
@@ -60,13 +64,32 @@ std::string frame(std::size_t rows, int left, double low, double high, const std
       fmt::arg("ink", plot_colour("ink")));
 }
 
-/// Labels of the rows, as gnuplot's tics.
+/// Labels of the rows; of a long one its end, where the output stands.
 template <class Label>
-std::string row_tics(const Rows& rows, Label label) {
+std::vector<std::string> row_labels(const Rows& rows, Label label) {
+  constexpr std::size_t longest = 46;
+  std::vector<std::string> labels;
+  for (const Record* record : rows) {
+    std::string text = plot_label(label(*record));
+    if (text.size() > longest) text = "..." + text.substr(text.size() - longest + 3);
+    labels.push_back(std::move(text));
+  }
+  return labels;
+}
+
+std::string row_tics(const std::vector<std::string>& labels) {
   std::string tics;
-  for (std::size_t row = 0; row < rows.size(); ++row)
-    tics += fmt::format("{}\"{}\" {}", row ? ", " : "", plot_label(label(*rows[row])), row);
+  for (std::size_t row = 0; row < labels.size(); ++row) tics += fmt::format("{}\"{}\" {}", row ? ", " : "", labels[row], row);
   return fmt::format("set ytics scale 0 textcolor {} ({})\n", plot_colour("ink"), tics);
+}
+
+/// Room for the labels, in pixels.
+int left_margin(const std::vector<std::string>& labels) {
+  constexpr double character = 6.3;  // width of an average one at 11 px
+  constexpr int gap = 14, least = 196;
+  std::size_t longest = 0;
+  for (const std::string& label : labels) longest = std::max(longest, label.size());
+  return std::max(least, gap + static_cast<int>(character * static_cast<double>(longest)));
 }
 
 std::string vertical(double at, const char* colour, const char* dashes, const char* layer) {
@@ -108,8 +131,8 @@ std::string shade_boxes(const Rows& rows, double& low, double& high) {
     for (const std::uint64_t count : histogram) total += static_cast<double>(count);
     const auto shade = [&](std::size_t bin) {
       if (bin >= histogram.size() || histogram[bin] == 0) return -1;
-      const double share = static_cast<double>(histogram[bin]) / total;
-      return static_cast<int>(std::upper_bound(shade_from.begin(), shade_from.end(), share) - shade_from.begin());
+      const double density = static_cast<double>(histogram[bin]) / total / (bin_edges()[bin + 1] - bin_edges()[bin]);
+      return static_cast<int>(std::upper_bound(shade_from.begin(), shade_from.end(), density) - shade_from.begin());
     };
     for (std::size_t bin = 0; bin < histogram.size();) {
       std::size_t end = bin + 1;
@@ -131,14 +154,15 @@ std::string shade_boxes(const Rows& rows, double& low, double& high) {
 }
 
 std::string ulp_figure(const std::string& name, const std::string& title, const Rows& rows, bool shared, std::string& problem) {
-  constexpr int left = 196, group_left = 8;
+  constexpr int group_left = 8;
+  const auto labels = row_labels(rows, [&](const Record& record) { return shared ? record.id : record.dtype + " " + record.layout; });
   double low = position(-4), high = position(4);
   std::string commands = shade_boxes(rows, low, high);
   const bool drawn[] = {commands.find("$shade0") != std::string::npos, commands.find("$shade1") != std::string::npos,
                         commands.find("$shade2") != std::string::npos, commands.find("$shade3") != std::string::npos,
                         commands.find("$shade4") != std::string::npos};
-  commands += frame(rows.size(), left, low, high, ulp_tics(low, high), "signed error in ulp of the output type");
-  commands += row_tics(rows, [&](const Record& record) { return shared ? record.id : record.dtype + " " + record.layout; });
+  commands += frame(rows.size(), left_margin(labels), low, high, ulp_tics(low, high), "signed error in ulp of the output type");
+  commands += row_tics(labels);
 
   // One label for each op and output, with a line between them.
   std::string bias, worst;
@@ -180,15 +204,17 @@ std::string ulp_figure(const std::string& name, const std::string& title, const 
   const PlotScript script{name, fmt::format("Signed error in ulp of {} checks of {}", rows.size(), plot_label(title)), width,
                           top + bottom + row_height * static_cast<int>(rows.size()), commands};
   return figure(script,
-                fmt::format("<b>Signed error, {}</b><span class=\"key\">share of elements: {}<span class=\"dot\" "
+                fmt::format("<b>Signed error, {}</b><span class=\"key\">elements per octave (0.17 ulp at 0): {}<span class=\"dot\" "
                             "style=\"background:var(--bias)\"></span>mean</span>",
                             escape(title), swatches),
                 problem);
 }
 
 std::string ratio_figure(const std::string& name, const std::string& title, Rows rows, bool shared, std::string& problem) {
-  constexpr int left = 196;
   std::stable_sort(rows.begin(), rows.end(), [](const Record* a, const Record* b) { return ranking_ratio(*a) > ranking_ratio(*b); });
+  const auto labels = row_labels(rows, [&](const Record& record) {
+    return shared ? record.id : record.op + "/" + record.dtype + "/" + record.layout + "/" + record.check;
+  });
   double low = 0.1, high = 2;
   for (const Record* record : rows) {
     if (record->tally.p99_ratio() > 0) low = std::min(low, record->tally.p99_ratio());
@@ -201,12 +227,10 @@ std::string ratio_figure(const std::string& name, const std::string& title, Rows
   std::string tics;
   for (double power = low; power <= high * 1.0001; power *= 10)
     tics += fmt::format("{}\"{:g}\" {:g}", tics.empty() ? "" : ", ", power, power);
-  std::string commands = "set logscale x\n" + frame(rows.size(), left, low, high, tics, "ratio = |error| / bound");
-  commands += row_tics(rows, [&](const Record& record) {
-    return shared ? record.id : record.op + "/" + record.dtype + "/" + record.layout + "/" + record.check;
-  });
-  commands += fmt::format("set object rectangle from first 1, graph 0 to graph 1, graph 1 behind fs solid noborder fc {}\n",
-                          plot_colour("fail-tint"));
+  std::string commands = "set logscale x\n" + frame(rows.size(), left_margin(labels), low, high, tics, "ratio = |error| / bound");
+  commands += row_tics(labels);
+  commands +=
+      fmt::format("set object rectangle from first 1, graph 0 to graph 1, graph 1 behind fs solid noborder fc {}\n", plot_colour("zone"));
   commands += vertical(1, "fail", "dt solid", "front");
   commands += fmt::format("set label \"bound\" at first 1, graph 1 center offset 0,0.7 textcolor {}\n", plot_colour("fail"));
 
@@ -282,7 +306,7 @@ std::string plots(const Results& results) {
     Rows& rows = figures[i].rows;
     std::string note;
     if (rows.size() > most_rows) {
-      note = fmt::format("<p class=\"note\">Shown are the {} checks with the largest ratio of {}.</p>\n", most_rows, rows.size());
+      note = fmt::format("<p class=\"note\">Shown are {} of {} checks: those with the largest ratios.</p>\n", most_rows, rows.size());
       Rows worst = rows;
       std::stable_sort(worst.begin(), worst.end(), [](const Record* a, const Record* b) { return ranking_ratio(*a) > ranking_ratio(*b); });
       worst.resize(most_rows);

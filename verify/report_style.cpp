@@ -5,16 +5,16 @@ namespace abn::verify::report {
 
 std::string style_sheet() {
   return R"css(
-:root{color-scheme:light dark;--bg:#fff;--panel:#f6f8fa;--ink:#1c2128;--muted:#59636e;--line:#d8dee4;--stripe:#f6f8fa;
+:root{color-scheme:light dark;--bg:#fff;--panel:#f6f8fa;--ink:#1c2128;--muted:#59636e;--line:#d8dee4;
 --pass:#1a7f4b;--fail:#c9292e;--inconclusive:#9a6700;--skip:#6a737d;--error:#8250df;--accent:#0b5cad;--bias:#d9730d;
---pass-tint:#e3f5ea;--fail-tint:#fde7e6;--inconclusive-tint:#fff3cf;--skip-tint:#eceff2;--error-tint:#f1e8fd;
+--pass-tint:#e3f5ea;--fail-tint:#fde7e6;--zone:#fdf0ef;--inconclusive-tint:#fff3cf;--skip-tint:#eceff2;--error-tint:#f1e8fd;
 --heat1:#dfecf7;--heat2:#b9d7ec;--heat3:#85bade;--heat4:#4a97cb;--heat5:#1d6db3;
 --tint1:#f5f9fc;--tint2:#e4eff9;--tint3:#cfe2f3;--tint4:#b3d2ec;--tint5:#90bde2;
 --term1:#4477aa;--term2:#66ccee;--term3:#228833;--term4:#ccbb44;--term5:#ee6677;--term6:#aa3377;--term7:#ee8866;--term8:#7a6fd0;--term9:#8c8c8c;
 --sans:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;--mono:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace}
-@media (prefers-color-scheme:dark){:root{--bg:#0f1419;--panel:#171d24;--ink:#dfe5eb;--muted:#93a0ad;--line:#2d3640;--stripe:#151b21;
+@media (prefers-color-scheme:dark){:root{--bg:#0f1419;--panel:#171d24;--ink:#dfe5eb;--muted:#93a0ad;--line:#2d3640;
 --pass:#4cc38a;--fail:#ff7b72;--inconclusive:#e3b341;--skip:#8b949e;--error:#bc8cff;--accent:#6cb6ff;--bias:#ffa657;
---pass-tint:#12301f;--fail-tint:#3b1719;--inconclusive-tint:#33280a;--skip-tint:#232a32;--error-tint:#2a1d42;
+--pass-tint:#12301f;--fail-tint:#3b1719;--zone:#26171a;--inconclusive-tint:#33280a;--skip-tint:#232a32;--error-tint:#2a1d42;
 --heat1:#17293b;--heat2:#1d4166;--heat3:#28649b;--heat4:#3f88c8;--heat5:#6cb0ee;
 --tint1:#131a22;--tint2:#15232f;--tint3:#193147;--tint4:#1e4263;--tint5:#245581}}
 *{box-sizing:border-box}
@@ -43,7 +43,7 @@ pre{margin:6px 0;padding:10px 12px;background:var(--panel);border:1px solid var(
 table{border-collapse:collapse}th{font-weight:400;text-align:left}
 .overview{font-size:13px;width:100%;min-width:1020px;table-layout:fixed}.overview thead td:first-child{width:190px}.overview thead th{color:var(--muted);text-align:center;padding:2px 6px}.overview thead th[colspan]{color:var(--ink);font-weight:600;border-bottom:1px solid var(--line)}
 .overview tbody th{padding:3px 14px 3px 0;white-space:nowrap}.overview td{text-align:center;min-width:64px;padding:0;border:1px solid var(--bg)}
-.overview .variant th{font-size:15px;font-weight:650;padding-top:16px}
+.files{margin-top:18px}.files thead td:first-child{width:320px}.files tbody th{overflow:hidden;text-overflow:ellipsis}.overview .variant th{font-size:15px;font-weight:650;padding-top:16px}
 .overview td a{display:block;color:inherit;padding:3px 4px}.overview td.fail,.overview td.inconclusive,.overview td.error{font-weight:600}
 .overview .cost{color:var(--muted);font-size:12px}.overview .cost b{color:var(--inconclusive);font-weight:600}.overview .contract{color:var(--pass)}
 td.pass{background:var(--pass-tint)}td.fail{background:var(--fail-tint);color:var(--fail)}td.inconclusive{background:var(--inconclusive-tint);color:var(--inconclusive)}
@@ -52,7 +52,7 @@ td.skip{background:var(--skip-tint);color:var(--skip)}td.error{background:var(--
 .swatch{display:inline-block;width:14px;height:10px;margin:0 4px 0 8px;border-radius:2px;border:1px solid var(--line)}.swatch.fail{background:var(--fail-tint);border-color:var(--fail)}
 .dot{display:inline-block;width:8px;height:8px;margin:0 4px 1px 8px;border-radius:50%}
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,560px),1fr));gap:20px 28px;margin-top:18px}
-figure{margin:0}figcaption{font-size:13px;margin-bottom:4px}figcaption b{font-weight:600}.key{display:block;color:var(--muted);font-size:12px}.key>:first-child{margin-left:0}
+figure{margin:0}figcaption{font-size:13px;margin-bottom:4px}figcaption b{font-weight:600}.key{display:block;color:var(--muted);font-size:12px}.key>:first-child{margin-left:0}.dot,.swatch{vertical-align:baseline}
 svg{display:block;width:100%;height:auto}svg text{font-family:var(--sans)}
 .group{margin-bottom:28px}
 .head,.check>summary{display:grid;grid-template-columns:116px minmax(150px,1.6fr) 70px minmax(90px,1.2fr) 62px 84px 76px 92px 112px 58px 96px;gap:0 12px;align-items:center}
@@ -73,7 +73,7 @@ svg{display:block;width:100%;height:auto}svg text{font-family:var(--sans)}
 .term1{background:var(--term1)}.term2{background:var(--term2)}.term3{background:var(--term3)}.term4{background:var(--term4)}.term5{background:var(--term5)}.term6{background:var(--term6)}
 .term7{background:var(--term7)}.term8{background:var(--term8)}.term9{background:var(--term9)}.term-other{background:var(--line)}
 .words{display:grid;grid-template-columns:max-content 1fr;gap:6px 20px;margin:0;font-size:14px}.legend{grid-template-columns:max-content 1fr max-content 1fr;font-size:13px}.words dt{font-weight:600}.words dd{margin:0;overflow-wrap:anywhere}
-.claims{font-size:13px}.claims td,.claims th{padding:4px 24px 4px 0;border-bottom:1px solid var(--line);vertical-align:top}.claims thead th{font-weight:600}.claims tbody th{color:var(--muted);white-space:nowrap}
+.claims{font-size:13px}.claims td,.claims th{padding:4px 24px 4px 0;border-bottom:1px solid var(--line);vertical-align:top}.claims th{color:var(--muted);white-space:nowrap}.claims [scope=col]{color:var(--ink);font-weight:600}
 .tools{display:flex;flex-wrap:wrap;gap:8px 14px;align-items:center;margin:0 0 4px;font-size:13px}.tools input[type=search],.tools select,.tools button{font:inherit;color:inherit;background:var(--panel);border:1px solid var(--line);border-radius:6px;padding:4px 8px}
 .tools input[type=search]{flex:1 1 220px;max-width:360px}
 @media (max-width:1120px){.legend{grid-template-columns:max-content 1fr}.wide{display:none}.head,.check>summary{grid-template-columns:116px minmax(140px,1.6fr) 64px minmax(80px,1.2fr) 84px 108px}}

@@ -1,0 +1,91 @@
+// What the entry points of every variant share on the host: which problems exist, argument checks, and the step from the type
+// codes of a problem to C++ types.
+#pragma once
+
+#include <cstring>
+#include <limits>
+
+#include "cuda/device/scalar.cuh"
+#include "cuda/kernel.h"
+
+namespace abn::device {
+inline namespace ABN_BUILD {
+
+template <class T, class P>
+struct Types {
+  using Storage = T;
+  using Parameter = P;
+};
+
+// Calls `call` with the Types of the problem, which must be a known one.
+template <class Call>
+auto with_types(const abn_problem& problem, Call call) {
+  if (problem.dtype == ABN_F64) return problem.param_dtype == ABN_F64 ? call(Types<double, double>{}) : call(Types<double, float>{});
+  if (problem.dtype == ABN_F32) return call(Types<float, float>{});
+  if (problem.dtype == ABN_BF16) return call(Types<__nv_bfloat16, float>{});
+  return call(Types<__half, float>{});
+}
+
+inline bool empty(const abn_problem& problem) { return problem.n == 0 || problem.c == 0 || problem.s == 0; }
+
+// The problems that both variants of this project support: all that the ABI knows, unless 1/slope overflows.
+inline bool known(const abn_problem& problem) {
+  const auto within = [](int32_t value, int32_t last) { return value >= 0 && value <= last; };
+  if (problem.struct_size < sizeof(abn_problem)) return false;
+  if (!within(problem.layout, ABN_NHWC) || !within(problem.dtype, ABN_F64) || !within(problem.activation, ABN_ELU)) return false;
+  if (!within(problem.scale, ABN_SCALE_ABS_EPS) || !within(problem.mode, ABN_FROZEN)) return false;
+  if (problem.param_dtype != ABN_F32 && !(problem.param_dtype == ABN_F64 && problem.dtype == ABN_F64)) return false;
+  if (problem.n < 0 || problem.c < 0 || problem.s < 0 || !(problem.eps >= 0)) return false;
+  const double largest = problem.dtype == ABN_F64 ? std::numeric_limits<double>::max() : std::numeric_limits<float>::max();
+  return problem.activation == ABN_IDENTITY || (problem.activation_parameter > 0 && 1 / problem.activation_parameter <= largest);
+}
+
+// The claims that hold for every in-place variant here; the algorithm's own fields are the caller's.
+inline abn_claims in_place_claims(const abn_problem& problem) {
+  abn_claims claims{};
+  claims.struct_size = sizeof claims;
+  claims.scheme = ABN_IN_PLACE_1;
+  claims.normalise = ABN_DIRECT;
+  claims.accumulate = problem.dtype == ABN_F64 ? ABN_F64 : ABN_F32;
+  claims.saves = ABN_SAVES_Z | ABN_SAVES_VAR;
+  claims.z_may_alias_x = 1;
+  claims.dx_may_alias_dz = 1;
+  claims.deterministic = 1;
+  claims.function_ulp = function_ulp;
+  return claims;
+}
+
+// Writes no field behind those that the caller's header knows.
+inline int hand_over(abn_claims claims, abn_claims* out) {
+  const uint32_t size = out->struct_size < sizeof claims ? out->struct_size : static_cast<uint32_t>(sizeof claims);
+  claims.struct_size = out->struct_size;
+  std::memcpy(out, &claims, size);
+  return ABN_OK;
+}
+
+// ABN_OK, or what is wrong with a call that has work to do.
+inline int check(const abn_problem& problem, const abn_forward_args& args, size_t workspace_bytes) {
+  if (!known(problem)) return ABN_ERROR_UNSUPPORTED;
+  if (args.x == nullptr || args.z == nullptr || (args.gamma == nullptr) != (args.beta == nullptr)) return ABN_ERROR_ARGUMENT;
+  if (problem.mode != ABN_TRAINING && (args.running_mean == nullptr || args.running_var == nullptr)) return ABN_ERROR_ARGUMENT;
+  if (workspace_bytes > 0 && (args.workspace == nullptr || args.workspace_bytes < workspace_bytes)) return ABN_ERROR_WORKSPACE;
+  return ABN_OK;
+}
+inline int check(const abn_problem& problem, const abn_backward_args& args, size_t workspace_bytes) {
+  if (!known(problem) || problem.mode == ABN_INFERENCE) return ABN_ERROR_UNSUPPORTED;
+  if (args.dz == nullptr || args.z == nullptr || args.var == nullptr || (args.gamma == nullptr) != (args.beta == nullptr)) return ABN_ERROR_ARGUMENT;
+  if (workspace_bytes > 0 && (args.workspace == nullptr || args.workspace_bytes < workspace_bytes)) return ABN_ERROR_WORKSPACE;
+  return ABN_OK;
+}
+
+inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+inline int log2_of(int64_t power_of_two) { return power_of_two <= 1 ? 0 : 1 + log2_of(power_of_two / 2); }
+// The smallest power of two that is not below v, at most `most`.
+inline int power_of_two_above(int64_t v, int most) {
+  int power = 1;
+  while (power < v && power < most) power *= 2;
+  return power;
+}
+
+}  // namespace ABN_BUILD
+}  // namespace abn::device

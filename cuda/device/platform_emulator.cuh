@@ -1,0 +1,69 @@
+// The helpers of platform.cuh on the emulator.
+#pragma once
+
+#include <cstring>
+#include <type_traits>
+
+namespace abn::device {
+inline namespace ABN_BUILD {
+
+using emulator::Where;
+
+template <class T>
+T& dynamic_shared(Where where = Where::current()) {
+  static_assert(alignof(T) <= 16);
+  emulator::check_shared(sizeof(T), where);
+  return *reinterpret_cast<T*>(emulator::current->block->shared);
+}
+
+template <class T>
+__forceinline__ Vec16<T> load16(const T* p, Where where = Where::current()) {
+  emulator::check_alignment(p, 16, where);
+  Vec16<T> value;
+  std::memcpy(&value, p, sizeof value);
+  return value;
+}
+
+template <class T>
+__forceinline__ void store16(T* p, const Vec16<T>& value, Where where = Where::current()) {
+  emulator::check_alignment(p, 16, where);
+  std::memcpy(p, &value, sizeof value);
+}
+
+// A launch and the place that made it, which names a kernel that has no exported name.
+struct LaunchSite {
+  LaunchConfig config;
+  Where where;
+  LaunchSite(const LaunchConfig& c, Where w = Where::current()) : config(c), where(w) {}
+  LaunchSite(dim3 grid, dim3 block, std::size_t shared_bytes = 0, void* stream = nullptr, const char* name = nullptr,
+             Where w = Where::current())
+      : config{grid, block, shared_bytes, stream, name}, where(w) {}
+};
+
+template <class... P>
+int launch_with(bool cooperative, const LaunchSite& site, void (*kernel)(P...), const std::type_identity_t<P>&... args) {
+  const auto body = [kernel, &args...] { kernel(args...); };  // by value: every thread has parameters of its own
+  const LaunchConfig& config = site.config;
+  return emulator::launch({.grid = config.grid,
+                           .block = config.block,
+                           .shared_bytes = config.shared_bytes,
+                           .cooperative = cooperative,
+                           .name = config.name,
+                           .kernel = reinterpret_cast<const void*>(kernel),
+                           .body = [](const void* closure) { (*static_cast<decltype(body)*>(closure))(); },
+                           .closure = &body,
+                           .where = site.where});
+}
+
+template <class... P>
+int launch(const LaunchSite& site, void (*kernel)(P...), const std::type_identity_t<P>&... args) {
+  return launch_with(false, site, kernel, args...);
+}
+
+template <class... P>
+int launch_cooperative(const LaunchSite& site, void (*kernel)(P...), const std::type_identity_t<P>&... args) {
+  return launch_with(true, site, kernel, args...);
+}
+
+}  // namespace ABN_BUILD
+}  // namespace abn::device

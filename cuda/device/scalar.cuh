@@ -1,0 +1,73 @@
+// The storage types f16, bf16, f32, f64 and the type that a kernel computes in: float for the first three, double for f64.
+//
+// Widening is exact. Narrowing rounds to nearest even, once, after the activation: no intermediate is ever rounded to storage.
+// Parameters (gamma, beta, statistics and their gradients) are float or double and are converted by a plain cast.
+#pragma once
+
+#include "cuda/device/platform.cuh"
+
+// The loops over the elements of a 16-byte access must be unrolled: registers have no addresses.
+#ifdef __CUDACC__
+#define ABN_UNROLL _Pragma("unroll")
+#else
+#define ABN_UNROLL
+#endif
+
+namespace abn::device {
+inline namespace ABN_BUILD {
+
+template <class T>
+struct AccumulateOf {
+  using type = float;
+};
+template <>
+struct AccumulateOf<double> {
+  using type = double;
+};
+template <class T>
+using Accumulate = typename AccumulateOf<T>::type;
+
+__device__ __forceinline__ float widen(__half v) { return __half2float(v); }
+__device__ __forceinline__ float widen(__nv_bfloat16 v) { return __bfloat162float(v); }
+__device__ __forceinline__ float widen(float v) { return v; }
+__device__ __forceinline__ double widen(double v) { return v; }
+
+template <class T>
+__device__ __forceinline__ T narrow(Accumulate<T> v) {
+  return v;
+}
+template <>
+__device__ __forceinline__ __half narrow<__half>(float v) {
+  return __float2half_rn(v);
+}
+template <>
+__device__ __forceinline__ __nv_bfloat16 narrow<__nv_bfloat16>(float v) {
+  return __float2bfloat16_rn(v);
+}
+
+// The neighbour of a negative v on the side of zero; of the lowest finite value where v is -infinity.
+__device__ __forceinline__ __half towards_zero(__half v) {
+  return __ushort_as_half(static_cast<unsigned short>(__half_as_ushort(v) - 1));
+}
+__device__ __forceinline__ __nv_bfloat16 towards_zero(__nv_bfloat16 v) {
+  return __ushort_as_bfloat16(static_cast<unsigned short>(__bfloat16_as_ushort(v) - 1));
+}
+__device__ __forceinline__ float towards_zero(float v) { return __uint_as_float(__float_as_uint(v) - 1); }
+__device__ __forceinline__ double towards_zero(double v) { return __longlong_as_double(__double_as_longlong(v) - 1); }
+
+// Of zero and NaN, too.
+__device__ __forceinline__ bool sign_bit(float v) { return static_cast<int>(__float_as_uint(v)) < 0; }
+__device__ __forceinline__ bool sign_bit(double v) { return __double_as_longlong(v) < 0; }
+
+// Functions of libm by one name. Root and division are IEEE's (no approximations, no fast math); expm1 and log1p are within
+// function_ulp of CUDA's and of glibc's documentation.
+__device__ __forceinline__ float root(float v) { return sqrtf(v); }
+__device__ __forceinline__ double root(double v) { return sqrt(v); }
+__device__ __forceinline__ float exp_minus_one(float v) { return expm1f(v); }
+__device__ __forceinline__ double exp_minus_one(double v) { return expm1(v); }
+__device__ __forceinline__ float log_one_plus(float v) { return log1pf(v); }
+__device__ __forceinline__ double log_one_plus(double v) { return log1p(v); }
+inline constexpr double function_ulp = 2;
+
+}  // namespace ABN_BUILD
+}  // namespace abn::device

@@ -1,0 +1,82 @@
+// Sessions, and the way from a launch request to the machine: what a GPU would refuse is refused here.
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+#include "cuda/emulator/machine.hpp"
+
+namespace abn::emulator {
+namespace {
+
+thread_local constinit Session::State* innermost = nullptr;
+
+// The limits of CUDA's compute capability 8.0 to 10.0, and the multiprocessors of an H100 for cooperative launches.
+constexpr std::uint64_t max_threads = 1024, max_block_z = 64, max_grid_x = 0x7fffffff, max_grid_yz = 65535;
+constexpr std::size_t max_shared = 227 * 1024;
+constexpr std::uint64_t multiprocessors = 132, threads_per_multiprocessor = 2048, blocks_per_multiprocessor = 32;
+constexpr std::size_t shared_per_multiprocessor = 228 * 1024, shared_reserved_per_block = 1024;
+
+// Gives every launch of a session a schedule of its own (the golden ratio, so that no two seeds meet).
+constexpr std::uint64_t launch_stride = 0x9e3779b97f4a7c15;
+
+std::string text_of(uint3 size) { return std::to_string(size.x) + " x " + std::to_string(size.y) + " x " + std::to_string(size.z); }
+
+// Why a GPU would not take the launch, and its code for that; an empty text if it would.
+std::string refusal(const LaunchRequest& request, int& code) {
+  const uint3 grid = request.grid, block = request.block;
+  code = invalid_configuration;
+  if (current) return "a kernel cannot launch kernels here";
+  const std::uint64_t threads = std::uint64_t{block.x} * block.y * block.z, blocks = std::uint64_t{grid.x} * grid.y * grid.z;
+  if (block.x == 0 || block.y == 0 || block.z == 0) return "the block " + text_of(block) + " has no threads";
+  if (grid.x == 0 || grid.y == 0 || grid.z == 0) return "the grid " + text_of(grid) + " has no blocks";
+  if (block.x > max_threads || block.y > max_threads || block.z > max_block_z || threads > max_threads)
+    return "the block " + text_of(block) + " exceeds 1024 x 1024 x 64 or 1024 threads in all";
+  if (grid.x > max_grid_x || grid.y > max_grid_yz || grid.z > max_grid_yz)
+    return "the grid " + text_of(grid) + " exceeds 2147483647 x 65535 x 65535";
+  if (request.shared_bytes > max_shared) {
+    code = invalid_value;
+    return std::to_string(request.shared_bytes) + " bytes of shared memory exceed the 232448 that a block can have";
+  }
+  const std::uint64_t together = std::min({blocks_per_multiprocessor, threads_per_multiprocessor / ((threads + 31) / 32 * 32),
+                                           shared_per_multiprocessor / (request.shared_bytes + shared_reserved_per_block)}) *
+                                 multiprocessors;
+  if (request.cooperative && blocks > together) {
+    code = cooperative_launch_too_large;
+    return "a cooperative launch of " + std::to_string(blocks) + " blocks; at most " + std::to_string(together) +
+           " of these fit on a GPU of 132 multiprocessors at once";
+  }
+  return {};
+}
+
+}  // namespace
+
+Session::Session(Settings settings) : state_(std::make_unique<State>()) {
+  state_->settings = settings;
+  state_->outer = innermost;
+  innermost = state_.get();
+}
+
+Session::~Session() { innermost = state_->outer; }
+
+Report Session::take_report() { return std::exchange(state_->report, {}); }
+
+int launch(const LaunchRequest& request) {
+  static thread_local Session::State without_session;
+  Session::State& state = innermost ? *innermost : without_session;
+  const std::size_t known = state.report.findings.size();
+  int code = success;
+  if (std::string why = refusal(request, code); !why.empty())
+    state.report.findings.push_back(make_finding(request, launch_configuration, std::move(why), nullptr));
+  else
+    code = Machine::of_this_thread().launch(request, state.settings, state.settings.schedule_seed + state.launch_number++ * launch_stride,
+                                            state.report);
+  if (&state == &without_session) {
+    for (std::size_t i = known; i < state.report.findings.size(); ++i)
+      std::fprintf(stderr, "emulator: %s in %s: %s\n", state.report.findings[i].kind.c_str(), state.report.findings[i].kernel.c_str(),
+                   state.report.findings[i].text.c_str());
+    state.report = {};
+  }
+  return code;
+}
+
+}  // namespace abn::emulator

@@ -1,0 +1,43 @@
+// The stacks of the fibers: mapped in slabs, each stack shifted a little so that their tops do not share cache sets.
+#include "cuda/emulator/stacks.hpp"
+
+#include <sys/mman.h>
+
+#include <cstring>
+#include <new>
+
+namespace abn::emulator {
+namespace {
+
+constexpr std::size_t stacks_per_slab = 64;
+constexpr std::size_t cache_line = 64, colours = 61;  // a prime number of lines, within one page
+constexpr std::uint64_t canary[8] = {0x5afe57acc0ffee01, 0x5afe57acc0ffee02, 0x5afe57acc0ffee03, 0x5afe57acc0ffee04,
+                                     0x5afe57acc0ffee05, 0x5afe57acc0ffee06, 0x5afe57acc0ffee07, 0x5afe57acc0ffee08};
+
+}  // namespace
+
+Stack::Stack(unsigned char* base, std::size_t number) : base_(base), top_(base + slot - cache_line * (number * 7 % colours)) { arm(); }
+
+bool Stack::intact() const { return std::memcmp(limit(), canary, sizeof canary) == 0; }
+
+void Stack::arm() { std::memcpy(limit(), canary, sizeof canary); }
+
+void StackPool::grow() {
+  const std::size_t bytes = stacks_per_slab * Stack::slot;
+  void* slab = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+  if (slab == MAP_FAILED) throw std::bad_alloc();
+  madvise(slab, bytes, MADV_NOHUGEPAGE);  // a huge page would make the unused part of 25 stacks resident
+  slabs_.push_back(slab);
+  std::vector<Stack>& fresh = stacks_.emplace_back();
+  fresh.reserve(stacks_per_slab);
+  for (std::size_t i = 0; i < stacks_per_slab; ++i) {
+    fresh.emplace_back(static_cast<unsigned char*>(slab) + i * Stack::slot, i);
+    free_.push_back(&fresh.back());
+  }
+}
+
+StackPool::~StackPool() {
+  for (void* slab : slabs_) munmap(slab, stacks_per_slab * Stack::slot);
+}
+
+}  // namespace abn::emulator

@@ -1,0 +1,167 @@
+// The comparator: every pair of classes, NaN above all, and tallies that add up in any grouping.
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "verify/compare.hpp"
+
+using namespace abn::verify;
+
+namespace {
+
+constexpr double inf = std::numeric_limits<double>::infinity();
+constexpr double nan_value = std::numeric_limits<double>::quiet_NaN();
+
+Point point(double exact, double bound, Rule rule = Rule::bounded) {
+  Point p;
+  p.hi = exact, p.bound = bound, p.fit_bound = 2 * bound, p.rule = rule;
+  return p;
+}
+
+bool passes(const Point& p, double got, int dtype = ABN_F32) { return compare(p, got, format_of(dtype)).passed; }
+
+/// Any double: all classes, all exponents.
+double any_double() {
+  const auto kind = *rc::gen::inRange(0, 8);
+  const double special[] = {0.0, -0.0, inf, -inf, nan_value};
+  return kind < 5 ? special[kind] : std::bit_cast<double>(*rc::gen::arbitrary<std::uint64_t>());
+}
+
+}  // namespace
+
+TEST(Comparator, NaNNeverPassesWhereANumberIsExpected) {
+  rc::check("NaN fails under every bound and every rule that wants a number", [] {
+    const double bound = std::fabs(any_double()), exact = *rc::gen::inRange(-100, 100);
+    for (const Rule rule : {Rule::bounded, Rule::signed_bounded, Rule::any_finite}) {
+      RC_ASSERT(!passes(point(exact, bound, rule), nan_value));
+      RC_ASSERT(!passes(point(exact, inf, rule), nan_value));
+    }
+  });
+  EXPECT_FALSE(passes(point(1, nan_value), 1.5)) << "a bound that is NaN passes nothing but the exact value";
+  EXPECT_EQ(compare(point(1, 1), nan_value, format_of(ABN_F32)).ratio, inf);
+}
+
+TEST(Comparator, ClassesAreComparedBeforeNumbers) {
+  struct Row {
+    Rule rule;
+    double exact, got;
+    bool passes;
+  };
+  const Row rows[] = {
+      {Rule::same_class, nan_value, nan_value, true}, {Rule::same_class, nan_value, 1, false},   {Rule::same_class, nan_value, inf, false},
+      {Rule::same_class, inf, inf, true},             {Rule::same_class, inf, -inf, false},      {Rule::same_class, inf, 1, false},
+      {Rule::same_class, inf, nan_value, false},      {Rule::any_nonfinite, 0, inf, true},       {Rule::any_nonfinite, 0, -inf, true},
+      {Rule::any_nonfinite, 0, nan_value, true},      {Rule::any_nonfinite, 0, 0, false},        {Rule::any_finite, 0, 1e30, true},
+      {Rule::any_finite, 0, inf, false},              {Rule::any_finite, 0, nan_value, false},   {Rule::bounded, 1, inf, false},
+      {Rule::bounded, 1, -inf, false},                {Rule::bounded, 0.0, -0.0, true},          {Rule::signed_bounded, 0.0, -0.0, false},
+      {Rule::signed_bounded, -1e-60, -0.0, true},     {Rule::signed_bounded, -1e-60, 0.0, false}, {Rule::signed_bounded, 0.0, 0.0, true},
+      {Rule::signed_bounded, 1e-60, -0.0, false},
+  };
+  for (const auto& row : rows) EXPECT_EQ(passes(point(row.exact, 1e-30, row.rule), row.got), row.passes) << int(row.rule) << " " << row.exact << " " << row.got;
+}
+
+TEST(Comparator, OverflowIsRightOnlyWhereTheExactValueIsBeyondTheRange) {
+  EXPECT_TRUE(passes(point(70000, 1), inf, ABN_F16));
+  EXPECT_FALSE(passes(point(70000, 1), -inf, ABN_F16));
+  EXPECT_FALSE(passes(point(70000, 1), 65504, ABN_F16)) << "saturating instead of overflowing";
+  EXPECT_FALSE(passes(point(60000, 1), inf, ABN_F16));
+  EXPECT_TRUE(passes(point(65519, 16), inf, ABN_F16)) << "within the bound of the threshold 65520 both are right";
+  EXPECT_TRUE(passes(point(65519, 16), 65504, ABN_F16));
+}
+
+TEST(Comparator, ABoundIsSharpAndTheRatioSaysByHowMuch) {
+  rc::check("passes exactly where |error| <= bound", [] {
+    const double exact = *rc::gen::inRange(-1000, 1000), bound = *rc::gen::inRange(0, 1000) / 16.0, error = *rc::gen::inRange(-1000, 1000) / 16.0;
+    const auto c = compare(point(exact, bound), exact + error, format_of(ABN_F64));
+    RC_ASSERT(c.passed == (std::fabs(error) <= bound));
+    RC_ASSERT(c.error == error);
+    if (bound > 0) RC_ASSERT(c.ratio == std::fabs(error) / bound);
+    RC_ASSERT(c.passed == (c.ratio <= 1));
+  });
+  Point tail = point(1, 0);
+  tail.lo = 0x1p-60;
+  EXPECT_EQ(compare(tail, 1, format_of(ABN_F64)).error, -0x1p-60) << "the error is against the unrounded value";
+  EXPECT_EQ(compare(point(1, inf), 5, format_of(ABN_F32)).ratio, 0) << "an infinite bound demands nothing and is used by nothing";
+}
+
+TEST(Comparator, UlpsCountRepresentableSteps) {
+  rc::check("k steps of nextafter within a binade are k ulp", [] {
+    const float start = 1 + *rc::gen::inRange(0, 1 << 20) * 0x1p-23f;
+    const int steps = *rc::gen::inRange(-1000, 1000);
+    float moved = start;
+    for (int i = 0; i < std::abs(steps); ++i) moved = std::nextafter(moved, steps > 0 ? 4.0f : 0.0f);
+    if (moved < 1 || moved >= 2) RC_DISCARD();
+    RC_ASSERT(compare(point(start, 1), moved, format_of(ABN_F32)).ulp == steps);
+  });
+}
+
+TEST(Tallies, AddUpInAnyGrouping) {
+  rc::check("tally of the whole == tally of its parts", [] {
+    const auto size = *rc::gen::inRange<std::size_t>(1, 60);
+    Expectation e{Output::z, ABN_F32, {}, {}};
+    std::vector<double> got;
+    for (std::size_t i = 0; i < size; ++i) {
+      e.points.push_back(point(*rc::gen::inRange(-8, 8), *rc::gen::inRange(0, 8) / 8.0));
+      got.push_back(*rc::gen::inRange(0, 10) == 0 ? nan_value : *rc::gen::inRange(-64, 64) / 8.0);
+    }
+    const Tally whole = compare_all(e, got);
+    const auto cut = *rc::gen::inRange<std::size_t>(0, size + 1);
+    Tally left, right;
+    for (std::size_t i = 0; i < size; ++i) (i < cut ? left : right).add(static_cast<std::int64_t>(i), e.points[i], got[i], compare(e.points[i], got[i], format_of(ABN_F32)));
+    left += right;
+    RC_ASSERT(left.elements == whole.elements && left.failed == whole.failed && left.nonfinite_got == whole.nonfinite_got);
+    RC_ASSERT(left.max_ratio == whole.max_ratio && left.worst == whole.worst);
+    RC_ASSERT(left.ratio_histogram == whole.ratio_histogram && left.ulp_histogram == whole.ulp_histogram);
+    RC_ASSERT(std::accumulate(whole.ratio_histogram.begin(), whole.ratio_histogram.end(), std::uint64_t{0}) == whole.elements);
+  });
+}
+
+TEST(Tallies, TheWorstElementIsAFailedOneIfThereIsAny) {
+  Expectation e{Output::z, ABN_F32, {point(0, 1), point(0, 1), point(0, 1)}, {}};
+  EXPECT_EQ(compare_all(e, std::vector<double>{0.5, nan_value, 0.9}).worst, 1);
+  EXPECT_EQ(compare_all(e, std::vector<double>{0.5, 0.1, 0.9}).worst, 2);
+}
+
+TEST(Tallies, The99thPercentileIsTheOneOfASort) {
+  rc::check("p99 is at least the sorted one and at most one bin above", [] {
+    Expectation e{Output::z, ABN_F64, {}, {}};
+    std::vector<double> got, ratios;
+    const int size = *rc::gen::inRange(1, 400);
+    for (int i = 0; i < size; ++i) {
+      e.points.push_back(point(0, 1));
+      got.push_back(std::ldexp(1 + *rc::gen::inRange(0, 1000) / 1000.0, *rc::gen::inRange(-11, 1)) / 2);
+      ratios.push_back(std::fabs(got.back()));
+    }
+    std::sort(ratios.begin(), ratios.end());
+    const double sorted = ratios[ratios.size() - 1 - ratios.size() / 100], p99 = compare_all(e, got).p99_ratio();
+    RC_ASSERT(p99 >= sorted && p99 <= sorted * std::exp2(0.25) * (1 + 1e-12));
+  });
+}
+
+TEST(Tallies, UlpBinsAreSymmetricOrderedAndContainTheirCentres) {
+  for (int bin = 0; bin < Tally::ulp_bins; ++bin) {
+    EXPECT_EQ(ulp_bin(ulp_bin_centre(bin)), bin);
+    EXPECT_EQ(ulp_bin_centre(bin), -ulp_bin_centre(Tally::ulp_bins - 1 - bin));
+    if (bin > 0) {
+      EXPECT_LT(ulp_bin_centre(bin - 1), ulp_bin_centre(bin));
+    }
+  }
+  EXPECT_EQ(ulp_bin(1048576), Tally::ulp_bins - 1);
+}
+
+TEST(NullBattery, ACaseThatANullKernelPassesDoesNotDiscriminate) {
+  Expectation zeros{Output::dx, ABN_F32, {point(0, 1e-9), point(1e-10, 1e-9)}, {}};
+  EXPECT_FALSE(discriminates(zeros, {})) << "all zeros pass";
+  Expectation constant{Output::z, ABN_F32, {point(3, 0.1), point(3, 0.1)}, {}};
+  EXPECT_FALSE(discriminates(constant, {})) << "a constant passes";
+  Expectation good{Output::z, ABN_F32, {point(3, 0.1), point(5, 0.1)}, {}};
+  EXPECT_TRUE(discriminates(good, {}));
+  EXPECT_FALSE(discriminates(good, std::vector<double>{3.0, 5.05})) << "a copy of the input passes";
+  Expectation vague{Output::z, ABN_F32, {point(3, inf), point(5, inf)}, {}};
+  EXPECT_FALSE(discriminates(vague, {})) << "an infinite bound tells nothing";
+}

@@ -1,0 +1,214 @@
+// Claims, trial, expectations, comparison: the line that a case goes along.
+#include "verify/case_records.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <exception>
+#include <string_view>
+
+#include "verify/claims.hpp"
+#include "verify/judge.hpp"
+#include "verify/oracle.hpp"
+#include "verify/problem.hpp"
+#include "verify/trial.hpp"
+
+namespace abn::verify {
+namespace {
+
+constexpr const char* numbers = "numbers";
+constexpr const char* contract = "contract";
+
+Origin origin_of(const Subject& subject, const Case& one, const RunOptions& options) {
+  Origin origin;
+  origin.variant = subject.variant->name;
+  origin.problem = one.problem;
+  origin.data = one.data;
+  origin.seed = one.seed;
+  origin.command_head = "abn-verify run ";
+  origin.command_tail = fmt::format(" --problem {} --data {} --seed {}", to_string(one.problem), shell_word(one.data), one.seed);
+  if (!subject.plugin.empty()) origin.command_tail += " --plugin " + shell_word(subject.plugin);
+  if (options.device != "auto") origin.command_tail += " --device " + shell_word(options.device);
+  return origin;
+}
+
+/// What a variant claims, or the least that any claims where it supports nothing of the kind.
+abn_claims claims_or_none(const Subject& subject, const abn_problem& problem) {
+  const Claimed claimed = claims_of(*subject.variant, problem);
+  return claimed.status == ABN_OK && claimed.nonsense.empty() ? claimed.claims : abn_claims{};
+}
+
+Record contract_record(const Origin& origin, const CheckName& name, const Contract& outcome) {
+  Record record = blank_record(origin, name.op, name.check, name.kind);
+  if (outcome.reason.empty()) return record;
+  record.verdict = Verdict::fail;
+  record.failed_cases = 1;
+  record.reason = outcome.reason;
+  Witness witness = blank_witness(origin, record.id);
+  witness.where = outcome.where;
+  witness.reason = outcome.reason;
+  if (outcome.compares) {
+    witness.expected = outcome.expected, witness.got = outcome.got, witness.error = outcome.got - outcome.expected;
+    witness.got_bits = outcome.got_bits;
+    witness.reason += fmt::format(" ({:a} and {:a})", outcome.expected, outcome.got);
+  }
+  record.witnesses.push_back(std::move(witness));
+  return record;
+}
+
+Record skip_record(const Origin& origin, const CheckName& name, const std::string& reason) {
+  Record record = blank_record(origin, name.op, name.check, name.kind);
+  record.verdict = Verdict::skip;
+  record.skipped_cases = 1;
+  record.reason = reason;
+  return record;
+}
+
+/// The in-place call of a variant without a claim to determinism: its numbers have to keep the bound that the others are judged by.
+Contract alias_by_bound(const Operation& operation, const std::vector<Expectation>& expectations, const abn_problem& problem) {
+  for (const Expectation& expectation : expectations)
+    for (const Stored& stored : operation.aliased) {
+      if (stored.output != expectation.output) continue;
+      const Tally tally = compare_all(expectation, stored.values);
+      if (tally.failed == 0) continue;
+      Contract outcome = broken("alias", place_of(problem, output_name(stored.output), is_tensor(stored.output), tally.worst),
+                                fmt::format("in place, {} of {} elements of {} are above their bound", tally.failed, tally.elements, output_name(stored.output)));
+      outcome.compares = true;
+      outcome.expected = expectation.points[static_cast<std::size_t>(tally.worst)].hi;
+      outcome.got = stored.values[static_cast<std::size_t>(tally.worst)];
+      return outcome;
+    }
+  return held("alias");
+}
+
+const Expectation* find(const std::vector<Expectation>& expectations, std::string_view check) {
+  const auto at = std::find_if(expectations.begin(), expectations.end(), [&](const Expectation& one) { return check == output_name(one.output); });
+  return at == expectations.end() ? nullptr : &*at;
+}
+
+const Stored* find(const std::vector<Stored>& outputs, Output output) {
+  const auto at = std::find_if(outputs.begin(), outputs.end(), [&](const Stored& one) { return one.output == output; });
+  return at == outputs.end() ? nullptr : &*at;
+}
+
+/// Everything that one case needs on its way.
+struct Line {
+  const Origin origin;
+  const Inputs inputs;
+  const Inputs exact;  ///< as the oracle takes them
+  const abn_claims claims;
+  const Trial trial;
+
+  void add_operation(std::vector<Record>& records, const std::vector<CheckName>& wanted, std::string_view op) const {
+    std::vector<CheckName> names;
+    std::copy_if(wanted.begin(), wanted.end(), std::back_inserter(names), [&](const CheckName& name) { return op == name.op; });
+    if (names.empty()) return;
+    const bool backward = op == "backward";
+    const Operation& operation = backward ? trial.backward : trial.forward;
+    if (!operation.called) {
+      const std::string reason = trial.forward.usable ? "the file has no dz" : "forward did not come back well, so there is nothing to go back from";
+      for (const CheckName& name : names) records.push_back(skip_record(origin, name, reason));
+      return;
+    }
+    const auto is_numeric = [](const CheckName& name) { return std::string_view(name.kind) == numbers; };
+    const bool judged = operation.usable && (std::any_of(names.begin(), names.end(), is_numeric) || !operation.aliased.empty());
+    std::vector<Expectation> expected, gradient;
+    if (judged) {
+      expected = backward ? expect_backward(exact, trial.saved, claims) : expect_forward(exact, claims);
+      if (backward && is_in_place(claims)) gradient = expect_gradient(exact, claims);
+    }
+    for (const CheckName& name : names) {
+      if (is_numeric(name)) {
+        const Expectation* const expectation = find(expected, name.check);
+        const Stored* const got = expectation != nullptr ? find(operation.outputs, expectation->output) : nullptr;
+        if (got == nullptr) continue;  // an empty problem, an output that this case has not, or a call whose status failed
+        Record record = judge(origin, op, inputs, trial.saved, *expectation, got->values);
+        if (const Expectation* const truth = find(gradient, name.check)) add_end_to_end(record, origin.problem, *truth, got->values);
+        records.push_back(std::move(record));
+        continue;
+      }
+      const auto made = std::find_if(operation.contracts.begin(), operation.contracts.end(), [&](const Contract& one) { return one.check == name.check; });
+      if (made != operation.contracts.end())
+        records.push_back(contract_record(origin, name, *made));
+      else if (std::string_view(name.check) == "alias" && !operation.aliased.empty())
+        records.push_back(contract_record(origin, name, alias_by_bound(operation, expected, origin.problem)));
+    }
+  }
+};
+
+}  // namespace
+
+std::vector<CheckName> checks_of(const Subject& subject, const abn_claims& claims, int mode) {
+  std::vector<CheckName> checks;
+  const auto add_contracts = [&](const char* op, bool may_alias) {
+    if (may_alias) checks.push_back({op, "alias", contract});
+    checks.push_back({op, "guards", contract});
+    checks.push_back({op, "inputs", contract});
+    if (claims.deterministic == 1) checks.push_back({op, repetition_check(subject), contract});
+    checks.push_back({op, "status", contract});
+    checks.push_back({op, "unwritten", contract});
+  };
+  checks.push_back({"forward", "z", numbers});
+  if ((claims.saves & ABN_SAVES_XHAT) != 0) checks.push_back({"forward", "xhat", numbers});
+  if (mode == ABN_TRAINING)
+    for (const char* statistic : {"mean", "variance", "running_mean", "running_var"}) checks.push_back({"forward", statistic, numbers});
+  add_contracts("forward", claims.z_may_alias_x == 1);
+  if (mode == ABN_INFERENCE) return checks;
+  for (const char* gradient : {"dx", "dgamma", "dbeta"}) checks.push_back({"backward", gradient, numbers});
+  add_contracts("backward", claims.dx_may_alias_dz == 1);
+  return checks;
+}
+
+std::vector<CheckName> wanted_checks(const Subject& subject, const Case& one, const RunOptions& options) {
+  std::vector<CheckName> checks = checks_of(subject, claims_or_none(subject, one.problem), one.problem.mode);
+  std::erase_if(checks, [&](const CheckName& name) { return !matches(options.pattern, id_of(subject.variant->name, one.problem, name.op, name.check)); });
+  return checks;
+}
+
+std::vector<Record> run_case(const Subject& subject, const Case& one, const RunOptions& options) {
+  const std::vector<CheckName> wanted = wanted_checks(subject, one, options);
+  if (wanted.empty()) return {};
+  if (subject.device == nullptr) return skipped_case(subject, one, options, subject.unavailable);
+  try {
+    const Claimed claimed = claims_of(*subject.variant, one.problem);
+    if (claimed.status == ABN_ERROR_UNSUPPORTED) return skipped_case(subject, one, options, "the variant does not support " + to_string(one.problem));
+    if (!claimed.nonsense.empty()) return failed_case(subject, one, options, "forward", "the claims make no sense: " + claimed.nonsense);
+    const bool with_backward = std::any_of(wanted.begin(), wanted.end(), [](const CheckName& name) { return std::string_view(name.op) == "backward"; });
+    Inputs inputs = inputs_of(one);
+    Inputs exact = for_oracle(inputs);
+    Trial trial = attempt(subject, inputs, claimed.claims, one.seed, with_backward);
+    const Line line{origin_of(subject, one, options), std::move(inputs), std::move(exact), claimed.claims, std::move(trial)};
+    std::vector<Record> records;
+    line.add_operation(records, wanted, "forward");
+    line.add_operation(records, wanted, "backward");
+    return records;
+  } catch (const std::exception& wrong) {
+    return failed_case(subject, one, options, "forward", wrong.what());
+  }
+}
+
+std::vector<Record> failed_case(const Subject& subject, const Case& one, const RunOptions& options, const std::string& op, const std::string& reason) {
+  const std::vector<CheckName> wanted = wanted_checks(subject, one, options);
+  if (wanted.empty()) return {};
+  const auto status = std::find_if(wanted.begin(), wanted.end(), [&](const CheckName& name) { return op == name.op && std::string_view(name.check) == "status"; });
+  const CheckName& name = status != wanted.end() ? *status : wanted.front();
+  const Origin origin = origin_of(subject, one, options);
+  Record record = blank_record(origin, name.op, name.check, name.kind);
+  record.verdict = Verdict::error;
+  record.failed_cases = 1;
+  record.reason = reason;
+  Witness witness = blank_witness(origin, record.id);
+  witness.where = op;
+  witness.reason = reason;
+  record.witnesses.push_back(std::move(witness));
+  return {std::move(record)};
+}
+
+std::vector<Record> skipped_case(const Subject& subject, const Case& one, const RunOptions& options, const std::string& reason) {
+  std::vector<Record> records;
+  const Origin origin = origin_of(subject, one, options);
+  for (const CheckName& name : wanted_checks(subject, one, options)) records.push_back(skip_record(origin, name, reason));
+  return records;
+}
+
+}  // namespace abn::verify

@@ -1,0 +1,105 @@
+// Expectations for the outputs of a tensor file, and their records.
+#include "verify/check_file.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "verify/claims.hpp"
+#include "verify/error.hpp"
+#include "verify/judge.hpp"
+#include "verify/oracle.hpp"
+#include "verify/problem.hpp"
+
+namespace abn::verify {
+namespace {
+
+const std::vector<double>* find(const TensorFile& file, Output output) {
+  for (const auto& stored : file.outputs)
+    if (stored.output == output) return &stored.values;
+  return nullptr;
+}
+
+bool is_gradient(Output output) { return output == Output::dx || output == Output::dgamma || output == Output::dbeta; }
+
+/// What backward worked from, as far as the file holds it.
+Saved saved_in(const TensorFile& file) {
+  Saved saved;
+  const auto take = [&](Output output, std::vector<double>& into) {
+    if (const auto* const values = find(file, output)) into = *values;
+  };
+  take(Output::z, saved.z);
+  take(Output::mean, saved.mean);
+  take(Output::variance, saved.variance);
+  return saved;
+}
+
+/// Does the file hold what its scheme's backward starts from?
+bool has_saved(const TensorFile& file, const Saved& saved) {
+  switch (file.claims.scheme) {
+    case ABN_STANDARD: return !saved.z.empty();
+    case ABN_CHECKPOINT_X: return true;
+    case ABN_CHECKPOINT_XHAT: return false;  // the format has no xhat
+    default: return !saved.z.empty() && (file.inputs.problem.mode != ABN_TRAINING || !saved.variance.empty());
+  }
+}
+
+}  // namespace
+
+std::vector<Record> check_file(const std::string& path) {
+  const TensorFile file = read_tensor_file(path);
+  if (file.outputs.empty())
+    throw UsageError(fmt::format("{} holds inputs only, so there is nothing to judge; add outputs such as z or dx, or run kernels on it with abn-verify run --data {}",
+                                 path, shell_word(path)));
+  const Saved saved = saved_in(file);
+  const Inputs exact = for_oracle(file.inputs);
+  const bool any_gradient = std::any_of(file.outputs.begin(), file.outputs.end(), [](const auto& stored) { return is_gradient(stored.output); });
+  const bool any_forward = std::any_of(file.outputs.begin(), file.outputs.end(), [](const auto& stored) { return !is_gradient(stored.output); });
+  const bool on_saved = has_saved(file, saved);
+
+  std::vector<Expectation> expected, truth;
+  if (any_forward) expected = expect_forward(exact, file.claims);
+  if (any_gradient) {
+    if (!on_saved || is_in_place(file.claims)) truth = expect_gradient(exact, file.claims);
+    const auto backward = on_saved ? expect_backward(exact, saved, file.claims) : truth;
+    expected.insert(expected.end(), backward.begin(), backward.end());
+  }
+
+  Origin origin;
+  origin.variant = file.name;
+  origin.problem = file.inputs.problem;
+  origin.data = path;
+  origin.command_head = "abn-verify check " + shell_word(path);
+  origin.command_names_id = false;
+  std::vector<Record> records;
+  for (const auto& stored : file.outputs) {
+    const auto same = [&](const Expectation& one) { return one.output == stored.output; };
+    const auto expectation = std::find_if(expected.begin(), expected.end(), same);
+    Record record = judge(origin, is_gradient(stored.output) ? "backward" : "forward", file.inputs, saved, *expectation, stored.values);
+    const auto gradient = std::find_if(truth.begin(), truth.end(), same);
+    if (on_saved && gradient != truth.end()) add_end_to_end(record, origin.problem, *gradient, stored.values);
+    conclude(record);
+    records.push_back(std::move(record));
+  }
+  std::sort(records.begin(), records.end(), [](const Record& a, const Record& b) { return a.id < b.id; });
+  return records;
+}
+
+VariantInfo describe_file(const std::string& path) {
+  const TensorFile file = read_tensor_file(path);
+  VariantInfo info;
+  info.name = file.name;
+  info.summary = "tensors in " + path;
+  info.memory = "file";
+  const auto add = [&](const char* name, std::string value) { info.claims.emplace_back(name, std::move(value)); };
+  add("problem", to_string(file.inputs.problem));
+  if (!file.declares) return info;
+  add("scheme", scheme_name(file.claims.scheme));
+  add("statistics", statistics_name(file.claims.statistics));
+  add("normalise", normalise_name(file.claims.normalise));
+  add("accumulate", dtype_name(file.claims.accumulate));
+  add("depth", fmt::format("{} forward, {} backward", file.claims.depth_statistics, file.claims.depth_backward));
+  return info;
+}
+
+}  // namespace abn::verify

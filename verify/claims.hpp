@@ -1,0 +1,25 @@
+// What a variant claims for a problem, asked for and looked at before it is believed.
+#pragma once
+
+#include <string>
+
+#include "cuda/kernel.h"
+
+namespace abn::verify {
+
+struct Claimed {
+  int status = ABN_OK;    ///< what claims() returned; ABN_ERROR_UNSUPPORTED: the case is skipped
+  abn_claims claims{};
+  std::string nonsense;   ///< one sentence if the claims contradict themselves or cuda/kernel.h; then nothing can be judged by them
+};
+
+/// Asks the variant. Depths above m = N*S are cut to m, which no order of summation exceeds.
+Claimed claims_of(const abn_variant& variant, const abn_problem& problem);
+
+/// Empty, or one sentence that says what is wrong with the claims.
+std::string nonsense_in(const abn_claims& claims, const abn_problem& problem);
+
+/// True for the schemes that recover y from z.
+bool is_in_place(const abn_claims& claims);
+
+}  // namespace abn::verify

@@ -1,0 +1,157 @@
+// Comparison and witness of one output.
+#include "verify/judge.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+#include <stdexcept>
+
+#include "verify/contract.hpp"
+#include "verify/format.hpp"
+#include "verify/problem.hpp"
+
+namespace abn::verify {
+namespace {
+
+constexpr float smallest_share_shown = 0.01f;
+
+std::int64_t channel_of(const abn_problem& problem, bool tensor, std::int64_t element) {
+  if (!tensor) return element;
+  return problem.layout == ABN_NHWC ? element % problem.c : element / problem.s % problem.c;
+}
+
+/// The numbers that a reader wants beside a witness: those that its formula takes.
+std::vector<std::pair<std::string, double>> shown_inputs(const Inputs& inputs, const Saved& saved, Output output, std::int64_t element) {
+  std::vector<std::pair<std::string, double>> shown;
+  const bool tensor = is_tensor(output);
+  const auto at = static_cast<std::size_t>(element), c = static_cast<std::size_t>(channel_of(inputs.problem, tensor, element));
+  const auto show = [&](const char* name, const std::vector<double>& values, std::size_t index) {
+    if (index < values.size()) shown.emplace_back(name, values[index]);
+  };
+  const bool backward = output == Output::dx || output == Output::dgamma || output == Output::dbeta;
+  if (tensor) {
+    if (backward && !saved.z.empty())
+      show("z", saved.z, at);
+    else if (backward && !saved.xhat.empty())
+      show("xhat", saved.xhat, at);
+    else
+      show("x", inputs.x, at);
+    if (backward) show("dz", inputs.dz, at);
+  }
+  if (output != Output::mean && output != Output::variance) {
+    if (output == Output::running_mean) show("running_mean", inputs.running_mean, c);
+    if (output == Output::running_var) show("running_var", inputs.running_var, c);
+    if (tensor || backward) {
+      show("gamma", inputs.gamma, c);
+      show("beta", inputs.beta, c);
+    }
+  }
+  return shown;
+}
+
+}  // namespace
+
+std::string id_of(const std::string& variant, const abn_problem& problem, std::string_view op, std::string_view check) {
+  return fmt::format("{}/{}/{}/{}/{}", variant, op, dtype_name(problem.dtype), layout_name(problem.layout), check);
+}
+
+Record blank_record(const Origin& origin, std::string_view op, std::string_view check, std::string_view kind) {
+  Record record;
+  record.id = id_of(origin.variant, origin.problem, op, check);
+  record.variant = origin.variant;
+  record.op = op;
+  record.dtype = dtype_name(origin.problem.dtype);
+  record.layout = layout_name(origin.problem.layout);
+  record.check = check;
+  record.kind = kind;
+  record.cases = 1;
+  return record;
+}
+
+Witness blank_witness(const Origin& origin, const std::string& id) {
+  Witness witness;
+  witness.problem = to_string(origin.problem);
+  witness.data = origin.data;
+  witness.seed = origin.seed;
+  if (!origin.command_head.empty()) witness.reproduce = origin.command_head + (origin.command_names_id ? id : "") + origin.command_tail;
+  return witness;
+}
+
+Record judge(const Origin& origin, std::string_view op, const Inputs& inputs, const Saved& saved, const Expectation& expectation, const std::vector<double>& got) {
+  const std::string check = output_name(expectation.output);
+  if (expectation.points.size() != got.size())
+    throw std::logic_error(fmt::format("{} has {} expectations and {} values", check, expectation.points.size(), got.size()));
+  Record record = blank_record(origin, op, check, "numbers");
+  const Format& format = format_of(expectation.dtype);
+  record.tally = compare_all(expectation, got);
+  record.failed_cases = record.tally.failed > 0 ? 1 : 0;
+  if (record.failed_cases > 0) record.verdict = Verdict::fail;
+  const std::vector<double> none;
+  record.discriminating_cases = discriminates(expectation, expectation.output == Output::z ? inputs.x : expectation.output == Output::dx ? inputs.dz : none) ? 1 : 0;
+  record.method_limited_cases = expectation.method_limited ? 1 : 0;
+  if (record.tally.worst < 0) return record;
+
+  const std::int64_t worst = record.tally.worst;
+  const bool tensor = is_tensor(expectation.output);
+  const Point& point = expectation.points[static_cast<std::size_t>(worst)];
+  const Comparison& comparison = record.tally.worst_comparison;
+  Witness witness = blank_witness(origin, record.id);
+  witness.where = place_of(inputs.problem, check, tensor, worst);
+  witness.expected = point.hi, witness.expected_low = point.lo;
+  witness.got = got[static_cast<std::size_t>(worst)];
+  witness.got_bits = fmt::format("0x{:0{}x}", bits_of(format, witness.got), 2 * format.bytes);
+  witness.error = comparison.error, witness.bound = point.bound, witness.ratio = comparison.ratio, witness.ulp = comparison.ulp;
+  witness.reason = comparison.reason;
+  witness.inputs = shown_inputs(inputs, saved, expectation.output, worst);
+  for (std::size_t term = 0; term < term_count; ++term)
+    if (point.share[term] > smallest_share_shown) witness.terms.emplace_back(term_name(static_cast<Term>(term)), point.share[term]);
+  std::stable_sort(witness.terms.begin(), witness.terms.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  const auto channel = static_cast<std::size_t>(channel_of(inputs.problem, tensor, worst));
+  if (channel < expectation.channels.size()) {
+    witness.kappa = expectation.channels[channel].kappa;
+    witness.beta_over_g = expectation.channels[channel].beta_over_g;
+  }
+  record.witnesses.push_back(std::move(witness));
+  return record;
+}
+
+void add_end_to_end(Record& record, const abn_problem& problem, const Expectation& gradient, const std::vector<double>& got) {
+  record.has_end_to_end = true;
+  record.end_to_end = compare_all(gradient, got);
+  const bool tensor = is_tensor(gradient.output);
+  struct Channel {
+    double error = 0, largest = 0;
+  };
+  std::vector<Channel> channels(tensor ? static_cast<std::size_t>(problem.c) : 1);
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    const Point& point = gradient.points[i];
+    if (point.rule != Rule::bounded && point.rule != Rule::signed_bounded) continue;
+    Channel& channel = channels[tensor ? static_cast<std::size_t>(channel_of(problem, true, static_cast<std::int64_t>(i))) : 0];
+    channel.largest = std::max(channel.largest, std::abs(point.hi));
+    if (std::isfinite(got[i])) channel.error = std::max(channel.error, std::abs((got[i] - point.hi) - point.lo));
+  }
+  for (const Channel& channel : channels)
+    if (channel.largest > 0) record.end_to_end_cost = std::max(record.end_to_end_cost, channel.error / channel.largest);
+  if (record.end_to_end_cost > unsafe_cost) record.unsafe_cases = 1;
+}
+
+Inputs for_oracle(Inputs inputs) {
+  const auto channels = static_cast<std::size_t>(inputs.problem.c);
+  if (inputs.running_mean.empty()) inputs.running_mean.assign(channels, 0);
+  if (inputs.running_var.empty()) inputs.running_var.assign(channels, 0);
+  return inputs;
+}
+
+std::string shell_word(const std::string& text) {
+  const bool plain = !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char letter) {
+    return std::isalnum(letter) != 0 || std::string_view("_-./,:=+@%").find(static_cast<char>(letter)) != std::string_view::npos;
+  });
+  if (plain) return text;
+  std::string quoted = "'";
+  for (const char letter : text) quoted += letter == '\'' ? std::string("'\\''") : std::string(1, letter);
+  return quoted + "'";
+}
+
+}  // namespace abn::verify
