@@ -68,6 +68,7 @@ struct Style {
   bool reciprocals = false;    ///< multiplies by a rounded 1/x instead of dividing
   int root_ulp = 0;            ///< not 0: r as from a hardware reciprocal root, too large or too small
   std::uint32_t materialises = 0;
+  bool derivative_from_y = false;  ///< ELU under the standard scheme: alpha e^y from forward's y, not z + alpha
   Bug bug = Bug::none;
 };
 
@@ -276,11 +277,13 @@ class Kernel {
       variance = through_storage(ABN_MATERIALISES_STATISTICS, variance);
     }
     const A r = root(variance);
+    kept_y.resize(static_cast<std::size_t>(m));
     for (std::int64_t i = 0; i < m; ++i) {
       A xhat;
       const A y = through_storage(ABN_MATERIALISES_Y, affine(x[static_cast<std::size_t>(i)], mean, r, xhat));
       out.saved.xhat[at(c, i)] = store(xhat);
       out.saved.z[at(c, i)] = store(activate(y));
+      kept_y[static_cast<std::size_t>(i)] = y;
     }
   }
 
@@ -303,7 +306,7 @@ class Kernel {
       const auto k = static_cast<std::size_t>(i);
       const A dz = number(in.dz[at(c, i)]);
       double stored = out.saved.z[at(c, i)];
-      if (p.activation == ABN_ELU && stored <= -p.activation_parameter) stored = next_above(storage, -p.activation_parameter);
+      if (in_place && p.activation == ABN_ELU && stored <= -p.activation_parameter) stored = next_above(storage, -p.activation_parameter);
       const A z = number(stored);
       const bool negative = style.bug == Bug::branch_by_comparison ? stored < 0 : std::signbit(stored);
       A derivative = number(1);
@@ -331,7 +334,9 @@ class Kernel {
       }
       if (p.activation != ABN_IDENTITY) {
         const bool from_output = in_place || scheme == ABN_STANDARD;
-        if (from_output ? negative : y[k] < zero)
+        if (scheme == ABN_STANDARD && style.derivative_from_y && p.activation == ABN_ELU)
+          derivative = kept_y[k] < zero ? slope * exp(kept_y[k]) : number(1);
+        else if (from_output ? negative : y[k] < zero)
           derivative = p.activation == ABN_LEAKY_RELU ? slope : from_output ? z + slope : slope * exp(y[k]);
       }
       dy[k] = derivative * dz;
@@ -378,6 +383,7 @@ class Kernel {
   Outputs out;
   std::int64_t m = 0;
   A g{}, beta{};
+  std::vector<A> kept_y;
 };
 
 inline Outputs run_kernel(const Inputs& inputs, const Style& style, int scheme, int accumulate) {

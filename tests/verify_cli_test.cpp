@@ -87,7 +87,7 @@ TEST(CommandLine, BadInputIsOneSentenceAndExitCodeTwo) {
       "run --device cuda:abc",
       "run --device tpu",
       "run --seed -3",
-      "run --threads 0",
+      "run --threads -1",
       "run --plugin ./no-such-file.so",
       "run --plugin ./abn-verify",
       "run --out /no/such/folder/results.json " + std::string(small),

@@ -122,7 +122,7 @@ StatisticsError batch_statistics_error(const Arithmetic& a, const ChannelNumbers
   const double square = c.variance + c.mean * c.mean;
   StatisticsError e;
   e.mean = times(gamma_of(h + mean_roundings + extra, a.u), c.mean_abs) + a.load.u * c.mean_abs + a.eta;
-  if (welford) e.mean += times(gamma_of(welford_mean_roundings * h, a.u), c.mean_abs_deviation);
+  if (welford) e.mean += times(gamma_of(welford_mean_roundings * std::fmin(h, 2 * std::log2(c.m) + 2), a.u), c.mean_abs_deviation);
   e.mean_materialised = a.statistics(std::fabs(c.mean) + e.mean);
   const double off = e.mean + e.mean_materialised;  // the second pass may subtract the rounded mean
   if (welford) {

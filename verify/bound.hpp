@@ -13,8 +13,11 @@
 //
 // Statistics of m samples, A = mean|x|, D = mean|x-mu|, sigma = sqrt(v), h the declared depth, c = 1 if m is itself rounded:
 //   mean      two_pass, one_pass   E_mu = gamma(h+2+c) A                        h additions, 1/m and the product by it
-//             welford              E_mu = gamma(h+2+c) A + gamma(3h) D          each merge adds delta*(n_b/n): 3 roundings of a
-//                                                                               difference of means, and n_b|delta| <= sum|x-mu|
+//             welford              E_mu = gamma(h+2+c) A + gamma(3l) D,  l = min(h, 2 log2 m + 2)
+//                                                                               a merge adds delta*(n_b/n), 3 roundings; a sample is
+//                                                                               on the smaller side of log2 m merges at most, where
+//                                                                               n_b|delta| <= sum|x-mu| of both, and the larger sides
+//                                                                               add up to a harmonic series
 //   variance  two_pass             E_v = gamma(h+5+c)(v + E_mu^2) + E_mu^2      sum (x-mu^)^2 = m(v + (mu^-mu)^2) exactly; 3
 //                                                                               roundings a square, 2 of the division
 //             welford              E_v = gamma(2h+9+c) v + 2 sigma E_mu + E_mu^2   delta^2 n_a n_b/n with both means off: by

@@ -209,11 +209,23 @@ class BackwardBound {
       const double w = gap(i);
       if (!kink) e.add(dz, z_error);
       if (plan.end_to_end) e[Term::inversion] += dz * larger(0, plan.smallest_gap - w);
-      // A scheme that never inverts need not move a saturated z: its phi' is then 0.
-      if (!in_place && w <= plan.smallest_gap) e[Term::activation] += dz * plan.smallest_gap;
       e[Term::activation] += dz * (a.u * (w + total) + a.load_parameter.u * c.parameter);
+      if (!in_place) e.add(dz, freedom_of_standard(i, w));
     }
     e[Term::activation] += (a.u + a.load_parameter.u) * (std::fabs(v.dy[i]) + e.total()) + a.eta / 2;
+    return e;
+  }
+
+  /// A kernel that never inverts may have phi' = alpha e^y from the y it still has, which knows nothing of the rounding of z
+  /// (Term::materialised where y itself was rounded), and need not move a saturated z: its phi' = z + alpha is then 0, or what
+  /// the rounding of -alpha makes of it.
+  Error freedom_of_standard(std::size_t i, double w) const {
+    Error e{};
+    e[Term::activation] += c.parameter * (a.function + 2 * a.u) + (w <= plan.smallest_gap ? plan.smallest_gap + a.kept.u * c.parameter : 0);
+    if (!plan.end_to_end) {
+      const double stored = a.kept(std::fabs(z(i)));
+      e[Term::materialised] += a.y.u > 0 ? stored : 0;
+    }
     return e;
   }
 

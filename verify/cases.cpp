@@ -142,7 +142,7 @@ Tier tier_from_name(std::string_view name) {
 const char* tier_name(Tier tier) { return tier_names[static_cast<std::size_t>(tier)]; }
 
 std::vector<Case> cases_of(Tier tier, std::uint64_t seed) {
-  constexpr Walk smoke{4, false}, full{12, true};
+  constexpr Walk smoke{8, false}, full{16, true};
   constexpr std::uint64_t exhaustive_rounds = 4;
   std::vector<Case> cases;
   if (tier == Tier::smoke) append(cases, smoke, seed, 0);

@@ -113,7 +113,8 @@ Plan plan_channel(Kind kind, const abn_problem& problem, const Stream& root, std
         plan.gamma = draw.power_of_two(1, 4, 4);
         plan.beta = draw.uniform(-30, 0, 5);
       } else {
-        plan.gamma = draw.sign(4) * std::ldexp(1.0, std::max(storage.emin, parameter.emin) - 4 + (storage.precision > 11 ? 8 : 0));
+        // y a little above what the storage type can hold as a normal number, so that slope*y is below it; for f16 (where gamma is f32) further down.
+        plan.gamma = draw.sign(4) * std::ldexp(1.0, std::max(storage.emin - (storage.dtype == ABN_F16 ? 4 : 0), parameter.emin));
         plan.beta = 0;
       }
       break;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <limits>
 #include <stdexcept>
 
 #include "verify/contract.hpp"
@@ -110,8 +111,10 @@ Record judge(const Origin& origin, std::string_view op, const Inputs& inputs, co
   std::stable_sort(witness.terms.begin(), witness.terms.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
   const auto channel = static_cast<std::size_t>(channel_of(inputs.problem, tensor, worst));
   if (channel < expectation.channels.size()) {
-    witness.kappa = expectation.channels[channel].kappa;
-    witness.beta_over_g = expectation.channels[channel].beta_over_g;
+    // A NaN has a sign and a payload, which differ between machines and would make files differ.
+    const auto plain = [](double value) { return std::isnan(value) ? std::numeric_limits<double>::quiet_NaN() : value; };
+    witness.kappa = plain(expectation.channels[channel].kappa);
+    witness.beta_over_g = plain(expectation.channels[channel].beta_over_g);
   }
   record.witnesses.push_back(std::move(witness));
   return record;

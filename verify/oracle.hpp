@@ -1,7 +1,9 @@
 // The oracle: reference/ evaluated on the exact inputs, with an error bound per element for what a variant declares.
 //
 // Values come from long double (64 or more bits) as long as the oracle's own rounding error stays below 1 % of the bound it
-// judges by, and else from 50 or 100 decimal digits; they are returned unrounded.
+// judges by, and else from 50 decimal digits (verify/oracle_problem.hpp); they are returned unrounded. Every function is pure,
+// and so is the work on each channel. An empty problem expects nothing. Tensors of another size than their problem's throw
+// std::invalid_argument; running averages may be left out in training, and x where the scheme's backward does not read it.
 #pragma once
 
 #include <vector>

@@ -122,6 +122,7 @@ std::string show_percent(double fraction) {
   const double percent = 100 * fraction;
   if (percent == 0) return "0 %";
   if (percent < 0.01) return "< 0.01 %";
+  if (percent >= 1e6) return "> 10⁶ %";
   return percent >= 99.5 ? fmt::format("{:.0f} %", percent) : fmt::format("{:.2g} %", percent);
 }
 

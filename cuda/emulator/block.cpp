@@ -45,8 +45,6 @@ void Block::lay_out(const LaunchRequest& request) {
     thread.rank = rank;
     thread.block = this;
     thread.warp = &warps[rank / 32];
-    thread.lane = static_cast<std::uint8_t>(rank % 32);
-    thread.bit = 1u << thread.lane;
   }
 }
 

@@ -95,11 +95,11 @@ inline int __clz(int bits) { return std::countl_zero(static_cast<unsigned>(bits)
 
 // ---- barriers and fences
 
-inline void __syncthreads(Where where = Where::current()) { block_barrier(where); }
-inline void __syncwarp(unsigned mask = ~0u, Where where = Where::current()) { vote(WarpOp::sync, mask, false, where); }
-inline void __threadfence(Where where = Where::current()) { fence(where); }
-inline void __threadfence_block(Where where = Where::current()) { fence(where); }
-inline void __nanosleep(unsigned, Where where = Where::current()) { fence(where); }
+__forceinline__ void __syncthreads(Where where = Where::current()) { arrive(block_barrier(where)); }
+__forceinline__ void __syncwarp(unsigned mask = ~0u, Where where = Where::current()) { arrive(vote(WarpOp::sync, mask, false, where)); }
+__forceinline__ void __threadfence(Where where = Where::current()) { arrive(fence(where)); }
+__forceinline__ void __threadfence_block(Where where = Where::current()) { arrive(fence(where)); }
+__forceinline__ void __nanosleep(unsigned, Where where = Where::current()) { arrive(fence(where)); }
 
 // ---- warp operations
 
@@ -107,36 +107,45 @@ template <class T>
 concept Shuffled = std::is_arithmetic_v<T> && (sizeof(T) == 4 || sizeof(T) == 8);
 
 template <Shuffled T>
-T shuffled(WarpOp op, unsigned mask, T value, unsigned operand, int width, Where where) {
+__forceinline__ T shuffled(WarpOp op, unsigned mask, T value, unsigned operand, int width, Where where) {
   using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
-  return std::bit_cast<T>(static_cast<Bits>(shuffle(op, sizeof(T), mask, std::bit_cast<Bits>(value), operand, width, where)));
+  const unsigned source = source_lane(op, current->rank % 32, operand, static_cast<unsigned>(width));
+  arrive(shuffle(op, sizeof(T), mask, std::bit_cast<Bits>(value), source, where));
+  return std::bit_cast<T>(static_cast<Bits>(current->received));
 }
 
 template <Shuffled T>
-T __shfl_sync(unsigned mask, T value, int lane, int width = 32, Where where = Where::current()) {
+__forceinline__ T __shfl_sync(unsigned mask, T value, int lane, int width = 32, Where where = Where::current()) {
   return shuffled(WarpOp::shfl, mask, value, static_cast<unsigned>(lane), width, where);
 }
 template <Shuffled T>
-T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32, Where where = Where::current()) {
+__forceinline__ T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32, Where where = Where::current()) {
   return shuffled(WarpOp::shfl_up, mask, value, delta, width, where);
 }
 template <Shuffled T>
-T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32, Where where = Where::current()) {
+__forceinline__ T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32, Where where = Where::current()) {
   return shuffled(WarpOp::shfl_down, mask, value, delta, width, where);
 }
 template <Shuffled T>
-T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = 32, Where where = Where::current()) {
+__forceinline__ T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = 32, Where where = Where::current()) {
   return shuffled(WarpOp::shfl_xor, mask, value, static_cast<unsigned>(lane_mask), width, where);
 }
 
-inline unsigned __ballot_sync(unsigned mask, int predicate, Where where = Where::current()) {
-  return vote(WarpOp::ballot, mask, predicate != 0, where).yes;
+struct Votes {
+  unsigned yes, voters;  // lanes
+};
+__forceinline__ Votes votes(WarpOp op, unsigned mask, int predicate, Where where) {
+  arrive(vote(op, mask, predicate != 0, where));
+  return {static_cast<unsigned>(current->received), static_cast<unsigned>(current->received >> 32)};
 }
-inline int __any_sync(unsigned mask, int predicate, Where where = Where::current()) {
-  return vote(WarpOp::any, mask, predicate != 0, where).yes != 0;
+__forceinline__ unsigned __ballot_sync(unsigned mask, int predicate, Where where = Where::current()) {
+  return votes(WarpOp::ballot, mask, predicate, where).yes;
 }
-inline int __all_sync(unsigned mask, int predicate, Where where = Where::current()) {
-  const Vote result = vote(WarpOp::all, mask, predicate != 0, where);
+__forceinline__ int __any_sync(unsigned mask, int predicate, Where where = Where::current()) {
+  return votes(WarpOp::any, mask, predicate, where).yes != 0;
+}
+__forceinline__ int __all_sync(unsigned mask, int predicate, Where where = Where::current()) {
+  const Votes result = votes(WarpOp::all, mask, predicate, where);
   return result.yes == result.voters;
 }
 // Here lanes do not run in step, so this is every lane that has not returned, in a branch that not all of them take too.
@@ -153,10 +162,10 @@ concept AtomicInteger = OneOf<T, int, unsigned, unsigned long long>;
 
 template <class T, class Change>
 __forceinline__ T atomically(T* address, Where where, Change change) {
-  atomic_begin(address, sizeof(T), where);
+  arrive(atomic_begin(address, sizeof(T), where));
   const T before = *address, after = change(before);
   *address = after;
-  atomic_end(std::memcmp(&before, &after, sizeof(T)) != 0);
+  arrive(atomic_end(std::memcmp(&before, &after, sizeof(T)) != 0));
   return before;
 }
 
@@ -203,10 +212,10 @@ inline namespace ABN_BUILD {
 namespace cooperative_groups {
 
 struct grid_group {
-  void sync(Where where = Where::current()) const { grid_barrier(where); }
+  void sync(Where where = Where::current()) const { arrive(grid_barrier(where)); }
 };
 struct thread_block {
-  void sync(Where where = Where::current()) const { block_barrier(where); }
+  void sync(Where where = Where::current()) const { arrive(block_barrier(where)); }
   unsigned thread_rank() const { return current->rank; }
 };
 inline grid_group this_grid() { return {}; }

@@ -28,13 +28,13 @@ std::string ranges(const std::vector<unsigned>& numbers) {
 // What a thread of a block that cannot go on is doing.
 std::string activity(const Thread& thread) {
   const Warp& warp = *thread.warp;
-  if (!(warp.alive & thread.bit)) return "returned";
-  if (warp.at_barrier & thread.bit) return "wait in __syncthreads at " + place(thread.where);
-  if (warp.at_grid & thread.bit) return "wait in the grid's barrier at " + place(thread.where);
+  if (!(warp.alive & thread.bit())) return "returned";
+  if (warp.at_barrier & thread.bit()) return "wait in __syncthreads at " + place(thread.where);
+  if (warp.at_grid & thread.bit()) return "wait in the grid's barrier at " + place(thread.where);
   for (std::uint32_t g = 0; g < warp.group_count; ++g)
-    if (warp.groups[g].arrived & thread.bit)
-      return std::string("wait in ") + op_name(warp.groups[g].op) + " at " + place(thread.where) + " for lanes " +
-             lanes_text(warp.groups[g].mask);
+    if (warp.groups[g].arrived & thread.bit())
+      return std::string("wait in ") + op_name(warp.groups[g].op()) + " at " + place(thread.where) + " for lanes " +
+             lanes_text(warp.groups[g].mask());
   return thread.stack ? "run, last seen at " + place(thread.where) : "have not begun";
 }
 
@@ -139,6 +139,45 @@ void Machine::fail_returned_lanes(const Thread& waiting, std::uint32_t mask, std
   leave();
 }
 
+void Machine::fail_left_out(const Thread& self, WarpOp op, std::uint32_t mask) {
+  record(shuffle_mask, launch_failure,
+         std::string(op_name(op)) + " at " + place(self.where) + ": lane " + std::to_string(self.lane()) + " called it with a mask of lanes " +
+             lanes_text(mask) + ", which leaves it out");
+  leave();
+}
+
+void Machine::fail_source(const Thread& reader, const WarpGroup& group) {
+  record(shuffle_mask, launch_failure,
+         std::string(op_name(group.op())) + " at " + place(reader.where) + ": lane " + std::to_string(reader.lane()) + " reads lane " +
+             std::to_string(reader.warp->source[reader.lane()]) + ", which takes no part; those that do are " + lanes_text(group.arrived),
+         reader);
+  leave();
+}
+
+void Machine::fail_width(const Thread& self, WarpOp op) {
+  record(shuffle_mask, launch_failure,
+         std::string(op_name(op)) + " at " + place(self.where) + ": its width is none of 1, 2, 4, 8, 16, 32");
+  leave();
+}
+
+void Machine::fail_grid_barrier(const Thread& self) {
+  record(launch_configuration, launch_failure, "the grid's barrier at " + place(self.where) + " needs launch_cooperative()");
+  leave();
+}
+
+void Machine::fail_guard(const Block& block, const unsigned char* byte) {
+  const std::ptrdiff_t offset = byte - block.shared;
+  record(shared_overrun, launch_failure,
+         "the block wrote " + (offset < 0 ? std::to_string(-offset) + " bytes in front of" : "at byte " + std::to_string(offset) + " of") +
+             " its shared memory, which has " + std::to_string(block.shared_bytes) + " bytes");
+  leave();
+}
+
+void Machine::fail_stack() {
+  record(stack_overflow, stack_error, "the thread used more than the " + std::to_string(Stack::usable / 1024) + " KiB of its stack");
+  leave();
+}
+
 void Machine::fail_endless() {
   const Thread& self = *running();
   record(endless_loop, launch_timeout,
@@ -161,6 +200,25 @@ Finding Machine::explain_standstill() const {
     return make_finding(*request_, shuffle_mask, "lanes wait for lanes of their mask that never come: " + describe(*stuck), thread);
   return make_finding(*request_, deadlock, "the grid's barrier is not reached by all threads of the grid: " + describe(*stuck),
                       first_thread(*stuck, &Warp::at_grid));
+}
+
+// ---- checks on behalf of kernels
+
+void misaligned(const void* address, std::size_t size, Where where) {
+  Machine& machine = Machine::of_this_thread();
+  machine.record(misaligned_access, misaligned_address,
+                 "misaligned " + std::to_string(size) + "-byte access at " + place(where) + ": the address is " +
+                     std::to_string(reinterpret_cast<std::uintptr_t>(address) % size) + " bytes beyond a multiple of " +
+                     std::to_string(size));
+  machine.leave();
+}
+
+void shared_too_small(std::size_t needed, Where where) {
+  Machine& machine = Machine::of_this_thread();
+  machine.record(shared_overrun, launch_failure,
+                 "dynamic_shared() at " + place(where) + " lays out " + std::to_string(needed) + " bytes, but the launch gave " +
+                     std::to_string(current->block->shared_bytes));
+  machine.leave();
 }
 
 }  // namespace abn::emulator

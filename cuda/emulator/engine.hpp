@@ -2,6 +2,8 @@
 // Every call takes the place in the kernel's source from which it came, for the findings.
 #pragma once
 
+#include <boost/context/detail/fcontext.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <source_location>
@@ -24,6 +26,7 @@ struct ThreadView {
   uint3 index;
   unsigned rank;  // in the block: x + dim.x * (y + dim.y * z)
   const BlockView* block;
+  std::uint64_t received;  // by the last warp operation
 };
 extern constinit thread_local ThreadView* current;  // null outside a kernel
 
@@ -44,23 +47,41 @@ struct LaunchRequest {
 };
 int launch(const LaunchRequest& request);  // one of the codes above
 
-// Barriers.
-void block_barrier(Where where);
-void grid_barrier(Where where);
+// A call that may wait ends in a jump to another thread, and returns when a third one jumps back: what comes with that jump is the
+// place where the third wants its own context kept. The jump is the last thing that such a call does, so that it is compiled to a
+// tail call and comes back straight into the kernel: every `ret` on the way costs a branch misprediction, as much as two switches.
+using Arrival = boost::context::detail::transfer_t;
+inline void arrive(Arrival arrival) { *static_cast<boost::context::detail::fcontext_t*>(arrival.data) = arrival.fctx; }
 
-// Warp operations. Each returns when all lanes of `mask` that have not returned from the kernel have called the same one.
-enum class WarpOp : std::uint8_t { shfl, shfl_up, shfl_down, shfl_xor, ballot, any, all, sync };
-std::uint64_t shuffle(WarpOp op, unsigned size, unsigned mask, std::uint64_t value, unsigned operand, int width, Where where);
-struct Vote {
-  unsigned yes, voters;  // lanes
-};
-Vote vote(WarpOp op, unsigned mask, bool predicate, Where where);
+// Barriers.
+[[nodiscard]] Arrival block_barrier(Where where);
+[[nodiscard]] Arrival grid_barrier(Where where);
+
+// Warp operations. Each returns when all lanes of `mask` that have not returned from the kernel have called the same one, with the
+// result in current->received: the value, or for votes the lanes that said yes and, in the upper half, the lanes that voted.
+enum class WarpOp : unsigned { shfl, shfl_up, shfl_down, shfl_xor, ballot, any, all, sync };
+inline constexpr unsigned bad_width = 255;  // instead of a source lane
+[[nodiscard]] Arrival shuffle(WarpOp op, unsigned size, unsigned mask, std::uint64_t value, unsigned source, Where where);
+[[nodiscard]] Arrival vote(WarpOp op, unsigned mask, bool predicate, Where where);
+
+// The lane from which a lane reads, by the definition of shfl in the PTX manual: outside of its segment a lane reads itself.
+constexpr unsigned source_lane(WarpOp op, unsigned lane, unsigned operand, unsigned width) {
+  if (width == 0 || width > 32 || (width & (width - 1)) != 0) return bad_width;
+  const unsigned segment = 32 - width, first = lane & segment, last = first | (31 & ~segment);
+  operand &= 31;
+  switch (op) {
+    case WarpOp::shfl_up: return lane >= first + operand ? lane - operand : lane;
+    case WarpOp::shfl_down: return lane + operand <= last ? lane + operand : lane;
+    case WarpOp::shfl_xor: return (lane ^ operand) <= last ? lane ^ operand : lane;
+    default: return first | (operand & ~segment);
+  }
+}
 unsigned active_lanes();  // lanes of this warp that have not returned
 
 // An atomic is atomic_begin, the change in plain code, atomic_end: nothing else runs in between, anything may run around them.
-void atomic_begin(const void* address, std::size_t size, Where where);
-void atomic_end(bool changed);
-void fence(Where where);  // also sleeps: lets others run
+[[nodiscard]] Arrival atomic_begin(const void* address, std::size_t size, Where where);
+[[nodiscard]] Arrival atomic_end(bool changed);
+[[nodiscard]] Arrival fence(Where where);  // also sleeps: lets others run
 
 // Checks that end the launch where they fail.
 [[noreturn]] void misaligned(const void* address, std::size_t size, Where where);

@@ -23,21 +23,28 @@ namespace abn::emulator {
 struct Block;
 struct Warp;
 
-struct Thread : ThreadView {
+struct alignas(64) Thread : ThreadView {
   boost::context::detail::fcontext_t context = nullptr;
   Stack* stack = nullptr;  // null: has not begun or has returned
   Warp* warp = nullptr;
-  std::uint32_t bit = 0;  // of the lane in the warp
-  std::uint8_t lane = 0;
   Where where;  // of its last barrier, warp operation, atomic or fence
+  unsigned lane() const { return rank % 32; }
+  std::uint32_t bit() const { return 1u << lane(); }
   Block& home() const;
 };
+static_assert(sizeof(Thread) == 64, "one cache line a thread");
+
+inline bool is_shuffle(WarpOp op) { return op <= WarpOp::shfl_xor; }
 
 // The lanes that have called one warp operation and wait for the rest of its mask.
 struct WarpGroup {
-  WarpOp op;
-  std::uint8_t size;
-  std::uint32_t mask, arrived;
+  std::uint64_t key;  // mask, operation and size of the value: what its lanes agree on
+  std::uint32_t arrived;
+  std::uint32_t mask() const { return static_cast<std::uint32_t>(key); }
+  WarpOp op() const { return static_cast<WarpOp>(key >> 32 & 0xff); }
+  static std::uint64_t make_key(WarpOp op, unsigned size, std::uint32_t mask) {
+    return static_cast<std::uint64_t>(static_cast<unsigned>(op) | size << 8) << 32 | mask;
+  }
 };
 
 struct Warp {
@@ -53,8 +60,8 @@ struct Warp {
   std::uint32_t turn = 0;         // the lane to begin with, in the ascending order
   std::uint32_t group_count = 0;
   std::array<WarpGroup, 32> groups;
-  std::array<std::uint64_t, 32> given, received;  // of shuffles, by lane
-  std::array<std::uint8_t, 32> source;            // the lane that each lane reads
+  std::array<std::uint64_t, 32> given;  // what each lane brings to a warp operation
+  std::array<std::uint8_t, 32> source;  // the lane that each lane reads
 };
 
 struct Block : BlockView {
@@ -87,13 +94,15 @@ class Machine {
 
   int launch(const LaunchRequest& request, const Settings& settings, std::uint64_t seed, Report& report);
 
-  void block_barrier(Where where);
-  void grid_barrier(Where where);
-  std::uint64_t shuffle(WarpOp op, unsigned size, unsigned mask, std::uint64_t value, unsigned operand, int width, Where where);
-  Vote vote(WarpOp op, unsigned mask, bool predicate, Where where);
-  void atomic_begin(Where where);
-  void atomic_end(bool changed);
-  void fence(Where where);
+  // The waiting calls of engine.hpp up to their jump: each returns the thread that goes on, which may be the one that called.
+  Thread& block_barrier(Where where);
+  Thread& grid_barrier(Where where);
+  Thread& shuffle(WarpOp op, unsigned size, unsigned mask, std::uint64_t value, unsigned source, Where where);
+  Thread& vote(WarpOp op, unsigned mask, bool predicate, Where where);
+  Thread& atomic_begin(Where where);
+  Thread& atomic_end(bool changed);
+  Thread& fence(Where where);
+  Arrival go_on_with(Thread& next);
 
   // How a launch ends early, in two steps so that the strings of the first are gone when the second leaves the fiber for good.
   void record(const char* kind, int code, std::string text, const Thread& witness);
@@ -101,38 +110,43 @@ class Machine {
   [[noreturn]] void leave();
 
  private:
-  static void enter(boost::context::detail::transfer_t from);
+  static void enter(Arrival from);
   Thread* running() const { return static_cast<Thread*>(current); }
 
   // Scheduling.
   std::uint64_t draw();
-  std::uint32_t draw_below(std::uint32_t n) { return static_cast<std::uint32_t>((draw() >> 32) * n >> 32); }
-  Thread* pick(bool leave_warp);
+  Thread& pick(bool leave_warp);
   Warp* next_in_order(bool leave_warp) const;
   void make_ready(Warp& warp, std::uint32_t lanes);
-  void drop_ready(Warp& warp);
-  void switch_to(Thread& from, Thread& to);
-  void suspend(Thread& self, bool leave_warp = false);
-  void go_on_or_yield(Thread& self);                // after self released others
-  void count_step(bool idle);                       // towards the limits on loops
-  bool run_body();                                  // false: an exception was recorded
-  [[noreturn]] void overflow();
+  void begin(Thread& thread);
+  Thread& suspend(const Thread& self, bool leave_warp = false);
+  Thread& yield(const Thread& self, bool leave_warp);
+  Thread& after_release(Thread& self);  // self released others and need not be the first to go on
+  void count_step(bool idle);           // towards the limits on loops
+  bool run_body();                      // false: an exception was recorded
 
   // Life of a block.
   void start_block(Block& block);
   void end_block(Block& block);
   void end_thread(Thread& self);
   std::uint64_t shuffled_block(std::uint64_t number) const;
-  void release_block(Block& block);
 
   // Warp operations.
-  void meet(Thread& self, WarpOp op, unsigned size, unsigned mask, Where where);  // returns when the lanes of the mask are there
+  Thread& meet(Thread& self, WarpOp op, unsigned size, unsigned mask, Where where);
+  Thread& finish(Thread& self, std::uint32_t group);
+  Thread& release(Thread& self, Block& block);
   void complete(Warp& warp, std::uint32_t group, std::uint32_t self);
 
   // Diagnosis, in diagnosis.cpp.
   [[noreturn]] void fail_barrier(Block& block);
   [[noreturn]] void fail_returned_lanes(const Thread& waiting, std::uint32_t mask, std::uint32_t returned, WarpOp op);
+  [[noreturn]] void fail_left_out(const Thread& self, WarpOp op, std::uint32_t mask);
+  [[noreturn]] void fail_source(const Thread& reader, const WarpGroup& group);
+  [[noreturn]] void fail_width(const Thread& self, WarpOp op);
   [[noreturn]] void fail_endless();
+  [[noreturn]] void fail_grid_barrier(const Thread& self);
+  [[noreturn]] void fail_guard(const Block& block, const unsigned char* byte);
+  [[noreturn]] void fail_stack();
   Finding explain_standstill() const;
   std::string describe(const Block& block) const;
 
@@ -141,13 +155,16 @@ class Machine {
   std::vector<std::unique_ptr<Block>> blocks_;  // resident; a slot is used again for the next block
   std::vector<Warp*> ready_;                    // warps with a ready lane, in no order
   std::size_t ready_count_ = 0;
-  Warp* burst_ = nullptr;  // the warp that ran last
+  Warp* burst_ = &idle_;                        // the warp that ran last
+  Warp idle_;                                   // one that is never ready
+  boost::context::detail::fcontext_t nowhere_ = nullptr;  // where nobody's context goes
 
   const LaunchRequest* request_ = nullptr;
   const Settings* settings_ = nullptr;
   Report* report_ = nullptr;
   bool shuffle_ = true;
   int code_ = 0;
+  std::uint64_t leave_mask_ = 0;  // a random number without these bits leaves the warp
   std::uint64_t random_ = 1, block_key_ = 0, next_block_ = 0, total_blocks_ = 0, switches_ = 0;
   std::uint64_t idle_steps_ = 0, steps_ = 0;
   std::uint64_t at_grid_ = 0, live_blocks_ = 0;

@@ -1,0 +1,103 @@
+// How a problem is cut into units of work, from its shape alone: the same sums in the same order on every GPU, under every
+// schedule and for every address.
+//
+// A unit is one slice of one tile and is done by one block. A tile is a set of channels, a slice a run of its items:
+//
+//            tile                                     item                                       threads of a block
+//   NCHW     one channel                              a window of 16 bytes of that channel       all side by side
+//   NHWC     up to 32 windows of 16 bytes of channels all channels of the tile at one pixel      columns (windows) x rows (pixels)
+//
+// A thread walks through every rows-th item of its slice. So it owns one channel (NCHW) or the channels of one window (NHWC) for
+// the whole of a slice, and consecutive threads touch consecutive memory.
+//
+// Windows are counted from element 0 of the tensor, so they are aligned in memory wherever the tensor is. In NCHW a channel's run of
+// s samples begins and ends anywhere in a window: the first and the last are ragged, and a run may need one window less than
+// `windows`, which is then empty.
+//
+// Degenerate layouts are turned into the one that suits them: NCHW with s = 1 is NHWC, and one channel alone is one long NCHW run.
+//
+// Sizes. At most 512 terms a thread before the tree begins keep the sums short; at least `bundle` windows a thread keep enough loads
+// in flight; between the two, slices are made until there are enough blocks for any GPU.
+#pragma once
+
+#include "cuda/device/entry.cuh"
+
+namespace abn::device {
+inline namespace ABN_BUILD {
+
+constexpr int most_threads = 256;
+constexpr int most_columns = 32;         // 512 contiguous bytes a row
+constexpr int fewest_threads = 32;
+constexpr int64_t most_terms = 512;      // of a sum in one thread
+constexpr int64_t enough_units = 1024;   // several for each of the processors of the largest GPUs
+constexpr int64_t most_blocks = 65536;   // of a launch; beyond, a block does several units
+constexpr int bundle = 8;                // windows that a thread of a well filled slice has at the least
+
+template <class T>
+constexpr int window_lanes = 16 / static_cast<int>(sizeof(T));
+
+struct Cut {
+  int layout;           // after degenerate ones were turned
+  int64_t n, c, s;      // likewise
+  int lanes;            // elements of a window
+  int64_t tiles, items; // items of a tile
+  int64_t windows;      // NCHW: that a run of s samples may touch
+  int64_t slices, slice_items;
+  int columns, rows;    // threads of a block
+  __host__ __device__ int64_t units() const { return tiles * slices; }
+  int threads() const { return columns * rows; }
+};
+
+inline Cut cut_of(const abn_problem& problem) {
+  Cut cut{};
+  cut.layout = problem.layout;
+  cut.n = problem.n, cut.c = problem.c, cut.s = problem.s;
+  if (cut.c == 1) {
+    cut.layout = ABN_NCHW;
+    cut.s *= cut.n, cut.n = 1;
+  } else if (cut.s == 1) {
+    cut.layout = ABN_NHWC;
+  }
+  cut.lanes = problem.dtype == ABN_F64 ? 2 : problem.dtype == ABN_F32 ? 4 : 8;
+
+  int64_t terms_of_item = 1;
+  if (cut.layout == ABN_NCHW) {
+    cut.windows = cut.s % cut.lanes == 0 ? cut.s / cut.lanes : ceil_div(cut.s + cut.lanes - 1, cut.lanes);
+    cut.tiles = cut.c;
+    cut.items = cut.n * cut.windows;
+    cut.columns = 1;
+    terms_of_item = cut.lanes;
+  } else {
+    const int64_t windows_of_pixel = ceil_div(cut.c, cut.lanes);
+    cut.columns = power_of_two_above(windows_of_pixel, most_columns);
+    cut.tiles = ceil_div(windows_of_pixel, cut.columns);
+    cut.items = cut.n * cut.s;
+  }
+  const int most_rows = most_threads / cut.columns;
+  const int64_t largest = most_rows * (most_terms / terms_of_item), smallest = most_rows * bundle;
+  const int64_t needed = ceil_div(cut.items, largest), possible = ceil_div(cut.items, smallest), wanted = ceil_div(enough_units, cut.tiles);
+  const int64_t slices = needed > wanted ? needed : wanted < possible ? wanted : possible;
+  cut.slice_items = ceil_div(cut.items, slices);
+  cut.slices = ceil_div(cut.items, cut.slice_items);
+  cut.rows = power_of_two_above(ceil_div(cut.slice_items, bundle), most_rows);
+  if (cut.threads() < fewest_threads) cut.rows = fewest_threads / cut.columns;
+  return cut;
+}
+
+// The unit of a block; sweeps that follow another over the same data go backwards, to meet what is still in the cache.
+struct Unit {
+  int64_t tile, slice;
+};
+__device__ __forceinline__ Unit unit_at(const Cut& cut, int64_t index) { return {index % cut.tiles, index / cut.tiles}; }
+
+__device__ __forceinline__ int column_of_thread(const Cut& cut) { return static_cast<int>(threadIdx.x) % cut.columns; }
+__device__ __forceinline__ int row_of_thread(const Cut& cut) { return static_cast<int>(threadIdx.x) / cut.columns; }
+
+// The first channel of the calling thread; at or behind cut.c for threads that have none.
+template <int Layout>
+__device__ __forceinline__ int64_t first_channel(const Cut& cut, int64_t tile) {
+  return Layout == ABN_NCHW ? tile : (tile * cut.columns + column_of_thread(cut)) * cut.lanes;
+}
+
+}  // namespace ABN_BUILD
+}  // namespace abn::device

@@ -1,0 +1,21 @@
+# The sample plug-ins, build/bin/plugins/NAME.so, from two sources that see cuda/kernel.h and nothing else of the project.
+set(plugin_targets)
+function(abn_plugin name source)
+  add_library(plugin_${name} MODULE plugins/${source})
+  target_include_directories(plugin_${name} PRIVATE ${CMAKE_SOURCE_DIR})
+  target_compile_definitions(plugin_${name} PRIVATE ${ARGN})
+  target_compile_options(plugin_${name} PRIVATE -Wall -Wextra -Wpedantic -ffp-contract=off $<$<BOOL:${ABN_WERROR}>:-Werror>)
+  target_link_options(plugin_${name} PRIVATE -static-libstdc++ -static-libgcc $<$<CONFIG:Release>:-s>)
+  set_target_properties(plugin_${name} PROPERTIES OUTPUT_NAME ${name} PREFIX "" SUFFIX ".so" CXX_VISIBILITY_PRESET hidden
+    LIBRARY_OUTPUT_DIRECTORY ${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/plugins)
+  set(plugin_targets ${plugin_targets} plugin_${name} PARENT_SCOPE)
+endfunction()
+
+abn_plugin(correct sample_kernel.cpp SAMPLE_NAME="correct")
+foreach(bug eps_outside_root missing_xhat_term nan_in_one last_element_unwritten input_overwritten crash)
+  abn_plugin(${bug} sample_kernel.cpp SAMPLE_NAME="${bug}" PLANTED_BUG=${bug})
+endforeach()
+abn_plugin(no_symbol unusable.cpp ENTRY=not_the_symbol)
+foreach(fault bad_abi_version short_struct null_function null_name illegal_name no_variant)
+  abn_plugin(${fault} unusable.cpp FAULT=${fault})
+endforeach()

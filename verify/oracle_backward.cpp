@@ -1,0 +1,182 @@
+// Expectations of backward: dx, dgamma and dbeta on what the kernel stored, and at the unrounded x.
+#include "verify/oracle.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+#include "verify/bound_backward.hpp"
+#include "verify/format.hpp"
+#include "verify/oracle_problem.hpp"
+#include "verify/problem.hpp"
+
+namespace abn::verify {
+namespace {
+
+struct BackwardScratch {
+  BackwardInput in;
+  BackwardValues values;
+  std::vector<double> x;
+};
+
+struct BackwardExpectations {
+  Expectation dx, dgamma, dbeta;
+};
+
+bool in_place(const abn_claims& claims) { return claims.scheme == ABN_IN_PLACE_1 || claims.scheme == ABN_IN_PLACE_2; }
+
+Source source_of(const abn_claims& claims) {
+  switch (claims.scheme) {
+    case ABN_STANDARD: return Source::x_and_z;
+    case ABN_CHECKPOINT_X: return Source::x;
+    case ABN_CHECKPOINT_XHAT: return Source::xhat;
+    default: return Source::z;
+  }
+}
+
+// ELU: a stored z that cannot be inverted is the next one that can.
+void lift_saturated(std::vector<double>& z, const abn_problem& p) {
+  if (p.activation != ABN_ELU) return;
+  const double lowest = next_above(format_of(p.dtype), -p.activation_parameter);
+  for (double& value : z)
+    if (value <= -p.activation_parameter) value = lowest;
+}
+
+BackwardPlan plan_of(const Arithmetic& a, const ChannelNumbers& numbers, const abn_problem& p, const abn_claims& claims, bool end_to_end, bool batch) {
+  const bool training = p.mode == ABN_TRAINING;
+  BackwardPlan plan;
+  plan.scheme = claims.scheme;
+  plan.end_to_end = end_to_end;
+  if (p.activation == ABN_ELU) plan.smallest_gap = next_above(format_of(p.dtype), -p.activation_parameter) + p.activation_parameter;
+  if (!training) {
+    plan.forward = plan.backward = given_statistics_error(a, numbers, true);
+  } else if (end_to_end) {
+    plan.forward = plan.backward = batch_statistics_error(a, numbers);
+    plan.backward.mean += a.store_parameter(std::fabs(numbers.mean));
+    plan.backward.variance += a.store_parameter(numbers.variance);
+  } else {
+    plan.backward = batch ? batch_statistics_error(a, numbers) : given_statistics_error(a, numbers, false);
+  }
+  return plan;
+}
+
+// Everything of channel c; writes to that channel's points only. `saved` is null for the true gradient.
+void backward_channel(const Inputs& inputs, const Saved* saved, const abn_claims& claims, const Judges& judges, std::int64_t c, BackwardScratch& scratch,
+                      BackwardExpectations& out) {
+  const abn_problem& p = inputs.problem;
+  const auto channel = static_cast<std::size_t>(c);
+  const bool training = p.mode == ABN_TRAINING;
+  BackwardInput& in = scratch.in;
+  BackwardValues& v = scratch.values;
+  in.parameters = parameters_of(inputs, channel);
+  in.source = saved == nullptr ? Source::x : source_of(claims);
+  in.frozen = !training;
+  gather(p, inputs.dz, c, in.dz);
+  const bool reads_x = in.source == Source::x || in.source == Source::x_and_z;
+  if (reads_x) gather(p, inputs.x, c, in.x);
+  if (in.source == Source::z || in.source == Source::x_and_z) {
+    gather(p, saved->z, c, in.z);
+    lift_saturated(in.z, p);
+  }
+  if (in.source == Source::xhat) gather(p, saved->xhat, c, in.xhat);
+  bool batch = false;  // the kernel has to find the statistics again
+  if (!training) {
+    in.statistics = {true, inputs.running_mean[channel], inputs.running_var[channel]};
+  } else if (saved == nullptr) {
+    in.statistics = {};
+  } else {
+    batch = reads_x && (saved->mean.empty() || saved->variance.empty());
+    in.statistics = batch ? GivenStatistics{} : GivenStatistics{true, saved->mean.empty() ? 0 : saved->mean[channel], saved->variance[channel]};
+  }
+  backward_values(judges.tier, in, v);
+
+  ChannelNumbers numbers = numbers_of(p, in.parameters, v.mean.hi, v.variance.hi, v.r, v.g);
+  if (!in.statistics.given) add_moments(numbers, in.x, v.xhat);
+  const BackwardPlan plan = plan_of(judges.declared, numbers, p, claims, saved == nullptr, batch);
+  const BackwardPlan fit_plan = plan_of(judges.recommended, numbers, p, claims, saved == nullptr, batch);
+  const BackwardErrors<Terms> declared = BackwardBound<Terms>(judges.declared, numbers, plan, in, v).errors();
+  const BackwardErrors<Total> recommended = BackwardBound<Total>(judges.recommended, numbers, fit_plan, in, v).errors();
+
+  // One element that is not finite reaches every dx of a training channel through the sums.
+  const bool spoiled = training && !(std::isfinite(v.s0) && std::isfinite(v.s1) && std::isfinite(v.r) && std::isfinite(v.g));
+  const Rule otherwise = training ? Rule::any_nonfinite : Rule::same_class;
+  for (std::size_t i = 0; i < in.dz.size(); ++i) {
+    Point& point = out.dx.points[static_cast<std::size_t>(sample_offset(p, c, static_cast<std::int64_t>(i)))];
+    set_point(point, element(v.dx, i), declared.dx[i], recommended.dx[i], otherwise);
+    if (spoiled) point.rule = Rule::any_nonfinite;
+  }
+  set_point(out.dbeta.points[channel], v.dbeta, declared.dbeta, recommended.dbeta, Rule::any_nonfinite);
+  set_point(out.dgamma.points[channel], v.dgamma, declared.dgamma, recommended.dgamma, Rule::any_nonfinite);
+  if (in_place(claims) && v.g == 0) out.dgamma.points[channel].rule = Rule::any_finite;
+
+  ChannelFacts facts;
+  double mean = v.mean.hi;
+  if (!training) {
+    mean = inputs.running_mean[channel];
+  } else if (!reads_x && !inputs.x.empty()) {
+    gather(p, inputs.x, c, scratch.x);
+    mean = 0;
+    for (const double x : scratch.x) mean += x / numbers.m;
+  }
+  facts.kappa = condition_of_variance(mean, numbers.variance);
+  facts.beta_over_g = std::fabs(numbers.beta) / std::fabs(numbers.g);
+  double sum_abs = 0;
+  for (const double dy : v.dy) sum_abs += std::fabs(dy);
+  facts.sum_condition = sum_abs == 0 ? 1 : sum_abs / std::fabs(v.s0);
+  for (Expectation* e : {&out.dx, &out.dgamma, &out.dbeta}) e->channels[channel] = facts;
+}
+
+// Is it the inversion that drowns the signal? True where for more than half of the elements the bound exceeds the largest value
+// of their channel, and inversion is its largest term.
+void mark_limited_by_method(Expectation& e, const abn_problem& p) {
+  const std::int64_t per_channel = is_tensor(e.output) ? sample_count(p) : 1;
+  const auto at = [&](std::int64_t c, std::int64_t i) -> const Point& {
+    return e.points[static_cast<std::size_t>(is_tensor(e.output) ? sample_offset(p, c, i) : c)];
+  };
+  std::int64_t drowned = 0;
+  for (std::int64_t c = 0; c < p.c; ++c) {
+    double largest = 0;
+    for (std::int64_t i = 0; i < per_channel; ++i) largest = std::fmax(largest, std::fabs(at(c, i).hi));
+    for (std::int64_t i = 0; i < per_channel; ++i) {
+      const Point& point = at(c, i);
+      if (point.rule != Rule::bounded || !(point.bound > largest)) continue;
+      drowned += point.share[static_cast<std::size_t>(Term::inversion)] >= *std::max_element(point.share.begin(), point.share.end());
+    }
+  }
+  e.method_limited = 2 * drowned > p.c * per_channel;
+}
+
+std::vector<Expectation> backward(const Inputs& inputs, const Saved* saved, const abn_claims& claims) {
+  const abn_problem& p = inputs.problem;
+  if (element_count(p) == 0) return {};
+  check_inputs(inputs, saved == nullptr || source_of(claims) == Source::x || source_of(claims) == Source::x_and_z);
+  require_size(inputs.dz.size(), static_cast<std::size_t>(element_count(p)), "dz");
+  if (p.mode == ABN_INFERENCE) throw std::invalid_argument("Inference has no backward pass; ask for training or frozen mode.");
+  const Judges judges = judges_of(p, claims);
+  BackwardExpectations out{blank_expectation(Output::dx, p), blank_expectation(Output::dgamma, p), blank_expectation(Output::dbeta, p)};
+  BackwardScratch scratch;
+  for (std::int64_t c = 0; c < p.c; ++c) backward_channel(inputs, saved, claims, judges, c, scratch, out);
+  std::vector<Expectation> all;
+  for (Expectation* e : {&out.dx, &out.dgamma, &out.dbeta}) {
+    if (in_place(claims)) mark_limited_by_method(*e, p);
+    all.push_back(std::move(*e));
+  }
+  return all;
+}
+
+}  // namespace
+
+std::vector<Expectation> expect_backward(const Inputs& inputs, const Saved& saved, const abn_claims& claims) {
+  const abn_problem& p = inputs.problem;
+  const auto elements = static_cast<std::size_t>(element_count(p)), channels = static_cast<std::size_t>(p.c);
+  if (elements == 0) return {};
+  const Source source = source_of(claims);
+  if (source == Source::z || source == Source::x_and_z) require_size(saved.z.size(), elements, "the saved z");
+  if (source == Source::xhat) require_size(saved.xhat.size(), elements, "the saved xhat");
+  if (p.mode == ABN_TRAINING && (source == Source::z || source == Source::xhat)) require_size(saved.variance.size(), channels, "the saved variance");
+  return backward(inputs, &saved, claims);
+}
+
+std::vector<Expectation> expect_gradient(const Inputs& inputs, const abn_claims& claims) { return backward(inputs, nullptr, claims); }
+
+}  // namespace abn::verify

@@ -1,0 +1,155 @@
+// Expectations of forward: z, xhat, the batch statistics and the running averages.
+#include "verify/oracle.hpp"
+
+#include <cmath>
+
+#include "verify/bound_forward.hpp"
+#include "verify/oracle_problem.hpp"
+#include "verify/problem.hpp"
+
+namespace abn::verify {
+namespace {
+
+struct ForwardExpectations {
+  Expectation z, xhat, mean, variance, running_mean, running_var;
+};
+
+template <class Error>
+struct ForwardStatistics {
+  Error mean{}, variance{}, running_mean{}, running_var{};
+};
+
+template <class Error>
+ForwardStatistics<Error> statistics_errors(const Arithmetic& a, const ChannelNumbers& c, const StatisticsError& s, const ForwardInput& in) {
+  ForwardStatistics<Error> out;
+  const double mean = std::fabs(c.mean), p = std::fabs(in.parameters.momentum), unbiased = c.m / (c.m - 1);
+  out.mean[Term::mean] += s.mean;
+  out.mean[Term::materialised] += s.mean_materialised;
+  out.mean[Term::storage] += a.store_parameter(mean + out.mean.total());
+  out.variance[Term::variance] += s.variance;
+  out.variance[Term::materialised] += s.variance_materialised;
+  out.variance[Term::storage] += a.store_parameter(c.variance + out.variance.total());
+  const auto running = [&](Error& e, Term term, double old, double value, double factor, const Error& batch, double roundings) {
+    e.add(p * factor, batch);  // with its storage: the stored statistic may be the one that is averaged
+    e[term] += roundings * a.u * p * std::fabs(value);
+    e[Term::arithmetic] += running_error(a, in.parameters.momentum, old, value, 0);
+    e[Term::storage] += a.store_parameter(std::fabs((1 - in.parameters.momentum) * old + in.parameters.momentum * value) + e.total());
+  };
+  running(out.running_mean, Term::mean, in.running_mean, c.mean, 1, out.mean, 0);
+  running(out.running_var, Term::variance, in.running_var, c.variance * unbiased, unbiased, out.variance, unbiased_roundings + a.count_roundings);
+  return out;
+}
+
+struct ForwardScratch {
+  ForwardInput in;
+  ForwardValues values;
+};
+
+// Everything of channel c; writes to that channel's points only.
+void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c, ForwardScratch& scratch, ForwardExpectations& out) {
+  const abn_problem& p = inputs.problem;
+  const auto channel = static_cast<std::size_t>(c);
+  const bool training = p.mode == ABN_TRAINING;
+  ForwardInput& in = scratch.in;
+  ForwardValues& v = scratch.values;
+  in.parameters = parameters_of(inputs, channel);
+  const bool averages = !inputs.running_mean.empty();
+  in.running_mean = averages ? inputs.running_mean[channel] : 0;
+  in.running_var = averages ? inputs.running_var[channel] : 0;
+  in.statistics = {!training, in.running_mean, in.running_var};
+  gather(p, inputs.x, c, in.x);
+  forward_values(judges.tier, in, v);
+
+  ChannelNumbers numbers = numbers_of(p, in.parameters, v.mean.hi, v.variance.hi, v.r, v.g);
+  if (training) add_moments(numbers, in.x, v.xhat.hi);
+  const auto statistics = [&](const Arithmetic& a) { return training ? batch_statistics_error(a, numbers) : given_statistics_error(a, numbers, true); };
+  const StatisticsError declared = statistics(judges.declared), recommended = statistics(judges.recommended);
+  const ForwardBound<Terms> bound(judges.declared, numbers, declared);
+  const ForwardBound<Total> fit(judges.recommended, numbers, recommended);
+
+  // Non-finite data spoil a training channel whole; elsewhere each element has its class.
+  const bool spoiled = training && !(std::isfinite(v.mean.hi) && std::isfinite(v.variance.hi) && std::isfinite(v.r) && std::isfinite(v.g) && std::isfinite(numbers.beta));
+  const Rule otherwise = training ? Rule::any_nonfinite : Rule::same_class;
+  for (std::size_t i = 0; i < in.x.size(); ++i) {
+    const auto at = static_cast<std::size_t>(sample_offset(p, c, static_cast<std::int64_t>(i)));
+    const double x = in.x[i], y = v.y[i], xhat = v.xhat.hi[i];
+    Point& z = out.z.points[at];
+    if (spoiled) {
+      set_value(z, element(v.z, i));
+      z.rule = Rule::any_nonfinite;
+    } else {
+      Terms y_error{};
+      Total y_fit{};
+      if (std::isfinite(y)) {  // y = -infinity is exact in any arithmetic, and ELU makes it finite again
+        y_error = bound.y(x, xhat, y);
+        y_fit = fit.y(x, xhat, y);
+      }
+      Terms z_error = bound.z(y_error, y, v.z.hi[i]);
+      Total z_fit = fit.z(y_fit, y, v.z.hi[i]);
+      z_error[Term::storage] += judges.declared.store(std::fabs(v.z.hi[i]) + z_error.total());
+      z_fit[Term::storage] += judges.recommended.store(std::fabs(v.z.hi[i]) + z_fit.total());
+      set_point(z, element(v.z, i), z_error, z_fit, otherwise);
+      // The backward reads the sign of z; where y may be on either side of 0 it is anyone's.
+      const double doubt = y_error.total();
+      if (p.activation == ABN_LEAKY_RELU && z.rule == Rule::bounded && (std::fabs(y) > doubt || doubt == 0)) z.rule = Rule::signed_bounded;
+    }
+    if (!out.xhat.points.empty()) {
+      Point& point = out.xhat.points[at];
+      set_value(point, element(v.xhat, i));
+      if (spoiled) {
+        point.rule = Rule::any_nonfinite;
+      } else {
+        Terms error = bound.xhat(x, xhat);
+        Total error_fit = fit.xhat(x, xhat);
+        error[Term::storage] += judges.declared.store(std::fabs(xhat) + error.total());
+        error_fit[Term::storage] += judges.recommended.store(std::fabs(xhat) + error_fit.total());
+        set_point(point, element(v.xhat, i), error, error_fit, otherwise);
+      }
+    }
+  }
+  ChannelFacts facts;
+  facts.kappa = condition_of_variance(numbers.mean, numbers.variance);
+  facts.beta_over_g = std::fabs(numbers.beta) / std::fabs(numbers.g);
+  for (Expectation* e : {&out.z, &out.xhat, &out.mean, &out.variance, &out.running_mean, &out.running_var})
+    if (!e->channels.empty()) e->channels[channel] = facts;
+  if (!training) return;
+  const auto wide = statistics_errors<Terms>(judges.declared, numbers, declared, in);
+  const auto narrow = statistics_errors<Total>(judges.recommended, numbers, recommended, in);
+  set_point(out.mean.points[channel], v.mean, wide.mean, narrow.mean, Rule::any_nonfinite);
+  set_point(out.variance.points[channel], v.variance, wide.variance, narrow.variance, Rule::any_nonfinite);
+  if (!averages) return;
+  set_point(out.running_mean.points[channel], v.running_mean, wide.running_mean, narrow.running_mean, Rule::any_nonfinite);
+  set_point(out.running_var.points[channel], v.running_var, wide.running_var, narrow.running_var, Rule::any_nonfinite);
+}
+
+}  // namespace
+
+std::vector<Expectation> expect_forward(const Inputs& inputs, const abn_claims& claims) {
+  const abn_problem& p = inputs.problem;
+  if (element_count(p) == 0) return {};
+  check_inputs(inputs, true);
+  const Judges judges = judges_of(p, claims);
+  ForwardExpectations out;
+  std::vector<Expectation*> asked;
+  const auto ask = [&](Expectation& e, Output output) {
+    e = blank_expectation(output, p);
+    asked.push_back(&e);
+  };
+  ask(out.z, Output::z);
+  if (claims.scheme == ABN_CHECKPOINT_XHAT || (claims.saves & ABN_SAVES_XHAT) != 0) ask(out.xhat, Output::xhat);
+  if (p.mode == ABN_TRAINING) {
+    ask(out.mean, Output::mean);
+    ask(out.variance, Output::variance);
+    if (!inputs.running_mean.empty()) {
+      ask(out.running_mean, Output::running_mean);
+      ask(out.running_var, Output::running_var);
+    }
+  }
+  ForwardScratch scratch;
+  for (std::int64_t c = 0; c < p.c; ++c) forward_channel(inputs, judges, c, scratch, out);
+  std::vector<Expectation> all;
+  for (Expectation* e : asked) all.push_back(std::move(*e));
+  return all;
+}
+
+}  // namespace abn::verify
