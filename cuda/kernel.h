@@ -29,6 +29,7 @@
  * The numerical edges, where kernels and the judge must agree:
  *   - Leaky ReLU writes +0 for y = +0 and y = -0. A stored z = -0 therefore means that slope*y underflowed;
  *     backward takes the branch from the sign bit of z, not from a comparison with zero.
+ *     ELU takes its branch from the sign bit of z likewise, and writes +0 for y = +0 and y = -0 too.
  *   - ELU saturates: a stored z <= -alpha cannot be inverted. Backward treats it, in the inverse and in
  *     phi' = z + alpha alike, as the next value of the storage type above -alpha. (Unguarded, log1p(-1) * 0
  *     turns the whole channel into NaN.)
@@ -100,8 +101,8 @@ enum {                         /* statistics: how the variance is found */
 };
 
 enum {                         /* normalise: how y is formed */
-  ABN_DIRECT = 0,              /* g*((x-mu)*r) + beta, the difference x-mu formed first */
-  ABN_FOLDED = 1               /* a*x + b with a = g*r, b = beta - a*mu: amplified by |mu|/sigma */
+  ABN_DIRECT = 0,              /* g*((x-mu)*r) + beta and (y-beta)/g, the difference formed first */
+  ABN_FOLDED = 1               /* a*x + b with a = g*r, b = beta - a*mu, or y*(1/g) + (-beta/g): amplified by |mu|/sigma, |beta|/|y| */
 };
 
 enum {                         /* saves: buffers that forward leaves for backward (bit mask) */

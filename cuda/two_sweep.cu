@@ -27,9 +27,8 @@ namespace abn::device {
 inline namespace ABN_BUILD {
 namespace two_sweep {
 
-// Windows that a thread has in flight. In NHWC these are the samples of a local two-pass, too.
-template <int Layout>
-constexpr int statistics_bundle = Layout == ABN_NCHW ? 4 : 8;
+// Windows that a thread has in flight. Those of the statistics are also the samples of one local two-pass.
+constexpr int statistics_bundle = 4;
 constexpr int apply_bundle = 4;
 constexpr int gradient_bundle = 2;  // of z and of dz
 
@@ -63,7 +62,7 @@ template <class T, class P, int Layout>
 __global__ void __launch_bounds__(most_threads, least_resident)
     sum_moments(Cut cut, abn_problem problem, abn_forward_args args, ForwardScratch<Accumulate<T>> scratch) {
   using A = Accumulate<T>;
-  constexpr int own = owned<T, Layout>, lanes = window_lanes<T>, count = statistics_bundle<Layout>;
+  constexpr int own = owned<T, Layout>, lanes = window_lanes<T>, count = statistics_bundle;
   const Tensor<T> x(args.x, cut);
   auto& tree = dynamic_shared<MomentsTree<A, own, A>>();
 
@@ -406,9 +405,8 @@ int64_t merge_depth(const Cut& cut) {
 }
 int64_t depth_of_statistics(const Cut& cut) {
   const bool nchw = cut.layout == ABN_NCHW;
-  const int count = nchw ? statistics_bundle<ABN_NCHW> : statistics_bundle<ABN_NHWC>;
-  const int64_t bundles = ceil_div(ceil_div(cut.slice_items, cut.rows), count);
-  return log2_of(count * (nchw ? cut.lanes : 1)) + 1 + bundles + log2_of(cut.rows) + merge_depth(cut);
+  const int64_t bundles = ceil_div(ceil_div(cut.slice_items, cut.rows), statistics_bundle);
+  return log2_of(statistics_bundle * (nchw ? cut.lanes : 1)) + 1 + bundles + log2_of(cut.rows) + merge_depth(cut);
 }
 // Longest path to S0 and S1: the elements of a window (NCHW), a thread's windows, the tree, then the slices.
 int64_t depth_of_gradients(const Cut& cut) {

@@ -33,13 +33,15 @@ struct Cell {
       if (tally.failed == 0) continue;
       const Point& point = e.points[static_cast<std::size_t>(tally.worst)];
       char text[400];
-      std::snprintf(text, sizeof text, "%s %s[%ld] expected %a got %a bound %g ratio %g: %s", where.c_str(), name.c_str(), static_cast<long>(tally.worst), point.hi,
-                    got.of(e.output)[static_cast<std::size_t>(tally.worst)], point.bound, tally.max_ratio, tally.worst_comparison.reason);
+      std::snprintf(text, sizeof text, "%s %s[%ld] expected %a got %a bound %g ratio %g: %s", where.c_str(), name.c_str(),
+                    static_cast<long>(tally.worst), point.hi, got.of(e.output)[static_cast<std::size_t>(tally.worst)], point.bound,
+                    tally.max_ratio, tally.worst_comparison.reason);
       failure.emplace(name, text);
     }
   }
 
-  void run(const Inputs& inputs, const Style& style, int scheme, int accumulate, const std::string& where = "", int claimed_accumulate = -1, int claimed_statistics = -1) {
+  void run(const Inputs& inputs, const Style& style, int scheme, int accumulate, const std::string& where = "", int claimed_accumulate = -1,
+           int claimed_statistics = -1) {
     abn_claims claims = claims_of(inputs.problem, style, scheme, claimed_accumulate < 0 ? accumulate : claimed_accumulate);
     if (claimed_statistics >= 0) claims.statistics = claimed_statistics;
     const Outputs got = run_kernel(inputs, style, scheme, accumulate);
@@ -76,18 +78,24 @@ Case random_case(std::uint64_t seed) {
   Case out;
   const int dtype = one_of(random, std::array{ABN_F32, ABN_F32, ABN_F16, ABN_BF16, ABN_F16, ABN_BF16, ABN_F64});
   const int activation = one_of(random, std::array{ABN_IDENTITY, ABN_LEAKY_RELU, ABN_LEAKY_RELU, ABN_ELU});
-  const double parameter = activation == ABN_ELU ? one_of(random, std::array{1.0, 1.0, 0.3, 1.7, 0.01}) : one_of(random, std::array{0.01, 0.01, 0.25, 0.2, 3.0, 1e-4});
+  const double parameter = activation == ABN_ELU ? one_of(random, std::array{1.0, 1.0, 0.3, 1.7, 0.01})
+                                                 : one_of(random, std::array{0.01, 0.01, 0.25, 0.2, 3.0, 1e-4});
   const bool large = dtype != ABN_F64 && random() % 20 == 0;
   const std::int64_t s = large ? 500 : 1 + static_cast<std::int64_t>(random() % (dtype == ABN_F64 ? 20 : 60));
-  abn_problem p = make_problem(large ? 4 : s == 1 ? 2 + static_cast<std::int64_t>(random() % 5) : 1 + static_cast<std::int64_t>(random() % 5), 3, s, dtype, activation, parameter);
+  abn_problem p = make_problem(large    ? 4
+                               : s == 1 ? 2 + static_cast<std::int64_t>(random() % 5)
+                                        : 1 + static_cast<std::int64_t>(random() % 5),
+                               3, s, dtype, activation, parameter);
   p.layout = static_cast<int>(random() % 2);
   p.mode = one_of(random, std::array{ABN_TRAINING, ABN_TRAINING, ABN_TRAINING, ABN_FROZEN, ABN_INFERENCE});
   p.scale = static_cast<int>(random() % 2);
   const Format& format = format_of(p.param_dtype);
   p.eps = round_to(format, one_of(random, std::array{1e-5, 1e-3, 1e-12}));
   p.momentum = round_to(format, one_of(random, std::array{0.1, 0.01, 0.9, 1.0}));
-  out.scheme = one_of(random, std::array{ABN_STANDARD, ABN_CHECKPOINT_X, ABN_CHECKPOINT_XHAT, ABN_IN_PLACE_1, ABN_IN_PLACE_1, ABN_IN_PLACE_1, ABN_IN_PLACE_2});
-  out.accumulate = dtype == ABN_F64 ? static_cast<int>(ABN_F64) : one_of(random, std::array{ABN_F32, ABN_F32, ABN_F32, ABN_F32, ABN_F32, ABN_F64, ABN_BF16});
+  out.scheme = one_of(random, std::array{ABN_STANDARD, ABN_CHECKPOINT_X, ABN_CHECKPOINT_XHAT, ABN_IN_PLACE_1, ABN_IN_PLACE_1,
+                                         ABN_IN_PLACE_1, ABN_IN_PLACE_2});
+  out.accumulate = dtype == ABN_F64 ? static_cast<int>(ABN_F64)
+                                    : one_of(random, std::array{ABN_F32, ABN_F32, ABN_F32, ABN_F32, ABN_F32, ABN_F64, ABN_BF16});
   // A z that is rounded to bf16 on the way in may reach -alpha again, which is that kernel's own business.
   if (activation == ABN_ELU && out.accumulate == ABN_BF16 && dtype != ABN_BF16) out.accumulate = ABN_F32;
   Style& style = out.style;
@@ -106,12 +114,16 @@ Case random_case(std::uint64_t seed) {
   recipe.beta = one_of(random, std::array{0.0, 1.0, 1.0, 10.0, 300.0});
   recipe.dz = one_of(random, std::array{1.0, 1e-2, 1e-4, 1e-7, 50.0});
   recipe.spikes = random() % 5 == 0;
+  recipe.sorted = random() % 4 == 0;
   if (style.statistics == ABN_ONE_PASS && recipe.kappa > 1e4) recipe.kappa = 100;
   out.inputs = make_inputs(p, recipe, seed);
   char text[400];
-  std::snprintf(text, sizeof text, "seed %lu %s accumulate %d scheme %d lanes %d statistics %d folded %d order %d reciprocals %d root %d materialises %u kappa %g gamma %g beta %g dz %g spikes %d",
-                static_cast<unsigned long>(seed), to_string(p).c_str(), out.accumulate, out.scheme, style.lanes, style.statistics, style.folded, style.order,
-                style.reciprocals, style.root_ulp, style.materialises, recipe.kappa, recipe.gamma, recipe.beta, recipe.dz, recipe.spikes);
+  std::snprintf(text, sizeof text,
+                "seed %lu %s accumulate %d scheme %d lanes %d statistics %d folded %d order %d reciprocals %d root %d materialises %u "
+                "kappa %g gamma %g beta %g dz %g spikes %d",
+                static_cast<unsigned long>(seed), to_string(p).c_str(), out.accumulate, out.scheme, style.lanes, style.statistics,
+                style.folded, style.order, style.reciprocals, style.root_ulp, style.materialises, recipe.kappa, recipe.gamma, recipe.beta,
+                recipe.dz, recipe.spikes);
   out.text = text;
   return out;
 }
@@ -148,8 +160,8 @@ void expect_sharp(const std::string& name, const Cell& cell, bool narrow) {
   for (const auto& [output, text] : cell.failure) ADD_FAILURE() << name << ": " << text;
   for (const auto& [output, ratio] : cell.ratio) {
     const bool element = output.starts_with("z") || output.starts_with("xhat") || output.starts_with("dx");
-    if (cell.judged.at(output) == 0) continue;           // first order ended everywhere
-    if (narrow && !element && ratio == 0) continue;      // a sum of so few bits is exact
+    if (cell.judged.at(output) == 0) continue;       // first order ended everywhere
+    if (narrow && !element && ratio == 0) continue;  // a sum of so few bits is exact
     EXPECT_GE(ratio, element ? sharp_element : sharp_reduction) << name << " " << output;
   }
 }
@@ -170,10 +182,12 @@ TEST(verify_bound, is_sharp_in_every_class_of_statistics) {
               style.order = order;
               style.root_ulp = order - 1;
               const abn_problem p = make_problem(4, 8, lanes == 1 ? 40 : 300, dtype, ABN_LEAKY_RELU, 0.01);
-              cell.run(make_inputs(p, Recipe{kappa, 1, 1, 0.5, 1, false}, 100 + static_cast<std::uint64_t>(order)), style, ABN_STANDARD, ABN_F32);
+              cell.run(make_inputs(p, Recipe{kappa, 1, 1, 0.5, 1, false}, 100 + static_cast<std::uint64_t>(order)), style, ABN_STANDARD,
+                       ABN_F32);
             }
             char name[100];
-            std::snprintf(name, sizeof name, "%s %s %s lanes %d kappa %g", dtype_name(dtype), statistics_name(statistics), normalise_name(folded), lanes, kappa);
+            std::snprintf(name, sizeof name, "%s %s %s lanes %d kappa %g", dtype_name(dtype), statistics_name(statistics),
+                          normalise_name(folded), lanes, kappa);
             expect_sharp(name, cell, dtype == ABN_F16 || dtype == ABN_BF16);
           }
 }
@@ -194,10 +208,12 @@ TEST(verify_bound, is_sharp_in_every_scheme) {
               abn_problem p = make_problem(3, 4, dtype == ABN_F64 ? 20 : 60, dtype, activation, activation == ABN_ELU ? 1 : 0.01);
               p.mode = mode;
               const int accumulate = dtype == ABN_F64 ? ABN_F64 : ABN_F32;
-              cell.run(make_inputs(p, Recipe{2, 1, gamma, 1, 1e-3, false}, 200 + static_cast<std::uint64_t>(order)), style, scheme, accumulate);
+              cell.run(make_inputs(p, Recipe{2, 1, gamma, 1, 1e-3, false}, 200 + static_cast<std::uint64_t>(order)), style, scheme,
+                       accumulate);
             }
             char name[100];
-            std::snprintf(name, sizeof name, "%s %s %s %s gamma %g", dtype_name(dtype), activation_name(activation), scheme_name(scheme), mode_name(mode), gamma);
+            std::snprintf(name, sizeof name, "%s %s %s %s gamma %g", dtype_name(dtype), activation_name(activation), scheme_name(scheme),
+                          mode_name(mode), gamma);
             expect_sharp(name, cell, dtype == ABN_F16 || dtype == ABN_BF16);
           }
 }
@@ -252,7 +268,9 @@ TEST(verify_bound, needs_each_of_its_terms) {
       const abn_claims claims = claims_of(p, style, one.scheme, ABN_F32);
       const Outputs got = run_kernel(inputs, style, one.scheme, ABN_F32);
       if (!one.end_to_end) worst = std::max(worst, ratio_without(one.term, expect_forward(inputs, claims), got));
-      worst = std::max(worst, ratio_without(one.term, one.end_to_end ? expect_gradient(inputs, claims) : expect_backward(inputs, got.saved, claims), got));
+      worst = std::max(
+          worst,
+          ratio_without(one.term, one.end_to_end ? expect_gradient(inputs, claims) : expect_backward(inputs, got.saved, claims), got));
     }
     if (std::getenv("ABN_BOUND_TABLE") != nullptr) std::printf("without %s: ratio %.3g\n", term_name(one.term), worst);
     EXPECT_GT(worst, 1) << "no correct kernel needs the term " << term_name(one.term);
@@ -275,7 +293,8 @@ TEST(verify_bound, is_exceeded_by_planted_bugs) {
   const Recipe easy{1, 1, 1, 0.5, 1e-3, false};
   const Recipe far{1e3, 1, 1, 0.5, 1, false};
   const std::vector<Planted> planted = {
-      {"eps outside the root", Bug::eps_outside_root, Recipe{1, 0.01, 1, 0.5, 1, false}, ABN_F32, ABN_LEAKY_RELU, ABN_IN_PLACE_1, Output::z},
+      {"eps outside the root", Bug::eps_outside_root, Recipe{1, 0.01, 1, 0.5, 1, false}, ABN_F32, ABN_LEAKY_RELU, ABN_IN_PLACE_1,
+       Output::z},
       {"unbiased variance", Bug::unbiased_variance, easy, ABN_F32, ABN_LEAKY_RELU, ABN_IN_PLACE_1, Output::variance},
       {"unbiased variance", Bug::unbiased_variance, easy, ABN_BF16, ABN_LEAKY_RELU, ABN_IN_PLACE_1, Output::z},
       {"biased running variance", Bug::biased_running_variance, easy, ABN_F32, ABN_IDENTITY, ABN_STANDARD, Output::running_var},

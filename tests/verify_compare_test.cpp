@@ -57,7 +57,7 @@ TEST(Comparator, ClassesAreComparedBeforeNumbers) {
       {Rule::same_class, inf, inf, true},             {Rule::same_class, inf, -inf, false},      {Rule::same_class, inf, 1, false},
       {Rule::same_class, inf, nan_value, false},      {Rule::any_nonfinite, 0, inf, true},       {Rule::any_nonfinite, 0, -inf, true},
       {Rule::any_nonfinite, 0, nan_value, true},      {Rule::any_nonfinite, 0, 0, false},        {Rule::any_finite, 0, 1e30, true},
-      {Rule::any_finite, 0, inf, false},              {Rule::any_finite, 0, nan_value, false},   {Rule::bounded, 1, inf, false},
+      {Rule::anything, 0, nan_value, true},           {Rule::anything, 0, 1, true},              {Rule::any_finite, 0, inf, false},              {Rule::any_finite, 0, nan_value, false},   {Rule::bounded, 1, inf, false},
       {Rule::bounded, 1, -inf, false},                {Rule::bounded, 0.0, -0.0, true},          {Rule::signed_bounded, 0.0, -0.0, false},
       {Rule::signed_bounded, -1e-60, -0.0, true},     {Rule::signed_bounded, -1e-60, 0.0, false}, {Rule::signed_bounded, 0.0, 0.0, true},
       {Rule::signed_bounded, 1e-60, -0.0, false},
@@ -72,6 +72,8 @@ TEST(Comparator, OverflowIsRightOnlyWhereTheExactValueIsBeyondTheRange) {
   EXPECT_FALSE(passes(point(60000, 1), inf, ABN_F16));
   EXPECT_TRUE(passes(point(65519, 16), inf, ABN_F16)) << "within the bound of the threshold 65520 both are right";
   EXPECT_TRUE(passes(point(65519, 16), 65504, ABN_F16));
+  EXPECT_TRUE(passes(point(-10, 70000), inf, ABN_F16)) << "a bound that reaches beyond the range on both sides";
+  EXPECT_TRUE(passes(point(-10, 70000), -inf, ABN_F16));
 }
 
 TEST(Comparator, ABoundIsSharpAndTheRatioSaysByHowMuch) {

@@ -14,12 +14,12 @@ namespace {
 constexpr double mean_roundings = 2;
 constexpr double two_pass_roundings = 5;
 constexpr double welford_roundings = 9;
-constexpr double welford_additions = 2;        // a merge of M2 adds twice
+constexpr double welford_additions = 2;  // a merge of M2 adds twice
 constexpr double welford_mean_roundings = 3;
 constexpr double one_pass_roundings = 4;
 constexpr double one_pass_square_roundings = 2;
-constexpr double root_roundings = 4.5;         // half of fl(v + eps), 2 ulp of a hardware reciprocal root
-constexpr double largest_variance_error = 0.5; // where first order ends
+constexpr double root_roundings = 4.5;          // half of fl(v + eps), 2 ulp of a hardware reciprocal root
+constexpr double largest_variance_error = 0.5;  // where first order ends
 constexpr double running_roundings = 3;
 
 // The tree that `fit` recommends: lanes that each add up m/256 samples, then 8 levels.
@@ -34,7 +34,8 @@ constexpr double own_roundings = 1 + 64 * 0x1p-53;
 constexpr double oracle_function_ulp = 4;
 
 Rounding narrowing(const Format& from, const Format& to) {
-  return {to.unit_roundoff > from.unit_roundoff ? to.unit_roundoff : 0, to.smallest_subnormal > from.smallest_subnormal ? to.smallest_subnormal : 0, infinity};
+  return {to.unit_roundoff > from.unit_roundoff ? to.unit_roundoff : 0,
+          to.smallest_subnormal > from.smallest_subnormal ? to.smallest_subnormal : 0, infinity};
 }
 
 Rounding intermediate(const Format& from, const Format& to) {
@@ -60,10 +61,14 @@ Arithmetic arithmetic_of(const abn_problem& problem, const abn_claims& claims) {
   const Format& storage = format_of(problem.dtype);
   const Format& parameter = format_of(problem.param_dtype);
   const std::int64_t m = sample_count(problem);
-  const auto materialised = [&](std::uint32_t flag) { return (claims.materialises & flag) != 0 ? intermediate(accumulate, storage) : Rounding{}; };
+  const auto materialised = [&](std::uint32_t flag) {
+    return (claims.materialises & flag) != 0 ? intermediate(accumulate, storage) : Rounding{};
+  };
   Arithmetic a;
   a.u = accumulate.unit_roundoff;
-  a.eta = accumulate.smallest_subnormal;
+  // Half of eta is what an underflow costs. Half of the smallest double is no double, nor is the tail of an exact value that is itself
+  // subnormal; f64 is therefore given a whole step.
+  a.eta = std::fmax(accumulate.smallest_subnormal, 2 * format_of(ABN_F64).smallest_subnormal);
   a.largest = accumulate.largest;
   a.load = narrowing(storage, accumulate);
   a.load_parameter = narrowing(parameter, accumulate);
@@ -126,7 +131,8 @@ StatisticsError batch_statistics_error(const Arithmetic& a, const ChannelNumbers
   e.mean_materialised = a.statistics(std::fabs(c.mean) + e.mean);
   const double off = e.mean + e.mean_materialised;  // the second pass may subtract the rounded mean
   if (welford) {
-    e.variance = times(gamma_of(welford_additions * h + welford_roundings + extra, a.u), c.variance) + 2 * std::sqrt(c.variance) * off + off * off;
+    e.variance =
+        times(gamma_of(welford_additions * h + welford_roundings + extra, a.u), c.variance) + 2 * std::sqrt(c.variance) * off + off * off;
   } else if (a.statistics_class == ABN_ONE_PASS) {
     e.variance = times(gamma_of(h + one_pass_roundings + extra, a.u), square) + 2 * std::fabs(c.mean) * off + off * off +
                  one_pass_square_roundings * a.u * c.mean * c.mean;

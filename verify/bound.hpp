@@ -57,16 +57,16 @@ struct Rounding {
 
 /// A kernel's arithmetic, from its claims and the formats of its problem.
 struct Arithmetic {
-  double u = 0, eta = 0, largest = infinity;       ///< accumulate type
-  Rounding load, load_parameter;                   ///< storage and parameters read into a narrower accumulate type
-  Rounding store, store_parameter;                 ///< an output written to a narrower type
-  Rounding kept;                                   ///< what forward stores for backward: as store
-  Rounding y, xhat, dy, statistics;                ///< intermediates that the variant rounds to the storage type
-  double function = 0;                             ///< relative error of exp, expm1, log1p
+  double u = 0, eta = 0, largest = infinity;  ///< accumulate type
+  Rounding load, load_parameter;              ///< storage and parameters read into a narrower accumulate type
+  Rounding store, store_parameter;            ///< an output written to a narrower type
+  Rounding kept;                              ///< what forward stores for backward: as store
+  Rounding y, xhat, dy, statistics;           ///< intermediates that the variant rounds to the storage type
+  double function = 0;                        ///< relative error of exp, expm1, log1p
   int scheme = ABN_STANDARD, statistics_class = ABN_TWO_PASS;
-  bool folded = false;                             ///< a*x+b, and (y-beta)/g as y*(1/g) + (-beta/g)
-  double depth_statistics = 1, depth_backward = 1; ///< at most m
-  double count_roundings = 0;                      ///< 1 where m is not representable
+  bool folded = false;                              ///< a*x+b, and (y-beta)/g as y*(1/g) + (-beta/g)
+  double depth_statistics = 1, depth_backward = 1;  ///< at most m
+  double count_roundings = 0;                       ///< 1 where m is not representable
 };
 
 /// What `claims` promise for `problem`.
@@ -96,7 +96,7 @@ struct ChannelNumbers {
   double g = 1, beta = 0, eps = 0, r = 1;
   int activation = ABN_IDENTITY;
   double parameter = 0;
-  bool abs_eps = false;                         ///< g = |gamma| + eps: one rounding more
+  bool abs_eps = false;  ///< g = |gamma| + eps: one rounding more
 };
 
 /// Absolute errors of the mean and variance that a kernel normalises with.

@@ -3,6 +3,7 @@
 // Every scheme first recovers xhat and dy with errors E_xhat, E_dy (below), then sums them:
 //   |dS0| <= sum E_dy + gamma(h) sum|dy|
 //   |dS1| <= sum(|dy| E_xhat + |xhat| E_dy + E_dy E_xhat) + gamma(h+1) sum|dy xhat| + m eta/2
+// (in place m eta: a kernel may divide by the fraction of g, 1/2 <= |fraction| < 1, once behind the sum),
 // and forms dx = g r (dy - S0/m - xhat S1/m). The bracket cancels, so every term stays on its own:
 //   |ddx| <= |g| r G { E_dy + dS0/m + |xhat| dS1/m + |S1|/m E_xhat + u (5|dy| + 6|S0|/m + 7|xhat S1|/m) } + |dx| rho
 // The counts are those of the longest sane order, dx = (g r/m)(m dy - S0 - xhat S1) or A dy + B xhat + C with A, B, C
@@ -32,10 +33,10 @@ namespace abn::verify {
 /// What the bound of one channel's backward depends on beside the arithmetic.
 struct BackwardPlan {
   int scheme = ABN_STANDARD;
-  bool end_to_end = false;      ///< from the exact x, so that stored z, xhat and statistics are themselves in error
-  StatisticsError forward;      ///< errors of the statistics that forward normalised with (end to end)
-  StatisticsError backward;     ///< errors of those that backward has
-  double smallest_gap = 0;      ///< ELU: smallest z + alpha > 0 of the storage type, where saturated z are moved to
+  bool end_to_end = false;   ///< from the exact x, so that stored z, xhat and statistics are themselves in error
+  StatisticsError forward;   ///< errors of the statistics that forward normalised with (end to end)
+  StatisticsError backward;  ///< errors of those that backward has
+  double smallest_gap = 0;   ///< ELU: smallest z + alpha > 0 of the storage type, where saturated z are moved to
 };
 
 template <class Error>
@@ -47,10 +48,17 @@ struct BackwardErrors {
 template <class Error>
 class BackwardBound {
  public:
-  BackwardBound(const Arithmetic& arithmetic, const ChannelNumbers& channel, const BackwardPlan& plan_of_channel, const BackwardInput& input,
-                const BackwardValues& values)
-      : a(arithmetic), c(channel), plan(plan_of_channel), in(input), v(values), forward(a, c, plan.forward), again(a, c, plan.backward),
-        in_place(plan.scheme == ABN_IN_PLACE_1 || plan.scheme == ABN_IN_PLACE_2), two(plan.scheme == ABN_IN_PLACE_2) {}
+  BackwardBound(const Arithmetic& arithmetic, const ChannelNumbers& channel, const BackwardPlan& plan_of_channel,
+                const BackwardInput& input, const BackwardValues& values)
+      : a(arithmetic),
+        c(channel),
+        plan(plan_of_channel),
+        in(input),
+        v(values),
+        forward(a, c, plan.forward),
+        again(a, c, plan.backward),
+        in_place(plan.scheme == ABN_IN_PLACE_1 || plan.scheme == ABN_IN_PLACE_2),
+        two(plan.scheme == ABN_IN_PLACE_2) {}
 
   BackwardErrors<Error> errors() const {
     const std::size_t size = v.dy.size();
@@ -62,10 +70,14 @@ class BackwardBound {
     }
     BackwardErrors<Error> out;
     out.dx.resize(size);
-    if (sums.dy == 0) return out;  // all dz are 0, and so is every result in any arithmetic
+    // Where all dz are 0, so is every result in any arithmetic, unless an overflow makes it NaN.
+    if (sums.dy == 0 && sums.s1.total() < infinity) return out;
     close(sums);
     for (std::size_t i = 0; i < size; ++i) {
-      Error e = in_place && c.g == 0 ? Error{} : in.frozen ? frozen(i, recovered[i]) : two ? training_two(i, recovered[i], sums) : training(i, recovered[i], sums);
+      Error e = in_place && c.g == 0 ? Error{}
+                : in.frozen          ? frozen(i, recovered[i])
+                : two                ? training_two(i, recovered[i], sums)
+                                     : training(i, recovered[i], sums);
       if (!(in_place && c.g == 0)) e[Term::storage] += a.store(std::fabs(v.dx.hi[i]) + e.total());
       out.dx[i] = e;
     }
@@ -78,10 +90,10 @@ class BackwardBound {
 
  private:
   static constexpr double dy_roundings = 5, s0_roundings = 6, s1_roundings = 7;
-  static constexpr double frozen_roundings = 3;          // g r, its product with dy, dy = phi' dz counted in E_dy
-  static constexpr double inversion_roundings = 3;       // difference, 1/g, product
-  static constexpr double reciprocal_roundings = 2;      // 1/slope or 1/alpha, product
-  static constexpr double scheme_two_roundings = 3;      // of (Sy - beta S0)/g behind the sums
+  static constexpr double frozen_roundings = 3;      // g r, its product with dy, dy = phi' dz counted in E_dy
+  static constexpr double inversion_roundings = 3;   // difference, 1/g, product
+  static constexpr double reciprocal_roundings = 2;  // 1/slope or 1/alpha, product
+  static constexpr double scheme_two_roundings = 3;  // of (Sy - beta S0)/g behind the sums
 
   struct Recovered {
     Error value{};  ///< of xhat, or of y under scheme II
@@ -171,14 +183,17 @@ class BackwardBound {
     const double g = std::fabs(c.g), xhat = std::fabs(v.xhat[i]), size = (std::fabs(v.y[i]) + std::fabs(c.beta)) / g;
     Error e{};
     e.add(1 / g, y_error);
-    e[Term::inversion] += a.folded ? (inversion_roundings + extra_roundings()) * a.u * size : (inversion_roundings + extra_roundings()) * a.u * xhat;
+    e[Term::inversion] +=
+        a.folded ? (inversion_roundings + extra_roundings()) * a.u * size : (inversion_roundings + extra_roundings()) * a.u * xhat;
     e[Term::inversion] += a.load_parameter.u * std::fabs(c.beta) / g + (xhat > 0 ? a.eta : 0);
     e[Term::materialised] += a.xhat(xhat + e.total());
     return e;
   }
 
   /// The rounding of z/slope or z/alpha, as an error of z.
-  double own_quotient(std::size_t i) const { return (inexact(c.parameter) * reciprocal_roundings * a.u + a.load_parameter.u) * std::fabs(z(i)); }
+  double own_quotient(std::size_t i) const {
+    return (inexact(c.parameter) * reciprocal_roundings * a.u + a.load_parameter.u) * std::fabs(z(i));
+  }
 
   /// |log1p(t^) - log1p(t)| where t^ alpha is z off by `off`, and t^ no closer to -1 than the types allow.
   double logarithm(std::size_t i, double off) const {
@@ -263,7 +278,7 @@ class BackwardBound {
     const double h = a.depth_backward;
     sums.s0[Term::sum_dy] += times(gamma_of(h, a.u), sums.dy);
     if (sums.dy > a.largest) sums.s0[Term::sum_dy] = infinity;
-    sums.s1[Term::sum_dy_xhat] += times(gamma_of(h + 1, a.u), sums.product) + (c.m + 1) * a.eta / 2;
+    sums.s1[Term::sum_dy_xhat] += times(gamma_of(h + 1, a.u), sums.product) + (c.m + 1) * a.eta / (inverts() ? 1 : 2);
     if (sums.product > a.largest) sums.s1[Term::sum_dy_xhat] = infinity;
     if (!two) return;
     // S1 = (Sy - beta S0)/g
@@ -276,6 +291,8 @@ class BackwardBound {
     s1[Term::sum_dy_xhat] += rounded / g + (scheme_two_roundings + extra_roundings()) * a.u * std::fabs(v.s1);
     sums.s1 = s1;
   }
+
+  bool inverts() const { return plan.scheme == ABN_IN_PLACE_1 || plan.scheme == ABN_IN_PLACE_2; }
 
   /// Adds |dx| rho, the error that r brings to a finished product.
   void add_root(Error& e, double dx) const {
@@ -300,7 +317,8 @@ class BackwardBound {
     e.add(scale * per, sums.s0);
     e.add(scale * per * xhat, sums.s1);
     e.add(scale * s1, one.value);
-    const double roundings = dy_roundings * std::fabs(v.dy[i]) + s0_roundings * s0 + s1_roundings * s1 * xhat + a.count_roundings * (s0 + s1 * xhat);
+    const double roundings =
+        dy_roundings * std::fabs(v.dy[i]) + s0_roundings * s0 + s1_roundings * s1 * xhat + a.count_roundings * (s0 + s1 * xhat);
     e[Term::arithmetic] += scale * a.u * roundings + a.eta * (2 + 2 * scale + xhat);
     add_root(e, std::fabs(v.dx.hi[i]));
     return e;

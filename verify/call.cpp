@@ -32,8 +32,7 @@ void make(Call& call, const Subject& subject, std::uint64_t schedule, Invoke&& i
     const emulator::Report report = session.take_report();
     if (!report.findings.empty()) {
       const emulator::Finding& finding = report.findings.front();
-      call.trouble = fmt::format("{} in {}, block ({}, {}, {}), thread ({}, {}, {}): {}", finding.kind, finding.kernel, finding.block[0], finding.block[1],
-                                 finding.block[2], finding.thread[0], finding.thread[1], finding.thread[2], finding.text);
+      call.trouble = fmt::format("{} in {}: {}", finding.kind, finding.kernel, finding.text);  // the text names the block and the thread
     }
   } else {
     status = invoke();

@@ -4,7 +4,8 @@
 namespace abn::verify {
 
 const char* output_name(Output output) {
-  static constexpr std::array<const char*, 9> names = {"mean", "variance", "running_mean", "running_var", "z", "xhat", "dx", "dgamma", "dbeta"};
+  static constexpr std::array<const char*, 9> names = {"mean", "variance", "running_mean", "running_var", "z",
+                                                       "xhat", "dx",       "dgamma",       "dbeta"};
   return names.at(static_cast<std::size_t>(output));
 }
 

@@ -29,6 +29,7 @@ enum class Rule : std::uint8_t {
   same_class,     ///< exact is NaN or an infinity: got must be of the same class
   any_nonfinite,  ///< got must be NaN or an infinity, whichever (reductions over non-finite data)
   any_finite,     ///< got must be finite, whatever its value (dgamma where g = 0)
+  anything,       ///< nothing is demanded: the operation defines no result here (dbeta of ELU from a z that is NaN)
   signed_bounded, ///< bounded, and a zero got must carry the sign bit of exact (leaky ReLU's z, where the backward reads the sign)
 };
 
@@ -46,6 +47,7 @@ struct ChannelFacts {
   double kappa = 1;        ///< sqrt(1 + mean^2/variance), condition number of the variance; infinity for a constant channel
   double beta_over_g = 0;  ///< |beta|/|g|, amplification of the in-place inversion
   double sum_condition = 1; ///< sum|dy| / |sum dy|, backward only
+  double scale = 0;         ///< size of a gradient before anything cancels: |g| r max|dy| for dx, sum|dy xhat| for dgamma, sum|dy| for dbeta
 };
 
 /// One output of one problem.

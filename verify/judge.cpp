@@ -124,19 +124,16 @@ void add_end_to_end(Record& record, const abn_problem& problem, const Expectatio
   record.has_end_to_end = true;
   record.end_to_end = compare_all(gradient, got);
   const bool tensor = is_tensor(gradient.output);
-  struct Channel {
-    double error = 0, largest = 0;
-  };
-  std::vector<Channel> channels(tensor ? static_cast<std::size_t>(problem.c) : 1);
+  // Measured against the gradient's size before anything cancels: a channel whose gradient is 0 by cancellation has no size of its own.
   for (std::size_t i = 0; i < got.size(); ++i) {
     const Point& point = gradient.points[i];
     if (point.rule != Rule::bounded && point.rule != Rule::signed_bounded) continue;
-    Channel& channel = channels[tensor ? static_cast<std::size_t>(channel_of(problem, true, static_cast<std::int64_t>(i))) : 0];
-    channel.largest = std::max(channel.largest, std::abs(point.hi));
-    if (std::isfinite(got[i])) channel.error = std::max(channel.error, std::abs((got[i] - point.hi) - point.lo));
+    const double scale = gradient.channels[static_cast<std::size_t>(channel_of(problem, tensor, static_cast<std::int64_t>(i)))].scale;
+    const double error = std::abs((got[i] - point.hi) - point.lo);
+    // A gradient that the storage type cannot hold any better is no loss that working in place caused.
+    const double representable = ulp_of(format_of(gradient.dtype), point.hi) / 2;
+    if (scale > 0 && error > representable) record.end_to_end_cost = std::max(record.end_to_end_cost, error / scale);
   }
-  for (const Channel& channel : channels)
-    if (channel.largest > 0) record.end_to_end_cost = std::max(record.end_to_end_cost, channel.error / channel.largest);
   if (record.end_to_end_cost > unsafe_cost) record.unsafe_cases = 1;
 }
 

@@ -27,10 +27,14 @@ bool in_place(const abn_claims& claims) { return claims.scheme == ABN_IN_PLACE_1
 
 Source source_of(const abn_claims& claims) {
   switch (claims.scheme) {
-    case ABN_STANDARD: return Source::x_and_z;
-    case ABN_CHECKPOINT_X: return Source::x;
-    case ABN_CHECKPOINT_XHAT: return Source::xhat;
-    default: return Source::z;
+    case ABN_STANDARD:
+      return Source::x_and_z;
+    case ABN_CHECKPOINT_X:
+      return Source::x;
+    case ABN_CHECKPOINT_XHAT:
+      return Source::xhat;
+    default:
+      return Source::z;
   }
 }
 
@@ -42,7 +46,8 @@ void lift_saturated(std::vector<double>& z, const abn_problem& p) {
     if (value <= -p.activation_parameter) value = lowest;
 }
 
-BackwardPlan plan_of(const Arithmetic& a, const ChannelNumbers& numbers, const abn_problem& p, const abn_claims& claims, bool end_to_end, bool batch) {
+BackwardPlan plan_of(const Arithmetic& a, const ChannelNumbers& numbers, const abn_problem& p, const abn_claims& claims, bool end_to_end,
+                     bool batch) {
   const bool training = p.mode == ABN_TRAINING;
   BackwardPlan plan;
   plan.scheme = claims.scheme;
@@ -60,9 +65,27 @@ BackwardPlan plan_of(const Arithmetic& a, const ChannelNumbers& numbers, const a
   return plan;
 }
 
+// What no rule of the operation settles. ELU takes its branch from the sign bit of z, and a NaN may have either: phi' is 1 or NaN,
+// so dy of that element and dbeta are undefined. The true gradient of data that are not finite is no measure of anything.
+void set_undefined(const BackwardInput& in, bool true_gradient, const abn_problem& p, std::int64_t c, BackwardExpectations& out) {
+  const auto channel = static_cast<std::size_t>(c);
+  const auto finite = [](const std::vector<double>& values) { return std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); }); };
+  const auto dx_at = [&](std::size_t i) -> Point& { return out.dx.points[static_cast<std::size_t>(sample_offset(p, c, static_cast<std::int64_t>(i)))]; };
+  if (true_gradient && !(finite(in.x) && finite(in.dz))) {
+    for (std::size_t i = 0; i < in.dz.size(); ++i) dx_at(i).rule = Rule::anything;
+    out.dbeta.points[channel].rule = out.dgamma.points[channel].rule = Rule::anything;
+  }
+  if (p.activation != ABN_ELU || true_gradient) return;
+  for (std::size_t i = 0; i < in.z.size(); ++i) {
+    if (!std::isnan(in.z[i])) continue;
+    out.dbeta.points[channel].rule = Rule::anything;
+    if (in.frozen) dx_at(i).rule = Rule::anything;
+  }
+}
+
 // Everything of channel c; writes to that channel's points only. `saved` is null for the true gradient.
-void backward_channel(const Inputs& inputs, const Saved* saved, const abn_claims& claims, const Judges& judges, std::int64_t c, BackwardScratch& scratch,
-                      BackwardExpectations& out) {
+void backward_channel(const Inputs& inputs, const Saved* saved, const abn_claims& claims, const Judges& judges, std::int64_t c,
+                      BackwardScratch& scratch, BackwardExpectations& out) {
   const abn_problem& p = inputs.problem;
   const auto channel = static_cast<std::size_t>(c);
   const bool training = p.mode == ABN_TRAINING;
@@ -86,7 +109,8 @@ void backward_channel(const Inputs& inputs, const Saved* saved, const abn_claims
     in.statistics = {};
   } else {
     batch = reads_x && (saved->mean.empty() || saved->variance.empty());
-    in.statistics = batch ? GivenStatistics{} : GivenStatistics{true, saved->mean.empty() ? 0 : saved->mean[channel], saved->variance[channel]};
+    in.statistics =
+        batch ? GivenStatistics{} : GivenStatistics{true, saved->mean.empty() ? 0 : saved->mean[channel], saved->variance[channel]};
   }
   backward_values(judges.tier, in, v);
 
@@ -108,6 +132,7 @@ void backward_channel(const Inputs& inputs, const Saved* saved, const abn_claims
   set_point(out.dbeta.points[channel], v.dbeta, declared.dbeta, recommended.dbeta, Rule::any_nonfinite);
   set_point(out.dgamma.points[channel], v.dgamma, declared.dgamma, recommended.dgamma, Rule::any_nonfinite);
   if (in_place(claims) && v.g == 0) out.dgamma.points[channel].rule = Rule::any_finite;
+  set_undefined(in, saved == nullptr, p, c, out);
 
   ChannelFacts facts;
   double mean = v.mean.hi;
@@ -120,10 +145,20 @@ void backward_channel(const Inputs& inputs, const Saved* saved, const abn_claims
   }
   facts.kappa = condition_of_variance(mean, numbers.variance);
   facts.beta_over_g = std::fabs(numbers.beta) / std::fabs(numbers.g);
-  double sum_abs = 0;
-  for (const double dy : v.dy) sum_abs += std::fabs(dy);
+  double largest = 0, sum_abs = 0, sum_abs_product = 0;
+  for (std::size_t i = 0; i < v.dy.size(); ++i) {
+    largest = std::fmax(largest, std::fabs(v.dy[i]));
+    sum_abs += std::fabs(v.dy[i]);
+    sum_abs_product += std::fabs(v.dy[i] * v.xhat[i]);
+  }
   facts.sum_condition = sum_abs == 0 ? 1 : sum_abs / std::fabs(v.s0);
-  for (Expectation* e : {&out.dx, &out.dgamma, &out.dbeta}) e->channels[channel] = facts;
+  const auto keep = [&](Expectation& e, double scale) {
+    e.channels[channel] = facts;
+    e.channels[channel].scale = scale;
+  };
+  keep(out.dx, std::fabs(v.g) * v.r * largest);
+  keep(out.dgamma, sum_abs_product);
+  keep(out.dbeta, sum_abs);
 }
 
 // Is it the inversion that drowns the signal? True where for more than half of the elements the bound exceeds the largest value
@@ -173,7 +208,8 @@ std::vector<Expectation> expect_backward(const Inputs& inputs, const Saved& save
   const Source source = source_of(claims);
   if (source == Source::z || source == Source::x_and_z) require_size(saved.z.size(), elements, "the saved z");
   if (source == Source::xhat) require_size(saved.xhat.size(), elements, "the saved xhat");
-  if (p.mode == ABN_TRAINING && (source == Source::z || source == Source::xhat)) require_size(saved.variance.size(), channels, "the saved variance");
+  if (p.mode == ABN_TRAINING && (source == Source::z || source == Source::xhat))
+    require_size(saved.variance.size(), channels, "the saved variance");
   return backward(inputs, &saved, claims);
 }
 

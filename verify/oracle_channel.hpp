@@ -62,10 +62,10 @@ struct BackwardInput {
   bool frozen = false;
   std::vector<double> x, z, xhat;  ///< those that `source` names; z above -alpha for ELU
   std::vector<double> dz;
-  GivenStatistics statistics;      ///< not given: the batch statistics of x
+  GivenStatistics statistics;  ///< not given: the batch statistics of x
 };
 struct BackwardValues {
-  Wide mean, variance;             ///< mean only where x is a source
+  Wide mean, variance;  ///< mean only where x is a source
   double r = 0, g = 0, s0 = 0, s1 = 0;
   std::vector<double> y, xhat, dy;
   WideVector dx;

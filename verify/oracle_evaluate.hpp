@@ -56,7 +56,9 @@ reference::Channel<T> channel_of(const ChannelParameters& p) {
   channel.beta = T(p.beta);
   channel.eps = T(p.eps);
   channel.scale = p.abs_eps ? ScaleConvention::abs_eps : ScaleConvention::signed_gamma;
-  channel.activation.kind = p.activation == ABN_LEAKY_RELU ? ActivationKind::leaky_relu : p.activation == ABN_ELU ? ActivationKind::elu : ActivationKind::identity;
+  channel.activation.kind = p.activation == ABN_LEAKY_RELU ? ActivationKind::leaky_relu
+                            : p.activation == ABN_ELU      ? ActivationKind::elu
+                                                           : ActivationKind::identity;
   channel.activation.parameter = T(p.parameter);
   return channel;
 }
@@ -65,8 +67,9 @@ template <class T>
 void forward(const ForwardInput& in, ForwardValues& out) {
   const reference::Channel<T> channel = channel_of<T>(in.parameters);
   const reference::Vector<T> x = exact<T>(in.x);
-  const reference::Forward<T> f = in.statistics.given ? reference::forward_inference(x, T(in.statistics.mean), T(in.statistics.variance), channel)
-                                                      : reference::forward_training(x, channel);
+  const reference::Forward<T> f = in.statistics.given
+                                      ? reference::forward_inference(x, T(in.statistics.mean), T(in.statistics.variance), channel)
+                                      : reference::forward_training(x, channel);
   out.mean = wide(f.mean);
   out.variance = wide(f.variance);
   out.r = narrow(f.r);
@@ -92,10 +95,11 @@ void backward(const BackwardInput& in, BackwardValues& out) {
     mean = batch.mean;
     variance = batch.variance();
   }
-  const reference::Recovered<T> recovered = in.source == Source::x         ? reference::recover_checkpoint_x(x, mean, variance, channel, dz)
-                                            : in.source == Source::x_and_z ? reference::recover_standard(x, exact<T>(in.z), mean, variance, channel, dz)
-                                            : in.source == Source::xhat    ? reference::recover_checkpoint_xhat(exact<T>(in.xhat), channel, dz)
-                                                                           : reference::recover_in_place(exact<T>(in.z), channel, dz);
+  const reference::Recovered<T> recovered = in.source == Source::x ? reference::recover_checkpoint_x(x, mean, variance, channel, dz)
+                                            : in.source == Source::x_and_z
+                                                ? reference::recover_standard(x, exact<T>(in.z), mean, variance, channel, dz)
+                                            : in.source == Source::xhat ? reference::recover_checkpoint_xhat(exact<T>(in.xhat), channel, dz)
+                                                                        : reference::recover_in_place(exact<T>(in.z), channel, dz);
   const reference::Sums<T> sums = reference::sums(recovered);
   const T g = reference::effective_scale(channel);
   const T r = reference::reciprocal_deviation(variance, channel.eps);

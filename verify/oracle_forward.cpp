@@ -36,7 +36,8 @@ ForwardStatistics<Error> statistics_errors(const Arithmetic& a, const ChannelNum
     e[Term::storage] += a.store_parameter(std::fabs((1 - in.parameters.momentum) * old + in.parameters.momentum * value) + e.total());
   };
   running(out.running_mean, Term::mean, in.running_mean, c.mean, 1, out.mean, 0);
-  running(out.running_var, Term::variance, in.running_var, c.variance * unbiased, unbiased, out.variance, unbiased_roundings + a.count_roundings);
+  running(out.running_var, Term::variance, in.running_var, c.variance * unbiased, unbiased, out.variance,
+          unbiased_roundings + a.count_roundings);
   return out;
 }
 
@@ -62,13 +63,16 @@ void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c,
 
   ChannelNumbers numbers = numbers_of(p, in.parameters, v.mean.hi, v.variance.hi, v.r, v.g);
   if (training) add_moments(numbers, in.x, v.xhat.hi);
-  const auto statistics = [&](const Arithmetic& a) { return training ? batch_statistics_error(a, numbers) : given_statistics_error(a, numbers, true); };
+  const auto statistics = [&](const Arithmetic& a) {
+    return training ? batch_statistics_error(a, numbers) : given_statistics_error(a, numbers, true);
+  };
   const StatisticsError declared = statistics(judges.declared), recommended = statistics(judges.recommended);
   const ForwardBound<Terms> bound(judges.declared, numbers, declared);
   const ForwardBound<Total> fit(judges.recommended, numbers, recommended);
 
   // Non-finite data spoil a training channel whole; elsewhere each element has its class.
-  const bool spoiled = training && !(std::isfinite(v.mean.hi) && std::isfinite(v.variance.hi) && std::isfinite(v.r) && std::isfinite(v.g) && std::isfinite(numbers.beta));
+  const bool spoiled = training && !(std::isfinite(v.mean.hi) && std::isfinite(v.variance.hi) && std::isfinite(v.r) && std::isfinite(v.g) &&
+                                     std::isfinite(numbers.beta));
   const Rule otherwise = training ? Rule::any_nonfinite : Rule::same_class;
   for (std::size_t i = 0; i < in.x.size(); ++i) {
     const auto at = static_cast<std::size_t>(sample_offset(p, c, static_cast<std::int64_t>(i)));

@@ -13,10 +13,10 @@ void forward_in_long_double(const ForwardInput& input, ForwardValues& out) { eva
 void backward_in_long_double(const BackwardInput& input, BackwardValues& out) { evaluate::backward<long double>(input, out); }
 
 void forward_values(Tier tier, const ForwardInput& input, ForwardValues& out) {
-  wide_enough && tier == Tier::long_double ? forward_in_long_double(input, out) : forward_in_real50(input, out);
+  wide_enough&& tier == Tier::long_double ? forward_in_long_double(input, out) : forward_in_real50(input, out);
 }
 void backward_values(Tier tier, const BackwardInput& input, BackwardValues& out) {
-  wide_enough && tier == Tier::long_double ? backward_in_long_double(input, out) : backward_in_real50(input, out);
+  wide_enough&& tier == Tier::long_double ? backward_in_long_double(input, out) : backward_in_real50(input, out);
 }
 
 }  // namespace abn::verify

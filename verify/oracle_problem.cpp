@@ -44,8 +44,8 @@ void gather(const abn_problem& p, const std::vector<double>& tensor, std::int64_
 
 void require_size(std::size_t size, std::size_t expected, const char* what) {
   if (size != expected)
-    throw std::invalid_argument(std::string("The oracle was given ") + std::to_string(size) + " values of " + what + " instead of " + std::to_string(expected) +
-                                "; pass every tensor with N*C*S and every vector with C elements.");
+    throw std::invalid_argument(std::string("The oracle was given ") + std::to_string(size) + " values of " + what + " instead of " +
+                                std::to_string(expected) + "; pass every tensor with N*C*S and every vector with C elements.");
 }
 
 void check_inputs(const Inputs& inputs, bool needs_x) {

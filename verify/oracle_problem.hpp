@@ -34,7 +34,8 @@ void gather(const abn_problem& problem, const std::vector<double>& tensor, std::
 void require_size(std::size_t size, std::size_t expected, const char* what);
 void check_inputs(const Inputs& inputs, bool needs_x);
 
-ChannelNumbers numbers_of(const abn_problem& problem, const ChannelParameters& parameters, double mean, double variance, double r, double g);
+ChannelNumbers numbers_of(const abn_problem& problem, const ChannelParameters& parameters, double mean, double variance, double r,
+                          double g);
 /// A and D of the batch statistics.
 void add_moments(ChannelNumbers& channel, const std::vector<double>& x, const std::vector<double>& xhat);
 inline double condition_of_variance(double mean, double variance) { return std::sqrt(1 + mean * mean / variance); }

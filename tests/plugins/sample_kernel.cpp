@@ -50,12 +50,13 @@ struct Kernel {
     return y;
   }
 
-  /// y and phi'(y) from the stored z.
+  /// y and phi'(y) from the stored z, whose branch is told by its sign bit.
   void invert(T z, T& y, T& slope) const {
     y = z, slope = 1;
-    if (p.activation == ABN_LEAKY_RELU && std::signbit(z)) {
+    if (p.activation == ABN_IDENTITY || !std::signbit(z)) return;
+    if (p.activation == ABN_LEAKY_RELU) {
       y = z / parameter, slope = parameter;
-    } else if (p.activation == ABN_ELU && !(z >= 0)) {  // a NaN goes this way, and makes NaNs of all that it reaches
+    } else {
       if (z <= -parameter) z = std::nextafter(-parameter, T(0));  // saturated: the next value that has an inverse
       y = std::log1p(z / parameter), slope = z + parameter;
     }

@@ -1,0 +1,425 @@
+// Calls a variant on the emulator with guarded buffers at odd addresses, and computes what should come out in plain double loops.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "cuda/emulator/half.hpp"
+#include "cuda/emulator/report.h"
+#include "cuda/registry.h"
+
+namespace abn::tests {
+
+inline constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN(), infinity = std::numeric_limits<double>::infinity();
+
+// ---- storage types ----------------------------------------------------------------------------------------------------------
+
+inline std::size_t size_of(int dtype) { return dtype == ABN_F64 ? 8 : dtype == ABN_F32 ? 4 : 2; }
+inline double unit_roundoff(int dtype) { return dtype == ABN_F64 ? 0x1p-53 : dtype == ABN_F32 ? 0x1p-24 : dtype == ABN_F16 ? 0x1p-11 : 0x1p-8; }
+
+inline void encode(int dtype, double value, std::byte* to) {
+  const float single = static_cast<float>(value);
+  const std::uint16_t bits = dtype == ABN_F16 ? emulator::f16_from_double(value) : emulator::bf16_from_double(value);
+  if (dtype == ABN_F64) std::memcpy(to, &value, 8);
+  if (dtype == ABN_F32) std::memcpy(to, &single, 4);
+  if (dtype == ABN_F16 || dtype == ABN_BF16) std::memcpy(to, &bits, 2);
+}
+inline double decode(int dtype, const std::byte* from) {
+  double value = 0;
+  float single = 0;
+  std::uint16_t bits = 0;
+  if (dtype == ABN_F64) return std::memcpy(&value, from, 8), value;
+  if (dtype == ABN_F32) return std::memcpy(&single, from, 4), single;
+  std::memcpy(&bits, from, 2);
+  return dtype == ABN_F16 ? emulator::float_from_f16(bits) : emulator::float_from_bf16(bits);
+}
+inline double rounded(int dtype, double value) {
+  std::byte bytes[8]{};
+  encode(dtype, value, bytes);
+  return decode(dtype, bytes);
+}
+
+// ---- buffers ----------------------------------------------------------------------------------------------------------------
+
+// Values of a type behind `offset` elements on a 256-byte boundary, with guards on both sides. The guards, and everything that has
+// not been written yet, are NaN in every type.
+class Buffer {
+ public:
+  static constexpr std::size_t guard = 256, boundary = 256;
+  static constexpr std::byte poison{0xff};
+
+  Buffer() = default;
+  Buffer(Buffer&&) = default;  // a copy would lie elsewhere
+  Buffer& operator=(Buffer&&) = default;
+  Buffer(int dtype, std::size_t count, std::size_t offset)
+      : dtype_(dtype), count_(count), begin_(guard + offset * size_of(dtype)), bytes_(begin_ + count * size_of(dtype) + guard + boundary, poison) {}
+  Buffer(int dtype, const std::vector<double>& values, std::size_t offset) : Buffer(dtype, values.size(), offset) {
+    for (std::size_t i = 0; i < values.size(); ++i) encode(dtype, values[i], at(i));
+    original_ = bytes_;
+  }
+
+  void* data() { return bytes_.empty() ? nullptr : at(0); }
+  std::vector<double> values() const {
+    std::vector<double> out(count_);
+    for (std::size_t i = 0; i < count_; ++i) out[i] = decode(dtype_, const_cast<Buffer*>(this)->at(i));
+    return out;
+  }
+  // The bits, with every NaN alike.
+  std::vector<std::uint64_t> bits() const {
+    std::vector<std::uint64_t> out;
+    for (const double value : values()) out.push_back(value != value ? ~std::uint64_t{0} : std::bit_cast<std::uint64_t>(value));
+    return out;
+  }
+  bool guards_intact() const {
+    for (std::size_t i = 0; i < bytes_.size(); ++i) {
+      const bool inside = i >= first() && i < first() + count_ * size_of(dtype_);
+      if (!inside && bytes_[i] != poison) return false;
+    }
+    return true;
+  }
+  bool unwritten() const { return original_.empty() ? std::vector<std::byte>(bytes_.size(), poison) == bytes_ : original_ == bytes_; }
+
+ private:
+  std::size_t first() const { return begin_ + (boundary - reinterpret_cast<std::uintptr_t>(bytes_.data()) % boundary) % boundary; }
+  std::byte* at(std::size_t i) { return bytes_.data() + first() + i * size_of(dtype_); }
+
+  int dtype_ = ABN_F32;
+  std::size_t count_ = 0, begin_ = 0;
+  std::vector<std::byte> bytes_, original_;
+};
+
+// ---- problems ---------------------------------------------------------------------------------------------------------------
+
+struct Case {
+  abn_problem problem{};
+  std::vector<double> x, dz;                // rounded to the storage type
+  std::vector<double> gamma, beta;          // rounded to the parameter type; empty: null
+  std::vector<double> running_mean, running_var;
+  std::size_t elements() const { return static_cast<std::size_t>(problem.n * problem.c * problem.s); }
+  std::size_t channels() const { return static_cast<std::size_t>(problem.c); }
+  std::size_t samples() const { return static_cast<std::size_t>(problem.n * problem.s); }
+  // Where sample i of channel c lies.
+  std::size_t at(std::size_t c, std::size_t i) const {
+    const auto s = static_cast<std::size_t>(problem.s);
+    return problem.layout == ABN_NCHW ? (i / s * channels() + c) * s + i % s : i * channels() + c;
+  }
+};
+
+inline abn_problem problem_of(std::int64_t n, std::int64_t c, std::int64_t s, int layout, int dtype) {
+  abn_problem p{};
+  p.struct_size = sizeof p;
+  p.n = n, p.c = c, p.s = s;
+  p.layout = layout;
+  p.dtype = dtype;
+  p.param_dtype = dtype == ABN_F64 ? ABN_F64 : ABN_F32;
+  p.activation = ABN_LEAKY_RELU;
+  p.activation_parameter = rounded(p.param_dtype, 0.01);
+  p.eps = rounded(p.param_dtype, 1e-5);
+  p.momentum = rounded(p.param_dtype, 0.1);
+  return p;
+}
+inline void activate(abn_problem& p, int activation, double parameter) {
+  p.activation = activation;
+  p.activation_parameter = activation == ABN_IDENTITY ? 0 : rounded(p.param_dtype, parameter);
+}
+
+// Numbers in [-1, 1) that depend on the seed and the index only.
+inline double noise(std::uint64_t seed, std::uint64_t index) {
+  std::uint64_t v = (seed + 1) * 0x9e3779b97f4a7c15 + index * 0xbf58476d1ce4e5b9;
+  v = (v ^ (v >> 30)) * 0xbf58476d1ce4e5b9;
+  v = (v ^ (v >> 27)) * 0x94d049bb133111eb;
+  return static_cast<double>((v ^ (v >> 31)) >> 11) * 0x1p-52 - 1;
+}
+
+// Moderate data, different in every channel: means up to 2, spreads of about 1, gamma of both signs, beta of both signs.
+inline Case case_of(const abn_problem& problem, std::uint64_t seed) {
+  Case made;
+  made.problem = problem;
+  made.x.resize(made.elements());
+  made.dz.resize(made.elements());
+  for (std::size_t c = 0; c < made.channels(); ++c) {
+    const double mean = 2 * noise(seed, c), spread = 1 + 0.5 * noise(seed + 1, c);
+    made.gamma.push_back(rounded(problem.param_dtype, (c % 3 == 1 ? -1 : 1) * (1 + 0.5 * noise(seed + 2, c))));
+    made.beta.push_back(rounded(problem.param_dtype, noise(seed + 3, c)));
+    made.running_mean.push_back(rounded(problem.param_dtype, mean + 0.2 * noise(seed + 4, c)));
+    made.running_var.push_back(rounded(problem.param_dtype, spread * spread * (1 + 0.5 * noise(seed + 5, c))));
+    for (std::size_t i = 0; i < made.samples(); ++i) {
+      const std::size_t at = made.at(c, i);
+      made.x[at] = rounded(problem.dtype, mean + 1.7 * spread * noise(seed + 6, at));
+      made.dz[at] = rounded(problem.dtype, 0.3 + noise(seed + 7, at));
+    }
+  }
+  return made;
+}
+
+// ---- calls ------------------------------------------------------------------------------------------------------------------
+
+struct Options {
+  std::uint64_t schedule = 0;
+  bool in_place = false;         // z = x, or dx = dz
+  std::size_t offset = 0;        // elements between a 256-byte boundary and the first tensor; each next buffer is one further
+  bool outputs = true;           // false: mean, var, running buffers, dx, dgamma and dbeta are null where they may be
+};
+
+struct Forward {
+  int status = ABN_OK;
+  Buffer x, z, gamma, beta, running_mean, running_var, mean, var;
+  const Buffer& result() const { return in_place ? x : z; }
+  bool in_place = false;
+};
+struct Backward {
+  int status = ABN_OK;
+  Buffer dz, z, dx, gamma, beta, var, dgamma, dbeta;
+  const Buffer& result() const { return in_place ? dz : dx; }
+  bool in_place = false;
+};
+
+inline const abn_variant& variant_named(const std::string& name) {
+  for (std::uint32_t i = 0; const abn_variant* variant = abn_in_tree_variant(i); ++i)
+    if (variant->name == name && variant->memory == ABN_MEMORY_HOST) return *variant;
+  throw std::runtime_error("no variant named " + name);
+}
+
+// A workspace of just the size that was asked for, full of NaN, on a 256-byte boundary.
+class Workspace {
+ public:
+  Workspace(const abn_variant& variant, const abn_problem& problem, int direction)
+      : bytes_(variant.workspace_bytes(&problem, direction)), buffer_(ABN_F64, (bytes_ + 7) / 8, 0) {}
+  void* data() { return bytes_ == 0 ? nullptr : buffer_.data(); }
+  std::size_t bytes() const { return bytes_; }
+  bool guards_intact() const { return buffer_.guards_intact(); }
+
+ private:
+  std::size_t bytes_;
+  Buffer buffer_;
+};
+
+inline void expect_clean(emulator::Session& session) {
+  for (const emulator::Finding& finding : session.take_report().findings)
+    ADD_FAILURE() << finding.kind << " in " << finding.kernel << ": " << finding.text;
+}
+
+inline Forward forward(const abn_variant& variant, const Case& c, const Options& options = {}) {
+  const int dtype = c.problem.dtype, parameter = c.problem.param_dtype;
+  const bool training = c.problem.mode == ABN_TRAINING, wanted = options.outputs || !training;
+  std::size_t offset = options.offset;
+  Forward call;
+  call.in_place = options.in_place;
+  call.x = Buffer(dtype, c.x, offset++);
+  if (!options.in_place) call.z = Buffer(dtype, c.elements(), offset);
+  if (!c.gamma.empty()) call.gamma = Buffer(parameter, c.gamma, offset++), call.beta = Buffer(parameter, c.beta, offset++);
+  if (wanted) call.running_mean = Buffer(parameter, c.running_mean, offset++), call.running_var = Buffer(parameter, c.running_var, offset++);
+  if (training && options.outputs) call.mean = Buffer(parameter, c.channels(), offset++);
+  if (training) call.var = Buffer(parameter, c.channels(), offset++);
+  Workspace workspace(variant, c.problem, ABN_FORWARD);
+
+  abn_forward_args args{};
+  args.struct_size = sizeof args;
+  args.x = call.x.data();
+  args.z = options.in_place ? call.x.data() : call.z.data();
+  args.gamma = call.gamma.data(), args.beta = call.beta.data();
+  args.running_mean = call.running_mean.data(), args.running_var = call.running_var.data();
+  args.mean = call.mean.data(), args.var = call.var.data();
+  args.workspace = workspace.data(), args.workspace_bytes = workspace.bytes();
+  emulator::Session session({.schedule_seed = options.schedule});
+  call.status = variant.forward(&c.problem, &args);
+  expect_clean(session);
+  for (const Buffer* buffer : {&call.x, &call.z, &call.gamma, &call.beta, &call.running_mean, &call.running_var, &call.mean, &call.var})
+    EXPECT_TRUE(buffer->guards_intact());
+  EXPECT_TRUE(workspace.guards_intact());
+  EXPECT_TRUE(options.in_place || call.x.unwritten());
+  EXPECT_TRUE(call.gamma.unwritten() && call.beta.unwritten());
+  EXPECT_TRUE(training || (call.running_mean.unwritten() && call.running_var.unwritten()));
+  return call;
+}
+
+// `z` and `var` as forward left them; in frozen mode var is the running variance.
+inline Backward backward(const abn_variant& variant, const Case& c, const std::vector<double>& z, const std::vector<double>& var,
+                         const Options& options = {}) {
+  const int dtype = c.problem.dtype, parameter = c.problem.param_dtype;
+  std::size_t offset = options.offset;
+  Backward call;
+  call.in_place = options.in_place;
+  call.dz = Buffer(dtype, c.dz, offset++);
+  call.z = Buffer(dtype, z, offset);
+  if (!options.in_place && options.outputs) call.dx = Buffer(dtype, c.elements(), offset++);
+  if (!c.gamma.empty()) call.gamma = Buffer(parameter, c.gamma, offset++), call.beta = Buffer(parameter, c.beta, offset++);
+  call.var = Buffer(parameter, var, offset++);
+  if (options.outputs) call.dgamma = Buffer(parameter, c.channels(), offset++), call.dbeta = Buffer(parameter, c.channels(), offset++);
+  Workspace workspace(variant, c.problem, ABN_BACKWARD);
+
+  abn_backward_args args{};
+  args.struct_size = sizeof args;
+  args.dz = call.dz.data();
+  args.z = call.z.data();
+  args.dx = options.in_place ? call.dz.data() : call.dx.data();
+  args.gamma = call.gamma.data(), args.beta = call.beta.data();
+  args.var = call.var.data();
+  args.dgamma = call.dgamma.data(), args.dbeta = call.dbeta.data();
+  args.workspace = workspace.data(), args.workspace_bytes = workspace.bytes();
+  emulator::Session session({.schedule_seed = options.schedule});
+  call.status = variant.backward(&c.problem, &args);
+  expect_clean(session);
+  for (const Buffer* buffer : {&call.dz, &call.z, &call.dx, &call.gamma, &call.beta, &call.var, &call.dgamma, &call.dbeta})
+    EXPECT_TRUE(buffer->guards_intact());
+  EXPECT_TRUE(workspace.guards_intact());
+  EXPECT_TRUE(options.in_place || call.dz.unwritten());
+  EXPECT_TRUE(call.z.unwritten() && call.gamma.unwritten() && call.beta.unwritten() && call.var.unwritten());
+  return call;
+}
+
+// Both passes of one case.
+struct Both {
+  Forward f;
+  Backward b;
+};
+inline Both run(const abn_variant& variant, const Case& c, const Options& options = {}) {
+  Both both;
+  both.f = forward(variant, c, options);
+  EXPECT_EQ(both.f.status, ABN_OK);
+  if (c.problem.mode == ABN_INFERENCE) return both;
+  both.b = backward(variant, c, both.f.result().values(), c.problem.mode == ABN_TRAINING ? both.f.var.values() : c.running_var, options);
+  EXPECT_EQ(both.b.status, ABN_OK);
+  return both;
+}
+
+// ---- what should come out ---------------------------------------------------------------------------------------------------
+
+// One value and by how much a kernel may miss it.
+struct Allowed {
+  double value = 0, error = 0;
+};
+inline bool agrees(double got, const Allowed& expected) {
+  if (std::isfinite(expected.value)) return std::fabs(got - expected.value) <= expected.error;
+  return std::isnan(expected.value) ? std::isnan(got) : got == expected.value;
+}
+
+struct Expected {
+  std::vector<Allowed> z, dx;  // in the order of the tensor
+  std::vector<Allowed> mean, var, running_mean, running_var, dgamma, dbeta;
+};
+
+// The tolerance of sums and of element-wise arithmetic, in units of the type that the kernels compute in: far above what they need
+// (the judge knows the true bound), far below what a mistake makes.
+inline constexpr double roundings = 64;
+
+// Plain double loops over one problem; backward from the kernel's own z and var.
+class Plain {
+ public:
+  explicit Plain(const Case& c) : c_(c), p_(c.problem) {
+    u_ = roundings * (p_.dtype == ABN_F64 ? 0x1p-53 : 0x1p-24);
+    stored_ = 1.01 * unit_roundoff(p_.dtype);
+    parameter_ = unit_roundoff(p_.param_dtype);
+    subnormal_ = p_.dtype == ABN_F16 ? 0x1p-24 : 0x1p-133;
+  }
+
+  Expected forward() const {
+    Expected out;
+    out.z.resize(c_.elements());
+    for (std::size_t c = 0; c < c_.channels(); ++c) {
+      const double m = static_cast<double>(c_.samples());
+      double mean = 0, var = 0, size = 0;
+      for (std::size_t i = 0; i < c_.samples(); ++i) mean += c_.x[c_.at(c, i)] / m, size += std::fabs(c_.x[c_.at(c, i)]) / m;
+      for (std::size_t i = 0; i < c_.samples(); ++i) var += std::pow(c_.x[c_.at(c, i)] - mean, 2) / m;
+      const double mean_error = u_ * size, var_error = u_ * var + 2 * std::sqrt(var) * mean_error;
+      out.mean.push_back({mean, mean_error + parameter_ * std::fabs(mean)});
+      out.var.push_back({var, var_error + parameter_ * var});
+      const double rm = c_.running_mean[c], rv = c_.running_var[c], unbiased = var * m / (m - 1), q = p_.momentum;
+      out.running_mean.push_back({(1 - q) * rm + q * mean, q * mean_error + (u_ + parameter_) * (std::fabs(rm) + std::fabs(mean))});
+      out.running_var.push_back({(1 - q) * rv + q * unbiased, q * 2 * var_error + (u_ + parameter_) * (rv + unbiased)});
+      const bool training = p_.mode == ABN_TRAINING;
+      if (!training) mean = rm, var = rv;
+      const double r = 1 / std::sqrt(var + p_.eps), g = scale(c), beta = c_.gamma.empty() ? 0 : c_.beta[c];
+      for (std::size_t i = 0; i < c_.samples(); ++i) {
+        const std::size_t at = c_.at(c, i);
+        const double xhat = (c_.x[at] - mean) * r, y = g * xhat + beta;
+        double error = u_ * (std::fabs(g * xhat) + std::fabs(y));
+        if (training) error += std::fabs(g) * r * (mean_error + std::fabs(xhat) * r * var_error);
+        const double z = phi(y);
+        error *= std::fmax(1, p_.activation_parameter);
+        out.z[at] = {z, error + stored_ * (std::fabs(z) + error) + subnormal_};
+      }
+    }
+    return out;
+  }
+
+  Expected backward(const std::vector<double>& stored, const std::vector<double>& var) const {
+    Expected out;
+    out.dx.resize(c_.elements());
+    const double m = static_cast<double>(c_.samples());
+    for (std::size_t c = 0; c < c_.channels(); ++c) {
+      const double g = scale(c), beta = c_.gamma.empty() ? 0 : c_.beta[c], r = 1 / std::sqrt(var[c] + p_.eps);
+      std::vector<double> dy(c_.samples()), xhat(c_.samples()), xhat_error(c_.samples());
+      double s0 = 0, s1 = 0, s0_error = 0, s1_error = 0;
+      for (std::size_t i = 0; i < c_.samples(); ++i) {
+        const std::size_t at = c_.at(c, i);
+        const double z = unsaturated(stored[at]), y = inverse(z);
+        dy[i] = c_.dz[at] * slope(z);
+        xhat[i] = g == 0 ? 0 : (y - beta) / g;
+        // log1p near -1 magnifies the rounding of z/alpha
+        const double magnified = p_.activation == ABN_ELU && std::signbit(z) ? p_.activation_parameter / (z + p_.activation_parameter) : 0;
+        xhat_error[i] = g == 0 ? 0 : u_ * (std::fabs(xhat[i]) + (std::fabs(y) + magnified / roundings * 4) / std::fabs(g));
+        s0 += dy[i], s0_error += u_ * std::fabs(dy[i]);
+        s1 += dy[i] * xhat[i], s1_error += u_ * std::fabs(dy[i] * xhat[i]) + std::fabs(dy[i]) * xhat_error[i];
+      }
+      const double sign = p_.scale == ABN_SCALE_ABS_EPS && !c_.gamma.empty() && c_.gamma[c] < 0 ? -1 : 1;
+      out.dbeta.push_back({s0, s0_error + parameter_ * std::fabs(s0)});
+      out.dgamma.push_back({sign * s1, s1_error + parameter_ * std::fabs(s1)});
+      const bool training = p_.mode == ABN_TRAINING;
+      for (std::size_t i = 0; i < c_.samples(); ++i) {
+        const double bracket = training ? dy[i] - s0 / m - xhat[i] * s1 / m : dy[i], dx = g * r * bracket;
+        double error = u_ * std::fabs(dy[i]);
+        if (training) error += (s0_error + u_ * std::fabs(s0) + std::fabs(xhat[i]) * (s1_error + u_ * std::fabs(s1)) + xhat_error[i] * std::fabs(s1)) / m;
+        error = std::fabs(g) * r * error + u_ * std::fabs(dx);
+        out.dx[c_.at(c, i)] = {dx, error + stored_ * (std::fabs(dx) + error) + subnormal_};
+      }
+    }
+    return out;
+  }
+
+ private:
+  double scale(std::size_t c) const {
+    if (c_.gamma.empty()) return 1;
+    return p_.scale == ABN_SCALE_ABS_EPS ? std::fabs(c_.gamma[c]) + p_.eps : c_.gamma[c];
+  }
+  double phi(double y) const {
+    if (p_.activation == ABN_IDENTITY) return y;
+    if (!(y < 0)) return y + 0.0;
+    return p_.activation == ABN_LEAKY_RELU ? p_.activation_parameter * y : p_.activation_parameter * std::expm1(y);
+  }
+  // The next storage value above -alpha, found by trying the neighbours.
+  double unsaturated(double z) const {
+    if (p_.activation != ABN_ELU || !(z <= -p_.activation_parameter)) return z;
+    double step = p_.activation_parameter * unit_roundoff(p_.dtype) / 8, up = -p_.activation_parameter;
+    while (rounded(p_.dtype, up) <= -p_.activation_parameter) up += step;
+    return rounded(p_.dtype, up);
+  }
+  double inverse(double z) const {
+    if (p_.activation == ABN_IDENTITY || !std::signbit(z)) return z;
+    return p_.activation == ABN_LEAKY_RELU ? z / p_.activation_parameter : std::log1p(z / p_.activation_parameter);
+  }
+  double slope(double z) const {
+    if (p_.activation == ABN_IDENTITY || !std::signbit(z)) return 1;
+    return p_.activation == ABN_LEAKY_RELU ? p_.activation_parameter : z + p_.activation_parameter;
+  }
+
+  const Case& c_;
+  const abn_problem& p_;
+  double u_, stored_, parameter_, subnormal_;
+};
+
+// The number of values that are off, with the first of them in the message.
+inline void expect_all(const char* what, const std::vector<double>& got, const std::vector<Allowed>& expected) {
+  ASSERT_EQ(got.size(), expected.size()) << what;
+  for (std::size_t i = 0; i < got.size(); ++i)
+    ASSERT_TRUE(agrees(got[i], expected[i])) << what << "[" << i << "] = " << got[i] << ", expected " << expected[i].value << " +- " << expected[i].error;
+}
+
+}  // namespace abn::tests
