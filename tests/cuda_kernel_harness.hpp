@@ -46,6 +46,21 @@ inline double rounded(int dtype, double value) {
   return decode(dtype, bytes);
 }
 
+// The neighbours of a negative value in a storage type, strictly above it and at or below it, found by steps finer than the type's.
+inline double next_above(int dtype, double value) {
+  if (dtype == ABN_F64) return std::nextafter(value, 0.0);
+  const double step = std::fmax(-value * unit_roundoff(dtype) / 8, 0x1p-151);
+  double up = value;
+  while (rounded(dtype, up) <= value) up += step;
+  return rounded(dtype, up);
+}
+inline double at_or_below(int dtype, double value) {
+  const double step = std::fmax(-value * unit_roundoff(dtype) / 8, 0x1p-151);
+  double down = value;
+  while (rounded(dtype, down) > value) down -= step;
+  return rounded(dtype, down);
+}
+
 // ---- buffers ----------------------------------------------------------------------------------------------------------------
 
 // Values of a type behind `offset` elements on a 256-byte boundary, with guards on both sides. The guards, and everything that has
@@ -394,13 +409,7 @@ class Plain {
     if (!(y < 0)) return y + 0.0;
     return p_.activation == ABN_LEAKY_RELU ? p_.activation_parameter * y : p_.activation_parameter * std::expm1(y);
   }
-  // The next storage value above -alpha, found by trying the neighbours.
-  double unsaturated(double z) const {
-    if (p_.activation != ABN_ELU || !(z <= -p_.activation_parameter)) return z;
-    double step = p_.activation_parameter * unit_roundoff(p_.dtype) / 8, up = -p_.activation_parameter;
-    while (rounded(p_.dtype, up) <= -p_.activation_parameter) up += step;
-    return rounded(p_.dtype, up);
-  }
+  double unsaturated(double z) const { return p_.activation == ABN_ELU && z <= -p_.activation_parameter ? next_above(p_.dtype, -p_.activation_parameter) : z; }
   double inverse(double z) const {
     if (p_.activation == ABN_IDENTITY || !std::signbit(z)) return z;
     return p_.activation == ABN_LEAKY_RELU ? z / p_.activation_parameter : std::log1p(z / p_.activation_parameter);

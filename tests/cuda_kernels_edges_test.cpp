@@ -89,12 +89,7 @@ TEST(KernelsEdges, EluSaturationIsLifted) {
       abn_problem p = problem_of(1, 1, 1, layout, dtype);
       activate(p, ABN_ELU, wanted);
       const double alpha = p.activation_parameter;
-      // The next value above -alpha by search over the neighbourhood, and by definition: everything below it is <= -alpha.
-      const double step = std::fmax(alpha * unit_roundoff(dtype) / 4, smallest(dtype) / 2);
-      double lowest = -alpha, below = -alpha;
-      while (rounded(dtype, lowest) <= -alpha) lowest += step;
-      while (rounded(dtype, below) > -alpha) below -= step;
-      lowest = rounded(dtype, lowest), below = rounded(dtype, below);
+      const double lowest = next_above(dtype, -alpha), below = at_or_below(dtype, -alpha);
       Backward all;
       const auto dx = upstream(variant, layout, dtype, ABN_ELU, wanted, {below, lowest, 2 * below}, &all);
       const double slope = lowest + alpha;
@@ -309,15 +304,15 @@ TEST(KernelsEdges, OverflowOfTheStorageTypeIsInfinity) {
 // z is rounded once: the activation sees y in the accumulate type.
 TEST(KernelsEdges, RoundsToStorageOnce) {
   for (const char* name : {"naive", "two_sweep"}) {
-    // y = -(1 + 2^-9) is a tie in bf16; rounded first, slope*y would be slope*-1.0.
+    // y = -(1 + 2^-8) is a tie in bf16 and would become -1; slope*y lies more than half an ulp below slope*-1.
     Case c;
     c.problem = problem_of(2, 1, 1, ABN_NCHW, ABN_BF16);
     c.problem.mode = ABN_INFERENCE;
     c.problem.eps = 0;
     activate(c.problem, ABN_LEAKY_RELU, 1.4921875);  // 191/128
     c.x = {-1, 0};
-    c.gamma = {1}, c.beta = {-0x1p-9}, c.running_mean = {0}, c.running_var = {1};
-    const double exact = 1.4921875 * -(1 + 0x1p-9);
+    c.gamma = {1}, c.beta = {-0x1p-8}, c.running_mean = {0}, c.running_var = {1};
+    const double exact = 1.4921875 * -(1 + 0x1p-8);
     ASSERT_NE(rounded(ABN_BF16, exact), rounded(ABN_BF16, -1.4921875));
     EXPECT_EQ(forward(variant_named(name), c).z.values()[0], rounded(ABN_BF16, exact)) << name;
   }

@@ -56,12 +56,14 @@ TEST(GuardedBuffers, LieWhereTheClaimAllowsAndNoBetter) {
   const auto address = [](const Arena& arena, int buffer) { return reinterpret_cast<std::uintptr_t>(arena.address(buffer)); };
   for (const int alignment : {0, 1, 8, 16, 128})
     for (std::uint64_t seed = 0; seed < 20; ++seed) {
-      Arena shifted(*host_device(), Placement::shifted, Poison::nan, alignment, seed, 5), mixed(*host_device(), Placement::mixed, Poison::nan, alignment, seed, 5);
+      Arena shifted(*host_device(), Placement::shifted, Poison::nan, alignment, seed, 5),
+          mixed(*host_device(), Placement::mixed, Poison::nan, alignment, seed, 5);
       const std::vector<double> values(7, 1.0);
       const auto boundary = static_cast<std::uintptr_t>(std::max(alignment, 2));
       std::set<std::uintptr_t> offsets;
       for (Arena* const arena : {&shifted, &mixed}) {
-        const int x = arena->add("x", Role::input, format_of(ABN_F16), values), z = arena->add_output("z", format_of(ABN_F16), 7), workspace = arena->add_workspace(10);
+        const int x = arena->add("x", Role::input, format_of(ABN_F16), values), z = arena->add_output("z", format_of(ABN_F16), 7),
+                  workspace = arena->add_workspace(10);
         arena->upload();
         for (const int buffer : {x, z}) {
           EXPECT_EQ(address(*arena, buffer) % boundary, 0u);

@@ -27,7 +27,8 @@ TEST(Tiers, MeetEveryCombinationRecipeAndShape) {
       recipes_of[group].insert(one.data);
       const bool is_empty = element_count(p) == 0;
       empty += is_empty;
-      sizes_of[group].insert(is_empty ? "empty" : std::to_string(p.c) + "x" + std::to_string(p.s) + (p.c == 1 && p.s == 1 ? "" : "n" + std::to_string(p.n)));
+      sizes_of[group].insert(
+          is_empty ? "empty" : std::to_string(p.c) + "x" + std::to_string(p.s) + (p.c == 1 && p.s == 1 ? "" : "n" + std::to_string(p.n)));
       seeds.insert(one.seed);
     }
     EXPECT_EQ(combinations.size(), 144u);

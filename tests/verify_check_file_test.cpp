@@ -163,16 +163,22 @@ TEST(TensorFileCheck, WhatIsMalformedIsRefused) {
       {"gamma without beta", [](File& f) { f.tensors.erase("beta"), f.tensors.erase("dbeta"); }},
       {"dgamma without gamma", [](File& f) { f.tensors.erase("beta"), f.tensors.erase("gamma"), f.tensors.erase("dbeta"); }},
       {"running_mean without running_var", [](File& f) { f.tensors.erase("running_var"), f.tensors.erase("running_var_out"); }},
-      {"running_var_out without running_var", [](File& f) { f.tensors.erase("running_var"), f.tensors.erase("running_mean"), f.tensors.erase("running_mean_out"); }},
+      {"running_var_out without running_var",
+       [](File& f) { f.tensors.erase("running_var"), f.tensors.erase("running_mean"), f.tensors.erase("running_mean_out"); }},
       {"needs F64", [](File& f) { f.metadata["abn.problem"] = "n24c10s1,f64,identity"; }},
       {"needs [24, 5, 2]", [](File& f) { f.metadata["abn.problem"] = "n24c5s2,identity"; }},
-      {"needs [10]", [](File& f) { f.tensors.at("gamma").shape = {5, 2}; }},
-      {"inference has no backward", [](File& f) {
+      {"needs [10]",
+       [](File& f) {
+         f.tensors.at("gamma").shape = {5, 2};
+       }},
+      {"inference has no backward",
+       [](File& f) {
          f.metadata["abn.problem"] = "n24c10s1,identity,inference";
          for (const char* name : {"saved_mean", "running_mean_out", "running_var_out"}) f.tensors.erase(name);
        }},
       {"frozen mode does not compute", [](File& f) { f.metadata["abn.problem"] = "n24c10s1,identity,frozen"; }},
-      {"holds inputs only", [](File& f) {
+      {"holds inputs only",
+       [](File& f) {
          for (const char* name : {"z", "dx", "dgamma", "dbeta", "saved_mean", "running_mean_out", "running_var_out"}) f.tensors.erase(name);
        }},
   };

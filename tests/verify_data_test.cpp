@@ -20,7 +20,8 @@ namespace {
 /// Samples of one channel in order, whatever the layout.
 std::vector<double> channel(const Inputs& inputs, const std::vector<double>& tensor, std::int64_t c) {
   std::vector<double> out;
-  for (std::int64_t i = 0; i < sample_count(inputs.problem); ++i) out.push_back(tensor[static_cast<std::size_t>(sample_offset(inputs.problem, c, i))]);
+  for (std::int64_t i = 0; i < sample_count(inputs.problem); ++i)
+    out.push_back(tensor[static_cast<std::size_t>(sample_offset(inputs.problem, c, i))]);
   return out;
 }
 
@@ -41,7 +42,9 @@ std::uint64_t hash_of(const std::vector<double>& values) {
   return hash;
 }
 
-Inputs make(const std::string& problem, const std::string& recipe, std::uint64_t seed) { return make_inputs(parse_problem(problem), recipe, seed); }
+Inputs make(const std::string& problem, const std::string& recipe, std::uint64_t seed) {
+  return make_inputs(parse_problem(problem), recipe, seed);
+}
 
 }  // namespace
 
@@ -76,7 +79,8 @@ TEST(DataRecipes, GiveTheBitsThatTheyGaveWhenTheyWereWritten) {
 
 TEST(DataRecipes, AreTheSameInBothLayoutsAndDifferBySeed) {
   for (const Recipe& recipe : recipes()) {
-    const Inputs nchw = make("n3c5s7,nchw", recipe.name, 4), nhwc = make("n3c5s7,nhwc", recipe.name, 4), other = make("n3c5s7,nchw", recipe.name, 5);
+    const Inputs nchw = make("n3c5s7,nchw", recipe.name, 4), nhwc = make("n3c5s7,nhwc", recipe.name, 4),
+                 other = make("n3c5s7,nchw", recipe.name, 5);
     for (std::int64_t c = 0; c < 5; ++c) {
       EXPECT_EQ(hash_of(channel(nchw, nchw.x, c)), hash_of(channel(nhwc, nhwc.x, c))) << recipe.name;
       EXPECT_EQ(hash_of(channel(nchw, nchw.dz, c)), hash_of(channel(nhwc, nhwc.dz, c))) << recipe.name;
@@ -99,7 +103,9 @@ TEST(DataRecipes, HoldValuesOfTheirTypesWhoseSquaresAnF32SumCanHold) {
           EXPECT_TRUE(all_of_type(inputs.x, problem.dtype) && all_of_type(inputs.dz, problem.dtype)) << recipe.name << " " << dtype;
           for (const auto* values : {&inputs.gamma, &inputs.beta, &inputs.running_mean, &inputs.running_var}) {
             EXPECT_TRUE(all_of_type(*values, problem.param_dtype)) << recipe.name;
-            EXPECT_EQ(values->size(), inputs.affine || values == &inputs.running_mean || values == &inputs.running_var ? static_cast<std::size_t>(problem.c) : 0u);
+            EXPECT_EQ(values->size(), inputs.affine || values == &inputs.running_mean || values == &inputs.running_var
+                                          ? static_cast<std::size_t>(problem.c)
+                                          : 0u);
           }
           EXPECT_TRUE(std::all_of(inputs.running_var.begin(), inputs.running_var.end(), [](double v) { return v > 0; })) << recipe.name;
           EXPECT_EQ(inputs.x.size(), static_cast<std::size_t>(element_count(problem)));
@@ -120,7 +126,7 @@ TEST(DataRecipes, DzIsOfBothSignsAndItsSumsAreNotSmall) {
       bool negative = false, positive = false;
       for (std::size_t i = 0; i < x.size(); ++i) {
         s0 += dz[i], s1 += dz[i] * (x[i] - mean) / sigma, size += std::abs(dz[i]);
-        negative |= dz[i] < 0, positive |= dz[i] > 0;
+        negative |= dz[i]<0, positive |= dz[i]> 0;
       }
       EXPECT_TRUE(negative && positive);
       EXPECT_GT(std::abs(s0), 0.1 * size);
@@ -144,7 +150,8 @@ TEST(DataRecipes, LargeMeanIsWhatItsTypeCanResolve) {
         const auto [mean, sigma] = moments(channel(inputs, inputs.x, c));
         EXPECT_GT(std::abs(mean) / sigma, least) << dtype;
         EXPECT_GT(sigma, 0) << dtype;
-        EXPECT_LT(std::abs(mean - inputs.running_mean[static_cast<std::size_t>(c)]), 2 * sigma + 0.01 * std::abs(mean)) << "the running mean is near, or y would be huge";
+        EXPECT_LT(std::abs(mean - inputs.running_mean[static_cast<std::size_t>(c)]), 2 * sigma + 0.01 * std::abs(mean))
+            << "the running mean is near, or y would be huge";
       }
     }
 }
@@ -153,7 +160,8 @@ TEST(DataRecipes, KeepTheirOwnPromises) {
   for (std::uint64_t seed = 0; seed < 12; ++seed) {
     const auto gammas = make("n4c8s16", "mixed_gamma", seed).gamma;
     EXPECT_EQ(std::count(gammas.begin(), gammas.end(), 0.0), 1);
-    EXPECT_TRUE(std::any_of(gammas.begin(), gammas.end(), [](double g) { return g < 0; }) && std::any_of(gammas.begin(), gammas.end(), [](double g) { return g > 0; }));
+    EXPECT_TRUE(std::any_of(gammas.begin(), gammas.end(), [](double g) { return g < 0; }) &&
+                std::any_of(gammas.begin(), gammas.end(), [](double g) { return g > 0; }));
 
     for (const double gamma : make("n4c8s16", "tiny_gamma", seed).gamma) EXPECT_TRUE(gamma != 0 && std::abs(gamma) < 0x1p-7);
 

@@ -28,11 +28,13 @@ struct Scratch {
 
 std::vector<Case> small_cases(std::uint64_t seed) {
   std::vector<Case> cases = cases_of(Tier::smoke, seed);
-  std::erase_if(cases, [](const Case& one) { return one.problem.dtype != ABN_F32 || one.problem.n * one.problem.c * one.problem.s > 2000; });
+  std::erase_if(cases,
+                [](const Case& one) { return one.problem.dtype != ABN_F32 || one.problem.n * one.problem.c * one.problem.s > 2000; });
   return cases;
 }
 
-std::map<std::string, Record> run_plugin(const std::string& name, std::span<const Case> cases, const std::string& pattern = "*", int threads = 2) {
+std::map<std::string, Record> run_plugin(const std::string& name, std::span<const Case> cases, const std::string& pattern = "*",
+                                         int threads = 2) {
   const std::vector<Plugin> plugins{load_plugin(plugin_path(name))};
   const auto subjects = subjects_of(choose_device("emulator"), plugins, true);
   RunOptions options;
@@ -63,8 +65,12 @@ std::string word_after(const std::string& line, const std::string& option) {
 }  // namespace
 
 TEST(PluginLoader, RefusesWhatItCannotUseWithOneSentence) {
-  const std::map<std::string, std::string> says = {{"no_symbol", "does not export abn_plugin"}, {"bad_abi_version", "ABI version 2"}, {"short_struct", "struct_size"},
-                                                   {"null_function", "null backward"},          {"null_name", "no usable name"},      {"illegal_name", "no usable name"},
+  const std::map<std::string, std::string> says = {{"no_symbol", "does not export abn_plugin"},
+                                                   {"bad_abi_version", "ABI version 2"},
+                                                   {"short_struct", "struct_size"},
+                                                   {"null_function", "null backward"},
+                                                   {"null_name", "no usable name"},
+                                                   {"illegal_name", "no usable name"},
                                                    {"no_variant", "returned NULL"}};
   for (const auto& [name, part] : says) {
     const std::string text = refusal(plugin_path(name));
@@ -135,8 +141,10 @@ TEST_P(PlantedBugs, AreFoundAndFoundAgainByTheirReproduceLines) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Samples, PlantedBugs,
-                         testing::Values(PlantedBug{"eps_outside_root", "/forward/f32/nchw/z"}, PlantedBug{"eps_outside_root", "/backward/f32/nhwc/dx"},
-                                         PlantedBug{"missing_xhat_term", "/backward/f32/nchw/dx"}, PlantedBug{"nan_in_one", "/forward/f32/nhwc/z"},
+                         testing::Values(PlantedBug{"eps_outside_root", "/forward/f32/nchw/z"},
+                                         PlantedBug{"eps_outside_root", "/backward/f32/nhwc/dx"},
+                                         PlantedBug{"missing_xhat_term", "/backward/f32/nchw/dx"},
+                                         PlantedBug{"nan_in_one", "/forward/f32/nhwc/z"},
                                          PlantedBug{"last_element_unwritten", "/forward/f32/nchw/unwritten"},
                                          PlantedBug{"input_overwritten", "/backward/f32/nchw/inputs"}),
                          [](const auto& p) {
@@ -147,7 +155,8 @@ INSTANTIATE_TEST_SUITE_P(Samples, PlantedBugs,
 
 TEST(PluginRun, ACrashIsAnErrorOfItsCaseAndTheOthersAreJudged) {
   std::vector<Case> cases;
-  for (const char* problem : {"n2c3s5,f32,frozen", "n2c3s5,f32", "n2c3s7,f32,inference", "n3c2s4,f32,frozen"}) cases.push_back(replay(problem, "standard", 1));
+  for (const char* problem : {"n2c3s5,f32,frozen", "n2c3s5,f32", "n2c3s7,f32,inference", "n3c2s4,f32,frozen"})
+    cases.push_back(replay(problem, "standard", 1));
   for (const int threads : {1, 3}) {  // it crashes in training
     const auto records = run_plugin("crash", cases, "*", threads);
     const Record& status = records.at("crash/forward/f32/nchw/status");

@@ -34,8 +34,10 @@ int racing_forward(const abn_problem* p, const abn_forward_args* a) {
   return abn::device::launch({2, 1, 0}, last_block_wins, z + 5, 4 * std::fabs(z[5])) == 0 ? status : ABN_ERROR_LAUNCH;
 }
 
-const abn_variant diverging = {ABN_ABI_VERSION, sizeof(abn_variant), "diverging", "", ABN_MEMORY_HOST, 0, claims, workspace_bytes, forward, diverging_backward};
-const abn_variant racing = {ABN_ABI_VERSION, sizeof(abn_variant), "racing", "", ABN_MEMORY_HOST, 0, claims, workspace_bytes, racing_forward, backward};
+const abn_variant diverging = {ABN_ABI_VERSION, sizeof(abn_variant), "diverging", "", ABN_MEMORY_HOST, 0, claims, workspace_bytes,
+                               forward,         diverging_backward};
+const abn_variant racing = {ABN_ABI_VERSION, sizeof(abn_variant), "racing",       "",      ABN_MEMORY_HOST, 0,
+                            claims,          workspace_bytes,     racing_forward, backward};
 
 std::vector<Record> run_emulated(const abn_variant& which, const std::string& pattern, std::uint64_t seed) {
   Subject subject;

@@ -11,8 +11,8 @@ namespace {
 
 constexpr std::size_t boundary_bytes = 256;  // what cudaMalloc aligns to, and what kernel.h promises for the workspace
 
-/// A 16-bit word that makes a NaN of every f16, bf16, f32 and f64 that it is the high end of: exponent bits and the first mantissa bits of f64
-/// (which has 11 exponent bits) all set, and a random rest that is not zero.
+/// A 16-bit word that makes a NaN of every f16, bf16, f32 and f64 that it is the high end of: exponent bits and the first mantissa bits of
+/// f64 (which has 11 exponent bits) all set, and a random rest that is not zero.
 std::uint16_t nan_word(std::uint64_t random) {
   return static_cast<std::uint16_t>(0x7ff0u | ((random & 1) << 15) | (1 + (random >> 1) % 15));
 }
@@ -23,7 +23,11 @@ std::uint16_t finite_word(std::uint64_t random) { return static_cast<std::uint16
 }  // namespace
 
 Arena::Arena(Device& device, Placement placement, Poison poison, int alignment, std::uint64_t offset_seed, std::uint64_t poison_seed)
-    : device_(device), placement_(placement), poison_(poison), alignment_(static_cast<std::size_t>(std::max(alignment, 1))), offset_seed_(offset_seed),
+    : device_(device),
+      placement_(placement),
+      poison_(poison),
+      alignment_(static_cast<std::size_t>(std::max(alignment, 1))),
+      offset_seed_(offset_seed),
       poison_seed_(mix(poison_seed)) {
   before_.resize(guard_bytes);
   fill(0, guard_bytes, false);

@@ -41,16 +41,17 @@ enum class Poison : std::uint8_t {
 
 /// Bytes of a buffer, or of the guards beside it, that a call changed.
 struct Change {
-  std::string buffer;      ///< "x", "workspace", ...
-  std::int64_t element;    ///< the first one, as an index into the buffer; negative or past its end for a guard
-  std::int64_t bytes;      ///< how many bytes in all
+  std::string buffer;    ///< "x", "workspace", ...
+  std::int64_t element;  ///< the first one, as an index into the buffer; negative or past its end for a guard
+  std::int64_t bytes;    ///< how many bytes in all
 };
 
 class Arena {
  public:
   static constexpr std::size_t guard_bytes = 4096;
 
-  /// `alignment` as in abn_claims. One seed decides the offsets, the same in all calls that are to be compared; the other guards and poison.
+  /// `alignment` as in abn_claims. One seed decides the offsets, the same in all calls that are to be compared; the other guards and
+  /// poison.
   Arena(Device& device, Placement placement, Poison poison, int alignment, std::uint64_t offset_seed, std::uint64_t poison_seed);
   ~Arena();
   Arena(const Arena&) = delete;

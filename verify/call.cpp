@@ -38,7 +38,8 @@ void make(Call& call, const Subject& subject, std::uint64_t schedule, Invoke&& i
     status = invoke();
   }
   call.arena->download();
-  if (status != ABN_OK && call.trouble.empty()) call.trouble = fmt::format("returned {} for a problem that claims() accepts", status_text(status));
+  if (status != ABN_OK && call.trouble.empty())
+    call.trouble = fmt::format("returned {} for a problem that claims() accepts", status_text(status));
 }
 
 }  // namespace
@@ -61,8 +62,15 @@ Draws draw(const Inputs& inputs, const abn_claims& claims, std::uint64_t seed) {
 }
 
 Caller::Caller(const Subject& subject, const Inputs& inputs, const abn_claims& claims, std::uint64_t seed)
-    : subject_(subject), variant_(*subject.variant), inputs_(inputs), problem_(inputs.problem), claims_(claims), draws_(draw(inputs, claims, seed)),
-      storage_(format_of(problem_.dtype)), parameter_(format_of(problem_.param_dtype)), elements_(inputs.x.size()),
+    : subject_(subject),
+      variant_(*subject.variant),
+      inputs_(inputs),
+      problem_(inputs.problem),
+      claims_(claims),
+      draws_(draw(inputs, claims, seed)),
+      storage_(format_of(problem_.dtype)),
+      parameter_(format_of(problem_.param_dtype)),
+      elements_(inputs.x.size()),
       channels_(static_cast<std::size_t>(problem_.c)) {}
 
 Call Caller::forward(const Setup& setup) const {
@@ -106,7 +114,9 @@ Call Caller::backward(const Setup& setup, const Saved& saved) const {
   Arena& arena = *call.arena;
   const bool training = problem_.mode == ABN_TRAINING;
   const auto kept = [&](std::uint32_t flag) { return (claims_.saves & flag) != 0; };
-  const auto input = [&](const char* name, const Format& format, const std::vector<double>& values) { return arena.add(name, Role::input, format, values); };
+  const auto input = [&](const char* name, const Format& format, const std::vector<double>& values) {
+    return arena.add(name, Role::input, format, values);
+  };
   const int dz = arena.add(setup.in_place ? "dx" : "dz", setup.in_place ? Role::updated : Role::input, storage_, inputs_.dz);
   const int x = kept(ABN_SAVES_X) ? input("x", storage_, inputs_.x) : none;
   const int z = kept(ABN_SAVES_Z) ? input("z", storage_, saved.z) : none;
@@ -119,8 +129,12 @@ Call Caller::backward(const Setup& setup, const Saved& saved) const {
     dx = output(call, Output::dx);
   }
   const auto [gamma, beta] = affine(arena);
-  const int mean = !training ? input("mean", parameter_, inputs_.running_mean) : kept(ABN_SAVES_MEAN) ? input("mean", parameter_, saved.mean) : none;
-  const int var = !training ? input("var", parameter_, inputs_.running_var) : kept(ABN_SAVES_VAR) ? input("var", parameter_, saved.variance) : none;
+  const int mean = !training              ? input("mean", parameter_, inputs_.running_mean)
+                   : kept(ABN_SAVES_MEAN) ? input("mean", parameter_, saved.mean)
+                                          : none;
+  const int var = !training             ? input("var", parameter_, inputs_.running_var)
+                  : kept(ABN_SAVES_VAR) ? input("var", parameter_, saved.variance)
+                                        : none;
   const int dgamma = inputs_.affine && setup.asked.dgamma ? output(call, Output::dgamma) : none;
   const int dbeta = inputs_.affine && setup.asked.dbeta ? output(call, Output::dbeta) : none;
   const std::size_t bytes = variant_.workspace_bytes(&problem_, ABN_BACKWARD);
@@ -141,7 +155,8 @@ Call Caller::backward(const Setup& setup, const Saved& saved) const {
 Call Caller::begin(const Setup& setup) const {
   Call call;
   call.in_place = setup.in_place;
-  call.arena = std::make_unique<Arena>(*subject_.device, draws_.placement, setup.poison, claims_.alignment, draws_.offsets, setup.poison_seed);
+  call.arena =
+      std::make_unique<Arena>(*subject_.device, draws_.placement, setup.poison, claims_.alignment, draws_.offsets, setup.poison_seed);
   return call;
 }
 

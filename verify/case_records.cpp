@@ -71,8 +71,9 @@ Contract alias_by_bound(const Operation& operation, const std::vector<Expectatio
       if (stored.output != expectation.output) continue;
       const Tally tally = compare_all(expectation, stored.values);
       if (tally.failed == 0) continue;
-      Contract outcome = broken("alias", place_of(problem, output_name(stored.output), is_tensor(stored.output), tally.worst),
-                                fmt::format("in place, {} of {} elements of {} are above their bound", tally.failed, tally.elements, output_name(stored.output)));
+      Contract outcome = broken(
+          "alias", place_of(problem, output_name(stored.output), is_tensor(stored.output), tally.worst),
+          fmt::format("in place, {} of {} elements of {} are above their bound", tally.failed, tally.elements, output_name(stored.output)));
       outcome.compares = true;
       outcome.expected = expectation.points[static_cast<std::size_t>(tally.worst)].hi;
       outcome.got = stored.values[static_cast<std::size_t>(tally.worst)];
@@ -82,7 +83,8 @@ Contract alias_by_bound(const Operation& operation, const std::vector<Expectatio
 }
 
 const Expectation* find(const std::vector<Expectation>& expectations, std::string_view check) {
-  const auto at = std::find_if(expectations.begin(), expectations.end(), [&](const Expectation& one) { return check == output_name(one.output); });
+  const auto at =
+      std::find_if(expectations.begin(), expectations.end(), [&](const Expectation& one) { return check == output_name(one.output); });
   return at == expectations.end() ? nullptr : &*at;
 }
 
@@ -106,7 +108,8 @@ struct Line {
     const bool backward = op == "backward";
     const Operation& operation = backward ? trial.backward : trial.forward;
     if (!operation.called) {
-      const std::string reason = trial.forward.usable ? "the file has no dz" : "forward did not come back well, so there is nothing to go back from";
+      const std::string reason =
+          trial.forward.usable ? "the file has no dz" : "forward did not come back well, so there is nothing to go back from";
       for (const CheckName& name : names) records.push_back(skip_record(origin, name, reason));
       return;
     }
@@ -127,7 +130,8 @@ struct Line {
         records.push_back(std::move(record));
         continue;
       }
-      const auto made = std::find_if(operation.contracts.begin(), operation.contracts.end(), [&](const Contract& one) { return one.check == name.check; });
+      const auto made = std::find_if(operation.contracts.begin(), operation.contracts.end(),
+                                     [&](const Contract& one) { return one.check == name.check; });
       if (made != operation.contracts.end())
         records.push_back(contract_record(origin, name, *made));
       else if (std::string_view(name.check) == "alias" && !operation.aliased.empty())
@@ -161,7 +165,9 @@ std::vector<CheckName> checks_of(const Subject& subject, const abn_claims& claim
 
 std::vector<CheckName> wanted_checks(const Subject& subject, const Case& one, const RunOptions& options) {
   std::vector<CheckName> checks = checks_of(subject, claims_or_none(subject, one.problem), one.problem.mode);
-  std::erase_if(checks, [&](const CheckName& name) { return !matches(options.pattern, id_of(subject.variant->name, one.problem, name.op, name.check)); });
+  std::erase_if(checks, [&](const CheckName& name) {
+    return !matches(options.pattern, id_of(subject.variant->name, one.problem, name.op, name.check));
+  });
   return checks;
 }
 
@@ -171,9 +177,11 @@ std::vector<Record> run_case(const Subject& subject, const Case& one, const RunO
   if (subject.device == nullptr) return skipped_case(subject, one, options, subject.unavailable);
   try {
     const Claimed claimed = claims_of(*subject.variant, one.problem);
-    if (claimed.status == ABN_ERROR_UNSUPPORTED) return skipped_case(subject, one, options, "the variant does not support " + to_string(one.problem));
+    if (claimed.status == ABN_ERROR_UNSUPPORTED)
+      return skipped_case(subject, one, options, "the variant does not support " + to_string(one.problem));
     if (!claimed.nonsense.empty()) return failed_case(subject, one, options, "forward", "the claims make no sense: " + claimed.nonsense);
-    const bool with_backward = std::any_of(wanted.begin(), wanted.end(), [](const CheckName& name) { return std::string_view(name.op) == "backward"; });
+    const bool with_backward =
+        std::any_of(wanted.begin(), wanted.end(), [](const CheckName& name) { return std::string_view(name.op) == "backward"; });
     Inputs inputs = inputs_of(one);
     Inputs exact = for_oracle(inputs);
     Trial trial = attempt(subject, inputs, claimed.claims, one.seed, with_backward);
@@ -187,10 +195,12 @@ std::vector<Record> run_case(const Subject& subject, const Case& one, const RunO
   }
 }
 
-std::vector<Record> failed_case(const Subject& subject, const Case& one, const RunOptions& options, const std::string& op, const std::string& reason) {
+std::vector<Record> failed_case(const Subject& subject, const Case& one, const RunOptions& options, const std::string& op,
+                                const std::string& reason) {
   const std::vector<CheckName> wanted = wanted_checks(subject, one, options);
   if (wanted.empty()) return {};
-  const auto status = std::find_if(wanted.begin(), wanted.end(), [&](const CheckName& name) { return op == name.op && std::string_view(name.check) == "status"; });
+  const auto status = std::find_if(wanted.begin(), wanted.end(),
+                                   [&](const CheckName& name) { return op == name.op && std::string_view(name.check) == "status"; });
   const CheckName& name = status != wanted.end() ? *status : wanted.front();
   const Origin origin = origin_of(subject, one, options);
   Record record = blank_record(origin, name.op, name.check, name.kind);

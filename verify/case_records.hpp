@@ -9,9 +9,9 @@
 namespace abn::verify {
 
 struct CheckName {
-  const char* op;    ///< "forward" or "backward"
-  const char* check; ///< last part of the id
-  const char* kind;  ///< "numbers" or "contract"
+  const char* op;     ///< "forward" or "backward"
+  const char* check;  ///< last part of the id
+  const char* kind;   ///< "numbers" or "contract"
 };
 
 /// The checks that a problem of this mode has, for a variant that makes these claims.
@@ -24,7 +24,8 @@ std::vector<CheckName> wanted_checks(const Subject& subject, const Case& one, co
 std::vector<Record> run_case(const Subject& subject, const Case& one, const RunOptions& options);
 
 /// The record of a case that did not come to an end: an error of the operation's `status` check, or of the first wanted check.
-std::vector<Record> failed_case(const Subject& subject, const Case& one, const RunOptions& options, const std::string& op, const std::string& reason);
+std::vector<Record> failed_case(const Subject& subject, const Case& one, const RunOptions& options, const std::string& op,
+                                const std::string& reason);
 
 /// The records of a case that was not made.
 std::vector<Record> skipped_case(const Subject& subject, const Case& one, const RunOptions& options, const std::string& reason);

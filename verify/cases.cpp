@@ -50,19 +50,20 @@ constexpr Shape smoke_shapes[] = {
 constexpr Shape empty_shapes[] = {{0, 4, 8}, {3, 0, 5}, {2, 6, 0}};
 
 constexpr Shape full_shapes[] = {
-    {32, 16, 196},   // 14x14 pixels
-    {8, 64, 49},     // 7x7
-    {2, 1, 50021},   // one long channel: deep sums
-    {128, 24, 9},    // 3x3
-    {1, 256, 77},    // many channels
-    {24, 7, 63},     // one less than a multiple of everything
-    {24, 9, 65},     // one more
-    {512, 12, 1},    // a matrix
-    {2, 1027, 3},    // more channels than threads
-    {6, 2, 12544},   // 112x112 pixels
+    {32, 16, 196},  // 14x14 pixels
+    {8, 64, 49},    // 7x7
+    {2, 1, 50021},  // one long channel: deep sums
+    {128, 24, 9},   // 3x3
+    {1, 256, 77},   // many channels
+    {24, 7, 63},    // one less than a multiple of everything
+    {24, 9, 65},    // one more
+    {512, 12, 1},   // a matrix
+    {2, 1027, 3},   // more channels than threads
+    {6, 2, 12544},  // 112x112 pixels
 };
 
-constexpr double slopes[] = {0.01, 0.2, 0.0078125, 1.5}, alphas[] = {1, 0.5, 1.7}, epses[] = {1e-5, 1e-3, 1e-5, 0.1}, momenta[] = {0.1, 0.01, 1, 0.5};
+constexpr double slopes[] = {0.01, 0.2, 0.0078125, 1.5}, alphas[] = {1, 0.5, 1.7}, epses[] = {1e-5, 1e-3, 1e-5, 0.1},
+                 momenta[] = {0.1, 0.01, 1, 0.5};
 
 template <class Table>
 constexpr auto turn(const Table& table, std::uint64_t index) {
@@ -74,7 +75,9 @@ void vary(abn_problem& problem, const std::string& data, std::uint64_t seed) {
   const Stream draw(seed ^ 0x70726f626c656dU);  // "problem": apart from the stream that the data come from
   problem.param_dtype = problem.dtype == ABN_F64 && draw.below(3, 0) != 0 ? ABN_F64 : ABN_F32;
   const Format& parameter = format_of(problem.param_dtype);
-  const double activation = problem.activation == ABN_LEAKY_RELU ? turn(slopes, draw.bits(1)) : problem.activation == ABN_ELU ? turn(alphas, draw.bits(1)) : 0;
+  const double activation = problem.activation == ABN_LEAKY_RELU ? turn(slopes, draw.bits(1))
+                            : problem.activation == ABN_ELU      ? turn(alphas, draw.bits(1))
+                                                                 : 0;
   problem.activation_parameter = round_to(parameter, activation);
   // eps = 0 divides by the variance itself, so only where the data have one.
   const bool without_eps = data == "standard" && problem.n * problem.s > 4 && draw.below(4, 2) == 0;
@@ -103,8 +106,8 @@ void append(std::vector<Case>& cases, const Walk& walk, std::uint64_t seed, std:
   for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype)
     for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout)
       for (int mode = ABN_TRAINING; mode <= ABN_FROZEN; ++mode) {
-        // Each group of activations and conventions continues the walk of the one before, shifted by one so that recipes meet other activations and
-        // shapes; a group is longer than either table, so every recipe and every shape comes at least once.
+        // Each group of activations and conventions continues the walk of the one before, shifted by one so that recipes meet other
+        // activations and shapes; a group is longer than either table, so every recipe and every shape comes at least once.
         const auto group = static_cast<std::uint64_t>((dtype * 2 + layout) * 3 + mode);
         std::uint64_t step = 0;
         for (std::uint64_t k = 0; k < walk.per_combination; ++k)
@@ -156,16 +159,18 @@ Case replay(std::string_view problem, std::string_view data, std::uint64_t seed)
   one.seed = seed;
   if (data.empty()) data = "standard";
   one.data = data;
-  const bool is_file = !is_recipe(data) && (data.find('/') != data.npos || data.find(".safetensors") != data.npos || std::filesystem::exists(data));
+  const bool is_file =
+      !is_recipe(data) && (data.find('/') != data.npos || data.find(".safetensors") != data.npos || std::filesystem::exists(data));
   if (is_file) {
     one.given = std::make_shared<const Inputs>(read_tensor_file(one.data).inputs);
     one.problem = one.given->problem;
     if (!problem.empty() && to_string(parse_problem(problem)) != to_string(one.problem))
-      throw UsageError(fmt::format("--problem is {} but {} holds {}; leave --problem out, for the file brings its own", to_string(parse_problem(problem)),
-                                   data, to_string(one.problem)));
+      throw UsageError(fmt::format("--problem is {} but {} holds {}; leave --problem out, for the file brings its own",
+                                   to_string(parse_problem(problem)), data, to_string(one.problem)));
     return one;
   }
-  if (problem.empty()) throw UsageError(fmt::format("The recipe {} needs a problem to make data for; give one, for example --problem n2c64s12,bf16", data));
+  if (problem.empty())
+    throw UsageError(fmt::format("The recipe {} needs a problem to make data for; give one, for example --problem n2c64s12,bf16", data));
   one.problem = parse_problem(problem);
   if (!is_recipe(data)) make_inputs(abn_problem{}, data, seed);  // says what is wrong
   if (element_count(one.problem) > most_elements)
@@ -179,7 +184,8 @@ bool matches(const std::string& pattern, const std::string& id) { return fnmatch
 void require_match(const std::string& pattern, std::span<const std::string> ids) {
   if (std::any_of(ids.begin(), ids.end(), [&](const std::string& id) { return matches(pattern, id); })) return;
   const std::vector<std::string> known(ids.begin(), ids.end());
-  throw UsageError(fmt::format("\"{}\" matches no check; the nearest is {} (abn-verify list shows them all)", pattern, nearest(pattern, known)));
+  throw UsageError(
+      fmt::format("\"{}\" matches no check; the nearest is {} (abn-verify list shows them all)", pattern, nearest(pattern, known)));
 }
 
 }  // namespace abn::verify

@@ -15,7 +15,7 @@ namespace abn::verify {
 /// One problem with its data. The seed decides the data of a recipe, where buffers lie, their poison and the schedules.
 struct Case {
   abn_problem problem{};
-  std::string data = "standard";        ///< name of a recipe, or path of a tensor file
+  std::string data = "standard";  ///< name of a recipe, or path of a tensor file
   std::uint64_t seed = 0;
   std::shared_ptr<const Inputs> given;  ///< the inputs of a tensor file; null: made by the recipe
 };

@@ -37,10 +37,14 @@ Saved saved_in(const TensorFile& file) {
 /// Does the file hold what its scheme's backward starts from?
 bool has_saved(const TensorFile& file, const Saved& saved) {
   switch (file.claims.scheme) {
-    case ABN_STANDARD: return !saved.z.empty();
-    case ABN_CHECKPOINT_X: return true;
-    case ABN_CHECKPOINT_XHAT: return false;  // the format has no xhat
-    default: return !saved.z.empty() && (file.inputs.problem.mode != ABN_TRAINING || !saved.variance.empty());
+    case ABN_STANDARD:
+      return !saved.z.empty();
+    case ABN_CHECKPOINT_X:
+      return true;
+    case ABN_CHECKPOINT_XHAT:
+      return false;  // the format has no xhat
+    default:
+      return !saved.z.empty() && (file.inputs.problem.mode != ABN_TRAINING || !saved.variance.empty());
   }
 }
 
@@ -49,12 +53,16 @@ bool has_saved(const TensorFile& file, const Saved& saved) {
 std::vector<Record> check_file(const std::string& path) {
   const TensorFile file = read_tensor_file(path);
   if (file.outputs.empty())
-    throw UsageError(fmt::format("{} holds inputs only, so there is nothing to judge; add outputs such as z or dx, or run kernels on it with abn-verify run --data {}",
-                                 path, shell_word(path)));
+    throw UsageError(
+        fmt::format("{} holds inputs only, so there is nothing to judge; add outputs such as z or dx, or run kernels on it with abn-verify "
+                    "run --data {}",
+                    path, shell_word(path)));
   const Saved saved = saved_in(file);
   const Inputs exact = for_oracle(file.inputs);
-  const bool any_gradient = std::any_of(file.outputs.begin(), file.outputs.end(), [](const auto& stored) { return is_gradient(stored.output); });
-  const bool any_forward = std::any_of(file.outputs.begin(), file.outputs.end(), [](const auto& stored) { return !is_gradient(stored.output); });
+  const bool any_gradient =
+      std::any_of(file.outputs.begin(), file.outputs.end(), [](const auto& stored) { return is_gradient(stored.output); });
+  const bool any_forward =
+      std::any_of(file.outputs.begin(), file.outputs.end(), [](const auto& stored) { return !is_gradient(stored.output); });
   const bool on_saved = has_saved(file, saved);
 
   std::vector<Expectation> expected, truth;

@@ -9,7 +9,8 @@
 
 namespace abn::verify {
 
-/// Records are concluded and ordered by id: NAME/op/dtype/layout/check. Throws UsageError for an unusable file, and for one without outputs.
+/// Records are concluded and ordered by id: NAME/op/dtype/layout/check. Throws UsageError for an unusable file, and for one without
+/// outputs.
 ///
 /// Backward is judged on what the file says that it worked from: x, z and the saved statistics for the standard scheme, z and the saved
 /// variance for the in-place ones. Where one of these is not in the file, the gradient at x is the standard, and the bound

@@ -15,10 +15,14 @@ namespace {
 std::uint32_t needed(int scheme, int mode) {
   const std::uint32_t variance = mode == ABN_TRAINING ? std::uint32_t{ABN_SAVES_VAR} : 0u;
   switch (scheme) {
-    case ABN_STANDARD: return ABN_SAVES_X | ABN_SAVES_Z;
-    case ABN_CHECKPOINT_X: return ABN_SAVES_X;
-    case ABN_CHECKPOINT_XHAT: return ABN_SAVES_XHAT | variance;
-    default: return ABN_SAVES_Z | variance;
+    case ABN_STANDARD:
+      return ABN_SAVES_X | ABN_SAVES_Z;
+    case ABN_CHECKPOINT_X:
+      return ABN_SAVES_X;
+    case ABN_CHECKPOINT_XHAT:
+      return ABN_SAVES_XHAT | variance;
+    default:
+      return ABN_SAVES_Z | variance;
   }
 }
 
@@ -28,17 +32,23 @@ bool is_in_place(const abn_claims& claims) { return claims.scheme == ABN_IN_PLAC
 
 std::string nonsense_in(const abn_claims& claims, const abn_problem& problem) {
   const auto outside = [](std::int64_t value, std::int64_t last) { return value < 0 || value > last; };
-  if (outside(claims.scheme, ABN_IN_PLACE_2)) return fmt::format("its scheme is {}; use one of ABN_STANDARD to ABN_IN_PLACE_2", claims.scheme);
-  if (outside(claims.statistics, ABN_ONE_PASS)) return fmt::format("its statistics are {}; use one of ABN_TWO_PASS to ABN_ONE_PASS", claims.statistics);
+  if (outside(claims.scheme, ABN_IN_PLACE_2))
+    return fmt::format("its scheme is {}; use one of ABN_STANDARD to ABN_IN_PLACE_2", claims.scheme);
+  if (outside(claims.statistics, ABN_ONE_PASS))
+    return fmt::format("its statistics are {}; use one of ABN_TWO_PASS to ABN_ONE_PASS", claims.statistics);
   if (outside(claims.normalise, ABN_FOLDED)) return fmt::format("its normalise is {}; use ABN_DIRECT or ABN_FOLDED", claims.normalise);
-  if (outside(claims.accumulate, ABN_F64)) return fmt::format("its accumulate type is {}; use one of ABN_F16 to ABN_F64", claims.accumulate);
+  if (outside(claims.accumulate, ABN_F64))
+    return fmt::format("its accumulate type is {}; use one of ABN_F16 to ABN_F64", claims.accumulate);
   constexpr std::uint32_t all_saves = ABN_SAVES_X | ABN_SAVES_Z | ABN_SAVES_XHAT | ABN_SAVES_MEAN | ABN_SAVES_VAR;
   constexpr std::uint32_t all_materialises = ABN_MATERIALISES_Y | ABN_MATERIALISES_XHAT | ABN_MATERIALISES_DY | ABN_MATERIALISES_STATISTICS;
   if ((claims.saves & ~all_saves) != 0) return fmt::format("its saves are {:#x}; use the ABN_SAVES_ flags only", claims.saves);
-  if ((claims.materialises & ~all_materialises) != 0) return fmt::format("its materialises is {:#x}; use the ABN_MATERIALISES_ flags only", claims.materialises);
+  if ((claims.materialises & ~all_materialises) != 0)
+    return fmt::format("its materialises is {:#x}; use the ABN_MATERIALISES_ flags only", claims.materialises);
   if (problem.mode != ABN_INFERENCE) {
     const std::uint32_t missing = needed(claims.scheme, problem.mode) & ~claims.saves;
-    if (missing != 0) return fmt::format("its scheme {} needs buffers that it does not save (flags {:#x}); add them to saves", scheme_name(claims.scheme), missing);
+    if (missing != 0)
+      return fmt::format("its scheme {} needs buffers that it does not save (flags {:#x}); add them to saves", scheme_name(claims.scheme),
+                         missing);
   }
   constexpr int largest_alignment = 256;  // what the workspace gets, and what allocators give
   if (outside(claims.alignment, largest_alignment) || (claims.alignment & (claims.alignment - 1)) != 0)
@@ -48,7 +58,8 @@ std::string nonsense_in(const abn_claims& claims, const abn_problem& problem) {
   if (element_count(problem) > 0)
     for (const std::int64_t depth : {claims.depth_statistics, claims.depth_backward})
       if (depth < 1) return fmt::format("a reduction depth is {}; use 1 to N*S", depth);
-  if (!std::isfinite(claims.function_ulp) || claims.function_ulp < 0) return fmt::format("its function_ulp is {}; use a finite number >= 0", claims.function_ulp);
+  if (!std::isfinite(claims.function_ulp) || claims.function_ulp < 0)
+    return fmt::format("its function_ulp is {}; use a finite number >= 0", claims.function_ulp);
   return {};
 }
 

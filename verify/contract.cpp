@@ -18,7 +18,9 @@ bool is_tensor_buffer(const std::string& name) {
 /// Updated buffers hold values before the call and no poison.
 bool is_poisoned(Output output) { return output != Output::running_mean && output != Output::running_var; }
 
-bool same_value(double a, double b) { return (std::isnan(a) && std::isnan(b)) || std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b); }
+bool same_value(double a, double b) {
+  return (std::isnan(a) && std::isnan(b)) || std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
+}
 
 /// The buffer of an output that may have been left out of a call; -1 then.
 int buffer_of(const Call& call, Output output) {
@@ -71,7 +73,8 @@ Contract inputs_contract(const std::vector<const Call*>& calls, const abn_proble
   return held("inputs");
 }
 
-Contract equal_bits(const char* check, const Call& first, const Call& second, const abn_problem& problem, const char* reason, const Marks* unwritten) {
+Contract equal_bits(const char* check, const Call& first, const Call& second, const abn_problem& problem, const char* reason,
+                    const Marks* unwritten) {
   for (std::size_t i = 0; i < first.outputs.size(); ++i) {
     const auto [output, buffer] = first.outputs[i];
     const int other = buffer_of(second, output);
@@ -119,8 +122,9 @@ Contract unwritten_contract(const Call& first, const Marks& marks, const abn_pro
     if (at == marks[i].end()) continue;
     const Output output = first.outputs[i].first;
     const auto count = std::count(marks[i].begin(), marks[i].end(), true);
-    return broken("unwritten", place_of(problem, output_name(output), is_tensor(output), at - marks[i].begin()),
-                  fmt::format("{} of {} elements of {} still hold what was there before the call", count, marks[i].size(), output_name(output)));
+    return broken(
+        "unwritten", place_of(problem, output_name(output), is_tensor(output), at - marks[i].begin()),
+        fmt::format("{} of {} elements of {} still hold what was there before the call", count, marks[i].size(), output_name(output)));
   }
   return held("unwritten");
 }
@@ -128,7 +132,8 @@ Contract unwritten_contract(const Call& first, const Marks& marks, const abn_pro
 std::string place_of(const abn_problem& problem, const std::string& name, bool tensor, std::int64_t element) {
   if (!tensor) return fmt::format("{}[c {}]", name, element);
   const std::int64_t c_first = element / problem.s, c_last = element / problem.c;
-  if (problem.layout == ABN_NHWC) return fmt::format("{}[n {}, c {}, s {}]", name, c_last / problem.s, element % problem.c, c_last % problem.s);
+  if (problem.layout == ABN_NHWC)
+    return fmt::format("{}[n {}, c {}, s {}]", name, c_last / problem.s, element % problem.c, c_last % problem.s);
   return fmt::format("{}[n {}, c {}, s {}]", name, c_first / problem.c, c_first % problem.c, element % problem.s);
 }
 

@@ -10,10 +10,10 @@ namespace abn::verify {
 
 /// The outcome of one contract check of one operation.
 struct Contract {
-  std::string check;             ///< "status", "guards", "inputs", "unwritten", "alias", "schedule" or "repeat"
-  std::string reason;            ///< one sentence; empty where it held
-  std::string where;             ///< "z[n 0, c 3, s 17]", "x[-2]"; empty where it held
-  bool compares = false;         ///< two values were compared:
+  std::string check;      ///< "status", "guards", "inputs", "unwritten", "alias", "schedule" or "repeat"
+  std::string reason;     ///< one sentence; empty where it held
+  std::string where;      ///< "z[n 0, c 3, s 17]", "x[-2]"; empty where it held
+  bool compares = false;  ///< two values were compared:
   double expected = 0, got = 0;
   std::string got_bits;
 };
@@ -29,8 +29,10 @@ Contract guards_contract(const std::vector<const Call*>& calls, bool empty, cons
 /// No byte of an input is written.
 Contract inputs_contract(const std::vector<const Call*>& calls, const abn_problem& problem);
 
-/// Two calls agree in every bit of the outputs that both have (any NaN equals any NaN); elements with a mark are left out. `reason` is what a difference means.
-Contract equal_bits(const char* check, const Call& first, const Call& second, const abn_problem& problem, const char* reason, const Marks* unwritten);
+/// Two calls agree in every bit of the outputs that both have (any NaN equals any NaN); elements with a mark are left out. `reason` is what
+/// a difference means.
+Contract equal_bits(const char* check, const Call& first, const Call& second, const abn_problem& problem, const char* reason,
+                    const Marks* unwritten);
 
 /// Marks the elements that hold their poison after both calls, whose poisons differ.
 Marks unwritten_in(const Call& first, const Call& second);

@@ -7,8 +7,8 @@ namespace abn::verify {
 
 /// What one thread is doing; plain memory, so that it can lie in a page that two processes share.
 struct ThreadNote {
-  std::int64_t current = -1;    ///< number of the case, -1 between cases
-  char operation[16] = "";      ///< "forward", "backward" or empty
+  std::int64_t current = -1;  ///< number of the case, -1 between cases
+  char operation[16] = "";    ///< "forward", "backward" or empty
 };
 
 /// Where this thread's notes go; null: nowhere.

@@ -18,7 +18,20 @@
 namespace abn::verify {
 namespace {
 
-enum class Kind { standard, large_mean, tiny_gamma, mixed_gamma, large_beta, constant, zeros, spikes, subnormals, special, saturating, no_affine };
+enum class Kind {
+  standard,
+  large_mean,
+  tiny_gamma,
+  mixed_gamma,
+  large_beta,
+  constant,
+  zeros,
+  spikes,
+  subnormals,
+  special,
+  saturating,
+  no_affine
+};
 
 constexpr std::array recipe_table{
     Recipe{"standard", "moderate mean, spread, gamma and beta, every channel different"},
@@ -31,7 +44,8 @@ constexpr std::array recipe_table{
     Recipe{"spikes", "one sample in 64 is up to 1000 times larger than the others"},
     Recipe{"subnormals", "x of every other channel and dz of the rest are subnormal in the storage type"},
     Recipe{"special", "NaN and infinities in x or dz of some channels, the others clean"},
-    Recipe{"saturating", "y far below zero in half the channels (ELU saturates), near underflow in the rest (leaky ReLU loses the value, not the sign)"},
+    Recipe{"saturating",
+           "y far below zero in half the channels (ELU saturates), near underflow in the rest (leaky ReLU loses the value, not the sign)"},
     Recipe{"no_affine", "gamma and beta are null"},
 };
 
@@ -39,11 +53,11 @@ constexpr std::array recipe_table{
 enum Label : std::uint64_t { plan_label, x_label, dz_label, running_label, case_label };
 
 struct Plan {
-  double mean = 0, sigma = 1;      // of the samples
+  double mean = 0, sigma = 1;  // of the samples
   double gamma = 1, beta = 0;
   double dz_scale = 1;
   double running_mean = 0, running_var = 1;
-  bool on_grid = false;            // samples are multiples of 1/8 in exact pairs +-, so that their mean is exactly 0
+  bool on_grid = false;  // samples are multiples of 1/8 in exact pairs +-, so that their mean is exactly 0
   bool spiky = false;
   bool zeros_in_dz = false;
   double special_x = 0, special_dz = 0;  // if not 0: one sample is this NaN or infinity
@@ -61,7 +75,8 @@ Plan plan_channel(Kind kind, const abn_problem& problem, const Stream& root, std
   plan.beta = 0.3 * draw.normal(3);
   switch (kind) {
     case Kind::standard:
-    case Kind::no_affine: break;
+    case Kind::no_affine:
+      break;
     case Kind::large_mean: {
       // Three bits of the storage type are left to the samples' spread; beyond 2^16 the variance of f32 sums would be all error.
       const double highest = std::min(storage.precision - 3, problem.param_dtype == ABN_F64 ? 33 : 16);
@@ -74,11 +89,14 @@ Plan plan_channel(Kind kind, const abn_problem& problem, const Stream& root, std
       plan.beta = plan.gamma * draw.normal(3);
       break;
     case Kind::mixed_gamma: {
-      const bool zero = problem.c > 1 && c == static_cast<std::int64_t>(root.fork(case_label).below(static_cast<std::uint64_t>(problem.c), 0));
+      const bool zero =
+          problem.c > 1 && c == static_cast<std::int64_t>(root.fork(case_label).below(static_cast<std::uint64_t>(problem.c), 0));
       plan.gamma = zero ? 0 : (even ? -1 : 1) * draw.power_of_two(-3, 2, 5);
       break;
     }
-    case Kind::large_beta: plan.beta = draw.sign(4) * draw.power_of_two(4, 10, 5) * std::abs(plan.gamma); break;
+    case Kind::large_beta:
+      plan.beta = draw.sign(4) * draw.power_of_two(4, 10, 5) * std::abs(plan.gamma);
+      break;
     case Kind::constant:
       if (even) plan.sigma = 0;
       break;
@@ -88,7 +106,9 @@ Plan plan_channel(Kind kind, const abn_problem& problem, const Stream& root, std
       plan.zeros_in_dz = true;
       if (even) plan.beta = 0;
       break;
-    case Kind::spikes: plan.spiky = true; break;
+    case Kind::spikes:
+      plan.spiky = true;
+      break;
     case Kind::subnormals:
       if (even) {
         plan.mean = 0;
@@ -99,12 +119,23 @@ Plan plan_channel(Kind kind, const abn_problem& problem, const Stream& root, std
     case Kind::special: {
       constexpr double nan = std::numeric_limits<double>::quiet_NaN(), infinity = std::numeric_limits<double>::infinity();
       switch ((static_cast<std::uint64_t>(c) + seed) % 6) {
-        case 0: plan.special_x = nan; break;
-        case 2: plan.special_x = infinity; break;
-        case 3: plan.special_x = -infinity; break;
-        case 4: plan.special_dz = infinity; break;
-        case 5: plan.special_dz = nan; break;
-        default: break;  // clean: what its neighbours must not reach
+        case 0:
+          plan.special_x = nan;
+          break;
+        case 2:
+          plan.special_x = infinity;
+          break;
+        case 3:
+          plan.special_x = -infinity;
+          break;
+        case 4:
+          plan.special_dz = infinity;
+          break;
+        case 5:
+          plan.special_dz = nan;
+          break;
+        default:
+          break;  // clean: what its neighbours must not reach
       }
       break;
     }
@@ -113,7 +144,8 @@ Plan plan_channel(Kind kind, const abn_problem& problem, const Stream& root, std
         plan.gamma = draw.power_of_two(1, 4, 4);
         plan.beta = draw.uniform(-30, 0, 5);
       } else {
-        // y a little above what the storage type can hold as a normal number, so that slope*y is below it; for f16 (where gamma is f32) further down.
+        // y a little above what the storage type can hold as a normal number, so that slope*y is below it; for f16 (where gamma is f32)
+        // further down.
         plan.gamma = draw.sign(4) * std::ldexp(1.0, std::max(storage.emin - (storage.dtype == ABN_F16 ? 4 : 0), parameter.emin));
         plan.beta = 0;
       }
@@ -154,7 +186,8 @@ void fill_channel(Inputs& inputs, const Plan& plan, const Stream& root, std::int
   const abn_problem& problem = inputs.problem;
   const Format& storage = format_of(problem.dtype);
   const std::int64_t m = sample_count(problem);
-  const Stream x_draw = root.fork(x_label).fork(static_cast<std::uint64_t>(c)), dz_draw = root.fork(dz_label).fork(static_cast<std::uint64_t>(c));
+  const Stream x_draw = root.fork(x_label).fork(static_cast<std::uint64_t>(c)),
+               dz_draw = root.fork(dz_label).fork(static_cast<std::uint64_t>(c));
   const double scale = plan.on_grid ? 1 : plan.sigma;
   for (std::int64_t i = 0; i < m; ++i) {
     const auto index = static_cast<std::uint64_t>(i);
@@ -190,7 +223,8 @@ Inputs make_inputs(const abn_problem& problem, std::string_view recipe, std::uin
   if (index < 0) {
     std::vector<std::string> names;
     for (const Recipe& known : recipe_table) names.emplace_back(known.name);
-    throw UsageError(fmt::format("\"{}\" is no data recipe; did you mean {}? (they are {})", recipe, nearest(recipe, names), fmt::join(names, ", ")));
+    throw UsageError(
+        fmt::format("\"{}\" is no data recipe; did you mean {}? (they are {})", recipe, nearest(recipe, names), fmt::join(names, ", ")));
   }
   const auto kind = static_cast<Kind>(index);
   const Stream root(seed);

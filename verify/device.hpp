@@ -21,15 +21,15 @@ struct DeviceError : std::runtime_error {
 class Device {
  public:
   virtual ~Device() = default;
-  virtual std::string name() const = 0;      ///< "emulator" or "cuda:0": what --device takes
-  virtual std::string describe() const = 0;  ///< for people: model, memory, compute capability
-  virtual int memory() const = 0;            ///< ABN_MEMORY_HOST or ABN_MEMORY_CUDA
+  virtual std::string name() const = 0;           ///< "emulator" or "cuda:0": what --device takes
+  virtual std::string describe() const = 0;       ///< for people: model, memory, compute capability
+  virtual int memory() const = 0;                 ///< ABN_MEMORY_HOST or ABN_MEMORY_CUDA
   virtual void* allocate(std::size_t bytes) = 0;  ///< at least 256-byte aligned; bytes > 0
   virtual void release(void* pointer) noexcept = 0;
   virtual void upload(void* to, const std::byte* from, std::size_t bytes) = 0;
   virtual void download(std::byte* to, const void* from, std::size_t bytes) = 0;
-  virtual void synchronise() = 0;            ///< waits for this thread's stream; throws if anything on it failed
-  virtual void* stream() = 0;                ///< this thread's stream; null on the host
+  virtual void synchronise() = 0;  ///< waits for this thread's stream; throws if anything on it failed
+  virtual void* stream() = 0;      ///< this thread's stream; null on the host
 };
 
 std::shared_ptr<Device> host_device();
@@ -49,10 +49,10 @@ std::shared_ptr<Device> cuda_device(int index, std::string& unavailable);
 
 /// What --device asked for.
 struct DeviceChoice {
-  std::string asked;               ///< "auto", "emulator" or "cuda:N"
-  bool emulator = true;            ///< in-tree variants run on the emulator
-  std::shared_ptr<Device> cuda;    ///< the GPU, where one is used
-  std::string unavailable;         ///< why `cuda` is null, one sentence
+  std::string asked;             ///< "auto", "emulator" or "cuda:N"
+  bool emulator = true;          ///< in-tree variants run on the emulator
+  std::shared_ptr<Device> cuda;  ///< the GPU, where one is used
+  std::string unavailable;       ///< why `cuda` is null, one sentence
 };
 
 /// auto takes cuda:0 where there is one and the emulator else. Throws UsageError for other words.

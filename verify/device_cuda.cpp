@@ -23,8 +23,9 @@ class CudaDevice : public Device {
 
   std::string name() const override { return fmt::format("cuda:{}", index_); }
   std::string describe() const override {
-    return fmt::format("{}, {:.0f} GiB, {} multiprocessors, sm_{}{}", properties_.name, static_cast<double>(properties_.totalGlobalMem) / (1 << 30),
-                       properties_.multiProcessorCount, properties_.major, properties_.minor);
+    return fmt::format("{}, {:.0f} GiB, {} multiprocessors, sm_{}{}", properties_.name,
+                       static_cast<double>(properties_.totalGlobalMem) / (1 << 30), properties_.multiProcessorCount, properties_.major,
+                       properties_.minor);
   }
   int memory() const override { return ABN_MEMORY_CUDA; }
 
@@ -84,7 +85,8 @@ int device_count(std::string& unavailable) {
     int driver = 0;
     cudaDriverGetVersion(&driver);
     unavailable = code == cudaErrorInsufficientDriver && driver > 0
-                      ? fmt::format("the driver supports CUDA {} only and this build needs {}; update the driver", version_text(driver), version_text(CUDART_VERSION))
+                      ? fmt::format("the driver supports CUDA {} only and this build needs {}; update the driver", version_text(driver),
+                                    version_text(CUDART_VERSION))
                       : "this machine has no NVIDIA driver or no GPU; use --device emulator";
     return 0;
   }
@@ -109,7 +111,8 @@ CudaStatus cuda_status() {
 std::shared_ptr<Device> cuda_device(int index, std::string& unavailable) {
   const int count = device_count(unavailable);
   if (index >= count) {
-    if (count > 0) unavailable = fmt::format("there is no cuda:{}; this machine has {} GPU{}, numbered from 0", index, count, count == 1 ? "" : "s");
+    if (count > 0)
+      unavailable = fmt::format("there is no cuda:{}; this machine has {} GPU{}, numbered from 0", index, count, count == 1 ? "" : "s");
     return nullptr;
   }
   return std::make_shared<CudaDevice>(index);

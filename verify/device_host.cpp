@@ -66,7 +66,8 @@ DeviceChoice choose_device(std::string_view text) {
     const auto parsed = std::from_chars(text.data() + prefix.size(), end, index);
     if (parsed.ec != std::errc{} || parsed.ptr != end) index = -1;
   }
-  if (index < 0) throw UsageError(fmt::format("\"{}\" is no device; use auto, emulator or cuda:N with the number of a GPU, for example cuda:0", text));
+  if (index < 0)
+    throw UsageError(fmt::format("\"{}\" is no device; use auto, emulator or cuda:N with the number of a GPU, for example cuda:0", text));
   choice.emulator = false;
   choice.cuda = cuda_device(index, choice.unavailable);
   return choice;

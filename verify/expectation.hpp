@@ -47,7 +47,7 @@ struct ChannelFacts {
   double kappa = 1;        ///< sqrt(1 + mean^2/variance), condition number of the variance; infinity for a constant channel
   double beta_over_g = 0;  ///< |beta|/|g|, amplification of the in-place inversion
   double sum_condition = 1; ///< sum|dy| / |sum dy|, backward only
-  double scale = 0;         ///< size of a gradient before anything cancels: |g| r max|dy| for dx, sum|dy xhat| for dgamma, sum|dy| for dbeta
+  double scale = 0;         ///< size of a gradient before anything cancels: |g| r max|dy| for dx, sum|dy xhat| for dgamma, sum|dy| for dbeta, with |dy| at least u|dz|
 };
 
 /// One output of one problem.

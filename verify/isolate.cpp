@@ -97,7 +97,8 @@ struct Outcome {
 
 class Isolation {
  public:
-  Isolation(const Subject& subject, std::span<const Case> cases, const RunOptions& options, const std::function<void(std::size_t, std::vector<Record>)>& sink)
+  Isolation(const Subject& subject, std::span<const Case> cases, const RunOptions& options,
+            const std::function<void(std::size_t, std::vector<Record>)>& sink)
       : subject_(subject), cases_(cases), options_(options), sink_(sink) {}
 
   /// One child over these cases; what it finishes goes to the sink.
@@ -133,7 +134,8 @@ class Isolation {
     }
     close(ends[0]);
     int status = 0;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
     if (outcome.finished.size() == indices.size()) return outcome;
     if (outcome.death.empty()) outcome.death = death_of(status);
     for (const ThreadNote& note : notes.all()) {
@@ -161,7 +163,8 @@ class Isolation {
       const std::string text = to_json(results);
       const Header header{note.current, text.size()};
       const std::lock_guard lock(writing);
-      if (!write_all(pipe_end, &header, sizeof header) || !write_all(pipe_end, text.data(), text.size())) _exit(1);  // nobody listens any more
+      if (!write_all(pipe_end, &header, sizeof header) || !write_all(pipe_end, text.data(), text.size()))
+        _exit(1);  // nobody listens any more
       note.current = -1;
     });
   }
@@ -185,7 +188,8 @@ void in_parallel(std::size_t count, int threads, const std::function<void(std::s
     for (std::size_t index = next++; index < count; index = next++) work(index, thread);
   };
   std::vector<std::thread> others;
-  const int useful = static_cast<int>(std::min<std::size_t>(static_cast<std::size_t>(std::max(threads, 1)), std::max<std::size_t>(count, 1)));
+  const int useful =
+      static_cast<int>(std::min<std::size_t>(static_cast<std::size_t>(std::max(threads, 1)), std::max<std::size_t>(count, 1)));
   for (int thread = 1; thread < useful; ++thread) others.emplace_back(loop, thread);
   loop(0);
   for (std::thread& other : others) other.join();
@@ -212,11 +216,13 @@ void run_isolated(const Subject& subject, std::span<const Case> cases, const Run
     }
     // Each of them alone came through: it takes two at a time, which no entry of a variant may mind.
     if (!found) {
-      isolation.fail(outcome.suspects.front().index, outcome.suspects.front().operation, outcome.death + ", but only while other cases ran beside this one");
+      isolation.fail(outcome.suspects.front().index, outcome.suspects.front().operation,
+                     outcome.death + ", but only while other cases ran beside this one");
       ++crashes;
     }
     if (crashes < most_crashes) continue;
-    for (const std::size_t index : pending) isolation.fail(index, "", fmt::format("not run: the plug-in had crashed {} times before", crashes));
+    for (const std::size_t index : pending)
+      isolation.fail(index, "", fmt::format("not run: the plug-in had crashed {} times before", crashes));
     return;
   }
 }

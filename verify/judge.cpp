@@ -80,7 +80,8 @@ Witness blank_witness(const Origin& origin, const std::string& id) {
   return witness;
 }
 
-Record judge(const Origin& origin, std::string_view op, const Inputs& inputs, const Saved& saved, const Expectation& expectation, const std::vector<double>& got) {
+Record judge(const Origin& origin, std::string_view op, const Inputs& inputs, const Saved& saved, const Expectation& expectation,
+             const std::vector<double>& got) {
   const std::string check = output_name(expectation.output);
   if (expectation.points.size() != got.size())
     throw std::logic_error(fmt::format("{} has {} expectations and {} values", check, expectation.points.size(), got.size()));
@@ -90,7 +91,11 @@ Record judge(const Origin& origin, std::string_view op, const Inputs& inputs, co
   record.failed_cases = record.tally.failed > 0 ? 1 : 0;
   if (record.failed_cases > 0) record.verdict = Verdict::fail;
   const std::vector<double> none;
-  record.discriminating_cases = discriminates(expectation, expectation.output == Output::z ? inputs.x : expectation.output == Output::dx ? inputs.dz : none) ? 1 : 0;
+  record.discriminating_cases = discriminates(expectation, expectation.output == Output::z    ? inputs.x
+                                                           : expectation.output == Output::dx ? inputs.dz
+                                                                                              : none)
+                                    ? 1
+                                    : 0;
   record.method_limited_cases = expectation.method_limited ? 1 : 0;
   if (record.tally.worst < 0) return record;
 

@@ -145,20 +145,25 @@ void backward_channel(const Inputs& inputs, const Saved* saved, const abn_claims
   }
   facts.kappa = condition_of_variance(mean, numbers.variance);
   facts.beta_over_g = std::fabs(numbers.beta) / std::fabs(numbers.g);
-  double largest = 0, sum_abs = 0, sum_abs_product = 0;
+  double largest = 0, sum_abs = 0;
+  double scale = 0, scale_product = 0;
+  const double u = format_of(p.dtype).unit_roundoff;
   for (std::size_t i = 0; i < v.dy.size(); ++i) {
-    largest = std::fmax(largest, std::fabs(v.dy[i]));
+    // Saturation makes dy as small as it likes; below a rounding error of dz it is no size to measure by.
+    const double size = std::fmax(std::fabs(v.dy[i]), u * std::fabs(in.dz[i]));
+    largest = std::fmax(largest, size);
+    scale += size;
+    scale_product += size * std::fabs(v.xhat[i]);
     sum_abs += std::fabs(v.dy[i]);
-    sum_abs_product += std::fabs(v.dy[i] * v.xhat[i]);
   }
   facts.sum_condition = sum_abs == 0 ? 1 : sum_abs / std::fabs(v.s0);
-  const auto keep = [&](Expectation& e, double scale) {
+  const auto keep = [&](Expectation& e, double size) {
     e.channels[channel] = facts;
-    e.channels[channel].scale = scale;
+    e.channels[channel].scale = size;
   };
   keep(out.dx, std::fabs(v.g) * v.r * largest);
-  keep(out.dgamma, sum_abs_product);
-  keep(out.dbeta, sum_abs);
+  keep(out.dgamma, scale_product);
+  keep(out.dbeta, scale);
 }
 
 // Is it the inversion that drowns the signal? True where for more than half of the elements the bound exceeds the largest value

@@ -29,15 +29,18 @@ bool is_legal_name(const char* name) {
 /// abi_version and struct_size come first in every version of the struct, so they may be read before anything is known of it.
 void vet(const std::string& path, std::uint32_t index, const abn_variant& variant) {
   if (variant.abi_version != ABN_ABI_VERSION)
-    throw UsageError(fmt::format("{}: variant {} was built for ABI version {} and this program speaks version {}; rebuild it with this version's cuda/kernel.h",
-                                 path, index, variant.abi_version, ABN_ABI_VERSION));
+    throw UsageError(fmt::format(
+        "{}: variant {} was built for ABI version {} and this program speaks version {}; rebuild it with this version's cuda/kernel.h",
+        path, index, variant.abi_version, ABN_ABI_VERSION));
   if (variant.struct_size < sizeof(abn_variant))
-    throw UsageError(fmt::format("{}: variant {} has a struct_size of {} bytes and abn_variant has {}; set it to sizeof(abn_variant)", path, index,
-                                 variant.struct_size, sizeof(abn_variant)));
+    throw UsageError(fmt::format("{}: variant {} has a struct_size of {} bytes and abn_variant has {}; set it to sizeof(abn_variant)", path,
+                                 index, variant.struct_size, sizeof(abn_variant)));
   if (variant.name == nullptr || !is_legal_name(variant.name))
-    throw UsageError(fmt::format("{}: variant {} has no usable name; give it one of 1 to {} letters, digits, '_' and '-'", path, index, longest_name));
+    throw UsageError(
+        fmt::format("{}: variant {} has no usable name; give it one of 1 to {} letters, digits, '_' and '-'", path, index, longest_name));
   if (variant.memory != ABN_MEMORY_HOST && variant.memory != ABN_MEMORY_CUDA)
-    throw UsageError(fmt::format("{}: variant {} says that its memory is {}; set it to ABN_MEMORY_HOST or ABN_MEMORY_CUDA", path, variant.name, variant.memory));
+    throw UsageError(fmt::format("{}: variant {} says that its memory is {}; set it to ABN_MEMORY_HOST or ABN_MEMORY_CUDA", path,
+                                 variant.name, variant.memory));
   const auto require = [&](bool present, const char* function) {
     if (!present) throw UsageError(fmt::format("{}: variant {} has a null {}; set all four functions", path, variant.name, function));
   };
@@ -55,11 +58,12 @@ Plugin load_plugin(const std::string& path) {
   const std::string file = path.find('/') == path.npos ? "./" + path : path;
   void* const library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr)
-    throw UsageError(fmt::format("{} cannot be loaded as a shared object ({}); build it with -shared -fPIC and all that it needs linked in", path, dlerror()));
+    throw UsageError(fmt::format("{} cannot be loaded as a shared object ({}); build it with -shared -fPIC and all that it needs linked in",
+                                 path, dlerror()));
   void* const symbol = dlsym(library, ABN_PLUGIN_SYMBOL);
   if (symbol == nullptr)
-    throw UsageError(fmt::format("{} does not export {}; define extern \"C\" const abn_variant* {}(uint32_t index), see cuda/kernel.h", path, ABN_PLUGIN_SYMBOL,
-                                 ABN_PLUGIN_SYMBOL));
+    throw UsageError(fmt::format("{} does not export {}; define extern \"C\" const abn_variant* {}(uint32_t index), see cuda/kernel.h",
+                                 path, ABN_PLUGIN_SYMBOL, ABN_PLUGIN_SYMBOL));
   const auto entry = reinterpret_cast<abn_plugin_function>(symbol);
   Plugin plugin;
   plugin.path = path;
@@ -69,19 +73,24 @@ Plugin load_plugin(const std::string& path) {
     vet(path, index, *variant);
     plugin.variants.push_back(variant);
   }
-  if (plugin.variants.empty()) throw UsageError(fmt::format("{}: {}(0) returned NULL, so there is nothing to judge; return a variant", path, ABN_PLUGIN_SYMBOL));
+  if (plugin.variants.empty())
+    throw UsageError(fmt::format("{}: {}(0) returned NULL, so there is nothing to judge; return a variant", path, ABN_PLUGIN_SYMBOL));
   if (plugin.variants.size() == most_variants)
-    throw UsageError(fmt::format("{}: {} never returned NULL in {} calls; return NULL behind the last variant", path, ABN_PLUGIN_SYMBOL, most_variants));
+    throw UsageError(
+        fmt::format("{}: {} never returned NULL in {} calls; return NULL behind the last variant", path, ABN_PLUGIN_SYMBOL, most_variants));
   return plugin;
 }
 
 void refuse_equal_names(std::span<const Plugin> plugins) {
   std::map<std::string, std::string> owners;
-  for (std::uint32_t index = 0; const abn_variant* const variant = abn_in_tree_variant(index); ++index) owners[variant->name] = "the project's own variants";
+  for (std::uint32_t index = 0; const abn_variant* const variant = abn_in_tree_variant(index); ++index)
+    owners[variant->name] = "the project's own variants";
   for (const Plugin& plugin : plugins)
     for (const abn_variant* const variant : plugin.variants) {
       const auto [at, added] = owners.emplace(variant->name, plugin.path);
-      if (!added) throw UsageError(fmt::format("{} has a variant named {}, and so have {}; give it another name", plugin.path, variant->name, at->second));
+      if (!added)
+        throw UsageError(
+            fmt::format("{} has a variant named {}, and so have {}; give it another name", plugin.path, variant->name, at->second));
     }
 }
 

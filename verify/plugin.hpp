@@ -10,8 +10,8 @@
 namespace abn::verify {
 
 struct Plugin {
-  std::string path;                         ///< as the user gave it
-  std::vector<const abn_variant*> variants; ///< at least one; valid until the process ends, for the library stays loaded
+  std::string path;                          ///< as the user gave it
+  std::vector<const abn_variant*> variants;  ///< at least one; valid until the process ends, for the library stays loaded
 };
 
 /// Throws UsageError, one sentence, for whatever is not a usable plug-in.

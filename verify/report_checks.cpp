@@ -126,7 +126,7 @@ std::string counts(const Record& record) {
   out += ".";
   if (record.has_end_to_end)
     out += fmt::format(
-        " Against the true gradient at the unrounded x: error up to {} of the channel's largest gradient, {}; {} of its own bound, which "
+        " Against the true gradient at the unrounded x: error up to {} of the gradient's size, {}; {} of its own bound, which "
         "includes what storing z costs.",
         escape(show_percent(record.end_to_end_cost)),
         record.unsafe_cases ? fmt::format("<b>unsafe in place</b> in {}", show_plural(record.unsafe_cases, "case")) : "safe in place",

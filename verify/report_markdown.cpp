@@ -150,7 +150,7 @@ std::string render_markdown(const Results& results) {
     if (record.has_end_to_end && (costliest == nullptr || record.end_to_end_cost > costliest->end_to_end_cost)) costliest = &record;
   if (costliest != nullptr)
     out += fmt::format(
-        "In-place cost, a measurement of the method that fails no kernel: up to {} of a channel's largest gradient ({}), {} unsafe in "
+        "In-place cost, a measurement of the method that fails no kernel: up to {} of the gradient's size ({}), {} unsafe in "
         "place.\n\n",
         report::show_percent(costliest->end_to_end_cost), code(costliest->id), report::show_plural(summary.unsafe, "check"));
   if (summary.unfit > 0)

@@ -187,8 +187,8 @@ std::string overview(const Results& results) {
       "<span class=\"swatch tint5\"></span>1 <span class=\"swatch fail\"></span>above its bound, failed. ";
   if (std::any_of(order.begin(), order.end(), [](const Record* record) { return record->has_end_to_end; }))
     out +=
-        "The cost of working in place is the largest error against the true gradient at the unrounded x, in percent of the channel's "
-        "largest gradient: a measurement of the method, which fails no kernel. ";
+        "The cost of working in place is the largest error against the true gradient at the unrounded x, in percent of the "
+        "gradient's size before anything cancels: a measurement of the method, which fails no kernel. ";
   if (std::any_of(order.begin(), order.end(), [](const Record* record) { return is_method_limited(*record); }))
     out += "† within its bound, but in every case the in-place method itself leaves no signal to judge. ";
   return out + "</p>\n</section>\n";

@@ -40,7 +40,7 @@ struct Record {
   std::vector<Witness> witnesses;       ///< worst first; at most three; the first is the worst of all
   bool has_end_to_end = false;          ///< backward of in-place schemes: against the true gradient at the unrounded x
   Tally end_to_end;                     ///< ratios against the bound that includes the cost of storing z
-  double end_to_end_cost = 0;           ///< largest |error| over the size of the gradient before anything cancels (ChannelFacts::scale): what in-place costs; a measurement
+  double end_to_end_cost = 0;           ///< largest |error| over ChannelFacts::scale, the size of the gradient before anything cancels: what in-place costs; a measurement
   std::uint64_t unsafe_cases = 0;       ///< cases in which that cost exceeds 1 %
 };
 

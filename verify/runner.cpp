@@ -173,7 +173,8 @@ std::vector<std::string> check_ids(const Subject& subject) {
         const abn_problem problem = example_problem(dtype, layout, mode);
         const Claimed claimed = claims_of(*subject.variant, problem);
         if (claimed.status == ABN_ERROR_UNSUPPORTED) continue;
-        for (const CheckName& name : checks_of(subject, claimed.claims, mode)) ids.insert(id_of(subject.variant->name, problem, name.op, name.check));
+        for (const CheckName& name : checks_of(subject, claimed.claims, mode))
+          ids.insert(id_of(subject.variant->name, problem, name.op, name.check));
       }
   return {ids.begin(), ids.end()};
 }

@@ -21,12 +21,12 @@ struct Subject {
   const abn_variant* variant = nullptr;
   std::shared_ptr<Device> device;  ///< null: it cannot run here, for the reason `unavailable`
   std::string unavailable;
-  std::string plugin;              ///< path of its plug-in; empty for in-tree variants
-  bool emulated = false;           ///< an in-tree variant on the emulator
+  std::string plugin;     ///< path of its plug-in; empty for in-tree variants
+  bool emulated = false;  ///< an in-tree variant on the emulator
 };
 
-/// The variants that a choice of device and plug-ins stands for: in-tree ones (unless only_plugins) by name, then plug-ins in the given order.
-/// Where a GPU was asked for and there is none, the subjects say so and their checks are skipped.
+/// The variants that a choice of device and plug-ins stands for: in-tree ones (unless only_plugins) by name, then plug-ins in the given
+/// order. Where a GPU was asked for and there is none, the subjects say so and their checks are skipped.
 std::vector<Subject> subjects_of(const DeviceChoice& device, std::span<const Plugin> plugins, bool only_plugins);
 
 /// What a variant says of itself, for list and report; claims are those for n16c64s64 in f32 (or the first type that it supports).
@@ -36,10 +36,10 @@ VariantInfo describe(const Subject& subject);
 std::vector<std::string> check_ids(const Subject& subject);
 
 struct RunOptions {
-  std::string pattern = "*";     ///< glob on check ids
-  int threads = 0;               ///< 0: one a core
-  bool progress = false;         ///< percentages on stderr, if it is a terminal
-  std::string device = "auto";   ///< as given, for reproduce lines
+  std::string pattern = "*";    ///< glob on check ids
+  int threads = 0;              ///< 0: one a core
+  bool progress = false;        ///< percentages on stderr, if it is a terminal
+  std::string device = "auto";  ///< as given, for reproduce lines
 };
 
 /// Runs every case of every subject that has a check matching the pattern. The records are concluded, ordered by id and the same for

@@ -16,10 +16,10 @@ struct TensorFile {
     Output output;
     std::vector<double> values;
   };
-  std::string name;             ///< the file's stem, with anything but letters, digits, '_' and '-' replaced by '_': first part of its check ids
-  Inputs inputs;                ///< vectors and dz that the file lacks are empty
-  bool declares = false;        ///< it says how its outputs were computed; needed to judge them, not to run variants on its inputs
-  abn_claims claims{};          ///< what it says
+  std::string name;       ///< the file's stem, with anything but letters, digits, '_' and '-' replaced by '_': first part of its check ids
+  Inputs inputs;          ///< vectors and dz that the file lacks are empty
+  bool declares = false;  ///< it says how its outputs were computed; needed to judge them, not to run variants on its inputs
+  abn_claims claims{};    ///< what it says
   std::vector<Stored> outputs;  ///< in the order of Output
 };
 

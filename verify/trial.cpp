@@ -14,9 +14,15 @@ std::vector<Stored> stored(const Call& call) {
   return all;
 }
 
+const char* difference_means(const Subject& subject) {
+  return subject.emulated ? "another schedule of threads and blocks, or other bytes in memory that nobody wrote, gave other bits"
+                          : "the same call again, with other bytes in memory that nobody wrote, gave other bits";
+}
+
 /// The two or three calls of one operation. `call` makes one.
 template <class MakeCall>
-Operation operate(const Subject& subject, const abn_problem& problem, const abn_claims& claims, const Draws& draws, bool may_alias, MakeCall&& call) {
+Operation operate(const Subject& subject, const abn_problem& problem, const abn_claims& claims, const Draws& draws, bool may_alias,
+                  MakeCall&& call) {
   Operation operation;
   operation.called = true;
   const bool empty = element_count(problem) == 0;
@@ -49,13 +55,11 @@ Operation operate(const Subject& subject, const abn_problem& problem, const abn_
     if (claims.deterministic == 1) {
       const char* const check = repetition_check(subject);
       operation.contracts.push_back(again == nullptr ? held(check)
-                                                     : equal_bits(check, first, *again, problem,
-                                                                  subject.emulated ? "another schedule of threads and blocks, or other bytes in memory that nobody wrote, gave other bits"
-                                                                                   : "the same call again, with other bytes in memory that nobody wrote, gave other bits",
-                                                                  &marks));
-      if (in_place)
-        operation.contracts.push_back(has_third ? equal_bits("alias", third, second, problem, "in place gave other bits than out of place", &marks)
-                                                : held("alias"));
+                                                     : equal_bits(check, first, *again, problem, difference_means(subject), &marks));
+      if (in_place) {
+        const char* const means = "in place gave other bits than out of place";
+        operation.contracts.push_back(has_third ? equal_bits("alias", third, second, problem, means, &marks) : held("alias"));
+      }
     } else if (in_place) {
       operation.aliased = stored(second);
     }
@@ -81,7 +85,8 @@ Trial attempt(const Subject& subject, const Inputs& inputs, const abn_claims& cl
   const Caller caller(subject, inputs, claims, seed);
   const abn_problem& problem = inputs.problem;
   Trial trial;
-  trial.forward = operate(subject, problem, claims, caller.draws(), claims.z_may_alias_x == 1, [&](const Setup& setup) { return caller.forward(setup); });
+  trial.forward = operate(subject, problem, claims, caller.draws(), claims.z_may_alias_x == 1,
+                          [&](const Setup& setup) { return caller.forward(setup); });
   const bool possible = problem.mode != ABN_INFERENCE && inputs.dz.size() == inputs.x.size() && trial.forward.usable;
   if (!with_backward || !possible) return trial;
 
@@ -98,7 +103,8 @@ Trial attempt(const Subject& subject, const Inputs& inputs, const abn_claims& cl
     if (kept(ABN_SAVES_VAR)) trial.saved.variance = statistic(Output::variance);
   }
   const bool may_alias = claims.dx_may_alias_dz == 1 && caller.draws().asked_again.dx;
-  trial.backward = operate(subject, problem, claims, caller.draws(), may_alias, [&](const Setup& setup) { return caller.backward(setup, trial.saved); });
+  trial.backward =
+      operate(subject, problem, claims, caller.draws(), may_alias, [&](const Setup& setup) { return caller.backward(setup, trial.saved); });
   return trial;
 }
 

@@ -2,8 +2,8 @@
 //
 // Each operation is called at least twice. The first call is out of place, with NaN as poison; its numbers are what the oracle judges.
 // The second has finite poison, another schedule, NULL for some optional outputs, and works in place where the variant claims that it
-// may. Its bits have to be the first call's. Where they are not, a third call, out of place with the second one's poison and schedule, tells whether it was
-// aliasing or not, and which elements nobody wrote.
+// may. Its bits have to be the first call's. Where they are not, a third call, out of place with the second one's poison and schedule,
+// tells whether it was aliasing or not, and which elements nobody wrote.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,8 @@ struct Operation {
   bool called = false;
   bool usable = false;  ///< the first call came back with ABN_OK: its numbers can be judged
   std::vector<Stored> outputs;
-  std::vector<Stored> aliased;  ///< those of the in-place call of a variant that claims no determinism: judged by the bound, as bits may differ
+  std::vector<Stored>
+      aliased;  ///< those of the in-place call of a variant that claims no determinism: judged by the bound, as bits may differ
   std::vector<Contract> contracts;
 };
 
@@ -32,7 +33,8 @@ struct Trial {
   Saved saved;
 };
 
-/// Runs the variant: forward, and backward on what forward stored where it is wanted, there is one and forward came back well. Throws DeviceError.
+/// Runs the variant: forward, and backward on what forward stored where it is wanted, there is one and forward came back well. Throws
+/// DeviceError.
 Trial attempt(const Subject& subject, const Inputs& inputs, const abn_claims& claims, std::uint64_t seed, bool with_backward);
 
 /// The name of the check that runs a call again: "schedule" on the emulator, which can choose another one, else "repeat".

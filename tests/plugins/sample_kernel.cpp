@@ -24,7 +24,9 @@ enum class Bug { none, eps_outside_root, missing_xhat_term, nan_in_one, last_ele
 constexpr Bug bug = Bug::PLANTED_BUG;
 
 /// Sample i = n*S + s of channel c.
-int64_t offset(const abn_problem& p, int64_t c, int64_t i) { return p.layout == ABN_NCHW ? (i / p.s * p.c + c) * p.s + i % p.s : i * p.c + c; }
+int64_t offset(const abn_problem& p, int64_t c, int64_t i) {
+  return p.layout == ABN_NCHW ? (i / p.s * p.c + c) * p.s + i % p.s : i * p.c + c;
+}
 
 template <class T, class P>
 struct Kernel {
@@ -185,10 +187,11 @@ int backward(const abn_problem* p, const abn_backward_args* args) {
   return with_kernel(*p, [&](const auto& kernel) { kernel.backward(*args); });
 }
 
-const abn_variant variant = {
-    ABN_ABI_VERSION, sizeof(abn_variant), SAMPLE_NAME, "plain host loops, in place, two-pass, one sample after the other",
-    ABN_MEMORY_HOST, 0,                   claims,      workspace_bytes,
-    forward,         backward};
+const abn_variant variant = {ABN_ABI_VERSION, sizeof(abn_variant),
+                             SAMPLE_NAME,     "plain host loops, in place, two-pass, one sample after the other",
+                             ABN_MEMORY_HOST, 0,
+                             claims,          workspace_bytes,
+                             forward,         backward};
 
 }  // namespace
 

@@ -18,17 +18,18 @@ size_t workspace_bytes(const abn_problem*, int) { return 0; }
 int forward(const abn_problem*, const abn_forward_args*) { return ABN_ERROR_UNSUPPORTED; }
 int backward(const abn_problem*, const abn_backward_args*) { return ABN_ERROR_UNSUPPORTED; }
 
-const abn_variant variant = {
-    fault == Fault::bad_abi_version ? ABN_ABI_VERSION + 1 : ABN_ABI_VERSION,
-    fault == Fault::short_struct ? sizeof(abn_variant) - 8 : sizeof(abn_variant),
-    fault == Fault::null_name ? nullptr : fault == Fault::illegal_name ? "a/b" : "unusable",
-    "does nothing",
-    ABN_MEMORY_HOST,
-    0,
-    claims,
-    workspace_bytes,
-    forward,
-    fault == Fault::null_function ? nullptr : backward};
+const abn_variant variant = {fault == Fault::bad_abi_version ? ABN_ABI_VERSION + 1 : ABN_ABI_VERSION,
+                             fault == Fault::short_struct ? sizeof(abn_variant) - 8 : sizeof(abn_variant),
+                             fault == Fault::null_name      ? nullptr
+                             : fault == Fault::illegal_name ? "a/b"
+                                                            : "unusable",
+                             "does nothing",
+                             ABN_MEMORY_HOST,
+                             0,
+                             claims,
+                             workspace_bytes,
+                             forward,
+                             fault == Fault::null_function ? nullptr : backward};
 
 }  // namespace
 
