@@ -342,7 +342,9 @@ TEST(EmulatorWarp, VotesWaitForLanesThatAreThere) {
     unsigned out[52] = {};
     ASSERT_EQ(launch({1, 52}, short_of_lanes, out), 0);
     for (unsigned t = 0; t < 52; ++t)
-      if (t % 32 < 20) ASSERT_EQ(out[t] & 0x7fffffffu, 0xfffffu);
+      if (t % 32 < 20) {
+        ASSERT_EQ(out[t] & 0x7fffffffu, 0xfffffu);
+      }
   });
 }
 

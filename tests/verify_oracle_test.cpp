@@ -100,7 +100,7 @@ void expect_backward_agrees(const Channel& c, const BackwardValues& lower, const
 
 TEST(verify_oracle, long_double_agrees_with_50_digits_within_its_own_bound) {
   const abn_problem p = make_problem(1, 1, 150, ABN_F32, ABN_IDENTITY, 0);
-  const Arithmetic own = oracle_arithmetic(p, plain_claims(ABN_CHECKPOINT_X, ABN_F32, 10), static_cast<int>(Tier::long_double));
+  const Arithmetic own = oracle_arithmetic(p, plain_claims(ABN_CHECKPOINT_X, ABN_F32, 10), static_cast<int>(Precision::long_double));
   for (const Hard& hard : hard_channels)
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
       const Channel c = channel_of(hard, ABN_F32, seed);
@@ -147,7 +147,7 @@ TEST(verify_oracle, share_of_the_bound_is_at_most_what_the_coefficients_say) {
         const abn_problem p = make_problem(1, 1, 150, ABN_F32, hard.activation, hard.parameter);
         abn_claims claims = plain_claims(ABN_CHECKPOINT_X, accumulate, 9);
         claims.statistics = statistics;
-        const Arithmetic own = oracle_arithmetic(p, claims, static_cast<int>(Tier::long_double)), judged = arithmetic_of(p, claims);
+        const Arithmetic own = oracle_arithmetic(p, claims, static_cast<int>(Precision::long_double)), judged = arithmetic_of(p, claims);
         const double share = oracle_share(own, judged);
         const Channel c = channel_of(hard, ABN_F32, 9);
         ForwardValues v;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <exception>
 #include <string_view>
 
@@ -93,6 +94,27 @@ const Stored* find(const std::vector<Stored>& outputs, Output output) {
   return at == outputs.end() ? nullptr : &*at;
 }
 
+/// A GPU and the emulator round every operation alike, so the same source gives the same bits (any NaN equals any NaN). ELU is
+/// left out: its exp, expm1 and log1p come from two libraries.
+bool has_equal_bits(const Subject& subject, const abn_problem& problem) { return subject.twin != nullptr && problem.activation != ABN_ELU; }
+
+Contract equal_to_emulator(const Operation& gpu, const Operation& emulated, const abn_problem& problem) {
+  for (const Stored& one : gpu.outputs) {
+    const Stored* const other = find(emulated.outputs, one.output);
+    if (other == nullptr) return broken("emulator", output_name(one.output), "the emulator did not give this output");
+    for (std::size_t i = 0; i < one.values.size(); ++i) {
+      const double a = one.values[i], b = other->values[i];
+      if ((std::isnan(a) && std::isnan(b)) || (a == b && std::signbit(a) == std::signbit(b))) continue;
+      Contract outcome = broken("emulator", place_of(problem, output_name(one.output), is_tensor(one.output), static_cast<std::int64_t>(i)),
+                                "the GPU and the emulator, which run the same source, differ");
+      outcome.compares = true;
+      outcome.expected = b, outcome.got = a;
+      return outcome;
+    }
+  }
+  return held("emulator");
+}
+
 /// Everything that one case needs on its way.
 struct Line {
   const Origin origin;
@@ -149,6 +171,7 @@ std::vector<CheckName> checks_of(const Subject& subject, const abn_claims& claim
     checks.push_back({op, "guards", contract});
     checks.push_back({op, "inputs", contract});
     if (claims.deterministic == 1) checks.push_back({op, repetition_check(subject), contract});
+    if (subject.twin != nullptr) checks.push_back({op, "emulator", contract});
     checks.push_back({op, "status", contract});
     checks.push_back({op, "unwritten", contract});
   };
@@ -185,6 +208,14 @@ std::vector<Record> run_case(const Subject& subject, const Case& one, const RunO
     Inputs inputs = inputs_of(one);
     Inputs exact = for_oracle(inputs);
     Trial trial = attempt(subject, inputs, claimed.claims, one.seed, with_backward);
+    const bool wants_twin = std::any_of(wanted.begin(), wanted.end(), [](const CheckName& name) { return std::string_view(name.check) == "emulator"; });
+    if (wants_twin && has_equal_bits(subject, one.problem)) {
+      Subject emulated = subject;
+      emulated.variant = subject.twin, emulated.device = host_device(), emulated.emulated = true, emulated.twin = nullptr;
+      const Trial on_emulator = attempt(emulated, inputs, claimed.claims, one.seed, with_backward);
+      trial.forward.contracts.push_back(equal_to_emulator(trial.forward, on_emulator.forward, one.problem));
+      if (trial.backward.called) trial.backward.contracts.push_back(equal_to_emulator(trial.backward, on_emulator.backward, one.problem));
+    }
     const Line line{origin_of(subject, one, options), std::move(inputs), std::move(exact), claimed.claims, std::move(trial)};
     std::vector<Record> records;
     line.add_operation(records, wanted, "forward");

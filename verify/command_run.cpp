@@ -107,9 +107,10 @@ int run_command(const RunArguments& arguments, const Invocation& invocation) {
   const DeviceChoice device = choose_device(arguments.device);
   const auto subjects = subjects_of(device, plugins, arguments.only_plugins);
 
+  const Tier tier = tier_from_name(arguments.tier);
   std::vector<Case> cases;
   if (arguments.problem.empty() && arguments.data.empty())
-    cases = cases_of(tier_from_name(arguments.tier), arguments.seed);
+    cases = cases_of(tier, arguments.seed);
   else
     cases = {replay(arguments.problem, arguments.data, arguments.seed)};
   for (const auto& file : tensor_files(arguments.tensors)) cases.push_back(replay("", file, arguments.seed));

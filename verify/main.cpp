@@ -56,7 +56,7 @@ int parse_and_call(int argc, char** argv) {
   run_verb->add_flag("--only-plugins", run.only_plugins, "Leave the in-tree variants out");
   run_verb->add_option("--device", run.device, "auto, cuda:N or emulator");
   run_verb->add_option("--tier", run.tier, "smoke, full or exhaustive");
-  run_verb->add_option("--seed", run.seed, "Decides data, buffers and schedules");
+  run_verb->add_option("--seed", run.seed, "Decides data, buffers and schedules")->check(CLI::NonNegativeNumber);
   run_verb->add_option("--problem", run.problem, "Run one case: its problem, such as n2c64s12,nhwc,bf16,leaky_relu:0.01");
   run_verb->add_option("--data", run.data, "Run one case: its data recipe, or a tensor file");
   run_verb->add_option("--tensors", run.tensors, "Also run on the inputs in these tensor files or folders")->allow_extra_args(false);

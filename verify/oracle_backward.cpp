@@ -112,7 +112,7 @@ void backward_channel(const Inputs& inputs, const Saved* saved, const abn_claims
     in.statistics =
         batch ? GivenStatistics{} : GivenStatistics{true, saved->mean.empty() ? 0 : saved->mean[channel], saved->variance[channel]};
   }
-  backward_values(judges.tier, in, v);
+  backward_values(judges.precision, in, v);
 
   ChannelNumbers numbers = numbers_of(p, in.parameters, v.mean.hi, v.variance.hi, v.r, v.g);
   if (!in.statistics.given) add_moments(numbers, in.x, v.xhat);

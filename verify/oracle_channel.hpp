@@ -19,7 +19,7 @@ struct WideVector {
 };
 
 /// The precisions of the oracle. The number is that of its bits.
-enum class Tier : int { long_double = 64, real50 = 168 };
+enum class Precision : int { long_double = 64, real50 = 168 };
 
 /// Parameters of a channel; no affine is gamma 1, beta 0 and the signed scale.
 struct ChannelParameters {
@@ -50,7 +50,7 @@ struct ForwardValues {
 };
 void forward_in_long_double(const ForwardInput& input, ForwardValues& out);
 void forward_in_real50(const ForwardInput& input, ForwardValues& out);
-void forward_values(Tier tier, const ForwardInput& input, ForwardValues& out);
+void forward_values(Precision precision, const ForwardInput& input, ForwardValues& out);
 
 /// Where backward takes xhat and the branch of the activation from.
 enum class Source { x, x_and_z, xhat, z };
@@ -73,6 +73,6 @@ struct BackwardValues {
 };
 void backward_in_long_double(const BackwardInput& input, BackwardValues& out);
 void backward_in_real50(const BackwardInput& input, BackwardValues& out);
-void backward_values(Tier tier, const BackwardInput& input, BackwardValues& out);
+void backward_values(Precision precision, const BackwardInput& input, BackwardValues& out);
 
 }  // namespace abn::verify

@@ -59,7 +59,7 @@ void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c,
   in.running_var = averages ? inputs.running_var[channel] : 0;
   in.statistics = {!training, in.running_mean, in.running_var};
   gather(p, inputs.x, c, in.x);
-  forward_values(judges.tier, in, v);
+  forward_values(judges.precision, in, v);
 
   ChannelNumbers numbers = numbers_of(p, in.parameters, v.mean.hi, v.variance.hi, v.r, v.g);
   if (training) add_moments(numbers, in.x, v.xhat.hi);

@@ -9,11 +9,11 @@
 namespace abn::verify {
 
 Judges judges_of(const abn_problem& problem, const abn_claims& claims) {
-  Judges judges{Tier::long_double, arithmetic_of(problem, claims), recommended_arithmetic(problem, claims)};
-  const Arithmetic own = oracle_arithmetic(problem, claims, static_cast<int>(Tier::long_double));
+  Judges judges{Precision::long_double, arithmetic_of(problem, claims), recommended_arithmetic(problem, claims)};
+  const Arithmetic own = oracle_arithmetic(problem, claims, static_cast<int>(Precision::long_double));
   // A 64-bit mantissa also is too short for the value itself where the output has 53 bits.
   const bool enough = std::fmax(oracle_share(own, judges.declared), oracle_share(own, judges.recommended)) <= largest_oracle_share;
-  if (problem.dtype == ABN_F64 || !enough) judges.tier = Tier::real50;
+  if (problem.dtype == ABN_F64 || !enough) judges.precision = Precision::real50;
   return judges;
 }
 

@@ -20,7 +20,7 @@ inline constexpr double largest_oracle_share = 0.01;
 
 /// The precision to evaluate in, and the two arithmetics to bound.
 struct Judges {
-  Tier tier = Tier::long_double;
+  Precision precision = Precision::long_double;
   Arithmetic declared, recommended;
 };
 Judges judges_of(const abn_problem& problem, const abn_claims& claims);

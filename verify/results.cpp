@@ -53,6 +53,7 @@ void merge(Record& into, const Record& from) {
   into.skipped_cases += from.skipped_cases;
   into.discriminating_cases += from.discriminating_cases;
   into.method_limited_cases += from.method_limited_cases;
+  into.cancelled_cases += from.cancelled_cases;
   into.tally += from.tally;
   into.witnesses.insert(into.witnesses.end(), from.witnesses.begin(), from.witnesses.end());
   std::stable_sort(into.witnesses.begin(), into.witnesses.end(), worse);
@@ -84,6 +85,11 @@ void conclude(Record& record) {
     return;
   }
   if (record.discriminating_cases == 0) {
+    if (record.cancelled_cases >= ran) {
+      record.verdict = Verdict::pass;
+      record.reason = fmt::format("largest error {:.3g} of its bound; the exact sums cancel to 0, so zeros are right here", record.tally.max_ratio);
+      return;
+    }
     const bool by_method = record.method_limited_cases >= ran;
     record.verdict = by_method ? Verdict::pass : Verdict::inconclusive;
     record.reason = by_method ? fmt::format("within the bound, but in all {} the in-place method itself leaves no signal to judge", plural(ran, "case"))

@@ -35,7 +35,7 @@ struct Record {
   std::string kind;      ///< "numbers" (compared with a bound) or "contract" (guards, unwritten, inputs, alias, schedule, status)
   Verdict verdict = Verdict::pass;
   std::string reason;
-  std::uint64_t cases = 0, failed_cases = 0, skipped_cases = 0, discriminating_cases = 0, method_limited_cases = 0;
+  std::uint64_t cases = 0, failed_cases = 0, skipped_cases = 0, discriminating_cases = 0, method_limited_cases = 0, cancelled_cases = 0;
   Tally tally;
   std::vector<Witness> witnesses;       ///< worst first; at most three; the first is the worst of all
   bool has_end_to_end = false;          ///< backward of in-place schemes: against the true gradient at the unrounded x

@@ -138,7 +138,8 @@ Json record_json(const Record& r) {
             {"dtype", r.dtype},   {"layout", r.layout},   {"check", r.check},
             {"kind", r.kind},     {"verdict", verdict_name(r.verdict)}, {"reason", r.reason},
             {"cases", r.cases},   {"failed_cases", r.failed_cases},     {"skipped_cases", r.skipped_cases},
-            {"discriminating_cases", r.discriminating_cases}, {"method_limited_cases", r.method_limited_cases}};
+            {"discriminating_cases", r.discriminating_cases}, {"method_limited_cases", r.method_limited_cases},
+            {"cancelled_cases", r.cancelled_cases}};
   if (r.kind == "numbers") {
     json["fit"] = r.tally.max_fit_ratio <= 1;
     json["tally"] = tally_json(r.tally);
@@ -173,6 +174,7 @@ Record record_from(const Json& json) {
   r.skipped_cases = json.at("skipped_cases");
   r.discriminating_cases = json.at("discriminating_cases");
   r.method_limited_cases = json.at("method_limited_cases");
+  r.cancelled_cases = json.at("cancelled_cases");
   if (json.contains("tally")) r.tally = tally_from(json.at("tally"));
   for (const auto& w : json.at("witnesses")) r.witnesses.push_back(witness_from(w));
   if (json.contains("end_to_end")) {

@@ -120,6 +120,9 @@ std::vector<Subject> subjects_of(const DeviceChoice& device, std::span<const Plu
       subject.emulated = device.emulator;
       subject.device = device.emulator ? host_device() : device.cuda;
       if (subject.device == nullptr) subject.unavailable = device.unavailable;
+      if (!device.emulator)
+        for (const abn_variant* const other : in_tree(ABN_MEMORY_HOST))
+          if (std::string_view(other->name) == variant->name) subject.twin = other;
       subjects.push_back(std::move(subject));
     }
   }

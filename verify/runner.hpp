@@ -23,6 +23,7 @@ struct Subject {
   std::string unavailable;
   std::string plugin;     ///< path of its plug-in; empty for in-tree variants
   bool emulated = false;  ///< an in-tree variant on the emulator
+  const abn_variant* twin = nullptr;  ///< of an in-tree variant on a GPU: the same source on the emulator, whose bits it must have
 };
 
 /// The variants that a choice of device and plug-ins stands for: in-tree ones (unless only_plugins) by name, then plug-ins in the given
