@@ -103,6 +103,18 @@ TEST(KernelsEdges, EluSaturationIsLifted) {
   });
 }
 
+// The lowest z above -alpha, divided by alpha, must not round to -1: times 1/alpha it does for some alpha.
+TEST(KernelsEdges, EluInvertsTheLowestValueOfEveryAlpha) {
+  for_each_kind([](const abn_variant& variant, int layout, int dtype) {
+    for (std::uint64_t k = 0; k < 40; ++k) {
+      const double wanted = 1.5 + 0.5 * noise(1, k), alpha = rounded(dtype == ABN_F64 ? ABN_F64 : ABN_F32, wanted);
+      Backward all;
+      upstream(variant, layout, dtype, ABN_ELU, wanted, {next_above(dtype, -alpha), -1}, &all);
+      ASSERT_TRUE(std::isfinite(all.dgamma.values()[0])) << "alpha " << alpha;
+    }
+  });
+}
+
 TEST(KernelsEdges, EluSaturationDoesNotSpoilTheChannel) {
   for_each_kind([](const abn_variant& variant, int layout, int dtype) {
     abn_problem p = problem_of(3, 4, 9, layout, dtype);
@@ -137,7 +149,35 @@ TEST(KernelsEdges, ZeroScale) {
   });
 }
 
-// gamma = 2^-140 is subnormal in f32: 1/gamma would be infinite, and y = gamma*xhat can only be stored in bf16, f32 and f64.
+// Even a NaN leaves dgamma finite where g = 0.
+TEST(KernelsEdges, ZeroScaleOfASpoiledChannel) {
+  for_each_kind([](const abn_variant& variant, int layout, int dtype) {
+    for (const bool in_dz : {false, true}) {
+      abn_problem p = problem_of(3, 9, 7, layout, dtype);
+      p.mode = ABN_FROZEN;
+      Case c = case_of(p, 6);
+      c.gamma[2] = 0;
+      (in_dz ? c.dz : c.x)[c.at(2, 4)] = not_a_number;
+      EXPECT_TRUE(std::isfinite(run(variant, c).b.dgamma.values()[2]));
+    }
+  });
+}
+
+// beta/g overflows, yet y - beta is 0 everywhere: what lies beside a ragged window must not be counted as y = 0.
+TEST(KernelsEdges, BetaBeyondTheRangeOfScale) {
+  for_each_kind([](const abn_variant& variant, int layout, int dtype) {
+    abn_problem p = problem_of(3, 5, 9, layout, dtype);
+    activate(p, ABN_IDENTITY, 0);
+    Case c = case_of(p, 6);
+    c.gamma.assign(5, p.param_dtype == ABN_F64 ? 0x1p-1020 : 0x1p-120);
+    c.beta.assign(5, 1024);
+    const Backward b = backward(variant, c, std::vector<double>(c.elements(), 1024), std::vector<double>(5, 1));
+    for (const double value : b.dgamma.values()) EXPECT_EQ(value, 0);
+    for (const double value : b.dx.values()) ASSERT_TRUE(std::isfinite(value));
+  });
+}
+
+// gamma = 2^-130 is subnormal in f32: 1/gamma would be infinite, and gamma*xhat can be stored in bf16, f32 and f64.
 TEST(KernelsEdges, SubnormalScale) {
   for_each_kind([](const abn_variant& variant, int layout, int dtype) {
     if (dtype == ABN_F16) return;

@@ -72,7 +72,7 @@ __device__ __forceinline__ Moments<A> two_pass(const A (&x)[Count], unsigned mas
   out.hi = first + correction;
   out.lo = (first - out.hi) + correction;
   out.m2 = pairwise_sum<Count>(squares) - residual * correction;
-  if (out.m2 < 0) out.m2 = 0;  // equal samples, with a mean that was rounded; a NaN stays
+  if (out.m2 < 0) out.m2 = 0;  // where the squares underflow and the square of their sum does not; a NaN stays
   return out;
 }
 
