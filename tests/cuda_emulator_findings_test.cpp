@@ -56,7 +56,7 @@ void expect_found(const Expected& expected, const std::function<int()>& run) {
     Session session({.schedule_seed = seed, .shuffle = seed < seeds, .spin_limit = short_spin_limit});
     const int code = run();
     const Report report = session.take_report();
-    ASSERT_EQ(report.findings.size(), 1u) << "seed " << seed;
+    ASSERT_EQ(report.findings.size(), 1u) << "seed " << seed << ", expected: " << expected.says;
     const Finding& finding = report.findings[0];
     EXPECT_EQ(finding.kind, expected.kind) << "seed " << seed << ": " << finding.text;
     EXPECT_EQ(code, expected.code) << "seed " << seed;
@@ -138,7 +138,7 @@ __global__ void lanes_that_never_come(int* out) {
   else
     *out = __shfl_up_sync(full, 1, 1);
 }
-__global__ void masks_that_disagree(int* out) { *out = __any_sync(threadIdx.x < 16 ? full : 0xffff0000u, 1); }
+__global__ void masks_that_disagree(int* out) { *out = __any_sync(threadIdx.x < 16 ? full : 0xffff0001u, 1); }
 __global__ void reads_a_lane_outside_the_mask(int* out) {
   if (threadIdx.x < 16) *out = __shfl_sync(0x0000ffffu, 1, 20);
   __syncwarp();

@@ -197,7 +197,8 @@ std::uint64_t Machine::shuffled_block(std::uint64_t number) const {
 
 void Machine::start_block(Block& block) {
   const uint3 grid = request_->grid;
-  const std::uint64_t number = shuffled_block(next_block_++);
+  const std::uint64_t turn = next_block_++;
+  const std::uint64_t number = shuffled_block(turn);
   block.index = {static_cast<unsigned>(number % grid.x), static_cast<unsigned>(number / grid.x % grid.y),
                  static_cast<unsigned>(number / grid.x / grid.y)};
   block.poison();
@@ -207,6 +208,7 @@ void Machine::start_block(Block& block) {
   for (unsigned w = 0; w < block.warp_count; ++w) {
     Warp& warp = block.warps[w];
     warp.alive = warp.exists;
+    warp.order = static_cast<std::uint32_t>(turn * 32 + w);
     warp.at_barrier = warp.at_grid = warp.turn = warp.group_count = 0;
     make_ready(warp, warp.exists);
   }
@@ -216,10 +218,13 @@ void Machine::end_block(Block& block) {
   if (const unsigned char* byte = block.spoilt()) fail_guard(block, byte);
   ++report_->blocks;
   report_->threads += block.size;
-  if (next_block_ < total_blocks_)
+  if (next_block_ < total_blocks_) {
+    idle_.order = burst_->order;  // the warps in this place are those of another block from here on, and wait for their turn
+    burst_ = &idle_;
     start_block(block);
-  else
+  } else {
     --live_blocks_;
+  }
 }
 
 // ---- barriers
@@ -373,12 +378,10 @@ int Machine::launch(const LaunchRequest& request, const Settings& settings, std:
   total_blocks_ = std::uint64_t{request.grid.x} * request.grid.y * request.grid.z;
   const auto wanted = static_cast<std::uint64_t>(std::max(settings.resident_blocks, 1));
   const std::uint64_t resident = request.cooperative ? total_blocks_ : std::min(wanted, total_blocks_);
-  while (blocks_.size() < resident) {
-    Block& block = *blocks_.emplace_back(std::make_unique<Block>());
-    for (unsigned w = 0; w < 32; ++w) block.warps[w].order = static_cast<std::uint32_t>(blocks_.size() * 32 + w);
-  }
+  while (blocks_.size() < resident) blocks_.push_back(std::make_unique<Block>());
   if (ready_.size() < resident * 32) ready_.resize(resident * 32);
   ready_count_ = 0;
+  idle_.order = ~std::uint32_t{0};  // the first in order comes after it
   burst_ = &idle_;
   live_blocks_ = resident;
   for (std::uint64_t b = 0; b < resident; ++b) blocks_[b]->lay_out(request);
