@@ -184,8 +184,16 @@ int backward(const abn_problem* problem, const abn_backward_args* args) {
   });
 }
 
-const abn_variant variant = {ABN_ABI_VERSION, sizeof(abn_variant), "naive", "The textbook kernel: one block a channel, two passes, one element at a time.",
-                             ABN_VARIANT_MEMORY, 0, claims, workspace_bytes, forward, backward};
+const abn_variant variant = {ABN_ABI_VERSION,
+                             sizeof(abn_variant),
+                             "naive",
+                             "The textbook kernel: one block a channel, two passes, one element at a time.",
+                             ABN_VARIANT_MEMORY,
+                             0,
+                             claims,
+                             workspace_bytes,
+                             forward,
+                             backward};
 ABN_REGISTER_VARIANT(variant)
 
 }  // namespace naive

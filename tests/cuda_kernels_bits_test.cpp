@@ -8,7 +8,8 @@ using namespace abn::tests;
 // Every output of both passes, NaNs alike.
 std::vector<std::uint64_t> all_bits(const Both& both) {
   std::vector<std::uint64_t> out;
-  for (const Buffer* buffer : {&both.f.result(), &both.f.running_mean, &both.f.running_var, &both.f.mean, &both.f.var, &both.b.result(), &both.b.dgamma, &both.b.dbeta})
+  for (const Buffer* buffer : {&both.f.result(), &both.f.running_mean, &both.f.running_var, &both.f.mean, &both.f.var, &both.b.result(),
+                               &both.b.dgamma, &both.b.dbeta})
     for (const std::uint64_t bits : buffer->bits()) out.push_back(bits);
   return out;
 }
@@ -20,9 +21,10 @@ std::vector<Case> cases() {
     std::int64_t n, c, s;
     int layout, dtype, activation, mode;
   };
-  for (const Kind& k : {Kind{3, 2, 1300, ABN_NCHW, ABN_F32, ABN_LEAKY_RELU, ABN_TRAINING}, Kind{3, 5, 47, ABN_NCHW, ABN_F16, ABN_ELU, ABN_TRAINING},
-                        Kind{3, 2, 1300, ABN_NHWC, ABN_BF16, ABN_IDENTITY, ABN_TRAINING}, Kind{2, 9, 333, ABN_NHWC, ABN_F64, ABN_LEAKY_RELU, ABN_TRAINING},
-                        Kind{2, 16, 700, ABN_NHWC, ABN_F16, ABN_LEAKY_RELU, ABN_FROZEN}, Kind{2, 3, 2100, ABN_NCHW, ABN_BF16, ABN_ELU, ABN_FROZEN}}) {
+  for (const Kind& k :
+       {Kind{3, 2, 1300, ABN_NCHW, ABN_F32, ABN_LEAKY_RELU, ABN_TRAINING}, Kind{3, 5, 47, ABN_NCHW, ABN_F16, ABN_ELU, ABN_TRAINING},
+        Kind{3, 2, 1300, ABN_NHWC, ABN_BF16, ABN_IDENTITY, ABN_TRAINING}, Kind{2, 9, 333, ABN_NHWC, ABN_F64, ABN_LEAKY_RELU, ABN_TRAINING},
+        Kind{2, 16, 700, ABN_NHWC, ABN_F16, ABN_LEAKY_RELU, ABN_FROZEN}, Kind{2, 3, 2100, ABN_NCHW, ABN_BF16, ABN_ELU, ABN_FROZEN}}) {
     abn_problem p = problem_of(k.n, k.c, k.s, k.layout, k.dtype);
     activate(p, k.activation, 0.3);
     p.mode = k.mode;
@@ -36,7 +38,8 @@ void expect_same(const char* what, const Options& changed, const Options& base =
     for (const Case& c : cases()) {
       const auto expected = all_bits(run(variant_named(name), c, base)), got = all_bits(run(variant_named(name), c, changed));
       ASSERT_FALSE(expected.empty());
-      EXPECT_EQ(got, expected) << name << " dtype " << c.problem.dtype << " layout " << c.problem.layout << ": " << what << " changed the bits";
+      EXPECT_EQ(got, expected) << name << " dtype " << c.problem.dtype << " layout " << c.problem.layout << ": " << what
+                               << " changed the bits";
     }
 }
 
@@ -69,8 +72,9 @@ TEST(KernelsBits, SameForEachOptionalGradientAlone) {
       for (int which = 0; which < 3; ++which) {
         const auto z = full.f.z.values();
         const auto var = c.problem.mode == ABN_TRAINING ? full.f.var.values() : c.running_var;
-        Buffer dz(c.problem.dtype, c.dz, 0), stored(c.problem.dtype, z, 0), gamma(c.problem.param_dtype, c.gamma, 0), beta(c.problem.param_dtype, c.beta, 0),
-            variance(c.problem.param_dtype, var, 0), out(which == 0 ? c.problem.dtype : c.problem.param_dtype, which == 0 ? c.elements() : c.channels(), 0);
+        Buffer dz(c.problem.dtype, c.dz, 0), stored(c.problem.dtype, z, 0), gamma(c.problem.param_dtype, c.gamma, 0),
+            beta(c.problem.param_dtype, c.beta, 0), variance(c.problem.param_dtype, var, 0),
+            out(which == 0 ? c.problem.dtype : c.problem.param_dtype, which == 0 ? c.elements() : c.channels(), 0);
         Workspace workspace(variant, c.problem, ABN_BACKWARD);
         abn_backward_args args{};
         args.struct_size = sizeof args;

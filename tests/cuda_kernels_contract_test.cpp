@@ -124,15 +124,17 @@ TEST(KernelsContract, MissingPointersAndWorkspace) {
 // ---- the cut ----------------------------------------------------------------------------------------------------------------
 
 const abn_problem every_shape[] = {
-    problem_of(2, 3, 5, ABN_NCHW, ABN_F16),      problem_of(2, 3, 5, ABN_NHWC, ABN_F16),        problem_of(1, 1, 1, ABN_NHWC, ABN_F64),
-    problem_of(8, 64, 49, ABN_NCHW, ABN_F16),    problem_of(8, 64, 49, ABN_NHWC, ABN_BF16),     problem_of(700, 3, 9, ABN_NCHW, ABN_F32),
-    problem_of(2, 2, 70001, ABN_NCHW, ABN_F16),  problem_of(2, 2, 70001, ABN_NHWC, ABN_F32),    problem_of(5, 1027, 3, ABN_NHWC, ABN_F16),
-    problem_of(3, 1000, 1, ABN_NCHW, ABN_F32),   problem_of(3, 1, 4000, ABN_NHWC, ABN_F64),     problem_of(1, 300, 64, ABN_NCHW, ABN_F64),
+    problem_of(2, 3, 5, ABN_NCHW, ABN_F16),     problem_of(2, 3, 5, ABN_NHWC, ABN_F16),     problem_of(1, 1, 1, ABN_NHWC, ABN_F64),
+    problem_of(8, 64, 49, ABN_NCHW, ABN_F16),   problem_of(8, 64, 49, ABN_NHWC, ABN_BF16),  problem_of(700, 3, 9, ABN_NCHW, ABN_F32),
+    problem_of(2, 2, 70001, ABN_NCHW, ABN_F16), problem_of(2, 2, 70001, ABN_NHWC, ABN_F32), problem_of(5, 1027, 3, ABN_NHWC, ABN_F16),
+    problem_of(3, 1000, 1, ABN_NCHW, ABN_F32),  problem_of(3, 1, 4000, ABN_NHWC, ABN_F64),  problem_of(1, 300, 64, ABN_NCHW, ABN_F64),
 };
 
 TEST(KernelsCut, CoversEverythingInBoundedSlices) {
   std::vector<abn_problem> problems(std::begin(every_shape), std::end(every_shape));
-  const std::int64_t large[][3] = {{256, 64, 12544}, {1, 1, std::int64_t{1} << 33}, {std::int64_t{1} << 33, 1, 1}, {1, std::int64_t{1} << 33, 1}, {1 << 20, 1 << 10, 7}, {1, 3, (std::int64_t{1} << 36) + 5}};
+  const std::int64_t large[][3] = {
+      {256, 64, 12544},      {1, 1, std::int64_t{1} << 33},      {std::int64_t{1} << 33, 1, 1}, {1, std::int64_t{1} << 33, 1},
+      {1 << 20, 1 << 10, 7}, {1, 3, (std::int64_t{1} << 36) + 5}};
   for (const auto& size : large)
     for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout)
       for (const int dtype : {ABN_F16, ABN_F32, ABN_F64}) problems.push_back(problem_of(size[0], size[1], size[2], layout, dtype));
@@ -152,8 +154,7 @@ TEST(KernelsCut, CoversEverythingInBoundedSlices) {
 
 // A few channels of a large tensor still give blocks to every processor.
 TEST(KernelsCut, FewChannelsGetSeveralSlices) {
-  for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout)
-    EXPECT_GE(cut_of(problem_of(32, 64, 56 * 56, layout, ABN_F16)).units(), 256);
+  for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout) EXPECT_GE(cut_of(problem_of(32, 64, 56 * 56, layout, ABN_F16)).units(), 256);
 }
 
 template <class T, int Layout>
@@ -211,7 +212,8 @@ __global__ void measure_unit(Cut cut, int64_t index, Seen* seen) {
 
 // Offsets beyond 2^31 and 2^32 elements, where nothing can be allocated: the last unit ends with the last element.
 TEST(KernelsCut, LastUnitOfHugeTensors) {
-  const std::int64_t sizes[][3] = {{2, 3, (std::int64_t{1} << 31) + 5}, {(std::int64_t{1} << 33) + 1, 5, 1}, {(std::int64_t{1} << 31) + 3, 3, 7}};
+  const std::int64_t sizes[][3] = {
+      {2, 3, (std::int64_t{1} << 31) + 5}, {(std::int64_t{1} << 33) + 1, 5, 1}, {(std::int64_t{1} << 31) + 3, 3, 7}};
   for (const auto& size : sizes)
     for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout) {
       const abn_problem p = problem_of(size[0], size[1], size[2], layout, ABN_F16);
@@ -221,7 +223,8 @@ TEST(KernelsCut, LastUnitOfHugeTensors) {
       config.grid = dim3(1);
       config.block = dim3(static_cast<unsigned>(cut.threads()));
       ASSERT_EQ(cut.layout == ABN_NCHW ? launch(config, measure_unit<__half, ABN_NCHW>, cut, cut.units() - 1, &seen)
-                                       : launch(config, measure_unit<__half, ABN_NHWC>, cut, cut.units() - 1, &seen), 0);
+                                       : launch(config, measure_unit<__half, ABN_NHWC>, cut, cut.units() - 1, &seen),
+                0);
       EXPECT_EQ(seen.highest, p.n * p.c * p.s - 1);
       EXPECT_GT(seen.elements, 0);
       EXPECT_GE(seen.lowest, 0);

@@ -1,7 +1,7 @@
 // The numerical edges of cuda/kernel.h, one by one, for both variants, all types and both layouts.
 #include <functional>
 
-#include "tests/cuda_kernel_harness.hpp"
+#include "tests/cuda_kernel_plain.hpp"
 
 namespace {
 
@@ -18,7 +18,8 @@ void for_each_kind(const std::function<void(const abn_variant&, int layout, int 
 }
 
 // Inference with mean 0, variance 1, eps 0, gamma 1, beta 0: z = phi(x).
-std::vector<double> activated(const abn_variant& variant, int layout, int dtype, int activation, double parameter, const std::vector<double>& x) {
+std::vector<double> activated(const abn_variant& variant, int layout, int dtype, int activation, double parameter,
+                              const std::vector<double>& x) {
   Case c;
   c.problem = problem_of(static_cast<std::int64_t>(x.size()), 1, 1, layout, dtype);
   c.problem.mode = ABN_INFERENCE;
@@ -62,7 +63,8 @@ TEST(KernelsEdges, IdentityAndEluOfZero) {
 }
 
 // dz of a frozen problem with g = r = 1 is multiplied by phi' alone.
-std::vector<double> upstream(const abn_variant& variant, int layout, int dtype, int activation, double parameter, const std::vector<double>& z, Backward* all = nullptr) {
+std::vector<double> upstream(const abn_variant& variant, int layout, int dtype, int activation, double parameter,
+                             const std::vector<double>& z, Backward* all = nullptr) {
   Case c;
   c.problem = problem_of(static_cast<std::int64_t>(z.size()), 1, 1, layout, dtype);
   c.problem.mode = ABN_FROZEN;
@@ -98,7 +100,8 @@ TEST(KernelsEdges, EluSaturationIsLifted) {
       ASSERT_TRUE(std::isfinite(dgamma)) << "alpha " << alpha;
       // log1p near -1 magnifies the rounding of the quotient
       const double u = dtype == ABN_F64 ? 0x1p-53 : 0x1p-24;
-      EXPECT_NEAR(dgamma, 3 * slope * y, 3 * slope * (8 * u * std::fabs(y) + 8 * u * alpha / slope) + u * std::fabs(y)) << "alpha " << alpha;
+      EXPECT_NEAR(dgamma, 3 * slope * y, 3 * slope * (8 * u * std::fabs(y) + 8 * u * alpha / slope) + u * std::fabs(y))
+          << "alpha " << alpha;
     }
   });
 }
@@ -324,6 +327,21 @@ TEST(KernelsEdges, InferenceKeepsTheClassOfEachElement) {
       EXPECT_EQ(z[1], infinity);
       EXPECT_EQ(z[2], activation == ABN_ELU ? -0.5 : -infinity);
       EXPECT_EQ(z[3], 3);
+    }
+  });
+}
+
+// Whatever NaN goes in or comes about: backward reads the sign.
+TEST(KernelsEdges, NanIsStoredWithoutSign) {
+  for_each_kind([](const abn_variant& variant, int layout, int dtype) {
+    for (const int activation : {ABN_IDENTITY, ABN_LEAKY_RELU, ABN_ELU}) {
+      Case c;
+      c.problem = problem_of(3, 1, 1, layout, dtype);
+      c.problem.mode = ABN_INFERENCE;
+      activate(c.problem, activation, 0.5);
+      c.x = {std::copysign(not_a_number, -1.0), not_a_number, infinity};
+      c.gamma = {1}, c.beta = {-infinity}, c.running_mean = {0}, c.running_var = {1};
+      for (const double z : forward(variant, c).z.values()) EXPECT_TRUE(std::isnan(z) && !std::signbit(z));
     }
   });
 }

@@ -55,7 +55,8 @@ TEST(KernelsStatistics, SmallVarianceAfterALargeOne) {
   for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout) {
     Case c = case_of(problem_of(8, 3, 500, layout, ABN_F32), 3);
     for (std::size_t k = 0; k < c.channels(); ++k)
-      for (std::size_t i = 0; i < c.samples(); ++i) c.x[c.at(k, i)] = rounded(ABN_F32, std::ldexp(noise(30 + k, i), -2 * static_cast<int>(i / 500)));
+      for (std::size_t i = 0; i < c.samples(); ++i)
+        c.x[c.at(k, i)] = rounded(ABN_F32, std::ldexp(noise(30 + k, i), -2 * static_cast<int>(i / 500)));
     EXPECT_LE(worst_variance_error("two_sweep", c), 16);
   }
 }
@@ -117,7 +118,8 @@ TEST(KernelsStatistics, ClaimedDepthsCoverTheSums) {
         EXPECT_GE(claims.depth_statistics, 1);
         EXPECT_LE(claims.depth_statistics, m);
         EXPECT_LE(claims.depth_backward, m);
-        const double got = backward(variant_named(name), c, z, var).dbeta.values()[0], expected = rounded(ABN_F32, 0.1) * static_cast<double>(m);
+        const double got = backward(variant_named(name), c, z, var).dbeta.values()[0],
+                     expected = rounded(ABN_F32, 0.1) * static_cast<double>(m);
         EXPECT_LE(std::fabs(got - expected), static_cast<double>(claims.depth_backward) * 0x1p-24 * expected) << name << " s " << s;
       }
 }

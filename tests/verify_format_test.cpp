@@ -75,14 +75,65 @@ TEST(Formats, OverflowBeginsHalfAnUlpAboveTheLargest) {
 }
 
 TEST(Formats, SingleAgreesWithTheHardware) {
-  rc::check("round, ulp and next of f32 are those of float", [] {
+  EXPECT_TRUE(rc::check("round, ulp and next of f32 are those of float", [] {
     const auto value = std::bit_cast<double>(*rc::gen::arbitrary<std::uint64_t>());
     const auto shrunk = std::ldexp(std::isfinite(value) ? std::frexp(value, std::array<int, 1>{}.data()) : value, *rc::gen::inRange(-160, 130));
     const Format& f32 = format_of(ABN_F32);
     const float single = static_cast<float>(shrunk);
     RC_ASSERT(same(round_to(f32, shrunk), single));
     if (std::isfinite(single)) RC_ASSERT(next_above(f32, single) == std::nextafter(single, std::numeric_limits<float>::infinity()));
-  });
+  }));
+}
+
+TEST(Formats, UlpIsTheStepToTheNeighbourFartherFromZero) {
+  EXPECT_TRUE(rc::check("ulp of f64 and f32 against nextafter, over all exponents and the subnormals", [] {
+    const auto bits = *rc::gen::arbitrary<std::uint64_t>();
+    const auto exponent = static_cast<std::uint64_t>(*rc::gen::inRange(0, 2046));  // 2046 would step to infinity
+    const double value = std::bit_cast<double>((bits & 0x000fffffffffffffu) | exponent << 52);
+    const double step = std::nextafter(value, inf) - value;
+    RC_ASSERT(ulp_of(format_of(ABN_F64), value) == step);
+    RC_ASSERT(ulp_of(format_of(ABN_F64), -value) == step);
+    const auto single_exponent = static_cast<std::uint32_t>(*rc::gen::inRange(0, 254));
+    const float single = std::bit_cast<float>(static_cast<std::uint32_t>(bits & 0x007fffffu) | single_exponent << 23);
+    const double single_step = static_cast<double>(std::nextafter(single, std::numeric_limits<float>::infinity())) - static_cast<double>(single);
+    RC_ASSERT(ulp_of(format_of(ABN_F32), single) == single_step);
+  }));
+  for (const int dtype : {ABN_F16, ABN_BF16, ABN_F32, ABN_F64}) {
+    const Format& format = format_of(dtype);
+    EXPECT_EQ(ulp_of(format, 0), format.smallest_subnormal);
+    EXPECT_EQ(ulp_of(format, -0.0), format.smallest_subnormal);
+    EXPECT_EQ(ulp_of(format, std::numeric_limits<double>::denorm_min()), format.smallest_subnormal);
+    EXPECT_EQ(ulp_of(format, 1), 2 * format.unit_roundoff);
+    EXPECT_TRUE(std::isnan(ulp_of(format, inf)) && std::isnan(ulp_of(format, std::nan(""))));
+  }
+}
+
+TEST(Formats, TheNextValueAboveAnyDoubleIsOneOfTheFormat) {
+  for (const int dtype : {ABN_F16, ABN_BF16, ABN_F32}) {
+    const Format& format = format_of(dtype);
+    for (const double below : {-inf, -std::numeric_limits<double>::max(), -1e39, std::nextafter(-format.largest, -inf)})
+      EXPECT_EQ(next_above(format, below), -format.largest) << below;
+    EXPECT_EQ(next_above(format, format.largest), inf);
+    EXPECT_EQ(next_above(format, 1e39), inf);
+    EXPECT_EQ(next_above(format, std::nextafter(1.0, 2.0)), 1 + 2 * format.unit_roundoff);
+    EXPECT_EQ(next_above(format, std::nextafter(1.0, 0.0)), 1);
+    EXPECT_EQ(next_above(format, std::numeric_limits<double>::denorm_min()), format.smallest_subnormal);
+  }
+}
+
+TEST(Formats, WhatRoundsToZeroKeepsItsSign) {
+  for (const int dtype : {ABN_F16, ABN_BF16, ABN_F32})
+    for (const double tiny : {1e-60, 0.0}) {
+      EXPECT_TRUE(same(round_to(format_of(dtype), -tiny), -0.0)) << dtype;
+      EXPECT_TRUE(same(round_to(format_of(dtype), tiny), 0.0)) << dtype;
+    }
+}
+
+TEST(Formats, HalfIsRoundedOnceAndNotByWayOfSingle) {
+  const Format& half = format_of(ABN_F16);
+  const double above_a_tie = 1 + 0x1p-11 + 0x1p-40;  // single drops the 2^-40, and the tie then goes to the even 1
+  EXPECT_EQ(round_to(half, above_a_tie), 1 + 0x1p-10);
+  EXPECT_EQ(round_to(half, static_cast<float>(above_a_tie)), 1);
 }
 
 TEST(Formats, PackAndUnpackKeepEveryKindOfValue) {

@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include <array>
+
 #include "verify/error.hpp"
 #include "verify/format.hpp"
 #include "verify/problem.hpp"
@@ -25,7 +27,7 @@ TEST(Problems, DefaultsAndRounding) {
 }
 
 TEST(Problems, PrintedAndParsedAgainIsTheSameProblem) {
-  rc::check("parse_problem(to_string(p)) == p", [] {
+  EXPECT_TRUE(rc::check("parse_problem(to_string(p)) == p", [] {
     abn_problem p{};
     p.struct_size = sizeof p;
     p.n = *rc::gen::inRange(0, 50), p.c = *rc::gen::inRange(0, 500), p.s = *rc::gen::inRange(0, 5000);
@@ -42,7 +44,7 @@ TEST(Problems, PrintedAndParsedAgainIsTheSameProblem) {
     RC_ASSERT(q.n == p.n && q.c == p.c && q.s == p.s && q.layout == p.layout && q.dtype == p.dtype && q.param_dtype == p.param_dtype);
     RC_ASSERT(q.activation == p.activation && q.scale == p.scale && q.mode == p.mode);
     RC_ASSERT(q.eps == p.eps && q.momentum == p.momentum && q.activation_parameter == p.activation_parameter);
-  });
+  }));
 }
 
 TEST(Problems, OffsetsVisitEveryElementOnce) {
@@ -72,6 +74,42 @@ TEST(Problems, WhatNoKernelMayBeAskedIsRefusedInOneSentence) {
     }
   }
   for (const char* good : {"n1c3s1,inference", "n1c3s1,frozen", "n0c3s4", "n2c0s4", "n2c3s0", "n2c3s4,eps:0", "n1c0s1"}) EXPECT_NO_THROW(parse_problem(good)) << good;
+}
+
+TEST(Problems, ARefusalQuotesWhatIsWrongAndEndsInWhatToDo) {
+  const std::vector<std::array<std::string, 3>> rows{
+      {"n2c3s4,eps:1e39", "eps 1e+39", "beyond the range of f32; use a smaller one"},
+      {"n2c3s4,leaky_relu:1e39", "slope 1e+39", "beyond the range of f32; use a smaller one"},
+      {"n2c3s4,elu:1e-60", "alpha 1e-60", "rounds to 0 in f32; use a larger one"},
+      {"n2c3s4,eps:1e-60", "eps 1e-60", "rounds to 0 in f32; use a larger one"},
+      {"n2c3s4,eps:-1", "eps -1", "write for example eps:1e-05"},
+      {"n2c3s4,lerky_relu", "\"lerky_relu\"", "did you mean leaky_relu:0.01?"},
+      {"n2c3s4,fp16", "\"fp16\"", "did you mean f16?"},
+      {"n2c3s4,f16,f32", "\"f32\" sets the storage type a second time", "leave one of them out"},
+      {"n2c3s4,param:f16", "\"param:f16\"", "use param:f32 or param:f64"},
+      {"n2c3s4,elu:1e400", "\"1e400\"", "write for example n2c64s12,nhwc,bf16,leaky_relu:0.01"},
+      {"n3000000000c3000000000s1", "n3000000000c3000000000s1", "use smaller sizes"},
+      {"n1c3s1", "one sample", "use n*s of at least 2, or inference or frozen"},
+  };
+  for (const auto& [text, quoted, next] : rows) {
+    try {
+      parse_problem(text);
+      ADD_FAILURE() << "accepted: " << text;
+    } catch (const UsageError& refused) {
+      const std::string sentence = refused.what();
+      EXPECT_NE(sentence.find(quoted), std::string::npos) << sentence;
+      EXPECT_TRUE(sentence.size() >= next.size() && sentence.substr(sentence.size() - next.size()) == next) << sentence;
+    }
+  }
+  EXPECT_NO_THROW(parse_problem("n2c3s4,f64,eps:1e-60")) << "what f32 cannot hold f64 can";
+  EXPECT_NO_THROW(parse_problem("n2c3s4,momentum:1e-60")) << "a momentum may round to 0";
+}
+
+TEST(Problems, TheLargestSizesAreThoseWhoseBytesFitIntoAnInt64) {
+  // 2^60 elements of 8 bytes are 2^63 bytes, one more than an int64 can count.
+  EXPECT_THROW(parse_problem("n1048576c1048576s1048576"), UsageError);
+  EXPECT_NO_THROW(parse_problem("n1048576c1048576s1048575"));
+  EXPECT_THROW(parse_problem("n0c4000000000s4000000000"), UsageError) << "an empty tensor hides no overflow of the other sizes";
 }
 
 TEST(Suggestions, TheNearestWordWins) {

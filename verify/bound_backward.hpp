@@ -15,7 +15,8 @@
 // Recovery from a stored z, exact or E_z off (Term::inversion, and E_z by its own terms):
 //   y      leaky ReLU  E_z/slope + 2u|y|            z times a rounded 1/slope; nothing where slope is a power of 2
 //          ELU         with t = z/alpha, 1 + t = w/alpha: log(1 + q), q = (E_z + 2u|z|)/w, downwards -log(1 - q), and no lower
-//                      than the logarithm of the smallest 1 + t that the type can hold; then the error of log1p
+//                      than the logarithm of the smallest 1 + t that the type can hold; then the error of log1p; eta/2 for
+//                      the quotient and for the logarithm, which are subnormal where z is
 //   xhat   E_y/|g| + (3+a) u|xhat|                  difference, 1/g, product; a = 1 for g = |gamma| + eps
 //          folded: 3u (|y| + |beta|)/|g| instead    y/g and beta/g rounded apart
 //   dy     u|dy| for slope*dz; u w|dz| + u|dy| for (z + alpha) dz
@@ -166,14 +167,15 @@ class BackwardBound {
       e.add(crossed ? larger(1, 1 / c.parameter) : 1 / c.parameter, z_error);
       if (size > 0) e[Term::inversion] += own_quotient(i) / c.parameter + a.eta / 2;
     } else {
-      const double own = own_quotient(i), error = larger(logarithm(i, total + own), crossed ? total : 0);
+      const double underflow = size > 0 ? a.eta / 2 : 0;  // of z/alpha, and of the logarithm
+      const double own = own_quotient(i) + c.parameter * underflow, error = larger(logarithm(i, total + own), crossed ? total : 0);
       if (error < infinity && total + own > 0) {
         e.add(error / (total + own), z_error);
         e[Term::inversion] += larger(0, error - e.total());
       } else {
         e[Term::inversion] += error;
       }
-      e[Term::inversion] += a.function * std::fabs(v.y[i]);
+      e[Term::inversion] += a.function * std::fabs(v.y[i]) + underflow;
     }
     e[Term::materialised] += a.y(std::fabs(v.y[i]) + e.total());
     return two || c.g == 0 ? e : normalised(i, e);

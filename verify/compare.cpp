@@ -2,6 +2,7 @@
 #include "verify/compare.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -11,6 +12,7 @@ namespace {
 constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 constexpr double ulp_saturation = 1048576;  // 2^20: beyond, an ulp count says no more than "wrong"
+constexpr int bias = 1023, fraction_bits = 52;  // of a double
 
 Comparison pass_class() {
   Comparison result;
@@ -27,8 +29,10 @@ Comparison fail_class(const char* reason) {
   return result;
 }
 
-/// |error| / bound, where 0/0 is 0: an exact result needs no bound.
+/// |error| / bound, where 0/0 is 0: an exact result needs no bound. Where it fails `error <= bound` for a NaN, it is infinite and not NaN,
+/// which would be lost in a maximum.
 double ratio_of(double error, double bound) {
+  if (!(error >= 0) || !(bound >= 0)) return infinity;
   if (error == 0) return 0;
   if (bound == infinity) return 0;
   return bound > 0 ? error / bound : infinity;
@@ -53,10 +57,12 @@ Comparison compare_bounded(const Point& point, double got, const Format& format)
 
   Comparison result;
   result.error = (got - point.hi) - point.lo;
+  if (std::isnan(result.error)) return fail_class("no number is known that it could be compared with");
   const double error = std::fabs(result.error);
   result.ratio = ratio_of(error, point.bound);
   result.fit_ratio = ratio_of(error, point.fit_bound);
-  result.ulp = std::clamp(result.error / ulp_of(format, point.hi), -ulp_saturation, ulp_saturation);
+  result.ulp = std::isfinite(point.hi) ? std::clamp(result.error / ulp_of(format, point.hi), -ulp_saturation, ulp_saturation)
+                                       : std::copysign(ulp_saturation, result.error);
   result.passed = error <= point.bound;
   if (!result.passed) result.reason = "error above its bound";
   return result;
@@ -80,10 +86,19 @@ Comparison compare(const Point& point, double got, const Format& format) {
 
 int ulp_bin(double ulp) {
   // Bin 32 is |ulp| < 2^-5; each further bin spans a factor 2^(25/31) up to the saturation of 2^20.
-  constexpr double smallest = 1.0 / 32, bins_an_octave = 31.0 / 25;
+  static const std::array<double, 32> lower_edges = [] {  // of the bins 1 to 32 away from the middle
+    std::array<double, 32> edges{};
+    for (int k = 0; k < 32; ++k) edges[static_cast<std::size_t>(k)] = std::exp2(k * 25.0 / 31 - 5);
+    return edges;
+  }();
   const double magnitude = std::fabs(ulp);
-  if (!(magnitude >= smallest)) return 32;
-  const int away = std::min(32, 1 + static_cast<int>(std::log2(magnitude / smallest) * bins_an_octave));
+  if (!(magnitude >= lower_edges.front())) return 32;
+  if (magnitude >= lower_edges.back()) return ulp < 0 ? 0 : 64;
+  // The octave says the bin, or the one or two below it; no search, as these branches cannot be foretold.
+  const int octave = static_cast<int>(std::bit_cast<std::uint64_t>(magnitude) >> fraction_bits) - bias + 5;
+  const int first = octave * 31 / 25;
+  const auto edge = [&](int k) { return magnitude >= lower_edges[static_cast<std::size_t>(k)] ? 1 : 0; };
+  const int away = first + 1 + edge(first + 1) + edge(first + 2);
   return ulp < 0 ? 32 - away : 32 + away;
 }
 
@@ -97,8 +112,14 @@ double ulp_bin_centre(int bin) {
 namespace {
 
 int ratio_bin(double ratio) {
-  if (!(ratio > 0)) return 0;
-  return std::clamp(static_cast<int>(std::floor((std::log2(ratio) + 12) * 4)), 0, Tally::ratio_bins - 1);
+  constexpr int octaves_below_one = 12;
+  constexpr double quarter = 1.189207115002721067, half = 1.414213562373095049, three_quarters = 1.681792830507429086;  // 2^(1/4), 2^(1/2), 2^(3/4)
+  if (!(ratio >= 1.0 / 4096)) return 0;
+  if (ratio >= 16) return Tally::ratio_bins - 1;
+  const auto bits = std::bit_cast<std::uint64_t>(ratio);
+  const int octave = static_cast<int>(bits >> fraction_bits) - bias + octaves_below_one;
+  const double significand = std::bit_cast<double>((bits & ((std::uint64_t{1} << fraction_bits) - 1)) | std::uint64_t{bias} << fraction_bits);
+  return 4 * octave + (significand >= quarter) + (significand >= half) + (significand >= three_quarters);
 }
 
 /// Does `a` deserve to be shown rather than `b`? A failed element before a passed one, then the larger ratio, then the larger ulp error.
@@ -150,7 +171,8 @@ double Tally::p99_ratio() const {
   std::uint64_t seen = 0;
   for (int bin = ratio_bins - 1; bin >= 0; --bin) {
     seen += ratio_histogram[static_cast<std::size_t>(bin)];
-    if (seen > above) return std::min(max_ratio, std::exp2((bin + 1) / 4.0 - 12));
+    if (seen <= above) continue;
+    return bin == ratio_bins - 1 ? max_ratio : std::min(max_ratio, std::exp2((bin + 1) / 4.0 - 12));  // the last bin has no upper edge
   }
   return 0;
 }
@@ -171,11 +193,18 @@ bool discriminates(const Expectation& expectation, std::span<const double> copy)
     return false;
   };
   if (expectation.points.empty()) return false;
-  const double constant = expectation.points.front().hi;
-  const double stored_constant = std::isfinite(constant) ? round_to(format, constant) : 0.0;
   if (!caught([](std::size_t) { return 0.0; })) return false;
-  // A single element is a constant by nature; only more of them can tell a constant kernel.
-  if (expectation.points.size() > 1 && !caught([&](std::size_t) { return stored_constant; })) return false;
+  // A single element is a constant by nature; only more of them can tell a constant kernel. The constant to try is the middle of what
+  // all bounds have in common: if the format has any value in there, then the one nearest to the middle.
+  if (expectation.points.size() > 1) {
+    double low = -infinity, high = infinity;
+    for (const Point& point : expectation.points)
+      if (point.rule == Rule::bounded || point.rule == Rule::signed_bounded)
+        low = std::max(low, point.hi - point.bound), high = std::min(high, point.hi + point.bound);
+    const double middle = low / 2 + high / 2;
+    const double constant = std::isfinite(middle) ? round_to(format, middle) : 0.0;
+    if (!caught([&](std::size_t) { return constant; })) return false;
+  }
   return copy.size() != expectation.points.size() || caught([&](std::size_t i) { return copy[i]; });
 }
 

@@ -1,6 +1,7 @@
 // Exact conversions between double and the storage formats.
 #include "verify/format.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -71,18 +72,19 @@ double round_to(const Format& format, double value) {
 
 double ulp_of(const Format& format, double value) {
   if (!std::isfinite(value)) return std::numeric_limits<double>::quiet_NaN();
-  int exponent = format.emin;
-  if (value != 0) {
-    std::frexp(value, &exponent);
-    exponent = std::max(exponent - 1, format.emin);
-  }
-  return std::ldexp(1.0, exponent - format.precision + 1);
+  // From the bits of the double and not by frexp and ldexp: every comparison and every rounding asks. A subnormal double has the exponent
+  // field 0, that is -1023, which no format's emin lies below.
+  constexpr int bias = 1023, fraction_bits = 52;
+  const int exponent = std::max(static_cast<int>(std::bit_cast<std::uint64_t>(value) >> fraction_bits & 0x7ff) - bias, format.emin);
+  const int step = exponent - format.precision + 1;
+  if (step <= -bias) return std::ldexp(1.0, step);  // f64 alone: the step itself is subnormal
+  return std::bit_cast<double>(static_cast<std::uint64_t>(step + bias) << fraction_bits);
 }
 
 double next_above(const Format& format, double value) {
   if (std::isnan(value) || value == std::numeric_limits<double>::infinity()) return value;
   if (format.dtype == ABN_F64) return std::nextafter(value, std::numeric_limits<double>::infinity());
-  if (value == -std::numeric_limits<double>::infinity()) return -format.largest;
+  if (value < -format.largest) return -format.largest;  // minus infinity, and doubles that the format has no value for
   const double below = round_to(format, value) > value ? -std::numeric_limits<double>::infinity() : round_to(format, value);
   if (std::isinf(below)) return round_to(format, value);  // value lies between two of the format's; rounding went up
   double step = ulp_of(format, below);

@@ -121,7 +121,8 @@ abn_problem parse_problem(std::string_view text) {
     } else if (has_value && word == "momentum") {
       once("momentum", option), problem.momentum = parse_number(value, option);
     } else if (has_value && word == "param") {
-      once("parameter type", option), param_dtype = require(dtype_names, value, "parameter type");
+      once("parameter type", option), param_dtype = index_in(dtype_names, value);
+      if (param_dtype < ABN_F32) throw UsageError(fmt::format("\"{}\" in \"{}\" is no type for parameters; use param:f32 or param:f64", option, text));
     } else {
       static const std::vector<std::string> words{"nchw", "nhwc", "f16", "bf16", "f32", "f64", "param:f32", "param:f64", "identity",
                                                   "leaky_relu:0.01", "elu:1", "eps:1e-05", "momentum:0.1", "signed", "abs_eps", "training",
@@ -137,10 +138,15 @@ abn_problem parse_problem(std::string_view text) {
   // Refused before rounding, so that the sentence quotes what was typed; validate() looks again at what is left after it.
   validate(problem);
   const Format& format = format_of(problem.param_dtype);
-  const double typed_eps = problem.eps, typed_parameter = problem.activation_parameter;
-  for (double* field : {&problem.eps, &problem.momentum, &problem.activation_parameter}) *field = round_to(format, *field);
-  if ((typed_eps > 0 && problem.eps == 0) || (typed_parameter > 0 && problem.activation_parameter == 0))
-    throw UsageError(fmt::format("A positive number in \"{}\" rounds to 0 in {}; use a larger one", text, dtype_name(problem.param_dtype)));
+  const char* const parameter_name = problem.activation == ABN_ELU ? "alpha" : "slope";
+  for (auto [name, field] : {std::pair{"eps", &problem.eps}, {"momentum", &problem.momentum}, {parameter_name, &problem.activation_parameter}}) {
+    const double rounded = round_to(format, *field);
+    if (*field > 0 && rounded == 0 && field != &problem.momentum)
+      throw UsageError(fmt::format("The {} {} in \"{}\" rounds to 0 in {}; use a larger one", name, *field, text, dtype_name(problem.param_dtype)));
+    if (!std::isfinite(rounded))
+      throw UsageError(fmt::format("The {} {} in \"{}\" is beyond the range of {}; use a smaller one", name, *field, text, dtype_name(problem.param_dtype)));
+    *field = rounded;
+  }
   validate(problem);
   return problem;
 }
@@ -171,10 +177,10 @@ void validate(const abn_problem& problem) {
     throw UsageError(fmt::format("Parameters of type {} do not go with {} tensors; use param:f32, or param:f64 with f64", dtype_name(problem.param_dtype),
                                  dtype_name(problem.dtype)));
   if (problem.activation != ABN_IDENTITY && !(problem.activation_parameter > 0 && std::isfinite(problem.activation_parameter)))
-    throw UsageError(fmt::format("{} with {} {} has no inverse; use one above 0", activation_name(problem.activation),
+    throw UsageError(fmt::format("{} with {} {} has no inverse; use a finite one above 0", activation_name(problem.activation),
                                  problem.activation == ABN_ELU ? "alpha" : "slope", problem.activation_parameter));
   if (!(problem.eps >= 0 && std::isfinite(problem.eps)))
-    throw UsageError(fmt::format("eps {} must not be negative; use 0 or more", problem.eps));
+    throw UsageError(fmt::format("eps {} is no finite number of 0 or more; write for example eps:1e-05", problem.eps));
   if (!(problem.momentum >= 0 && problem.momentum <= 1))
     throw UsageError(fmt::format("momentum {} is no weight; use a number from 0 to 1", problem.momentum));
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -25,7 +26,7 @@ bool worse(const Witness& a, const Witness& b) {
   return std::fabs(a.ulp) > std::fabs(b.ulp);
 }
 
-/// pass < skip < inconclusive < fail < error: a sum is as bad as its worst part, and a skip never hides what did run.
+/// skip < pass < inconclusive < fail < error: a sum is as bad as its worst part, and a skip never hides what did run.
 int severity(Verdict verdict) {
   switch (verdict) {
     case Verdict::skip: return 0;
@@ -38,6 +39,18 @@ int severity(Verdict verdict) {
 }
 
 std::string plural(std::uint64_t count, const char* noun) { return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s"); }
+
+/// Errors beyond the last bins saturate there: they are no measurement, and their number must not look like one.
+std::string show_ulp(double ulp) {
+  const int bin = ulp_bin(ulp);
+  return bin == 0 ? "< -2^20" : bin == Tally::ulp_bins - 1 ? "> 2^20" : fmt::format("{:.3g}", ulp);
+}
+
+/// How many cases a verdict rests on, and how many it says nothing of.
+std::string scope(const Record& record) {
+  const std::string ran = plural(record.cases - record.skipped_cases, "case");
+  return record.skipped_cases > 0 ? fmt::format("{}, {} skipped", ran, record.skipped_cases) : ran;
+}
 
 }  // namespace
 
@@ -81,7 +94,7 @@ void conclude(Record& record) {
   }
   if (record.kind != "numbers") {
     record.verdict = Verdict::pass;
-    record.reason = fmt::format("held in {}", plural(ran, "case"));
+    record.reason = fmt::format("held in {}", scope(record));
     return;
   }
   if (record.discriminating_cases == 0) {
@@ -98,7 +111,7 @@ void conclude(Record& record) {
     return;
   }
   record.verdict = Verdict::pass;
-  record.reason = fmt::format("largest error {:.3g} of its bound over {}", record.tally.max_ratio, plural(ran, "case"));
+  record.reason = fmt::format("largest error {:.3g} of its bound over {}", record.tally.max_ratio, scope(record));
 }
 
 Summary summarise(const Results& results) {
@@ -134,7 +147,11 @@ std::string headline(const Results& results) {
   std::string bad;
   for (const auto& [count, what] : {std::pair{sum.fail, "fail"}, {sum.error, "could not be made"}, {sum.inconclusive, "are inconclusive"}})
     if (count > 0) bad += fmt::format("{}{} {}", bad.empty() ? "" : ", ", count, what);
-  const std::string skipped = sum.skip > 0 ? fmt::format("; {} skipped", sum.skip) : "";
+  const auto in_part = static_cast<std::uint64_t>(std::count_if(results.records.begin(), results.records.end(), [](const Record& record) {
+    return record.verdict != Verdict::skip && record.skipped_cases > 0;
+  }));
+  std::string skipped = sum.skip > 0 ? fmt::format("; {} skipped", sum.skip) : "";
+  if (in_part > 0) skipped += fmt::format("; {} skipped some of their cases", in_part);
   if (!bad.empty()) {
     const auto first = std::find_if(results.records.begin(), results.records.end(), [](const Record& r) {
       return r.verdict == Verdict::fail || r.verdict == Verdict::error || r.verdict == Verdict::inconclusive;
@@ -143,13 +160,14 @@ std::string headline(const Results& results) {
   }
   double worst = 0;
   for (const auto& record : results.records) worst = std::max(worst, record.tally.max_ratio);
-  const std::string scope = sum.skip > 0 ? fmt::format("All {} that ran pass{}", plural(sum.pass, "check"), skipped) : fmt::format("All {} pass", plural(all, "check"));
-  return fmt::format("{}: {} compared, the largest error is {:.2f} of its bound.", scope, plural(sum.elements, "element"), worst);
+  const std::string passed = skipped.empty() ? fmt::format("All {} pass", plural(all, "check")) : fmt::format("All {} that ran pass{}", plural(sum.pass, "check"), skipped);
+  return fmt::format("{}: {} compared, the largest error is {:.2f} of its bound.", passed, plural(sum.elements, "element"), worst);
 }
 
 std::string summary_table(const Results& results) {
   struct Row {
-    std::uint64_t checks = 0, pass = 0;
+    std::array<std::uint64_t, 5> verdicts{};
+    std::uint64_t checks = 0;
     Tally tally;
     double worst = -1;
     std::string check;
@@ -160,16 +178,28 @@ std::string summary_table(const Results& results) {
   for (const auto& record : results.records) {
     Row& row = rows[fmt::format("{} {} {}", record.variant, record.op, record.dtype)];
     ++row.checks;
-    row.pass += record.verdict == Verdict::pass;
+    ++row.verdicts[static_cast<std::size_t>(record.verdict)];
     row.tally += record.tally;
     row.unsafe += record.unsafe_cases;
     if (record.kind == "numbers" && record.tally.max_ratio > row.worst) row.worst = record.tally.max_ratio, row.check = record.layout + "/" + record.check;
   }
   for (const auto& [name, row] : rows) width = std::max(width, name.size());
-  std::string text = fmt::format("{:<{}}  {:>9}  {:>10}  {:>7}  {:<20}  {}\n", "", width, "pass", "elements", "ratio", "worst check", "unsafe in place");
-  for (const auto& [name, row] : rows)
-    text += fmt::format("{:<{}}  {:>9}  {:>10}  {:>7.3g}  {:<20}  {}\n", name, width, fmt::format("{}/{}", row.pass, row.checks), row.tally.elements,
-                        std::max(row.worst, 0.0), row.check, row.unsafe > 0 ? plural(row.unsafe, "case") : "");
+  // At most 100 columns for the in-tree variants, unless there is bad news.
+  std::string text = fmt::format("{:<{}}  {:>5}  {:>9}  {:>7}  {:>8}  {}\n", "", width, "pass", "elements", "ratio", "ulp", "worst check");
+  for (const auto& [name, row] : rows) {
+    std::string notes;
+    const auto note = [&](std::uint64_t count, const char* what) {
+      if (count > 0) notes += fmt::format("{}{} {}", notes.empty() ? "" : ", ", count, what);
+    };
+    for (const Verdict verdict : {Verdict::error, Verdict::fail, Verdict::inconclusive, Verdict::skip})
+      note(row.verdicts[static_cast<std::size_t>(verdict)], verdict_name(verdict));
+    note(row.unsafe, "unsafe in place");
+    std::string line = fmt::format("{:<{}}  {:>5}  {:>9}  {:>7.3g}  {:>8}  {:<17}  {}", name, width,
+                                   fmt::format("{}/{}", row.verdicts[static_cast<std::size_t>(Verdict::pass)], row.checks), row.tally.elements,
+                                   std::max(row.worst, 0.0), show_ulp(row.tally.max_abs_ulp), row.check, notes);
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += line + "\n";
+  }
   return text;
 }
 

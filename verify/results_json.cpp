@@ -1,6 +1,7 @@
 // results.json, both ways. Keys keep their order, NaN and infinities are strings, so the same results have the same bytes.
 #include <fmt/format.h>
 
+#include <array>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -18,19 +19,40 @@ Json number(double value) {
   return std::isnan(value) ? "nan" : value < 0 ? "-inf" : "inf";
 }
 
+/// What a file of this schema cannot hold is refused and never read as something else, least of all as a NaN or a 0.
+[[noreturn]] void refuse(const Json& json, const char* expected) {
+  constexpr std::size_t quoted = 40;  // of what may be a whole array
+  std::string text = json.dump(-1, ' ', true, Json::error_handler_t::replace);
+  if (text.size() > quoted) text = text.substr(0, quoted) + "...";
+  throw UsageError(fmt::format("These results hold {} where {} is expected; write them again with abn-verify run --out", text, expected));
+}
+
 double number_from(const Json& json) {
   if (!json.is_string()) return json.get<double>();
   const auto text = json.get<std::string>();
   constexpr double infinity = std::numeric_limits<double>::infinity();
-  return text == "inf" ? infinity : text == "-inf" ? -infinity : std::numeric_limits<double>::quiet_NaN();
+  if (text == "inf") return infinity;
+  if (text == "-inf") return -infinity;
+  if (text != "nan") refuse(json, "a number");
+  return std::numeric_limits<double>::quiet_NaN();
+}
+
+std::uint64_t count_from(const Json& json) {
+  if (!json.is_number_unsigned()) refuse(json, "a count");
+  return json.get<std::uint64_t>();
+}
+
+template <std::size_t Size>
+std::array<std::uint64_t, Size> counts_from(const Json& json) {
+  if (!json.is_array() || json.size() != Size) refuse(json, "a histogram of this version");
+  std::array<std::uint64_t, Size> counts;
+  for (std::size_t i = 0; i < Size; ++i) counts[i] = count_from(json[i]);
+  return counts;
 }
 
 /// Witness numbers also as hex floats, for people who paste them into a test.
-Json exact(double value) { return {{"value", number(value)}, {"hex", std::isfinite(value) ? fmt::format("{:a}", value) : fmt::format("{}", value)}}; }
-double exact_from(const Json& json) {
-  const double value = number_from(json.at("value"));
-  return value == 0 && json.at("hex").get<std::string>().front() == '-' ? -0.0 : value;
-}
+Json exact(double value) { return {{"value", number(value)}, {"hex", std::isfinite(value) ? Json(fmt::format("{:a}", value)) : number(value)}}; }
+double exact_from(const Json& json) { return number_from(json.at("value")); }
 
 Json pairs(const std::vector<std::pair<std::string, double>>& list, bool as_exact) {
   Json json = Json::array();
@@ -82,19 +104,20 @@ Json tally_json(const Tally& t) {
 
 Tally tally_from(const Json& json) {
   Tally t;
-  t.elements = json.at("elements");
-  t.failed = json.at("failed");
-  t.nonfinite_expected = json.at("nonfinite_expected");
-  t.nonfinite_got = json.at("nonfinite_got");
+  t.elements = count_from(json.at("elements"));
+  t.failed = count_from(json.at("failed"));
+  t.nonfinite_expected = count_from(json.at("nonfinite_expected"));
+  t.nonfinite_got = count_from(json.at("nonfinite_got"));
   t.max_ratio = number_from(json.at("max_ratio"));
   t.sum_ratio = number_from(json.at("sum_ratio"));
   t.max_fit_ratio = number_from(json.at("max_fit_ratio"));
   t.max_abs_ulp = number_from(json.at("max_abs_ulp"));
   t.sum_ulp = number_from(json.at("sum_ulp"));
+  if (!json.at("worst").is_number_integer()) refuse(json.at("worst"), "an index");
   t.worst = json.at("worst");
   t.worst_comparison = comparison_from(json.at("worst_comparison"));
-  t.ratio_histogram = json.at("ratio_histogram").get<decltype(t.ratio_histogram)>();
-  t.ulp_histogram = json.at("ulp_histogram").get<decltype(t.ulp_histogram)>();
+  t.ratio_histogram = counts_from<Tally::ratio_bins>(json.at("ratio_histogram"));
+  t.ulp_histogram = counts_from<Tally::ulp_bins>(json.at("ulp_histogram"));
   return t;
 }
 
@@ -114,7 +137,7 @@ Witness witness_from(const Json& json) {
   Witness w;
   w.problem = json.at("problem");
   w.data = json.at("data");
-  w.seed = json.at("seed");
+  w.seed = count_from(json.at("seed"));
   w.where = json.at("where");
   w.expected = exact_from(json.at("expected"));
   w.expected_low = exact_from(json.at("expected_low"));
@@ -163,25 +186,26 @@ Record record_from(const Json& json) {
   r.layout = json.at("layout");
   r.check = json.at("check");
   r.kind = json.at("kind");
+  if (r.kind != "numbers" && r.kind != "contract") refuse(json.at("kind"), "\"numbers\" or \"contract\"");
   const auto verdict = json.at("verdict").get<std::string>();
   bool known = false;
   for (const Verdict v : {Verdict::pass, Verdict::fail, Verdict::inconclusive, Verdict::skip, Verdict::error})
     if (verdict == verdict_name(v)) r.verdict = v, known = true;
-  if (!known) throw UsageError(fmt::format("The verdict \"{}\" is unknown; write the results again with this version of run", verdict));
+  if (!known) refuse(json.at("verdict"), "a verdict");
   r.reason = json.at("reason");
-  r.cases = json.at("cases");
-  r.failed_cases = json.at("failed_cases");
-  r.skipped_cases = json.at("skipped_cases");
-  r.discriminating_cases = json.at("discriminating_cases");
-  r.method_limited_cases = json.at("method_limited_cases");
-  r.cancelled_cases = json.at("cancelled_cases");
+  r.cases = count_from(json.at("cases"));
+  r.failed_cases = count_from(json.at("failed_cases"));
+  r.skipped_cases = count_from(json.at("skipped_cases"));
+  r.discriminating_cases = count_from(json.at("discriminating_cases"));
+  r.method_limited_cases = count_from(json.at("method_limited_cases"));
+  r.cancelled_cases = count_from(json.at("cancelled_cases"));
   if (json.contains("tally")) r.tally = tally_from(json.at("tally"));
   for (const auto& w : json.at("witnesses")) r.witnesses.push_back(witness_from(w));
   if (json.contains("end_to_end")) {
     const Json& end = json.at("end_to_end");
     r.has_end_to_end = true;
     r.end_to_end_cost = number_from(end.at("cost"));
-    r.unsafe_cases = end.at("unsafe_cases");
+    r.unsafe_cases = count_from(end.at("unsafe_cases"));
     r.end_to_end = tally_from(end.at("tally"));
   }
   return r;
@@ -203,7 +227,7 @@ Provenance provenance_from(const Json& json) {
   p.driver = json.at("driver");
   p.device = json.at("device");
   p.tier = json.at("tier");
-  p.seed = json.at("seed");
+  p.seed = count_from(json.at("seed"));
   p.time = json.at("time");
   p.seconds = number_from(json.at("seconds"));
   return p;

@@ -8,7 +8,7 @@
 // Choices at the edges:
 // - y = -0 gives z = +0 under leaky ReLU and ELU (y + 0 does it). So a stored -0 can only be a negative result that was too
 //   small for the storage type, and backward takes the branch from the sign bit of z, never from a comparison with 0.
-//   That holds for a NaN's sign bit as well.
+//   That holds for a NaN as well; forward stores NaNs with sign bit 0 (device/scalar.cuh), so their phi' is 1.
 // - ELU saturates: z <= -alpha has no inverse, and log1p(-1) * 0 would spoil the whole channel. Such a z is replaced, for the
 //   inverse and for phi' alike, by `lowest`, the smallest value of the storage type above -alpha.
 // - z/alpha is a true division: it is correctly rounded, so z > -alpha cannot come out as -1. The slope has no such edge and

@@ -26,24 +26,25 @@ namespace abn::device {
 inline namespace ABN_BUILD {
 
 constexpr int most_threads = 256;
-constexpr int most_columns = 32;         // 512 contiguous bytes a row
+constexpr int most_columns = 32;  // 512 contiguous bytes a row
 constexpr int fewest_threads = 32;
-constexpr int64_t most_terms = 512;      // of a sum in one thread
-constexpr int64_t enough_units = 1024;   // several for each of the processors of the largest GPUs
-constexpr int64_t most_blocks = 65536;   // of a launch; beyond, a block does several units
-constexpr int bundle = 8;                // windows that a thread of a well filled slice has at the least
+constexpr int64_t most_terms = 512;     // of a sum in one thread
+constexpr int64_t enough_units = 1024;  // several for each of the processors of the largest GPUs
+constexpr int64_t most_blocks = 65536;  // of a launch; beyond, a block does several units
+constexpr int bundle = 8;               // windows that a thread of a well filled slice has at the least
+constexpr int least_resident = 2;       // blocks that a processor can hold at once: bounds the registers of a sweep
 
 template <class T>
 constexpr int window_lanes = 16 / static_cast<int>(sizeof(T));
 
 struct Cut {
-  int layout;           // after degenerate ones were turned
-  int64_t n, c, s;      // likewise
-  int lanes;            // elements of a window
-  int64_t tiles, items; // items of a tile
-  int64_t windows;      // NCHW: that a run of s samples may touch
+  int layout;            // after degenerate ones were turned
+  int64_t n, c, s;       // likewise
+  int lanes;             // elements of a window
+  int64_t tiles, items;  // items of a tile
+  int64_t windows;       // NCHW: that a run of s samples may touch
   int64_t slices, slice_items;
-  int columns, rows;    // threads of a block
+  int columns, rows;  // threads of a block
   __host__ __device__ int64_t units() const { return tiles * slices; }
   int threads() const { return columns * rows; }
 };
@@ -82,6 +83,17 @@ inline Cut cut_of(const abn_problem& problem) {
   cut.rows = power_of_two_above(ceil_div(cut.slice_items, bundle), most_rows);
   if (cut.threads() < fewest_threads) cut.rows = fewest_threads / cut.columns;
   return cut;
+}
+
+// The threads that merge slices: channels side by side, rows of them taking every rows-th slice.
+struct MergeShape {
+  int columns, rows;
+  int threads() const { return columns * rows; }
+};
+inline MergeShape merge_shape(const Cut& cut) {
+  MergeShape shape{power_of_two_above(cut.c, most_columns), 1};
+  shape.rows = power_of_two_above(ceil_div(cut.slices, 2), most_threads / shape.columns);
+  return shape;
 }
 
 // The unit of a block; sweeps that follow another over the same data go backwards, to meet what is still in the cache.

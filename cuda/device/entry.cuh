@@ -73,7 +73,8 @@ inline int check(const abn_problem& problem, const abn_forward_args& args, size_
 }
 inline int check(const abn_problem& problem, const abn_backward_args& args, size_t workspace_bytes) {
   if (!known(problem) || problem.mode == ABN_INFERENCE) return ABN_ERROR_UNSUPPORTED;
-  if (args.dz == nullptr || args.z == nullptr || args.var == nullptr || (args.gamma == nullptr) != (args.beta == nullptr)) return ABN_ERROR_ARGUMENT;
+  if (args.dz == nullptr || args.z == nullptr || args.var == nullptr || (args.gamma == nullptr) != (args.beta == nullptr))
+    return ABN_ERROR_ARGUMENT;
   if (workspace_bytes > 0 && (args.workspace == nullptr || args.workspace_bytes < workspace_bytes)) return ABN_ERROR_WORKSPACE;
   return ABN_OK;
 }

@@ -28,7 +28,7 @@ template <class T>
 __device__ __forceinline__ void store16(T* p, const Vec16<T>& value) {
   uint4 bits;
   memcpy(&bits, &value, sizeof bits);
-  *reinterpret_cast<uint4*>(p) = bits;
+  __stwb(reinterpret_cast<uint4*>(p), bits);  // a plain store may be split into narrower ones
 }
 
 template <class... P, class... A>

@@ -32,9 +32,16 @@ __device__ __forceinline__ float widen(__nv_bfloat16 v) { return __bfloat162floa
 __device__ __forceinline__ float widen(float v) { return v; }
 __device__ __forceinline__ double widen(double v) { return v; }
 
+// A NaN is stored with sign bit 0 in every type: backward reads the sign of z, and x86 and GPUs make NaNs of different signs.
 template <class T>
-__device__ __forceinline__ T narrow(Accumulate<T> v) {
-  return v;
+__device__ __forceinline__ T narrow(Accumulate<T> v);
+template <>
+__device__ __forceinline__ float narrow<float>(float v) {
+  return v == v ? v : __uint_as_float(0x7fffffff);
+}
+template <>
+__device__ __forceinline__ double narrow<double>(double v) {
+  return v == v ? v : __longlong_as_double(0x7fffffffffffffff);
 }
 template <>
 __device__ __forceinline__ __half narrow<__half>(float v) {
@@ -46,9 +53,7 @@ __device__ __forceinline__ __nv_bfloat16 narrow<__nv_bfloat16>(float v) {
 }
 
 // The neighbour of a negative v on the side of zero; of the lowest finite value where v is -infinity.
-__device__ __forceinline__ __half towards_zero(__half v) {
-  return __ushort_as_half(static_cast<unsigned short>(__half_as_ushort(v) - 1));
-}
+__device__ __forceinline__ __half towards_zero(__half v) { return __ushort_as_half(static_cast<unsigned short>(__half_as_ushort(v) - 1)); }
 __device__ __forceinline__ __nv_bfloat16 towards_zero(__nv_bfloat16 v) {
   return __ushort_as_bfloat16(static_cast<unsigned short>(__bfloat16_as_ushort(v) - 1));
 }

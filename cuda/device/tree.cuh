@@ -36,7 +36,7 @@ struct MomentsTree {
   }
 };
 
-// sum(dy) and sum(dy*d), see gradients in two_sweep.cu.
+// sum(dy) and sum(dy*d) of device/backward_sweeps.cuh.
 template <class A>
 struct Sums {
   A s0 = 0, s1 = 0;

@@ -16,7 +16,7 @@ struct Window {
   unsigned present;
 };
 template <class T>
-constexpr unsigned whole = (1u << window_lanes<T>) - 1;
+constexpr unsigned whole = ~(~0u << window_lanes<T>);
 
 // Channels that a thread owns, each with accumulators and parameters of its own.
 template <class T, int Layout>
@@ -112,13 +112,16 @@ class Tensor {
   __device__ Vec16<T> load(const Window& window) const {
     if (wide_ && window.present == whole<T>) return load16(data_ + window.begin);
     Vec16<T> value;
-    ABN_UNROLL for (int j = 0; j < window_lanes<T>; ++j) value.lane[j] = (window.present >> j & 1) != 0 ? data_[window.begin + j] : narrow<T>(0);
+    ABN_UNROLL for (int j = 0; j < window_lanes<T>; ++j) {
+      value.lane[j] = (window.present >> j & 1) != 0 ? data_[window.begin + j] : narrow<T>(0);
+    }
     return value;
   }
   __device__ void store(const Window& window, const Vec16<T>& value) const {
     if (wide_ && window.present == whole<T>) return store16(data_ + window.begin, value);
-    ABN_UNROLL for (int j = 0; j < window_lanes<T>; ++j)
+    ABN_UNROLL for (int j = 0; j < window_lanes<T>; ++j) {
       if ((window.present >> j & 1) != 0) data_[window.begin + j] = value.lane[j];
+    }
   }
 
  private:
