@@ -52,7 +52,7 @@ TEST(RandomStream, IsAFunctionOfKeyAndIndexAlone) {
   // The numbers of splitmix64's finaliser; other bits would make every recorded reproduce line mean other data.
   EXPECT_EQ(mix(1), 0x5692161d100b05e5u);
   EXPECT_EQ(mix(golden_gamma), 0xe220a8397b1dcdafu);  // the first output of splitmix64 with seed 0
-  rc::check("uniform, normal and powers of two keep their ranges", [](std::uint64_t key, std::uint64_t index) {
+  EXPECT_TRUE(rc::check("uniform, normal and powers of two keep their ranges", [](std::uint64_t key, std::uint64_t index) {
     const Stream stream(key);
     RC_ASSERT(stream.bits(index) == Stream(key).bits(index));
     RC_ASSERT(stream.uniform(index) > 0 && stream.uniform(index) < 1);
@@ -60,7 +60,7 @@ TEST(RandomStream, IsAFunctionOfKeyAndIndexAlone) {
     const double power = stream.power_of_two(-3, 5, index);
     RC_ASSERT(power >= 0.125 && power < 32);
     RC_ASSERT(stream.fork(1).bits(index) != stream.fork(2).bits(index));
-  });
+  }));
   const Stream stream(7);
   std::vector<double> normal;
   for (std::uint64_t i = 0; i < 20000; ++i) normal.push_back(stream.normal(i));

@@ -28,7 +28,7 @@
 //
 // Root. r^ = 1/sqrt(fl(v^ + eps)): relative error 1/sqrt(1 - dv) - 1 with dv = E_v/(v + eps), then half of the rounding of
 // v + eps and 2 ulp (4u) of a hardware reciprocal root; 1/sqrt(x) in IEEE arithmetic needs only 2u. From dv >= 1/2 on the
-// expansion is void and the bound is infinite: nothing is demanded of the kernel there but a finite result.
+// expansion is void and the bound is infinite: nothing is demanded of the kernel there but a result that is no NaN.
 #pragma once
 
 #include <array>
