@@ -45,7 +45,8 @@ std::uint16_t nearest(double value, int mantissa_bits) {
   if (std::isinf(magnitude)) return sign | infinity;
   const double below = value_of(low, mantissa_bits);
   // What would follow if the exponent went on, which for the largest number stands in for infinity.
-  const double above = high == infinity ? below + (below - value_of(static_cast<std::uint16_t>(low - 1), mantissa_bits)) : value_of(high, mantissa_bits);
+  const double above =
+      high == infinity ? below + (below - value_of(static_cast<std::uint16_t>(low - 1), mantissa_bits)) : value_of(high, mantissa_bits);
   const double to_below = magnitude - below, to_above = above - magnitude;  // exact: multiples of the value's last bit
   const bool up = to_above < to_below || (to_above == to_below && low % 2 == 1);
   return static_cast<std::uint16_t>(sign | (up ? high : low));
@@ -122,10 +123,10 @@ TEST(EmulatorHalf, TheEdges) {
   EXPECT_EQ(em::f16_from_float(-0x1p-25f), 0x8000);  // half the smallest, to even
   EXPECT_EQ(em::f16_from_float(0x1.000002p-25f), 0x0001);
   EXPECT_EQ(em::f16_from_double(0x1.0000000000001p-25), 0x0001);
-  EXPECT_EQ(em::f16_from_double(1.0 + 0x1p-11), 0x3c00);             // a tie
-  EXPECT_EQ(em::f16_from_double(1.0 + 0x1p-11 + 0x1p-50), 0x3c01);   // lost by a detour over float
-  EXPECT_EQ(em::bf16_from_double(1.0 + 0x1p-8 + 0x1p-50), 0x3f81);   // likewise
-  EXPECT_EQ(em::bf16_from_double(0x1p-134 + 0x1p-180), 0x0001);      // likewise, among the subnormals
+  EXPECT_EQ(em::f16_from_double(1.0 + 0x1p-11), 0x3c00);            // a tie
+  EXPECT_EQ(em::f16_from_double(1.0 + 0x1p-11 + 0x1p-50), 0x3c01);  // lost by a detour over float
+  EXPECT_EQ(em::bf16_from_double(1.0 + 0x1p-8 + 0x1p-50), 0x3f81);  // likewise
+  EXPECT_EQ(em::bf16_from_double(0x1p-134 + 0x1p-180), 0x0001);     // likewise, among the subnormals
   EXPECT_EQ(em::f16_from_double(1e300), 0x7c00);
   EXPECT_EQ(em::f16_from_double(-1e-300), 0x8000);
   EXPECT_EQ(em::bf16_from_float(std::numeric_limits<float>::max()), 0x7f80);
@@ -147,9 +148,11 @@ TEST(EmulatorHalf, AgreesWithTheCompilersFloat16) {
     return got == bits || (is_nan16(got, 10) && is_nan16(bits, 10));
   };
   for (const float x : hard_values<float>(10)) ASSERT_TRUE(agree(em::f16_from_float(x), static_cast<Float16>(x))) << std::hexfloat << x;
-  for (const float x : random_values<float, std::uint32_t>()) ASSERT_TRUE(agree(em::f16_from_float(x), static_cast<Float16>(x))) << std::hexfloat << x;
+  for (const float x : random_values<float, std::uint32_t>())
+    ASSERT_TRUE(agree(em::f16_from_float(x), static_cast<Float16>(x))) << std::hexfloat << x;
   for (const double x : hard_values<double>(10)) ASSERT_TRUE(agree(em::f16_from_double(x), static_cast<Float16>(x))) << std::hexfloat << x;
-  for (const double x : random_values<double, std::uint64_t>()) ASSERT_TRUE(agree(em::f16_from_double(x), static_cast<Float16>(x))) << std::hexfloat << x;
+  for (const double x : random_values<double, std::uint64_t>())
+    ASSERT_TRUE(agree(em::f16_from_double(x), static_cast<Float16>(x))) << std::hexfloat << x;
 }
 #endif
 

@@ -152,9 +152,7 @@ TEST(EmulatorKernels, TheLastBlockSeesEveryBlockAndTheTicketIsReadyForTheNextLau
 
 // ---- schedules
 
-__global__ void arrivals(unsigned* count, unsigned* order) {
-  order[blockIdx.x * blockDim.x + threadIdx.x] = atomicAdd(count, 1u);
-}
+__global__ void arrivals(unsigned* count, unsigned* order) { order[blockIdx.x * blockDim.x + threadIdx.x] = atomicAdd(count, 1u); }
 
 std::vector<unsigned> arrival_order(Settings settings, int launches = 1) {
   Session session(settings);
@@ -175,7 +173,8 @@ TEST(EmulatorSchedule, TheSeedDrawsTheOrderAndNothingElseDoes) {
     different.insert(order);
   }
   EXPECT_EQ(different.size(), 20u);
-  EXPECT_NE(arrival_order({.schedule_seed = 1}), arrival_order({.schedule_seed = 1}, 2)) << "the second launch of a session has its own order";
+  EXPECT_NE(arrival_order({.schedule_seed = 1}), arrival_order({.schedule_seed = 1}, 2))
+      << "the second launch of a session has its own order";
 }
 
 TEST(EmulatorSchedule, WithoutShuffleThreadsTakeTurnsInAscendingOrder) {
@@ -319,7 +318,8 @@ __global__ void halves(unsigned* out) {
   }
   __syncwarp();
   const unsigned odd = __ballot_sync(full, lane % 2);
-  const int any = __any_sync(full, lane == 5), all = __all_sync(full, lane < 32), none = __any_sync(full, 0), not_all = __all_sync(full, lane);
+  const int any = __any_sync(full, lane == 5), all = __all_sync(full, lane < 32), none = __any_sync(full, 0),
+            not_all = __all_sync(full, lane);
   out[threadIdx.x] = sum + (odd == 0xaaaaaaaau && any && all && !none && !not_all ? 0u : 1000000u);
 }
 
@@ -350,14 +350,16 @@ TEST(EmulatorWarp, VotesWaitForLanesThatAreThere) {
 
 // ---- atomics
 
-__global__ void atomics(int* sum, unsigned long long* wide, float* real, unsigned* largest, unsigned* lock, int* guarded, unsigned* wrapped) {
+__global__ void atomics(int* sum, unsigned long long* wide, float* real, unsigned* largest, unsigned* lock, int* guarded,
+                        unsigned* wrapped) {
   const unsigned rank = blockIdx.x * blockDim.x + threadIdx.x;
   atomicAdd(sum, -1);
   atomicAdd(wide, 1ull << 33);
   atomicAdd(real, 0.5f);
   atomicMax(largest, rank);
   atomicInc(wrapped, 99u);
-  while (atomicCAS(lock, 0u, 1u) != 0) {}
+  while (atomicCAS(lock, 0u, 1u) != 0) {
+  }
   const int before = *guarded;
   __threadfence();  // everybody else may run here, and must not get in
   *guarded = before + 1;

@@ -167,6 +167,11 @@ TEST(CommandLine, ARightPluginPasses) {
   EXPECT_EQ(ran.code, 0) << ran.output.substr(0, 3000);
 }
 
+TEST(CommandLine, AKernelThatLeavesAnotherRoundingModeDoesNotMoveTheJudge) {
+  const auto ran = abn("run '*/f32/*' --plugin ./plugins/leaves_rounding.so --only-plugins --tier smoke --seed 1");
+  EXPECT_EQ(ran.code, 0) << ran.output.substr(0, 3000);
+}
+
 TEST(CommandLine, UnusablePluginsAreRefused) {
   for (const char* name : {"no_symbol", "bad_abi_version", "null_function"}) {
     const auto refused = abn("run --plugin ./plugins/" + std::string(name) + ".so --only-plugins");

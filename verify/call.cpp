@@ -7,6 +7,7 @@
 
 #include "cuda/emulator/report.h"
 #include "verify/crash.hpp"
+#include "verify/float_environment.hpp"
 #include "verify/problem.hpp"
 #include "verify/random.hpp"
 
@@ -104,7 +105,10 @@ Call Caller::forward(const Setup& setup) const {
   args.mean = at(mean), args.var = at(var);
   args.workspace = at(workspace), args.workspace_bytes = bytes, args.stream = subject_.device->stream();
   const CrashNote note("forward");
-  make(call, subject_, setup.schedule, [&] { return variant_.forward(&problem_, &args); });
+  make(call, subject_, setup.schedule, [&] {
+    const FloatEnvironment ours;
+    return variant_.forward(&problem_, &args);
+  });
   std::stable_sort(call.outputs.begin(), call.outputs.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   return call;
 }
@@ -148,7 +152,10 @@ Call Caller::backward(const Setup& setup, const Saved& saved) const {
   args.dgamma = at(dgamma), args.dbeta = at(dbeta);
   args.workspace = at(workspace), args.workspace_bytes = bytes, args.stream = subject_.device->stream();
   const CrashNote note("backward");
-  make(call, subject_, setup.schedule, [&] { return variant_.backward(&problem_, &args); });
+  make(call, subject_, setup.schedule, [&] {
+    const FloatEnvironment ours;
+    return variant_.backward(&problem_, &args);
+  });
   return call;
 }
 

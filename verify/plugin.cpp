@@ -12,6 +12,7 @@
 
 #include "cuda/registry.h"
 #include "verify/error.hpp"
+#include "verify/float_environment.hpp"
 
 namespace abn::verify {
 namespace {
@@ -56,6 +57,7 @@ Plugin load_plugin(const std::string& path) {
   if (!std::filesystem::exists(path)) throw UsageError(fmt::format("There is no plug-in {}; check the path", path));
   // A name without a slash would be searched for in the system's library folders.
   const std::string file = path.find('/') == path.npos ? "./" + path : path;
+  const FloatEnvironment ours;  // restored when this function ends
   void* const library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr)
     throw UsageError(fmt::format("{} cannot be loaded as a shared object ({}); build it with -shared -fPIC and all that it needs linked in",

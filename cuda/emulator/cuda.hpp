@@ -44,6 +44,7 @@ struct dim3 {
   constexpr operator uint3() const { return {x, y, z}; }
 };
 
+// clang-format off
 struct alignas(8) int2 { int x, y; };
 struct alignas(8) uint2 { unsigned x, y; };
 struct alignas(8) float2 { float x, y; };
@@ -51,6 +52,7 @@ struct alignas(16) double2 { double x, y; };
 struct alignas(16) int4 { int x, y, z, w; };
 struct alignas(16) uint4 { unsigned x, y, z, w; };
 struct alignas(16) float4 { float x, y, z, w; };
+// clang-format on
 inline int2 make_int2(int x, int y) { return {x, y}; }
 inline uint2 make_uint2(unsigned x, unsigned y) { return {x, y}; }
 inline float2 make_float2(float x, float y) { return {x, y}; }
@@ -64,8 +66,12 @@ enum cudaError_t : int { cudaSuccess = success };
 
 // ---- 16-bit floating point: storage and conversions, no arithmetic
 
-struct __half { std::uint16_t bits; };
-struct __nv_bfloat16 { std::uint16_t bits; };
+struct __half {
+  std::uint16_t bits;
+};
+struct __nv_bfloat16 {
+  std::uint16_t bits;
+};
 
 inline __half __ushort_as_half(unsigned short bits) { return {bits}; }
 inline unsigned short __half_as_ushort(__half value) { return value.bits; }
@@ -103,8 +109,10 @@ __forceinline__ void __nanosleep(unsigned, Where where = Where::current()) { arr
 
 // ---- warp operations
 
+template <class T, class... Allowed>
+concept OneOf = (std::is_same_v<T, Allowed> || ...);
 template <class T>
-concept Shuffled = std::is_arithmetic_v<T> && (sizeof(T) == 4 || sizeof(T) == 8);
+concept Shuffled = OneOf<T, int, unsigned, long, unsigned long, long long, unsigned long long, float, double>;
 
 template <Shuffled T>
 __forceinline__ T shuffled(WarpOp op, unsigned mask, T value, unsigned operand, int width, Where where) {
@@ -153,8 +161,6 @@ inline unsigned __activemask() { return active_lanes(); }
 
 // ---- atomics: each returns what was there before
 
-template <class T, class... Allowed>
-concept OneOf = (std::is_same_v<T, Allowed> || ...);
 template <class T>
 concept Atomic = OneOf<T, int, unsigned, unsigned long long, float, double>;
 template <class T>

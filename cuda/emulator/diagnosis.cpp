@@ -38,12 +38,6 @@ std::string activity(const Thread& thread) {
   return thread.stack ? "run, last seen at " + place(thread.where) : "have not begun";
 }
 
-bool any_lane(const Block& block, std::uint32_t Warp::*mask) {
-  for (unsigned w = 0; w < block.warp_count; ++w)
-    if (block.warps[w].*mask) return true;
-  return false;
-}
-
 const Thread* first_thread(const Block& block, std::uint32_t Warp::*mask) {
   for (unsigned w = 0; w < block.warp_count; ++w)
     if (const std::uint32_t lanes = block.warps[w].*mask) return &block.warps[w].threads[std::countr_zero(lanes)];
@@ -87,14 +81,22 @@ std::string lanes_text(std::uint32_t lanes) {
 
 const char* op_name(WarpOp op) {
   switch (op) {
-    case WarpOp::shfl: return "__shfl_sync";
-    case WarpOp::shfl_up: return "__shfl_up_sync";
-    case WarpOp::shfl_down: return "__shfl_down_sync";
-    case WarpOp::shfl_xor: return "__shfl_xor_sync";
-    case WarpOp::ballot: return "__ballot_sync";
-    case WarpOp::any: return "__any_sync";
-    case WarpOp::all: return "__all_sync";
-    case WarpOp::sync: return "__syncwarp";
+    case WarpOp::shfl:
+      return "__shfl_sync";
+    case WarpOp::shfl_up:
+      return "__shfl_up_sync";
+    case WarpOp::shfl_down:
+      return "__shfl_down_sync";
+    case WarpOp::shfl_xor:
+      return "__shfl_xor_sync";
+    case WarpOp::ballot:
+      return "__ballot_sync";
+    case WarpOp::any:
+      return "__any_sync";
+    case WarpOp::all:
+      return "__all_sync";
+    case WarpOp::sync:
+      return "__syncwarp";
   }
   return "a warp operation";
 }
@@ -106,8 +108,8 @@ Finding make_finding(const LaunchRequest& request, const char* kind, std::string
   finding.text = std::move(text);
   if (witness) {
     const uint3 block = witness->block->index, thread = witness->index;
-    finding.text += "; block (" + std::to_string(block.x) + ", " + std::to_string(block.y) + ", " + std::to_string(block.z) + "), thread (" +
-                    std::to_string(thread.x) + ", " + std::to_string(thread.y) + ", " + std::to_string(thread.z) + ")";
+    finding.text += "; block (" + std::to_string(block.x) + ", " + std::to_string(block.y) + ", " + std::to_string(block.z) +
+                    "), thread (" + std::to_string(thread.x) + ", " + std::to_string(thread.y) + ", " + std::to_string(thread.z) + ")";
     finding.block[0] = block.x, finding.block[1] = block.y, finding.block[2] = block.z;
     finding.thread[0] = thread.x, finding.thread[1] = thread.y, finding.thread[2] = thread.z;
   }
@@ -141,8 +143,8 @@ void Machine::fail_returned_lanes(const Thread& waiting, std::uint32_t mask, std
 
 void Machine::fail_left_out(const Thread& self, WarpOp op, std::uint32_t mask) {
   record(shuffle_mask, launch_failure,
-         std::string(op_name(op)) + " at " + place(self.where) + ": lane " + std::to_string(self.lane()) + " called it with a mask of lanes " +
-             lanes_text(mask) + ", which leaves it out");
+         std::string(op_name(op)) + " at " + place(self.where) + ": lane " + std::to_string(self.lane()) +
+             " called it with a mask of lanes " + lanes_text(mask) + ", which leaves it out");
   leave();
 }
 
@@ -155,8 +157,7 @@ void Machine::fail_source(const Thread& reader, const WarpGroup& group) {
 }
 
 void Machine::fail_width(const Thread& self, WarpOp op) {
-  record(shuffle_mask, launch_failure,
-         std::string(op_name(op)) + " at " + place(self.where) + ": its width is none of 1, 2, 4, 8, 16, 32");
+  record(shuffle_mask, launch_failure, std::string(op_name(op)) + " at " + place(self.where) + ": its width is none of 1, 2, 4, 8, 16, 32");
   leave();
 }
 
@@ -186,20 +187,27 @@ void Machine::fail_endless() {
   leave();
 }
 
-// Nobody can run and blocks are left: the first of them in which a barrier or a mask is at fault, by the launch's order of blocks.
+// Nobody can run and blocks are left. A block that is stuck at its own barrier explains most, then a warp operation, then the grid.
 Finding Machine::explain_standstill() const {
-  const Block* stuck = nullptr;
-  for (const auto& block : blocks_) {
-    if (block->alive == 0 || block->grid.x == 0) continue;
-    if (any_lane(*block, &Warp::at_barrier))
-      return make_finding(*request_, barrier_divergence, "a barrier that not all threads of the block reach: " + describe(*block),
-                          first_thread(*block, &Warp::at_barrier));
-    if (!stuck || (first_in_group(*block) && !first_in_group(*stuck))) stuck = block.get();
+  const Block* at_barrier = nullptr;
+  const Block* in_warp = nullptr;
+  const Block* at_grid = nullptr;
+  for (std::uint64_t b = resident_; b-- > 0;) {
+    const Block* block = blocks_[b].get();
+    if (first_thread(*block, &Warp::at_barrier)) at_barrier = block;
+    if (first_in_group(*block)) in_warp = block;
+    if (first_thread(*block, &Warp::at_grid)) at_grid = block;
   }
-  if (const Thread* thread = first_in_group(*stuck))
-    return make_finding(*request_, shuffle_mask, "lanes wait for lanes of their mask that never come: " + describe(*stuck), thread);
-  return make_finding(*request_, deadlock, "the grid's barrier is not reached by all threads of the grid: " + describe(*stuck),
-                      first_thread(*stuck, &Warp::at_grid));
+  if (at_barrier)
+    return make_finding(*request_, barrier_divergence, "a barrier that not all threads of the block reach: " + describe(*at_barrier),
+                        first_thread(*at_barrier, &Warp::at_barrier));
+  if (in_warp)
+    return make_finding(*request_, shuffle_mask, "lanes wait for lanes of their mask that never come: " + describe(*in_warp),
+                        first_in_group(*in_warp));
+  return make_finding(*request_, deadlock,
+                      "the grid's barrier is reached by " + std::to_string(at_grid_) + " of the grid's " +
+                          std::to_string(total_blocks_ * at_grid->size) + " threads: " + describe(*at_grid),
+                      first_thread(*at_grid, &Warp::at_grid));
 }
 
 // ---- checks on behalf of kernels

@@ -70,10 +70,14 @@ constexpr unsigned source_lane(WarpOp op, unsigned lane, unsigned operand, unsig
   const unsigned segment = 32 - width, first = lane & segment, last = first | (31 & ~segment);
   operand &= 31;
   switch (op) {
-    case WarpOp::shfl_up: return lane >= first + operand ? lane - operand : lane;
-    case WarpOp::shfl_down: return lane + operand <= last ? lane + operand : lane;
-    case WarpOp::shfl_xor: return (lane ^ operand) <= last ? lane ^ operand : lane;
-    default: return first | (operand & ~segment);
+    case WarpOp::shfl_up:
+      return lane >= first + operand ? lane - operand : lane;
+    case WarpOp::shfl_down:
+      return lane + operand <= last ? lane + operand : lane;
+    case WarpOp::shfl_xor:
+      return (lane ^ operand) <= last ? lane ^ operand : lane;
+    default:
+      return first | (operand & ~segment);
   }
 }
 unsigned active_lanes();  // lanes of this warp that have not returned

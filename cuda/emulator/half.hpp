@@ -20,7 +20,8 @@ inline std::uint16_t f16_from_float(float value) {
   if (magnitude >= overflow) return static_cast<std::uint16_t>(sign | 0x7c00);
   // An ulp of 0.5f is 2^-24, the smallest f16: the addition rounds to a multiple of it.
   if (magnitude < smallest_normal)
-    return static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude) + 0.5f) - std::bit_cast<std::uint32_t>(0.5f)));
+    return static_cast<std::uint16_t>(
+        sign | (std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude) + 0.5f) - std::bit_cast<std::uint32_t>(0.5f)));
   const std::uint32_t rounded = magnitude + 0xfff + (magnitude >> 13 & 1);  // a carry may run up to infinity, as it should
   return static_cast<std::uint16_t>(sign | ((rounded >> 13) - (112u << 10)));
 }
@@ -48,7 +49,8 @@ inline float float_to_odd(double value) {
   const float nearest = static_cast<float>(value);
   if (static_cast<double>(nearest) == value || value != value) return nearest;
   std::uint32_t bits = std::bit_cast<std::uint32_t>(nearest);
-  const bool grew = (static_cast<double>(nearest) < 0 ? -static_cast<double>(nearest) : static_cast<double>(nearest)) > (value < 0 ? -value : value);
+  const bool grew =
+      (static_cast<double>(nearest) < 0 ? -static_cast<double>(nearest) : static_cast<double>(nearest)) > (value < 0 ? -value : value);
   if (grew) --bits;
   return std::bit_cast<float>(bits | 1);
 }

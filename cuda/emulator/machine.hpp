@@ -49,15 +49,15 @@ struct WarpGroup {
 
 struct Warp {
   Block* block = nullptr;
-  Thread* threads = nullptr;      // of its first lane
-  std::uint32_t ready = 0;        // lanes that could run now
-  std::uint32_t alive = 0;        // lanes that have not returned
-  std::uint32_t exists = 0;       // lanes that the block has
-  std::uint32_t at_barrier = 0;   // lanes in __syncthreads
-  std::uint32_t at_grid = 0;      // lanes in the grid's barrier
-  std::uint32_t position = 0;     // in Machine::ready_, while `ready` is not zero
-  std::uint32_t order = 0;        // for the ascending order
-  std::uint32_t turn = 0;         // the lane to begin with, in the ascending order
+  Thread* threads = nullptr;     // of its first lane
+  std::uint32_t ready = 0;       // lanes that could run now
+  std::uint32_t alive = 0;       // lanes that have not returned
+  std::uint32_t exists = 0;      // lanes that the block has
+  std::uint32_t at_barrier = 0;  // lanes in __syncthreads
+  std::uint32_t at_grid = 0;     // lanes in the grid's barrier
+  std::uint32_t position = 0;    // in Machine::ready_, while `ready` is not zero
+  std::uint32_t order = 0;       // for the ascending order
+  std::uint32_t turn = 0;        // the lane to begin with, in the ascending order
   std::uint32_t group_count = 0;
   std::array<WarpGroup, 32> groups;
   std::array<std::uint64_t, 32> given;  // what each lane brings to a warp operation
@@ -69,13 +69,13 @@ struct Block : BlockView {
   std::array<Warp, 32> warps;
   std::vector<Thread> threads;
   std::vector<unsigned char> arena;
-  unsigned size = 0, warp_count = 0;            // threads and warps of a block of this launch
-  unsigned alive = 0, waiting = 0;              // threads that have not returned; that wait in __syncthreads
-  bool mixed = false;                           // they wait in different ones
-  Where barrier;                                // the one that the first of them waits in
-  void lay_out(const LaunchRequest& request);   // once a launch
-  void poison();                                // the shared memory, before every block
-  const unsigned char* spoilt() const;          // the byte outside of the shared memory that was written, null if none
+  unsigned size = 0, warp_count = 0;           // threads and warps of a block of this launch
+  unsigned alive = 0, waiting = 0;             // threads that have not returned; that wait in __syncthreads
+  bool mixed = false;                          // they wait in different ones
+  Where barrier;                               // the one that the first of them waits in
+  void lay_out(const LaunchRequest& request);  // once a launch
+  void poison();                               // the shared memory, before every block
+  const unsigned char* spoilt() const;         // the byte outside of the shared memory that was written, null if none
 };
 
 inline Block& Thread::home() const { return *warp->block; }
@@ -152,11 +152,11 @@ class Machine {
 
   Thread main_;
   StackPool stacks_;
-  std::vector<std::unique_ptr<Block>> blocks_;  // resident; a slot is used again for the next block
+  std::vector<std::unique_ptr<Block>> blocks_;  // the first `resident_` are in flight; a slot is used again for the next block
   std::vector<Warp*> ready_;                    // warps with a ready lane, in no order
   std::size_t ready_count_ = 0;
-  Warp* burst_ = &idle_;                        // the warp that ran last
-  Warp idle_;                                   // one that is never ready
+  Warp* burst_ = &idle_;                                  // the warp that ran last
+  Warp idle_;                                             // one that is never ready
   boost::context::detail::fcontext_t nowhere_ = nullptr;  // where nobody's context goes
 
   const LaunchRequest* request_ = nullptr;
@@ -167,8 +167,10 @@ class Machine {
   std::uint64_t leave_mask_ = 0;  // a random number without these bits leaves the warp
   std::uint64_t random_ = 1, block_key_ = 0, next_block_ = 0, total_blocks_ = 0, switches_ = 0;
   std::uint64_t idle_steps_ = 0, steps_ = 0;
-  std::uint64_t at_grid_ = 0, live_blocks_ = 0;
+  std::uint64_t at_grid_ = 0, resident_ = 0, live_blocks_ = 0;
 };
+
+extern constinit thread_local Machine* this_machine;  // of_this_thread() without the check whether it is there; set by a launch
 
 // How findings name things; in diagnosis.cpp.
 std::string place(const Where& where);                  // "device/reduce.cuh:41"

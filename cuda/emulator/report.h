@@ -19,20 +19,20 @@ struct Settings {
 };
 
 // The kinds of finding.
-inline constexpr char barrier_divergence[] = "barrier divergence";        // a __syncthreads() that not all threads of the block reach
-inline constexpr char deadlock[] = "deadlock";                            // threads wait for others that will never come
-inline constexpr char shuffle_mask[] = "shuffle mask";                    // a warp operation whose mask does not fit the lanes
-inline constexpr char shared_overrun[] = "shared memory overrun";         // a write in front of or behind the block's shared memory
-inline constexpr char misaligned_access[] = "misaligned access";          // a 16-byte access or an atomic at an address that is no multiple
-inline constexpr char launch_configuration[] = "launch configuration";    // sizes that a GPU refuses
-inline constexpr char endless_loop[] = "endless loop";                    // threads spin and nothing changes
-inline constexpr char stack_overflow[] = "stack overflow";                // a thread used more than the emulator's stack
-inline constexpr char escaped_exception[] = "exception";                  // a C++ exception left the kernel
+inline constexpr char barrier_divergence[] = "barrier divergence";      // a __syncthreads() that not all threads of the block reach
+inline constexpr char deadlock[] = "deadlock";                          // threads wait for others that will never come
+inline constexpr char shuffle_mask[] = "shuffle mask";                  // a warp operation whose mask does not fit the lanes
+inline constexpr char shared_overrun[] = "shared memory overrun";       // a write in front of or behind the block's shared memory
+inline constexpr char misaligned_access[] = "misaligned access";        // a 16-byte access or an atomic at an address that is no multiple
+inline constexpr char launch_configuration[] = "launch configuration";  // sizes that a GPU refuses
+inline constexpr char endless_loop[] = "endless loop";                  // threads spin and nothing changes
+inline constexpr char stack_overflow[] = "stack overflow";              // a thread used more than the emulator's stack
+inline constexpr char escaped_exception[] = "exception";                // a C++ exception left the kernel
 
 struct Finding {
-  std::string kind;    // one of the above
-  std::string kernel;  // its name where it is known, else where it was launched
-  std::string text;    // what happened, with threads, file and line
+  std::string kind;                                      // one of the above
+  std::string kernel;                                    // its name where it is known, else where it was launched
+  std::string text;                                      // what happened, with threads, file and line
   unsigned block[3] = {0, 0, 0}, thread[3] = {0, 0, 0};  // the witness
 };
 

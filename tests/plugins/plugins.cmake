@@ -12,7 +12,7 @@ function(abn_plugin name source)
 endfunction()
 
 abn_plugin(correct sample_kernel.cpp SAMPLE_NAME="correct")
-foreach(bug eps_outside_root missing_xhat_term nan_in_one last_element_unwritten input_overwritten crash)
+foreach(bug eps_outside_root missing_xhat_term nan_in_one last_element_unwritten input_overwritten crash leaves_rounding)
   abn_plugin(${bug} sample_kernel.cpp SAMPLE_NAME="${bug}" PLANTED_BUG=${bug})
 endforeach()
 abn_plugin(no_symbol unusable.cpp ENTRY=not_the_symbol)
