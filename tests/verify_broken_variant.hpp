@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "verify/case_records.hpp"
 #include "verify/problem.hpp"
 #include "verify/runner.hpp"
 
@@ -62,7 +63,7 @@ std::map<std::string, Record> run_one(const std::string& problem, const std::str
   options.pattern = pattern;
   options.threads = 1;
   std::map<std::string, Record> by_check;
-  for (Record& record : run(subjects, cases, options)) by_check[record.op + "/" + record.check] = record;
+  for (Record& record : run(output_family, subjects, cases, options)) by_check[record.op + "/" + record.check] = record;
   return by_check;
 }
 

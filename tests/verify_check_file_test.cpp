@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 
+#include "verify/case_records.hpp"
 #include "verify/check_file.hpp"
 #include "verify/error.hpp"
 #include "verify/format.hpp"
@@ -197,7 +198,7 @@ TEST(TensorFileCheck, AVariantRunsOnTheInputsOfAFile) {
     EXPECT_EQ(cases[0].data, path);
     RunOptions options;
     options.device = "emulator";
-    const auto records = run(subjects, cases, options);
+    const auto records = run(output_family, subjects, cases, options);
     EXPECT_GT(records.size(), 30u);
     for (const Record& record : records) {
       EXPECT_TRUE(record.verdict == Verdict::pass || record.verdict == Verdict::inconclusive) << failure_text(record);
@@ -213,7 +214,7 @@ TEST(TensorFileCheck, WithoutDzForwardRunsAndBackwardSaysWhyNot) {
     for (const char* name : {"dz", "running_mean", "running_var"}) changed.tensors.erase(name);
   });
   const auto subjects = subjects_of(choose_device("emulator"), {}, false);
-  const auto records = run(std::span(subjects).first(1), std::vector{replay("", file.path(), 1)}, {});
+  const auto records = run(output_family, std::span(subjects).first(1), std::vector{replay("", file.path(), 1)}, {});
   EXPECT_EQ(record_of(records, "z").verdict, Verdict::pass);
   EXPECT_EQ(record_of(records, "dx").verdict, Verdict::skip);
   EXPECT_NE(record_of(records, "dx").reason.find("no dz"), std::string::npos);

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "cuda/registry.h"
+#include "verify/case_records.hpp"
 #include "verify/error.hpp"
 #include "verify/plugin.hpp"
 #include "verify/problem.hpp"
@@ -41,7 +42,7 @@ std::map<std::string, Record> run_plugin(const std::string& name, std::span<cons
   options.pattern = pattern;
   options.threads = threads;
   std::map<std::string, Record> by_id;
-  for (Record& record : run(subjects, cases, options)) by_id[record.id] = std::move(record);
+  for (Record& record : run(output_family, subjects, cases, options)) by_id[record.id] = std::move(record);
   return by_id;
 }
 
@@ -106,7 +107,7 @@ TEST(PluginRun, TheCorrectOnePassesAndAnotherProcessLeavesNoTrace) {
   auto subjects = subjects_of(choose_device("emulator"), plugins, true);
   subjects[0].plugin.clear();
   Results here, there;
-  here.records = run(subjects, cases, {});
+  here.records = run(output_family, subjects, cases, {});
   for (const auto& [id, record] : records) there.records.push_back(record);
   for (Results* const results : {&here, &there})
     for (Record& record : results->records)
@@ -190,7 +191,7 @@ TEST(PluginRun, ACudaVariantWithoutAGpuIsSkippedWithTheReason) {
   const auto subjects = subjects_of(choose_device("emulator"), plugins, true);
   const std::vector<Case> cases{replay("n2c3s5,f32", "standard", 1)};
   Results results;
-  results.records = run(subjects, cases, {});
+  results.records = run(output_family, subjects, cases, {});
   EXPECT_GT(results.records.size(), 10u);
   EXPECT_EQ(exit_code(results), 77);
   EXPECT_NE(results.records.front().reason.find("emulator"), std::string::npos) << results.records.front().reason;

@@ -299,20 +299,3 @@ TEST(FailureText, OfAContractCheckSaysItsReasonAndNoBound) {
   EXPECT_EQ(text.find("bound"), std::string::npos) << text;
   EXPECT_EQ(text.find("kappa"), std::string::npos) << text;
 }
-
-TEST(Files, AGoodFileSurvivesAFailedWrite) {
-  const auto folder = std::filesystem::temp_directory_path() / "abn-results-test";
-  std::filesystem::remove_all(folder);
-  std::filesystem::create_directories(folder);
-  const auto path = (folder / "results.json").string();
-  write_file_atomically(path, "old");
-  write_file_atomically(path, "new");
-  std::string text;
-  std::ifstream(path) >> text;
-  EXPECT_EQ(text, "new");
-  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1) << "no temporary file is left";
-  EXPECT_THROW(write_file_atomically((folder / "no" / "such" / "folder").string(), "x"), UsageError);
-  EXPECT_THROW(write_file_atomically(folder.string(), "x"), UsageError);
-  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1);
-  std::filesystem::remove_all(folder);
-}

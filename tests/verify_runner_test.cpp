@@ -16,7 +16,7 @@ TEST_F(Runner, UnsupportedIsASkipAndNonsenseAnError) {
   EXPECT_TRUE(skipped.empty());
   const std::vector<Subject> subjects{subject_of(broken_variant)};
   const std::vector<Case> cases{replay("n3c4s7,f16", "standard", 1)};
-  for (const Record& record : run_case(subjects[0], cases[0], {})) EXPECT_EQ(record.verdict, Verdict::skip) << record.id;
+  for (const Record& record : run_case(output_family, subjects[0], cases[0], {})) EXPECT_EQ(record.verdict, Verdict::skip) << record.id;
 
   breakage.claims = [](abn_claims& c) { c.scheme = 17; };
   const auto records = run_one("n3c4s7,f32");
@@ -29,7 +29,7 @@ TEST_F(Runner, AVariantWithoutADeviceIsSkippedWithItsReason) {
   Subject subject = subject_of(broken_variant);
   subject.device = nullptr;
   subject.unavailable = "this machine has no GPU; use --device emulator";
-  const auto records = run_case(subject, replay("n3c4s7,f32", "standard", 1), {});
+  const auto records = run_case(output_family, subject, replay("n3c4s7,f32", "standard", 1), {});
   EXPECT_GT(records.size(), 10u);
   for (const Record& record : records) {
     EXPECT_EQ(record.verdict, Verdict::skip);
@@ -91,7 +91,7 @@ TEST_F(Runner, TheNumberOfThreadsLeavesNoTrace) {
     RunOptions options;
     options.threads = threads;
     Results results;
-    results.records = run(subjects, cases, options);
+    results.records = run(output_family, subjects, cases, options);
     return to_json(results);
   };
   const std::string one = json(1);
@@ -121,7 +121,7 @@ TEST_F(Runner, DescribesWhatAVariantSaysOfItself) {
   EXPECT_EQ(claims.at("scheme"), "in_place_1");
   EXPECT_EQ(claims.at("saves"), "z, variance");
   EXPECT_EQ(claims.at("depth at m = 1024"), "1024 forward, 1024 backward");
-  const auto ids = check_ids(subject_of(broken_variant));
+  const auto ids = check_ids(output_family, subject_of(broken_variant));
   EXPECT_EQ(ids.size(), 2u * 2u * 20u) << "two types, two layouts, twenty checks";
   EXPECT_TRUE(std::is_sorted(ids.begin(), ids.end()));
 }
@@ -141,7 +141,7 @@ TEST(InTreeVariants, PassASliceOfTheSmokeTierOnTheEmulator) {
   for (std::size_t i = 0; i < cases.size(); i += 9) slice.push_back(cases[i]);
   RunOptions options;
   options.device = "emulator";
-  for (const Record& record : run(subjects, slice, options))
+  for (const Record& record : run(output_family, subjects, slice, options))
     EXPECT_TRUE(record.verdict == Verdict::pass || record.verdict == Verdict::inconclusive) << failure_text(record);
 }
 

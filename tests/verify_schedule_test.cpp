@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "cuda/device/platform.cuh"
+#include "verify/case_records.hpp"
 #include "verify/problem.hpp"
 #include "verify/runner.hpp"
 
@@ -47,7 +48,7 @@ std::vector<Record> run_emulated(const abn_variant& which, const std::string& pa
   RunOptions options;
   options.pattern = pattern;
   options.threads = 1;
-  return run(std::vector{subject}, std::vector{replay("n3c4s7,f32", "standard", seed)}, options);
+  return run(output_family, std::vector{subject}, std::vector{replay("n3c4s7,f32", "standard", seed)}, options);
 }
 
 }  // namespace

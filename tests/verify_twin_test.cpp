@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "verify/case_records.hpp"
 #include "verify/runner.hpp"
 
 using namespace abn::verify;
@@ -17,7 +18,7 @@ std::vector<Record> run_with_twin(const std::string& variant, const std::string&
   const Case one = replay(problem, "standard", 3);
   RunOptions options;
   options.pattern = variant + "/*/emulator";
-  return run({&subject, 1}, {&one, 1}, options);
+  return run(output_family, {&subject, 1}, {&one, 1}, options);
 }
 
 }  // namespace

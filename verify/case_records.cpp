@@ -5,11 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <exception>
 #include <string_view>
 
 #include "verify/claims.hpp"
-#include "verify/judge.hpp"
 #include "verify/oracle.hpp"
 #include "verify/problem.hpp"
 #include "verify/trial.hpp"
@@ -19,25 +17,6 @@ namespace {
 
 constexpr const char* numbers = "numbers";
 constexpr const char* contract = "contract";
-
-Origin origin_of(const Subject& subject, const Case& one, const RunOptions& options) {
-  Origin origin;
-  origin.variant = subject.variant->name;
-  origin.problem = one.problem;
-  origin.data = one.data;
-  origin.seed = one.seed;
-  origin.command_head = "abn-verify run ";
-  origin.command_tail = fmt::format(" --problem {} --data {} --seed {}", to_string(one.problem), shell_word(one.data), one.seed);
-  if (!subject.plugin.empty()) origin.command_tail += " --plugin " + shell_word(subject.plugin);
-  if (options.device != "auto") origin.command_tail += " --device " + shell_word(options.device);
-  return origin;
-}
-
-/// What a variant claims, or the least that any claims where it supports nothing of the kind.
-abn_claims claims_or_none(const Subject& subject, const abn_problem& problem) {
-  const Claimed claimed = claims_of(*subject.variant, problem);
-  return claimed.status == ABN_OK && claimed.nonsense.empty() ? claimed.claims : abn_claims{};
-}
 
 Record contract_record(const Origin& origin, const CheckName& name, const Contract& outcome) {
   Record record = blank_record(origin, name.op, name.check, name.kind);
@@ -54,14 +33,6 @@ Record contract_record(const Origin& origin, const CheckName& name, const Contra
     witness.reason += fmt::format(" ({:a} and {:a})", outcome.expected, outcome.got);
   }
   record.witnesses.push_back(std::move(witness));
-  return record;
-}
-
-Record skip_record(const Origin& origin, const CheckName& name, const std::string& reason) {
-  Record record = blank_record(origin, name.op, name.check, name.kind);
-  record.verdict = Verdict::skip;
-  record.skipped_cases = 1;
-  record.reason = reason;
   return record;
 }
 
@@ -162,9 +133,8 @@ struct Line {
   }
 };
 
-}  // namespace
-
-std::vector<CheckName> checks_of(const Subject& subject, const abn_claims& claims, int mode) {
+/// The checks that a problem of this mode has, for a variant that makes these claims.
+std::vector<CheckName> checks_of(const Subject& subject, const abn_claims& claims, const abn_problem& problem) {
   std::vector<CheckName> checks;
   const auto add_contracts = [&](const char* op, bool may_alias) {
     if (may_alias) checks.push_back({op, "alias", contract});
@@ -177,79 +147,41 @@ std::vector<CheckName> checks_of(const Subject& subject, const abn_claims& claim
   };
   checks.push_back({"forward", "z", numbers});
   if ((claims.saves & ABN_SAVES_XHAT) != 0) checks.push_back({"forward", "xhat", numbers});
-  if (mode == ABN_TRAINING)
+  if (problem.mode == ABN_TRAINING)
     for (const char* statistic : {"mean", "variance", "running_mean", "running_var"}) checks.push_back({"forward", statistic, numbers});
   add_contracts("forward", claims.z_may_alias_x == 1);
-  if (mode == ABN_INFERENCE) return checks;
+  if (problem.mode == ABN_INFERENCE) return checks;
   for (const char* gradient : {"dx", "dgamma", "dbeta"}) checks.push_back({"backward", gradient, numbers});
   add_contracts("backward", claims.dx_may_alias_dz == 1);
   return checks;
 }
 
-std::vector<CheckName> wanted_checks(const Subject& subject, const Case& one, const RunOptions& options) {
-  std::vector<CheckName> checks = checks_of(subject, claims_or_none(subject, one.problem), one.problem.mode);
-  std::erase_if(checks, [&](const CheckName& name) {
-    return !matches(options.pattern, id_of(subject.variant->name, one.problem, name.op, name.check));
-  });
-  return checks;
-}
-
-std::vector<Record> run_case(const Subject& subject, const Case& one, const RunOptions& options) {
-  const std::vector<CheckName> wanted = wanted_checks(subject, one, options);
-  if (wanted.empty()) return {};
-  if (subject.device == nullptr) return skipped_case(subject, one, options, subject.unavailable);
-  try {
-    const Claimed claimed = claims_of(*subject.variant, one.problem);
-    if (claimed.status == ABN_ERROR_UNSUPPORTED)
-      return skipped_case(subject, one, options, "the variant does not support " + to_string(one.problem));
-    if (!claimed.nonsense.empty()) return failed_case(subject, one, options, "forward", "the claims make no sense: " + claimed.nonsense);
-    const bool with_backward =
-        std::any_of(wanted.begin(), wanted.end(), [](const CheckName& name) { return std::string_view(name.op) == "backward"; });
-    Inputs inputs = inputs_of(one);
-    Inputs exact = for_oracle(inputs);
-    Trial trial = attempt(subject, inputs, claimed.claims, one.seed, with_backward);
-    const bool wants_twin = std::any_of(wanted.begin(), wanted.end(), [](const CheckName& name) { return std::string_view(name.check) == "emulator"; });
-    if (wants_twin && has_equal_bits(subject, one.problem)) {
-      Subject emulated = subject;
-      emulated.variant = subject.twin, emulated.device = host_device(), emulated.emulated = true, emulated.twin = nullptr;
-      const Trial on_emulator = attempt(emulated, inputs, claimed.claims, one.seed, with_backward);
-      trial.forward.contracts.push_back(equal_to_emulator(trial.forward, on_emulator.forward, one.problem));
-      if (trial.backward.called) trial.backward.contracts.push_back(equal_to_emulator(trial.backward, on_emulator.backward, one.problem));
-    }
-    const Line line{origin_of(subject, one, options), std::move(inputs), std::move(exact), claimed.claims, std::move(trial)};
-    std::vector<Record> records;
-    line.add_operation(records, wanted, "forward");
-    line.add_operation(records, wanted, "backward");
-    return records;
-  } catch (const std::exception& wrong) {
-    return failed_case(subject, one, options, "forward", wrong.what());
+std::vector<Record> records_of(const Work& work) {
+  const Subject& subject = work.subject;
+  const Case& one = work.one;
+  const abn_claims& claims = work.claims;
+  const auto any = [&](auto&& holds) { return std::any_of(work.wanted.begin(), work.wanted.end(), holds); };
+  const bool with_backward = any([](const CheckName& name) { return std::string_view(name.op) == "backward"; });
+  Inputs inputs = inputs_of(one);
+  Inputs exact = for_oracle(inputs);
+  Trial trial = attempt(subject, inputs, claims, one.seed, with_backward);
+  const bool wants_twin = any([](const CheckName& name) { return std::string_view(name.check) == "emulator"; });
+  if (wants_twin && has_equal_bits(subject, one.problem)) {
+    Subject emulated = subject;
+    emulated.variant = subject.twin, emulated.device = host_device(), emulated.emulated = true, emulated.twin = nullptr;
+    const Trial on_emulator = attempt(emulated, inputs, claims, one.seed, with_backward);
+    trial.forward.contracts.push_back(equal_to_emulator(trial.forward, on_emulator.forward, one.problem));
+    if (trial.backward.called) trial.backward.contracts.push_back(equal_to_emulator(trial.backward, on_emulator.backward, one.problem));
   }
-}
-
-std::vector<Record> failed_case(const Subject& subject, const Case& one, const RunOptions& options, const std::string& op,
-                                const std::string& reason) {
-  const std::vector<CheckName> wanted = wanted_checks(subject, one, options);
-  if (wanted.empty()) return {};
-  const auto status = std::find_if(wanted.begin(), wanted.end(),
-                                   [&](const CheckName& name) { return op == name.op && std::string_view(name.check) == "status"; });
-  const CheckName& name = status != wanted.end() ? *status : wanted.front();
-  const Origin origin = origin_of(subject, one, options);
-  Record record = blank_record(origin, name.op, name.check, name.kind);
-  record.verdict = Verdict::error;
-  record.failed_cases = 1;
-  record.reason = reason;
-  Witness witness = blank_witness(origin, record.id);
-  witness.where = op;
-  witness.reason = reason;
-  record.witnesses.push_back(std::move(witness));
-  return {std::move(record)};
-}
-
-std::vector<Record> skipped_case(const Subject& subject, const Case& one, const RunOptions& options, const std::string& reason) {
+  const Line line{work.origin, std::move(inputs), std::move(exact), claims, std::move(trial)};
   std::vector<Record> records;
-  const Origin origin = origin_of(subject, one, options);
-  for (const CheckName& name : wanted_checks(subject, one, options)) records.push_back(skip_record(origin, name, reason));
+  line.add_operation(records, work.wanted, "forward");
+  line.add_operation(records, work.wanted, "backward");
   return records;
 }
+
+}  // namespace
+
+const Family output_family{"run", checks_of, cases_of, records_of};
 
 }  // namespace abn::verify

@@ -1,33 +1,11 @@
-// One case of one variant, from its claims to its records.
+// The family behind `run`: every output against its bound, every contract of every call.
 #pragma once
 
-#include <string>
-#include <vector>
-
-#include "verify/runner.hpp"
+#include "verify/family.hpp"
 
 namespace abn::verify {
 
-struct CheckName {
-  const char* op;     ///< "forward" or "backward"
-  const char* check;  ///< last part of the id
-  const char* kind;   ///< "numbers" or "contract"
-};
-
-/// The checks that a problem of this mode has, for a variant that makes these claims.
-std::vector<CheckName> checks_of(const Subject& subject, const abn_claims& claims, int mode);
-
-/// The checks of a case whose ids match the pattern; those of no claims in particular where the variant does not support the problem.
-std::vector<CheckName> wanted_checks(const Subject& subject, const Case& one, const RunOptions& options);
-
-/// All wanted records of a case. Does not throw: what goes wrong is an error record.
-std::vector<Record> run_case(const Subject& subject, const Case& one, const RunOptions& options);
-
-/// The record of a case that did not come to an end: an error of the operation's `status` check, or of the first wanted check.
-std::vector<Record> failed_case(const Subject& subject, const Case& one, const RunOptions& options, const std::string& op,
-                                const std::string& reason);
-
-/// The records of a case that was not made.
-std::vector<Record> skipped_case(const Subject& subject, const Case& one, const RunOptions& options, const std::string& reason);
+/// forward/z, forward/mean, ..., backward/dbeta with their bounds, and the contract checks of both operations.
+extern const Family output_family;
 
 }  // namespace abn::verify

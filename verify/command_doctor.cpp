@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "abn_build.hpp"
+#include "verify/case_records.hpp"
 #include "verify/commands.hpp"
 #include "verify/runner.hpp"
 
@@ -49,7 +50,7 @@ int list_command(const ListArguments& arguments) {
   }
   std::vector<std::string> all;
   for (const auto& subject : subjects)
-    for (auto& id : check_ids(subject)) all.push_back(std::move(id));
+    for (auto& id : check_ids(output_family, subject)) all.push_back(std::move(id));
   require_match(arguments.pattern, all);
   std::erase_if(all, [&](const std::string& id) { return !matches(arguments.pattern, id); });
 

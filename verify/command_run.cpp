@@ -10,6 +10,7 @@
 #include <map>
 
 #include "abn_build.hpp"
+#include "verify/case_records.hpp"
 #include "verify/check_file.hpp"
 #include "verify/commands.hpp"
 #include "verify/error.hpp"
@@ -117,7 +118,7 @@ int run_command(const RunArguments& arguments, const Invocation& invocation) {
 
   const Stopwatch stopwatch;
   Results results;
-  results.records = run(subjects, cases,
+  results.records = run(output_family, subjects, cases,
                         {.pattern = arguments.pattern, .threads = arguments.threads, .progress = isatty(STDERR_FILENO) == 1, .device = arguments.device});
   for (const auto& subject : subjects) results.variants.push_back(describe(subject));
   results.provenance = provenance_of(invocation);

@@ -22,7 +22,6 @@
 #include <string>
 #include <thread>
 
-#include "verify/case_records.hpp"
 #include "verify/crash.hpp"
 
 namespace abn::verify {
@@ -97,9 +96,9 @@ struct Outcome {
 
 class Isolation {
  public:
-  Isolation(const Subject& subject, std::span<const Case> cases, const RunOptions& options,
+  Isolation(const Family& family, const Subject& subject, std::span<const Case> cases, const RunOptions& options,
             const std::function<void(std::size_t, std::vector<Record>)>& sink)
-      : subject_(subject), cases_(cases), options_(options), sink_(sink) {}
+      : family_(family), subject_(subject), cases_(cases), options_(options), sink_(sink) {}
 
   /// One child over these cases; what it finishes goes to the sink.
   Outcome run(const std::vector<std::size_t>& indices, int threads) const {
@@ -148,7 +147,7 @@ class Isolation {
   }
 
   void fail(std::size_t index, const std::string& operation, const std::string& reason) const {
-    sink_(index, failed_case(subject_, cases_[index], options_, operation.empty() ? "forward" : operation, reason));
+    sink_(index, failed_case(family_, subject_, cases_[index], options_, operation.empty() ? "forward" : operation, reason));
   }
 
  private:
@@ -159,7 +158,7 @@ class Isolation {
       keep_notes_in(&note);
       note.current = static_cast<std::int64_t>(indices[turn]);
       Results results;
-      results.records = run_case(subject_, cases_[indices[turn]], options_);
+      results.records = run_case(family_, subject_, cases_[indices[turn]], options_);
       const std::string text = to_json(results);
       const Header header{note.current, text.size()};
       const std::lock_guard lock(writing);
@@ -169,6 +168,7 @@ class Isolation {
     });
   }
 
+  const Family& family_;
   const Subject& subject_;
   std::span<const Case> cases_;
   const RunOptions& options_;
@@ -195,9 +195,9 @@ void in_parallel(std::size_t count, int threads, const std::function<void(std::s
   for (std::thread& other : others) other.join();
 }
 
-void run_isolated(const Subject& subject, std::span<const Case> cases, const RunOptions& options, int threads,
+void run_isolated(const Family& family, const Subject& subject, std::span<const Case> cases, const RunOptions& options, int threads,
                   const std::function<void(std::size_t, std::vector<Record>)>& sink) {
-  const Isolation isolation(subject, cases, options, sink);
+  const Isolation isolation(family, subject, cases, options, sink);
   std::vector<std::size_t> pending(cases.size());
   for (std::size_t i = 0; i < pending.size(); ++i) pending[i] = i;
   int crashes = 0;

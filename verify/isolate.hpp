@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "verify/runner.hpp"
+#include "verify/family.hpp"
 
 namespace abn::verify {
 
@@ -14,7 +14,7 @@ inline constexpr int patience_seconds = 300;
 
 /// Runs the cases in child processes with `threads` threads each and hands every case's records to `sink`, in any order.
 /// A case that crashes, hangs or ends its process becomes an error record; behind the third one the rest are errors, too.
-void run_isolated(const Subject& subject, std::span<const Case> cases, const RunOptions& options, int threads,
+void run_isolated(const Family& family, const Subject& subject, std::span<const Case> cases, const RunOptions& options, int threads,
                   const std::function<void(std::size_t, std::vector<Record>)>& sink);
 
 /// Calls work(index, thread) for 0..count-1 from `threads` threads; work must not throw.

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -204,22 +205,37 @@ std::string summary_table(const Results& results) {
 }
 
 void write_file_atomically(const std::string& path, const std::string& text) {
+  namespace fs = std::filesystem;
   const auto refuse = [&](const char* what) { throw UsageError(fmt::format("{} {}; choose another --out or make room", path, what)); };
-  const std::string temporary = fmt::format("{}.{}.new", path, getpid());
+  const auto write_all = [&](int file) {
+    for (std::size_t done = 0; done < text.size();) {
+      const ssize_t wrote = write(file, text.data() + done, text.size() - done);
+      if (wrote < 0 && errno == EINTR) continue;
+      if (wrote <= 0) return false;
+      done += static_cast<std::size_t>(wrote);
+    }
+    return true;
+  };
+  std::error_code error;
+  const fs::file_status there = fs::status(path, error);
+  // A terminal, a pipe or a device is written to; a rename would put a file in its place.
+  if (fs::exists(there) && !fs::is_regular_file(there)) {
+    const int stream = fs::is_character_file(there) || fs::is_fifo(there) ? open(path.c_str(), O_WRONLY | O_CLOEXEC) : -1;
+    if (stream < 0) refuse("is not a file that can be written");
+    const bool good = write_all(stream);
+    if (close(stream) != 0 || !good) refuse("could not be written to its end");
+    return;
+  }
+  // Through a symbolic link the file behind it is replaced, not the link.
+  const std::string target = fs::exists(there) ? fs::canonical(path).string() : path;
+  const std::string temporary = fmt::format("{}.{}.new", target, getpid());
   const int file = open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
   if (file < 0) refuse("cannot be written");
-  bool good = true;
-  for (std::size_t done = 0; good && done < text.size();) {
-    const ssize_t wrote = write(file, text.data() + done, text.size() - done);
-    good = wrote > 0;
-    done += good ? static_cast<std::size_t>(wrote) : 0;
-  }
-  good = good && fsync(file) == 0;
+  bool good = write_all(file) && fsync(file) == 0;
   good = close(file) == 0 && good;
-  std::error_code error;
-  if (good) std::filesystem::rename(temporary, path, error);
+  if (good) fs::rename(temporary, target, error);
   if (!good || error) {
-    std::filesystem::remove(temporary, error);
+    fs::remove(temporary, error);
     refuse("could not be written to its end");
   }
 }

@@ -76,7 +76,7 @@ void conclude(Record& record);
 
 std::string to_json(const Results& results);             ///< stable key order, NaN and infinities as strings, floats as decimal (17 digits) and witnesses as hex too
 Results results_from_json(const std::string& text);      ///< throws UsageError on another schema or malformed text
-void write_file_atomically(const std::string& path, const std::string& text);  ///< temp file + rename; throws UsageError
+void write_file_atomically(const std::string& path, const std::string& text);  ///< a file whole or not at all, behind a symbolic link too; pipes and devices are written to; throws UsageError
 
 /// The design's failure text for a failed or inconclusive record (several lines, no colour).
 std::string failure_text(const Record& record);

@@ -13,8 +13,8 @@
 #include <thread>
 
 #include "cuda/registry.h"
-#include "verify/case_records.hpp"
 #include "verify/claims.hpp"
+#include "verify/family.hpp"
 #include "verify/isolate.hpp"
 #include "verify/judge.hpp"
 #include "verify/problem.hpp"
@@ -168,7 +168,7 @@ VariantInfo describe(const Subject& subject) {
   return info;
 }
 
-std::vector<std::string> check_ids(const Subject& subject) {
+std::vector<std::string> check_ids(const Family& family, const Subject& subject) {
   std::set<std::string> ids;
   for (const int dtype : {ABN_F16, ABN_BF16, ABN_F32, ABN_F64})
     for (const int layout : {ABN_NCHW, ABN_NHWC})
@@ -176,20 +176,24 @@ std::vector<std::string> check_ids(const Subject& subject) {
         const abn_problem problem = example_problem(dtype, layout, mode);
         const Claimed claimed = claims_of(*subject.variant, problem);
         if (claimed.status == ABN_ERROR_UNSUPPORTED) continue;
-        for (const CheckName& name : checks_of(subject, claimed.claims, mode))
+        for (const CheckName& name : family.checks(subject, claimed.claims, problem))
           ids.insert(id_of(subject.variant->name, problem, name.op, name.check));
       }
   return {ids.begin(), ids.end()};
 }
 
-std::vector<Record> run(std::span<const Subject> subjects, std::span<const Case> cases, const RunOptions& options) {
+std::vector<Record> run(const Family& family, std::span<const Subject> subjects, std::span<const Case> cases, const RunOptions& options) {
   std::vector<std::string> ids;
   for (const Subject& subject : subjects) {
-    const auto own = check_ids(subject);
+    const auto own = check_ids(family, subject);
     ids.insert(ids.end(), own.begin(), own.end());
   }
   require_match(options.pattern, ids);
+  return run_if_matched(family, subjects, cases, options);
+}
 
+std::vector<Record> run_if_matched(const Family& family, std::span<const Subject> subjects, std::span<const Case> cases,
+                                   const RunOptions& options) {
   const int threads = threads_of(options);
   std::map<std::string, Record> records;
   std::mutex merging;
@@ -203,10 +207,10 @@ std::vector<Record> run(std::span<const Subject> subjects, std::span<const Case>
     };
     const bool may_crash = !subject.plugin.empty() && subject.variant->memory == ABN_MEMORY_HOST;
     if (may_crash) {
-      run_isolated(subject, cases, options, threads, take);  // may add to a case that has arrived: merged when all is there
+      run_isolated(family, subject, cases, options, threads, take);  // may add to a case that has arrived: merged when all is there
     } else {
       in_parallel(cases.size(), threads, [&](std::size_t index, int) {
-        take(index, run_case(subject, cases[index], options));
+        take(index, run_case(family, subject, cases[index], options));
         const std::lock_guard lock(merging);
         merger.advance();
       });

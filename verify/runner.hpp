@@ -33,8 +33,10 @@ std::vector<Subject> subjects_of(const DeviceChoice& device, std::span<const Plu
 /// What a variant says of itself, for list and report; claims are those for n16c64s64 in f32 (or the first type that it supports).
 VariantInfo describe(const Subject& subject);
 
-/// The ids of all checks of a variant, sorted: every type and layout that it supports.
-std::vector<std::string> check_ids(const Subject& subject);
+struct Family;
+
+/// The ids of all checks that a family has for a variant, sorted: every type and layout that it supports.
+std::vector<std::string> check_ids(const Family& family, const Subject& subject);
 
 struct RunOptions {
   std::string pattern = "*";    ///< glob on check ids
@@ -45,6 +47,10 @@ struct RunOptions {
 
 /// Runs every case of every subject that has a check matching the pattern. The records are concluded, ordered by id and the same for
 /// any number of threads. Throws UsageError if the pattern matches no check.
-std::vector<Record> run(std::span<const Subject> subjects, std::span<const Case> cases, const RunOptions& options);
+std::vector<Record> run(const Family& family, std::span<const Subject> subjects, std::span<const Case> cases, const RunOptions& options);
+
+/// The same without a complaint where the pattern matches no check of this family.
+std::vector<Record> run_if_matched(const Family& family, std::span<const Subject> subjects, std::span<const Case> cases,
+                                   const RunOptions& options);
 
 }  // namespace abn::verify
