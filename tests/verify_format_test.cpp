@@ -38,8 +38,7 @@ TEST_P(SixteenBits, EveryPatternUnpacksAsTheHardwareDoesAndPacksBack) {
   for (unsigned bits = 0; bits < 65536; ++bits) {
     const double value = value_of_bits(GetParam(), static_cast<std::uint16_t>(bits));
     ASSERT_TRUE(same(value, by_hardware(GetParam(), static_cast<std::uint16_t>(bits)))) << bits;
-    if (std::isnan(value)) continue;
-    ASSERT_EQ(bits_of(format, value), bits);
+    ASSERT_EQ(bits_of(format, value), bits) << "a NaN keeps its payload, too";
     ASSERT_TRUE(same(round_to(format, value), value)) << bits;
   }
 }
@@ -127,6 +126,17 @@ TEST(Formats, WhatRoundsToZeroKeepsItsSign) {
       EXPECT_TRUE(same(round_to(format_of(dtype), -tiny), -0.0)) << dtype;
       EXPECT_TRUE(same(round_to(format_of(dtype), tiny), 0.0)) << dtype;
     }
+}
+
+TEST(Formats, ANaNOfSinglePrecisionKeepsItsPayload) {
+  const Format& format = format_of(ABN_F32);
+  for (const std::uint32_t bits : {0x7f800001u, 0xff800001u, 0x7fc00000u, 0xffffffffu, 0x7fa5a5a5u}) {
+    double value = 0;
+    unpack(format, reinterpret_cast<const std::byte*>(&bits), {&value, 1});
+    EXPECT_TRUE(std::isnan(value));
+    EXPECT_EQ(bits_of(format, value), bits);
+  }
+  EXPECT_EQ(bits_of(format, std::bit_cast<double>(0x7ff0000000000001u)), 0x7fc00000u) << "a payload that is lost leaves a NaN";
 }
 
 TEST(Formats, HalfIsRoundedOnceAndNotByWayOfSingle) {

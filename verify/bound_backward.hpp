@@ -178,6 +178,7 @@ class BackwardBound {
       e[Term::inversion] += a.function * std::fabs(v.y[i]) + underflow;
     }
     e[Term::materialised] += a.y(std::fabs(v.y[i]) + e.total());
+    if (!(std::fabs(v.y[i]) <= a.largest)) e[Term::inversion] = infinity;  // z/slope overflows the accumulate type
     return two || c.g == 0 ? e : normalised(i, e);
   }
 
@@ -189,6 +190,7 @@ class BackwardBound {
         a.folded ? (inversion_roundings + extra_roundings()) * a.u * size : (inversion_roundings + extra_roundings()) * a.u * xhat;
     e[Term::inversion] += a.load_parameter.u * std::fabs(c.beta) / g + (xhat > 0 ? a.eta : 0);
     e[Term::materialised] += a.xhat(xhat + e.total());
+    if (!(std::fabs(v.y[i]) + std::fabs(c.beta) <= a.largest && xhat <= a.largest)) e[Term::inversion] = infinity;
     return e;
   }
 

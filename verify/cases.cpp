@@ -13,6 +13,8 @@
 #include "verify/data.hpp"
 #include "verify/error.hpp"
 #include "verify/format.hpp"
+#include "verify/given.hpp"
+#include "verify/patterns.hpp"
 #include "verify/problem.hpp"
 #include "verify/random.hpp"
 #include "verify/suggest.hpp"
@@ -133,7 +135,10 @@ void append(std::vector<Case>& cases, const Walk& walk, std::uint64_t seed, std:
 
 }  // namespace
 
-Inputs inputs_of(const Case& one) { return one.given ? *one.given : make_inputs(one.problem, one.data, one.seed); }
+Inputs inputs_of(const Case& one) {
+  if (one.given) return *one.given;
+  return is_pattern_data(one.data) ? pattern_inputs(one.problem, one.data) : make_inputs(one.problem, one.data, one.seed);
+}
 
 Tier tier_from_name(std::string_view name) {
   for (std::size_t i = 0; i < tier_names.size(); ++i)
@@ -160,7 +165,7 @@ Case replay(std::string_view problem, std::string_view data, std::uint64_t seed)
   if (data.empty()) data = "standard";
   one.data = data;
   const bool is_file =
-      !is_recipe(data) && (data.find('/') != data.npos || data.find(".safetensors") != data.npos || std::filesystem::exists(data));
+      !is_recipe(data) && !data.starts_with(given_prefix) && !is_pattern_data(data) && (data.find('/') != data.npos || data.find(".safetensors") != data.npos || std::filesystem::exists(data));
   if (is_file) {
     one.given = std::make_shared<const Inputs>(read_tensor_file(one.data).inputs);
     one.problem = one.given->problem;
@@ -169,13 +174,17 @@ Case replay(std::string_view problem, std::string_view data, std::uint64_t seed)
                                    to_string(parse_problem(problem)), data, to_string(one.problem)));
     return one;
   }
+  const bool is_given = data.starts_with(given_prefix), is_patterns = is_pattern_data(data);
+  if (problem.empty() && is_given) throw UsageError("--data given: needs to know its problem; give it too, for example --problem n1c1s2,f32");
   if (problem.empty())
     throw UsageError(fmt::format("The recipe {} needs a problem to make data for; give one, for example --problem n2c64s12,bf16", data));
   one.problem = parse_problem(problem);
-  if (!is_recipe(data)) make_inputs(abn_problem{}, data, seed);  // says what is wrong
+  if (!is_given && !is_patterns && !is_recipe(data)) make_inputs(abn_problem{}, data, seed);  // says what is wrong
   if (element_count(one.problem) > most_elements)
     throw UsageError(fmt::format("{} has {} elements, and at most {} can be judged at once; make it smaller", to_string(one.problem),
                                  element_count(one.problem), most_elements));
+  if (is_patterns) first_pattern(one.problem, data);  // says what is wrong
+  if (is_given) one.given = std::make_shared<const Inputs>(parse_given(data, one.problem));
   return one;
 }
 

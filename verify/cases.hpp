@@ -15,9 +15,9 @@ namespace abn::verify {
 /// One problem with its data. The seed decides the data of a recipe, where buffers lie, their poison and the schedules.
 struct Case {
   abn_problem problem{};
-  std::string data = "standard";  ///< name of a recipe, or path of a tensor file
+  std::string data = "standard";  ///< name of a recipe, path of a tensor file, or the numbers themselves (verify/given.hpp)
   std::uint64_t seed = 0;
-  std::shared_ptr<const Inputs> given;  ///< the inputs of a tensor file; null: made by the recipe
+  std::shared_ptr<const Inputs> given;  ///< inputs that no recipe makes
 };
 
 /// The inputs of a case: the file's, or those of its recipe.
@@ -32,8 +32,8 @@ const char* tier_name(Tier tier);
 /// and the pairing. Every case has a seed of its own.
 std::vector<Case> cases_of(Tier tier, std::uint64_t seed);
 
-/// Exactly one case: what --problem, --data and --seed say. `data` is a recipe (standard if empty) or the path of a tensor file
-/// (then `problem` may be empty, and must else be the file's own). Throws UsageError.
+/// Exactly one case: what --problem, --data and --seed say. `data` is a recipe (standard if empty), given:... or the path of a tensor
+/// file (then `problem` may be empty, and must else be the file's own). Throws UsageError.
 Case replay(std::string_view problem, std::string_view data, std::uint64_t seed);
 
 /// True where the shell pattern (*, ?, [..]; * also matches /) matches the check id.

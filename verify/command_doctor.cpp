@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -9,6 +10,7 @@
 #include "abn_build.hpp"
 #include "verify/case_records.hpp"
 #include "verify/commands.hpp"
+#include "verify/patterns.hpp"
 #include "verify/runner.hpp"
 
 namespace abn::verify {
@@ -50,7 +52,9 @@ int list_command(const ListArguments& arguments) {
   }
   std::vector<std::string> all;
   for (const auto& subject : subjects)
-    for (auto& id : check_ids(output_family, subject)) all.push_back(std::move(id));
+    for (const Family* const family : {&output_family, &pattern_family})
+      for (auto& id : check_ids(*family, subject)) all.push_back(std::move(id));
+  std::sort(all.begin(), all.end());
   require_match(arguments.pattern, all);
   std::erase_if(all, [&](const std::string& id) { return !matches(arguments.pattern, id); });
 

@@ -30,6 +30,7 @@ struct RunArguments {
   std::uint64_t seed = 1;
   std::string problem, data;         ///< both empty: the tier; else exactly one case
   std::vector<std::string> tensors;  ///< files or folders of tensor files, run beside the tier
+  std::string patterns;              ///< FIRST-LAST: only these bit patterns; empty: all of the tier
   int threads = 0;
   std::string out;
   bool quiet = false;

@@ -25,13 +25,32 @@ const Format formats[] = {
     {ABN_F64, 8, 53, -1022, std::numeric_limits<double>::max(), std::ldexp(1.0, -53), std::ldexp(1.0, -1074)},
 };
 
-// The bits of a 16-bit format with `stored` fraction bits, for a value that the format represents.
+// A NaN keeps its sign and its payload, as far as the narrower type holds it; arithmetic would quiet it, so bits are moved.
+constexpr int double_fraction_bits = 52;
+
+int fraction_bits(const Format& format) { return format.precision - 1; }
+
+std::uint64_t nan_bits(const Format& format, double value) {
+  const auto wide = std::bit_cast<std::uint64_t>(value);
+  const int stored = fraction_bits(format), width = 8 * format.bytes;
+  std::uint64_t fraction = (wide & ((std::uint64_t{1} << double_fraction_bits) - 1)) >> (double_fraction_bits - stored);
+  if (fraction == 0) fraction = std::uint64_t{1} << (stored - 1);  // all of the payload was in the bits that are lost
+  const std::uint64_t exponent = ((std::uint64_t{1} << (width - 1 - stored)) - 1) << stored;
+  return (wide >> 63) << (width - 1) | exponent | fraction;
+}
+
+double nan_from(const Format& format, std::uint64_t bits) {
+  const int stored = fraction_bits(format), width = 8 * format.bytes;
+  const std::uint64_t fraction = bits & ((std::uint64_t{1} << stored) - 1);
+  return std::bit_cast<double>(bits >> (width - 1) << 63 | std::uint64_t{0x7ff} << double_fraction_bits | fraction << (double_fraction_bits - stored));
+}
+
+// The bits of a 16-bit format with `stored` fraction bits, for a number that the format represents.
 std::uint16_t bits16(const Format& format, double value) {
   const int stored = format.precision - 1;
   const int exponent_bits = 15 - stored;
   const std::uint16_t sign = std::signbit(value) ? 0x8000u : 0u;
   const auto top = static_cast<std::uint16_t>(((1u << exponent_bits) - 1) << stored);
-  if (std::isnan(value)) return static_cast<std::uint16_t>(sign | top | (1u << (stored - 1)));
   const double magnitude = std::fabs(value);
   if (std::isinf(magnitude)) return sign | top;
   if (magnitude == 0) return sign;
@@ -48,12 +67,14 @@ double value16(const Format& format, std::uint16_t bits) {
   const unsigned fraction = bits & ((1u << stored) - 1);
   const unsigned exponent = (bits & 0x7fffu) >> stored;
   double magnitude;
-  if (exponent == (1u << (15 - stored)) - 1)
-    magnitude = fraction ? std::numeric_limits<double>::quiet_NaN() : std::numeric_limits<double>::infinity();
-  else if (exponent == 0)
+  if (exponent == (1u << (15 - stored)) - 1) {
+    if (fraction != 0) return nan_from(format, bits);
+    magnitude = std::numeric_limits<double>::infinity();
+  } else if (exponent == 0) {
     magnitude = fraction * format.smallest_subnormal;
-  else
+  } else {
     magnitude = std::ldexp(static_cast<double>(fraction + (1u << stored)), static_cast<int>(exponent) - 1 + format.emin - stored);
+  }
   return bits & 0x8000u ? -magnitude : magnitude;
 }
 
@@ -96,6 +117,7 @@ double next_above(const Format& format, double value) {
 }
 
 std::uint64_t bits_of(const Format& format, double value) {
+  if (std::isnan(value)) return nan_bits(format, value);
   switch (format.dtype) {
     case ABN_F64: return std::bit_cast<std::uint64_t>(value);
     case ABN_F32: return std::bit_cast<std::uint32_t>(static_cast<float>(value));
@@ -116,9 +138,10 @@ void unpack(const Format& format, const std::byte* in, std::span<double> values)
     if (format.dtype == ABN_F64) {
       std::memcpy(&values[i], at, 8);
     } else if (format.dtype == ABN_F32) {
-      float single;
-      std::memcpy(&single, at, 4);
-      values[i] = single;
+      std::uint32_t bits;
+      std::memcpy(&bits, at, 4);
+      const auto single = std::bit_cast<float>(bits);
+      values[i] = std::isnan(single) ? nan_from(format, bits) : static_cast<double>(single);
     } else {
       std::uint16_t bits;
       std::memcpy(&bits, at, 2);

@@ -93,11 +93,11 @@ Witness blank_witness(const Origin& origin, const std::string& id) {
 }
 
 Record judge(const Origin& origin, std::string_view op, const Inputs& inputs, const Saved& saved, const Expectation& expectation,
-             const std::vector<double>& got) {
-  const std::string check = output_name(expectation.output);
+             const std::vector<double>& got, std::string_view check) {
+  const std::string output = output_name(expectation.output);
   if (expectation.points.size() != got.size())
-    throw std::logic_error(fmt::format("{} has {} expectations and {} values", check, expectation.points.size(), got.size()));
-  Record record = blank_record(origin, op, check, "numbers");
+    throw std::logic_error(fmt::format("{} has {} expectations and {} values", output, expectation.points.size(), got.size()));
+  Record record = blank_record(origin, op, check.empty() ? std::string_view(output) : check, "numbers");
   const Format& format = format_of(expectation.dtype);
   record.tally = compare_all(expectation, got);
   record.failed_cases = record.tally.failed > 0 ? 1 : 0;
@@ -117,7 +117,7 @@ Record judge(const Origin& origin, std::string_view op, const Inputs& inputs, co
   const Point& point = expectation.points[static_cast<std::size_t>(worst)];
   const Comparison& comparison = record.tally.worst_comparison;
   Witness witness = blank_witness(origin, record.id);
-  witness.where = place_of(inputs.problem, check, tensor, worst);
+  witness.where = place_of(inputs.problem, output, tensor, worst);
   witness.expected = point.hi, witness.expected_low = point.lo;
   witness.got = got[static_cast<std::size_t>(worst)];
   witness.got_bits = fmt::format("0x{:0{}x}", bits_of(format, witness.got), 2 * format.bytes);

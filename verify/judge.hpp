@@ -30,9 +30,9 @@ Record blank_record(const Origin& origin, std::string_view op, std::string_view 
 Witness blank_witness(const Origin& origin, const std::string& id);
 
 /// Compares every element of one output with its expectation. `saved` is shown beside a witness of backward.
-/// Throws std::logic_error if the sizes differ.
+/// `check` names the record where it is not the output's own. Throws std::logic_error if the sizes differ.
 Record judge(const Origin& origin, std::string_view op, const Inputs& inputs, const Saved& saved, const Expectation& expectation,
-             const std::vector<double>& got);
+             const std::vector<double>& got, std::string_view check = {});
 
 /// The same output against the gradient at the unrounded x. The largest |error| / max|exact| of a channel (for dgamma and dbeta: of all
 /// channels) is what the in-place scheme costs; above `unsafe_cost` it is no longer noise beside the gradient.

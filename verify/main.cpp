@@ -60,6 +60,7 @@ int parse_and_call(int argc, char** argv) {
   run_verb->add_option("--problem", run.problem, "Run one case: its problem, such as n2c64s12,nhwc,bf16,leaky_relu:0.01");
   run_verb->add_option("--data", run.data, "Run one case: its data recipe, or a tensor file");
   run_verb->add_option("--tensors", run.tensors, "Also run on the inputs in these tensor files or folders")->allow_extra_args(false);
+  run_verb->add_option("--patterns", run.patterns, "Only these bit patterns of patterns/ checks, such as 0x3f800000-0x3fffffff");
   run_verb->add_option("--threads", run.threads, "Cases at a time; 0 for one a core")->check(CLI::Range(0, 1024));
   run_verb->add_option("--out", run.out, "Write the results to this file");
   run_verb->add_flag("--quiet", run.quiet, "Print failures only");

@@ -183,17 +183,6 @@ std::vector<std::string> check_ids(const Family& family, const Subject& subject)
 }
 
 std::vector<Record> run(const Family& family, std::span<const Subject> subjects, std::span<const Case> cases, const RunOptions& options) {
-  std::vector<std::string> ids;
-  for (const Subject& subject : subjects) {
-    const auto own = check_ids(family, subject);
-    ids.insert(ids.end(), own.begin(), own.end());
-  }
-  require_match(options.pattern, ids);
-  return run_if_matched(family, subjects, cases, options);
-}
-
-std::vector<Record> run_if_matched(const Family& family, std::span<const Subject> subjects, std::span<const Case> cases,
-                                   const RunOptions& options) {
   const int threads = threads_of(options);
   std::map<std::string, Record> records;
   std::mutex merging;

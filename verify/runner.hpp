@@ -45,12 +45,8 @@ struct RunOptions {
   std::string device = "auto";  ///< as given, for reproduce lines
 };
 
-/// Runs every case of every subject that has a check matching the pattern. The records are concluded, ordered by id and the same for
-/// any number of threads. Throws UsageError if the pattern matches no check.
+/// Runs every case of every subject that has a check of this family matching the pattern; none is no error. The records are concluded,
+/// ordered by id and the same for any number of threads.
 std::vector<Record> run(const Family& family, std::span<const Subject> subjects, std::span<const Case> cases, const RunOptions& options);
-
-/// The same without a complaint where the pattern matches no check of this family.
-std::vector<Record> run_if_matched(const Family& family, std::span<const Subject> subjects, std::span<const Case> cases,
-                                   const RunOptions& options);
 
 }  // namespace abn::verify
