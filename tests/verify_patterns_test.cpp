@@ -134,7 +134,8 @@ TEST(Patterns, ARangePicksTheCasesThatHoldIt) {
   EXPECT_EQ(lower.size() * 4, all);
   keep_range(cases, parse_pattern_range("0x3f800000-0x3f800000"));
   EXPECT_EQ(cases.size(), 2u);
-  for (const char* wrong : {"", "0x3f", "1-", "-2", "5-4", "0x1-0xg", "1-2,"}) EXPECT_THROW(parse_pattern_range(wrong), UsageError) << wrong;
+  for (const char* wrong : {"", "0x3f", "1-", "-2", "5-4", "0x1-0xg", "1-2,"})
+    EXPECT_THROW(parse_pattern_range(wrong), UsageError) << wrong;
 }
 
 TEST(Patterns, DataThatDoNotFitAreRefused) {

@@ -110,7 +110,7 @@ TEST_F(Runner, APatternSelectsRecordsAndTheCasesThatTheyNeed) {
   const auto records = run_one("n3c4s7,f32", "standard", 1, "*/dx");
   ASSERT_EQ(records.size(), 1u);
   EXPECT_EQ(records.begin()->first, "backward/dx");
-  EXPECT_THROW(run_one("n3c4s7,f32", "standard", 1, "*/dy"), UsageError);
+  EXPECT_TRUE(run_one("n3c4s7,f32", "standard", 1, "*/dy").empty());
 }
 
 TEST_F(Runner, DescribesWhatAVariantSaysOfItself) {

@@ -24,12 +24,18 @@ ForwardNumbers Evaluator::forward(const Inputs& inputs, bool in_place, std::uint
   if (inputs.x.empty()) return numbers;
   for (const auto& [output, buffer] : call.outputs) {
     std::vector<double> values = call.arena->values(buffer);
-    if (output == Output::z) numbers.z = std::move(values);
-    else if (output == Output::xhat) numbers.xhat = std::move(values);
-    else if (output == Output::mean) numbers.mean = std::move(values);
-    else if (output == Output::variance) numbers.variance = std::move(values);
-    else if (output == Output::running_mean) numbers.running_mean = std::move(values);
-    else if (output == Output::running_var) numbers.running_var = std::move(values);
+    if (output == Output::z)
+      numbers.z = std::move(values);
+    else if (output == Output::xhat)
+      numbers.xhat = std::move(values);
+    else if (output == Output::mean)
+      numbers.mean = std::move(values);
+    else if (output == Output::variance)
+      numbers.variance = std::move(values);
+    else if (output == Output::running_mean)
+      numbers.running_mean = std::move(values);
+    else if (output == Output::running_var)
+      numbers.running_var = std::move(values);
   }
   return numbers;
 }
@@ -43,9 +49,12 @@ BackwardNumbers Evaluator::backward(const Inputs& inputs, const Saved& saved, bo
   if (inputs.x.empty()) return numbers;
   for (const auto& [output, buffer] : call.outputs) {
     std::vector<double> values = call.arena->values(buffer);
-    if (output == Output::dx) numbers.dx = std::move(values);
-    else if (output == Output::dgamma) numbers.dgamma = std::move(values);
-    else if (output == Output::dbeta) numbers.dbeta = std::move(values);
+    if (output == Output::dx)
+      numbers.dx = std::move(values);
+    else if (output == Output::dgamma)
+      numbers.dgamma = std::move(values);
+    else if (output == Output::dbeta)
+      numbers.dbeta = std::move(values);
   }
   return numbers;
 }

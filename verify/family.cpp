@@ -65,7 +65,8 @@ std::vector<Record> run_case(const Family& family, const Subject& subject, const
   const auto failed = [&](const std::string& reason) { return failed_case(family, subject, one, options, wanted.front().op, reason); };
   try {
     const Claimed claimed = claims_of(*subject.variant, one.problem);
-    if (claimed.status == ABN_ERROR_UNSUPPORTED) return skipped_case(wanted, origin, "the variant does not support " + to_string(one.problem));
+    if (claimed.status == ABN_ERROR_UNSUPPORTED)
+      return skipped_case(wanted, origin, "the variant does not support " + to_string(one.problem));
     if (!claimed.nonsense.empty()) return failed("the claims make no sense: " + claimed.nonsense);
     return family.make({subject, one, claimed.claims, options, wanted, origin});
   } catch (const std::exception& wrong) {

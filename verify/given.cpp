@@ -21,9 +21,12 @@ struct Field {
   bool tensor;
 };
 constexpr Field fields[] = {
-    {"x", &Inputs::x, true},         {"dz", &Inputs::dz, true},
-    {"gamma", &Inputs::gamma, false},  {"beta", &Inputs::beta, false},
-    {"running_mean", &Inputs::running_mean, false}, {"running_var", &Inputs::running_var, false},
+    {"x", &Inputs::x, true},
+    {"dz", &Inputs::dz, true},
+    {"gamma", &Inputs::gamma, false},
+    {"beta", &Inputs::beta, false},
+    {"running_mean", &Inputs::running_mean, false},
+    {"running_var", &Inputs::running_var, false},
 };
 
 /// The part of `text` up to `end`, which is removed from its front.
@@ -65,7 +68,10 @@ std::string given_text(const Inputs& inputs) {
     if (text.size() > given_prefix.size()) text += ';';
     text += fmt::format("{}=", field.name);
     for (std::size_t i = 0; i < values.size(); ++i)
-      text += (i > 0 ? "," : "") + (std::isfinite(values[i]) ? fmt::format("{:a}", values[i]) : std::isnan(values[i]) ? "nan" : values[i] < 0 ? "-inf" : "inf");
+      text += (i > 0 ? "," : "") + (std::isfinite(values[i]) ? fmt::format("{:a}", values[i])
+                                    : std::isnan(values[i])  ? "nan"
+                                    : values[i] < 0          ? "-inf"
+                                                             : "inf");
   }
   return text;
 }
@@ -84,8 +90,8 @@ Inputs parse_given(std::string_view text, const abn_problem& problem) {
     while (!part.empty()) values.push_back(number(next(part, ','), field, format));
     const std::size_t expected = field.tensor ? elements : channels;
     if (values.size() != expected)
-      throw UsageError(fmt::format("--data gives {} values of {} and {} needs {}; give as many as the problem has", values.size(), field.name,
-                                   to_string(problem), expected));
+      throw UsageError(fmt::format("--data gives {} values of {} and {} needs {}; give as many as the problem has", values.size(),
+                                   field.name, to_string(problem), expected));
   }
   if (inputs.x.size() != elements) throw UsageError("--data given: has no x; write given:x=... with one value an element");
   if (inputs.gamma.empty() != inputs.beta.empty()) throw UsageError("--data gives one of gamma and beta; give both or neither");

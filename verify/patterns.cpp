@@ -18,7 +18,7 @@ namespace abn::verify {
 namespace {
 
 constexpr const char* op = "patterns";
-constexpr double eps = 0x1p-10;  // a power of two, so that 1 - eps and its sum with eps are exact in f32
+constexpr double eps = 0x1p-10;                               // a power of two, so that 1 - eps and its sum with eps are exact in f32
 constexpr std::int64_t largest_case = std::int64_t{1} << 18;  // the judge takes some 500 bytes an element
 
 std::uint64_t pattern_count(int dtype) { return std::uint64_t{1} << (8 * format_of(dtype).bytes); }
@@ -82,7 +82,8 @@ const Expectation& find(const std::vector<Expectation>& all, Output output) {
 std::vector<Record> records_of(const Work& work) {
   if (!is_pattern_data(work.one.data)) return {};
   const auto wants = [&](const char* check) {
-    return std::any_of(work.wanted.begin(), work.wanted.end(), [&](const CheckName& name) { return std::string_view(name.check) == check; });
+    return std::any_of(work.wanted.begin(), work.wanted.end(),
+                       [&](const CheckName& name) { return std::string_view(name.check) == check; });
   };
   const Inputs inputs = inputs_of(work.one);
   const Evaluator evaluator(work.subject, work.claims, work.one.seed);
@@ -120,11 +121,14 @@ std::uint64_t first_pattern(const abn_problem& problem, std::string_view data) {
   if (!take_number(text, first) || !text.empty())
     throw UsageError(fmt::format("\"{}\" does not say where to begin; write it like {}0x3c00", data, patterns_prefix));
   if (problem.dtype == ABN_F64 || problem.mode != ABN_FROZEN || problem.n != 1 || problem.s != 1)
-    throw UsageError(fmt::format("{} needs one sample a channel, frozen statistics and f16, bf16 or f32; give a problem like "
-                                 "n1c65536s1,f16,elu:1,eps:{},frozen", data, eps));
+    throw UsageError(
+        fmt::format("{} needs one sample a channel, frozen statistics and f16, bf16 or f32; give a problem like "
+                    "n1c65536s1,f16,elu:1,eps:{},frozen",
+                    data, eps));
   const auto channels = static_cast<std::uint64_t>(problem.c);
   if (first >= pattern_count(problem.dtype) || channels > pattern_count(problem.dtype) - first)
-    throw UsageError(fmt::format("{} has no {} patterns from {:#x} on; begin earlier or take fewer channels", dtype_name(problem.dtype), channels, first));
+    throw UsageError(fmt::format("{} has no {} patterns from {:#x} on; begin earlier or take fewer channels", dtype_name(problem.dtype),
+                                 channels, first));
   return first;
 }
 
@@ -151,7 +155,8 @@ Inputs pattern_inputs(const abn_problem& problem, std::string_view data) {
 PatternRange parse_pattern_range(std::string_view text) {
   PatternRange range;
   std::string_view rest = text;
-  const bool good = take_number(rest, range.first) && rest.starts_with('-') && (rest.remove_prefix(1), take_number(rest, range.last)) && rest.empty();
+  const bool good =
+      take_number(rest, range.first) && rest.starts_with('-') && (rest.remove_prefix(1), take_number(rest, range.last)) && rest.empty();
   if (!good || range.first > range.last)
     throw UsageError(fmt::format("\"{}\" is no range of bit patterns; write it like 0x3f800000-0x3fffffff", text));
   return range;

@@ -128,7 +128,8 @@ int backward(const abn_problem* problem, const abn_backward_args* args) {
   const abn_problem& p = *problem;
   const bool training = p.mode == ABN_TRAINING;
   const std::vector<double> x = data.tensor(args->x), xhat = data.tensor(args->xhat), dz = data.tensor(args->dz);
-  const std::vector<double> gamma = data.vector(args->gamma), beta = data.vector(args->beta), mean = data.vector(args->mean), var = data.vector(args->var);
+  const std::vector<double> gamma = data.vector(args->gamma), beta = data.vector(args->beta), mean = data.vector(args->mean),
+                            var = data.vector(args->var);
   std::vector<double> z = data.tensor(args->z);
   lift_saturated(data, z);
   std::vector<double> dx(data.elements), dgamma(data.channels), dbeta(data.channels);
@@ -144,13 +145,15 @@ int backward(const abn_problem* problem, const abn_backward_args* args) {
       gradients = reference::gradients_in_place_two(data.channel(z, c), variance, channel, upstream);
     } else {
       const reference::Recovered<T> recovered =
-          scheme == ABN_STANDARD ? reference::recover_standard(data.channel(x, c), data.channel(z, c), T(mean[at]), variance, channel, upstream)
+          scheme == ABN_STANDARD
+              ? reference::recover_standard(data.channel(x, c), data.channel(z, c), T(mean[at]), variance, channel, upstream)
           : scheme == ABN_CHECKPOINT_X    ? reference::recover_checkpoint_x(data.channel(x, c), T(mean[at]), variance, channel, upstream)
           : scheme == ABN_CHECKPOINT_XHAT ? reference::recover_checkpoint_xhat(data.channel(xhat, c), channel, upstream)
                                           : reference::recover_in_place(data.channel(z, c), channel, upstream);
       const reference::Sums<T> sums =
           scheme == ABN_IN_PLACE_2 ? reference::sums_in_place_two(recovered.y, recovered.dy, channel) : reference::sums(recovered);
-      gradients = training ? reference::gradients_training(recovered, sums, g, r, factor) : reference::gradients_frozen(recovered, sums, g, r, factor);
+      gradients = training ? reference::gradients_training(recovered, sums, g, r, factor)
+                           : reference::gradients_frozen(recovered, sums, g, r, factor);
     }
     data.scatter(gradients.dx, c, dx);
     dgamma[at] = static_cast<double>(gradients.dgamma);
@@ -188,9 +191,16 @@ inline std::size_t no_workspace(const abn_problem*, int) { return 0; }
 
 template <class T, int accumulate, int scheme>
 constexpr abn_variant variant(const char* name) {
-  return {ABN_ABI_VERSION, sizeof(abn_variant), name,         "the reference as a kernel: two-pass, one sample after the other",
-          ABN_MEMORY_HOST, 0,                   claims<accumulate, scheme>, no_workspace,
-          forward<T>,      backward<T, scheme>};
+  return {ABN_ABI_VERSION,
+          sizeof(abn_variant),
+          name,
+          "the reference as a kernel: two-pass, one sample after the other",
+          ABN_MEMORY_HOST,
+          0,
+          claims<accumulate, scheme>,
+          no_workspace,
+          forward<T>,
+          backward<T, scheme>};
 }
 
 }  // namespace reference_kernel
