@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The main job: judges every in-tree variant, on made-up data and on real tensors, and writes report/ (HTML, Markdown, JSON).
+# The main job: judges every in-tree variant, on made-up data and on real tensors, proves gradients, runs the studies, and writes
+# report/ (HTML, Markdown, JSON).
 # Uses the GPU where there is one, the emulator elsewhere. Exit code: 0 all passed, 1 a check failed, 2 the setup is wrong.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
@@ -23,6 +24,13 @@ mkdir -p report
 outcome=0
 keep() { local code=$?; [ $code -ne 2 ] || exit 2; [ $code -le $outcome ] || outcome=$code; }
 "$bin" run --tier smoke --tensors fixtures/real --out report/variants.json --quiet || keep
+"$bin" grad --tier smoke --out report/gradients.json --quiet || keep
 "$bin" check fixtures/real --out report/recorded.json --quiet || keep
-"$bin" report report/variants.json report/recorded.json --out report
+"$bin" study inversion --out report/inversion.json --quiet
+studies=(report/inversion.json)
+for variant in $("$bin" list --names); do
+  "$bin" study epsilon "$variant" --device auto --out "report/epsilon-$variant.json" --quiet || keep
+  studies+=("report/epsilon-$variant.json")
+done
+"$bin" report report/variants.json report/gradients.json report/recorded.json "${studies[@]}" --out report
 exit $outcome

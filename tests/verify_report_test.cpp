@@ -530,5 +530,121 @@ TEST(VerifyReport, ADirectoryThatCannotBeIsAUsageError) {
   }
 }
 
+/// A study in which nothing is a friendly name.
+Study study_named(const std::string& name) {
+  Study study{name, name, name, 1, {{name, name}}, {name}, {}, {}};
+  study.tables = {{name, name, name, {{name, ""}, {name + ", a", name}, {name + ", b", ""}}, {{name, 1.5, std::nan("")}, {name, INFINITY, name}}, false},
+                  {name, name, "", {{name, ""}}, {{name}}, true}};
+  study.grids = {{name, name, name, name, 1, {name, name, {0.1, 1, 10}}, {name, name, {1, 100}}, {0, 0.5, 1, 5, INFINITY, NAN}, {0, 0.5, 2, 0.5, 2, INFINITY}}};
+  return study;
+}
+
+TEST(VerifyReport, StudiesHaveTheirSentencesMapsAndTables) {
+  const std::vector<Study> studies{study_named("first of two"), study_named("second")};
+  const std::string html = render_html(sample::mixed(), studies);
+  EXPECT_EQ(markup_error(html), "");
+  EXPECT_EQ(count(html, "<section class=\"study\">"), 2u);
+  EXPECT_EQ(count(html, "<table class=\"claims study\">"), 4u);
+  EXPECT_EQ(count(html, "<details class=\"more\">"), 2u);
+  EXPECT_NE(html.find("<li>first of two</li>"), std::string::npos);
+  if (have_gnuplot()) {
+    EXPECT_EQ(count(html, "<svg "), 6u);  // two a variant, one a grid
+    EXPECT_NE(html.find("var(--cost3)"), std::string::npos);
+    EXPECT_NE(html.find(">first of two [first of two]<"), std::string::npos);  // an axis with its unit
+    EXPECT_EQ(html.find("rgb(  1"), std::string::npos);
+  }
+  EXPECT_EQ(render_html(sample::mixed()), render_html(sample::mixed(), {}));
+  EXPECT_EQ(html, render_html(sample::mixed(), studies));
+  const std::string markdown = render_markdown(sample::mixed(), studies);
+  EXPECT_NE(markdown.find("- first of two\n"), std::string::npos);
+  EXPECT_NE(markdown.find("| first of two | first of two, a \\[first of two\\] | first of two, b |"), std::string::npos);
+
+  // Studies alone: no verdict on checks that did not run.
+  const std::string alone = render_html({}, studies);
+  EXPECT_EQ(markup_error(alone), "");
+  EXPECT_EQ(alone.find("No check ran"), std::string::npos);
+  EXPECT_NE(alone.find("<title>first of two – abn-verify</title>"), std::string::npos);
+}
+
+TEST(VerifyReport, TheMapIsColouredByWhatWasMeasuredAndItsLineIsWhatWasPredicted) {
+  Grid grid{"g", "g", "cost", "%", 1, {"x", "1", {1, 10, 100}}, {"y", "1", {1, 10}}, {0.0001, 0.5, 50, 0.0001, 0.5, 1e9}, {0.5, 0.5, 2, 0.5, 0.5, 2}};
+  const PlotScript script = report::heat_map(grid, "map");
+  // Two rows of three cells in four classes, and one straight line between the second and the third column.
+  for (const char* block : {"$cells0", "$cells3", "$cells5", "$cells6"}) EXPECT_NE(script.commands.find(block), std::string::npos) << block;
+  for (const char* block : {"$cells1", "$cells2", "$cells4"}) EXPECT_EQ(script.commands.find(block), std::string::npos) << block;
+  EXPECT_NE(script.commands.find("$line << EOD\n1.5000 -0.5000\n1.5000 1.5000\n\nEOD"), std::string::npos) << script.commands;
+  grid.predicted = {0, 0, 0, 0, 0, 0};  // safe everywhere: no line
+  EXPECT_EQ(report::heat_map(grid, "map").commands.find("$line"), std::string::npos);
+  if (have_gnuplot()) {
+    EXPECT_EQ(draw(script).problem, "");
+  }
+}
+
+TEST(VerifyReport, HostileStudiesStayText) {
+  std::vector<Study> studies;
+  for (const std::string& name : hostile_names()) studies.push_back(study_named(name));
+  const fs::path here = fs::temp_directory_path() / "abn_report_hostile_study";
+  fs::create_directories(here);
+  const fs::path before = fs::current_path();
+  fs::current_path(here);
+  const std::string html = render_html({}, studies), markdown = render_markdown({}, studies);
+  fs::current_path(before);
+  EXPECT_FALSE(fs::exists(here / "pwned"));
+  fs::remove_all(here);
+  EXPECT_EQ(markup_error(html), "");
+  EXPECT_EQ(count(html, "<script"), 0u);
+  EXPECT_EQ(count(markdown, "<script"), 0u);
+  EXPECT_LE(markdown.size(), markdown_limit);
+  std::vector<Study> many(300, study_named(std::string(400, 'x')));
+  EXPECT_LE(render_markdown(sample::mixed(), many).size(), markdown_limit);
+}
+
+/// What `grad reference` and properties leave behind: no type and layout, and comparisons without a right value.
+Results gradients_and_properties() {
+  Results results = sample::all_pass();
+  sample::Noise noise{5};
+  for (const char* method : {"complex_step", "differences", "dual"})
+    for (const char* scheme : {"standard", "in_place_1"}) {
+      Record record = sample::record("reference", "gradient", method, scheme, "dx", true);
+      record.tally = sample::tally(noise, 100, 0.4, 0.1, true);
+      record.discriminating_cases = 1;
+      results.records.push_back(record);
+    }
+  for (const char* check : {"linear", "permutation"}) {
+    Record record = sample::record("two_sweep", "property", "f32", "nchw", check, true);
+    record.kind = "property";
+    record.tally = sample::tally(noise, 100, 0.4, 0.1, true);
+    record.tally.max_fit_ratio = 3;  // means nothing for a property
+    record.discriminating_cases = 0;
+    results.records.push_back(record);
+  }
+  Record broken = sample::record("two_sweep", "property", "f32", "nchw", "broken", false);
+  broken.kind = "property";
+  broken.verdict = Verdict::fail;
+  broken.failed_cases = 1;
+  broken.reason = "the two results differ";
+  results.records.push_back(broken);
+  return results;
+}
+
+TEST(VerifyReport, GradientsAndPropertiesHaveTheirPlace) {
+  const Results results = gradients_and_properties();
+  const std::string html = render_html(results), markdown = render_markdown(results);
+  std::set<std::string> ids;
+  EXPECT_EQ(markup_error(html, ids), "");
+  for (const Record& record : results.records) {
+    EXPECT_EQ(ids.count(record.id), 1u) << record.id;
+    EXPECT_GE(count(html, "href=\"#" + record.id + "\""), record.kind == "contract" ? 0u : 1u) << record.id;
+  }
+  // Methods and schemes are columns of a table of their own, not of the one with types and layouts.
+  EXPECT_EQ(count(html, "<table class=\"overview\">"), 2u);
+  EXPECT_NE(html.find("<th colspan=\"2\" scope=\"colgroup\">complex_step</th>"), std::string::npos);
+  EXPECT_NE(html.find("property <b>linear</b>"), std::string::npos);
+  EXPECT_NE(html.find("the two results differ"), std::string::npos);
+  for (const Record& record : results.records) EXPECT_FALSE(report::is_property(record) && report::is_unfit(record)) << record.id;
+  EXPECT_NE(markdown.find("| `two_sweep` | property |"), std::string::npos);
+  EXPECT_NE(render_csv(results).find("two_sweep/property/f32/nchw/linear,two_sweep,property,f32,nchw,linear,property,pass,"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace abn::verify

@@ -10,7 +10,11 @@
 #include "abn_build.hpp"
 #include "verify/case_records.hpp"
 #include "verify/commands.hpp"
+#include "verify/gradient/kernel_gradients.hpp"
+#include "verify/gradient/reference_check.hpp"
+#include "verify/gradient/reference_jacobian.hpp"
 #include "verify/patterns.hpp"
+#include "verify/property/property.hpp"
 #include "verify/runner.hpp"
 
 namespace abn::verify {
@@ -52,8 +56,9 @@ int list_command(const ListArguments& arguments) {
   }
   std::vector<std::string> all;
   for (const auto& subject : subjects)
-    for (const Family* const family : {&output_family, &pattern_family})
+    for (const Family* const family : {&output_family, &property_family, &pattern_family, &gradient_family})
       for (auto& id : check_ids(*family, subject)) all.push_back(std::move(id));
+  for (const auto& ids : {reference_gradient_ids(), reference_jacobian_ids()}) all.insert(all.end(), ids.begin(), ids.end());
   std::sort(all.begin(), all.end());
   require_match(arguments.pattern, all);
   std::erase_if(all, [&](const std::string& id) { return !matches(arguments.pattern, id); });

@@ -5,11 +5,13 @@
 #include <filesystem>
 #include <iterator>
 #include <map>
+#include <vector>
 
 #include "verify/check_file.hpp"
 #include "verify/command_parts.hpp"
 #include "verify/error.hpp"
 #include "verify/report.hpp"
+#include "verify/study/study.hpp"
 
 namespace abn::verify {
 namespace {
@@ -49,11 +51,17 @@ int report_command(const ReportArguments& arguments) {
   Results all;
   std::map<std::string, Record> records;
   std::map<std::string, VariantInfo> variants;
+  std::vector<Study> studies;
   bool first = true;
   for (const auto& path : arguments.files) {
     Results one;
+    const std::string text = read_text(path);
     try {
-      one = results_from_json(read_text(path));
+      if (is_study(text)) {
+        studies.push_back(study_from_json(text));
+        continue;
+      }
+      one = results_from_json(text);
     } catch (const UsageError& wrong) {
       throw UsageError(fmt::format("{}: {}", path, wrong.what()));
     }
@@ -75,7 +83,7 @@ int report_command(const ReportArguments& arguments) {
   }
   for (auto& [id, record] : records) all.records.push_back(std::move(record));
   for (auto& [name, variant] : variants) all.variants.push_back(std::move(variant));
-  write_report(all, arguments.out);
+  write_report(all, arguments.out, studies);
   write_file_atomically((fs::path(arguments.out) / "results.json").string(), to_json(all));
   fmt::print("{}\n{}\nReport: {}\n", summary_table(all), headline(all), (fs::path(arguments.out) / "index.html").string());
   return 0;

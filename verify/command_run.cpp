@@ -1,4 +1,5 @@
-// The verb run: from arguments to subjects, cases and records, family by family.
+// The verbs run and grad: from arguments to subjects, cases and records, family by family.
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -7,7 +8,12 @@
 #include "verify/case_records.hpp"
 #include "verify/command_parts.hpp"
 #include "verify/error.hpp"
+#include "verify/gradient/kernel_gradients.hpp"
+#include "verify/gradient/reference_check.hpp"
+#include "verify/gradient/reference_jacobian.hpp"
 #include "verify/patterns.hpp"
+#include "verify/problem.hpp"
+#include "verify/property/property.hpp"
 
 namespace abn::verify {
 namespace {
@@ -15,9 +21,11 @@ namespace {
 /// A variant's bare name stands for all of its checks.
 std::string pattern_of(const std::string& text) { return text.find_first_of("/*?[") == std::string::npos ? text + "/*" : text; }
 
+bool is_one_case(const RunArguments& arguments) { return !arguments.problem.empty() || !arguments.data.empty(); }
+
 /// The cases of one family: the tier's, or the one that the arguments name; and tensor files for those that judge outputs.
 std::vector<Case> cases_of(const Family& family, const RunArguments& arguments) {
-  const bool one_case = !arguments.problem.empty() || !arguments.data.empty();
+  const bool one_case = is_one_case(arguments);
   std::vector<Case> cases;
   if (one_case)
     cases = {replay(arguments.problem, arguments.data, arguments.seed)};
@@ -29,48 +37,99 @@ std::vector<Case> cases_of(const Family& family, const RunArguments& arguments) 
   return cases;
 }
 
-/// Runs the variants that the arguments name through families of checks.
-int run_families(const std::vector<const Family*>& families, const RunArguments& arguments, const Invocation& invocation) {
-  require_writable(arguments.out);
-  tier_from_name(arguments.tier);  // says what is wrong with it, even where it is not used
+/// What is looked at before anything runs, so that a mistake is known at once; and the variants that it is about.
+struct Setup {
+  RunOptions options;
   std::vector<Plugin> plugins;
-  for (const auto& path : arguments.plugins) plugins.push_back(load_plugin(path));
-  refuse_equal_names(plugins);
-  if (arguments.only_plugins && plugins.empty())
+  DeviceChoice device;
+  std::vector<Subject> subjects;
+};
+Setup set_up(const RunArguments& arguments) {
+  require_writable(arguments.out);
+  tier_from_name(arguments.tier);  // even where it is not used
+  Setup setup;
+  for (const auto& path : arguments.plugins) setup.plugins.push_back(load_plugin(path));
+  refuse_equal_names(setup.plugins);
+  if (arguments.only_plugins && setup.plugins.empty())
     throw UsageError("--only-plugins without a plug-in leaves nothing to run; add --plugin libmine.so");
-  const DeviceChoice device = choose_device(arguments.device);
-  const auto subjects = subjects_of(device, plugins, arguments.only_plugins);
+  setup.device = choose_device(arguments.device);
+  setup.subjects = subjects_of(setup.device, setup.plugins, arguments.only_plugins);
+  setup.options = {.pattern = pattern_of(arguments.pattern),
+                   .threads = arguments.threads,
+                   .progress = isatty(STDERR_FILENO) == 1,
+                   .device = arguments.device};
+  return setup;
+}
 
-  const Stopwatch stopwatch;
-  Results results;
-  const RunOptions options{.pattern = pattern_of(arguments.pattern),
-                           .threads = arguments.threads,
-                           .progress = isatty(STDERR_FILENO) == 1,
-                           .device = arguments.device};
+std::vector<std::string> ids_of(const std::vector<const Family*>& families, const std::vector<Subject>& subjects) {
   std::vector<std::string> ids;
   for (const Family* const family : families)
     for (const Subject& subject : subjects)
       for (auto& id : check_ids(*family, subject)) ids.push_back(std::move(id));
-  require_match(options.pattern, ids);
-  for (const Family* const family : families) {
-    auto records = run(*family, subjects, cases_of(*family, arguments), options);
-    std::move(records.begin(), records.end(), std::back_inserter(results.records));
-  }
+  return ids;
+}
+
+void add(std::vector<Record>& all, std::vector<Record> records) { std::move(records.begin(), records.end(), std::back_inserter(all)); }
+
+/// Results from records, with all that a reader has to know of where they come from.
+int report_records(std::vector<Record> records, const Setup& setup, const Stopwatch& stopwatch, const RunArguments& arguments,
+                   const Invocation& invocation) {
+  Results results;
+  results.records = std::move(records);
   std::sort(results.records.begin(), results.records.end(), [](const Record& a, const Record& b) { return a.id < b.id; });
-  for (const auto& subject : subjects) results.variants.push_back(describe(subject));
+  for (const auto& subject : setup.subjects) results.variants.push_back(describe(subject));
   results.provenance = provenance_of(invocation);
   results.provenance.seconds = stopwatch.seconds();
   results.provenance.seed = arguments.seed;
-  results.provenance.tier = arguments.problem.empty() && arguments.data.empty() ? arguments.tier : "one case";
+  results.provenance.tier = is_one_case(arguments) ? "one case" : arguments.tier;
+  const DeviceChoice& device = setup.device;
   results.provenance.device = device.cuda ? device.cuda->describe() : device.emulator ? "emulator" : arguments.device + " (not available)";
   results.provenance.driver = device.cuda ? cuda_status().driver : "none";
   return finish(results, arguments.out, arguments.quiet);
 }
 
+/// The Jacobian of the reference: of the one case, or of the problem that other checkers are timed on.
+std::vector<Record> reference_jacobian(const RunArguments& arguments, const std::string& pattern) {
+  constexpr const char* usual = "n8c32s64,f64,leaky_relu";
+  const Case one = replay(arguments.problem.empty() ? usual : arguments.problem, arguments.data, arguments.seed);
+  const bool asked = arguments.pattern.starts_with("reference");  // else a problem that is for kernels only is no mistake
+  if (!asked && one.problem.dtype != ABN_F64) return {};
+  const Inputs inputs = inputs_of(one);
+  const Stopwatch stopwatch;
+  auto records = check_reference_jacobian(inputs, one.data, one.seed, pattern);
+  if (!arguments.quiet && !records.empty())
+    fmt::print("{}: the full Jacobian of the reference in {:.3f} s\n", to_string(one.problem), stopwatch.seconds());
+  return records;
+}
+
 }  // namespace
 
 int run_command(const RunArguments& arguments, const Invocation& invocation) {
-  return run_families({&output_family, &pattern_family}, arguments, invocation);
+  const std::vector<const Family*> families{&output_family, &property_family, &pattern_family};
+  const Setup setup = set_up(arguments);
+  require_match(setup.options.pattern, ids_of(families, setup.subjects));
+  const Stopwatch stopwatch;
+  std::vector<Record> records;
+  for (const Family* const family : families) add(records, run(*family, setup.subjects, cases_of(*family, arguments), setup.options));
+  return report_records(std::move(records), setup, stopwatch, arguments, invocation);
+}
+
+int grad_command(const RunArguments& arguments, const Invocation& invocation) {
+  const Setup setup = set_up(arguments);
+  const std::string& pattern = setup.options.pattern;
+  const auto matched = [&](const std::vector<std::string>& ids) {
+    return std::any_of(ids.begin(), ids.end(), [&](const std::string& id) { return matches(pattern, id); });
+  };
+  const auto of_kernels = ids_of({&gradient_family}, setup.subjects), of_reference = reference_gradient_ids(), jacobian = reference_jacobian_ids();
+  std::vector<std::string> all = of_kernels;
+  for (const auto* const ids : {&of_reference, &jacobian}) all.insert(all.end(), ids->begin(), ids->end());
+  require_match(pattern, all);
+  const Stopwatch stopwatch;
+  std::vector<Record> records;
+  if (matched(of_kernels)) add(records, run(gradient_family, setup.subjects, cases_of(gradient_family, arguments), setup.options));
+  if (matched(of_reference)) add(records, check_reference_gradients(pattern, arguments.seed, arguments.threads));
+  if (matched(jacobian)) add(records, reference_jacobian(arguments, pattern));
+  return report_records(std::move(records), setup, stopwatch, arguments, invocation);
 }
 
 }  // namespace abn::verify

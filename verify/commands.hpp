@@ -36,6 +36,17 @@ struct RunArguments {
   bool quiet = false;
 };
 
+struct StudyArguments {
+  std::string what;                  ///< "inversion" or "epsilon"
+  std::string variant;               ///< whose convention `epsilon` names
+  std::vector<std::string> plugins;
+  std::string device = "emulator";
+  std::uint64_t seed = 1;
+  int threads = 0;
+  std::string out;
+  bool quiet = false;
+};
+
 struct CheckArguments {
   std::vector<std::string> files;  ///< files, or folders of .safetensors files
   std::string out;
@@ -51,6 +62,8 @@ struct ReportArguments {
 int doctor_command(const DoctorArguments& arguments);
 int list_command(const ListArguments& arguments);
 int run_command(const RunArguments& arguments, const Invocation& invocation);
+int grad_command(const RunArguments& arguments, const Invocation& invocation);
+int study_command(const StudyArguments& arguments, const Invocation& invocation);
 int check_command(const CheckArguments& arguments, const Invocation& invocation);
 int report_command(const ReportArguments& arguments);
 

@@ -39,7 +39,7 @@ std::string numbers(const Record& record, const Witness& witness) {
 
 std::string failure_text(const Record& record) {
   std::string text = fmt::format("{} {}", upper(verdict_name(record.verdict)), record.id);
-  const bool with_numbers = record.kind == "numbers" && record.tally.elements > 0;
+  const bool with_numbers = record.kind != "contract" && record.tally.elements > 0;
   if (with_numbers)
     text += fmt::format("   ratio {:.3g}   ({} of {} elements, p99 {:.2g}, NaN or infinity {})", record.tally.max_ratio, record.tally.failed,
                         record.tally.elements, record.tally.p99_ratio(), record.tally.nonfinite_got);

@@ -49,21 +49,39 @@ int parse_and_call(int argc, char** argv) {
   list_verb->add_flag("--json", list.json, "As JSON");
   list_verb->add_flag("--names", list.names, "Only the names of the variants");
 
+  const auto add_run_options = [](CLI::App* verb, RunArguments& arguments) {
+    verb->add_option("GLOB", arguments.pattern, "Only checks whose id matches; a variant's name stands for all of its checks");
+    verb->add_option("--plugin", arguments.plugins, "A shared object with variants of your own (may be repeated)")->allow_extra_args(false);
+    verb->add_flag("--only-plugins", arguments.only_plugins, "Leave the in-tree variants out");
+    verb->add_option("--device", arguments.device, "auto, cuda:N or emulator");
+    verb->add_option("--tier", arguments.tier, "smoke, full or exhaustive");
+    verb->add_option("--seed", arguments.seed, "Decides data, buffers and schedules")->check(CLI::NonNegativeNumber);
+    verb->add_option("--problem", arguments.problem, "Run one case: its problem, such as n2c64s12,nhwc,bf16,leaky_relu:0.01");
+    verb->add_option("--data", arguments.data, "Run one case: its data recipe, its numbers (given:x=...), or a tensor file");
+    verb->add_option("--threads", arguments.threads, "Cases at a time; 0 for one a core")->check(CLI::Range(0, 1024));
+    verb->add_option("--out", arguments.out, "Write the results to this file");
+    verb->add_flag("--quiet", arguments.quiet, "Print failures only");
+  };
   RunArguments run;
   auto* run_verb = app.add_subcommand("run", "Run variants and judge their numbers");
-  run_verb->add_option("GLOB", run.pattern, "Only checks whose id matches");
-  run_verb->add_option("--plugin", run.plugins, "A shared object with variants of your own (may be repeated)")->allow_extra_args(false);
-  run_verb->add_flag("--only-plugins", run.only_plugins, "Leave the in-tree variants out");
-  run_verb->add_option("--device", run.device, "auto, cuda:N or emulator");
-  run_verb->add_option("--tier", run.tier, "smoke, full or exhaustive");
-  run_verb->add_option("--seed", run.seed, "Decides data, buffers and schedules")->check(CLI::NonNegativeNumber);
-  run_verb->add_option("--problem", run.problem, "Run one case: its problem, such as n2c64s12,nhwc,bf16,leaky_relu:0.01");
-  run_verb->add_option("--data", run.data, "Run one case: its data recipe, or a tensor file");
+  add_run_options(run_verb, run);
   run_verb->add_option("--tensors", run.tensors, "Also run on the inputs in these tensor files or folders")->allow_extra_args(false);
   run_verb->add_option("--patterns", run.patterns, "Only these bit patterns of patterns/ checks, such as 0x3f800000-0x3fffffff");
-  run_verb->add_option("--threads", run.threads, "Cases at a time; 0 for one a core")->check(CLI::Range(0, 1024));
-  run_verb->add_option("--out", run.out, "Write the results to this file");
-  run_verb->add_flag("--quiet", run.quiet, "Print failures only");
+
+  RunArguments grad;
+  auto* grad_verb = app.add_subcommand("grad", "Prove the gradients of the reference, or of a variant against its own forward");
+  add_run_options(grad_verb, grad);
+
+  StudyArguments study;
+  auto* study_verb = app.add_subcommand("study", "Where in-place is safe (inversion), and which eps convention a variant implements (epsilon)");
+  study_verb->add_option("WHAT", study.what, "inversion or epsilon")->required();
+  study_verb->add_option("VARIANT", study.variant, "For epsilon: the variant to look at");
+  study_verb->add_option("--plugin", study.plugins, "A shared object with variants of your own (may be repeated)")->allow_extra_args(false);
+  study_verb->add_option("--device", study.device, "auto, cuda:N or emulator");
+  study_verb->add_option("--seed", study.seed, "Decides the data")->check(CLI::NonNegativeNumber);
+  study_verb->add_option("--threads", study.threads, "0 for one a core")->check(CLI::Range(0, 1024));
+  study_verb->add_option("--out", study.out, "Write the study to this file, which report takes");
+  study_verb->add_flag("--quiet", study.quiet, "Print conclusions only");
 
   CheckArguments check;
   auto* check_verb = app.add_subcommand("check", "Judge tensors that a framework dumped (fixtures/README.md has the format)");
@@ -73,11 +91,11 @@ int parse_and_call(int argc, char** argv) {
 
   ReportArguments report;
   auto* report_verb = app.add_subcommand("report", "Turn results into index.html, report.md, report.csv and one results.json");
-  report_verb->add_option("FILE", report.files, "Results that run and check wrote")->required();
+  report_verb->add_option("FILE", report.files, "Results that run, grad and check wrote, and studies")->required();
   report_verb->add_option("--out", report.out, "The folder to write to");
 
   if (argc > 1 && argv[1][0] != '-') {
-    const std::vector<std::string> verbs{"doctor", "list", "run", "check", "report"};
+    const std::vector<std::string> verbs{"doctor", "list", "run", "grad", "study", "check", "report"};
     if (std::find(verbs.begin(), verbs.end(), argv[1]) == verbs.end())
       throw UsageError(fmt::format("\"{}\" is no verb of abn-verify; did you mean {}? abn-verify --help lists all", argv[1], nearest(argv[1], verbs)));
   }
@@ -95,6 +113,8 @@ int parse_and_call(int argc, char** argv) {
   if (*doctor_verb) return doctor_command(doctor);
   if (*list_verb) return list_command(list);
   if (*run_verb) return run_command(run, invocation);
+  if (*grad_verb) return grad_command(grad, invocation);
+  if (*study_verb) return study_command(study, invocation);
   if (*check_verb) return check_command(check, invocation);
   return report_command(report);
 }

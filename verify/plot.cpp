@@ -139,7 +139,8 @@ std::string compact(const std::string& text) {
 
 const std::vector<std::string>& plot_colours() {
   static const std::vector<std::string> names{"ink",  "muted", "line",  "pass",  "fail",  "inconclusive", "error",
-                                              "zone", "bias",  "heat1", "heat2", "heat3", "heat4",        "heat5"};
+                                              "zone", "bias",  "heat1", "heat2", "heat3", "heat4",        "heat5",
+                                              "cost1", "cost2", "cost3"};
   return names;
 }
 

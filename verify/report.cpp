@@ -60,15 +60,17 @@ std::string render_csv(const Results& results) {
   return out;
 }
 
-ReportFiles render_report(const Results& results) { return {render_html(results), render_markdown(results), render_csv(results)}; }
+ReportFiles render_report(const Results& results, std::span<const Study> studies) {
+  return {render_html(results, studies), render_markdown(results, studies), render_csv(results)};
+}
 
-void write_report(const Results& results, const std::string& directory) {
+void write_report(const Results& results, const std::string& directory, std::span<const Study> studies) {
   std::error_code problem;
   std::filesystem::create_directories(directory, problem);
   if (problem || !std::filesystem::is_directory(directory))
     throw UsageError(fmt::format("The report cannot be written to '{}' ({}); name a directory that can be made and written.", directory,
                                  problem ? problem.message() : "it is not a directory"));
-  const ReportFiles files = render_report(results);
+  const ReportFiles files = render_report(results, studies);
   const std::filesystem::path folder(directory);
   write_file_atomically(folder / "report.md", files.markdown);
   write_file_atomically(folder / "report.csv", files.csv);

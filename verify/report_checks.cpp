@@ -34,6 +34,7 @@ std::string ratio_bar(const Record& record) {
 }
 
 std::string fit_text(const Record& record) {
+  if (is_property(record)) return "";
   return fmt::format("{}<span class=\"{}\">{}</span>", is_unfit(record) ? "<b>" : "", is_unfit(record) ? "unfit" : "fit",
                      show_ratio(record.tally.max_fit_ratio)) +
          (is_unfit(record) ? " unfit</b>" : "");
@@ -115,7 +116,7 @@ std::string counts(const Record& record) {
   };
   add(record.failed_cases, "failed");
   add(record.skipped_cases, "skipped");
-  if (!is_contract(record)) add(record.discriminating_cases, "whose data tell a right kernel from one that computes nothing");
+  if (!is_contract(record) && !is_property(record)) add(record.discriminating_cases, "whose data tell a right kernel from one that computes nothing");
   add(record.method_limited_cases, "limited by the in-place method");
   if (!has_numbers(record)) return out + ".";
   out += fmt::format(". {}, {} failed; ratio: mean {}, p99 {}, largest {}", show_plural(tally.elements, "element"),
@@ -139,7 +140,7 @@ std::string detail(const Record& record) {
   const std::string text = needs_attention(record.verdict) ? failure_text(record) : "";
   if (!text.empty())
     out += fmt::format("<pre>{}</pre>\n", escape(text));
-  else if (!record.reason.empty() && !(record.verdict == Verdict::pass && has_numbers(record) && record.discriminating_cases > 0))
+  else if (!record.reason.empty() && !(record.verdict == Verdict::pass && has_numbers(record) && (is_property(record) || record.discriminating_cases > 0)))
     out += fmt::format("<p class=\"why\">{}</p>\n", escape(record.reason));
   out += fmt::format("<p>{}</p>\n", counts(record));
   if (!record.witnesses.empty()) {

@@ -133,9 +133,40 @@ std::string table(const Results& results) {
   return out;
 }
 
+std::string of_table(const Table& table) {
+  std::string heads = "|", rule = "|", out;
+  for (const Column& column : table.columns) {
+    const Head head = head_of(column);
+    heads += fmt::format(" {} |", plain(head.group.empty() ? head.own : head.group + ", " + head.own));
+    rule += "---|";
+  }
+  out = fmt::format("{}\n\n{}\n{}\n", plain(table.title), heads, rule);
+  for (const auto& row : table.rows) {
+    out += "|";
+    for (const Cell& cell : row) out += fmt::format(" {} |", plain(show_cell(cell)));
+    out += "\n";
+  }
+  return out + "\n";
+}
+
+/// The sentences and the first table of every study, as far as they fit.
+std::string of_studies(std::span<const Study> studies, std::size_t room) {
+  std::string out;
+  for (const Study& study : studies) {
+    std::string text = fmt::format("### {}\n\n", plain(study.title));
+    for (const std::string& sentence : study.conclusions) text += fmt::format("- {}\n", plain(sentence, longest_headline));
+    text += "\n";
+    if (!study.tables.empty()) text += of_table(study.tables.front());
+    if (out.size() + text.size() > room) break;
+    out += text;
+  }
+  return out;
+}
+
 }  // namespace
 
-std::string render_markdown(const Results& results) {
+std::string render_markdown(const Results& results, std::span<const Study> studies) {
+  if (results.records.empty() && !studies.empty()) return shortened(of_studies(studies, markdown_limit), markdown_limit);
   const Summary summary = summarise(results);
   const Provenance& from = results.provenance;
   std::string out = fmt::format("### abn-verify: {}\n\n", plain(headline(results), longest_headline));
@@ -186,6 +217,7 @@ std::string render_markdown(const Results& results) {
   if (shown < failures.size())
     out += fmt::format("{} more that failed, were inconclusive or errored: all of them are in index.html and results.json.\n\n",
                        failures.size() - shown);
+  if (!studies.empty()) out += of_studies(studies, markdown_limit - std::min(markdown_limit, out.size() + origin.size() + closing_room));
   return out + origin;
 }
 

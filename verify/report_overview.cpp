@@ -176,13 +176,14 @@ std::string overview(const Results& results) {
   const Records order = reading_order(results);
   if (order.empty()) return "<section><p>No check ran: there is nothing to show.</p></section>\n";
 
-  std::vector<Records> broad, single;
+  std::vector<Records> broad, single, other;  // other: what has methods and schemes for types and layouts
   for (Records& variant : split(order, same_variant))
-    (types_and_layouts(variant).size() > 1 ? broad : single).push_back(std::move(variant));
+    (!has_types(*variant.front()) ? other : types_and_layouts(variant).size() > 1 ? broad : single).push_back(std::move(variant));
   if (single.size() == 1) broad.push_back(std::move(single.front())), single.clear();
   std::string out = "<section>\n<h2>Every check, by its largest ratio</h2>\n";
   if (!broad.empty()) out += table_by_type(broad);
   if (!single.empty()) out += table_by_output(single);
+  for (const Records& variant : other) out += table_by_type({variant});
   out +=
       "<p class=\"note\">Largest ratio of any element, |error| / bound: <span class=\"swatch tint1\"></span>below 0.01 "
       "<span class=\"swatch tint2\"></span>0.1 <span class=\"swatch tint3\"></span>0.3 <span class=\"swatch tint4\"></span>0.7 "

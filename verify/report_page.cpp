@@ -25,6 +25,7 @@ std::string legend() {
 <dt>in-place cost</dt><dd>the largest error against the true gradient at the unrounded x, in percent of the size that the channel's gradient has before anything cancels; <i>unsafe in place</i> above 1 %. It measures what storing only z costs, says something of the method and fails no kernel.</dd>
 <dt>κ</dt><dd>condition number of the variance, √(1 + mean²/variance): digits that the data themselves take away. |β|/|g| amplifies the rounding of z when the in-place backward inverts it.</dd>
 <dt>contract</dt><dd>what a kernel promises besides numbers: no write outside its buffers or into its inputs, every element written, the same bits with aliased buffers and under every schedule, and the right status.</dd>
+<dt>property</dt><dd>what holds between results of one kernel (linearity, equal shards, a round trip); its ratio is the difference between two of them over what it may be. A gradient check of the reference stands under its method and scheme instead of a type and layout.</dd>
 <dt>verdicts</dt><dd><span class="verdict pass">✓ pass</span>every element within its bound. <span class="verdict fail">✗ fail</span>at least one is not. <span class="verdict inconclusive">? inconclusive</span>the bound is wider than the signal, or the data cannot tell a right kernel from one that computes nothing: no evidence. <span class="verdict skip">– skip</span>did not run. <span class="verdict error">! error</span>could not run.</dd>
 </dl>
 </section>
@@ -93,15 +94,17 @@ std::string provenance(const Results& results) {
 
 }  // namespace report
 
-std::string render_html(const Results& results) {
+std::string render_html(const Results& results, std::span<const Study> all_studies) {
   using namespace report;
+  const bool studies_only = results.records.empty() && !all_studies.empty();
   std::string out =
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, "
       "initial-scale=1\">\n"
       "<meta name=\"color-scheme\" content=\"light dark\">\n";
   out +=
-      fmt::format("<title>{} – abn-verify</title>\n<style>{}</style>\n</head>\n<body>\n<main>\n", escape(headline(results)), style_sheet());
-  out += masthead(results) + attention(results) + overview(results) + legend() + plots(results) + check_table(results) +
+      fmt::format("<title>{} – abn-verify</title>\n<style>{}</style>\n</head>\n<body>\n<main>\n", escape(studies_only ? all_studies.front().title : headline(results)), style_sheet());
+  if (studies_only) return out + "<header>\n<p class=\"kicker\">abn-verify</p>\n</header>\n" + studies(all_studies) + "</main>\n</body>\n</html>\n";
+  out += masthead(results) + attention(results) + overview(results) + legend() + plots(results) + studies(all_studies) + check_table(results) +
          variant_table(results) + provenance(results);
   return out + fmt::format("</main>\n<script>{}</script>\n</body>\n</html>\n", script());
 }

@@ -37,7 +37,7 @@ std::tuple<std::size_t, std::string_view> rank(const std::array<std::string_view
   return {static_cast<std::size_t>(found - usual.begin()), found == usual.end() ? word : std::string_view{}};
 }
 
-constexpr std::array<std::string_view, 2> ops{"forward", "backward"};
+constexpr std::array<std::string_view, 5> ops{"forward", "backward", "patterns", "gradient", "property"};
 constexpr std::array<std::string_view, 9> outputs{"mean", "variance", "running_mean", "running_var", "xhat", "z", "dx", "dgamma", "dbeta"};
 constexpr std::array<std::string_view, 4> dtypes{"f16", "bf16", "f32", "f64"};
 constexpr std::array<std::string_view, 2> layouts{"nchw", "nhwc"};
@@ -182,7 +182,11 @@ double ranking_ratio(const Record& record) {
   return std::isnan(record.tally.max_ratio) ? std::numeric_limits<double>::infinity() : record.tally.max_ratio;
 }
 
-bool is_unfit(const Record& record) { return has_numbers(record) && !(record.tally.max_fit_ratio <= 1); }
+bool is_property(const Record& record) { return record.kind == "property"; }
+
+bool has_types(const Record& record) { return std::find(dtypes.begin(), dtypes.end(), record.dtype) != dtypes.end(); }
+
+bool is_unfit(const Record& record) { return has_numbers(record) && !is_property(record) && !(record.tally.max_fit_ratio <= 1); }
 
 bool is_method_limited(const Record& record) {
   return record.verdict == Verdict::pass && has_numbers(record) && record.discriminating_cases == 0 && record.method_limited_cases > 0;

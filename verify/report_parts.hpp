@@ -2,11 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "verify/plot.hpp"
 #include "verify/results.hpp"
+#include "verify/study/study.hpp"
 
 namespace abn::verify::report {
 
@@ -31,6 +34,8 @@ int severity(Verdict verdict);          ///< pass < skip < inconclusive < fail <
 bool needs_attention(Verdict verdict);  ///< fail, error or inconclusive
 
 bool is_contract(const Record& record);
+bool is_property(const Record& record);      ///< two results of a kernel, compared with each other: no recommended class, no ulp of a right value
+bool has_types(const Record& record);        ///< the id's third and fourth part are type and layout; of the reference's gradients they are method and scheme
 bool has_numbers(const Record& record);      ///< compared with a bound, and on at least one element
 double ranking_ratio(const Record& record);  ///< the largest ratio for sorting: a NaN counts as infinity
 bool is_unfit(const Record& record);         ///< consistent with what it declares, but worse than twice the recommended class
@@ -65,6 +70,10 @@ std::string plots(const Results& results);        ///< two figures a variant
 std::string check_table(const Results& results);  ///< one row a check, which opens to its detail
 std::string legend();                             ///< how to read the page
 std::string variant_table(const Results& results);
+std::string studies(std::span<const Study> all);  ///< heat maps, tables and sentences
 std::string provenance(const Results& results);
+
+/// The heat map of one grid, as `studies` draws it.
+PlotScript heat_map(const Grid& grid, const std::string& name);
 
 }  // namespace abn::verify::report

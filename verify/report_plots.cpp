@@ -83,13 +83,13 @@ std::string row_tics(const std::vector<std::string>& labels) {
   return fmt::format("set ytics scale 0 textcolor {} ({})\n", plot_colour("ink"), tics);
 }
 
-/// Room for the labels, in pixels.
-int left_margin(const std::vector<std::string>& labels) {
+/// Room for the labels, and for those of groups to the left of them, in pixels.
+int left_margin(const std::vector<std::string>& labels, std::size_t longest_group = 0) {
   constexpr double character = 6.3;  // width of an average one at 11 px
   constexpr int gap = 14, least = 196;
   std::size_t longest = 0;
   for (const std::string& label : labels) longest = std::max(longest, label.size());
-  return std::max(least, gap + static_cast<int>(character * static_cast<double>(longest)));
+  return std::max(least, gap + static_cast<int>(character * static_cast<double>(longest + longest_group)));
 }
 
 std::string vertical(double at, const char* colour, const char* dashes, const char* layer) {
@@ -156,12 +156,15 @@ std::string shade_boxes(const Rows& rows, double& low, double& high) {
 std::string ulp_figure(const std::string& name, const std::string& title, const Rows& rows, bool shared, std::string& problem) {
   constexpr int group_left = 8;
   const auto labels = row_labels(rows, [&](const Record& record) { return shared ? record.id : record.dtype + " " + record.layout; });
+  std::size_t longest_group = 0;
+  for (const Record* record : rows)
+    if (!shared) longest_group = std::max(longest_group, record->op.size() + record->check.size() + 4);  // and what keeps them apart
   double low = position(-4), high = position(4);
   std::string commands = shade_boxes(rows, low, high);
   const bool drawn[] = {commands.find("$shade0") != std::string::npos, commands.find("$shade1") != std::string::npos,
                         commands.find("$shade2") != std::string::npos, commands.find("$shade3") != std::string::npos,
                         commands.find("$shade4") != std::string::npos};
-  commands += frame(rows.size(), left_margin(labels), low, high, ulp_tics(low, high), "signed error in ulp of the output type");
+  commands += frame(rows.size(), left_margin(labels, longest_group), low, high, ulp_tics(low, high), "signed error in ulp of the output type");
   commands += row_tics(labels);
 
   // One label for each op and output, with a line between them.
@@ -312,7 +315,9 @@ std::string plots(const Results& results) {
       worst.resize(most_rows);
       std::erase_if(rows, [&](const Record* record) { return std::find(worst.begin(), worst.end(), record) == worst.end(); });
     }
-    const std::string ulps = ulp_figure(fmt::format("ulp{}", i), figures[i].title, rows, figures[i].shared, problem);
+    Rows valued = rows;  // properties compare two results with each other: there is no right value whose ulp to count in
+    std::erase_if(valued, [](const Record* record) { return is_property(*record); });
+    const std::string ulps = valued.empty() ? "" : ulp_figure(fmt::format("ulp{}", i), figures[i].title, valued, figures[i].shared, problem);
     if (!problem.empty()) break;
     const std::string ratios = ratio_figure(fmt::format("ratio{}", i), figures[i].title, rows, figures[i].shared, problem);
     out += note + "<div class=\"plots\">\n" + ratios + ulps + "</div>\n";

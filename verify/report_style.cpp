@@ -8,14 +8,14 @@ std::string style_sheet() {
 :root{color-scheme:light dark;--bg:#fff;--panel:#f6f8fa;--ink:#1c2128;--muted:#59636e;--line:#d8dee4;
 --pass:#1a7f4b;--fail:#c9292e;--inconclusive:#9a6700;--skip:#6a737d;--error:#8250df;--accent:#0b5cad;--bias:#d9730d;
 --pass-tint:#e3f5ea;--fail-tint:#fde7e6;--zone:#fdf0ef;--inconclusive-tint:#fff3cf;--skip-tint:#eceff2;--error-tint:#f1e8fd;
---heat1:#dfecf7;--heat2:#b9d7ec;--heat3:#85bade;--heat4:#4a97cb;--heat5:#1d6db3;
+--heat1:#dfecf7;--heat2:#b9d7ec;--heat3:#85bade;--heat4:#4a97cb;--heat5:#1d6db3;--cost1:#f9d3a6;--cost2:#f0965a;--cost3:#cf4b2c;
 --tint1:#f5f9fc;--tint2:#e4eff9;--tint3:#cfe2f3;--tint4:#b3d2ec;--tint5:#90bde2;
 --term1:#4477aa;--term2:#66ccee;--term3:#228833;--term4:#ccbb44;--term5:#ee6677;--term6:#aa3377;--term7:#ee8866;--term8:#7a6fd0;--term9:#8c8c8c;
 --sans:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;--mono:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace}
 @media (prefers-color-scheme:dark){:root{--bg:#0f1419;--panel:#171d24;--ink:#dfe5eb;--muted:#93a0ad;--line:#2d3640;
 --pass:#4cc38a;--fail:#ff7b72;--inconclusive:#e3b341;--skip:#8b949e;--error:#bc8cff;--accent:#6cb6ff;--bias:#ffa657;
 --pass-tint:#12301f;--fail-tint:#3b1719;--zone:#26171a;--inconclusive-tint:#33280a;--skip-tint:#232a32;--error-tint:#2a1d42;
---heat1:#17293b;--heat2:#1d4166;--heat3:#28649b;--heat4:#3f88c8;--heat5:#6cb0ee;
+--heat1:#17293b;--heat2:#1d4166;--heat3:#28649b;--heat4:#3f88c8;--heat5:#6cb0ee;--cost1:#5c3a1c;--cost2:#a55524;--cost3:#e0703f;
 --tint1:#131a22;--tint2:#15232f;--tint3:#193147;--tint4:#1e4263;--tint5:#245581}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--bg);color:var(--ink);font:15px/1.5 var(--sans);font-variant-numeric:tabular-nums;-webkit-text-size-adjust:100%}
@@ -39,7 +39,7 @@ pre{margin:6px 0;padding:10px 12px;background:var(--panel);border:1px solid var(
 .verdict.error{color:var(--error);background:var(--error-tint)}
 .attention{list-style:none;margin:0;padding:0}.attention li{font-size:13.5px;padding:4px 0;border-bottom:1px solid var(--line);overflow-wrap:anywhere}
 .attention a{font-family:var(--mono);font-size:13px}
-.scroll{overflow-x:auto}
+.scroll{overflow-x:auto}.scroll+.scroll{margin-top:18px}
 table{border-collapse:collapse}th{font-weight:400;text-align:left}
 .overview{font-size:13px;width:100%;min-width:1020px;table-layout:fixed}.overview thead td:first-child{width:190px}.overview thead th{color:var(--muted);text-align:center;padding:2px 6px}.overview thead th[colspan]{color:var(--ink);font-weight:600;border-bottom:1px solid var(--line)}
 .overview tbody th{padding:3px 14px 3px 0;white-space:nowrap}.overview td{text-align:center;min-width:64px;padding:0;border:1px solid var(--bg)}
@@ -74,6 +74,8 @@ svg{display:block;width:100%;height:auto}svg text{font-family:var(--sans)}
 .term7{background:var(--term7)}.term8{background:var(--term8)}.term9{background:var(--term9)}.term-other{background:var(--line)}
 .words{display:grid;grid-template-columns:max-content 1fr;gap:6px 20px;margin:0;font-size:14px}.legend{grid-template-columns:max-content 1fr max-content 1fr;font-size:13px}.words dt{font-weight:600}.words dd{margin:0;overflow-wrap:anywhere}
 .claims{font-size:13px}.claims td,.claims th{padding:4px 24px 4px 0;border-bottom:1px solid var(--line);vertical-align:top}.claims th{color:var(--muted);white-space:nowrap}.claims [scope=col]{color:var(--ink);font-weight:600}
+.study h4{margin-top:24px}.study figure{max-width:660px}.study .number{text-align:right}.study tr>:first-child{padding-left:0}.claims.study td,.claims.study th{padding:3px 18px 3px 0}.claims.study thead td,.claims.study thead tr:first-child th{border-bottom:0;padding-bottom:0}.claims.study [scope=colgroup]{color:var(--ink);font-weight:600}
+.said{margin:8px 0 4px;padding-left:20px;font-size:14px}.said li{margin:3px 0;overflow-wrap:anywhere}.more{margin-top:14px}.more summary{cursor:pointer;font-size:13px;font-weight:600}
 .tools{display:flex;flex-wrap:wrap;gap:8px 14px;align-items:center;margin:0 0 4px;font-size:13px}.tools input[type=search],.tools select,.tools button{font:inherit;color:inherit;background:var(--panel);border:1px solid var(--line);border-radius:6px;padding:4px 8px}
 .tools input[type=search]{flex:1 1 220px;max-width:360px}
 @media (max-width:1120px){.legend{grid-template-columns:max-content 1fr}.wide{display:none}.head,.check>summary{grid-template-columns:116px minmax(140px,1.6fr) 64px minmax(80px,1.2fr) 84px 108px}}

@@ -83,7 +83,7 @@ void conclude(Record& record) {
   const std::uint64_t ran = record.cases - record.skipped_cases;
   if (record.tally.failed > 0 || record.failed_cases > 0) {
     record.verdict = Verdict::fail;
-    if (record.kind == "numbers")
+    if (record.tally.failed > 0)
       record.reason = fmt::format("{} of {} above the bound or of the wrong class, in {} of {}", record.tally.failed, plural(record.tally.elements, "element"),
                                   record.failed_cases, plural(ran, "case"));
     return;
@@ -93,9 +93,16 @@ void conclude(Record& record) {
     if (record.reason.empty()) record.reason = "every case was skipped";
     return;
   }
-  if (record.kind != "numbers") {
+  if (record.kind == "contract") {
     record.verdict = Verdict::pass;
     record.reason = fmt::format("held in {}", scope(record));
+    return;
+  }
+  if (record.kind == "property") {
+    const bool compared = record.tally.elements > 0;
+    record.verdict = compared ? Verdict::pass : Verdict::inconclusive;
+    record.reason = compared ? fmt::format("held in {}, the largest difference is {:.3g} of what it may be", scope(record), record.tally.max_ratio)
+                             : std::string("nothing was compared; use other data or a larger problem");
     return;
   }
   if (record.discriminating_cases == 0) {
@@ -182,7 +189,7 @@ std::string summary_table(const Results& results) {
     ++row.verdicts[static_cast<std::size_t>(record.verdict)];
     row.tally += record.tally;
     row.unsafe += record.unsafe_cases;
-    if (record.kind == "numbers" && record.tally.max_ratio > row.worst) row.worst = record.tally.max_ratio, row.check = record.layout + "/" + record.check;
+    if (record.kind != "contract" && record.tally.max_ratio > row.worst) row.worst = record.tally.max_ratio, row.check = record.layout + "/" + record.check;
   }
   for (const auto& [name, row] : rows) width = std::max(width, name.size());
   // At most 100 columns for the in-tree variants, unless there is bad news.

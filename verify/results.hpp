@@ -32,7 +32,8 @@ struct Witness {
 /// The result of one check id over all its cases. Records with equal ids add up; the order of addition decides nothing but ties.
 struct Record {
   std::string id, variant, op, dtype, layout, check;
-  std::string kind;      ///< "numbers" (compared with a bound) or "contract" (guards, unwritten, inputs, alias, schedule, status)
+  std::string kind;      ///< "numbers" (compared with a bound, on data that can tell), "property" (two results of the kernel compared with
+                         ///< each other) or "contract" (guards, unwritten, inputs, alias, schedule, status)
   Verdict verdict = Verdict::pass;
   std::string reason;
   std::uint64_t cases = 0, failed_cases = 0, skipped_cases = 0, discriminating_cases = 0, method_limited_cases = 0, cancelled_cases = 0;

@@ -163,7 +163,7 @@ Json record_json(const Record& r) {
             {"cases", r.cases},   {"failed_cases", r.failed_cases},     {"skipped_cases", r.skipped_cases},
             {"discriminating_cases", r.discriminating_cases}, {"method_limited_cases", r.method_limited_cases},
             {"cancelled_cases", r.cancelled_cases}};
-  if (r.kind == "numbers") {
+  if (r.kind != "contract") {
     json["fit"] = r.tally.max_fit_ratio <= 1;
     json["tally"] = tally_json(r.tally);
   }
@@ -186,7 +186,7 @@ Record record_from(const Json& json) {
   r.layout = json.at("layout");
   r.check = json.at("check");
   r.kind = json.at("kind");
-  if (r.kind != "numbers" && r.kind != "contract") refuse(json.at("kind"), "\"numbers\" or \"contract\"");
+  if (r.kind != "numbers" && r.kind != "property" && r.kind != "contract") refuse(json.at("kind"), "\"numbers\", \"property\" or \"contract\"");
   const auto verdict = json.at("verdict").get<std::string>();
   bool known = false;
   for (const Verdict v : {Verdict::pass, Verdict::fail, Verdict::inconclusive, Verdict::skip, Verdict::error})

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# The nightly job: the full tier of every check and every property with more cases, under a seed of its own that is printed.
+#   full.sh            a random seed
+#   ABN_SEED=N full.sh that one again
+# Exit code: 0 all passed, 1 something failed, 2 the setup is wrong.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+cd "$root"
+need "${build_packages[@]}" "${test_packages[@]}"
+seed=${ABN_SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
+say "Seed $seed; the same run again: ABN_SEED=$seed ci/full.sh"
+
+no_cuda_reason="the full tier of a GPU is ci/gpu.sh"
+configure OFF -DABN_TESTS=ON
+make_targets all
+bin=$build/bin
+outcome=0
+keep() { local code=$?; [ $code -ne 2 ] || exit 2; [ $code -le $outcome ] || outcome=$code; }
+"$bin/abn-verify" run --tier full --seed "$seed" --device emulator --out "$build/full-run.json" || keep
+"$bin/abn-verify" grad --tier full --seed "$seed" --device emulator --out "$build/full-grad.json" || keep
+(cd "$bin" && ABN_TIER=full ABN_SOURCE_DIR=. RC_PARAMS="seed=$seed" ./property-tests) || keep
+exit $outcome

@@ -1,0 +1,67 @@
+// The verb study: inversion, or the eps convention of one variant.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "verify/command_parts.hpp"
+#include "verify/error.hpp"
+#include "verify/plugin.hpp"
+#include "verify/runner.hpp"
+#include "verify/study/epsilon.hpp"
+#include "verify/study/inversion_study.hpp"
+#include "verify/suggest.hpp"
+
+namespace abn::verify {
+namespace {
+
+/// Percentages on a terminal, and nothing in a file.
+StudyProgress progress_on_terminal() {
+  if (isatty(STDERR_FILENO) != 1) return {};
+  return [](std::size_t done, std::size_t total) {
+    if (done == total)
+      fmt::print(stderr, "\r{:6}\r", "");
+    else
+      fmt::print(stderr, "\r{:>3} %", done * 100 / total);
+    std::fflush(stderr);
+  };
+}
+
+Study epsilon_of(const StudyArguments& arguments) {
+  if (arguments.variant.empty())
+    throw UsageError("study epsilon looks at one variant; name it, such as abn-verify study epsilon two_sweep (abn-verify list --names has all)");
+  std::vector<Plugin> plugins;
+  for (const auto& path : arguments.plugins) plugins.push_back(load_plugin(path));
+  refuse_equal_names(plugins);
+  const auto subjects = subjects_of(choose_device(arguments.device), plugins, false);
+  std::vector<std::string> names;
+  for (const Subject& subject : subjects) {
+    if (arguments.variant == subject.variant->name) return epsilon_study(subject, arguments.seed);
+    names.emplace_back(subject.variant->name);
+  }
+  throw UsageError(fmt::format("There is no variant \"{}\"; did you mean {}? abn-verify list --names has all, and --plugin adds yours", arguments.variant,
+                               nearest(arguments.variant, names)));
+}
+
+}  // namespace
+
+int study_command(const StudyArguments& arguments, const Invocation&) {
+  require_writable(arguments.out);
+  Study study;
+  if (arguments.what == "inversion") {
+    if (!arguments.variant.empty())
+      throw UsageError(fmt::format("study inversion measures the method and takes no variant; leave {} out, or ask for study epsilon {}",
+                                   arguments.variant, arguments.variant));
+    study = inversion_study(arguments.seed, arguments.threads, progress_on_terminal());
+  } else if (arguments.what == "epsilon") {
+    study = epsilon_of(arguments);
+  } else {
+    throw UsageError(fmt::format("There is no study \"{}\"; ask for inversion or epsilon", arguments.what));
+  }
+  if (!arguments.out.empty()) write_file_atomically(arguments.out, study_to_json(study));
+  fmt::print("{}", study_text(study, arguments.quiet));
+  if (!arguments.out.empty() && !arguments.quiet) fmt::print("Study: {}\n", arguments.out);
+  return 0;
+}
+
+}  // namespace abn::verify
