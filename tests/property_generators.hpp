@@ -48,14 +48,30 @@ inline std::vector<double> numbers(Kind kind, const Format& format, std::size_t 
   const double points[] = {0, 1, -1, format.smallest_subnormal, std::ldexp(1.0, format.emin), 2, -17.25, -8.5, -6.25};
   const double point = points[draw.below(std::size(points), 3)];
   const double inf = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
-  const double specials[] = {0.0, -0.0, 1, -1, 0.5, -2, format.smallest_subnormal, -format.smallest_subnormal, std::ldexp(1.0, format.emin),
-                             1 + 2 * format.unit_roundoff, -40, format.largest, -format.largest, inf, -inf, nan};
+  const double specials[] = {0.0,
+                             -0.0,
+                             1,
+                             -1,
+                             0.5,
+                             -2,
+                             format.smallest_subnormal,
+                             -format.smallest_subnormal,
+                             std::ldexp(1.0, format.emin),
+                             1 + 2 * format.unit_roundoff,
+                             -40,
+                             format.largest,
+                             -format.largest,
+                             inf,
+                             -inf,
+                             nan};
   constexpr std::size_t nonfinite = 3, huge = 2;  // at the end of specials
   const Stream each = draw.fork(1);
   for (std::size_t i = 0; i < count; ++i) {
     double value = 0;
     switch (kind) {
-      case Kind::normal: value = scale * each.normal(i); break;
+      case Kind::normal:
+        value = scale * each.normal(i);
+        break;
       case Kind::patterns: {
         std::byte bytes[8];
         const std::uint64_t bits = each.bits(i);
@@ -63,8 +79,12 @@ inline std::vector<double> numbers(Kind kind, const Format& format, std::size_t 
         unpack(format, bytes, {&value, 1});
         break;
       }
-      case Kind::exponents: value = each.sign(2 * i) * each.power_of_two(-12, 6, 2 * i + 1); break;
-      case Kind::special: value = specials[each.below(std::size(specials) - (finite ? nonfinite + huge : 0), i)]; break;
+      case Kind::exponents:
+        value = each.sign(2 * i) * each.power_of_two(-12, 6, 2 * i + 1);
+        break;
+      case Kind::special:
+        value = specials[each.below(std::size(specials) - (finite ? nonfinite + huge : 0), i)];
+        break;
       case Kind::near_point: {
         constexpr std::uint64_t ulps = 9;
         value = point + (static_cast<double>(each.below(ulps, i)) - 4) * ulp_of(format, point);
@@ -75,8 +95,12 @@ inline std::vector<double> numbers(Kind kind, const Format& format, std::size_t 
         value = i % 2 == 0 ? size : -size * (1 + format.unit_roundoff * 4);
         break;
       }
-      case Kind::offset: value = scale * (kappa + each.normal(i)); break;
-      case Kind::integers: value = static_cast<double>(each.below(17, i)) - 8; break;
+      case Kind::offset:
+        value = scale * (kappa + each.normal(i));
+        break;
+      case Kind::integers:
+        value = static_cast<double>(each.below(17, i)) - 8;
+        break;
     }
     value = round_to(format, value);
     if (finite && !std::isfinite(value)) value = std::signbit(value) ? -1 : 1;
@@ -143,7 +167,9 @@ inline GeneratedCase case_of(std::uint64_t word, int size) {
       const std::uint64_t kind = vectors.below(8, at(0));
       const double gamma = kind == 0 ? 0 : kind == 1 ? vectors.power_of_two(-20, 3, at(1)) : vectors.uniform(0.25, 2, at(1));
       out.inputs.gamma.push_back(round_to(parameter, gamma * vectors.sign(at(2))));
-      const double beta = vectors.below(4, at(3)) == 0 ? 0 : vectors.below(4, at(3)) == 1 ? vectors.uniform(-40, 4, at(4)) : vectors.normal(at(4));
+      const double beta = vectors.below(4, at(3)) == 0   ? 0
+                          : vectors.below(4, at(3)) == 1 ? vectors.uniform(-40, 4, at(4))
+                                                         : vectors.normal(at(4));
       out.inputs.beta.push_back(round_to(parameter, beta));
     }
     out.inputs.running_mean.push_back(round_to(parameter, vectors.normal(at(5))));
@@ -168,7 +194,8 @@ inline std::int64_t complexity(double value) {
 inline std::array<std::int64_t, 3> complexity(const GeneratedCase& one) {
   const abn_problem& p = one.inputs.problem;
   std::int64_t numbers = 0;
-  for (const auto* tensor : {&one.inputs.x, &one.inputs.dz, &one.inputs.gamma, &one.inputs.beta, &one.inputs.running_mean, &one.inputs.running_var})
+  for (const auto* tensor :
+       {&one.inputs.x, &one.inputs.dz, &one.inputs.gamma, &one.inputs.beta, &one.inputs.running_mean, &one.inputs.running_var})
     for (const double value : *tensor) numbers += complexity(value);
   const std::int64_t problem = (p.layout != ABN_NCHW) + 2 * p.activation + (p.mode != ABN_TRAINING) + (p.scale != ABN_SCALE_SIGNED) +
                                4 * std::abs(p.dtype - ABN_F32) + one.inputs.affine + static_cast<std::int64_t>(one.seed != 0) +
@@ -183,7 +210,8 @@ inline GeneratedCase part(const GeneratedCase& from, const std::vector<std::int6
   Inputs& to = out.inputs;
   const Inputs& old = from.inputs;
   abn_problem& p = to.problem;
-  p.n = static_cast<std::int64_t>(images.size()), p.c = static_cast<std::int64_t>(channels.size()), p.s = static_cast<std::int64_t>(pixels.size());
+  p.n = static_cast<std::int64_t>(images.size()), p.c = static_cast<std::int64_t>(channels.size()),
+  p.s = static_cast<std::int64_t>(pixels.size());
   const auto elements = static_cast<std::size_t>(element_count(p));
   to.x.assign(elements, 0), to.dz.assign(elements, 0);
   for (std::int64_t n = 0; n < p.n; ++n)
@@ -282,7 +310,8 @@ inline std::vector<GeneratedCase> simpler(const GeneratedCase& one) {
   change([](GeneratedCase& c) { c.seed = 0; });
   offer(in_type(one, ABN_F32));
   for (const double eps : {1.0, 0x1p-10, 0x1p-17}) change([&](GeneratedCase& c) { c.inputs.problem.eps = eps; });
-  if (p.activation != ABN_IDENTITY) change([](GeneratedCase& c) { c.inputs.problem.activation_parameter = c.inputs.problem.activation == ABN_ELU ? 1 : 0.25; });
+  if (p.activation != ABN_IDENTITY)
+    change([](GeneratedCase& c) { c.inputs.problem.activation_parameter = c.inputs.problem.activation == ABN_ELU ? 1 : 0.25; });
 
   // Whole tensors at once, then number by number.
   const Format &storage = format_of(p.dtype), &parameter = format_of(p.param_dtype);
@@ -291,7 +320,9 @@ inline std::vector<GeneratedCase> simpler(const GeneratedCase& one) {
     const bool stored = tensor == &Inputs::x || tensor == &Inputs::dz;
     const Format& format = stored ? storage : parameter;
     if ((one.inputs.*tensor).empty()) continue;
-    change([&](GeneratedCase& c) { std::fill((c.inputs.*tensor).begin(), (c.inputs.*tensor).end(), tensor == &Inputs::running_var ? 1.0 : 0.0); });
+    change([&](GeneratedCase& c) {
+      std::fill((c.inputs.*tensor).begin(), (c.inputs.*tensor).end(), tensor == &Inputs::running_var ? 1.0 : 0.0);
+    });
     change([&](GeneratedCase& c) { std::fill((c.inputs.*tensor).begin(), (c.inputs.*tensor).end(), 1.0); });
     if (tensor == &Inputs::x) {  // kappa down
       change([&](GeneratedCase& c) {
@@ -351,8 +382,8 @@ inline void showValue(const GeneratedCase& one, std::ostream& os) {
     os << fmt::format("  channel {}:", c);
     if (in.affine) os << fmt::format(" gamma {:a} ({:.6g}), beta {:a} ({:.6g})", in.gamma[at], in.gamma[at], in.beta[at], in.beta[at]);
     if (p.mode != ABN_TRAINING)
-      os << fmt::format(" running mean {:a} ({:.6g}), running var {:a} ({:.6g})", in.running_mean[at], in.running_mean[at], in.running_var[at],
-                        in.running_var[at]);
+      os << fmt::format(" running mean {:a} ({:.6g}), running var {:a} ({:.6g})", in.running_mean[at], in.running_mean[at],
+                        in.running_var[at], in.running_var[at]);
     os << '\n';
     for (std::int64_t i = 0; i < std::min(sample_count(p), most_shown); ++i) {
       const auto element = static_cast<std::size_t>(sample_offset(p, c, i));

@@ -170,6 +170,17 @@ std::string table_by_output(const std::vector<Records>& variants) {
   return out + "</tbody>\n</table></div>\n";
 }
 
+/// Its records by what stands in the places of type and layout, one group a row.
+std::vector<Records> by_type_and_layout(const Records& variant) {
+  std::vector<Records> groups;
+  for (const Column& column : types_and_layouts(variant)) {
+    groups.emplace_back();
+    for (const Record* record : variant)
+      if (Column{record->dtype, record->layout} == column) groups.back().push_back(record);
+  }
+  return groups;
+}
+
 }  // namespace
 
 std::string overview(const Results& results) {
@@ -183,7 +194,7 @@ std::string overview(const Results& results) {
   std::string out = "<section>\n<h2>Every check, by its largest ratio</h2>\n";
   if (!broad.empty()) out += table_by_type(broad);
   if (!single.empty()) out += table_by_output(single);
-  for (const Records& variant : other) out += table_by_type({variant});
+  for (const Records& variant : other) out += table_by_output(by_type_and_layout(variant));
   out +=
       "<p class=\"note\">Largest ratio of any element, |error| / bound: <span class=\"swatch tint1\"></span>below 0.01 "
       "<span class=\"swatch tint2\"></span>0.1 <span class=\"swatch tint3\"></span>0.3 <span class=\"swatch tint4\"></span>0.7 "

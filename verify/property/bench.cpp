@@ -20,7 +20,8 @@ void add(Outputs& outputs, Output output, std::vector<double> got, std::vector<E
   const auto at = std::find_if(expected.begin(), expected.end(), [&](const Expectation& one) { return one.output == output; });
   if (at != expected.end()) result.expected = std::move(*at);
   if (bounded && result.expected.points.size() != result.got.size())
-    throw std::logic_error(fmt::format("{} has {} expectations and {} values", output_name(output), result.expected.points.size(), result.got.size()));
+    throw std::logic_error(
+        fmt::format("{} has {} expectations and {} values", output_name(output), result.expected.points.size(), result.got.size()));
   outputs.results.push_back(std::move(result));
 }
 
@@ -146,7 +147,9 @@ double lipschitz(const abn_problem& problem) {
   return problem.activation == ABN_IDENTITY ? 1 : std::max(1.0, problem.activation_parameter);
 }
 
-bool statistics_fit(const Outputs& forward, std::int64_t c) { return forward.problem.mode != ABN_TRAINING || statistics_of(forward, c).usable; }
+bool statistics_fit(const Outputs& forward, std::int64_t c) {
+  return forward.problem.mode != ABN_TRAINING || statistics_of(forward, c).usable;
+}
 
 ChannelStatistics statistics_of(const Outputs& forward, std::int64_t c) {
   const auto at = static_cast<std::size_t>(c);

@@ -95,7 +95,8 @@ inline std::int64_t same_place(std::int64_t i) { return i; }
 
 /// got_a[i] has the bits of factor got_b[at(i)], factor a power of two or its negative; any NaN equals any NaN. `signs`: of zeros too.
 template <class At, class Qualifies>
-void same_bits(Examination& examination, const Result& a, const Result& b, int dtype, At at, double factor, bool signs, Qualifies qualifies) {
+void same_bits(Examination& examination, const Result& a, const Result& b, int dtype, At at, double factor, bool signs,
+               Qualifies qualifies) {
   Finding& finding = finding_of(examination, a.output, dtype);
   for (std::size_t i = 0; i < a.got.size(); ++i) {
     const std::int64_t index = at(static_cast<std::int64_t>(i));  // b is the case in its own order
@@ -125,7 +126,7 @@ inline constexpr double own_underflow = 0x1p-1022;
 
 int dtype_of(const abn_problem& problem, Output output);
 std::int64_t channel_of(const abn_problem& problem, std::int64_t element);
-double scale_of(const Inputs& inputs, std::int64_t c);   ///< g
+double scale_of(const Inputs& inputs, std::int64_t c);  ///< g
 double beta_of(const Inputs& inputs, std::int64_t c);
 double dgamma_sign(const Inputs& inputs, std::int64_t c);  ///< sign(gamma) under abs_eps, else 1
 long double activate(const abn_problem& problem, long double y);

@@ -6,8 +6,8 @@
 #include <limits>
 
 #include "verify/format.hpp"
-#include "verify/property/bench.hpp"
 #include "verify/problem.hpp"
+#include "verify/property/bench.hpp"
 
 namespace abn::verify {
 namespace {
@@ -118,7 +118,9 @@ Examination dominating(const Bench& bench, const Inputs& inputs) {
     }
     const long double eps = much.problem.eps, scaled = scale_of(much, c) * (inputs.x[i] - statistics.mean) / std::sqrt(eps);
     const long double distance = lipschitz(p) * std::abs(scaled) * statistics.variance / (2 * eps);
-    const long double beta = beta_of(much, c), own = own_rounding * lipschitz(p) * (std::abs(scaled) + std::abs(beta) + std::abs(scale_of(much, c) * statistics.mean) / std::sqrt(eps));
+    const long double beta = beta_of(much, c),
+                      own = own_rounding * lipschitz(p) *
+                            (std::abs(scaled) + std::abs(beta) + std::abs(scale_of(much, c) * statistics.mean) / std::sqrt(eps));
     expect_near(out, finding, index, activate(p, scaled + beta), point.bound + static_cast<double>(distance + own), z.got[i]);
   }
   return out;
@@ -219,14 +221,17 @@ bool is_training(const abn_problem& p, const abn_claims&) { return p.mode == ABN
 constexpr Property table[] = {
     {"epsilon_variance", "In training the variance of xhat is v/(v+eps); read from z without activation and affine.",
      [](const abn_problem& p, const abn_claims&) { return p.mode == ABN_TRAINING && p.activation == ABN_IDENTITY; }, variance_of_xhat},
-    {"epsilon_vanishing", "In training z tends to that of eps = 0 as eps vanishes, relatively by eps/(2v) at most; channels that vary, signed scale.",
+    {"epsilon_vanishing",
+     "In training z tends to that of eps = 0 as eps vanishes, relatively by eps/(2v) at most; channels that vary, signed scale.",
      [](const abn_problem& p, const abn_claims&) { return p.mode == ABN_TRAINING && p.scale == ABN_SCALE_SIGNED; }, vanishing},
-    {"epsilon_dominating", "In training xhat tends to (x-mean)/sqrt(eps) as eps dominates, relatively by v/(2 eps) at most.", is_training, dominating},
+    {"epsilon_dominating", "In training xhat tends to (x-mean)/sqrt(eps) as eps dominates, relatively by v/(2 eps) at most.", is_training,
+     dominating},
     {"epsilon_monotone", "In training |xhat| does not grow with eps; read from z without activation and affine.",
      [](const abn_problem& p, const abn_claims&) { return p.mode == ABN_TRAINING && p.activation == ABN_IDENTITY; }, monotone},
     {"constant_channel", "In training a channel of equal samples has z = phi(beta); eps > 0.",
      [](const abn_problem& p, const abn_claims&) { return p.mode == ABN_TRAINING && p.eps > 0; }, constant_channel},
-    {"epsilon_of_scale", "The scale |gamma| + eps has the results of a gamma of that value, dgamma times sign(gamma); where the sum is exact.",
+    {"epsilon_of_scale",
+     "The scale |gamma| + eps has the results of a gamma of that value, dgamma times sign(gamma); where the sum is exact.",
      [](const abn_problem&, const abn_claims&) { return true; }, of_scale},
 };
 

@@ -86,7 +86,8 @@ Witness witness_of(const Origin& origin, const std::string& id, const Inputs& in
 std::span<const Property> properties() {
   static const std::vector<Property> all = [] {
     std::vector<Property> out;
-    for (const auto& part : {inversion_properties(), epsilon_properties(), gradient_properties(), symmetry_properties(), repetition_properties()})
+    for (const auto& part :
+         {inversion_properties(), epsilon_properties(), gradient_properties(), symmetry_properties(), repetition_properties()})
       out.insert(out.end(), part.begin(), part.end());
     return out;
   }();
@@ -121,7 +122,8 @@ Record examine(const Property& property, const Subject& subject, const Inputs& i
     if (worse) worst = &finding, tally_of_worst = tally;
   }
   if (record.tally.elements == 0)
-    return skip_record(origin, name, fmt::format("no element satisfies the condition ({} left out): {}", examination.left_out, property.statement));
+    return skip_record(origin, name,
+                       fmt::format("no element satisfies the condition ({} left out): {}", examination.left_out, property.statement));
   record.failed_cases = record.tally.failed > 0 ? 1 : 0;
   if (record.failed_cases > 0) record.verdict = Verdict::fail;
   if (worst != nullptr) record.witnesses.push_back(witness_of(origin, record.id, inputs, *worst, tally_of_worst));
@@ -148,7 +150,7 @@ constexpr std::array slopes{0.01, 0.25}, alphas{1.0, 0.5};
 constexpr std::array epses{1e-5, 1e-3, 0.1};
 
 std::vector<Case> property_cases(Tier tier, std::uint64_t seed) {
-  const std::uint64_t rounds = tier == Tier::smoke ? 1 : tier == Tier::full ? 8 : 64;
+  const std::uint64_t rounds = tier == Tier::smoke ? 3 : tier == Tier::full ? 24 : 192;
   std::vector<Case> cases;
   const auto names = recipes();
   const Stream seeds = Stream(seed).fork(5);
@@ -188,7 +190,8 @@ std::vector<Record> records_of(const Work& work) {
   if (is_pattern_data(work.one.data)) return records;
   Inputs inputs = for_oracle(inputs_of(work.one));
   if (inputs.dz.size() != inputs.x.size()) inputs.dz.assign(inputs.x.size(), 0.0);  // a file without dz
-  for (const CheckName& name : work.wanted) records.push_back(examine(*property_named(name.check), work.subject, inputs, work.one.seed, work.origin));
+  for (const CheckName& name : work.wanted)
+    records.push_back(examine(*property_named(name.check), work.subject, inputs, work.one.seed, work.origin));
   return records;
 }
 

@@ -127,7 +127,8 @@ Examination linear(const Bench& bench, const Inputs& inputs) {
       if (!is_ordinary(of_sum, dtype) || !is_ordinary(of_u, dtype) || !is_ordinary(of_v, dtype))
         ++out.left_out;
       else
-        expect_near(out, finding, static_cast<std::int64_t>(i), a * static_cast<long double>(u.got[i]) + b * static_cast<long double>(v.got[i]),
+        expect_near(out, finding, static_cast<std::int64_t>(i),
+                    a * static_cast<long double>(u.got[i]) + b * static_cast<long double>(v.got[i]),
                     of_sum.bound + std::abs(a) * of_u.bound + std::abs(b) * of_v.bound, sum.got[i]);
     }
   }
@@ -187,12 +188,13 @@ Examination self_adjoint(const Bench& bench, const Inputs& inputs) {
 bool is_training(const abn_problem& p, const abn_claims&) { return p.mode == ABN_TRAINING; }
 
 constexpr Property table[] = {
-    {"equivalence", "Every scheme has the same gradients at the unrounded x, and both in-place methods on the same stored z, within the bounds of both.",
+    {"equivalence",
+     "Every scheme has the same gradients at the unrounded x, and both in-place methods on the same stored z, within the bounds of both.",
      [](const abn_problem& p, const abn_claims&) { return has_backward(p); }, equivalence},
     {"sum_dx", "In training the dx of a channel add up to 0.", is_training, sum_dx},
     {"sum_dx_xhat", "In training sum(dx*xhat) = g r S1 eps/(v+eps), with S1 from the kernel's own dgamma.", is_training, sum_dx_xhat},
-    {"linear", "Backward is linear in dz: B(2u - v) = 2 B(u) - B(v).", [](const abn_problem& p, const abn_claims&) { return has_backward(p); },
-     linear},
+    {"linear", "Backward is linear in dz: B(2u - v) = 2 B(u) - B(v).",
+     [](const abn_problem& p, const abn_claims&) { return has_backward(p); }, linear},
     {"constants", "In training a dy that is the same everywhere has dx = 0, dgamma = 0 and dbeta = m dy; identity activation.",
      [](const abn_problem& p, const abn_claims&) { return p.mode == ABN_TRAINING && p.activation == ABN_IDENTITY; }, constants},
     {"self_adjoint", "Backward is self-adjoint: sum(B(u) v) = sum(u B(v)); identity activation.",

@@ -110,10 +110,12 @@ Examination recovery(const Bench& bench, const Inputs& inputs) {
 bool in_place(const abn_problem&, const abn_claims& claims) { return is_in_place(claims); }
 
 constexpr Property table[] = {
-    {"round_trip", "The xhat that backward recovers from the stored z gives that z again, saturated ones as the next that can be inverted; in place, g not 0.",
+    {"round_trip",
+     "The xhat that backward recovers from the stored z gives that z again, saturated ones as the next that can be inverted; in place, g "
+     "not 0.",
      in_place, round_trip},
-    {"recovery", "The xhat that backward recovers from the kernel's own stored z is that of x, up to what storing z costs; in place.", in_place,
-     recovery},
+    {"recovery", "The xhat that backward recovers from the kernel's own stored z is that of x, up to what storing z costs; in place.",
+     in_place, recovery},
 };
 
 }  // namespace

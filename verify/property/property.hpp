@@ -24,7 +24,7 @@ struct Finding {
   std::vector<double> got;          ///< as many
   std::vector<std::int64_t> index;  ///< of each: its element in the case's own layout, or its channel
   bool by_channel = false;          ///< which of the two
-  std::string what;                 ///< where it is not the output itself but a double made from it: "sum(dx)"; `expected.dtype` is then f64
+  std::string what;  ///< where it is not the output itself but a double made from it: "sum(dx)"; `expected.dtype` is then f64
 };
 
 struct Examination {
@@ -53,10 +53,10 @@ Record examine(const Property& property, const Subject& subject, const Inputs& i
 extern const Family property_family;
 
 // One table a file; properties() is all of them.
-std::span<const Property> inversion_properties();  // inversion.cpp
-std::span<const Property> epsilon_properties();    // epsilon.cpp
-std::span<const Property> gradient_properties();   // gradient.cpp
-std::span<const Property> symmetry_properties();   // symmetry.cpp
-std::span<const Property> repetition_properties(); // repetition.cpp
+std::span<const Property> inversion_properties();   // inversion.cpp
+std::span<const Property> epsilon_properties();     // epsilon.cpp
+std::span<const Property> gradient_properties();    // gradient.cpp
+std::span<const Property> symmetry_properties();    // symmetry.cpp
+std::span<const Property> repetition_properties();  // repetition.cpp
 
 }  // namespace abn::verify

@@ -38,7 +38,8 @@ Examination deterministic(const Bench& bench, const Inputs& inputs) {
   for (std::uint64_t schedule = 1; schedule <= schedules; ++schedule) {
     equal(out, bench.forward(inputs, Bounds::none, false, schedule), plain, true);
     if (has_backward(inputs.problem))
-      equal(out, bench.backward(inputs, plain.saved, Bounds::none, false, schedule), bench.backward(inputs, plain.saved, Bounds::none), true);
+      equal(out, bench.backward(inputs, plain.saved, Bounds::none, false, schedule), bench.backward(inputs, plain.saved, Bounds::none),
+            true);
   }
   return out;
 }
@@ -47,8 +48,8 @@ Examination deterministic(const Bench& bench, const Inputs& inputs) {
 Inputs shard_of(const Inputs& inputs, std::int64_t begin, std::int64_t end) {
   abn_problem part = inputs.problem;
   part.n = 1, part.s = end - begin;
-  const Places elements = places(
-      part, [&](std::int64_t, std::int64_t c, std::int64_t s) { return sample_offset(inputs.problem, c, begin + s); });
+  const Places elements =
+      places(part, [&](std::int64_t, std::int64_t c, std::int64_t s) { return sample_offset(inputs.problem, c, begin + s); });
   return rearranged(inputs, part, elements, same_channels(part));
 }
 
@@ -68,8 +69,8 @@ Moments merged(const Moments& a, const Moments& b) {
   const auto wa = static_cast<double>(of_a), wb = static_cast<double>(of_b);
   const double apart = a.mean_error + b.mean_error;
   out.mean_error = wa * a.mean_error + wb * b.mean_error;
-  out.variance_error = wa * a.variance_error + wb * b.variance_error +
-                       wa * wb * (2 * static_cast<double>(std::abs(delta)) * apart + apart * apart);
+  out.variance_error =
+      wa * a.variance_error + wb * b.variance_error + wa * wb * (2 * static_cast<double>(std::abs(delta)) * apart + apart * apart);
   return out;
 }
 
@@ -105,7 +106,8 @@ Examination shards(const Bench& bench, const Inputs& inputs) {
       continue;
     }
     const auto own = static_cast<double>(own_rounding * (std::abs(all.mean) + all.variance));
-    expect_near(out, finding_of(out, Output::mean, dtype), c, all.mean, mean.expected.points[at].bound + all.mean_error + own, mean.got[at]);
+    expect_near(out, finding_of(out, Output::mean, dtype), c, all.mean, mean.expected.points[at].bound + all.mean_error + own,
+                mean.got[at]);
     expect_near(out, finding_of(out, Output::variance, dtype), c, all.variance,
                 variance.expected.points[at].bound + all.variance_error + own, variance.got[at]);
   }
@@ -141,12 +143,15 @@ constexpr Property table[] = {
      [](const abn_problem& p, const abn_claims&) { return p.mode == ABN_TRAINING && sample_count(p) >= 4; }, shards},
     {"inference", "Inference with the statistics that training saved gives training's z, within the bounds of both and of the statistics.",
      [](const abn_problem& p, const abn_claims&) { return p.mode == ABN_TRAINING; }, inference},
-    {"in_place", "A call in place has the bits of a call out of place, or keeps the bounds of both where the variant is not deterministic; where it may be made.",
+    {"in_place",
+     "A call in place has the bits of a call out of place, or keeps the bounds of both where the variant is not deterministic; where it "
+     "may be made.",
      [](const abn_problem& p, const abn_claims& claims) {
        return claims.z_may_alias_x == 1 || (claims.dx_may_alias_dz == 1 && has_backward(p));
      },
      in_place},
-    {"deterministic", "Another order of threads and blocks, other buffers and other poison give the same bits; where the variant claims it.",
+    {"deterministic",
+     "Another order of threads and blocks, other buffers and other poison give the same bits; where the variant claims it.",
      [](const abn_problem&, const abn_claims& claims) { return claims.deterministic == 1; }, deterministic},
 };
 

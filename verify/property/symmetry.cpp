@@ -55,8 +55,7 @@ Examination reordered(const Bench& bench, const Inputs& inputs, const abn_proble
 
 Examination channel_permutation(const Bench& bench, const Inputs& inputs) {
   const abn_problem& p = inputs.problem;
-  const Places elements =
-      places(p, [&](std::int64_t n, std::int64_t c, std::int64_t s) { return element_offset(p, n, p.c - 1 - c, s); });
+  const Places elements = places(p, [&](std::int64_t n, std::int64_t c, std::int64_t s) { return element_offset(p, n, p.c - 1 - c, s); });
   Places channels = same_channels(p);
   std::reverse(channels.begin(), channels.end());
   // Kernels load whole aligned vectors, so channels whose runs of samples begin elsewhere in a vector may be summed in another order.
@@ -105,7 +104,9 @@ Examination shift(const Bench& bench, const Inputs& inputs) {
   std::vector<bool> compared;
   for (std::int64_t c = 0; c < p.c; ++c)
     compared.push_back(by[static_cast<std::size_t>(c)] != 0 && statistics_fit(a, c) && statistics_fit(b, c));
-  const auto moved_only = [&](std::int64_t c) { return compared[static_cast<std::size_t>(c)] ? 0.0 : std::numeric_limits<double>::infinity(); };
+  const auto moved_only = [&](std::int64_t c) {
+    return compared[static_cast<std::size_t>(c)] ? 0.0 : std::numeric_limits<double>::infinity();
+  };
   // Of the statistics the mean moves along, and the running mean with it; the variances stay.
   for (std::size_t c = 0; c < by.size(); ++c) {
     const Result &mean_a = a[Output::mean], &mean_b = b[Output::mean];
@@ -118,7 +119,8 @@ Examination shift(const Bench& bench, const Inputs& inputs) {
   }
   std::erase_if(a.results, [](const Result& one) { return one.output == Output::mean || one.output == Output::running_mean; });
   relate_all(out, a, b, elements, channels, moved_only);
-  relate_all(out, bench.backward(moved, saved_a, Bounds::truth), bench.backward(plain, saved_b, Bounds::truth), elements, channels, moved_only);
+  relate_all(out, bench.backward(moved, saved_a, Bounds::truth), bench.backward(plain, saved_b, Bounds::truth), elements, channels,
+             moved_only);
   return out;
 }
 
@@ -137,8 +139,8 @@ int exponent_of(std::uint64_t seed) {
 
 /// Which channels have all of these tensors, gamma and beta in range, exactly representable tensors when multiplied by `factor`, and
 /// g other than 0.
-std::vector<bool> comfortable(const Inputs& inputs, const std::vector<const std::vector<double>*>& tensors, const std::vector<double>& scaled,
-                              double factor, const std::vector<double>& variance) {
+std::vector<bool> comfortable(const Inputs& inputs, const std::vector<const std::vector<double>*>& tensors,
+                              const std::vector<double>& scaled, double factor, const std::vector<double>& variance) {
   const abn_problem& p = inputs.problem;
   const Format& storage = format_of(p.dtype);
   std::vector<bool> out(static_cast<std::size_t>(p.c), true);
@@ -229,20 +231,26 @@ bool scales(const abn_problem& problem, const abn_claims& claims) {
 }
 
 constexpr Property table[] = {
-    {"channel_permutation", "Channels in another order give the same results in that order: within the bounds of both, and bit for bit where the variant is deterministic and all channels are aligned alike.",
+    {"channel_permutation",
+     "Channels in another order give the same results in that order: within the bounds of both, and bit for bit where the variant is "
+     "deterministic and all channels are aligned alike.",
      [](const abn_problem& p, const abn_claims&) { return p.c > 1; }, channel_permutation},
     {"sample_permutation", "Samples in another order give the same statistics, sums and results in that order, within the bounds of both.",
      [](const abn_problem& p, const abn_claims&) { return sample_count(p) > 1; }, sample_permutation},
     {"layout", "NCHW and NHWC give the same results within the bounds of both; backward on the same stored numbers.",
      [](const abn_problem&, const abn_claims&) { return true; }, layout},
-    {"shift", "In training x + c gives the z, variance and gradients of x and a mean that is c larger, within the bounds of both; x and x + c exact.",
+    {"shift",
+     "In training x + c gives the z, variance and gradients of x and a mean that is c larger, within the bounds of both; x and x + c "
+     "exact.",
      [](const abn_problem& p, const abn_claims&) { return p.mode == ABN_TRAINING; }, shift},
     {"scaling_dz", "Multiplying dz by a power of two multiplies every gradient by it, bit for bit, while nothing under- or overflows.",
      [](const abn_problem& p, const abn_claims& claims) { return has_backward(p) && claims.deterministic == 1 && scales(p, claims); },
      scaling_dz},
     {"sign_flip", "The gradients of -dz are those of dz with the other sign, bit for bit.",
      [](const abn_problem& p, const abn_claims& claims) { return has_backward(p) && claims.deterministic == 1; }, sign_flip},
-    {"scaling_x", "In training x*2^k with eps*4^k leaves z as it is and scales mean and variance, bit for bit, while nothing under- or overflows; signed scale.",
+    {"scaling_x",
+     "In training x*2^k with eps*4^k leaves z as it is and scales mean and variance, bit for bit, while nothing under- or overflows; "
+     "signed scale.",
      [](const abn_problem& p, const abn_claims& claims) {
        return p.mode == ABN_TRAINING && p.scale == ABN_SCALE_SIGNED && claims.deterministic == 1 && scales(p, claims);
      },
