@@ -80,6 +80,20 @@ TEST(verify_oracle_edges, elu_of_minus_infinity_is_minus_alpha) {
   EXPECT_EQ(expect_forward(in, plain_claims(ABN_STANDARD, ABN_F64, 1))[0].points[0].hi, -0.5);
 }
 
+TEST(verify_oracle_edges, what_overflows_on_the_way_to_a_finite_z_is_not_judged) {
+  const auto rule = [](int dtype, double x, double gamma, double variance, int activation = ABN_LEAKY_RELU) {
+    Inputs in = tiny(dtype, activation, 0.01, {x}, {0});
+    in.problem.mode = ABN_FROZEN;
+    in.gamma = {gamma}, in.running_var = {variance};
+    return find(expect_forward(in, plain_claims(ABN_STANDARD, dtype, 1)), Output::z).points.front().rule;
+  };
+  EXPECT_EQ(rule(ABN_F64, 0x1.cp1023, -0x1.ap0, 1), Rule::anything) << "y overflows, 0.01 y does not";
+  EXPECT_EQ(rule(ABN_F32, 0x1p127, 0, 0x1p-5), Rule::anything) << "0 times an xhat that overflows";
+  EXPECT_EQ(rule(ABN_F32, 0x1p127, -1, 4), Rule::signed_bounded) << "nothing overflows";
+  EXPECT_NE(rule(ABN_F32, 0x1p127, 4, 1), Rule::anything) << "z itself is infinite and has to be";
+  EXPECT_NE(rule(ABN_F16, 0x1p15, 4, 1), Rule::anything) << "the accumulate type is wide enough";
+}
+
 TEST(verify_oracle_edges, leaky_z_has_a_sign_where_y_has_one) {
   Inputs in = tiny(ABN_F16, ABN_LEAKY_RELU, 0.01, {0, -0.0, -0x1p-20, 0x1p-20, -1}, {1, 1, 1, 1, 1});
   in.problem.mode = ABN_INFERENCE;

@@ -73,6 +73,15 @@ class ForwardBound {
     return e;
   }
 
+  /// Does a step towards y overflow the accumulate type, whichever product is taken first? What comes of that is nobody's promise, not
+  /// even that it is no NaN (0 times infinity). Given statistics only: those of the batch keep |xhat| below sqrt(m).
+  bool overflows(double x, double xhat, double y) const {
+    const double size = std::fabs(xhat), distance = a.folded ? std::fabs(x) + std::fabs(c.mean) : std::fabs(x - c.mean);
+    const double largest = std::max({distance, distance * c.r, distance * g, g * c.r, distance * (g * c.r), size, g * size, std::fabs(y)});
+    constexpr double room = 16;  // roundings on the way, in units of u
+    return !(largest <= a.largest * (1 - room * a.u));
+  }
+
   const Arithmetic& a;
   const ChannelNumbers& c;
   RootError root;

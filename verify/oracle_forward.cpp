@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "verify/bound_forward.hpp"
+#include "verify/format.hpp"
 #include "verify/oracle_problem.hpp"
 #include "verify/problem.hpp"
 
@@ -74,6 +75,7 @@ void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c,
   const bool spoiled = training && !(std::isfinite(v.mean.hi) && std::isfinite(v.variance.hi) && std::isfinite(v.r) && std::isfinite(v.g) &&
                                      std::isfinite(numbers.beta));
   const Rule otherwise = training ? Rule::any_nonfinite : Rule::same_class;
+  const double storage_largest = format_of(p.dtype).largest;  // beyond it z has to be infinite, whatever overflowed first
   for (std::size_t i = 0; i < in.x.size(); ++i) {
     const auto at = static_cast<std::size_t>(sample_offset(p, c, static_cast<std::int64_t>(i)));
     const double x = in.x[i], y = v.y[i], xhat = v.xhat.hi[i];
@@ -93,6 +95,8 @@ void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c,
       z_error[Term::storage] += judges.declared.store(std::fabs(v.z.hi[i]) + z_error.total());
       z_fit[Term::storage] += judges.recommended.store(std::fabs(v.z.hi[i]) + z_fit.total());
       set_point(z, element(v.z, i), z_error, z_fit, otherwise);
+      const bool inside = std::isfinite(x) && std::fabs(v.z.hi[i]) <= storage_largest;  // an infinite x stays one in any arithmetic
+      if (!training && inside && z.rule == Rule::bounded && bound.overflows(x, xhat, y)) z.rule = Rule::anything;
       // The backward reads the sign of z; where y may be on either side of 0 it is anyone's.
       const double doubt = y_error.total();
       if (p.activation == ABN_LEAKY_RELU && z.rule == Rule::bounded && (std::fabs(y) > doubt || doubt == 0)) z.rule = Rule::signed_bounded;
@@ -108,6 +112,7 @@ void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c,
         error[Term::storage] += judges.declared.store(std::fabs(xhat) + error.total());
         error_fit[Term::storage] += judges.recommended.store(std::fabs(xhat) + error_fit.total());
         set_point(point, element(v.xhat, i), error, error_fit, otherwise);
+        if (!training && std::isfinite(x) && point.rule == Rule::bounded && bound.overflows(x, xhat, y)) point.rule = Rule::anything;
       }
     }
   }

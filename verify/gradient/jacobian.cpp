@@ -44,6 +44,8 @@ double reach_of(const KernelChannel& c, bool frozen, double rho, double largest_
 /// Steps, without anything of a single sample but its reach.
 void choose_step(Bars& b, const Inputs& inputs, const abn_claims& claims, const Arithmetic& arithmetic) {
   const KernelChannel& c = b.channel;
+  b.judged = c.usable();
+  if (!b.judged) return;
   const bool frozen = inputs.problem.mode == ABN_FROZEN;
   const std::size_t m = c.x.size();
   ChannelNumbers numbers = numbers_of(inputs.problem, c.parameters, c.mean, c.variance, c.r, c.g);
@@ -109,6 +111,7 @@ Bars bars_of(Inputs& inputs, std::int64_t c, const abn_claims& claims, const Ari
   });
   b.channel = kernel_channel(inputs, c);
   choose_step(b, inputs, claims, arithmetic);
+  if (!b.judged) return b;
   b.out.assign(b.channel.x.size(), 0);
   if (inputs.problem.activation != ABN_IDENTITY)
     for (std::size_t j = 0; j < b.out.size(); ++j) {

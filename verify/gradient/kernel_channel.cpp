@@ -13,7 +13,7 @@
 namespace abn::verify {
 
 bool KernelChannel::usable() const {
-  if (!std::isfinite(r) || !std::isfinite(g) || !std::isfinite(beta)) return false;
+  if (!(r > 0) || !std::isfinite(r) || !std::isfinite(g) || !std::isfinite(beta)) return false;
   return std::all_of(y.begin(), y.end(), [](double value) { return std::isfinite(value); });
 }
 
