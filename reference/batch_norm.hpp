@@ -70,9 +70,12 @@ template <class T>
 Forward<T> forward_inference(const Vector<T>& x, const T& mean, const T& variance, const Channel<T>& channel) {
   channel.validate();
   Forward<T> out{mean, variance, reciprocal_deviation(variance, channel.eps), effective_scale(channel), {}, {}, {}};
-  out.xhat = (x - mean) * out.r;
-  out.y = out.xhat * out.g + channel.beta;
-  out.z = out.y.unaryExpr([&](const T& y) { return channel.activation.value(y); });
+  for (Vector<T>* const values : {&out.xhat, &out.y, &out.z}) values->resize(x.size());
+  for (Eigen::Index i = 0; i < x.size(); ++i) {
+    out.xhat[i] = (x[i] - mean) * out.r;
+    out.y[i] = out.xhat[i] * out.g + channel.beta;
+    out.z[i] = channel.activation.value(out.y[i]);
+  }
   return out;
 }
 

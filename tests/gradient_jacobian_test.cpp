@@ -1,4 +1,5 @@
-// The full Jacobian of kernels: that it passes for right ones on every branch, with the evaluations that colouring promises, and fails for wrong ones.
+// The full Jacobian of kernels: that it passes for right ones on every branch, with the evaluations that colouring promises, and fails for
+// wrong ones.
 #include <gtest/gtest.h>
 
 #include "tests/gradient_planted.hpp"
@@ -23,7 +24,8 @@ Verdict verdict(const char* check, const char* problem = "n2c3s64,f64,leaky_relu
 }  // namespace
 
 TEST(KernelJacobian, PassesOnEveryBranch) {
-  for (const char* options : {"identity", "leaky_relu", "elu", "leaky_relu,frozen", "elu,frozen", "elu,abs_eps", "leaky_relu:0.25,nhwc,abs_eps", "elu,param:f32"})
+  for (const char* options :
+       {"identity", "leaky_relu", "elu", "leaky_relu,frozen", "elu,frozen", "elu,abs_eps", "leaky_relu:0.25,nhwc,abs_eps", "elu,param:f32"})
     for (const char* data : {"standard", "mixed_gamma", "large_beta", "spikes"}) {
       const auto records = grad(planted_variant<Planted::none>(), std::string("n2c3s9,f64,") + options, "*jacobian*", data);
       ASSERT_EQ(records.size(), 3U);
@@ -76,6 +78,7 @@ TEST(KernelJacobian, SkipsWhatIsTooLargeOrNotFinite) {
   EXPECT_NE(large.at("jacobian_dx").reason.find("too large"), std::string::npos);
   const auto special = grad(planted_variant<Planted::none>(), "n2c4s8,f64", "*jacobian_dx", "special");
   EXPECT_EQ(special.at("jacobian_dx").verdict, Verdict::skip);
-  const auto tiny = grad(planted_variant<Planted::none>(), "n2c4s8,f64", "*jacobian_dx", "saturating");  // no sample can be moved off the kink
+  const auto tiny =
+      grad(planted_variant<Planted::none>(), "n2c4s8,f64", "*jacobian_dx", "saturating");  // no sample can be moved off the kink
   EXPECT_EQ(tiny.at("jacobian_dx").verdict, Verdict::skip);
 }

@@ -135,12 +135,10 @@ TEST(GradientFamily, SmokeTierPassesOnTheInTreeKernels) {
   EXPECT_GT(gradient_work().seconds, 0.0);
 }
 
-TEST(GradientFamily, HasNoChecksForInference) {
-  EXPECT_TRUE(grad(planted_variant<Planted::none>(), "n2c4s64,f32,inference").empty());
-}
+TEST(GradientFamily, HasNoChecksForInference) { EXPECT_TRUE(grad(planted_variant<Planted::none>(), "n2c4s64,f32,inference").empty()); }
 
-// Batch norm's output has sum beta m and sum of squares about (beta^2 + g^2 v/(v+eps)) m whatever x is, so objectives made of them have next
-// to no gradient, and a backward that writes zeros passes any test by them.
+// Batch norm's output has sum beta m and sum of squares about (beta^2 + g^2 v/(v+eps)) m whatever x is, so objectives made of them have
+// next to no gradient, and a backward that writes zeros passes any test by them.
 TEST(GradientObjectives, SumAndHalfSumOfSquaresSeeNothing) {
   for (const char* name : {"naive", "two_sweep"}) {
     Subject subject;
@@ -170,7 +168,7 @@ TEST(GradientObjectives, SumAndHalfSumOfSquaresSeeNothing) {
     double smallest_variance = forward.variance[0];
     for (const double variance : forward.variance) smallest_variance = std::min(smallest_variance, variance);
     const double of_sum = relative_gradient(std::vector<double>(inputs.x.size(), 1.0)), of_squares = relative_gradient(forward.z);
-    EXPECT_LT(of_sum, 1e-13) << name;  // rounding alone
+    EXPECT_LT(of_sum, 1e-13) << name;                                              // rounding alone
     EXPECT_LE(of_squares, 1.01 * inputs.problem.eps / smallest_variance) << name;  // xhat eps/(v + eps)
     RecordProperty(std::string(name) + "_sum", fmt::format("{:.2g}", of_sum));
     RecordProperty(std::string(name) + "_half_sum_of_squares", fmt::format("{:.2g}", of_squares));

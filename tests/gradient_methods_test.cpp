@@ -22,8 +22,8 @@ using reference::Real50;
 constexpr double u = 0x1p-53;
 // How much wider than the true error a bar may be on a smooth function.
 constexpr double usefulness = 1e4;
-// The bar of an extrapolated value is the error of its parents, of an order less and at twice the step: with a wide step, where the order is 8
-// and truncation rules, they are that much worse.
+// The bar of an extrapolated value is the error of its parents, of an order less and at twice the step: with a wide step, where the order
+// is 8 and truncation rules, they are that much worse.
 constexpr double usefulness_of_order_8 = 1e5;
 
 /// A function with its derivative, both as templates over the scalar.
@@ -39,8 +39,13 @@ std::vector<Known<T>> smooth_functions() {
   using std::exp;
   return {
       {"exp", [](const T& x) -> T { return exp(x); }, [](const T& x) -> T { return exp(x); }, {-3, -0.1, 0, 0.7, 1.9999999999999998, 2}},
-      {"1/(1+x^2)", [](const T& x) -> T { return 1 / (1 + x * x); }, [](const T& x) -> T { return -2 * x / ((1 + x * x) * (1 + x * x)); }, {-2, -0.3, 0.4, 1, 5}},
-      {"1/(1+x^2) at its inflection", [](const T& x) -> T { return 1 / (1 + x * x); }, [](const T& x) -> T { return -2 * x / ((1 + x * x) * (1 + x * x)); },
+      {"1/(1+x^2)",
+       [](const T& x) -> T { return 1 / (1 + x * x); },
+       [](const T& x) -> T { return -2 * x / ((1 + x * x) * (1 + x * x)); },
+       {-2, -0.3, 0.4, 1, 5}},
+      {"1/(1+x^2) at its inflection",
+       [](const T& x) -> T { return 1 / (1 + x * x); },
+       [](const T& x) -> T { return -2 * x / ((1 + x * x) * (1 + x * x)); },
        {0.57735026918962573}},
   };
 }
@@ -192,7 +197,8 @@ TEST(CentralDifference, CoversKinks) {
     double left, right, curve;
   };
   int flagged = 0, straddling = 0;
-  for (const Bent& bent : {Bent{"|x|", -1, 1, 0}, Bent{"leaky ReLU", 0.01, 1, 0}, Bent{"bent parabola", 0.5, 1, 3}, Bent{"nearly straight", 0.99, 1, 0.5}})
+  for (const Bent& bent :
+       {Bent{"|x|", -1, 1, 0}, Bent{"leaky ReLU", 0.01, 1, 0}, Bent{"bent parabola", 0.5, 1, 3}, Bent{"nearly straight", 0.99, 1, 0.5}})
     for (int i = -400; i <= 400; ++i) {
       const double x = i / 256.0 * 0.0625;
       const auto f = [&](double t) { return (t < 0 ? bent.left : bent.right) * t + bent.curve * t * t + 0.1 * std::exp(t); };
@@ -225,7 +231,9 @@ TEST(CentralDifference, CoversRandomBentFunctions) {
     const double jump = bent ? stream.power_of_two(-12, 1, 7) * stream.sign(8) : 0;
     const double near = key % 5 == 0 ? stream.power_of_two(-10, 0, 9) : 1;
     const double at = stream.uniform(-1.2, 1.2, 10) * step * near;
-    const auto f = [&](double x) { return sine * std::sin(frequency * x + phase) + power * std::exp(rate * x) + line * x + jump * std::abs(x - at) / 2; };
+    const auto f = [&](double x) {
+      return sine * std::sin(frequency * x + phase) + power * std::exp(rate * x) + line * x + jump * std::abs(x - at) / 2;
+    };
     const double exact = sine * frequency * std::cos(phase) + power * rate + line + (at < 0 ? jump : -jump) / 2;
     const Estimate estimate = ridders(f, 0, step, 8 * u * (std::abs(sine) + 2 * std::abs(power) + 1));
     outside += !(std::abs(estimate.value - exact) <= estimate.error);
@@ -254,7 +262,8 @@ TEST(ComplexStep, CoversItsErrorAndIsOfUse) {
   }
   // What cancels in the derivative is what the bar has to carry: terms of size 1/x^2 times the condition.
   for (const double x : {1e-1, 1e-2, 1e-3}) {
-    const Estimate estimate = complex_step([](const C& t) { return (1.0 - std::cos(t)) / (t * t); }, x, x, roundings_of_f * 2 / (x * x * x));
+    const Estimate estimate =
+        complex_step([](const C& t) { return (1.0 - std::cos(t)) / (t * t); }, x, x, roundings_of_f * 2 / (x * x * x));
     EXPECT_LE(error_over_bar(estimate, cancelling_slope(x)), 1) << x;
   }
   // A kink is seen by its branch alone, that of the real part.

@@ -1,4 +1,5 @@
-// A right in-place kernel for every storage type, and the same with one wrong backward after the other: what gradient checks have to refuse.
+// A right in-place kernel for every storage type, and the same with one wrong backward after the other: what gradient checks have to
+// refuse.
 #pragma once
 
 #include <cmath>
@@ -18,12 +19,12 @@ namespace abn::verify {
 
 enum class Planted {
   none,
-  dx_zero,        ///< writes zeros
-  missing_rstd,   ///< dx without r
-  missing_mean,   ///< without sum(dy)/m
-  missing_xhat,   ///< without xhat sum(dy xhat)/m
-  sum_of_dz,      ///< sum(dz) for sum(dy): no longer self-adjoint
-  narrow_sums,    ///< both sums rounded to the storage type after every addition
+  dx_zero,       ///< writes zeros
+  missing_rstd,  ///< dx without r
+  missing_mean,  ///< without sum(dy)/m
+  missing_xhat,  ///< without xhat sum(dy xhat)/m
+  sum_of_dz,     ///< sum(dz) for sum(dy): no longer self-adjoint
+  narrow_sums,   ///< both sums rounded to the storage type after every addition
   dgamma_negated,
   dbeta_halved,
 };
@@ -56,7 +57,8 @@ int planted_backward(const abn_problem* problem, const abn_backward_args* a) {
   std::vector<double> dx(z.size()), dgamma(gamma.size()), dbeta(gamma.size());
   for (std::int64_t c = 0; c < p.c; ++c) {
     const auto channel = static_cast<std::size_t>(c);
-    const double g = p.scale == ABN_SCALE_ABS_EPS ? std::fabs(gamma[channel]) + p.eps : gamma[channel], r = 1 / std::sqrt(variance[channel] + p.eps);
+    const double g = p.scale == ABN_SCALE_ABS_EPS ? std::fabs(gamma[channel]) + p.eps : gamma[channel],
+                 r = 1 / std::sqrt(variance[channel] + p.eps);
     std::vector<double> dy(static_cast<std::size_t>(m)), xhat(dy.size());
     double sum = 0, sum_xhat = 0;
     for (std::size_t i = 0; i < dy.size(); ++i) {

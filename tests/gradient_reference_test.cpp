@@ -113,9 +113,10 @@ TEST(ReferenceGradientCheck, EveryRecordOfTheReferencePasses) {
   for (std::size_t i = 0; i < ids.size(); ++i) {
     const Record& record = records[i];
     EXPECT_EQ(record.id, ids[i]);
-    EXPECT_EQ(record.verdict, Verdict::pass) << record.id << ": " << record.reason << (record.witnesses.empty() ? "" : record.witnesses[0].reason);
+    EXPECT_EQ(record.verdict, Verdict::pass) << record.id << ": " << record.reason
+                                             << (record.witnesses.empty() ? "" : record.witnesses[0].reason);
     EXPECT_EQ(record.tally.failed, 0u);
-    EXPECT_GT(record.cases, all - 20);              // in place leaves out gamma = 0 under the signed convention
+    EXPECT_GT(record.cases, all - 20);  // in place leaves out gamma = 0 under the signed convention
     EXPECT_GT(record.discriminating_cases * 10, record.cases * 9) << record.id;
     ASSERT_FALSE(record.witnesses.empty());
     EXPECT_NE(record.witnesses[0].reproduce.find("abn-verify grad " + record.id + " --seed 7"), std::string::npos);
@@ -149,13 +150,26 @@ TEST(ReferenceGradientCheck, DataSitOnTheEdgesThatTheyAreNamedAfter) {
         EXPECT_LE(abs(kept.y[2]), margin * 1.01);
         EXPECT_GE(abs(kept.y[2]), margin * 0.49);
         break;
-      case Data::tiny_variance: EXPECT_LT(kept.variance, 1e-6 * setup.channel.eps); break;
-      case Data::eps_zero: EXPECT_EQ(setup.channel.eps, 0); break;
-      case Data::gamma_zero: EXPECT_EQ(setup.channel.gamma, 0); break;
-      case Data::constant: EXPECT_EQ(reference::statistics(setup.x).m2, 0); break;
-      case Data::two_samples: EXPECT_EQ(setup.x.size(), 2); break;
-      case Data::saturated: EXPECT_TRUE((kept.y < -20).all() && (kept.y < -29).any()); break;
-      default: break;
+      case Data::tiny_variance:
+        EXPECT_LT(kept.variance, 1e-6 * setup.channel.eps);
+        break;
+      case Data::eps_zero:
+        EXPECT_EQ(setup.channel.eps, 0);
+        break;
+      case Data::gamma_zero:
+        EXPECT_EQ(setup.channel.gamma, 0);
+        break;
+      case Data::constant:
+        EXPECT_EQ(reference::statistics(setup.x).m2, 0);
+        break;
+      case Data::two_samples:
+        EXPECT_EQ(setup.x.size(), 2);
+        break;
+      case Data::saturated:
+        EXPECT_TRUE((kept.y < -20).all() && (kept.y < -29).any());
+        break;
+      default:
+        break;
     }
   }
 }
@@ -191,10 +205,14 @@ TEST_P(ReferenceGradientPlanted, FailsUnderEveryMethod) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Bugs, ReferenceGradientPlanted,
-                         testing::Values(Planted{"MeanTerm", Bug::mean_term, "standard", "dx"}, Planted{"XhatTerm", Bug::xhat_term, "checkpoint_xhat", "dx"},
-                                         Planted{"PhiIsOne", Bug::phi_is_one, "in_place_1", "dbeta"}, Planted{"SignOfGamma", Bug::sign_of_gamma, "checkpoint_x", "dgamma"},
-                                         Planted{"EpsOutsideRoot", Bug::eps_outside_root, "standard", "dgamma"}, Planted{"MLessOne", Bug::m_less_one, "in_place_1", "dx"},
-                                         Planted{"InPlaceSign", Bug::in_place_sign, "in_place_2", "dx"}, Planted{"LocalSums", Bug::local_sums, "sync", "dx"}),
+                         testing::Values(Planted{"MeanTerm", Bug::mean_term, "standard", "dx"},
+                                         Planted{"XhatTerm", Bug::xhat_term, "checkpoint_xhat", "dx"},
+                                         Planted{"PhiIsOne", Bug::phi_is_one, "in_place_1", "dbeta"},
+                                         Planted{"SignOfGamma", Bug::sign_of_gamma, "checkpoint_x", "dgamma"},
+                                         Planted{"EpsOutsideRoot", Bug::eps_outside_root, "standard", "dgamma"},
+                                         Planted{"MLessOne", Bug::m_less_one, "in_place_1", "dx"},
+                                         Planted{"InPlaceSign", Bug::in_place_sign, "in_place_2", "dx"},
+                                         Planted{"LocalSums", Bug::local_sums, "sync", "dx"}),
                          [](const auto& planted_bug) { return std::string(planted_bug.param.name); });
 
 TEST(ReferenceGradientCheck, FindsGradientsThatAreZero) {
@@ -217,7 +235,8 @@ TEST(ReferenceGradientCheck, FindsErrorsFarBelowOneInAMillion) {
     const char *in_real50, *in_real100;
   };
   for (const Size& size : {Size{1e-6, "1e-6", "1e-6"}, Size{1e-10, "1e-40", "1e-46"}}) {
-    const Derivation wrong{scaled_by<double>(1 + size.in_double), scaled_by<Real50>(1 + Real50(size.in_real50)), scaled_by<Real100>(1 + Real100(size.in_real100))};
+    const Derivation wrong{scaled_by<double>(1 + size.in_double), scaled_by<Real50>(1 + Real50(size.in_real50)),
+                           scaled_by<Real100>(1 + Real100(size.in_real100))};
     for (const char* method : methods)
       for (const Record& record : check_gradients(wrong, few_cases(), std::string("*/") + method + "/in_place_?/*", seed, 1)) {
         EXPECT_EQ(record.verdict, Verdict::fail) << record.id << " off by " << size.in_double;
@@ -259,7 +278,8 @@ TEST(ReferenceGradientCheck, FindsNan) {
   };
   Derivation wrong;
   wrong.in_double = nan;
-  for (const Record& record : check_gradients(wrong, few_cases(), "*/complex/standard/*", seed, 1)) EXPECT_EQ(record.failed_cases, record.cases) << record.id;
+  for (const Record& record : check_gradients(wrong, few_cases(), "*/complex/standard/*", seed, 1))
+    EXPECT_EQ(record.failed_cases, record.cases) << record.id;
 }
 
 }  // namespace

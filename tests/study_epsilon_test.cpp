@@ -97,7 +97,7 @@ int planted_backward(const abn_problem* p, const abn_backward_args* a) {
   return ABN_OK;
 }
 
-const abn_variant planted_variant = {ABN_ABI_VERSION, sizeof(abn_variant), "planted",        "whatever the test says", ABN_MEMORY_HOST, 0,
+const abn_variant planted_variant = {ABN_ABI_VERSION, sizeof(abn_variant), "planted",       "whatever the test says", ABN_MEMORY_HOST, 0,
                                      planted_claims,  no_workspace,        planted_forward, planted_backward};
 
 Study study_of(const abn_variant& variant) {
@@ -303,7 +303,10 @@ TEST_F(EpsilonStudy, NamesTheRunningVariance) {
         planted = {};
         planted.swapped_momentum = swapped;
         planted.averaged = [&](double v, double eps, double m) { return (unbiased ? v * m / (m - 1) : v) + (baked ? eps : 0); };
-        const std::string expected = std::string(unbiased ? "v m/(m-1)" : "v") + (baked ? " + eps, eps baked in" : unbiased ? ", unbiased" : ", biased") +
+        const std::string expected = std::string(unbiased ? "v m/(m-1)" : "v") +
+                                     (baked      ? " + eps, eps baked in"
+                                      : unbiased ? ", unbiased"
+                                                 : ", biased") +
                                      (swapped ? ", momentum weighs the old value" : "");
         EXPECT_EQ(named(study_of(planted_variant), running_variance), expected);
       }
@@ -313,7 +316,8 @@ TEST_F(EpsilonStudy, SaysThatItKnowsNoSuchConvention) {
   planted.under_root = [](double v, double eps, double) { return v + 2 * eps; };
   const Study study = study_of(planted_variant);
   EXPECT_EQ(named(study, forward_eps), "none of the known conventions");
-  EXPECT_NE(all_conclusions(study).find("eps in forward: none of the known conventions; the nearest is "), std::string::npos) << all_conclusions(study);
+  EXPECT_NE(all_conclusions(study).find("eps in forward: none of the known conventions; the nearest is "), std::string::npos)
+      << all_conclusions(study);
   EXPECT_NE(all_conclusions(study).find("cannot be said"), std::string::npos);
 }
 

@@ -40,7 +40,8 @@ TEST(InversionStudy, NoMeasuredErrorIsAboveItsBound) {
   for (const int dtype : {ABN_F16, ABN_BF16, ABN_F32, ABN_F64})
     for (const int scheme : {ABN_IN_PLACE_1, ABN_IN_PLACE_2})
       for (const auto& [activation, parameter] : {std::pair{ABN_LEAKY_RELU, 0.01}, std::pair{ABN_ELU, 1.0}}) {
-        const InversionSurface surface = inversion_surface({dtype, activation, parameter, dtype == ABN_F64 ? ABN_F64 : ABN_F32, scheme}, axes, 7);
+        const InversionSurface surface =
+            inversion_surface({dtype, activation, parameter, dtype == ABN_F64 ? ABN_F64 : ABN_F32, scheme}, axes, 7);
         for (const InversionPoint& point : surface.points)
           for (const Cost& cost : {point.dx, point.dgamma, point.dbeta, point.xhat}) {
             if (!std::isfinite(cost.measured)) continue;  // overflow of the storage type
@@ -133,8 +134,9 @@ Study committed() {
   return study_from_json({std::istreambuf_iterator<char>(in), {}});
 }
 
-constexpr double prediction_band = 1.01;  // predictions are formulas: what is left are digits of the file and of the C library's exp and log
-constexpr double error_band = 1.5;        // the worst of 64 rounding errors, which another C library may draw anew for ELU
+constexpr double prediction_band =
+    1.01;                           // predictions are formulas: what is left are digits of the file and of the C library's exp and log
+constexpr double error_band = 1.5;  // the worst of 64 rounding errors, which another C library may draw anew for ELU
 const double boundary_band = std::pow(10, 1.0 / inversion_steps);  // where a measured cost passes 1 %: one step of the grid
 
 bool within(double a, double b, double band) {
@@ -155,7 +157,8 @@ TEST(InversionStudy, ReproducesWhatIsCommitted) {
     for (std::size_t r = 0; r < old.rows.size(); ++r)
       for (std::size_t c = 0; c < old.columns.size(); ++c) {
         const Cell &a = old.rows[r][c], &b = now.rows[r][c];
-        const std::string place = old.name + ", " + show_cell(now.rows[r][0]) + " " + show_cell(now.rows[r][1]) + ", " + now.columns[c].name;
+        const std::string place =
+            old.name + ", " + show_cell(now.rows[r][0]) + " " + show_cell(now.rows[r][1]) + ", " + now.columns[c].name;
         const bool predicted = head_of(now.columns[c]).own == "predicted", measured = !predicted && !head_of(now.columns[c]).group.empty();
         ++compared;
         if (!std::holds_alternative<double>(a) || !std::holds_alternative<double>(b)) {

@@ -39,7 +39,8 @@ int doctor_command(const DoctorArguments& arguments) {
   line("oracle", fmt::format("long double ({} bits), then 50 and 100 decimal digits", std::numeric_limits<long double>::digits));
   line("plots", runs("gnuplot --version") ? "gnuplot" : "none: gnuplot is not on PATH, reports have tables only");
   for (const auto& subject : subjects_of(choose_device("auto"), {}, false))
-    line("variant", fmt::format("{} on {}", subject.variant->name, subject.device ? subject.device->describe() : "nothing: " + subject.unavailable));
+    line("variant",
+         fmt::format("{} on {}", subject.variant->name, subject.device ? subject.device->describe() : "nothing: " + subject.unavailable));
   const bool gpu = !cuda.devices.empty();
   line("skipped", gpu ? "nothing" : fmt::format("checks on a GPU: {}", cuda.unavailable));
   return arguments.require_gpu && !gpu ? 1 : 0;

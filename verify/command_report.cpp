@@ -36,14 +36,17 @@ int check_command(const CheckArguments& arguments, const Invocation& invocation)
     results.variants.push_back(describe_file(file));
   }
   if (results.records.empty())
-    throw UsageError("None of these files holds an output to judge; add outputs such as z or dx, or run kernels on their inputs with abn-verify run --tensors");
+    throw UsageError(
+        "None of these files holds an output to judge; add outputs such as z or dx, or run kernels on their inputs with abn-verify run "
+        "--tensors");
   std::stable_sort(results.records.begin(), results.records.end(), [](const Record& a, const Record& b) { return a.id < b.id; });
   results.provenance = provenance_of(invocation);
   results.provenance.seconds = stopwatch.seconds();
   results.provenance.tier = "tensor files";
   results.provenance.device = "as recorded in the files";
   results.provenance.driver = "none";
-  if (without_outputs > 0) fmt::print("{} files hold inputs only and were left out; run kernels on them with abn-verify run --tensors.\n", without_outputs);
+  if (without_outputs > 0)
+    fmt::print("{} files hold inputs only and were left out; run kernels on them with abn-verify run --tensors.\n", without_outputs);
   return finish(results, arguments.out, arguments.quiet);
 }
 

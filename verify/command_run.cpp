@@ -120,7 +120,8 @@ int grad_command(const RunArguments& arguments, const Invocation& invocation) {
   const auto matched = [&](const std::vector<std::string>& ids) {
     return std::any_of(ids.begin(), ids.end(), [&](const std::string& id) { return matches(pattern, id); });
   };
-  const auto of_kernels = ids_of({&gradient_family}, setup.subjects), of_reference = reference_gradient_ids(), jacobian = reference_jacobian_ids();
+  const auto of_kernels = ids_of({&gradient_family}, setup.subjects), of_reference = reference_gradient_ids(),
+             jacobian = reference_jacobian_ids();
   std::vector<std::string> all = of_kernels;
   for (const auto* const ids : {&of_reference, &jacobian}) all.insert(all.end(), ids->begin(), ids->end());
   require_match(pattern, all);

@@ -45,7 +45,8 @@ std::string tics(const std::vector<double>& values) {
     for (const double value : values) text += fmt::format("{}\"{:g}\" {:.5g}", text.empty() ? "" : ", ", value, std::log10(value));
     return text;
   }
-  const int low = static_cast<int>(std::ceil(std::log10(values.front()) - 1e-9)), high = static_cast<int>(std::floor(std::log10(values.back()) + 1e-9));
+  const int low = static_cast<int>(std::ceil(std::log10(values.front()) - 1e-9)),
+            high = static_cast<int>(std::floor(std::log10(values.back()) + 1e-9));
   std::string text;
   const int step = std::max(1, (high - low + 11) / 12);
   for (int power = low; power <= high; power += step)
@@ -81,8 +82,8 @@ std::string cells(const Grid& grid, const std::vector<double>& x, const std::vec
       const int which = class_of(grid.measured[row * columns + begin], grid.threshold);
       std::size_t end = begin + 1;
       while (end < columns && class_of(grid.measured[row * columns + end], grid.threshold) == which) ++end;
-      blocks[static_cast<std::size_t>(which)] +=
-          fmt::format("{:.4f} {:.4f} {:.4f} {:.4f} {:.4f} {:.4f}\n", (x[begin] + x[end]) / 2, (y[row] + y[row + 1]) / 2, x[begin], x[end], y[row], y[row + 1]);
+      blocks[static_cast<std::size_t>(which)] += fmt::format("{:.4f} {:.4f} {:.4f} {:.4f} {:.4f} {:.4f}\n", (x[begin] + x[end]) / 2,
+                                                             (y[row] + y[row + 1]) / 2, x[begin], x[end], y[row], y[row + 1]);
       begin = end;
     }
   std::string data;
@@ -98,7 +99,9 @@ std::string boundary(const Grid& grid, const std::vector<double>& x, const std::
   const std::size_t columns = grid.x.values.size(), rows = grid.y.values.size();
   const auto safe = [&](std::size_t row, std::size_t column) { return grid.predicted[row * columns + column] <= grid.threshold; };
   std::string data;
-  const auto add = [&](double x0, double y0, double x1, double y1) { data += fmt::format("{:.4f} {:.4f}\n{:.4f} {:.4f}\n\n", x0, y0, x1, y1); };
+  const auto add = [&](double x0, double y0, double x1, double y1) {
+    data += fmt::format("{:.4f} {:.4f}\n{:.4f} {:.4f}\n\n", x0, y0, x1, y1);
+  };
   for (std::size_t column = 1; column < columns; ++column)
     for (std::size_t row = 0; row < rows;) {
       std::size_t end = row;
@@ -130,14 +133,17 @@ std::string colour_bar(const Grid& grid) {
   std::string out;
   for (int k = 0; k < classes; ++k) {
     const double low = from + (to - from) * k / classes, high = from + (to - from) * (k + 1) / classes;
-    out += fmt::format("set object rectangle from screen {:.5f}, screen {:.5f} to screen {:.5f}, screen {:.5f} front fs solid noborder fc {}\n", bar_left,
-                       low, bar_right, high, plot_colour(colours[static_cast<std::size_t>(k)]));
+    out += fmt::format(
+        "set object rectangle from screen {:.5f}, screen {:.5f} to screen {:.5f}, screen {:.5f} front fs solid noborder fc {}\n", bar_left,
+        low, bar_right, high, plot_colour(colours[static_cast<std::size_t>(k)]));
     if (k + 1 < classes)
-      out += fmt::format("set label \"{:g}{}\" at screen {:.5f}, screen {:.5f} left textcolor {} front\n", grid.threshold * std::pow(10.0, k + 1 - classes_below),
-                         grid.unit.empty() ? "" : " " + std::string(grid.unit == "%" ? "%" : plot_label(grid.unit)), bar_right + 6.0 / width, high,
-                         plot_colour(k + 1 == classes_below ? "ink" : "muted"));
+      out += fmt::format("set label \"{:g}{}\" at screen {:.5f}, screen {:.5f} left textcolor {} front\n",
+                         grid.threshold * std::pow(10.0, k + 1 - classes_below),
+                         grid.unit.empty() ? "" : " " + std::string(grid.unit == "%" ? "%" : plot_label(grid.unit)),
+                         bar_right + 6.0 / width, high, plot_colour(k + 1 == classes_below ? "ink" : "muted"));
   }
-  return out + fmt::format("set label \"measured\" at screen {:.5f}, screen {:.5f} left textcolor {} front\n", bar_left, to + 0.05, plot_colour("muted"));
+  return out + fmt::format("set label \"measured\" at screen {:.5f}, screen {:.5f} left textcolor {} front\n", bar_left, to + 0.05,
+                           plot_colour("muted"));
 }
 
 std::string script_of(const Grid& grid) {
@@ -148,18 +154,20 @@ std::string script_of(const Grid& grid) {
   if (!line.empty()) commands += fmt::format("$line << EOD\n{}EOD\n", line);
   const auto share = [](int part, int whole) { return static_cast<double>(part) / whole; };
   commands += fmt::format(
-      "set lmargin at screen {:.5f}\nset rmargin at screen {:.5f}\nset bmargin at screen {:.5f}\nset tmargin at screen {:.5f}\nunset key\nset clip two\n"
+      "set lmargin at screen {:.5f}\nset rmargin at screen {:.5f}\nset bmargin at screen {:.5f}\nset tmargin at screen {:.5f}\nunset "
+      "key\nset clip two\n"
       "set border 3 lc {line}\nset tics nomirror\nset xrange [{:.6g}:{:.6g}]\nset yrange [{:.6g}:{:.6g}]\n"
       "set xtics scale 0.6,0 textcolor {muted} ({})\nset ytics scale 0.6,0 textcolor {muted} ({})\n"
       "set xlabel \"{}\" textcolor {ink} offset 0,0.2\nset ylabel \"{}\" textcolor {ink} offset 0.6,0\n",
-      share(left, width), share(width - right, width), share(bottom, height), share(height - top, height), x.front(), x.back(), y.front(), y.back(),
-      tics(grid.x.values), tics(grid.y.values), axis_label(grid.x), axis_label(grid.y), fmt::arg("line", plot_colour("line")),
+      share(left, width), share(width - right, width), share(bottom, height), share(height - top, height), x.front(), x.back(), y.front(),
+      y.back(), tics(grid.x.values), tics(grid.y.values), axis_label(grid.x), axis_label(grid.y), fmt::arg("line", plot_colour("line")),
       fmt::arg("muted", plot_colour("muted")), fmt::arg("ink", plot_colour("ink")));
   commands += colour_bar(grid);
   std::string plotted;
   for (std::size_t k = 0; k < used.size(); ++k)
     if (used[k])
-      plotted += fmt::format("{}$cells{} using 1:2:3:4:5:6 with boxxyerror fs solid noborder lc {}", plotted.empty() ? "" : ", ", k, plot_colour(colours[k]));
+      plotted += fmt::format("{}$cells{} using 1:2:3:4:5:6 with boxxyerror fs solid noborder lc {}", plotted.empty() ? "" : ", ", k,
+                             plot_colour(colours[k]));
   if (!line.empty()) plotted += fmt::format(", $line using 1:2 with lines lw 2.2 lc {}", plot_colour("ink"));
   return commands + "plot " + plotted;
 }
@@ -182,10 +190,13 @@ std::string table_html(const Table& table) {
   for (std::size_t i = 0; i < heads.size();) {
     std::size_t end = i + 1;
     while (end < heads.size() && !heads[i].group.empty() && heads[end].group == heads[i].group) ++end;
-    first += heads[i].group.empty() ? "<td></td>" : fmt::format("<th colspan=\"{}\" scope=\"colgroup\" class=\"number\">{}</th>", end - i, escape(heads[i].group));
+    first += heads[i].group.empty()
+                 ? "<td></td>"
+                 : fmt::format("<th colspan=\"{}\" scope=\"colgroup\" class=\"number\">{}</th>", end - i, escape(heads[i].group));
     for (; i < end; ++i) second += fmt::format("<th scope=\"col\"{}>{}</th>", numeric[i] ? " class=\"number\"" : "", escape(heads[i].own));
   }
-  std::string out = "<div class=\"scroll\"><table class=\"claims study\">\n<thead>" + (grouped ? "<tr>" + first + "</tr>\n" : "") + "<tr>" + second + "</tr></thead>\n<tbody>\n";
+  std::string out = "<div class=\"scroll\"><table class=\"claims study\">\n<thead>" + (grouped ? "<tr>" + first + "</tr>\n" : "") + "<tr>" +
+                    second + "</tr></thead>\n<tbody>\n";
   for (const auto& row : table.rows) {
     out += "<tr>";
     for (std::size_t i = 0; i < row.size(); ++i)
@@ -196,15 +207,16 @@ std::string table_html(const Table& table) {
 }
 
 std::string legend_of(const Grid& grid) {
-  return fmt::format("<span class=\"key\">{} measured, in {}; the line is where {} predicts {:g} {}</span>", escape(grid.quantity), escape(grid.unit),
-                     escape(grid.predictor), grid.threshold, escape(grid.unit));
+  return fmt::format("<span class=\"key\">{} measured, in {}; the line is where {} predicts {:g} {}</span>", escape(grid.quantity),
+                     escape(grid.unit), escape(grid.predictor), grid.threshold, escape(grid.unit));
 }
 
 }  // namespace
 
 PlotScript heat_map(const Grid& grid, const std::string& name) {
-  return {name, fmt::format("Heat map: {}, measured, over {} and {}", plot_label(grid.title), plot_label(grid.x.name), plot_label(grid.y.name)), width, height,
-          script_of(grid)};
+  return {name,
+          fmt::format("Heat map: {}, measured, over {} and {}", plot_label(grid.title), plot_label(grid.x.name), plot_label(grid.y.name)),
+          width, height, script_of(grid)};
 }
 
 std::string studies(std::span<const Study> all) {
@@ -224,12 +236,14 @@ std::string studies(std::span<const Study> all) {
       if (plot.svg.empty())
         problem = plot.problem;
       else
-        figures += fmt::format("<figure><figcaption><b>{}</b>{}</figcaption>\n{}</figure>\n", escape(study.grids[i].title), legend_of(study.grids[i]), plot.svg);
+        figures += fmt::format("<figure><figcaption><b>{}</b>{}</figcaption>\n{}</figure>\n", escape(study.grids[i].title),
+                               legend_of(study.grids[i]), plot.svg);
     }
     if (!figures.empty()) out += "<div class=\"plots\">\n" + figures + "</div>\n";
     for (const Table& table : study.tables)
-      out += table.detail ? fmt::format("<details class=\"more\"><summary>{}</summary>\n{}</details>\n", escape(table.title), table_html(table))
-                          : fmt::format("<h4>{}</h4>\n{}", escape(table.title), table_html(table));
+      out += table.detail
+                 ? fmt::format("<details class=\"more\"><summary>{}</summary>\n{}</details>\n", escape(table.title), table_html(table))
+                 : fmt::format("<h4>{}</h4>\n{}", escape(table.title), table_html(table));
     std::string settings = fmt::format("seed {}", study.seed);
     for (const auto& [name, value] : study.settings) settings += fmt::format("; {}: {}", name, value);
     out += fmt::format("<p class=\"note\">{}</p>\n</section>\n", escape(settings));

@@ -75,20 +75,20 @@ std::int64_t leave_the_kink(Inputs& inputs, std::int64_t c, double grid,
   }
 }
 
-void add_point(Record& record, const Origin& origin, const Point& point, double got, int dtype, const std::function<std::string()>& where) {
+Witness* add_point(Record& record, const Origin& origin, const Point& point, double got, int dtype) {
   const Format& format = format_of(dtype);
   const Comparison comparison = compare(point, got, format);
   const std::int64_t before = record.tally.worst;
   record.tally.add(static_cast<std::int64_t>(record.tally.elements), point, got, comparison);
   if (!comparison.passed) record.failed_cases = 1, record.verdict = Verdict::fail;
-  if (record.tally.worst == before) return;
+  if (record.tally.worst == before) return nullptr;
   Witness witness = blank_witness(origin, record.id);
-  witness.where = where();
   witness.expected = point.hi, witness.expected_low = point.lo, witness.got = got;
   witness.got_bits = fmt::format("0x{:0{}x}", bits_of(format, got), 2 * format.bytes);
   witness.error = comparison.error, witness.bound = point.bound, witness.ratio = comparison.ratio, witness.ulp = comparison.ulp;
   witness.reason = comparison.reason;
   record.witnesses.assign(1, std::move(witness));
+  return &record.witnesses.front();
 }
 
 }  // namespace abn::verify

@@ -30,7 +30,7 @@ double slope_at(const KernelChannel& channel, double y);
 std::int64_t leave_the_kink(Inputs& inputs, std::int64_t c, double grid,
                             const std::function<double(const KernelChannel&, std::size_t)>& margin);
 
-/// Compares one more number of a record; the witness is of the worst. `where` is asked only for that one.
-void add_point(Record& record, const Origin& origin, const Point& point, double got, int dtype, const std::function<std::string()>& where);
+/// Compares one more number of a record. Where it is the worst so far, returns its witness, for `where` to be filled in; else null.
+Witness* add_point(Record& record, const Origin& origin, const Point& point, double got, int dtype);
 
 }  // namespace abn::verify

@@ -68,12 +68,14 @@ std::vector<Case> gradient_cases(Tier tier, std::uint64_t seed) {
     for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype)
       for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout)
         for (int activation = ABN_IDENTITY; activation <= ABN_ELU; ++activation, ++step) {
-          const Shape shape = dtype == ABN_F64 ? differentiated[(step + round) % differentiated.size()] : probed[(step + round) % probed.size()];
+          const Shape shape =
+              dtype == ABN_F64 ? differentiated[(step + round) % differentiated.size()] : probed[(step + round) % probed.size()];
           // One in four frozen, one in three |gamma| + eps.
           add(shape, dtype, layout, activation, (step + round) % 4 == 3 ? ABN_FROZEN : ABN_TRAINING,
               (step + round) % 3 == 1 ? ABN_SCALE_ABS_EPS : ABN_SCALE_SIGNED, data[(step + 2 * round) % data.size()], seeds.fork(step));
         }
-  if (tier != Tier::smoke) add({8, 32, 64}, ABN_F64, ABN_NCHW, ABN_LEAKY_RELU, ABN_TRAINING, ABN_SCALE_SIGNED, "standard", seeds.fork(step));
+  if (tier != Tier::smoke)
+    add({8, 32, 64}, ABN_F64, ABN_NCHW, ABN_LEAKY_RELU, ABN_TRAINING, ABN_SCALE_SIGNED, "standard", seeds.fork(step));
   return cases;
 }
 

@@ -1,12 +1,14 @@
-// Derivatives by number, each with an error bar of its own: central differences, complex steps and dual numbers; and the noise of a function.
+// Derivatives by number, each with an error bar of its own: central differences, complex steps and dual numbers; and the noise of a
+// function.
 //
 // Central differences. With D(h) = (f(x+h) - f(x-h)) / 2h, Taylor gives D(h) = f' + c2 h^2 + c4 h^4 + ... Over steps h, h/2, h/4, ...
 // Richardson's table removes one power a column (C. J. F. Ridders, "Accurate computation of F'(x) and F'(x) F''(x)", Advances in
 // Engineering Software 4 (1982)):
 //   R(k,0) = D(h/2^k)      R(k,j) = R(k,j-1) + (R(k,j-1) - R(k-1,j-1)) / (4^j - 1)      of order 2j + 2
 // The bar of an entry is the sum of
-//   truncation   max(|R(k,j) - R(k,j-1)|, |R(k,j) - R(k-1,j-1)|), which is the error of the worse of its two parents and so about 4^j times its own;
-//   noise        if every value of f is off by at most `noise`, D(h) is off by noise/h, and a table entry by the same combination of
+//   truncation   max(|R(k,j) - R(k,j-1)|, |R(k,j) - R(k-1,j-1)|), which is the error of the worse of its two parents and so about 4^j times
+//   its own; noise        if every value of f is off by at most `noise`, D(h) is off by noise/h, and a table entry by the same combination
+//   of
 //                its parents' noise with absolute weights, (4^j N(k,j-1) + N(k-1,j-1)) / (4^j - 1);
 //   rounding     of the table itself, a few u |R|;
 //   a kink       see below.
@@ -14,22 +16,23 @@
 // T has; there the points that were in fact taken are divided by, and their asymmetry times |f''| is added to the bar.
 //
 // Kinks. At a kink central differences converge to the mean of two slopes, |x| at 0 even to 0 in every entry. What tells is the gap of the
-// one-sided slopes, G(h) = (f(x+h) - 2 f(x) + f(x-h)) / h = J + h f'' + c3 h^3 + c5 h^5 + ..., with J the jump in slope, 0 where f is smooth. A
-// table of its own removes the odd powers,
+// one-sided slopes, G(h) = (f(x+h) - 2 f(x) + f(x-h)) / h = J + h f'' + c3 h^3 + c5 h^5 + ..., with J the jump in slope, 0 where f is
+// smooth. A table of its own removes the odd powers,
 //   J(k,0) = G(h/2^k)      J(k,j) = J(k,j-1) + (J(k,j-1) - J(k-1,j-1)) / (2^(2j-1) - 1)
-// so J(k,j) tells the jump but for O(h^(2j+1)), and J(k,j) - J(k,j-1) is O(h^(2j-1)). |J| + |J(k,j) - J(k,j-1)|, the jump and how far it is settled, is
-// added twice to the bar of R(k,j), or the same with j+1 where that is less. At a kink this covers either slope, also where the jump and the curvature
-// happen to cancel at one step. Where f is smooth, column j+1 makes it smaller than the truncation; an entry that already uses every level has
-// no such column and pays an order. A jump below the noise of J cannot be told from it.
+// so J(k,j) tells the jump but for O(h^(2j+1)), and J(k,j) - J(k,j-1) is O(h^(2j-1)). |J| + |J(k,j) - J(k,j-1)|, the jump and how far it is
+// settled, is added twice to the bar of R(k,j), or the same with j+1 where that is less. At a kink this covers either slope, also where the
+// jump and the curvature happen to cancel at one step. Where f is smooth, column j+1 makes it smaller than the truncation; an entry that
+// already uses every level has no such column and pays an order. A jump below the noise of J cannot be told from it.
 //
 // Complex step (W. Squire and G. Trapp, "Using Complex Variables to Estimate Derivatives of Real Functions", SIAM Review 40 (1998)):
-// f' = Im f(x + ih)/h - O(h^2), with nothing that cancels, so h is taken so small that h^2 is below every rounding. Dual numbers: the same with
-// h^2 = 0. Both evaluate the sum that the chain rule gives, each product rounded: the error is at most u times the sum of the absolute terms
-// times the number of roundings that a term passes. That sum, `terms`, is known to who wrote f. Branches of f are decided by the real part,
-// so at a kink both give the slope of the branch that f itself takes.
+// f' = Im f(x + ih)/h - O(h^2), with nothing that cancels, so h is taken so small that h^2 is below every rounding. Dual numbers: the same
+// with h^2 = 0. Both evaluate the sum that the chain rule gives, each product rounded: the error is at most u times the sum of the absolute
+// terms times the number of roundings that a term passes. That sum, `terms`, is known to who wrote f. Branches of f are decided by the real
+// part, so at a kink both give the slope of the branch that f itself takes.
 //
-// Noise (J. J. More and S. M. Wild, "Estimating Computational Noise", SIAM Journal on Scientific Computing 33 (2011)). Differences of order k
-// of a smooth function at equal steps fall with k; those of independent noise with standard deviation s have mean square s^2 (2k)!/(k!)^2. So
+// Noise (J. J. More and S. M. Wild, "Estimating Computational Noise", SIAM Journal on Scientific Computing 33 (2011)). Differences of order
+// k of a smooth function at equal steps fall with k; those of independent noise with standard deviation s have mean square s^2
+// (2k)!/(k!)^2. So
 //   s_k = sqrt( (k!)^2/(2k)! mean (Delta^k f)^2 )
 // settles at s once the smooth part is gone.
 #pragma once
@@ -100,9 +103,9 @@ template <class T>
 EstimateOf<T> extrapolate(std::span<const CentralLevel<T>> levels, const T& noise) {
   using std::abs;
   const T u = unit_roundoff<T>();
-  constexpr int table_roundings = 4;   // of one entry: a difference, a division, a sum, and the quotient that it began with
-  constexpr int jump_safety = 2;       // for taking the better of two, each of which may be small by chance
-  constexpr int gap_noise = 4;         // G(h) takes f once from either side and twice at x
+  constexpr int table_roundings = 4;  // of one entry: a difference, a division, a sum, and the quotient that it began with
+  constexpr int jump_safety = 2;      // for taking the better of two, each of which may be small by chance
+  constexpr int gap_noise = 4;        // G(h) takes f once from either side and twice at x
 
   EstimateOf<T> best{T(0), std::numeric_limits<T>::infinity(), false};
   std::array<std::array<T, most_columns>, most_levels> table{}, bar{};
@@ -174,8 +177,8 @@ Estimate ridders(F&& f, double x, double first_step, double noise) {
 
 // ---- complex step and dual numbers --------------------------------------------------------------
 
-/// h of a complex step, relative to the size of x or of what f's curvature is measured in: h^2 is far below every rounding of a double, and a
-/// product of two imaginary parts far above the smallest double.
+/// h of a complex step, relative to the size of x or of what f's curvature is measured in: h^2 is far below every rounding of a double, and
+/// a product of two imaginary parts far above the smallest double.
 inline constexpr double complex_step_size = 0x1p-120;
 
 /// f'(x) by one evaluation of f on complex numbers. `scale`: a distance over which f changes; `terms`: see the top of this file.

@@ -98,7 +98,8 @@ double stored_slope(const abn_problem& p, const Format& format, double z) {
 
 Record adjoint_record(const Work& work, const CheckName& name, const Evaluator& evaluator, const Inputs& inputs, const Saved& saved) {
   constexpr double scales[][2] = {{1, 1}, {1, 0x1p-6}, {0x1p5, 0x1p-3}};
-  constexpr long double own_rounding = 0x1p-60L;  // a product of doubles is rounded once in long double, and its sum has few terms that matter
+  constexpr long double own_rounding =
+      0x1p-60L;  // a product of doubles is rounded once in long double, and its sum has few terms that matter
   Record record = blank_record(work.origin, name.op, name.check, name.kind);
   const abn_problem& p = inputs.problem;
   const Format& format = format_of(p.dtype);
@@ -120,9 +121,9 @@ Record adjoint_record(const Work& work, const CheckName& name, const Evaluator& 
       point.hi = static_cast<double>(left), point.lo = static_cast<double>(left - static_cast<long double>(point.hi));
       point.bound = point.fit_bound = static_cast<double>(bound + own_rounding * static_cast<long double>(sample_count(p)) * size) +
                                       0x1p-53 * static_cast<double>(std::fabs(right));  // `right` as a double
-      if (!std::isfinite(point.bound)) continue;  // non-finite data, and what no bound is known for
-      add_point(record, work.origin, point, static_cast<double>(right), ABN_F64,
-                [&] { return fmt::format("sum(phi' u B(v))[c {}], u of size {}, v of size {}", c, scale[0], scale[1]); });
+      if (!std::isfinite(point.bound)) continue;                                        // non-finite data, and what no bound is known for
+      if (Witness* const witness = add_point(record, work.origin, point, static_cast<double>(right), ABN_F64))
+        witness->where = fmt::format("sum(phi' u B(v))[c {}], u of size {}, v of size {}", c, scale[0], scale[1]);
     }
   }
   if (record.tally.elements == 0) return skip_record(work.origin, name, "no channel has a finite bound");
@@ -138,7 +139,9 @@ std::vector<std::int64_t> unit_positions(std::int64_t m) {
   return {at.begin(), at.end()};
 }
 
-bool is_probe(const CheckName& name) { return std::string_view(name.check).starts_with("probe_") || std::string_view(name.check) == "adjoint"; }
+bool is_probe(const CheckName& name) {
+  return std::string_view(name.check).starts_with("probe_") || std::string_view(name.check) == "adjoint";
+}
 
 std::vector<Record> probe_records(const Work& work, const Evaluator& evaluator, const Inputs& inputs) {
   std::vector<Record> records;

@@ -15,10 +15,10 @@
 // A kernel that computes nothing passes this one; the probes are for that.
 //
 // difference: f(t) = sum w_j z_j(x + t v) of each channel through the kernel's forward in its own type against <v, B(w)>. x lies on a grid
-// and v = +-1 times a step of it, mostly with the sign of the exact gradient, so x + t v is exact. Nine values at the smallest steps give the noise of f (measured_noise), and Richardson's
-// table over steps of up to an eighth of sigma its derivative with a bar (verify/gradient/methods.hpp); the gradient has the bound of
-// expect_gradient. How many decimal digits the difference can see, log10 |D|/bar in the best channel, stands beside the witness; below half a
-// digit the case is skipped, for the method can say nothing.
+// and v = +-1 times a step of it, mostly with the sign of the exact gradient, so x + t v is exact. Nine values at the smallest steps give
+// the noise of f (measured_noise), and Richardson's table over steps of up to an eighth of sigma its derivative with a bar
+// (verify/gradient/methods.hpp); the gradient has the bound of expect_gradient. How many decimal digits the difference can see, log10
+// |D|/bar in the best channel, stands beside the witness; below half a digit the case is skipped, for the method can say nothing.
 #pragma once
 
 #include <vector>

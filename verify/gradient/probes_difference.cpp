@@ -17,16 +17,16 @@
 namespace abn::verify {
 namespace {
 
-constexpr int noise_values = 9;       // as More and Wild use
-constexpr int levels = 4;             // of Richardson's table
-constexpr double noise_factor = 8;    // of the measured deviation that a value is taken to be off by
+constexpr int noise_values = 9;         // as More and Wild use
+constexpr int levels = 4;               // of Richardson's table
+constexpr double noise_factor = 8;      // of the measured deviation that a value is taken to be off by
 constexpr double widest_share = 0.125;  // of sigma: the first step of the table
 constexpr double least_digits = 0.5;
 
 /// Grid, step and direction of one channel.
 struct Direction {
-  double grid = 0;       ///< spacing of x
-  double first_step = 0; ///< t of the table's first level, in units of the grid
+  double grid = 0;        ///< spacing of x
+  double first_step = 0;  ///< t of the table's first level, in units of the grid
   bool usable = false;
 };
 
@@ -104,7 +104,8 @@ Record difference_record(const Work& work, const CheckName& name, const Evaluato
   };
 
   std::vector<std::vector<double>> near;  // [k][c]
-  for (int k = 0; k < noise_values; ++k) near.push_back(evaluate([k](const Direction&) { return static_cast<double>(k - noise_values / 2); }));
+  for (int k = 0; k < noise_values; ++k)
+    near.push_back(evaluate([k](const Direction&) { return static_cast<double>(k - noise_values / 2); }));
   const std::vector<double>& middle = near[noise_values / 2];
   std::array<std::vector<double>, levels> above, below;
   for (int k = 0; k < levels; ++k) {
@@ -137,7 +138,8 @@ Record difference_record(const Work& work, const CheckName& name, const Evaluato
     const KernelChannel numbers = kernel_channel(inputs, c);
     for (std::int64_t i = 0; i < m; ++i) {
       const auto at = static_cast<std::size_t>(sample_offset(p, c, i));
-      const double half = ulp_of(format, slope_at(numbers, numbers.y[static_cast<std::size_t>(i)]) * numbers.y[static_cast<std::size_t>(i)]) / 2;
+      const double half =
+          ulp_of(format, slope_at(numbers, numbers.y[static_cast<std::size_t>(i)]) * numbers.y[static_cast<std::size_t>(i)]) / 2;
       squares += inputs.dz[at] * inputs.dz[at] * half * half / 3;
     }
     noise = std::max(std::isfinite(noise) ? noise : 0.0, std::sqrt(squares));
@@ -156,11 +158,13 @@ Record difference_record(const Work& work, const CheckName& name, const Evaluato
     const double seen = std::log10(std::fabs(estimate.value) / estimate.error);
     digits = std::max(digits, seen);
     if (std::fabs(point.hi) > point.bound) record.discriminating_cases = 1;
-    add_point(record, work.origin, point, static_cast<double>(sum), ABN_F64, [&] { return fmt::format("<v, dx>[c {}]", c); });
+    if (Witness* const witness = add_point(record, work.origin, point, static_cast<double>(sum), ABN_F64))
+      witness->where = fmt::format("<v, dx>[c {}]", c);
   }
   if (record.tally.failed == 0 && digits < least_digits)
-    return skip_record(work.origin, name, fmt::format("in {} a difference sees {:.1f} decimal digits here, less than half of one; the probes judge this case",
-                                                      dtype_name(p.dtype), digits));
+    return skip_record(work.origin, name,
+                       fmt::format("in {} a difference sees {:.1f} decimal digits here, less than half of one; the probes judge this case",
+                                   dtype_name(p.dtype), digits));
   if (record.tally.failed == 0 && record.discriminating_cases == 0) record.method_limited_cases = 1;
   for (Witness& witness : record.witnesses) witness.inputs.emplace_back("decimal digits seen", std::floor(10 * digits) / 10);
   return record;

@@ -18,7 +18,9 @@ constexpr double usual_eps = 0x1p-10;
 constexpr double saturated_beta = -30;  // e^30 = 1e13: of 16 digits three are left in 1 + z
 constexpr double far_offset = 1000, huge_outlier = 1e8;
 
-std::vector<Eigen::Index> shards_of(Eigen::Index m) { return m == 2 ? std::vector<Eigen::Index>{1, 0, 1} : std::vector<Eigen::Index>{1, 5, 0, m - 6}; }
+std::vector<Eigen::Index> shards_of(Eigen::Index m) {
+  return m == 2 ? std::vector<Eigen::Index>{1, 0, 1} : std::vector<Eigen::Index>{1, 5, 0, m - 6};
+}
 
 /// r and g as the forward pass takes them.
 std::pair<Real100, Real100> scales(const OneChannel<Real100>& setup) {
@@ -30,32 +32,46 @@ std::pair<Real100, Real100> scales(const OneChannel<Real100>& setup) {
 
 const char* data_name(Data data) {
   switch (data) {
-    case Data::ordinary: return "ordinary";
-    case Data::kink: return "kink";
-    case Data::tiny_variance: return "tiny_variance";
-    case Data::eps_zero: return "eps_zero";
-    case Data::gamma_zero: return "gamma_zero";
-    case Data::outlier: return "outlier";
-    case Data::constant: return "constant";
-    case Data::two_samples: return "two_samples";
-    case Data::saturated: return "saturated";
-    case Data::offset: return "offset";
+    case Data::ordinary:
+      return "ordinary";
+    case Data::kink:
+      return "kink";
+    case Data::tiny_variance:
+      return "tiny_variance";
+    case Data::eps_zero:
+      return "eps_zero";
+    case Data::gamma_zero:
+      return "gamma_zero";
+    case Data::outlier:
+      return "outlier";
+    case Data::constant:
+      return "constant";
+    case Data::two_samples:
+      return "two_samples";
+    case Data::saturated:
+      return "saturated";
+    case Data::offset:
+      return "offset";
   }
   return "?";
 }
 
 std::string describe(const ReferenceCase& one) {
   const ActivationKind kind = one.activation.kind;
-  const std::string activation = kind == ActivationKind::identity ? std::string("identity")
-                                                                  : fmt::format("{}:{}", kind == ActivationKind::elu ? "elu" : "leaky_relu", one.activation.parameter);
+  const std::string activation = kind == ActivationKind::identity
+                                     ? std::string("identity")
+                                     : fmt::format("{}:{}", kind == ActivationKind::elu ? "elu" : "leaky_relu", one.activation.parameter);
   return fmt::format("{}, {}, gamma {} 0, {}, {}", activation, one.scale == ScaleConvention::abs_eps ? "abs_eps" : "signed",
-                     one.data == Data::gamma_zero ? "=" : one.negative_gamma ? "<" : ">", one.frozen ? "frozen" : "training", data_name(one.data));
+                     one.data == Data::gamma_zero ? "="
+                     : one.negative_gamma         ? "<"
+                                                  : ">",
+                     one.frozen ? "frozen" : "training", data_name(one.data));
 }
 
 std::vector<ReferenceCase> reference_cases() {
-  const Activation<double> activations[] = {{ActivationKind::identity, 1},     {ActivationKind::leaky_relu, 0.01}, {ActivationKind::leaky_relu, 0.5},
-                                            {ActivationKind::leaky_relu, 2},   {ActivationKind::elu, 1},           {ActivationKind::elu, 0.5},
-                                            {ActivationKind::elu, 2.5}};
+  const Activation<double> activations[] = {
+      {ActivationKind::identity, 1}, {ActivationKind::leaky_relu, 0.01}, {ActivationKind::leaky_relu, 0.5}, {ActivationKind::leaky_relu, 2},
+      {ActivationKind::elu, 1},      {ActivationKind::elu, 0.5},         {ActivationKind::elu, 2.5}};
   constexpr Data kinds[] = {Data::ordinary, Data::kink,     Data::tiny_variance, Data::eps_zero,  Data::gamma_zero,
                             Data::outlier,  Data::constant, Data::two_samples,   Data::saturated, Data::offset};
   std::vector<ReferenceCase> cases;
@@ -86,7 +102,10 @@ OneChannel<Real100> make_setup(const ReferenceCase& one, std::uint64_t seed, con
     const auto index = static_cast<std::uint64_t>(i);
     const double sample = samples.normal(index);
     const double sign = i == 0 ? 1 : i == 1 ? -1 : weights.sign(index);
-    setup.x[i] = one.data == Data::tiny_variance ? 1 + 1e-6 * sample : one.data == Data::constant ? 0.75 : one.data == Data::offset ? far_offset + sample : sample;
+    setup.x[i] = one.data == Data::tiny_variance ? 1 + 1e-6 * sample
+                 : one.data == Data::constant    ? 0.75
+                 : one.data == Data::offset      ? far_offset + sample
+                                                 : sample;
     setup.dz[i] = sign * weights.uniform(0.25, 1.5, index + 64) + weight_mean;
   }
   if (one.data == Data::outlier) setup.x[m / 2] = huge_outlier;

@@ -1,9 +1,9 @@
 // The records of the hand-derived gradients of the reference beside numeric ones.
 //
-// A verdict is |hand-derived - numeric| <= bar, with bar = the method's own bar + (roundings u M) of the hand-derived evaluation in the same
-// scalar (verify/gradient/reference_derivation.hpp). For central100 the bar must besides be at most 1e-50 of the gradient's size, so that a
-// wide bar passes nothing. Where that size is 0 (g = 0, or xhat = 0 throughout) the forward pass does not depend on the input at all:
-// its differences are then exactly 0, which is demanded, and the bar of the hand-derived gradient stands alone.
+// A verdict is |hand-derived - numeric| <= bar, with bar = the method's own bar + (roundings u M) of the hand-derived evaluation in the
+// same scalar (verify/gradient/reference_derivation.hpp). For central100 the bar must besides be at most 1e-50 of the gradient's size, so
+// that a wide bar passes nothing. Where that size is 0 (g = 0, or xhat = 0 throughout) the forward pass does not depend on the input at
+// all: its differences are then exactly 0, which is demanded, and the bar of the hand-derived gradient stands alone.
 #include "verify/gradient/reference_check.hpp"
 
 #include <fmt/format.h>
@@ -29,10 +29,14 @@ constexpr Method all_methods[] = {Method::central100, Method::complex, Method::d
 
 const char* method_name(Method method) {
   switch (method) {
-    case Method::central100: return "central100";
-    case Method::complex: return "complex";
-    case Method::dual50: return "dual50";
-    case Method::real50: return "real50";
+    case Method::central100:
+      return "central100";
+    case Method::complex:
+      return "complex";
+    case Method::dual50:
+      return "dual50";
+    case Method::real50:
+      return "real50";
   }
   return "?";
 }
@@ -99,7 +103,9 @@ Comparison compare_element(const Element<T>& element) {
   out.error = static_cast<double>(difference);
   const double size = static_cast<double>(T(abs(difference)));
   const bool within = size <= element.bar;
-  out.ratio = size == 0 ? 0 : element.bar > 0 ? static_cast<double>(T(abs(difference)) / T(element.bar)) : std::numeric_limits<double>::infinity();
+  out.ratio = size == 0         ? 0
+              : element.bar > 0 ? static_cast<double>(T(abs(difference)) / T(element.bar))
+                                : std::numeric_limits<double>::infinity();
   if (std::isnan(out.ratio) || std::isnan(size)) out.ratio = std::numeric_limits<double>::infinity();
   out.passed = within;
   if (!within) out.reason = "error above its bound";
@@ -167,12 +173,13 @@ struct Wanted {
 
 /// The records of one case under one method, in the scalar T of that method.
 template <class T>
-void judge_schemes(std::vector<Record>& out, Method method, const Place& at, const Wanted& wanted, const OneChannel<T>& setup, const Components<T>& numeric,
-                   const GradientFunction<T>& hand) {
+void judge_schemes(std::vector<Record>& out, Method method, const Place& at, const Wanted& wanted, const OneChannel<T>& setup,
+                   const Components<T>& numeric, const GradientFunction<T>& hand) {
   const Eigen::Index m = setup.x.size();
   const bool flat = reference::effective_scale(setup.channel) == T(0);
   const bool agreement = method == Method::real50;
-  const Magnitudes from_z = magnitudes(setup, true, true), from_phi = magnitudes(setup, false, true), from_x = magnitudes(setup, false, false);
+  const Magnitudes from_z = magnitudes(setup, true, true), from_phi = magnitudes(setup, false, true),
+                   from_x = magnitudes(setup, false, false);
   for (const Scheme scheme : all_schemes) {
     if ((agreement && scheme == Scheme::standard) || !wanted.any(method, scheme_name(scheme))) continue;
     if (inverts(scheme) && flat) continue;  // nothing of x is left in z
@@ -203,7 +210,8 @@ std::vector<Record> check_case(const Derivation& derivation, const ReferenceCase
     if (!wanted.any(method)) continue;
     const OneChannel<Real100> setup = make_setup(one, seed, kink_margin(method));
     if (method == Method::central100) {
-      judge_schemes<Real100>(out, method, at, wanted, setup, by_central_differences(setup, magnitudes(setup, false, false)), derivation.in_real100);
+      judge_schemes<Real100>(out, method, at, wanted, setup, by_central_differences(setup, magnitudes(setup, false, false)),
+                             derivation.in_real100);
     } else if (method == Method::complex) {
       const OneChannel<double> own = convert<double>(setup);
       judge_schemes<double>(out, method, at, wanted, own, by_complex_steps(own, magnitudes(own, false, false)), derivation.in_double);
@@ -233,19 +241,25 @@ std::vector<Record> check_case(const Derivation& derivation, const ReferenceCase
 
 const char* scheme_name(Scheme scheme) {
   switch (scheme) {
-    case Scheme::standard: return "standard";
-    case Scheme::checkpoint_x: return "checkpoint_x";
-    case Scheme::checkpoint_xhat: return "checkpoint_xhat";
-    case Scheme::in_place_1: return "in_place_1";
-    case Scheme::in_place_2: return "in_place_2";
+    case Scheme::standard:
+      return "standard";
+    case Scheme::checkpoint_x:
+      return "checkpoint_x";
+    case Scheme::checkpoint_xhat:
+      return "checkpoint_xhat";
+    case Scheme::in_place_1:
+      return "in_place_1";
+    case Scheme::in_place_2:
+      return "in_place_2";
     case Scheme::sync:
-    case Scheme::sync_in_place: return "sync";
+    case Scheme::sync_in_place:
+      return "sync";
   }
   return "?";
 }
 
-std::vector<Record> check_gradients(const Derivation& derivation, const std::vector<ReferenceCase>& cases, const std::string& pattern, std::uint64_t seed,
-                                    int threads) {
+std::vector<Record> check_gradients(const Derivation& derivation, const std::vector<ReferenceCase>& cases, const std::string& pattern,
+                                    std::uint64_t seed, int threads) {
   const Wanted wanted{pattern};
   std::vector<std::vector<Record>> found(cases.size());
   std::atomic<std::size_t> next{0};
@@ -265,8 +279,10 @@ std::vector<Record> check_gradients(const Derivation& derivation, const std::vec
     for (std::vector<Record>& of_case : found)
       for (Record& record : of_case) {
         if (record.id != id) continue;
-        if (all) merge(*all, record);
-        else all = std::move(record);
+        if (all)
+          merge(*all, record);
+        else
+          all = std::move(record);
       }
     if (!all) continue;
     conclude(*all);

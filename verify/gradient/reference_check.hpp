@@ -19,8 +19,8 @@ namespace abn::verify {
 
 std::vector<std::string> reference_gradient_ids();
 
-/// One concluded record for each id that matches the shell pattern, in the order above; none where none matches. The same records for any number of
-/// threads (0: one a core).
+/// One concluded record for each id that matches the shell pattern, in the order above; none where none matches. The same records for any
+/// number of threads (0: one a core).
 std::vector<Record> check_reference_gradients(const std::string& pattern, std::uint64_t seed, int threads);
 
 }  // namespace abn::verify

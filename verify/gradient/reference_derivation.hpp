@@ -1,20 +1,25 @@
-// The gradients of the reference under every scheme, and how exact a correct evaluation of them is: what the gradient check of the reference checks.
+// The gradients of the reference under every scheme, and how exact a correct evaluation of them is: what the gradient check of the
+// reference checks.
 //
 // The derivation is an argument of the check, a function of (setup, scheme) for each scalar, so that a wrong one can be put in its place.
 //
 // Rounding. Let u be the unit roundoff of the scalar, A = max|x|. To first order, with constants gathered in `roundings`(m):
-//   xhat_j   is off by u e_j,      e_j = A r + |xhat_j| + 1        mean off by u A; r by u relatively; 1 >= mean|xhat| for the sum of deviations
+//   xhat_j   is off by u e_j,      e_j = A r + |xhat_j| + 1        mean off by u A; r by u relatively; 1 >= mean|xhat| for the sum of
+//   deviations
 //            recovered from z:     e_j += (|y_j| + |beta| + e^-y_j)/|g|         y - beta cancels; ELU's log1p(z/alpha) (e^-y only there)
-//   phi'_j   is off by u E_j relatively; 1 for straight lines, for the negative branch of ELU  1 + |g| e_j + |beta| (e^y), and 2 e^-y_j more where
+//   phi'_j   is off by u E_j relatively; 1 for straight lines, for the negative branch of ELU  1 + |g| e_j + |beta| (e^y), and 2 e^-y_j
+//   more where
 //            it is read off z as alpha + z
 // and a gradient by u M, M the sum of the absolute terms, each with the factor by which it is off:
 //   M(dbeta)  = sum |dy_j| E_j
 //   M(dgamma) = sum |dy_j| (E_j |xhat_j| + e_j)
-//   M(dx_i)   = |g| r [ E_i |dy_i| + mean_j |dy_j| ( E_j (1 + |xhat_i xhat_j|) + e_j |xhat_i| + e_i |xhat_j| ) ]     frozen: the first term alone
-// M over the size of the gradient, |g| r max|dz| for dx, sum|dz xhat| for dgamma, sum|dz| for dbeta, is the condition number of the problem. What
-// differentiates the forward pass by the chain rule adds up the same terms, with e_j and E_j as they are without z.
+//   M(dx_i)   = |g| r [ E_i |dy_i| + mean_j |dy_j| ( E_j (1 + |xhat_i xhat_j|) + e_j |xhat_i| + e_i |xhat_j| ) ]     frozen: the first term
+//   alone
+// M over the size of the gradient, |g| r max|dz| for dx, sum|dz xhat| for dgamma, sum|dz| for dbeta, is the condition number of the
+// problem. What differentiates the forward pass by the chain rule adds up the same terms, with e_j and E_j as they are without z.
 //
-// Source of the formulas: reference/backward.hpp, and N. J. Higham, "Accuracy and Stability of Numerical Algorithms", 2nd ed. (2002), chapter 3.
+// Source of the formulas: reference/backward.hpp, and N. J. Higham, "Accuracy and Stability of Numerical Algorithms", 2nd ed. (2002),
+// chapter 3.
 #pragma once
 
 #include <cmath>
@@ -41,7 +46,9 @@ inline constexpr Scheme all_schemes[] = {Scheme::standard,   Scheme::checkpoint_
                                          Scheme::in_place_2, Scheme::sync,         Scheme::sync_in_place};
 const char* scheme_name(Scheme scheme);
 /// Does the backward pass know xhat only through z, so that it needs g != 0?
-inline bool inverts(Scheme scheme) { return scheme == Scheme::in_place_1 || scheme == Scheme::in_place_2 || scheme == Scheme::sync_in_place; }
+inline bool inverts(Scheme scheme) {
+  return scheme == Scheme::in_place_1 || scheme == Scheme::in_place_2 || scheme == Scheme::sync_in_place;
+}
 
 /// One channel with its objective sum dz_j z_j, in some scalar.
 template <class T>
@@ -59,7 +66,10 @@ OneChannel<To> convert(const OneChannel<From>& from) {
   OneChannel<To> to;
   to.x = from.x.unaryExpr(one);
   to.dz = from.dz.unaryExpr(one);
-  to.channel = {one(from.channel.gamma), one(from.channel.beta), one(from.channel.eps), from.channel.scale,
+  to.channel = {one(from.channel.gamma),
+                one(from.channel.beta),
+                one(from.channel.eps),
+                from.channel.scale,
                 {from.channel.activation.kind, one(from.channel.activation.parameter)}};
   to.frozen = from.frozen;
   to.running_mean = one(from.running_mean), to.running_variance = one(from.running_variance);
@@ -138,14 +148,23 @@ reference::Gradients<T> hand_derived(const OneChannel<T>& setup, Scheme scheme) 
   if (scheme == Scheme::in_place_2 && !setup.frozen) return gradients_in_place_two(kept.z, kept.variance, channel, setup.dz);
   Recovered<T> recovered;
   switch (scheme) {
-    case Scheme::standard: recovered = recover_standard(setup.x, kept.z, kept.mean, kept.variance, channel, setup.dz); break;
-    case Scheme::checkpoint_x: recovered = recover_checkpoint_x(setup.x, kept.mean, kept.variance, channel, setup.dz); break;
-    case Scheme::checkpoint_xhat: recovered = recover_checkpoint_xhat(kept.xhat, channel, setup.dz); break;
-    default: recovered = recover_in_place(kept.z, channel, setup.dz); break;
+    case Scheme::standard:
+      recovered = recover_standard(setup.x, kept.z, kept.mean, kept.variance, channel, setup.dz);
+      break;
+    case Scheme::checkpoint_x:
+      recovered = recover_checkpoint_x(setup.x, kept.mean, kept.variance, channel, setup.dz);
+      break;
+    case Scheme::checkpoint_xhat:
+      recovered = recover_checkpoint_xhat(kept.xhat, channel, setup.dz);
+      break;
+    default:
+      recovered = recover_in_place(kept.z, channel, setup.dz);
+      break;
   }
   const Sums<T> sum = scheme == Scheme::in_place_2 ? sums_in_place_two(recovered.y, recovered.dy, channel) : sums(recovered);
   const T factor = dgamma_factor(channel);
-  return setup.frozen ? gradients_frozen(recovered, sum, kept.g, kept.r, factor) : gradients_training(recovered, sum, kept.g, kept.r, factor);
+  return setup.frozen ? gradients_frozen(recovered, sum, kept.g, kept.r, factor)
+                      : gradients_training(recovered, sum, kept.g, kept.r, factor);
 }
 
 template <class T>
@@ -176,7 +195,8 @@ Magnitudes magnitudes(const OneChannel<T>& setup, bool from_z, bool phi_from_z) 
   const reference::Forward<T> kept = forward(setup);
   const auto number = [](const T& value) { return std::abs(static_cast<double>(value)); };
   const auto m = static_cast<std::size_t>(setup.x.size());
-  const double g = number(kept.g), r = number(kept.r), beta = number(setup.channel.beta), parameter = number(setup.channel.activation.parameter);
+  const double g = number(kept.g), r = number(kept.r), beta = number(setup.channel.beta),
+               parameter = number(setup.channel.activation.parameter);
   const ActivationKind kind = setup.channel.activation.kind;
   const double steepest = kind == ActivationKind::identity ? 1 : std::max(1.0, parameter);
   double widest = 0, largest_dz = 0;
@@ -236,7 +256,7 @@ OneChannel<Real100> make_setup(const ReferenceCase& one, std::uint64_t seed, con
 // ---- the check ----------------------------------------------------------------------------------
 
 /// Records of the ids that match, over the cases; in order of reference_gradient_ids(), the same for any number of threads (0: one a core).
-std::vector<Record> check_gradients(const Derivation& derivation, const std::vector<ReferenceCase>& cases, const std::string& pattern, std::uint64_t seed,
-                                    int threads);
+std::vector<Record> check_gradients(const Derivation& derivation, const std::vector<ReferenceCase>& cases, const std::string& pattern,
+                                    std::uint64_t seed, int threads);
 
 }  // namespace abn::verify::gradient

@@ -4,17 +4,7 @@
 // of Sparse Jacobian Matrices", 1974): 2m evaluations for m C inputs. Here a channel is evaluated at eight points at a time
 // (verify/gradient/pack.hpp), four inputs to either side, and backward with eight unit cotangents at a time.
 //
-// Truncation. With d = x - mean, V = v + eps and t added to x_i, the batch gives exactly
-//   y_j(t) = g (d_j + t (delta_ij - 1/m)) q(t)^(-1/2) + beta,   q(t) = V + 2 t d_i/m + t^2 (m-1)/m^2.
-// For complex t with |t| <= rho such that |q - V| <= V/2, with D = max|d| and e = 2 rho D/m + rho^2/m >= |q - V|,
-//   |y_j(t) - y_j(0)| <= |g| [ rho sqrt(2/V) + |d_j| e sqrt(2)/V^(3/2) ] = B_j
-// as |q^(-1/2) - V^(-1/2)| <= |q - V| / (2 (V/2)^(3/2)). Off the kink phi is analytic and |phi'| <= s_j there (1, slope, alpha e^(y+B)), so
-// z_j(t) - z_j(0) is at most s_j B_j on the circle of radius rho, and Cauchy's estimate of its Taylor coefficients bounds the error of
-//   (z_j(h) - z_j(-h)) / 2h   by   s_j B_j h^2/rho^3 / (1 - (h/rho)^2).
-// The same with frozen statistics (B_j = |g| r rho for j = i, else nothing moves), gamma (B_j = rho |xhat_j|) and beta (B_j = rho).
-//
-// Rounding: (E_+ + E_-)/2h with E the forward's own bound of z (verify/bound_forward.hpp) for the reference's claims, and for the
-// backward the errors of xhat and of its products to first order, m + 20 roundings on the longest path.
+// Steps and bars are those of verify/gradient/channel_differences.hpp for the claims of the reference in double.
 #pragma once
 
 #include <cstdint>

@@ -11,13 +11,13 @@ namespace {
 using reference::Dual;
 using reference::ScaleConvention;
 
-// Central differences: how far an input moves in units of y, at the widest step. With four levels the entry of order 6 is judged by the truncation
-// of its parent of order 4, about 1e-80, beside rounding of 1e-101/1e-20.
+// Central differences: how far an input moves in units of y, at the widest step. With four levels the entry of order 6 is judged by the
+// truncation of its parent of order 4, about 1e-80, beside rounding of 1e-101/1e-20.
 constexpr double central_step = 0x1p-66;
 constexpr int central_levels = 4;
-constexpr double central_width = 1e-50;     // the widest bar beside the gradient's size
-constexpr double margin_steps = 4;          // a sample stays off a kink by so many of the farthest reaches of a step, or half as many
-                                            // once the distance of two samples is a power of two
+constexpr double central_width = 1e-50;  // the widest bar beside the gradient's size
+constexpr double margin_steps = 4;       // a sample stays off a kink by so many of the farthest reaches of a step, or half as many
+                                         // once the distance of two samples is a power of two
 
 /// `setup` with input i moved to `value`: x_i, gamma or beta.
 template <class T>
@@ -46,19 +46,23 @@ double scale_of(const Magnitudes& sizes, Eigen::Index i) {
 }
 
 Real100 kink_margin(Method method) {
-  // A step in one input moves a y by at most |g| r h (1 + 1/m + |xhat xhat|/m) <= 3 |g| r h; by sqrt(m) h in gamma and h in beta. With |g| < 1.4,
-  // m = 8 and frozen |xhat| < 4 all are below 8 steps.
+  // A step in one input moves a y by at most |g| r h (1 + 1/m + |xhat xhat|/m) <= 3 |g| r h; by sqrt(m) h in gamma and h in beta. With |g|
+  // < 1.4, m = 8 and frozen |xhat| < 4 all are below 8 steps.
   constexpr double reach = 8;
   switch (method) {
-    case Method::central100: return Real100(margin_steps * reach * central_step);
-    case Method::complex: return Real100(0x1p-40);   // y is off by some 1e-15
-    default: return Real100(0x1p-140);               // and by some 1e-49
+    case Method::central100:
+      return Real100(margin_steps * reach * central_step);
+    case Method::complex:
+      return Real100(0x1p-40);  // y is off by some 1e-15
+    default:
+      return Real100(0x1p-140);  // and by some 1e-49
   }
 }
 
 Components<Real100> by_central_differences(const OneChannel<Real100>& given, const Magnitudes& sizes) {
   OneChannel<Real100> setup = given;
-  // |gamma| + eps has a kink at gamma = 0, where the derivative is by convention that of the branch gamma + eps: the signed scale gamma + eps.
+  // |gamma| + eps has a kink at gamma = 0, where the derivative is by convention that of the branch gamma + eps: the signed scale gamma +
+  // eps.
   if (setup.channel.scale == ScaleConvention::abs_eps && setup.channel.gamma == 0)
     setup.channel.scale = ScaleConvention::signed_gamma, setup.channel.gamma = setup.channel.eps;
   const reference::Forward<Real100> kept = forward(setup);
@@ -100,8 +104,8 @@ Components<double> by_complex_steps(const OneChannel<double>& setup, const Magni
   Components<double> out;
   for (Eigen::Index i = 0; i < setup.x.size() + 2; ++i) {
     const double scale = i < setup.x.size() ? 1 / r : 1;
-    const Estimate estimate = complex_step([&](const std::complex<double>& value) { return objective(moved(lifted, i, value)); }, input(setup, i), scale,
-                                           roundings(setup.x.size()) * component_of(sizes, i));
+    const Estimate estimate = complex_step([&](const std::complex<double>& value) { return objective(moved(lifted, i, value)); },
+                                           input(setup, i), scale, roundings(setup.x.size()) * component_of(sizes, i));
     out.push_back({estimate.value, estimate.error});
   }
   return out;

@@ -29,7 +29,8 @@ StudyProgress progress_on_terminal() {
 
 Study epsilon_of(const StudyArguments& arguments) {
   if (arguments.variant.empty())
-    throw UsageError("study epsilon looks at one variant; name it, such as abn-verify study epsilon two_sweep (abn-verify list --names has all)");
+    throw UsageError(
+        "study epsilon looks at one variant; name it, such as abn-verify study epsilon two_sweep (abn-verify list --names has all)");
   std::vector<Plugin> plugins;
   for (const auto& path : arguments.plugins) plugins.push_back(load_plugin(path));
   refuse_equal_names(plugins);
@@ -39,8 +40,8 @@ Study epsilon_of(const StudyArguments& arguments) {
     if (arguments.variant == subject.variant->name) return epsilon_study(subject, arguments.seed);
     names.emplace_back(subject.variant->name);
   }
-  throw UsageError(fmt::format("There is no variant \"{}\"; did you mean {}? abn-verify list --names has all, and --plugin adds yours", arguments.variant,
-                               nearest(arguments.variant, names)));
+  throw UsageError(fmt::format("There is no variant \"{}\"; did you mean {}? abn-verify list --names has all, and --plugin adds yours",
+                               arguments.variant, nearest(arguments.variant, names)));
 }
 
 }  // namespace

@@ -41,7 +41,8 @@ double forward_ratio(const Sweep& sweep, std::size_t root, std::size_t divisor) 
 
 double backward_ratio(const Sweep& sweep, std::size_t back) {
   double largest = 0;
-  for (const auto& [asked, evidence, places] : sweep.asked) raise(largest, *std::min_element(evidence.backward[back].begin(), evidence.backward[back].end()));
+  for (const auto& [asked, evidence, places] : sweep.asked)
+    raise(largest, *std::min_element(evidence.backward[back].begin(), evidence.backward[back].end()));
   return largest;
 }
 
@@ -84,7 +85,8 @@ std::vector<Finding> findings_of(const Sweep& sweep) {
     all.push_back(sorted(saved));
   }
   Finding averaged{running_question, {}};
-  for (std::size_t i = 0; i < running.size(); ++i) add(averaged, running[i].name, largest([&](const Evidence& e) { return e.averaged[i]; }));
+  for (std::size_t i = 0; i < running.size(); ++i)
+    add(averaged, running[i].name, largest([&](const Evidence& e) { return e.averaged[i]; }));
   all.push_back(sorted(averaged));
   if (first(sweep).has_backward) {
     Finding backward{backward_question, {}};
@@ -102,7 +104,8 @@ double disagreement(const Sweep& sweep) {
     for (std::size_t divisor = 0; divisor < divisors.size(); ++divisor)
       for (std::size_t kept_as = 0; kept_as < kept.size(); ++kept_as)
         for (std::size_t back = 0; back < backs.size(); ++back) {
-          if (!(forward_ratio(sweep, root, divisor) <= 1) || !(first(sweep).saved[kept_as] <= 1) || !(backward_ratio(sweep, back) <= 1)) continue;
+          if (!(forward_ratio(sweep, root, divisor) <= 1) || !(first(sweep).saved[kept_as] <= 1) || !(backward_ratio(sweep, back) <= 1))
+            continue;
           double worst = 0;
           for (const Place& place : first_places(sweep)) {
             const auto& [v, eps, m, gamma, exponent, factor] = place;
@@ -130,7 +133,8 @@ std::string sentence_of(const Finding& finding) {
       break;
   }
   if (std::isinf(nearest.ratio)) return fmt::format("{}: none of the known conventions, as an output is not finite.", finding.question);
-  return fmt::format("{}: none of the known conventions; the nearest is {} with error/bound {}.", finding.question, nearest.name, show(nearest.ratio));
+  return fmt::format("{}: none of the known conventions; the nearest is {} with error/bound {}.", finding.question, nearest.name,
+                     show(nearest.ratio));
 }
 
 /// The convention that explains most: indices of its root, divisor and scale, for the scale that was asked for first.
@@ -151,17 +155,27 @@ Best best_of(const Evidence& evidence) {
 Grid grid_of(const Sweep& sweep, const std::string& name) {
   const Asked& asked = sweep.asked.front();
   const Best best = best_of(asked.evidence);
-  Grid grid{"deviation", fmt::format("How far {} is from the textbook", name), "deviation of g/sigma from that of 1/sqrt(v + eps)", "%", 1,
-            {"v/eps", "1", {}}, {"samples a channel", "1", {}}, {}, {}, "the convention that is named"};
+  Grid grid{"deviation",
+            fmt::format("How far {} is from the textbook", name),
+            "deviation of g/sigma from that of 1/sqrt(v + eps)",
+            "%",
+            1,
+            {"v/eps", "1", {}},
+            {"samples a channel", "1", {}},
+            {},
+            {},
+            "the convention that is named"};
   for (int exponent = lowest_exponent; exponent <= highest_exponent; ++exponent) grid.x.values.push_back(std::pow(10.0, exponent));
   for (const std::int64_t m : sample_counts) grid.y.values.push_back(static_cast<double>(m));
   grid.measured.assign(grid.x.values.size() * grid.y.values.size(), 0);
   grid.predicted = grid.measured;
   for (const Place& place : asked.places) {
-    const auto row = static_cast<std::size_t>(std::find(grid.y.values.begin(), grid.y.values.end(), static_cast<double>(place.m)) - grid.y.values.begin());
+    const auto row = static_cast<std::size_t>(std::find(grid.y.values.begin(), grid.y.values.end(), static_cast<double>(place.m)) -
+                                              grid.y.values.begin());
     const std::size_t cell = row * grid.x.values.size() + static_cast<std::size_t>(place.exponent - lowest_exponent);
     const Real textbook = scales[asked.scale == ABN_SCALE_SIGNED ? 0 : 1].g(place.gamma, place.eps) / std::sqrt(place.v + place.eps);
-    const Real named = scales[best.scale].g(place.gamma, place.eps) / std::sqrt(roots[best.root].under(with_divisor(place.v, place.m, divisors[best.divisor].unbiased), place.eps));
+    const Real named = scales[best.scale].g(place.gamma, place.eps) /
+                       std::sqrt(roots[best.root].under(with_divisor(place.v, place.m, divisors[best.divisor].unbiased), place.eps));
     const auto deviation = [&](Real factor) { return 100 * static_cast<double>(std::fabs(factor / textbook - 1)); };
     raise(grid.measured[cell], deviation(place.factor));
     if (best.ratio <= 1) raise(grid.predicted[cell], deviation(named));
@@ -202,33 +216,44 @@ Study epsilon_study(const Subject& subject, std::uint64_t seed) {
     throw UsageError(fmt::format("{} cannot run here: {}; choose another --device", name, subject.unavailable));
   const Sweep sweep = sweep_of(subject, seed);
   if (sweep.asked.empty())
-    throw UsageError(fmt::format("{} supports no training problem of {} to {} samples a channel, so there is nothing to look at; choose another variant", name,
-                                 sample_counts.front(), sample_counts.back()));
+    throw UsageError(
+        fmt::format("{} supports no training problem of {} to {} samples a channel, so there is nothing to look at; choose another variant",
+                    name, sample_counts.front(), sample_counts.back()));
   const std::vector<Finding> findings = findings_of(sweep);
 
   Study study;
   study.name = "epsilon " + name;
   study.title = fmt::format("The conventions of {}", name);
   study.summary = fmt::format(
-      "Training over eps from {:g} to {:g}, v/eps from 1e{} to 1e{} and {} to {} samples a channel. A convention is named where it alone explains every output "
+      "Training over eps from {:g} to {:g}, v/eps from 1e{} to 1e{} and {} to {} samples a channel. A convention is named where it alone "
+      "explains every output "
       "within the bound of what the variant declares.",
       epsilons.front(), epsilons.back(), lowest_exponent, highest_exponent, sample_counts.front(), sample_counts.back());
   study.seed = seed;
-  study.settings = {{"variant", name}, {"storage, activation", sweep.settings}, {"channels looked at", std::to_string(sweep.asked.size() * first_places(sweep).size())}};
-  Table table{"findings", fmt::format("What {} computes", name), "Largest |error| / bound over the sweep; a convention explains the variant up to 1.",
-              {{"question", ""}, {"convention", ""}, {"largest ratio", ""}, {"next best", ""}, {"its ratio", ""}}, {}, false};
+  study.settings = {{"variant", name},
+                    {"storage, activation", sweep.settings},
+                    {"channels looked at", std::to_string(sweep.asked.size() * first_places(sweep).size())}};
+  Table table{"findings",
+              fmt::format("What {} computes", name),
+              "Largest |error| / bound over the sweep; a convention explains the variant up to 1.",
+              {{"question", ""}, {"convention", ""}, {"largest ratio", ""}, {"next best", ""}, {"its ratio", ""}},
+              {},
+              false};
   Table evidence{"evidence", "All candidates", "", {{"question", ""}, {"candidate", ""}, {"largest ratio", ""}}, {}, true};
   for (const Finding& finding : findings) {
     study.conclusions.push_back(sentence_of(finding));
     const Finding::Candidate* const next = finding.answer() == Finding::Answer::none ? &finding.candidates.front() : finding.runner_up();
     const bool named = finding.answer() != Finding::Answer::none;
-    table.rows.push_back({finding.question, finding.name(), named ? Cell(finding.candidates.front().ratio) : Cell(std::numeric_limits<double>::quiet_NaN()),
+    table.rows.push_back({finding.question, finding.name(),
+                          named ? Cell(finding.candidates.front().ratio) : Cell(std::numeric_limits<double>::quiet_NaN()),
                           next != nullptr ? next->name : "", next != nullptr ? Cell(next->ratio) : Cell(std::string())});
-    for (const Finding::Candidate& candidate : finding.candidates) evidence.rows.push_back({finding.question, candidate.name, candidate.ratio});
+    for (const Finding::Candidate& candidate : finding.candidates)
+      evidence.rows.push_back({finding.question, candidate.name, candidate.ratio});
   }
   if (first(sweep).has_backward && first(sweep).has_saved) study.conclusions.push_back(agreement_sentence(disagreement(sweep)));
   study.tables = {table, evidence};
-  if (sweep.settings.find(activation_name(ABN_IDENTITY)) != std::string::npos) study.grids.push_back(grid_of(sweep, name));  // read off z where it is y
+  if (sweep.settings.find(activation_name(ABN_IDENTITY)) != std::string::npos)
+    study.grids.push_back(grid_of(sweep, name));  // read off z where it is y
   return study;
 }
 

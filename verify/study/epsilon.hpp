@@ -1,8 +1,8 @@
 // `study epsilon`: which convention a kernel implements for eps, for the divisor of the variance and for the scale, named from its outputs.
 //
 // The variant is run in training over eps, over v/eps from 1e-6 to 1e6 and over small m, where conventions differ most. Every candidate is
-// a kernel that would be right by that convention, so it is judged as every kernel is, by the bound of its own claims: the one quantity that
-// conventions differ in is q, what stands under the root, 1/sigma = 1/sqrt(q). The forward pass of a candidate is therefore that of
+// a kernel that would be right by that convention, so it is judged as every kernel is, by the bound of its own claims: the one quantity
+// that conventions differ in is q, what stands under the root, 1/sigma = 1/sqrt(q). The forward pass of a candidate is therefore that of
 // eps' = q - v in the oracle, its backward that of a saved variance q with eps' = 0, and its scale g is a signed gamma of that value.
 // A candidate explains the kernel if every output of the sweep is within its bound; a kernel is named only if exactly one does.
 #pragma once

@@ -14,7 +14,11 @@ struct Root {
 };
 inline constexpr std::array<Root, 4> roots{{
     {"1/sqrt(v + eps)", [](Real v, Real eps) -> Real { return v + eps; }},
-    {"1/(sqrt(v) + eps)", [](Real v, Real eps) -> Real { const Real sd = std::sqrt(v) + eps; return sd * sd; }},
+    {"1/(sqrt(v) + eps)",
+     [](Real v, Real eps) -> Real {
+       const Real sd = std::sqrt(v) + eps;
+       return sd * sd;
+     }},
     {"1/sqrt(max(v, eps))", [](Real v, Real eps) -> Real { return v < eps ? eps : v; }},
     {"1/sqrt(v), eps missing", [](Real v, Real) -> Real { return v; }},
 }};
@@ -77,12 +81,20 @@ struct Back {
 };
 inline constexpr std::array<Back, 10> backs{{
     {"1/sqrt(s + eps)", [](Real s, Real eps, Real) -> Real { return s + eps; }},
-    {"1/(sqrt(s) + eps)", [](Real s, Real eps, Real) -> Real { const Real sd = std::sqrt(s) + eps; return sd * sd; }},
+    {"1/(sqrt(s) + eps)",
+     [](Real s, Real eps, Real) -> Real {
+       const Real sd = std::sqrt(s) + eps;
+       return sd * sd;
+     }},
     {"1/sqrt(max(s, eps))", [](Real s, Real eps, Real) -> Real { return s < eps ? eps : s; }},
     {"1/sqrt(s)", [](Real s, Real, Real) -> Real { return s; }},
     {"1/sqrt(s m/(m-1) + eps)", [](Real s, Real eps, Real m) -> Real { return s * m / (m - 1) + eps; }},
     {"1/sqrt(s (m-1)/m + eps)", [](Real s, Real eps, Real m) -> Real { return s * (m - 1) / m + eps; }},
-    {"1/(sqrt(s m/(m-1)) + eps)", [](Real s, Real eps, Real m) -> Real { const Real sd = std::sqrt(s * m / (m - 1)) + eps; return sd * sd; }},
+    {"1/(sqrt(s m/(m-1)) + eps)",
+     [](Real s, Real eps, Real m) -> Real {
+       const Real sd = std::sqrt(s * m / (m - 1)) + eps;
+       return sd * sd;
+     }},
     {"1/sqrt(s m/(m-1))", [](Real s, Real, Real m) -> Real { return s * m / (m - 1); }},
     {"1/s", [](Real s, Real, Real) -> Real { return s * s; }},
     {"s", [](Real s, Real, Real) -> Real { return 1 / (s * s); }},

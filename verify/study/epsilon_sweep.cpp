@@ -71,7 +71,8 @@ SweepPoint point_of(abn_problem problem, double eps, std::int64_t m, std::uint64
     in.gamma.push_back(gammas[static_cast<std::size_t>(c) % gammas.size()]);
     in.beta.push_back(0);
     in.running_mean.push_back(0);
-    in.running_var.push_back(round_to(parameter, 3 * static_cast<double>(point.variance.back())));  // of v's own size, so that both weights show
+    in.running_var.push_back(
+        round_to(parameter, 3 * static_cast<double>(point.variance.back())));  // of v's own size, so that both weights show
   }
   return point;
 }
@@ -158,7 +159,8 @@ void look_at_channel(Evidence& evidence, const Inputs& all, Real v, std::int64_t
       const Real weight = running[i].swapped ? 1 - static_cast<Real>(p.momentum) : p.momentum, before = inputs.running_var[0];
       const Real entered = with_divisor(v, m, running[i].unbiased) + (running[i].baked ? eps : 0);
       const Real value = (1 - weight) * before + weight * entered;
-      const double bound = static_cast<double>(weight * with_divisor(off, m, running[i].unbiased)) + roundings * u * static_cast<double>((1 - weight) * before + weight * entered);
+      const double bound = static_cast<double>(weight * with_divisor(off, m, running[i].unbiased)) +
+                           roundings * u * static_cast<double>((1 - weight) * before + weight * entered);
       raise(evidence.averaged[i], ratio_to(numbers.running_var[at], value, bound));
     }
 
@@ -175,7 +177,8 @@ void look_at_channel(Evidence& evidence, const Inputs& all, Real v, std::int64_t
       as.gamma = {static_cast<double>(scales[scale].g(inputs.gamma[0], eps))};
       Saved kept_as = own;
       kept_as.variance = {static_cast<double>(backs[back].under(own.variance[0], eps, m))};
-      raise(evidence.backward[back][scale], kept_as.variance[0] > 0 ? ratio_of(expect_backward(as, kept_as, claims), Output::dx, dx) : infinity);
+      raise(evidence.backward[back][scale],
+            kept_as.variance[0] > 0 ? ratio_of(expect_backward(as, kept_as, claims), Output::dx, dx) : infinity);
     }
 }
 
@@ -206,9 +209,11 @@ Asked evidence_of(const Subject& subject, const abn_problem& base, std::uint64_t
       const Saved saved = evaluator.saved(p, forward);
       const BackwardNumbers backward = evaluator.backward(point.inputs, saved);
       for (std::int64_t c = 0; c < p.c; ++c) {
-        look_at_channel(asked.evidence, point.inputs, point.variance[static_cast<std::size_t>(c)], c, forward, saved, backward, evaluator.claims());
-        asked.places.push_back({point.variance[static_cast<std::size_t>(c)], p.eps, static_cast<Real>(m), point.inputs.gamma[static_cast<std::size_t>(c)],
-                                lowest_exponent + static_cast<int>(c), factor_of(point.inputs, c, forward.z)});
+        look_at_channel(asked.evidence, point.inputs, point.variance[static_cast<std::size_t>(c)], c, forward, saved, backward,
+                        evaluator.claims());
+        asked.places.push_back({point.variance[static_cast<std::size_t>(c)], p.eps, static_cast<Real>(m),
+                                point.inputs.gamma[static_cast<std::size_t>(c)], lowest_exponent + static_cast<int>(c),
+                                factor_of(point.inputs, c, forward.z)});
       }
     }
   }

@@ -70,7 +70,9 @@ Inputs inputs_of(const InversionSetting& setting, const InversionAxes& axes, std
 template <class T>
 reference::Activation<T> activation_of(int activation, double parameter) {
   using reference::ActivationKind;
-  return {activation == ABN_LEAKY_RELU ? ActivationKind::leaky_relu : activation == ABN_ELU ? ActivationKind::elu : ActivationKind::identity,
+  return {activation == ABN_LEAKY_RELU ? ActivationKind::leaky_relu
+          : activation == ABN_ELU      ? ActivationKind::elu
+                                       : ActivationKind::identity,
           T(parameter)};
 }
 
@@ -126,7 +128,8 @@ Cost xhat_cost(const Inputs& inputs, std::int64_t c, const std::vector<double>& 
   Cost worst;
   for (Eigen::Index i = 0; i < m; ++i) {
     const double xhat = static_cast<double>(f.xhat[i]), y = static_cast<double>(f.y[i]), value = static_cast<double>(f.z[i]);
-    const double statistics = (h + 2) * u * size + (h + 7) / 2 * u * std::fabs(xhat), own = u * (2 * std::fabs(gamma * xhat) + std::fabs(y));
+    const double statistics = (h + 2) * u * size + (h + 7) / 2 * u * std::fabs(xhat),
+                 own = u * (2 * std::fabs(gamma * xhat) + std::fabs(y));
     const double slope = y < 0 ? static_cast<double>(exact.activation.derivative_from_input(f.y[i])) : 1;
     const double off = storing(storage, value) + slope * (own + gamma * statistics);
     const double moved = inverse_error(storage, exact.activation, p.activation, f.y[i], off);

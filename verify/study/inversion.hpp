@@ -40,9 +40,9 @@ struct Cost {
 };
 
 struct InversionPoint {
-  Cost xhat;                ///< largest absolute error of recovered xhat, whose variance is 1
-  Cost dx, dgamma, dbeta;   ///< relative to ChannelFacts::scale
-  Cost gradient() const;    ///< the largest of the three
+  Cost xhat;               ///< largest absolute error of recovered xhat, whose variance is 1
+  Cost dx, dgamma, dbeta;  ///< relative to ChannelFacts::scale
+  Cost gradient() const;   ///< the largest of the three
 };
 
 struct InversionSurface {

@@ -23,7 +23,8 @@ struct Phi {
   int activation;
   double parameter;
 };
-constexpr Phi activations[] = {{ABN_LEAKY_RELU, 0.01}, {ABN_LEAKY_RELU, 0.1}, {ABN_LEAKY_RELU, 0.5}, {ABN_ELU, 0.5}, {ABN_ELU, 1}, {ABN_ELU, 2}};
+constexpr Phi activations[] = {{ABN_LEAKY_RELU, 0.01}, {ABN_LEAKY_RELU, 0.1}, {ABN_LEAKY_RELU, 0.5},
+                               {ABN_ELU, 0.5},         {ABN_ELU, 1},          {ABN_ELU, 2}};
 /// The two that everyone uses: mapped, and compared between schemes and accumulate types.
 constexpr bool is_usual(const Phi& phi) { return phi.parameter == (phi.activation == ABN_ELU ? 1 : 0.01); }
 constexpr int betas_log10[] = {-3, -2, -1, 0, 1};
@@ -100,7 +101,9 @@ Range safe_range(const Line& line) {
     begin = end + 1;
   }
   if (length == 0) return {};
-  const auto part = [](const std::vector<double>& all, std::size_t from) { return std::vector<double>(all.begin() + static_cast<std::ptrdiff_t>(from), all.end()); };
+  const auto part = [](const std::vector<double>& all, std::size_t from) {
+    return std::vector<double>(all.begin() + static_cast<std::ptrdiff_t>(from), all.end());
+  };
   Line below = line;
   below.positions.resize(best + length), below.costs.resize(best + length);
   below = reversed(below);
@@ -113,7 +116,8 @@ Cell upper_cell(double value, double end) { return std::isinf(value) ? Cell(fmt:
 
 std::size_t nearest_index(const std::vector<double>& values, double wanted) {
   const auto distance = [&](double value) { return std::fabs(value - wanted); };
-  return static_cast<std::size_t>(std::min_element(values.begin(), values.end(), [&](double a, double b) { return distance(a) < distance(b); }) - values.begin());
+  return static_cast<std::size_t>(
+      std::min_element(values.begin(), values.end(), [&](double a, double b) { return distance(a) < distance(b); }) - values.begin());
 }
 
 std::string percent_text() { return fmt::format("{:g} %", 100 * inversion_threshold); }
@@ -128,16 +132,21 @@ Limits limits_of(const InversionSurface& surface, Side side) {
 }
 
 Table limits_table(const std::vector<InversionSurface>& surfaces) {
-  Table table{"limits",
-              fmt::format("Where in-place costs more than {} of the gradient", percent_text()),
-              "|beta|/|gamma| above the first pair (at |gamma| = 1), |gamma| below the second pair or above the third (at beta = 0) cost more. "
-              "A dash: every point does. Predicted is a bound, so it comes earlier than what was measured.",
-              {{"storage", ""}, {"activation", ""},
-               {"|beta|/|gamma| up to, predicted", ""}, {"|beta|/|gamma| up to, measured", ""},
-               {"|gamma| from, predicted", ""}, {"|gamma| from, measured", ""},
-               {"|gamma| to, predicted", ""}, {"|gamma| to, measured", ""}},
-              {},
-              false};
+  Table table{
+      "limits",
+      fmt::format("Where in-place costs more than {} of the gradient", percent_text()),
+      "|beta|/|gamma| above the first pair (at |gamma| = 1), |gamma| below the second pair or above the third (at beta = 0) cost more. "
+      "A dash: every point does. Predicted is a bound, so it comes earlier than what was measured.",
+      {{"storage", ""},
+       {"activation", ""},
+       {"|beta|/|gamma| up to, predicted", ""},
+       {"|beta|/|gamma| up to, measured", ""},
+       {"|gamma| from, predicted", ""},
+       {"|gamma| from, measured", ""},
+       {"|gamma| to, predicted", ""},
+       {"|gamma| to, measured", ""}},
+      {},
+      false};
   for (const InversionSurface& surface : surfaces) {
     if (!is_first_choice(surface.setting)) continue;
     const Limits predicted = limits_of(surface, &Cost::predicted), measured = limits_of(surface, &Cost::measured);
@@ -150,14 +159,16 @@ Table limits_table(const std::vector<InversionSurface>& surfaces) {
 }
 
 Table gamma_table(const std::vector<InversionSurface>& surfaces) {
-  Table table{"gamma_at_beta",
-              fmt::format("The smallest |gamma| for a given |beta| at which in-place stays within {} of the gradient", percent_text()),
-              "Below it in-place costs more. A dash: no |gamma| from |beta|/1e6 to 100 |beta| is safe. With the usual slope 0.01 and alpha 1.",
-              {{"storage", ""}, {"activation", ""}},
-              {},
-              false};
+  Table table{
+      "gamma_at_beta",
+      fmt::format("The smallest |gamma| for a given |beta| at which in-place stays within {} of the gradient", percent_text()),
+      "Below it in-place costs more. A dash: no |gamma| from |beta|/1e6 to 100 |beta| is safe. With the usual slope 0.01 and alpha 1.",
+      {{"storage", ""}, {"activation", ""}},
+      {},
+      false};
   for (const int exponent : betas_log10)
-    for (const char* const side : {"predicted", "measured"}) table.columns.push_back({fmt::format("|beta| = {:g}, {}", std::pow(10.0, exponent), side), ""});
+    for (const char* const side : {"predicted", "measured"})
+      table.columns.push_back({fmt::format("|beta| = {:g}, {}", std::pow(10.0, exponent), side), ""});
   for (const InversionSurface& surface : surfaces) {
     if (!is_first_choice(surface.setting) || !is_usual({surface.setting.activation, surface.setting.parameter})) continue;
     std::vector<Cell> row{dtype_name(surface.setting.dtype), activation_text(surface.setting)};
@@ -176,18 +187,25 @@ double largest_share(const InversionSurface& surface) {
   double largest = 0;
   for (const InversionPoint& point : surface.points)
     for (const Cost& cost : {point.dx, point.dgamma, point.dbeta})
-      if (std::isfinite(cost.measured) && std::isfinite(cost.predicted) && cost.predicted > 0) largest = std::max(largest, cost.measured / cost.predicted);
+      if (std::isfinite(cost.measured) && std::isfinite(cost.predicted) && cost.predicted > 0)
+        largest = std::max(largest, cost.measured / cost.predicted);
   return largest;
 }
 
 Table schemes_table(const std::vector<InversionSurface>& surfaces) {
-  Table table{"schemes",
-              "Variant I against II, and the accumulate type",
-              "The largest safe |beta|/|gamma| at |gamma| = 1, as above; the share is the largest measured/predicted at any point of the grid.",
-              {{"storage", ""}, {"activation", ""}, {"accumulate", ""}, {"variant", ""},
-               {"|beta|/|gamma| up to, predicted", ""}, {"|beta|/|gamma| up to, measured", ""}, {"largest share of the bound", ""}},
-              {},
-              true};
+  Table table{
+      "schemes",
+      "Variant I against II, and the accumulate type",
+      "The largest safe |beta|/|gamma| at |gamma| = 1, as above; the share is the largest measured/predicted at any point of the grid.",
+      {{"storage", ""},
+       {"activation", ""},
+       {"accumulate", ""},
+       {"variant", ""},
+       {"|beta|/|gamma| up to, predicted", ""},
+       {"|beta|/|gamma| up to, measured", ""},
+       {"largest share of the bound", ""}},
+      {},
+      true};
   for (const InversionSurface& surface : surfaces) {
     const InversionSetting& s = surface.setting;
     if (!is_usual({s.activation, s.parameter})) continue;
@@ -201,9 +219,19 @@ Table schemes_table(const std::vector<InversionSurface>& surfaces) {
 Table errors_table(const std::vector<InversionSurface>& surfaces) {
   Table table{"errors",
               "Errors at |gamma| = 1",
-              "xhat: largest absolute error of what is recovered, in units of its deviation; dx, dgamma, dbeta: relative to the gradient's size before anything cancels.",
-              {{"storage", ""}, {"activation", ""}, {"|beta|/|gamma|", ""}, {"xhat, predicted", ""}, {"xhat, measured", ""}, {"dx, predicted", ""},
-               {"dx, measured", ""}, {"dgamma, predicted", ""}, {"dgamma, measured", ""}, {"dbeta, predicted", ""}, {"dbeta, measured", ""}},
+              "xhat: largest absolute error of what is recovered, in units of its deviation; dx, dgamma, dbeta: relative to the gradient's "
+              "size before anything cancels.",
+              {{"storage", ""},
+               {"activation", ""},
+               {"|beta|/|gamma|", ""},
+               {"xhat, predicted", ""},
+               {"xhat, measured", ""},
+               {"dx, predicted", ""},
+               {"dx, measured", ""},
+               {"dgamma, predicted", ""},
+               {"dgamma, measured", ""},
+               {"dbeta, predicted", ""},
+               {"dbeta, measured", ""}},
               {},
               true};
   for (const InversionSurface& surface : surfaces) {
@@ -220,22 +248,36 @@ Table errors_table(const std::vector<InversionSurface>& surfaces) {
 Table elu_table(const std::vector<EluLimit>& limits) {
   Table table{"elu",
               "The y at which ELU must not be used in place",
-              "At and below the first pair the stored z is -alpha and y is lost. Below the second the recovered y is off by more than 0.01, below the third "
+              "At and below the first pair the stored z is -alpha and y is lost. Below the second the recovered y is off by more than "
+              "0.01, below the third "
               "phi' = z + alpha by more than 1 % of itself.",
-              {{"storage", ""}, {"alpha", ""}, {"saturates at y, predicted", ""}, {"saturates at y, measured", ""}, {"y off by 0.01 below, predicted", ""},
-               {"y off by 0.01 below, measured", ""}, {"phi' off by 1 % below, predicted", ""}, {"phi' off by 1 % below, measured", ""}},
+              {{"storage", ""},
+               {"alpha", ""},
+               {"saturates at y, predicted", ""},
+               {"saturates at y, measured", ""},
+               {"y off by 0.01 below, predicted", ""},
+               {"y off by 0.01 below, measured", ""},
+               {"phi' off by 1 % below, predicted", ""},
+               {"phi' off by 1 % below, measured", ""}},
               {},
               false};
   for (const EluLimit& limit : limits)
-    table.rows.push_back({dtype_name(limit.dtype), limit.alpha, limit.saturates_predicted, limit.saturates_measured, limit.y.predicted, limit.y.measured,
-                          limit.derivative.predicted, limit.derivative.measured});
+    table.rows.push_back({dtype_name(limit.dtype), limit.alpha, limit.saturates_predicted, limit.saturates_measured, limit.y.predicted,
+                          limit.y.measured, limit.derivative.predicted, limit.derivative.measured});
   return table;
 }
 
 Grid grid_of(const InversionSurface& surface) {
   const std::string dtype = dtype_name(surface.setting.dtype), activation = activation_text(surface.setting);
-  Grid grid{dtype + " " + activation, fmt::format("Cost of working in place, {}, {}", dtype, activation), "error of the gradient", "%", 100 * inversion_threshold,
-            {"|beta|/|gamma|", "1", {}}, {"|gamma|", "1", surface.axes.gammas}, {}, {}};
+  Grid grid{dtype + " " + activation,
+            fmt::format("Cost of working in place, {}, {}", dtype, activation),
+            "error of the gradient",
+            "%",
+            100 * inversion_threshold,
+            {"|beta|/|gamma|", "1", {}},
+            {"|gamma|", "1", surface.axes.gammas},
+            {},
+            {}};
   grid.x.values.assign(surface.axes.ratios.begin() + 1, surface.axes.ratios.end());  // 0 has no place on a logarithmic axis
   for (std::size_t i = 0; i < surface.axes.gammas.size(); ++i)
     for (std::size_t j = 1; j < surface.axes.ratios.size(); ++j) {
@@ -256,20 +298,24 @@ std::vector<std::string> conclusions_of(const std::vector<InversionSurface>& sur
     const Limits predicted = limits_of(surface, &Cost::predicted), measured = limits_of(surface, &Cost::measured);
     std::string sentence = fmt::format("{}, {}: ", dtype_name(s.dtype), activation_text(s));
     if (std::isinf(measured.ratio) && std::isinf(predicted.ratio))
-      sentence += fmt::format("in-place costs less than {} of the gradient for every |beta|/|gamma| up to {:g}", percent_text(), surface.axes.ratios.back());
+      sentence += fmt::format("in-place costs less than {} of the gradient for every |beta|/|gamma| up to {:g}", percent_text(),
+                              surface.axes.ratios.back());
     else
-      sentence += fmt::format("in-place costs more than {} of the gradient above |beta|/|gamma| = {} (bound: {})", percent_text(),
-                              std::isinf(measured.ratio) ? fmt::format("{:g}, the end of the grid", surface.axes.ratios.back()) : number_text(measured.ratio),
-                              number_text(predicted.ratio));
-    sentence += predicted.gamma.from > 0 ? fmt::format(", and below |gamma| = {} even without beta (bound: {}), where z nears the subnormal numbers.",
-                                                       number_text(measured.gamma.from), number_text(predicted.gamma.from))
-                                         : ", whatever |gamma| of the grid.";
+      sentence += fmt::format(
+          "in-place costs more than {} of the gradient above |beta|/|gamma| = {} (bound: {})", percent_text(),
+          std::isinf(measured.ratio) ? fmt::format("{:g}, the end of the grid", surface.axes.ratios.back()) : number_text(measured.ratio),
+          number_text(predicted.ratio));
+    sentence += predicted.gamma.from > 0
+                    ? fmt::format(", and below |gamma| = {} even without beta (bound: {}), where z nears the subnormal numbers.",
+                                  number_text(measured.gamma.from), number_text(predicted.gamma.from))
+                    : ", whatever |gamma| of the grid.";
     sentences.push_back(sentence);
   }
   for (const EluLimit& limit : limits)
     if (limit.alpha == 1)
-      sentences.push_back(fmt::format("{}, ELU: y must stay above {:.2f}, below which 1 % of phi' is lost (bound: {:.2f}); at {:.2f} z saturates and y is gone.",
-                                      dtype_name(limit.dtype), limit.derivative.measured, limit.derivative.predicted, limit.saturates_measured));
+      sentences.push_back(fmt::format(
+          "{}, ELU: y must stay above {:.2f}, below which 1 % of phi' is lost (bound: {:.2f}); at {:.2f} z saturates and y is gone.",
+          dtype_name(limit.dtype), limit.derivative.measured, limit.derivative.predicted, limit.saturates_measured));
   double share = 0;
   for (const InversionSurface& surface : surfaces) share = std::max(share, largest_share(surface));
   sentences.push_back(share <= 1 ? fmt::format("No measured cost is above its bound; the largest reaches {:.0f} % of it.", 100 * share)
@@ -312,18 +358,23 @@ Study inversion_study(std::uint64_t seed, int threads, const StudyProgress& prog
   study.name = "inversion";
   study.title = "What working in place costs";
   study.summary = fmt::format(
-      "Channels of {} samples with |gamma| from 1e-8 to 10 and |beta|/|gamma| 0 and from 1e-2 to 1e6, beta of both signs: the gradient that an in-place "
-      "backward computes from the stored z, against the exact one at the unrounded x, relative to its size before anything cancels. Measured with the "
+      "Channels of {} samples with |gamma| from 1e-8 to 10 and |beta|/|gamma| 0 and from 1e-2 to 1e6, beta of both signs: the gradient "
+      "that an in-place "
+      "backward computes from the stored z, against the exact one at the unrounded x, relative to its size before anything cancels. "
+      "Measured with the "
       "reference as a kernel, predicted by its error bound.",
       inversion_samples);
   study.seed = seed;
-  study.settings = {{"samples a channel", std::to_string(inversion_samples)}, {"points a decade", std::to_string(inversion_steps)},
-                    {"eps", "0"}, {"variant", "I, unless the table says II"},
+  study.settings = {{"samples a channel", std::to_string(inversion_samples)},
+                    {"points a decade", std::to_string(inversion_steps)},
+                    {"eps", "0"},
+                    {"variant", "I, unless the table says II"},
                     {"accumulate", "f32 (f64 for f64), unless the table says otherwise"}};
   study.conclusions = conclusions_of(surfaces, limits);
   study.tables = {limits_table(surfaces), gamma_table(surfaces), elu_table(limits), errors_table(surfaces), schemes_table(surfaces)};
   for (const InversionSurface& surface : surfaces)
-    if (is_first_choice(surface.setting) && is_usual({surface.setting.activation, surface.setting.parameter})) study.grids.push_back(grid_of(surface));
+    if (is_first_choice(surface.setting) && is_usual({surface.setting.activation, surface.setting.parameter}))
+      study.grids.push_back(grid_of(surface));
   return study;
 }
 

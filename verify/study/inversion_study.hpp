@@ -8,8 +8,8 @@
 
 namespace abn::verify {
 
-inline constexpr int inversion_steps = 3;           // grid points a decade
-inline constexpr double inversion_threshold = 0.01; // of the gradient's size before anything cancels: what counts as a cost
+inline constexpr int inversion_steps = 3;            // grid points a decade
+inline constexpr double inversion_threshold = 0.01;  // of the gradient's size before anything cancels: what counts as a cost
 
 /// Called as surfaces come in, one at a time, with how many there are of how many; may be empty.
 using StudyProgress = std::function<void(std::size_t done, std::size_t total)>;

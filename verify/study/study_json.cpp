@@ -81,17 +81,33 @@ Json axis_json(const Axis& axis) { return {{"name", axis.name}, {"unit", axis.un
 Axis axis_from(const Json& json) { return {json.at("name"), json.at("unit"), numbers_from(json.at("values"))}; }
 
 Json grid_json(const Grid& grid) {
-  return {{"name", grid.name},         {"title", grid.title},           {"quantity", grid.quantity}, {"unit", grid.unit},
-          {"threshold", grid.threshold}, {"x", axis_json(grid.x)},        {"y", axis_json(grid.y)},
-          {"measured", numbers(grid.measured)}, {"predicted", numbers(grid.predicted)}, {"predictor", grid.predictor}};
+  return {{"name", grid.name},
+          {"title", grid.title},
+          {"quantity", grid.quantity},
+          {"unit", grid.unit},
+          {"threshold", grid.threshold},
+          {"x", axis_json(grid.x)},
+          {"y", axis_json(grid.y)},
+          {"measured", numbers(grid.measured)},
+          {"predicted", numbers(grid.predicted)},
+          {"predictor", grid.predictor}};
 }
 
 Grid grid_from(const Json& json) {
-  Grid grid{json.at("name"),       json.at("title"),          json.at("quantity"),       json.at("unit"), json.at("threshold"),
-            axis_from(json.at("x")), axis_from(json.at("y")), numbers_from(json.at("measured")), numbers_from(json.at("predicted")), json.at("predictor")};
+  Grid grid{json.at("name"),
+            json.at("title"),
+            json.at("quantity"),
+            json.at("unit"),
+            json.at("threshold"),
+            axis_from(json.at("x")),
+            axis_from(json.at("y")),
+            numbers_from(json.at("measured")),
+            numbers_from(json.at("predicted")),
+            json.at("predictor")};
   const std::size_t cells = grid.x.values.size() * grid.y.values.size();
   if (cells == 0 || grid.measured.size() != cells || grid.predicted.size() != cells)
-    throw UsageError(fmt::format("The grid {} does not have a number a cell; write the study again with abn-verify study --out", grid.name));
+    throw UsageError(
+        fmt::format("The grid {} does not have a number a cell; write the study again with abn-verify study --out", grid.name));
   return grid;
 }
 
