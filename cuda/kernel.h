@@ -38,7 +38,7 @@
  *   - NaN or infinity in a channel must not reach another channel. Any NaN equals any NaN. Statistics and
  *     everything computed from non-finite statistics must be non-finite; inference and frozen mode act
  *     element by element, and there the class (NaN, +inf, -inf) must be right.
- *   - A stored z that is NaN: identity and leaky ReLU go on with it as with any number (phi' of either branch, for conversions
+ *   - A z that is NaN, stored or found again: identity and leaky ReLU go on with it as with any number (phi' of either branch, for conversions
  *     lose the sign of a NaN); what becomes of dy under ELU is not judged. Forward should store NaN with the sign bit 0, so that machines agree.
  *   - gamma == NULL and beta == NULL (always both or neither): no affine, g = 1 and beta = 0 under both scale conventions.
  *

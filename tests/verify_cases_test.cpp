@@ -17,10 +17,15 @@ TEST(Tiers, MeetEveryCombinationRecipeAndShape) {
     std::map<std::string, std::set<std::string>> recipes_of, sizes_of;
     std::set<std::string> combinations;
     std::set<std::uint64_t> seeds;
-    int empty = 0;
+    int empty = 0, large = 0;
     for (const Case& one : cases) {
       const abn_problem& p = one.problem;
       validate(p);
+      if (element_count(p) > 1 << 18) {
+        ++large;
+        seeds.insert(one.seed);
+        continue;
+      }
       EXPECT_EQ(to_string(parse_problem(to_string(p))), to_string(p));
       const std::string group = std::string(dtype_name(p.dtype)) + layout_name(p.layout) + mode_name(p.mode);
       combinations.insert(group + activation_name(p.activation) + scale_name(p.scale));
@@ -34,6 +39,7 @@ TEST(Tiers, MeetEveryCombinationRecipeAndShape) {
     EXPECT_EQ(combinations.size(), 144u);
     EXPECT_EQ(seeds.size(), cases.size());
     EXPECT_GT(empty, 0);
+    EXPECT_EQ(large, 2);
     for (const auto& [group, found] : recipes_of) EXPECT_EQ(found.size(), recipes().size()) << group;
     for (const auto& [group, found] : sizes_of) EXPECT_EQ(found.size(), sizes_of.begin()->second.size()) << group;
     EXPECT_EQ(sizes_of.begin()->second.size(), 15u);
@@ -51,6 +57,20 @@ TEST(Tiers, AreAFunctionOfTheSeed) {
   EXPECT_GT(cases_of(Tier::full, 5).size(), cases_of(Tier::smoke, 5).size());
   EXPECT_EQ(cases_of(Tier::exhaustive, 5).size(), 4 * cases_of(Tier::full, 5).size());
   EXPECT_THROW(tier_from_name("smoky"), UsageError);
+}
+
+TEST(Tiers, HaveLargeCasesOfEveryKind) {
+  std::set<int> types;
+  bool many_samples = false;
+  for (const std::uint64_t seed : {0u, 1u, 2u, 3u, 4u, 5u, 6u, 7u})
+    for (const Case& one : cases_of(Tier::smoke, seed))
+      if (element_count(one.problem) > 1 << 18) types.insert(one.problem.dtype), many_samples |= sample_count(one.problem) > 1 << 16;
+  EXPECT_EQ(types.size(), 4u);
+  EXPECT_TRUE(many_samples);
+  std::set<std::string> kinds;
+  for (const Case& one : cases_of(Tier::full, 5))
+    if (element_count(one.problem) > 1 << 20) kinds.insert(std::string(dtype_name(one.problem.dtype)) + layout_name(one.problem.layout));
+  EXPECT_EQ(kinds.size(), 8u);
 }
 
 TEST(Tiers, ReplayIsOneCaseAndRefusesWhatCannotBe) {

@@ -67,6 +67,18 @@ TEST(verify_oracle_edges, non_finite_input_spoils_a_training_channel_and_one_ele
   for (const Point& point : find(trained, Output::dx).points) EXPECT_EQ(point.rule, Rule::any_nonfinite);
 }
 
+TEST(verify_oracle_edges, what_becomes_of_dy_under_elu_where_z_is_nan_is_not_judged_found_again_or_not) {
+  Inputs in = tiny(ABN_F32, ABN_ELU, 0.5, {1, nan, 2}, {1, 1, 1});
+  in.problem.mode = ABN_FROZEN;
+  for (const auto& [scheme, saved] : {std::pair{ABN_IN_PLACE_1, Saved{{1, nan, 2}, {}, {}, {}}}, {ABN_CHECKPOINT_X, Saved{}}}) {
+    const std::vector<Expectation> all = expect_backward(in, saved, plain_claims(scheme, ABN_F32, 3));
+    const std::vector<Point>& dx = find(all, Output::dx).points;
+    EXPECT_EQ(dx[0].rule, Rule::bounded) << scheme;
+    EXPECT_EQ(dx[1].rule, Rule::anything) << scheme;
+    EXPECT_EQ(find(all, Output::dbeta).points[0].rule, Rule::anything) << scheme;
+  }
+}
+
 TEST(verify_oracle_edges, elu_of_minus_infinity_is_minus_alpha) {
   Inputs in = tiny(ABN_F32, ABN_ELU, 0.5, {-infinity, 0, 1}, {1, 1, 1});
   in.problem.mode = ABN_INFERENCE;

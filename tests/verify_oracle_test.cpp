@@ -209,6 +209,21 @@ TEST(verify_oracle, depth_is_capped_and_a_deeper_claim_is_a_wider_bound) {
   EXPECT_EQ(fit(5), fit(1000000));
 }
 
+// A claim may widen the bound; what is fit, it does not decide.
+TEST(verify_oracle, a_narrow_accumulate_type_or_a_bad_function_is_no_excuse_for_being_unfit) {
+  const Inputs inputs = make_inputs(make_problem(2, 1, 50, ABN_F32, ABN_ELU, 1), Recipe{}, 1);
+  const auto point = [&](int accumulate, double function_ulp) {
+    abn_claims claims = plain_claims(ABN_STANDARD, accumulate, 5);
+    claims.function_ulp = function_ulp;
+    return expect_forward(inputs, claims)[0].points[0];
+  };
+  const Point good = point(ABN_F32, 2), narrow = point(ABN_BF16, 2), rough = point(ABN_F32, 1e6), wide = point(ABN_F64, 2);
+  EXPECT_GT(narrow.bound, 100 * good.bound);
+  EXPECT_EQ(narrow.fit_bound, good.fit_bound);
+  EXPECT_LE(rough.fit_bound, 2 * good.fit_bound);
+  EXPECT_LT(wide.fit_bound, good.fit_bound) << "who claims more is measured by more";
+}
+
 TEST(verify_oracle, layouts_agree) {
   abn_problem p = make_problem(3, 4, 7, ABN_F32, ABN_LEAKY_RELU, 0.01);
   const Inputs nchw = make_inputs(p, Recipe{}, 4);

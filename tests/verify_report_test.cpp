@@ -642,7 +642,7 @@ TEST(VerifyReport, GradientsAndPropertiesHaveTheirPlace) {
   EXPECT_NE(html.find("reference <span class=\"note\">complex_step "), std::string::npos);
   EXPECT_NE(html.find("property <b>linear</b>"), std::string::npos);
   EXPECT_NE(html.find("the two results differ"), std::string::npos);
-  for (const Record& record : results.records) EXPECT_FALSE(report::is_property(record) && report::is_unfit(record)) << record.id;
+  for (const Record& record : results.records) EXPECT_FALSE(report::is_property(record) && is_unfit(record)) << record.id;
   EXPECT_NE(markdown.find("| `two_sweep` | property |"), std::string::npos);
   EXPECT_NE(render_csv(results).find("two_sweep/property/f32/nchw/linear,two_sweep,property,f32,nchw,linear,property,pass,"), std::string::npos);
 }

@@ -200,7 +200,9 @@ TEST(Merging, IsTheSameInAnyGroupingAndCountsInAnyOrder) {
 
 TEST(Merging, KeepsTheWorstWitnessAndAllCounts) {
   Record a = record("dx", {0.5, 0.25});
-  const Record b = record("dx", {0.5, 3}), c = record("dx", {0.125, 0.75});
+  const Record b = record("dx", {0.5, 3});
+  Record c = record("dx", {0.125, 0.75});
+  a.evaluations = {4, 2}, c.evaluations = {2, 1};
   Record left = a, right = b;
   merge(left, b), merge(left, c);
   merge(right, c);
@@ -208,6 +210,8 @@ TEST(Merging, KeepsTheWorstWitnessAndAllCounts) {
   merge(grouped, right);
   for (Record* r : {&left, &grouped}) conclude(*r);
   EXPECT_EQ(left.cases, 3u);
+  EXPECT_EQ(left.evaluations.forward, 6u);
+  EXPECT_EQ(left.evaluations.backward, 3u);
   EXPECT_EQ(left.tally.elements, 6u);
   EXPECT_EQ(left.verdict, Verdict::fail);
   EXPECT_EQ(left.witnesses.front().ratio, 3);
@@ -222,6 +226,7 @@ TEST(Json, ReadBackAndWrittenAgainIsTheSameBytes) {
   Record both = record("dx", {0.5, nan_value});
   // Every count another number, so that none can be read as another.
   both.cases = 41, both.failed_cases = 11, both.skipped_cases = 12, both.discriminating_cases = 13, both.method_limited_cases = 14, both.cancelled_cases = 15;
+  both.evaluations = {16, 17};
   both.has_end_to_end = true, both.end_to_end = both.tally, both.end_to_end_cost = inf, both.unsafe_cases = 2;
   Record contract = record("guards", {0});
   contract.kind = "contract", contract.tally = {};
@@ -232,6 +237,8 @@ TEST(Json, ReadBackAndWrittenAgainIsTheSameBytes) {
   EXPECT_TRUE(std::isnan(back.records[0].witnesses[0].got));
   EXPECT_TRUE(std::signbit(back.records[0].witnesses[0].expected)) << "-0 stays -0";
   EXPECT_EQ(back.records[0].witnesses[0].kappa, inf);
+  EXPECT_EQ(back.records[0].evaluations.forward, 16u);
+  EXPECT_EQ(back.records[0].evaluations.backward, 17u);
   EXPECT_EQ(failure_text(back.records[0]), failure_text(both));
 }
 

@@ -26,6 +26,7 @@ constexpr double running_roundings = 3;
 constexpr double recommended_lanes = 256;
 constexpr double recommended_levels = 8;
 constexpr double fit_factor = 2;
+constexpr double recommended_function_ulp = 4;  // the CUDA programming guide lists at most 2 for expf, expm1f and log1pf, glibc 1 to 2
 
 // The bound is itself computed in double, in some tens of roundings.
 constexpr double own_roundings = 1 + 64 * 0x1p-53;
@@ -90,7 +91,12 @@ Arithmetic arithmetic_of(const abn_problem& problem, const abn_claims& claims) {
 }
 
 Arithmetic recommended_arithmetic(const abn_problem& problem, const abn_claims& claims) {
-  Arithmetic a = arithmetic_of(problem, claims);
+  // f32 for everything but f64, or what the variant has beyond that: no kernel is measured by a narrow type of its own choice.
+  abn_claims recommended = claims;
+  const int own = problem.dtype == ABN_F64 ? ABN_F64 : ABN_F32;
+  if (format_of(recommended.accumulate).precision < format_of(own).precision) recommended.accumulate = own;
+  recommended.function_ulp = std::fmin(claims.function_ulp, recommended_function_ulp);
+  Arithmetic a = arithmetic_of(problem, recommended);
   const double m = static_cast<double>(sample_count(problem));
   a.y = a.xhat = a.dy = a.statistics = {};
   a.statistics_class = ABN_TWO_PASS;

@@ -72,7 +72,7 @@ struct Arithmetic {
 /// What `claims` promise for `problem`.
 Arithmetic arithmetic_of(const abn_problem& problem, const abn_claims& claims);
 
-/// The recommended class at the same accumulate type and scheme: two_pass, direct, sums as a tree over 256 lanes, nothing
+/// The recommended class with the same scheme, accumulating in f32 (f64 for f64 storage) or in what is claimed beyond it: two_pass, direct, sums as a tree over 256 lanes, nothing
 /// rounded on the way. `fit` is measured against twice its bound.
 Arithmetic recommended_arithmetic(const abn_problem& problem, const abn_claims& claims);
 

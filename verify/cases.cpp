@@ -27,10 +27,6 @@ constexpr std::array tier_names{"smoke", "full", "exhaustive"};
 /// A case takes up to about 500 bytes of the judge's memory an element (exact value, bound and its shares, for three expectations).
 constexpr std::int64_t most_elements = std::int64_t{1} << 24;
 
-struct Shape {
-  std::int64_t n, c, s;
-};
-
 // Sizes that are multiples of nothing, tails of every length behind 16-byte accesses, and the smallest of everything.
 constexpr Shape smoke_shapes[] = {
     {2, 3, 5},     // tails everywhere
@@ -64,8 +60,15 @@ constexpr Shape full_shapes[] = {
     {6, 2, 12544},  // 112x112 pixels
 };
 
+// What goes wrong only from some size on (a grid that is cut off, an index of 16 bits): few cases, for each takes as long as a hundred
+// others. One a layout; smoke: beyond 2^16 samples a channel and 2^18 elements; full: beyond 2^20 elements, for each type.
+constexpr Shape large_smoke_shapes[] = {{2, 4, 35001}, {3, 700, 129}};
+constexpr Shape large_full_shapes[] = {{2, 4, 140001}, {9, 1030, 121}, {70001, 17, 1}};
+
 constexpr double slopes[] = {0.01, 0.2, 0.0078125, 1.5}, alphas[] = {1, 0.5, 1.7}, epses[] = {1e-5, 1e-3, 1e-5, 0.1},
                  momenta[] = {0.1, 0.01, 1, 0.5};
+
+constexpr std::uint64_t readable_seeds = 1'000'000'000;  // nine digits are enough and can be typed
 
 template <class Table>
 constexpr auto turn(const Table& table, std::uint64_t index) {
@@ -97,6 +100,27 @@ struct Walk {
   bool large;                     ///< full_shapes too
 };
 
+/// Large shapes in training on standard data, from another place of the tables for each round.
+void append_large(std::vector<Case>& cases, bool all_types, std::uint64_t seed, std::uint64_t round) {
+  constexpr std::uint64_t apart = 1000;  // from the streams of `append`
+  const Stream seeds = Stream(seed).fork(apart + round);
+  std::uint64_t step = round;
+  const auto add = [&](const Shape& shape, int dtype, int layout) {
+    const int activation = static_cast<int>(step % 3);
+    cases.push_back(drawn_case(shape, dtype, layout, activation, "standard", seeds.fork(step)));
+    cases.back().problem.scale = step % 2 == 0 ? ABN_SCALE_SIGNED : ABN_SCALE_ABS_EPS;
+    ++step;
+  };
+  if (!all_types) {
+    // Which of the types comes with which layout is the seed's.
+    const auto first = static_cast<int>(seeds.below(4, apart));
+    for (int k = 0; k < 2; ++k) add(large_smoke_shapes[k], (first + k) % 4, k);
+    return;
+  }
+  for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype)
+    for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout) add(turn(large_full_shapes, step), dtype, layout);
+}
+
 /// `round` tells apart the repetitions of a tier's walk.
 void append(std::vector<Case>& cases, const Walk& walk, std::uint64_t seed, std::uint64_t round) {
   std::vector<Shape> shapes(std::begin(smoke_shapes), std::end(smoke_shapes));
@@ -125,8 +149,7 @@ void append(std::vector<Case>& cases, const Walk& walk, std::uint64_t seed, std:
               one.problem.n = shape.n, one.problem.c = shape.c, one.problem.s = shape.s;
               one.problem.dtype = dtype, one.problem.layout = layout, one.problem.mode = mode;
               one.problem.activation = activation, one.problem.scale = scale;
-              constexpr std::uint64_t readable = 1'000'000'000;  // nine digits are enough and can be typed
-              one.seed = seeds.below(readable, ++visited);
+              one.seed = seeds.below(readable_seeds, ++visited);
               vary(one.problem, one.data, one.seed);
               cases.push_back(std::move(one));
             }
@@ -153,10 +176,29 @@ std::vector<Case> cases_of(Tier tier, std::uint64_t seed) {
   constexpr Walk smoke{8, false}, full{16, true};
   constexpr std::uint64_t exhaustive_rounds = 4;
   std::vector<Case> cases;
-  if (tier == Tier::smoke) append(cases, smoke, seed, 0);
+  if (tier == Tier::smoke) append(cases, smoke, seed, 0), append_large(cases, false, seed, 0);
   const std::uint64_t rounds = tier == Tier::full ? 1 : tier == Tier::exhaustive ? exhaustive_rounds : 0;
-  for (std::uint64_t round = 1; round <= rounds; ++round) append(cases, full, seed, round);
+  for (std::uint64_t round = 1; round <= rounds; ++round) append(cases, full, seed, round), append_large(cases, true, seed, round);
   return cases;
+}
+
+Case drawn_case(const Shape& shape, int dtype, int layout, int activation, const char* recipe, const Stream& draw) {
+  constexpr double usual_slopes[] = {0.01, 0.25}, usual_alphas[] = {1, 0.5}, usual_epses[] = {1e-5, 1e-3, 0.1};
+  Case one;
+  abn_problem& p = one.problem;
+  p.struct_size = sizeof p;
+  p.n = shape.n, p.c = shape.c, p.s = shape.s;
+  p.dtype = dtype, p.layout = layout, p.activation = activation;
+  p.param_dtype = dtype == ABN_F64 ? ABN_F64 : ABN_F32;
+  const Format& parameter = format_of(p.param_dtype);
+  p.activation_parameter = activation == ABN_LEAKY_RELU ? round_to(parameter, turn(usual_slopes, draw.bits(0)))
+                           : activation == ABN_ELU      ? turn(usual_alphas, draw.bits(0))
+                                                        : 0;
+  p.eps = round_to(parameter, turn(usual_epses, draw.bits(1)));
+  p.momentum = round_to(parameter, momenta[0]);
+  one.data = recipe;
+  one.seed = draw.below(readable_seeds, 2);
+  return one;
 }
 
 Case replay(std::string_view problem, std::string_view data, std::uint64_t seed) {

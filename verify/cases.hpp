@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "verify/inputs.hpp"
+#include "verify/random.hpp"
 
 namespace abn::verify {
 
@@ -31,6 +32,13 @@ const char* tier_name(Tier tier);
 /// cases, rotating through all recipes and all shapes so that each of them meets each (type, layout, mode); `seed` moves the data
 /// and the pairing. Every case has a seed of its own.
 std::vector<Case> cases_of(Tier tier, std::uint64_t seed);
+
+struct Shape {
+  std::int64_t n, c, s;
+};
+
+/// A training case, signed gamma, f32 parameters (f64 with f64 storage), the rest drawn: slope, alpha, eps and the data's seed.
+Case drawn_case(const Shape& shape, int dtype, int layout, int activation, const char* recipe, const Stream& draw);
 
 /// Exactly one case: what --problem, --data and --seed say. `data` is a recipe (standard if empty), given:... or the path of a tensor
 /// file (then `problem` may be empty, and must else be the file's own). Throws UsageError.

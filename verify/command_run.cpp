@@ -127,7 +127,16 @@ int grad_command(const RunArguments& arguments, const Invocation& invocation) {
   require_match(pattern, all);
   const Stopwatch stopwatch;
   std::vector<Record> records;
-  if (matched(of_kernels)) add(records, run(gradient_family, setup.subjects, cases_of(gradient_family, arguments), setup.options));
+  if (matched(of_kernels)) {
+    const std::vector<Case> cases = cases_of(gradient_family, arguments);
+    add(records, run(gradient_family, setup.subjects, cases, setup.options));
+    Evaluations work;
+    for (const Record& record : records) work += record.evaluations;
+    if (!arguments.quiet && work.forward > 0)
+      fmt::print("{}: {} forward and {} backward evaluations in {:.1f} s\n",
+                 cases.size() == 1 ? to_string(cases.front().problem) : fmt::format("{} cases", cases.size()), work.forward, work.backward,
+                 stopwatch.seconds());
+  }
   if (matched(of_reference)) add(records, check_reference_gradients(pattern, arguments.seed, arguments.threads));
   if (matched(jacobian)) add(records, reference_jacobian(arguments, pattern));
   return report_records(std::move(records), setup, stopwatch, arguments, invocation);

@@ -17,7 +17,7 @@ void require_success(const Call& call) {
 
 ForwardNumbers Evaluator::forward(const Inputs& inputs, bool in_place, std::uint64_t schedule) const {
   const Caller caller(subject_, inputs, claims_, seed_of(seed_, schedule));
-  ++forwards_;
+  ++evaluations_.forward;
   const Call call = caller.forward(setup_of(caller.draws(), in_place));
   require_success(call);
   ForwardNumbers numbers;
@@ -42,7 +42,7 @@ ForwardNumbers Evaluator::forward(const Inputs& inputs, bool in_place, std::uint
 
 BackwardNumbers Evaluator::backward(const Inputs& inputs, const Saved& saved, bool in_place, std::uint64_t schedule) const {
   const Caller caller(subject_, inputs, claims_, seed_of(seed_, schedule));
-  ++backwards_;
+  ++evaluations_.backward;
   const Call call = caller.backward(setup_of(caller.draws(), in_place), saved);
   require_success(call);
   BackwardNumbers numbers;

@@ -43,14 +43,13 @@ class Evaluator {
 
   const abn_claims& claims() const { return claims_; }
   const Subject& subject() const { return subject_; }
-  std::uint64_t forwards() const { return forwards_; }    ///< calls so far
-  std::uint64_t backwards() const { return backwards_; }  ///< calls so far
+  const Evaluations& evaluations() const { return evaluations_; }  ///< calls so far
 
  private:
   const Subject& subject_;
   abn_claims claims_;
   std::uint64_t seed_;
-  mutable std::uint64_t forwards_ = 0, backwards_ = 0;
+  mutable Evaluations evaluations_;
 };
 
 }  // namespace abn::verify

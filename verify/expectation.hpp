@@ -37,7 +37,7 @@ enum class Rule : std::uint8_t {
 struct Point {
   double hi = 0, lo = 0;
   double bound = 0;      ///< for what the variant declares
-  double fit_bound = 0;  ///< twice the bound of the recommended class (two_pass, direct, a tree of 256 lanes) in the same accumulate type
+  double fit_bound = 0;  ///< twice the bound of the recommended class (two_pass, direct, a tree of 256 lanes, f32 or wider)
   std::array<float, term_count> share{};  ///< each term's part of the bound, adding up to 1 (all 0 where the bound is 0)
   Rule rule = Rule::bounded;
 };

@@ -67,7 +67,7 @@ BackwardPlan plan_of(const Arithmetic& a, const ChannelNumbers& numbers, const a
 
 // What no rule of the operation settles. ELU takes its branch from the sign bit of z, and a NaN may have either: phi' is 1 or NaN,
 // so dy of that element and dbeta are undefined. The true gradient of data that are not finite is no measure of anything.
-void set_undefined(const BackwardInput& in, bool true_gradient, const abn_problem& p, std::int64_t c, BackwardExpectations& out) {
+void set_undefined(const BackwardInput& in, const BackwardValues& found, bool true_gradient, const abn_problem& p, std::int64_t c, BackwardExpectations& out) {
   const auto channel = static_cast<std::size_t>(c);
   const auto finite = [](const std::vector<double>& values) { return std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); }); };
   const auto dx_at = [&](std::size_t i) -> Point& { return out.dx.points[static_cast<std::size_t>(sample_offset(p, c, static_cast<std::int64_t>(i)))]; };
@@ -76,8 +76,9 @@ void set_undefined(const BackwardInput& in, bool true_gradient, const abn_proble
     out.dbeta.points[channel].rule = out.dgamma.points[channel].rule = Rule::anything;
   }
   if (p.activation != ABN_ELU || true_gradient) return;
-  for (std::size_t i = 0; i < in.z.size(); ++i) {
-    if (!std::isnan(in.z[i])) continue;
+  for (std::size_t i = 0; i < in.dz.size(); ++i) {
+    const bool kept = in.source == Source::z || in.source == Source::x_and_z;  // else z is found again from y
+    if (!std::isnan(kept ? in.z[i] : found.y[i])) continue;
     out.dbeta.points[channel].rule = Rule::anything;
     if (in.frozen) dx_at(i).rule = Rule::anything;
   }
@@ -132,7 +133,7 @@ void backward_channel(const Inputs& inputs, const Saved* saved, const abn_claims
   set_point(out.dbeta.points[channel], v.dbeta, declared.dbeta, recommended.dbeta, Rule::any_nonfinite);
   set_point(out.dgamma.points[channel], v.dgamma, declared.dgamma, recommended.dgamma, Rule::any_nonfinite);
   if (in_place(claims) && v.g == 0) out.dgamma.points[channel].rule = Rule::any_finite;
-  set_undefined(in, saved == nullptr, p, c, out);
+  set_undefined(in, v, saved == nullptr, p, c, out);
 
   ChannelFacts facts;
   double mean = v.mean.hi;

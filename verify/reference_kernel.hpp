@@ -203,5 +203,13 @@ constexpr abn_variant variant(const char* name) {
           backward<T, scheme>};
 }
 
+/// The row of a scalar: names are those of its variants, by scheme.
+template <class T, int accumulate>
+ReferenceRow row(const std::array<const char*, std::tuple_size_v<ReferenceRow>>& names) {
+  return {variant<T, accumulate, ABN_STANDARD>(names[ABN_STANDARD]), variant<T, accumulate, ABN_CHECKPOINT_X>(names[ABN_CHECKPOINT_X]),
+          variant<T, accumulate, ABN_CHECKPOINT_XHAT>(names[ABN_CHECKPOINT_XHAT]),
+          variant<T, accumulate, ABN_IN_PLACE_1>(names[ABN_IN_PLACE_1]), variant<T, accumulate, ABN_IN_PLACE_2>(names[ABN_IN_PLACE_2])};
+}
+
 }  // namespace reference_kernel
 }  // namespace abn::verify

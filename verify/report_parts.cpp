@@ -186,8 +186,6 @@ bool is_property(const Record& record) { return record.kind == "property"; }
 
 bool has_types(const Record& record) { return std::find(dtypes.begin(), dtypes.end(), record.dtype) != dtypes.end(); }
 
-bool is_unfit(const Record& record) { return has_numbers(record) && !is_property(record) && !(record.tally.max_fit_ratio <= 1); }
-
 bool is_method_limited(const Record& record) {
   return record.verdict == Verdict::pass && has_numbers(record) && record.discriminating_cases == 0 && record.method_limited_cases > 0;
 }

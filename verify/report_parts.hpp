@@ -38,7 +38,6 @@ bool is_property(const Record& record);      ///< two results of a kernel, compa
 bool has_types(const Record& record);        ///< the id's third and fourth part are type and layout; of the reference's gradients they are method and scheme
 bool has_numbers(const Record& record);      ///< compared with a bound, and on at least one element
 double ranking_ratio(const Record& record);  ///< the largest ratio for sorting: a NaN counts as infinity
-bool is_unfit(const Record& record);         ///< consistent with what it declares, but worse than twice the recommended class
 
 bool is_method_limited(const Record& record);  ///< passed, but no case could tell right from nothing, because of the in-place method itself
 

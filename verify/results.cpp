@@ -53,6 +53,11 @@ std::string scope(const Record& record) {
   return record.skipped_cases > 0 ? fmt::format("{}, {} skipped", ran, record.skipped_cases) : ran;
 }
 
+std::string work(const Record& record) {
+  const Evaluations& calls = record.evaluations;
+  return calls.forward + calls.backward == 0 ? "" : fmt::format("; {} forward and {} backward evaluations", calls.forward, calls.backward);
+}
+
 }  // namespace
 
 const char* verdict_name(Verdict verdict) {
@@ -68,6 +73,7 @@ void merge(Record& into, const Record& from) {
   into.discriminating_cases += from.discriminating_cases;
   into.method_limited_cases += from.method_limited_cases;
   into.cancelled_cases += from.cancelled_cases;
+  into.evaluations += from.evaluations;
   into.tally += from.tally;
   into.witnesses.insert(into.witnesses.end(), from.witnesses.begin(), from.witnesses.end());
   std::stable_sort(into.witnesses.begin(), into.witnesses.end(), worse);
@@ -119,8 +125,10 @@ void conclude(Record& record) {
     return;
   }
   record.verdict = Verdict::pass;
-  record.reason = fmt::format("largest error {:.3g} of its bound over {}", record.tally.max_ratio, scope(record));
+  record.reason = fmt::format("largest error {:.3g} of its bound over {}{}", record.tally.max_ratio, scope(record), work(record));
 }
+
+bool is_unfit(const Record& record) { return record.kind == "numbers" && !(record.tally.max_fit_ratio <= 1); }
 
 Summary summarise(const Results& results) {
   Summary sum;
@@ -134,7 +142,7 @@ Summary summarise(const Results& results) {
     }
     sum.cases += record.cases - record.skipped_cases;
     sum.elements += record.tally.elements;
-    if (record.kind == "numbers" && record.tally.max_fit_ratio > 1) ++sum.unfit;
+    if (is_unfit(record)) ++sum.unfit;
     if (record.has_end_to_end && record.unsafe_cases > 0) ++sum.unsafe;
   }
   return sum;
@@ -169,7 +177,9 @@ std::string headline(const Results& results) {
   double worst = 0;
   for (const auto& record : results.records) worst = std::max(worst, record.tally.max_ratio);
   const std::string passed = skipped.empty() ? fmt::format("All {} pass", plural(all, "check")) : fmt::format("All {} that ran pass{}", plural(sum.pass, "check"), skipped);
-  return fmt::format("{}: {} compared, the largest error is {:.2f} of its bound.", passed, plural(sum.elements, "element"), worst);
+  const std::string unfit =
+      sum.unfit > 0 ? fmt::format(" {} unfit: worse than twice what the recommended class may be.", sum.unfit == 1 ? "1 is" : fmt::format("{} are", sum.unfit)) : "";
+  return fmt::format("{}: {} compared, the largest error is {:.2f} of its bound.{}", passed, plural(sum.elements, "element"), worst, unfit);
 }
 
 std::string summary_table(const Results& results) {
@@ -179,7 +189,7 @@ std::string summary_table(const Results& results) {
     Tally tally;
     double worst = -1;
     std::string check;
-    std::uint64_t unsafe = 0;
+    std::uint64_t unfit = 0, unsafe = 0;
   };
   std::map<std::string, Row> rows;
   std::size_t width = 12;
@@ -188,6 +198,7 @@ std::string summary_table(const Results& results) {
     ++row.checks;
     ++row.verdicts[static_cast<std::size_t>(record.verdict)];
     row.tally += record.tally;
+    row.unfit += record.verdict == Verdict::pass && is_unfit(record) ? 1 : 0;
     row.unsafe += record.unsafe_cases;
     if (record.kind != "contract" && record.tally.max_ratio > row.worst) row.worst = record.tally.max_ratio, row.check = record.layout + "/" + record.check;
   }
@@ -201,6 +212,7 @@ std::string summary_table(const Results& results) {
     };
     for (const Verdict verdict : {Verdict::error, Verdict::fail, Verdict::inconclusive, Verdict::skip})
       note(row.verdicts[static_cast<std::size_t>(verdict)], verdict_name(verdict));
+    note(row.unfit, "unfit");
     note(row.unsafe, "unsafe in place");
     std::string line = fmt::format("{:<{}}  {:>5}  {:>9}  {:>7.3g}  {:>8}  {:<17}  {}", name, width,
                                    fmt::format("{}/{}", row.verdicts[static_cast<std::size_t>(Verdict::pass)], row.checks), row.tally.elements,

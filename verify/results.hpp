@@ -29,6 +29,12 @@ struct Witness {
   std::string reproduce;      ///< one shell command
 };
 
+/// Calls of a kernel's forward and backward that a check took; 0 where nobody counts.
+struct Evaluations {
+  std::uint64_t forward = 0, backward = 0;
+  Evaluations& operator+=(const Evaluations& other) { return forward += other.forward, backward += other.backward, *this; }
+};
+
 /// The result of one check id over all its cases. Records with equal ids add up; the order of addition decides nothing but ties.
 struct Record {
   std::string id, variant, op, dtype, layout, check;
@@ -37,6 +43,7 @@ struct Record {
   Verdict verdict = Verdict::pass;
   std::string reason;
   std::uint64_t cases = 0, failed_cases = 0, skipped_cases = 0, discriminating_cases = 0, method_limited_cases = 0, cancelled_cases = 0;
+  Evaluations evaluations;
   Tally tally;
   std::vector<Witness> witnesses;       ///< worst first; at most three; the first is the worst of all
   bool has_end_to_end = false;          ///< backward of in-place schemes: against the true gradient at the unrounded x
@@ -63,6 +70,9 @@ struct Results {
   std::vector<VariantInfo> variants;
   std::vector<Record> records;  ///< ordered by id
 };
+
+/// Worse than twice the recommended class may be: possibly consistent with what the variant declares, but no better than that.
+bool is_unfit(const Record& record);
 
 /// Counts of verdicts, and the exit code that they mean: 0 all passed, 1 a check failed or was inconclusive or errored, 77 nothing could run.
 struct Summary { std::uint64_t pass = 0, fail = 0, inconclusive = 0, skip = 0, error = 0, cases = 0, elements = 0, unfit = 0, unsafe = 0; };

@@ -163,6 +163,8 @@ Json record_json(const Record& r) {
             {"cases", r.cases},   {"failed_cases", r.failed_cases},     {"skipped_cases", r.skipped_cases},
             {"discriminating_cases", r.discriminating_cases}, {"method_limited_cases", r.method_limited_cases},
             {"cancelled_cases", r.cancelled_cases}};
+  if (r.evaluations.forward + r.evaluations.backward > 0)
+    json["evaluations"] = {{"forward", r.evaluations.forward}, {"backward", r.evaluations.backward}};
   if (r.kind != "contract") {
     json["fit"] = r.tally.max_fit_ratio <= 1;
     json["tally"] = tally_json(r.tally);
@@ -199,6 +201,10 @@ Record record_from(const Json& json) {
   r.discriminating_cases = count_from(json.at("discriminating_cases"));
   r.method_limited_cases = count_from(json.at("method_limited_cases"));
   r.cancelled_cases = count_from(json.at("cancelled_cases"));
+  if (json.contains("evaluations")) {
+    const Json& evaluations = json.at("evaluations");
+    r.evaluations = {count_from(evaluations.at("forward")), count_from(evaluations.at("backward"))};
+  }
   if (json.contains("tally")) r.tally = tally_from(json.at("tally"));
   for (const auto& w : json.at("witnesses")) r.witnesses.push_back(witness_from(w));
   if (json.contains("end_to_end")) {

@@ -135,7 +135,6 @@ std::vector<Record> jacobian_records(const Work& work, const Evaluator& evaluato
   for (const CheckName& name : names) {
     Record record = blank_record(work.origin, name.op, name.check, name.kind);
     const std::string_view check = name.check;
-    const std::uint64_t before = evaluator.forwards();
     if (check == "jacobian_dx")
       jacobian.columns(record, rows);
     else
@@ -144,11 +143,8 @@ std::vector<Record> jacobian_records(const Work& work, const Evaluator& evaluato
       records.push_back(skip_record(work.origin, name, "there is nothing to differentiate by"));
       continue;
     }
-    for (Witness& witness : record.witnesses) {
-      witness.inputs.emplace_back("forward evaluations", static_cast<double>(evaluator.forwards() - before + 1));
-      witness.inputs.emplace_back("backward evaluations", static_cast<double>(m));
-      if (left_out > 0) witness.inputs.emplace_back("outputs left out", static_cast<double>(left_out));
-    }
+    if (left_out > 0)
+      for (Witness& witness : record.witnesses) witness.inputs.emplace_back("outputs left out", static_cast<double>(left_out));
     records.push_back(std::move(record));
   }
   return records;

@@ -1,9 +1,8 @@
-// The table of gradient checks, their cases, and the work that they take.
+// The table of gradient checks and their cases.
 #include "verify/gradient/kernel_gradients.hpp"
 
 #include <array>
-#include <atomic>
-#include <chrono>
+#include <iterator>
 #include <string_view>
 
 #include "verify/data.hpp"
@@ -19,8 +18,6 @@ namespace {
 
 constexpr const char* op = "gradient";
 
-std::atomic<std::uint64_t> forwards{0}, backwards{0}, nanoseconds{0};
-
 std::vector<CheckName> checks_of(const Subject&, const abn_claims& claims, const abn_problem& problem) {
   std::vector<CheckName> checks;
   if (problem.mode == ABN_INFERENCE || element_count(problem) == 0) return checks;
@@ -32,14 +29,9 @@ std::vector<CheckName> checks_of(const Subject&, const abn_claims& claims, const
   return checks;
 }
 
-struct Shape {
-  std::int64_t n, c, s;
-};
 // m just around warps and blocks. A Jacobian has m m C entries, so f64 has shapes of its own.
 constexpr std::array probed{Shape{2, 4, 17}, Shape{1, 3, 1025}, Shape{4, 5, 8}, Shape{33, 4, 1}, Shape{1, 4, 257}, Shape{2, 6, 31}};
 constexpr std::array differentiated{Shape{2, 4, 9}, Shape{1, 3, 33}, Shape{4, 2, 8}, Shape{17, 4, 1}, Shape{2, 3, 31}, Shape{2, 2, 64}};
-constexpr std::array slopes{0.01, 0.25}, alphas{1.0, 0.5};
-constexpr std::array epses{1e-5, 1e-3};
 constexpr std::array data{"standard", "mixed_gamma", "standard", "spikes", "large_beta"};
 
 std::vector<Case> gradient_cases(Tier tier, std::uint64_t seed) {
@@ -47,22 +39,9 @@ std::vector<Case> gradient_cases(Tier tier, std::uint64_t seed) {
   std::vector<Case> cases;
   const Stream seeds = Stream(seed).fork(17);
   std::uint64_t step = 0;
-  const auto add = [&](Shape shape, int dtype, int layout, int activation, int mode, int scale, const char* recipe, const Stream& draw) {
-    Case one;
-    abn_problem& p = one.problem;
-    p.struct_size = sizeof p;
-    p.n = shape.n, p.c = shape.c, p.s = shape.s;
-    p.dtype = dtype, p.layout = layout, p.activation = activation, p.mode = mode, p.scale = scale;
-    p.param_dtype = dtype == ABN_F64 ? ABN_F64 : ABN_F32;
-    const Format& parameter = format_of(p.param_dtype);
-    p.activation_parameter = activation == ABN_LEAKY_RELU ? round_to(parameter, slopes[draw.below(slopes.size(), 0)])
-                             : activation == ABN_ELU      ? alphas[draw.below(alphas.size(), 0)]
-                                                          : 0;
-    p.eps = round_to(parameter, epses[draw.below(epses.size(), 1)]);
-    p.momentum = round_to(parameter, 0.1);
-    constexpr std::uint64_t readable = 1'000'000'000;
-    one.data = recipe, one.seed = draw.below(readable, 2);
-    cases.push_back(std::move(one));
+  const auto add = [&](const Shape& shape, int dtype, int layout, int activation, int mode, int scale, const char* recipe) {
+    cases.push_back(drawn_case(shape, dtype, layout, activation, recipe, seeds.fork(step)));
+    cases.back().problem.mode = mode, cases.back().problem.scale = scale;
   };
   for (std::uint64_t round = 0; round < rounds; ++round)
     for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype)
@@ -72,32 +51,35 @@ std::vector<Case> gradient_cases(Tier tier, std::uint64_t seed) {
               dtype == ABN_F64 ? differentiated[(step + round) % differentiated.size()] : probed[(step + round) % probed.size()];
           // One in four frozen, one in three |gamma| + eps.
           add(shape, dtype, layout, activation, (step + round) % 4 == 3 ? ABN_FROZEN : ABN_TRAINING,
-              (step + round) % 3 == 1 ? ABN_SCALE_ABS_EPS : ABN_SCALE_SIGNED, data[(step + 2 * round) % data.size()], seeds.fork(step));
+              (step + round) % 3 == 1 ? ABN_SCALE_ABS_EPS : ABN_SCALE_SIGNED, data[(step + 2 * round) % data.size()]);
         }
-  if (tier != Tier::smoke)
-    add({8, 32, 64}, ABN_F64, ABN_NCHW, ABN_LEAKY_RELU, ABN_TRAINING, ABN_SCALE_SIGNED, "standard", seeds.fork(step));
+  if (tier != Tier::smoke) add({8, 32, 64}, ABN_F64, ABN_NCHW, ABN_LEAKY_RELU, ABN_TRAINING, ABN_SCALE_SIGNED, "standard");
   return cases;
 }
 
 std::vector<Record> records_of(const Work& work) {
   std::vector<Record> records;
   if (is_pattern_data(work.one.data)) return records;
-  const auto begin = std::chrono::steady_clock::now();
   Inputs inputs = for_oracle(inputs_of(work.one));
   if (inputs.dz.size() != inputs.x.size()) inputs.dz.assign(inputs.x.size(), 0.0);  // a file without dz; the cotangents are the checks' own
   const Evaluator evaluator(work.subject, work.claims, work.one.seed);
-  for (auto&& part : {jacobian_records(work, evaluator, inputs), probe_records(work, evaluator, inputs)})
-    records.insert(records.end(), part.begin(), part.end());
+  // What an evaluation was for: the record that came of it.
+  Evaluations before;
+  const auto add = [&](std::vector<Record> made) {
+    if (made.empty()) return;
+    const Evaluations now = evaluator.evaluations();
+    made.back().evaluations += {now.forward - before.forward, now.backward - before.backward};
+    before = now;
+    std::move(made.begin(), made.end(), std::back_inserter(records));
+  };
+  add(jacobian_records(work, evaluator, inputs));
+  add(probe_records(work, evaluator, inputs));
   for (const CheckName& name : work.wanted)
-    if (std::string_view(name.check) == "difference") records.push_back(difference_record(work, name, evaluator, inputs));
-  forwards += evaluator.forwards(), backwards += evaluator.backwards();
-  nanoseconds += static_cast<std::uint64_t>(std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin).count());
+    if (std::string_view(name.check) == "difference") add({difference_record(work, name, evaluator, inputs)});
   return records;
 }
 
 }  // namespace
-
-GradientWork gradient_work() { return {forwards.load(), backwards.load(), 1e-9 * static_cast<double>(nanoseconds.load())}; }
 
 const Family gradient_family{"grad", checks_of, gradient_cases, records_of};
 

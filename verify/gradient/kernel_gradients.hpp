@@ -3,22 +3,14 @@
 // f64 storage: jacobian_dx, jacobian_dgamma, jacobian_dbeta (verify/gradient/jacobian.hpp), every derivative there is, by differences.
 // Every type: probe_ones, probe_xhat, probe_units, probe_rademacher, adjoint (verify/gradient/probes.hpp), without differences; and
 // difference, one derivative a channel in a random direction, with as many digits as the type lets it see.
+// Each record counts the calls of forward and backward that it took.
 // The ids are VARIANT/gradient/TYPE/LAYOUT/CHECK. Inference has no gradient and no checks.
 #pragma once
-
-#include <cstdint>
 
 #include "verify/family.hpp"
 
 namespace abn::verify {
 
 extern const Family gradient_family;
-
-/// What gradient checks took since the program began: calls of forward and backward, and seconds in the checks, added over threads.
-struct GradientWork {
-  std::uint64_t forwards = 0, backwards = 0;
-  double seconds = 0;
-};
-GradientWork gradient_work();
 
 }  // namespace abn::verify

@@ -140,14 +140,9 @@ std::vector<CheckName> checks_of(const Subject&, const abn_claims& claims, const
   return checks;
 }
 
-struct Shape {
-  std::int64_t n, c, s;
-};
 // Around the widths of a vector access, a warp and a tile, and small: a property takes a dozen calls.
 constexpr std::array shapes{Shape{2, 3, 5},  Shape{1, 5, 33}, Shape{4, 2, 8},  Shape{5, 9, 1},  Shape{3, 1, 43},
                             Shape{1, 2, 65}, Shape{2, 4, 31}, Shape{16, 3, 4}, Shape{33, 4, 1}, Shape{2, 33, 3}};
-constexpr std::array slopes{0.01, 0.25}, alphas{1.0, 0.5};
-constexpr std::array epses{1e-5, 1e-3, 0.1};
 
 std::vector<Case> property_cases(Tier tier, std::uint64_t seed) {
   const std::uint64_t rounds = tier == Tier::smoke ? 3 : tier == Tier::full ? 24 : 192;
@@ -160,26 +155,11 @@ std::vector<Case> property_cases(Tier tier, std::uint64_t seed) {
       for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout)
         for (int activation = ABN_IDENTITY; activation <= ABN_ELU; ++activation, ++step) {
           const Stream draw = seeds.fork(step);
-          Case one;
-          abn_problem& p = one.problem;
-          p.struct_size = sizeof p;
-          const Shape shape = shapes[step % shapes.size()];
-          p.n = shape.n, p.c = shape.c, p.s = shape.s;
-          p.dtype = dtype, p.layout = layout, p.activation = activation;
-          p.param_dtype = dtype == ABN_F64 ? ABN_F64 : ABN_F32;
-          const Format& parameter = format_of(p.param_dtype);
-          p.activation_parameter = activation == ABN_LEAKY_RELU ? round_to(parameter, slopes[draw.below(slopes.size(), 0)])
-                                   : activation == ABN_ELU      ? alphas[draw.below(alphas.size(), 0)]
-                                                                : 0;
-          p.eps = round_to(parameter, epses[draw.below(epses.size(), 1)]);
-          p.momentum = round_to(parameter, 0.1);
+          Case one = drawn_case(shapes[step % shapes.size()], dtype, layout, activation, names[(step + round) % names.size()].name, draw);
           // Most properties are of training.
-          const std::uint64_t mode = draw.below(6, 2);
-          p.mode = mode == 0 ? ABN_INFERENCE : mode == 1 ? ABN_FROZEN : ABN_TRAINING;
-          p.scale = draw.below(3, 3) == 0 ? ABN_SCALE_ABS_EPS : ABN_SCALE_SIGNED;
-          one.data = names[(step + round) % names.size()].name;
-          constexpr std::uint64_t readable = 1'000'000'000;
-          one.seed = draw.below(readable, 4);
+          const std::uint64_t mode = draw.below(6, 3);
+          one.problem.mode = mode == 0 ? ABN_INFERENCE : mode == 1 ? ABN_FROZEN : ABN_TRAINING;
+          one.problem.scale = draw.below(3, 4) == 0 ? ABN_SCALE_ABS_EPS : ABN_SCALE_SIGNED;
           cases.push_back(std::move(one));
         }
   return cases;
