@@ -40,6 +40,9 @@
  *     element by element, and there the class (NaN, +inf, -inf) must be right.
  *   - A z that is NaN, stored or found again: identity and leaky ReLU go on with it as with any number (phi' of either branch, for conversions
  *     lose the sign of a NaN); what becomes of dy under ELU is not judged. Forward should store NaN with the sign bit 0, so that machines agree.
+ *   - g may be subnormal, and 1/g then overflows: divide, or scale g by a power of two first. Data may be subnormal too: the mean is
+ *     the sum divided by m; samples divided by m beforehand underflow one by one.
+ *   - Where sums or products leave the accumulate type that is claimed, nothing is demanded of what they reach.
  *   - gamma == NULL and beta == NULL (always both or neither): no affine, g = 1 and beta = 0 under both scale conventions.
  *
  * eps, momentum and the activation's parameter arrive in double but already rounded to the parameter
@@ -111,7 +114,8 @@ enum {                         /* saves: buffers that forward leaves for backwar
   ABN_SAVES_X = 1, ABN_SAVES_Z = 2, ABN_SAVES_XHAT = 4, ABN_SAVES_MEAN = 8, ABN_SAVES_VAR = 16
 };
 
-enum {                         /* materialises: intermediates rounded to the storage type on the way (bit mask) */
+enum {                         /* materialises: intermediates rounded to the storage type on the way (bit mask). _Y also says that a
+                                * standard backward may take ELU's phi' from a y found again from x, not from z */
   ABN_MATERIALISES_Y = 1, ABN_MATERIALISES_XHAT = 2, ABN_MATERIALISES_DY = 4, ABN_MATERIALISES_STATISTICS = 8
 };
 

@@ -149,8 +149,9 @@ StatisticsError batch_statistics_error(const Arithmetic& a, const ChannelNumbers
   e.variance += a.load.u * (2 * std::sqrt(c.variance * square) + a.load.u * square);
   e.variance += 2 * a.eta;
   e.variance_materialised = a.statistics(c.variance + e.variance);
-  if (c.m * c.mean_abs > a.largest) e.mean = e.variance = infinity;  // the sums overflow the accumulate type
-  if (c.m * (a.statistics_class == ABN_ONE_PASS ? square : c.variance) > a.largest) e.variance = infinity;
+  const double grown = c.m * (1 + gamma_of(h, a.u));  // a sum of roundings up
+  if (!(grown * c.mean_abs <= a.largest)) e.mean = e.variance = infinity, e.overflows = true;
+  if (!(grown * (a.statistics_class == ABN_ONE_PASS ? square : c.variance) <= a.largest)) e.variance = infinity, e.overflows = true;
   return e;
 }
 

@@ -103,6 +103,7 @@ struct ChannelNumbers {
 struct StatisticsError {
   double mean = 0, variance = 0;
   double mean_materialised = 0, variance_materialised = 0;
+  bool overflows = false;  ///< a sum may leave the accumulate type; what comes of it is nobody's promise, and NaN (inf - inf) is likely
 };
 StatisticsError batch_statistics_error(const Arithmetic& arithmetic, const ChannelNumbers& channel);
 /// Statistics that were handed to the kernel; `materialised`: it may round them to the storage type (running buffers).

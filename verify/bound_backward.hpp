@@ -9,6 +9,12 @@
 // The counts are those of the longest sane order, dx = (g r/m)(m dy - S0 - xhat S1) or A dy + B xhat + C with A, B, C
 // rounded beforehand: two products and a sum or two for each, the reciprocal 1/m, g r.
 //
+// A product that underflows is off by eta/2, times whatever it is multiplied by afterwards; the orders in use differ in what that is:
+//   (g r/m)(m dy - S0 - xhat S1)                       the bracket, of size m |dy| + |S0| + |xhat S1|
+//   g r (dy - S0/m - (x-mu) (sum dy (x-mu)) r^2/m)     r for each of the m products in the sum, |g| (1 + r) |xhat| for what follows
+//   r (g dy - g S0/m - xhat (g S1/m))                  r and r |xhat|
+// Only data near the smallest numbers of the accumulate type can tell.
+//
 // Scheme II has dg = (Sy - beta S0)/g instead of S1, and dx = r (g dy - dg (y - beta)/m - g S0/m) with the four products
 // rounded apart; dg and y - beta are only amplified together as the same dg stands in both.
 //
@@ -24,6 +30,7 @@
 // was not stored, both branches are possible: |dz| |1 - slope| more.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "verify/bound_forward.hpp"
@@ -44,6 +51,9 @@ template <class Error>
 struct BackwardErrors {
   std::vector<Error> dx;
   Error dgamma{}, dbeta{};
+  /// Something on the way may leave the accumulate type; what comes of it is nobody's promise, not even a number.
+  bool overflows = false;  ///< on the way to dx and dgamma
+  bool dbeta_overflows = false;
 };
 
 template <class Error>
@@ -71,6 +81,8 @@ class BackwardBound {
     }
     BackwardErrors<Error> out;
     out.dx.resize(size);
+    out.dbeta_overflows = !(sums.dy <= a.largest);
+    out.overflows = out.dbeta_overflows || sums.overflows || !(sums.product <= a.largest);
     // Where all dz are 0, so is every result in any arithmetic, unless an overflow makes it NaN.
     if (sums.dy == 0 && sums.s1.total() < infinity) return out;
     close(sums);
@@ -81,6 +93,7 @@ class BackwardBound {
                                      : training(i, recovered[i], sums);
       if (!(in_place && c.g == 0)) e[Term::storage] += a.store(std::fabs(v.dx.hi[i]) + e.total());
       out.dx[i] = e;
+      out.overflows |= !in.frozen && !two && again.root.variance < infinity && !(largest_product(i) <= a.largest);
     }
     out.dgamma = sums.s1;
     out.dgamma[Term::storage] += a.store_parameter(std::fabs(v.s1) + sums.s1.total());
@@ -99,10 +112,12 @@ class BackwardBound {
   struct Recovered {
     Error value{};  ///< of xhat, or of y under scheme II
     Error dy{};
+    bool overflows = false;  ///< on the way to it something may leave its type
   };
   struct Sums {
     Error s0{}, s1{};
     double dy = 0, product = 0;  ///< sum|dy|, sum|dy xhat| (sum|dy y| under scheme II)
+    bool overflows = false;      ///< of what is summed
   };
 
   bool stored_branch() const { return !plan.end_to_end && (in.source == Source::z || in.source == Source::x_and_z); }
@@ -128,10 +143,12 @@ class BackwardBound {
         y_error = forward.y(in.x[i], xhat, y);
         z_error = forward.z(y_error, y, z(i));
         z_error[Term::inversion] += a.kept(std::fabs(z(i)) + z_error.total());
+        out.overflows = in_place && !(std::fabs(z(i)) <= a.kept.largest);
       }
       if (in_place) {
         z_error[Term::inversion] += a.load.u * std::fabs(z(i));
         out.value = inverted(i, z_error);
+        out.overflows |= !(std::fabs(y) + std::fabs(c.beta) <= a.largest && std::fabs(xhat) <= a.largest);
       } else {
         out.value = again.xhat(in.x[i], xhat);
       }
@@ -144,6 +161,7 @@ class BackwardBound {
         if (plan.end_to_end) {
           out.value = forward.xhat(in.x[i], xhat);
           out.value[Term::materialised] += a.kept(std::fabs(xhat) + out.value.total());
+          out.overflows = !(std::fabs(xhat) <= a.kept.largest);
         }
         out.value[Term::arithmetic] += a.load.u * std::fabs(xhat);
         y_error = again.y_from_xhat(out.value, xhat, y);
@@ -235,16 +253,18 @@ class BackwardBound {
     return e;
   }
 
-  /// A kernel that never inverts may have phi' = alpha e^y from the y it still has, which knows nothing of the rounding of z
-  /// (Term::materialised where y itself was rounded), and need not move a saturated z: its phi' = z + alpha is then 0, or what
-  /// the rounding of -alpha makes of it.
+  /// A kernel that never inverts need not move a saturated z: its phi' = z + alpha is then 0, or what the rounding of -alpha makes of it.
+  /// One that claims to have a y of its own may take phi' = alpha e^y from it. That knows nothing of the rounding of z; and where y is
+  /// found again from x, it and the y behind the stored z each have an error, with the statistics rounded between them when saved.
   Error freedom_of_standard(std::size_t i, double w) const {
     Error e{};
     e[Term::activation] += c.parameter * (a.function + 2 * a.u) + (w <= plan.smallest_gap ? plan.smallest_gap + a.kept.u * c.parameter : 0);
-    if (!plan.end_to_end) {
-      const double stored = a.kept(std::fabs(z(i)));
-      e[Term::materialised] += a.y.u > 0 ? stored : 0;
-    }
+    if (plan.end_to_end || a.y.u == 0) return e;
+    e[Term::materialised] += a.kept(std::fabs(z(i)));
+    if (in.source != Source::x_and_z) return e;
+    const double saved =
+        std::fabs(c.g) * c.r * (a.store_parameter(std::fabs(c.mean)) + c.r * std::fabs(v.xhat[i]) / 2 * a.store_parameter(c.variance));
+    e[Term::materialised] += w * std::expm1(2 * again.y(in.x[i], v.xhat[i], v.y[i]).total() + saved);
     return e;
   }
 
@@ -272,6 +292,7 @@ class BackwardBound {
       sums.s1[Term::sum_dy_xhat] = infinity;  // even times dy = 0, as an overflow may stand behind it
     else
       sums.s1.add(std::fabs(dy), one.value);
+    sums.overflows |= one.overflows;
     sums.s1.add(std::fabs(value), one.dy);
     if (dy_error != 0) sums.s1[Term::sum_dy_xhat] += dy_error * value_error;
     sums.dy += std::fabs(dy) + dy_error;
@@ -282,7 +303,8 @@ class BackwardBound {
     const double h = a.depth_backward;
     sums.s0[Term::sum_dy] += times(gamma_of(h, a.u), sums.dy);
     if (sums.dy > a.largest) sums.s0[Term::sum_dy] = infinity;
-    sums.s1[Term::sum_dy_xhat] += times(gamma_of(h + 1, a.u), sums.product) + (c.m + 1) * a.eta / (inverts() ? 1 : 2);
+    const double each = inverts() ? 2 : std::fmax(1, c.r);  // halves of eta that a product may be off by
+    sums.s1[Term::sum_dy_xhat] += times(gamma_of(h + 1, a.u), sums.product) + (c.m + 1) * each * a.eta / 2;
     if (sums.product > a.largest) sums.s1[Term::sum_dy_xhat] = infinity;
     if (!two) return;
     // S1 = (Sy - beta S0)/g
@@ -312,6 +334,13 @@ class BackwardBound {
     return e;
   }
 
+  /// m dy, and the sums times g, r or both, each before it is divided by m: as large as anything gets on the way to dx.
+  double largest_product(std::size_t i) const {
+    const double r = c.r * again.root.growth, g = std::fabs(c.g);
+    const double bracket = c.m * std::fabs(v.dy[i]) + std::fabs(v.s0) + std::fabs(v.s1 * v.xhat[i]);
+    return bracket * std::max({1.0, g, r, g * r}) * (1 + gamma_of(a.depth_backward, a.u));
+  }
+
   Error training(std::size_t i, const Recovered& one, const Sums& sums) const {
     if (again.root.variance == infinity) return unknown();
     const double scale = std::fabs(c.g) * c.r * again.root.growth, xhat = std::fabs(v.xhat[i]), per = (1 + a.count_roundings * a.u) / c.m;
@@ -323,7 +352,11 @@ class BackwardBound {
     e.add(scale * s1, one.value);
     const double roundings =
         dy_roundings * std::fabs(v.dy[i]) + s0_roundings * s0 + s1_roundings * s1 * xhat + a.count_roundings * (s0 + s1 * xhat);
-    e[Term::arithmetic] += scale * a.u * roundings + a.eta * (2 + 2 * scale + xhat);
+    const double r = c.r * again.root.growth;
+    double underflow = 2 + 2 * scale + xhat + r * (2 + xhat) + (std::fabs(c.g) + scale) * xhat;
+    if (scale / c.m < a.eta / a.u) underflow += c.m * (std::fabs(v.dy[i]) + s0 + s1 * xhat);  // g r/m is subnormal
+    e[Term::arithmetic] += scale * a.u * roundings + a.eta * underflow;
+    if (!(largest_product(i) <= a.largest)) e[Term::arithmetic] = infinity;
     add_root(e, std::fabs(v.dx.hi[i]));
     return e;
   }
@@ -349,7 +382,8 @@ class BackwardBound {
     const double dx = std::fabs(v.dx.hi[i]);
     Error e{};
     e.add(std::fabs(c.g) * c.r * again.root.growth, one.dy);
-    e[Term::arithmetic] += frozen_roundings * a.u * dx * again.root.growth + (dx > 0 ? a.eta * (1 + std::fabs(v.dy[i])) : 0);
+    e[Term::arithmetic] +=
+        frozen_roundings * a.u * dx * again.root.growth + (dx > 0 ? a.eta * (1 + std::fabs(v.dy[i]) + c.r * again.root.growth) : 0);
     add_root(e, dx);
     return e;
   }

@@ -50,6 +50,9 @@ class ForwardBound {
     e.add(g, normalised(x, xhat, normalise_roundings + scale_roundings));
     if (a.folded)
       e[Term::arithmetic] += a.u * (g * c.r * root.growth * (std::fabs(x) + std::fabs(c.mean)) + std::fabs(c.beta - c.g * c.r * c.mean));
+    // (g (x - mu)) r, (g r) (x - mu), or (g r) x + (beta - (g r) mu), whose first product underflows
+    const double factor = a.folded ? std::fabs(x) + std::fabs(c.mean) : std::fabs(xhat) / c.r;
+    if (xhat != 0) e[Term::arithmetic] += a.eta / 2 * (c.r * root.growth + factor);
     return affine(e, xhat, y);
   }
 

@@ -67,10 +67,15 @@ BackwardPlan plan_of(const Arithmetic& a, const ChannelNumbers& numbers, const a
 
 // What no rule of the operation settles. ELU takes its branch from the sign bit of z, and a NaN may have either: phi' is 1 or NaN,
 // so dy of that element and dbeta are undefined. The true gradient of data that are not finite is no measure of anything.
-void set_undefined(const BackwardInput& in, const BackwardValues& found, bool true_gradient, const abn_problem& p, std::int64_t c, BackwardExpectations& out) {
+void set_undefined(const BackwardInput& in, const BackwardValues& found, bool true_gradient, const abn_problem& p, std::int64_t c,
+                   BackwardExpectations& out) {
   const auto channel = static_cast<std::size_t>(c);
-  const auto finite = [](const std::vector<double>& values) { return std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); }); };
-  const auto dx_at = [&](std::size_t i) -> Point& { return out.dx.points[static_cast<std::size_t>(sample_offset(p, c, static_cast<std::int64_t>(i)))]; };
+  const auto finite = [](const std::vector<double>& values) {
+    return std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); });
+  };
+  const auto dx_at = [&](std::size_t i) -> Point& {
+    return out.dx.points[static_cast<std::size_t>(sample_offset(p, c, static_cast<std::int64_t>(i)))];
+  };
   if (true_gradient && !(finite(in.x) && finite(in.dz))) {
     for (std::size_t i = 0; i < in.dz.size(); ++i) dx_at(i).rule = Rule::anything;
     out.dbeta.points[channel].rule = out.dgamma.points[channel].rule = Rule::anything;
@@ -125,13 +130,22 @@ void backward_channel(const Inputs& inputs, const Saved* saved, const abn_claims
   // One element that is not finite reaches every dx of a training channel through the sums.
   const bool spoiled = training && !(std::isfinite(v.s0) && std::isfinite(v.s1) && std::isfinite(v.r) && std::isfinite(v.g));
   const Rule otherwise = training ? Rule::any_nonfinite : Rule::same_class;
+  const bool no_statistics = plan.backward.overflows || plan.forward.overflows;
   for (std::size_t i = 0; i < in.dz.size(); ++i) {
     Point& point = out.dx.points[static_cast<std::size_t>(sample_offset(p, c, static_cast<std::int64_t>(i)))];
     set_point(point, element(v.dx, i), declared.dx[i], recommended.dx[i], otherwise);
-    if (spoiled) point.rule = Rule::any_nonfinite;
+    if (spoiled)
+      point.rule = Rule::any_nonfinite;
+    else if (no_statistics || (training && declared.overflows))
+      point.rule = Rule::anything;
   }
   set_point(out.dbeta.points[channel], v.dbeta, declared.dbeta, recommended.dbeta, Rule::any_nonfinite);
   set_point(out.dgamma.points[channel], v.dgamma, declared.dgamma, recommended.dgamma, Rule::any_nonfinite);
+  const auto release = [&](Expectation& e, bool overflows) {
+    if (overflows && e.points[channel].rule == Rule::bounded) e.points[channel].rule = Rule::anything;
+  };
+  release(out.dgamma, no_statistics || declared.overflows);
+  release(out.dbeta, no_statistics || declared.dbeta_overflows);
   if (in_place(claims) && v.g == 0) out.dgamma.points[channel].rule = Rule::any_finite;
   set_undefined(in, v, saved == nullptr, p, c, out);
 

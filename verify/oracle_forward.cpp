@@ -75,6 +75,12 @@ void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c,
   const bool spoiled = training && !(std::isfinite(v.mean.hi) && std::isfinite(v.variance.hi) && std::isfinite(v.r) && std::isfinite(v.g) &&
                                      std::isfinite(numbers.beta));
   const Rule otherwise = training ? Rule::any_nonfinite : Rule::same_class;
+  // Sums that overflow, and a variance of nothing but rounding that eps = 0 divides by, leave no promise; with eps > 0 a kernel that
+  // makes NaN of a small negative variance is wrong.
+  const bool no_promise = training && (declared.overflows || (numbers.eps == 0 && bound.root.variance == infinity));
+  const auto release = [](Point& point) {
+    if (point.rule == Rule::bounded) point.rule = Rule::anything;
+  };
   const double storage_largest = format_of(p.dtype).largest;  // beyond it z has to be infinite, whatever overflowed first
   for (std::size_t i = 0; i < in.x.size(); ++i) {
     const auto at = static_cast<std::size_t>(sample_offset(p, c, static_cast<std::int64_t>(i)));
@@ -96,7 +102,7 @@ void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c,
       z_fit[Term::storage] += judges.recommended.store(std::fabs(v.z.hi[i]) + z_fit.total());
       set_point(z, element(v.z, i), z_error, z_fit, otherwise);
       const bool inside = std::isfinite(x) && std::fabs(v.z.hi[i]) <= storage_largest;  // an infinite x stays one in any arithmetic
-      if (!training && inside && z.rule == Rule::bounded && bound.overflows(x, xhat, y)) z.rule = Rule::anything;
+      if (training ? no_promise : inside && bound.overflows(x, xhat, y)) release(z);
       // The backward reads the sign of z; where y may be on either side of 0 it is anyone's.
       const double doubt = y_error.total();
       if (p.activation == ABN_LEAKY_RELU && z.rule == Rule::bounded && (std::fabs(y) > doubt || doubt == 0)) z.rule = Rule::signed_bounded;
@@ -112,7 +118,7 @@ void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c,
         error[Term::storage] += judges.declared.store(std::fabs(xhat) + error.total());
         error_fit[Term::storage] += judges.recommended.store(std::fabs(xhat) + error_fit.total());
         set_point(point, element(v.xhat, i), error, error_fit, otherwise);
-        if (!training && std::isfinite(x) && point.rule == Rule::bounded && bound.overflows(x, xhat, y)) point.rule = Rule::anything;
+        if (training ? no_promise : std::isfinite(x) && bound.overflows(x, xhat, y)) release(point);
       }
     }
   }
@@ -126,9 +132,13 @@ void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c,
   const auto narrow = statistics_errors<Total>(judges.recommended, numbers, recommended, in);
   set_point(out.mean.points[channel], v.mean, wide.mean, narrow.mean, Rule::any_nonfinite);
   set_point(out.variance.points[channel], v.variance, wide.variance, narrow.variance, Rule::any_nonfinite);
-  if (!averages) return;
-  set_point(out.running_mean.points[channel], v.running_mean, wide.running_mean, narrow.running_mean, Rule::any_nonfinite);
-  set_point(out.running_var.points[channel], v.running_var, wide.running_var, narrow.running_var, Rule::any_nonfinite);
+  if (averages) {
+    set_point(out.running_mean.points[channel], v.running_mean, wide.running_mean, narrow.running_mean, Rule::any_nonfinite);
+    set_point(out.running_var.points[channel], v.running_var, wide.running_var, narrow.running_var, Rule::any_nonfinite);
+  }
+  if (!declared.overflows) return;
+  for (Expectation* e : {&out.mean, &out.variance, &out.running_mean, &out.running_var})
+    if (!e->points.empty()) release(e->points[channel]);
 }
 
 }  // namespace

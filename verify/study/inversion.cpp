@@ -145,6 +145,7 @@ Cost xhat_cost(const Inputs& inputs, std::int64_t c, const std::vector<double>& 
 Cost cost_of(const Expectation& expectation, std::size_t i, std::size_t c, double got) {
   const Point& point = expectation.points[i];
   const double scale = expectation.channels[c].scale;
+  if (point.rule == Rule::anything && std::isfinite(point.hi)) return {infinity, infinity};  // an overflow on the way: nothing is left
   if (point.rule != Rule::bounded && point.rule != Rule::signed_bounded) return {};
   const double error = std::fabs((got - point.hi) - point.lo);
   const double representable = ulp_of(format_of(expectation.dtype), point.hi) / 2;
