@@ -189,23 +189,18 @@ double running_error(const Arithmetic& a, double momentum, double old, double va
   return std::fmax(textbook, incremental) + load + std::fabs(momentum) * value_error + 2 * a.eta;
 }
 
-void set_bound(Point& point, const Terms& terms) {
+double bound_of(double total) { return total < infinity ? total * own_roundings : infinity; }
+double fit_bound_of(double recommended_total) { return bound_of(fit_factor * recommended_total); }
+
+Shares shares_of(const Terms& terms) {
+  Shares shares{};
   const double total = terms.total();
-  if (total == 0) return;
-  if (total < infinity) {
-    point.bound = total * own_roundings;
-    for (std::size_t i = 0; i < term_count; ++i) point.share[i] = static_cast<float>(terms.part[i] / total);
-    return;
-  }
-  point.bound = infinity;
+  if (total == 0) return shares;
   float infinite = 0;
   for (std::size_t i = 0; i < term_count; ++i) infinite += !(terms.part[i] < infinity) ? 1.0F : 0.0F;
-  for (std::size_t i = 0; i < term_count; ++i) point.share[i] = !(terms.part[i] < infinity) ? 1 / std::max(infinite, 1.0F) : 0;
-}
-
-double fit_bound_of(const Total& recommended) {
-  const double total = recommended.total();
-  return total < infinity ? fit_factor * total * own_roundings : infinity;
+  for (std::size_t i = 0; i < term_count; ++i)
+    shares[i] = infinite == 0 ? static_cast<float>(terms.part[i] / total) : !(terms.part[i] < infinity) ? 1 / infinite : 0;
+  return shares;
 }
 
 }  // namespace abn::verify

@@ -72,8 +72,8 @@ struct Arithmetic {
 /// What `claims` promise for `problem`.
 Arithmetic arithmetic_of(const abn_problem& problem, const abn_claims& claims);
 
-/// The recommended class with the same scheme, accumulating in f32 (f64 for f64 storage) or in what is claimed beyond it: two_pass, direct, sums as a tree over 256 lanes, nothing
-/// rounded on the way. `fit` is measured against twice its bound.
+/// The recommended class with the same scheme, accumulating in f32 (f64 for f64 storage) or in what is claimed beyond it: two_pass, direct,
+/// sums as a tree over 256 lanes, nothing rounded on the way. `fit` is measured against twice its bound.
 Arithmetic recommended_arithmetic(const abn_problem& problem, const abn_claims& claims);
 
 /// How the oracle itself computes with `precision` bits: two_pass, sequential sums, unlimited exponents.
@@ -142,8 +142,9 @@ struct Total {
   void add(double factor, const Total& other) { sum += factor * other.sum; }
 };
 
-/// The bound of a point from its terms; a NaN (infinity times nothing) counts as infinite.
-void set_bound(Point& point, const Terms& terms);
-double fit_bound_of(const Total& recommended);
+/// The bound of a point from the sum of its terms; a NaN (infinity times nothing) counts as infinite.
+double bound_of(double total);
+double fit_bound_of(double recommended_total);
+Shares shares_of(const Terms& terms);
 
 }  // namespace abn::verify

@@ -69,7 +69,13 @@ class BackwardBound {
         forward(a, c, plan.forward),
         again(a, c, plan.backward),
         in_place(plan.scheme == ABN_IN_PLACE_1 || plan.scheme == ABN_IN_PLACE_2),
-        two(plan.scheme == ABN_IN_PLACE_2) {}
+        two(plan.scheme == ABN_IN_PLACE_2),
+        g_inverse(1 / std::fabs(c.g)),
+        parameter_inverse(1 / c.parameter),
+        quotient(inexact(c.parameter) * reciprocal_roundings * a.u + a.load_parameter.u),
+        r_grown(c.r * again.root.growth),
+        scale(std::fabs(c.g) * r_grown),
+        product_grown(std::max({1.0, std::fabs(c.g), r_grown, scale}) * (1 + gamma_of(a.depth_backward, a.u))) {}
 
   BackwardErrors<Error> errors() const {
     const std::size_t size = v.dy.size();
@@ -118,6 +124,9 @@ class BackwardBound {
     Error s0{}, s1{};
     double dy = 0, product = 0;  ///< sum|dy|, sum|dy xhat| (sum|dy y| under scheme II)
     bool overflows = false;      ///< of what is summed
+    // Of the closed sums, once for all elements
+    double per = 0, mean0 = 0, mean1 = 0;  ///< 1/m as rounded, the largest |S0|/m and |S1|/m
+    bool underflows = false;               ///< g r/m is subnormal
   };
 
   bool stored_branch() const { return !plan.end_to_end && (in.source == Source::z || in.source == Source::x_and_z); }
@@ -182,8 +191,8 @@ class BackwardBound {
     if (c.activation == ABN_IDENTITY || (!negative(i) && !crossed)) {
       e.add(1, z_error);
     } else if (c.activation == ABN_LEAKY_RELU) {
-      e.add(crossed ? larger(1, 1 / c.parameter) : 1 / c.parameter, z_error);
-      if (size > 0) e[Term::inversion] += own_quotient(i) / c.parameter + a.eta / 2;
+      e.add(crossed ? larger(1, parameter_inverse) : parameter_inverse, z_error);
+      if (size > 0) e[Term::inversion] += own_quotient(i) * parameter_inverse + a.eta / 2;
     } else {
       const double underflow = size > 0 ? a.eta / 2 : 0;  // of z/alpha, and of the logarithm
       const double own = own_quotient(i) + c.parameter * underflow, error = larger(logarithm(i, total + own), crossed ? total : 0);
@@ -201,21 +210,19 @@ class BackwardBound {
   }
 
   Error normalised(std::size_t i, const Error& y_error) const {
-    const double g = std::fabs(c.g), xhat = std::fabs(v.xhat[i]), size = (std::fabs(v.y[i]) + std::fabs(c.beta)) / g;
+    const double xhat = std::fabs(v.xhat[i]), size = (std::fabs(v.y[i]) + std::fabs(c.beta)) * g_inverse;
     Error e{};
-    e.add(1 / g, y_error);
+    e.add(g_inverse, y_error);
     e[Term::inversion] +=
         a.folded ? (inversion_roundings + extra_roundings()) * a.u * size : (inversion_roundings + extra_roundings()) * a.u * xhat;
-    e[Term::inversion] += a.load_parameter.u * std::fabs(c.beta) / g + (xhat > 0 ? a.eta : 0);
+    e[Term::inversion] += a.load_parameter.u * std::fabs(c.beta) * g_inverse + (xhat > 0 ? a.eta : 0);
     e[Term::materialised] += a.xhat(xhat + e.total());
     if (!(std::fabs(v.y[i]) + std::fabs(c.beta) <= a.largest && xhat <= a.largest)) e[Term::inversion] = infinity;
     return e;
   }
 
   /// The rounding of z/slope or z/alpha, as an error of z.
-  double own_quotient(std::size_t i) const {
-    return (inexact(c.parameter) * reciprocal_roundings * a.u + a.load_parameter.u) * std::fabs(z(i));
-  }
+  double own_quotient(std::size_t i) const { return quotient * std::fabs(z(i)); }
 
   /// |log1p(t^) - log1p(t)| where t^ alpha is z off by `off`, and t^ no closer to -1 than the types allow.
   double logarithm(std::size_t i, double off) const {
@@ -300,6 +307,13 @@ class BackwardBound {
   }
 
   void close(Sums& sums) const {
+    close_products(sums);
+    sums.per = (1 + a.count_roundings * a.u) / c.m;
+    sums.mean0 = (std::fabs(v.s0) + sums.s0.total()) / c.m;
+    sums.mean1 = (std::fabs(v.s1) + sums.s1.total()) / c.m;
+    sums.underflows = scale / c.m < a.eta / a.u;
+  }
+  void close_products(Sums& sums) const {
     const double h = a.depth_backward;
     sums.s0[Term::sum_dy] += times(gamma_of(h, a.u), sums.dy);
     if (sums.dy > a.largest) sums.s0[Term::sum_dy] = infinity;
@@ -336,15 +350,12 @@ class BackwardBound {
 
   /// m dy, and the sums times g, r or both, each before it is divided by m: as large as anything gets on the way to dx.
   double largest_product(std::size_t i) const {
-    const double r = c.r * again.root.growth, g = std::fabs(c.g);
-    const double bracket = c.m * std::fabs(v.dy[i]) + std::fabs(v.s0) + std::fabs(v.s1 * v.xhat[i]);
-    return bracket * std::max({1.0, g, r, g * r}) * (1 + gamma_of(a.depth_backward, a.u));
+    return (c.m * std::fabs(v.dy[i]) + std::fabs(v.s0) + std::fabs(v.s1 * v.xhat[i])) * product_grown;
   }
 
   Error training(std::size_t i, const Recovered& one, const Sums& sums) const {
     if (again.root.variance == infinity) return unknown();
-    const double scale = std::fabs(c.g) * c.r * again.root.growth, xhat = std::fabs(v.xhat[i]), per = (1 + a.count_roundings * a.u) / c.m;
-    const double s0 = (std::fabs(v.s0) + sums.s0.total()) / c.m, s1 = (std::fabs(v.s1) + sums.s1.total()) / c.m;
+    const double xhat = std::fabs(v.xhat[i]), per = sums.per, s0 = sums.mean0, s1 = sums.mean1;
     Error e{};
     e.add(scale, one.dy);
     e.add(scale * per, sums.s0);
@@ -352,9 +363,8 @@ class BackwardBound {
     e.add(scale * s1, one.value);
     const double roundings =
         dy_roundings * std::fabs(v.dy[i]) + s0_roundings * s0 + s1_roundings * s1 * xhat + a.count_roundings * (s0 + s1 * xhat);
-    const double r = c.r * again.root.growth;
-    double underflow = 2 + 2 * scale + xhat + r * (2 + xhat) + (std::fabs(c.g) + scale) * xhat;
-    if (scale / c.m < a.eta / a.u) underflow += c.m * (std::fabs(v.dy[i]) + s0 + s1 * xhat);  // g r/m is subnormal
+    double underflow = 2 + 2 * scale + xhat + r_grown * (2 + xhat) + (std::fabs(c.g) + scale) * xhat;
+    if (sums.underflows) underflow += c.m * (std::fabs(v.dy[i]) + s0 + s1 * xhat);  // g r/m is subnormal
     e[Term::arithmetic] += scale * a.u * roundings + a.eta * underflow;
     if (!(largest_product(i) <= a.largest)) e[Term::arithmetic] = infinity;
     add_root(e, std::fabs(v.dx.hi[i]));
@@ -363,12 +373,11 @@ class BackwardBound {
 
   Error training_two(std::size_t i, const Recovered& one, const Sums& sums) const {
     if (again.root.variance == infinity) return unknown();
-    const double r = c.r * again.root.growth, g = std::fabs(c.g), xhat = std::fabs(v.xhat[i]), y = std::fabs(v.y[i]);
-    const double s0 = (std::fabs(v.s0) + sums.s0.total()) / c.m, dg = (std::fabs(v.s1) + sums.s1.total()) / c.m;
+    const double r = r_grown, g = std::fabs(c.g), xhat = std::fabs(v.xhat[i]), y = std::fabs(v.y[i]), s0 = sums.mean0, dg = sums.mean1;
     Error e{};
-    e.add(r * g, one.dy);
-    e.add(r * g / c.m, sums.s0);
-    e.add(r * g * xhat / c.m, sums.s1);
+    e.add(scale, one.dy);
+    e.add(scale * sums.per, sums.s0);
+    e.add(scale * sums.per * xhat, sums.s1);
     e.add(r * dg, one.value);
     const double roundings = dy_roundings * g * std::fabs(v.dy[i]) + s1_roundings * (dg * y + g * s0 + std::fabs(c.beta) * dg);
     e[Term::arithmetic] += r * a.u * (roundings + (a.count_roundings + extra_roundings()) * (dg * y + g * s0 + std::fabs(c.beta) * dg));
@@ -381,9 +390,8 @@ class BackwardBound {
     if (again.root.variance == infinity) return unknown();
     const double dx = std::fabs(v.dx.hi[i]);
     Error e{};
-    e.add(std::fabs(c.g) * c.r * again.root.growth, one.dy);
-    e[Term::arithmetic] +=
-        frozen_roundings * a.u * dx * again.root.growth + (dx > 0 ? a.eta * (1 + std::fabs(v.dy[i]) + c.r * again.root.growth) : 0);
+    e.add(scale, one.dy);
+    e[Term::arithmetic] += frozen_roundings * a.u * dx * again.root.growth + (dx > 0 ? a.eta * (1 + std::fabs(v.dy[i]) + r_grown) : 0);
     add_root(e, dx);
     return e;
   }
@@ -395,6 +403,11 @@ class BackwardBound {
   const BackwardValues& v;
   ForwardBound<Error> forward, again;
   bool in_place, two;
+  // Of the channel, once for all elements
+  double g_inverse, parameter_inverse;  ///< 1/|g|, 1/slope or 1/alpha
+  double quotient;                      ///< roundings of z/slope or z/alpha, relative
+  double r_grown, scale;                ///< r and |g| r with r's own error on top
+  double product_grown;                 ///< what a sum may be multiplied by before it is divided by m
 };
 
 }  // namespace abn::verify

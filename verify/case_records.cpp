@@ -113,12 +113,15 @@ struct Line {
       expected = backward ? expect_backward(exact, trial.saved, claims) : expect_forward(exact, claims);
       if (backward && is_in_place(claims)) gradient = expect_gradient(exact, claims);
     }
+    const auto explain = [&](Output output, std::int64_t element) {
+      return shares_of(exact, backward ? &trial.saved : nullptr, claims, output, element);
+    };
     for (const CheckName& name : names) {
       if (is_numeric(name)) {
         const Expectation* const expectation = find(expected, name.check);
         const Stored* const got = expectation != nullptr ? find(operation.outputs, expectation->output) : nullptr;
         if (got == nullptr) continue;  // an empty problem, an output that this case has not, or a call whose status failed
-        Record record = judge(origin, op, inputs, trial.saved, *expectation, got->values);
+        Record record = judge(origin, op, inputs, trial.saved, *expectation, got->values, explain);
         if (const Expectation* const truth = find(gradient, name.check)) add_end_to_end(record, origin.problem, *truth, got->values);
         records.push_back(std::move(record));
         continue;

@@ -83,7 +83,11 @@ std::vector<Record> check_file(const std::string& path) {
   for (const auto& stored : file.outputs) {
     const auto same = [&](const Expectation& one) { return one.output == stored.output; };
     const auto expectation = std::find_if(expected.begin(), expected.end(), same);
-    Record record = judge(origin, is_gradient(stored.output) ? "backward" : "forward", file.inputs, saved, *expectation, stored.values);
+    const auto explain = [&](Output output, std::int64_t element) {
+      return shares_of(exact, on_saved ? &saved : nullptr, file.claims, output, element);
+    };
+    Record record =
+        judge(origin, is_gradient(stored.output) ? "backward" : "forward", file.inputs, saved, *expectation, stored.values, explain);
     const auto gradient = std::find_if(truth.begin(), truth.end(), same);
     if (on_saved && gradient != truth.end()) add_end_to_end(record, origin.problem, *gradient, stored.values);
     conclude(record);

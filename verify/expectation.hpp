@@ -33,12 +33,14 @@ enum class Rule : std::uint8_t {
   signed_bounded, ///< bounded, and a zero got must carry the sign bit of exact (leaky ReLU's z, where the backward reads the sign)
 };
 
+/// Each term's part of a bound, adding up to 1 (all 0 where the bound is 0).
+using Shares = std::array<float, term_count>;
+
 /// One element: exact value = hi + lo, unevaluated (about 106 bits), and its absolute bound, the sum of its terms.
 struct Point {
   double hi = 0, lo = 0;
   double bound = 0;      ///< for what the variant declares
   double fit_bound = 0;  ///< twice the bound of the recommended class (two_pass, direct, a tree of 256 lanes, f32 or wider)
-  std::array<float, term_count> share{};  ///< each term's part of the bound, adding up to 1 (all 0 where the bound is 0)
   Rule rule = Rule::bounded;
 };
 
@@ -56,6 +58,7 @@ struct Expectation {
   int dtype = ABN_F32;             ///< type in which the output is stored
   std::vector<Point> points;       ///< layout order for tensors, channel order else
   std::vector<ChannelFacts> channels;
+  std::vector<Shares> shares{};    ///< of each point's bound, where they were asked for; else empty
   bool method_limited = false;     ///< the bound exceeds the signal because of the in-place method itself, not because of the data
 };
 

@@ -59,7 +59,8 @@ bool cancels(const Expectation& expectation) {
   if (is_tensor(expectation.output) || expectation.channels.size() != expectation.points.size()) return false;
   for (std::size_t c = 0; c < expectation.points.size(); ++c) {
     const double scale = expectation.channels[c].scale;
-    if (!(scale > 0 && expectation.points[c].bound <= sharp * scale && std::abs(expectation.points[c].hi) <= expectation.points[c].bound)) return false;
+    if (!(scale > 0 && expectation.points[c].bound <= sharp * scale && std::abs(expectation.points[c].hi) <= expectation.points[c].bound))
+      return false;
   }
   return !expectation.points.empty();
 }
@@ -93,7 +94,7 @@ Witness blank_witness(const Origin& origin, const std::string& id) {
 }
 
 Record judge(const Origin& origin, std::string_view op, const Inputs& inputs, const Saved& saved, const Expectation& expectation,
-             const std::vector<double>& got, std::string_view check) {
+             const std::vector<double>& got, const Explain& explain, std::string_view check) {
   const std::string output = output_name(expectation.output);
   if (expectation.points.size() != got.size())
     throw std::logic_error(fmt::format("{} has {} expectations and {} values", output, expectation.points.size(), got.size()));
@@ -124,8 +125,11 @@ Record judge(const Origin& origin, std::string_view op, const Inputs& inputs, co
   witness.error = comparison.error, witness.bound = point.bound, witness.ratio = comparison.ratio, witness.ulp = comparison.ulp;
   witness.reason = comparison.reason;
   witness.inputs = shown_inputs(inputs, saved, expectation.output, worst);
-  for (std::size_t term = 0; term < term_count; ++term)
-    if (point.share[term] > smallest_share_shown) witness.terms.emplace_back(term_name(static_cast<Term>(term)), point.share[term]);
+  if (point.bound > 0) {
+    const Shares shares = explain(expectation.output, worst);
+    for (std::size_t term = 0; term < term_count; ++term)
+      if (shares[term] > smallest_share_shown) witness.terms.emplace_back(term_name(static_cast<Term>(term)), shares[term]);
+  }
   std::stable_sort(witness.terms.begin(), witness.terms.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
   const auto channel = static_cast<std::size_t>(channel_of(inputs.problem, tensor, worst));
   if (channel < expectation.channels.size()) {

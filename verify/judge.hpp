@@ -1,6 +1,7 @@
 // From one output to its record: the comparison, the witness, and for in-place schemes what they cost end to end.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,10 +30,13 @@ Record blank_record(const Origin& origin, std::string_view op, std::string_view 
 /// A witness with its problem, data, seed and reproduce line.
 Witness blank_witness(const Origin& origin, const std::string& id);
 
+/// The shares of the terms in the bound of one element; asked for the witness only.
+using Explain = std::function<Shares(Output, std::int64_t)>;
+
 /// Compares every element of one output with its expectation. `saved` is shown beside a witness of backward.
 /// `check` names the record where it is not the output's own. Throws std::logic_error if the sizes differ.
 Record judge(const Origin& origin, std::string_view op, const Inputs& inputs, const Saved& saved, const Expectation& expectation,
-             const std::vector<double>& got, std::string_view check = {});
+             const std::vector<double>& got, const Explain& explain, std::string_view check = {});
 
 /// The same output against the gradient at the unrounded x. The largest |error| / max|exact| of a channel (for dgamma and dbeta: of all
 /// channels) is what the in-place scheme costs; above `unsafe_cost` it is no longer noise beside the gradient.

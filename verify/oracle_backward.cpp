@@ -90,6 +90,7 @@ void set_undefined(const BackwardInput& in, const BackwardValues& found, bool tr
 }
 
 // Everything of channel c; writes to that channel's points only. `saved` is null for the true gradient.
+template <class Error>
 void backward_channel(const Inputs& inputs, const Saved* saved, const abn_claims& claims, const Judges& judges, std::int64_t c,
                       BackwardScratch& scratch, BackwardExpectations& out) {
   const abn_problem& p = inputs.problem;
@@ -124,7 +125,7 @@ void backward_channel(const Inputs& inputs, const Saved* saved, const abn_claims
   if (!in.statistics.given) add_moments(numbers, in.x, v.xhat);
   const BackwardPlan plan = plan_of(judges.declared, numbers, p, claims, saved == nullptr, batch);
   const BackwardPlan fit_plan = plan_of(judges.recommended, numbers, p, claims, saved == nullptr, batch);
-  const BackwardErrors<Terms> declared = BackwardBound<Terms>(judges.declared, numbers, plan, in, v).errors();
+  const BackwardErrors<Error> declared = BackwardBound<Error>(judges.declared, numbers, plan, in, v).errors();
   const BackwardErrors<Total> recommended = BackwardBound<Total>(judges.recommended, numbers, fit_plan, in, v).errors();
 
   // One element that is not finite reaches every dx of a training channel through the sums.
@@ -132,15 +133,16 @@ void backward_channel(const Inputs& inputs, const Saved* saved, const abn_claims
   const Rule otherwise = training ? Rule::any_nonfinite : Rule::same_class;
   const bool no_statistics = plan.backward.overflows || plan.forward.overflows;
   for (std::size_t i = 0; i < in.dz.size(); ++i) {
-    Point& point = out.dx.points[static_cast<std::size_t>(sample_offset(p, c, static_cast<std::int64_t>(i)))];
-    set_point(point, element(v.dx, i), declared.dx[i], recommended.dx[i], otherwise);
+    const auto at = static_cast<std::size_t>(sample_offset(p, c, static_cast<std::int64_t>(i)));
+    Point& point = out.dx.points[at];
+    set_point(out.dx, at, element(v.dx, i), declared.dx[i], recommended.dx[i], otherwise);
     if (spoiled)
       point.rule = Rule::any_nonfinite;
     else if (no_statistics || (training && declared.overflows))
       point.rule = Rule::anything;
   }
-  set_point(out.dbeta.points[channel], v.dbeta, declared.dbeta, recommended.dbeta, Rule::any_nonfinite);
-  set_point(out.dgamma.points[channel], v.dgamma, declared.dgamma, recommended.dgamma, Rule::any_nonfinite);
+  set_point(out.dbeta, channel, v.dbeta, declared.dbeta, recommended.dbeta, Rule::any_nonfinite);
+  set_point(out.dgamma, channel, v.dgamma, declared.dgamma, recommended.dgamma, Rule::any_nonfinite);
   const auto release = [&](Expectation& e, bool overflows) {
     if (overflows && e.points[channel].rule == Rule::bounded) e.points[channel].rule = Rule::anything;
   };
@@ -165,8 +167,8 @@ void backward_channel(const Inputs& inputs, const Saved* saved, const abn_claims
   const double u = format_of(p.dtype).unit_roundoff;
   for (std::size_t i = 0; i < v.dy.size(); ++i) {
     // Saturation makes dy as small as it likes; below a rounding error of dz it is no size to measure by.
-    const double size = std::fmax(std::fabs(v.dy[i]), u * std::fabs(in.dz[i]));
-    largest = std::fmax(largest, size);
+    const double size = larger(std::fabs(v.dy[i]), u * std::fabs(in.dz[i]));
+    largest = larger(size, largest);  // a NaN counts for nothing
     scale += size;
     scale_product += size * std::fabs(v.xhat[i]);
     sum_abs += std::fabs(v.dy[i]);
@@ -181,47 +183,66 @@ void backward_channel(const Inputs& inputs, const Saved* saved, const abn_claims
   keep(out.dbeta, scale);
 }
 
-// Is it the inversion that drowns the signal? True where for more than half of the elements the bound exceeds the largest value
-// of their channel, and inversion is its largest term.
-void mark_limited_by_method(Expectation& e, const abn_problem& p) {
+// How many elements have a bound above the largest value of their channel, for which `counts` holds?
+template <class Predicate>
+std::int64_t drowned(const Expectation& e, const abn_problem& p, const Predicate& counts) {
   const std::int64_t per_channel = is_tensor(e.output) ? sample_count(p) : 1;
-  const auto at = [&](std::int64_t c, std::int64_t i) -> const Point& {
-    return e.points[static_cast<std::size_t>(is_tensor(e.output) ? sample_offset(p, c, i) : c)];
+  const auto at = [&](std::int64_t c, std::int64_t i) {
+    return static_cast<std::size_t>(is_tensor(e.output) ? sample_offset(p, c, i) : c);
   };
-  std::int64_t drowned = 0;
+  std::int64_t found = 0;
   for (std::int64_t c = 0; c < p.c; ++c) {
     double largest = 0;
-    for (std::int64_t i = 0; i < per_channel; ++i) largest = std::fmax(largest, std::fabs(at(c, i).hi));
+    for (std::int64_t i = 0; i < per_channel; ++i) largest = larger(std::fabs(e.points[at(c, i)].hi), largest);
     for (std::int64_t i = 0; i < per_channel; ++i) {
-      const Point& point = at(c, i);
-      if (point.rule != Rule::bounded || !(point.bound > largest)) continue;
-      drowned += point.share[static_cast<std::size_t>(Term::inversion)] >= *std::max_element(point.share.begin(), point.share.end());
+      const Point& point = e.points[at(c, i)];
+      found += point.rule == Rule::bounded && point.bound > largest && counts(at(c, i)) ? 1 : 0;
     }
   }
-  e.method_limited = 2 * drowned > p.c * per_channel;
+  return found;
 }
 
-std::vector<Expectation> backward(const Inputs& inputs, const Saved* saved, const abn_claims& claims) {
+bool is_most(std::int64_t count, const Expectation& e) { return 2 * count > static_cast<std::int64_t>(e.points.size()); }
+
+// Is it the inversion that drowns the signal? True where for more than half of the elements the bound exceeds the largest value
+// of their channel, and inversion is its largest term.
+bool is_limited_by_method(const Expectation& e, const abn_problem& p) {
+  return is_most(drowned(e, p,
+                         [&](std::size_t i) {
+                           const Shares& shares = e.shares[i];
+                           return shares[static_cast<std::size_t>(Term::inversion)] >= *std::max_element(shares.begin(), shares.end());
+                         }),
+                 e);
+}
+
+std::vector<Expectation> backward(const Inputs& inputs, const Saved* saved, const abn_claims& claims, Detail detail) {
   const abn_problem& p = inputs.problem;
   if (element_count(p) == 0) return {};
   check_inputs(inputs, saved == nullptr || source_of(claims) == Source::x || source_of(claims) == Source::x_and_z);
   require_size(inputs.dz.size(), static_cast<std::size_t>(element_count(p)), "dz");
   if (p.mode == ABN_INFERENCE) throw std::invalid_argument("Inference has no backward pass; ask for training or frozen mode.");
   const Judges judges = judges_of(p, claims);
-  BackwardExpectations out{blank_expectation(Output::dx, p), blank_expectation(Output::dgamma, p), blank_expectation(Output::dbeta, p)};
+  BackwardExpectations out{blank_expectation(Output::dx, p, detail), blank_expectation(Output::dgamma, p, detail),
+                           blank_expectation(Output::dbeta, p, detail)};
   BackwardScratch scratch;
-  for (std::int64_t c = 0; c < p.c; ++c) backward_channel(inputs, saved, claims, judges, c, scratch, out);
+  const auto channel = detail == Detail::shares ? backward_channel<Terms> : backward_channel<Total>;
+  for (std::int64_t c = 0; c < p.c; ++c) channel(inputs, saved, claims, judges, c, scratch, out);
   std::vector<Expectation> all;
-  for (Expectation* e : {&out.dx, &out.dgamma, &out.dbeta}) {
-    if (in_place(claims)) mark_limited_by_method(*e, p);
-    all.push_back(std::move(*e));
+  for (Expectation* e : {&out.dx, &out.dgamma, &out.dbeta}) all.push_back(std::move(*e));
+  if (!in_place(claims)) return all;
+  if (detail == Detail::shares) {
+    for (Expectation& e : all) e.method_limited = is_limited_by_method(e, p);
+  } else if (std::any_of(all.begin(), all.end(),
+                         [&](const Expectation& e) { return is_most(drowned(e, p, [](std::size_t) { return true; }), e); })) {
+    const std::vector<Expectation> detailed = backward(inputs, saved, claims, Detail::shares);  // rare: ask which term it is
+    for (std::size_t i = 0; i < all.size(); ++i) all[i].method_limited = detailed[i].method_limited;
   }
   return all;
 }
 
 }  // namespace
 
-std::vector<Expectation> expect_backward(const Inputs& inputs, const Saved& saved, const abn_claims& claims) {
+std::vector<Expectation> expect_backward(const Inputs& inputs, const Saved& saved, const abn_claims& claims, Detail detail) {
   const abn_problem& p = inputs.problem;
   const auto elements = static_cast<std::size_t>(element_count(p)), channels = static_cast<std::size_t>(p.c);
   if (elements == 0) return {};
@@ -230,9 +251,11 @@ std::vector<Expectation> expect_backward(const Inputs& inputs, const Saved& save
   if (source == Source::xhat) require_size(saved.xhat.size(), elements, "the saved xhat");
   if (p.mode == ABN_TRAINING && (source == Source::z || source == Source::xhat))
     require_size(saved.variance.size(), channels, "the saved variance");
-  return backward(inputs, &saved, claims);
+  return backward(inputs, &saved, claims, detail);
 }
 
-std::vector<Expectation> expect_gradient(const Inputs& inputs, const abn_claims& claims) { return backward(inputs, nullptr, claims); }
+std::vector<Expectation> expect_gradient(const Inputs& inputs, const abn_claims& claims, Detail detail) {
+  return backward(inputs, nullptr, claims, detail);
+}
 
 }  // namespace abn::verify

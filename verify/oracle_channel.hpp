@@ -1,7 +1,8 @@
 // One channel of the oracle: what goes into reference/, and what comes out of it in any precision.
 //
 // Functions of one channel are pure; verify/oracle_evaluate.hpp defines them for any scalar, and each scalar is instantiated
-// in one .cpp only (oracle_long_double.cpp, oracle_real50.cpp), which keeps the multiprecision headers out of everything else.
+// in one .cpp only (oracle_double.cpp, oracle_long_double.cpp, oracle_real50.cpp), which keeps the multiprecision headers out of
+// everything else.
 #pragma once
 
 #include <vector>
@@ -19,7 +20,7 @@ struct WideVector {
 };
 
 /// The precisions of the oracle. The number is that of its bits.
-enum class Precision : int { long_double = 64, real50 = 168 };
+enum class Precision : int { binary64 = 53, long_double = 64, real50 = 168 };
 
 /// Parameters of a channel; no affine is gamma 1, beta 0 and the signed scale.
 struct ChannelParameters {
@@ -48,6 +49,7 @@ struct ForwardValues {
   WideVector xhat, z;
   std::vector<double> y;
 };
+void forward_in_double(const ForwardInput& input, ForwardValues& out);
 void forward_in_long_double(const ForwardInput& input, ForwardValues& out);
 void forward_in_real50(const ForwardInput& input, ForwardValues& out);
 void forward_values(Precision precision, const ForwardInput& input, ForwardValues& out);
@@ -71,6 +73,7 @@ struct BackwardValues {
   WideVector dx;
   Wide dgamma, dbeta;
 };
+void backward_in_double(const BackwardInput& input, BackwardValues& out);
 void backward_in_long_double(const BackwardInput& input, BackwardValues& out);
 void backward_in_real50(const BackwardInput& input, BackwardValues& out);
 void backward_values(Precision precision, const BackwardInput& input, BackwardValues& out);

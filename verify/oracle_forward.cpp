@@ -48,6 +48,7 @@ struct ForwardScratch {
 };
 
 // Everything of channel c; writes to that channel's points only.
+template <class Error>
 void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c, ForwardScratch& scratch, ForwardExpectations& out) {
   const abn_problem& p = inputs.problem;
   const auto channel = static_cast<std::size_t>(c);
@@ -68,7 +69,7 @@ void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c,
     return training ? batch_statistics_error(a, numbers) : given_statistics_error(a, numbers, true);
   };
   const StatisticsError declared = statistics(judges.declared), recommended = statistics(judges.recommended);
-  const ForwardBound<Terms> bound(judges.declared, numbers, declared);
+  const ForwardBound<Error> bound(judges.declared, numbers, declared);
   const ForwardBound<Total> fit(judges.recommended, numbers, recommended);
 
   // Non-finite data spoil a training channel whole; elsewhere each element has its class.
@@ -90,17 +91,17 @@ void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c,
       set_value(z, element(v.z, i));
       z.rule = Rule::any_nonfinite;
     } else {
-      Terms y_error{};
+      Error y_error{};
       Total y_fit{};
       if (std::isfinite(y)) {  // y = -infinity is exact in any arithmetic, and ELU makes it finite again
         y_error = bound.y(x, xhat, y);
         y_fit = fit.y(x, xhat, y);
       }
-      Terms z_error = bound.z(y_error, y, v.z.hi[i]);
+      Error z_error = bound.z(y_error, y, v.z.hi[i]);
       Total z_fit = fit.z(y_fit, y, v.z.hi[i]);
       z_error[Term::storage] += judges.declared.store(std::fabs(v.z.hi[i]) + z_error.total());
       z_fit[Term::storage] += judges.recommended.store(std::fabs(v.z.hi[i]) + z_fit.total());
-      set_point(z, element(v.z, i), z_error, z_fit, otherwise);
+      set_point(out.z, at, element(v.z, i), z_error, z_fit, otherwise);
       const bool inside = std::isfinite(x) && std::fabs(v.z.hi[i]) <= storage_largest;  // an infinite x stays one in any arithmetic
       if (training ? no_promise : inside && bound.overflows(x, xhat, y)) release(z);
       // The backward reads the sign of z; where y may be on either side of 0 it is anyone's.
@@ -113,11 +114,11 @@ void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c,
       if (spoiled) {
         point.rule = Rule::any_nonfinite;
       } else {
-        Terms error = bound.xhat(x, xhat);
+        Error error = bound.xhat(x, xhat);
         Total error_fit = fit.xhat(x, xhat);
         error[Term::storage] += judges.declared.store(std::fabs(xhat) + error.total());
         error_fit[Term::storage] += judges.recommended.store(std::fabs(xhat) + error_fit.total());
-        set_point(point, element(v.xhat, i), error, error_fit, otherwise);
+        set_point(out.xhat, at, element(v.xhat, i), error, error_fit, otherwise);
         if (training ? no_promise : std::isfinite(x) && bound.overflows(x, xhat, y)) release(point);
       }
     }
@@ -128,13 +129,13 @@ void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c,
   for (Expectation* e : {&out.z, &out.xhat, &out.mean, &out.variance, &out.running_mean, &out.running_var})
     if (!e->channels.empty()) e->channels[channel] = facts;
   if (!training) return;
-  const auto wide = statistics_errors<Terms>(judges.declared, numbers, declared, in);
+  const auto wide = statistics_errors<Error>(judges.declared, numbers, declared, in);
   const auto narrow = statistics_errors<Total>(judges.recommended, numbers, recommended, in);
-  set_point(out.mean.points[channel], v.mean, wide.mean, narrow.mean, Rule::any_nonfinite);
-  set_point(out.variance.points[channel], v.variance, wide.variance, narrow.variance, Rule::any_nonfinite);
+  set_point(out.mean, channel, v.mean, wide.mean, narrow.mean, Rule::any_nonfinite);
+  set_point(out.variance, channel, v.variance, wide.variance, narrow.variance, Rule::any_nonfinite);
   if (averages) {
-    set_point(out.running_mean.points[channel], v.running_mean, wide.running_mean, narrow.running_mean, Rule::any_nonfinite);
-    set_point(out.running_var.points[channel], v.running_var, wide.running_var, narrow.running_var, Rule::any_nonfinite);
+    set_point(out.running_mean, channel, v.running_mean, wide.running_mean, narrow.running_mean, Rule::any_nonfinite);
+    set_point(out.running_var, channel, v.running_var, wide.running_var, narrow.running_var, Rule::any_nonfinite);
   }
   if (!declared.overflows) return;
   for (Expectation* e : {&out.mean, &out.variance, &out.running_mean, &out.running_var})
@@ -143,7 +144,7 @@ void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c,
 
 }  // namespace
 
-std::vector<Expectation> expect_forward(const Inputs& inputs, const abn_claims& claims) {
+std::vector<Expectation> expect_forward(const Inputs& inputs, const abn_claims& claims, Detail detail) {
   const abn_problem& p = inputs.problem;
   if (element_count(p) == 0) return {};
   check_inputs(inputs, true);
@@ -151,7 +152,7 @@ std::vector<Expectation> expect_forward(const Inputs& inputs, const abn_claims& 
   ForwardExpectations out;
   std::vector<Expectation*> asked;
   const auto ask = [&](Expectation& e, Output output) {
-    e = blank_expectation(output, p);
+    e = blank_expectation(output, p, detail);
     asked.push_back(&e);
   };
   ask(out.z, Output::z);
@@ -165,7 +166,8 @@ std::vector<Expectation> expect_forward(const Inputs& inputs, const abn_claims& 
     }
   }
   ForwardScratch scratch;
-  for (std::int64_t c = 0; c < p.c; ++c) forward_channel(inputs, judges, c, scratch, out);
+  const auto channel = detail == Detail::shares ? forward_channel<Terms> : forward_channel<Total>;
+  for (std::int64_t c = 0; c < p.c; ++c) channel(inputs, judges, c, scratch, out);
   std::vector<Expectation> all;
   for (Expectation* e : asked) all.push_back(std::move(*e));
   return all;

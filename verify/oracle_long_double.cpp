@@ -1,4 +1,4 @@
-// The oracle's fast precision: the reference in long double, with 64 bits of mantissa where the platform has them.
+// The oracle's middle precision: the reference in long double, with 64 bits of mantissa where the platform has them; and the choice of one.
 #include <limits>
 
 #include "verify/oracle_evaluate.hpp"
@@ -13,9 +13,11 @@ void forward_in_long_double(const ForwardInput& input, ForwardValues& out) { eva
 void backward_in_long_double(const BackwardInput& input, BackwardValues& out) { evaluate::backward<long double>(input, out); }
 
 void forward_values(Precision precision, const ForwardInput& input, ForwardValues& out) {
+  if (precision == Precision::binary64) return forward_in_double(input, out);
   wide_enough&& precision == Precision::long_double ? forward_in_long_double(input, out) : forward_in_real50(input, out);
 }
 void backward_values(Precision precision, const BackwardInput& input, BackwardValues& out) {
+  if (precision == Precision::binary64) return backward_in_double(input, out);
   wide_enough&& precision == Precision::long_double ? backward_in_long_double(input, out) : backward_in_real50(input, out);
 }
 

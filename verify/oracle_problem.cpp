@@ -9,11 +9,13 @@
 namespace abn::verify {
 
 Judges judges_of(const abn_problem& problem, const abn_claims& claims) {
-  Judges judges{Precision::long_double, arithmetic_of(problem, claims), recommended_arithmetic(problem, claims)};
-  const Arithmetic own = oracle_arithmetic(problem, claims, static_cast<int>(Precision::long_double));
-  // A 64-bit mantissa also is too short for the value itself where the output has 53 bits.
-  const bool enough = std::fmax(oracle_share(own, judges.declared), oracle_share(own, judges.recommended)) <= largest_oracle_share;
-  if (problem.dtype == ABN_F64 || !enough) judges.precision = Precision::real50;
+  Judges judges{Precision::real50, arithmetic_of(problem, claims), recommended_arithmetic(problem, claims)};
+  if (problem.dtype == ABN_F64) return judges;  // 64 bits are too short for the value itself where the output has 53
+  for (const Precision precision : {Precision::long_double, Precision::binary64}) {
+    const Arithmetic own = oracle_arithmetic(problem, claims, static_cast<int>(precision));
+    if (std::fmax(oracle_share(own, judges.declared), oracle_share(own, judges.recommended)) > largest_oracle_share) break;
+    judges.precision = precision;
+  }
   return judges;
 }
 
@@ -85,23 +87,14 @@ void add_moments(ChannelNumbers& c, const std::vector<double>& x, const std::vec
   c.mean_abs_deviation = c.r < infinity ? deviations / (c.m * c.r) : 0;
 }
 
-Expectation blank_expectation(Output output, const abn_problem& p) {
+Expectation blank_expectation(Output output, const abn_problem& p, Detail detail) {
   Expectation out;
   out.output = output;
   out.dtype = is_tensor(output) ? p.dtype : p.param_dtype;
   out.points.resize(static_cast<std::size_t>(is_tensor(output) ? element_count(p) : p.c));
+  if (detail == Detail::shares) out.shares.resize(out.points.size());
   out.channels.resize(static_cast<std::size_t>(p.c));
   return out;
-}
-
-void set_point(Point& point, const Wide& value, const Terms& declared, const Total& recommended, Rule rule_if_not) {
-  set_value(point, value);
-  if (!std::isfinite(value.hi)) {
-    point.rule = rule_if_not;
-    return;
-  }
-  set_bound(point, declared);
-  point.fit_bound = fit_bound_of(recommended);
 }
 
 }  // namespace abn::verify

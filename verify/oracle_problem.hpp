@@ -1,17 +1,19 @@
 // What the forward and the backward expectations share: the chosen precision, one channel's inputs, and points from bounds.
 //
 // Which precision a problem needs is decided before it is evaluated: the oracle's own error obeys the same formulas as the
-// bounds it judges by, with its own u and sequential sums, so their ratio is known from the coefficients (oracle_share). For
-// float and narrower accumulators it is 2^-40 m/h; for double accumulators 2^-11 m/h in long double, which is why most of
-// those go to 50 digits (2^-115 m/h). No m makes 100 digits necessary.
+// bounds it judges by, with its own u and sequential sums, so their ratio is known from the coefficients (oracle_share). Against
+// float and narrower accumulators it is 2^-29 m/h in double and 2^-40 m/h in long double; against double accumulators 2^-11 m/h
+// in long double, which is why most of those go to 50 digits (2^-115 m/h). No m makes 100 digits necessary.
 #pragma once
 
 #include <cmath>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "verify/bound.hpp"
 #include "verify/inputs.hpp"
+#include "verify/oracle.hpp"
 #include "verify/oracle_channel.hpp"
 
 namespace abn::verify {
@@ -41,7 +43,7 @@ void add_moments(ChannelNumbers& channel, const std::vector<double>& x, const st
 inline double condition_of_variance(double mean, double variance) { return std::sqrt(1 + mean * mean / variance); }
 
 /// An expectation of the right size, without values.
-Expectation blank_expectation(Output output, const abn_problem& problem);
+Expectation blank_expectation(Output output, const abn_problem& problem, Detail detail);
 
 inline void set_value(Point& point, const Wide& value) {
   point.hi = value.hi;
@@ -49,7 +51,18 @@ inline void set_value(Point& point, const Wide& value) {
 }
 inline Wide element(const WideVector& values, std::size_t i) { return {values.hi[i], values.lo[i]}; }
 
-/// A finite value with its bounds, or `rule_if_not` where the exact value is NaN or infinite.
-void set_point(Point& point, const Wide& value, const Terms& declared, const Total& recommended, Rule rule_if_not);
+/// Element `at`: a finite value with its bounds, or `rule_if_not` where the exact value is NaN or infinite. With Terms, the shares too.
+template <class Error>
+void set_point(Expectation& e, std::size_t at, const Wide& value, const Error& declared, const Total& recommended, Rule rule_if_not) {
+  Point& point = e.points[at];
+  set_value(point, value);
+  if (!std::isfinite(value.hi)) {
+    point.rule = rule_if_not;
+    return;
+  }
+  point.bound = bound_of(declared.total());
+  point.fit_bound = fit_bound_of(recommended.total());
+  if constexpr (std::is_same_v<Error, Terms>) e.shares[at] = shares_of(declared);
+}
 
 }  // namespace abn::verify

@@ -70,7 +70,10 @@ std::vector<Case> pattern_cases(Tier tier, std::uint64_t seed) {
 /// leaves zeros.
 Record judged(const Work& work, const Inputs& inputs, const Saved& saved, const Expectation& expected, const std::vector<double>& got,
               const char* check) {
-  Record record = judge(work.origin, op, inputs, saved, expected, got, check);
+  const auto explain = [&](Output output, std::int64_t element) {
+    return shares_of(inputs, output == Output::z ? nullptr : &saved, work.claims, output, element);
+  };
+  Record record = judge(work.origin, op, inputs, saved, expected, got, explain, check);
   record.discriminating_cases = compare_all(expected, std::vector<double>(got.size(), 0.0)).failed > 0 ? 1 : 0;
   return record;
 }

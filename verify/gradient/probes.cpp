@@ -42,7 +42,10 @@ void add_probe(Record& record, const Work& work, const CheckName& name, const Sa
   for (const Expectation& expectation : passed.expected) {
     const std::vector<double>& got = values_of(passed.got, expectation.output);
     if (got.size() != expectation.points.size()) continue;  // no affine
-    const Record one = judge(work.origin, name.op, passed.inputs, saved, expectation, got, name.check);
+    const auto explain = [&](Output output, std::int64_t element) {
+      return shares_of(passed.inputs, &saved, work.claims, output, element);
+    };
+    const Record one = judge(work.origin, name.op, passed.inputs, saved, expectation, got, explain, name.check);
     merge(record, one);
     discriminating |= one.discriminating_cases, failed |= one.failed_cases, limited |= one.method_limited_cases;
   }
