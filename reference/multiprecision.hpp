@@ -11,6 +11,7 @@
 #include <boost/multiprecision/cpp_bin_float.hpp>
 #include <boost/multiprecision/eigen.hpp>
 
+#include "reference/exponential50.hpp"
 #include "reference/scalar.hpp"
 
 namespace abn::reference {

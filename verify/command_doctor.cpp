@@ -36,7 +36,7 @@ int doctor_command(const DoctorArguments& arguments) {
   line("CUDA", cuda.built ? fmt::format("built with {}, runtime {}", build::cuda, cuda.runtime) : "CPU-only build");
   line("driver", cuda.driver.empty() ? "none" : cuda.driver);
   for (const auto& device : cuda.devices) line("GPU", device);
-  line("oracle", fmt::format("long double ({} bits), then 50 and 100 decimal digits", std::numeric_limits<long double>::digits));
+  line("oracle", fmt::format("double, then long double ({} bits), then 50 decimal digits; 100 for derivatives", std::numeric_limits<long double>::digits));
   line("plots", runs("gnuplot --version") ? "gnuplot" : "none: gnuplot is not on PATH, reports have tables only");
   for (const auto& subject : subjects_of(choose_device("auto"), {}, false))
     line("variant",

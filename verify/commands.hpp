@@ -37,8 +37,8 @@ struct RunArguments {
 };
 
 struct StudyArguments {
-  std::string what;                  ///< "inversion" or "epsilon"
-  std::string variant;               ///< whose convention `epsilon` names
+  std::string what;     ///< "inversion" or "epsilon"
+  std::string variant;  ///< whose convention `epsilon` names
   std::vector<std::string> plugins;
   std::string device = "emulator";
   std::uint64_t seed = 1;
@@ -58,6 +58,10 @@ struct ReportArguments {
   std::string out = "report";
 };
 
+struct BenchArguments {
+  std::string what;  ///< "judge"
+};
+
 // Each returns the exit code and throws UsageError for what the user can mend.
 int doctor_command(const DoctorArguments& arguments);
 int list_command(const ListArguments& arguments);
@@ -66,5 +70,6 @@ int grad_command(const RunArguments& arguments, const Invocation& invocation);
 int study_command(const StudyArguments& arguments, const Invocation& invocation);
 int check_command(const CheckArguments& arguments, const Invocation& invocation);
 int report_command(const ReportArguments& arguments);
+int bench_command(const BenchArguments& arguments);
 
 }  // namespace abn::verify

@@ -94,8 +94,12 @@ int parse_and_call(int argc, char** argv) {
   report_verb->add_option("FILE", report.files, "Results that run, grad and check wrote, and studies")->required();
   report_verb->add_option("--out", report.out, "The folder to write to");
 
+  BenchArguments bench;
+  auto* bench_verb = app.add_subcommand("bench", "How many elements a second the judge gets through on one core");
+  bench_verb->add_option("WHAT", bench.what, "judge")->required();
+
   if (argc > 1 && argv[1][0] != '-') {
-    const std::vector<std::string> verbs{"doctor", "list", "run", "grad", "study", "check", "report"};
+    const std::vector<std::string> verbs{"doctor", "list", "run", "grad", "study", "check", "report", "bench"};
     if (std::find(verbs.begin(), verbs.end(), argv[1]) == verbs.end())
       throw UsageError(fmt::format("\"{}\" is no verb of abn-verify; did you mean {}? abn-verify --help lists all", argv[1], nearest(argv[1], verbs)));
   }
@@ -116,6 +120,7 @@ int parse_and_call(int argc, char** argv) {
   if (*grad_verb) return grad_command(grad, invocation);
   if (*study_verb) return study_command(study, invocation);
   if (*check_verb) return check_command(check, invocation);
+  if (*bench_verb) return bench_command(bench);
   return report_command(report);
 }
 
