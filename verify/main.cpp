@@ -30,6 +30,14 @@ std::string quoted(const std::string& argument) {
   return text + "'";
 }
 
+const CLI::Validator is_seed(
+    [](std::string& text) {
+      const bool whole =
+          !text.empty() && text.size() <= 19 && std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c); });
+      return whole ? std::string() : fmt::format("\"{}\" is no whole number of up to 19 digits", text);
+    },
+    "NUMBER", "seed");
+
 int parse_and_call(int argc, char** argv) {
   using namespace abn::verify;
   CLI::App app("Does a batch norm + activation kernel compute the right numbers?", "abn-verify");
@@ -55,7 +63,7 @@ int parse_and_call(int argc, char** argv) {
     verb->add_flag("--only-plugins", arguments.only_plugins, "Leave the in-tree variants out");
     verb->add_option("--device", arguments.device, "auto, cuda:N or emulator");
     verb->add_option("--tier", arguments.tier, "smoke, full or exhaustive");
-    verb->add_option("--seed", arguments.seed, "Decides data, buffers and schedules")->check(CLI::NonNegativeNumber);
+    verb->add_option("--seed", arguments.seed, "Decides data, buffers and schedules")->check(is_seed);
     verb->add_option("--problem", arguments.problem, "Run one case: its problem, such as n2c64s12,nhwc,bf16,leaky_relu:0.01");
     verb->add_option("--data", arguments.data, "Run one case: its data recipe, its numbers (given:x=...), or a tensor file");
     verb->add_option("--threads", arguments.threads, "Cases at a time; 0 for one a core")->check(CLI::Range(0, 1024));
@@ -73,12 +81,13 @@ int parse_and_call(int argc, char** argv) {
   add_run_options(grad_verb, grad);
 
   StudyArguments study;
-  auto* study_verb = app.add_subcommand("study", "Where in-place is safe (inversion), and which eps convention a variant implements (epsilon)");
+  auto* study_verb =
+      app.add_subcommand("study", "Where in-place is safe (inversion), and which eps convention a variant implements (epsilon)");
   study_verb->add_option("WHAT", study.what, "inversion or epsilon")->required();
   study_verb->add_option("VARIANT", study.variant, "For epsilon: the variant to look at");
   study_verb->add_option("--plugin", study.plugins, "A shared object with variants of your own (may be repeated)")->allow_extra_args(false);
   study_verb->add_option("--device", study.device, "auto, cuda:N or emulator");
-  study_verb->add_option("--seed", study.seed, "Decides the data")->check(CLI::NonNegativeNumber);
+  study_verb->add_option("--seed", study.seed, "Decides the data")->check(is_seed);
   study_verb->add_option("--threads", study.threads, "0 for one a core")->check(CLI::Range(0, 1024));
   study_verb->add_option("--out", study.out, "Write the study to this file, which report takes");
   study_verb->add_flag("--quiet", study.quiet, "Print conclusions only");
@@ -101,7 +110,8 @@ int parse_and_call(int argc, char** argv) {
   if (argc > 1 && argv[1][0] != '-') {
     const std::vector<std::string> verbs{"doctor", "list", "run", "grad", "study", "check", "report", "bench"};
     if (std::find(verbs.begin(), verbs.end(), argv[1]) == verbs.end())
-      throw UsageError(fmt::format("\"{}\" is no verb of abn-verify; did you mean {}? abn-verify --help lists all", argv[1], nearest(argv[1], verbs)));
+      throw UsageError(
+          fmt::format("\"{}\" is no verb of abn-verify; did you mean {}? abn-verify --help lists all", argv[1], nearest(argv[1], verbs)));
   }
   try {
     app.parse(argc, argv);

@@ -30,11 +30,16 @@ bool worse(const Witness& a, const Witness& b) {
 /// skip < pass < inconclusive < fail < error: a sum is as bad as its worst part, and a skip never hides what did run.
 int severity(Verdict verdict) {
   switch (verdict) {
-    case Verdict::skip: return 0;
-    case Verdict::pass: return 1;
-    case Verdict::inconclusive: return 2;
-    case Verdict::fail: return 3;
-    case Verdict::error: return 4;
+    case Verdict::skip:
+      return 0;
+    case Verdict::pass:
+      return 1;
+    case Verdict::inconclusive:
+      return 2;
+    case Verdict::fail:
+      return 3;
+    case Verdict::error:
+      return 4;
   }
   return 4;
 }
@@ -90,8 +95,8 @@ void conclude(Record& record) {
   if (record.tally.failed > 0 || record.failed_cases > 0) {
     record.verdict = Verdict::fail;
     if (record.tally.failed > 0)
-      record.reason = fmt::format("{} of {} above the bound or of the wrong class, in {} of {}", record.tally.failed, plural(record.tally.elements, "element"),
-                                  record.failed_cases, plural(ran, "case"));
+      record.reason = fmt::format("{} of {} above the bound or of the wrong class, in {} of {}", record.tally.failed,
+                                  plural(record.tally.elements, "element"), record.failed_cases, plural(ran, "case"));
     return;
   }
   if (ran == 0) {
@@ -107,21 +112,26 @@ void conclude(Record& record) {
   if (record.kind == "property") {
     const bool compared = record.tally.elements > 0;
     record.verdict = compared ? Verdict::pass : Verdict::inconclusive;
-    record.reason = compared ? fmt::format("held in {}, the largest difference is {:.3g} of what it may be", scope(record), record.tally.max_ratio)
-                             : std::string("nothing was compared; use other data or a larger problem");
+    record.reason =
+        compared ? fmt::format("held in {}, the largest difference is {:.3g} of what it may be", scope(record), record.tally.max_ratio)
+                 : std::string("nothing was compared; use other data or a larger problem");
     return;
   }
   if (record.discriminating_cases == 0) {
     if (record.cancelled_cases >= ran) {
       record.verdict = Verdict::pass;
-      record.reason = fmt::format("largest error {:.3g} of its bound; the exact sums cancel to 0, so zeros are right here", record.tally.max_ratio);
+      record.reason =
+          fmt::format("largest error {:.3g} of its bound; the exact sums cancel to 0, so zeros are right here", record.tally.max_ratio);
       return;
     }
     const bool by_method = record.method_limited_cases >= ran;
     record.verdict = by_method ? Verdict::pass : Verdict::inconclusive;
-    record.reason = by_method ? fmt::format("within the bound, but in all {} the in-place method itself leaves no signal to judge", plural(ran, "case"))
-                              : fmt::format("within the bound, but {} could tell a right kernel from one that computes nothing; use other data or a larger problem",
-                                            ran == 1 ? std::string("the one case that ran did not show data that") : fmt::format("none of {}", plural(ran, "case")));
+    record.reason =
+        by_method
+            ? fmt::format("within the bound, but in all {} the in-place method itself leaves no signal to judge", plural(ran, "case"))
+            : fmt::format(
+                  "within the bound, but {} could tell a right kernel from one that computes nothing; use other data or a larger problem",
+                  ran == 1 ? std::string("the one case that ran did not show data that") : fmt::format("none of {}", plural(ran, "case")));
     return;
   }
   record.verdict = Verdict::pass;
@@ -134,11 +144,21 @@ Summary summarise(const Results& results) {
   Summary sum;
   for (const auto& record : results.records) {
     switch (record.verdict) {
-      case Verdict::pass: ++sum.pass; break;
-      case Verdict::fail: ++sum.fail; break;
-      case Verdict::inconclusive: ++sum.inconclusive; break;
-      case Verdict::skip: ++sum.skip; break;
-      case Verdict::error: ++sum.error; break;
+      case Verdict::pass:
+        ++sum.pass;
+        break;
+      case Verdict::fail:
+        ++sum.fail;
+        break;
+      case Verdict::inconclusive:
+        ++sum.inconclusive;
+        break;
+      case Verdict::skip:
+        ++sum.skip;
+        break;
+      case Verdict::error:
+        ++sum.error;
+        break;
     }
     sum.cases += record.cases - record.skipped_cases;
     sum.elements += record.tally.elements;
@@ -159,7 +179,8 @@ std::string headline(const Results& results) {
   const Summary sum = summarise(results);
   const std::uint64_t all = results.records.size();
   if (all == 0) return "Nothing was checked.";
-  if (sum.skip == all) return fmt::format("Nothing could run: all {} were skipped, {}.", plural(all, "check"), results.records.front().reason);
+  if (sum.skip == all)
+    return fmt::format("Nothing could run: all {} were skipped, {}.", plural(all, "check"), results.records.front().reason);
   std::string bad;
   for (const auto& [count, what] : {std::pair{sum.fail, "fail"}, {sum.error, "could not be made"}, {sum.inconclusive, "are inconclusive"}})
     if (count > 0) bad += fmt::format("{}{} {}", bad.empty() ? "" : ", ", count, what);
@@ -176,9 +197,12 @@ std::string headline(const Results& results) {
   }
   double worst = 0;
   for (const auto& record : results.records) worst = std::max(worst, record.tally.max_ratio);
-  const std::string passed = skipped.empty() ? fmt::format("All {} pass", plural(all, "check")) : fmt::format("All {} that ran pass{}", plural(sum.pass, "check"), skipped);
-  const std::string unfit =
-      sum.unfit > 0 ? fmt::format(" {} unfit: worse than twice what the recommended class may be.", sum.unfit == 1 ? "1 is" : fmt::format("{} are", sum.unfit)) : "";
+  const std::string passed = skipped.empty()
+                                 ? (all == 1 ? std::string("The only check passes") : fmt::format("All {} pass", plural(all, "check")))
+                                 : fmt::format("All {} that ran pass{}", plural(sum.pass, "check"), skipped);
+  const std::string unfit = sum.unfit > 0 ? fmt::format(" {} unfit: worse than twice what the recommended class may be.",
+                                                        sum.unfit == 1 ? "1 is" : fmt::format("{} are", sum.unfit))
+                                          : "";
   return fmt::format("{}: {} compared, the largest error is {:.2f} of its bound.{}", passed, plural(sum.elements, "element"), worst, unfit);
 }
 
@@ -200,7 +224,8 @@ std::string summary_table(const Results& results) {
     row.tally += record.tally;
     row.unfit += record.verdict == Verdict::pass && is_unfit(record) ? 1 : 0;
     row.unsafe += record.unsafe_cases;
-    if (record.kind != "contract" && record.tally.max_ratio > row.worst) row.worst = record.tally.max_ratio, row.check = record.layout + "/" + record.check;
+    if (record.kind != "contract" && record.tally.max_ratio > row.worst)
+      row.worst = record.tally.max_ratio, row.check = record.layout + "/" + record.check;
   }
   for (const auto& [name, row] : rows) width = std::max(width, name.size());
   // At most 100 columns for the in-tree variants, unless there is bad news.
@@ -215,8 +240,8 @@ std::string summary_table(const Results& results) {
     note(row.unfit, "unfit");
     note(row.unsafe, "unsafe in place");
     std::string line = fmt::format("{:<{}}  {:>5}  {:>9}  {:>7.3g}  {:>8}  {:<17}  {}", name, width,
-                                   fmt::format("{}/{}", row.verdicts[static_cast<std::size_t>(Verdict::pass)], row.checks), row.tally.elements,
-                                   std::max(row.worst, 0.0), show_ulp(row.tally.max_abs_ulp), row.check, notes);
+                                   fmt::format("{}/{}", row.verdicts[static_cast<std::size_t>(Verdict::pass)], row.checks),
+                                   row.tally.elements, std::max(row.worst, 0.0), show_ulp(row.tally.max_abs_ulp), row.check, notes);
     line.erase(line.find_last_not_of(' ') + 1);
     text += line + "\n";
   }
