@@ -101,6 +101,7 @@ Record judge(const Origin& origin, std::string_view op, const Inputs& inputs, co
   Record record = blank_record(origin, op, check.empty() ? std::string_view(output) : check, "numbers");
   const Format& format = format_of(expectation.dtype);
   record.tally = compare_all(expectation, got);
+  record.bias = bias_of(expectation, got);
   record.failed_cases = record.tally.failed > 0 ? 1 : 0;
   if (record.failed_cases > 0) record.verdict = Verdict::fail;
   const std::vector<double> none;

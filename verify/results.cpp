@@ -80,6 +80,7 @@ void merge(Record& into, const Record& from) {
   into.cancelled_cases += from.cancelled_cases;
   into.evaluations += from.evaluations;
   into.tally += from.tally;
+  into.bias += from.bias;
   into.witnesses.insert(into.witnesses.end(), from.witnesses.begin(), from.witnesses.end());
   std::stable_sort(into.witnesses.begin(), into.witnesses.end(), worse);
   if (into.witnesses.size() > witnesses_kept) into.witnesses.resize(witnesses_kept);
@@ -136,6 +137,7 @@ void conclude(Record& record) {
   }
   record.verdict = Verdict::pass;
   record.reason = fmt::format("largest error {:.3g} of its bound over {}{}", record.tally.max_ratio, scope(record), work(record));
+  if (const std::string bias = bias_text(record.bias); !bias.empty()) record.reason += "; " + bias;
 }
 
 bool is_unfit(const Record& record) { return record.kind == "numbers" && !(record.tally.max_fit_ratio <= 1); }
@@ -203,7 +205,12 @@ std::string headline(const Results& results) {
   const std::string unfit = sum.unfit > 0 ? fmt::format(" {} unfit: worse than twice what the recommended class may be.",
                                                         sum.unfit == 1 ? "1 is" : fmt::format("{} are", sum.unfit))
                                           : "";
-  return fmt::format("{}: {} compared, the largest error is {:.2f} of its bound.{}", passed, plural(sum.elements, "element"), worst, unfit);
+  const auto biased =
+      std::count_if(results.records.begin(), results.records.end(), [](const Record& record) { return !bias_text(record.bias).empty(); });
+  const std::string leaning =
+      biased > 0 ? fmt::format(" {} biased: the errors lean to one side.", biased == 1 ? "1 is" : fmt::format("{} are", biased)) : "";
+  return fmt::format("{}: {} compared, the largest error is {:.2f} of its bound.{}{}", passed, plural(sum.elements, "element"), worst,
+                     unfit, leaning);
 }
 
 std::string summary_table(const Results& results) {

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "verify/bias.hpp"
 #include "verify/compare.hpp"
 
 namespace abn::verify {
@@ -45,6 +46,7 @@ struct Record {
   std::uint64_t cases = 0, failed_cases = 0, skipped_cases = 0, discriminating_cases = 0, method_limited_cases = 0, cancelled_cases = 0;
   Evaluations evaluations;
   Tally tally;
+  Bias bias;
   std::vector<Witness> witnesses;       ///< worst first; at most three; the first is the worst of all
   bool has_end_to_end = false;          ///< backward of in-place schemes: against the true gradient at the unrounded x
   Tally end_to_end;                     ///< ratios against the bound that includes the cost of storing z

@@ -168,6 +168,10 @@ Json record_json(const Record& r) {
   if (r.kind != "contract") {
     json["fit"] = r.tally.max_fit_ratio <= 1;
     json["tally"] = tally_json(r.tally);
+    if (r.bias.cases > 0)
+      json["bias"] = {{"cases", r.bias.cases},
+                      {"up", {number(r.bias.up.sum), number(r.bias.up.squares)}},
+                      {"outward", {number(r.bias.outward.sum), number(r.bias.outward.squares)}}};
   }
   json["witnesses"] = Json::array();
   for (const auto& w : r.witnesses) json["witnesses"].push_back(witness_json(w));
@@ -206,6 +210,11 @@ Record record_from(const Json& json) {
     r.evaluations = {count_from(evaluations.at("forward")), count_from(evaluations.at("backward"))};
   }
   if (json.contains("tally")) r.tally = tally_from(json.at("tally"));
+  if (json.contains("bias")) {
+    const Json& bias = json.at("bias");
+    const auto lean = [](const Json& pair) { return Lean{number_from(pair.at(0)), number_from(pair.at(1))}; };
+    r.bias = {count_from(bias.at("cases")), lean(bias.at("up")), lean(bias.at("outward"))};
+  }
   for (const auto& w : json.at("witnesses")) r.witnesses.push_back(witness_from(w));
   if (json.contains("end_to_end")) {
     const Json& end = json.at("end_to_end");
