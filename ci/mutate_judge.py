@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""Breaks the judge on purpose, line by line, and tells which breaks no test notices.
+
+Every line of the bounds that adds a term is left out, and every line of LINES in the comparison is replaced, one at a time, in a copy
+of the source; the tests of bounds and comparison are then built and have to fail. A break that survives is a hole in the tests, or a
+line that does nothing. Takes about half a minute a break.
+
+    ci/mutate_judge.py [--only TEXT] [--work FOLDER] [--list]
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BOUNDS = ["verify/bound.cpp", "verify/bound_forward.hpp", "verify/bound_backward.hpp"]
+ADDS_TERM = re.compile(r"^\s+(?!for|return|const)(?:if \([^;]*\) )?\w[\w.]*(?:\[Term::\w+\]|\.\w+)? \+= [^;]*;\s*(?://.*)?$"
+                       r"|^\s+(?:if \([^;]*\) )?\w[\w.]*\.add\(.*\);\s*$")
+LINES = [  # file, text, replacement
+    ("verify/compare.cpp", "result.passed = error <= point.bound;", "result.passed = !(error > point.bound);"),
+    ("verify/compare.cpp", "result.passed = error <= point.bound;", "result.passed = error <= 2 * point.bound;"),
+    ("verify/compare.cpp", "result.passed = error <= point.bound;", "result.passed = error < point.bound;"),
+    ("verify/compare.cpp", "if (std::isnan(got)) return fail_class(\"NaN where a number is expected\");", ""),
+    ("verify/compare.cpp", "result.error = (got - point.hi) - point.lo;", "result.error = got - point.hi;"),
+    ("verify/compare.cpp", "got > 0 ? point.hi + point.bound >= threshold", "got > 0 ? true"),
+    ("verify/compare.cpp", ": point.hi - point.bound <= -threshold;", ": true;"),
+    ("verify/compare.cpp", "if (magnitude - point.bound > threshold) return", "if (false) return"),
+    ("verify/compare.cpp", "if (point.rule == Rule::signed_bounded && got == 0 &&", "if (false && got == 0 &&"),
+    ("verify/compare.cpp", "if (!(error >= 0) || !(bound >= 0)) return infinity;", "if (error < 0 || bound < 0) return infinity;"),
+    ("verify/compare.cpp", "return bound > 0 ? error / bound : infinity;", "return bound > 0 ? error / bound : 0;"),
+    ("verify/compare.cpp", "case Rule::any_finite: return std::isfinite(got) ? pass_class()", "case Rule::any_finite: return true ? pass_class()"),
+    ("verify/compare.cpp", "case Rule::any_nonfinite: return std::isfinite(got) ? fail_class(", "case Rule::any_nonfinite: return false ? fail_class("),
+    ("verify/compare.cpp", "if (std::isnan(point.hi)) return std::isnan(got) ? pass_class()", "if (std::isnan(point.hi)) return true ? pass_class()"),
+    ("verify/compare.cpp", "return got == point.hi ? pass_class()", "return std::isinf(got) ? pass_class()"),
+    ("verify/compare.cpp", "if (!comparison.passed) ++failed;", ""),
+    ("verify/compare.cpp", "max_ratio = std::max(max_ratio, comparison.ratio);", ""),
+    ("verify/compare.cpp", "max_fit_ratio = std::max(max_fit_ratio, comparison.fit_ratio);", ""),
+    ("verify/compare.cpp", "failed += other.failed;", ""),
+    ("verify/compare.cpp", "if (a.passed != b.passed) return !a.passed;", ""),
+    ("verify/compare.cpp", "if (!caught([](std::size_t) { return 0.0; })) return false;", ""),
+    ("verify/compare.cpp", "if (!caught([&](std::size_t) { return constant; })) return false;", ""),
+    ("verify/compare.cpp", "caught([&](std::size_t i) { return copy[i]; });", "true;"),
+]
+# The tests that judge the judge; the others would only take time.
+FILTER = "verify_bound*:Compar*:Tallies*:verify_oracle*:NullBattery*:Verdicts*"
+
+
+def all_breaks():
+    breaks = []
+    for path in BOUNDS:
+        for number, line in enumerate(open(os.path.join(ROOT, path)), 1):
+            if ADDS_TERM.match(line):
+                breaks.append((path, number, line.strip(), None))
+    for path, text, replacement in LINES:
+        lines = open(os.path.join(ROOT, path)).read().split("\n")
+        at = [i for i, line in enumerate(lines, 1) if text in line]
+        if len(at) != 1:
+            sys.exit(f"{path} has {len(at)} lines with \"{text}\"; bring the list in ci/mutate_judge.py up to date.")
+        breaks.append((path, at[0], text, replacement))
+    return breaks
+
+
+def broken(lines, number, text, replacement):
+    out = list(lines)
+    if replacement is None:
+        line = out[number - 1]
+        condition = re.match(r"^(\s+if \(.*\) )[\w.]+(\[Term|\.add|\.\w+ \+=| \+=)", line)
+        out[number - 1] = (condition.group(1) if condition else "    ") + ";"
+    else:
+        out[number - 1] = out[number - 1].replace(text, replacement)
+    return out
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--only", default="", help="only breaks whose file or line holds this text")
+    parser.add_argument("--work", default="", help="build here and keep it; else in a temporary folder")
+    parser.add_argument("--list", action="store_true", help="print the breaks and stop")
+    arguments = parser.parse_args()
+    breaks = [one for one in all_breaks() if arguments.only in f"{one[0]} {one[2]}"]
+    if not breaks:
+        sys.exit(f"No break holds \"{arguments.only}\"; --list shows all.")
+    if arguments.list:
+        for path, number, text, replacement in breaks:
+            print(f"{path}:{number}  {text}" + ("" if replacement is None else f"  ->  {replacement}"))
+        return 0
+    work = arguments.work or tempfile.mkdtemp(prefix="abn-mutate-")
+    source, build = os.path.join(work, "source"), os.path.join(work, "build")
+    if os.path.exists(source):
+        shutil.rmtree(source)
+    tracked = subprocess.run(["git", "-C", ROOT, "ls-files"], check=True, capture_output=True, text=True).stdout.split("\n")
+    for name in filter(None, tracked):
+        if os.path.isfile(os.path.join(ROOT, name)):
+            os.makedirs(os.path.dirname(os.path.join(source, name)), exist_ok=True)
+            shutil.copy2(os.path.join(ROOT, name), os.path.join(source, name))
+    subprocess.run(["cmake", "-S", source, "-B", build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DABN_CUDA=OFF"],
+                   check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def run_tests():
+        made = subprocess.run(["ninja", "-C", build, "verify-tests"], capture_output=True, text=True)
+        if made.returncode != 0:
+            return "does not compile"
+        environment = dict(os.environ, ABN_BOUND_CASES="1500", ABN_SOURCE_DIR=source)
+        test = subprocess.run([os.path.join(build, "bin", "verify-tests"), f"--gtest_filter={FILTER}", "--gtest_fail_fast"],
+                              capture_output=True, text=True, env=environment, cwd=source)
+        return "survives" if test.returncode == 0 else "noticed"
+
+    if run_tests() != "survives":
+        sys.exit("The tests fail before anything is broken; mend that first.")
+    noticed, survivors = 0, []
+    for path, number, text, replacement in breaks:
+        file = os.path.join(source, path)
+        whole = open(file).read()
+        with open(file, "w") as out:
+            out.write("\n".join(broken(whole.split("\n"), number, text, replacement)))
+        verdict = run_tests()
+        with open(file, "w") as out:
+            out.write(whole)
+        print(f"{verdict:<18}{path}:{number}  {text}" + ("" if replacement is None else f"  ->  {replacement}"), flush=True)
+        noticed += verdict == "noticed"
+        if verdict == "survives":
+            survivors.append(text)
+    print(f"noticed {noticed} of {len(breaks)}; {len(survivors)} survive")
+    if not arguments.work:
+        shutil.rmtree(work)
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
