@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <string_view>
 
 #include "verify/claims.hpp"
+#include "verify/diagnosis/diagnosis.hpp"
 #include "verify/oracle.hpp"
 #include "verify/problem.hpp"
 #include "verify/trial.hpp"
@@ -18,12 +20,19 @@ namespace {
 constexpr const char* numbers = "numbers";
 constexpr const char* contract = "contract";
 
-Record contract_record(const Origin& origin, const CheckName& name, const Contract& outcome) {
+/// What was never written differs from call to call too; the other checks then say nothing of their own.
+bool is_cause(const Operation& operation, const Contract& outcome) {
+  return outcome.check == "unwritten" || std::none_of(operation.contracts.begin(), operation.contracts.end(),
+                                                      [](const Contract& one) { return one.check == "unwritten" && !one.reason.empty(); });
+}
+
+Record contract_record(const Origin& origin, const CheckName& name, const Contract& outcome, bool is_cause) {
   Record record = blank_record(origin, name.op, name.check, name.kind);
   if (outcome.reason.empty()) return record;
   record.verdict = Verdict::fail;
   record.failed_cases = 1;
   record.reason = outcome.reason;
+  if (is_cause) record.diagnosis = diagnose_contract(name.check);
   Witness witness = blank_witness(origin, record.id);
   witness.where = outcome.where;
   witness.reason = outcome.reason;
@@ -93,6 +102,7 @@ struct Line {
   const Inputs exact;  ///< as the oracle takes them
   const abn_claims claims;
   const Trial trial;
+  const bool diagnosed;
 
   void add_operation(std::vector<Record>& records, const std::vector<CheckName>& wanted, std::string_view op) const {
     std::vector<CheckName> names;
@@ -116,6 +126,7 @@ struct Line {
     const auto explain = [&](Output output, std::int64_t element) {
       return shares_of(exact, backward ? &trial.saved : nullptr, claims, output, element);
     };
+    const std::size_t first = records.size();
     for (const CheckName& name : names) {
       if (is_numeric(name)) {
         const Expectation* const expectation = find(expected, name.check);
@@ -129,10 +140,22 @@ struct Line {
       const auto made = std::find_if(operation.contracts.begin(), operation.contracts.end(),
                                      [&](const Contract& one) { return one.check == name.check; });
       if (made != operation.contracts.end())
-        records.push_back(contract_record(origin, name, *made));
+        records.push_back(contract_record(origin, name, *made, is_cause(operation, *made)));
       else if (std::string_view(name.check) == "alias" && !operation.aliased.empty())
-        records.push_back(contract_record(origin, name, alias_by_bound(operation, expected, origin.problem)));
+        records.push_back(contract_record(origin, name, alias_by_bound(operation, expected, origin.problem), true));
     }
+    if (diagnosed)
+      explain_failures(std::span(records).subspan(first),
+                       {exact, backward ? &trial.saved : nullptr, claims, backward, expected, operation.outputs});
+  }
+
+  /// All outputs of a call speak together, and what they say belongs to each that failed.
+  static void explain_failures(std::span<Record> records, const Evidence& evidence) {
+    const auto failed = [](const Record& record) { return record.kind == numbers && record.tally.failed > 0; };
+    if (std::none_of(records.begin(), records.end(), failed)) return;
+    const Diagnosis diagnosis = diagnose(evidence);
+    for (Record& record : records)
+      if (failed(record)) record.diagnosis = diagnosis;
   }
 };
 
@@ -176,7 +199,7 @@ std::vector<Record> records_of(const Work& work) {
     trial.forward.contracts.push_back(equal_to_emulator(trial.forward, on_emulator.forward, one.problem));
     if (trial.backward.called) trial.backward.contracts.push_back(equal_to_emulator(trial.backward, on_emulator.backward, one.problem));
   }
-  const Line line{work.origin, std::move(inputs), std::move(exact), claims, std::move(trial)};
+  const Line line{work.origin, std::move(inputs), std::move(exact), claims, std::move(trial), work.options.diagnose};
   std::vector<Record> records;
   line.add_operation(records, work.wanted, "forward");
   line.add_operation(records, work.wanted, "backward");

@@ -7,6 +7,7 @@
 
 #include "verify/case_records.hpp"
 #include "verify/command_parts.hpp"
+#include "verify/diagnosis/second_look.hpp"
 #include "verify/error.hpp"
 #include "verify/gradient/kernel_gradients.hpp"
 #include "verify/gradient/reference_check.hpp"
@@ -110,7 +111,12 @@ int run_command(const RunArguments& arguments, const Invocation& invocation) {
   require_match(setup.options.pattern, ids_of(families, setup.subjects));
   const Stopwatch stopwatch;
   std::vector<Record> records;
-  for (const Family* const family : families) add(records, run(*family, setup.subjects, cases_of(*family, arguments), setup.options));
+  for (const Family* const family : families) {
+    const std::vector<Case> cases = cases_of(*family, arguments);
+    std::vector<Record> found = run(*family, setup.subjects, cases, setup.options);
+    if (family == &output_family) look_again(found, *family, setup.subjects, cases, setup.options);
+    add(records, std::move(found));
+  }
   return report_records(std::move(records), setup, stopwatch, arguments, invocation);
 }
 

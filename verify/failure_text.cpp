@@ -45,6 +45,8 @@ std::string failure_text(const Record& record) {
                         record.tally.elements, record.tally.p99_ratio(), record.tally.nonfinite_got);
   text += "\n";
   if (!record.reason.empty()) text += fmt::format("  reason    {}\n", record.reason);
+  if (const std::string likely = diagnosis_text(record.diagnosis); !likely.empty())
+    text += fmt::format("  likely    {}\n", likely);
   if (record.witnesses.empty()) return text;
   const Witness& witness = record.witnesses.front();
   if (with_numbers)

@@ -81,6 +81,7 @@ void merge(Record& into, const Record& from) {
   into.evaluations += from.evaluations;
   into.tally += from.tally;
   into.bias += from.bias;
+  into.diagnosis += from.diagnosis;
   into.witnesses.insert(into.witnesses.end(), from.witnesses.begin(), from.witnesses.end());
   std::stable_sort(into.witnesses.begin(), into.witnesses.end(), worse);
   if (into.witnesses.size() > witnesses_kept) into.witnesses.resize(witnesses_kept);

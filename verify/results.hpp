@@ -8,6 +8,7 @@
 
 #include "verify/bias.hpp"
 #include "verify/compare.hpp"
+#include "verify/diagnosis/explanation.hpp"
 
 namespace abn::verify {
 
@@ -47,6 +48,7 @@ struct Record {
   Evaluations evaluations;
   Tally tally;
   Bias bias;
+  Diagnosis diagnosis;                  ///< of failures: what would explain them
   std::vector<Witness> witnesses;       ///< worst first; at most three; the first is the worst of all
   bool has_end_to_end = false;          ///< backward of in-place schemes: against the true gradient at the unrounded x
   Tally end_to_end;                     ///< ratios against the bound that includes the cost of storing z

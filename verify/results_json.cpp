@@ -156,6 +156,31 @@ Witness witness_from(const Json& json) {
   return w;
 }
 
+/// `likely` is for readers; it follows from the rest.
+Json diagnosis_json(const Diagnosis& d) {
+  Json json{{"cases", d.cases}, {"likely", Json::array()}, {"explanations", Json::array()}};
+  for (const Explanation& one : d.likely()) json["likely"].push_back(one.name);
+  for (const Explanation& one : d.explanations)
+    json["explanations"].push_back({{"name", one.name},
+                                    {"sentence", one.sentence},
+                                    {"cases", one.cases},
+                                    {"partial", one.partial},
+                                    {"by_marks", one.by_marks},
+                                    {"bits", number(one.bits)},
+                                    {"numbers", number(one.numbers)},
+                                    {"by_contract", one.by_contract}});
+  return json;
+}
+
+Diagnosis diagnosis_from(const Json& json) {
+  Diagnosis d;
+  d.cases = count_from(json.at("cases"));
+  for (const Json& one : json.at("explanations"))
+    d.explanations.push_back({one.at("name"), one.at("sentence"), count_from(one.at("cases")), count_from(one.at("partial")),
+                              one.at("by_marks"), number_from(one.at("bits")), number_from(one.at("numbers")), one.at("by_contract")});
+  return d;
+}
+
 Json record_json(const Record& r) {
   Json json{{"id", r.id},         {"variant", r.variant}, {"op", r.op},
             {"dtype", r.dtype},   {"layout", r.layout},   {"check", r.check},
@@ -173,6 +198,7 @@ Json record_json(const Record& r) {
                       {"up", {number(r.bias.up.sum), number(r.bias.up.squares)}},
                       {"outward", {number(r.bias.outward.sum), number(r.bias.outward.squares)}}};
   }
+  if (r.diagnosis.cases > 0) json["diagnosis"] = diagnosis_json(r.diagnosis);
   json["witnesses"] = Json::array();
   for (const auto& w : r.witnesses) json["witnesses"].push_back(witness_json(w));
   if (r.has_end_to_end)
@@ -210,6 +236,7 @@ Record record_from(const Json& json) {
     r.evaluations = {count_from(evaluations.at("forward")), count_from(evaluations.at("backward"))};
   }
   if (json.contains("tally")) r.tally = tally_from(json.at("tally"));
+  if (json.contains("diagnosis")) r.diagnosis = diagnosis_from(json.at("diagnosis"));
   if (json.contains("bias")) {
     const Json& bias = json.at("bias");
     const auto lean = [](const Json& pair) { return Lean{number_from(pair.at(0)), number_from(pair.at(1))}; };

@@ -42,6 +42,7 @@ struct RunOptions {
   std::string pattern = "*";    ///< glob on check ids
   int threads = 0;              ///< 0: one a core
   bool progress = false;        ///< percentages on stderr, if it is a terminal
+  bool diagnose = false;        ///< look for what explains failed numbers; takes far longer than to find them
   std::string device = "auto";  ///< as given, for reproduce lines
 };
 
