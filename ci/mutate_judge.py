@@ -41,9 +41,9 @@ LINES = [  # file, text, replacement
     ("verify/compare.cpp", "max_fit_ratio = std::max(max_fit_ratio, comparison.fit_ratio);", ""),
     ("verify/compare.cpp", "failed += other.failed;", ""),
     ("verify/compare.cpp", "if (a.passed != b.passed) return !a.passed;", ""),
-    ("verify/compare.cpp", "if (!caught([](std::size_t) { return 0.0; })) return false;", ""),
-    ("verify/compare.cpp", "if (!caught([&](std::size_t) { return constant; })) return false;", ""),
-    ("verify/compare.cpp", "caught([&](std::size_t i) { return copy[i]; });", "true;"),
+    ("verify/nulls.cpp", "if (!caught([](std::size_t) { return 0.0; })) return false;", ""),
+    ("verify/nulls.cpp", "if (!caught([&](std::size_t) { return constant; })) return false;", ""),
+    ("verify/nulls.cpp", "return std::all_of(nulls.begin(), nulls.end(), caught);", "return true;"),
 ]
 # The tests that judge the judge; the others would only take time.
 FILTER = "verify_bound*:Compar*:Tallies*:verify_oracle*:NullBattery*:Verdicts*"

@@ -341,26 +341,3 @@ TEST(Tallies, UlpBinsAreSymmetricOrderedAndContainTheirCentres) {
   }
   EXPECT_EQ(ulp_bin(1048576), Tally::ulp_bins - 1);
 }
-
-TEST(NullBattery, ACaseThatANullKernelPassesDoesNotDiscriminate) {
-  Expectation zeros{Output::dx, ABN_F32, {point(0, 1e-9), point(1e-10, 1e-9)}, {}};
-  EXPECT_FALSE(discriminates(zeros, {})) << "all zeros pass";
-  Expectation constant{Output::z, ABN_F32, {point(3, 0.1), point(3, 0.1)}, {}};
-  EXPECT_FALSE(discriminates(constant, {})) << "a constant passes";
-  Expectation good{Output::z, ABN_F32, {point(3, 0.1), point(5, 0.1)}, {}};
-  EXPECT_TRUE(discriminates(good, {}));
-  EXPECT_FALSE(discriminates(good, std::vector<double>{3.0, 5.05})) << "a copy of the input passes";
-  EXPECT_TRUE(discriminates(good, std::vector<double>{3.0, 5.5})) << "a copy that fails in one element";
-  EXPECT_TRUE(discriminates(good, std::vector<double>{3.0})) << "a copy of another size is none";
-  Expectation wide{Output::z, ABN_F32, {point(3, 1.2), point(5, 1.2)}, {}};
-  EXPECT_FALSE(discriminates(wide, {})) << "4 passes, though neither exact value does";
-  wide.points[1].bound = 0.7;
-  EXPECT_TRUE(discriminates(wide, {})) << "nothing is within 1.2 of 3 and within 0.7 of 5";
-  Expectation near_zero{Output::dx, ABN_F32, {point(1e-10, 1e-9)}, {}};
-  EXPECT_FALSE(discriminates(near_zero, {})) << "a single element that zero passes";
-  Expectation single{Output::mean, ABN_F32, {point(3, 0.1)}, {}};
-  EXPECT_TRUE(discriminates(single, {})) << "one element is a constant by nature";
-  EXPECT_FALSE(discriminates({Output::z, ABN_F32, {}, {}}, {})) << "nothing tells nothing";
-  Expectation vague{Output::z, ABN_F32, {point(3, inf), point(5, inf)}, {}};
-  EXPECT_FALSE(discriminates(vague, {})) << "an infinite bound tells nothing";
-}

@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "verify/error.hpp"
+#include "verify/nulls.hpp"
 #include "verify/results.hpp"
 
 using namespace abn::verify;

@@ -58,6 +58,7 @@ Setup set_up(const RunArguments& arguments) {
   setup.options = {.pattern = pattern_of(arguments.pattern),
                    .threads = arguments.threads,
                    .progress = isatty(STDERR_FILENO) == 1,
+                   .per_channel = is_one_case(arguments),
                    .device = arguments.device};
   return setup;
 }

@@ -185,27 +185,4 @@ Tally compare_all(const Expectation& expectation, std::span<const double> got) {
   return tally;
 }
 
-bool discriminates(const Expectation& expectation, std::span<const double> copy) {
-  const Format& format = format_of(expectation.dtype);
-  const auto caught = [&](auto&& output_at) {
-    for (std::size_t i = 0; i < expectation.points.size(); ++i)
-      if (!compare(expectation.points[i], output_at(i), format).passed) return true;
-    return false;
-  };
-  if (expectation.points.empty()) return false;
-  if (!caught([](std::size_t) { return 0.0; })) return false;
-  // A single element is a constant by nature; only more of them can tell a constant kernel. The constant to try is the middle of what
-  // all bounds have in common: if the format has any value in there, then the one nearest to the middle.
-  if (expectation.points.size() > 1) {
-    double low = -infinity, high = infinity;
-    for (const Point& point : expectation.points)
-      if (point.rule == Rule::bounded || point.rule == Rule::signed_bounded)
-        low = std::max(low, point.hi - point.bound), high = std::min(high, point.hi + point.bound);
-    const double middle = low / 2 + high / 2;
-    const double constant = std::isfinite(middle) ? round_to(format, middle) : 0.0;
-    if (!caught([&](std::size_t) { return constant; })) return false;
-  }
-  return copy.size() != expectation.points.size() || caught([&](std::size_t i) { return copy[i]; });
-}
-
 }  // namespace abn::verify

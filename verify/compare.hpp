@@ -49,8 +49,4 @@ double ulp_bin_centre(int bin); ///< its centre, for plots
 /// All elements of one output; expectation.points.size() == got.size().
 Tally compare_all(const Expectation& expectation, std::span<const double> got);
 
-/// Would a kernel that computes nothing pass? True where every one of the null outputs (zeros, a constant, `copy` where it has the right size)
-/// fails on at least one element, that is: the data can tell a right kernel from a null one.
-bool discriminates(const Expectation& expectation, std::span<const double> copy);
-
 }  // namespace abn::verify

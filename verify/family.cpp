@@ -21,6 +21,7 @@ Origin origin_of(const Family& family, const Subject& subject, const Case& one, 
   origin.seed = one.seed;
   origin.command_head = fmt::format("abn-verify {} ", family.verb);
   origin.command_tail = fmt::format(" --problem {} --data {} --seed {}", to_string(one.problem), shell_word(one.data), one.seed);
+  origin.per_channel = options.per_channel;
   if (!subject.plugin.empty()) origin.command_tail += " --plugin " + shell_word(subject.plugin);
   if (options.device != "auto") origin.command_tail += " --device " + shell_word(options.device);
   return origin;

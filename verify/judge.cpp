@@ -11,6 +11,7 @@
 
 #include "verify/contract.hpp"
 #include "verify/format.hpp"
+#include "verify/nulls.hpp"
 #include "verify/problem.hpp"
 
 namespace abn::verify {
@@ -104,12 +105,7 @@ Record judge(const Origin& origin, std::string_view op, const Inputs& inputs, co
   record.bias = bias_of(expectation, got);
   record.failed_cases = record.tally.failed > 0 ? 1 : 0;
   if (record.failed_cases > 0) record.verdict = Verdict::fail;
-  const std::vector<double> none;
-  record.discriminating_cases = discriminates(expectation, expectation.output == Output::z    ? inputs.x
-                                                           : expectation.output == Output::dx ? inputs.dz
-                                                                                              : none)
-                                    ? 1
-                                    : 0;
+  record.discriminating_cases = discriminates(expectation, nulls_of(inputs, expectation)) ? 1 : 0;
   record.method_limited_cases = expectation.method_limited ? 1 : 0;
   if (record.discriminating_cases == 0 && cancels(expectation)) record.cancelled_cases = 1;
   if (record.tally.worst < 0) return record;
@@ -139,6 +135,7 @@ Record judge(const Origin& origin, std::string_view op, const Inputs& inputs, co
     witness.kappa = plain(expectation.channels[channel].kappa);
     witness.beta_over_g = plain(expectation.channels[channel].beta_over_g);
   }
+  if (record.failed_cases > 0 || origin.per_channel) witness.channels = channel_lines(inputs.problem, expectation, got, explain);
   record.witnesses.push_back(std::move(witness));
   return record;
 }

@@ -1,7 +1,6 @@
 // From one output to its record: the comparison, the witness, and for in-place schemes what they cost end to end.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +18,7 @@ struct Origin {
   std::uint64_t seed = 0;
   std::string command_head, command_tail;  ///< what reproduces it; without a head there is no such line
   bool command_names_id = true;            ///< the check id goes between head and tail
+  bool per_channel = false;                ///< channel by channel also where nothing failed
 };
 
 /// variant/op/dtype/layout/check
@@ -29,9 +29,6 @@ Record blank_record(const Origin& origin, std::string_view op, std::string_view 
 
 /// A witness with its problem, data, seed and reproduce line.
 Witness blank_witness(const Origin& origin, const std::string& id);
-
-/// The shares of the terms in the bound of one element; asked for the witness only.
-using Explain = std::function<Shares(Output, std::int64_t)>;
 
 /// Compares every element of one output with its expectation. `saved` is shown beside a witness of backward.
 /// `check` names the record where it is not the output's own. Throws std::logic_error if the sizes differ.

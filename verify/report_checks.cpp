@@ -94,6 +94,18 @@ std::string witness_block(const Witness& witness) {
   return out + "</dl>\n" + bound_terms(witness) + "</div>\n</div>\n";
 }
 
+std::string channel_table(const Witness& witness) {
+  if (witness.channels.empty()) return "";
+  std::string out =
+      "<h4>Worst channels of this case</h4>\n<div class=\"scroll\"><table class=\"values\">\n<tr><th>channel</th><th>failed</th>"
+      "<th>largest ratio</th><th>p99</th><th>mean</th><th>mean ulp</th><th>κ</th><th>largest part of the bound</th></tr>\n";
+  for (const ChannelLine& line : witness.channels)
+    out += fmt::format("<tr><td>{}</td><td>{} of {}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{:.3g}</td><td>{}</td></tr>\n",
+                       line.channel, line.failed, line.elements, show_ratio(line.max_ratio), show_ratio(line.p99_ratio),
+                       show_ratio(line.mean_ratio), show_ulp(line.mean_ulp), line.kappa, escape(line.dominating));
+  return out + "</table></div>\n";
+}
+
 std::string other_witnesses(const Record& record) {
   if (record.witnesses.size() < 2) return "";
   std::string out =
@@ -145,7 +157,7 @@ std::string detail(const Record& record) {
   out += fmt::format("<p>{}</p>\n", counts(record));
   if (!record.witnesses.empty()) {
     const Witness& worst = record.witnesses.front();
-    if (!is_contract(record)) out += witness_block(worst);
+    if (!is_contract(record)) out += witness_block(worst) + channel_table(worst);
     if (needs_attention(record.verdict)) out += other_witnesses(record);
     if (!worst.reproduce.empty() && text.find(worst.reproduce) == std::string::npos)
       out += fmt::format("<h4>Reproduce</h4>\n<pre class=\"command\">{}</pre>\n", escape(worst.reproduce));

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "verify/bias.hpp"
+#include "verify/channel_lines.hpp"
 #include "verify/compare.hpp"
 #include "verify/diagnosis/explanation.hpp"
 
@@ -29,6 +30,7 @@ struct Witness {
   std::vector<std::pair<std::string, double>> terms;   ///< largest first, share of the bound, those above 1 %
   double kappa = 1, beta_over_g = 0;
   std::string reproduce;      ///< one shell command
+  std::vector<ChannelLine> channels;  ///< the worst channels of this case
 };
 
 /// Calls of a kernel's forward and backward that a check took; 0 where nobody counts.

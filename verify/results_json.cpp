@@ -121,8 +121,32 @@ Tally tally_from(const Json& json) {
   return t;
 }
 
+Json channels_json(const std::vector<ChannelLine>& lines) {
+  Json json = Json::array();
+  for (const ChannelLine& line : lines)
+    json.push_back({{"channel", line.channel},
+                    {"elements", line.elements},
+                    {"failed", line.failed},
+                    {"max_ratio", number(line.max_ratio)},
+                    {"mean_ratio", number(line.mean_ratio)},
+                    {"p99_ratio", number(line.p99_ratio)},
+                    {"mean_ulp", number(line.mean_ulp)},
+                    {"kappa", number(line.kappa)},
+                    {"dominating", line.dominating}});
+  return json;
+}
+
+std::vector<ChannelLine> channels_from(const Json& json) {
+  std::vector<ChannelLine> lines;
+  for (const Json& one : json)
+    lines.push_back({one.at("channel"), count_from(one.at("elements")), count_from(one.at("failed")), number_from(one.at("max_ratio")),
+                     number_from(one.at("mean_ratio")), number_from(one.at("p99_ratio")), number_from(one.at("mean_ulp")),
+                     number_from(one.at("kappa")), one.at("dominating")});
+  return lines;
+}
+
 Json witness_json(const Witness& w) {
-  return {{"problem", w.problem},   {"data", w.data},
+  Json json{{"problem", w.problem},   {"data", w.data},
           {"seed", w.seed},         {"where", w.where},
           {"expected", exact(w.expected)}, {"expected_low", exact(w.expected_low)},
           {"got", exact(w.got)},    {"got_bits", w.got_bits},
@@ -131,6 +155,8 @@ Json witness_json(const Witness& w) {
           {"reason", w.reason},     {"inputs", pairs(w.inputs, true)},
           {"terms", pairs(w.terms, false)},      {"kappa", number(w.kappa)},
           {"beta_over_g", number(w.beta_over_g)}, {"reproduce", w.reproduce}};
+  if (!w.channels.empty()) json["channels"] = channels_json(w.channels);
+  return json;
 }
 
 Witness witness_from(const Json& json) {
@@ -153,6 +179,7 @@ Witness witness_from(const Json& json) {
   w.kappa = number_from(json.at("kappa"));
   w.beta_over_g = number_from(json.at("beta_over_g"));
   w.reproduce = json.at("reproduce");
+  if (json.contains("channels")) w.channels = channels_from(json.at("channels"));
   return w;
 }
 

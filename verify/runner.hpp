@@ -43,6 +43,7 @@ struct RunOptions {
   int threads = 0;              ///< 0: one a core
   bool progress = false;        ///< percentages on stderr, if it is a terminal
   bool diagnose = false;        ///< look for what explains failed numbers; takes far longer than to find them
+  bool per_channel = false;     ///< witnesses of numbers show their channels also where nothing failed
   std::string device = "auto";  ///< as given, for reproduce lines
 };
 
