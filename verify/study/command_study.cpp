@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <filesystem>
 
 #include "verify/command_parts.hpp"
 #include "verify/error.hpp"
@@ -29,21 +28,12 @@ StudyProgress progress_on_terminal() {
   };
 }
 
-/// The planted bugs that the build puts beside the program.
-std::string mutants_beside_program() {
-  const std::filesystem::path path = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "plugins" / "mutants.so";
-  if (!std::filesystem::exists(path))
-    throw UsageError(
-        fmt::format("There is no {}; build the target plugin_mutants, or name a plug-in of your own with --plugin", path.string()));
-  return path.string();
-}
-
 Study judges_of(const StudyArguments& arguments) {
   if (!arguments.variant.empty())
     throw UsageError(fmt::format("study judges looks at all variants of a plug-in and takes no name; leave {} out", arguments.variant));
   std::vector<Plugin> plugins;
   for (const auto& path : arguments.plugins) plugins.push_back(load_plugin(path));
-  if (plugins.empty()) plugins.push_back(load_plugin(mutants_beside_program()));
+  if (plugins.empty()) plugins.push_back(load_plugin(planted_bugs_beside_program()));
   refuse_equal_names(plugins);
   const std::vector<Subject> kernels = subjects_of(choose_device(arguments.device), plugins, true);
   return judges_study(kernels, arguments.seed, arguments.threads, progress_on_terminal());

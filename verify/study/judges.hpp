@@ -47,7 +47,11 @@ std::vector<Verdicts> verdicts_of(Grade grade, int dtype, std::span<const Subjec
 Study judges_study(std::span<const Subject> kernels, std::uint64_t seed, int threads,
                    const std::function<void(std::size_t, std::size_t)>& progress = {});
 
-/// The row of the detail table for one grade and storage type: what a part of the study is compared by.
+/// The plug-in that the build puts beside the program: the right kernels and the planted bugs of tests/mutants. Throws UsageError where
+/// there is none.
+std::string planted_bugs_beside_program();
+
+/// The rows of the detail table for one grade and storage type: what a part of the study is compared by.
 std::vector<std::vector<Cell>> detail_rows(Grade grade, int dtype, std::span<const Subject> kernels, std::span<const Verdicts> verdicts);
 
 }  // namespace abn::verify

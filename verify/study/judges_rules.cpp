@@ -55,6 +55,8 @@ bool pytorch(const Sample& sample) {
 
 bool flash_attention(const Sample& sample) {
   constexpr double factor = 2, detour = 0.3;
+  constexpr Tolerance vectors{1e-5, 1e-5};
+  if (!is_tensor(sample.output)) return all_close(sample, vectors);
   const Format& format = format_of(sample.dtype);
   const std::size_t count = sample.got.size();
   const double error = largest(count, [&](std::size_t i) { return sample.got[i] - reference(sample, i); });
@@ -95,7 +97,7 @@ bool kernelbench(const Sample& sample) {
 }
 
 bool miopen_driver(const Sample& sample) {
-  constexpr double wide = 1e-4, narrow = 5e-4, backward = 1000;
+  constexpr double wide = 1e-4, narrow = 2e-3, backward = 1000;
   double sum = 0;
   for (std::size_t i = 0; i < sample.got.size(); ++i) sum += (sample.got[i] - sample.exact[i]) * (sample.got[i] - sample.exact[i]);
   const double size = std::max(largest(sample.exact.size(), [&](std::size_t i) { return sample.exact[i]; }),
@@ -145,8 +147,8 @@ constexpr std::array rules{
     JudgeRule{"PyTorch assert_close", "|got - ref| <= atol + rtol |ref|; rtol, atol: f16 1e-3, 1e-5; bf16 1.6e-2, 1e-5; f32 1.3e-6, 1e-5",
               "torch.testing.assert_close, defaults, PyTorch 1.13.1", pytorch},
     JudgeRule{"FlashAttention, twice",
-              "max |got - ref| <= 2 max |plain - ref| + 2 max |(ref + 0.3 - 0.3) - ref|, plain being an unfused implementation in the "
-              "same precision",
+              "tensors: max |got - ref| <= 2 max |plain - ref| + 2 max |(ref + 0.3 - 0.3) - ref|, plain being an unfused implementation "
+              "in the same precision; a number a channel: |got - ref| <= 1e-5 + 1e-5 |ref|, as there for the logarithm of the sum",
               "Dao-AILab/flash-attention 01afd16, hopper/test_flash_attn.py", flash_attention},
     JudgeRule{"benchdnn bnorm",
               "forward |got - ref| <= t |ref| (t alone up to 1e-5), t: 2e-6 2^(24-p), mean 1e-7, variance 5e-7; backward the 2-norm of "
@@ -158,9 +160,9 @@ constexpr std::array rules{
     JudgeRule{"KernelBench", "|got - ref| <= t + t |ref|, t: f32 1e-4, f16 and bf16 1e-2; there for the output of forward, here for all",
               "ScalingIntelligence/KernelBench 01f92ad, src/eval.py", kernelbench},
     JudgeRule{"MIOpenDriver",
-              "the root mean square of got - ref <= t max(max |got|, max |ref|), t: f32 1e-4, f16 and bf16 5e-4, a thousandfold for "
+              "the root mean square of got - ref <= t max(max |got|, max |ref|), t: f32 1e-4, f16 and bf16 2e-3, a thousandfold for "
               "gradients",
-              "ROCm/MIOpen, driver/bn_driver.hpp, October 2024", miopen_driver},
+              "ROCm/MIOpen, driver/bn_driver.hpp as of the types TInput and TOut (5e-4 for f16 until then)", miopen_driver},
     JudgeRule{"CUTLASS profiler", "|got - ref| < 0.05 (|got| + |ref|), or < 0.05/256 where either is 0 or both are below 1/256",
               "NVIDIA/cutlass, profiler, defaults of --epsilon and --nonzero-floor, August 2026", cutlass_profiler},
     JudgeRule{"CUTLASS unit tests", "got = ref; meant for tensors of whole numbers", "NVIDIA/cutlass, test/unit, August 2026",

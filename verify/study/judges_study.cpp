@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <limits>
 #include <map>
 #include <thread>
@@ -134,6 +135,14 @@ std::string sentence_of(Grade grade, const Count& count) {
 }
 
 }  // namespace
+
+std::string planted_bugs_beside_program() {
+  const std::filesystem::path path = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "plugins" / "mutants.so";
+  if (!std::filesystem::exists(path))
+    throw UsageError(
+        fmt::format("There is no {}; build the target plugin_mutants, or name a plug-in of your own with --plugin", path.string()));
+  return path.string();
+}
 
 std::vector<std::vector<Cell>> detail_rows(Grade grade, int dtype, std::span<const Subject> kernels, std::span<const Verdicts> verdicts) {
   const std::vector<Verdicts> one(verdicts.begin(), verdicts.end());
