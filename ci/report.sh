@@ -17,7 +17,7 @@ if [ $cuda = ON ]; then
 else
   configure OFF -DABN_TESTS=OFF
 fi
-make_targets abn-verify
+make_targets abn-verify plugin_mutants
 
 bin=$build/bin/abn-verify
 mkdir -p report
@@ -27,7 +27,8 @@ keep() { local code=$?; [ $code -ne 2 ] || exit 2; [ $code -le $outcome ] || out
 "$bin" grad --tier smoke --out report/gradients.json --quiet || keep
 "$bin" check fixtures/real --out report/recorded.json --quiet || keep
 "$bin" study inversion --out report/inversion.json --quiet
-studies=(report/inversion.json)
+"$bin" study judges --out report/judges.json --quiet
+studies=(report/inversion.json report/judges.json)
 for variant in $("$bin" list --names); do
   "$bin" study epsilon "$variant" --device auto --out "report/epsilon-$variant.json" --quiet || keep
   studies+=("report/epsilon-$variant.json")

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/mutants/kernel.hpp"
+#include "tests/mutants/twins.hpp"
 #include "verify/case_records.hpp"
 #include "verify/device.hpp"
 #include "verify/problem.hpp"
@@ -20,26 +20,7 @@
 namespace {
 
 using namespace abn::verify;
-using abn::mutants::Bug;
-using abn::mutants::Plan;
-using abn::mutants::Summation;
-using abn::mutants::variant_of;
-
-constexpr abn_variant twins[] = {
-    variant_of<Plan{Bug::none, {.scheme = ABN_STANDARD}}>("standard", "keeps x and z"),
-    variant_of<Plan{Bug::none, {.scheme = ABN_STANDARD, .normalise = ABN_FOLDED}}>("standard_folded", "a x + b"),
-    variant_of<Plan{Bug::none, {.scheme = ABN_STANDARD, .statistics = ABN_WELFORD, .contracted = true}}>("standard_welford_fma", "fma"),
-    variant_of<Plan{Bug::none, {.scheme = ABN_CHECKPOINT_X, .summation = Summation::pairwise}}>("checkpoint_x", "pairwise sums"),
-    variant_of<Plan{Bug::none, {.scheme = ABN_CHECKPOINT_XHAT, .statistics = ABN_ONE_PASS}}>("checkpoint_xhat", "one pass"),
-    variant_of<Plan{Bug::none, {}}>("in_place_1", "as the mutants, without a bug"),
-    variant_of<Plan{Bug::none, {.statistics = ABN_ONE_PASS, .summation = Summation::sequential}}>("in_place_1_one_pass", "one by one"),
-    variant_of<Plan{Bug::none, {.statistics = ABN_WELFORD}}>("in_place_1_welford", "Chan's merges of 64 lanes"),
-    variant_of<Plan{Bug::none, {.statistics = ABN_WELFORD, .summation = Summation::sequential}}>("in_place_1_welford_long", "one by one"),
-    variant_of<Plan{Bug::none, {.normalise = ABN_FOLDED, .contracted = true}}>("in_place_1_folded_fma", "a x + b with fma"),
-    variant_of<Plan{Bug::none, {.summation = Summation::wide}}>("in_place_1_wide", "sums in double"),
-    variant_of<Plan{Bug::none, {.scheme = ABN_IN_PLACE_2}}>("in_place_2", "gradients written in y"),
-    variant_of<Plan{Bug::none, {.scheme = ABN_IN_PLACE_2, .summation = Summation::wide, .contracted = true}}>("in_place_2_wide_fma", "fma"),
-};
+using abn::mutants::twins;
 
 /// The tier's cases for one twin: every one that falls to it, widened to about `elements` elements.
 std::vector<Case> cases_for(std::size_t twin, std::uint64_t seed) {

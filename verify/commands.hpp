@@ -37,7 +37,7 @@ struct RunArguments {
 };
 
 struct StudyArguments {
-  std::string what;     ///< "inversion" or "epsilon"
+  std::string what;     ///< "inversion", "epsilon" or "judges"
   std::string variant;  ///< whose convention `epsilon` names
   std::vector<std::string> plugins;
   std::string device = "emulator";

@@ -81,9 +81,10 @@ int parse_and_call(int argc, char** argv) {
   add_run_options(grad_verb, grad);
 
   StudyArguments study;
-  auto* study_verb =
-      app.add_subcommand("study", "Where in-place is safe (inversion), and which eps convention a variant implements (epsilon)");
-  study_verb->add_option("WHAT", study.what, "inversion or epsilon")->required();
+  auto* study_verb = app.add_subcommand("study",
+                                        "Where in-place is safe (inversion), which eps convention a variant implements (epsilon), what the "
+                                        "rules of other projects catch (judges)");
+  study_verb->add_option("WHAT", study.what, "inversion, epsilon or judges")->required();
   study_verb->add_option("VARIANT", study.variant, "For epsilon: the variant to look at");
   study_verb->add_option("--plugin", study.plugins, "A shared object with variants of your own (may be repeated)")->allow_extra_args(false);
   study_verb->add_option("--device", study.device, "auto, cuda:N or emulator");

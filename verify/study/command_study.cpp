@@ -1,4 +1,4 @@
-// The verb study: inversion, or the eps convention of one variant.
+// The verb study: inversion, the eps convention of one variant, or rules side by side.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -10,6 +10,7 @@
 #include "verify/runner.hpp"
 #include "verify/study/epsilon.hpp"
 #include "verify/study/inversion_study.hpp"
+#include "verify/study/judges.hpp"
 #include "verify/suggest.hpp"
 
 namespace abn::verify {
@@ -25,6 +26,17 @@ StudyProgress progress_on_terminal() {
       fmt::print(stderr, "\r{:>3} %", done * 100 / total);
     std::fflush(stderr);
   };
+}
+
+Study judges_of(const StudyArguments& arguments) {
+  if (!arguments.variant.empty())
+    throw UsageError(fmt::format("study judges looks at all variants of a plug-in and takes no name; leave {} out", arguments.variant));
+  std::vector<Plugin> plugins;
+  for (const auto& path : arguments.plugins) plugins.push_back(load_plugin(path));
+  if (plugins.empty()) plugins.push_back(load_plugin(planted_bugs_beside_program()));
+  refuse_equal_names(plugins);
+  const std::vector<Subject> kernels = subjects_of(choose_device(arguments.device), plugins, true);
+  return judges_study(kernels, arguments.seed, arguments.threads, progress_on_terminal());
 }
 
 Study epsilon_of(const StudyArguments& arguments) {
@@ -56,8 +68,10 @@ int study_command(const StudyArguments& arguments, const Invocation&) {
     study = inversion_study(arguments.seed, arguments.threads, progress_on_terminal());
   } else if (arguments.what == "epsilon") {
     study = epsilon_of(arguments);
+  } else if (arguments.what == "judges") {
+    study = judges_of(arguments);
   } else {
-    throw UsageError(fmt::format("There is no study \"{}\"; ask for inversion or epsilon", arguments.what));
+    throw UsageError(fmt::format("There is no study \"{}\"; ask for inversion, epsilon or judges", arguments.what));
   }
   if (!arguments.out.empty()) write_file_atomically(arguments.out, study_to_json(study));
   fmt::print("{}", study_text(study, arguments.quiet));
