@@ -12,6 +12,7 @@
 #include "verify/check_file.hpp"
 #include "verify/data.hpp"
 #include "verify/error.hpp"
+#include "verify/exact/plan.hpp"
 #include "verify/format.hpp"
 #include "verify/given.hpp"
 #include "verify/patterns.hpp"
@@ -160,7 +161,9 @@ void append(std::vector<Case>& cases, const Walk& walk, std::uint64_t seed, std:
 
 Inputs inputs_of(const Case& one) {
   if (one.given) return *one.given;
-  return is_pattern_data(one.data) ? pattern_inputs(one.problem, one.data) : make_inputs(one.problem, one.data, one.seed);
+  if (is_pattern_data(one.data)) return pattern_inputs(one.problem, one.data);
+  if (is_exact_data(one.data)) return exact_inputs(exact_plan(one.problem, one.seed));
+  return make_inputs(one.problem, one.data, one.seed);
 }
 
 Tier tier_from_name(std::string_view name) {
@@ -206,8 +209,8 @@ Case replay(std::string_view problem, std::string_view data, std::uint64_t seed)
   one.seed = seed;
   if (data.empty()) data = "standard";
   one.data = data;
-  const bool is_file =
-      !is_recipe(data) && !data.starts_with(given_prefix) && !is_pattern_data(data) && (data.find('/') != data.npos || data.find(".safetensors") != data.npos || std::filesystem::exists(data));
+  const bool is_file = !is_recipe(data) && !data.starts_with(given_prefix) && !is_pattern_data(data) && !is_exact_data(data) &&
+                       (data.find('/') != data.npos || data.find(".safetensors") != data.npos || std::filesystem::exists(data));
   if (is_file) {
     one.given = std::make_shared<const Inputs>(read_tensor_file(one.data).inputs);
     one.problem = one.given->problem;
@@ -216,16 +219,18 @@ Case replay(std::string_view problem, std::string_view data, std::uint64_t seed)
                                    to_string(parse_problem(problem)), data, to_string(one.problem)));
     return one;
   }
-  const bool is_given = data.starts_with(given_prefix), is_patterns = is_pattern_data(data);
-  if (problem.empty() && is_given) throw UsageError("--data given: needs to know its problem; give it too, for example --problem n1c1s2,f32");
+  const bool is_given = data.starts_with(given_prefix), is_patterns = is_pattern_data(data), is_exact = is_exact_data(data);
+  if (problem.empty() && is_given)
+    throw UsageError("--data given: needs to know its problem; give it too, for example --problem n1c1s2,f32");
   if (problem.empty())
     throw UsageError(fmt::format("The recipe {} needs a problem to make data for; give one, for example --problem n2c64s12,bf16", data));
   one.problem = parse_problem(problem);
-  if (!is_given && !is_patterns && !is_recipe(data)) make_inputs(abn_problem{}, data, seed);  // says what is wrong
+  if (!is_given && !is_patterns && !is_exact && !is_recipe(data)) make_inputs(abn_problem{}, data, seed);  // says what is wrong
   if (element_count(one.problem) > most_elements)
     throw UsageError(fmt::format("{} has {} elements, and at most {} can be judged at once; make it smaller", to_string(one.problem),
                                  element_count(one.problem), most_elements));
   if (is_patterns) first_pattern(one.problem, data);  // says what is wrong
+  if (is_exact) exact_plan(one.problem, seed);        // likewise
   if (is_given) one.given = std::make_shared<const Inputs>(parse_given(data, one.problem));
   return one;
 }

@@ -10,6 +10,7 @@
 #include "abn_build.hpp"
 #include "verify/case_records.hpp"
 #include "verify/commands.hpp"
+#include "verify/exact/family.hpp"
 #include "verify/gradient/kernel_gradients.hpp"
 #include "verify/gradient/reference_check.hpp"
 #include "verify/gradient/reference_jacobian.hpp"
@@ -36,7 +37,8 @@ int doctor_command(const DoctorArguments& arguments) {
   line("CUDA", cuda.built ? fmt::format("built with {}, runtime {}", build::cuda, cuda.runtime) : "CPU-only build");
   line("driver", cuda.driver.empty() ? "none" : cuda.driver);
   for (const auto& device : cuda.devices) line("GPU", device);
-  line("oracle", fmt::format("double, then long double ({} bits), then 50 decimal digits; 100 for derivatives", std::numeric_limits<long double>::digits));
+  line("oracle", fmt::format("double, then long double ({} bits), then 50 decimal digits; 100 for derivatives",
+                             std::numeric_limits<long double>::digits));
   line("plots", runs("gnuplot --version") ? "gnuplot" : "none: gnuplot is not on PATH, reports have tables only");
   for (const auto& subject : subjects_of(choose_device("auto"), {}, false))
     line("variant",
@@ -57,7 +59,7 @@ int list_command(const ListArguments& arguments) {
   }
   std::vector<std::string> all;
   for (const auto& subject : subjects)
-    for (const Family* const family : {&output_family, &property_family, &pattern_family, &gradient_family})
+    for (const Family* const family : {&output_family, &property_family, &pattern_family, &exact_family, &gradient_family})
       for (auto& id : check_ids(*family, subject)) all.push_back(std::move(id));
   for (const auto& ids : {reference_gradient_ids(), reference_jacobian_ids()}) all.insert(all.end(), ids.begin(), ids.end());
   std::sort(all.begin(), all.end());

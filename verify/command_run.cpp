@@ -9,6 +9,7 @@
 #include "verify/command_parts.hpp"
 #include "verify/diagnosis/second_look.hpp"
 #include "verify/error.hpp"
+#include "verify/exact/family.hpp"
 #include "verify/gradient/kernel_gradients.hpp"
 #include "verify/gradient/reference_check.hpp"
 #include "verify/gradient/reference_jacobian.hpp"
@@ -107,7 +108,7 @@ std::vector<Record> reference_jacobian(const RunArguments& arguments, const std:
 }  // namespace
 
 int run_command(const RunArguments& arguments, const Invocation& invocation) {
-  const std::vector<const Family*> families{&output_family, &property_family, &pattern_family};
+  const std::vector<const Family*> families{&output_family, &property_family, &pattern_family, &exact_family};
   const Setup setup = set_up(arguments);
   require_match(setup.options.pattern, ids_of(families, setup.subjects));
   const Stopwatch stopwatch;

@@ -37,7 +37,7 @@ std::tuple<std::size_t, std::string_view> rank(const std::array<std::string_view
   return {static_cast<std::size_t>(found - usual.begin()), found == usual.end() ? word : std::string_view{}};
 }
 
-constexpr std::array<std::string_view, 5> ops{"forward", "backward", "patterns", "gradient", "property"};
+constexpr std::array<std::string_view, 6> ops{"forward", "backward", "exact", "patterns", "gradient", "property"};
 constexpr std::array<std::string_view, 9> outputs{"mean", "variance", "running_mean", "running_var", "xhat", "z", "dx", "dgamma", "dbeta"};
 constexpr std::array<std::string_view, 4> dtypes{"f16", "bf16", "f32", "f64"};
 constexpr std::array<std::string_view, 2> layouts{"nchw", "nhwc"};

@@ -97,8 +97,9 @@ void conclude(Record& record) {
   if (record.tally.failed > 0 || record.failed_cases > 0) {
     record.verdict = Verdict::fail;
     if (record.tally.failed > 0)
-      record.reason = fmt::format("{} of {} above the bound or of the wrong class, in {} of {}", record.tally.failed,
-                                  plural(record.tally.elements, "element"), record.failed_cases, plural(ran, "case"));
+      record.reason = fmt::format("{} of {} {}, in {} of {}", record.tally.failed, plural(record.tally.elements, "element"),
+                                  record.op == "exact" ? "not right to the last bit" : "above the bound or of the wrong class",
+                                  record.failed_cases, plural(ran, "case"));
     return;
   }
   if (ran == 0) {
@@ -137,6 +138,10 @@ void conclude(Record& record) {
     return;
   }
   record.verdict = Verdict::pass;
+  if (record.op == "exact" && record.tally.max_ratio == 0) {
+    record.reason = fmt::format("right to the last bit in {}", scope(record));
+    return;
+  }
   record.reason = fmt::format("largest error {:.3g} of its bound over {}{}", record.tally.max_ratio, scope(record), work(record));
   if (const std::string bias = bias_text(record.bias); !bias.empty()) record.reason += "; " + bias;
 }

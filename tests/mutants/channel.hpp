@@ -147,7 +147,10 @@ struct Channel {
     if (has(Bug::rstd_of_rstd) && backward()) return 1 / std::sqrt(1 / std::sqrt(variance + eps) + eps);
     if (has(Bug::rstd_one_newton_step)) return newton(variance + eps, 1);
     if (has(Bug::rstd_two_newton_steps)) return newton(variance + eps, 2);
-    return 1 / std::sqrt(variance + eps);
+    A root = 1 / std::sqrt(variance + eps);
+    for (int step = std::abs(plan.design.root_steps); step > 0; --step)
+      root = std::nextafter(root, plan.design.root_steps > 0 ? std::numeric_limits<A>::infinity() : A(0));
+    return root;
   }
 
   /// The reciprocal root from the exponent's half and a few steps of Newton's method.

@@ -196,6 +196,7 @@ struct Design {
   int normalise = ABN_DIRECT;
   Summation summation = Summation::blocks;
   bool contracted = false;  ///< a*b + c with one rounding wherever it occurs, as a compiler with fma may
+  int root_steps = 0;       ///< 1/sqrt is this many values of its type too large, as that of a GPU may be: within 2 ulp
 };
 
 struct Plan {
