@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The nightly job: the full tier of every check and every property with more cases, under a seed of its own that is printed.
+# The nightly job: the full tier of every check, the sharpness of the bounds, five minutes of hunting through each variant and every
+# property with more cases, under a seed of its own that is printed.
 #   full.sh            a random seed
 #   ABN_SEED=N full.sh that one again
 # Exit code: 0 all passed, 1 something failed, 2 the setup is wrong.
@@ -18,5 +19,9 @@ outcome=0
 keep() { local code=$?; [ $code -ne 2 ] || exit 2; [ $code -le $outcome ] || outcome=$code; }
 "$bin/abn-verify" run --tier full --seed "$seed" --device emulator --out "$build/full-run.json" || keep
 "$bin/abn-verify" grad --tier full --seed "$seed" --device emulator --out "$build/full-grad.json" || keep
+"$bin/abn-verify" study bounds --seed "$seed" --out "$build/full-bounds.json" --quiet || keep
+for variant in $("$bin/abn-verify" list --names); do
+  "$bin/abn-verify" run "$variant" --hunt 300 --seed "$seed" --device emulator --out "$build/full-hunt-$variant.json" --quiet || keep
+done
 (cd "$bin" && ABN_TIER=full ABN_SOURCE_DIR=. RC_PARAMS="seed=$seed" ./property-tests) || keep
 exit $outcome

@@ -28,7 +28,9 @@ keep() { local code=$?; [ $code -ne 2 ] || exit 2; [ $code -le $outcome ] || out
 "$bin" check fixtures/real --out report/recorded.json --quiet || keep
 "$bin" study inversion --out report/inversion.json --quiet
 "$bin" study judges --out report/judges.json --quiet
-studies=(report/inversion.json report/judges.json)
+# Fewer channels than fixtures/studies/bounds.json has: seconds instead of minutes.
+"$bin" study bounds --channels 1000 --out report/bounds.json --quiet || keep
+studies=(report/inversion.json report/bounds.json report/judges.json)
 for variant in $("$bin" list --names); do
   "$bin" study epsilon "$variant" --device auto --out "report/epsilon-$variant.json" --quiet || keep
   studies+=("report/epsilon-$variant.json")

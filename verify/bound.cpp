@@ -133,7 +133,8 @@ StatisticsError batch_statistics_error(const Arithmetic& a, const ChannelNumbers
   const double square = c.variance + c.mean * c.mean;
   StatisticsError e;
   e.mean = times(gamma_of(h + mean_roundings + extra, a.u), c.mean_abs) + a.load.u * c.mean_abs + a.eta;
-  if (welford) e.mean += times(gamma_of(welford_mean_roundings * std::fmin(h, 2 * std::log2(c.m) + 2), a.u), c.mean_abs_deviation);
+  if (welford)
+    e.mean += times(gamma_of(welford_mean_roundings * std::fmin(h, 2 * std::log2(c.m) + 2), a.u), c.mean_abs_deviation) + h * a.eta / 2;
   e.mean_materialised = a.statistics(std::fabs(c.mean) + e.mean);
   const double off = e.mean + e.mean_materialised;  // the second pass may subtract the rounded mean
   if (welford) {
@@ -147,7 +148,7 @@ StatisticsError batch_statistics_error(const Arithmetic& a, const ChannelNumbers
   }
   // Reading x into a narrower type moves each sample by load.u |x|.
   e.variance += a.load.u * (2 * std::sqrt(c.variance * square) + a.load.u * square);
-  e.variance += 2 * a.eta;
+  e.variance += (welford ? larger(2, h / 2) : 2) * a.eta;
   e.variance_materialised = a.statistics(c.variance + e.variance);
   const double grown = c.m * (1 + gamma_of(h, a.u));  // a sum of roundings up
   if (!(grown * c.mean_abs <= a.largest)) e.mean = e.variance = infinity, e.overflows = true;

@@ -17,7 +17,8 @@
 //                                                                               a merge adds delta*(n_b/n), 3 roundings; a sample is
 //                                                                               on the smaller side of log2 m merges at most, where
 //                                                                               n_b|delta| <= sum|x-mu| of both, and the larger sides
-//                                                                               add up to a harmonic series
+//                                                                               add up to a harmonic series; each of the h steps may
+//                                                                               underflow, h eta/2 more, here and in the variance
 //   variance  two_pass             E_v = gamma(h+5+c)(v + E_mu^2) + E_mu^2      sum (x-mu^)^2 = m(v + (mu^-mu)^2) exactly; 3
 //                                                                               roundings a square, 2 of the division
 //             welford              E_v = gamma(2h+9+c) v + 2 sigma E_mu + E_mu^2   delta^2 n_a n_b/n with both means off: by

@@ -75,6 +75,7 @@ class BackwardBound {
         quotient(inexact(c.parameter) * reciprocal_roundings * a.u + a.load_parameter.u),
         r_grown(c.r * again.root.growth),
         scale(std::fabs(c.g) * r_grown),
+        extra((c.abs_eps ? 1 : 0) + parameter_roundings(a, c.g)),
         product_grown(std::max({1.0, std::fabs(c.g), r_grown, scale}) * (1 + gamma_of(a.depth_backward, a.u))) {}
 
   BackwardErrors<Error> errors() const {
@@ -89,6 +90,7 @@ class BackwardBound {
     out.dx.resize(size);
     out.dbeta_overflows = !(sums.dy <= a.largest);
     out.overflows = out.dbeta_overflows || sums.overflows || !(sums.product <= a.largest);
+    if (two) out.overflows |= !(larger(std::fabs(c.beta) * sums.dy, std::fabs(v.s1)) <= a.largest);
     // Where all dz are 0, so is every result in any arithmetic, unless an overflow makes it NaN.
     if (sums.dy == 0 && sums.s1.total() < infinity) return out;
     close(sums);
@@ -99,7 +101,7 @@ class BackwardBound {
                                      : training(i, recovered[i], sums);
       if (!(in_place && c.g == 0)) e[Term::storage] += a.store(std::fabs(v.dx.hi[i]) + e.total());
       out.dx[i] = e;
-      out.overflows |= !in.frozen && !two && again.root.variance < infinity && !(largest_product(i) <= a.largest);
+      out.overflows |= !in.frozen && again.root.variance < infinity && !(largest_product(i, sums) <= a.largest);
     }
     out.dgamma = sums.s1;
     out.dgamma[Term::storage] += a.store_parameter(std::fabs(v.s1) + sums.s1.total());
@@ -141,7 +143,7 @@ class BackwardBound {
   }
   /// z + alpha on the negative branch of ELU.
   double gap(std::size_t i) const { return stored_branch() ? in.z[i] + c.parameter : c.parameter * std::exp(v.y[i]); }
-  double extra_roundings() const { return (c.abs_eps ? 1.0 : 0.0) + (a.load_parameter.u > 0 ? 1.0 : 0.0); }
+  double extra_roundings() const { return extra; }
 
   Recovered recover(std::size_t i) const {
     Recovered out;
@@ -177,6 +179,8 @@ class BackwardBound {
       }
       out.dy = dy_from_input(i, y_error);
     }
+    const bool from_x = plan.scheme == ABN_STANDARD || plan.scheme == ABN_CHECKPOINT_X;
+    if (from_x && in.frozen) out.overflows |= again.overflows(in.x[i], xhat, y);
     if (!in_place) out.value[Term::materialised] += a.xhat(std::fabs(xhat));
     out.dy[Term::arithmetic] += a.load.u * std::fabs(v.dy[i]);
     out.dy[Term::materialised] += a.dy(std::fabs(v.dy[i]) + out.dy.total());
@@ -192,7 +196,7 @@ class BackwardBound {
       e.add(1, z_error);
     } else if (c.activation == ABN_LEAKY_RELU) {
       e.add(crossed ? larger(1, parameter_inverse) : parameter_inverse, z_error);
-      if (size > 0) e[Term::inversion] += own_quotient(i) * parameter_inverse + a.eta / 2;
+      if (size > 0) e[Term::inversion] += quotient * (size * parameter_inverse) + a.eta / 2;  // in this order nothing is lost below 2^-1074
     } else {
       const double underflow = size > 0 ? a.eta / 2 : 0;  // of z/alpha, and of the logarithm
       const double own = own_quotient(i) + c.parameter * underflow, error = larger(logarithm(i, total + own), crossed ? total : 0);
@@ -215,7 +219,7 @@ class BackwardBound {
     e.add(g_inverse, y_error);
     e[Term::inversion] +=
         a.folded ? (inversion_roundings + extra_roundings()) * a.u * size : (inversion_roundings + extra_roundings()) * a.u * xhat;
-    e[Term::inversion] += a.load_parameter.u * std::fabs(c.beta) * g_inverse + (xhat > 0 ? a.eta : 0);
+    e[Term::inversion] += forward.beta_load * g_inverse + (xhat > 0 ? a.eta : 0);
     e[Term::materialised] += a.xhat(xhat + e.total());
     if (!(std::fabs(v.y[i]) + std::fabs(c.beta) <= a.largest && xhat <= a.largest)) e[Term::inversion] = infinity;
     return e;
@@ -324,7 +328,8 @@ class BackwardBound {
     // S1 = (Sy - beta S0)/g
     const double g = std::fabs(c.g), beta = std::fabs(c.beta);
     if (g == 0) return;
-    const double rounded = a.u * beta * std::fabs(v.s0) + a.load_parameter.u * beta * std::fabs(v.s0) + a.eta;
+    if (larger(beta * sums.dy, std::fabs(v.s1)) > a.largest) sums.s1[Term::sum_dy_xhat] = infinity;
+    const double rounded = a.u * beta * std::fabs(v.s0) + forward.beta_load * std::fabs(v.s0) + a.eta;
     Error s1{};
     s1.add(1 / g, sums.s1);
     s1.add(beta / g, sums.s0);
@@ -348,8 +353,12 @@ class BackwardBound {
     return e;
   }
 
-  /// m dy, and the sums times g, r or both, each before it is divided by m: as large as anything gets on the way to dx.
-  double largest_product(std::size_t i) const {
+  /// m dy, and the sums times g, r or both, each before it is divided by m: as large as anything gets on the way to dx. Scheme II
+  /// multiplies dg, as far off as it may be, by y and beta apart.
+  double largest_product(std::size_t i, const Sums& sums) const {
+    if (two)
+      return (std::fabs(c.g) * (c.m * std::fabs(v.dy[i]) + std::fabs(v.s0)) + c.m * sums.mean1 * (std::fabs(v.y[i]) + std::fabs(c.beta))) *
+             larger(1, r_grown) * (1 + gamma_of(a.depth_backward, a.u));
     return (c.m * std::fabs(v.dy[i]) + std::fabs(v.s0) + std::fabs(v.s1 * v.xhat[i])) * product_grown;
   }
 
@@ -366,7 +375,7 @@ class BackwardBound {
     double underflow = 2 + 2 * scale + xhat + r_grown * (2 + xhat) + (std::fabs(c.g) + scale) * xhat;
     if (sums.underflows) underflow += c.m * (std::fabs(v.dy[i]) + s0 + s1 * xhat);  // g r/m is subnormal
     e[Term::arithmetic] += scale * a.u * roundings + a.eta * underflow;
-    if (!(largest_product(i) <= a.largest)) e[Term::arithmetic] = infinity;
+    if (!(largest_product(i, sums) <= a.largest)) e[Term::arithmetic] = infinity;
     add_root(e, std::fabs(v.dx.hi[i]));
     return e;
   }
@@ -382,6 +391,7 @@ class BackwardBound {
     const double roundings = dy_roundings * g * std::fabs(v.dy[i]) + s1_roundings * (dg * y + g * s0 + std::fabs(c.beta) * dg);
     e[Term::arithmetic] += r * a.u * (roundings + (a.count_roundings + extra_roundings()) * (dg * y + g * s0 + std::fabs(c.beta) * dg));
     e[Term::arithmetic] += a.eta * (2 + 2 * r + y);
+    if (!(largest_product(i, sums) <= a.largest)) e[Term::arithmetic] = infinity;
     add_root(e, std::fabs(v.dx.hi[i]));
     return e;
   }
@@ -407,6 +417,7 @@ class BackwardBound {
   double g_inverse, parameter_inverse;  ///< 1/|g|, 1/slope or 1/alpha
   double quotient;                      ///< roundings of z/slope or z/alpha, relative
   double r_grown, scale;                ///< r and |g| r with r's own error on top
+  double extra;                         ///< roundings of |gamma| + eps, and of g read into a narrower type
   double product_grown;                 ///< what a sum may be multiplied by before it is divided by m
 };
 

@@ -24,6 +24,11 @@ inline double steepest(const ChannelNumbers& c, double y, double doubt) {
   return -y > doubt ? left : larger(1, left);
 }
 
+/// Reading g into a narrower type, in roundings of it: 1, or more where it is subnormal there. None where nothing rounds.
+inline double parameter_roundings(const Arithmetic& a, double g) {
+  return a.u > 0 && a.load_parameter.u > 0 && g != 0 ? a.load_parameter(std::fabs(g)) / (a.u * std::fabs(g)) : 0;
+}
+
 template <class Error>
 class ForwardBound {
  public:
@@ -32,7 +37,8 @@ class ForwardBound {
     mean = times(c.r * root.growth, statistics.mean);
     mean_materialised = times(c.r * root.growth, statistics.mean_materialised);
     g = std::fabs(c.g);
-    scale_roundings = product_roundings + (c.abs_eps ? 1 : 0) + (a.load_parameter.u > 0 ? 1 : 0);
+    scale_roundings = product_roundings + (c.abs_eps ? 1 : 0) + parameter_roundings(a, c.g);
+    beta_load = a.load_parameter(std::fabs(c.beta));
   }
 
   /// Before it is stored.
@@ -91,6 +97,7 @@ class ForwardBound {
   double mean = 0, mean_materialised = 0;  ///< r G E_mu
   double g = 1;                            ///< |g|
   double scale_roundings = 1;              ///< product by g, |gamma| + eps
+  double beta_load = 0;                    ///< reading beta into a narrower type, where it may be subnormal
 
  private:
   static constexpr double normalise_roundings = 2;  // the difference and the product by r
@@ -117,7 +124,7 @@ class ForwardBound {
   Error affine(Error e, double xhat, double y) const {
     e[Term::materialised] += g * a.xhat(std::fabs(xhat));
     if (xhat != 0) e[Term::arithmetic] += a.eta;
-    e[Term::arithmetic] += a.load_parameter.u * std::fabs(c.beta);
+    e[Term::arithmetic] += beta_load;
     e[Term::arithmetic] += a.u * (std::fabs(y) + e.total());
     e[Term::materialised] += a.y(std::fabs(y) + e.total());
     return e;

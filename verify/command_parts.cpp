@@ -81,6 +81,9 @@ int finish(const Results& results, const std::string& out, bool quiet) {
   for (const auto& record : results.records)
     if (record.verdict != Verdict::pass && record.verdict != Verdict::skip) fmt::print("{}\n", failure_text(record));
   if (!quiet) fmt::print("{}\n", summary_table(results));
+  for (const auto& variant : results.variants)
+    for (const auto& sentence : variant.unneeded)
+      if (!quiet) fmt::print("advice  {}, {}\n", variant.name, sentence);
   fmt::print("{}\n", headline(results));
   if (!out.empty() && !quiet) fmt::print("Results: {}\n", out);
   return exit_code(results);

@@ -3,9 +3,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <iterator>
+#include <utility>
 
 #include "verify/case_records.hpp"
+#include "verify/claim_audit.hpp"
 #include "verify/command_parts.hpp"
 #include "verify/diagnosis/second_look.hpp"
 #include "verify/error.hpp"
@@ -13,6 +16,8 @@
 #include "verify/gradient/kernel_gradients.hpp"
 #include "verify/gradient/reference_check.hpp"
 #include "verify/gradient/reference_jacobian.hpp"
+#include "verify/hunt.hpp"
+#include "verify/hunt_step.hpp"
 #include "verify/patterns.hpp"
 #include "verify/problem.hpp"
 #include "verify/property/property.hpp"
@@ -24,6 +29,8 @@ namespace {
 std::string pattern_of(const std::string& text) { return text.find_first_of("/*?[") == std::string::npos ? text + "/*" : text; }
 
 bool is_one_case(const RunArguments& arguments) { return !arguments.problem.empty() || !arguments.data.empty(); }
+
+bool is_hunt(const RunArguments& arguments) { return arguments.hunt > 0 || arguments.hunt_steps > 0; }
 
 /// The cases of one family: the tier's, or the one that the arguments name; and tensor files for those that judge outputs.
 std::vector<Case> cases_of(const Family& family, const RunArguments& arguments) {
@@ -76,19 +83,40 @@ void add(std::vector<Record>& all, std::vector<Record> records) { std::move(reco
 
 /// Results from records, with all that a reader has to know of where they come from.
 int report_records(std::vector<Record> records, const Setup& setup, const Stopwatch& stopwatch, const RunArguments& arguments,
-                   const Invocation& invocation) {
+                   const Invocation& invocation, const std::vector<std::vector<std::string>>& unneeded = {}) {
   Results results;
   results.records = std::move(records);
   std::sort(results.records.begin(), results.records.end(), [](const Record& a, const Record& b) { return a.id < b.id; });
-  for (const auto& subject : setup.subjects) results.variants.push_back(describe(subject));
+  for (std::size_t i = 0; i < setup.subjects.size(); ++i) {
+    results.variants.push_back(describe(setup.subjects[i]));
+    if (i < unneeded.size()) results.variants.back().unneeded = unneeded[i];
+  }
   results.provenance = provenance_of(invocation);
   results.provenance.seconds = stopwatch.seconds();
   results.provenance.seed = arguments.seed;
-  results.provenance.tier = is_one_case(arguments) ? "one case" : arguments.tier;
+  results.provenance.tier = is_hunt(arguments) ? "hunt" : is_one_case(arguments) ? "one case" : arguments.tier;
   const DeviceChoice& device = setup.device;
   results.provenance.device = device.cuda ? device.cuda->describe() : device.emulator ? "emulator" : arguments.device + " (not available)";
   results.provenance.driver = device.cuda ? cuda_status().driver : "none";
   return finish(results, arguments.out, arguments.quiet);
+}
+
+/// Per subject the claims that it did not need; of those whose outputs were all asked for, and right, on the cases of a tier.
+std::vector<std::vector<std::string>> unneeded_claims(const std::vector<Record>& records, const Setup& setup,
+                                                      const RunArguments& arguments) {
+  std::vector<std::vector<std::string>> all(setup.subjects.size());
+  if (is_one_case(arguments)) return all;
+  const std::vector<Case> cases = cases_of(output_family, arguments);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const Subject& subject = setup.subjects[i];
+    const auto ids = check_ids(output_family, subject);
+    const bool asked = std::all_of(ids.begin(), ids.end(), [&](const std::string& id) { return matches(setup.options.pattern, id); });
+    const bool right = std::none_of(records.begin(), records.end(), [&](const Record& record) {
+      return record.variant == subject.variant->name && (record.verdict == Verdict::fail || record.verdict == Verdict::error);
+    });
+    if (asked && right) all[i] = unneeded_claims(subject, cases, setup.options);
+  }
+  return all;
 }
 
 /// The Jacobian of the reference: of the one case, or of the problem that other checkers are timed on.
@@ -105,9 +133,44 @@ std::vector<Record> reference_jacobian(const RunArguments& arguments, const std:
   return records;
 }
 
+/// What a terminal shows while a hunt is on.
+void show_hunt(const char* variant, std::uint64_t steps, double largest) {
+  constexpr std::uint64_t often = 256;
+  if (steps % often != 0) return;
+  fmt::print(stderr, "\r{:<24.24} {:>9} cases, largest ratio {:<10.4g}", variant, steps, largest);
+  std::fflush(stderr);
+}
+
+int hunt_command(const RunArguments& arguments, const Invocation& invocation) {
+  if (!arguments.tensors.empty() || !arguments.patterns.empty())
+    throw UsageError("A hunt makes its own data; leave --tensors and --patterns out, or start it from a file with --data FILE");
+  const Setup setup = set_up(arguments);
+  require_match(setup.options.pattern, ids_of({&output_family}, setup.subjects));
+  HuntOptions options{{arguments.hunt, arguments.hunt_steps}, arguments.seed, nullptr, {}};
+  Case start;
+  if (is_one_case(arguments)) {
+    start = replay(arguments.problem, arguments.data, arguments.seed);
+    if (element_count(start.problem) == 0 || element_count(start.problem) > hunt_elements)
+      throw UsageError(fmt::format("{} has {} elements, and a hunt starts from 1 to {}, which fit into a command line; make it smaller",
+                                   to_string(start.problem), element_count(start.problem), hunt_elements));
+    Inputs inputs = for_oracle(inputs_of(start));
+    if (inputs.dz.empty()) throw UsageError("The file has no dz, which a hunt changes too; start from one that has");
+    start = given_case(start.problem, std::move(inputs), start.seed);
+    options.start = &start;
+  }
+  if (setup.options.progress) options.progress = show_hunt;
+  const Stopwatch stopwatch;
+  HuntResult result = hunt(setup.subjects, setup.options, options);
+  if (setup.options.progress) fmt::print(stderr, "\r{:76}\r", "");
+  if (!arguments.quiet) fmt::print("{}{} cases in {:.1f} s\n\n", hunt_text(result), result.steps, stopwatch.seconds());
+  suggest_claims(result.records, setup.subjects, setup.options);
+  return report_records(std::move(result.records), setup, stopwatch, arguments, invocation);
+}
+
 }  // namespace
 
 int run_command(const RunArguments& arguments, const Invocation& invocation) {
+  if (is_hunt(arguments)) return hunt_command(arguments, invocation);
   const std::vector<const Family*> families{&output_family, &property_family, &pattern_family, &exact_family};
   const Setup setup = set_up(arguments);
   require_match(setup.options.pattern, ids_of(families, setup.subjects));
@@ -119,7 +182,9 @@ int run_command(const RunArguments& arguments, const Invocation& invocation) {
     if (family == &output_family) look_again(found, *family, setup.subjects, cases, setup.options);
     add(records, std::move(found));
   }
-  return report_records(std::move(records), setup, stopwatch, arguments, invocation);
+  suggest_claims(records, setup.subjects, setup.options);
+  const auto unneeded = unneeded_claims(records, setup, arguments);
+  return report_records(std::move(records), setup, stopwatch, arguments, invocation, unneeded);
 }
 
 int grad_command(const RunArguments& arguments, const Invocation& invocation) {

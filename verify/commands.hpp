@@ -31,17 +31,20 @@ struct RunArguments {
   std::string problem, data;         ///< both empty: the tier; else exactly one case
   std::vector<std::string> tensors;  ///< files or folders of tensor files, run beside the tier
   std::string patterns;              ///< FIRST-LAST: only these bit patterns; empty: all of the tier
+  double hunt = 0;                   ///< seconds to search for the worst data instead of running a tier; 0: no limit of time
+  std::uint64_t hunt_steps = 0;      ///< cases of that search; both 0: no search
   int threads = 0;
   std::string out;
   bool quiet = false;
 };
 
 struct StudyArguments {
-  std::string what;     ///< "inversion", "epsilon" or "judges"
+  std::string what;     ///< "inversion", "bounds", "epsilon" or "judges"
   std::string variant;  ///< whose convention `epsilon` names
   std::vector<std::string> plugins;
   std::string device = "emulator";
   std::uint64_t seed = 1;
+  std::uint64_t channels = 0;  ///< of every class of `bounds`; 0: those of a full run
   int threads = 0;
   std::string out;
   bool quiet = false;

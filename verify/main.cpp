@@ -74,6 +74,10 @@ int parse_and_call(int argc, char** argv) {
   auto* run_verb = app.add_subcommand("run", "Run variants and judge their numbers");
   add_run_options(run_verb, run);
   run_verb->add_option("--tensors", run.tensors, "Also run on the inputs in these tensor files or folders")->allow_extra_args(false);
+  run_verb->add_option("--hunt", run.hunt, "Search this many seconds for the data that use most of the bounds, instead of running a tier")
+      ->check(CLI::Range(0.0, 1e6));
+  run_verb->add_option("--hunt-steps", run.hunt_steps, "The same for this many cases a variant, which is the same search every time")
+      ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1'000'000'000}));
   run_verb->add_option("--patterns", run.patterns, "Only these bit patterns of patterns/ checks, such as 0x3f800000-0x3fffffff");
 
   RunArguments grad;
@@ -82,13 +86,15 @@ int parse_and_call(int argc, char** argv) {
 
   StudyArguments study;
   auto* study_verb = app.add_subcommand("study",
-                                        "Where in-place is safe (inversion), which eps convention a variant implements (epsilon), what the "
-                                        "rules of other projects catch (judges)");
-  study_verb->add_option("WHAT", study.what, "inversion, epsilon or judges")->required();
+                                        "Where in-place is safe (inversion), how sharp the bounds are (bounds), which eps convention a variant "
+                                        "implements (epsilon), what the rules of other projects catch (judges)");
+  study_verb->add_option("WHAT", study.what, "inversion, bounds, epsilon or judges")->required();
   study_verb->add_option("VARIANT", study.variant, "For epsilon: the variant to look at");
   study_verb->add_option("--plugin", study.plugins, "A shared object with variants of your own (may be repeated)")->allow_extra_args(false);
   study_verb->add_option("--device", study.device, "auto, cuda:N or emulator");
   study_verb->add_option("--seed", study.seed, "Decides the data")->check(is_seed);
+  study_verb->add_option("--channels", study.channels, "For bounds: channels of every class; 0 for those of a full run, 100,000")
+      ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1'000'000'000}));
   study_verb->add_option("--threads", study.threads, "0 for one a core")->check(CLI::Range(0, 1024));
   study_verb->add_option("--out", study.out, "Write the study to this file, which report takes");
   study_verb->add_flag("--quiet", study.quiet, "Print conclusions only");

@@ -1,6 +1,7 @@
 // Expectations of forward: z, xhat, the batch statistics and the running averages.
 #include "verify/oracle.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "verify/bound_forward.hpp"
@@ -75,7 +76,9 @@ void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c,
   // Non-finite data spoil a training channel whole; elsewhere each element has its class.
   const bool spoiled = training && !(std::isfinite(v.mean.hi) && std::isfinite(v.variance.hi) && std::isfinite(v.r) && std::isfinite(v.g) &&
                                      std::isfinite(numbers.beta));
-  const Rule otherwise = training ? Rule::any_nonfinite : Rule::same_class;
+  // Finite data whose sums leave every type are no such data; they are an overflow like any other.
+  const bool overflown = training && declared.overflows && std::all_of(in.x.begin(), in.x.end(), [](double x) { return std::isfinite(x); });
+  const Rule unknown = overflown ? Rule::anything : Rule::any_nonfinite, otherwise = training ? unknown : Rule::same_class;
   // Sums that overflow, and a variance of nothing but rounding that eps = 0 divides by, leave no promise; with eps > 0 a kernel that
   // makes NaN of a small negative variance is wrong.
   const bool no_promise = training && (declared.overflows || (numbers.eps == 0 && bound.root.variance == infinity));
@@ -89,7 +92,7 @@ void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c,
     Point& z = out.z.points[at];
     if (spoiled) {
       set_value(z, element(v.z, i));
-      z.rule = Rule::any_nonfinite;
+      z.rule = unknown;
     } else {
       Error y_error{};
       Total y_fit{};
@@ -112,7 +115,7 @@ void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c,
       Point& point = out.xhat.points[at];
       set_value(point, element(v.xhat, i));
       if (spoiled) {
-        point.rule = Rule::any_nonfinite;
+        point.rule = unknown;
       } else {
         Error error = bound.xhat(x, xhat);
         Total error_fit = fit.xhat(x, xhat);
@@ -131,11 +134,11 @@ void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c,
   if (!training) return;
   const auto wide = statistics_errors<Error>(judges.declared, numbers, declared, in);
   const auto narrow = statistics_errors<Total>(judges.recommended, numbers, recommended, in);
-  set_point(out.mean, channel, v.mean, wide.mean, narrow.mean, Rule::any_nonfinite);
-  set_point(out.variance, channel, v.variance, wide.variance, narrow.variance, Rule::any_nonfinite);
+  set_point(out.mean, channel, v.mean, wide.mean, narrow.mean, unknown);
+  set_point(out.variance, channel, v.variance, wide.variance, narrow.variance, unknown);
   if (averages) {
-    set_point(out.running_mean, channel, v.running_mean, wide.running_mean, narrow.running_mean, Rule::any_nonfinite);
-    set_point(out.running_var, channel, v.running_var, wide.running_var, narrow.running_var, Rule::any_nonfinite);
+    set_point(out.running_mean, channel, v.running_mean, wide.running_mean, narrow.running_mean, unknown);
+    set_point(out.running_var, channel, v.running_var, wide.running_var, narrow.running_var, unknown);
   }
   if (!declared.overflows) return;
   for (Expectation* e : {&out.mean, &out.variance, &out.running_mean, &out.running_var})

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "verify/format.hpp"
 #include "verify/problem.hpp"
 
 namespace abn::verify {
@@ -83,7 +84,7 @@ void add_moments(ChannelNumbers& c, const std::vector<double>& x, const std::vec
   double sum = 0, deviations = 0;
   for (const double value : x) sum += std::fabs(value);
   for (const double value : xhat) deviations += std::fabs(value);
-  c.mean_abs = sum / c.m;
+  c.mean_abs = larger(sum / c.m, std::fmin(sum, format_of(ABN_F64).smallest_subnormal));  // 0 stands for zeros only
   c.mean_abs_deviation = c.r < infinity ? deviations / (c.m * c.r) : 0;
 }
 

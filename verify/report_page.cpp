@@ -66,7 +66,14 @@ std::string variant_table(const Results& results) {
     }
     out += "</tr>\n";
   }
-  return out + "</table></div>\n</section>\n";
+  out += "</table></div>\n";
+  std::string unneeded;
+  for (const VariantInfo& variant : results.variants)
+    for (const std::string& sentence : variant.unneeded)
+      unneeded += fmt::format("<li>{}, {}</li>\n", escape(variant.name), escape(sentence));
+  if (!unneeded.empty())
+    out += "<p class=\"note\">More generous than the errors needed; advice, no failure:</p>\n<ul class=\"said\">\n" + unneeded + "</ul>\n";
+  return out + "</section>\n";
 }
 
 std::string provenance(const Results& results) {
@@ -101,11 +108,12 @@ std::string render_html(const Results& results, std::span<const Study> all_studi
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, "
       "initial-scale=1\">\n"
       "<meta name=\"color-scheme\" content=\"light dark\">\n";
-  out +=
-      fmt::format("<title>{} – abn-verify</title>\n<style>{}</style>\n</head>\n<body>\n<main>\n", escape(studies_only ? all_studies.front().title : headline(results)), style_sheet());
-  if (studies_only) return out + "<header>\n<p class=\"kicker\">abn-verify</p>\n</header>\n" + studies(all_studies) + "</main>\n</body>\n</html>\n";
-  out += masthead(results) + attention(results) + overview(results) + legend() + plots(results) + studies(all_studies) + check_table(results) +
-         variant_table(results) + provenance(results);
+  out += fmt::format("<title>{} – abn-verify</title>\n<style>{}</style>\n</head>\n<body>\n<main>\n",
+                     escape(studies_only ? all_studies.front().title : headline(results)), style_sheet());
+  if (studies_only)
+    return out + "<header>\n<p class=\"kicker\">abn-verify</p>\n</header>\n" + studies(all_studies) + "</main>\n</body>\n</html>\n";
+  out += masthead(results) + attention(results) + overview(results) + legend() + plots(results) + studies(all_studies) +
+         check_table(results) + variant_table(results) + provenance(results);
   return out + fmt::format("</main>\n<script>{}</script>\n</body>\n</html>\n", script());
 }
 

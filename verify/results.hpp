@@ -69,6 +69,7 @@ struct Provenance {
 struct VariantInfo {
   std::string name, summary, memory;  ///< memory: "host", "emulated" or "cuda"
   std::vector<std::pair<std::string, std::string>> claims;  ///< ("scheme", "in_place_1"), ("statistics", "welford"), ("depth at m = 1024", "..."), ...
+  std::vector<std::string> unneeded{};  ///< sentences on claims that are more generous than its errors were; advice, no failure
 };
 
 struct Results {

@@ -317,6 +317,7 @@ std::string to_json(const Results& results) {
     Json claims = Json::object();
     for (const auto& [name, value] : variant.claims) claims[name] = value;
     json["variants"].push_back({{"name", variant.name}, {"summary", variant.summary}, {"memory", variant.memory}, {"claims", claims}});
+    if (!variant.unneeded.empty()) json["variants"].back()["unneeded_claims"] = variant.unneeded;
   }
   json["checks"] = Json::array();
   for (const auto& record : results.records) json["checks"].push_back(record_json(record));
@@ -332,8 +333,10 @@ Results results_from_json(const std::string& text) {
     Results results;
     results.provenance = provenance_from(json.at("provenance"));
     for (const auto& one : json.at("variants")) {
-      VariantInfo info{one.at("name"), one.at("summary"), one.at("memory"), {}};
+      VariantInfo info{one.at("name"), one.at("summary"), one.at("memory"), {}, {}};
       for (const auto& [name, value] : one.at("claims").items()) info.claims.emplace_back(name, value.get<std::string>());
+      if (one.contains("unneeded_claims"))
+        for (const auto& sentence : one.at("unneeded_claims")) info.unneeded.push_back(sentence.get<std::string>());
       results.variants.push_back(std::move(info));
     }
     for (const auto& one : json.at("checks")) results.records.push_back(record_from(one));

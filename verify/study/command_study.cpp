@@ -1,4 +1,4 @@
-// The verb study: inversion, the eps convention of one variant, or rules side by side.
+// The verb study: inversion, the sharpness of the bounds, the eps convention of one variant, or rules side by side.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -8,6 +8,7 @@
 #include "verify/error.hpp"
 #include "verify/plugin.hpp"
 #include "verify/runner.hpp"
+#include "verify/study/bounds_study.hpp"
 #include "verify/study/epsilon.hpp"
 #include "verify/study/inversion_study.hpp"
 #include "verify/study/judges.hpp"
@@ -60,23 +61,31 @@ Study epsilon_of(const StudyArguments& arguments) {
 
 int study_command(const StudyArguments& arguments, const Invocation&) {
   require_writable(arguments.out);
+  if (arguments.channels != 0 && arguments.what != "bounds")
+    throw UsageError(fmt::format("--channels belongs to study bounds; leave it out for study {}", arguments.what));
+  if (!arguments.variant.empty() && (arguments.what == "inversion" || arguments.what == "bounds"))
+    throw UsageError(fmt::format("study {} measures the {} and takes no variant; leave {} out, or ask for study epsilon {}", arguments.what,
+                                 arguments.what == "bounds" ? "bounds" : "method", arguments.variant, arguments.variant));
   Study study;
+  bool holds = true;
   if (arguments.what == "inversion") {
-    if (!arguments.variant.empty())
-      throw UsageError(fmt::format("study inversion measures the method and takes no variant; leave {} out, or ask for study epsilon {}",
-                                   arguments.variant, arguments.variant));
     study = inversion_study(arguments.seed, arguments.threads, progress_on_terminal());
+  } else if (arguments.what == "bounds") {
+    const std::uint64_t channels = arguments.channels != 0 ? arguments.channels : bounds_channels;
+    const std::vector<BoundsResult> results = bounds_results(channels, arguments.seed, arguments.threads, progress_on_terminal());
+    study = bounds_study(results, channels, arguments.seed);
+    holds = all_within(results);
   } else if (arguments.what == "epsilon") {
     study = epsilon_of(arguments);
   } else if (arguments.what == "judges") {
     study = judges_of(arguments);
   } else {
-    throw UsageError(fmt::format("There is no study \"{}\"; ask for inversion, epsilon or judges", arguments.what));
+    throw UsageError(fmt::format("There is no study \"{}\"; ask for inversion, bounds, epsilon or judges", arguments.what));
   }
   if (!arguments.out.empty()) write_file_atomically(arguments.out, study_to_json(study));
   fmt::print("{}", study_text(study, arguments.quiet));
   if (!arguments.out.empty() && !arguments.quiet) fmt::print("Study: {}\n", arguments.out);
-  return 0;
+  return holds ? 0 : 1;
 }
 
 }  // namespace abn::verify
