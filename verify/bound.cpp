@@ -25,11 +25,7 @@ constexpr double running_roundings = 3;
 // The tree that `fit` recommends: lanes that each add up m/256 samples, then 8 levels.
 constexpr double recommended_lanes = 256;
 constexpr double recommended_levels = 8;
-constexpr double fit_factor = 2;
 constexpr double recommended_function_ulp = 4;  // the CUDA programming guide lists at most 2 for expf, expm1f and log1pf, glibc 1 to 2
-
-// The bound is itself computed in double, in some tens of roundings.
-constexpr double own_roundings = 1 + 64 * 0x1p-53;
 
 // The oracle's exp, expm1 and log1p: glibc documents at most 4 ulp for double and long double on x86, reference/exponential50.hpp 16.
 constexpr double oracle_function_ulp = 16;
@@ -189,9 +185,6 @@ double running_error(const Arithmetic& a, double momentum, double old, double va
   const double load = a.load_parameter.u * (std::fabs(old) + 2 * added);
   return std::fmax(textbook, incremental) + load + std::fabs(momentum) * value_error + 2 * a.eta;
 }
-
-double bound_of(double total) { return total < infinity ? total * own_roundings : infinity; }
-double fit_bound_of(double recommended_total) { return bound_of(fit_factor * recommended_total); }
 
 Shares shares_of(const Terms& terms) {
   Shares shares{};

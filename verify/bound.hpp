@@ -144,8 +144,14 @@ struct Total {
 };
 
 /// The bound of a point from the sum of its terms; a NaN (infinity times nothing) counts as infinite.
-double bound_of(double total);
-double fit_bound_of(double recommended_total);
+inline double bound_of(double total) {
+  constexpr double own_roundings = 1 + 64 * 0x1p-53;  // it is itself computed in double, in some tens of roundings
+  return total < infinity ? total * own_roundings : infinity;
+}
+inline double fit_bound_of(double recommended_total) {
+  constexpr double fit_factor = 2;
+  return bound_of(fit_factor * recommended_total);
+}
 Shares shares_of(const Terms& terms);
 
 }  // namespace abn::verify

@@ -29,13 +29,27 @@ inline double parameter_roundings(const Arithmetic& a, double g) {
   return a.u > 0 && a.load_parameter.u > 0 && g != 0 ? a.load_parameter(std::fabs(g)) / (a.u * std::fabs(g)) : 0;
 }
 
-template <class Error>
+/// What is known of an arithmetic when its bounds are compiled: nothing, or that it is plain, as nearly all are. Then a dozen questions
+/// are not asked at every element.
+struct AnyArithmetic {
+  static constexpr bool plain = false;
+};
+struct PlainArithmetic {
+  static constexpr bool plain = true;
+};
+/// Does it read and compute in one type, unfolded, with nothing rounded on the way?
+inline bool is_plain(const Arithmetic& a) {
+  const auto never = [](const Rounding& r) { return r.u == 0 && r.eta == 0 && r.largest == infinity; };
+  return !a.folded && never(a.load) && never(a.load_parameter) && never(a.y) && never(a.xhat) && never(a.dy) && never(a.statistics);
+}
+
+template <class Error, class Known = AnyArithmetic>
 class ForwardBound {
  public:
   ForwardBound(const Arithmetic& arithmetic, const ChannelNumbers& channel, const StatisticsError& statistics)
-      : a(arithmetic), c(channel), root(root_error(arithmetic, channel, statistics)) {
-    mean = times(c.r * root.growth, statistics.mean);
-    mean_materialised = times(c.r * root.growth, statistics.mean_materialised);
+      : a(arithmetic), c(channel), root(root_error(arithmetic, channel, statistics)), r_grown(c.r * root.growth), r_inverse(1 / c.r) {
+    mean = times(r_grown, statistics.mean);
+    mean_materialised = times(r_grown, statistics.mean_materialised);
     g = std::fabs(c.g);
     scale_roundings = product_roundings + (c.abs_eps ? 1 : 0) + parameter_roundings(a, c.g);
     beta_load = a.load_parameter(std::fabs(c.beta));
@@ -45,7 +59,7 @@ class ForwardBound {
   Error xhat(double x, double xhat) const {
     if (root.variance == infinity) return unknown();
     Error e = normalised(x, xhat, normalise_roundings);
-    if (a.folded) e[Term::arithmetic] += a.u * (std::fabs(x) + 2 * std::fabs(c.mean)) * c.r * root.growth;
+    if (folded()) e[Term::arithmetic] += a.u * (std::fabs(x) + 2 * std::fabs(c.mean)) * r_grown;
     return e;
   }
 
@@ -54,11 +68,10 @@ class ForwardBound {
     if (root.variance == infinity) return unknown();
     Error e{};
     e.add(g, normalised(x, xhat, normalise_roundings + scale_roundings));
-    if (a.folded)
-      e[Term::arithmetic] += a.u * (g * c.r * root.growth * (std::fabs(x) + std::fabs(c.mean)) + std::fabs(c.beta - c.g * c.r * c.mean));
+    if (folded()) e[Term::arithmetic] += a.u * (g * r_grown * (std::fabs(x) + std::fabs(c.mean)) + std::fabs(c.beta - c.g * c.r * c.mean));
     // (g (x - mu)) r, (g r) (x - mu), or (g r) x + (beta - (g r) mu), whose first product underflows
-    const double factor = a.folded ? std::fabs(x) + std::fabs(c.mean) : std::fabs(xhat) / c.r;
-    if (xhat != 0) e[Term::arithmetic] += a.eta / 2 * (c.r * root.growth + factor);
+    const double factor = folded() ? std::fabs(x) + std::fabs(c.mean) : std::fabs(xhat) * r_inverse;
+    if (xhat != 0) e[Term::arithmetic] += a.eta / 2 * (r_grown + factor);
     return affine(e, xhat, y);
   }
 
@@ -85,7 +98,7 @@ class ForwardBound {
   /// Does a step towards y overflow the accumulate type, whichever product is taken first? What comes of that is nobody's promise, not
   /// even that it is no NaN (0 times infinity). Given statistics only: those of the batch keep |xhat| below sqrt(m).
   bool overflows(double x, double xhat, double y) const {
-    const double size = std::fabs(xhat), distance = a.folded ? std::fabs(x) + std::fabs(c.mean) : std::fabs(x - c.mean);
+    const double size = std::fabs(xhat), distance = folded() ? std::fabs(x) + std::fabs(c.mean) : std::fabs(x - c.mean);
     const double largest = std::max({distance, distance * c.r, distance * g, g * c.r, distance * (g * c.r), size, g * size, std::fabs(y)});
     constexpr double room = 16;  // roundings on the way, in units of u
     return !(largest <= a.largest * (1 - room * a.u));
@@ -94,12 +107,15 @@ class ForwardBound {
   const Arithmetic& a;
   const ChannelNumbers& c;
   RootError root;
+  double r_grown, r_inverse;               ///< r with its own error on top, 1/r
   double mean = 0, mean_materialised = 0;  ///< r G E_mu
   double g = 1;                            ///< |g|
   double scale_roundings = 1;              ///< product by g, |gamma| + eps
   double beta_load = 0;                    ///< reading beta into a narrower type, where it may be subnormal
 
  private:
+  bool folded() const { return !Known::plain && a.folded; }
+
   static constexpr double normalise_roundings = 2;  // the difference and the product by r
   static constexpr double product_roundings = 1;
 
@@ -115,18 +131,19 @@ class ForwardBound {
     Error e{};
     e[Term::mean] += mean;
     e[Term::variance] += times(root.variance, size);
-    e[Term::materialised] += mean_materialised + times(root.materialised, size);
-    e[Term::arithmetic] += times(root.arithmetic + roundings * a.u * root.growth, size) + a.load.u * std::fabs(x) * c.r * root.growth;
+    if constexpr (!Known::plain) e[Term::materialised] += mean_materialised + times(root.materialised, size);
+    e[Term::arithmetic] += times(root.arithmetic + roundings * a.u * root.growth, size);
+    if constexpr (!Known::plain) e[Term::arithmetic] += a.load.u * std::fabs(x) * r_grown;
     if (size > 0) e[Term::arithmetic] += a.eta;
     return e;
   }
 
   Error affine(Error e, double xhat, double y) const {
-    e[Term::materialised] += g * a.xhat(std::fabs(xhat));
+    if constexpr (!Known::plain) e[Term::materialised] += g * a.xhat(std::fabs(xhat));
     if (xhat != 0) e[Term::arithmetic] += a.eta;
     e[Term::arithmetic] += beta_load;
     e[Term::arithmetic] += a.u * (std::fabs(y) + e.total());
-    e[Term::materialised] += a.y(std::fabs(y) + e.total());
+    if constexpr (!Known::plain) e[Term::materialised] += a.y(std::fabs(y) + e.total());
     return e;
   }
 };

@@ -11,7 +11,7 @@ namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
-constexpr double ulp_saturation = 1048576;  // 2^20: beyond, an ulp count says no more than "wrong"
+constexpr double ulp_saturation = 1048576;      // 2^20: beyond, an ulp count says no more than "wrong"
 constexpr int bias = 1023, fraction_bits = 52;  // of a double
 
 Comparison pass_class() {
@@ -38,14 +38,16 @@ double ratio_of(double error, double bound) {
   return bound > 0 ? error / bound : infinity;
 }
 
-/// The smallest magnitude that rounds to infinity: half an ulp above the largest finite value.
-double overflow_threshold(const Format& format) {
-  return format.dtype == ABN_F64 ? infinity : format.largest + ulp_of(format, format.largest) / 2;
-}
+/// What is asked of a format at every element, found once.
+struct Scale {
+  const Format& format;
+  double threshold;  ///< the smallest magnitude that rounds to infinity: half an ulp above the largest finite value
+  explicit Scale(const Format& of) : format(of), threshold(of.dtype == ABN_F64 ? infinity : of.largest + ulp_of(of, of.largest) / 2) {}
+};
 
-Comparison compare_bounded(const Point& point, double got, const Format& format) {
+[[gnu::always_inline]] inline Comparison compare_bounded(const Point& point, double got, const Scale& scale) {
   if (std::isnan(got)) return fail_class("NaN where a number is expected");
-  const double threshold = overflow_threshold(format), magnitude = std::fabs(point.hi);
+  const double threshold = scale.threshold, magnitude = std::fabs(point.hi);
   if (std::isinf(got)) {
     // Right only where the exact value, give or take its bound, reaches beyond the format's range on that side.
     const bool may_overflow = got > 0 ? point.hi + point.bound >= threshold : point.hi - point.bound <= -threshold;
@@ -61,46 +63,59 @@ Comparison compare_bounded(const Point& point, double got, const Format& format)
   const double error = std::fabs(result.error);
   result.ratio = ratio_of(error, point.bound);
   result.fit_ratio = ratio_of(error, point.fit_bound);
-  result.ulp = std::isfinite(point.hi) ? std::clamp(result.error / ulp_of(format, point.hi), -ulp_saturation, ulp_saturation)
+  result.ulp = std::isfinite(point.hi) ? std::clamp(result.error / ulp_of(scale.format, point.hi), -ulp_saturation, ulp_saturation)
                                        : std::copysign(ulp_saturation, result.error);
   result.passed = error <= point.bound;
   if (!result.passed) result.reason = "error above its bound";
   return result;
 }
 
-}  // namespace
-
-Comparison compare(const Point& point, double got, const Format& format) {
+[[gnu::always_inline]] inline Comparison compare_one(const Point& point, double got, const Scale& scale) {
   switch (point.rule) {
-    case Rule::anything: return pass_class();
-    case Rule::any_finite: return std::isfinite(got) ? pass_class() : fail_class("not finite where any finite number would do");
-    case Rule::any_nonfinite: return std::isfinite(got) ? fail_class("finite although computed from NaN or infinity") : pass_class();
+    case Rule::anything:
+      return pass_class();
+    case Rule::any_finite:
+      return std::isfinite(got) ? pass_class() : fail_class("not finite where any finite number would do");
+    case Rule::any_nonfinite:
+      return std::isfinite(got) ? fail_class("finite although computed from NaN or infinity") : pass_class();
     case Rule::same_class:
       if (std::isnan(point.hi)) return std::isnan(got) ? pass_class() : fail_class("a number where NaN is expected");
       return got == point.hi ? pass_class() : fail_class("not the infinity that is expected");
     case Rule::bounded:
-    case Rule::signed_bounded: return compare_bounded(point, got, format);
+    case Rule::signed_bounded:
+      return compare_bounded(point, got, scale);
   }
   return fail_class("no rule for this element");
 }
 
-int ulp_bin(double ulp) {
-  // Bin 32 is |ulp| < 2^-5; each further bin spans a factor 2^(25/31) up to the saturation of 2^20.
-  static const std::array<double, 32> lower_edges = [] {  // of the bins 1 to 32 away from the middle
-    std::array<double, 32> edges{};
-    for (int k = 0; k < 32; ++k) edges[static_cast<std::size_t>(k)] = std::exp2(k * 25.0 / 31 - 5);
-    return edges;
-  }();
-  const double magnitude = std::fabs(ulp);
-  if (!(magnitude >= lower_edges.front())) return 32;
-  if (magnitude >= lower_edges.back()) return ulp < 0 ? 0 : 64;
-  // The octave says the bin, or the one or two below it; no search, as these branches cannot be foretold.
-  const int octave = static_cast<int>(std::bit_cast<std::uint64_t>(magnitude) >> fraction_bits) - bias + 5;
+}  // namespace
+
+Comparison compare(const Point& point, double got, const Format& format) { return compare_one(point, got, Scale(format)); }
+
+// Bin 32 is |ulp| < 2^-5; each further bin spans a factor 2^(25/31) up to the saturation of 2^20.
+const std::array<double, 34> ulp_edges = [] {  // lower ones, of the bins 1 to 32 away from the middle, and two that nothing reaches
+  std::array<double, 34> edges{};
+  for (int k = 0; k < 32; ++k) edges[static_cast<std::size_t>(k)] = std::exp2(k * 25.0 / 31 - 5);
+  edges[32] = edges[33] = infinity;
+  return edges;
+}();
+
+namespace {
+
+[[gnu::always_inline]] inline int bin_of_ulp(double ulp) {
+  // The octave says the bin, or the one or two below it. No search and no branch, as none of them could be foretold.
+  const double magnitude = std::min(std::fabs(ulp), ulp_saturation);
+  const int octave = std::max(static_cast<int>(std::bit_cast<std::uint64_t>(magnitude) >> fraction_bits) - bias + 5, 0);
   const int first = octave * 31 / 25;
-  const auto edge = [&](int k) { return magnitude >= lower_edges[static_cast<std::size_t>(k)] ? 1 : 0; };
-  const int away = first + 1 + edge(first + 1) + edge(first + 2);
-  return ulp < 0 ? 32 - away : 32 + away;
+  const auto edge = [&](int k) { return static_cast<int>(magnitude >= ulp_edges[static_cast<std::size_t>(k)]); };
+  const int away = edge(0) * (first + 1 + edge(first + 1) + edge(first + 2));
+  const int negative = static_cast<int>(std::bit_cast<std::uint64_t>(ulp) >> 63);
+  return 32 + (away ^ -negative) + negative;
 }
+
+}  // namespace
+
+int ulp_bin(double ulp) { return bin_of_ulp(ulp); }
 
 double ulp_bin_centre(int bin) {
   if (bin == 32) return 0;
@@ -111,14 +126,16 @@ double ulp_bin_centre(int bin) {
 
 namespace {
 
-int ratio_bin(double ratio) {
+inline int ratio_bin(double ratio) {
   constexpr int octaves_below_one = 12;
-  constexpr double quarter = 1.189207115002721067, half = 1.414213562373095049, three_quarters = 1.681792830507429086;  // 2^(1/4), 2^(1/2), 2^(3/4)
+  constexpr double quarter = 1.189207115002721067, half = 1.414213562373095049,
+                   three_quarters = 1.681792830507429086;  // 2^(1/4), 2^(1/2), 2^(3/4)
   if (!(ratio >= 1.0 / 4096)) return 0;
   if (ratio >= 16) return Tally::ratio_bins - 1;
   const auto bits = std::bit_cast<std::uint64_t>(ratio);
   const int octave = static_cast<int>(bits >> fraction_bits) - bias + octaves_below_one;
-  const double significand = std::bit_cast<double>((bits & ((std::uint64_t{1} << fraction_bits) - 1)) | std::uint64_t{bias} << fraction_bits);
+  const double significand =
+      std::bit_cast<double>((bits & ((std::uint64_t{1} << fraction_bits) - 1)) | std::uint64_t{bias} << fraction_bits);
   return 4 * octave + (significand >= quarter) + (significand >= half) + (significand >= three_quarters);
 }
 
@@ -129,24 +146,28 @@ bool worse(const Comparison& a, const Comparison& b) {
   return std::fabs(a.ulp) > std::fabs(b.ulp);
 }
 
+[[gnu::always_inline]] inline void add_to(Tally& tally, std::int64_t index, const Point& point, double got, const Comparison& comparison) {
+  ++tally.elements;
+  if (!comparison.passed) ++tally.failed;
+  const bool expects_nonfinite = point.rule == Rule::any_nonfinite || point.rule == Rule::same_class;
+  if (expects_nonfinite) ++tally.nonfinite_expected;
+  if (!std::isfinite(got)) ++tally.nonfinite_got;
+  tally.max_ratio = std::max(tally.max_ratio, comparison.ratio);
+  tally.max_fit_ratio = std::max(tally.max_fit_ratio, comparison.fit_ratio);
+  if (std::isfinite(comparison.ratio)) tally.sum_ratio += comparison.ratio;
+  if (std::isfinite(comparison.error)) {
+    if (std::fabs(comparison.ulp) > std::fabs(tally.max_abs_ulp)) tally.max_abs_ulp = comparison.ulp;
+    tally.sum_ulp += comparison.ulp;
+    ++tally.ulp_histogram[static_cast<std::size_t>(bin_of_ulp(comparison.ulp))];
+  }
+  ++tally.ratio_histogram[static_cast<std::size_t>(ratio_bin(comparison.ratio))];
+  if (tally.worst < 0 || worse(comparison, tally.worst_comparison)) tally.worst = index, tally.worst_comparison = comparison;
+}
+
 }  // namespace
 
 void Tally::add(std::int64_t index, const Point& point, double got, const Comparison& comparison) {
-  ++elements;
-  if (!comparison.passed) ++failed;
-  const bool expects_nonfinite = point.rule == Rule::any_nonfinite || point.rule == Rule::same_class;
-  if (expects_nonfinite) ++nonfinite_expected;
-  if (!std::isfinite(got)) ++nonfinite_got;
-  max_ratio = std::max(max_ratio, comparison.ratio);
-  max_fit_ratio = std::max(max_fit_ratio, comparison.fit_ratio);
-  if (std::isfinite(comparison.ratio)) sum_ratio += comparison.ratio;
-  if (std::isfinite(comparison.error)) {
-    if (std::fabs(comparison.ulp) > std::fabs(max_abs_ulp)) max_abs_ulp = comparison.ulp;
-    sum_ulp += comparison.ulp;
-    ++ulp_histogram[static_cast<std::size_t>(ulp_bin(comparison.ulp))];
-  }
-  ++ratio_histogram[static_cast<std::size_t>(ratio_bin(comparison.ratio))];
-  if (worst < 0 || worse(comparison, worst_comparison)) worst = index, worst_comparison = comparison;
+  add_to(*this, index, point, got, comparison);
 }
 
 Tally& Tally::operator+=(const Tally& other) {
@@ -161,7 +182,8 @@ Tally& Tally::operator+=(const Tally& other) {
   sum_ulp += other.sum_ulp;
   for (std::size_t i = 0; i < ratio_histogram.size(); ++i) ratio_histogram[i] += other.ratio_histogram[i];
   for (std::size_t i = 0; i < ulp_histogram.size(); ++i) ulp_histogram[i] += other.ulp_histogram[i];
-  if (other.worst >= 0 && (worst < 0 || worse(other.worst_comparison, worst_comparison))) worst = other.worst, worst_comparison = other.worst_comparison;
+  if (other.worst >= 0 && (worst < 0 || worse(other.worst_comparison, worst_comparison)))
+    worst = other.worst, worst_comparison = other.worst_comparison;
   return *this;
 }
 
@@ -178,10 +200,10 @@ double Tally::p99_ratio() const {
 }
 
 Tally compare_all(const Expectation& expectation, std::span<const double> got) {
-  const Format& format = format_of(expectation.dtype);
+  const Scale scale(format_of(expectation.dtype));
   Tally tally;
   for (std::size_t i = 0; i < got.size(); ++i)
-    tally.add(static_cast<std::int64_t>(i), expectation.points[i], got[i], compare(expectation.points[i], got[i], format));
+    add_to(tally, static_cast<std::int64_t>(i), expectation.points[i], got[i], compare_one(expectation.points[i], got[i], scale));
   return tally;
 }
 

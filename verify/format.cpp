@@ -91,17 +91,6 @@ double round_to(const Format& format, double value) {
   return std::copysign(rounded, value);
 }
 
-double ulp_of(const Format& format, double value) {
-  if (!std::isfinite(value)) return std::numeric_limits<double>::quiet_NaN();
-  // From the bits of the double and not by frexp and ldexp: every comparison and every rounding asks. A subnormal double has the exponent
-  // field 0, that is -1023, which no format's emin lies below.
-  constexpr int bias = 1023, fraction_bits = 52;
-  const int exponent = std::max(static_cast<int>(std::bit_cast<std::uint64_t>(value) >> fraction_bits & 0x7ff) - bias, format.emin);
-  const int step = exponent - format.precision + 1;
-  if (step <= -bias) return std::ldexp(1.0, step);  // f64 alone: the step itself is subnormal
-  return std::bit_cast<double>(static_cast<std::uint64_t>(step + bias) << fraction_bits);
-}
-
 double next_above(const Format& format, double value) {
   if (std::isnan(value) || value == std::numeric_limits<double>::infinity()) return value;
   if (format.dtype == ABN_F64) return std::nextafter(value, std::numeric_limits<double>::infinity());

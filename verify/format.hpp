@@ -4,8 +4,12 @@
 // rounds only here: to nearest, ties to even, with subnormals, overflow to infinity and signed zeros.
 #pragma once
 
+#include <algorithm>
+#include <bit>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <vector>
@@ -31,7 +35,16 @@ const Format& format_of(int dtype);
 double round_to(const Format& format, double value);
 
 /// ulp(value) = 2^(e-p+1) of the binade of `value` (Goldberg), not below the subnormal step.
-double ulp_of(const Format& format, double value);
+inline double ulp_of(const Format& format, double value) {
+  if (!std::isfinite(value)) return std::numeric_limits<double>::quiet_NaN();
+  // From the bits of the double and not by frexp and ldexp: every comparison and every rounding asks. A subnormal double has the exponent
+  // field 0, that is -1023, which no format's emin lies below.
+  constexpr int bias = 1023, fraction_bits = 52;
+  const int exponent = std::max(static_cast<int>(std::bit_cast<std::uint64_t>(value) >> fraction_bits & 0x7ff) - bias, format.emin);
+  const int step = exponent - format.precision + 1;
+  if (step <= -bias) return std::ldexp(1.0, step);  // f64 alone: the step itself is subnormal
+  return std::bit_cast<double>(static_cast<std::uint64_t>(step + bias) << fraction_bits);
+}
 
 /// The next value of the format above `value`.
 double next_above(const Format& format, double value);

@@ -125,22 +125,20 @@ void backward_channel(const Inputs& inputs, const Saved* saved, const abn_claims
   if (!in.statistics.given) add_moments(numbers, in.x, v.xhat);
   const BackwardPlan plan = plan_of(judges.declared, numbers, p, claims, saved == nullptr, batch);
   const BackwardPlan fit_plan = plan_of(judges.recommended, numbers, p, claims, saved == nullptr, batch);
-  const BackwardErrors<Error> declared = BackwardBound<Error>(judges.declared, numbers, plan, in, v).errors();
-  const BackwardErrors<Total> recommended = BackwardBound<Total>(judges.recommended, numbers, fit_plan, in, v).errors();
+  const auto [declared, recommended] = backward_errors<Error>(judges.declared, plan, judges.recommended, fit_plan, numbers, in, v);
 
   // One element that is not finite reaches every dx of a training channel through the sums.
   const bool spoiled = training && !(std::isfinite(v.s0) && std::isfinite(v.s1) && std::isfinite(v.r) && std::isfinite(v.g));
   const Rule otherwise = training ? Rule::any_nonfinite : Rule::same_class;
   const bool no_statistics = plan.backward.overflows || plan.forward.overflows;
-  for (std::size_t i = 0; i < in.dz.size(); ++i) {
-    const auto at = static_cast<std::size_t>(sample_offset(p, c, static_cast<std::int64_t>(i)));
+  for_each_sample(p, c, [&](std::size_t i, std::size_t at) {
     Point& point = out.dx.points[at];
     set_point(out.dx, at, element(v.dx, i), declared.dx[i], recommended.dx[i], otherwise);
     if (spoiled)
       point.rule = Rule::any_nonfinite;
     else if (no_statistics || (training && declared.overflows))
       point.rule = Rule::anything;
-  }
+  });
   set_point(out.dbeta, channel, v.dbeta, declared.dbeta, recommended.dbeta, Rule::any_nonfinite);
   set_point(out.dgamma, channel, v.dgamma, declared.dgamma, recommended.dgamma, Rule::any_nonfinite);
   const auto release = [&](Expectation& e, bool overflows) {
@@ -158,7 +156,8 @@ void backward_channel(const Inputs& inputs, const Saved* saved, const abn_claims
   } else if (!reads_x && !inputs.x.empty()) {
     gather(p, inputs.x, c, scratch.x);
     mean = 0;
-    for (const double x : scratch.x) mean += x / numbers.m;
+    const double share = 1 / numbers.m;  // of each, since the sum of them may overflow
+    for (const double x : scratch.x) mean += x * share;
   }
   facts.kappa = condition_of_variance(mean, numbers.variance);
   facts.beta_over_g = std::fabs(numbers.beta) / std::fabs(numbers.g);
@@ -186,18 +185,20 @@ void backward_channel(const Inputs& inputs, const Saved* saved, const abn_claims
 // How many elements have a bound above the largest value of their channel, for which `counts` holds?
 template <class Predicate>
 std::int64_t drowned(const Expectation& e, const abn_problem& p, const Predicate& counts) {
-  const std::int64_t per_channel = is_tensor(e.output) ? sample_count(p) : 1;
-  const auto at = [&](std::int64_t c, std::int64_t i) {
-    return static_cast<std::size_t>(is_tensor(e.output) ? sample_offset(p, c, i) : c);
-  };
   std::int64_t found = 0;
   for (std::int64_t c = 0; c < p.c; ++c) {
+    const auto each = [&](const auto& visit) {
+      if (is_tensor(e.output))
+        for_each_sample(p, c, visit);
+      else
+        visit(0, static_cast<std::size_t>(c));
+    };
     double largest = 0;
-    for (std::int64_t i = 0; i < per_channel; ++i) largest = larger(std::fabs(e.points[at(c, i)].hi), largest);
-    for (std::int64_t i = 0; i < per_channel; ++i) {
-      const Point& point = e.points[at(c, i)];
-      found += point.rule == Rule::bounded && point.bound > largest && counts(at(c, i)) ? 1 : 0;
-    }
+    each([&](std::size_t, std::size_t at) { largest = larger(std::fabs(e.points[at].hi), largest); });
+    each([&](std::size_t, std::size_t at) {
+      const Point& point = e.points[at];
+      found += point.rule == Rule::bounded && point.bound > largest && counts(at) ? 1 : 0;
+    });
   }
   return found;
 }

@@ -49,7 +49,7 @@ struct ForwardScratch {
 };
 
 // Everything of channel c; writes to that channel's points only.
-template <class Error>
+template <class Error, class Known>
 void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c, ForwardScratch& scratch, ForwardExpectations& out) {
   const abn_problem& p = inputs.problem;
   const auto channel = static_cast<std::size_t>(c);
@@ -70,8 +70,8 @@ void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c,
     return training ? batch_statistics_error(a, numbers) : given_statistics_error(a, numbers, true);
   };
   const StatisticsError declared = statistics(judges.declared), recommended = statistics(judges.recommended);
-  const ForwardBound<Error> bound(judges.declared, numbers, declared);
-  const ForwardBound<Total> fit(judges.recommended, numbers, recommended);
+  const ForwardBound<Error, Known> bound(judges.declared, numbers, declared);
+  const ForwardBound<Total, Known> fit(judges.recommended, numbers, recommended);
 
   // Non-finite data spoil a training channel whole; elsewhere each element has its class.
   const bool spoiled = training && !(std::isfinite(v.mean.hi) && std::isfinite(v.variance.hi) && std::isfinite(v.r) && std::isfinite(v.g) &&
@@ -86,8 +86,7 @@ void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c,
     if (point.rule == Rule::bounded) point.rule = Rule::anything;
   };
   const double storage_largest = format_of(p.dtype).largest;  // beyond it z has to be infinite, whatever overflowed first
-  for (std::size_t i = 0; i < in.x.size(); ++i) {
-    const auto at = static_cast<std::size_t>(sample_offset(p, c, static_cast<std::int64_t>(i)));
+  for_each_sample(p, c, [&](std::size_t i, std::size_t at) {
     const double x = in.x[i], y = v.y[i], xhat = v.xhat.hi[i];
     Point& z = out.z.points[at];
     if (spoiled) {
@@ -125,7 +124,7 @@ void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c,
         if (training ? no_promise : std::isfinite(x) && bound.overflows(x, xhat, y)) release(point);
       }
     }
-  }
+  });
   ChannelFacts facts;
   facts.kappa = condition_of_variance(numbers.mean, numbers.variance);
   facts.beta_over_g = std::fabs(numbers.beta) / std::fabs(numbers.g);
@@ -169,7 +168,10 @@ std::vector<Expectation> expect_forward(const Inputs& inputs, const abn_claims& 
     }
   }
   ForwardScratch scratch;
-  const auto channel = detail == Detail::shares ? forward_channel<Terms> : forward_channel<Total>;
+  const bool plain = is_plain(judges.declared) && is_plain(judges.recommended);
+  const auto channel = detail == Detail::shares ? forward_channel<Terms, AnyArithmetic>
+                       : plain                  ? forward_channel<Total, PlainArithmetic>
+                                                : forward_channel<Total, AnyArithmetic>;
   for (std::int64_t c = 0; c < p.c; ++c) channel(inputs, judges, c, scratch, out);
   std::vector<Expectation> all;
   for (Expectation* e : asked) all.push_back(std::move(*e));

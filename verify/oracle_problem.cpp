@@ -31,18 +31,8 @@ ChannelParameters parameters_of(const Inputs& inputs, std::size_t c) {
 }
 
 void gather(const abn_problem& p, const std::vector<double>& tensor, std::int64_t c, std::vector<double>& out) {
-  const std::int64_t m = p.n * p.s;
-  out.resize(static_cast<std::size_t>(m));
-  if (p.layout == ABN_NHWC) {
-    const double* from = tensor.data() + c;
-    for (double& value : out) value = *from, from += p.c;
-    return;
-  }
-  double* to = out.data();
-  for (std::int64_t n = 0; n < p.n; ++n, to += p.s) {
-    const double* from = tensor.data() + (n * p.c + c) * p.s;
-    std::copy(from, from + p.s, to);
-  }
+  out.resize(static_cast<std::size_t>(sample_count(p)));
+  for_each_sample(p, c, [from = tensor.data(), to = out.data()](std::size_t i, std::size_t at) { to[i] = from[at]; });
 }
 
 void require_size(std::size_t size, std::size_t expected, const char* what) {

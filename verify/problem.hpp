@@ -36,6 +36,17 @@ inline std::int64_t sample_offset(const abn_problem& problem, std::int64_t c, st
   return element_offset(problem, i / problem.s, c, i % problem.s);
 }
 
+/// visit(i, position) for every sample of channel c, in order and without a division each.
+template <class Visit>
+void for_each_sample(const abn_problem& problem, std::int64_t c, const Visit& visit) {
+  const std::int64_t step = problem.layout == ABN_NHWC ? problem.c : 1;
+  std::size_t i = 0;
+  for (std::int64_t n = 0; n < problem.n; ++n) {
+    const std::int64_t first = element_offset(problem, n, c, 0);
+    for (std::int64_t s = 0; s < problem.s; ++s) visit(i++, static_cast<std::size_t>(first + s * step));
+  }
+}
+
 // The words of check ids, JSON and the command line; the inverse functions throw UsageError on an unknown word.
 const char* dtype_name(int dtype);
 const char* layout_name(int layout);
