@@ -177,7 +177,7 @@ TEST(Merging, IsTheSameInAnyGroupingAndCountsInAnyOrder) {
       r.witnesses.front().seed = *rc::gen::inRange<std::uint64_t>(0, 1000);
       r.discriminating_cases = *rc::gen::inRange<std::uint64_t>(0, 2), r.method_limited_cases = *rc::gen::inRange<std::uint64_t>(0, 2);
       r.cancelled_cases = *rc::gen::inRange<std::uint64_t>(0, 2), r.unsafe_cases = *rc::gen::inRange<std::uint64_t>(0, 2);
-      r.has_end_to_end = r.unsafe_cases > 0;
+      r.has_end_to_end = r.unsafe_cases > 0, r.open_branches = *rc::gen::inRange<std::uint64_t>(0, 9);
       r.end_to_end_cost = static_cast<double>(r.unsafe_cases);
       return r;
     };
@@ -190,7 +190,7 @@ TEST(Merging, IsTheSameInAnyGroupingAndCountsInAnyOrder) {
     RC_ASSERT(to_json(results({left})) == to_json(results({grouped})));
     RC_ASSERT(left.verdict == swapped.verdict && left.reason == swapped.reason);
     for (const auto count : {&Record::cases, &Record::failed_cases, &Record::skipped_cases, &Record::discriminating_cases, &Record::method_limited_cases,
-                             &Record::cancelled_cases, &Record::unsafe_cases}) {
+                             &Record::cancelled_cases, &Record::unsafe_cases, &Record::open_branches}) {
       RC_ASSERT((left.*count) == (swapped.*count));
       RC_ASSERT((left.*count) == (a.*count) + (b.*count) + (c.*count));
     }
@@ -228,7 +228,7 @@ TEST(Json, ReadBackAndWrittenAgainIsTheSameBytes) {
   // Every count another number, so that none can be read as another.
   both.cases = 41, both.failed_cases = 11, both.skipped_cases = 12, both.discriminating_cases = 13, both.method_limited_cases = 14, both.cancelled_cases = 15;
   both.evaluations = {16, 17};
-  both.has_end_to_end = true, both.end_to_end = both.tally, both.end_to_end_cost = inf, both.unsafe_cases = 2;
+  both.has_end_to_end = true, both.end_to_end = both.tally, both.end_to_end_cost = inf, both.unsafe_cases = 2, both.open_branches = 18;
   Record contract = record("guards", {0});
   contract.kind = "contract", contract.tally = {};
   const auto text = to_json(results({both, contract, skipped("dgamma")}));

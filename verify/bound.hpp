@@ -7,6 +7,11 @@
 // gamma(h) sum|terms|. Bounds are first order with the second-order terms that can matter kept: (mean error)^2 in the
 // variance, 1/sqrt(1 - dv) - 1 in the root, products of errors in the sums.
 //
+// From k u = 1 on gamma(k) is void and the bound infinite: the check is inconclusive and says so. The probabilistic bound of Higham and
+// Mary (SIAM J. Sci. Comput. 41, 2019), sqrt(k) u times some factor, would not be: it takes errors for independent with mean 0, and sums that
+// are this deep in a type this narrow stagnate. 4096 ones in f16 add up to 2048, off by 0.5 where it allows 0.3 at a failure probability of
+// 1e-15 a sum, so it would accuse right kernels; and where k u < 1 gamma is never void.
+//
 // Freedom. The counts below are those of the textbook evaluation where a kernel may choose the order of its
 // multiplications (g*r or S0/m premultiplied), multiply by a rounded reciprocal instead of dividing (2 roundings for 1),
 // and contract a*b+c (fewer). Anything that amplifies (E[x^2]-mu^2, a*x+b) is a class of its own that must be declared.

@@ -30,6 +30,7 @@ namespace abn::verify {
 template <class Error>
 struct BackwardErrors {
   std::vector<Error> dx;
+  std::vector<bool> open;  ///< elements whose branch is anyone's (Recovered::open); empty where there is none
   Error dgamma{}, dbeta{};
   /// Something on the way may leave the accumulate type; what comes of it is nobody's promise, not even a number.
   bool overflows = false;  ///< on the way to dx and dgamma
@@ -82,6 +83,8 @@ class BackwardBound {
     Sums sums = all.sums;
     BackwardErrors<Error> out;
     out.dx.resize(recovered.size());
+    if (std::any_of(recovered.begin(), recovered.end(), [](const Recovered<Error>& one) { return one.open; }))
+      for (const Recovered<Error>& one : recovered) out.open.push_back(one.open);
     out.dbeta_overflows = !(sums.dy <= a.largest);
     out.overflows = out.dbeta_overflows || sums.overflows || !(sums.product <= a.largest);
     if (recover.two()) out.overflows |= !(larger(std::fabs(c.beta) * sums.dy, std::fabs(v.s1)) <= a.largest);

@@ -42,6 +42,7 @@ struct Recovered {
   Error value{};  ///< of xhat, or of y under scheme II
   Error dy{};
   bool overflows = false;  ///< on the way to it something may leave its type
+  bool open = false;       ///< from the exact x: y is within its error of the kink
 };
 
 template <class Error, class Known = AnyRecovery>
@@ -80,6 +81,7 @@ class Recovery {
         out.value = again.xhat(in.x[i], xhat);
       }
       out.dy = dy_from_output(i, z_error, y_error.total());
+      out.open = end_to_end() && c.activation != ABN_IDENTITY && !(std::fabs(y) > y_error.total());
     } else {
       if (plan.scheme == ABN_CHECKPOINT_X) {
         out.value = again.xhat(in.x[i], xhat);

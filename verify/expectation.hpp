@@ -42,6 +42,7 @@ struct Point {
   double bound = 0;      ///< for what the variant declares
   double fit_bound = 0;  ///< twice the bound of the recommended class (two_pass, direct, a tree of 256 lanes, f32 or wider)
   Rule rule = Rule::bounded;
+  bool open = false;  ///< the true gradient only: y is within its error of the kink, so either branch of the activation is right
 };
 
 /// What a reader needs to understand a channel's errors.

@@ -38,6 +38,7 @@ Record judge(const Origin& origin, std::string_view op, const Inputs& inputs, co
 /// The same output against the gradient at the unrounded x. The largest |error| / max|exact| of a channel (for dgamma and dbeta: of all
 /// channels) is what the in-place scheme costs; above `unsafe_cost` it is no longer noise beside the gradient.
 inline constexpr double unsafe_cost = 0.01;
+inline constexpr double most_open = 0.01;  ///< of a case's elements may be left out of that for their nearness to the kink
 void add_end_to_end(Record& record, const abn_problem& problem, const Expectation& gradient, const std::vector<double>& got);
 
 /// Inputs as the oracle takes them: running statistics that a file lacks are 0, and nothing that is judged depends on them.

@@ -134,6 +134,7 @@ void backward_channel(const Inputs& inputs, const Saved* saved, const abn_claims
   for_each_sample(p, c, [&](std::size_t i, std::size_t at) {
     Point& point = out.dx.points[at];
     set_point(out.dx, at, element(v.dx, i), declared.dx[i], recommended.dx[i], otherwise);
+    if (!declared.open.empty()) point.open = declared.open[i];
     if (spoiled)
       point.rule = Rule::any_nonfinite;
     else if (no_statistics || (training && declared.overflows))

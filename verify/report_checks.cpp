@@ -144,6 +144,8 @@ std::string counts(const Record& record) {
         escape(show_percent(record.end_to_end_cost)),
         record.unsafe_cases ? fmt::format("<b>unsafe in place</b> in {}", show_plural(record.unsafe_cases, "case")) : "safe in place",
         show_ratio(record.end_to_end.max_ratio));
+  if (record.open_branches > 0)
+    out += fmt::format(" {} so near the kink that either branch is right, and not counted.", show_plural(record.open_branches, "element"));
   return out;
 }
 

@@ -89,6 +89,7 @@ void merge(Record& into, const Record& from) {
   into.end_to_end += from.end_to_end;
   into.end_to_end_cost = std::max(into.end_to_end_cost, from.end_to_end_cost);
   into.unsafe_cases += from.unsafe_cases;
+  into.open_branches += from.open_branches;
 }
 
 void conclude(Record& record) {

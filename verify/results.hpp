@@ -56,6 +56,7 @@ struct Record {
   Tally end_to_end;                     ///< ratios against the bound that includes the cost of storing z
   double end_to_end_cost = 0;           ///< largest |error| over ChannelFacts::scale, the size of the gradient before anything cancels: what in-place costs; a measurement
   std::uint64_t unsafe_cases = 0;       ///< cases in which that cost exceeds 1 %
+  std::uint64_t open_branches = 0;      ///< elements too near the kink for the cost to tell which branch is right; they are left out of it
 };
 
 struct Provenance {

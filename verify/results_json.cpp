@@ -232,6 +232,7 @@ Json record_json(const Record& r) {
     json["end_to_end"] = {{"verdict", r.unsafe_cases > 0 ? "unsafe in place" : "safe"},
                           {"cost", number(r.end_to_end_cost)},
                           {"unsafe_cases", r.unsafe_cases},
+                          {"open_branches", r.open_branches},
                           {"tally", tally_json(r.end_to_end)}};
   return json;
 }
@@ -275,6 +276,7 @@ Record record_from(const Json& json) {
     r.has_end_to_end = true;
     r.end_to_end_cost = number_from(end.at("cost"));
     r.unsafe_cases = count_from(end.at("unsafe_cases"));
+    if (end.contains("open_branches")) r.open_branches = count_from(end.at("open_branches"));
     r.end_to_end = tally_from(end.at("tally"));
   }
   return r;
