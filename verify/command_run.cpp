@@ -7,6 +7,7 @@
 #include <iterator>
 #include <utility>
 
+#include "verify/case_list.hpp"
 #include "verify/case_records.hpp"
 #include "verify/claim_audit.hpp"
 #include "verify/command_parts.hpp"
@@ -36,7 +37,9 @@ bool is_hunt(const RunArguments& arguments) { return arguments.hunt > 0 || argum
 std::vector<Case> cases_of(const Family& family, const RunArguments& arguments) {
   const bool one_case = is_one_case(arguments);
   std::vector<Case> cases;
-  if (one_case)
+  if (!arguments.cases.empty())
+    cases = &family == &output_family ? read_case_list(arguments.cases) : std::vector<Case>{};
+  else if (one_case)
     cases = {replay(arguments.problem, arguments.data, arguments.seed)};
   else
     cases = family.cases(tier_from_name(arguments.tier), arguments.seed);
@@ -94,7 +97,7 @@ int report_records(std::vector<Record> records, const Setup& setup, const Stopwa
   results.provenance = provenance_of(invocation);
   results.provenance.seconds = stopwatch.seconds();
   results.provenance.seed = arguments.seed;
-  results.provenance.tier = is_hunt(arguments) ? "hunt" : is_one_case(arguments) ? "one case" : arguments.tier;
+  results.provenance.tier = is_hunt(arguments) ? "hunt" : is_one_case(arguments) ? "one case" : !arguments.cases.empty() ? "case list" : arguments.tier;
   const DeviceChoice& device = setup.device;
   results.provenance.device = device.cuda ? device.cuda->describe() : device.emulator ? "emulator" : arguments.device + " (not available)";
   results.provenance.driver = device.cuda ? cuda_status().driver : "none";
@@ -105,7 +108,7 @@ int report_records(std::vector<Record> records, const Setup& setup, const Stopwa
 std::vector<std::vector<std::string>> unneeded_claims(const std::vector<Record>& records, const Setup& setup,
                                                       const RunArguments& arguments) {
   std::vector<std::vector<std::string>> all(setup.subjects.size());
-  if (is_one_case(arguments)) return all;
+  if (is_one_case(arguments) || !arguments.cases.empty()) return all;
   const std::vector<Case> cases = cases_of(output_family, arguments);
   for (std::size_t i = 0; i < all.size(); ++i) {
     const Subject& subject = setup.subjects[i];
@@ -142,8 +145,9 @@ void show_hunt(const char* variant, std::uint64_t steps, double largest) {
 }
 
 int hunt_command(const RunArguments& arguments, const Invocation& invocation) {
-  if (!arguments.tensors.empty() || !arguments.patterns.empty())
-    throw UsageError("A hunt makes its own data; leave --tensors and --patterns out, or start it from a file with --data FILE");
+  require_writable(arguments.keep);
+  if (!arguments.tensors.empty() || !arguments.patterns.empty() || !arguments.cases.empty())
+    throw UsageError("A hunt makes its own data; leave --tensors, --patterns and --cases out, or start it from a file with --data FILE");
   const Setup setup = set_up(arguments);
   require_match(setup.options.pattern, ids_of({&output_family}, setup.subjects));
   HuntOptions options{{arguments.hunt, arguments.hunt_steps}, arguments.seed, nullptr, {}};
@@ -163,6 +167,7 @@ int hunt_command(const RunArguments& arguments, const Invocation& invocation) {
   HuntResult result = hunt(setup.subjects, setup.options, options);
   if (setup.options.progress) fmt::print(stderr, "\r{:76}\r", "");
   if (!arguments.quiet) fmt::print("{}{} cases in {:.1f} s\n\n", hunt_text(result), result.steps, stopwatch.seconds());
+  if (!arguments.keep.empty()) write_file_atomically(arguments.keep, case_list_text(result.records));
   suggest_claims(result.records, setup.subjects, setup.options);
   return report_records(std::move(result.records), setup, stopwatch, arguments, invocation);
 }
@@ -171,6 +176,9 @@ int hunt_command(const RunArguments& arguments, const Invocation& invocation) {
 
 int run_command(const RunArguments& arguments, const Invocation& invocation) {
   if (is_hunt(arguments)) return hunt_command(arguments, invocation);
+  if (!arguments.keep.empty()) throw UsageError("--keep belongs to a hunt; add --hunt SECONDS, or leave it out");
+  if (!arguments.cases.empty() && is_one_case(arguments))
+    throw UsageError("--cases has problems and data of its own; leave --problem and --data out");
   const std::vector<const Family*> families{&output_family, &property_family, &pattern_family, &exact_family};
   const Setup setup = set_up(arguments);
   require_match(setup.options.pattern, ids_of(families, setup.subjects));

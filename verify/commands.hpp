@@ -33,6 +33,8 @@ struct RunArguments {
   std::string patterns;              ///< FIRST-LAST: only these bit patterns; empty: all of the tier
   double hunt = 0;                   ///< seconds to search for the worst data instead of running a tier; 0: no limit of time
   std::uint64_t hunt_steps = 0;      ///< cases of that search; both 0: no search
+  std::string keep;                  ///< file for the worst cases of that search
+  std::string cases;                 ///< file of such cases to run instead of a tier
   int threads = 0;
   std::string out;
   bool quiet = false;

@@ -82,6 +82,8 @@ int parse_and_call(int argc, char** argv) {
       ->check(CLI::Range(0.0, 1e6));
   run_verb->add_option("--hunt-steps", run.hunt_steps, "The same for this many cases a variant, which is the same search every time")
       ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1'000'000'000}));
+  run_verb->add_option("--keep", run.keep, "Write the worst cases of a hunt to this file, which --cases takes");
+  run_verb->add_option("--cases", run.cases, "Run the cases in this file instead of a tier");
   run_verb->add_option("--patterns", run.patterns, "Only these bit patterns of patterns/ checks, such as 0x3f800000-0x3fffffff");
 
   RunArguments grad;
