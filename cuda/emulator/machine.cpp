@@ -117,6 +117,7 @@ void Machine::end_thread(Thread& self) {
 
 std::uint64_t Machine::shuffled_block(std::uint64_t number) const {
   if (!shuffle_) return number;
+  if (schedule_ == Schedule::reversed || schedule_ == Schedule::last_block_first) return total_blocks_ - 1 - number;
   // A Feistel network over the next even power of two, walked until it falls inside: a permutation that needs no memory.
   const int half = (std::bit_width(total_blocks_ - 1) + 1) / 2;
   const std::uint64_t low = (std::uint64_t{1} << half) - 1;
@@ -138,6 +139,7 @@ void Machine::start_block(Block& block) {
   const std::uint64_t number = shuffled_block(turn);
   block.index = {static_cast<unsigned>(number % grid.x), static_cast<unsigned>(number / grid.x % grid.y),
                  static_cast<unsigned>(number / grid.x / grid.y)};
+  block.number = number;
   block.poison();
   block.alive = block.size;
   block.waiting = 0;
@@ -180,6 +182,7 @@ int Machine::launch(const LaunchRequest& request, const Settings& settings, std:
   leave_mask_ = draw() % wild_one_in == 0 ? wild_mask : calm_mask;
   next_block_ = switches_ = idle_steps_ = steps_ = at_grid_ = 0;
   total_blocks_ = std::uint64_t{request.grid.x} * request.grid.y * request.grid.z;
+  draw_schedule();
   const auto wanted = static_cast<std::uint64_t>(std::max(settings.resident_blocks, 1));
   resident_ = request.cooperative ? total_blocks_ : std::min(wanted, total_blocks_);
   while (blocks_.size() < resident_) blocks_.push_back(std::make_unique<Block>());

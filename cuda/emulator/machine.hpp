@@ -73,6 +73,7 @@ struct Block : BlockView {
   std::array<Warp, 32> warps;
   std::vector<Thread> threads;
   std::vector<unsigned char> arena;
+  std::uint64_t number = 0;                    // in the grid
   unsigned size = 0, warp_count = 0;           // threads and warps of a block of this launch
   unsigned alive = 0, waiting = 0;             // threads that have not returned; that wait in __syncthreads
   bool mixed = false;                          // they wait in different ones
@@ -128,7 +129,7 @@ class Machine {
   std::uint64_t draw();
   Thread& pick(bool leave_warp);
   Warp* next_in_order(bool leave_warp) const;
-  void draw_schedule(std::uint64_t seed, std::uint64_t launch_number);
+  void draw_schedule();
   Thread& pick_adversarially(bool leave_warp);
   Thread& take(Warp& warp, std::uint32_t lane);
   void make_ready(Warp& warp, std::uint32_t lanes);

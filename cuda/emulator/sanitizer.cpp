@@ -261,8 +261,8 @@ bool Sanitizer::access_by_copy(std::uint32_t number_of_actor, const Known& known
   clocks.known = {known};
   clocks.any_known = true;
   const Actor actor{clocks, 0, clocks.now[0]};
-  // A place in the source has no return address; that of its description serves.
-  const auto key = std::bit_cast<std::uintptr_t>(where);
+  // It has no return address; its place in the source serves.
+  const auto key = std::bit_cast<std::uintptr_t>(where) & ~Sites::reading;
   Sites::Site& site = sites_.at(write ? key : key | Sites::reading, &where);
   Region* region = nullptr;
   for (const auto& buffer : buffers_)
