@@ -52,7 +52,7 @@ __global__ void atomic_met_by_a_plain_read(unsigned* count, unsigned* out) {
 
 // ---- the last block finishes: every block leaves a part and takes a ticket, and the one with the last ticket adds up the parts
 
-enum class Fence { none, of_block, device, by_all, before_the_data };
+enum class Fence { none, of_block, device, by_all, before_the_data, before_the_barrier };
 template <Fence Release, bool Acquire, bool All>
 __global__ void last_block_sums(const float* x, float* parts, unsigned* ticket, float* out) {
   Shared& shared = dynamic_shared<Shared>();
@@ -60,10 +60,10 @@ __global__ void last_block_sums(const float* x, float* parts, unsigned* ticket, 
   if (Release == Fence::before_the_data && t == 0) __threadfence();
   if (t == 0 || All) defect(), parts[blockIdx.x * threads + t] = x[t];
   if (Release == Fence::by_all) __threadfence();
-  __syncthreads();
+  if (Release != Fence::before_the_barrier) __syncthreads();
   if (t == 0) {
     if (Release == Fence::of_block) __threadfence_block();
-    if (Release == Fence::device) __threadfence();
+    if (Release == Fence::device || Release == Fence::before_the_barrier) __threadfence();
     shared.ticket = atomicAdd(ticket, 1u);
   }
   __syncthreads();
@@ -185,6 +185,7 @@ const tests::Plant plant(
         {"last block: no fence, all threads", race, "parts", last_block<Fence::none, true, true>},
         {"last block: fence of the block", race, "parts", last_block<Fence::of_block, true, false>},
         {"last block: fence before the data", race, "parts", last_block<Fence::before_the_data, true, false>},
+        {"last block: no barrier before the ticket", race, "parts", last_block<Fence::before_the_barrier, true, true>},
         {"last block: no fence behind the ticket", race, "parts", last_block<Fence::device, false, true>},
         {"phases without the grid's barrier", race, "values",
          [](Scene& s) { run_together(two_phases<false>, s.output("values", all), s.output("out", all)); }},
