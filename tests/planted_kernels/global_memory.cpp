@@ -38,6 +38,13 @@ __global__ void wide_over_narrow(float2* pairs) {
   if (t % 2 == 1) defect(), pairs[blockIdx.x * threads / 2 + t / 2].y = 3;
 }
 
+// Half of a warp reads four floats at a time where the other half writes one.
+__global__ void narrow_under_wide(float* x, float* out) {
+  const unsigned t = threadIdx.x, i = blockIdx.x * threads + t;
+  if (t % 2 == 0) out[i] = (defect(), load16(x + (i & ~3u))).lane[3];
+  if (t % 4 == 1) defect(), x[i + 1] = 1;
+}
+
 __global__ void ticket_without_atomic(unsigned* ticket, unsigned* out) {
   if (threadIdx.x != 0) return;
   const unsigned mine = (defect(), *ticket);
@@ -177,6 +184,7 @@ const tests::Plant plant(
         {"two lanes write", race, "out", [](Scene& s) { run(two_lanes_write, s.output("out", all / 2)); }},
         {"stencil in place", race, "x", [](Scene& s) { run(in_place_stencil, s.zeros("x", all)); }},
         {"wide over narrow", race, "pairs", [](Scene& s) { run(wide_over_narrow, reinterpret_cast<float2*>(s.output("pairs", all))); }},
+        {"narrow under wide", race, "x", [](Scene& s) { run(narrow_under_wide, s.zeros("x", all), s.output("out", all)); }},
         {"ticket without an atomic", race, "ticket",
          [](Scene& s) { run(ticket_without_atomic, s.counters("ticket", 1), s.counters("out", blocks)); }},
         {"atomic met by a plain read", race, "count",
