@@ -112,6 +112,16 @@ TEST(SanitizerTraffic, UnevenLoops) {
   expect_traffic(traffic_of(session.take_report(), "from"), {.bytes_loaded = 320, .load_requests = 4, .load_sectors = 16 + 16 + 8 + 8});
 }
 
+// Lanes that pass a place on either side of a __syncwarp do so in two requests.
+TEST(SanitizerTraffic, TurnsOfLanes) {
+  alignas(256) std::array<float, 32> from{}, to{};
+  Session session(sanitized());
+  session.watch({"from", from.data(), sizeof from, 4, true, false});
+  session.watch({"to", to.data(), sizeof to, 4, false, true});
+  ASSERT_EQ(gnu.taking_turns(from.data(), to.data()), 0);
+  expect_traffic(traffic_of(session.take_report(), "from"), {.bytes_loaded = 128, .load_requests = 2, .load_sectors = 8});
+}
+
 // ---- buffers
 
 TEST(SanitizerSession, BuffersMustMakeSense) {
@@ -230,6 +240,19 @@ TEST(SanitizerSession, ARaceIsToldWithBothSides) {
   // Launches order everything: the same once more is the same race, and nothing between the two launches.
   EXPECT_EQ(gnu.everyone_writes(to.data() + 3), 0);
   EXPECT_EQ(session.take_report().findings.size(), 1u);
+}
+
+// Of the four elements that are read at once, the one that was written.
+TEST(SanitizerSession, ARaceNamesTheElement) {
+  alignas(256) std::array<float, 8> to{};
+  Session session({.shuffle = false, .sanitize = true});
+  session.watch({"to", to.data(), sizeof to, 4, true, true});
+  EXPECT_EQ(gnu.wide_read_of_one_write(to.data()), 0);
+  const Report report = session.take_report();
+  ASSERT_EQ(report.findings.size(), 1u);
+  EXPECT_EQ(report.findings[0].kind, emulator::data_race);
+  EXPECT_EQ(report.findings[0].element, 6);
+  EXPECT_EQ(report.findings[0].bytes, 16u);
 }
 
 __global__ void plain_kernel(float* to) { *to = 1; }

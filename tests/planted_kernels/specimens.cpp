@@ -36,6 +36,18 @@ __global__ void count_kernel(unsigned* counter) { atomicAdd(counter, 1u); }
 __global__ void uneven_kernel(const float* from, float* to) {
   for (unsigned i = 0; i < threadIdx.x % 4 + 1; ++i) to[threadIdx.x * 4 + i] = from[threadIdx.x * 4 + i];
 }
+__global__ void taking_turns_kernel(const float* from, float* to) {
+  for (unsigned turn = 0; turn < 2; ++turn) {
+    if (threadIdx.x % 2 == turn) to[threadIdx.x] = from[threadIdx.x];
+    __syncwarp();
+  }
+}
+__global__ void wide_read_of_one_write_kernel(float* to) {
+  if (blockIdx.x == 0)
+    to[6] = 1;
+  else
+    to[0] = load16(to + 4).lane[0];
+}
 __global__ void everyone_writes_kernel(float* to) { *to = static_cast<float>(blockIdx.x); }
 __global__ void store_at_kernel(float* to, long long element) { to[element] = 1; }
 
@@ -74,9 +86,17 @@ const bool registered = [] {
           [](const float* from, float* to) {
             return launch({1, 32}, uneven_kernel, from, to);
           },
+      .taking_turns =
+          [](const float* from, float* to) {
+            return launch({1, 32}, taking_turns_kernel, from, to);
+          },
       .everyone_writes =
           [](float* to) {
             return launch({2, 1}, everyone_writes_kernel, to);
+          },
+      .wide_read_of_one_write =
+          [](float* to) {
+            return launch({2, 1}, wide_read_of_one_write_kernel, to);
           },
       .store_at =
           [](float* to, long long element) {

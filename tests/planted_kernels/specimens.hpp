@@ -14,8 +14,10 @@ struct Specimens {
   int (*clear)(float* to, unsigned count);                                 // memset, likewise
   int (*count_all)(unsigned* counter, unsigned blocks, unsigned threads);  // one atomicAdd a thread
   int (*uneven)(const float* from, float* to);                             // one block of 32, lane t copies t % 4 + 1 elements, 4 apart
-  int (*everyone_writes)(float* to);                                       // a race: two blocks of one thread, and the last one wins
-  int (*store_at)(float* to, long long element);                           // one thread
+  int (*taking_turns)(const float* from, float* to);  // one warp: the even lanes copy, then, behind a __syncwarp, the odd ones
+  int (*everyone_writes)(float* to);                  // a race: two blocks of one thread, and the last one wins
+  int (*wide_read_of_one_write)(float* to);           // a race: one block writes to[6], then another one reads to[4..7] at once
+  int (*store_at)(float* to, long long element);      // one thread
 };
 Specimens& specimens(Compiler compiler);
 
