@@ -144,6 +144,46 @@ __global__ void chain_of_blocks(float* values, volatile unsigned* flags) {
   flags[b] = 1;
 }
 
+// One lane waits for another block's flag, and the rest of its warp for that lane.
+__global__ void flag_for_a_warp(float* data, unsigned* flag, float* out) {
+  const unsigned t = threadIdx.x;
+  if (blockIdx.x == 0) {
+    data[t] = 1;
+    __syncthreads();
+    if (t == 0) {
+      __threadfence();
+      atomicExch(flag, 1u);
+    }
+  } else if (t < 32) {
+    if (t == 0) {
+      while (atomicAdd(flag, 0u) == 0) __nanosleep(20);
+      __threadfence();
+    }
+    __syncwarp();
+    out[blockIdx.x * threads + t] = data[t + 32];
+  }
+}
+
+// Two blocks hand one place to and fro.
+__global__ void to_and_fro(float* data, unsigned* flags, float* out) {
+  if (threadIdx.x != 0 || blockIdx.x > 1) return;
+  for (unsigned round = 1; round < 5; ++round) {
+    const bool gives = blockIdx.x == 0;
+    if (gives) {
+      data[0] = static_cast<float>(round);
+      __threadfence();
+      atomicExch(&flags[0], round);
+    }
+    while (atomicAdd(&flags[gives ? 1 : 0], 0u) != round) __nanosleep(20);
+    __threadfence();
+    if (!gives) {
+      out[round] = data[0];
+      __threadfence();
+      atomicExch(&flags[1], round);
+    }
+  }
+}
+
 __global__ void atomics_only(float* sums, unsigned* out) {
   atomicAdd(&sums[threadIdx.x % 4], 1.0f);
   atomicMax(out, blockIdx.x);
@@ -211,6 +251,10 @@ const tests::Plant plant(
          [](Scene& s) { run(halves_of_a_word, reinterpret_cast<unsigned short*>(s.output("out", all / 2))); }},
         {"chain of blocks", nullptr, nullptr,
          [](Scene& s) { run_together(chain_of_blocks, s.output("values", blocks), s.counters("flags", blocks)); }},
+        {"flag for a warp", nullptr, nullptr,
+         [](Scene& s) { run_together(flag_for_a_warp, s.output("data", threads), s.counters("flag", 1), s.output("out", all)); }},
+        {"to and fro", nullptr, nullptr,
+         [](Scene& s) { run_together(to_and_fro, s.output("data", 1), s.counters("flags", 2), s.output("out", 5)); }},
         {"atomics only", nullptr, nullptr, [](Scene& s) { run(atomics_only, s.zeros("sums", 4), s.counters("out", 1)); }},
         {"launch after launch", nullptr, nullptr,
          [](Scene& s) {
