@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Breaks the judge on purpose, line by line, and tells which breaks no test notices.
 
-Every line of the bounds that adds a term is left out, and every line of LINES is replaced, one at a time, in a copy
-of the source; the tests of bounds and comparison are then built and have to fail. A break that survives is a hole in the tests, or a
-line that does nothing. Takes about half a minute a break.
+Every line of the bounds that adds a term is left out, and every line of LINES is replaced, one at a time; the tests of bounds and
+comparison then have to fail. A break that survives is a hole in the tests, or a line that does nothing. The breaks of the bounds are all
+built at once, each behind a switch that an environment variable turns; the others are built one by one. Takes some ten minutes.
 
     ci/mutate_judge.py [--only TEXT] [--work FOLDER] [--list]
 """
@@ -69,15 +69,22 @@ def all_breaks():
     return breaks
 
 
-def broken(lines, number, text, replacement):
-    out = list(lines)
-    if replacement is None:
-        line = out[number - 1]
-        condition = re.match(r"^(\s+if (?:constexpr )?\(.*\) )[\w.]+(\[Term|\.add|\.\w+ \+=| \+=)", line)
-        out[number - 1] = (condition.group(1) if condition else "    ") + ";"
-    else:
-        out[number - 1] = out[number - 1].replace(text, replacement)
-    return out
+SWITCH = """
+#include <cstdlib>
+namespace abn::verify {
+inline const int broken_line = std::getenv("ABN_BROKEN") != nullptr ? std::atoi(std::getenv("ABN_BROKEN")) : -1;
+}
+"""
+
+
+def switched(line, number, text, replacement):
+    """The line with its break behind the switch: `if (condition) statement;` keeps its condition outside, so that an else still fits."""
+    if replacement is not None:
+        return f"    if (broken_line == {number}) {{ {line.replace(text, replacement).strip()} }} else {{ {line.strip()} }}"
+    condition = re.match(r"^(\s+if (?:constexpr )?\(.*\) )(\w[\w.]*(?:\[Term|\.add|\.\w+ \+=| \+=).*)$", line)
+    if condition:
+        return f"{condition.group(1)}{{ if (broken_line != {number}) {condition.group(2).split('//')[0]} }}"
+    return f"    if (broken_line != {number}) {line.strip()}"
 
 
 def main():
@@ -102,29 +109,46 @@ def main():
         if os.path.isfile(os.path.join(ROOT, name)):
             os.makedirs(os.path.dirname(os.path.join(source, name)), exist_ok=True)
             shutil.copy2(os.path.join(ROOT, name), os.path.join(source, name))
+    files = {path: open(os.path.join(source, path)).read().split("\n") for path, _, _, _ in breaks}
+    for index, (path, number, text, replacement) in enumerate(breaks):
+        if path in BOUNDS:
+            files[path][number - 1] = switched(files[path][number - 1], index, text, replacement)
+    bound = os.path.join(source, "verify/bound.hpp")
+    with open(bound) as header:
+        whole = header.read()
+    with open(bound, "w") as header:
+        header.write(whole.replace("#pragma once\n", "#pragma once\n" + SWITCH, 1))
+    for path, lines in files.items():
+        with open(os.path.join(source, path), "w") as out:
+            out.write("\n".join(lines))
     subprocess.run(["cmake", "-S", source, "-B", build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DABN_CUDA=OFF"],
                    check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-    def run_tests():
+    def run_tests(broken):
         made = subprocess.run(["ninja", "-C", build, "verify-tests"], capture_output=True, text=True)
         if made.returncode != 0:
             return "does not compile"
-        environment = dict(os.environ, ABN_BOUND_CASES="1500", ABN_SOURCE_DIR=source)
+        environment = dict(os.environ, ABN_BOUND_CASES="1500", ABN_SOURCE_DIR=source, ABN_BROKEN=str(broken))
         test = subprocess.run([os.path.join(build, "bin", "verify-tests"), f"--gtest_filter={FILTER}", "--gtest_fail_fast"],
                               capture_output=True, text=True, env=environment, cwd=source)
         return "survives" if test.returncode == 0 else "noticed"
 
-    if run_tests() != "survives":
-        sys.exit("The tests fail before anything is broken; mend that first.")
+    before = run_tests(-1)
+    if before != "survives":
+        sys.exit(f"The tests {'fail' if before == 'noticed' else 'do not compile'} before anything is broken; mend that first.")
     noticed, survivors = 0, []
-    for path, number, text, replacement in breaks:
-        file = os.path.join(source, path)
-        whole = open(file).read()
-        with open(file, "w") as out:
-            out.write("\n".join(broken(whole.split("\n"), number, text, replacement)))
-        verdict = run_tests()
-        with open(file, "w") as out:
-            out.write(whole)
+    for index, (path, number, text, replacement) in enumerate(breaks):
+        if path in BOUNDS:
+            verdict = run_tests(index)
+        else:
+            file, whole = os.path.join(source, path), files[path]
+            lines = list(whole)
+            lines[number - 1] = lines[number - 1].replace(text, replacement)
+            with open(file, "w") as out:
+                out.write("\n".join(lines))
+            verdict = run_tests(-1)
+            with open(file, "w") as out:
+                out.write("\n".join(whole))
         print(f"{verdict:<18}{path}:{number}  {text}" + ("" if replacement is None else f"  ->  {replacement}"), flush=True)
         noticed += verdict == "noticed"
         if verdict == "survives":
