@@ -79,7 +79,9 @@ TEST(Kink, OnStoredZTheBranchIsDefined) {
       for (const Point& point : one.points) saved.z.push_back(static_cast<float>(point.hi));
     if (one.output == Output::variance) saved.variance = {static_cast<float>(one.points.front().hi)};
   }
-  for (const Point& point : expect_backward(inputs, saved, in_place()).front().points) EXPECT_FALSE(point.open);
+  const Expectation dx = expect_backward(inputs, saved, in_place()).front();
+  ASSERT_EQ(dx.points.size(), 400u);
+  for (const Point& point : dx.points) EXPECT_FALSE(point.open);
 }
 
 }  // namespace
