@@ -43,6 +43,11 @@ void Machine::place_in_grid(Block& block, std::uint64_t turn) {
   cluster.arrived = cluster.gone = 0;
 }
 
+std::uint64_t Machine::number_in_grid(const Block& block) const {
+  const uint3 grid = request_->grid;
+  return block.index.x + std::uint64_t{grid.x} * (block.index.y + std::uint64_t{grid.y} * block.index.z);
+}
+
 // True when the whole cluster has ended. A block that leaves before its peers leaves NaN behind, in which a late access shows.
 bool Machine::leave_cluster(Block& block) {
   Cluster& cluster = *block.home_cluster;
@@ -110,6 +115,9 @@ Thread& Machine::cluster_wait(Where where) {
 
 Arrival cluster_arrive(Where where) { return this_machine->go_on_with(this_machine->cluster_arrive(where)); }
 Arrival cluster_wait(Where where) { return this_machine->go_on_with(this_machine->cluster_wait(where)); }
+
+uint3 cluster_shape() { return current->block->cluster; }
+unsigned cluster_rank() { return current->block->cluster_rank; }
 
 // ---- the way to a peer
 

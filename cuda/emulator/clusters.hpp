@@ -18,6 +18,8 @@ inline constexpr unsigned largest_cluster = 16;  // above 8 a launch opts in, wh
 
 [[nodiscard]] Arrival cluster_arrive(Where where);
 [[nodiscard]] Arrival cluster_wait(Where where);
+[[gnu::const]] uint3 cluster_shape();
+[[gnu::const]] unsigned cluster_rank();
 // Where a byte of the caller's shared memory lies in that of another block of the cluster, and the rank of the block that owns a byte.
 void* peer_address(const void* shared, unsigned rank, Where where);
 unsigned peer_rank(const void* shared, Where where);
