@@ -9,6 +9,7 @@
 #include <span>
 
 #include "cuda/emulator/engine.hpp"
+#include "cuda/emulator/order.hpp"
 
 namespace abn::emulator {
 
@@ -42,6 +43,8 @@ struct Cluster {
   unsigned threads = 0;    // of all blocks
   unsigned arrived = 0;    // threads that have arrived in the phase under way
   unsigned gone = 0;       // threads that returned and have not arrived in it
+  unsigned phase = 0;
+  Sync phases[2];  // what they hand over, in a sanitised launch
   std::span<Block* const> blocks() const { return {members.data(), size}; }
 };
 
