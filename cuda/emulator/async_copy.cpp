@@ -46,6 +46,7 @@ AsyncCopies::AsyncCopies(Machine& machine) : machine_(machine), agent_(std::make
   LaunchRequest request{};
   request.block = {1, 1, 1};
   agent_->lay_out(request);
+  agent_->number = std::uint64_t{1} << 48;  // behind all blocks of a grid
 }
 
 AsyncCopies::~AsyncCopies() = default;
@@ -391,13 +392,13 @@ void AsyncCopies::fail(const char* what, const Thread& witness) {
 void copy_element(void* shared, const void* global, unsigned bytes, unsigned valid, Where where) {
   this_machine->copies_.element(shared, global, bytes, valid, where);
 }
-void bulk_load(void* shared, const void* global, unsigned bytes, void* barrier, Where where) {
+void start_bulk_load(void* shared, const void* global, unsigned bytes, void* barrier, Where where) {
   this_machine->copies_.load(shared, global, bytes, barrier, where);
 }
-void bulk_store(void* global, const void* shared, unsigned bytes, Where where) {
+void start_bulk_store(void* global, const void* shared, unsigned bytes, Where where) {
   this_machine->copies_.store(global, shared, bytes, where);
 }
-void store_async(void* shared, std::uint64_t value, unsigned bytes, void* barrier, Where where) {
+void start_store_async(void* shared, std::uint64_t value, unsigned bytes, void* barrier, Where where) {
   this_machine->copies_.store_value(shared, value, bytes, barrier, where);
 }
 void check_bulk_size(unsigned bytes, Where where) { this_machine->copies_.check_size(bytes, where); }

@@ -28,26 +28,22 @@ void Machine::form_clusters() {
 }
 
 // Sets the block's index for its turn: clusters start in any order, the blocks of one in the order of their ranks.
-void Machine::place_in_grid(Block& block, std::uint64_t turn) {
+void Machine::give_index(Block& block, std::uint64_t turn) {
   const uint3 grid = request_->grid, shape = request_->cluster;
   Cluster& cluster = *block.home_cluster;
   const auto rank = static_cast<unsigned>(turn % cluster.size);
-  const std::uint64_t number = shuffled_block(turn / cluster.size);
+  const std::uint64_t number = shuffled_cluster(turn / cluster.size);
   const std::uint64_t across = grid.x / shape.x, down = grid.y / shape.y;
   block.index = {static_cast<unsigned>(number % across) * shape.x + rank % shape.x,
                  static_cast<unsigned>(number / across % down) * shape.y + rank / shape.x % shape.y,
                  static_cast<unsigned>(number / across / down) * shape.z + rank / shape.x / shape.y};
+  block.number = block.index.x + std::uint64_t{grid.x} * (block.index.y + std::uint64_t{grid.y} * block.index.z);
   block.cluster_rank = rank;
   if (rank > 0) return;
   cluster.in_flight = cluster.size;
   cluster.threads = cluster.size * block.size;
   cluster.arrived = cluster.gone = cluster.phase = 0;
   for (Sync& phase : cluster.phases) phase.clear();
-}
-
-std::uint64_t Machine::number_in_grid(const Block& block) const {
-  const uint3 grid = request_->grid;
-  return block.index.x + std::uint64_t{grid.x} * (block.index.y + std::uint64_t{grid.y} * block.index.z);
 }
 
 // True when the whole cluster has ended. A block that leaves before its peers leaves NaN behind, in which a late access shows.

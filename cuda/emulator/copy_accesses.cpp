@@ -11,7 +11,7 @@ namespace {
 // A place in the source has no return address; that of its description serves, with a bit for reads.
 std::uintptr_t key_of(const Where& where, bool write) {
   static_assert(sizeof(Where) == sizeof(std::uintptr_t));
-  const auto key = std::bit_cast<std::uintptr_t>(where);
+  const auto key = std::bit_cast<std::uintptr_t>(where) & ~Sites::reading;
   return write ? key : key | Sites::reading;
 }
 
