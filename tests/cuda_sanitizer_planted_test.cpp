@@ -103,7 +103,8 @@ void expect_found(const Planted& one, const std::vector<Finding>& findings, cons
     EXPECT_EQ(finding.other.file, lines.file) << finding.text;
     const bool same_thread = std::equal(finding.block, finding.block + 3, finding.other.block) &&
                              std::equal(finding.thread, finding.thread + 3, finding.other.thread);
-    EXPECT_FALSE(same_thread) << finding.text;
+    const bool of_a_copy = finding.text.find("asynchronous copy") != std::string::npos;  // which is not in step with its thread
+    EXPECT_TRUE(!same_thread || of_a_copy) << finding.text;
   }
 }
 
