@@ -168,9 +168,11 @@ void AsyncCopies::end_thread(const Thread& self) {
   ThreadCopies& own = threads[self.rank];
   for (const CopyGroups* groups : {&own.elements, &own.stores}) {
     if (groups->used <= groups->waited) continue;
+    Thread witness = self;
+    witness.where = groups->last;
     machine_.record(
         async_copy, launch_failure,
-        "the copy started at " + place(groups->last) + " was never waited for: the thread returned without a wait for its group", self);
+        "the copy started at " + place(groups->last) + " was never waited for: the thread returned without a wait for its group", witness);
     machine_.leave();
   }
   while (!own.queue.copies.empty()) {  // stores whose sources have been read
@@ -240,7 +242,7 @@ void AsyncCopies::check_size(unsigned bytes, Where where) {
 
 void AsyncCopies::check_view(Block& home, const void* shared, unsigned bytes) {
   const Thread& self = *machine_.running();
-  check_proxy(self, shared, bytes, self.where);
+  if (check_proxy(self, shared, bytes, self.where)) return;
   refresh_view(home);
   ensure_view(home);
   const auto* from = static_cast<const unsigned char*>(shared);

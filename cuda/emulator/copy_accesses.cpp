@@ -81,6 +81,7 @@ void Sanitizer::count_bulk(const void* pointer, std::size_t bytes, bool store) {
 bool Sanitizer::check_fenced(const Known& visible, const void* pointer, std::size_t bytes, const Where& where) {
   auto address = reinterpret_cast<std::uintptr_t>(pointer);
   Region* const region = &machine_->block_that_owns(address)->watched;
+  const Thread& self = *static_cast<const Thread*>(current);
   for (std::size_t left = bytes; left > 0;) {
     const int exponent = chunk_exponent(address, left);
     const Shadow::Cells cells = shadow_.cells(*region, address, exponent);
@@ -88,6 +89,7 @@ bool Sanitizer::check_fenced(const Known& visible, const void* pointer, std::siz
       const Epoch last = cells.first[i].write;
       const std::uint32_t writer = actor_of(last);
       if (writer < region->born || writer < order.oldest() || order.actor(writer)->bulk || (visible && visible->knows(last))) continue;
+      if (!order.ordered(self.home().order, self.rank, last)) continue;  // a race, found when the copy reads
       report_unfenced({region, address, static_cast<unsigned>(bytes), sites_.at(key_of(where, false), &where).id, false, false},
                       cells.first[i]);
       return false;
