@@ -125,8 +125,8 @@ template void Sanitizer::access_by_call<AccessKind::volatile_write>(const void*,
 
 // ---- clusters
 
-void Sanitizer::cluster_barrier(const Cluster& cluster) {
-  for (Block* block : cluster.blocks()) end_requests(*block);
+void Sanitizer::end_requests(std::span<Block* const> blocks) {
+  for (Block* block : blocks) end_requests(*block);
 }
 
 // A peer must know that the block has begun: of its threads, or of the barrier of the grid since.

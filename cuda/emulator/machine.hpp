@@ -118,6 +118,7 @@ class Machine {
   Thread& atomic_end(bool changed);
   Thread& cluster_arrive(Where where);
   Thread& cluster_wait(Where where);
+  Thread& cluster_sync(Where where);
   void* peer_address(const void* shared, unsigned rank, Where where);
   Block& owner_of(const void* shared, Where where);  // in the cluster of the thread that runs
   Thread& fence(bool block_scope, Where where);
@@ -172,7 +173,9 @@ class Machine {
   void give_index(Block& block, std::uint64_t turn);
   bool leave_cluster(Block& block);
   void end_thread_in_cluster(const Thread& self);
+  Cluster& arrive_in_cluster(Thread& self, Where where);
   void settle(Cluster& cluster);
+  static void hand_over(Cluster& cluster, Order& order);
   [[noreturn]] void fail_address(const Thread& self);
   [[noreturn]] void fail_rank(const Thread& self, unsigned rank);
   [[noreturn]] void fail_peer_left(const Thread& self, const Block& peer);

@@ -223,6 +223,19 @@ void Order::warp_barrier(Warp& warp, std::uint32_t lanes) {
   share_fences(order, each);
 }
 
+void Order::cluster_barrier(std::span<Block* const> blocks) {
+  Knowledge all;
+  for (Block* block : blocks) {
+    block_barrier(*block);
+    add(all, {.actor = block->order.actor, .block = block->order.before, .known = block->order.known[0]});
+  }
+  const Known known = tidied(std::move(all));
+  for (Block* block : blocks) {
+    std::fill(block->order.known.begin(), block->order.known.end(), known);
+    block->order.any_known = true;
+  }
+}
+
 // Whatever came before the grid's barrier is as old as an earlier launch: all blocks go on as new actors.
 void Order::grid_barrier(std::vector<std::unique_ptr<Block>>& blocks, std::uint64_t count) {
   oldest_ = next_actor_;

@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -98,6 +99,7 @@ class Order {
   // What the kernel does; an atomic is told of when it is done.
   void block_barrier(Block& block);
   void warp_barrier(Warp& warp, std::uint32_t lanes);
+  void cluster_barrier(std::span<Block* const> blocks);
   void grid_barrier(std::vector<std::unique_ptr<Block>>& blocks, std::uint64_t count);
   void fence(Thread& thread, bool block_scope);
   void atomic(Thread& thread, std::uintptr_t address, bool shared, bool loads = true, bool stores = true);
