@@ -103,7 +103,8 @@ void expect_found(const Planted& one, const std::vector<Finding>& findings, cons
     EXPECT_EQ(finding.other.file, lines.file) << finding.text;
     const bool same_thread = std::equal(finding.block, finding.block + 3, finding.other.block) &&
                              std::equal(finding.thread, finding.thread + 3, finding.other.thread);
-    EXPECT_FALSE(same_thread) << finding.text;
+    const bool of_a_copy = finding.text.find("asynchronous copy") != std::string::npos;  // which is not in step with its thread
+    EXPECT_TRUE(!same_thread || of_a_copy) << finding.text;
   }
 }
 
@@ -139,6 +140,24 @@ TEST(SanitizerCompilers, ClangsBuildIsFoundToo) {
   if (planted(Compiler::clang).empty()) GTEST_SKIP() << "no clang++ was there when this was built: its findings are not compared";
   ASSERT_EQ(planted(Compiler::clang).size(), planted(Compiler::gnu).size());
   expect_table(Compiler::clang, emulator::Schedule::random);
+}
+
+// What is right stays without a word on many more schedules.
+TEST(SanitizerPlanted, NoFalseAlarmOnRightKernels) {
+  constexpr std::uint64_t many = 200;
+  int kernels = 0;
+  for (const Planted& one : planted(Compiler::gnu)) {
+    if (one.kind) continue;
+    ++kernels;
+    SCOPED_TRACE(one.name);
+    for (std::uint64_t seed = 0; seed < many; ++seed) {
+      Lines lines;
+      for (const Finding& finding : run(one, seed, emulator::Schedule::any, lines))
+        ADD_FAILURE() << "seed " << seed << ", a false " << finding.kind << ": " << finding.text;
+      if (testing::Test::HasFailure()) return;
+    }
+  }
+  EXPECT_GE(kernels, 20);
 }
 
 // Which kind, where and in which buffer: the same from both compilers, over all seeds together.
