@@ -229,4 +229,61 @@ TEST(verify_bound_terms, a_subnormal_g_r_over_m_costs_the_whole_bracket) {
   EXPECT_LT(errors(fine, c, plan_of(ABN_STANDARD), one, Source::x_and_z).dx[0].total(), 1e-3 * e.dx[0].total());
 }
 
+// ---- what dx itself rounds ------------------------------------------------------------------------
+
+/// Term::arithmetic of dx from the header's counts, for identity and the standard scheme, where dy is exact and xhat comes from x.
+double arithmetic_of_dx(const Arithmetic& a, const ChannelNumbers& c, const Samples& samples, std::size_t i, bool underflows) {
+  const ForwardBound<Terms> again(a, c, {});
+  double sum_dy = 0, product = 0, error = 0;
+  for (std::size_t k = 0; k < samples.v.dy.size(); ++k) {
+    const double dy = std::fabs(samples.v.dy[k]), xhat = std::fabs(samples.v.xhat[k]), off = again.xhat(samples.in.x[k], xhat).total();
+    sum_dy += dy, product += dy * (xhat + off), error += dy * off;
+  }
+  const double r = c.r * again.root.growth, scale = std::fabs(c.g) * r;
+  const double s0 = (std::fabs(samples.v.s0) + gamma_of(a.depth_backward, a.u) * sum_dy) / c.m;
+  const double s1 = (std::fabs(samples.v.s1) + error + gamma_of(a.depth_backward + 1, a.u) * product + (c.m + 1) * c.r * a.eta / 2) / c.m;
+  const double dy = std::fabs(samples.v.dy[i]), xhat = std::fabs(samples.v.xhat[i]);
+  const double rounded = scale * a.u * (5 * dy + 6 * s0 + 7 * s1 * xhat);
+  const double underflow = 2 + 2 * scale + xhat + r * (2 + xhat) + (std::fabs(c.g) + scale) * xhat;
+  const double bracket = underflows ? c.m * (dy + s0 + s1 * xhat) : 0;
+  const double recovered = scale * s1 * again.xhat(samples.in.x[i], xhat).total() + scale / c.m * xhat * error;  // of xhat here, and in S1
+  return rounded + a.eta * (underflow + bracket) + recovered;
+}
+
+TEST(verify_bound_terms, dx_rounds_dy_and_both_means_and_its_products_may_underflow) {
+  Arithmetic a;
+  a.u = roundoff, a.eta = subnormal;
+  const ChannelNumbers c = channel_of(2);
+  Samples two;
+  two.add(0.5, 0, 8, 1, 2, 8);
+  two.add(-0.25, 0, -3, -0.5, -1, -3);
+  const auto e = errors(a, c, plan_of(ABN_STANDARD), two, Source::x_and_z);
+  for (std::size_t i = 0; i < 2; ++i) expect_equal(e.dx[i][Term::arithmetic], arithmetic_of_dx(a, c, two, i, false));
+}
+
+TEST(verify_bound_terms, a_subnormal_g_r_over_m_costs_dy_and_both_means) {
+  Arithmetic a;
+  a.u = 0x1p-30, a.eta = 0x1p-20;
+  const ChannelNumbers c = channel_of(64);
+  Samples two;
+  two.add(0.5, 0, 8, 1, 2, 8);
+  two.add(-0.25, 0, -3, -0.5, -1, -3);
+  const auto e = errors(a, c, plan_of(ABN_STANDARD), two, Source::x_and_z);
+  for (std::size_t i = 0; i < 2; ++i) expect_equal(e.dx[i][Term::arithmetic], arithmetic_of_dx(a, c, two, i, true));
+}
+
+TEST(verify_bound_terms, a_variance_that_is_off_by_half_leaves_dx_unknown) {
+  Arithmetic a;
+  a.u = roundoff;
+  const ChannelNumbers c = channel_of(2);
+  BackwardPlan plan = plan_of(ABN_IN_PLACE_1);
+  Samples one;
+  one.add(0, 1, 8, 1, 2, 8);
+  plan.backward.variance = 0.4 * c.variance;
+  EXPECT_LT(errors(a, c, plan, one, Source::z).dx[0].total(), infinity);
+  plan.backward.variance = 0.5 * c.variance;
+  EXPECT_EQ(errors(a, c, plan, one, Source::z).dx[0].total(), infinity);
+  EXPECT_EQ(errors(a, c, plan, one, Source::z, true).dx[0].total(), infinity) << "with frozen statistics, too";
+}
+
 }  // namespace
