@@ -16,6 +16,7 @@ constexpr std::size_t arena_alignment = 128;
 
 void Block::lay_out(const LaunchRequest& request) {
   grid = request.grid;
+  cluster = request.cluster;
   if (request.shared_bytes != shared_bytes || arena.empty()) {
     shared_bytes = request.shared_bytes;
     const std::size_t needed = arena_alignment + front_guard + shared_bytes + sizeof poison_pattern + back_guard;
@@ -52,6 +53,13 @@ void Block::poison() {
   for (std::size_t at = 0; at < shared_bytes; at += sizeof poison_pattern) std::memcpy(shared + at, &poison_pattern, sizeof poison_pattern);
   std::memset(shared - front_guard, guard_byte, front_guard);
   std::memset(shared + shared_bytes, guard_byte, back_guard);
+}
+
+const unsigned char* Block::unpoisoned() const {
+  const unsigned char* pattern = reinterpret_cast<const unsigned char*>(&poison_pattern);
+  for (std::size_t at = 0; at < shared_bytes; ++at)
+    if (shared[at] != pattern[at % sizeof poison_pattern]) return shared + at;
+  return nullptr;
 }
 
 const unsigned char* Block::spoilt() const {

@@ -231,6 +231,8 @@ inline thread_block this_thread_block() { return {}; }
 }  // namespace ABN_BUILD
 }  // namespace abn::emulator
 
+#include "cuda/emulator/cuda_cluster.hpp"
+
 namespace cooperative_groups = abn::emulator::cooperative_groups;
 
 using abn::emulator::uint3, abn::emulator::dim3, abn::emulator::int2, abn::emulator::uint2, abn::emulator::float2, abn::emulator::double2,

@@ -30,6 +30,7 @@ std::string activity(const Thread& thread) {
   const Warp& warp = *thread.warp;
   if (!(warp.alive & thread.bit())) return "returned";
   if (warp.at_barrier & thread.bit()) return "wait in __syncthreads at " + place(thread.where);
+  if (warp.in_cluster.waiting & thread.bit()) return "wait in the cluster's barrier at " + place(thread.where);
   if (warp.at_grid & thread.bit()) return "wait in the grid's barrier at " + place(thread.where);
   for (std::uint32_t g = 0; g < warp.group_count; ++g)
     if (warp.groups[g].arrived & thread.bit())
@@ -204,6 +205,8 @@ Finding Machine::explain_standstill() const {
   if (in_warp)
     return make_finding(*request_, shuffle_mask, "lanes wait for lanes of their mask that never come: " + describe(*in_warp),
                         first_in_group(*in_warp));
+  for (std::uint64_t b = 0; b < resident_; ++b)
+    if (blocks_[b]->home_cluster->arrived > 0) return explain_cluster_barrier(*blocks_[b]->home_cluster);
   return make_finding(*request_, deadlock,
                       "the grid's barrier is reached by " + std::to_string(at_grid_) + " of the grid's " +
                           std::to_string(total_blocks_ * at_grid->size) + " threads: " + describe(*at_grid),

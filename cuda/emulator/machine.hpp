@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "cuda/emulator/clusters.hpp"
 #include "cuda/emulator/engine.hpp"
 #include "cuda/emulator/report.h"
 #include "cuda/emulator/stacks.hpp"
@@ -58,6 +59,7 @@ struct Warp {
   std::uint32_t position = 0;    // in Machine::ready_, while `ready` is not zero
   std::uint32_t order = 0;       // for the ascending order
   std::uint32_t turn = 0;        // the lane to begin with, in the ascending order
+  ClusterLanes in_cluster;       // lanes in and before the cluster's barrier
   std::uint32_t group_count = 0;
   std::array<WarpGroup, 32> groups;
   std::array<std::uint64_t, 32> given;  // what each lane brings to a warp operation
@@ -69,6 +71,7 @@ struct Block : BlockView {
   std::array<Warp, 32> warps;
   std::vector<Thread> threads;
   std::vector<unsigned char> arena;
+  Cluster* home_cluster = nullptr;
   unsigned size = 0, warp_count = 0;           // threads and warps of a block of this launch
   unsigned alive = 0, waiting = 0;             // threads that have not returned; that wait in __syncthreads
   bool mixed = false;                          // they wait in different ones
@@ -76,6 +79,8 @@ struct Block : BlockView {
   void lay_out(const LaunchRequest& request);  // once a launch
   void poison();                               // the shared memory, before every block
   const unsigned char* spoilt() const;         // the byte outside of the shared memory that was written, null if none
+  const unsigned char* unpoisoned() const;     // the byte inside of it that was written since poison(), null if none
+  bool owns(const void* address) const { return address >= shared && address < shared + shared_bytes; }
 };
 
 inline Block& Thread::home() const { return *warp->block; }
@@ -102,6 +107,10 @@ class Machine {
   Thread& atomic_begin(Where where);
   Thread& atomic_end(bool changed);
   Thread& fence(Where where);
+  Thread& cluster_arrive(Where where);
+  Thread& cluster_wait(Where where);
+  void* peer_address(const void* shared, unsigned rank, Where where);
+  Block& owner_of(const void* shared, Where where);  // in the cluster of the thread that runs
   Arrival go_on_with(Thread& next);
 
   // How a launch ends early, in two steps so that the strings of the first are gone when the second leaves the fiber for good.
@@ -131,6 +140,20 @@ class Machine {
   void end_thread(Thread& self);
   std::uint64_t shuffled_block(std::uint64_t number) const;
 
+  // Clusters, in clusters.cpp.
+  void form_clusters();
+  void place_in_grid(Block& block, std::uint64_t turn);
+  bool leave_cluster(Block& block);
+  void end_thread_in_cluster(const Thread& self);
+  void settle(Cluster& cluster);
+  [[noreturn]] void fail_address(const Thread& self);
+  [[noreturn]] void fail_rank(const Thread& self, unsigned rank);
+  [[noreturn]] void fail_peer_left(const Thread& self, const Block& peer);
+  [[noreturn]] void fail_written_after_return(const Block& last, const Block& peer, const unsigned char* byte);
+  [[noreturn]] void fail_cluster_half(const Thread& self, const char* what);
+  [[noreturn]] void fail_cluster_barrier(const Cluster& cluster);
+  Finding explain_cluster_barrier(const Cluster& cluster) const;
+
   // Warp operations.
   Thread& meet(Thread& self, WarpOp op, unsigned size, unsigned mask, Where where);
   Thread& finish(Thread& self, std::uint32_t group);
@@ -153,6 +176,7 @@ class Machine {
   Thread main_;
   StackPool stacks_;
   std::vector<std::unique_ptr<Block>> blocks_;  // the first `resident_` are in flight; a slot is used again for the next block
+  std::vector<Cluster> clusters_;               // those of the blocks in flight
   std::vector<Warp*> ready_;                    // warps with a ready lane, in no order
   std::size_t ready_count_ = 0;
   Warp* burst_ = &idle_;                                  // the warp that ran last
