@@ -51,9 +51,10 @@ __global__ void __launch_bounds__(most_threads, least_resident)
     }
 
     Sums<A> sums[own];
-    add_gradients<T, Layout>(Walk<T, Layout>(cut, unit), z, dz, phi, inversion, scale, sums, [&](const Window& window, const Vec16<T>& value) {
-      if (writes_dx) dx.store(window, value);
-    });
+    add_gradients<T, Layout>(Walk<T, Layout>(cut, unit), z, dz, phi, inversion, scale, sums,
+                             [&](const Window& window, const Vec16<T>& value) {
+                               if (writes_dx) dx.store(window, value);
+                             });
 
     tree.reduce(cut.columns, cut.rows, sums);
     if (row_of_thread(cut) == 0) {
@@ -78,8 +79,7 @@ __global__ void __launch_bounds__(most_threads)
   for (int64_t first = static_cast<int64_t>(blockIdx.x) * shape.columns; first < cut.c;
        first += static_cast<int64_t>(gridDim.x) * shape.columns) {
     const int64_t c = first + column;
-    const Sums<A> sums =
-        merge_slices(tree, shape, cut.slices, c < cut.c, [&](int64_t slice) { return scratch.parts[slice * cut.c + c]; });
+    const Sums<A> sums = merge_slices(tree, shape, cut.slices, c < cut.c, [&](int64_t slice) { return scratch.parts[slice * cut.c + c]; });
     if (row == 0 && c < cut.c) finish_gradients<P>(problem, args, scratch, c, sums);
     __syncthreads();
   }

@@ -79,11 +79,11 @@ inline void set_columns(Cut& cut, int most) {
   cut.tiles = ceil_div(windows_of_pixel, cut.columns);
 }
 
-// About as many slices as that, and the threads for them.
-inline void set_slices(Cut& cut, int64_t slices) {
+// Slices of that many items, and the threads for them.
+inline void set_slice_items(Cut& cut, int64_t items) {
   const int most_rows = most_threads / cut.columns;
-  cut.slice_items = ceil_div(cut.items, slices);
-  cut.slices = ceil_div(cut.items, cut.slice_items);
+  cut.slice_items = items;
+  cut.slices = ceil_div(cut.items, items);
   cut.rows = power_of_two_above(ceil_div(cut.slice_items, bundle), most_rows);
   if (cut.threads() < fewest_threads) cut.rows = fewest_threads / cut.columns;
 }
@@ -99,20 +99,23 @@ inline Cut cut_of(const abn_problem& problem) {
   const int most_rows = most_threads / cut.columns;
   const int64_t terms_of_item = cut.layout == ABN_NCHW ? cut.lanes : 1;
   const int64_t largest = most_rows * (most_terms / terms_of_item), smallest = most_rows * bundle;
-  set_slices(cut, slices_between(ceil_div(cut.items, largest), ceil_div(enough_units, cut.tiles), ceil_div(cut.items, smallest)));
+  const int64_t slices = slices_between(ceil_div(cut.items, largest), ceil_div(enough_units, cut.tiles), ceil_div(cut.items, smallest));
+  set_slice_items(cut, ceil_div(cut.items, slices));
   return cut;
 }
 
 // The threads that merge slices: channels side by side, rows of them taking every rows-th slice. Four channels are 64 bytes of parts or
-// more, so that more columns than that are worth less than more rows.
+// more, so that more columns than that are worth less than more rows. A block of the cut has enough threads for the rows, since blocks
+// that keep their slice on the chip merge in place.
 struct MergeShape {
   int columns, rows;
   int threads() const { return columns * rows; }
 };
 inline MergeShape merge_shape(const Cut& cut) {
   constexpr int least_columns = 4;
+  const int most_rows = most_threads / power_of_two_above(cut.c, least_columns), threads = cut.threads();
   MergeShape shape{1, 1};
-  shape.rows = power_of_two_above(ceil_div(cut.slices, 2), most_threads / power_of_two_above(cut.c, least_columns));
+  shape.rows = power_of_two_above(ceil_div(cut.slices, 2), most_rows < threads ? most_rows : threads);
   const int most = most_threads / shape.rows;
   shape.columns = power_of_two_above(cut.c, most < most_columns ? most : most_columns);
   return shape;

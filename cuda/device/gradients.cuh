@@ -18,8 +18,8 @@ constexpr int gradient_bundle = 2;  // windows of z and of dz that a thread has 
 template <class T, int Layout, class Steps, class Source, class Emit>
 __device__ __forceinline__ void add_gradients(Steps walk, const Source& z, const Source& dz, const Activation<Accumulate<T>>& phi,
                                               const Inversion<Accumulate<T>> (&inversion)[owned<T, Layout>],
-                                              const Accumulate<T> (&scale)[owned<T, Layout>],
-                                              Sums<Accumulate<T>> (&sums)[owned<T, Layout>], Emit emit) {
+                                              const Accumulate<T> (&scale)[owned<T, Layout>], Sums<Accumulate<T>> (&sums)[owned<T, Layout>],
+                                              Emit emit) {
   using A = Accumulate<T>;
   constexpr int own = owned<T, Layout>, lanes = window_lanes<T>, count = gradient_bundle;
   while (walk.more()) {

@@ -20,7 +20,8 @@ struct MomentsPart {
 
 // Adds the windows of a walk to a thread's moments. `x` loads what the walk names: a Tensor or a SlabTensor.
 template <class T, int Layout, class Steps, class Source>
-__device__ __forceinline__ void add_moments(Steps walk, const Source& x, Accumulate<T>& n, Moments<Accumulate<T>> (&moments)[owned<T, Layout>]) {
+__device__ __forceinline__ void add_moments(Steps walk, const Source& x, Accumulate<T>& n,
+                                            Moments<Accumulate<T>> (&moments)[owned<T, Layout>]) {
   using A = Accumulate<T>;
   constexpr int lanes = window_lanes<T>, count = statistics_bundle;
   while (walk.more()) {

@@ -1,0 +1,157 @@
+// One sweep: every slice of the data is read once and stays in shared memory until it is written back, 2 tensor sizes forward and 3
+// backward. Inference and frozen statistics need one sweep anyhow.
+//
+// A channel whose slab fits one block needs nobody else. One of several slices is held by as many blocks at once: a cluster that
+// exchanges through distributed shared memory, or blocks of a cooperative launch with a barrier in global memory. What fits neither the
+// nominal GPU (device/slab.cuh) nor the one that it runs on goes to the two sweeps. Cut, trees and merges follow from the shape alone:
+// neither the GPU nor the way of meeting changes a bit of the result.
+#include "cuda/device/entry.cuh"
+#include "cuda/device/register.cuh"
+#include "cuda/device/resident.cuh"
+#include "cuda/device/resident_backward.cuh"
+#include "cuda/device/resident_forward.cuh"
+#include "cuda/device/sweeps.cuh"
+
+namespace abn::device {
+inline namespace ABN_BUILD {
+namespace resident {
+
+// Counters of the groups' barriers lie behind what the sweeps keep in the workspace.
+constexpr size_t counter_alignment = 16;
+size_t counters_offset(const Slab& slab, const abn_problem& problem, int direction) {
+  const size_t bytes = sweeps::workspace_bytes(slab.cut, problem, direction);
+  return (bytes + counter_alignment - 1) / counter_alignment * counter_alignment;
+}
+
+size_t workspace_bytes(const Slab& slab, const abn_problem& problem, int direction) {
+  const bool meets = slab.fits && slab.cut.slices > 1 && problem.mode == ABN_TRAINING;
+  if (!meets) return sweeps::workspace_bytes(slab.cut, problem, direction);
+  return counters_offset(slab, problem, direction) + sizeof(unsigned) * static_cast<size_t>(slab.groups);
+}
+
+// The launch of `kernel` for a way of meeting: false where the GPU does not hold the blocks that have to meet.
+template <class... P>
+bool plan_launch(const Slab& slab, Meeting meeting, size_t shared_bytes, void* stream, void (*kernel)(P...), LaunchConfig& config,
+                 Exchange& exchange) {
+  const int64_t slices = slab.cut.slices;
+  config = LaunchConfig{};
+  config.block = dim3(static_cast<unsigned>(slab.threads()));
+  config.shared_bytes = shared_bytes;
+  config.stream = stream;
+  exchange.meeting = meeting;
+  int64_t groups = most_blocks / slices;
+  if (meeting == Meeting::cluster) {
+    config.cluster = dim3(static_cast<unsigned>(slices));
+    config.grid = config.cluster;
+    int clusters = 0;
+    if (max_active_clusters(config, kernel, clusters) != 0 || clusters == 0) return false;
+  } else if (meeting == Meeting::group) {
+    config.grid = dim3(static_cast<unsigned>(slices));
+    int blocks = 0;
+    if (max_resident_blocks(config, kernel, blocks) != 0) return false;
+    groups = blocks / slices;
+  }
+  if (groups == 0) return false;
+  exchange.groups = groups < slab.groups ? groups : slab.groups;
+  config.grid = dim3(static_cast<unsigned>(exchange.groups * slices));
+  return true;
+}
+
+// The meeting that was asked for, or the next one that the GPU can hold.
+template <class Kernel, class Args, class Scratch, class Sweeps>
+int run(const Slab& slab, const abn_problem& problem, const Args& args, const Scratch& scratch, Meeting meeting, int direction,
+        size_t shared_bytes, Kernel kernel, Sweeps by_sweeps) {
+  Exchange exchange{};
+  LaunchConfig config;
+  if (meeting == Meeting::cluster && !plan_launch(slab, meeting, shared_bytes, args.stream, kernel, config, exchange))
+    meeting = Meeting::group;
+  if (meeting != Meeting::cluster && !plan_launch(slab, meeting, shared_bytes, args.stream, kernel, config, exchange)) return by_sweeps();
+  if (meeting == Meeting::group) {
+    exchange.counters = reinterpret_cast<unsigned*>(static_cast<char*>(args.workspace) + counters_offset(slab, problem, direction));
+    return launch_cooperative(config, kernel, slab, problem, args, scratch, exchange) == 0 ? ABN_OK : ABN_ERROR_LAUNCH;
+  }
+  return launch(config, kernel, slab, problem, args, scratch, exchange) == 0 ? ABN_OK : ABN_ERROR_LAUNCH;
+}
+
+template <class T, class P, int Layout>
+int run_forward(const Slab& slab, const abn_problem& problem, const abn_forward_args& args, Meeting meeting) {
+  using A = Accumulate<T>;
+  const size_t shared_bytes = sizeof(ForwardShared<T, Layout>) + sizeof(Vec16<T>) * static_cast<size_t>(slab.slots);
+  return run(slab, problem, args, sweeps::scratch_in<A, ForwardScratch<A>>(args.workspace, slab.cut.c), meeting, ABN_FORWARD, shared_bytes,
+             resident_forward<T, P, Layout>, [&] { return sweeps::forward(slab.cut, problem, args); });
+}
+template <class T, class P, int Layout>
+int run_backward(const Slab& slab, const abn_problem& problem, const abn_backward_args& args, Meeting meeting) {
+  using A = Accumulate<T>;
+  const size_t shared_bytes = sizeof(BackwardShared<T, Layout>) + 2 * sizeof(Vec16<T>) * static_cast<size_t>(slab.slots);
+  return run(slab, problem, args, sweeps::scratch_in<A, BackwardScratch<A>>(args.workspace, slab.cut.c), meeting, ABN_BACKWARD,
+             shared_bytes, resident_backward<T, P, Layout>, [&] { return sweeps::backward(slab.cut, problem, args); });
+}
+
+int forward(const Slab& slab, const abn_problem& problem, const abn_forward_args& args, Meeting meeting) {
+  return with_types(problem, [&](auto types) -> int {
+    using T = typename decltype(types)::Storage;
+    using P = typename decltype(types)::Parameter;
+    return slab.cut.layout == ABN_NCHW ? run_forward<T, P, ABN_NCHW>(slab, problem, args, meeting)
+                                       : run_forward<T, P, ABN_NHWC>(slab, problem, args, meeting);
+  });
+}
+int backward(const Slab& slab, const abn_problem& problem, const abn_backward_args& args, Meeting meeting) {
+  return with_types(problem, [&](auto types) -> int {
+    using T = typename decltype(types)::Storage;
+    using P = typename decltype(types)::Parameter;
+    return slab.cut.layout == ABN_NCHW ? run_backward<T, P, ABN_NCHW>(slab, problem, args, meeting)
+                                       : run_backward<T, P, ABN_NHWC>(slab, problem, args, meeting);
+  });
+}
+
+// ---- the variant ------------------------------------------------------------------------------------------------------------
+
+size_t workspace_bytes(const abn_problem* problem, int direction) {
+  return known(*problem) && !empty(*problem) ? workspace_bytes(slab_of(*problem, direction), *problem, direction) : 0;
+}
+
+int claims(const abn_problem* problem, abn_claims* out) {
+  if (!known(*problem)) return ABN_ERROR_UNSUPPORTED;
+  if (empty(*problem)) return hand_over(sweeps::claims_of(*problem, 1, 1), out);
+  return hand_over(sweeps::claims_of(*problem, sweeps::depth_of_statistics(slab_of(*problem, ABN_FORWARD).cut),
+                                     sweeps::depth_of_gradients(slab_of(*problem, ABN_BACKWARD).cut)),
+                   out);
+}
+
+Meeting usual_meeting(const Slab& slab) {
+  constexpr int64_t largest_cluster = 16;
+  return slab.cut.slices == 1 ? Meeting::alone : slab.cut.slices <= largest_cluster ? Meeting::cluster : Meeting::group;
+}
+
+int forward(const abn_problem* problem, const abn_forward_args* args) {
+  if (empty(*problem)) return ABN_OK;
+  if (const int status = check(*problem, *args, workspace_bytes(problem, ABN_FORWARD))) return status;
+  const Slab slab = slab_of(*problem, ABN_FORWARD);
+  if (problem->mode != ABN_TRAINING || !slab.fits) return sweeps::forward(slab.cut, *problem, *args);
+  return forward(slab, *problem, *args, usual_meeting(slab));
+}
+
+int backward(const abn_problem* problem, const abn_backward_args* args) {
+  if (empty(*problem)) return ABN_OK;
+  if (const int status = check(*problem, *args, workspace_bytes(problem, ABN_BACKWARD))) return status;
+  const Slab slab = slab_of(*problem, ABN_BACKWARD);
+  if (problem->mode != ABN_TRAINING || !slab.fits) return sweeps::backward(slab.cut, *problem, *args);
+  return backward(slab, *problem, *args, usual_meeting(slab));
+}
+
+const abn_variant variant = {ABN_ABI_VERSION,
+                             sizeof(abn_variant),
+                             "resident",
+                             "One sweep: the data stays in shared memory between the statistics and the result.",
+                             ABN_VARIANT_MEMORY,
+                             0,
+                             claims,
+                             workspace_bytes,
+                             forward,
+                             backward};
+ABN_REGISTER_VARIANT(variant)
+
+}  // namespace resident
+}  // namespace ABN_BUILD
+}  // namespace abn::device
