@@ -24,7 +24,7 @@ size_t counters_offset(const Slab& slab, const abn_problem& problem, int directi
 }
 
 size_t workspace_bytes(const Slab& slab, const abn_problem& problem, int direction) {
-  const bool meets = slab.fits && slab.cut.slices > 1 && problem.mode == ABN_TRAINING;
+  const bool meets = slab.fits && slab.cut.slices > 1 && (direction == ABN_BACKWARD || problem.mode == ABN_TRAINING);
   if (!meets) return sweeps::workspace_bytes(slab.cut, problem, direction);
   return counters_offset(slab, problem, direction) + sizeof(unsigned) * static_cast<size_t>(slab.groups);
 }
@@ -119,6 +119,13 @@ int claims(const abn_problem* problem, abn_claims* out) {
                    out);
 }
 
+// Nothing has to wait for statistics that are given. The sweeps then need no shared memory, but take ragged runs element by element.
+bool by_sweeps(const Slab& slab, const abn_problem& problem) {
+  const Cut& cut = slab.cut;
+  const bool ragged = (cut.layout == ABN_NCHW ? cut.s : cut.c) % cut.lanes != 0;
+  return !slab.fits || (problem.mode != ABN_TRAINING && !ragged);
+}
+
 Meeting usual_meeting(const Slab& slab) {
   constexpr int64_t largest_cluster = 16;
   return slab.cut.slices == 1 ? Meeting::alone : slab.cut.slices <= largest_cluster ? Meeting::cluster : Meeting::group;
@@ -128,15 +135,15 @@ int forward(const abn_problem* problem, const abn_forward_args* args) {
   if (empty(*problem)) return ABN_OK;
   if (const int status = check(*problem, *args, workspace_bytes(problem, ABN_FORWARD))) return status;
   const Slab slab = slab_of(*problem, ABN_FORWARD);
-  if (problem->mode != ABN_TRAINING || !slab.fits) return sweeps::forward(slab.cut, *problem, *args);
-  return forward(slab, *problem, *args, usual_meeting(slab));
+  if (by_sweeps(slab, *problem)) return sweeps::forward(slab.cut, *problem, *args);
+  return forward(slab, *problem, *args, problem->mode == ABN_TRAINING ? usual_meeting(slab) : Meeting::alone);
 }
 
 int backward(const abn_problem* problem, const abn_backward_args* args) {
   if (empty(*problem)) return ABN_OK;
   if (const int status = check(*problem, *args, workspace_bytes(problem, ABN_BACKWARD))) return status;
   const Slab slab = slab_of(*problem, ABN_BACKWARD);
-  if (problem->mode != ABN_TRAINING || !slab.fits) return sweeps::backward(slab.cut, *problem, *args);
+  if (by_sweeps(slab, *problem)) return sweeps::backward(slab.cut, *problem, *args);
   return backward(slab, *problem, *args, usual_meeting(slab));
 }
 

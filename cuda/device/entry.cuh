@@ -28,7 +28,7 @@ auto with_types(const abn_problem& problem, Call call) {
 
 inline bool empty(const abn_problem& problem) { return problem.n == 0 || problem.c == 0 || problem.s == 0; }
 
-// The problems that both variants of this project support: all that the ABI knows, unless 1/slope overflows.
+// The problems that the variants of this project support: all that the ABI knows, unless 1/slope overflows.
 inline bool known(const abn_problem& problem) {
   const auto within = [](int32_t value, int32_t last) { return value >= 0 && value <= last; };
   if (problem.struct_size < sizeof(abn_problem)) return false;

@@ -8,8 +8,8 @@ namespace abn::device {
 inline namespace ABN_BUILD {
 namespace resident {
 
-// The slab fits, the mode is training, and the arguments have been checked against workspace_bytes. A meeting that the GPU cannot hold
-// gives way to the next: a cluster to a group, a group to the two sweeps of the same cut.
+// The slab fits, and the arguments have been checked against workspace_bytes. A meeting that the GPU cannot hold gives way to the next: a
+// cluster to a group, a group to the two sweeps of the same cut. Inference takes Meeting::alone however many slices there are.
 size_t workspace_bytes(const Slab& slab, const abn_problem& problem, int direction);
 int forward(const Slab& slab, const abn_problem& problem, const abn_forward_args& args, Meeting meeting);
 int backward(const Slab& slab, const abn_problem& problem, const abn_backward_args& args, Meeting meeting);

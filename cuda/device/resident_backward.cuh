@@ -1,5 +1,6 @@
-// Backward training in one sweep: z and dz are loaded into shared memory, reduced there, and dx is written from there, after the blocks
+// Backward in one sweep: z and dz are loaded into shared memory, reduced there, and dx is written from there, after the blocks
 // that hold the channel's other slices have agreed on S0 and S1. See device/resident_forward.cuh. dx may be dz.
+// With frozen statistics dx = g*r*dy; that comes here where runs are ragged, for the sake of 16-byte accesses.
 #pragma once
 
 #include "cuda/device/backward_sweeps.cuh"
@@ -38,6 +39,7 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
   Vec16<T>* const slots = reinterpret_cast<Vec16<T>*>(&shared + 1);
   const SlabTensor<T> outputs(slots), gradients(slots + slab.slots);
   const Activation<A> phi = activation_of<T>(problem);
+  const bool training = problem.mode == ABN_TRAINING;
   const int64_t slices = slab.cut.slices, slice = blockIdx.x % slices;
   const int column = static_cast<int>(threadIdx.x) % slab.columns, row = static_cast<int>(threadIdx.x) / slab.columns;
   Exchanger<Sums<A>> exchanger(exchange, slab, shared.parts, scratch.parts);
@@ -104,7 +106,8 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
           },
           [&](const Pair<T>& pair, int l, const BackwardChannel<A>& channel) {
             const A one = phi.unsaturated(widen(pair.z.lane[l]));
-            return narrow<T>(channel.dx(phi.inverse(one), phi.upstream(one, widen(pair.dz.lane[l]))));
+            const A dy = phi.upstream(one, widen(pair.dz.lane[l]));
+            return narrow<T>(training ? channel.dx(phi.inverse(one), dy) : channel.scale * dy);
           });
     }
     __syncthreads();  // the slabs and the table are free again

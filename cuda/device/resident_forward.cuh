@@ -1,8 +1,9 @@
-// Forward training in one sweep: load a slice into shared memory, reduce it there, agree with the blocks that hold the channel's other
+// Forward in one sweep: load a slice into shared memory, reduce it there, agree with the blocks that hold the channel's other
 // slices, normalise from shared memory. x is read once and z written once.
 //
 // A grid has a block for every slice of the groups that are in flight; block b holds slice b % slices of the groups b / slices,
-// b / slices + in flight, ... z may be x: a block has read all of its windows before it writes the first.
+// b / slices + in flight, ... z may be x: a block has read all of its windows before it writes the first. Inference has its statistics and
+// goes from loading to normalising, alone; it comes here where runs are ragged, for the sake of 16-byte accesses.
 #pragma once
 
 #include "cuda/device/activation.cuh"
@@ -39,6 +40,7 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
   auto& shared = dynamic_shared<ForwardShared<T, Layout>>();
   const SlabTensor<T> data(&shared + 1);
   const Activation<A> phi = activation_of<T>(problem);
+  const bool training = problem.mode == ABN_TRAINING;
   const int64_t slices = slab.cut.slices, slice = blockIdx.x % slices;
   const int column = static_cast<int>(threadIdx.x) % slab.columns, row = static_cast<int>(threadIdx.x) / slab.columns;
   Exchanger<MomentsPart<A>> exchanger(exchange, slab, shared.parts, scratch.parts);
@@ -58,9 +60,13 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
   for (int64_t group = blockIdx.x / slices; group < slab.groups; group += exchange.groups) {
     const Chunk chunk = chunk_of(slab, group, slice);
     data.fill(x, chunk);
+    if (!training) {
+      for (int j = static_cast<int>(threadIdx.x); j < chunk.channels; j += static_cast<int>(blockDim.x))
+        shared.channels[j] = running_channel<P, A>(problem, args, chunk.channel + j);
+    }
     __syncthreads();
 
-    for (int first = 0; first < chunk.channels; first += slab.columns * own) {
+    for (int first = 0; training && first < chunk.channels; first += slab.columns * own) {
       A n = 0;
       Moments<A> moments[own];
       add_moments<T, Layout>(SlabWalk<T, Layout>(slab, chunk, slice, first + column), data, n, moments);

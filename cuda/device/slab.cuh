@@ -19,6 +19,7 @@
 // shape and from a nominal GPU.
 #pragma once
 
+#include <algorithm>
 #include <numeric>
 
 #include "cuda/device/cut.cuh"
@@ -37,10 +38,10 @@ constexpr int64_t resident_capacity = nominal_processors * resident_blocks;
 
 struct Slab {
   Cut cut;
-  MergeShape merge;
-  int tensors;  // that are kept
-  bool fits;    // false: cut is that of the two sweeps
-  int pack;     // channels of a group; the last may have fewer
+  MergeShape merge;  // of a block
+  int tensors;       // that are kept
+  bool fits;         // false: cut is that of the two sweeps
+  int pack;          // channels of a group; the last may have fewer
   int64_t groups;
   int columns;          // NCHW: channels that are reduced side by side; NHWC: windows of a group
   int64_t slice_rows;   // images or pixels of a slice; 0 where slices end anywhere in a run
@@ -122,6 +123,7 @@ inline Slab slab_of(const abn_problem& problem, int direction) {
   slab.fits = slab.cut.slices <= resident_capacity;
   if (!slab.fits) slab.cut = cut_of(problem);
   slab.merge = merge_shape(slab.cut);
+  if (slab.fits) slab.merge.columns = std::min(slab.merge.columns, slab.threads() / slab.merge.rows);
   return slab;
 }
 
