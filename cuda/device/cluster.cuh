@@ -4,6 +4,7 @@
 //                                           num_blocks(), map_shared_rank(pointer, rank); in an ordinary launch a block is its own
 //                                           cluster. A peer's shared memory may be used after one barrier of the cluster, before which
 //                                           the peer need not have begun, and up to another, after which it may return.
+//   has_clusters()                          whether the device has them, and mbarriers and bulk copies with them
 //   max_active_clusters(config, kernel, n)  how many clusters of such a launch run at once; 0, or the cudaError_t as an int
 //   max_resident_blocks(config, kernel, n)  how many blocks a cooperative launch may have, of clusters or not
 //
@@ -38,6 +39,13 @@ struct ClusterOfOne {
 __device__ __forceinline__ ClusterOfOne this_cluster() { return {}; }
 #endif
 
+inline bool has_clusters() {
+  int device = 0, has = 0;
+  if (cudaGetDevice(&device) != cudaSuccess || cudaDeviceGetAttribute(&has, cudaDevAttrClusterLaunch, device) != cudaSuccess) has = 0;
+  cudaGetLastError();
+  return has != 0;
+}
+
 template <class... P>
 int max_active_clusters(const LaunchConfig& config, void (*kernel)(P...), int& clusters) {
   RuntimeLaunch runtime;
@@ -65,6 +73,7 @@ int max_single_blocks(const LaunchConfig& config, void (*kernel)(P...), int& blo
 #else
 
 __forceinline__ cooperative_groups::cluster_group this_cluster() { return {}; }
+inline bool has_clusters() { return true; }
 
 // Every size that launch() would refuse has room for none.
 template <class... P>

@@ -49,8 +49,14 @@ void Block::lay_out(const LaunchRequest& request) {
   }
 }
 
+void fill_with_poison(unsigned char* memory, std::size_t bytes) {
+  std::size_t at = 0;
+  for (; at + sizeof poison_pattern <= bytes; at += sizeof poison_pattern) std::memcpy(memory + at, &poison_pattern, sizeof poison_pattern);
+  std::memcpy(memory + at, &poison_pattern, bytes - at);
+}
+
 void Block::poison() {
-  for (std::size_t at = 0; at < shared_bytes; at += sizeof poison_pattern) std::memcpy(shared + at, &poison_pattern, sizeof poison_pattern);
+  fill_with_poison(shared, shared_bytes);
   std::memset(shared - front_guard, guard_byte, front_guard);
   std::memset(shared + shared_bytes, guard_byte, back_guard);
 }

@@ -69,7 +69,8 @@ void Machine::settle(Cluster& cluster) {
   if (cluster.gone > 0) fail_cluster_barrier(cluster);
   count_step(false);
   cluster.arrived = 0;
-  for (Block* block : cluster.blocks())
+  for (Block* block : cluster.blocks()) {
+    AsyncCopies::meet(*block);
     for (unsigned w = 0; w < block->warp_count; ++w) {
       Warp& warp = block->warps[w];
       ClusterLanes& lanes = warp.in_cluster;
@@ -78,6 +79,7 @@ void Machine::settle(Cluster& cluster) {
       lanes.passed |= lanes.arrived & warp.alive & ~lanes.waiting;
       lanes.arrived = lanes.waiting = 0;
     }
+  }
 }
 
 Thread& Machine::cluster_arrive(Where where) {

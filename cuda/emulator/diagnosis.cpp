@@ -30,6 +30,7 @@ std::string activity(const Thread& thread) {
   const Warp& warp = *thread.warp;
   if (!(warp.alive & thread.bit())) return "returned";
   if (warp.at_barrier & thread.bit()) return "wait in __syncthreads at " + place(thread.where);
+  if (warp.at_mbarrier & thread.bit()) return "wait at an mbarrier at " + place(thread.where);
   if (warp.in_cluster.waiting & thread.bit()) return "wait in the cluster's barrier at " + place(thread.where);
   if (warp.at_grid & thread.bit()) return "wait in the grid's barrier at " + place(thread.where);
   for (std::uint32_t g = 0; g < warp.group_count; ++g)
@@ -199,6 +200,8 @@ Finding Machine::explain_standstill() const {
     if (first_in_group(*block)) in_warp = block;
     if (first_thread(*block, &Warp::at_grid)) at_grid = block;
   }
+  for (std::uint64_t b = 0; b < resident_; ++b)
+    if (const MBarrierState* state = MBarriers::with_waiters(*blocks_[b])) return explain_mbarrier(*blocks_[b], *state);
   if (at_barrier)
     return make_finding(*request_, barrier_divergence, "a barrier that not all threads of the block reach: " + describe(*at_barrier),
                         first_thread(*at_barrier, &Warp::at_barrier));

@@ -110,6 +110,7 @@ void Machine::end_thread(Thread& self) {
   }
   if (block.waiting && block.waiting == block.alive) fail_barrier(block);
   end_thread_in_cluster(self);
+  copies_.end_thread(self);
   if (block.alive == 0) end_block(block);
 }
 
@@ -137,6 +138,7 @@ void Machine::start_block(Block& block) {
   const std::uint64_t turn = next_block_++;
   place_in_grid(block, turn);
   block.poison();
+  AsyncCopies::begin_block(block);
   block.alive = block.size;
   block.waiting = 0;
   block.mixed = false;
@@ -146,11 +148,13 @@ void Machine::start_block(Block& block) {
     warp.order = static_cast<std::uint32_t>(turn * 32 + w);
     warp.at_barrier = warp.at_grid = warp.turn = warp.group_count = 0;
     warp.in_cluster = {};
+    warp.at_mbarrier = 0;
     make_ready(warp, warp.exists);
   }
 }
 
 void Machine::end_block(Block& block) {
+  copies_.end_block(block);
   if (const unsigned char* byte = block.spoilt()) fail_guard(block, byte);
   ++report_->blocks;
   report_->threads += block.size;
@@ -182,13 +186,14 @@ int Machine::launch(const LaunchRequest& request, const Settings& settings, std:
   const std::uint64_t together = std::uint64_t{request.cluster.x} * request.cluster.y * request.cluster.z;  // whole clusters
   resident_ = request.cooperative ? total_blocks_ : std::min((wanted + together - 1) / together * together, total_blocks_);
   while (blocks_.size() < resident_) blocks_.push_back(std::make_unique<Block>());
-  if (ready_.size() < resident_ * 32) ready_.resize(resident_ * 32);
+  if (ready_.size() < resident_ * 32 + 1) ready_.resize(resident_ * 32 + 1);  // and the agent of asynchronous copies
   ready_count_ = 0;
   idle_.order = ~std::uint32_t{0};  // the first in order comes after it
   burst_ = &idle_;
   live_blocks_ = resident_;
   for (std::uint64_t b = 0; b < resident_; ++b) blocks_[b]->lay_out(request);
   form_clusters();
+  copies_.begin_launch();
   for (std::uint64_t b = 0; b < resident_; ++b) start_block(*blocks_[b]);
 
   if (!main_.stack) main_.stack = stacks_.take();  // never run on: it tells a thread that has begun
@@ -202,6 +207,7 @@ int Machine::launch(const LaunchRequest& request, const Settings& settings, std:
     report.findings.push_back(explain_standstill());
     code_ = launch_failure;
   }
+  copies_.end_launch();
   if (code_ != success)
     for (std::uint64_t b = 0; b < resident_; ++b)
       for (Thread& thread : blocks_[b]->threads)

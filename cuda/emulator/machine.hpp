@@ -14,8 +14,10 @@
 #include <string>
 #include <vector>
 
+#include "cuda/emulator/async_copy.hpp"
 #include "cuda/emulator/clusters.hpp"
 #include "cuda/emulator/engine.hpp"
+#include "cuda/emulator/mbarrier.hpp"
 #include "cuda/emulator/report.h"
 #include "cuda/emulator/stacks.hpp"
 
@@ -60,6 +62,7 @@ struct Warp {
   std::uint32_t order = 0;       // for the ascending order
   std::uint32_t turn = 0;        // the lane to begin with, in the ascending order
   ClusterLanes in_cluster;       // lanes in and before the cluster's barrier
+  std::uint32_t at_mbarrier = 0;
   std::uint32_t group_count = 0;
   std::array<WarpGroup, 32> groups;
   std::array<std::uint64_t, 32> given;  // what each lane brings to a warp operation
@@ -72,6 +75,8 @@ struct Block : BlockView {
   std::vector<Thread> threads;
   std::vector<unsigned char> arena;
   Cluster* home_cluster = nullptr;
+  std::vector<MBarrierState> mbarriers;
+  BlockCopies async;
   unsigned size = 0, warp_count = 0;           // threads and warps of a block of this launch
   unsigned alive = 0, waiting = 0;             // threads that have not returned; that wait in __syncthreads
   bool mixed = false;                          // they wait in different ones
@@ -82,6 +87,8 @@ struct Block : BlockView {
   const unsigned char* unpoisoned() const;     // the byte inside of it that was written since poison(), null if none
   bool owns(const void* address) const { return address >= shared && address < shared + shared_bytes; }
 };
+
+void fill_with_poison(unsigned char* memory, std::size_t bytes);
 
 inline Block& Thread::home() const { return *warp->block; }
 
@@ -118,7 +125,12 @@ class Machine {
   void record(const char* kind, int code, std::string text) { record(kind, code, std::move(text), *running()); }
   [[noreturn]] void leave();
 
+  MBarriers mbarriers_{*this};
+  AsyncCopies copies_{*this};
+
  private:
+  friend class MBarriers;
+  friend class AsyncCopies;
   static void enter(Arrival from);
   Thread* running() const { return static_cast<Thread*>(current); }
 
@@ -153,6 +165,7 @@ class Machine {
   [[noreturn]] void fail_cluster_half(const Thread& self, const char* what);
   [[noreturn]] void fail_cluster_barrier(const Cluster& cluster);
   Finding explain_cluster_barrier(const Cluster& cluster) const;
+  Finding explain_mbarrier(const Block& block, const MBarrierState& state) const;  // in mbarrier.cpp
 
   // Warp operations.
   Thread& meet(Thread& self, WarpOp op, unsigned size, unsigned mask, Where where);

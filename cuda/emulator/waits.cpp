@@ -8,6 +8,7 @@ namespace abn::emulator {
 [[gnu::noinline]] Thread& Machine::release(Thread& self, Block& block) {
   if (block.mixed || block.alive < block.size) fail_barrier(block);
   count_step(false);
+  AsyncCopies::meet(block);
   block.waiting = 0;
   self.warp->at_barrier &= ~self.bit();
   for (unsigned w = 0; w < block.warp_count; ++w) {
