@@ -60,6 +60,7 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
     const Chunk chunk = chunk_of(slab, group, slice);
     outputs.fill(z, chunk);
     gradients.fill(dz, chunk);
+    copy_async_wait<0>();
     __syncthreads();
 
     for (int first = 0; first < chunk.channels; first += slab.columns * own) {

@@ -64,6 +64,7 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
       for (int j = static_cast<int>(threadIdx.x); j < chunk.channels; j += static_cast<int>(blockDim.x))
         shared.channels[j] = running_channel<P, A>(problem, args, chunk.channel + j);
     }
+    copy_async_wait<0>();
     __syncthreads();
 
     for (int first = 0; training && first < chunk.channels; first += slab.columns * own) {

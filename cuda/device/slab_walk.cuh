@@ -5,6 +5,7 @@
 // at ragged ends it loads and stores its own elements only.
 #pragma once
 
+#include "cuda/device/async_copy.cuh"
 #include "cuda/device/slab.cuh"
 #include "cuda/device/window.cuh"
 
@@ -120,20 +121,19 @@ class SlabTensor {
   }
   __device__ Vec16<T> slot(int index) const { return load16(data_ + index * window_lanes<T>); }
 
-  // The chunk of a tensor, by all threads of the block.
+  // Starts to load the chunk of a tensor, by all threads of the block; it is there for all after copy_async_wait and a barrier.
   __device__ void fill(const Tensor<T>& from, const Chunk& chunk) const {
-    constexpr int count = 4, lanes = window_lanes<T>;
     const int step = static_cast<int>(blockDim.x);
     int slot = static_cast<int>(threadIdx.x);
-    for (Walk<T, ABN_NCHW> walk = walk_of<T>(chunk, slot, step); walk.more();) {
-      Window windows[count];
-      Vec16<T> values[count];
-      ABN_UNROLL for (int u = 0; u < count; ++u) windows[u] = walk.next();
-      ABN_UNROLL for (int u = 0; u < count; ++u) values[u] = from.load(windows[u]);
-      ABN_UNROLL for (int u = 0; u < count; ++u, slot += step) {
-        if (windows[u].present != 0) store16(data_ + slot * lanes, values[u]);
-      }
+    for (Walk<T, ABN_NCHW> walk = walk_of<T>(chunk, slot, step); walk.more(); slot += step) {
+      const Window window = walk.next();
+      T* const to = data_ + slot * window_lanes<T>;
+      if (from.wide(window))
+        copy_async<16>(to, from.at(window));
+      else if (window.present != 0)
+        store16(to, from.load(window));
     }
+    copy_async_commit();
   }
 
  private:

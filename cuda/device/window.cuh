@@ -124,9 +124,13 @@ class Tensor {
       : data_(static_cast<T*>(const_cast<void*>(data))),
         wide_(reinterpret_cast<uintptr_t>(data) % 16 == 0 && (cut.layout == ABN_NCHW || cut.c % window_lanes<T> == 0)) {}
 
+  // The window is one 16-byte access, at that address.
+  __device__ bool wide(const Window& window) const { return wide_ && window.present == whole<T>; }
+  __device__ T* at(const Window& window) const { return data_ + window.begin; }
+
   // 0 where the window has no element.
   __device__ Vec16<T> load(const Window& window) const {
-    if (wide_ && window.present == whole<T>) return load16(data_ + window.begin);
+    if (wide(window)) return load16(at(window));
     Vec16<T> value;
     ABN_UNROLL for (int j = 0; j < window_lanes<T>; ++j) {
       value.lane[j] = (window.present >> j & 1) != 0 ? data_[window.begin + j] : narrow<T>(0);
@@ -134,7 +138,7 @@ class Tensor {
     return value;
   }
   __device__ void store(const Window& window, const Vec16<T>& value) const {
-    if (wide_ && window.present == whole<T>) return store16(data_ + window.begin, value);
+    if (wide(window)) return store16(at(window), value);
     ABN_UNROLL for (int j = 0; j < window_lanes<T>; ++j) {
       if ((window.present >> j & 1) != 0) data_[window.begin + j] = value.lane[j];
     }
