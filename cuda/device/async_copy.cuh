@@ -11,6 +11,8 @@
 //   bulk_store(global, shared, bytes)
 //   bulk_commit(), bulk_wait<Pending>()       groups of stores; bulk_wait_read<Pending>(): until their sources may be overwritten. Before
 //                                             it returns a thread waits for its stores, in one way or the other
+//   with a policy as the last argument, bulk_load and bulk_store give the second-level cache that hint (device/cache_hints.cuh)
+//   bulk_prefetch(global, bytes)              asks for it in the second-level cache
 //   fence_proxy_async()                       by every thread that has written what a bulk store shall read, between its writes and the
 //                                             barrier behind which the store is started
 // To a peer of the cluster (9.0):
@@ -20,6 +22,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "cuda/device/cache_hints.cuh"
 #include "cuda/device/mbarrier.cuh"
 
 #ifndef __CUDACC__
@@ -73,6 +76,20 @@ __device__ __forceinline__ void bulk_store(void* global, const void* shared, uns
   ABN_PTX_90("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;" ::"l"(__cvta_generic_to_global(global)),
              "r"(shared_address(shared)), "r"(bytes)
              : "memory");
+}
+__device__ __forceinline__ void bulk_load(void* shared, const void* global, unsigned bytes, MBarrier& barrier, CachePolicy policy) {
+  ABN_PTX_90("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint [%0], [%1], %2, [%3], %4;" ::"r"(
+                 shared_address(shared)),
+             "l"(__cvta_generic_to_global(global)), "r"(bytes), "r"(shared_address(&barrier)), "l"(policy.bits)
+             : "memory");
+}
+__device__ __forceinline__ void bulk_store(void* global, const void* shared, unsigned bytes, CachePolicy policy) {
+  ABN_PTX_90("cp.async.bulk.global.shared::cta.bulk_group.L2::cache_hint [%0], [%1], %2, %3;" ::"l"(__cvta_generic_to_global(global)),
+             "r"(shared_address(shared)), "r"(bytes), "l"(policy.bits)
+             : "memory");
+}
+__device__ __forceinline__ void bulk_prefetch(const void* global, unsigned bytes) {
+  ABN_PTX_90("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(__cvta_generic_to_global(global)), "r"(bytes) : "memory");
 }
 __device__ __forceinline__ void bulk_commit() { ABN_PTX_90("cp.async.bulk.commit_group;" ::: "memory"); }
 template <int Pending>
@@ -130,6 +147,17 @@ __forceinline__ void bulk_load(void* shared, const void* global, unsigned bytes,
 }
 __forceinline__ void bulk_store(void* global, const void* shared, unsigned bytes, Where where = Where::current()) {
   emulator::bulk_store(global, shared, bytes, where);
+}
+__forceinline__ void bulk_load(void* shared, const void* global, unsigned bytes, MBarrier& barrier, CachePolicy,
+                               Where where = Where::current()) {
+  bulk_load(shared, global, bytes, barrier, where);
+}
+__forceinline__ void bulk_store(void* global, const void* shared, unsigned bytes, CachePolicy, Where where = Where::current()) {
+  bulk_store(global, shared, bytes, where);
+}
+__forceinline__ void bulk_prefetch(const void* global, unsigned bytes, Where where = Where::current()) {
+  emulator::check_alignment(global, 16, where);
+  emulator::check_bulk_size(bytes, where);
 }
 __forceinline__ void bulk_commit() { emulator::commit_copies(emulator::CopyKind::bulk_store); }
 template <int Pending>

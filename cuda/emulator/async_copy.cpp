@@ -213,6 +213,11 @@ void AsyncCopies::check_bulk(const void* global, const void* shared, unsigned by
   machine_.running()->where = where;
   check_alignment(global, 16, where);
   check_alignment(shared, 16, where);
+  check_size(bytes, where);
+}
+
+void AsyncCopies::check_size(unsigned bytes, Where where) {
+  machine_.running()->where = where;
   if (bytes == 0 || bytes % 16 != 0) fail("the size of a bulk copy must be a multiple of 16 bytes and not 0", *machine_.running());
 }
 
@@ -351,6 +356,7 @@ void bulk_store(void* global, const void* shared, unsigned bytes, Where where) {
 void store_async(void* shared, std::uint64_t value, unsigned bytes, void* barrier, Where where) {
   this_machine->copies_.store_value(shared, value, bytes, barrier, where);
 }
+void check_bulk_size(unsigned bytes, Where where) { this_machine->copies_.check_size(bytes, where); }
 void commit_copies(CopyKind kind) { this_machine->copies_.commit(kind); }
 Arrival copies_pause(Where where) { return this_machine->go_on_with(this_machine->copies_.pause(where)); }
 void finish_copies(CopyKind kind, unsigned pending, bool sources, Where where) {

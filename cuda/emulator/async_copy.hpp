@@ -26,6 +26,7 @@ void copy_element(void* shared, const void* global, unsigned bytes, unsigned val
 void bulk_load(void* shared, const void* global, unsigned bytes, void* barrier, Where where);
 void bulk_store(void* global, const void* shared, unsigned bytes, Where where);
 void store_async(void* shared, std::uint64_t value, unsigned bytes, void* barrier, Where where);  // to a peer
+void check_bulk_size(unsigned bytes, Where where);
 void commit_copies(CopyKind kind);
 // Waiting is two calls: others may run in the first, and after the second all but the last `pending` groups are done. With `sources`
 // their sources have been read.
@@ -97,6 +98,7 @@ class AsyncCopies {
   void load(void* shared, const void* global, unsigned bytes, void* barrier, Where where);
   void store(void* global, const void* shared, unsigned bytes, Where where);
   void store_value(void* shared, std::uint64_t value, unsigned bytes, void* barrier, Where where);
+  void check_size(unsigned bytes, Where where);
   void commit(CopyKind kind);
   Thread& pause(Where where);
   void finish(CopyKind kind, unsigned pending, bool sources, Where where);

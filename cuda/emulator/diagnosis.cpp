@@ -164,7 +164,7 @@ void Machine::fail_width(const Thread& self, WarpOp op) {
 }
 
 void Machine::fail_grid_barrier(const Thread& self) {
-  record(launch_configuration, launch_failure, "the grid's barrier at " + place(self.where) + " needs launch_cooperative()");
+  record(launch_configuration, launch_failure, "the barrier between blocks at " + place(self.where) + " needs launch_cooperative()");
   leave();
 }
 

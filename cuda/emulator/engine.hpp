@@ -92,6 +92,7 @@ unsigned active_lanes();  // lanes of this warp that have not returned
 
 // Checks that end the launch where they fail.
 [[noreturn]] void misaligned(const void* address, std::size_t size, Where where);
+void require_cooperative(Where where);
 [[noreturn]] void shared_too_small(std::size_t needed, Where where);
 
 inline void check_alignment(const void* address, std::size_t size, Where where) {

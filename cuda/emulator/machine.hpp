@@ -109,6 +109,7 @@ class Machine {
   // The waiting calls of engine.hpp up to their jump: each returns the thread that goes on, which may be the one that called.
   Thread& block_barrier(Where where);
   Thread& grid_barrier(Where where);
+  void require_cooperative(Where where);
   Thread& shuffle(WarpOp op, unsigned size, unsigned mask, std::uint64_t value, unsigned source, Where where);
   Thread& vote(WarpOp op, unsigned mask, bool predicate, Where where);
   Thread& atomic_begin(Where where);

@@ -66,6 +66,11 @@ Session::~Session() { innermost = state_->outer; }
 
 Report Session::take_report() { return std::exchange(state_->report, {}); }
 
+void Session::watch(const WatchedBuffer&) {}
+void Session::written(const void*, std::size_t) {}
+void Session::unwritten(const void*, std::size_t) {}
+void Session::forget_buffers() {}
+
 int launch(const LaunchRequest& request) {
   static thread_local Session::State without_session;
   Session::State& state = innermost ? *innermost : without_session;
