@@ -9,6 +9,7 @@
 // the results in the workspace, and all wait once more.
 #pragma once
 
+#include "cuda/device/acquire_release.cuh"
 #include "cuda/device/cluster.cuh"
 #include "cuda/device/slab_walk.cuh"
 
@@ -25,43 +26,17 @@ struct Exchange {
   unsigned* counters;  // one a group in flight; undefined before the launch
 };
 
-// The barrier of the blocks of a group. Counts on and on, wrapping around.
-class GroupBarrier {
- public:
-  // By all blocks of the grid.
-  __device__ void begin(unsigned* counter, unsigned blocks, bool first) {
-    counter_ = counter;
-    blocks_ = blocks;
-    if (first && threadIdx.x == 0) atomicExch(counter_, 0u);
-    cooperative_groups::this_grid().sync();
-  }
-  // What any thread of the group wrote before, all of them see afterwards.
-  __device__ void wait() {
-    target_ += blocks_;
-    __syncthreads();
-    if (threadIdx.x == 0) {
-      __threadfence();
-      atomicAdd(counter_, 1u);
-      while (static_cast<int>(atomicAdd(counter_, 0u) - target_) < 0) __nanosleep(32);
-      __threadfence();
-    }
-    __syncthreads();
-  }
-
- private:
-  unsigned* counter_ = nullptr;
-  unsigned blocks_ = 0, target_ = 0;
-};
-
 // One exchange after the other by the same blocks.
 template <class Part>
 class Exchanger {
  public:
   __device__ Exchanger(const Exchange& exchange, const Slab& slab, Part* own, Part* all)
       : meeting_(exchange.meeting), slab_(slab), own_(own), all_(all) {
-    const int64_t group = blockIdx.x / slab.cut.slices;
-    if (meeting_ == Meeting::group)
-      barrier_.begin(exchange.counters + group, static_cast<unsigned>(slab.cut.slices), blockIdx.x % slab.cut.slices == 0);
+    if (meeting_ != Meeting::group) return;
+    counter_ = exchange.counters + blockIdx.x / slab.cut.slices;
+    leads_ = blockIdx.x % slab.cut.slices == 0;
+    if (leads_ && threadIdx.x == 0) store_release(counter_, 0);
+    cooperative_groups::this_grid().sync();
   }
 
   // Where the calling thread puts the part of channel j of the group.
@@ -105,7 +80,7 @@ class Exchanger {
     if (meeting_ == Meeting::cluster)
       this_cluster().sync();
     else
-      barrier_.wait();
+      group_barrier(counter_, static_cast<unsigned>(slab_.cut.slices), leads_);
   }
   __device__ Part fetch(const Chunk& chunk, int64_t slice, int j) const {
     if (meeting_ == Meeting::cluster) return *this_cluster().map_shared_rank(own_ + j, static_cast<int>(slice));
@@ -115,7 +90,8 @@ class Exchanger {
   const Meeting meeting_;
   const Slab& slab_;
   Part *const own_, *const all_;
-  GroupBarrier barrier_;
+  unsigned* counter_ = nullptr;
+  bool leads_ = false;
 };
 
 }  // namespace ABN_BUILD
