@@ -73,35 +73,26 @@ int run(const Slab& slab, const abn_problem& problem, const Args& args, const Sc
   return launch(config, kernel, slab, problem, args, scratch, exchange) == 0 ? ABN_OK : ABN_ERROR_LAUNCH;
 }
 
-template <class T, class P, int Layout>
-int run_forward(const Slab& slab, const abn_problem& problem, const abn_forward_args& args, Meeting meeting) {
-  using A = Accumulate<T>;
-  const size_t shared_bytes = sizeof(ForwardShared<T, Layout>) + sizeof(Vec16<T>) * static_cast<size_t>(slab.slots);
-  return run(slab, problem, args, sweeps::scratch_in<A, ForwardScratch<A>>(args.workspace, slab.cut.c), meeting, ABN_FORWARD, shared_bytes,
-             resident_forward<T, P, Layout>, [&] { return sweeps::forward(slab.cut, problem, args); });
-}
-template <class T, class P, int Layout>
-int run_backward(const Slab& slab, const abn_problem& problem, const abn_backward_args& args, Meeting meeting) {
-  using A = Accumulate<T>;
-  const size_t shared_bytes = sizeof(BackwardShared<T, Layout>) + 2 * sizeof(Vec16<T>) * static_cast<size_t>(slab.slots);
-  return run(slab, problem, args, sweeps::scratch_in<A, BackwardScratch<A>>(args.workspace, slab.cut.c), meeting, ABN_BACKWARD,
-             shared_bytes, resident_backward<T, P, Layout>, [&] { return sweeps::backward(slab.cut, problem, args); });
-}
-
 int forward(const Slab& slab, const abn_problem& problem, const abn_forward_args& args, Meeting meeting) {
-  return with_types(problem, [&](auto types) -> int {
-    using T = typename decltype(types)::Storage;
-    using P = typename decltype(types)::Parameter;
-    return slab.cut.layout == ABN_NCHW ? run_forward<T, P, ABN_NCHW>(slab, problem, args, meeting)
-                                       : run_forward<T, P, ABN_NHWC>(slab, problem, args, meeting);
+  return with_kind(problem, slab.cut.layout, [&](auto kind) {
+    using T = typename decltype(kind)::Storage;
+    using P = typename decltype(kind)::Parameter;
+    using A = Accumulate<T>;
+    constexpr int layout = decltype(kind)::layout;
+    const size_t shared_bytes = sizeof(ForwardShared<T, layout>) + sizeof(Vec16<T>) * static_cast<size_t>(slab.slots);
+    return run(slab, problem, args, sweeps::scratch_in<A, ForwardScratch<A>>(args.workspace, slab.cut.c), meeting, ABN_FORWARD,
+               shared_bytes, resident_forward<T, P, layout>, [&] { return sweeps::forward(slab.cut, problem, args); });
   });
 }
 int backward(const Slab& slab, const abn_problem& problem, const abn_backward_args& args, Meeting meeting) {
-  return with_types(problem, [&](auto types) -> int {
-    using T = typename decltype(types)::Storage;
-    using P = typename decltype(types)::Parameter;
-    return slab.cut.layout == ABN_NCHW ? run_backward<T, P, ABN_NCHW>(slab, problem, args, meeting)
-                                       : run_backward<T, P, ABN_NHWC>(slab, problem, args, meeting);
+  return with_kind(problem, slab.cut.layout, [&](auto kind) {
+    using T = typename decltype(kind)::Storage;
+    using P = typename decltype(kind)::Parameter;
+    using A = Accumulate<T>;
+    constexpr int layout = decltype(kind)::layout;
+    const size_t shared_bytes = sizeof(BackwardShared<T, layout>) + 2 * sizeof(Vec16<T>) * static_cast<size_t>(slab.slots);
+    return run(slab, problem, args, sweeps::scratch_in<A, BackwardScratch<A>>(args.workspace, slab.cut.c), meeting, ABN_BACKWARD,
+               shared_bytes, resident_backward<T, P, layout>, [&] { return sweeps::backward(slab.cut, problem, args); });
   });
 }
 

@@ -14,75 +14,19 @@
 #include "cuda/device/entry.cuh"
 #include "cuda/device/forward_sweeps.cuh"
 #include "cuda/device/register.cuh"
+#include "cuda/device/sweep_launches.cuh"
 #include "cuda/device/sweeps.cuh"
 
 namespace abn::device {
 inline namespace ABN_BUILD {
-namespace two_sweep {
-
-LaunchConfig config_of(int64_t blocks, int threads, size_t shared_bytes, void* stream) {
-  LaunchConfig config;
-  config.grid = dim3(static_cast<unsigned>(blocks < most_blocks ? blocks : most_blocks));
-  config.block = dim3(static_cast<unsigned>(threads));
-  config.shared_bytes = shared_bytes;
-  config.stream = stream;
-  return config;
-}
-LaunchConfig merge_config(const Cut& cut, const MergeShape& shape, size_t shared_bytes, void* stream) {
-  return config_of(ceil_div(cut.c, shape.columns), shape.threads(), shared_bytes, stream);
-}
-
-template <class T, class P, int Layout>
-int run_forward(const Cut& cut, const abn_problem& problem, const abn_forward_args& args) {
-  using A = Accumulate<T>;
-  const auto scratch = sweeps::scratch_in<A, ForwardScratch<A>>(args.workspace, cut.c);
-  if (problem.mode == ABN_TRAINING) {
-    const LaunchConfig config = config_of(cut.units(), cut.threads(), sizeof(MomentsTree<A, owned<T, Layout>, A>), args.stream);
-    if (launch(config, sum_moments<T, P, Layout>, cut, problem, args, scratch) != 0) return ABN_ERROR_LAUNCH;
-    if (cut.slices > 1) {
-      const MergeShape shape = merge_shape(cut);
-      const LaunchConfig merging = merge_config(cut, shape, sizeof(MomentsTree<A, 1, int64_t>), args.stream);
-      if (launch(merging, merge_moments<P, A>, cut, shape, problem, args, scratch) != 0) return ABN_ERROR_LAUNCH;
-    }
-  }
-  const LaunchConfig config = config_of(cut.units(), cut.threads(), 0, args.stream);
-  return launch(config, normalise<T, P, Layout>, cut, problem, args, scratch) == 0 ? ABN_OK : ABN_ERROR_LAUNCH;
-}
-
-template <class T, class P, int Layout>
-int run_backward(const Cut& cut, const abn_problem& problem, const abn_backward_args& args) {
-  using A = Accumulate<T>;
-  const auto scratch = sweeps::scratch_in<A, BackwardScratch<A>>(args.workspace, cut.c);
-  const LaunchConfig config = config_of(cut.units(), cut.threads(), sizeof(SumsTree<A, owned<T, Layout>>), args.stream);
-  if (launch(config, sum_gradients<T, P, Layout>, cut, problem, args, scratch) != 0) return ABN_ERROR_LAUNCH;
-  if (cut.slices > 1) {
-    const MergeShape shape = merge_shape(cut);
-    const LaunchConfig merging = merge_config(cut, shape, sizeof(SumsTree<A, 1>), args.stream);
-    if (launch(merging, merge_gradients<P, A>, cut, shape, problem, args, scratch) != 0) return ABN_ERROR_LAUNCH;
-  }
-  if (problem.mode != ABN_TRAINING || args.dx == nullptr) return ABN_OK;
-  const LaunchConfig applying = config_of(cut.units(), cut.threads(), 0, args.stream);
-  return launch(applying, propagate<T, P, Layout>, cut, problem, args, scratch) == 0 ? ABN_OK : ABN_ERROR_LAUNCH;
-}
-
-}  // namespace two_sweep
-
 namespace sweeps {
 
 int forward(const Cut& cut, const abn_problem& problem, const abn_forward_args& args) {
-  return with_types(problem, [&](auto types) -> int {
-    using T = typename decltype(types)::Storage;
-    using P = typename decltype(types)::Parameter;
-    return cut.layout == ABN_NCHW ? two_sweep::run_forward<T, P, ABN_NCHW>(cut, problem, args)
-                                  : two_sweep::run_forward<T, P, ABN_NHWC>(cut, problem, args);
-  });
+  return with_kind(problem, cut.layout, [&](auto kind) { return run_forward<decltype(kind)>(cut, problem, args); });
 }
 int backward(const Cut& cut, const abn_problem& problem, const abn_backward_args& args) {
-  return with_types(problem, [&](auto types) -> int {
-    using T = typename decltype(types)::Storage;
-    using P = typename decltype(types)::Parameter;
-    return cut.layout == ABN_NCHW ? two_sweep::run_backward<T, P, ABN_NCHW>(cut, problem, args)
-                                  : two_sweep::run_backward<T, P, ABN_NHWC>(cut, problem, args);
+  return with_kind(problem, cut.layout, [&](auto kind) {
+    return run_backward<decltype(kind), SchemeOne<Accumulate<typename decltype(kind)::Storage>>>(cut, problem, args);
   });
 }
 

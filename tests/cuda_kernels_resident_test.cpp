@@ -87,6 +87,18 @@ TEST(KernelsResident, EveryMeetingGivesTheBitsOfTheTwoSweeps) {
   }
 }
 
+TEST(KernelsResident, NoScheduleChangesABit) {
+  for (const Kind& k : {kinds[3], kinds[7], kinds[9]}) {
+    const Case c = case_of(k, ABN_LEAKY_RELU);
+    const auto expected = all_bits(run(by_sweeps(), c));
+    for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+      EXPECT_EQ(all_bits(run(meeting<Meeting::cluster>(), c, {.schedule = seed})), expected) << "in clusters, seed " << seed;
+      EXPECT_EQ(all_bits(run(meeting<Meeting::group>(), c, {.schedule = seed})), expected) << "in groups, seed " << seed;
+      if (HasFailure()) return;
+    }
+  }
+}
+
 // More slices than a cluster has blocks, in one group and in several.
 TEST(KernelsResident, LargeGroupsGiveTheBitsOfTheTwoSweeps) {
   for (const Kind& k : {Kind{1, 5, 17000, ABN_NHWC, ABN_F32, 21}, Kind{1, 2, 45000, ABN_NCHW, ABN_F64, 22}}) {

@@ -10,51 +10,53 @@ namespace abn::device {
 inline namespace ABN_BUILD {
 
 // The workspace of backward: S0 and S1 of the channels, and the sums of the slices where there are several.
-template <class A>
+template <class A, class Value = A>
 struct BackwardScratch {
   A *s0, *s1;
-  Sums<A>* parts;
+  Sums<Value>* parts;
 };
+template <class Scheme>
+using ScratchOf = BackwardScratch<typename Scheme::Accumulated, typename Scheme::Value>;
 
-template <class P, class A>
-__device__ void finish_gradients(const abn_problem& problem, const abn_backward_args& args, const BackwardScratch<A>& scratch, int64_t c,
-                                 const Sums<A>& parts) {
-  const Sums<A> sums = finished<P>(problem, args, c, parts);
+template <class P, class Scheme>
+__device__ void finish_gradients(const abn_problem& problem, const abn_backward_args& args, const ScratchOf<Scheme>& scratch, int64_t c,
+                                 const Sums<typename Scheme::Value>& parts) {
+  const auto sums = finished<P, Scheme>(problem, args, c, parts);
   scratch.s0[c] = sums.s0;
   scratch.s1[c] = sums.s1;
   publish_gradients<P>(problem, args, c, sums);
 }
 
-template <class T, class P, int Layout>
+template <class T, class P, int Layout, class Scheme>
 __global__ void __launch_bounds__(most_threads, least_resident)
-    sum_gradients(Cut cut, abn_problem problem, abn_backward_args args, BackwardScratch<Accumulate<T>> scratch) {
+    sum_gradients(Cut cut, abn_problem problem, abn_backward_args args, ScratchOf<Scheme> scratch) {
   using A = Accumulate<T>;
   constexpr int own = owned<T, Layout>;
   const Tensor<T> z(args.z, cut), dz(args.dz, cut), dx(args.dx, cut);
   const bool writes_dx = problem.mode == ABN_FROZEN && args.dx != nullptr;  // dx = g*r*dy needs no sums
   const Activation<A> phi = activation_of<T>(problem);
-  auto& tree = dynamic_shared<SumsTree<A, own>>();
+  auto& tree = dynamic_shared<SumsTree<typename Scheme::Value, own>>();
 
   for (int64_t index = blockIdx.x; index < cut.units(); index += gridDim.x) {
     const Unit unit = unit_at(cut, index);
     const int64_t first = first_channel<Layout>(cut, unit.tile);
-    Inversion<A> inversion[own];
+    typename Scheme::Recovery recovery[own];
     A scale[own];
     ABN_UNROLL for (int l = 0; l < own; ++l) {
       const int64_t c = first + l;
-      inversion[l] = {A(0), A(1), A(1)};
+      recovery[l] = Scheme::none();
       scale[l] = 1;
       if (c >= cut.c) continue;
       const Affine<A> affine = affine_of<P, A>(problem, args, c);
-      inversion[l] = inversion_of(affine);
-      if (writes_dx) scale[l] = gradient_scale<P>(problem, args, c, affine.g);
+      recovery[l] = Scheme::recovery(affine);
+      if (writes_dx) scale[l] = affine.g * reciprocal_deviation_of<P, A>(problem, args, c);
     }
 
-    Sums<A> sums[own];
-    add_gradients<T, Layout>(Walk<T, Layout>(cut, unit), z, dz, phi, inversion, scale, sums,
-                             [&](const Window& window, const Vec16<T>& value) {
-                               if (writes_dx) dx.store(window, value);
-                             });
+    Sums<typename Scheme::Value> sums[own];
+    add_gradients<T, Layout, Scheme>(Walk<T, Layout>(cut, unit), z, dz, phi, recovery, scale, sums,
+                                     [&](const Window& window, const Vec16<T>& value) {
+                                       if (writes_dx) dx.store(window, value);
+                                     });
 
     tree.reduce(cut.columns, cut.rows, sums);
     if (row_of_thread(cut) == 0) {
@@ -62,7 +64,7 @@ __global__ void __launch_bounds__(most_threads, least_resident)
         const int64_t c = first + l;
         if (c >= cut.c) continue;
         if (cut.slices == 1)
-          finish_gradients<P>(problem, args, scratch, c, sums[l]);
+          finish_gradients<P, Scheme>(problem, args, scratch, c, sums[l]);
         else
           scratch.parts[unit.slice * cut.c + c] = sums[l];
       }
@@ -71,24 +73,24 @@ __global__ void __launch_bounds__(most_threads, least_resident)
   }
 }
 
-template <class P, class A>
+template <class P, class Scheme>
 __global__ void __launch_bounds__(most_threads)
-    merge_gradients(Cut cut, MergeShape shape, abn_problem problem, abn_backward_args args, BackwardScratch<A> scratch) {
-  auto& tree = dynamic_shared<SumsTree<A, 1>>();
+    merge_gradients(Cut cut, MergeShape shape, abn_problem problem, abn_backward_args args, ScratchOf<Scheme> scratch) {
+  auto& tree = dynamic_shared<SumsTree<typename Scheme::Value, 1>>();
   const int column = static_cast<int>(threadIdx.x) % shape.columns, row = static_cast<int>(threadIdx.x) / shape.columns;
   for (int64_t first = static_cast<int64_t>(blockIdx.x) * shape.columns; first < cut.c;
        first += static_cast<int64_t>(gridDim.x) * shape.columns) {
     const int64_t c = first + column;
-    const Sums<A> sums = merge_slices(tree, shape, cut.slices, c < cut.c, [&](int64_t slice) { return scratch.parts[slice * cut.c + c]; });
-    if (row == 0 && c < cut.c) finish_gradients<P>(problem, args, scratch, c, sums);
+    const auto sums = merge_slices(tree, shape, cut.slices, c < cut.c, [&](int64_t slice) { return scratch.parts[slice * cut.c + c]; });
+    if (row == 0 && c < cut.c) finish_gradients<P, Scheme>(problem, args, scratch, c, sums);
     __syncthreads();
   }
 }
 
 // dx of training.
-template <class T, class P, int Layout>
+template <class T, class P, int Layout, class Scheme>
 __global__ void __launch_bounds__(most_threads, least_resident)
-    propagate(Cut cut, abn_problem problem, abn_backward_args args, BackwardScratch<Accumulate<T>> scratch) {
+    propagate(Cut cut, abn_problem problem, abn_backward_args args, ScratchOf<Scheme> scratch) {
   using A = Accumulate<T>;
   constexpr int own = owned<T, Layout>, lanes = window_lanes<T>, count = gradient_bundle;
   const Tensor<T> z(args.z, cut), dz(args.dz, cut), dx(args.dx, cut);
@@ -97,11 +99,11 @@ __global__ void __launch_bounds__(most_threads, least_resident)
   for (int64_t index = blockIdx.x; index < cut.units(); index += gridDim.x) {
     const Unit unit = unit_at(cut, cut.units() - 1 - index);
     const int64_t first = first_channel<Layout>(cut, unit.tile);
-    BackwardChannel<A> channel[own];
+    typename Scheme::Channel channel[own];
     ABN_UNROLL for (int l = 0; l < own; ++l) {
       const int64_t c = first + l;
       if (c >= cut.c) continue;
-      channel[l] = backward_channel<P>(problem, args, c, Sums<A>{scratch.s0[c], scratch.s1[c]});
+      channel[l] = backward_channel<P, Scheme>(problem, args, c, Sums<A>{scratch.s0[c], scratch.s1[c]});
     }
 
     for (Walk<T, Layout> walk(cut, unit); walk.more();) {

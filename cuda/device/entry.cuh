@@ -26,6 +26,20 @@ auto with_types(const abn_problem& problem, Call call) {
   return call(Types<__half, float>{});
 }
 
+// The same with the layout that a kernel is built for.
+template <class T, class P, int Layout>
+struct Kind : Types<T, P> {
+  static constexpr int layout = Layout;
+};
+template <class Call>
+auto with_kind(const abn_problem& problem, int layout, Call call) {
+  return with_types(problem, [&](auto types) {
+    using T = typename decltype(types)::Storage;
+    using P = typename decltype(types)::Parameter;
+    return layout == ABN_NCHW ? call(Kind<T, P, ABN_NCHW>{}) : call(Kind<T, P, ABN_NHWC>{});
+  });
+}
+
 inline bool empty(const abn_problem& problem) { return problem.n == 0 || problem.c == 0 || problem.s == 0; }
 
 // The problems that the variants of this project support: all that the ABI knows, unless 1/slope overflows.

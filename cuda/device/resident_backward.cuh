@@ -21,7 +21,7 @@ struct alignas(16) BackwardShared {
     __device__ Trees() {}
   } tree;
   Sums<A> parts[most_pack<T, Layout>];
-  BackwardChannel<A> channels[most_pack<T, Layout>];
+  typename SchemeOne<A>::Channel channels[most_pack<T, Layout>];
 };
 
 template <class T>
@@ -33,6 +33,7 @@ template <class T, class P, int Layout>
 __global__ void __launch_bounds__(most_threads, resident_blocks)
     resident_backward(Slab slab, abn_problem problem, abn_backward_args args, BackwardScratch<Accumulate<T>> scratch, Exchange exchange) {
   using A = Accumulate<T>;
+  using Scheme = SchemeOne<A>;
   constexpr int own = owned<T, Layout>;
   const Tensor<T> z(args.z, slab.cut), dz(args.dz, slab.cut), dx(args.dx, slab.cut);
   auto& shared = dynamic_shared<BackwardShared<T, Layout>>();
@@ -46,9 +47,9 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
 
   const auto settle = [&](const Chunk& chunk, int j, const Sums<A>& parts, bool kept, bool published) {
     const int64_t c = chunk.channel + j;
-    const Sums<A> sums = finished<P>(problem, args, c, parts);
+    const Sums<A> sums = finished<P, Scheme>(problem, args, c, parts);
     if (kept) {
-      shared.channels[j] = backward_channel<P>(problem, args, c, sums);
+      shared.channels[j] = backward_channel<P, Scheme>(problem, args, c, sums);
     } else {
       scratch.s0[c] = sums.s0;
       scratch.s1[c] = sums.s1;
@@ -64,17 +65,17 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
     __syncthreads();
 
     for (int first = 0; first < chunk.channels; first += slab.columns * own) {
-      Inversion<A> inversion[own];
+      typename Scheme::Recovery recovery[own];
       A scale[own];
       ABN_UNROLL for (int l = 0; l < own; ++l) {
         const int j = first + column * own + l;
-        inversion[l] = {A(0), A(1), A(1)};
+        recovery[l] = Scheme::none();
         scale[l] = 1;
-        if (j < chunk.channels) inversion[l] = inversion_of(affine_of<P, A>(problem, args, chunk.channel + j));
+        if (j < chunk.channels) recovery[l] = Scheme::recovery(affine_of<P, A>(problem, args, chunk.channel + j));
       }
       Sums<A> sums[own];
-      add_gradients<T, Layout>(SlabWalk<T, Layout>(slab, chunk, slice, first + column), outputs, gradients, phi, inversion, scale, sums,
-                               [](const Window&, const Vec16<T>&) {});
+      add_gradients<T, Layout, Scheme>(SlabWalk<T, Layout>(slab, chunk, slice, first + column), outputs, gradients, phi, recovery, scale,
+                                       sums, [](const Window&, const Vec16<T>&) {});
       shared.tree.slice.reduce(slab.columns, slab.cut.rows, sums);
       if (row == 0) {
         ABN_UNROLL for (int l = 0; l < own; ++l) {
@@ -95,7 +96,7 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
           [&](int j, const Sums<A>& parts, bool kept, bool published) { settle(chunk, j, parts, kept, published); },
           [&](int j) {
             const int64_t c = chunk.channel + j;
-            shared.channels[j] = backward_channel<P>(problem, args, c, Sums<A>{scratch.s0[c], scratch.s1[c]});
+            shared.channels[j] = backward_channel<P, Scheme>(problem, args, c, Sums<A>{scratch.s0[c], scratch.s1[c]});
           });
     }
 
@@ -105,7 +106,7 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
           [&](int slot) {
             return Pair<T>{outputs.slot(slot), gradients.slot(slot)};
           },
-          [&](const Pair<T>& pair, int l, const BackwardChannel<A>& channel) {
+          [&](const Pair<T>& pair, int l, const typename Scheme::Channel& channel) {
             const A one = phi.unsaturated(widen(pair.z.lane[l]));
             const A dy = phi.upstream(one, widen(pair.dz.lane[l]));
             return narrow<T>(training ? channel.dx(phi.inverse(one), dy) : channel.scale * dy);

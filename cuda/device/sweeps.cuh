@@ -27,11 +27,12 @@ size_t scratch_bytes(const Cut& cut) {
   const int64_t parts = cut.slices > 1 ? cut.slices * cut.c : 0;
   return sizeof(A) * 2 * static_cast<size_t>(cut.c) + sizeof(Part) * static_cast<size_t>(parts);
 }
-inline size_t workspace_bytes(const Cut& cut, const abn_problem& problem, int direction) {
+template <template <class> class Scheme = SchemeOne>
+size_t workspace_bytes(const Cut& cut, const abn_problem& problem, int direction) {
   if (direction == ABN_FORWARD && problem.mode != ABN_TRAINING) return 0;
   return with_types(problem, [&](auto types) -> size_t {
     using A = Accumulate<typename decltype(types)::Storage>;
-    return direction == ABN_FORWARD ? scratch_bytes<A, MomentsPart<A>>(cut) : scratch_bytes<A, Sums<A>>(cut);
+    return direction == ABN_FORWARD ? scratch_bytes<A, MomentsPart<A>>(cut) : scratch_bytes<A, Sums<typename Scheme<A>::Value>>(cut);
   });
 }
 

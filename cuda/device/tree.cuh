@@ -36,10 +36,10 @@ struct MomentsTree {
   }
 };
 
-// sum(dy) and sum(dy*d) of device/backward_sweeps.cuh.
+// sum(dy) and the other sum of backward (device/scheme.cuh).
 template <class A>
 struct Sums {
-  A s0 = 0, s1 = 0;
+  A s0 = A(0), s1 = A(0);
   __device__ void add(const Sums& other) {
     s0 += other.s0;
     s1 += other.s1;
