@@ -19,8 +19,10 @@
 //   store_async(p, value, b, rank)            4 or 8 bytes to the place p of another block; they count at its mbarrier b
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "cuda/device/cache_hints.cuh"
 #include "cuda/device/mbarrier.cuh"
@@ -134,7 +136,7 @@ __forceinline__ void copy_async(void* shared, const void* global, Where where = 
 __forceinline__ void copy_async_commit() { emulator::commit_copies(emulator::CopyKind::element); }
 
 __forceinline__ void wait_for_copies(emulator::CopyKind kind, unsigned pending, bool sources, Where where) {
-  emulator::arrive(emulator::copies_pause(where));
+  emulator::resume(emulator::copies_pause(where));
   emulator::finish_copies(kind, pending, sources, where);
 }
 template <int Pending>
@@ -173,8 +175,8 @@ __forceinline__ void fence_proxy_async() { emulator::proxy_fence(); }
 template <class T>
 __forceinline__ void store_async(T* shared, T value, MBarrier& barrier, int rank, Where where = Where::current()) {
   static_assert(sizeof(T) == 4 || sizeof(T) == 8);
-  std::uint64_t bits = 0;
-  std::memcpy(&bits, &value, sizeof value);
+  using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+  const auto bits = std::bit_cast<Bits>(value);
   const auto peer = static_cast<unsigned>(rank);
   emulator::store_async(emulator::peer_address(shared, peer, where), bits, sizeof value, emulator::peer_address(&barrier, peer, where),
                         where);

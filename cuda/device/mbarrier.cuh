@@ -82,11 +82,11 @@ __forceinline__ void mbarrier_fence_init() { emulator::mbarrier_fence(); }
 __forceinline__ void mbarrier_inval(MBarrier& barrier, Where where = Where::current()) { emulator::mbarrier_invalidate(&barrier, where); }
 
 __forceinline__ void mbarrier_arrive_expect_tx(MBarrier& barrier, unsigned bytes, Where where = Where::current()) {
-  emulator::arrive(emulator::mbarrier_arrive(&barrier, bytes, where));
+  emulator::resume(emulator::mbarrier_arrive(&barrier, bytes, where));
 }
 __forceinline__ void mbarrier_arrive(MBarrier& barrier, Where where = Where::current()) { mbarrier_arrive_expect_tx(barrier, 0, where); }
 __forceinline__ void mbarrier_arrive_expect_tx_peer(MBarrier& barrier, unsigned bytes, int rank, Where where = Where::current()) {
-  emulator::arrive(emulator::mbarrier_arrive(emulator::peer_address(&barrier, static_cast<unsigned>(rank), where), bytes, where));
+  emulator::resume(emulator::mbarrier_arrive(emulator::peer_address(&barrier, static_cast<unsigned>(rank), where), bytes, where));
 }
 __forceinline__ void mbarrier_arrive_peer(MBarrier& barrier, int rank, Where where = Where::current()) {
   mbarrier_arrive_expect_tx_peer(barrier, 0, rank, where);
@@ -94,12 +94,12 @@ __forceinline__ void mbarrier_arrive_peer(MBarrier& barrier, int rank, Where whe
 
 __forceinline__ bool mbarrier_try_wait(MBarrier& barrier, unsigned parity, Where where = Where::current()) {
   if (emulator::mbarrier_passed(&barrier, parity, where)) return true;
-  emulator::arrive(emulator::fence(where));
+  emulator::resume(emulator::pause(where));
   return emulator::mbarrier_passed(&barrier, parity, where);
 }
 __forceinline__ void mbarrier_wait(MBarrier& barrier, unsigned parity, Where where = Where::current()) {
   do {
-    emulator::arrive(emulator::mbarrier_wait(&barrier, parity, where));
+    emulator::resume(emulator::mbarrier_wait(&barrier, parity, where));
   } while (!emulator::mbarrier_passed(&barrier, parity, where));
 }
 __forceinline__ void mbarrier_wait_cluster(MBarrier& barrier, unsigned parity, Where where = Where::current()) {

@@ -1,6 +1,7 @@
 // Clusters from first to last: their place in the grid, their barrier, the way to a peer's shared memory, and what goes wrong there.
 #include "cuda/emulator/clusters.hpp"
 
+#include "cuda/emulator/sanitizer.hpp"
 #include "cuda/emulator/schedule.hpp"
 
 namespace abn::emulator {
@@ -40,7 +41,13 @@ void Machine::place_in_grid(Block& block, std::uint64_t turn) {
   if (rank > 0) return;
   cluster.in_flight = cluster.size;
   cluster.threads = cluster.size * block.size;
-  cluster.arrived = cluster.gone = 0;
+  cluster.arrived = cluster.gone = cluster.phase = 0;
+  for (Sync& phase : cluster.phases) phase.clear();
+}
+
+std::uint64_t Machine::number_in_grid(const Block& block) const {
+  const uint3 grid = request_->grid;
+  return block.index.x + std::uint64_t{grid.x} * (block.index.y + std::uint64_t{grid.y} * block.index.z);
 }
 
 // True when the whole cluster has ended. A block that leaves before its peers leaves NaN behind, in which a late access shows.
@@ -69,8 +76,16 @@ void Machine::settle(Cluster& cluster) {
   if (cluster.gone > 0) fail_cluster_barrier(cluster);
   count_step(false);
   cluster.arrived = 0;
+  Sync& sync = cluster.phases[cluster.phase & 1];
+  ++cluster.phase;
+  cluster.phases[cluster.phase & 1].clear();  // everybody has come by who was there
+  if (sanitizer_) sanitizer_->cluster_barrier(cluster);
   for (Block* block : cluster.blocks()) {
     AsyncCopies::meet(*block);
+    if (sanitizer_)
+      for (unsigned w = 0; w < block->warp_count; ++w)
+        for (std::uint32_t left = block->warps[w].in_cluster.waiting; left; left &= left - 1)
+          acquire(block->warps[w].threads[std::countr_zero(left)], sync);
     for (unsigned w = 0; w < block->warp_count; ++w) {
       Warp& warp = block->warps[w];
       ClusterLanes& lanes = warp.in_cluster;
@@ -80,6 +95,7 @@ void Machine::settle(Cluster& cluster) {
       lanes.arrived = lanes.waiting = 0;
     }
   }
+  exchange_pictures(cluster.members.data(), cluster.size);
 }
 
 Thread& Machine::cluster_arrive(Where where) {
@@ -91,6 +107,7 @@ Thread& Machine::cluster_arrive(Where where) {
     fail_cluster_half(self, "arrives at the cluster's barrier a second time without having waited");
   lanes.arrived |= self.bit();
   ++cluster.arrived;
+  emulator::release(self, cluster.phases[cluster.phase & 1]);
   settle(cluster);
   return after_release(self);
 }
@@ -101,6 +118,8 @@ Thread& Machine::cluster_wait(Where where) {
   self.where = where;
   if (lanes.passed & self.bit()) {
     lanes.passed &= ~self.bit();
+    Cluster& cluster = *self.home().home_cluster;
+    acquire(self, cluster.phases[(cluster.phase - 1) & 1]);
     return after_release(self);
   }
   if (!(lanes.arrived & self.bit())) fail_cluster_half(self, "waits at the cluster's barrier without having arrived");
@@ -110,6 +129,9 @@ Thread& Machine::cluster_wait(Where where) {
 
 Arrival cluster_arrive(Where where) { return this_machine->go_on_with(this_machine->cluster_arrive(where)); }
 Arrival cluster_wait(Where where) { return this_machine->go_on_with(this_machine->cluster_wait(where)); }
+
+uint3 cluster_shape() { return current->block->cluster; }
+unsigned cluster_rank() { return current->block->cluster_rank; }
 
 // ---- the way to a peer
 

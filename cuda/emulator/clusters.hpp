@@ -9,6 +9,7 @@
 #include <span>
 
 #include "cuda/emulator/engine.hpp"
+#include "cuda/emulator/order.hpp"
 
 namespace abn::emulator {
 
@@ -18,6 +19,8 @@ inline constexpr unsigned largest_cluster = 16;  // above 8 a launch opts in, wh
 
 [[nodiscard]] Arrival cluster_arrive(Where where);
 [[nodiscard]] Arrival cluster_wait(Where where);
+[[gnu::const]] uint3 cluster_shape();
+[[gnu::const]] unsigned cluster_rank();
 // Where a byte of the caller's shared memory lies in that of another block of the cluster, and the rank of the block that owns a byte.
 void* peer_address(const void* shared, unsigned rank, Where where);
 unsigned peer_rank(const void* shared, Where where);
@@ -40,6 +43,8 @@ struct Cluster {
   unsigned threads = 0;    // of all blocks
   unsigned arrived = 0;    // threads that have arrived in the phase under way
   unsigned gone = 0;       // threads that returned and have not arrived in it
+  unsigned phase = 0;
+  Sync phases[2];  // what they hand over, in a sanitised launch
   std::span<Block* const> blocks() const { return {members.data(), size}; }
 };
 

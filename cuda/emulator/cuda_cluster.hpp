@@ -11,33 +11,33 @@ class cluster_group {
  public:
   struct arrival_token {};
   static void sync(Where where = Where::current()) {
-    arrive(cluster_arrive(where));
-    arrive(cluster_wait(where));
+    resume(cluster_arrive(where));
+    resume(cluster_wait(where));
   }
   static arrival_token barrier_arrive(Where where = Where::current()) {
-    arrive(cluster_arrive(where));
+    resume(cluster_arrive(where));
     return {};
   }
-  static void barrier_wait(Where where = Where::current()) { arrive(cluster_wait(where)); }
-  static void barrier_wait(arrival_token&&, Where where = Where::current()) { arrive(cluster_wait(where)); }
+  static void barrier_wait(Where where = Where::current()) { resume(cluster_wait(where)); }
+  static void barrier_wait(arrival_token&&, Where where = Where::current()) { resume(cluster_wait(where)); }
 
-  static unsigned block_rank() { return current->block->cluster_rank; }
-  static dim3 dim_blocks() { return current->block->cluster; }
+  static unsigned block_rank() { return cluster_rank(); }
+  static dim3 dim_blocks() { return cluster_shape(); }
   static unsigned num_blocks() {
-    const uint3 shape = current->block->cluster;
+    const uint3 shape = cluster_shape();
     return shape.x * shape.y * shape.z;
   }
   static dim3 block_index() {
-    const uint3 shape = current->block->cluster, index = current->block->index;
+    const uint3 shape = cluster_shape(), index = emulator::block_index();
     return {index.x % shape.x, index.y % shape.y, index.z % shape.z};
   }
   static unsigned num_threads() {
-    const uint3 dim = current->block->dim;
+    const uint3 dim = block_dim();
     return num_blocks() * dim.x * dim.y * dim.z;
   }
   static unsigned thread_rank() {
-    const uint3 dim = current->block->dim;
-    return block_rank() * dim.x * dim.y * dim.z + current->rank;
+    const uint3 dim = block_dim();
+    return block_rank() * dim.x * dim.y * dim.z + rank_in_block();
   }
 
   template <class T>

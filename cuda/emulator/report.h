@@ -136,4 +136,14 @@ class Session {
   std::unique_ptr<State> state_;
 };
 
+// How fast the sanitiser is, on a workload with a name: one launch series of two_sweep, forward in training, f32 NCHW, in place, on a
+// tensor of 12 MiB, one OS thread.
+struct SanitizerSpeed {
+  std::string workload;
+  std::uint64_t accesses = 0;             // to buffers and shared memory
+  double seconds = 0, plain_seconds = 0;  // sanitised, and the same launches without instrumentation
+  std::string trouble;                    // empty: everything ran and nothing was found
+};
+SanitizerSpeed measure_sanitizer();
+
 }  // namespace abn::emulator
