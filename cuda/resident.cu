@@ -29,6 +29,15 @@ size_t workspace_bytes(const Slab& slab, const abn_problem& problem, int directi
   return counters_offset(slab, problem, direction) + sizeof(unsigned) * static_cast<size_t>(slab.groups);
 }
 
+size_t shared_bytes(const Slab& slab, const abn_problem& problem, int direction) {
+  return with_kind(problem, slab.cut.layout, [&](auto kind) -> size_t {
+    using T = typename decltype(kind)::Storage;
+    constexpr int layout = decltype(kind)::layout;
+    const size_t fixed = direction == ABN_FORWARD ? sizeof(ForwardShared<T, layout>) : sizeof(BackwardShared<T, layout>);
+    return fixed + sizeof(Vec16<T>) * static_cast<size_t>(slab.tensors * slab.slots);
+  });
+}
+
 // The launch of `kernel` for a way of meeting: false where the GPU does not hold the blocks that have to meet.
 template <class... P>
 bool plan_launch(const Slab& slab, Meeting meeting, size_t shared_bytes, void* stream, void (*kernel)(P...), LaunchConfig& config,
@@ -57,20 +66,18 @@ bool plan_launch(const Slab& slab, Meeting meeting, size_t shared_bytes, void* s
   return true;
 }
 
-// The meeting that was asked for, or the next one that the GPU can hold.
+// The meeting that was asked for, or the next one that the GPU can hold; the sweeps where it can hold none, or not even one slab.
 template <class Kernel, class Args, class Scratch, class Sweeps>
 int run(const Slab& slab, const abn_problem& problem, const Args& args, const Scratch& scratch, Meeting meeting, int direction,
-        size_t shared_bytes, Kernel kernel, Sweeps by_sweeps) {
+        Kernel kernel, Sweeps by_sweeps) {
   Exchange exchange{};
   LaunchConfig config;
-  if (meeting == Meeting::cluster && !plan_launch(slab, meeting, shared_bytes, args.stream, kernel, config, exchange))
-    meeting = Meeting::group;
-  if (meeting != Meeting::cluster && !plan_launch(slab, meeting, shared_bytes, args.stream, kernel, config, exchange)) return by_sweeps();
-  if (meeting == Meeting::group) {
-    exchange.counters = reinterpret_cast<unsigned*>(static_cast<char*>(args.workspace) + counters_offset(slab, problem, direction));
-    return launch_cooperative(config, kernel, slab, problem, args, scratch, exchange) == 0 ? ABN_OK : ABN_ERROR_LAUNCH;
-  }
-  return launch(config, kernel, slab, problem, args, scratch, exchange) == 0 ? ABN_OK : ABN_ERROR_LAUNCH;
+  const size_t bytes = shared_bytes(slab, problem, direction);
+  if (meeting == Meeting::cluster && !plan_launch(slab, meeting, bytes, args.stream, kernel, config, exchange)) meeting = Meeting::group;
+  if (meeting != Meeting::cluster && !plan_launch(slab, meeting, bytes, args.stream, kernel, config, exchange)) return by_sweeps();
+  if (meeting != Meeting::group) return launch(config, kernel, slab, problem, args, scratch, exchange) == 0 ? ABN_OK : by_sweeps();
+  exchange.counters = reinterpret_cast<unsigned*>(static_cast<char*>(args.workspace) + counters_offset(slab, problem, direction));
+  return launch_cooperative(config, kernel, slab, problem, args, scratch, exchange) == 0 ? ABN_OK : by_sweeps();
 }
 
 int forward(const Slab& slab, const abn_problem& problem, const abn_forward_args& args, Meeting meeting) {
@@ -79,9 +86,8 @@ int forward(const Slab& slab, const abn_problem& problem, const abn_forward_args
     using P = typename decltype(kind)::Parameter;
     using A = Accumulate<T>;
     constexpr int layout = decltype(kind)::layout;
-    const size_t shared_bytes = sizeof(ForwardShared<T, layout>) + sizeof(Vec16<T>) * static_cast<size_t>(slab.slots);
     return run(slab, problem, args, sweeps::scratch_in<A, ForwardScratch<A>>(args.workspace, slab.cut.c), meeting, ABN_FORWARD,
-               shared_bytes, resident_forward<T, P, layout>, [&] { return sweeps::forward(slab.cut, problem, args); });
+               resident_forward<T, P, layout>, [&] { return sweeps::forward(slab.cut, problem, args); });
   });
 }
 int backward(const Slab& slab, const abn_problem& problem, const abn_backward_args& args, Meeting meeting) {
@@ -90,9 +96,8 @@ int backward(const Slab& slab, const abn_problem& problem, const abn_backward_ar
     using P = typename decltype(kind)::Parameter;
     using A = Accumulate<T>;
     constexpr int layout = decltype(kind)::layout;
-    const size_t shared_bytes = sizeof(BackwardShared<T, layout>) + 2 * sizeof(Vec16<T>) * static_cast<size_t>(slab.slots);
     return run(slab, problem, args, sweeps::scratch_in<A, BackwardScratch<A>>(args.workspace, slab.cut.c), meeting, ABN_BACKWARD,
-               shared_bytes, resident_backward<T, P, layout>, [&] { return sweeps::backward(slab.cut, problem, args); });
+               resident_backward<T, P, layout>, [&] { return sweeps::backward(slab.cut, problem, args); });
   });
 }
 
@@ -118,7 +123,6 @@ bool by_sweeps(const Slab& slab, const abn_problem& problem) {
 }
 
 Meeting usual_meeting(const Slab& slab) {
-  constexpr int64_t largest_cluster = 16;
   return slab.cut.slices == 1 ? Meeting::alone : slab.cut.slices <= largest_cluster ? Meeting::cluster : Meeting::group;
 }
 

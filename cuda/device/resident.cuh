@@ -8,6 +8,11 @@ namespace abn::device {
 inline namespace ABN_BUILD {
 namespace resident {
 
+constexpr int64_t largest_cluster = 16;  // blocks
+
+// Of a block.
+size_t shared_bytes(const Slab& slab, const abn_problem& problem, int direction);
+
 // The slab fits, and the arguments have been checked against workspace_bytes. A meeting that the GPU cannot hold gives way to the next: a
 // cluster to a group, a group to the two sweeps of the same cut. Inference takes Meeting::alone however many slices there are.
 size_t workspace_bytes(const Slab& slab, const abn_problem& problem, int direction);

@@ -14,9 +14,9 @@
 // The cut says in which order sums are formed (device/cut.cuh); the slab only says where the data waits for them. So the two sweeps with
 // the same cut (device/sweeps.cuh) give the same bits, and what does not fit a smaller GPU can go there.
 //
-// Sizes. A slab of 96 KiB (forward one tensor, backward two) leaves room for two blocks on a processor, one of which loads while the other
-// stores. A channel of several slices needs a block for each, all at once: no more than the GPU holds. Everything follows from the
-// shape and from a nominal GPU.
+// Sizes. A slab of 96 KiB (forward one tensor, backward two; NHWC 84, as its trees are larger) leaves room for two blocks on a processor,
+// one of which loads while the other stores. A channel of several slices needs a block for each, all at once: no more than the GPU holds.
+// Everything follows from the shape and from a nominal GPU.
 #pragma once
 
 #include <algorithm>
@@ -27,8 +27,8 @@
 namespace abn::device {
 inline namespace ABN_BUILD {
 
-constexpr int64_t largest_slab = 6144;   // windows of all tensors: 96 KiB
-constexpr int64_t smallest_slab = 1024;  // windows of a tensor; below, more slices cost more than they bring
+constexpr int64_t largest_slab = 6144, largest_nhwc_slab = 5376;  // windows of all tensors: 96 and 84 KiB
+constexpr int64_t smallest_slab = 1024;                           // windows of a tensor; below, more slices cost more than they bring
 constexpr int64_t enough_slabs = 512;
 constexpr int64_t ragged_windows = 128;  // runs of more are not worth packing: they are ragged at their two ends only
 constexpr int slab_columns = 8;          // NHWC: 128 contiguous bytes of a pixel; half of that where only that fits
@@ -50,7 +50,7 @@ struct Slab {
   int slots;            // windows of the slab of one tensor
   int64_t units() const { return groups * cut.slices; }
   int threads() const { return columns * cut.rows; }
-  int64_t largest() const { return largest_slab / tensors; }
+  int64_t largest() const { return (cut.layout == ABN_NCHW ? largest_slab : largest_nhwc_slab) / tensors; }
 };
 
 // Windows that `length` elements may touch which begin at any multiple of `aligned` elements.
