@@ -3,6 +3,7 @@
 // the bits do not depend on the GPU at hand; cuda/plan.h prints it with its reasons.
 #include "cuda/device/cost.cuh"
 #include "cuda/device/entry.cuh"
+#include "cuda/device/halves.cuh"
 #include "cuda/device/register.cuh"
 #include "cuda/device/resident.cuh"
 #include "cuda/device/sweeps.cuh"
@@ -12,6 +13,10 @@ inline namespace ABN_BUILD {
 namespace automatic {
 
 cost::Candidate choice_of(const abn_problem& problem, int direction) { return cost::candidates_of(problem, direction, Machine{}).chosen(); }
+
+// The halves of a sharded pass are those of the two sweeps, with the cut that the whole pass would have.
+Cut cut_for(const abn_problem& problem, int direction) { return choice_of(problem, direction).slab.cut; }
+using Halves = sweeps::Halves<cut_for>;
 
 Meeting meeting_of(cost::Way way) {
   return way == cost::Way::cluster ? Meeting::cluster : way == cost::Way::group ? Meeting::group : Meeting::alone;
@@ -49,16 +54,15 @@ int backward(const abn_problem* problem, const abn_backward_args* args) {
   return resident::backward(choice.slab, *problem, *args, meeting_of(choice.way));
 }
 
-const abn_variant variant = {ABN_ABI_VERSION,
-                             sizeof(abn_variant),
-                             "auto",
-                             "The kernel that the cost model predicts to be the fastest for the problem.",
-                             ABN_VARIANT_MEMORY,
-                             0,
-                             claims,
-                             workspace_bytes,
-                             forward,
-                             backward};
+const abn_split_variant split = {
+    {ABN_ABI_VERSION, sizeof(abn_split_variant), "auto", "The kernel that the cost model predicts to be the fastest for the problem.",
+     ABN_VARIANT_MEMORY, 0, claims, workspace_bytes, forward, backward},
+    Halves::partial_bytes,
+    Halves::forward_local,
+    Halves::forward_apply,
+    Halves::backward_local,
+    Halves::backward_apply};
+const abn_variant& variant = split.base;
 ABN_REGISTER_VARIANT(variant)
 
 }  // namespace automatic

@@ -6,6 +6,7 @@
 // nominal GPU (device/slab.cuh) nor the one that it runs on goes to the two sweeps. Cut, trees and merges follow from the shape alone:
 // neither the GPU nor the way of meeting changes a bit of the result.
 #include "cuda/device/entry.cuh"
+#include "cuda/device/halves.cuh"
 #include "cuda/device/register.cuh"
 #include "cuda/device/resident.cuh"
 #include "cuda/device/resident_backward.cuh"
@@ -101,6 +102,10 @@ int backward(const Slab& slab, const abn_problem& problem, const abn_backward_ar
   });
 }
 
+// A shard cannot wait on the chip for the others: its halves are those of the two sweeps, with the slab's cut.
+Cut cut_for(const abn_problem& problem, int direction) { return slab_of(problem, direction).cut; }
+using Halves = sweeps::Halves<cut_for>;
+
 // ---- the variant ------------------------------------------------------------------------------------------------------------
 
 size_t workspace_bytes(const abn_problem* problem, int direction) {
@@ -142,16 +147,15 @@ int backward(const abn_problem* problem, const abn_backward_args* args) {
   return backward(slab, *problem, *args, usual_meeting(slab));
 }
 
-const abn_variant variant = {ABN_ABI_VERSION,
-                             sizeof(abn_variant),
-                             "resident",
-                             "One sweep: the data stays in shared memory between the statistics and the result.",
-                             ABN_VARIANT_MEMORY,
-                             0,
-                             claims,
-                             workspace_bytes,
-                             forward,
-                             backward};
+const abn_split_variant split = {{ABN_ABI_VERSION, sizeof(abn_split_variant), "resident",
+                                  "One sweep: the data stays in shared memory between the statistics and the result.", ABN_VARIANT_MEMORY,
+                                  0, claims, workspace_bytes, forward, backward},
+                                 Halves::partial_bytes,
+                                 Halves::forward_local,
+                                 Halves::forward_apply,
+                                 Halves::backward_local,
+                                 Halves::backward_apply};
+const abn_variant& variant = split.base;
 ABN_REGISTER_VARIANT(variant)
 
 }  // namespace resident

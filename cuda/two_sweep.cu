@@ -13,6 +13,7 @@
 #include "cuda/device/cut.cuh"
 #include "cuda/device/entry.cuh"
 #include "cuda/device/forward_sweeps.cuh"
+#include "cuda/device/halves.cuh"
 #include "cuda/device/register.cuh"
 #include "cuda/device/sweep_launches.cuh"
 #include "cuda/device/sweeps.cuh"
@@ -20,6 +21,8 @@
 namespace abn::device {
 inline namespace ABN_BUILD {
 namespace sweeps {
+
+int layout_of(const Cut* cut) { return cut == nullptr ? int{ABN_NCHW} : cut->layout; }
 
 int forward(const Cut& cut, const abn_problem& problem, const abn_forward_args& args) {
   return with_kind(problem, cut.layout, [&](auto kind) { return run_forward<decltype(kind)>(cut, problem, args); });
@@ -30,9 +33,35 @@ int backward(const Cut& cut, const abn_problem& problem, const abn_backward_args
   });
 }
 
+size_t partial_bytes(const abn_problem& problem, int direction) {
+  return with_types(problem, [&](auto types) {
+    using A = Accumulate<typename decltype(types)::Storage>;
+    return direction == ABN_FORWARD ? MomentsPartial<A>::bytes(problem.c) : SumsPartial<typename SchemeOne<A>::Value>::bytes(problem.c);
+  });
+}
+int forward_local(const Cut* cut, const abn_problem& problem, const abn_forward_args& args, void* partial) {
+  return with_kind(problem, layout_of(cut), [&](auto kind) { return forward_local<decltype(kind)>(cut, problem, args, partial); });
+}
+int forward_apply(const Cut* cut, const abn_problem& problem, const abn_forward_args& args, const void* partials, int ranks) {
+  return with_kind(problem, layout_of(cut), [&](auto kind) { return forward_apply<decltype(kind)>(cut, problem, args, partials, ranks); });
+}
+int backward_local(const Cut* cut, const abn_problem& problem, const abn_backward_args& args, void* partial) {
+  return with_kind(problem, layout_of(cut), [&](auto kind) {
+    return backward_local<decltype(kind), SchemeOne<Accumulate<typename decltype(kind)::Storage>>>(cut, problem, args, partial);
+  });
+}
+int backward_apply(const Cut* cut, const abn_problem& problem, const abn_backward_args& args, const void* partials, int ranks) {
+  return with_kind(problem, layout_of(cut), [&](auto kind) {
+    return backward_apply<decltype(kind), SchemeOne<Accumulate<typename decltype(kind)::Storage>>>(cut, problem, args, partials, ranks);
+  });
+}
+
 }  // namespace sweeps
 
 namespace two_sweep {
+
+Cut cut_for(const abn_problem& problem, int) { return cut_of(problem); }
+using Halves = sweeps::Halves<cut_for>;
 
 size_t workspace_bytes(const abn_problem* problem, int direction) {
   return known(*problem) && !empty(*problem) ? sweeps::workspace_bytes(cut_of(*problem), *problem, direction) : 0;
@@ -57,16 +86,15 @@ int backward(const abn_problem* problem, const abn_backward_args* args) {
   return sweeps::backward(cut_of(*problem), *problem, *args);
 }
 
-const abn_variant variant = {ABN_ABI_VERSION,
-                             sizeof(abn_variant),
-                             "two_sweep",
-                             "The production kernel: one sweep for the sums, one for the result, 16 bytes at a time.",
-                             ABN_VARIANT_MEMORY,
-                             0,
-                             claims,
-                             workspace_bytes,
-                             forward,
-                             backward};
+const abn_split_variant split = {{ABN_ABI_VERSION, sizeof(abn_split_variant), "two_sweep",
+                                  "The production kernel: one sweep for the sums, one for the result, 16 bytes at a time.",
+                                  ABN_VARIANT_MEMORY, 0, claims, workspace_bytes, forward, backward},
+                                 Halves::partial_bytes,
+                                 Halves::forward_local,
+                                 Halves::forward_apply,
+                                 Halves::backward_local,
+                                 Halves::backward_apply};
+const abn_variant& variant = split.base;
 ABN_REGISTER_VARIANT(variant)
 
 }  // namespace two_sweep

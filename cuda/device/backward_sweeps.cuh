@@ -5,26 +5,32 @@
 #pragma once
 
 #include "cuda/device/gradients.cuh"
+#include "cuda/device/partials.cuh"
 
 namespace abn::device {
 inline namespace ABN_BUILD {
 
-// The workspace of backward: S0 and S1 of the channels, and the sums of the slices where there are several.
+// The workspace of backward: S0/m and S1/m of the channels, and the sums of the slices where there are several.
 template <class A, class Value = A>
 struct BackwardScratch {
-  A *s0, *s1;
+  A *mean_dy, *mean_dy_xhat;
   Sums<Value>* parts;
+  SumsPartial<Value> partial{};  // where this is one shard of several: the sums go there instead
 };
 template <class Scheme>
 using ScratchOf = BackwardScratch<typename Scheme::Accumulated, typename Scheme::Value>;
 
+// The end of a channel's sums. dgamma and dbeta are those of the shard.
 template <class P, class Scheme>
 __device__ void finish_gradients(const abn_problem& problem, const abn_backward_args& args, const ScratchOf<Scheme>& scratch, int64_t c,
                                  const Sums<typename Scheme::Value>& parts) {
   const auto sums = finished<P, Scheme>(problem, args, c, parts);
-  scratch.s0[c] = sums.s0;
-  scratch.s1[c] = sums.s1;
   publish_gradients<P>(problem, args, c, sums);
+  const int64_t samples = problem.n * problem.s;
+  if (scratch.partial.samples != nullptr) return scratch.partial.put(c, samples, parts);
+  const auto means = sums.over(samples);
+  scratch.mean_dy[c] = means.s0;
+  scratch.mean_dy_xhat[c] = means.s1;
 }
 
 template <class T, class P, int Layout, class Scheme>
@@ -103,7 +109,7 @@ __global__ void __launch_bounds__(most_threads, least_resident)
     ABN_UNROLL for (int l = 0; l < own; ++l) {
       const int64_t c = first + l;
       if (c >= cut.c) continue;
-      channel[l] = backward_channel<P, Scheme>(problem, args, c, Sums<A>{scratch.s0[c], scratch.s1[c]});
+      channel[l] = backward_channel<P, Scheme>(problem, args, c, {scratch.mean_dy[c], scratch.mean_dy_xhat[c]});
     }
 
     for (Walk<T, Layout> walk(cut, unit); walk.more();) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "cuda/device/activation.cuh"
+#include "cuda/device/partials.cuh"
 #include "cuda/device/statistics.cuh"
 
 namespace abn::device {
@@ -17,15 +18,28 @@ template <class A>
 struct ForwardScratch {
   A *mean, *variance;
   MomentsPart<A>* parts;
+  MomentsPartial<A> partial{};  // where this is one shard of several: the statistics go there instead
 };
 
+// The end of a channel's statistics.
 template <class P, class A>
 __device__ void finish_statistics(const abn_problem& problem, const abn_forward_args& args, const ForwardScratch<A>& scratch, int64_t c,
-                                  const Moments<A>& moments) {
-  const A variance = moments.m2 / static_cast<A>(problem.n * problem.s);
-  scratch.mean[c] = moments.hi;
-  scratch.variance[c] = variance;
-  publish_statistics<A, P>(problem, args, c, moments.hi, variance);
+                                  int64_t samples, const Moments<A>& moments) {
+  const A variance = moments.m2 / static_cast<A>(samples);
+  if (scratch.mean != nullptr) {  // a shard without samples has no workspace
+    scratch.mean[c] = moments.hi;
+    scratch.variance[c] = variance;
+  }
+  publish_statistics<A, P>(problem, args, c, samples, moments.hi, variance);
+}
+template <class P, class A>
+__device__ void finish_moments(const abn_problem& problem, const abn_forward_args& args, const ForwardScratch<A>& scratch, int64_t c,
+                               const Moments<A>& moments) {
+  const int64_t samples = problem.n * problem.s;
+  if (scratch.partial.samples != nullptr)
+    scratch.partial.put(c, samples, moments);
+  else
+    finish_statistics<P>(problem, args, scratch, c, samples, moments);
 }
 
 template <class T, class P, int Layout>
@@ -48,7 +62,7 @@ __global__ void __launch_bounds__(most_threads, least_resident)
         const int64_t c = first + l;
         if (c >= cut.c) continue;
         if (cut.slices == 1)
-          finish_statistics<P>(problem, args, scratch, c, moments[l]);
+          finish_moments<P>(problem, args, scratch, c, moments[l]);
         else
           scratch.parts[unit.slice * cut.c + c] = {n, moments[l]};
       }
@@ -67,7 +81,7 @@ __global__ void __launch_bounds__(most_threads)
     const int64_t c = first + column;
     const Moments<A> moments =
         merge_slices(tree, shape, cut.slices, c < cut.c, [&](int64_t slice) { return scratch.parts[slice * cut.c + c]; });
-    if (row == 0 && c < cut.c) finish_statistics<P>(problem, args, scratch, c, moments);
+    if (row == 0 && c < cut.c) finish_moments<P>(problem, args, scratch, c, moments);
     __syncthreads();
   }
 }

@@ -86,12 +86,12 @@ __device__ void publish_gradients(const abn_problem& problem, const abn_backward
   if (args.dbeta != nullptr) static_cast<P*>(args.dbeta)[c] = static_cast<P>(sums.s0);
 }
 
+// `means` are S0/m and S1/m.
 template <class P, class Scheme>
 __device__ typename Scheme::Channel backward_channel(const abn_problem& problem, const abn_backward_args& args, int64_t c,
-                                                     const Sums<typename Scheme::Accumulated>& sums) {
+                                                     const Sums<typename Scheme::Accumulated>& means) {
   using A = typename Scheme::Accumulated;
-  return Scheme::channel(affine_of<P, A>(problem, args, c), reciprocal_deviation_of<P, A>(problem, args, c),
-                         static_cast<A>(problem.n * problem.s), sums);
+  return Scheme::channel(affine_of<P, A>(problem, args, c), reciprocal_deviation_of<P, A>(problem, args, c), means);
 }
 
 }  // namespace ABN_BUILD

@@ -48,11 +48,12 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
   const auto settle = [&](const Chunk& chunk, int j, const Sums<A>& parts, bool kept, bool published) {
     const int64_t c = chunk.channel + j;
     const Sums<A> sums = finished<P, Scheme>(problem, args, c, parts);
+    const Sums<A> means = sums.over(problem.n * problem.s);
     if (kept) {
-      shared.channels[j] = backward_channel<P, Scheme>(problem, args, c, sums);
+      shared.channels[j] = backward_channel<P, Scheme>(problem, args, c, means);
     } else {
-      scratch.s0[c] = sums.s0;
-      scratch.s1[c] = sums.s1;
+      scratch.mean_dy[c] = means.s0;
+      scratch.mean_dy_xhat[c] = means.s1;
     }
     if (published) publish_gradients<P>(problem, args, c, sums);
   };
@@ -96,7 +97,7 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
           [&](int j, const Sums<A>& parts, bool kept, bool published) { settle(chunk, j, parts, kept, published); },
           [&](int j) {
             const int64_t c = chunk.channel + j;
-            shared.channels[j] = backward_channel<P, Scheme>(problem, args, c, Sums<A>{scratch.s0[c], scratch.s1[c]});
+            shared.channels[j] = backward_channel<P, Scheme>(problem, args, c, {scratch.mean_dy[c], scratch.mean_dy_xhat[c]});
           });
     }
 

@@ -54,7 +54,7 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
       scratch.mean[c] = mean;
       scratch.variance[c] = variance;
     }
-    if (published) publish_statistics<A, P>(problem, args, c, mean, variance);
+    if (published) publish_statistics<A, P>(problem, args, c, problem.n * problem.s, mean, variance);
   };
 
   for (int64_t group = blockIdx.x / slices; group < slab.groups; group += exchange.groups) {

@@ -78,9 +78,9 @@ struct SchemeOne {
     A scale = 1;                   // g*r
     __device__ A dx(A y, A dy) const { return ((dy - mean_dy) - inversion.d(y) * mean_dy_d) * scale; }
   };
-  __device__ static Channel channel(const Affine<A>& affine, A r, A m, const Sums<A>& sums) {
+  __device__ static Channel channel(const Affine<A>& affine, A r, const Sums<A>& means) {
     const Inversion<A> inversion = inversion_of(affine);
-    return {inversion, sums.s0 / m, sums.s1 / m / inversion.rest, affine.g * r};
+    return {inversion, means.s0, means.s1 / inversion.rest, affine.g * r};
   }
 };
 
@@ -104,9 +104,9 @@ struct SchemeTwo {
     A scale = 1;                      // g*r
     __device__ A dx(A y, A dy) const { return (inversion.rest * (dy - mean_dy) - inversion.d(y) * mean_dy_xhat) * outer; }
   };
-  __device__ static Channel channel(const Affine<A>& affine, A r, A m, const Sums<A>& sums) {
+  __device__ static Channel channel(const Affine<A>& affine, A r, const Sums<A>& means) {
     const Inversion<A> inversion = inversion_of(affine);
-    return {inversion, sums.s0 / m, sums.s1 / m, affine.g == 0 ? A(0) : r / inversion.unit, affine.g * r};
+    return {inversion, means.s0, means.s1, affine.g == 0 ? A(0) : r / inversion.unit, affine.g * r};
   }
 };
 

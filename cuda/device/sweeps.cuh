@@ -15,12 +15,19 @@ namespace sweeps {
 int forward(const Cut& cut, const abn_problem& problem, const abn_forward_args& args);
 int backward(const Cut& cut, const abn_problem& problem, const abn_backward_args& args);
 
+// One shard of several (cuda/kernel.h, abn_split_variant); null for a shard without samples.
+size_t partial_bytes(const abn_problem& problem, int direction);
+int forward_local(const Cut* cut, const abn_problem& problem, const abn_forward_args& args, void* partial);
+int forward_apply(const Cut* cut, const abn_problem& problem, const abn_forward_args& args, const void* partials, int ranks);
+int backward_local(const Cut* cut, const abn_problem& problem, const abn_backward_args& args, void* partial);
+int backward_apply(const Cut* cut, const abn_problem& problem, const abn_backward_args& args, const void* partials, int ranks);
+
 // Channel-sized arrays first, then the parts, whose alignment those keep: 2*c values of A are a multiple of A.
 template <class A, class Scratch>
 Scratch scratch_in(void* workspace, int64_t c) {
   A* const values = static_cast<A*>(workspace);
   if (values == nullptr) return {};  // a single sweep needs none
-  return {values, values + c, reinterpret_cast<decltype(Scratch::parts)>(values + 2 * c)};
+  return {values, values + c, reinterpret_cast<decltype(Scratch::parts)>(values + 2 * c), {}};
 }
 template <class A, class Part>
 size_t scratch_bytes(const Cut& cut) {

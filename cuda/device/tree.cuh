@@ -44,6 +44,7 @@ struct Sums {
     s0 += other.s0;
     s1 += other.s1;
   }
+  __device__ Sums over(int64_t samples) const { return {s0 / static_cast<A>(samples), s1 / static_cast<A>(samples)}; }
 };
 
 template <class A, int Owned>
