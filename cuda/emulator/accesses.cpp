@@ -122,13 +122,15 @@ void Sanitizer::report_outside(Attempt attempt, const Actor& actor) {
   };
   for (const auto& region : buffers_) consider(*region);
   const Order::Actor* home = order.actor(actor_of(actor.now));
+  const Cluster* cluster = static_cast<const Thread*>(current)->home().home_cluster;
   const Block* other = nullptr;
   for (std::uint64_t b = 0; b < machine_->resident_blocks(); ++b) {
     Block& block = machine_->block(b);
-    if (!block.watched.holds(attempt.address, 1) && order.actor(block.order.actor)->block != home->block) continue;
+    const bool reachable = order.actor(block.order.actor)->block == home->block || block.home_cluster == cluster;
+    if (!block.watched.holds(attempt.address, 1) && !reachable) continue;
     const Region* before = attempt.region;
     consider(block.watched);
-    if (attempt.region != before && order.actor(block.order.actor)->block != home->block) other = &block;
+    if (attempt.region != before && !reachable) other = &block;
   }
   const Access now = witness(actor.now, attempt.site, attempt.write, attempt.atomic);
   Finding finding = describe(out_of_bounds, attempt, now);

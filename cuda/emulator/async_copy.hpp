@@ -24,9 +24,9 @@ enum class CopyKind : std::uint8_t { element, bulk_load, bulk_store };
 
 // 4, 8 or 16 bytes to shared memory; those behind the first `valid` are zero.
 void copy_element(void* shared, const void* global, unsigned bytes, unsigned valid, Where where);
-void bulk_load(void* shared, const void* global, unsigned bytes, void* barrier, Where where);
-void bulk_store(void* global, const void* shared, unsigned bytes, Where where);
-void store_async(void* shared, std::uint64_t value, unsigned bytes, void* barrier, Where where);  // to a peer
+void start_bulk_load(void* shared, const void* global, unsigned bytes, void* barrier, Where where);
+void start_bulk_store(void* global, const void* shared, unsigned bytes, Where where);
+void start_store_async(void* shared, std::uint64_t value, unsigned bytes, void* barrier, Where where);  // to a peer
 void check_bulk_size(unsigned bytes, Where where);
 void commit_copies(CopyKind kind);
 // Waiting is two calls: others may run in the first, and after the second all but the last `pending` groups are done. With `sources`
@@ -126,7 +126,9 @@ class AsyncCopies {
   void add(CopyQueue& queue, Copy copy);
   void add_pieces(CopyQueue& queue, const Copy& whole);
   void drop(CopyQueue& queue, std::size_t index);
+  static unsigned char* in_view(Block& block, const unsigned char* shared);
   void step();  // of the agent
+  static void read_source(Copy& copy);
   void carry_out(Copy& copy);
   [[noreturn]] void fail(const char* what, const Thread& witness);
 

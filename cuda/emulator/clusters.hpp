@@ -19,6 +19,7 @@ inline constexpr unsigned largest_cluster = 16;  // above 8 a launch opts in, wh
 
 [[nodiscard]] Arrival cluster_arrive(Where where);
 [[nodiscard]] Arrival cluster_wait(Where where);
+[[nodiscard]] Arrival cluster_sync(Where where);  // both at once
 [[gnu::const]] uint3 cluster_shape();
 [[gnu::const]] unsigned cluster_rank();
 // Where a byte of the caller's shared memory lies in that of another block of the cluster, and the rank of the block that owns a byte.
@@ -34,6 +35,7 @@ struct ClusterLanes {
   std::uint32_t arrived = 0;  // in the phase under way, waiting or not
   std::uint32_t passed = 0;   // in the phase before, and have not waited for it yet
   std::uint32_t waiting = 0;
+  std::uint32_t at_once = 0;  // of `arrived`, those that arrived and wait at once
 };
 
 struct Cluster {

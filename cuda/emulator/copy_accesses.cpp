@@ -11,7 +11,7 @@ namespace {
 // A place in the source has no return address; that of its description serves, with a bit for reads.
 std::uintptr_t key_of(const Where& where, bool write) {
   static_assert(sizeof(Where) == sizeof(std::uintptr_t));
-  const auto key = std::bit_cast<std::uintptr_t>(where);
+  const auto key = std::bit_cast<std::uintptr_t>(where) & ~Sites::reading;
   return write ? key : key | Sites::reading;
 }
 
@@ -81,6 +81,7 @@ void Sanitizer::count_bulk(const void* pointer, std::size_t bytes, bool store) {
 bool Sanitizer::check_fenced(const Known& visible, const void* pointer, std::size_t bytes, const Where& where) {
   auto address = reinterpret_cast<std::uintptr_t>(pointer);
   Region* const region = &machine_->block_that_owns(address)->watched;
+  const Thread& self = *static_cast<const Thread*>(current);
   for (std::size_t left = bytes; left > 0;) {
     const int exponent = chunk_exponent(address, left);
     const Shadow::Cells cells = shadow_.cells(*region, address, exponent);
@@ -88,6 +89,7 @@ bool Sanitizer::check_fenced(const Known& visible, const void* pointer, std::siz
       const Epoch last = cells.first[i].write;
       const std::uint32_t writer = actor_of(last);
       if (writer < region->born || writer < order.oldest() || order.actor(writer)->bulk || (visible && visible->knows(last))) continue;
+      if (!order.ordered(self.home().order, self.rank, last)) continue;  // a race, found when the copy reads
       report_unfenced({region, address, static_cast<unsigned>(bytes), sites_.at(key_of(where, false), &where).id, false, false},
                       cells.first[i]);
       return false;
@@ -123,16 +125,16 @@ template void Sanitizer::access_by_call<AccessKind::volatile_write>(const void*,
 
 // ---- clusters
 
-void Sanitizer::cluster_barrier(const Cluster& cluster) {
-  for (Block* block : cluster.blocks()) end_requests(*block);
+void Sanitizer::end_requests(std::span<Block* const> blocks) {
+  for (Block* block : blocks) end_requests(*block);
 }
 
 // A peer must know that the block has begun: of its threads, or of the barrier of the grid since.
 bool Sanitizer::has_begun_for(const Thread& self, const Block& owner) const {
   if (owner.watched.born < order.oldest()) return true;
   const BlockOrder& mine = self.home().order;
+  if (!mine.any_known || !mine.known[self.rank]) return false;
   const Known& known = mine.known[self.rank];
-  if (!mine.any_known || !known) return false;
   const std::uint32_t actor = owner.order.actor;
   const auto of_actor = [actor](const Knowledge::OfActor& entry) { return entry.actor == actor; };
   const auto of_thread = [actor](const Knowledge::OfThread& entry) { return entry.thread >> rank_bits == actor; };

@@ -85,9 +85,9 @@ void exchange_pictures(Block* const* blocks, std::size_t count) {
   for (std::size_t b = 0; b < count; ++b) blocks[b]->async.fences.known = known;
 }
 
-void check_proxy(const Thread& issuer, const void* shared, std::size_t bytes, Where where) {
+bool check_proxy(const Thread& issuer, const void* shared, std::size_t bytes, Where where) {
   Sanitizer* sanitizer = this_machine->sanitizer();
-  if (!sanitizer) return;
+  if (!sanitizer) return false;
   const Block& home = issuer.home();
   bool fenced = true;
   {
@@ -97,6 +97,7 @@ void check_proxy(const Thread& issuer, const void* shared, std::size_t bytes, Wh
     fenced = sanitizer->check_fenced(sanitizer->order.join_all(visible), shared, bytes, where);
   }
   if (!fenced) this_machine->leave();
+  return home.watched.born >= sanitizer->order.oldest();
 }
 
 void use_mbarrier(const void* barrier, bool initialises, Where where) {

@@ -51,8 +51,9 @@ struct ProxyFences {
 void take_picture(Thread& thread);                                // at a proxy fence
 void merge_pictures(Block& block);                                // at a barrier of the block
 void exchange_pictures(Block* const* blocks, std::size_t count);  // of a cluster
-// Ends the launch where a bulk store reads what was stored without a proxy fence since.
-void check_proxy(const Thread& issuer, const void* shared, std::size_t bytes, Where where);
+// Ends the launch where a bulk store reads what was stored without a proxy fence since. False: there is no telling, since the launch is
+// not sanitised, or since the grid has met and all that came before it is forgotten.
+bool check_proxy(const Thread& issuer, const void* shared, std::size_t bytes, Where where);
 
 // Of the thread that runs: the operations on an mbarrier are atomics, and one that races with its initialisation is a race.
 void use_mbarrier(const void* barrier, bool initialises, Where where);

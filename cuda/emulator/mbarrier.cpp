@@ -170,8 +170,10 @@ void MBarriers::fail(const MBarrierState& state, const Block& home, const char* 
 void MBarriers::end_block(const Block& block) {
   for (const MBarrierState& state : block.mbarriers) {
     if (state.loaded <= state.seen) continue;
+    Thread witness = *machine_.running();
+    witness.where = state.load;
     machine_.record(async_copy, launch_failure,
-                    "the bulk copy started at " + place(state.load) + " was never waited for; " + describe(state, block));
+                    "the bulk copy started at " + place(state.load) + " was never waited for; " + describe(state, block), witness);
     machine_.leave();
   }
 }

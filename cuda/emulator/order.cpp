@@ -48,8 +48,8 @@ void Order::begin_block(Block& block, std::uint64_t number) {
   std::fill(std::begin(order.warp_before), std::end(order.warp_before), 0);
   order.now.resize(block.size);
   for (unsigned rank = 0; rank < block.size; ++rank) order.now[rank] = make_epoch(order.actor, rank, 1);
-  order.known.assign(block.size, nullptr);
-  order.fences.assign(block.size, {});
+  order.known.clear();
+  order.fences.clear();
   order.any_known = order.news = order.fenced = order.met = false;
 }
 
@@ -63,7 +63,7 @@ Stamp Order::stamp_of(const Thread& thread) const {
           .block = order.before,
           .rank = thread.rank,
           .lanes = thread.warp->exists,
-          .known = order.known[thread.rank]};
+          .known = order.any_known ? order.known[thread.rank] : nullptr};
 }
 
 void Order::advance(BlockOrder& order, unsigned rank) {
@@ -74,6 +74,7 @@ void Order::advance(BlockOrder& order, unsigned rank) {
 
 void Order::learn(BlockOrder& order, unsigned rank, const Known& known) const {
   if (!known) return;
+  if (order.known.empty()) order.known.resize(order.now.size());
   order.known[rank] = join(order.known[rank], known, oldest_, block_size_);
   order.any_known = order.news = true;
 }
@@ -223,6 +224,20 @@ void Order::warp_barrier(Warp& warp, std::uint32_t lanes) {
   share_fences(order, each);
 }
 
+void Order::cluster_barrier(std::span<Block* const> blocks) {
+  Knowledge all;
+  for (Block* block : blocks) {
+    block_barrier(*block);
+    const BlockOrder& order = block->order;
+    add(all, {.actor = order.actor, .block = order.before, .known = order.any_known ? order.known[0] : nullptr});
+  }
+  const Known known = tidied(std::move(all));
+  for (Block* block : blocks) {
+    block->order.known.assign(block->size, known);
+    block->order.any_known = true;
+  }
+}
+
 // Whatever came before the grid's barrier is as old as an earlier launch: all blocks go on as new actors.
 void Order::grid_barrier(std::vector<std::unique_ptr<Block>>& blocks, std::uint64_t count) {
   oldest_ = next_actor_;
@@ -234,6 +249,7 @@ void Order::grid_barrier(std::vector<std::unique_ptr<Block>>& blocks, std::uint6
 
 void Order::fence(Thread& thread, bool block_scope) {
   BlockOrder& order = thread.home().order;
+  if (order.fences.empty()) order.fences.resize(order.now.size());
   Fences& fences = order.fences[thread.rank];
   for (const Fences::Seen& seen : fences.seen) {
     const auto found = atomics_.find(seen.address);
@@ -268,6 +284,10 @@ void Order::fence(Thread& thread, bool block_scope) {
 
 void Order::atomic(Thread& thread, std::uintptr_t address, bool shared, bool loads, bool stores) {
   BlockOrder& order = thread.home().order;
+  if (order.fences.empty()) {
+    if (!atomics_.contains(address)) return;  // nobody has fenced
+    order.fences.resize(order.now.size());
+  }
   Fences& fences = order.fences[thread.rank];
   const bool releases = stores && (holds(fences.released) || holds(fences.released_in_block));
   auto found = atomics_.find(address);

@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -65,8 +66,8 @@ struct BlockOrder {
   std::uint32_t newest = 0;            // the latest time of a thread
   std::uint32_t warp_before[32] = {};  // likewise the lanes of a warp: the last __syncwarp() of all of them
   std::vector<Epoch> now;              // by rank: the epoch of the thread's next access
-  std::vector<Known> known;            // by rank: what it knows beyond that
-  std::vector<Fences> fences;          // by rank
+  std::vector<Known> known;            // by rank: what it knows beyond that; empty until somebody does
+  std::vector<Fences> fences;          // by rank; empty until somebody fences, or meets what another block fenced
   bool any_known = false;              // one of `known` is not null
   bool news = false;                   // `known` changed since the last barrier
   bool fenced = false, met = false;    // likewise what `fences` released, and has seen
@@ -98,6 +99,7 @@ class Order {
   // What the kernel does; an atomic is told of when it is done.
   void block_barrier(Block& block);
   void warp_barrier(Warp& warp, std::uint32_t lanes);
+  void cluster_barrier(std::span<Block* const> blocks);
   void grid_barrier(std::vector<std::unique_ptr<Block>>& blocks, std::uint64_t count);
   void fence(Thread& thread, bool block_scope);
   void atomic(Thread& thread, std::uintptr_t address, bool shared, bool loads = true, bool stores = true);

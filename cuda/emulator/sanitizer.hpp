@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <set>
+#include <span>
 #include <tuple>
 #include <vector>
 
@@ -52,7 +53,7 @@ class Sanitizer {
   bool check_fenced(const Known& visible, const void* address, std::size_t bytes, const Where& where);  // false: it was reported
   template <AccessKind Kind>
   void access_by_call(const void* address, int exponent, const Where& where);  // of the thread that runs, in a call that says where it is
-  void cluster_barrier(const Cluster& cluster);
+  void end_requests(std::span<Block* const> blocks);
   [[noreturn]] void misaligned(std::uintptr_t address, unsigned bytes, std::uintptr_t return_address);
 
   Order order;
