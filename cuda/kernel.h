@@ -88,7 +88,8 @@ enum {                         /* what a call returns; anything but ABN_OK fails
   ABN_ERROR_UNSUPPORTED = 1,   /* the variant does not do this problem */
   ABN_ERROR_ARGUMENT = 2,      /* a required pointer is NULL or a size is impossible */
   ABN_ERROR_WORKSPACE = 3,     /* workspace_bytes is smaller than the variant asked for */
-  ABN_ERROR_LAUNCH = 4         /* the kernel could not be launched */
+  ABN_ERROR_LAUNCH = 4,        /* the kernel could not be launched */
+  ABN_ERROR_COMMUNICATION = 5  /* the partials of a sharded batch could not be gathered (cuda/sync.h) */
 };
 
 enum {                         /* scheme: what backward works from */
@@ -190,7 +191,7 @@ enum { ABN_FORWARD = 0, ABN_BACKWARD = 1 };                                  /* 
 
 typedef struct abn_variant {
   uint32_t abi_version;        /* ABN_ABI_VERSION */
-  uint32_t struct_size;        /* sizeof(abn_variant) */
+  uint32_t struct_size;        /* sizeof(abn_variant), or of a larger struct that begins with one */
   const char* name;            /* letters, digits, '_' and '-': the first part of every check id */
   const char* summary;         /* one sentence for people */
   int32_t memory;              /* ABN_MEMORY_HOST or ABN_MEMORY_CUDA */
@@ -202,6 +203,39 @@ typedef struct abn_variant {
   int (*forward)(const abn_problem* problem, const abn_forward_args* args);
   int (*backward)(const abn_problem* problem, const abn_backward_args* args);  /* not called in ABN_INFERENCE */
 } abn_variant;
+
+/*
+ * Optional: one batch sharded over several devices (sync batch norm)
+ * -------------------------------------------------------------------
+ * A variant whose struct_size is that of abn_split_variant also offers training in halves, with the exchange left to the caller: every
+ * rank condenses its shard into `partial`, the partials of all ranks are gathered in the order of the ranks, and every rank goes on
+ * with all of them (cuda/sync.h).
+ *
+ *   forward_local -> partial      allgather      forward_apply(partials) -> z, mean, var, running buffers
+ *   backward_local -> partial     allgather      backward_apply(partials) -> dx
+ *
+ * The problem is the shard's own: n is its number of images and may differ from rank to rank, everything else is equal. z, mean, var,
+ * the running buffers and dx come out as for the whole batch, mean to running buffers with the same bits on every rank; m is the number
+ * of samples of all ranks. backward_local also writes dgamma and dbeta, which are sums over the shard alone: frameworks add them up with
+ * the other gradients. With one rank all results have the bits of forward and backward.
+ * A shard with n = 0 takes part: it has no tensors, contributes nothing, and gets the statistics of the others. A single sample on all
+ * ranks together is refused by the caller.
+ * partial_bytes is a multiple of 16; `partial` and `partials` lie in the variant's memory, aligned to 16 bytes. What they contain is
+ * the variant's own business. The workspace is that of workspace_bytes for the same problem.
+ */
+typedef struct abn_split_variant {
+  abn_variant base;            /* base.struct_size = sizeof(abn_split_variant) */
+  size_t (*partial_bytes)(const abn_problem* shard, int direction);
+  int (*forward_local)(const abn_problem* shard, const abn_forward_args* args, void* partial);
+  int (*forward_apply)(const abn_problem* shard, const abn_forward_args* args, const void* partials, int32_t ranks);
+  int (*backward_local)(const abn_problem* shard, const abn_backward_args* args, void* partial);
+  int (*backward_apply)(const abn_problem* shard, const abn_backward_args* args, const void* partials, int32_t ranks);
+} abn_split_variant;
+
+/* The variant with its halves, or NULL. */
+static inline const abn_split_variant* abn_split_of(const abn_variant* variant) {
+  return variant->struct_size >= sizeof(abn_split_variant) ? (const abn_split_variant*)(const void*)variant : NULL;
+}
 
 typedef const abn_variant* (*abn_plugin_function)(uint32_t index);           /* NULL behind the last variant */
 

@@ -68,7 +68,7 @@ __global__ void __launch_bounds__(most_threads) forward_kernel(abn_problem p, ab
         squares += deviation * deviation;
       }
       variance = block_sum(squares) / static_cast<A>(m);
-      if (threadIdx.x == 0) publish_statistics<A, P>(p, args, c, mean, variance);
+      if (threadIdx.x == 0) publish_statistics<A, P>(p, args, c, m, mean, variance);
     } else {
       mean = static_cast<A>(static_cast<const P*>(args.running_mean)[c]);
       variance = static_cast<A>(static_cast<const P*>(args.running_var)[c]);

@@ -215,6 +215,19 @@ inline const abn_variant& variant_named(const std::string& name) {
   throw std::runtime_error("no variant named " + name);
 }
 
+// The names of all emulated variants of InPlace-ABN, I and II.
+inline std::vector<std::string> in_place_variants() {
+  std::vector<std::string> names;
+  const abn_problem probe = problem_of(4, 5, 6, ABN_NCHW, ABN_F32);
+  for (std::uint32_t i = 0; const abn_variant* variant = abn_in_tree_variant(i); ++i) {
+    abn_claims claims{};
+    claims.struct_size = sizeof claims;
+    if (variant->memory == ABN_MEMORY_HOST && variant->claims(&probe, &claims) == ABN_OK && claims.scheme >= ABN_IN_PLACE_1)
+      names.push_back(variant->name);
+  }
+  return names;
+}
+
 // A workspace of just the size that was asked for, full of NaN, on a 256-byte boundary.
 class Workspace {
  public:

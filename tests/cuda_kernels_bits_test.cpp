@@ -34,7 +34,7 @@ std::vector<Case> cases() {
 }
 
 void expect_same(const char* what, const Options& changed, const Options& base = {}) {
-  for (const char* name : {"naive", "two_sweep"})
+  for (const std::string& name : in_place_variants())
     for (const Case& c : cases()) {
       const auto expected = all_bits(run(variant_named(name), c, base)), got = all_bits(run(variant_named(name), c, changed));
       ASSERT_FALSE(expected.empty());
@@ -55,7 +55,7 @@ TEST(KernelsBits, SameAtEveryAddress) {
 }
 TEST(KernelsBits, SameInPlaceAtOddAddresses) { expect_same("in place at odd addresses", {.schedule = 5, .in_place = true, .offset = 3}); }
 TEST(KernelsBits, SameWithoutOptionalOutputs) {
-  for (const char* name : {"naive", "two_sweep"})
+  for (const std::string& name : in_place_variants())
     for (const Case& c : cases()) {
       const Both full = run(variant_named(name), c), bare = run(variant_named(name), c, {.outputs = false});
       EXPECT_EQ(bare.f.z.bits(), full.f.z.bits());
@@ -65,7 +65,7 @@ TEST(KernelsBits, SameWithoutOptionalOutputs) {
 
 // One output at a time is enough to be asked for.
 TEST(KernelsBits, SameForEachOptionalGradientAlone) {
-  for (const char* name : {"naive", "two_sweep"})
+  for (const std::string& name : in_place_variants())
     for (const Case& c : cases()) {
       const abn_variant& variant = variant_named(name);
       const Both full = run(variant, c);

@@ -1,4 +1,4 @@
-// The numerical edges of cuda/kernel.h, one by one, for both variants, all types and both layouts.
+// The numerical edges of cuda/kernel.h, one by one, for every variant, all types and both layouts.
 #include <functional>
 
 #include "tests/cuda_kernel_plain.hpp"
@@ -8,7 +8,7 @@ namespace {
 using namespace abn::tests;
 
 void for_each_kind(const std::function<void(const abn_variant&, int layout, int dtype)>& test) {
-  for (const char* name : {"naive", "two_sweep"})
+  for (const std::string& name : in_place_variants())
     for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout)
       for (const int dtype : {ABN_F16, ABN_BF16, ABN_F32, ABN_F64}) {
         SCOPED_TRACE(std::string(name) + " layout " + std::to_string(layout) + " dtype " + std::to_string(dtype));
@@ -347,7 +347,7 @@ TEST(KernelsEdges, NanIsStoredWithoutSign) {
 }
 
 TEST(KernelsEdges, OverflowOfTheStorageTypeIsInfinity) {
-  for (const char* name : {"naive", "two_sweep"}) {
+  for (const std::string& name : in_place_variants()) {
     Case c;
     c.problem = problem_of(4, 1, 1, ABN_NHWC, ABN_F16);
     c.problem.mode = ABN_INFERENCE;
@@ -361,7 +361,7 @@ TEST(KernelsEdges, OverflowOfTheStorageTypeIsInfinity) {
 
 // z is rounded once: the activation sees y in the accumulate type.
 TEST(KernelsEdges, RoundsToStorageOnce) {
-  for (const char* name : {"naive", "two_sweep"}) {
+  for (const std::string& name : in_place_variants()) {
     // y = -(1 + 2^-8) is a tie in bf16 and would become -1; slope*y lies more than half an ulp below slope*-1.
     Case c;
     c.problem = problem_of(2, 1, 1, ABN_NCHW, ABN_BF16);

@@ -17,7 +17,7 @@ Exact exact(const Case& c, std::size_t channel) {
 }
 
 // The worst relative error of the variance over the channels, in units of 2^-24.
-double worst_variance_error(const char* name, const Case& c) {
+double worst_variance_error(const std::string& name, const Case& c) {
   const auto var = forward(variant_named(name), c).var.values();
   double worst = 0;
   for (std::size_t k = 0; k < c.channels(); ++k) {
@@ -34,8 +34,8 @@ TEST(KernelsStatistics, LargeMeanOverSigma) {
       Case c = case_of(problem_of(2, 4, s, layout, ABN_F32), 1);
       for (std::size_t k = 0; k < c.channels(); ++k)
         for (std::size_t i = 0; i < c.samples(); ++i) c.x[c.at(k, i)] = rounded(ABN_F32, 4096 * (k % 2 == 0 ? 1 : -1) + noise(20 + k, i));
-      EXPECT_LE(worst_variance_error("two_sweep", c), 8) << "layout " << layout << " s " << s;
-      EXPECT_LE(worst_variance_error("naive", c), 64) << "layout " << layout << " s " << s;
+      for (const std::string& name : in_place_variants())
+        EXPECT_LE(worst_variance_error(name, c), name == "naive" ? 64 : 8) << name << "layout " << layout << " s " << s;
     }
 }
 
@@ -45,8 +45,8 @@ TEST(KernelsStatistics, Outliers) {
     for (const std::size_t where : {0u, 1u, 7u, 999u}) {
       Case c = case_of(problem_of(1, 3, 1000, layout, ABN_F32), 2);
       for (std::size_t k = 0; k < c.channels(); ++k) c.x[c.at(k, where)] = 3000;
-      EXPECT_LE(worst_variance_error("two_sweep", c), 8) << "at " << where;
-      EXPECT_LE(worst_variance_error("naive", c), 32) << "at " << where;
+      for (const std::string& name : in_place_variants())
+        EXPECT_LE(worst_variance_error(name, c), name == "naive" ? 32 : 8) << name << "at " << where;
     }
 }
 
@@ -57,7 +57,7 @@ TEST(KernelsStatistics, SmallVarianceAfterALargeOne) {
     for (std::size_t k = 0; k < c.channels(); ++k)
       for (std::size_t i = 0; i < c.samples(); ++i)
         c.x[c.at(k, i)] = rounded(ABN_F32, std::ldexp(noise(30 + k, i), -2 * static_cast<int>(i / 500)));
-    EXPECT_LE(worst_variance_error("two_sweep", c), 16);
+    for (const char* name : {"two_sweep", "resident"}) EXPECT_LE(worst_variance_error(name, c), 16) << name;
   }
 }
 
@@ -73,17 +73,19 @@ TEST(KernelsStatistics, ConstantChannelsHaveNoVariance) {
       };
       for (std::size_t k = 0; k < c.channels(); ++k)
         for (std::size_t i = 0; i < c.samples(); ++i) c.x[c.at(k, i)] = value(k);
-      const Forward f = forward(variant_named("two_sweep"), c);
-      for (std::size_t k = 0; k < c.channels(); ++k) {
-        EXPECT_GE(f.var.values()[k], 0);
-        EXPECT_LE(f.var.values()[k], 0x1p-46 * value(k) * value(k) + 0x1p-149);  // (2u x)^2
-        EXPECT_NEAR(f.mean.values()[k], value(k), 0x1p-23 * value(k));
+      for (const char* name : {"two_sweep", "resident"}) {
+        const Forward f = forward(variant_named(name), c);
+        for (std::size_t k = 0; k < c.channels(); ++k) {
+          EXPECT_GE(f.var.values()[k], 0);
+          EXPECT_LE(f.var.values()[k], 0x1p-46 * value(k) * value(k) + 0x1p-149);  // (2u x)^2
+          EXPECT_NEAR(f.mean.values()[k], value(k), 0x1p-23 * value(k));
+        }
       }
     }
 }
 
 TEST(KernelsStatistics, UnbiasedRunningVarianceOfTwoSamples) {
-  for (const char* name : {"naive", "two_sweep"}) {
+  for (const std::string& name : in_place_variants()) {
     Case c = case_of(problem_of(2, 1, 1, ABN_NCHW, ABN_F32), 5);
     c.problem.momentum = 0.25;
     c.x = {1, 4};
@@ -96,7 +98,7 @@ TEST(KernelsStatistics, UnbiasedRunningVarianceOfTwoSamples) {
   }
 }
 
-abn_claims claims_of(const char* name, const abn_problem& problem) {
+abn_claims claims_of(const std::string& name, const abn_problem& problem) {
   abn_claims claims{};
   claims.struct_size = sizeof claims;
   EXPECT_EQ(variant_named(name).claims(&problem, &claims), ABN_OK);
@@ -105,7 +107,7 @@ abn_claims claims_of(const char* name, const abn_problem& problem) {
 
 // The claimed depth bounds the error of sums of equal terms, which is the worst case of a sum: every addition rounds the same way.
 TEST(KernelsStatistics, ClaimedDepthsCoverTheSums) {
-  for (const char* name : {"naive", "two_sweep"})
+  for (const std::string& name : in_place_variants())
     for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout)
       for (const std::int64_t s : {2, 100, 4099, 30000}) {
         Case c = case_of(problem_of(2, 1 + layout, s, layout, ABN_F32), 6);
@@ -128,9 +130,11 @@ TEST(KernelsStatistics, ClaimedDepthsCoverTheSums) {
 TEST(KernelsStatistics, DepthOfLongChannels) {
   for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout)
     for (const int dtype : {ABN_F16, ABN_F32, ABN_F64}) {
-      const abn_claims claims = claims_of("two_sweep", problem_of(256, 64, 112 * 112, layout, dtype));
-      EXPECT_LE(claims.depth_backward, 640);
-      EXPECT_LE(claims.depth_statistics, 320);
+      for (const char* name : {"two_sweep", "resident"}) {
+        const abn_claims claims = claims_of(name, problem_of(256, 64, 112 * 112, layout, dtype));
+        EXPECT_LE(claims.depth_backward, 640) << name;
+        EXPECT_LE(claims.depth_statistics, 320) << name;
+      }
     }
 }
 

@@ -39,8 +39,9 @@ __device__ A gamma_gradient(const abn_problem& problem, const P* gamma, int64_t 
 // Writes the batch statistics and updates the running ones, each where its pointer is not null. The running variance is the
 // unbiased one, without eps.
 template <class A, class P>
-__device__ void publish_statistics(const abn_problem& problem, const abn_forward_args& args, int64_t c, A mean, A variance) {
-  const A m = static_cast<A>(problem.n * problem.s), before = static_cast<A>(problem.n * problem.s - 1);
+__device__ void publish_statistics(const abn_problem& problem, const abn_forward_args& args, int64_t c, int64_t samples, A mean,
+                                   A variance) {
+  const A m = static_cast<A>(samples), before = static_cast<A>(samples - 1);
   const A p = static_cast<A>(problem.momentum);
   if (args.mean != nullptr) static_cast<P*>(args.mean)[c] = static_cast<P>(mean);
   if (args.var != nullptr) static_cast<P*>(args.var)[c] = static_cast<P>(variance);

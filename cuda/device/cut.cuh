@@ -49,7 +49,8 @@ struct Cut {
   int threads() const { return columns * rows; }
 };
 
-inline Cut cut_of(const abn_problem& problem) {
+// Degenerate layouts turned; no slices yet.
+inline Cut uncut(const abn_problem& problem) {
   Cut cut{};
   cut.layout = problem.layout;
   cut.n = problem.n, cut.c = problem.c, cut.s = problem.s;
@@ -60,39 +61,63 @@ inline Cut cut_of(const abn_problem& problem) {
     cut.layout = ABN_NHWC;
   }
   cut.lanes = problem.dtype == ABN_F64 ? 2 : problem.dtype == ABN_F32 ? 4 : 8;
-
-  int64_t terms_of_item = 1;
   if (cut.layout == ABN_NCHW) {
     cut.windows = cut.s % cut.lanes == 0 ? cut.s / cut.lanes : ceil_div(cut.s + cut.lanes - 1, cut.lanes);
     cut.tiles = cut.c;
     cut.items = cut.n * cut.windows;
     cut.columns = 1;
-    terms_of_item = cut.lanes;
   } else {
-    const int64_t windows_of_pixel = ceil_div(cut.c, cut.lanes);
-    cut.columns = power_of_two_above(windows_of_pixel, most_columns);
-    cut.tiles = ceil_div(windows_of_pixel, cut.columns);
     cut.items = cut.n * cut.s;
   }
-  const int most_rows = most_threads / cut.columns;
-  const int64_t largest = most_rows * (most_terms / terms_of_item), smallest = most_rows * bundle;
-  const int64_t needed = ceil_div(cut.items, largest), possible = ceil_div(cut.items, smallest), wanted = ceil_div(enough_units, cut.tiles);
-  const int64_t slices = needed > wanted ? needed : wanted < possible ? wanted : possible;
-  cut.slice_items = ceil_div(cut.items, slices);
-  cut.slices = ceil_div(cut.items, cut.slice_items);
-  cut.rows = power_of_two_above(ceil_div(cut.slice_items, bundle), most_rows);
-  if (cut.threads() < fewest_threads) cut.rows = fewest_threads / cut.columns;
   return cut;
 }
 
-// The threads that merge slices: channels side by side, rows of them taking every rows-th slice.
+// NHWC: tiles of up to `most` columns.
+inline void set_columns(Cut& cut, int most) {
+  const int64_t windows_of_pixel = ceil_div(cut.c, cut.lanes);
+  cut.columns = power_of_two_above(windows_of_pixel, most);
+  cut.tiles = ceil_div(windows_of_pixel, cut.columns);
+}
+
+// Slices of that many items, and the threads for them.
+inline void set_slice_items(Cut& cut, int64_t items) {
+  const int most_rows = most_threads / cut.columns;
+  cut.slice_items = items;
+  cut.slices = ceil_div(cut.items, items);
+  cut.rows = power_of_two_above(ceil_div(cut.slice_items, bundle), most_rows);
+  if (cut.threads() < fewest_threads) cut.rows = fewest_threads / cut.columns;
+}
+
+// At least as many as the items need and, while the smallest sensible slices allow it, as many as the GPU wants.
+inline int64_t slices_between(int64_t needed, int64_t wanted, int64_t possible) {
+  return needed > wanted ? needed : wanted < possible ? wanted : possible;
+}
+
+inline Cut cut_of(const abn_problem& problem) {
+  Cut cut = uncut(problem);
+  if (cut.layout == ABN_NHWC) set_columns(cut, most_columns);
+  const int most_rows = most_threads / cut.columns;
+  const int64_t terms_of_item = cut.layout == ABN_NCHW ? cut.lanes : 1;
+  const int64_t largest = most_rows * (most_terms / terms_of_item), smallest = most_rows * bundle;
+  const int64_t slices = slices_between(ceil_div(cut.items, largest), ceil_div(enough_units, cut.tiles), ceil_div(cut.items, smallest));
+  set_slice_items(cut, ceil_div(cut.items, slices));
+  return cut;
+}
+
+// The threads that merge slices: channels side by side, rows of them taking every rows-th slice. Four channels are 64 bytes of parts or
+// more, so that more columns than that are worth less than more rows. A block of the cut has enough threads for the rows, since blocks
+// that keep their slice on the chip merge in place.
 struct MergeShape {
   int columns, rows;
   int threads() const { return columns * rows; }
 };
 inline MergeShape merge_shape(const Cut& cut) {
-  MergeShape shape{power_of_two_above(cut.c, most_columns), 1};
-  shape.rows = power_of_two_above(ceil_div(cut.slices, 2), most_threads / shape.columns);
+  constexpr int least_columns = 4;
+  const int most_rows = most_threads / power_of_two_above(cut.c, least_columns), threads = cut.threads();
+  MergeShape shape{1, 1};
+  shape.rows = power_of_two_above(ceil_div(cut.slices, 2), most_rows < threads ? most_rows : threads);
+  const int most = most_threads / shape.rows;
+  shape.columns = power_of_two_above(cut.c, most < most_columns ? most : most_columns);
   return shape;
 }
 

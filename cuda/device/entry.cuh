@@ -26,9 +26,23 @@ auto with_types(const abn_problem& problem, Call call) {
   return call(Types<__half, float>{});
 }
 
+// The same with the layout that a kernel is built for.
+template <class T, class P, int Layout>
+struct Kind : Types<T, P> {
+  static constexpr int layout = Layout;
+};
+template <class Call>
+auto with_kind(const abn_problem& problem, int layout, Call call) {
+  return with_types(problem, [&](auto types) {
+    using T = typename decltype(types)::Storage;
+    using P = typename decltype(types)::Parameter;
+    return layout == ABN_NCHW ? call(Kind<T, P, ABN_NCHW>{}) : call(Kind<T, P, ABN_NHWC>{});
+  });
+}
+
 inline bool empty(const abn_problem& problem) { return problem.n == 0 || problem.c == 0 || problem.s == 0; }
 
-// The problems that both variants of this project support: all that the ABI knows, unless 1/slope overflows.
+// The problems that the variants of this project support: all that the ABI knows, unless 1/slope overflows.
 inline bool known(const abn_problem& problem) {
   const auto within = [](int32_t value, int32_t last) { return value >= 0 && value <= last; };
   if (problem.struct_size < sizeof(abn_problem)) return false;

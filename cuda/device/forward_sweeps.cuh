@@ -5,44 +5,48 @@
 #pragma once
 
 #include "cuda/device/activation.cuh"
-#include "cuda/device/channel.cuh"
-#include "cuda/device/tree.cuh"
-#include "cuda/device/window.cuh"
+#include "cuda/device/partials.cuh"
+#include "cuda/device/statistics.cuh"
 
 namespace abn::device {
 inline namespace ABN_BUILD {
 
-// Windows that a thread has in flight. Those of the statistics are also the samples of one local two-pass.
-constexpr int statistics_bundle = 4;
-constexpr int apply_bundle = 4;
-
-template <class A>
-struct MomentsPart {
-  A n;
-  Moments<A> moments;
-};
+constexpr int apply_bundle = 4;  // windows that a thread has in flight
 
 // The workspace of forward. parts[slice*c + channel] exists where there are several slices.
 template <class A>
 struct ForwardScratch {
   A *mean, *variance;
   MomentsPart<A>* parts;
+  MomentsPartial<A> partial{};  // where this is one shard of several: the statistics go there instead
 };
 
+// The end of a channel's statistics.
 template <class P, class A>
 __device__ void finish_statistics(const abn_problem& problem, const abn_forward_args& args, const ForwardScratch<A>& scratch, int64_t c,
-                                  const Moments<A>& moments) {
-  const A variance = moments.m2 / static_cast<A>(problem.n * problem.s);
-  scratch.mean[c] = moments.hi;
-  scratch.variance[c] = variance;
-  publish_statistics<A, P>(problem, args, c, moments.hi, variance);
+                                  int64_t samples, const Moments<A>& moments) {
+  const A variance = moments.m2 / static_cast<A>(samples);
+  if (scratch.mean != nullptr) {  // a shard without samples has no workspace
+    scratch.mean[c] = moments.hi;
+    scratch.variance[c] = variance;
+  }
+  publish_statistics<A, P>(problem, args, c, samples, moments.hi, variance);
+}
+template <class P, class A>
+__device__ void finish_moments(const abn_problem& problem, const abn_forward_args& args, const ForwardScratch<A>& scratch, int64_t c,
+                               const Moments<A>& moments) {
+  const int64_t samples = problem.n * problem.s;
+  if (scratch.partial.samples != nullptr)
+    scratch.partial.put(c, samples, moments);
+  else
+    finish_statistics<P>(problem, args, scratch, c, samples, moments);
 }
 
 template <class T, class P, int Layout>
 __global__ void __launch_bounds__(most_threads, least_resident)
     sum_moments(Cut cut, abn_problem problem, abn_forward_args args, ForwardScratch<Accumulate<T>> scratch) {
   using A = Accumulate<T>;
-  constexpr int own = owned<T, Layout>, lanes = window_lanes<T>, count = statistics_bundle;
+  constexpr int own = owned<T, Layout>;
   const Tensor<T> x(args.x, cut);
   auto& tree = dynamic_shared<MomentsTree<A, own, A>>();
 
@@ -50,38 +54,7 @@ __global__ void __launch_bounds__(most_threads, least_resident)
     const Unit unit = unit_at(cut, index);
     A n = 0;
     Moments<A> moments[own];
-    for (Walk<T, Layout> walk(cut, unit); walk.more();) {
-      Window windows[count];
-      Vec16<T> raw[count];
-      ABN_UNROLL for (int u = 0; u < count; ++u) windows[u] = walk.next();
-      ABN_UNROLL for (int u = 0; u < count; ++u) raw[u] = x.load(windows[u]);
-      if constexpr (Layout == ABN_NCHW) {
-        A values[count * lanes];
-        unsigned mask = 0;
-        ABN_UNROLL for (int u = 0; u < count; ++u) {
-          mask |= windows[u].present << (u * lanes);
-          ABN_UNROLL for (int j = 0; j < lanes; ++j) values[u * lanes + j] = widen(raw[u].lane[j]);
-        }
-        if (mask == 0) continue;
-        const A added = static_cast<A>(__popc(mask));
-        moments[0] = merge(moments[0], two_pass(values, mask, A(1) / added), weights_of<A>(n, added));
-        n += added;
-      } else {
-        unsigned mask = 0;
-        ABN_UNROLL for (int u = 0; u < count; ++u) mask |= (windows[u].present != 0 ? 1u : 0u) << u;
-        if (mask == 0) continue;
-        const A added = static_cast<A>(__popc(mask));
-        const Weights<A> weights = weights_of<A>(n, added);
-        const A inverse = A(1) / added;
-        ABN_UNROLL for (int j = 0; j < lanes; ++j) {
-          A values[count];
-          ABN_UNROLL for (int u = 0; u < count; ++u) values[u] = widen(raw[u].lane[j]);
-          moments[j] = merge(moments[j], two_pass(values, mask, inverse), weights);
-        }
-        n += added;
-      }
-    }
-
+    add_moments<T, Layout>(Walk<T, Layout>(cut, unit), x, n, moments);
     tree.reduce(cut.columns, cut.rows, n, moments);
     if (row_of_thread(cut) == 0) {
       const int64_t first = first_channel<Layout>(cut, unit.tile);
@@ -89,7 +62,7 @@ __global__ void __launch_bounds__(most_threads, least_resident)
         const int64_t c = first + l;
         if (c >= cut.c) continue;
         if (cut.slices == 1)
-          finish_statistics<P>(problem, args, scratch, c, moments[l]);
+          finish_moments<P>(problem, args, scratch, c, moments[l]);
         else
           scratch.parts[unit.slice * cut.c + c] = {n, moments[l]};
       }
@@ -106,26 +79,12 @@ __global__ void __launch_bounds__(most_threads)
   for (int64_t first = static_cast<int64_t>(blockIdx.x) * shape.columns; first < cut.c;
        first += static_cast<int64_t>(gridDim.x) * shape.columns) {
     const int64_t c = first + column;
-    int64_t n = 0;
-    Moments<A> moments[1];
-    for (int64_t slice = row; slice < cut.slices && c < cut.c; slice += shape.rows) {
-      const MomentsPart<A> part = scratch.parts[slice * cut.c + c];
-      const int64_t added = static_cast<int64_t>(part.n);
-      moments[0] = merge(moments[0], part.moments, weights_of<A>(n, added));
-      n += added;
-    }
-    tree.reduce(shape.columns, shape.rows, n, moments);
-    if (row == 0 && c < cut.c) finish_statistics<P>(problem, args, scratch, c, moments[0]);
+    const Moments<A> moments =
+        merge_slices(tree, shape, cut.slices, c < cut.c, [&](int64_t slice) { return scratch.parts[slice * cut.c + c]; });
+    if (row == 0 && c < cut.c) finish_moments<P>(problem, args, scratch, c, moments);
     __syncthreads();
   }
 }
-
-template <class A>
-struct ForwardChannel {
-  A mean = 0, r = 1;
-  Affine<A> affine;
-  __device__ A y(A x) const { return affine.g * ((x - mean) * r) + affine.beta; }
-};
 
 template <class T, class P, int Layout>
 __global__ void __launch_bounds__(most_threads, least_resident)
@@ -142,16 +101,8 @@ __global__ void __launch_bounds__(most_threads, least_resident)
     ABN_UNROLL for (int l = 0; l < own; ++l) {
       const int64_t c = first + l;
       if (c >= cut.c) continue;
-      A variance;
-      if (problem.mode == ABN_TRAINING) {
-        channel[l].mean = scratch.mean[c];
-        variance = scratch.variance[c];
-      } else {
-        channel[l].mean = static_cast<A>(static_cast<const P*>(args.running_mean)[c]);
-        variance = static_cast<A>(static_cast<const P*>(args.running_var)[c]);
-      }
-      channel[l].r = reciprocal_deviation(variance, problem.eps);
-      channel[l].affine = affine_of<A>(problem, static_cast<const P*>(args.gamma), static_cast<const P*>(args.beta), c);
+      channel[l] = problem.mode == ABN_TRAINING ? forward_channel<P>(problem, args, c, scratch.mean[c], scratch.variance[c])
+                                                : running_channel<P, A>(problem, args, c);
     }
 
     for (Walk<T, Layout> walk(cut, unit); walk.more();) {

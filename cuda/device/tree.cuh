@@ -36,14 +36,15 @@ struct MomentsTree {
   }
 };
 
-// sum(dy) and sum(dy*d) of device/backward_sweeps.cuh.
+// sum(dy) and the other sum of backward (device/scheme.cuh).
 template <class A>
 struct Sums {
-  A s0 = 0, s1 = 0;
+  A s0 = A(0), s1 = A(0);
   __device__ void add(const Sums& other) {
     s0 += other.s0;
     s1 += other.s1;
   }
+  __device__ Sums over(int64_t samples) const { return {s0 / static_cast<A>(samples), s1 / static_cast<A>(samples)}; }
 };
 
 template <class A, int Owned>

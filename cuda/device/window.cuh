@@ -25,30 +25,41 @@ constexpr int owned = Layout == ABN_NCHW ? 1 : window_lanes<T>;
 template <class T, int Layout>
 class Walk;
 
-// Items of a slice that fall to a thread which begins at item `first` of the tile and takes every `step`-th. A slice has at most
-// most_threads * most_terms items.
-__device__ __forceinline__ int items_of_thread(const Cut& cut, const Unit& unit, int64_t first, int step) {
-  const int64_t end = (unit.slice + 1) * cut.slice_items;
-  const int left = static_cast<int>((end < cut.items ? end : cut.items) - first);
+// Of the items [first, end), those that fall to a thread which begins at `first` and takes every `step`-th: fewer than 2^31.
+__device__ __forceinline__ int items_of_thread(int64_t first, int64_t end, int step) {
+  const int left = static_cast<int>(end - first);
   return left > 0 ? (left + step - 1) / step : 0;
 }
+__device__ __forceinline__ int items_of_thread(const Cut& cut, const Unit& unit, int64_t first, int step) {
+  const int64_t end = (unit.slice + 1) * cut.slice_items;
+  return items_of_thread(first, end < cut.items ? end : cut.items, step);
+}
+
+// Contiguous elements at regular distances: run i is [begin + i*stride, begin + i*stride + length) and touches at most `windows` windows.
+// Item i*windows + w is window w of run i.
+struct Runs {
+  int64_t begin, stride, length, windows;
+};
 
 template <class T>
 class Walk<T, ABN_NCHW> {
  public:
-  __device__ Walk(const Cut& cut, const Unit& unit) {
-    const int threads = static_cast<int>(blockDim.x);
-    const int64_t item = unit.slice * cut.slice_items + threadIdx.x;
-    left_ = items_of_thread(cut, unit, item, threads);
-    windows_ = cut.windows;
-    length_ = cut.s;
-    stride_ = cut.c * cut.s;
+  __device__ Walk(const Runs& runs, int64_t item, int items, int step)
+      : length_(runs.length), stride_(runs.stride), windows_(runs.windows), left_(items) {
     window_ = item % windows_;
-    run_ = item / windows_ * stride_ + unit.tile * cut.s;
-    step_windows_ = threads % windows_;
-    step_runs_ = threads / windows_ * stride_;
+    row_ = static_cast<int>(item / windows_);
+    run_ = runs.begin + item / windows_ * stride_;
+    step_windows_ = step % windows_;
+    step_rows_ = static_cast<int>(step / windows_);
+    step_runs_ = step / windows_ * stride_;
   }
+  __device__ Walk(const Cut& cut, const Unit& unit)
+      : Walk({unit.tile * cut.s, cut.c * cut.s, cut.s, cut.windows}, unit.slice * cut.slice_items + threadIdx.x,
+             items_of_thread(cut, unit, unit.slice * cut.slice_items + threadIdx.x, static_cast<int>(blockDim.x)),
+             static_cast<int>(blockDim.x)) {}
   __device__ bool more() const { return left_ > 0; }
+  __device__ int row() const { return row_; }      // the run of the next window
+  __device__ int64_t run() const { return run_; }  // where that begins
   __device__ Window next() {
     constexpr int lanes = window_lanes<T>;
     Window window;
@@ -60,19 +71,20 @@ class Walk<T, ABN_NCHW> {
     if (left_ <= 0) window.present = 0;
     --left_;
     run_ += step_runs_;
+    row_ += step_rows_;
     window_ += step_windows_;
     if (window_ >= windows_) {
       window_ -= windows_;
       run_ += stride_;
+      ++row_;
     }
     return window;
   }
 
  private:
-  int64_t run_, length_, stride_;  // the current image's samples of the channel: where they begin, how many, how far to the next image's
-  int64_t window_, windows_;       // counted in the run
+  int64_t run_, length_, stride_, window_, windows_;
   int64_t step_runs_, step_windows_;
-  int left_;
+  int row_, step_rows_, left_;
 };
 
 template <class T>
@@ -84,20 +96,24 @@ class Walk<T, ABN_NHWC> {
     left_ = items_of_thread(cut, unit, pixel, cut.rows);
     begin_ = pixel * cut.c + channel;
     stride_ = cut.rows * cut.c;
+    row_ = row_of_thread(cut);
+    rows_ = cut.rows;
     channels_ = channels >= window_lanes<T> ? whole<T> : channels > 0 ? (1u << channels) - 1 : 0u;
   }
   __device__ bool more() const { return left_ > 0; }
+  __device__ int row() const { return row_; }  // the pixel of the next window, counted in the slice
   __device__ Window next() {
     const Window window{begin_, left_ > 0 ? channels_ : 0u};
     --left_;
     begin_ += stride_;
+    row_ += rows_;
     return window;
   }
 
  private:
   int64_t begin_, stride_;
   unsigned channels_;
-  int left_;
+  int row_, rows_, left_;
 };
 
 // A tensor of n*c*s elements. The pointer may be that of another tensor too (z = x, dx = dz): no __restrict__.
@@ -108,9 +124,13 @@ class Tensor {
       : data_(static_cast<T*>(const_cast<void*>(data))),
         wide_(reinterpret_cast<uintptr_t>(data) % 16 == 0 && (cut.layout == ABN_NCHW || cut.c % window_lanes<T> == 0)) {}
 
+  // The window is one 16-byte access, at that address.
+  __device__ bool wide(const Window& window) const { return wide_ && window.present == whole<T>; }
+  __device__ T* at(const Window& window) const { return data_ + window.begin; }
+
   // 0 where the window has no element.
   __device__ Vec16<T> load(const Window& window) const {
-    if (wide_ && window.present == whole<T>) return load16(data_ + window.begin);
+    if (wide(window)) return load16(at(window));
     Vec16<T> value;
     ABN_UNROLL for (int j = 0; j < window_lanes<T>; ++j) {
       value.lane[j] = (window.present >> j & 1) != 0 ? data_[window.begin + j] : narrow<T>(0);
@@ -118,7 +138,7 @@ class Tensor {
     return value;
   }
   __device__ void store(const Window& window, const Vec16<T>& value) const {
-    if (wide_ && window.present == whole<T>) return store16(data_ + window.begin, value);
+    if (wide(window)) return store16(at(window), value);
     ABN_UNROLL for (int j = 0; j < window_lanes<T>; ++j) {
       if ((window.present >> j & 1) != 0) data_[window.begin + j] = value.lane[j];
     }

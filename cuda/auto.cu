@@ -1,0 +1,70 @@
+// The variant to call when one does not want to choose: for every problem the kernel that the cost model (device/cost.cuh) predicts to be
+// the fastest, one sweep by clusters, groups or single blocks, or two sweeps. The choice follows from the shape and a nominal GPU, so that
+// the bits do not depend on the GPU at hand; cuda/plan.h prints it with its reasons.
+#include "cuda/device/cost.cuh"
+#include "cuda/device/entry.cuh"
+#include "cuda/device/halves.cuh"
+#include "cuda/device/register.cuh"
+#include "cuda/device/resident.cuh"
+#include "cuda/device/sweeps.cuh"
+
+namespace abn::device {
+inline namespace ABN_BUILD {
+namespace automatic {
+
+cost::Candidate choice_of(const abn_problem& problem, int direction) { return cost::candidates_of(problem, direction, Machine{}).chosen(); }
+
+// The halves of a sharded pass are those of the two sweeps, with the cut that the whole pass would have.
+Cut cut_for(const abn_problem& problem, int direction) { return choice_of(problem, direction).slab.cut; }
+using Halves = sweeps::Halves<cut_for>;
+
+Meeting meeting_of(cost::Way way) {
+  return way == cost::Way::cluster ? Meeting::cluster : way == cost::Way::group ? Meeting::group : Meeting::alone;
+}
+
+size_t workspace_bytes(const abn_problem* problem, int direction) {
+  if (!known(*problem) || empty(*problem)) return 0;
+  if (direction == ABN_BACKWARD && problem->mode == ABN_INFERENCE) return 0;
+  const cost::Candidate choice = choice_of(*problem, direction);
+  return choice.way == cost::Way::sweeps ? sweeps::workspace_bytes(choice.slab.cut, *problem, direction)
+                                         : resident::workspace_bytes(choice.slab, *problem, direction);
+}
+
+int claims(const abn_problem* problem, abn_claims* out) {
+  if (!known(*problem)) return ABN_ERROR_UNSUPPORTED;
+  if (empty(*problem)) return hand_over(sweeps::claims_of(*problem, 1, 1), out);
+  return hand_over(sweeps::claims_of(*problem, sweeps::depth_of_statistics(choice_of(*problem, ABN_FORWARD).slab.cut),
+                                     sweeps::depth_of_gradients(choice_of(*problem, ABN_BACKWARD).slab.cut)),
+                   out);
+}
+
+int forward(const abn_problem* problem, const abn_forward_args* args) {
+  if (empty(*problem)) return ABN_OK;
+  if (const int status = check(*problem, *args, workspace_bytes(problem, ABN_FORWARD))) return status;
+  const cost::Candidate choice = choice_of(*problem, ABN_FORWARD);
+  if (choice.way == cost::Way::sweeps) return sweeps::forward(choice.slab.cut, *problem, *args);
+  return resident::forward(choice.slab, *problem, *args, meeting_of(choice.way));
+}
+
+int backward(const abn_problem* problem, const abn_backward_args* args) {
+  if (empty(*problem)) return ABN_OK;
+  if (const int status = check(*problem, *args, workspace_bytes(problem, ABN_BACKWARD))) return status;
+  const cost::Candidate choice = choice_of(*problem, ABN_BACKWARD);
+  if (choice.way == cost::Way::sweeps) return sweeps::backward(choice.slab.cut, *problem, *args);
+  return resident::backward(choice.slab, *problem, *args, meeting_of(choice.way));
+}
+
+const abn_split_variant split = {
+    {ABN_ABI_VERSION, sizeof(abn_split_variant), "auto", "The kernel that the cost model predicts to be the fastest for the problem.",
+     ABN_VARIANT_MEMORY, 0, claims, workspace_bytes, forward, backward},
+    Halves::partial_bytes,
+    Halves::forward_local,
+    Halves::forward_apply,
+    Halves::backward_local,
+    Halves::backward_apply};
+const abn_variant& variant = split.base;
+ABN_REGISTER_VARIANT(variant)
+
+}  // namespace automatic
+}  // namespace ABN_BUILD
+}  // namespace abn::device

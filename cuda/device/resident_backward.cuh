@@ -1,0 +1,122 @@
+// Backward in one sweep: z and dz are loaded into shared memory, reduced there, and dx is written from there, after the blocks
+// that hold the channel's other slices have agreed on S0 and S1. See device/resident_forward.cuh. dx may be dz.
+// With frozen statistics dx = g*r*dy; that comes here where runs are ragged, for the sake of 16-byte accesses.
+#pragma once
+
+#include "cuda/device/backward_sweeps.cuh"
+#include "cuda/device/exchange.cuh"
+#include "cuda/device/gradients.cuh"
+#include "cuda/device/resident_forward.cuh"
+#include "cuda/device/slab_apply.cuh"
+
+namespace abn::device {
+inline namespace ABN_BUILD {
+
+template <class T, int Layout>
+struct alignas(16) BackwardShared {
+  using A = Accumulate<T>;
+  union Trees {
+    SumsTree<A, owned<T, Layout>> slice;
+    SumsTree<A, 1> merge;
+    __device__ Trees() {}
+  } tree;
+  Sums<A> parts[most_pack<T, Layout>];
+  typename SchemeOne<A>::Channel channels[most_pack<T, Layout>];
+};
+
+template <class T>
+struct Pair {
+  Vec16<T> z, dz;
+};
+
+template <class T, class P, int Layout>
+__global__ void __launch_bounds__(most_threads, resident_blocks)
+    resident_backward(Slab slab, abn_problem problem, abn_backward_args args, BackwardScratch<Accumulate<T>> scratch, Exchange exchange) {
+  using A = Accumulate<T>;
+  using Scheme = SchemeOne<A>;
+  constexpr int own = owned<T, Layout>;
+  const Tensor<T> z(args.z, slab.cut), dz(args.dz, slab.cut), dx(args.dx, slab.cut);
+  auto& shared = dynamic_shared<BackwardShared<T, Layout>>();
+  Vec16<T>* const slots = reinterpret_cast<Vec16<T>*>(&shared + 1);
+  const SlabTensor<T> outputs(slots), gradients(slots + slab.slots);
+  const Activation<A> phi = activation_of<T>(problem);
+  const bool training = problem.mode == ABN_TRAINING;
+  const int64_t slices = slab.cut.slices, slice = blockIdx.x % slices;
+  const int column = static_cast<int>(threadIdx.x) % slab.columns, row = static_cast<int>(threadIdx.x) / slab.columns;
+  Exchanger<Sums<A>> exchanger(exchange, slab, shared.parts, scratch.parts);
+
+  const auto settle = [&](const Chunk& chunk, int j, const Sums<A>& parts, bool kept, bool published) {
+    const int64_t c = chunk.channel + j;
+    const Sums<A> sums = finished<P, Scheme>(problem, args, c, parts);
+    const Sums<A> means = sums.over(problem.n * problem.s);
+    if (kept) {
+      shared.channels[j] = backward_channel<P, Scheme>(problem, args, c, means);
+    } else {
+      scratch.mean_dy[c] = means.s0;
+      scratch.mean_dy_xhat[c] = means.s1;
+    }
+    if (published) publish_gradients<P>(problem, args, c, sums);
+  };
+
+  for (int64_t group = blockIdx.x / slices; group < slab.groups; group += exchange.groups) {
+    const Chunk chunk = chunk_of(slab, group, slice);
+    outputs.fill(z, chunk);
+    gradients.fill(dz, chunk);
+    copy_async_wait<0>();
+    __syncthreads();
+
+    for (int first = 0; first < chunk.channels; first += slab.columns * own) {
+      typename Scheme::Recovery recovery[own];
+      A scale[own];
+      ABN_UNROLL for (int l = 0; l < own; ++l) {
+        const int j = first + column * own + l;
+        recovery[l] = Scheme::none();
+        scale[l] = 1;
+        if (j < chunk.channels) recovery[l] = Scheme::recovery(affine_of<P, A>(problem, args, chunk.channel + j));
+      }
+      Sums<A> sums[own];
+      add_gradients<T, Layout, Scheme>(SlabWalk<T, Layout>(slab, chunk, slice, first + column), outputs, gradients, phi, recovery, scale,
+                                       sums, [](const Window&, const Vec16<T>&) {});
+      shared.tree.slice.reduce(slab.columns, slab.cut.rows, sums);
+      if (row == 0) {
+        ABN_UNROLL for (int l = 0; l < own; ++l) {
+          const int j = first + column * own + l;
+          if (j >= chunk.channels) continue;
+          if (exchange.meeting == Meeting::alone)
+            settle(chunk, j, sums[l], true, true);
+          else
+            exchanger.place(chunk, slice, j) = sums[l];
+        }
+      }
+      __syncthreads();  // the tree is free again
+    }
+
+    if (exchange.meeting != Meeting::alone) {
+      exchanger.run(
+          chunk, slice, [&](bool live, auto part) { return merge_slices(shared.tree.merge, slab.merge, slices, live, part); },
+          [&](int j, const Sums<A>& parts, bool kept, bool published) { settle(chunk, j, parts, kept, published); },
+          [&](int j) {
+            const int64_t c = chunk.channel + j;
+            shared.channels[j] = backward_channel<P, Scheme>(problem, args, c, {scratch.mean_dy[c], scratch.mean_dy_xhat[c]});
+          });
+    }
+
+    if (args.dx != nullptr) {
+      write_back<T, Layout>(
+          slab, chunk, shared.channels, dx,
+          [&](int slot) {
+            return Pair<T>{outputs.slot(slot), gradients.slot(slot)};
+          },
+          [&](const Pair<T>& pair, int l, const typename Scheme::Channel& channel) {
+            const A one = phi.unsaturated(widen(pair.z.lane[l]));
+            const A dy = phi.upstream(one, widen(pair.dz.lane[l]));
+            return narrow<T>(training ? channel.dx(phi.inverse(one), dy) : channel.scale * dy);
+          });
+    }
+    __syncthreads();  // the slabs and the table are free again
+    exchanger.part();
+  }
+}
+
+}  // namespace ABN_BUILD
+}  // namespace abn::device

@@ -1,0 +1,99 @@
+// How a thread, a block and the slices of a channel come to mean and variance: the same code for tensors and for slabs on the chip,
+// so that every kernel which cuts a problem alike gets the same bits.
+#pragma once
+
+#include "cuda/device/channel.cuh"
+#include "cuda/device/tree.cuh"
+#include "cuda/device/window.cuh"
+
+namespace abn::device {
+inline namespace ABN_BUILD {
+
+constexpr int statistics_bundle = 4;  // windows that a thread has in flight; also the samples of one local two-pass
+
+// What a slice says of a channel.
+template <class A>
+struct MomentsPart {
+  A n;
+  Moments<A> moments;
+};
+
+// Adds the windows of a walk to a thread's moments. `x` loads what the walk names: a Tensor or a SlabTensor.
+template <class T, int Layout, class Steps, class Source>
+__device__ __forceinline__ void add_moments(Steps walk, const Source& x, Accumulate<T>& n,
+                                            Moments<Accumulate<T>> (&moments)[owned<T, Layout>]) {
+  using A = Accumulate<T>;
+  constexpr int lanes = window_lanes<T>, count = statistics_bundle;
+  while (walk.more()) {
+    Window windows[count];
+    Vec16<T> raw[count];
+    ABN_UNROLL for (int u = 0; u < count; ++u) windows[u] = walk.next();
+    ABN_UNROLL for (int u = 0; u < count; ++u) raw[u] = x.load(windows[u]);
+    if constexpr (Layout == ABN_NCHW) {
+      A values[count * lanes];
+      unsigned mask = 0;
+      ABN_UNROLL for (int u = 0; u < count; ++u) {
+        mask |= windows[u].present << (u * lanes);
+        ABN_UNROLL for (int j = 0; j < lanes; ++j) values[u * lanes + j] = widen(raw[u].lane[j]);
+      }
+      if (mask == 0) continue;
+      const A added = static_cast<A>(__popc(mask));
+      moments[0] = merge(moments[0], two_pass(values, mask, A(1) / added), weights_of<A>(n, added));
+      n += added;
+    } else {
+      unsigned mask = 0;
+      ABN_UNROLL for (int u = 0; u < count; ++u) mask |= (windows[u].present != 0 ? 1u : 0u) << u;
+      if (mask == 0) continue;
+      const A added = static_cast<A>(__popc(mask));
+      const Weights<A> weights = weights_of<A>(n, added);
+      const A inverse = A(1) / added;
+      ABN_UNROLL for (int j = 0; j < lanes; ++j) {
+        A values[count];
+        ABN_UNROLL for (int u = 0; u < count; ++u) values[u] = widen(raw[u].lane[j]);
+        moments[j] = merge(moments[j], two_pass(values, mask, inverse), weights);
+      }
+      n += added;
+    }
+  }
+}
+
+// The slices of a channel, merged by `rows` threads of a column: each takes every rows-th, then the tree. `part(slice)` is called for
+// live columns only. The result is in row 0.
+template <class A, class Part>
+__device__ __forceinline__ Moments<A> merge_slices(MomentsTree<A, 1, int64_t>& tree, const MergeShape& shape, int64_t slices, bool live,
+                                                   Part part) {
+  const int row = static_cast<int>(threadIdx.x) / shape.columns;
+  int64_t n = 0;
+  Moments<A> moments[1];
+  if (live && row < shape.rows) {
+    for (int64_t slice = row; slice < slices; slice += shape.rows) {
+      const MomentsPart<A> one = part(slice);
+      const int64_t added = static_cast<int64_t>(one.n);
+      moments[0] = merge(moments[0], one.moments, weights_of<A>(n, added));
+      n += added;
+    }
+  }
+  tree.reduce(shape.columns, shape.rows, n, moments);
+  return moments[0];
+}
+
+// What normalising needs of a channel.
+template <class A>
+struct ForwardChannel {
+  A mean = 0, r = 1;
+  Affine<A> affine;
+  __device__ A y(A x) const { return affine.g * ((x - mean) * r) + affine.beta; }
+};
+template <class P, class A>
+__device__ ForwardChannel<A> forward_channel(const abn_problem& problem, const abn_forward_args& args, int64_t c, A mean, A variance) {
+  return {mean, reciprocal_deviation(variance, problem.eps),
+          affine_of<A>(problem, static_cast<const P*>(args.gamma), static_cast<const P*>(args.beta), c)};
+}
+template <class P, class A>
+__device__ ForwardChannel<A> running_channel(const abn_problem& problem, const abn_forward_args& args, int64_t c) {
+  return forward_channel<P>(problem, args, c, static_cast<A>(static_cast<const P*>(args.running_mean)[c]),
+                            static_cast<A>(static_cast<const P*>(args.running_var)[c]));
+}
+
+}  // namespace ABN_BUILD
+}  // namespace abn::device
