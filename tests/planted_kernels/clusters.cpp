@@ -54,6 +54,20 @@ __global__ void write_between_arrival_and_wait(float* out) {
   this_cluster().sync();
 }
 
+// Rank 0 may have arrived in the next phase when a peer comes out of this one, and its barrier says nothing of that.
+__global__ void peer_in_the_next_phase(float* out) {
+  Row& own = dynamic_shared<Row>();
+  const Row* const first = this_cluster().map_shared_rank(&own, 0);
+  const bool is_first = this_cluster().block_rank() == 0;
+  this_cluster().barrier_arrive();
+  if (!is_first) __nanosleep(20);
+  this_cluster().barrier_wait();
+  if (is_first) defect(), own.value[threadIdx.x] = 1;
+  if (!is_first) out[blockIdx.x * threads + threadIdx.x] = (defect(), static_cast<float>(first->value[threadIdx.x]));
+  this_cluster().barrier_arrive();
+  this_cluster().barrier_wait();
+}
+
 // A round overwrites what the peer may still read of the round before.
 __global__ void reuse_without_a_barrier(float* out) {
   Row& own = dynamic_shared<Row>();
@@ -166,6 +180,7 @@ const tests::Plant plant(
         {"cluster: no second barrier", race, "shared memory", with_output<read_without_a_second_barrier>},
         {"cluster: read between arrival and wait", race, "shared memory", with_output<read_between_arrival_and_wait>},
         {"cluster: write between arrival and wait", race, "shared memory", with_output<write_between_arrival_and_wait>},
+        {"cluster: a peer in the next phase", race, "shared memory", with_output<peer_in_the_next_phase>},
         {"cluster: no barrier before reuse", race, "shared memory", with_output<reuse_without_a_barrier>},
         {"cluster: barrier of the block only", race, "shared memory", with_output<pushed_and_read_behind_a_barrier_of_the_block>},
         {"cluster: pushed into one place", race, "shared memory", with_output<pushed_on_top_of_each_other>},
