@@ -7,8 +7,13 @@
 
 namespace {
 
+// Function-local statics: registration runs before main, in no set order.
 std::vector<const abn_variant*>& variants() {
-  static std::vector<const abn_variant*> list;  // a function-local static: registration runs before main, in no set order
+  static std::vector<const abn_variant*> list;
+  return list;
+}
+std::vector<const abn_variant*>& instrumented_variants() {
+  static std::vector<const abn_variant*> list;
   return list;
 }
 
@@ -28,4 +33,15 @@ int abn_register_variant(const abn_variant* variant) {
 const abn_variant* abn_in_tree_variant(uint32_t index) {
   const auto& list = variants();
   return index < list.size() ? list[index] : nullptr;
+}
+
+int abn_register_instrumented_variant(const abn_variant* variant) {
+  instrumented_variants().push_back(variant);
+  return 0;
+}
+
+const abn_variant* abn_instrumented_variant(const char* name) {
+  for (const abn_variant* variant : instrumented_variants())
+    if (std::strcmp(variant->name, name) == 0) return variant;
+  return nullptr;
 }

@@ -1,6 +1,7 @@
 // The helpers of platform.cuh on the emulator.
 #pragma once
 
+#include <bit>
 #include <cstring>
 #include <type_traits>
 
@@ -12,22 +13,30 @@ using emulator::Where;
 template <class T>
 T& dynamic_shared(Where where = Where::current()) {
   static_assert(alignof(T) <= 16);
-  emulator::check_shared(sizeof(T), where);
-  return *reinterpret_cast<T*>(emulator::current->block->shared);
+  if (sizeof(T) > emulator::shared_bytes_of_block()) emulator::shared_too_small(sizeof(T), where);
+  return *reinterpret_cast<T*>(emulator::shared_of_block());
 }
 
 template <class T>
 __forceinline__ Vec16<T> load16(const T* p, Where where = Where::current()) {
   emulator::check_alignment(p, 16, where);
+#ifdef ABN_SANITIZED
+  return std::bit_cast<Vec16<T>>(emulator::load16_bits(p, where));
+#else
   Vec16<T> value;
   std::memcpy(&value, p, sizeof value);
   return value;
+#endif
 }
 
 template <class T>
 __forceinline__ void store16(T* p, const Vec16<T>& value, Where where = Where::current()) {
   emulator::check_alignment(p, 16, where);
+#ifdef ABN_SANITIZED
+  emulator::store16_bits(p, std::bit_cast<emulator::Bits16>(value), where);
+#else
   std::memcpy(p, &value, sizeof value);
+#endif
 }
 
 // A launch and the place that made it, which names a kernel that has no exported name.
@@ -42,7 +51,7 @@ struct LaunchSite {
 
 template <class... P>
 int launch_with(bool cooperative, const LaunchSite& site, void (*kernel)(P...), const std::type_identity_t<P>&... args) {
-  const auto body = [kernel, &args...] { kernel(args...); };  // by value: every thread has parameters of its own
+  const auto body = [kernel, args...] { kernel(args...); };  // by value: every thread has parameters of its own
   const LaunchConfig& config = site.config;
   return emulator::launch({.grid = config.grid,
                            .block = config.block,
@@ -52,6 +61,8 @@ int launch_with(bool cooperative, const LaunchSite& site, void (*kernel)(P...), 
                            .kernel = reinterpret_cast<const void*>(kernel),
                            .body = [](const void* closure) { (*static_cast<decltype(body)*>(closure))(); },
                            .closure = &body,
+                           .closure_bytes = sizeof body,
+                           .instrumented = emulator::instrumented,
                            .where = site.where});
 }
 

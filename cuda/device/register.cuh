@@ -1,4 +1,4 @@
-// The line that ends a variant's file: it puts the variant into the list of in-tree variants.
+// The line that ends a variant's file: it puts the variant into the list of in-tree variants, or of their instrumented twins.
 #pragma once
 
 #include "cuda/registry.h"
@@ -9,4 +9,10 @@
 #define ABN_VARIANT_MEMORY ABN_MEMORY_HOST
 #endif
 
-#define ABN_REGISTER_VARIANT(variant) [[maybe_unused]] static const int abn_registered_##variant = abn_register_variant(&(variant));
+#ifdef ABN_SANITIZED
+#define ABN_REGISTER_WITH abn_register_instrumented_variant
+#else
+#define ABN_REGISTER_WITH abn_register_variant
+#endif
+
+#define ABN_REGISTER_VARIANT(variant) [[maybe_unused]] static const int abn_registered_##variant = ABN_REGISTER_WITH(&(variant));

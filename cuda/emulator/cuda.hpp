@@ -25,13 +25,41 @@
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
 
+#ifdef ABN_SANITIZED
+#define threadIdx (::abn::emulator::thread_index())
+#define blockIdx (::abn::emulator::block_index())
+#define blockDim (::dim3(::abn::emulator::block_dim()))
+#define gridDim (::dim3(::abn::emulator::grid_dim()))
+// Compilers copy structs and fill arrays with these functions; here they are the ones of hooks.cpp, for this file alone.
+__asm__("memcpy = abn_sanitized_memcpy");
+__asm__("memmove = abn_sanitized_memmove");
+__asm__("memset = abn_sanitized_memset");
+#else
 #define threadIdx (::abn::emulator::current->index)
 #define blockIdx (::abn::emulator::current->block->index)
 #define blockDim (::dim3(::abn::emulator::current->block->dim))
 #define gridDim (::dim3(::abn::emulator::current->block->grid))
+#endif
 
 namespace abn::emulator {
 inline namespace ABN_BUILD {
+
+// How this build asks for the emulator's own state.
+#ifdef ABN_SANITIZED
+__forceinline__ void resume(Arrival arrival) { arrived(arrival); }
+__forceinline__ std::uint64_t result() { return received(); }
+__forceinline__ unsigned rank_in_block() { return thread_rank(); }
+__forceinline__ unsigned char* shared_of_block() { return shared_memory(); }
+__forceinline__ std::size_t shared_bytes_of_block() { return shared_memory_bytes(); }
+inline constexpr bool instrumented = true;
+#else
+__forceinline__ void resume(Arrival arrival) { arrive(arrival); }
+__forceinline__ std::uint64_t result() { return current->received; }
+__forceinline__ unsigned rank_in_block() { return current->rank; }
+__forceinline__ unsigned char* shared_of_block() { return current->block->shared; }
+__forceinline__ std::size_t shared_bytes_of_block() { return current->block->shared_bytes; }
+inline constexpr bool instrumented = false;
+#endif
 
 inline constexpr int warpSize = 32;
 
@@ -101,11 +129,11 @@ inline int __clz(int bits) { return std::countl_zero(static_cast<unsigned>(bits)
 
 // ---- barriers and fences
 
-__forceinline__ void __syncthreads(Where where = Where::current()) { arrive(block_barrier(where)); }
-__forceinline__ void __syncwarp(unsigned mask = ~0u, Where where = Where::current()) { arrive(vote(WarpOp::sync, mask, false, where)); }
-__forceinline__ void __threadfence(Where where = Where::current()) { arrive(fence(where)); }
-__forceinline__ void __threadfence_block(Where where = Where::current()) { arrive(fence(where)); }
-__forceinline__ void __nanosleep(unsigned, Where where = Where::current()) { arrive(fence(where)); }
+__forceinline__ void __syncthreads(Where where = Where::current()) { resume(block_barrier(where)); }
+__forceinline__ void __syncwarp(unsigned mask = ~0u, Where where = Where::current()) { resume(vote(WarpOp::sync, mask, false, where)); }
+__forceinline__ void __threadfence(Where where = Where::current()) { resume(fence(false, where)); }
+__forceinline__ void __threadfence_block(Where where = Where::current()) { resume(fence(true, where)); }
+__forceinline__ void __nanosleep(unsigned, Where where = Where::current()) { resume(pause(where)); }
 
 // ---- warp operations
 
@@ -117,9 +145,9 @@ concept Shuffled = OneOf<T, int, unsigned, long, unsigned long, long long, unsig
 template <Shuffled T>
 __forceinline__ T shuffled(WarpOp op, unsigned mask, T value, unsigned operand, int width, Where where) {
   using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
-  const unsigned source = source_lane(op, current->rank % 32, operand, static_cast<unsigned>(width));
-  arrive(shuffle(op, sizeof(T), mask, std::bit_cast<Bits>(value), source, where));
-  return std::bit_cast<T>(static_cast<Bits>(current->received));
+  const unsigned source = source_lane(op, rank_in_block() % 32, operand, static_cast<unsigned>(width));
+  resume(shuffle(op, sizeof(T), mask, std::bit_cast<Bits>(value), source, where));
+  return std::bit_cast<T>(static_cast<Bits>(result()));
 }
 
 template <Shuffled T>
@@ -143,8 +171,9 @@ struct Votes {
   unsigned yes, voters;  // lanes
 };
 __forceinline__ Votes votes(WarpOp op, unsigned mask, int predicate, Where where) {
-  arrive(vote(op, mask, predicate != 0, where));
-  return {static_cast<unsigned>(current->received), static_cast<unsigned>(current->received >> 32)};
+  resume(vote(op, mask, predicate != 0, where));
+  const std::uint64_t lanes = result();
+  return {static_cast<unsigned>(lanes), static_cast<unsigned>(lanes >> 32)};
 }
 __forceinline__ unsigned __ballot_sync(unsigned mask, int predicate, Where where = Where::current()) {
   return votes(WarpOp::ballot, mask, predicate, where).yes;
@@ -168,10 +197,16 @@ concept AtomicInteger = OneOf<T, int, unsigned, unsigned long long>;
 
 template <class T, class Change>
 __forceinline__ T atomically(T* address, Where where, Change change) {
-  arrive(atomic_begin(address, sizeof(T), where));
+  resume(atomic_begin(address, sizeof(T), where));
+  using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+#ifdef ABN_SANITIZED
+  const T before = std::bit_cast<T>(static_cast<Bits>(atomic_load(address, sizeof(T), where))), after = change(before);
+  atomic_store(address, sizeof(T), std::bit_cast<Bits>(after));
+#else
   const T before = *address, after = change(before);
   *address = after;
-  arrive(atomic_end(std::memcmp(&before, &after, sizeof(T)) != 0));
+#endif
+  resume(atomic_end(std::bit_cast<Bits>(before) != std::bit_cast<Bits>(after)));
   return before;
 }
 
@@ -218,11 +253,11 @@ inline namespace ABN_BUILD {
 namespace cooperative_groups {
 
 struct grid_group {
-  void sync(Where where = Where::current()) const { arrive(grid_barrier(where)); }
+  void sync(Where where = Where::current()) const { resume(grid_barrier(where)); }
 };
 struct thread_block {
-  void sync(Where where = Where::current()) const { arrive(block_barrier(where)); }
-  unsigned thread_rank() const { return current->rank; }
+  void sync(Where where = Where::current()) const { resume(block_barrier(where)); }
+  unsigned thread_rank() const { return rank_in_block(); }
 };
 inline grid_group this_grid() { return {}; }
 inline thread_block this_thread_block() { return {}; }
@@ -233,20 +268,21 @@ inline thread_block this_thread_block() { return {}; }
 
 namespace cooperative_groups = abn::emulator::cooperative_groups;
 
-using abn::emulator::uint3, abn::emulator::dim3, abn::emulator::int2, abn::emulator::uint2, abn::emulator::float2, abn::emulator::double2,
-    abn::emulator::int4, abn::emulator::uint4, abn::emulator::float4, abn::emulator::make_int2, abn::emulator::make_uint2,
-    abn::emulator::make_float2, abn::emulator::make_double2, abn::emulator::make_int4, abn::emulator::make_uint4, abn::emulator::make_float4,
-    abn::emulator::warpSize, abn::emulator::cudaStream_t, abn::emulator::cudaError_t, abn::emulator::cudaSuccess;
+using abn::emulator::__float_as_uint, abn::emulator::__float_as_int, abn::emulator::__uint_as_float, abn::emulator::__int_as_float,
+    abn::emulator::__double_as_longlong, abn::emulator::__longlong_as_double, abn::emulator::__popc, abn::emulator::__ffs,
+    abn::emulator::__clz;
 using abn::emulator::__half, abn::emulator::__nv_bfloat16, abn::emulator::__ushort_as_half, abn::emulator::__half_as_ushort,
     abn::emulator::__float2half_rn, abn::emulator::__float2half, abn::emulator::__double2half, abn::emulator::__half2float,
     abn::emulator::__ushort_as_bfloat16, abn::emulator::__bfloat16_as_ushort, abn::emulator::__float2bfloat16_rn,
     abn::emulator::__float2bfloat16, abn::emulator::__double2bfloat16, abn::emulator::__bfloat162float;
-using abn::emulator::__float_as_uint, abn::emulator::__float_as_int, abn::emulator::__uint_as_float, abn::emulator::__int_as_float,
-    abn::emulator::__double_as_longlong, abn::emulator::__longlong_as_double, abn::emulator::__popc, abn::emulator::__ffs,
-    abn::emulator::__clz;
 using abn::emulator::__syncthreads, abn::emulator::__syncwarp, abn::emulator::__threadfence, abn::emulator::__threadfence_block,
     abn::emulator::__nanosleep, abn::emulator::__shfl_sync, abn::emulator::__shfl_up_sync, abn::emulator::__shfl_down_sync,
     abn::emulator::__shfl_xor_sync, abn::emulator::__ballot_sync, abn::emulator::__any_sync, abn::emulator::__all_sync,
     abn::emulator::__activemask;
 using abn::emulator::atomicAdd, abn::emulator::atomicExch, abn::emulator::atomicCAS, abn::emulator::atomicMin, abn::emulator::atomicMax,
     abn::emulator::atomicInc;
+using abn::emulator::uint3, abn::emulator::dim3, abn::emulator::int2, abn::emulator::uint2, abn::emulator::float2, abn::emulator::double2,
+    abn::emulator::int4, abn::emulator::uint4, abn::emulator::float4, abn::emulator::make_int2, abn::emulator::make_uint2,
+    abn::emulator::make_float2, abn::emulator::make_double2, abn::emulator::make_int4, abn::emulator::make_uint4,
+    abn::emulator::make_float4, abn::emulator::warpSize, abn::emulator::cudaStream_t, abn::emulator::cudaError_t,
+    abn::emulator::cudaSuccess;

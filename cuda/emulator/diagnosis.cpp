@@ -7,6 +7,7 @@
 #include <map>
 
 #include "cuda/emulator/machine.hpp"
+#include "cuda/emulator/sites.hpp"
 
 namespace abn::emulator {
 namespace {
@@ -52,13 +53,7 @@ const Thread* first_in_group(const Block& block) {
 
 }  // namespace
 
-std::string place(const Where& where) {
-  // The last two parts of the path name a file of the project on any machine.
-  const char* file = where.file_name();
-  const char* slash = std::strrchr(file, '/');
-  while (slash && slash > file && slash[-1] != '/') --slash;
-  return std::string(slash ? slash : file) + ":" + std::to_string(where.line());
-}
+std::string place(const Where& where) { return text_of(place_of(where)); }
 
 std::string kernel_name(const LaunchRequest& request) {
   if (request.name) return request.name;
@@ -112,6 +107,9 @@ Finding make_finding(const LaunchRequest& request, const char* kind, std::string
                     "), thread (" + std::to_string(thread.x) + ", " + std::to_string(thread.y) + ", " + std::to_string(thread.z) + ")";
     finding.block[0] = block.x, finding.block[1] = block.y, finding.block[2] = block.z;
     finding.thread[0] = thread.x, finding.thread[1] = thread.y, finding.thread[2] = thread.z;
+    const Place place = place_of(witness->where);
+    finding.file = place.file;
+    finding.line = place.line;
   }
   return finding;
 }
@@ -214,6 +212,7 @@ Finding Machine::explain_standstill() const {
 
 void misaligned(const void* address, std::size_t size, Where where) {
   Machine& machine = Machine::of_this_thread();
+  static_cast<Thread*>(current)->where = where;
   machine.record(misaligned_access, misaligned_address,
                  "misaligned " + std::to_string(size) + "-byte access at " + place(where) + ": the address is " +
                      std::to_string(reinterpret_cast<std::uintptr_t>(address) % size) + " bytes beyond a multiple of " +
@@ -223,6 +222,7 @@ void misaligned(const void* address, std::size_t size, Where where) {
 
 void shared_too_small(std::size_t needed, Where where) {
   Machine& machine = Machine::of_this_thread();
+  static_cast<Thread*>(current)->where = where;
   machine.record(shared_overrun, launch_failure,
                  "dynamic_shared() at " + place(where) + " lays out " + std::to_string(needed) + " bytes, but the launch gave " +
                      std::to_string(current->block->shared_bytes));

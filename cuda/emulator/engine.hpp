@@ -12,6 +12,16 @@ namespace abn::emulator {
 
 using Where = std::source_location;
 
+// Whether the file that includes this is compiled with instrumentation: then its reads of the emulator's own state must not look like
+// accesses of the kernel, and go through functions of hooks.cpp.
+#if defined(__SANITIZE_THREAD__)
+#define ABN_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define ABN_SANITIZED 1
+#endif
+#endif
+
 struct uint3 {
   unsigned x, y, z;
 };
@@ -42,7 +52,9 @@ struct LaunchRequest {
   const char* name;  // may be null
   const void* kernel;
   void (*body)(const void* closure);
-  const void* closure;
+  const void* closure;  // holds the kernel's arguments
+  std::size_t closure_bytes;
+  bool instrumented;
   Where where;
 };
 int launch(const LaunchRequest& request);  // one of the codes above
@@ -51,7 +63,9 @@ int launch(const LaunchRequest& request);  // one of the codes above
 // place where the third wants its own context kept. The jump is the last thing that such a call does, so that it is compiled to a
 // tail call and comes back straight into the kernel: every `ret` on the way costs a branch misprediction, as much as two switches.
 using Arrival = boost::context::detail::transfer_t;
-inline void arrive(Arrival arrival) { *static_cast<boost::context::detail::fcontext_t*>(arrival.data) = arrival.fctx; }
+[[gnu::always_inline]] inline void arrive(Arrival arrival) {
+  *static_cast<boost::context::detail::fcontext_t*>(arrival.data) = arrival.fctx;
+}
 
 // Barriers.
 [[nodiscard]] Arrival block_barrier(Where where);
@@ -85,17 +99,33 @@ unsigned active_lanes();  // lanes of this warp that have not returned
 // An atomic is atomic_begin, the change in plain code, atomic_end: nothing else runs in between, anything may run around them.
 [[nodiscard]] Arrival atomic_begin(const void* address, std::size_t size, Where where);
 [[nodiscard]] Arrival atomic_end(bool changed);
-[[nodiscard]] Arrival fence(Where where);  // also sleeps: lets others run
+[[nodiscard]] Arrival fence(bool block_scope, Where where);
+[[nodiscard]] Arrival pause(Where where);  // lets others run
 
 // Checks that end the launch where they fail.
 [[noreturn]] void misaligned(const void* address, std::size_t size, Where where);
 [[noreturn]] void shared_too_small(std::size_t needed, Where where);
 
-inline void check_alignment(const void* address, std::size_t size, Where where) {
+// For instrumented kernels. A thread is the same one for as long as its kernel runs, so compilers may keep what they are told.
+[[gnu::const]] uint3 thread_index();
+[[gnu::const]] uint3 block_index();
+[[gnu::const]] uint3 block_dim();
+[[gnu::const]] uint3 grid_dim();
+[[gnu::const]] unsigned thread_rank();
+[[gnu::const]] unsigned char* shared_memory();
+[[gnu::const]] std::size_t shared_memory_bytes();
+std::uint64_t received();
+void arrived(Arrival arrival);
+// Accesses that are told where they were called.
+struct Bits16 {
+  std::uint64_t low, high;
+};
+Bits16 load16_bits(const void* address, Where where);
+void store16_bits(void* address, Bits16 bits, Where where);
+std::uint64_t atomic_load(const void* address, std::size_t size, Where where);  // between atomic_begin and atomic_end
+void atomic_store(void* address, std::size_t size, std::uint64_t bits);
+
+[[gnu::always_inline]] inline void check_alignment(const void* address, std::size_t size, Where where) {
   if (reinterpret_cast<std::uintptr_t>(address) % size != 0) misaligned(address, size, where);
 }
-inline void check_shared(std::size_t needed, Where where) {
-  if (needed > current->block->shared_bytes) shared_too_small(needed, where);
-}
-
 }  // namespace abn::emulator

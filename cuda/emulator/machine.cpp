@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <exception>
 
+#include "cuda/emulator/sanitizer.hpp"
 #include "cuda/emulator/schedule.hpp"
 
 namespace abn::emulator {
@@ -148,9 +149,11 @@ void Machine::start_block(Block& block) {
     warp.at_barrier = warp.at_grid = warp.turn = warp.group_count = 0;
     make_ready(warp, warp.exists);
   }
+  if (sanitizer_) sanitizer_->begin_block(block, number);
 }
 
 void Machine::end_block(Block& block) {
+  if (sanitizer_) sanitizer_->end_block(block);
   if (const unsigned char* byte = block.spoilt()) fail_guard(block, byte);
   ++report_->blocks;
   report_->threads += block.size;
@@ -165,8 +168,9 @@ void Machine::end_block(Block& block) {
 
 // ---- a launch
 
-int Machine::launch(const LaunchRequest& request, const Settings& settings, std::uint64_t seed, Report& report) {
+int Machine::launch(const LaunchRequest& request, const Settings& settings, std::uint64_t seed, Report& report, Sanitizer* sanitizer) {
   request_ = &request;
+  sanitizer_ = sanitizer;
   settings_ = &settings;
   report_ = &report;
   shuffle_ = settings.shuffle;
@@ -185,12 +189,16 @@ int Machine::launch(const LaunchRequest& request, const Settings& settings, std:
   burst_ = &idle_;
   live_blocks_ = resident_;
   for (std::uint64_t b = 0; b < resident_; ++b) blocks_[b]->lay_out(request);
+  if (sanitizer_) sanitizer_->begin_launch(*this, request, report);
   for (std::uint64_t b = 0; b < resident_; ++b) start_block(*blocks_[b]);
 
   if (!main_.stack) main_.stack = stacks_.take();  // never run on: it tells a thread that has begun
   current = &main_;
+  watching = sanitizer_;
   arrive(go_on_with(pick(false)));  // comes back when nobody can run any more
+  watching = nullptr;
   current = nullptr;
+  if (sanitizer_) sanitizer_->end_launch();
 
   ++report.launches;
   report.switches += switches_;
@@ -212,6 +220,27 @@ int Machine::launch(const LaunchRequest& request, const Settings& settings, std:
 void Machine::record(const char* kind, int code, std::string text, const Thread& witness) {
   report_->findings.push_back(make_finding(*request_, kind, std::move(text), &witness));
   code_ = code;
+}
+
+void Machine::record(Finding finding, int code) {
+  report_->findings.push_back(std::move(finding));
+  code_ = code;
+}
+
+Block* Machine::block_that_owns(std::uintptr_t address) {
+  for (std::uint64_t b = 0; b < resident_; ++b) {
+    const auto begin = reinterpret_cast<std::uintptr_t>(blocks_[b]->shared);
+    if (address - begin < blocks_[b]->shared_bytes) return blocks_[b].get();
+  }
+  return nullptr;
+}
+
+bool Machine::near_shared(std::uintptr_t address) const {
+  for (std::uint64_t b = 0; b < resident_; ++b) {
+    const auto begin = reinterpret_cast<std::uintptr_t>(blocks_[b]->shared) - Block::front_guard;
+    if (address - begin < Block::front_guard + blocks_[b]->shared_bytes + Block::back_guard) return true;
+  }
+  return false;
 }
 
 void Machine::leave() {

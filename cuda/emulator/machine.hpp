@@ -15,13 +15,17 @@
 #include <vector>
 
 #include "cuda/emulator/engine.hpp"
+#include "cuda/emulator/order.hpp"
 #include "cuda/emulator/report.h"
+#include "cuda/emulator/shadow.hpp"
 #include "cuda/emulator/stacks.hpp"
+#include "cuda/emulator/traffic.hpp"
 
 namespace abn::emulator {
 
 struct Block;
 struct Warp;
+class Sanitizer;
 
 struct alignas(64) Thread : ThreadView {
   boost::context::detail::fcontext_t context = nullptr;
@@ -76,23 +80,20 @@ struct Block : BlockView {
   void lay_out(const LaunchRequest& request);  // once a launch
   void poison();                               // the shared memory, before every block
   const unsigned char* spoilt() const;         // the byte outside of the shared memory that was written, null if none
+  // In a sanitised launch:
+  BlockOrder order;
+  Region watched;                       // the shared memory
+  std::array<WarpTraffic, 32> traffic;  // by warp
 };
 
 inline Block& Thread::home() const { return *warp->block; }
-
-// What a launch needs of its session; in session.cpp.
-struct Session::State {
-  Settings settings;
-  Report report;
-  State* outer = nullptr;
-  std::uint64_t launch_number = 0;
-};
 
 class Machine {
  public:
   static Machine& of_this_thread();
 
-  int launch(const LaunchRequest& request, const Settings& settings, std::uint64_t seed, Report& report);
+  // `sanitizer` may be null.
+  int launch(const LaunchRequest& request, const Settings& settings, std::uint64_t seed, Report& report, Sanitizer* sanitizer);
 
   // The waiting calls of engine.hpp up to their jump: each returns the thread that goes on, which may be the one that called.
   Thread& block_barrier(Where where);
@@ -101,13 +102,23 @@ class Machine {
   Thread& vote(WarpOp op, unsigned mask, bool predicate, Where where);
   Thread& atomic_begin(Where where);
   Thread& atomic_end(bool changed);
-  Thread& fence(Where where);
+  Thread& fence(bool block_scope, Where where);
+  Thread& pause(Where where);
   Arrival go_on_with(Thread& next);
 
   // How a launch ends early, in two steps so that the strings of the first are gone when the second leaves the fiber for good.
   void record(const char* kind, int code, std::string text, const Thread& witness);
   void record(const char* kind, int code, std::string text) { record(kind, code, std::move(text), *running()); }
+  void record(Finding finding, int code);
   [[noreturn]] void leave();
+
+  // What the sanitiser asks for.
+  Sanitizer* sanitizer() const { return sanitizer_; }  // null: the launch is not sanitised
+  std::uint64_t resident_blocks() const { return resident_; }
+  Block& block(std::uint64_t number) { return *blocks_[number]; }
+  Block* block_that_owns(std::uintptr_t address);  // in its shared memory; null: none
+  bool near_shared(std::uintptr_t address) const;  // in the shared memory of a block, or in the guards around it
+  bool may_reach(const Block& from, const Block& to) const { return &from == &to; }
 
  private:
   static void enter(Arrival from);
@@ -117,6 +128,9 @@ class Machine {
   std::uint64_t draw();
   Thread& pick(bool leave_warp);
   Warp* next_in_order(bool leave_warp) const;
+  void draw_schedule(std::uint64_t seed, std::uint64_t launch_number);
+  Thread& pick_adversarially(bool leave_warp);
+  Thread& take(Warp& warp, std::uint32_t lane);
   void make_ready(Warp& warp, std::uint32_t lanes);
   void begin(Thread& thread);
   Thread& suspend(const Thread& self, bool leave_warp = false);
@@ -162,6 +176,10 @@ class Machine {
   const LaunchRequest* request_ = nullptr;
   const Settings* settings_ = nullptr;
   Report* report_ = nullptr;
+  Sanitizer* sanitizer_ = nullptr;
+  Schedule schedule_ = Schedule::random;
+  std::uint64_t chosen_block_ = 0;  // by an adversarial schedule: the one that is behind, or that of the thread that is ahead
+  unsigned chosen_rank_ = 0;
   bool shuffle_ = true;
   int code_ = 0;
   std::uint64_t leave_mask_ = 0;  // a random number without these bits leaves the warp

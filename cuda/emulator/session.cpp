@@ -4,8 +4,18 @@
 #include <utility>
 
 #include "cuda/emulator/machine.hpp"
+#include "cuda/emulator/sanitizer.hpp"
 
 namespace abn::emulator {
+
+struct Session::State {
+  Settings settings;
+  Report report;
+  State* outer = nullptr;
+  std::uint64_t launch_number = 0;
+  std::unique_ptr<Sanitizer> sanitizer;  // null: nobody looks at memory accesses
+};
+
 namespace {
 
 thread_local constinit Session::State* innermost = nullptr;
@@ -52,6 +62,7 @@ std::string refusal(const LaunchRequest& request, int& code) {
 
 Session::Session(Settings settings) : state_(std::make_unique<State>()) {
   state_->settings = settings;
+  if (settings.sanitize) state_->sanitizer = std::make_unique<Sanitizer>();
   state_->outer = innermost;
   innermost = state_.get();
 }
@@ -60,6 +71,19 @@ Session::~Session() { innermost = state_->outer; }
 
 Report Session::take_report() { return std::exchange(state_->report, {}); }
 
+void Session::watch(const WatchedBuffer& buffer) {
+  if (state_->sanitizer) state_->sanitizer->watch(buffer);
+}
+void Session::written(const void* data, std::size_t bytes) {
+  if (state_->sanitizer) state_->sanitizer->mark(data, bytes, true);
+}
+void Session::unwritten(const void* data, std::size_t bytes) {
+  if (state_->sanitizer) state_->sanitizer->mark(data, bytes, false);
+}
+void Session::forget_buffers() {
+  if (state_->sanitizer) state_->sanitizer->forget_buffers();
+}
+
 int launch(const LaunchRequest& request) {
   static thread_local Session::State without_session;
   Session::State& state = innermost ? *innermost : without_session;
@@ -67,9 +91,14 @@ int launch(const LaunchRequest& request) {
   int code = success;
   if (std::string why = refusal(request, code); !why.empty())
     state.report.findings.push_back(make_finding(request, launch_configuration, std::move(why), nullptr));
+  else if (state.sanitizer && !request.instrumented)
+    state.report.findings.push_back(make_finding(request, not_instrumented,
+                                                 "the session sanitises, but nobody would see this kernel's memory accesses, and it was "
+                                                 "not run; compile its file with the flags that abn_sanitize() in CMakeLists.txt sets",
+                                                 nullptr));
   else
     code = Machine::of_this_thread().launch(request, state.settings, state.settings.schedule_seed + state.launch_number++ * launch_stride,
-                                            state.report);
+                                            state.report, state.sanitizer.get());
   if (&state == &without_session) {
     for (std::size_t i = known; i < state.report.findings.size(); ++i)
       std::fprintf(stderr, "emulator: %s in %s: %s\n", state.report.findings[i].kind.c_str(), state.report.findings[i].kernel.c_str(),

@@ -1,4 +1,5 @@
 // The calls of a kernel that wait: barriers, warp operations, atomics and fences.
+#include "cuda/emulator/sanitizer.hpp"
 #include "cuda/emulator/schedule.hpp"
 
 namespace abn::emulator {
@@ -8,6 +9,7 @@ namespace abn::emulator {
 [[gnu::noinline]] Thread& Machine::release(Thread& self, Block& block) {
   if (block.mixed || block.alive < block.size) fail_barrier(block);
   count_step(false);
+  if (sanitizer_) sanitizer_->block_barrier(block);
   block.waiting = 0;
   self.warp->at_barrier &= ~self.bit();
   for (unsigned w = 0; w < block.warp_count; ++w) {
@@ -37,6 +39,7 @@ namespace abn::emulator {
   self.warp->at_grid |= self.bit();
   if (++at_grid_ < total_blocks_ * self.home().size) return suspend(self);
   count_step(false);
+  if (sanitizer_) sanitizer_->grid_barrier(blocks_, total_blocks_);
   at_grid_ = 0;
   self.warp->at_grid &= ~self.bit();
   for (std::uint64_t b = 0; b < total_blocks_; ++b)
@@ -80,6 +83,7 @@ namespace abn::emulator {
 void Machine::complete(Warp& warp, std::uint32_t g, std::uint32_t self) {
   const WarpGroup group = warp.groups[g];
   warp.groups[g] = warp.groups[--warp.group_count];
+  if (sanitizer_) sanitizer_->warp_operation(warp, group.arrived, group.op() == WarpOp::sync);
   if (is_shuffle(group.op())) {
     for (std::uint32_t left = group.arrived; left; left &= left - 1) {
       const auto lane = static_cast<unsigned>(std::countr_zero(left)), source = unsigned{warp.source[lane]};
@@ -132,11 +136,16 @@ void Machine::complete(Warp& warp, std::uint32_t g, std::uint32_t self) {
   return random >> 63 ? self : yield(self, random >> 62 & 1);
 }
 
-[[gnu::always_inline]] inline Thread& Machine::fence(Where where) {
+[[gnu::always_inline]] inline Thread& Machine::pause(Where where) {
   Thread& self = *running();
   self.where = where;
   count_step(true);
   return yield(self, true);
+}
+
+[[gnu::always_inline]] inline Thread& Machine::fence(bool block_scope, Where where) {
+  if (sanitizer_) sanitizer_->order.fence(*running(), block_scope);
+  return pause(where);
 }
 
 // ---- the calls of engine.hpp
@@ -150,7 +159,8 @@ Arrival vote(WarpOp op, unsigned mask, bool predicate, Where where) {
   return this_machine->go_on_with(this_machine->vote(op, mask, predicate, where));
 }
 unsigned active_lanes() { return static_cast<Thread*>(current)->warp->alive; }
-Arrival fence(Where where) { return this_machine->go_on_with(this_machine->fence(where)); }
+Arrival fence(bool block_scope, Where where) { return this_machine->go_on_with(this_machine->fence(block_scope, where)); }
+Arrival pause(Where where) { return this_machine->go_on_with(this_machine->pause(where)); }
 Arrival atomic_begin(const void* address, std::size_t size, Where where) {
   check_alignment(address, size, where);
   return this_machine->go_on_with(this_machine->atomic_begin(where));

@@ -1,0 +1,31 @@
+# How kernel files are compiled for the emulator's sanitiser, which sees every memory access (cuda/emulator/README.md).
+#
+# The compiler inserts the calls of its race detector; the emulator has functions of its own by these names, and the detector's library
+# is not linked. Structs must not be taken apart nor accesses put together before that happens, or the bytes would not be the kernel's.
+# Line tables tell findings their file and line.
+set(abn_sanitizer_flags_gnu -O2 -fsanitize=thread -fno-tree-sra -fno-tree-vectorize -fno-tree-loop-distribute-patterns
+  --param=tsan-instrument-func-entry-exit=0 --param=tsan-distinguish-volatile=1 -g1)
+set(abn_sanitizer_flags_clang -O2 -fsanitize=thread -fno-vectorize -fno-slp-vectorize -g1)
+foreach(option -tsan-instrument-read-before-write -tsan-instrument-func-entry-exit=0 -tsan-distinguish-volatile=1
+               -tsan-instrument-atomics=0 -tsan-handle-cxx-exceptions=0)
+  list(APPEND abn_sanitizer_flags_clang "SHELL:-mllvm ${option}")
+endforeach()
+
+# abn_sanitize(TARGET BUILD): compiles an object library of kernels that way. BUILD names the inline namespace of its kernels, so that
+# it can be linked beside other builds of the same sources.
+function(abn_sanitize target build)
+  if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    target_compile_options(${target} PRIVATE ${abn_sanitizer_flags_clang})
+  else()
+    target_compile_options(${target} PRIVATE ${abn_sanitizer_flags_gnu})
+  endif()
+  target_compile_definitions(${target} PRIVATE ABN_BUILD=${build})
+endfunction()
+
+# abn_strip(TARGET): a small release binary that still knows the lines of instrumented kernels.
+function(abn_strip target)
+  if(CMAKE_BUILD_TYPE STREQUAL "Release")
+    add_custom_command(TARGET ${target} POST_BUILD VERBATIM
+      COMMAND ${CMAKE_STRIP} --strip-all --keep-section=.debug_line --keep-section=.debug_line_str $<TARGET_FILE:${target}>)
+  endif()
+endfunction()

@@ -1,0 +1,161 @@
+// What happens before what: the interface through which barriers, atomics and copy engines tell the sanitiser who knows of whose
+// accesses. Everything here does nothing where the launch is not sanitised, so no caller needs an `if`.
+//
+// Two accesses of one place, one of them a write, are a race unless one happens before the other: in the same thread, or through a
+// chain of releases and acquires. A thread that releases into a Sync hands over all that it did and all that it knows; a thread that
+// acquires from it knows that from then on. So a barrier of any kind is: every thread that arrives releases, every thread that goes on
+// acquires, both on the Sync of that phase of the barrier.
+//
+//   Sync phase;
+//   release(thread, phase);  acquire(thread, phase);
+//
+// A copy engine is somebody of its own: it knows what its issuer knew when the copy was issued and accesses memory at some later time.
+// Whoever waits for it acquires what the engine released.
+//
+//   Agent copy(issuer, where);                               // when it is issued
+//   if (copy.read(from, n) && copy.write(to, n)) memcpy(...) // when it lands; false: it was reported and must not be done
+//   copy.release(phase);                                     // and whoever waits: acquire(thread, phase)
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "cuda/emulator/clock.hpp"
+#include "cuda/emulator/engine.hpp"
+
+namespace abn::emulator {
+
+struct Thread;
+struct Block;
+struct Warp;
+
+// What was released is kept in the order of the releases, and worked out when somebody acquires: up to where it was when he came by.
+class Sync {
+ public:
+  void clear() { *this = {}; }  // as new
+
+ private:
+  friend class Order;
+  std::vector<Stamp> log_;
+  Known base_;               // of the releases before the log
+  std::size_t dropped_ = 0;  // how many they are
+  Known merged_;             // base_ and log_[0..merged_end_)
+  std::size_t merged_end_ = 0;
+};
+
+void release(Thread& thread, Sync& sync);
+void acquire(Thread& thread, Sync& sync);
+
+class Agent {
+ public:
+  Agent(Thread& issuer, Where where);
+  bool read(const void* address, std::size_t bytes) { return access(address, bytes, false); }
+  bool write(void* address, std::size_t bytes) { return access(address, bytes, true); }
+  void acquire(Sync& sync);
+  void release(Sync& sync);
+
+ private:
+  bool access(const void* address, std::size_t bytes, bool write);
+  Where where_;
+  Known known_;
+  std::uint64_t block_ = 0;  // of the issuer, who may have returned when the copy lands: number in the grid, and rank
+  unsigned rank_ = 0;
+  std::uint32_t actor_ = 0;  // 0: has accessed nothing yet
+};
+
+// ---- What follows is the machine's: the clocks of a launch.
+
+// What a thread's last fence made ready for its atomics to hand over, and what its atomics have met for its next fence to make known
+// to it. PTX calls the two the release pattern and the acquire pattern.
+struct Fences {
+  Stamp released, released_in_block;      // by __threadfence() and by a __threadfence_block() after it
+  std::vector<std::uintptr_t> published;  // the atomics' addresses since then
+  struct Seen {
+    std::uintptr_t address;
+    std::size_t upto;  // of the releases there
+  };
+  std::vector<Seen> seen;
+};
+
+// The clocks of a resident block.
+struct BlockOrder {
+  std::uint32_t actor = 0;
+  std::uint32_t before = 0;            // every thread knows all that the block did before this time: its last barrier
+  std::uint32_t newest = 0;            // the latest time of a thread
+  std::uint32_t warp_before[32] = {};  // likewise the lanes of a warp: the last __syncwarp() of all of them
+  std::vector<Epoch> now;              // by rank: the epoch of the thread's next access
+  std::vector<Known> known;            // by rank: what it knows beyond that
+  std::vector<Fences> fences;          // by rank
+  bool any_known = false;              // one of `known` is not null
+  bool news = false;                   // `known` changed since the last barrier
+  bool fenced = false, met = false;    // likewise what `fences` released, and has seen
+  std::vector<std::uintptr_t> shared_atomics;
+};
+
+class Order {
+ public:
+  struct Actor {
+    std::uint64_t block;  // its linear number in the grid
+    int copy_of;          // the rank of the thread that issued the copy, or -1 for the block itself
+  };
+
+  void begin_launch(unsigned block_size);
+  void begin_block(Block& block, std::uint64_t number);
+
+  bool ordered(const BlockOrder& order, unsigned rank, Epoch past) const {
+    const std::uint32_t actor = actor_of(past);
+    if (actor < oldest_) return true;
+    if (actor == order.actor) {
+      const std::uint32_t time = time_of(past);
+      const unsigned other = rank_of(past);
+      if (time < order.before || other == rank || (other / 32 == rank / 32 && time < order.warp_before[rank / 32])) return true;
+    }
+    return order.any_known && order.known[rank] && order.known[rank]->knows(past);
+  }
+
+  // What the kernel does; an atomic is told of when it is done.
+  void block_barrier(Block& block);
+  void warp_barrier(Warp& warp, std::uint32_t lanes);
+  void grid_barrier(std::vector<std::unique_ptr<Block>>& blocks, std::uint64_t count);
+  void fence(Thread& thread, bool block_scope);
+  void atomic(Thread& thread, std::uintptr_t address, bool shared, bool loads = true, bool stores = true);
+  void release(Thread& thread, Sync& sync);
+  void acquire(Thread& thread, Sync& sync);
+
+  // Of copies.
+  Known hand_over(Thread& thread);  // what a release of the thread hands over
+  std::uint32_t new_actor(Actor actor);
+  void acquire(Known& known, Sync& sync);
+  void release(std::uint32_t actor, const Known& known, Sync& sync);
+
+  std::uint32_t oldest() const { return oldest_; }  // everybody knows everything of older actors
+  std::uint32_t next_actor() const { return next_actor_; }
+  void renumber() { next_actor_ = oldest_ = first_actor_ = host_actor + 1; }  // the caller rewrites all epochs first
+  const Actor* actor(std::uint32_t number) const { return number >= first_actor_ ? &actors_[number - first_actor_] : nullptr; }
+
+ private:
+  struct AtomicPlace {
+    Sync sync;
+    std::vector<Stamp> in_blocks;  // released by fences of block scope
+  };
+  Stamp stamp_of(const Thread& thread) const;
+  static void advance(BlockOrder& order, unsigned rank);
+  void learn(BlockOrder& order, unsigned rank, const Known& known) const;
+  Known value(Sync& sync, std::size_t upto) const;
+  Known value(Sync& sync) const { return value(sync, end_of(sync)); }
+  static std::size_t end_of(const Sync& sync) { return sync.dropped_ + sync.log_.size(); }
+  template <class Each>
+  void share_fences(BlockOrder& order, Each each) const;
+  void append(Sync& sync, Stamp stamp) const;
+  Known tidied(Knowledge knowledge) const;
+
+  std::uint32_t next_actor_ = host_actor + 1, oldest_ = host_actor + 1, first_actor_ = host_actor + 1;
+  unsigned block_size_ = 0;
+  std::vector<Actor> actors_;  // of this launch
+  std::unordered_map<std::uintptr_t, AtomicPlace> atomics_;
+};
+
+}  // namespace abn::emulator
