@@ -7,6 +7,7 @@
 //   launch(config, kernel, ...)   a launch on config.stream without any synchronisation; 0, or the cudaError_t as an int. More than
 //                                 48 KiB of shared memory are opted in to. An empty grid is an error, as on any GPU.
 //   launch_cooperative(...)       the same with all blocks resident: cooperative_groups::this_grid().sync() may be used
+// A config with a cluster launches clusters (compute capability 9.0; device/cluster.cuh).
 #pragma once
 
 #ifdef __CUDACC__
@@ -36,7 +37,8 @@ struct LaunchConfig {
   dim3 grid, block;
   std::size_t shared_bytes = 0;
   void* stream = nullptr;
-  const char* name = nullptr;  // the kernel's, for the emulator's findings
+  const char* name = nullptr;    // the kernel's, for the emulator's findings
+  dim3 cluster = dim3(1, 1, 1);  // blocks of a cluster, at most 16; the grid is a multiple of it
 };
 
 }  // namespace ABN_BUILD

@@ -31,26 +31,46 @@ __device__ __forceinline__ void store16(T* p, const Vec16<T>& value) {
   __stwb(reinterpret_cast<uint4*>(p), bits);  // a plain store may be split into narrower ones
 }
 
+// A launch in the form that the runtime wants it, with what the kernel has to opt in to.
+struct RuntimeLaunch {
+  cudaLaunchConfig_t config{};
+  cudaLaunchAttribute attributes[2]{};
+
+  template <class... P>
+  cudaError_t prepare(bool cooperative, const LaunchConfig& wanted, void (*kernel)(P...)) {
+    constexpr std::size_t without_opt_in = 48 * 1024;
+    constexpr unsigned portable_cluster = 8;
+    const unsigned cluster = wanted.cluster.x * wanted.cluster.y * wanted.cluster.z;
+    cudaError_t error = cudaSuccess;
+    if (wanted.shared_bytes > 0x7fffffff) return cudaErrorInvalidValue;
+    if (wanted.shared_bytes > without_opt_in)
+      error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(wanted.shared_bytes));
+    if (error == cudaSuccess && cluster > portable_cluster)
+      error = cudaFuncSetAttribute(kernel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1);
+    config.gridDim = wanted.grid;
+    config.blockDim = wanted.block;
+    config.dynamicSmemBytes = wanted.shared_bytes;
+    config.stream = static_cast<cudaStream_t>(wanted.stream);
+    config.attrs = attributes;
+    if (cooperative) {
+      cudaLaunchAttribute& attribute = attributes[config.numAttrs++];
+      attribute.id = cudaLaunchAttributeCooperative;
+      attribute.val.cooperative = 1;
+    }
+    if (cluster != 1) {
+      cudaLaunchAttribute& attribute = attributes[config.numAttrs++];
+      attribute.id = cudaLaunchAttributeClusterDimension;
+      attribute.val.clusterDim = {wanted.cluster.x, wanted.cluster.y, wanted.cluster.z};
+    }
+    return error;
+  }
+};
+
 template <class... P, class... A>
 int launch_with(bool cooperative, const LaunchConfig& config, void (*kernel)(P...), A&&... args) {
-  constexpr std::size_t without_opt_in = 48 * 1024;
-  if (config.shared_bytes > without_opt_in) {
-    if (config.shared_bytes > 0x7fffffff) return cudaErrorInvalidValue;
-    const cudaError_t error =
-        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(config.shared_bytes));
-    if (error != cudaSuccess) return cudaGetLastError(), error;
-  }
-  cudaLaunchAttribute attribute{};
-  attribute.id = cudaLaunchAttributeCooperative;
-  attribute.val.cooperative = cooperative ? 1 : 0;
-  cudaLaunchConfig_t launch_config{};
-  launch_config.gridDim = config.grid;
-  launch_config.blockDim = config.block;
-  launch_config.dynamicSmemBytes = config.shared_bytes;
-  launch_config.stream = static_cast<cudaStream_t>(config.stream);
-  launch_config.attrs = &attribute;
-  launch_config.numAttrs = cooperative ? 1 : 0;
-  const cudaError_t error = cudaLaunchKernelEx(&launch_config, kernel, std::forward<A>(args)...);
+  RuntimeLaunch runtime;
+  cudaError_t error = runtime.prepare(cooperative, config, kernel);
+  if (error == cudaSuccess) error = cudaLaunchKernelEx(&runtime.config, kernel, std::forward<A>(args)...);
   cudaGetLastError();  // the error is returned here and must not turn up again at somebody else's check
   return error;
 }

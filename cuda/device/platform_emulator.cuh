@@ -44,9 +44,9 @@ struct LaunchSite {
   LaunchConfig config;
   Where where;
   LaunchSite(const LaunchConfig& c, Where w = Where::current()) : config(c), where(w) {}
-  LaunchSite(dim3 grid, dim3 block, std::size_t shared_bytes = 0, void* stream = nullptr, const char* name = nullptr,
+  LaunchSite(dim3 grid, dim3 block, std::size_t shared_bytes = 0, void* stream = nullptr, const char* name = nullptr, dim3 cluster = 1,
              Where w = Where::current())
-      : config{grid, block, shared_bytes, stream, name}, where(w) {}
+      : config{grid, block, shared_bytes, stream, name, cluster}, where(w) {}
 };
 
 template <class... P>
@@ -56,6 +56,7 @@ int launch_with(bool cooperative, const LaunchSite& site, void (*kernel)(P...), 
   return emulator::launch({.grid = config.grid,
                            .block = config.block,
                            .shared_bytes = config.shared_bytes,
+                           .cluster = config.cluster,
                            .cooperative = cooperative,
                            .name = config.name,
                            .kernel = reinterpret_cast<const void*>(kernel),

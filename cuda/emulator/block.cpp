@@ -16,6 +16,7 @@ constexpr std::size_t arena_alignment = 128;
 
 void Block::lay_out(const LaunchRequest& request) {
   grid = request.grid;
+  cluster = request.cluster;
   if (request.shared_bytes != shared_bytes || arena.empty()) {
     shared_bytes = request.shared_bytes;
     const std::size_t needed = arena_alignment + front_guard + shared_bytes + sizeof poison_pattern + back_guard;
@@ -48,10 +49,23 @@ void Block::lay_out(const LaunchRequest& request) {
   }
 }
 
+void fill_with_poison(unsigned char* memory, std::size_t bytes) {
+  std::size_t at = 0;
+  for (; at + sizeof poison_pattern <= bytes; at += sizeof poison_pattern) std::memcpy(memory + at, &poison_pattern, sizeof poison_pattern);
+  std::memcpy(memory + at, &poison_pattern, bytes - at);
+}
+
 void Block::poison() {
-  for (std::size_t at = 0; at < shared_bytes; at += sizeof poison_pattern) std::memcpy(shared + at, &poison_pattern, sizeof poison_pattern);
+  fill_with_poison(shared, shared_bytes);
   std::memset(shared - front_guard, guard_byte, front_guard);
   std::memset(shared + shared_bytes, guard_byte, back_guard);
+}
+
+const unsigned char* Block::unpoisoned() const {
+  const unsigned char* pattern = reinterpret_cast<const unsigned char*>(&poison_pattern);
+  for (std::size_t at = 0; at < shared_bytes; ++at)
+    if (shared[at] != pattern[at % sizeof poison_pattern]) return shared + at;
+  return nullptr;
 }
 
 const unsigned char* Block::spoilt() const {

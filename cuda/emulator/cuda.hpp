@@ -266,6 +266,8 @@ inline thread_block this_thread_block() { return {}; }
 }  // namespace ABN_BUILD
 }  // namespace abn::emulator
 
+#include "cuda/emulator/cuda_cluster.hpp"
+
 namespace cooperative_groups = abn::emulator::cooperative_groups;
 
 using abn::emulator::__float_as_uint, abn::emulator::__float_as_int, abn::emulator::__uint_as_float, abn::emulator::__int_as_float,

@@ -31,6 +31,8 @@ std::string activity(const Thread& thread) {
   const Warp& warp = *thread.warp;
   if (!(warp.alive & thread.bit())) return "returned";
   if (warp.at_barrier & thread.bit()) return "wait in __syncthreads at " + place(thread.where);
+  if (warp.at_mbarrier & thread.bit()) return "wait at an mbarrier at " + place(thread.where);
+  if (warp.in_cluster.waiting & thread.bit()) return "wait in the cluster's barrier at " + place(thread.where);
   if (warp.at_grid & thread.bit()) return "wait in the grid's barrier at " + place(thread.where);
   for (std::uint32_t g = 0; g < warp.group_count; ++g)
     if (warp.groups[g].arrived & thread.bit())
@@ -160,7 +162,7 @@ void Machine::fail_width(const Thread& self, WarpOp op) {
 }
 
 void Machine::fail_grid_barrier(const Thread& self) {
-  record(launch_configuration, launch_failure, "the grid's barrier at " + place(self.where) + " needs launch_cooperative()");
+  record(launch_configuration, launch_failure, "the barrier between blocks at " + place(self.where) + " needs launch_cooperative()");
   leave();
 }
 
@@ -196,12 +198,16 @@ Finding Machine::explain_standstill() const {
     if (first_in_group(*block)) in_warp = block;
     if (first_thread(*block, &Warp::at_grid)) at_grid = block;
   }
+  for (std::uint64_t b = 0; b < resident_; ++b)
+    if (const MBarrierState* state = MBarriers::with_waiters(*blocks_[b])) return explain_mbarrier(*blocks_[b], *state);
   if (at_barrier)
     return make_finding(*request_, barrier_divergence, "a barrier that not all threads of the block reach: " + describe(*at_barrier),
                         first_thread(*at_barrier, &Warp::at_barrier));
   if (in_warp)
     return make_finding(*request_, shuffle_mask, "lanes wait for lanes of their mask that never come: " + describe(*in_warp),
                         first_in_group(*in_warp));
+  for (std::uint64_t b = 0; b < resident_; ++b)
+    if (blocks_[b]->home_cluster->arrived > 0) return explain_cluster_barrier(*blocks_[b]->home_cluster);
   return make_finding(*request_, deadlock,
                       "the grid's barrier is reached by " + std::to_string(at_grid_) + " of the grid's " +
                           std::to_string(total_blocks_ * at_grid->size) + " threads: " + describe(*at_grid),

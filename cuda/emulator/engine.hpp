@@ -29,6 +29,8 @@ struct uint3 {
 // The block and the thread that run now, as a kernel sees them.
 struct BlockView {
   uint3 index, dim, grid;
+  uint3 cluster;  // blocks of a cluster
+  unsigned cluster_rank;
   unsigned char* shared;
   std::size_t shared_bytes;
 };
@@ -42,12 +44,13 @@ extern constinit thread_local ThreadView* current;  // null outside a kernel
 
 // CUDA's codes for what a launch can end in.
 inline constexpr int success = 0, invalid_value = 1, invalid_configuration = 9, launch_timeout = 702, stack_error = 714,
-                     misaligned_address = 716, launch_failure = 719, cooperative_launch_too_large = 720;
+                     misaligned_address = 716, launch_failure = 719, cooperative_launch_too_large = 720, invalid_cluster_size = 912;
 
 // Launches. `body(closure)` runs the kernel once, for the current thread.
 struct LaunchRequest {
   uint3 grid, block;
   std::size_t shared_bytes;
+  uint3 cluster;  // blocks of a cluster; 1 x 1 x 1 in an ordinary launch
   bool cooperative;
   const char* name;  // may be null
   const void* kernel;
@@ -104,6 +107,7 @@ unsigned active_lanes();  // lanes of this warp that have not returned
 
 // Checks that end the launch where they fail.
 [[noreturn]] void misaligned(const void* address, std::size_t size, Where where);
+void require_cooperative(Where where);
 [[noreturn]] void shared_too_small(std::size_t needed, Where where);
 
 // For instrumented kernels. A thread is the same one for as long as its kernel runs, so compilers may keep what they are told.

@@ -110,6 +110,8 @@ void Machine::end_thread(Thread& self) {
     if (group.arrived == (group.mask() & warp.alive)) complete(warp, g--, 0);
   }
   if (block.waiting && block.waiting == block.alive) fail_barrier(block);
+  end_thread_in_cluster(self);
+  copies_.end_thread(self);
   if (block.alive == 0) end_block(block);
 }
 
@@ -118,7 +120,8 @@ void Machine::end_thread(Thread& self) {
 std::uint64_t Machine::shuffled_block(std::uint64_t number) const {
   if (!shuffle_) return number;
   // A Feistel network over the next even power of two, walked until it falls inside: a permutation that needs no memory.
-  const int half = (std::bit_width(total_blocks_ - 1) + 1) / 2;
+  const std::uint64_t total = total_blocks_ / clusters_[0].size;
+  const int half = (std::bit_width(total - 1) + 1) / 2;
   const std::uint64_t low = (std::uint64_t{1} << half) - 1;
   do {
     std::uint64_t left = number >> half, right = number & low;
@@ -128,17 +131,15 @@ std::uint64_t Machine::shuffled_block(std::uint64_t number) const {
       right = mixed;
     }
     number = left << half | right;
-  } while (number >= total_blocks_);
+  } while (number >= total);
   return number;
 }
 
 void Machine::start_block(Block& block) {
-  const uint3 grid = request_->grid;
   const std::uint64_t turn = next_block_++;
-  const std::uint64_t number = shuffled_block(turn);
-  block.index = {static_cast<unsigned>(number % grid.x), static_cast<unsigned>(number / grid.x % grid.y),
-                 static_cast<unsigned>(number / grid.x / grid.y)};
+  place_in_grid(block, turn);
   block.poison();
+  AsyncCopies::begin_block(block);
   block.alive = block.size;
   block.waiting = 0;
   block.mixed = false;
@@ -147,22 +148,27 @@ void Machine::start_block(Block& block) {
     warp.alive = warp.exists;
     warp.order = static_cast<std::uint32_t>(turn * 32 + w);
     warp.at_barrier = warp.at_grid = warp.turn = warp.group_count = 0;
+    warp.in_cluster = {};
+    warp.at_mbarrier = 0;
     make_ready(warp, warp.exists);
   }
-  if (sanitizer_) sanitizer_->begin_block(block, number);
+  if (sanitizer_) sanitizer_->begin_block(block, number_in_grid(block));
 }
 
 void Machine::end_block(Block& block) {
+  copies_.end_block(block);
   if (sanitizer_) sanitizer_->end_block(block);
   if (const unsigned char* byte = block.spoilt()) fail_guard(block, byte);
   ++report_->blocks;
   report_->threads += block.size;
+  if (!leave_cluster(block)) return;
+  const Cluster& cluster = *block.home_cluster;
   if (next_block_ < total_blocks_) {
     idle_.order = burst_->order;  // the warps in this place are those of another block from here on, and wait for their turn
     burst_ = &idle_;
-    start_block(block);
+    for (Block* member : cluster.blocks()) start_block(*member);
   } else {
-    --live_blocks_;
+    live_blocks_ -= cluster.size;
   }
 }
 
@@ -181,14 +187,17 @@ int Machine::launch(const LaunchRequest& request, const Settings& settings, std:
   next_block_ = switches_ = idle_steps_ = steps_ = at_grid_ = 0;
   total_blocks_ = std::uint64_t{request.grid.x} * request.grid.y * request.grid.z;
   const auto wanted = static_cast<std::uint64_t>(std::max(settings.resident_blocks, 1));
-  resident_ = request.cooperative ? total_blocks_ : std::min(wanted, total_blocks_);
+  const std::uint64_t together = std::uint64_t{request.cluster.x} * request.cluster.y * request.cluster.z;  // whole clusters
+  resident_ = request.cooperative ? total_blocks_ : std::min((wanted + together - 1) / together * together, total_blocks_);
   while (blocks_.size() < resident_) blocks_.push_back(std::make_unique<Block>());
-  if (ready_.size() < resident_ * 32) ready_.resize(resident_ * 32);
+  if (ready_.size() < resident_ * 32 + 1) ready_.resize(resident_ * 32 + 1);  // and the agent of asynchronous copies
   ready_count_ = 0;
   idle_.order = ~std::uint32_t{0};  // the first in order comes after it
   burst_ = &idle_;
   live_blocks_ = resident_;
   for (std::uint64_t b = 0; b < resident_; ++b) blocks_[b]->lay_out(request);
+  form_clusters();
+  copies_.begin_launch();
   if (sanitizer_) sanitizer_->begin_launch(*this, request, report);
   for (std::uint64_t b = 0; b < resident_; ++b) start_block(*blocks_[b]);
 
@@ -206,6 +215,7 @@ int Machine::launch(const LaunchRequest& request, const Settings& settings, std:
     report.findings.push_back(explain_standstill());
     code_ = launch_failure;
   }
+  copies_.end_launch();
   if (code_ != success)
     for (std::uint64_t b = 0; b < resident_; ++b)
       for (Thread& thread : blocks_[b]->threads)

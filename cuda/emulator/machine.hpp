@@ -14,7 +14,10 @@
 #include <string>
 #include <vector>
 
+#include "cuda/emulator/async_copy.hpp"
+#include "cuda/emulator/clusters.hpp"
 #include "cuda/emulator/engine.hpp"
+#include "cuda/emulator/mbarrier.hpp"
 #include "cuda/emulator/order.hpp"
 #include "cuda/emulator/report.h"
 #include "cuda/emulator/shadow.hpp"
@@ -62,6 +65,8 @@ struct Warp {
   std::uint32_t position = 0;    // in Machine::ready_, while `ready` is not zero
   std::uint32_t order = 0;       // for the ascending order
   std::uint32_t turn = 0;        // the lane to begin with, in the ascending order
+  ClusterLanes in_cluster;       // lanes in and before the cluster's barrier
+  std::uint32_t at_mbarrier = 0;
   std::uint32_t group_count = 0;
   std::array<WarpGroup, 32> groups;
   std::array<std::uint64_t, 32> given;  // what each lane brings to a warp operation
@@ -73,6 +78,9 @@ struct Block : BlockView {
   std::array<Warp, 32> warps;
   std::vector<Thread> threads;
   std::vector<unsigned char> arena;
+  Cluster* home_cluster = nullptr;
+  std::vector<MBarrierState> mbarriers;
+  BlockCopies async;
   unsigned size = 0, warp_count = 0;           // threads and warps of a block of this launch
   unsigned alive = 0, waiting = 0;             // threads that have not returned; that wait in __syncthreads
   bool mixed = false;                          // they wait in different ones
@@ -80,11 +88,15 @@ struct Block : BlockView {
   void lay_out(const LaunchRequest& request);  // once a launch
   void poison();                               // the shared memory, before every block
   const unsigned char* spoilt() const;         // the byte outside of the shared memory that was written, null if none
+  const unsigned char* unpoisoned() const;     // the byte inside of it that was written since poison(), null if none
+  bool owns(const void* address) const { return address >= shared && address < shared + shared_bytes; }
   // In a sanitised launch:
   BlockOrder order;
   Region watched;                       // the shared memory
   std::array<WarpTraffic, 32> traffic;  // by warp
 };
+
+void fill_with_poison(unsigned char* memory, std::size_t bytes);
 
 inline Block& Thread::home() const { return *warp->block; }
 
@@ -98,10 +110,15 @@ class Machine {
   // The waiting calls of engine.hpp up to their jump: each returns the thread that goes on, which may be the one that called.
   Thread& block_barrier(Where where);
   Thread& grid_barrier(Where where);
+  void require_cooperative(Where where);
   Thread& shuffle(WarpOp op, unsigned size, unsigned mask, std::uint64_t value, unsigned source, Where where);
   Thread& vote(WarpOp op, unsigned mask, bool predicate, Where where);
   Thread& atomic_begin(Where where);
   Thread& atomic_end(bool changed);
+  Thread& cluster_arrive(Where where);
+  Thread& cluster_wait(Where where);
+  void* peer_address(const void* shared, unsigned rank, Where where);
+  Block& owner_of(const void* shared, Where where);  // in the cluster of the thread that runs
   Thread& fence(bool block_scope, Where where);
   Thread& pause(Where where);
   Arrival go_on_with(Thread& next);
@@ -112,15 +129,19 @@ class Machine {
   void record(Finding finding, int code);
   [[noreturn]] void leave();
 
+  MBarriers mbarriers_{*this};
+  AsyncCopies copies_{*this};
   // What the sanitiser asks for.
   Sanitizer* sanitizer() const { return sanitizer_; }  // null: the launch is not sanitised
   std::uint64_t resident_blocks() const { return resident_; }
   Block& block(std::uint64_t number) { return *blocks_[number]; }
   Block* block_that_owns(std::uintptr_t address);  // in its shared memory; null: none
   bool near_shared(std::uintptr_t address) const;  // in the shared memory of a block, or in the guards around it
-  bool may_reach(const Block& from, const Block& to) const { return &from == &to; }
+  bool may_reach(const Block& from, const Block& to) const { return from.home_cluster == to.home_cluster; }
 
  private:
+  friend class MBarriers;
+  friend class AsyncCopies;
   static void enter(Arrival from);
   Thread* running() const { return static_cast<Thread*>(current); }
 
@@ -145,6 +166,22 @@ class Machine {
   void end_thread(Thread& self);
   std::uint64_t shuffled_block(std::uint64_t number) const;
 
+  // Clusters, in clusters.cpp.
+  void form_clusters();
+  void place_in_grid(Block& block, std::uint64_t turn);
+  std::uint64_t number_in_grid(const Block& block) const;
+  bool leave_cluster(Block& block);
+  void end_thread_in_cluster(const Thread& self);
+  void settle(Cluster& cluster);
+  [[noreturn]] void fail_address(const Thread& self);
+  [[noreturn]] void fail_rank(const Thread& self, unsigned rank);
+  [[noreturn]] void fail_peer_left(const Thread& self, const Block& peer);
+  [[noreturn]] void fail_written_after_return(const Block& last, const Block& peer, const unsigned char* byte);
+  [[noreturn]] void fail_cluster_half(const Thread& self, const char* what);
+  [[noreturn]] void fail_cluster_barrier(const Cluster& cluster);
+  Finding explain_cluster_barrier(const Cluster& cluster) const;
+  Finding explain_mbarrier(const Block& block, const MBarrierState& state) const;  // in mbarrier.cpp
+
   // Warp operations.
   Thread& meet(Thread& self, WarpOp op, unsigned size, unsigned mask, Where where);
   Thread& finish(Thread& self, std::uint32_t group);
@@ -167,6 +204,7 @@ class Machine {
   Thread main_;
   StackPool stacks_;
   std::vector<std::unique_ptr<Block>> blocks_;  // the first `resident_` are in flight; a slot is used again for the next block
+  std::vector<Cluster> clusters_;               // those of the blocks in flight
   std::vector<Warp*> ready_;                    // warps with a ready lane, in no order
   std::size_t ready_count_ = 0;
   Warp* burst_ = &idle_;                                  // the warp that ran last

@@ -41,6 +41,11 @@ inline constexpr char launch_configuration[] = "launch configuration";  // sizes
 inline constexpr char endless_loop[] = "endless loop";                  // threads spin and nothing changes
 inline constexpr char stack_overflow[] = "stack overflow";              // a thread used more than the emulator's stack
 inline constexpr char escaped_exception[] = "exception";                // a C++ exception left the kernel
+inline constexpr char mbarrier_misuse[] = "mbarrier";                   // not initialised, too many arrivals, bytes that do not add up
+inline constexpr char async_copy[] = "asynchronous copy";               // never waited for, or with operands that it cannot have
+inline constexpr char missing_proxy_fence[] = "missing proxy fence";    // a bulk copy would not see what threads have written
+inline constexpr char cluster_peer[] = "cluster peer";                  // an address or a rank that the cluster does not have
+inline constexpr char cluster_peer_left[] = "cluster peer left";        // shared memory of a block of the cluster that has returned
 // With Settings::sanitize, these end the launch too:
 inline constexpr char out_of_bounds[] = "out of bounds";                  // an access outside of every buffer and of the shared memory
 inline constexpr char read_only_write[] = "write to a read-only buffer";  // into an input

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "cuda/emulator/machine.hpp"
+#include "cuda/emulator/occupancy.hpp"
 #include "cuda/emulator/sanitizer.hpp"
 
 namespace abn::emulator {
@@ -20,11 +21,8 @@ namespace {
 
 thread_local constinit Session::State* innermost = nullptr;
 
-// The limits of CUDA's compute capability 8.0 to 10.0, and the multiprocessors of an H100 for cooperative launches.
+// The limits of CUDA's compute capability 8.0 to 10.0.
 constexpr std::uint64_t max_threads = 1024, max_block_z = 64, max_grid_x = 0x7fffffff, max_grid_yz = 65535;
-constexpr std::size_t max_shared = 227 * 1024;
-constexpr std::uint64_t multiprocessors = 132, threads_per_multiprocessor = 2048, blocks_per_multiprocessor = 32;
-constexpr std::size_t shared_per_multiprocessor = 228 * 1024, shared_reserved_per_block = 1024;
 
 // Gives every launch of a session a schedule of its own (the golden ratio, so that no two seeds meet).
 constexpr std::uint64_t launch_stride = 0x9e3779b97f4a7c15;
@@ -43,13 +41,21 @@ std::string refusal(const LaunchRequest& request, int& code) {
     return "the block " + text_of(block) + " exceeds 1024 x 1024 x 64 or 1024 threads in all";
   if (grid.x > max_grid_x || grid.y > max_grid_yz || grid.z > max_grid_yz)
     return "the grid " + text_of(grid) + " exceeds 2147483647 x 65535 x 65535";
-  if (request.shared_bytes > max_shared) {
+  if (request.shared_bytes > most_shared_per_block) {
     code = invalid_value;
     return std::to_string(request.shared_bytes) + " bytes of shared memory exceed the 232448 that a block can have";
   }
-  const std::uint64_t together = std::min({blocks_per_multiprocessor, threads_per_multiprocessor / ((threads + 31) / 32 * 32),
-                                           shared_per_multiprocessor / (request.shared_bytes + shared_reserved_per_block)}) *
-                                 multiprocessors;
+  const uint3 cluster = request.cluster;
+  const std::uint64_t cluster_size = std::uint64_t{cluster.x} * cluster.y * cluster.z;
+  if (cluster_size == 0 || cluster_size > largest_cluster) {
+    code = invalid_cluster_size;
+    return "a cluster of " + text_of(cluster) + " blocks; 1 to " + std::to_string(largest_cluster) + " of them can form one";
+  }
+  if (grid.x % cluster.x != 0 || grid.y % cluster.y != 0 || grid.z % cluster.z != 0)
+    return "the grid " + text_of(grid) + " is no multiple of the cluster " + text_of(cluster);
+  const std::uint64_t together =
+      cluster_size == 1 ? most_resident_blocks(threads, request.shared_bytes)
+                        : most_active_clusters(static_cast<unsigned>(cluster_size), threads, request.shared_bytes) * cluster_size;
   if (request.cooperative && blocks > together) {
     code = cooperative_launch_too_large;
     return "a cooperative launch of " + std::to_string(blocks) + " blocks; at most " + std::to_string(together) +

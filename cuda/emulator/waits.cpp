@@ -9,6 +9,7 @@ namespace abn::emulator {
 [[gnu::noinline]] Thread& Machine::release(Thread& self, Block& block) {
   if (block.mixed || block.alive < block.size) fail_barrier(block);
   count_step(false);
+  AsyncCopies::meet(block);
   if (sanitizer_) sanitizer_->block_barrier(block);
   block.waiting = 0;
   self.warp->at_barrier &= ~self.bit();
@@ -32,10 +33,15 @@ namespace abn::emulator {
   return ++block.waiting < block.alive ? suspend(self) : release(self, block);
 }
 
-[[gnu::always_inline]] inline Thread& Machine::grid_barrier(Where where) {
+void Machine::require_cooperative(Where where) {
   Thread& self = *running();
   self.where = where;
   if (!request_->cooperative) fail_grid_barrier(self);
+}
+
+[[gnu::always_inline]] inline Thread& Machine::grid_barrier(Where where) {
+  Thread& self = *running();
+  require_cooperative(where);
   self.warp->at_grid |= self.bit();
   if (++at_grid_ < total_blocks_ * self.home().size) return suspend(self);
   count_step(false);
@@ -158,6 +164,7 @@ Arrival shuffle(WarpOp op, unsigned size, unsigned mask, std::uint64_t value, un
 Arrival vote(WarpOp op, unsigned mask, bool predicate, Where where) {
   return this_machine->go_on_with(this_machine->vote(op, mask, predicate, where));
 }
+void require_cooperative(Where where) { this_machine->require_cooperative(where); }
 unsigned active_lanes() { return static_cast<Thread*>(current)->warp->alive; }
 Arrival fence(bool block_scope, Where where) { return this_machine->go_on_with(this_machine->fence(block_scope, where)); }
 Arrival pause(Where where) { return this_machine->go_on_with(this_machine->pause(where)); }

@@ -1,0 +1,203 @@
+// Clusters from first to last: their place in the grid, their barrier, the way to a peer's shared memory, and what goes wrong there.
+#include "cuda/emulator/clusters.hpp"
+
+#include "cuda/emulator/schedule.hpp"
+
+namespace abn::emulator {
+namespace {
+
+unsigned volume(uint3 size) { return size.x * size.y * size.z; }
+
+std::string rank_text(const Block& block) { return "the block of rank " + std::to_string(block.cluster_rank); }
+
+}  // namespace
+
+// ---- life of a cluster
+
+// The blocks of a cluster have places in a row in blocks_, and start one after another.
+void Machine::form_clusters() {
+  const unsigned size = volume(request_->cluster);
+  if (clusters_.size() < resident_ / size) clusters_.resize(resident_ / size);
+  for (std::uint64_t b = 0; b < resident_; ++b) {
+    Cluster& cluster = clusters_[b / size];
+    cluster.size = size;
+    cluster.members[b % size] = blocks_[b].get();
+    blocks_[b]->home_cluster = &cluster;
+  }
+}
+
+// Sets the block's index for its turn: clusters start in any order, the blocks of one in the order of their ranks.
+void Machine::place_in_grid(Block& block, std::uint64_t turn) {
+  const uint3 grid = request_->grid, shape = request_->cluster;
+  Cluster& cluster = *block.home_cluster;
+  const auto rank = static_cast<unsigned>(turn % cluster.size);
+  const std::uint64_t number = shuffled_block(turn / cluster.size);
+  const std::uint64_t across = grid.x / shape.x, down = grid.y / shape.y;
+  block.index = {static_cast<unsigned>(number % across) * shape.x + rank % shape.x,
+                 static_cast<unsigned>(number / across % down) * shape.y + rank / shape.x % shape.y,
+                 static_cast<unsigned>(number / across / down) * shape.z + rank / shape.x / shape.y};
+  block.cluster_rank = rank;
+  if (rank > 0) return;
+  cluster.in_flight = cluster.size;
+  cluster.threads = cluster.size * block.size;
+  cluster.arrived = cluster.gone = 0;
+}
+
+std::uint64_t Machine::number_in_grid(const Block& block) const {
+  const uint3 grid = request_->grid;
+  return block.index.x + std::uint64_t{grid.x} * (block.index.y + std::uint64_t{grid.y} * block.index.z);
+}
+
+// True when the whole cluster has ended. A block that leaves before its peers leaves NaN behind, in which a late access shows.
+bool Machine::leave_cluster(Block& block) {
+  Cluster& cluster = *block.home_cluster;
+  if (cluster.size == 1) return true;
+  block.poison();
+  if (--cluster.in_flight > 0) return false;
+  for (const Block* member : cluster.blocks())
+    if (const unsigned char* byte = member->unpoisoned()) fail_written_after_return(block, *member, byte);
+  return true;
+}
+
+void Machine::end_thread_in_cluster(const Thread& self) {
+  Cluster& cluster = *self.home().home_cluster;
+  if (self.warp->in_cluster.arrived & self.bit()) return;
+  ++cluster.gone;
+  if (cluster.arrived > 0) settle(cluster);
+}
+
+// ---- the barrier
+
+// A thread that has returned counts as arrived on the hardware; here, as in a block's barrier, a barrier that it skips is a finding.
+void Machine::settle(Cluster& cluster) {
+  if (cluster.arrived + cluster.gone < cluster.threads) return;
+  if (cluster.gone > 0) fail_cluster_barrier(cluster);
+  count_step(false);
+  cluster.arrived = 0;
+  for (Block* block : cluster.blocks()) {
+    AsyncCopies::meet(*block);
+    for (unsigned w = 0; w < block->warp_count; ++w) {
+      Warp& warp = block->warps[w];
+      ClusterLanes& lanes = warp.in_cluster;
+      cluster.gone += static_cast<unsigned>(std::popcount(lanes.arrived & ~warp.alive));
+      make_ready(warp, lanes.waiting);
+      lanes.passed |= lanes.arrived & warp.alive & ~lanes.waiting;
+      lanes.arrived = lanes.waiting = 0;
+    }
+  }
+}
+
+Thread& Machine::cluster_arrive(Where where) {
+  Thread& self = *running();
+  ClusterLanes& lanes = self.warp->in_cluster;
+  Cluster& cluster = *self.home().home_cluster;
+  self.where = where;
+  if ((lanes.arrived | lanes.passed) & self.bit())
+    fail_cluster_half(self, "arrives at the cluster's barrier a second time without having waited");
+  lanes.arrived |= self.bit();
+  ++cluster.arrived;
+  settle(cluster);
+  return after_release(self);
+}
+
+Thread& Machine::cluster_wait(Where where) {
+  Thread& self = *running();
+  ClusterLanes& lanes = self.warp->in_cluster;
+  self.where = where;
+  if (lanes.passed & self.bit()) {
+    lanes.passed &= ~self.bit();
+    return after_release(self);
+  }
+  if (!(lanes.arrived & self.bit())) fail_cluster_half(self, "waits at the cluster's barrier without having arrived");
+  lanes.waiting |= self.bit();
+  return suspend(self);
+}
+
+Arrival cluster_arrive(Where where) { return this_machine->go_on_with(this_machine->cluster_arrive(where)); }
+Arrival cluster_wait(Where where) { return this_machine->go_on_with(this_machine->cluster_wait(where)); }
+
+uint3 cluster_shape() { return current->block->cluster; }
+unsigned cluster_rank() { return current->block->cluster_rank; }
+
+// ---- the way to a peer
+
+void* peer_address(const void* shared, unsigned rank, Where where) { return this_machine->peer_address(shared, rank, where); }
+unsigned peer_rank(const void* shared, Where where) { return this_machine->owner_of(shared, where).cluster_rank; }
+
+void* Machine::peer_address(const void* shared, unsigned rank, Where where) {
+  Thread& self = *running();
+  const Block& own = self.home();
+  const Cluster& cluster = *own.home_cluster;
+  self.where = where;
+  if (!own.owns(shared)) fail_address(self);
+  if (rank >= cluster.size) fail_rank(self, rank);
+  const Block& peer = *cluster.members[rank];
+  if (peer.alive == 0) fail_peer_left(self, peer);
+  return peer.shared + (static_cast<const unsigned char*>(shared) - own.shared);
+}
+
+Block& Machine::owner_of(const void* shared, Where where) {
+  Thread& self = *running();
+  self.where = where;
+  for (Block* block : self.home().home_cluster->blocks())
+    if (block->owns(shared)) return *block;
+  fail_address(self);
+}
+
+// ---- findings
+
+void Machine::fail_address(const Thread& self) {
+  record(cluster_peer, launch_failure, "an address that is not in the shared memory of the block, or of a peer, at " + place(self.where));
+  leave();
+}
+
+void Machine::fail_rank(const Thread& self, unsigned rank) {
+  record(cluster_peer, launch_failure,
+         "rank " + std::to_string(rank) + " at " + place(self.where) + "; the cluster has " +
+             std::to_string(self.home().home_cluster->size) + " blocks");
+  leave();
+}
+
+void Machine::fail_peer_left(const Thread& self, const Block& peer) {
+  record(cluster_peer_left, launch_failure,
+         rank_text(peer) + " has returned, and its shared memory is asked for at " + place(self.where) +
+             ": a barrier of the cluster must keep it until its peers are done");
+  leave();
+}
+
+void Machine::fail_written_after_return(const Block& last, const Block& peer, const unsigned char* byte) {
+  record(cluster_peer_left, launch_failure,
+         "shared memory of " + rank_text(peer) + " was written at byte " + std::to_string(byte - peer.shared) +
+             " after it had returned: a barrier of the cluster must keep it until its peers are done",
+         last.threads[0]);
+  leave();
+}
+
+void Machine::fail_cluster_half(const Thread& self, const char* what) {
+  record(barrier_divergence, launch_failure, std::string("a thread ") + what + " at " + place(self.where));
+  leave();
+}
+
+// Names the block with a thread that has not arrived, and what its threads do.
+Finding Machine::explain_cluster_barrier(const Cluster& cluster) const {
+  const Block* late = cluster.members[0];
+  const Thread* waiting = nullptr;
+  for (const Block* block : cluster.blocks())
+    for (unsigned w = 0; w < block->warp_count; ++w) {
+      const Warp& warp = block->warps[w];
+      if (warp.exists & ~warp.in_cluster.arrived) late = block;
+      if (warp.in_cluster.arrived) waiting = &warp.threads[std::countr_zero(warp.in_cluster.arrived)];
+    }
+  return make_finding(*request_, barrier_divergence,
+                      "the cluster's barrier is reached by " + std::to_string(cluster.arrived) + " of the cluster's " +
+                          std::to_string(cluster.threads) + " threads; " + rank_text(*late) + ": " + describe(*late),
+                      waiting);
+}
+
+void Machine::fail_cluster_barrier(const Cluster& cluster) {
+  report_->findings.push_back(explain_cluster_barrier(cluster));
+  code_ = launch_failure;
+  leave();
+}
+
+}  // namespace abn::emulator
