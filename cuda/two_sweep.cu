@@ -81,7 +81,10 @@ int claims(const abn_problem* problem, abn_claims* out) {
     const auto at_most_m = [m](int64_t depth) { return depth < m ? depth : m; };
     claims.depth_statistics = at_most_m(depth_of_statistics(cut));
     claims.depth_backward = at_most_m(depth_of_gradients(cut));
+    claims.coalesced = cut.layout == ABN_NCHW || cut.c % cut.lanes == 0;
   }
+  const int sweeps = problem->mode == ABN_TRAINING ? 2 : 1;
+  claim_sweeps(claims, sweeps, sweeps);
   return hand_over(claims, out);
 }
 

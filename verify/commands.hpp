@@ -33,9 +33,19 @@ struct RunArguments {
   std::string patterns;              ///< FIRST-LAST: only these bit patterns; empty: all of the tier
   double hunt = 0;                   ///< seconds to search for the worst data instead of running a tier; 0: no limit of time
   std::uint64_t hunt_steps = 0;      ///< cases of that search; both 0: no search
+  bool sanitize = false, only_sanitize = false;  ///< the checks that see every memory access, too; or nothing else
   int threads = 0;
   std::string out;
   bool quiet = false;
+};
+
+struct TrafficArguments {
+  std::string pattern = "*";
+  std::vector<std::string> plugins;
+  bool only_plugins = false;
+  std::string problem, data;
+  std::uint64_t seed = 1;
+  std::string out;
 };
 
 struct StudyArguments {
@@ -62,13 +72,14 @@ struct ReportArguments {
 };
 
 struct BenchArguments {
-  std::string what;  ///< "judge"
+  std::string what;  ///< "judge" or "emulator"
 };
 
 // Each returns the exit code and throws UsageError for what the user can mend.
 int doctor_command(const DoctorArguments& arguments);
 int list_command(const ListArguments& arguments);
 int run_command(const RunArguments& arguments, const Invocation& invocation);
+int traffic_command(const TrafficArguments& arguments, const Invocation& invocation);
 int grad_command(const RunArguments& arguments, const Invocation& invocation);
 int study_command(const StudyArguments& arguments, const Invocation& invocation);
 int check_command(const CheckArguments& arguments, const Invocation& invocation);

@@ -23,6 +23,7 @@ Origin origin_of(const Family& family, const Subject& subject, const Case& one, 
   origin.command_tail = fmt::format(" --problem {} --data {} --seed {}", to_string(one.problem), shell_word(one.data), one.seed);
   origin.per_channel = options.per_channel;
   if (!subject.plugin.empty()) origin.command_tail += " --plugin " + shell_word(subject.plugin);
+  origin.command_tail += family.flags;
   if (options.device != "auto") origin.command_tail += " --device " + shell_word(options.device);
   return origin;
 }

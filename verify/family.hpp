@@ -35,6 +35,7 @@ struct Family {
   std::vector<Case> (*cases)(Tier tier, std::uint64_t seed);
   /// The wanted records. What it throws becomes an error record.
   std::vector<Record> (*make)(const Work& work);
+  const char* flags = "";  ///< options without which the command line does not run the family: " --sanitize", for reproduce lines
 };
 
 /// All wanted records of a case. Does not throw: what goes wrong is an error record.

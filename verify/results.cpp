@@ -89,6 +89,14 @@ void merge(Record& into, const Record& from) {
   into.end_to_end += from.end_to_end;
   into.end_to_end_cost = std::max(into.end_to_end_cost, from.end_to_end_cost);
   into.unsafe_cases += from.unsafe_cases;
+  for (const CallTraffic& call : from.traffic) {
+    const auto at = std::lower_bound(into.traffic.begin(), into.traffic.end(), call,
+                                     [](const CallTraffic& a, const CallTraffic& b) { return a.mode < b.mode; });
+    if (at == into.traffic.end() || at->mode != call.mode)
+      into.traffic.insert(at, call);
+    else if (call.elements > at->elements)
+      *at = call;
+  }
 }
 
 void conclude(Record& record) {

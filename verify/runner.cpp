@@ -120,6 +120,7 @@ std::vector<Subject> subjects_of(const DeviceChoice& device, std::span<const Plu
       subject.emulated = device.emulator;
       subject.device = device.emulator ? host_device() : device.cuda;
       if (subject.device == nullptr) subject.unavailable = device.unavailable;
+      if (device.emulator) subject.instrumented = abn_instrumented_variant(variant->name);
       if (!device.emulator)
         for (const abn_variant* const other : in_tree(ABN_MEMORY_HOST))
           if (std::string_view(other->name) == variant->name) subject.twin = other;
@@ -131,6 +132,9 @@ std::vector<Subject> subjects_of(const DeviceChoice& device, std::span<const Plu
       Subject subject;
       subject.variant = variant;
       subject.plugin = plugin.path;
+      subject.emulated = plugin.emulated && variant->memory == ABN_MEMORY_HOST;
+      subject.instrumented = subject.emulated ? instrumented_in(plugin, variant->name) : nullptr;
+      subject.not_instrumented = plugin.not_instrumented;
       subject.device = variant->memory == ABN_MEMORY_HOST ? host_device() : device.cuda;
       if (subject.device == nullptr) subject.unavailable = device.unavailable;
       subjects.push_back(std::move(subject));
@@ -161,6 +165,8 @@ VariantInfo describe(const Subject& subject) {
       add("z may be x", claims.z_may_alias_x == 1 ? "yes" : "no");
       add("dx may be dz", claims.dx_may_alias_dz == 1 ? "yes" : "no");
       add("deterministic", claims.deterministic == 1 ? "yes" : "no");
+      if (const std::string moves = sweeps_text(claims, false); !moves.empty()) add("forward moves", moves);
+      if (const std::string moves = sweeps_text(claims, true); !moves.empty()) add("backward moves", moves);
       add("alignment", fmt::format("{} bytes", std::max(claims.alignment, format_of(dtype).bytes)));
       add("depth at m = 1024", fmt::format("{} forward, {} backward", claims.depth_statistics, claims.depth_backward));
       return info;
