@@ -33,7 +33,7 @@ void watch(emulator::Session& session, const Arena& arena) {
     const bool given = view.role == Role::input || view.role == Role::updated, in_place = view.role == Role::updated;
     if (in_place && view.name == "z") add("x", true, false);
     if (in_place && view.name == "dx") add("dz", true, false);
-    add(view.name.c_str(), given, view.role != Role::input);
+    add(view.name == "variance" ? "var" : view.name.c_str(), given, view.role != Role::input);
   }
 }
 

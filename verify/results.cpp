@@ -216,6 +216,7 @@ std::string headline(const Results& results) {
   const std::string passed = skipped.empty()
                                  ? (all == 1 ? std::string("The only check passes") : fmt::format("All {} pass", plural(all, "check")))
                                  : fmt::format("All {} that ran pass{}", plural(sum.pass, "check"), skipped);
+  if (sum.elements == 0) return fmt::format("{}: {}, no numbers among them.", passed, plural(sum.cases, "case"));
   const std::string unfit = sum.unfit > 0 ? fmt::format(" {} unfit: worse than twice what the recommended class may be.",
                                                         sum.unfit == 1 ? "1 is" : fmt::format("{} are", sum.unfit))
                                           : "";

@@ -47,20 +47,20 @@ std::vector<BufferTraffic> traffic_of(const Call& call) {
   return buffers;
 }
 
-/// The arena's name of a watched buffer: of two that are one, the one that is written.
-std::string_view arena_name(std::string_view watched) {
+/// Is this the arena's buffer that is watched by this name? Of two that are one the arena has the output; the statistic that forward
+/// writes is `var` in kernel.h.
+bool is_watched_as(std::string_view arena, std::string_view watched) {
   const auto at = watched.rfind(" = ");
-  return at == watched.npos ? watched : watched.substr(at + 3);
+  return arena == (at == watched.npos ? watched : watched.substr(at + 3)) || (arena == "variance" && watched == "var");
 }
 
 void add_sizes(std::vector<BufferTraffic>& buffers, std::vector<std::uint64_t>& addresses, const Call& call) {
   constexpr std::array<std::string_view, 5> tensors{"x", "z", "xhat", "dz", "dx"};
   const auto views = call.arena->views();
   for (BufferTraffic& buffer : buffers) {
-    const std::string_view name = arena_name(buffer.buffer);
-    const auto view = std::find_if(views.begin(), views.end(), [&](const Arena::View& one) { return one.name == name; });
+    const auto view = std::find_if(views.begin(), views.end(), [&](const Arena::View& one) { return is_watched_as(one.name, buffer.buffer); });
     buffer.bytes = view->bytes;
-    buffer.tensor = std::find(tensors.begin(), tensors.end(), name) != tensors.end();
+    buffer.tensor = std::find(tensors.begin(), tensors.end(), view->name) != tensors.end();
     addresses.push_back(reinterpret_cast<std::uintptr_t>(view->address));
   }
 }
