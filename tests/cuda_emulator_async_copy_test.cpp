@@ -124,7 +124,7 @@ TEST(EmulatorCopies, ASourceThatChangesTooEarlyShows) {
 }
 
 TEST(EmulatorCopies, ElementsThatNobodyWaitsFor) {
-  const Planted unwaited{emulator::async_copy, launch_failure, "was never waited for: the thread returned without a wait for its group"};
+  const Misuse unwaited{emulator::async_copy, launch_failure, "was never waited for: the thread returned without a wait for its group"};
   Tensor in(512, 5), out(512);
   expect_found(unwaited, [&] { return launch({3, 128, sizeof(Staged)}, element_without_wait, in.begin(), out.begin()); });
   expect_found(unwaited, [&] { return launch({3, 128, sizeof(Staged)}, element_wait_without_commit, in.begin(), out.begin()); });

@@ -119,7 +119,7 @@ TEST(EmulatorClusters, TheModelOfTheGpuAgreesWithWhatIsKnownOfIt) {
 // ---- planted
 
 TEST(EmulatorClusters, LaunchesThatAGpuRefuses) {
-  const auto refused = [](int code, const char* says) { return Planted{emulator::launch_configuration, code, says}; };
+  const auto refused = [](int code, const char* says) { return Misuse{emulator::launch_configuration, code, says}; };
   expect_found(refused(invalid_cluster_size, "a cluster of 17 x 1 x 1 blocks"),
                [] { return launch(clusters_of(17, 1, 32, 0), wait_for_grid); });
   expect_found(refused(invalid_cluster_size, "a cluster of 0 x 1 x 1 blocks"),
@@ -138,7 +138,7 @@ TEST(EmulatorClusters, APeerThatIsReadWithoutABarrierHasOldValues) {
 }
 
 TEST(EmulatorClusters, PeerThatLeft) {
-  const auto left = [](const char* says) { return Planted{emulator::cluster_peer_left, launch_failure, says}; };
+  const auto left = [](const char* says) { return Misuse{emulator::cluster_peer_left, launch_failure, says}; };
   unsigned gone;
   int out;
   expect_found(left("the block of rank 0 has returned, and its shared memory is asked for at tests/cuda_kernels_of_clusters.cuh:"),
@@ -158,7 +158,7 @@ TEST(EmulatorClusters, APeerThatLeftLeavesNaNBehind) {
 }
 
 TEST(EmulatorClusters, AddressesAndRanksThatTheClusterLacks) {
-  const auto peer = [](const char* says) { return Planted{emulator::cluster_peer, launch_failure, says}; };
+  const auto peer = [](const char* says) { return Misuse{emulator::cluster_peer, launch_failure, says}; };
   int out;
   expect_found(peer("rank 2 at tests/cuda_kernels_of_clusters.cuh:"),
                [&] { return launch(clusters_of(2, 3, 32, sizeof(Row)), maps_a_rank_too_many, &out); });
@@ -169,7 +169,7 @@ TEST(EmulatorClusters, AddressesAndRanksThatTheClusterLacks) {
 }
 
 TEST(EmulatorClusters, BarriersThatNotAllThreadsReach) {
-  const auto divergence = [](const char* says) { return Planted{emulator::barrier_divergence, launch_failure, says}; };
+  const auto divergence = [](const char* says) { return Misuse{emulator::barrier_divergence, launch_failure, says}; };
   expect_found(
       divergence("the cluster's barrier is reached by 64 of the cluster's 128 threads; the block of rank 1: threads 0-63 returned"),
       [] { return launch(clusters_of(2, 3, 64, 0), one_block_skips_the_cluster); });

@@ -27,7 +27,7 @@ void under_every_schedule(Check check) {
   }
 }
 
-struct Planted {
+struct Misuse {
   const char* kind;
   int code;          // CUDA's
   const char* says;  // part of the finding's text
@@ -37,7 +37,7 @@ static __global__ void idle_kernel() { __syncthreads(); }
 
 // `run` launches a misuse and returns launch()'s code. It must be found on every seed and in the ascending order, and leave the
 // session fit.
-inline void expect_found(const Planted& expected, const std::function<int()>& run) {
+inline void expect_found(const Misuse& expected, const std::function<int()>& run) {
   for (std::uint64_t seed = 0; seed <= planted_seeds; ++seed) {
     emulator::Session session({.schedule_seed = seed, .shuffle = seed < planted_seeds, .spin_limit = short_spin_limit});
     const int code = run();

@@ -86,6 +86,10 @@ class Buffer {
   }
 
   void* data() { return bytes_.empty() ? nullptr : at(0); }
+  void watch(emulator::Session& session, const char* name, bool written, bool writable) {
+    const auto bytes = static_cast<unsigned>(size_of(dtype_));
+    session.watch({name, data(), count_ * bytes, bytes, written, writable});
+  }
   std::vector<double> values() const {
     std::vector<double> out(count_);
     for (std::size_t i = 0; i < count_; ++i) out[i] = decode(dtype_, const_cast<Buffer*>(this)->at(i));
@@ -183,6 +187,8 @@ inline Case case_of(const abn_problem& problem, std::uint64_t seed) {
 
 struct Options {
   std::uint64_t schedule = 0;
+  emulator::Schedule adversary = emulator::Schedule::random;
+  bool sanitize = false;   // with an instrumented variant
   bool in_place = false;   // z = x, or dx = dz
   std::size_t offset = 0;  // elements between a 256-byte boundary and the first tensor; each next buffer is one further
   bool outputs = true;     // false: mean, var, running buffers, dx, dgamma and dbeta are null where they may be
@@ -190,12 +196,14 @@ struct Options {
 
 struct Forward {
   int status = ABN_OK;
+  std::vector<emulator::LaunchTraffic> traffic;  // where sanitised
   Buffer x, z, gamma, beta, running_mean, running_var, mean, var;
   const Buffer& result() const { return in_place ? x : z; }
   bool in_place = false;
 };
 struct Backward {
   int status = ABN_OK;
+  std::vector<emulator::LaunchTraffic> traffic;
   Buffer dz, z, dx, gamma, beta, var, dgamma, dbeta;
   const Buffer& result() const { return in_place ? dz : dx; }
   bool in_place = false;
@@ -215,15 +223,27 @@ class Workspace {
   void* data() { return bytes_ == 0 ? nullptr : buffer_.data(); }
   std::size_t bytes() const { return bytes_; }
   bool guards_intact() const { return buffer_.guards_intact(); }
+  void watch(emulator::Session& session) { session.watch({"workspace", data(), bytes_, 1, false, true}); }
 
  private:
   std::size_t bytes_;
   Buffer buffer_;
 };
 
-inline void expect_clean(emulator::Session& session) {
-  for (const emulator::Finding& finding : session.take_report().findings)
+inline const abn_variant& instrumented_variant_named(const std::string& name) {
+  if (const abn_variant* variant = abn_instrumented_variant(name.c_str())) return *variant;
+  throw std::runtime_error("no instrumented variant named " + name);
+}
+
+inline std::vector<emulator::LaunchTraffic> expect_clean(emulator::Session& session) {
+  emulator::Report report = session.take_report();
+  for (const emulator::Finding& finding : report.findings)
     ADD_FAILURE() << finding.kind << " in " << finding.kernel << ": " << finding.text;
+  return std::move(report.traffic);
+}
+
+inline emulator::Settings settings_of(const Options& options) {
+  return {.schedule_seed = options.schedule, .schedule = options.adversary, .sanitize = options.sanitize};
 }
 
 inline Forward forward(const abn_variant& variant, const Case& c, const Options& options = {}) {
@@ -249,9 +269,15 @@ inline Forward forward(const abn_variant& variant, const Case& c, const Options&
   args.running_mean = call.running_mean.data(), args.running_var = call.running_var.data();
   args.mean = call.mean.data(), args.var = call.var.data();
   args.workspace = workspace.data(), args.workspace_bytes = workspace.bytes();
-  emulator::Session session({.schedule_seed = options.schedule});
+  emulator::Session session(settings_of(options));
+  call.x.watch(session, options.in_place ? "x = z" : "x", true, options.in_place);
+  call.z.watch(session, "z", false, true);
+  call.gamma.watch(session, "gamma", true, false), call.beta.watch(session, "beta", true, false);
+  call.running_mean.watch(session, "running_mean", true, training), call.running_var.watch(session, "running_var", true, training);
+  call.mean.watch(session, "mean", false, true), call.var.watch(session, "var", false, true);
+  workspace.watch(session);
   call.status = variant.forward(&c.problem, &args);
-  expect_clean(session);
+  call.traffic = expect_clean(session);
   for (const Buffer* buffer : {&call.x, &call.z, &call.gamma, &call.beta, &call.running_mean, &call.running_var, &call.mean, &call.var})
     EXPECT_TRUE(buffer->guards_intact());
   EXPECT_TRUE(workspace.guards_intact());
@@ -285,9 +311,15 @@ inline Backward backward(const abn_variant& variant, const Case& c, const std::v
   args.var = call.var.data();
   args.dgamma = call.dgamma.data(), args.dbeta = call.dbeta.data();
   args.workspace = workspace.data(), args.workspace_bytes = workspace.bytes();
-  emulator::Session session({.schedule_seed = options.schedule});
+  emulator::Session session(settings_of(options));
+  call.dz.watch(session, options.in_place ? "dz = dx" : "dz", true, options.in_place);
+  call.z.watch(session, "z", true, false), call.dx.watch(session, "dx", false, true);
+  call.gamma.watch(session, "gamma", true, false), call.beta.watch(session, "beta", true, false),
+      call.var.watch(session, "var", true, false);
+  call.dgamma.watch(session, "dgamma", false, true), call.dbeta.watch(session, "dbeta", false, true);
+  workspace.watch(session);
   call.status = variant.backward(&c.problem, &args);
-  expect_clean(session);
+  call.traffic = expect_clean(session);
   for (const Buffer* buffer : {&call.dz, &call.z, &call.dx, &call.gamma, &call.beta, &call.var, &call.dgamma, &call.dbeta})
     EXPECT_TRUE(buffer->guards_intact());
   EXPECT_TRUE(workspace.guards_intact());

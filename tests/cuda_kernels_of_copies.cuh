@@ -177,7 +177,7 @@ __global__ void element_source_changed_too_early(float* in, float* out) {
   out[threadIdx.x] = shared.stage[0][threadIdx.x];
 }
 __global__ void element_misaligned(const float* in) { copy_async<8>(&dynamic_shared<Staged>().stage[0][0], in + 1); }
-__global__ void element_out_of_shared(const float* in) { copy_async<16>(&dynamic_shared<Staged>().stage[3][0], in); }
+__global__ void element_out_of_shared(const float* in) { copy_async<16>(&dynamic_shared<Staged>() + 1, in); }
 __global__ void element_reads_more_than_it_writes(const float* in) { copy_async<4>(&dynamic_shared<Staged>().stage[0][0], in, 5); }
 
 // ---- misuses of bulk copies. One thread, unless it matters.

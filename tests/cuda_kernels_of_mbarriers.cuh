@@ -99,7 +99,8 @@ __global__ void barrier_with_a_slip(BarrierSlip slip) {
   Ring& shared = dynamic_shared<Ring>();
   MBarrier& barrier = shared.full[0];
   const bool first = threadIdx.x == 0;
-  if (slip == misaligned_barrier && first) mbarrier_init(*reinterpret_cast<MBarrier*>(&shared.slot[1]), 1);
+  unsigned char* const bytes = reinterpret_cast<unsigned char*>(&shared);
+  if (slip == misaligned_barrier && first) mbarrier_init(*reinterpret_cast<MBarrier*>(bytes + 4), 1);
   if (slip != wait_uninitialised && slip != arrive_uninitialised && first) mbarrier_init(barrier, slip == count_of_zero ? 0 : blockDim.x);
   if (slip == twice && first) mbarrier_init(barrier, 1);
   mbarrier_fence_init();

@@ -22,6 +22,28 @@ function(abn_sanitize target build)
   target_compile_definitions(${target} PRIVATE ABN_BUILD=${build})
 endfunction()
 
+# abn_sanitize_with_clang(VARIABLE BUILD SOURCE...): the objects of the same compiled by clang++, in a build where g++ is the compiler;
+# VARIABLE is empty where there is no clang++. Its findings are the same, and a second opinion on where accesses are.
+find_program(ABN_CLANGXX NAMES clang++ clang++-14 clang++-15 clang++-16 clang++-17 clang++-18 clang++-19)
+function(abn_sanitize_with_clang variable build)
+  set(objects)
+  if(ABN_CLANGXX AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    string(REPLACE "SHELL:" "" flags "${abn_sanitizer_flags_clang}")
+    string(REPLACE "-mllvm -tsan" "-mllvm;-tsan" flags "${flags}")
+    foreach(source IN LISTS ARGN)
+      get_filename_component(name ${source} NAME_WE)
+      get_filename_component(path ${source} ABSOLUTE)
+      set(object ${CMAKE_CURRENT_BINARY_DIR}/${build}_${name}.o)
+      add_custom_command(OUTPUT ${object} DEPENDS ${path} DEPFILE ${object}.d VERBATIM
+        COMMENT "Compiling ${name} with clang++ for the sanitiser"
+        COMMAND ${ABN_CCACHE} ${ABN_CLANGXX} -std=c++20 -Wall -Wextra -ffp-contract=off -fPIE ${flags} -DABN_BUILD=${build} -I${CMAKE_SOURCE_DIR}
+                -MD -MF ${object}.d -c ${path} -o ${object})
+      list(APPEND objects ${object})
+    endforeach()
+  endif()
+  set(${variable} ${objects} PARENT_SCOPE)
+endfunction()
+
 # abn_strip(TARGET): a small release binary that still knows the lines of instrumented kernels.
 function(abn_strip target)
   if(CMAKE_BUILD_TYPE STREQUAL "Release")

@@ -9,6 +9,10 @@
 
 #include "cuda/device/platform.cuh"
 
+#ifndef __CUDACC__
+#include "cuda/emulator/acquire_release.hpp"
+#endif
+
 namespace abn::device {
 inline namespace ABN_BUILD {
 
@@ -31,13 +35,21 @@ __device__ __forceinline__ unsigned load_acquire(const unsigned* p) {
 #else
 
 __forceinline__ unsigned add_release(unsigned* p, unsigned value, Where where = Where::current()) {
-  return emulator::atomically(p, where, [value](unsigned before) { return before + value; });
+  return emulator::atomically(p, where, [p, value](unsigned before) {
+    emulator::release_at(p);
+    return before + value;
+  });
 }
 __forceinline__ void store_release(unsigned* p, unsigned value, Where where = Where::current()) {
-  emulator::atomically(p, where, [value](unsigned) { return value; });
+  emulator::resume(emulator::atomic_begin(p, sizeof *p, where));
+  const bool changed = emulator::store_and_release(p, value, where);
+  emulator::resume(emulator::atomic_end(changed));
 }
 __forceinline__ unsigned load_acquire(const unsigned* p, Where where = Where::current()) {
-  return emulator::atomically(const_cast<unsigned*>(p), where, [](unsigned before) { return before; });
+  emulator::resume(emulator::atomic_begin(p, sizeof *p, where));
+  const unsigned value = emulator::load_and_acquire(p, where);
+  emulator::resume(emulator::atomic_end(false));
+  return value;
 }
 
 #endif

@@ -145,10 +145,10 @@ __forceinline__ void copy_async_wait(Where where = Where::current()) {
 }
 
 __forceinline__ void bulk_load(void* shared, const void* global, unsigned bytes, MBarrier& barrier, Where where = Where::current()) {
-  emulator::bulk_load(shared, global, bytes, &barrier, where);
+  emulator::start_bulk_load(shared, global, bytes, &barrier, where);
 }
 __forceinline__ void bulk_store(void* global, const void* shared, unsigned bytes, Where where = Where::current()) {
-  emulator::bulk_store(global, shared, bytes, where);
+  emulator::start_bulk_store(global, shared, bytes, where);
 }
 __forceinline__ void bulk_load(void* shared, const void* global, unsigned bytes, MBarrier& barrier, CachePolicy,
                                Where where = Where::current()) {
@@ -178,8 +178,8 @@ __forceinline__ void store_async(T* shared, T value, MBarrier& barrier, int rank
   using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
   const auto bits = std::bit_cast<Bits>(value);
   const auto peer = static_cast<unsigned>(rank);
-  emulator::store_async(emulator::peer_address(shared, peer, where), bits, sizeof value, emulator::peer_address(&barrier, peer, where),
-                        where);
+  emulator::start_store_async(emulator::peer_address(shared, peer, where), bits, sizeof value,
+                              emulator::peer_address(&barrier, peer, where), where);
 }
 
 #endif

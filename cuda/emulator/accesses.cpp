@@ -15,14 +15,6 @@ std::string triple(const unsigned (&value)[3]) {
   return "(" + std::to_string(value[0]) + ", " + std::to_string(value[1]) + ", " + std::to_string(value[2]) + ")";
 }
 
-std::string text_of(const Access& access) {
-  return std::string(access.atomic  ? "an atomic"
-                     : access.write ? "a write"
-                                    : "a read") +
-         " at " + text_of(Place{access.file, access.line}) + " by " + (access.by_thread ? "" : "an asynchronous copy of ") + "block " +
-         triple(access.block) + ", thread " + triple(access.thread);
-}
-
 std::int64_t element_of(const Region& region, std::uintptr_t address) {
   const auto offset = static_cast<std::int64_t>(address) - static_cast<std::int64_t>(region.begin);
   const auto element = static_cast<std::int64_t>(region.element_bytes);
@@ -35,6 +27,14 @@ std::string element_text(const Region& region, std::uintptr_t address) {
 }
 
 }  // namespace
+
+std::string text_of_access(const Access& access) {
+  return std::string(access.atomic  ? "an atomic"
+                     : access.write ? "a write"
+                                    : "a read") +
+         " at " + text_of(Place{access.file, access.line}) + " by " + (access.by_thread ? "" : "an asynchronous copy of ") + "block " +
+         triple(access.block) + ", thread " + triple(access.thread);
+}
 
 bool Sanitizer::first_of_its_kind(const char* kind, SiteId a, SiteId b) {
   a &= ~atomic_bit, b &= ~atomic_bit;
@@ -50,8 +50,8 @@ Access Sanitizer::witness(Epoch epoch, SiteId site, bool write, bool atomic) con
   access.atomic = atomic;
   const Order::Actor* actor = order.actor(actor_of(epoch));
   if (actor == nullptr) return access;
-  access.by_thread = actor->copy_of < 0;
-  const unsigned rank = access.by_thread ? rank_of(epoch) : static_cast<unsigned>(actor->copy_of);
+  access.by_thread = !actor->copies;
+  const unsigned rank = rank_of(epoch);
   const uint3 grid = request_->grid, block = request_->block;
   access.block[0] = static_cast<unsigned>(actor->block % grid.x);
   access.block[1] = static_cast<unsigned>(actor->block / grid.x % grid.y);
@@ -86,8 +86,8 @@ void Sanitizer::report_race(Attempt attempt, const Actor& actor, const Cell& cel
   const Access now = witness(actor.now, attempt.site, attempt.write, attempt.atomic);
   Finding finding = describe(data_race, attempt, now);
   finding.other = witness(past, past_site, past_write, (past_site & atomic_bit) != 0);
-  finding.text = element_text(*attempt.region, attempt.address) + ": " + text_of(now) + ", and before it " + text_of(finding.other) +
-                 "; nothing orders the two";
+  finding.text = element_text(*attempt.region, attempt.address) + ": " + text_of_access(now) + ", and before it " +
+                 text_of_access(finding.other) + "; nothing orders the two";
   report_->findings.push_back(std::move(finding));
 }
 
@@ -95,7 +95,7 @@ void Sanitizer::report_unwritten(const Attempt& attempt, const Actor& actor) {
   if (!first_of_its_kind(unwritten_read, attempt.site, static_cast<SiteId>(attempt.region->buffer + 1))) return;
   const Access now = witness(actor.now, attempt.site, attempt.write, attempt.atomic);
   Finding finding = describe(unwritten_read, attempt, now);
-  finding.text = element_text(*attempt.region, attempt.address) + ": " + text_of(now) + " of " + std::to_string(attempt.bytes) +
+  finding.text = element_text(*attempt.region, attempt.address) + ": " + text_of_access(now) + " of " + std::to_string(attempt.bytes) +
                  " bytes that nobody wrote";
   report_->findings.push_back(std::move(finding));
 }
@@ -103,7 +103,8 @@ void Sanitizer::report_unwritten(const Attempt& attempt, const Actor& actor) {
 void Sanitizer::report_read_only(const Attempt& attempt, const Actor& actor) {
   const Access now = witness(actor.now, attempt.site, attempt.write, attempt.atomic);
   Finding finding = describe(read_only_write, attempt, now);
-  finding.text = element_text(*attempt.region, attempt.address) + ": " + text_of(now) + ", but " + attempt.region->name + " is only read";
+  finding.text =
+      element_text(*attempt.region, attempt.address) + ": " + text_of_access(now) + ", but " + attempt.region->name + " is only read";
   machine_->record(std::move(finding), launch_failure);
 }
 
@@ -121,24 +122,26 @@ void Sanitizer::report_outside(Attempt attempt, const Actor& actor) {
   };
   for (const auto& region : buffers_) consider(*region);
   const Order::Actor* home = order.actor(actor_of(actor.now));
+  const Cluster* cluster = static_cast<const Thread*>(current)->home().home_cluster;
   const Block* other = nullptr;
   for (std::uint64_t b = 0; b < machine_->resident_blocks(); ++b) {
     Block& block = machine_->block(b);
-    if (!block.watched.holds(attempt.address, 1) && order.actor(block.order.actor)->block != home->block) continue;
+    const bool reachable = order.actor(block.order.actor)->block == home->block || block.home_cluster == cluster;
+    if (!block.watched.holds(attempt.address, 1) && !reachable) continue;
     const Region* before = attempt.region;
     consider(block.watched);
-    if (attempt.region != before && order.actor(block.order.actor)->block != home->block) other = &block;
+    if (attempt.region != before && !reachable) other = &block;
   }
   const Access now = witness(actor.now, attempt.site, attempt.write, attempt.atomic);
   Finding finding = describe(out_of_bounds, attempt, now);
   const std::string width = std::to_string(attempt.bytes) + " bytes";
   if (attempt.region == nullptr) {
-    finding.text = text_of(now) + " of " + width + " that are in no watched buffer, nor within a MiB of one";
+    finding.text = text_of_access(now) + " of " + width + " that are in no watched buffer, nor within a MiB of one";
   } else {
     const Region& region = *attempt.region;
     const bool shared = region.buffer < 0;
     const auto size = static_cast<std::int64_t>((region.end - region.begin) / (shared ? 1 : region.element_bytes));
-    finding.text = element_text(region, attempt.address) + ": " + text_of(now) + " of " + width;
+    finding.text = element_text(region, attempt.address) + ": " + text_of_access(now) + " of " + width;
     if (other)
       finding.text += " in the shared memory of block (" + std::to_string(other->index.x) + ", " + std::to_string(other->index.y) + ", " +
                       std::to_string(other->index.z) + "), which it cannot reach";

@@ -34,6 +34,7 @@ unsigned char* in_view(Block& block, const unsigned char* shared) { return block
 
 void read_source(Copy& copy) {
   if (copy.is_read) return;
+  if (!copy_reads(copy.reads, copy.known, copy.from, copy.bytes, copy.where)) this_machine->leave();
   copy.buffer = std::make_unique<unsigned char[]>(copy.bytes);
   std::memcpy(copy.buffer.get(), copy.from, copy.bytes);
   copy.is_read = true;
@@ -45,6 +46,7 @@ AsyncCopies::AsyncCopies(Machine& machine) : machine_(machine), agent_(std::make
   LaunchRequest request{};
   request.block = {1, 1, 1};
   agent_->lay_out(request);
+  agent_->number = std::uint64_t{1} << 48;  // behind all blocks of a grid
 }
 
 AsyncCopies::~AsyncCopies() = default;
@@ -81,20 +83,27 @@ void AsyncCopies::step() {
 void AsyncCopies::carry_out(Copy& copy) {
   switch (copy.kind) {
     case CopyKind::element:
+      if (!copy_reads(copy.reads, copy.known, copy.from, copy.valid, copy.where) ||
+          !copy_writes(copy.writes, copy.known, copy.to, copy.bytes, copy.where))
+        machine_.leave();
       std::memcpy(copy.to, copy.from, copy.valid);
       std::memset(copy.to + copy.valid, 0, copy.bytes - copy.valid);
       break;
     case CopyKind::bulk_store:
       read_source(copy);
+      if (!copy_writes(copy.writes, copy.known, copy.to, copy.bytes, copy.where)) machine_.leave();
       std::memcpy(copy.to, copy.buffer.get(), copy.bytes);
       break;
     case CopyKind::bulk_load: {
       Block& home = *copy.home;
+      if ((copy.from && !copy_reads(copy.reads, copy.known, copy.from, copy.bytes, copy.where)) ||
+          !copy_writes(copy.writes, copy.known, copy.to, copy.bytes, copy.where))
+        machine_.leave();
       std::memcpy(copy.to, copy.from ? static_cast<const void*>(copy.from) : &copy.value, copy.bytes);
       ensure_view(home);
       std::memcpy(in_view(home, copy.to), copy.to, copy.bytes);
       --home.async.landing;
-      machine_.mbarriers_.end_copy(home, copy.barrier, copy.phase, copy.bytes, Issuer(copy).thread);
+      machine_.mbarriers_.end_copy(home, copy.barrier, copy.phase, copy.bytes, copy.known, Issuer(copy).thread);
     }
   }
 }
@@ -146,6 +155,8 @@ void AsyncCopies::end_launch() {
 void AsyncCopies::begin_block(Block& block) {
   block.mbarriers.clear();
   block.async.landing = 0;
+  block.async.elements = block.async.store_reads = block.async.store_writes = {};
+  block.async.fences = {};
   block.async.fence_pending = false;
   block.async.view.clear();
   for (ThreadCopies& thread : block.async.threads) thread.elements = thread.stores = {};
@@ -157,9 +168,11 @@ void AsyncCopies::end_thread(const Thread& self) {
   ThreadCopies& own = threads[self.rank];
   for (const CopyGroups* groups : {&own.elements, &own.stores}) {
     if (groups->used <= groups->waited) continue;
+    Thread witness = self;
+    witness.where = groups->last;
     machine_.record(
         async_copy, launch_failure,
-        "the copy started at " + place(groups->last) + " was never waited for: the thread returned without a wait for its group", self);
+        "the copy started at " + place(groups->last) + " was never waited for: the thread returned without a wait for its group", witness);
     machine_.leave();
   }
   while (!own.queue.copies.empty()) {  // stores whose sources have been read
@@ -176,6 +189,11 @@ void AsyncCopies::end_block(const Block& block) {
 }
 
 void AsyncCopies::meet(Block& block) {
+  merge_pictures(block);
+  refresh_view(block);
+}
+
+void AsyncCopies::refresh_view(Block& block) {
   if (!block.async.fence_pending) return;
   block.async.fence_pending = false;
   block.async.view.assign(block.shared, block.shared + block.shared_bytes);
@@ -201,6 +219,7 @@ Copy AsyncCopies::make(CopyKind kind, void* to, const void* from, unsigned bytes
   copy.where = where;
   copy.block = current->block->index;
   copy.thread = current->index;
+  copy.known = knowledge_of(*machine_.running());
   return copy;
 }
 
@@ -222,7 +241,9 @@ void AsyncCopies::check_size(unsigned bytes, Where where) {
 }
 
 void AsyncCopies::check_view(Block& home, const void* shared, unsigned bytes) {
-  meet(home);
+  const Thread& self = *machine_.running();
+  if (check_proxy(self, shared, bytes, self.where)) return;
+  refresh_view(home);
   ensure_view(home);
   const auto* from = static_cast<const unsigned char*>(shared);
   const unsigned char* view = in_view(home, from);
@@ -245,7 +266,15 @@ void AsyncCopies::add_pieces(CopyQueue& queue, const Copy& whole) {
     piece.home = whole.home;
     piece.barrier = whole.barrier;
     piece.phase = whole.phase;
-    if (piece.kind == CopyKind::bulk_load) ++piece.home->async.landing;
+    const Thread& self = *machine_.running();
+    if (piece.kind == CopyKind::bulk_load) {
+      ++piece.home->async.landing;
+      piece.reads = piece.writes = machine_.mbarriers_.epoch_of_copy(*piece.home, piece.barrier, self);
+    } else {
+      const std::uint32_t time = ++copies_of(self).stores.started;
+      piece.reads = piece.home->async.store_reads.epoch(self, time, true);
+      piece.writes = piece.home->async.store_writes.epoch(self, time, true);
+    }
     add(queue, std::move(piece));
     at += bytes;
     left -= bytes;
@@ -266,6 +295,8 @@ void AsyncCopies::element(void* shared, const void* global, unsigned bytes, unsi
   copy.group = own.elements.open;
   own.elements.used = own.elements.open + 1;
   own.elements.last = where;
+  copy.reads = copy.writes = self.home().async.elements.epoch(self, ++own.elements.started, false);
+  count_element(self, global, valid, where);
   add(own.queue, std::move(copy));
 }
 
@@ -278,6 +309,7 @@ void AsyncCopies::load(void* shared, const void* global, unsigned bytes, void* b
   copy.home = &home;
   copy.barrier = barrier;
   copy.phase = machine_.mbarriers_.begin_copy(barrier, where);
+  count_bulk(global, bytes, false);
   add_pieces(floating_, copy);
 }
 
@@ -293,6 +325,7 @@ void AsyncCopies::store_value(void* shared, std::uint64_t value, unsigned bytes,
   copy.barrier = barrier;
   copy.phase = machine_.mbarriers_.begin_copy(barrier, where);
   ++home.async.landing;
+  copy.writes = machine_.mbarriers_.epoch_of_copy(home, barrier, *machine_.running());
   add(floating_, std::move(copy));
 }
 
@@ -307,10 +340,15 @@ void AsyncCopies::store(void* global, const void* shared, unsigned bytes, Where 
   copy.group = own.stores.open;
   own.stores.used = own.stores.open + 1;
   own.stores.last = where;
+  count_bulk(global, bytes, true);
   add_pieces(own.queue, copy);
 }
 
-void AsyncCopies::commit(CopyKind kind) { ++copies_of(*machine_.running()).of(kind).open; }
+void AsyncCopies::commit(CopyKind kind) {
+  CopyGroups& groups = copies_of(*machine_.running()).of(kind);
+  ++groups.open;
+  groups.ends.push_back(groups.started);
+}
 
 Thread& AsyncCopies::pause(Where where) {
   Thread& self = *machine_.running();
@@ -335,6 +373,15 @@ void AsyncCopies::finish(CopyKind kind, unsigned pending, bool sources, Where wh
       drop(own.queue, index);
     }
   }
+  const std::uint32_t end = groups.end_of(below) + 1;
+  BlockCopies& block = self.home().async;
+  learn_of_copies(self, kind == CopyKind::element ? block.elements : block.store_reads, end);
+  if (sources) return;
+  if (kind == CopyKind::bulk_store) learn_of_copies(self, block.store_writes, end);
+  if (below <= groups.done) return;
+  groups.done_end = end - 1;
+  groups.ends.erase(groups.ends.begin(), groups.ends.begin() + static_cast<std::ptrdiff_t>(below - groups.done));
+  groups.done = below;
 }
 
 void AsyncCopies::fail(const char* what, const Thread& witness) {
@@ -347,13 +394,13 @@ void AsyncCopies::fail(const char* what, const Thread& witness) {
 void copy_element(void* shared, const void* global, unsigned bytes, unsigned valid, Where where) {
   this_machine->copies_.element(shared, global, bytes, valid, where);
 }
-void bulk_load(void* shared, const void* global, unsigned bytes, void* barrier, Where where) {
+void start_bulk_load(void* shared, const void* global, unsigned bytes, void* barrier, Where where) {
   this_machine->copies_.load(shared, global, bytes, barrier, where);
 }
-void bulk_store(void* global, const void* shared, unsigned bytes, Where where) {
+void start_bulk_store(void* global, const void* shared, unsigned bytes, Where where) {
   this_machine->copies_.store(global, shared, bytes, where);
 }
-void store_async(void* shared, std::uint64_t value, unsigned bytes, void* barrier, Where where) {
+void start_store_async(void* shared, std::uint64_t value, unsigned bytes, void* barrier, Where where) {
   this_machine->copies_.store_value(shared, value, bytes, barrier, where);
 }
 void check_bulk_size(unsigned bytes, Where where) { this_machine->copies_.check_size(bytes, where); }
@@ -365,6 +412,7 @@ void finish_copies(CopyKind kind, unsigned pending, bool sources, Where where) {
 void proxy_fence() {
   Block& home = static_cast<Thread*>(current)->home();
   home.async.fence_pending = true;
+  take_picture(*static_cast<Thread*>(current));
   MBarriers::fence(home);
 }
 

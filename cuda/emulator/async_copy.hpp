@@ -13,6 +13,7 @@
 #include <memory>
 #include <vector>
 
+#include "cuda/emulator/copy_order.hpp"
 #include "cuda/emulator/engine.hpp"
 
 namespace abn::emulator {
@@ -23,9 +24,9 @@ enum class CopyKind : std::uint8_t { element, bulk_load, bulk_store };
 
 // 4, 8 or 16 bytes to shared memory; those behind the first `valid` are zero.
 void copy_element(void* shared, const void* global, unsigned bytes, unsigned valid, Where where);
-void bulk_load(void* shared, const void* global, unsigned bytes, void* barrier, Where where);
-void bulk_store(void* global, const void* shared, unsigned bytes, Where where);
-void store_async(void* shared, std::uint64_t value, unsigned bytes, void* barrier, Where where);  // to a peer
+void start_bulk_load(void* shared, const void* global, unsigned bytes, void* barrier, Where where);
+void start_bulk_store(void* global, const void* shared, unsigned bytes, Where where);
+void start_store_async(void* shared, std::uint64_t value, unsigned bytes, void* barrier, Where where);  // to a peer
 void check_bulk_size(unsigned bytes, Where where);
 void commit_copies(CopyKind kind);
 // Waiting is two calls: others may run in the first, and after the second all but the last `pending` groups are done. With `sources`
@@ -55,6 +56,9 @@ struct Copy {
   std::unique_ptr<unsigned char[]> buffer;
   Where where;
   uint3 block{}, thread{};  // that started it
+  // In a sanitised launch: what its thread knew, and when it accesses memory.
+  Known known;
+  Epoch reads = 0, writes = 0;
 };
 
 struct CopyQueue {
@@ -66,7 +70,12 @@ struct CopyQueue {
 // Of a thread. Groups are numbered from 0; the open one is closed by the next commit.
 struct CopyGroups {
   std::uint64_t open = 0, waited = 0, used = 0;  // groups below `waited` are done with; below `used` have copies
-  Where last;                                    // copy
+  std::uint32_t started = 0;                     // copies
+  std::uint64_t done = 0;                        // groups below it have been waited for in full
+  std::uint32_t done_end = 0;                    // how many copies those were
+  std::vector<std::uint32_t> ends;               // of the groups from `done` up: how many copies had been started by then
+  std::uint32_t end_of(std::uint64_t below) const { return below > done ? ends[below - done - 1] : done_end; }
+  Where last;  // copy
 };
 struct ThreadCopies {
   CopyQueue queue;
@@ -79,6 +88,8 @@ struct BlockCopies {
   std::vector<ThreadCopies> threads;  // by rank; empty before the first copy
   unsigned landing = 0;               // bulk loads on their way here
   bool fence_pending = false;
+  CopyActor elements, store_reads, store_writes;
+  ProxyFences fences;
   std::vector<unsigned char> view;  // the shared memory as bulk copies see it; empty before the first of them
 };
 
@@ -92,7 +103,8 @@ class AsyncCopies {
   static void begin_block(Block& block);
   void end_thread(const Thread& self);
   void end_block(const Block& block);
-  static void meet(Block& block);  // threads of the block meet at a barrier
+  static void meet(Block& block);  // its threads meet at a barrier
+  static void refresh_view(Block& block);
 
   void element(void* shared, const void* global, unsigned bytes, unsigned valid, Where where);
   void load(void* shared, const void* global, unsigned bytes, void* barrier, Where where);

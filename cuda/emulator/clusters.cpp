@@ -1,6 +1,7 @@
 // Clusters from first to last: their place in the grid, their barrier, the way to a peer's shared memory, and what goes wrong there.
 #include "cuda/emulator/clusters.hpp"
 
+#include "cuda/emulator/sanitizer.hpp"
 #include "cuda/emulator/schedule.hpp"
 
 namespace abn::emulator {
@@ -27,25 +28,22 @@ void Machine::form_clusters() {
 }
 
 // Sets the block's index for its turn: clusters start in any order, the blocks of one in the order of their ranks.
-void Machine::place_in_grid(Block& block, std::uint64_t turn) {
+void Machine::give_index(Block& block, std::uint64_t turn) {
   const uint3 grid = request_->grid, shape = request_->cluster;
   Cluster& cluster = *block.home_cluster;
   const auto rank = static_cast<unsigned>(turn % cluster.size);
-  const std::uint64_t number = shuffled_block(turn / cluster.size);
+  const std::uint64_t number = shuffled_cluster(turn / cluster.size);
   const std::uint64_t across = grid.x / shape.x, down = grid.y / shape.y;
   block.index = {static_cast<unsigned>(number % across) * shape.x + rank % shape.x,
                  static_cast<unsigned>(number / across % down) * shape.y + rank / shape.x % shape.y,
                  static_cast<unsigned>(number / across / down) * shape.z + rank / shape.x / shape.y};
+  block.number = block.index.x + std::uint64_t{grid.x} * (block.index.y + std::uint64_t{grid.y} * block.index.z);
   block.cluster_rank = rank;
   if (rank > 0) return;
   cluster.in_flight = cluster.size;
   cluster.threads = cluster.size * block.size;
-  cluster.arrived = cluster.gone = 0;
-}
-
-std::uint64_t Machine::number_in_grid(const Block& block) const {
-  const uint3 grid = request_->grid;
-  return block.index.x + std::uint64_t{grid.x} * (block.index.y + std::uint64_t{grid.y} * block.index.z);
+  cluster.arrived = cluster.gone = cluster.phase = 0;
+  for (Sync& phase : cluster.phases) phase.clear();
 }
 
 // True when the whole cluster has ended. A block that leaves before its peers leaves NaN behind, in which a late access shows.
@@ -74,6 +72,12 @@ void Machine::settle(Cluster& cluster) {
   if (cluster.gone > 0) fail_cluster_barrier(cluster);
   count_step(false);
   cluster.arrived = 0;
+  if (sanitizer_) {
+    sanitizer_->end_requests(cluster.blocks());
+    hand_over(cluster, sanitizer_->order);
+  }
+  ++cluster.phase;
+  cluster.phases[cluster.phase & 1].clear();  // everybody has come by who was there
   for (Block* block : cluster.blocks()) {
     AsyncCopies::meet(*block);
     for (unsigned w = 0; w < block->warp_count; ++w) {
@@ -82,22 +86,56 @@ void Machine::settle(Cluster& cluster) {
       cluster.gone += static_cast<unsigned>(std::popcount(lanes.arrived & ~warp.alive));
       make_ready(warp, lanes.waiting);
       lanes.passed |= lanes.arrived & warp.alive & ~lanes.waiting;
-      lanes.arrived = lanes.waiting = 0;
+      lanes.arrived = lanes.waiting = lanes.at_once = 0;
     }
   }
+  exchange_pictures(cluster.members.data(), cluster.size);
 }
 
-Thread& Machine::cluster_arrive(Where where) {
-  Thread& self = *running();
+// Where all threads have come to wait, as they mostly do, the cluster is like one block. Else those that arrived earlier have released
+// what they had done by then, those that have waited since release it now, and all that wait acquire.
+void Machine::hand_over(Cluster& cluster, Order& order) {
+  const auto each = [&cluster](std::uint32_t ClusterLanes::*lanes, auto act) {
+    for (Block* block : cluster.blocks())
+      for (unsigned w = 0; w < block->warp_count; ++w)
+        for (std::uint32_t left = block->warps[w].in_cluster.*lanes; left; left &= left - 1)
+          act(block->warps[w].threads[std::countr_zero(left)]);
+  };
+  unsigned at_once = 0;
+  for (const Block* block : cluster.blocks())
+    for (unsigned w = 0; w < block->warp_count; ++w) at_once += static_cast<unsigned>(std::popcount(block->warps[w].in_cluster.at_once));
+  if (at_once == cluster.threads) return order.cluster_barrier(cluster.blocks());
+  Sync& phase = cluster.phases[cluster.phase & 1];
+  each(&ClusterLanes::at_once, [&](Thread& thread) { order.release(thread, phase); });
+  each(&ClusterLanes::waiting, [&](Thread& thread) { order.acquire(thread, phase); });
+}
+
+Cluster& Machine::arrive_in_cluster(Thread& self, Where where) {
   ClusterLanes& lanes = self.warp->in_cluster;
-  Cluster& cluster = *self.home().home_cluster;
   self.where = where;
   if ((lanes.arrived | lanes.passed) & self.bit())
     fail_cluster_half(self, "arrives at the cluster's barrier a second time without having waited");
   lanes.arrived |= self.bit();
+  Cluster& cluster = *self.home().home_cluster;
   ++cluster.arrived;
+  return cluster;
+}
+
+Thread& Machine::cluster_arrive(Where where) {
+  Thread& self = *running();
+  Cluster& cluster = arrive_in_cluster(self, where);
+  emulator::release(self, cluster.phases[cluster.phase & 1]);
   settle(cluster);
   return after_release(self);
+}
+
+Thread& Machine::cluster_sync(Where where) {
+  Thread& self = *running();
+  Cluster& cluster = arrive_in_cluster(self, where);
+  self.warp->in_cluster.waiting |= self.bit();
+  self.warp->in_cluster.at_once |= self.bit();
+  settle(cluster);
+  return suspend(self);
 }
 
 Thread& Machine::cluster_wait(Where where) {
@@ -106,6 +144,8 @@ Thread& Machine::cluster_wait(Where where) {
   self.where = where;
   if (lanes.passed & self.bit()) {
     lanes.passed &= ~self.bit();
+    Cluster& cluster = *self.home().home_cluster;
+    acquire(self, cluster.phases[(cluster.phase - 1) & 1]);
     return after_release(self);
   }
   if (!(lanes.arrived & self.bit())) fail_cluster_half(self, "waits at the cluster's barrier without having arrived");
@@ -114,6 +154,7 @@ Thread& Machine::cluster_wait(Where where) {
 }
 
 Arrival cluster_arrive(Where where) { return this_machine->go_on_with(this_machine->cluster_arrive(where)); }
+Arrival cluster_sync(Where where) { return this_machine->go_on_with(this_machine->cluster_sync(where)); }
 Arrival cluster_wait(Where where) { return this_machine->go_on_with(this_machine->cluster_wait(where)); }
 
 uint3 cluster_shape() { return current->block->cluster; }

@@ -9,6 +9,7 @@
 #include <span>
 
 #include "cuda/emulator/engine.hpp"
+#include "cuda/emulator/order.hpp"
 
 namespace abn::emulator {
 
@@ -18,6 +19,7 @@ inline constexpr unsigned largest_cluster = 16;  // above 8 a launch opts in, wh
 
 [[nodiscard]] Arrival cluster_arrive(Where where);
 [[nodiscard]] Arrival cluster_wait(Where where);
+[[nodiscard]] Arrival cluster_sync(Where where);  // both at once
 [[gnu::const]] uint3 cluster_shape();
 [[gnu::const]] unsigned cluster_rank();
 // Where a byte of the caller's shared memory lies in that of another block of the cluster, and the rank of the block that owns a byte.
@@ -33,6 +35,7 @@ struct ClusterLanes {
   std::uint32_t arrived = 0;  // in the phase under way, waiting or not
   std::uint32_t passed = 0;   // in the phase before, and have not waited for it yet
   std::uint32_t waiting = 0;
+  std::uint32_t at_once = 0;  // of `arrived`, those that arrived and wait at once
 };
 
 struct Cluster {
@@ -42,6 +45,8 @@ struct Cluster {
   unsigned threads = 0;    // of all blocks
   unsigned arrived = 0;    // threads that have arrived in the phase under way
   unsigned gone = 0;       // threads that returned and have not arrived in it
+  unsigned phase = 0;
+  Sync phases[2];  // what they hand over, in a sanitised launch
   std::span<Block* const> blocks() const { return {members.data(), size}; }
 };
 

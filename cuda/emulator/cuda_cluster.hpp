@@ -10,10 +10,7 @@ namespace cooperative_groups {
 class cluster_group {
  public:
   struct arrival_token {};
-  static void sync(Where where = Where::current()) {
-    resume(cluster_arrive(where));
-    resume(cluster_wait(where));
-  }
+  static void sync(Where where = Where::current()) { resume(cluster_sync(where)); }
   static arrival_token barrier_arrive(Where where = Where::current()) {
     resume(cluster_arrive(where));
     return {};

@@ -6,11 +6,28 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <source_location>
 
 namespace abn::emulator {
 
-using Where = std::source_location;
+// A place in the source, in eight bytes. As std::source_location, which clang++ 14 has not.
+class Where {
+ public:
+  Where() = default;
+  [[gnu::always_inline]] static Where current(const char* file = __builtin_FILE(), unsigned line = __builtin_LINE()) {
+    return Where(reinterpret_cast<std::uintptr_t>(file) | std::uint64_t{line < 0xffff ? line : 0xffff} << address_bits);
+  }
+  const char* file_name() const {
+    const std::uint64_t address = bits_ & ((std::uint64_t{1} << address_bits) - 1);
+    return address ? reinterpret_cast<const char*>(address) : "";
+  }
+  unsigned line() const { return static_cast<unsigned>(bits_ >> address_bits); }
+  bool operator==(const Where&) const = default;
+
+ private:
+  static constexpr int address_bits = 48;  // of a user's address on x86-64
+  explicit Where(std::uint64_t bits) : bits_(bits) {}
+  std::uint64_t bits_ = 0;
+};
 
 // Whether the file that includes this is compiled with instrumentation: then its reads of the emulator's own state must not look like
 // accesses of the kernel, and go through functions of hooks.cpp.

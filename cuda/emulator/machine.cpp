@@ -117,10 +117,11 @@ void Machine::end_thread(Thread& self) {
 
 // ---- a block from first to last
 
-std::uint64_t Machine::shuffled_block(std::uint64_t number) const {
+std::uint64_t Machine::shuffled_cluster(std::uint64_t number) const {
   if (!shuffle_) return number;
-  // A Feistel network over the next even power of two, walked until it falls inside: a permutation that needs no memory.
   const std::uint64_t total = total_blocks_ / clusters_[0].size;
+  if (schedule_ == Schedule::reversed || schedule_ == Schedule::last_block_first) return total - 1 - number;
+  // A Feistel network over the next even power of two, walked until it falls inside: a permutation that needs no memory.
   const int half = (std::bit_width(total - 1) + 1) / 2;
   const std::uint64_t low = (std::uint64_t{1} << half) - 1;
   do {
@@ -137,7 +138,7 @@ std::uint64_t Machine::shuffled_block(std::uint64_t number) const {
 
 void Machine::start_block(Block& block) {
   const std::uint64_t turn = next_block_++;
-  place_in_grid(block, turn);
+  give_index(block, turn);
   block.poison();
   AsyncCopies::begin_block(block);
   block.alive = block.size;
@@ -152,7 +153,7 @@ void Machine::start_block(Block& block) {
     warp.at_mbarrier = 0;
     make_ready(warp, warp.exists);
   }
-  if (sanitizer_) sanitizer_->begin_block(block, number_in_grid(block));
+  if (sanitizer_) sanitizer_->begin_block(block, block.number);
 }
 
 void Machine::end_block(Block& block) {
@@ -186,6 +187,7 @@ int Machine::launch(const LaunchRequest& request, const Settings& settings, std:
   leave_mask_ = draw() % wild_one_in == 0 ? wild_mask : calm_mask;
   next_block_ = switches_ = idle_steps_ = steps_ = at_grid_ = 0;
   total_blocks_ = std::uint64_t{request.grid.x} * request.grid.y * request.grid.z;
+  draw_schedule();
   const auto wanted = static_cast<std::uint64_t>(std::max(settings.resident_blocks, 1));
   const std::uint64_t together = std::uint64_t{request.cluster.x} * request.cluster.y * request.cluster.z;  // whole clusters
   resident_ = request.cooperative ? total_blocks_ : std::min((wanted + together - 1) / together * together, total_blocks_);

@@ -81,6 +81,7 @@ struct Block : BlockView {
   Cluster* home_cluster = nullptr;
   std::vector<MBarrierState> mbarriers;
   BlockCopies async;
+  std::uint64_t number = 0;                    // in the grid
   unsigned size = 0, warp_count = 0;           // threads and warps of a block of this launch
   unsigned alive = 0, waiting = 0;             // threads that have not returned; that wait in __syncthreads
   bool mixed = false;                          // they wait in different ones
@@ -117,6 +118,7 @@ class Machine {
   Thread& atomic_end(bool changed);
   Thread& cluster_arrive(Where where);
   Thread& cluster_wait(Where where);
+  Thread& cluster_sync(Where where);
   void* peer_address(const void* shared, unsigned rank, Where where);
   Block& owner_of(const void* shared, Where where);  // in the cluster of the thread that runs
   Thread& fence(bool block_scope, Where where);
@@ -149,7 +151,7 @@ class Machine {
   std::uint64_t draw();
   Thread& pick(bool leave_warp);
   Warp* next_in_order(bool leave_warp) const;
-  void draw_schedule(std::uint64_t seed, std::uint64_t launch_number);
+  void draw_schedule();
   Thread& pick_adversarially(bool leave_warp);
   Thread& take(Warp& warp, std::uint32_t lane);
   void make_ready(Warp& warp, std::uint32_t lanes);
@@ -164,15 +166,16 @@ class Machine {
   void start_block(Block& block);
   void end_block(Block& block);
   void end_thread(Thread& self);
-  std::uint64_t shuffled_block(std::uint64_t number) const;
+  std::uint64_t shuffled_cluster(std::uint64_t number) const;
 
   // Clusters, in clusters.cpp.
   void form_clusters();
-  void place_in_grid(Block& block, std::uint64_t turn);
-  std::uint64_t number_in_grid(const Block& block) const;
+  void give_index(Block& block, std::uint64_t turn);
   bool leave_cluster(Block& block);
   void end_thread_in_cluster(const Thread& self);
+  Cluster& arrive_in_cluster(Thread& self, Where where);
   void settle(Cluster& cluster);
+  static void hand_over(Cluster& cluster, Order& order);
   [[noreturn]] void fail_address(const Thread& self);
   [[noreturn]] void fail_rank(const Thread& self, unsigned rank);
   [[noreturn]] void fail_peer_left(const Thread& self, const Block& peer);

@@ -43,6 +43,7 @@ void MBarriers::init(void* barrier, unsigned arrivals, Where where) {
   if (&home != &self.home()) fail(fresh, home, "belongs to a peer and cannot be initialised from here", self);
   if (arrivals == 0 || arrivals > most_arrivals) fail(fresh, home, "is initialised with a count that is none of 1 to 1048575", self);
   if (look_up(home, barrier)) fail(*look_up(home, barrier), home, "is initialised a second time and was not invalidated", self);
+  use_mbarrier(barrier, true, where);
   std::memcpy(barrier, &mark, sizeof mark);
   home.mbarriers.push_back(std::move(fresh));
 }
@@ -53,6 +54,7 @@ void MBarriers::invalidate(void* barrier, Where where) {
   const MBarrierState& state = find(home, barrier, self);
   if (!state.waiting.empty()) fail(state, home, "is invalidated while threads wait at it", self);
   if (state.loaded > state.seen) fail(state, home, "is invalidated and nobody has waited for the copies that it counts", self);
+  use_mbarrier(barrier, true, where);
   std::memset(barrier, 0, sizeof mark);
   std::erase_if(home.mbarriers, [&](const MBarrierState& each) { return each.address == barrier; });
 }
@@ -65,6 +67,7 @@ void MBarriers::fence(Block& block) {
 
 void MBarriers::settle(MBarrierState& state) {
   if (state.missing > 0 || state.bytes != 0) return;
+  release_copies(state.phases[state.phase & 1], state.copies, state.started + 1);
   ++state.phase;
   state.missing = state.arrivals;
   machine_.count_step(false);
@@ -80,12 +83,14 @@ Thread& MBarriers::arrive(void* barrier, unsigned bytes, Where where) {
   Thread& self = *machine_.running();
   if (home.alive == 0) machine_.fail_peer_left(self, home);
   MBarrierState& state = find(home, barrier, self);
+  use_mbarrier(barrier, false, where);
+  release(self, state.phases[state.phase & 1]);
   if (state.missing == 0) fail(state, home, "gets more arrivals in a phase than it was initialised with", self);
   state.bytes += bytes;
   if (state.bytes > most_bytes) fail(state, home, "is to wait for more bytes than 1048575", self);
   if (--state.missing == 0 && state.bytes < 0) fail(state, home, "got more bytes from copies than were announced", self);
   settle(state);
-  machine_.copies_.meet(home);
+  AsyncCopies::refresh_view(home);
   return machine_.after_release(self);
 }
 
@@ -100,15 +105,22 @@ std::uint64_t MBarriers::begin_copy(void* barrier, Where where) {
                     self);
     machine_.leave();
   }
+  use_mbarrier(barrier, false, where);
   state.loaded = state.phase + 1;
   state.load = where;
   return state.phase;
 }
 
-void MBarriers::end_copy(Block& home, const void* barrier, std::uint64_t phase, unsigned bytes, const Thread& issuer) {
+Epoch MBarriers::epoch_of_copy(Block& home, const void* barrier, const Thread& issuer) {
+  MBarrierState& state = *look_up(home, barrier);
+  return state.copies.epoch(issuer, ++state.started, true);
+}
+
+void MBarriers::end_copy(Block& home, const void* barrier, std::uint64_t phase, unsigned bytes, const Known& known, const Thread& issuer) {
   MBarrierState& state = find(home, barrier, issuer);
   if (state.phase != phase)
     fail(state, home, "got bytes from a copy that was started in an earlier phase: fewer were announced than copied", issuer);
+  release_known(state.phases[phase & 1], known);
   state.bytes -= bytes;
   if (state.bytes < -most_bytes) fail(state, home, "got more bytes than 1048575 that were not announced", issuer);
   if (state.missing == 0 && state.bytes < 0) fail(state, home, "got more bytes from copies than were announced", issuer);
@@ -127,11 +139,13 @@ Thread& MBarriers::wait(void* barrier, unsigned parity, Where where) {
 
 bool MBarriers::passed(void* barrier, unsigned parity, Where where) {
   Block& home = machine_.owner_of(barrier, where);
-  const Thread& self = *machine_.running();
+  Thread& self = *machine_.running();
   MBarrierState& state = find(home, barrier, self);
+  use_mbarrier(barrier, false, where);
   if (&home != &self.home()) fail(state, home, "belongs to a peer, and only its own block can wait at it", self);
   if ((state.phase & 1) == (parity & 1)) return false;
   state.seen = std::max(state.seen, state.phase);
+  acquire(self, state.phases[parity & 1]);
   return true;
 }
 
@@ -156,8 +170,10 @@ void MBarriers::fail(const MBarrierState& state, const Block& home, const char* 
 void MBarriers::end_block(const Block& block) {
   for (const MBarrierState& state : block.mbarriers) {
     if (state.loaded <= state.seen) continue;
+    Thread witness = *machine_.running();
+    witness.where = state.load;
     machine_.record(async_copy, launch_failure,
-                    "the bulk copy started at " + place(state.load) + " was never waited for; " + describe(state, block));
+                    "the bulk copy started at " + place(state.load) + " was never waited for; " + describe(state, block), witness);
     machine_.leave();
   }
 }

@@ -8,7 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "cuda/emulator/copy_order.hpp"
 #include "cuda/emulator/engine.hpp"
+#include "cuda/emulator/order.hpp"
 
 namespace abn::emulator {
 
@@ -37,6 +39,10 @@ struct MBarrierState {
   bool fenced = false;                 // since it was initialised
   Where init, load;                    // and where that copy was started
   std::vector<Thread*> waiting;
+  // In a sanitised launch: what the phases of each parity hand over, and the copies that count here.
+  Sync phases[2];
+  CopyActor copies;
+  std::uint32_t started = 0;  // of them
 };
 
 class MBarriers {
@@ -52,7 +58,8 @@ class MBarriers {
 
   // A copy begins: the phase that it belongs to. Its bytes have landed.
   std::uint64_t begin_copy(void* barrier, Where where);
-  void end_copy(Block& home, const void* barrier, std::uint64_t phase, unsigned bytes, const Thread& issuer);
+  Epoch epoch_of_copy(Block& home, const void* barrier, const Thread& issuer);
+  void end_copy(Block& home, const void* barrier, std::uint64_t phase, unsigned bytes, const Known& known, const Thread& issuer);
 
   void end_block(const Block& block);                            // finds copies that nobody waited for
   static const MBarrierState* with_waiters(const Block& block);  // null if none

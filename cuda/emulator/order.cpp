@@ -43,7 +43,7 @@ void Order::begin_block(Block& block, std::uint64_t number) {
   BlockOrder& order = block.order;
   for (const std::uintptr_t address : order.shared_atomics) atomics_.erase(address);
   order.shared_atomics.clear();
-  order.actor = new_actor({number, -1});
+  order.actor = new_actor({number});
   order.before = order.newest = 1;
   std::fill(std::begin(order.warp_before), std::end(order.warp_before), 0);
   order.now.resize(block.size);
@@ -132,9 +132,32 @@ void Order::release(Thread& thread, Sync& sync) {
 
 void Order::acquire(Thread& thread, Sync& sync) { learn(thread.home().order, thread.rank, value(sync)); }
 
-void Order::acquire(Known& known, Sync& sync) { known = join(known, value(sync), oldest_, block_size_); }
+void Order::tell(Thread& thread, const Stamp& stamp) {
+  Knowledge news;
+  add(news, stamp);
+  learn(thread.home().order, thread.rank, tidied(std::move(news)));
+}
 
-void Order::release(std::uint32_t actor, const Known& known, Sync& sync) { append(sync, {.actor = actor, .own = 2, .known = known}); }
+Known Order::join_all(const std::vector<Known>& all) const {
+  Knowledge sum;
+  const Knowledge* last = nullptr;
+  for (const Known& known : all) {
+    if (known && known.get() != last) add(sum, {.known = known});
+    last = known.get();
+  }
+  return tidied(std::move(sum));
+}
+
+void Order::release_at(Thread& thread, std::uintptr_t address, bool shared) {
+  const auto [place, fresh] = atomics_.try_emplace(address);
+  if (fresh && shared) thread.home().order.shared_atomics.push_back(address);
+  release(thread, place->second.sync);
+}
+
+void Order::acquire_at(Thread& thread, std::uintptr_t address) {
+  const auto place = atomics_.find(address);
+  if (place != atomics_.end()) acquire(thread, place->second.sync);
+}
 
 // ---- barriers: all threads of a set know what each of them knows, and what any of them fenced has been fenced for all
 
@@ -198,6 +221,19 @@ void Order::warp_barrier(Warp& warp, std::uint32_t lanes) {
   }
   if (const Known known = tidied(std::move(all))) each([&](unsigned rank) { learn(order, rank, known); });
   share_fences(order, each);
+}
+
+void Order::cluster_barrier(std::span<Block* const> blocks) {
+  Knowledge all;
+  for (Block* block : blocks) {
+    block_barrier(*block);
+    add(all, {.actor = block->order.actor, .block = block->order.before, .known = block->order.known[0]});
+  }
+  const Known known = tidied(std::move(all));
+  for (Block* block : blocks) {
+    std::fill(block->order.known.begin(), block->order.known.end(), known);
+    block->order.any_known = true;
+  }
 }
 
 // Whatever came before the grid's barrier is as old as an earlier launch: all blocks go on as new actors.
@@ -277,26 +313,6 @@ void release(Thread& thread, Sync& sync) {
 }
 void acquire(Thread& thread, Sync& sync) {
   if (Sanitizer* sanitizer = this_machine->sanitizer()) sanitizer->order.acquire(thread, sync);
-}
-
-Agent::Agent(Thread& issuer, Where where) : where_(where) {
-  Sanitizer* sanitizer = this_machine->sanitizer();
-  if (!sanitizer) return;
-  known_ = sanitizer->order.hand_over(issuer);
-  block_ = sanitizer->order.actor(issuer.home().order.actor)->block;
-  rank_ = issuer.rank;
-}
-void Agent::acquire(Sync& sync) {
-  if (Sanitizer* sanitizer = this_machine->sanitizer()) sanitizer->order.acquire(known_, sync);
-}
-void Agent::release(Sync& sync) {
-  if (Sanitizer* sanitizer = this_machine->sanitizer()) sanitizer->order.release(actor_, known_, sync);
-}
-bool Agent::access(const void* address, std::size_t bytes, bool write) {
-  Sanitizer* sanitizer = this_machine->sanitizer();
-  if (!sanitizer) return true;
-  if (actor_ == 0) actor_ = sanitizer->order.new_actor({block_, static_cast<int>(rank_)});
-  return sanitizer->access_by_copy(actor_, known_, address, bytes, write, where_);
 }
 
 }  // namespace abn::emulator

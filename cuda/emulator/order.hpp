@@ -9,17 +9,13 @@
 //   Sync phase;
 //   release(thread, phase);  acquire(thread, phase);
 //
-// A copy engine is somebody of its own: it knows what its issuer knew when the copy was issued and accesses memory at some later time.
-// Whoever waits for it acquires what the engine released.
-//
-//   Agent copy(issuer, where);                               // when it is issued
-//   if (copy.read(from, n) && copy.write(to, n)) memcpy(...) // when it lands; false: it was reported and must not be done
-//   copy.release(phase);                                     // and whoever waits: acquire(thread, phase)
+// Asynchronous copies are somebody of their own: copy_order.hpp.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -48,23 +44,6 @@ class Sync {
 
 void release(Thread& thread, Sync& sync);
 void acquire(Thread& thread, Sync& sync);
-
-class Agent {
- public:
-  Agent(Thread& issuer, Where where);
-  bool read(const void* address, std::size_t bytes) { return access(address, bytes, false); }
-  bool write(void* address, std::size_t bytes) { return access(address, bytes, true); }
-  void acquire(Sync& sync);
-  void release(Sync& sync);
-
- private:
-  bool access(const void* address, std::size_t bytes, bool write);
-  Where where_;
-  Known known_;
-  std::uint64_t block_ = 0;  // of the issuer, who may have returned when the copy lands: number in the grid, and rank
-  unsigned rank_ = 0;
-  std::uint32_t actor_ = 0;  // 0: has accessed nothing yet
-};
 
 // ---- What follows is the machine's: the clocks of a launch.
 
@@ -98,8 +77,9 @@ struct BlockOrder {
 class Order {
  public:
   struct Actor {
-    std::uint64_t block;  // its linear number in the grid
-    int copy_of;          // the rank of the thread that issued the copy, or -1 for the block itself
+    std::uint64_t block;  // its linear number in the grid, or that of the thread that started the copies
+    bool copies = false;  // asynchronous ones; a rank is that of the thread that started it
+    bool bulk = false;    // which see memory through a proxy of their own
   };
 
   void begin_launch(unsigned block_size);
@@ -119,17 +99,23 @@ class Order {
   // What the kernel does; an atomic is told of when it is done.
   void block_barrier(Block& block);
   void warp_barrier(Warp& warp, std::uint32_t lanes);
+  void cluster_barrier(std::span<Block* const> blocks);
   void grid_barrier(std::vector<std::unique_ptr<Block>>& blocks, std::uint64_t count);
   void fence(Thread& thread, bool block_scope);
   void atomic(Thread& thread, std::uintptr_t address, bool shared, bool loads = true, bool stores = true);
   void release(Thread& thread, Sync& sync);
   void acquire(Thread& thread, Sync& sync);
 
+  // A release and an acquire at a place in memory, whatever the atomics there do.
+  void release_at(Thread& thread, std::uintptr_t address, bool shared);
+  void acquire_at(Thread& thread, std::uintptr_t address);
+
   // Of copies.
   Known hand_over(Thread& thread);  // what a release of the thread hands over
   std::uint32_t new_actor(Actor actor);
-  void acquire(Known& known, Sync& sync);
-  void release(std::uint32_t actor, const Known& known, Sync& sync);
+  void tell(Thread& thread, const Stamp& stamp);  // it knows what the stamp hands over
+  void release(const Stamp& stamp, Sync& sync) const { append(sync, stamp); }
+  Known join_all(const std::vector<Known>& all) const;
 
   std::uint32_t oldest() const { return oldest_; }  // everybody knows everything of older actors
   std::uint32_t next_actor() const { return next_actor_; }

@@ -102,10 +102,13 @@ void Sanitizer::begin_block(Block& block, std::uint64_t number_in_grid) {
     region.pages.clear();  // of another session, if any
     shadow_.lay_out(region, begin, block.shared_bytes);
   }
-  region.born = block.order.actor;
+  region.born = block.home_cluster->members[0]->order.actor;  // its blocks begin together, rank 0 first
 }
 
-void Sanitizer::end_block(Block& block) { end_requests(block); }
+void Sanitizer::end_block(Block& block) {
+  end_requests(block);
+  if (block.home_cluster->size > 1) check_peers(block);
+}
 
 void Sanitizer::end_requests(Block& block) {
   for (unsigned w = 0; w < block.warp_count; ++w) count_traffic(block.warps[w]);
@@ -165,6 +168,12 @@ Region* Sanitizer::find(std::uintptr_t address, std::size_t bytes, bool write, S
   Region* region = region_of(address, bytes, &block);
   const Actor actor{block.order, self.rank, block.order.now[self.rank]};
   const Attempt attempt{region, address, static_cast<unsigned>(bytes), site.id, write, false};
+  if (region != nullptr && region->buffer < 0 && region != &block.watched) {
+    const Block& owner = *machine_->block_that_owns(address);
+    if (owner.alive > 0 && has_begun_for(self, owner)) return region;
+    report_peer(owner.alive > 0 ? cluster_peer : cluster_peer_left, attempt, actor, owner);
+    machine_->leave();
+  }
   if (region == nullptr) {
     if (parameters_or_constants(address, bytes, write)) return nullptr;
     if (buffers_.empty() && !machine_->near_shared(address)) return nullptr;  // global memory is not watched
@@ -249,56 +258,6 @@ void Sanitizer::copy_access(std::uintptr_t address, std::size_t bytes, bool writ
     left -= chunk;
   }
   if (unwritten) report_unwritten({region, first_unwritten, static_cast<unsigned>(bytes), site.id, write, false}, actor);
-}
-
-bool Sanitizer::access_by_copy(std::uint32_t number_of_actor, const Known& known, const void* pointer, std::size_t bytes, bool write,
-                               const Where& where) {
-  auto address = reinterpret_cast<std::uintptr_t>(pointer);
-  BlockOrder clocks;
-  clocks.actor = number_of_actor;
-  clocks.newest = 1;
-  clocks.now = {make_epoch(number_of_actor, 0, 1)};
-  clocks.known = {known};
-  clocks.any_known = true;
-  const Actor actor{clocks, 0, clocks.now[0]};
-  // A place in the source has no return address; that of its description serves.
-  const auto key = std::bit_cast<std::uintptr_t>(where);
-  Sites::Site& site = sites_.at(write ? key : key | Sites::reading, &where);
-  Region* region = nullptr;
-  for (const auto& buffer : buffers_)
-    if (buffer->holds(address, bytes)) region = buffer.get();
-  if (region == nullptr)
-    if (Block* owner = machine_->block_that_owns(address))
-      if (owner->watched.holds(address, bytes)) region = &owner->watched;
-  Attempt attempt{region, address, static_cast<unsigned>(bytes), site.id, write, false};
-  if (region == nullptr) {
-    if (buffers_.empty() && !machine_->near_shared(address)) return true;
-    report_outside(attempt, actor);
-    return false;
-  }
-  if (write && !region->writable) {
-    report_read_only(attempt, actor);
-    return false;
-  }
-  if (region->buffer >= 0) {
-    Traffic& traffic = traffic_.buffers[static_cast<std::size_t>(region->buffer)];
-    const std::uint64_t sectors = (address + bytes - 1) / 32 - address / 32 + 1;
-    ++(write ? traffic.store_requests : traffic.load_requests);
-    (write ? traffic.bytes_stored : traffic.bytes_loaded) += bytes;
-    (write ? traffic.store_sectors : traffic.load_sectors) += sectors;
-  }
-  std::uint32_t unwritten = 0;
-  for (std::size_t left = bytes; left > 0;) {
-    const int exponent = chunk_exponent(address, left);
-    ++traffic_.accesses;
-    if (region->shadowed)
-      unwritten |= write ? check_cells<AccessKind::write>(*region, address, exponent, site.id, actor)
-                         : check_cells<AccessKind::read>(*region, address, exponent, site.id, actor);
-    address += std::size_t{1} << exponent;
-    left -= std::size_t{1} << exponent;
-  }
-  if (unwritten != 0) report_unwritten(attempt, actor);
-  return true;
 }
 
 // ---- sets of reads

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <set>
+#include <span>
 #include <tuple>
 #include <vector>
 
@@ -45,7 +46,14 @@ class Sanitizer {
   void order_volatile(std::uintptr_t address, bool store);  // after the access
   // A copy of a struct or of any number of bytes.
   void copy_access(std::uintptr_t address, std::size_t bytes, bool write, std::uintptr_t return_address);
-  bool access_by_copy(std::uint32_t actor, const Known& known, const void* address, std::size_t bytes, bool write, const Where& where);
+  // Of asynchronous copies, mbarriers and clusters; in copy_accesses.cpp.
+  bool access_by_copy(Epoch now, const Known& known, const void* address, std::size_t bytes, bool write, const Where& where);
+  void count_element(const Thread& issuer, const void* address, unsigned bytes, const Where& where);
+  void count_bulk(const void* address, std::size_t bytes, bool store);
+  bool check_fenced(const Known& visible, const void* address, std::size_t bytes, const Where& where);  // false: it was reported
+  template <AccessKind Kind>
+  void access_by_call(const void* address, int exponent, const Where& where);  // of the thread that runs, in a call that says where it is
+  void end_requests(std::span<Block* const> blocks);
   [[noreturn]] void misaligned(std::uintptr_t address, unsigned bytes, std::uintptr_t return_address);
 
   Order order;
@@ -84,6 +92,10 @@ class Sanitizer {
   void report_unwritten(const Attempt& attempt, const Actor& actor);
   void report_outside(Attempt attempt, const Actor& actor);
   void report_read_only(const Attempt& attempt, const Actor& actor);
+  void report_unfenced(const Attempt& attempt, const Cell& cell);
+  void report_peer(const char* kind, const Attempt& attempt, const Actor& actor, const Block& owner);
+  bool has_begun_for(const Thread& self, const Block& owner) const;
+  void check_peers(const Block& block);
   bool first_of_its_kind(const char* kind, SiteId a, SiteId b);
   Finding describe(const char* kind, const Attempt& attempt, const Access& access) const;
 
@@ -94,6 +106,7 @@ class Sanitizer {
   Sites sites_;
   std::vector<std::unique_ptr<Region>> buffers_;
   std::vector<FlowKind> flows_;
+  BlockOrder copy_clocks_;
   LaunchTraffic traffic_;
   std::set<std::tuple<const char*, SiteId, SiteId>> seen_;  // of this launch
   struct Segment {
@@ -103,6 +116,8 @@ class Sanitizer {
   std::uint64_t serial_ = next_serial();  // of this sanitiser: shared memory that another one looked after is laid out anew
   static std::uint64_t next_serial();
 };
+
+std::string text_of_access(const Access& access);  // "a write at file:line by block (0, 0, 0), thread (0, 0, 0)"
 
 extern constinit thread_local Sanitizer* watching;  // null: nobody looks
 

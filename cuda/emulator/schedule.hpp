@@ -26,8 +26,23 @@ inline void Machine::make_ready(Warp& warp, std::uint32_t lanes) {
   warp.ready |= lanes;
 }
 
+// The lane, which is ready, goes on.
+[[gnu::always_inline]] inline Thread& Machine::take(Warp& warp, std::uint32_t lane) {
+  warp.ready &= ~(1u << lane);
+  if (warp.ready == 0) {
+    Warp* last = ready_[--ready_count_];
+    ready_[warp.position] = last;
+    last->position = warp.position;
+  }
+  warp.turn = (lane + 1) & 31;
+  burst_ = &warp;
+  return warp.threads[lane];
+}
+
 [[gnu::always_inline]] inline Thread& Machine::pick(bool leave_warp) {
   if (ready_count_ == 0) return main_;
+  if (schedule_ != Schedule::random) [[unlikely]]
+    return pick_adversarially(leave_warp);
   Warp* warp = burst_;
   std::uint32_t first;
   if (shuffle_) {
@@ -38,16 +53,7 @@ inline void Machine::make_ready(Warp& warp, std::uint32_t lanes) {
     warp = next_in_order(leave_warp);
     first = warp->turn;
   }
-  const auto lane = (static_cast<std::uint32_t>(std::countr_zero(std::rotr(warp->ready, static_cast<int>(first)))) + first) & 31;
-  warp->ready &= ~(1u << lane);
-  if (warp->ready == 0) {
-    Warp* last = ready_[--ready_count_];
-    ready_[warp->position] = last;
-    last->position = warp->position;
-  }
-  warp->turn = (lane + 1) & 31;
-  burst_ = warp;
-  return warp->threads[lane];
+  return take(*warp, (static_cast<std::uint32_t>(std::countr_zero(std::rotr(warp->ready, static_cast<int>(first)))) + first) & 31);
 }
 
 // The thread stands in a mask of those that wait or are ready; somebody else runs until its turn comes.
