@@ -136,7 +136,7 @@ TEST(SanitizerPlanted, FoundByEveryAdversarialSchedule) {
     expect_table(Compiler::gnu, schedule);
 }
 
-TEST(SanitizerPlanted, FoundInTheOtherCompilersBuild) {
+TEST(SanitizerCompilers, ClangsBuildIsFoundToo) {
   if (planted(Compiler::clang).empty()) GTEST_SKIP() << "no clang++ was there when this was built: its findings are not compared";
   ASSERT_EQ(planted(Compiler::clang).size(), planted(Compiler::gnu).size());
   expect_table(Compiler::clang, emulator::Schedule::random);
@@ -161,7 +161,7 @@ TEST(SanitizerPlanted, NoFalseAlarmOnRightKernels) {
 }
 
 // Which kind, where and in which buffer: the same from both compilers, over all seeds together.
-TEST(SanitizerPlanted, CompilersAgree) {
+TEST(SanitizerCompilers, BothFindTheSame) {
   if (planted(Compiler::clang).empty()) GTEST_SKIP() << "no clang++ was there when this was built: its findings are not compared";
   for (const Planted& one : planted(Compiler::gnu)) {
     SCOPED_TRACE(one.name);

@@ -28,6 +28,10 @@ find_program(ABN_CLANGXX NAMES clang++ clang++-14 clang++-15 clang++-16 clang++-
 function(abn_sanitize_with_clang variable build)
   set(objects)
   if(ABN_CLANGXX AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    set(launcher)
+    if(ABN_CCACHE)
+      set(launcher ${ABN_CCACHE})
+    endif()
     string(REPLACE "SHELL:" "" flags "${abn_sanitizer_flags_clang}")
     string(REPLACE "-mllvm -tsan" "-mllvm;-tsan" flags "${flags}")
     foreach(source IN LISTS ARGN)
@@ -36,7 +40,7 @@ function(abn_sanitize_with_clang variable build)
       set(object ${CMAKE_CURRENT_BINARY_DIR}/${build}_${name}.o)
       add_custom_command(OUTPUT ${object} DEPENDS ${path} DEPFILE ${object}.d VERBATIM
         COMMENT "Compiling ${name} with clang++ for the sanitiser"
-        COMMAND ${ABN_CCACHE} ${ABN_CLANGXX} -std=c++20 -Wall -Wextra -ffp-contract=off -fPIE ${flags} -DABN_BUILD=${build} -I${CMAKE_SOURCE_DIR}
+        COMMAND ${launcher} ${ABN_CLANGXX} -std=c++20 -Wall -Wextra -ffp-contract=off -fPIE ${flags} -DABN_BUILD=${build} -I${CMAKE_SOURCE_DIR}
                 -MD -MF ${object}.d -c ${path} -o ${object})
       list(APPEND objects ${object})
     endforeach()

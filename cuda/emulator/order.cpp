@@ -48,8 +48,8 @@ void Order::begin_block(Block& block, std::uint64_t number) {
   std::fill(std::begin(order.warp_before), std::end(order.warp_before), 0);
   order.now.resize(block.size);
   for (unsigned rank = 0; rank < block.size; ++rank) order.now[rank] = make_epoch(order.actor, rank, 1);
-  order.known.assign(block.size, nullptr);
-  order.fences.assign(block.size, {});
+  order.known.clear();
+  order.fences.clear();
   order.any_known = order.news = order.fenced = order.met = false;
 }
 
@@ -63,7 +63,7 @@ Stamp Order::stamp_of(const Thread& thread) const {
           .block = order.before,
           .rank = thread.rank,
           .lanes = thread.warp->exists,
-          .known = order.known[thread.rank]};
+          .known = order.any_known ? order.known[thread.rank] : nullptr};
 }
 
 void Order::advance(BlockOrder& order, unsigned rank) {
@@ -74,6 +74,7 @@ void Order::advance(BlockOrder& order, unsigned rank) {
 
 void Order::learn(BlockOrder& order, unsigned rank, const Known& known) const {
   if (!known) return;
+  if (order.known.empty()) order.known.resize(order.now.size());
   order.known[rank] = join(order.known[rank], known, oldest_, block_size_);
   order.any_known = order.news = true;
 }
@@ -247,6 +248,7 @@ void Order::grid_barrier(std::vector<std::unique_ptr<Block>>& blocks, std::uint6
 
 void Order::fence(Thread& thread, bool block_scope) {
   BlockOrder& order = thread.home().order;
+  if (order.fences.empty()) order.fences.resize(order.now.size());
   Fences& fences = order.fences[thread.rank];
   for (const Fences::Seen& seen : fences.seen) {
     const auto found = atomics_.find(seen.address);
@@ -281,6 +283,10 @@ void Order::fence(Thread& thread, bool block_scope) {
 
 void Order::atomic(Thread& thread, std::uintptr_t address, bool shared, bool loads, bool stores) {
   BlockOrder& order = thread.home().order;
+  if (order.fences.empty()) {
+    if (!atomics_.contains(address)) return;  // nobody has fenced
+    order.fences.resize(order.now.size());
+  }
   Fences& fences = order.fences[thread.rank];
   const bool releases = stores && (holds(fences.released) || holds(fences.released_in_block));
   auto found = atomics_.find(address);

@@ -66,8 +66,8 @@ struct BlockOrder {
   std::uint32_t newest = 0;            // the latest time of a thread
   std::uint32_t warp_before[32] = {};  // likewise the lanes of a warp: the last __syncwarp() of all of them
   std::vector<Epoch> now;              // by rank: the epoch of the thread's next access
-  std::vector<Known> known;            // by rank: what it knows beyond that
-  std::vector<Fences> fences;          // by rank
+  std::vector<Known> known;            // by rank: what it knows beyond that; empty until somebody does
+  std::vector<Fences> fences;          // by rank; empty until somebody fences, or meets what another block fenced
   bool any_known = false;              // one of `known` is not null
   bool news = false;                   // `known` changed since the last barrier
   bool fenced = false, met = false;    // likewise what `fences` released, and has seen

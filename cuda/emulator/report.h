@@ -79,7 +79,7 @@ struct Finding {
 // What a launch moved between a buffer and its threads. A request is what a GPU makes of one instruction of a warp: the n-th time that
 // the warp's lanes pass one place of the code, counted anew after each barrier. Sectors are the 32-byte pieces that it touches.
 struct Traffic {
-  std::string buffer;
+  std::string buffer = {};
   std::uint64_t bytes_loaded = 0, bytes_stored = 0;
   std::uint64_t load_requests = 0, store_requests = 0;
   std::uint64_t load_sectors = 0, store_sectors = 0;
@@ -136,8 +136,8 @@ class Session {
   std::unique_ptr<State> state_;
 };
 
-// How fast the sanitiser is, on a workload with a name: one launch series of two_sweep, forward in training, f32 NCHW, in place, on a
-// tensor of 12 MiB, one OS thread.
+// How fast the sanitiser is, on a workload with a name: the launches of one forward pass of two_sweep, in training, f32 NCHW, in place,
+// on a tensor of 12 MiB, in one OS thread. The seconds are those that its core worked for it, whoever else is on the machine.
 struct SanitizerSpeed {
   std::string workload;
   std::uint64_t accesses = 0;             // to buffers and shared memory

@@ -95,16 +95,19 @@ int launch(const LaunchRequest& request) {
   Session::State& state = innermost ? *innermost : without_session;
   const std::size_t known = state.report.findings.size();
   int code = success;
-  if (std::string why = refusal(request, code); !why.empty())
+  if (std::string why = refusal(request, code); !why.empty()) {
     state.report.findings.push_back(make_finding(request, launch_configuration, std::move(why), nullptr));
-  else if (state.sanitizer && !request.instrumented)
-    state.report.findings.push_back(make_finding(request, not_instrumented,
-                                                 "the session sanitises, but nobody would see this kernel's memory accesses, and it was "
-                                                 "not run; compile its file with the flags that abn_sanitize() in CMakeLists.txt sets",
-                                                 nullptr));
-  else
+  } else if (state.sanitizer && !request.instrumented) {
+    code = invalid_configuration;
+    state.report.findings.push_back(
+        make_finding(request, not_instrumented,
+                     "the session sanitises, but nobody would see this kernel's memory accesses, and it was "
+                     "not run; compile its file with the flags that abn_sanitize() in ci/cmake/sanitizer.cmake sets",
+                     nullptr));
+  } else {
     code = Machine::of_this_thread().launch(request, state.settings, state.settings.schedule_seed + state.launch_number++ * launch_stride,
                                             state.report, state.sanitizer.get());
+  }
   if (&state == &without_session) {
     for (std::size_t i = known; i < state.report.findings.size(); ++i)
       std::fprintf(stderr, "emulator: %s in %s: %s\n", state.report.findings[i].kind.c_str(), state.report.findings[i].kernel.c_str(),

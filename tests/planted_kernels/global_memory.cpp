@@ -38,6 +38,13 @@ __global__ void wide_over_narrow(float2* pairs) {
   if (t % 2 == 1) defect(), pairs[blockIdx.x * threads / 2 + t / 2].y = 3;
 }
 
+// Half of a warp reads four floats at a time where the other half writes one.
+__global__ void narrow_under_wide(float* x, float* out) {
+  const unsigned t = threadIdx.x, i = blockIdx.x * threads + t;
+  if (t % 2 == 0) out[i] = (defect(), load16(x + (i & ~3u))).lane[3];
+  if (t % 4 == 1) defect(), x[i + 1] = 1;
+}
+
 __global__ void ticket_without_atomic(unsigned* ticket, unsigned* out) {
   if (threadIdx.x != 0) return;
   const unsigned mine = (defect(), *ticket);
@@ -52,7 +59,7 @@ __global__ void atomic_met_by_a_plain_read(unsigned* count, unsigned* out) {
 
 // ---- the last block finishes: every block leaves a part and takes a ticket, and the one with the last ticket adds up the parts
 
-enum class Fence { none, of_block, device, by_all, before_the_data };
+enum class Fence { none, of_block, device, by_all, before_the_data, before_the_barrier };
 template <Fence Release, bool Acquire, bool All>
 __global__ void last_block_sums(const float* x, float* parts, unsigned* ticket, float* out) {
   Shared& shared = dynamic_shared<Shared>();
@@ -60,10 +67,10 @@ __global__ void last_block_sums(const float* x, float* parts, unsigned* ticket, 
   if (Release == Fence::before_the_data && t == 0) __threadfence();
   if (t == 0 || All) defect(), parts[blockIdx.x * threads + t] = x[t];
   if (Release == Fence::by_all) __threadfence();
-  __syncthreads();
+  if (Release != Fence::before_the_barrier) __syncthreads();
   if (t == 0) {
     if (Release == Fence::of_block) __threadfence_block();
-    if (Release == Fence::device) __threadfence();
+    if (Release == Fence::device || Release == Fence::before_the_barrier) __threadfence();
     shared.ticket = atomicAdd(ticket, 1u);
   }
   __syncthreads();
@@ -137,6 +144,46 @@ __global__ void chain_of_blocks(float* values, volatile unsigned* flags) {
   flags[b] = 1;
 }
 
+// One lane waits for another block's flag, and the rest of its warp for that lane.
+__global__ void flag_for_a_warp(float* data, unsigned* flag, float* out) {
+  const unsigned t = threadIdx.x;
+  if (blockIdx.x == 0) {
+    data[t] = 1;
+    __syncthreads();
+    if (t == 0) {
+      __threadfence();
+      atomicExch(flag, 1u);
+    }
+  } else if (t < 32) {
+    if (t == 0) {
+      while (atomicAdd(flag, 0u) == 0) __nanosleep(20);
+      __threadfence();
+    }
+    __syncwarp();
+    out[blockIdx.x * threads + t] = data[t + 32];
+  }
+}
+
+// Two blocks hand one place to and fro.
+__global__ void to_and_fro(float* data, unsigned* flags, float* out) {
+  if (threadIdx.x != 0 || blockIdx.x > 1) return;
+  for (unsigned round = 1; round < 5; ++round) {
+    const bool gives = blockIdx.x == 0;
+    if (gives) {
+      data[0] = static_cast<float>(round);
+      __threadfence();
+      atomicExch(&flags[0], round);
+    }
+    while (atomicAdd(&flags[gives ? 1 : 0], 0u) != round) __nanosleep(20);
+    __threadfence();
+    if (!gives) {
+      out[round] = data[0];
+      __threadfence();
+      atomicExch(&flags[1], round);
+    }
+  }
+}
+
 __global__ void atomics_only(float* sums, unsigned* out) {
   atomicAdd(&sums[threadIdx.x % 4], 1.0f);
   atomicMax(out, blockIdx.x);
@@ -177,6 +224,7 @@ const tests::Plant plant(
         {"two lanes write", race, "out", [](Scene& s) { run(two_lanes_write, s.output("out", all / 2)); }},
         {"stencil in place", race, "x", [](Scene& s) { run(in_place_stencil, s.zeros("x", all)); }},
         {"wide over narrow", race, "pairs", [](Scene& s) { run(wide_over_narrow, reinterpret_cast<float2*>(s.output("pairs", all))); }},
+        {"narrow under wide", race, "x", [](Scene& s) { run(narrow_under_wide, s.zeros("x", all), s.output("out", all)); }},
         {"ticket without an atomic", race, "ticket",
          [](Scene& s) { run(ticket_without_atomic, s.counters("ticket", 1), s.counters("out", blocks)); }},
         {"atomic met by a plain read", race, "count",
@@ -185,6 +233,7 @@ const tests::Plant plant(
         {"last block: no fence, all threads", race, "parts", last_block<Fence::none, true, true>},
         {"last block: fence of the block", race, "parts", last_block<Fence::of_block, true, false>},
         {"last block: fence before the data", race, "parts", last_block<Fence::before_the_data, true, false>},
+        {"last block: no barrier before the ticket", race, "parts", last_block<Fence::before_the_barrier, true, true>},
         {"last block: no fence behind the ticket", race, "parts", last_block<Fence::device, false, true>},
         {"phases without the grid's barrier", race, "values",
          [](Scene& s) { run_together(two_phases<false>, s.output("values", all), s.output("out", all)); }},
@@ -202,6 +251,10 @@ const tests::Plant plant(
          [](Scene& s) { run(halves_of_a_word, reinterpret_cast<unsigned short*>(s.output("out", all / 2))); }},
         {"chain of blocks", nullptr, nullptr,
          [](Scene& s) { run_together(chain_of_blocks, s.output("values", blocks), s.counters("flags", blocks)); }},
+        {"flag for a warp", nullptr, nullptr,
+         [](Scene& s) { run_together(flag_for_a_warp, s.output("data", threads), s.counters("flag", 1), s.output("out", all)); }},
+        {"to and fro", nullptr, nullptr,
+         [](Scene& s) { run_together(to_and_fro, s.output("data", 1), s.counters("flags", 2), s.output("out", 5)); }},
         {"atomics only", nullptr, nullptr, [](Scene& s) { run(atomics_only, s.zeros("sums", 4), s.counters("out", 1)); }},
         {"launch after launch", nullptr, nullptr,
          [](Scene& s) {
