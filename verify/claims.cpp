@@ -29,7 +29,7 @@ std::uint32_t needed(int scheme, int mode) {
 
 std::string nonsense_in_traffic(const abn_claims& claims) {
   constexpr int most = 1000;
-  const std::pair<const char*, const abn_sweeps*> all[] = {{"sweeps_x", &claims.sweeps_x},   {"sweeps_z", &claims.sweeps_z},
+  const std::pair<const char*, const abn_sweeps*> all[] = {{"sweeps_x", &claims.sweeps_x},       {"sweeps_z", &claims.sweeps_z},
                                                            {"sweeps_xhat", &claims.sweeps_xhat}, {"sweeps_dz", &claims.sweeps_dz},
                                                            {"sweeps_kept", &claims.sweeps_kept}, {"sweeps_dx", &claims.sweeps_dx}};
   for (const auto& [name, sweeps] : all) {
@@ -88,7 +88,8 @@ bool claims_traffic(const abn_claims& claims, bool backward) {
 std::string sweeps_text(const abn_claims& claims, bool backward) {
   std::string text;
   const auto add = [&](const char* name, int times, const char* way) {
-    if (times > 0) text += fmt::format("{}{} {} {}", text.empty() ? "" : ", ", name, times == 1 ? "once" : fmt::format("{} times", times), way);
+    if (times > 0)
+      text += fmt::format("{}{} {} {}", text.empty() ? "" : ", ", name, times == 1 ? "once" : fmt::format("{} times", times), way);
   };
   const auto tensor = [&](const char* name, const abn_sweeps& sweeps) { add(name, sweeps.loads, "in"), add(name, sweeps.stores, "out"); };
   if (backward)

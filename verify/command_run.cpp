@@ -202,7 +202,7 @@ int run_command(const RunArguments& arguments, const Invocation& invocation) {
     add(records, std::move(found));
   }
   suggest_claims(records, setup.subjects, setup.options);
-  const auto unneeded = unneeded_claims(records, setup, arguments);
+  const auto unneeded = arguments.only_sanitize ? std::vector<std::vector<std::string>>{} : unneeded_claims(records, setup, arguments);
   return report_records(std::move(records), setup, stopwatch, arguments, invocation, unneeded);
 }
 

@@ -36,13 +36,13 @@ void print_call(const std::string& variant, const MovedBy& call) {
   const double floor = floor_sweeps(call.op == "backward");
   fmt::print(": {:.2f} tensor sizes moved, the floor is {:.2f}; {:.2f} by sectors\n", tensor_sweeps(call.buffers), floor,
              sector_sweeps(call.buffers));
-  fmt::print("  {:<14} {:>10} {:>11} {:>11} {:>7} {:>7} {:>9} {:>9} {:>12}\n", "buffer", "bytes", "loaded", "stored", "loads", "stores", "requests",
-             "sectors", "per request");
+  fmt::print("  {:<14} {:>10} {:>11} {:>11} {:>7} {:>7} {:>9} {:>9} {:>12}\n", "buffer", "bytes", "loaded", "stored", "loads", "stores",
+             "requests", "sectors", "per request");
   for (const BufferTraffic& buffer : call.buffers) {
     const std::uint64_t requests = buffer.load_requests + buffer.store_requests, sectors = buffer.load_sectors + buffer.store_sectors;
-    std::string line = fmt::format("  {:<14} {:>10} {:>11} {:>11} {:>7} {:>7} {:>9} {:>9} {:>12}", buffer.buffer, buffer.bytes, buffer.loaded,
-                                   buffer.stored, sweeps_or_dash(buffer.loaded, buffer.bytes), sweeps_or_dash(buffer.stored, buffer.bytes),
-                                   requests, sectors, per_request(sectors, requests));
+    std::string line = fmt::format("  {:<14} {:>10} {:>11} {:>11} {:>7} {:>7} {:>9} {:>9} {:>12}", buffer.buffer, buffer.bytes,
+                                   buffer.loaded, buffer.stored, sweeps_or_dash(buffer.loaded, buffer.bytes),
+                                   sweeps_or_dash(buffer.stored, buffer.bytes), requests, sectors, per_request(sectors, requests));
     if (buffer.atomics > 0) line += fmt::format("  {} atomics", buffer.atomics);
     fmt::print("{}\n", line);
   }
@@ -99,10 +99,14 @@ int traffic_command(const TrafficArguments& arguments, const Invocation& invocat
   std::vector<std::string> known;
   for (const Subject& subject : subjects)
     for (const char* const op : {"forward", "backward"}) known.push_back(fmt::format("{}/{}", subject.variant->name, op));
-  const auto selected = [&](const Subject& subject, const std::string& op) { return selects(arguments.pattern, subject.variant->name, op); };
-  if (std::none_of(subjects.begin(), subjects.end(), [&](const Subject& subject) { return selected(subject, "forward") || selected(subject, "backward"); }))
-    throw UsageError(fmt::format("\"{}\" matches no variant's forward or backward; the nearest is {} (abn-verify list --names shows the variants)",
-                                 arguments.pattern, nearest(arguments.pattern, known)));
+  const auto selected = [&](const Subject& subject, const std::string& op) {
+    return selects(arguments.pattern, subject.variant->name, op);
+  };
+  if (std::none_of(subjects.begin(), subjects.end(),
+                   [&](const Subject& subject) { return selected(subject, "forward") || selected(subject, "backward"); }))
+    throw UsageError(
+        fmt::format("\"{}\" matches no variant's forward or backward; the nearest is {} (abn-verify list --names shows the variants)",
+                    arguments.pattern, nearest(arguments.pattern, known)));
 
   Json json{{"schema", schema}, {"command", invocation.command}, {"problem", to_string(one.problem)}, {"variants", Json::array()}};
   fmt::print("{}, {} bytes a tensor\n", to_string(one.problem), element_count(one.problem) * format_of(one.problem.dtype).bytes);

@@ -64,6 +64,7 @@ std::vector<Record> run_case(const Family& family, const Subject& subject, const
   if (wanted.empty()) return {};
   const Origin origin = origin_of(family, subject, one, options);
   if (subject.device == nullptr) return skipped_case(wanted, origin, subject.unavailable);
+  if (const std::string why = family.refuses != nullptr ? family.refuses(subject) : ""; !why.empty()) return skipped_case(wanted, origin, why);
   const auto failed = [&](const std::string& reason) { return failed_case(family, subject, one, options, wanted.front().op, reason); };
   try {
     const Claimed claimed = claims_of(*subject.variant, one.problem);

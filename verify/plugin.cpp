@@ -116,8 +116,8 @@ Plugin load_plugin(const std::string& path) {
   plugin.emulated = true;
   const std::filesystem::path beside = std::filesystem::path(path).parent_path() / static_cast<const char*>(name);
   if (!std::filesystem::exists(beside)) {
-    plugin.not_instrumented = fmt::format("{}, its instrumented twin, is not there; keep the two files that abn_add_kernel() builds in one folder",
-                                          beside.string());
+    plugin.not_instrumented = fmt::format(
+        "{}, its instrumented twin, is not there; keep the two files that abn_add_kernel() builds in one folder", beside.string());
     return plugin;
   }
   plugin.instrumented = variants_of(beside.string(), open_library(beside.string()));

@@ -15,8 +15,8 @@ struct Plugin {
   /// Its kernels run on this program's emulator: abn_add_kernel() of ci/cmake/kernel.cmake built it, and a second shared object beside it,
   /// which holds the same variants with every memory access instrumented.
   bool emulated = false;
-  std::vector<const abn_variant*> instrumented;
-  std::string not_instrumented;  ///< why there are none, and what to do: one sentence without its full stop
+  std::vector<const abn_variant*> instrumented{};
+  std::string not_instrumented{};  ///< why there are none, and what to do: one sentence without its full stop
 };
 
 /// Throws UsageError, one sentence, for whatever is not a usable plug-in.

@@ -1,4 +1,5 @@
-// The section on what the emulator's sanitiser saw: five checks a variant and operation, and what each moved beside the least there is to move.
+// The section on what the emulator's sanitiser saw: five checks a variant and operation, and what each moved beside the least there is to
+// move.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -27,14 +28,15 @@ using Records = std::vector<const Record*>;
 /// How many types and layouts passed, or what came of the worst, linked to it.
 std::string verdict_cell(const Records& records) {
   if (records.empty()) return "<td></td>";
-  const Record& worst =
-      **std::max_element(records.begin(), records.end(), [](const Record* a, const Record* b) { return severity(a->verdict) < severity(b->verdict); });
+  const Record& worst = **std::max_element(records.begin(), records.end(),
+                                           [](const Record* a, const Record* b) { return severity(a->verdict) < severity(b->verdict); });
   const auto alike = static_cast<std::uint64_t>(
       std::count_if(records.begin(), records.end(), [&](const Record* one) { return one->verdict == worst.verdict; }));
-  const std::string text = worst.verdict == Verdict::pass ? fmt::format("{} {}", glyph(worst.verdict), show_plural(records.size(), "type and layout"))
-                                                          : fmt::format("{} {} of {}", glyph(worst.verdict), alike, records.size());
-  return fmt::format("<td class=\"{}\"><a href=\"#{}\" title=\"{}\">{}</a></td>", worst.verdict == Verdict::pass ? "contract" : verdict_name(worst.verdict),
-                     anchor(worst.id), escape(worst.id), text);
+  const std::string text = worst.verdict == Verdict::pass
+                               ? fmt::format("{} {}", glyph(worst.verdict), show_plural(records.size(), "type and layout"))
+                               : fmt::format("{} {} of {}", glyph(worst.verdict), alike, records.size());
+  return fmt::format("<td class=\"{}\"><a href=\"#{}\" title=\"{}\">{}</a></td>",
+                     worst.verdict == Verdict::pass ? "contract" : verdict_name(worst.verdict), anchor(worst.id), escape(worst.id), text);
 }
 
 std::string verdicts(const std::vector<Records>& groups) {
@@ -42,7 +44,8 @@ std::string verdicts(const std::vector<Records>& groups) {
   for (const Heading& heading : headings) out += fmt::format("<th scope=\"col\">{}</th>", heading.title);
   out += "</tr></thead>\n<tbody>\n";
   for (const Records& group : groups) {
-    out += fmt::format("<tr class=\"numbers\"><th scope=\"row\">{} <b>{}</b></th>", escape(group.front()->variant), escape(group.front()->op));
+    out +=
+        fmt::format("<tr class=\"numbers\"><th scope=\"row\">{} <b>{}</b></th>", escape(group.front()->variant), escape(group.front()->op));
     for (const Heading& heading : headings) {
       Records own;
       std::copy_if(group.begin(), group.end(), std::back_inserter(own), [&](const Record* one) { return is_of(*one, heading.check); });
@@ -59,7 +62,8 @@ std::string tensors(const CallTraffic& call, bool stores) {
   for (const BufferTraffic& buffer : call.buffers) {
     const std::uint64_t moved = stores ? buffer.stored : buffer.loaded;
     if (!buffer.tensor || moved == 0) continue;
-    out += fmt::format("{}{} × {:.3g}", out.empty() ? "" : ", ", buffer.buffer, static_cast<double>(moved) / static_cast<double>(buffer.bytes));
+    out += fmt::format("{}{} × {:.3g}", out.empty() ? "" : ", ", buffer.buffer,
+                       static_cast<double>(moved) / static_cast<double>(buffer.bytes));
   }
   return out;
 }
@@ -85,7 +89,8 @@ struct Extent {
 Records all_seen(const Results& results) {
   Records seen;
   for (const Record* const record : reading_order(results))
-    if (std::any_of(headings.begin(), headings.end(), [&](const Heading& heading) { return is_of(*record, heading.check); })) seen.push_back(record);
+    if (std::any_of(headings.begin(), headings.end(), [&](const Heading& heading) { return is_of(*record, heading.check); }))
+      seen.push_back(record);
   return seen;
 }
 
@@ -114,10 +119,11 @@ std::string accesses(const Results& results) {
   for (const MovedRow& row : moved_rows(results))
     rows += fmt::format(
         "<tr><th scope=\"row\">{} <b>{}</b> {}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td><code>{}</code></td></tr>\n",
-        escape(row.variant), escape(row.op), escape(row.mode), escape(row.loaded), escape(row.stored), row.sweeps, row.floor, row.by_sectors,
-        escape(row.problem));
+        escape(row.variant), escape(row.op), escape(row.mode), escape(row.loaded), escape(row.stored), row.sweeps, row.floor,
+        row.by_sectors, escape(row.problem));
   std::string out =
-      "<section id=\"accesses\">\n<h2>What every memory access showed</h2>\n<p class=\"note\">Each kernel ran on the emulator with all of its memory "
+      "<section id=\"accesses\">\n<h2>What every memory access showed</h2>\n<p class=\"note\">Each kernel ran on the emulator with all of "
+      "its memory "
       "accesses seen, under random and adversarial schedules of threads and blocks.</p>\n" +
       verdicts(split(seen, same_operation));
   if (!rows.empty())
@@ -125,8 +131,10 @@ std::string accesses(const Results& results) {
         "<h3>What the calls moved</h3>\n<div class=\"scroll\"><table class=\"values\">\n<tr><th></th><th>loaded</th><th>stored</th>"
         "<th>tensor sizes in all</th><th>floor</th><th>by sectors</th><th>largest call</th></tr>\n" +
         rows +
-        "</table></div>\n<p class=\"note\">In units of one tensor. The floor is what has to cross memory if nothing is moved twice. By sectors: what "
-        "the caches are asked for, 32 bytes at a time, where neighbouring lanes share one; far above the bytes, accesses are scattered.</p>\n";
+        "</table></div>\n<p class=\"note\">In units of one tensor. The floor is what has to cross memory if nothing is moved twice. By "
+        "sectors: what "
+        "the caches are asked for, 32 bytes at a time, where neighbouring lanes share one; far above the bytes, accesses are "
+        "scattered.</p>\n";
   return out + "</section>\n";
 }
 

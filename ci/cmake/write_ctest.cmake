@@ -25,6 +25,8 @@ if(CUDA)
     string(APPEND text "add_test([=[gpu.${variant}]=] \"./abn-verify\" \"run\" \"${variant}/*\" \"--device\" \"cuda:0\" \"--tier\" \"smoke\" \"--quiet\")\n"
       "set_tests_properties([=[gpu.${variant}]=] PROPERTIES LABELS \"gpu\" TIMEOUT 480 SKIP_RETURN_CODE 77 RESOURCE_LOCK gpu0)\n")
   endforeach()
+  string(APPEND text "add_test([=[gpu.outside]=] \"./abn-verify\" \"run\" \"outside/*\" \"--plugin\" \"./plugins/outside.cuda.so\" \"--only-plugins\" \"--device\" \"cuda:0\" \"--quiet\")\n"
+    "set_tests_properties([=[gpu.outside]=] PROPERTIES LABELS \"gpu\" TIMEOUT 480 SKIP_RETURN_CODE 77 RESOURCE_LOCK gpu0)\n")
 endif()
 file(WRITE ${BIN}/CTestTestfile.cmake.new "${text}")
 file(COPY_FILE ${BIN}/CTestTestfile.cmake.new ${BIN}/CTestTestfile.cmake ONLY_IF_DIFFERENT)

@@ -125,8 +125,16 @@ int backward(const abn_problem* p, const abn_backward_args* args) {
   return abn::device::launch(config_of(*p, args->stream, "backward"), backward_kernel, *p, *args) == 0 ? ABN_OK : ABN_ERROR_LAUNCH;
 }
 
-const abn_variant variant = {ABN_ABI_VERSION, sizeof(abn_variant), "outside", "A kernel of another project.", ABN_VARIANT_MEMORY, 0,
-                             claims, workspace_bytes, forward, backward};
+const abn_variant variant = {ABN_ABI_VERSION,
+                             sizeof(abn_variant),
+                             "outside",
+                             "A kernel of another project.",
+                             ABN_VARIANT_MEMORY,
+                             0,
+                             claims,
+                             workspace_bytes,
+                             forward,
+                             backward};
 
 }  // namespace
 

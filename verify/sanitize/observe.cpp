@@ -58,7 +58,8 @@ void add_sizes(std::vector<BufferTraffic>& buffers, std::vector<std::uint64_t>& 
   constexpr std::array<std::string_view, 5> tensors{"x", "z", "xhat", "dz", "dx"};
   const auto views = call.arena->views();
   for (BufferTraffic& buffer : buffers) {
-    const auto view = std::find_if(views.begin(), views.end(), [&](const Arena::View& one) { return is_watched_as(one.name, buffer.buffer); });
+    const auto view =
+        std::find_if(views.begin(), views.end(), [&](const Arena::View& one) { return is_watched_as(one.name, buffer.buffer); });
     buffer.bytes = view->bytes;
     buffer.tensor = std::find(tensors.begin(), tensors.end(), view->name) != tensors.end();
     addresses.push_back(reinterpret_cast<std::uintptr_t>(view->address));

@@ -20,9 +20,9 @@ struct Sighting {
 };
 
 struct Observed {
-  std::vector<Sighting> sightings;  ///< one for each kind and pair of lines
-  std::string trouble;              ///< a call that went wrong without a finding: one sentence
-  bool complete = true;             ///< no launch was ended by what was found, so that everything else was looked at, too
+  std::vector<Sighting> sightings;                  ///< one for each kind and pair of lines
+  std::string trouble;                              ///< a call that went wrong without a finding: one sentence
+  bool complete = true;                             ///< no launch was ended by what was found, so that everything else was looked at, too
   std::vector<std::vector<BufferTraffic>> traffic;  ///< of complete calls that were asked for every output: out of place, and in place
   std::vector<std::uint64_t> addresses;             ///< of the buffers of traffic.front() and so on, one after the other
 };

@@ -3,9 +3,9 @@
 // Bytes. A tensor of S bytes that is loaded k times gives k*S bytes loaded: an integer, and exact, for a kernel that loads each element
 // k times and no element beside its own has nothing to round. In place both tensors of the pair are one buffer and their claims add up.
 //
-// Sectors. Lanes that access neighbouring elements fill every sector between the two ends of what they access together. So
-// sectors = bytes/32 wherever runs of neighbouring elements (the s samples of an image and channel, the c channels of a pixel) are whole
-// sectors; else sectors <= bytes/32 + sector_slack.
+// Sectors. Lanes that access neighbouring elements fill every sector between the two ends of what they access together, so a request of
+// b bytes touches at most b/32 + 1 if runs of neighbouring elements (the s samples of an image and channel, the c channels of a pixel) are
+// whole sectors. Where they are not, up to b/32 + 2; and the elements of the 16 bytes at either end of a run may each be a request's own.
 #include "verify/sanitize/traffic.hpp"
 
 #include <fmt/format.h>
@@ -71,7 +71,7 @@ std::uint64_t sector_slack(const abn_problem& problem, std::uint64_t requests, s
   const std::uint64_t element = element_bytes(problem);
   const bool nchw = problem.layout == ABN_NCHW;
   const auto length = static_cast<std::uint64_t>(nchw ? problem.s : problem.c);
-  if (length * element % sector_bytes == 0) return 0;
+  if (length * element % sector_bytes == 0) return requests;
   const auto runs = static_cast<std::uint64_t>(problem.n * (nchw ? problem.c : problem.s));
   return 2 * requests + 2 * runs * sweeps * (wide / element);
 }
@@ -93,8 +93,8 @@ std::string wrong_traffic(const std::vector<BufferTraffic>& buffers, std::span<c
   for (const BufferTraffic& buffer : buffers) {
     if (buffer.buffer != "workspace" || tensor == 0 || sample_count(problem) < long_channel || 2 * buffer.stored <= tensor) continue;
     where = buffer.buffer;
-    return fmt::format("{} bytes were stored in the workspace, {:.2g} times the size of a tensor: sweeps that no claim counts", buffer.stored,
-                       static_cast<double>(buffer.stored) / static_cast<double>(tensor));
+    return fmt::format("{} bytes were stored in the workspace, {:.2g} times the size of a tensor: sweeps that no claim counts",
+                       buffer.stored, static_cast<double>(buffer.stored) / static_cast<double>(tensor));
   }
   where = backward ? "backward" : "forward";
   return {};

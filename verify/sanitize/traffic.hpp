@@ -18,8 +18,8 @@ void add_claims(std::vector<BufferTraffic>& buffers, const abn_claims& claims, b
 std::string wrong_traffic(const std::vector<BufferTraffic>& buffers, std::span<const std::uint64_t> addresses, const abn_claims& claims,
                           const abn_problem& problem, bool backward, std::string& where);
 
-/// Tensor sizes that have to cross memory if nothing is moved twice: forward reads x and writes z, backward reads dz and one tensor that was
-/// kept and writes dx, with any statistics.
+/// Tensor sizes that have to cross memory if nothing is moved twice: forward reads x and writes z, backward reads dz and one tensor that
+/// was kept and writes dx, with any statistics.
 inline double floor_sweeps(bool backward) { return backward ? 3 : 2; }
 
 /// Those that did: loads and stores of all tensors. By sectors: what a GPU's caches are asked for.
@@ -28,9 +28,8 @@ double sector_sweeps(const std::vector<BufferTraffic>& buffers);
 
 inline constexpr std::uint64_t sector_bytes = 32;
 
-/// How many sectors a warp's requests of one tensor may touch beyond those that its bytes fill, if neighbouring lanes access neighbouring
-/// elements: the two ends of every request lie in a sector that is not its own alone, and so do the elements of the 16 bytes at either end
-/// of a run, which may be accessed one by one. Nothing where all runs begin and end with a sector.
+/// How many sectors the requests of one tensor may touch beyond those that its bytes fill, if neighbouring lanes access neighbouring
+/// elements: what lies at the ends of requests and of runs.
 std::uint64_t sector_slack(const abn_problem& problem, std::uint64_t requests, std::uint64_t sweeps);
 
 }  // namespace abn::verify
