@@ -33,9 +33,12 @@ size_t workspace_bytes(const abn_problem* problem, int direction) {
 int claims(const abn_problem* problem, abn_claims* out) {
   if (!known(*problem)) return ABN_ERROR_UNSUPPORTED;
   if (empty(*problem)) return hand_over(sweeps::claims_of(*problem, 1, 1), out);
-  return hand_over(sweeps::claims_of(*problem, sweeps::depth_of_statistics(choice_of(*problem, ABN_FORWARD).slab.cut),
-                                     sweeps::depth_of_gradients(choice_of(*problem, ABN_BACKWARD).slab.cut)),
-                   out);
+  const cost::Candidate forward = choice_of(*problem, ABN_FORWARD), backward = choice_of(*problem, ABN_BACKWARD);
+  const auto sweeps_of = [&](const cost::Candidate& choice) { return choice.way == cost::Way::sweeps ? sweeps::sweeps_of(*problem) : 1; };
+  abn_claims claims =
+      sweeps::claims_of(*problem, sweeps::depth_of_statistics(forward.slab.cut), sweeps::depth_of_gradients(backward.slab.cut));
+  claim_sweeps(claims, sweeps_of(forward), sweeps_of(backward));
+  return hand_over(claims, out);
 }
 
 int forward(const abn_problem* problem, const abn_forward_args* args) {

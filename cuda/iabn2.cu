@@ -18,6 +18,8 @@ int claims(const abn_problem* problem, abn_claims* out) {
   if (!known(*problem)) return ABN_ERROR_UNSUPPORTED;
   abn_claims claims = sweeps::claims_of(*problem, empty(*problem) ? 1 : sweeps::depth_of_statistics(cut_of(*problem)), 1);
   claims.scheme = ABN_IN_PLACE_2;
+  claim_sweeps(claims, sweeps::sweeps_of(*problem), sweeps::sweeps_of(*problem));
+  claims.coalesced = !empty(*problem) && sweeps::coalesced(cut_of(*problem));
   return hand_over(claims, out);
 }
 

@@ -56,6 +56,9 @@
  * backward. Every buffer is guarded on both sides, outputs and workspace are filled with NaN, inputs
  * must not be written, and no alignment beyond `alignment` is given.
  *
+ * How often a call moves its tensors is a claim too (abn_claims::sweeps_x and what follows). `abn-verify run --sanitize` counts the bytes and
+ * the 32-byte sectors of every buffer, and they have to agree; a variant that claims nothing of the kind is not judged by them.
+ *
  * A plug-in is a shared object that exports one symbol, ABN_PLUGIN_SYMBOL:
  *
  *   extern "C" const abn_variant* abn_plugin(uint32_t index) { return index == 0 ? &mine : NULL; }
@@ -135,6 +138,10 @@ typedef struct abn_problem {
   double momentum;             /* weight of the new value */
 } abn_problem;
 
+typedef struct abn_sweeps {    /* how many times one call loads and stores every element of a tensor; exactly, not at most */
+  int16_t loads, stores;
+} abn_sweeps;
+
 typedef struct abn_claims {
   uint32_t struct_size;        /* set by the caller to sizeof(abn_claims) of its header; write no field behind it */
   int32_t scheme;
@@ -151,6 +158,14 @@ typedef struct abn_claims {
   int64_t depth_statistics;    /* roundings on the longest path from one sample to the finished sum, 1..m; a tree over T lanes: ceil(m/T) + log2(T) */
   int64_t depth_backward;      /* the same for sum(dy) and sum(dy*xhat) */
   double function_ulp;         /* worst error of the exp, expm1, log1p used, in ulp of the accumulate type; only ELU needs it */
+  /* Optional, for calls that are asked for every output; all 0: nothing is claimed of that operation's traffic. Where an output takes
+   * the place of an input, what the two claim adds up. The workspace must then be no tensor in disguise. */
+  abn_sweeps sweeps_x, sweeps_z, sweeps_xhat;     /* forward; x has no stores */
+  abn_sweeps sweeps_dz, sweeps_kept, sweeps_dx;   /* backward; kept: each of x, z and xhat that the scheme saves; dz and kept have no stores */
+  int32_t coalesced;           /* 1: lanes that are neighbours access elements that are, so that a warp touches no 32-byte sector more than its bytes
+                                * need but at the ends of runs (the s samples of an image and channel, or the c channels of a pixel), wherever a
+                                * tensor lies on a 32-byte boundary */
+  int32_t reserved_traffic;    /* 0 */
 } abn_claims;
 
 typedef struct abn_forward_args {

@@ -157,6 +157,8 @@ int claims(const abn_problem* problem, abn_claims* out) {
   const int threads = threads_of(*problem);
   const int64_t depth = ceil_div(problem->n * problem->s, threads) + log2_of(threads);
   claims.depth_statistics = claims.depth_backward = depth < 1 ? 1 : depth;
+  claim_sweeps(claims, problem->mode == ABN_TRAINING ? 3 : 1, 2);  // the mean, the squares, the result; the sums, the result
+  claims.coalesced = problem->layout == ABN_NCHW;
   return hand_over(claims, out);
 }
 

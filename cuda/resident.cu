@@ -115,9 +115,10 @@ size_t workspace_bytes(const abn_problem* problem, int direction) {
 int claims(const abn_problem* problem, abn_claims* out) {
   if (!known(*problem)) return ABN_ERROR_UNSUPPORTED;
   if (empty(*problem)) return hand_over(sweeps::claims_of(*problem, 1, 1), out);
-  return hand_over(sweeps::claims_of(*problem, sweeps::depth_of_statistics(slab_of(*problem, ABN_FORWARD).cut),
-                                     sweeps::depth_of_gradients(slab_of(*problem, ABN_BACKWARD).cut)),
-                   out);
+  const Slab forward = slab_of(*problem, ABN_FORWARD), backward = slab_of(*problem, ABN_BACKWARD);
+  abn_claims claims = sweeps::claims_of(*problem, sweeps::depth_of_statistics(forward.cut), sweeps::depth_of_gradients(backward.cut));
+  claim_sweeps(claims, forward.fits ? 1 : sweeps::sweeps_of(*problem), backward.fits ? 1 : sweeps::sweeps_of(*problem));
+  return hand_over(claims, out);
 }
 
 // Nothing has to wait for statistics that are given. The sweeps then need no shared memory, but take ragged runs element by element.

@@ -71,7 +71,10 @@ int claims(const abn_problem* problem, abn_claims* out) {
   if (!known(*problem)) return ABN_ERROR_UNSUPPORTED;
   if (empty(*problem)) return hand_over(sweeps::claims_of(*problem, 1, 1), out);
   const Cut cut = cut_of(*problem);
-  return hand_over(sweeps::claims_of(*problem, sweeps::depth_of_statistics(cut), sweeps::depth_of_gradients(cut)), out);
+  abn_claims claims = sweeps::claims_of(*problem, sweeps::depth_of_statistics(cut), sweeps::depth_of_gradients(cut));
+  claim_sweeps(claims, sweeps::sweeps_of(*problem), sweeps::sweeps_of(*problem));
+  claims.coalesced = sweeps::coalesced(cut);
+  return hand_over(claims, out);
 }
 
 int forward(const abn_problem* problem, const abn_forward_args* args) {

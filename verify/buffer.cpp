@@ -94,6 +94,12 @@ std::span<const std::byte> Arena::bytes(int buffer) const {
   return std::span(after_).subspan(slot.begin, slot.bytes);
 }
 
+std::vector<Arena::View> Arena::views() const {
+  std::vector<View> all;
+  for (const Slot& slot : slots_) all.push_back({slot.name, slot.role, *slot.format, memory_ + slot.begin, slot.bytes});
+  return all;
+}
+
 std::vector<double> Arena::values(int buffer) const {
   const Slot& slot = slots_[static_cast<std::size_t>(buffer)];
   std::vector<double> out(slot.bytes / static_cast<std::size_t>(slot.format->bytes));

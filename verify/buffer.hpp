@@ -73,6 +73,16 @@ class Arena {
   const Format& format(int buffer) const { return *slots_[static_cast<std::size_t>(buffer)].format; }
   const std::string& name(int buffer) const { return slots_[static_cast<std::size_t>(buffer)].name; }
 
+  /// All buffers, in the order in which they were added; upload() comes first.
+  struct View {
+    const std::string& name;
+    Role role;
+    const Format& format;  ///< of its elements; the workspace has none of its own
+    const std::byte* address;
+    std::size_t bytes;
+  };
+  std::vector<View> views() const;
+
   /// Guards that were written to.
   std::vector<Change> broken_guards() const;
   /// Inputs that were written to.

@@ -21,16 +21,35 @@ std::string status_text(int status) {
   return status >= 0 && status < 5 ? names[status] : fmt::format("{}", status);
 }
 
+/// Tells the sanitiser of every buffer, by the names of kernel.h. What is written in place is watched as its input and as its output, which
+/// makes it one buffer "x = z".
+void watch(emulator::Session& session, const Arena& arena) {
+  for (const Arena::View& view : arena.views()) {
+    const bool workspace = view.role == Role::workspace;
+    const std::size_t element = !workspace ? static_cast<std::size_t>(view.format.bytes) : view.bytes % 4 == 0 ? 4 : 1;
+    const auto add = [&](const char* name, bool written, bool writable) {
+      session.watch({name, view.address, view.bytes, static_cast<unsigned>(element), written, writable});
+    };
+    const bool given = view.role == Role::input || view.role == Role::updated, in_place = view.role == Role::updated;
+    if (in_place && view.name == "z") add("x", true, false);
+    if (in_place && view.name == "dx") add("dz", true, false);
+    add(view.name == "variance" ? "var" : view.name.c_str(), given, view.role != Role::input);
+  }
+}
+
 /// Makes the call and reads everything back. `invoke` returns the variant's status.
 template <class Invoke>
-void make(Call& call, const Subject& subject, std::uint64_t schedule, Invoke&& invoke) {
+void make(Call& call, const Subject& subject, const Setup& setup, Invoke&& invoke) {
   int status = ABN_OK;
   if (subject.emulated) {
     emulator::Settings settings;
-    settings.schedule_seed = schedule;
+    settings.schedule_seed = setup.schedule;
+    settings.sanitize = setup.sanitize.has_value();
+    if (setup.sanitize) settings.schedule = *setup.sanitize;
     emulator::Session session(settings);
+    if (setup.sanitize) watch(session, *call.arena);
     status = invoke();
-    const emulator::Report report = session.take_report();
+    emulator::Report& report = call.report = session.take_report();
     if (!report.findings.empty()) {
       const emulator::Finding& finding = report.findings.front();
       call.trouble = fmt::format("{} in {}: {}", finding.kind, finding.kernel, finding.text);  // the text names the block and the thread
@@ -105,7 +124,7 @@ Call Caller::forward(const Setup& setup) const {
   args.mean = at(mean), args.var = at(var);
   args.workspace = at(workspace), args.workspace_bytes = bytes, args.stream = subject_.device->stream();
   const CrashNote note("forward");
-  make(call, subject_, setup.schedule, [&] {
+  make(call, subject_, setup, [&] {
     const FloatEnvironment ours;
     return variant_.forward(&problem_, &args);
   });
@@ -152,7 +171,7 @@ Call Caller::backward(const Setup& setup, const Saved& saved) const {
   args.dgamma = at(dgamma), args.dbeta = at(dbeta);
   args.workspace = at(workspace), args.workspace_bytes = bytes, args.stream = subject_.device->stream();
   const CrashNote note("backward");
-  make(call, subject_, setup.schedule, [&] {
+  make(call, subject_, setup, [&] {
     const FloatEnvironment ours;
     return variant_.backward(&problem_, &args);
   });

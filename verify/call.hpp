@@ -3,10 +3,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "cuda/emulator/report.h"
 #include "verify/buffer.hpp"
 #include "verify/expectation.hpp"
 #include "verify/inputs.hpp"
@@ -33,6 +35,7 @@ struct Call {
   std::vector<std::pair<Output, int>> outputs;  ///< the judged buffers, in the order of Output
   bool in_place = false;
   std::string trouble;  ///< how the call itself went wrong; empty: ABN_OK and nothing found
+  emulator::Report report;  ///< what the emulator saw of a sanitised call
 };
 
 struct Setup {
@@ -40,6 +43,7 @@ struct Setup {
   std::uint64_t poison_seed, schedule;
   bool in_place;
   Asked asked;
+  std::optional<emulator::Schedule> sanitize{};  ///< see every access, under this schedule; the subject's variant is then an instrumented one
 };
 
 /// Makes the calls of one case. Throws DeviceError.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "verify/problem.hpp"
 
@@ -24,6 +25,21 @@ std::uint32_t needed(int scheme, int mode) {
     default:
       return ABN_SAVES_Z | variance;
   }
+}
+
+std::string nonsense_in_traffic(const abn_claims& claims) {
+  constexpr int most = 1000;
+  const std::pair<const char*, const abn_sweeps*> all[] = {{"sweeps_x", &claims.sweeps_x},       {"sweeps_z", &claims.sweeps_z},
+                                                           {"sweeps_xhat", &claims.sweeps_xhat}, {"sweeps_dz", &claims.sweeps_dz},
+                                                           {"sweeps_kept", &claims.sweeps_kept}, {"sweeps_dx", &claims.sweeps_dx}};
+  for (const auto& [name, sweeps] : all) {
+    if (sweeps->loads < 0 || sweeps->loads > most || sweeps->stores < 0 || sweeps->stores > most)
+      return fmt::format("its {} are {} loads and {} stores; use 0 to {}", name, sweeps->loads, sweeps->stores, most);
+    const bool input = sweeps == &claims.sweeps_x || sweeps == &claims.sweeps_dz || sweeps == &claims.sweeps_kept;
+    if (input && sweeps->stores != 0) return fmt::format("its {} have {} stores; inputs are not written, so use 0", name, sweeps->stores);
+  }
+  if (claims.coalesced < 0 || claims.coalesced > 1) return fmt::format("its coalesced is {}; use 0 or 1", claims.coalesced);
+  return {};
 }
 
 }  // namespace
@@ -60,7 +76,27 @@ std::string nonsense_in(const abn_claims& claims, const abn_problem& problem) {
       if (depth < 1) return fmt::format("a reduction depth is {}; use 1 to N*S", depth);
   if (!std::isfinite(claims.function_ulp) || claims.function_ulp < 0)
     return fmt::format("its function_ulp is {}; use a finite number >= 0", claims.function_ulp);
-  return {};
+  return nonsense_in_traffic(claims);
+}
+
+bool claims_traffic(const abn_claims& claims, bool backward) {
+  const auto any = [](const abn_sweeps& sweeps) { return sweeps.loads != 0 || sweeps.stores != 0; };
+  return backward ? any(claims.sweeps_dz) || any(claims.sweeps_kept) || any(claims.sweeps_dx)
+                  : any(claims.sweeps_x) || any(claims.sweeps_z) || any(claims.sweeps_xhat);
+}
+
+std::string sweeps_text(const abn_claims& claims, bool backward) {
+  std::string text;
+  const auto add = [&](const char* name, int times, const char* way) {
+    if (times > 0)
+      text += fmt::format("{}{} {} {}", text.empty() ? "" : ", ", name, times == 1 ? "once" : fmt::format("{} times", times), way);
+  };
+  const auto tensor = [&](const char* name, const abn_sweeps& sweeps) { add(name, sweeps.loads, "in"), add(name, sweeps.stores, "out"); };
+  if (backward)
+    tensor("dz", claims.sweeps_dz), tensor("what is kept", claims.sweeps_kept), tensor("dx", claims.sweeps_dx);
+  else
+    tensor("x", claims.sweeps_x), tensor("z", claims.sweeps_z), tensor("xhat", claims.sweeps_xhat);
+  return text;
 }
 
 Claimed claims_of(const abn_variant& variant, const abn_problem& problem) {

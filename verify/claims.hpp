@@ -22,4 +22,10 @@ std::string nonsense_in(const abn_claims& claims, const abn_problem& problem);
 /// True for the schemes that recover y from z.
 bool is_in_place(const abn_claims& claims);
 
+/// "x 2 times in, z once out" for what an operation claims to move; empty where it claims nothing.
+std::string sweeps_text(const abn_claims& claims, bool backward);
+
+/// Does the variant say how often this operation moves its tensors?
+bool claims_traffic(const abn_claims& claims, bool backward);
+
 }  // namespace abn::verify

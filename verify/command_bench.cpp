@@ -1,4 +1,5 @@
-// The verb bench: how many elements a second the judge gets through, part by part, on one core.
+// The verb bench: how many elements a second the judge gets through, part by part, on one core; and how many memory accesses the
+// emulator's sanitiser does.
 //
 // An element is one z of a forward or one dx of a backward pass of variant I in training. The oracle is what there has to be in any case,
 // the exact value; its bound and the comparison are what judging adds, and the last column is how many times the oracle's own time
@@ -8,6 +9,7 @@
 
 #include <algorithm>
 
+#include "cuda/emulator/report.h"
 #include "verify/command_parts.hpp"
 #include "verify/compare.hpp"
 #include "verify/data.hpp"
@@ -95,10 +97,24 @@ Speed measure(const abn_problem& problem) {
   return speed;
 }
 
+int bench_emulator() {
+  const emulator::SanitizerSpeed speed = emulator::measure_sanitizer();
+  if (!speed.trouble.empty()) {
+    fmt::print("{}: {}\n", speed.workload, speed.trouble);
+    return 1;
+  }
+  const auto accesses = static_cast<double>(speed.accesses);
+  fmt::print("{}\n{} accesses to buffers and shared memory in {:.2f} s: {:.3g} M/s, {:.2g} times as long as without instrumentation\n",
+             speed.workload, speed.accesses, speed.seconds, 1e-6 * accesses / speed.seconds, speed.seconds / speed.plain_seconds);
+  return 0;
+}
+
 }  // namespace
 
 int bench_command(const BenchArguments& arguments) {
-  if (arguments.what != "judge") throw UsageError(fmt::format("\"{}\" is nothing that bench measures; ask for judge", arguments.what));
+  if (arguments.what == "emulator") return bench_emulator();
+  if (arguments.what != "judge")
+    throw UsageError(fmt::format("\"{}\" is nothing that bench measures; ask for judge or emulator", arguments.what));
   fmt::print("{:<36} {:>14} {:>14} {:>14} {:>14} {:>14}\n", "problem", "oracle", "with bounds", "comparison", "all", "judging/oracle");
   for (const char* text : {"n8c16s1024,f32,leaky_relu:0.01", "n8c16s1024,bf16,leaky_relu:0.01", "n8c16s1024,f32,elu:1",
                            "n2c16s512,f64,leaky_relu:0.01", "n2c16s512,f64,elu:1"}) {

@@ -17,6 +17,7 @@
 #include "verify/patterns.hpp"
 #include "verify/property/property.hpp"
 #include "verify/runner.hpp"
+#include "verify/sanitize/family.hpp"
 
 namespace abn::verify {
 namespace {
@@ -59,7 +60,7 @@ int list_command(const ListArguments& arguments) {
   }
   std::vector<std::string> all;
   for (const auto& subject : subjects)
-    for (const Family* const family : {&output_family, &property_family, &pattern_family, &exact_family, &gradient_family})
+    for (const Family* const family : {&output_family, &property_family, &pattern_family, &exact_family, &gradient_family, &sanitize_family})
       for (auto& id : check_ids(*family, subject)) all.push_back(std::move(id));
   for (const auto& ids : {reference_gradient_ids(), reference_jacobian_ids()}) all.insert(all.end(), ids.begin(), ids.end());
   std::sort(all.begin(), all.end());

@@ -22,6 +22,7 @@
 #include "verify/patterns.hpp"
 #include "verify/problem.hpp"
 #include "verify/property/property.hpp"
+#include "verify/sanitize/family.hpp"
 
 namespace abn::verify {
 namespace {
@@ -32,6 +33,8 @@ std::string pattern_of(const std::string& text) { return text.find_first_of("/*?
 bool is_one_case(const RunArguments& arguments) { return !arguments.problem.empty() || !arguments.data.empty(); }
 
 bool is_hunt(const RunArguments& arguments) { return arguments.hunt > 0 || arguments.hunt_steps > 0; }
+
+bool sanitizes(const RunArguments& arguments) { return arguments.sanitize || arguments.only_sanitize; }
 
 /// The cases of one family: the tier's, or the one that the arguments name; and tensor files for those that judge outputs.
 std::vector<Case> cases_of(const Family& family, const RunArguments& arguments) {
@@ -65,6 +68,8 @@ Setup set_up(const RunArguments& arguments) {
   if (arguments.only_plugins && setup.plugins.empty())
     throw UsageError("--only-plugins without a plug-in leaves nothing to run; add --plugin libmine.so");
   setup.device = choose_device(arguments.device);
+  if (sanitizes(arguments) && !setup.device.emulator)
+    throw UsageError(fmt::format("The sanitiser runs kernels on the emulator, not on {}; add --device emulator", arguments.device));
   setup.subjects = subjects_of(setup.device, setup.plugins, arguments.only_plugins);
   setup.options = {.pattern = pattern_of(arguments.pattern),
                    .threads = arguments.threads,
@@ -144,7 +149,18 @@ void show_hunt(const char* variant, std::uint64_t steps, double largest) {
   std::fflush(stderr);
 }
 
+/// A pattern for checks that only an option turns on names the option.
+void require_no_option(const Setup& setup, const RunArguments& arguments) {
+  if (sanitizes(arguments)) return;
+  const auto any = [&](const std::vector<std::string>& ids) {
+    return std::any_of(ids.begin(), ids.end(), [&](const std::string& id) { return matches(setup.options.pattern, id); });
+  };
+  if (any(ids_of({&sanitize_family}, setup.subjects)) && !any(ids_of({&output_family, &property_family, &pattern_family, &exact_family}, setup.subjects)))
+    throw UsageError(fmt::format("\"{}\" matches only checks that see every memory access; add --sanitize", arguments.pattern));
+}
+
 int hunt_command(const RunArguments& arguments, const Invocation& invocation) {
+  if (sanitizes(arguments)) throw UsageError("A hunt looks at numbers only; run --sanitize without --hunt and --hunt-steps");
   require_writable(arguments.keep);
   if (!arguments.tensors.empty() || !arguments.patterns.empty() || !arguments.cases.empty())
     throw UsageError("A hunt makes its own data; leave --tensors, --patterns and --cases out, or start it from a file with --data FILE");
@@ -179,8 +195,11 @@ int run_command(const RunArguments& arguments, const Invocation& invocation) {
   if (!arguments.keep.empty()) throw UsageError("--keep belongs to a hunt; add --hunt SECONDS, or leave it out");
   if (!arguments.cases.empty() && is_one_case(arguments))
     throw UsageError("--cases has problems and data of its own; leave --problem and --data out");
-  const std::vector<const Family*> families{&output_family, &property_family, &pattern_family, &exact_family};
+  std::vector<const Family*> families;
+  if (!arguments.only_sanitize) families = {&output_family, &property_family, &pattern_family, &exact_family};
+  if (sanitizes(arguments)) families.push_back(&sanitize_family);
   const Setup setup = set_up(arguments);
+  require_no_option(setup, arguments);
   require_match(setup.options.pattern, ids_of(families, setup.subjects));
   const Stopwatch stopwatch;
   std::vector<Record> records;
@@ -191,7 +210,7 @@ int run_command(const RunArguments& arguments, const Invocation& invocation) {
     add(records, std::move(found));
   }
   suggest_claims(records, setup.subjects, setup.options);
-  const auto unneeded = unneeded_claims(records, setup, arguments);
+  const auto unneeded = arguments.only_sanitize ? std::vector<std::vector<std::string>>{} : unneeded_claims(records, setup, arguments);
   return report_records(std::move(records), setup, stopwatch, arguments, invocation, unneeded);
 }
 

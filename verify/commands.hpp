@@ -35,9 +35,19 @@ struct RunArguments {
   std::uint64_t hunt_steps = 0;      ///< cases of that search; both 0: no search
   std::string keep;                  ///< file for the worst cases of that search
   std::string cases;                 ///< file of such cases to run instead of a tier
+  bool sanitize = false, only_sanitize = false;  ///< the checks that see every memory access, too; or nothing else
   int threads = 0;
   std::string out;
   bool quiet = false;
+};
+
+struct TrafficArguments {
+  std::string pattern = "*";
+  std::vector<std::string> plugins;
+  bool only_plugins = false;
+  std::string problem, data;
+  std::uint64_t seed = 1;
+  std::string out;
 };
 
 struct StudyArguments {
@@ -64,13 +74,14 @@ struct ReportArguments {
 };
 
 struct BenchArguments {
-  std::string what;  ///< "judge"
+  std::string what;  ///< "judge" or "emulator"
 };
 
 // Each returns the exit code and throws UsageError for what the user can mend.
 int doctor_command(const DoctorArguments& arguments);
 int list_command(const ListArguments& arguments);
 int run_command(const RunArguments& arguments, const Invocation& invocation);
+int traffic_command(const TrafficArguments& arguments, const Invocation& invocation);
 int grad_command(const RunArguments& arguments, const Invocation& invocation);
 int study_command(const StudyArguments& arguments, const Invocation& invocation);
 int check_command(const CheckArguments& arguments, const Invocation& invocation);

@@ -23,6 +23,7 @@ Origin origin_of(const Family& family, const Subject& subject, const Case& one, 
   origin.command_tail = fmt::format(" --problem {} --data {} --seed {}", to_string(one.problem), shell_word(one.data), one.seed);
   origin.per_channel = options.per_channel;
   if (!subject.plugin.empty()) origin.command_tail += " --plugin " + shell_word(subject.plugin);
+  origin.command_tail += family.flags;
   if (options.device != "auto") origin.command_tail += " --device " + shell_word(options.device);
   return origin;
 }
@@ -63,6 +64,7 @@ std::vector<Record> run_case(const Family& family, const Subject& subject, const
   if (wanted.empty()) return {};
   const Origin origin = origin_of(family, subject, one, options);
   if (subject.device == nullptr) return skipped_case(wanted, origin, subject.unavailable);
+  if (const std::string why = family.refuses != nullptr ? family.refuses(subject) : ""; !why.empty()) return skipped_case(wanted, origin, why);
   const auto failed = [&](const std::string& reason) { return failed_case(family, subject, one, options, wanted.front().op, reason); };
   try {
     const Claimed claimed = claims_of(*subject.variant, one.problem);

@@ -35,6 +35,8 @@ struct Family {
   std::vector<Case> (*cases)(Tier tier, std::uint64_t seed);
   /// The wanted records. What it throws becomes an error record.
   std::vector<Record> (*make)(const Work& work);
+  std::string (*refuses)(const Subject& subject) = nullptr;  ///< why no check of the family can run on a subject; empty: they can. May be null
+  const char* flags = "";  ///< options without which the command line does not run the family: " --sanitize", for reproduce lines
 };
 
 /// All wanted records of a case. Does not throw: what goes wrong is an error record.

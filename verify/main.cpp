@@ -86,6 +86,20 @@ int parse_and_call(int argc, char** argv) {
   run_verb->add_option("--cases", run.cases, "Run the cases in this file instead of a tier");
   run_verb->add_option("--patterns", run.patterns, "Only these bit patterns of patterns/ checks, such as 0x3f800000-0x3fffffff");
 
+  run_verb->add_flag("--sanitize", run.sanitize,
+                     "Also see every memory access on the emulator: races, unwritten reads, overruns, barriers, traffic");
+  run_verb->add_flag("--only-sanitize", run.only_sanitize, "The same, and leave all other checks out");
+
+  TrafficArguments traffic;
+  auto* traffic_verb = app.add_subcommand("traffic", "Bytes and sectors that variants move, counted by the emulator, beside the floor");
+  traffic_verb->add_option("GLOB", traffic.pattern, "Only variant/op that match; a variant's name stands for its forward and backward");
+  traffic_verb->add_option("--problem", traffic.problem, "What to run, such as n2c64s12,nhwc,bf16,leaky_relu:0.01")->required();
+  traffic_verb->add_option("--data", traffic.data, "Its data recipe, its numbers (given:x=...), or a tensor file");
+  traffic_verb->add_option("--plugin", traffic.plugins, "A shared object that abn_add_kernel() built (may be repeated)")->allow_extra_args(false);
+  traffic_verb->add_flag("--only-plugins", traffic.only_plugins, "Leave the in-tree variants out");
+  traffic_verb->add_option("--seed", traffic.seed, "Decides data, where buffers lie, and schedules")->check(is_seed);
+  traffic_verb->add_option("--out", traffic.out, "Write the counts to this file, as JSON");
+
   RunArguments grad;
   auto* grad_verb = app.add_subcommand("grad", "Prove the gradients of the reference, or of a variant against its own forward");
   add_run_options(grad_verb, grad);
@@ -117,11 +131,11 @@ int parse_and_call(int argc, char** argv) {
   report_verb->add_option("--out", report.out, "The folder to write to");
 
   BenchArguments bench;
-  auto* bench_verb = app.add_subcommand("bench", "How many elements a second the judge gets through on one core");
-  bench_verb->add_option("WHAT", bench.what, "judge")->required();
+  auto* bench_verb = app.add_subcommand("bench", "How much the judge, or the emulator's sanitiser, gets through in a second on one core");
+  bench_verb->add_option("WHAT", bench.what, "judge or emulator")->required();
 
   if (argc > 1 && argv[1][0] != '-') {
-    const std::vector<std::string> verbs{"doctor", "list", "run", "grad", "study", "check", "report", "bench"};
+    const std::vector<std::string> verbs{"doctor", "list", "run", "traffic", "grad", "study", "check", "report", "bench"};
     if (std::find(verbs.begin(), verbs.end(), argv[1]) == verbs.end())
       throw UsageError(
           fmt::format("\"{}\" is no verb of abn-verify; did you mean {}? abn-verify --help lists all", argv[1], nearest(argv[1], verbs)));
@@ -140,6 +154,7 @@ int parse_and_call(int argc, char** argv) {
   if (*doctor_verb) return doctor_command(doctor);
   if (*list_verb) return list_command(list);
   if (*run_verb) return run_command(run, invocation);
+  if (*traffic_verb) return traffic_command(traffic, invocation);
   if (*grad_verb) return grad_command(grad, invocation);
   if (*study_verb) return study_command(study, invocation);
   if (*check_verb) return check_command(check, invocation);

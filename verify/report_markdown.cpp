@@ -133,6 +133,22 @@ std::string table(const Results& results) {
   return out;
 }
 
+/// What the calls moved, where the sanitiser counted it.
+std::string moved(const Results& results) {
+  const auto rows = report::moved_rows(results);
+  if (rows.empty()) return "";
+  std::string out =
+      "What the calls moved, in units of one tensor (the floor: nothing is moved twice):\n\n| variant | op | mode | loaded | stored | in all | "
+      "floor | by sectors |\n|---|---|---|---|---|---|---|---|\n";
+  for (std::size_t i = 0; i < std::min(rows.size(), most_rows); ++i) {
+    const auto& row = rows[i];
+    out += fmt::format("| {} | {} | {} | {} | {} | {} | {} | {} |\n", code(row.variant), plain(row.op), plain(row.mode), plain(row.loaded),
+                       plain(row.stored), row.sweeps, row.floor, row.by_sectors);
+  }
+  if (rows.size() > most_rows) out += fmt::format("\n{} more rows are in index.html.\n", rows.size() - most_rows);
+  return out + "\n";
+}
+
 std::string of_table(const Table& table) {
   std::string heads = "|", rule = "|", out;
   for (const Column& column : table.columns) {
@@ -187,6 +203,8 @@ std::string render_markdown(const Results& results, std::span<const Study> studi
   if (summary.unfit > 0)
     out += fmt::format("{} consistent with what the variant declares, yet worse than twice the recommended class (unfit).\n\n",
                        report::show_plural(summary.unfit, "check"));
+
+  out += moved(results);
 
   std::map<std::string, std::uint64_t> skipped;
   for (const Record& record : results.records)

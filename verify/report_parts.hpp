@@ -59,6 +59,12 @@ std::vector<std::vector<const Record*>> split(const std::vector<const Record*>& 
   return groups;
 }
 
+/// What an operation moved in one mode, over its types and layouts, in units of one tensor.
+struct MovedRow {
+  std::string variant, op, mode, loaded, stored, sweeps, floor, by_sectors, problem;
+};
+std::vector<MovedRow> moved_rows(const Results& results);
+
 // The sections of the page.
 std::string style_sheet();
 std::string script();
@@ -66,6 +72,7 @@ std::string masthead(const Results& results);     ///< the headline and the tile
 std::string attention(const Results& results);    ///< what failed, links; what was skipped, by reason
 std::string overview(const Results& results);     ///< every check in one table, coloured by ratio
 std::string plots(const Results& results);        ///< two figures a variant
+std::string accesses(const Results& results);     ///< what the sanitiser saw, and what the calls moved
 std::string check_table(const Results& results);  ///< one row a check, which opens to its detail
 std::string legend();                             ///< how to read the page
 std::string variant_table(const Results& results);

@@ -90,6 +90,14 @@ void merge(Record& into, const Record& from) {
   into.end_to_end_cost = std::max(into.end_to_end_cost, from.end_to_end_cost);
   into.unsafe_cases += from.unsafe_cases;
   into.open_branches += from.open_branches;
+  for (const CallTraffic& call : from.traffic) {
+    const auto at = std::lower_bound(into.traffic.begin(), into.traffic.end(), call,
+                                     [](const CallTraffic& a, const CallTraffic& b) { return a.mode < b.mode; });
+    if (at == into.traffic.end() || at->mode != call.mode)
+      into.traffic.insert(at, call);
+    else if (call.elements > at->elements)
+      *at = call;
+  }
 }
 
 void conclude(Record& record) {
@@ -209,6 +217,7 @@ std::string headline(const Results& results) {
   const std::string passed = skipped.empty()
                                  ? (all == 1 ? std::string("The only check passes") : fmt::format("All {} pass", plural(all, "check")))
                                  : fmt::format("All {} that ran pass{}", plural(sum.pass, "check"), skipped);
+  if (sum.elements == 0) return fmt::format("{}: {}, no numbers among them.", passed, plural(sum.cases, "case"));
   const std::string unfit = sum.unfit > 0 ? fmt::format(" {} unfit: worse than twice what the recommended class may be.",
                                                         sum.unfit == 1 ? "1 is" : fmt::format("{} are", sum.unfit))
                                           : "";

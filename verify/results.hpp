@@ -39,11 +39,29 @@ struct Evaluations {
   Evaluations& operator+=(const Evaluations& other) { return forward += other.forward, backward += other.backward, *this; }
 };
 
+/// What one call moved between one of its buffers and its threads, counted by the emulator (cuda/emulator/report.h).
+struct BufferTraffic {
+  std::string buffer;               ///< "x", "x = z" where both are one, "workspace", ...
+  bool tensor = false;              ///< of the problem's N*C*S elements
+  std::uint64_t bytes = 0;          ///< its size
+  std::uint64_t loaded = 0, stored = 0;  ///< bytes
+  std::uint64_t load_requests = 0, store_requests = 0, load_sectors = 0, store_sectors = 0, atomics = 0;
+  int claimed_loads = -1, claimed_stores = -1;  ///< sweeps; -1: nothing is claimed
+};
+
+/// What one call moved in all.
+struct CallTraffic {
+  std::string mode, problem;
+  std::uint64_t elements = 0;
+  std::vector<BufferTraffic> buffers;
+};
+
 /// The result of one check id over all its cases. Records with equal ids add up; the order of addition decides nothing but ties.
 struct Record {
   std::string id, variant, op, dtype, layout, check;
   std::string kind;      ///< "numbers" (compared with a bound, on data that can tell), "property" (two results of the kernel compared with
-                         ///< each other) or "contract" (guards, unwritten, inputs, alias, schedule, status)
+                         ///< each other) or "contract" (guards, unwritten, inputs, alias, schedule, status; and what the emulator's
+                         ///< sanitiser sees: races, unwritten_reads, bounds, barriers, traffic)
   Verdict verdict = Verdict::pass;
   std::string reason;
   std::uint64_t cases = 0, failed_cases = 0, skipped_cases = 0, discriminating_cases = 0, method_limited_cases = 0, cancelled_cases = 0;
@@ -57,6 +75,7 @@ struct Record {
   double end_to_end_cost = 0;           ///< largest |error| over ChannelFacts::scale, the size of the gradient before anything cancels: what in-place costs; a measurement
   std::uint64_t unsafe_cases = 0;       ///< cases in which that cost exceeds 1 %
   std::uint64_t open_branches = 0;      ///< elements too near the kink for the cost to tell which branch is right; they are left out of it
+  std::vector<CallTraffic> traffic;     ///< of `traffic` checks: the largest call of each mode, in the order of the modes' names
 };
 
 struct Provenance {

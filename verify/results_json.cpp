@@ -208,6 +208,52 @@ Diagnosis diagnosis_from(const Json& json) {
   return d;
 }
 
+Json traffic_json(const std::vector<CallTraffic>& calls) {
+  Json json = Json::array();
+  for (const CallTraffic& call : calls) {
+    Json buffers = Json::array();
+    for (const BufferTraffic& b : call.buffers) {
+      buffers.push_back({{"buffer", b.buffer},
+                         {"tensor", b.tensor},
+                         {"bytes", b.bytes},
+                         {"bytes_loaded", b.loaded},
+                         {"bytes_stored", b.stored},
+                         {"load_requests", b.load_requests},
+                         {"store_requests", b.store_requests},
+                         {"load_sectors", b.load_sectors},
+                         {"store_sectors", b.store_sectors},
+                         {"atomics", b.atomics}});
+      if (b.claimed_loads >= 0) buffers.back().update({{"claimed_loads", b.claimed_loads}, {"claimed_stores", b.claimed_stores}});
+    }
+    json.push_back({{"mode", call.mode}, {"problem", call.problem}, {"elements", call.elements}, {"buffers", buffers}});
+  }
+  return json;
+}
+
+std::vector<CallTraffic> traffic_from(const Json& json) {
+  std::vector<CallTraffic> calls;
+  for (const Json& one : json) {
+    CallTraffic call{one.at("mode"), one.at("problem"), count_from(one.at("elements")), {}};
+    for (const Json& b : one.at("buffers")) {
+      BufferTraffic buffer;
+      buffer.buffer = b.at("buffer");
+      buffer.tensor = b.at("tensor");
+      buffer.bytes = count_from(b.at("bytes"));
+      buffer.loaded = count_from(b.at("bytes_loaded")), buffer.stored = count_from(b.at("bytes_stored"));
+      buffer.load_requests = count_from(b.at("load_requests")), buffer.store_requests = count_from(b.at("store_requests"));
+      buffer.load_sectors = count_from(b.at("load_sectors")), buffer.store_sectors = count_from(b.at("store_sectors"));
+      buffer.atomics = count_from(b.at("atomics"));
+      if (b.contains("claimed_loads")) {
+        buffer.claimed_loads = static_cast<int>(count_from(b.at("claimed_loads")));
+        buffer.claimed_stores = static_cast<int>(count_from(b.at("claimed_stores")));
+      }
+      call.buffers.push_back(std::move(buffer));
+    }
+    calls.push_back(std::move(call));
+  }
+  return calls;
+}
+
 Json record_json(const Record& r) {
   Json json{{"id", r.id},         {"variant", r.variant}, {"op", r.op},
             {"dtype", r.dtype},   {"layout", r.layout},   {"check", r.check},
@@ -234,6 +280,7 @@ Json record_json(const Record& r) {
                           {"unsafe_cases", r.unsafe_cases},
                           {"open_branches", r.open_branches},
                           {"tally", tally_json(r.end_to_end)}};
+  if (!r.traffic.empty()) json["traffic"] = traffic_json(r.traffic);
   return json;
 }
 
@@ -271,6 +318,7 @@ Record record_from(const Json& json) {
     r.bias = {count_from(bias.at("cases")), lean(bias.at("up")), lean(bias.at("outward"))};
   }
   for (const auto& w : json.at("witnesses")) r.witnesses.push_back(witness_from(w));
+  if (json.contains("traffic")) r.traffic = traffic_from(json.at("traffic"));
   if (json.contains("end_to_end")) {
     const Json& end = json.at("end_to_end");
     r.has_end_to_end = true;

@@ -120,6 +120,7 @@ std::vector<Subject> subjects_of(const DeviceChoice& device, std::span<const Plu
       subject.emulated = device.emulator;
       subject.device = device.emulator ? host_device() : device.cuda;
       if (subject.device == nullptr) subject.unavailable = device.unavailable;
+      if (device.emulator) subject.instrumented = abn_instrumented_variant(variant->name);
       if (!device.emulator)
         for (const abn_variant* const other : in_tree(ABN_MEMORY_HOST))
           if (std::string_view(other->name) == variant->name) subject.twin = other;
@@ -131,6 +132,9 @@ std::vector<Subject> subjects_of(const DeviceChoice& device, std::span<const Plu
       Subject subject;
       subject.variant = variant;
       subject.plugin = plugin.path;
+      subject.emulated = plugin.emulated && variant->memory == ABN_MEMORY_HOST;
+      subject.instrumented = subject.emulated ? instrumented_in(plugin, variant->name) : nullptr;
+      subject.not_instrumented = plugin.not_instrumented;
       subject.device = variant->memory == ABN_MEMORY_HOST ? host_device() : device.cuda;
       if (subject.device == nullptr) subject.unavailable = device.unavailable;
       subjects.push_back(std::move(subject));
@@ -161,6 +165,8 @@ VariantInfo describe(const Subject& subject) {
       add("z may be x", claims.z_may_alias_x == 1 ? "yes" : "no");
       add("dx may be dz", claims.dx_may_alias_dz == 1 ? "yes" : "no");
       add("deterministic", claims.deterministic == 1 ? "yes" : "no");
+      if (const std::string moves = sweeps_text(claims, false); !moves.empty()) add("forward moves", moves);
+      if (const std::string moves = sweeps_text(claims, true); !moves.empty()) add("backward moves", moves);
       add("alignment", fmt::format("{} bytes", std::max(claims.alignment, format_of(dtype).bytes)));
       add("depth at m = 1024", fmt::format("{} forward, {} backward", claims.depth_statistics, claims.depth_backward));
       return info;
@@ -170,15 +176,19 @@ VariantInfo describe(const Subject& subject) {
 
 std::vector<std::string> check_ids(const Family& family, const Subject& subject) {
   std::set<std::string> ids;
-  for (const int dtype : {ABN_F16, ABN_BF16, ABN_F32, ABN_F64})
-    for (const int layout : {ABN_NCHW, ABN_NHWC})
-      for (const int mode : {ABN_TRAINING, ABN_INFERENCE, ABN_FROZEN}) {
-        const abn_problem problem = example_problem(dtype, layout, mode);
-        const Claimed claimed = claims_of(*subject.variant, problem);
-        if (claimed.status == ABN_ERROR_UNSUPPORTED) continue;
-        for (const CheckName& name : family.checks(subject, claimed.claims, problem))
-          ids.insert(id_of(subject.variant->name, problem, name.op, name.check));
-      }
+  for (const int activation : {ABN_LEAKY_RELU, ABN_IDENTITY, ABN_ELU}) {
+    for (const int dtype : {ABN_F16, ABN_BF16, ABN_F32, ABN_F64})
+      for (const int layout : {ABN_NCHW, ABN_NHWC})
+        for (const int mode : {ABN_TRAINING, ABN_INFERENCE, ABN_FROZEN}) {
+          abn_problem problem = example_problem(dtype, layout, mode);
+          if (activation != ABN_LEAKY_RELU) problem.activation = activation, problem.activation_parameter = activation == ABN_ELU ? 1 : 0;
+          const Claimed claimed = claims_of(*subject.variant, problem);
+          if (claimed.status == ABN_ERROR_UNSUPPORTED) continue;
+          for (const CheckName& name : family.checks(subject, claimed.claims, problem))
+            ids.insert(id_of(subject.variant->name, problem, name.op, name.check));
+        }
+    if (!ids.empty()) break;  // a variant that does not know leaky ReLU has the checks of what it knows
+  }
   return {ids.begin(), ids.end()};
 }
 

@@ -22,8 +22,10 @@ struct Subject {
   std::shared_ptr<Device> device;  ///< null: it cannot run here, for the reason `unavailable`
   std::string unavailable;
   std::string plugin;     ///< path of its plug-in; empty for in-tree variants
-  bool emulated = false;  ///< an in-tree variant on the emulator
+  bool emulated = false;  ///< its kernels run on the emulator: in-tree variants, and plug-ins that abn_add_kernel() built
   const abn_variant* twin = nullptr;  ///< of an in-tree variant on a GPU: the same source on the emulator, whose bits it must have
+  const abn_variant* instrumented = nullptr;  ///< of a variant on the emulator: the same source, compiled so that the sanitiser sees its accesses
+  std::string not_instrumented;  ///< of a plug-in: why there is none
 };
 
 /// The variants that a choice of device and plug-ins stands for: in-tree ones (unless only_plugins) by name, then plug-ins in the given

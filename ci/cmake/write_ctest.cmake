@@ -16,11 +16,17 @@ foreach(binary IN LISTS BINARIES)
       "set_tests_properties([=[${room}.${suite}]=] PROPERTIES LABELS \"cpu\" TIMEOUT 600 ENVIRONMENT \"ABN_SOURCE_DIR=.;RC_PARAMS=seed=20261123\" SKIP_REGULAR_EXPRESSION \"\\\\[  SKIPPED \\\\]\")\n")
   endforeach()
 endforeach()
+foreach(variant IN LISTS VARIANTS)
+  string(APPEND text "add_test([=[sanitizer.${variant}]=] \"./abn-verify\" \"run\" \"${variant}/*\" \"--device\" \"emulator\" \"--only-sanitize\" \"--quiet\")\n"
+    "set_tests_properties([=[sanitizer.${variant}]=] PROPERTIES LABELS \"cpu;sanitizer\" TIMEOUT 600)\n")
+endforeach()
 if(CUDA)
   foreach(variant IN LISTS VARIANTS)
     string(APPEND text "add_test([=[gpu.${variant}]=] \"./abn-verify\" \"run\" \"${variant}/*\" \"--device\" \"cuda:0\" \"--tier\" \"smoke\" \"--quiet\")\n"
       "set_tests_properties([=[gpu.${variant}]=] PROPERTIES LABELS \"gpu\" TIMEOUT 480 SKIP_RETURN_CODE 77 RESOURCE_LOCK gpu0)\n")
   endforeach()
+  string(APPEND text "add_test([=[gpu.outside]=] \"./abn-verify\" \"run\" \"outside/*\" \"--plugin\" \"./plugins/outside.cuda.so\" \"--only-plugins\" \"--device\" \"cuda:0\" \"--quiet\")\n"
+    "set_tests_properties([=[gpu.outside]=] PROPERTIES LABELS \"gpu\" TIMEOUT 480 SKIP_RETURN_CODE 77 RESOURCE_LOCK gpu0)\n")
 endif()
 file(WRITE ${BIN}/CTestTestfile.cmake.new "${text}")
 file(COPY_FILE ${BIN}/CTestTestfile.cmake.new ${BIN}/CTestTestfile.cmake ONLY_IF_DIFFERENT)

@@ -69,6 +69,14 @@ inline abn_claims in_place_claims(const abn_problem& problem) {
   return claims;
 }
 
+// What an in-place variant claims of its traffic: forward loads x so many times and stores z once, backward loads dz and z so many times
+// and stores dx once.
+inline void claim_sweeps(abn_claims& claims, int forward_loads, int backward_loads) {
+  claims.sweeps_x.loads = static_cast<int16_t>(forward_loads);
+  claims.sweeps_dz.loads = claims.sweeps_kept.loads = static_cast<int16_t>(backward_loads);
+  claims.sweeps_z.stores = claims.sweeps_dx.stores = 1;
+}
+
 // Writes no field behind those that the caller's header knows.
 inline int hand_over(abn_claims claims, abn_claims* out) {
   const uint32_t size = out->struct_size < sizeof claims ? out->struct_size : static_cast<uint32_t>(sizeof claims);

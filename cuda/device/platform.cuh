@@ -6,6 +6,7 @@
 //   load16(p), store16(p, v)      one 16-byte access; p is aligned to 16 bytes, and Vec16<T> has T lane[16 / sizeof(T)]
 //   launch(config, kernel, ...)   a launch on config.stream without any synchronisation; 0, or the cudaError_t as an int. More than
 //                                 48 KiB of shared memory are opted in to. An empty grid is an error, as on any GPU.
+//   ABN_VARIANT_MEMORY            where the pointers of a variant live that this build makes (kernel.h)
 //   launch_cooperative(...)       the same with all blocks resident: cooperative_groups::this_grid().sync() may be used
 // A config with a cluster launches clusters (compute capability 9.0; device/cluster.cuh).
 #pragma once
@@ -45,7 +46,9 @@ struct LaunchConfig {
 }  // namespace abn::device
 
 #ifdef __CUDACC__
+#define ABN_VARIANT_MEMORY ABN_MEMORY_CUDA
 #include "cuda/device/platform_cuda.cuh"
 #else
+#define ABN_VARIANT_MEMORY ABN_MEMORY_HOST
 #include "cuda/device/platform_emulator.cuh"
 #endif

@@ -1,13 +1,8 @@
 // The line that ends a variant's file: it puts the variant into the list of in-tree variants, or of their instrumented twins.
 #pragma once
 
+#include "cuda/device/platform.cuh"
 #include "cuda/registry.h"
-
-#ifdef __CUDACC__
-#define ABN_VARIANT_MEMORY ABN_MEMORY_CUDA
-#else
-#define ABN_VARIANT_MEMORY ABN_MEMORY_HOST
-#endif
 
 #ifdef ABN_SANITIZED
 #define ABN_REGISTER_WITH abn_register_instrumented_variant

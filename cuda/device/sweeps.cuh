@@ -69,6 +69,11 @@ inline abn_claims claims_of(const abn_problem& problem, int64_t depth_statistics
   return claims;
 }
 
+// How often the sweeps read what they are given: twice where sums have to be found first. Vectors of NHWC straddle sectors where a pixel's
+// channels are no whole number of them.
+inline int sweeps_of(const abn_problem& problem) { return problem.mode == ABN_TRAINING ? 2 : 1; }
+inline bool coalesced(const Cut& cut) { return cut.layout == ABN_NCHW || cut.c % cut.lanes == 0; }
+
 }  // namespace sweeps
 }  // namespace ABN_BUILD
 }  // namespace abn::device

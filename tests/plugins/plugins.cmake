@@ -19,3 +19,17 @@ abn_plugin(no_symbol unusable.cpp ENTRY=not_the_symbol)
 foreach(fault bad_abi_version short_struct null_function null_name illegal_name no_variant)
   abn_plugin(${fault} unusable.cpp FAULT=${fault})
 endforeach()
+
+# Kernels for the emulator with one defect each, and as another project builds its own: from tests/outside, with a path to this checkout.
+abn_add_kernel(planted SOURCES plugins/planted.cu)
+foreach(target planted planted_sanitized)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow $<$<BOOL:${ABN_WERROR}>:-Werror>)
+  set_target_properties(${target} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/plugins)
+endforeach()
+include(ExternalProject)
+ExternalProject_Add(plugin_outside SOURCE_DIR ${CMAKE_CURRENT_SOURCE_DIR}/outside BINARY_DIR ${CMAKE_BINARY_DIR}/outside
+  CMAKE_ARGS -DABN_VERIFY=${CMAKE_SOURCE_DIR} -DCMAKE_BUILD_TYPE=${CMAKE_BUILD_TYPE} -DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER}
+    -DCMAKE_CXX_COMPILER_LAUNCHER=${CMAKE_CXX_COMPILER_LAUNCHER} -DWITH_CUDA=${ABN_WITH_CUDA} -DCMAKE_CUDA_COMPILER=${CMAKE_CUDA_COMPILER}
+    "-DCMAKE_CUDA_ARCHITECTURES=90-real" -DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/plugins
+  BUILD_ALWAYS ON INSTALL_COMMAND "")
+list(APPEND plugin_targets planted planted_sanitized plugin_outside)
