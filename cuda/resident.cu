@@ -41,8 +41,8 @@ size_t shared_bytes(const Slab& slab, const abn_problem& problem, int direction)
 
 // The launch of `kernel` for a way of meeting: false where the GPU does not hold the blocks that have to meet.
 template <class... P>
-bool plan_launch(const Slab& slab, Meeting meeting, size_t shared_bytes, void* stream, void (*kernel)(P...), LaunchConfig& config,
-                 Exchange& exchange) {
+bool plan_launch(const Slab& slab, Meeting meeting, int64_t most_groups, size_t shared_bytes, void* stream, void (*kernel)(P...),
+                 LaunchConfig& config, Exchange& exchange) {
   const int64_t slices = slab.cut.slices;
   config = LaunchConfig{};
   config.block = dim3(static_cast<unsigned>(slab.threads()));
@@ -62,43 +62,45 @@ bool plan_launch(const Slab& slab, Meeting meeting, size_t shared_bytes, void* s
     groups = blocks / slices;
   }
   if (groups == 0) return false;
-  exchange.groups = groups < slab.groups ? groups : slab.groups;
+  exchange.groups = std::min({groups, slab.groups, most_groups});
   config.grid = dim3(static_cast<unsigned>(exchange.groups * slices));
   return true;
 }
 
 // The meeting that was asked for, or the next one that the GPU can hold; the sweeps where it can hold none, or not even one slab.
 template <class Kernel, class Args, class Scratch, class Sweeps>
-int run(const Slab& slab, const abn_problem& problem, const Args& args, const Scratch& scratch, Meeting meeting, int direction,
-        Kernel kernel, Sweeps by_sweeps) {
+int run(const Slab& slab, const abn_problem& problem, const Args& args, const Scratch& scratch, Meeting meeting, int64_t most_groups,
+        int direction, Kernel kernel, Sweeps by_sweeps) {
   Exchange exchange{};
   LaunchConfig config;
   const size_t bytes = shared_bytes(slab, problem, direction);
-  if (meeting == Meeting::cluster && !plan_launch(slab, meeting, bytes, args.stream, kernel, config, exchange)) meeting = Meeting::group;
-  if (meeting != Meeting::cluster && !plan_launch(slab, meeting, bytes, args.stream, kernel, config, exchange)) return by_sweeps();
+  if (meeting == Meeting::cluster && !plan_launch(slab, meeting, most_groups, bytes, args.stream, kernel, config, exchange))
+    meeting = Meeting::group;
+  if (meeting != Meeting::cluster && !plan_launch(slab, meeting, most_groups, bytes, args.stream, kernel, config, exchange))
+    return by_sweeps();
   if (meeting != Meeting::group) return launch(config, kernel, slab, problem, args, scratch, exchange) == 0 ? ABN_OK : by_sweeps();
   exchange.counters = reinterpret_cast<unsigned*>(static_cast<char*>(args.workspace) + counters_offset(slab, problem, direction));
   return launch_cooperative(config, kernel, slab, problem, args, scratch, exchange) == 0 ? ABN_OK : by_sweeps();
 }
 
-int forward(const Slab& slab, const abn_problem& problem, const abn_forward_args& args, Meeting meeting) {
+int forward(const Slab& slab, const abn_problem& problem, const abn_forward_args& args, Meeting meeting, int64_t most_groups) {
   return with_kind(problem, slab.cut.layout, [&](auto kind) {
     using T = typename decltype(kind)::Storage;
     using P = typename decltype(kind)::Parameter;
     using A = Accumulate<T>;
     constexpr int layout = decltype(kind)::layout;
-    return run(slab, problem, args, sweeps::scratch_in<A, ForwardScratch<A>>(args.workspace, slab.cut.c), meeting, ABN_FORWARD,
+    return run(slab, problem, args, sweeps::scratch_in<A, ForwardScratch<A>>(args.workspace, slab.cut.c), meeting, most_groups, ABN_FORWARD,
                resident_forward<T, P, layout>, [&] { return sweeps::forward(slab.cut, problem, args); });
   });
 }
-int backward(const Slab& slab, const abn_problem& problem, const abn_backward_args& args, Meeting meeting) {
+int backward(const Slab& slab, const abn_problem& problem, const abn_backward_args& args, Meeting meeting, int64_t most_groups) {
   return with_kind(problem, slab.cut.layout, [&](auto kind) {
     using T = typename decltype(kind)::Storage;
     using P = typename decltype(kind)::Parameter;
     using A = Accumulate<T>;
     constexpr int layout = decltype(kind)::layout;
-    return run(slab, problem, args, sweeps::scratch_in<A, BackwardScratch<A>>(args.workspace, slab.cut.c), meeting, ABN_BACKWARD,
-               resident_backward<T, P, layout>, [&] { return sweeps::backward(slab.cut, problem, args); });
+    return run(slab, problem, args, sweeps::scratch_in<A, BackwardScratch<A>>(args.workspace, slab.cut.c), meeting, most_groups,
+               ABN_BACKWARD, resident_backward<T, P, layout>, [&] { return sweeps::backward(slab.cut, problem, args); });
   });
 }
 

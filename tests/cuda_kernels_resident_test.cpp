@@ -15,15 +15,15 @@ using namespace abn::device;
 std::size_t workspace_bytes(const abn_problem* p, int direction) {
   return resident::workspace_bytes(slab_of(*p, direction), *p, direction);
 }
-template <Meeting Way>
+template <Meeting Way, std::int64_t MostGroups = most_blocks>
 abn_variant meeting() {
   abn_variant variant = variant_named("resident");
   variant.workspace_bytes = workspace_bytes;
   variant.forward = [](const abn_problem* p, const abn_forward_args* args) {
-    return resident::forward(slab_of(*p, ABN_FORWARD), *p, *args, Way);
+    return resident::forward(slab_of(*p, ABN_FORWARD), *p, *args, Way, MostGroups);
   };
   variant.backward = [](const abn_problem* p, const abn_backward_args* args) {
-    return resident::backward(slab_of(*p, ABN_BACKWARD), *p, *args, Way);
+    return resident::backward(slab_of(*p, ABN_BACKWARD), *p, *args, Way, MostGroups);
   };
   return variant;
 }
@@ -94,6 +94,28 @@ TEST(KernelsResident, NoScheduleChangesABit) {
     for (std::uint64_t seed = 1; seed <= 12; ++seed) {
       EXPECT_EQ(all_bits(run(meeting<Meeting::cluster>(), c, {.schedule = seed})), expected) << "in clusters, seed " << seed;
       EXPECT_EQ(all_bits(run(meeting<Meeting::group>(), c, {.schedule = seed})), expected) << "in groups, seed " << seed;
+      if (HasFailure()) return;
+    }
+  }
+}
+
+// One or two groups in flight, so that blocks hold one slab after the other and meet again and again.
+TEST(KernelsResident, BlocksThatTakeSeveralGroups) {
+  for (const Kind& k : {kinds[0], kinds[4], kinds[6], Kind{4, 40, 49, ABN_NCHW, ABN_F16, 1}, Kind{2, 150, 20, ABN_NHWC, ABN_F32, 1}}) {
+    SCOPED_TRACE(testing::Message() << "n" << k.n << "c" << k.c << "s" << k.s << " layout " << k.layout << " dtype " << k.dtype);
+    const Case c = case_of(k, ABN_LEAKY_RELU);
+    EXPECT_GE(slab_of(c.problem, ABN_FORWARD).groups, 2);
+    const auto expected = all_bits(run(by_sweeps(), c));
+    for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+      const Options options{.schedule = seed, .in_place = seed % 2 == 0};
+      if (k.forward_slices == 1) {
+        EXPECT_EQ(all_bits(run(meeting<Meeting::alone, 1>(), c, options)), expected) << "alone, seed " << seed;
+        EXPECT_EQ(all_bits(run(meeting<Meeting::alone, 2>(), c, options)), expected) << "alone in two, seed " << seed;
+      } else {
+        EXPECT_EQ(all_bits(run(meeting<Meeting::cluster, 1>(), c, options)), expected) << "in clusters, seed " << seed;
+        EXPECT_EQ(all_bits(run(meeting<Meeting::group, 1>(), c, options)), expected) << "in groups, seed " << seed;
+        EXPECT_EQ(all_bits(run(meeting<Meeting::group, 2>(), c, options)), expected) << "in two groups, seed " << seed;
+      }
       if (HasFailure()) return;
     }
   }

@@ -14,10 +14,12 @@ constexpr int64_t largest_cluster = 16;  // blocks
 size_t shared_bytes(const Slab& slab, const abn_problem& problem, int direction);
 
 // The slab fits, and the arguments have been checked against workspace_bytes. A meeting that the GPU cannot hold gives way to the next: a
-// cluster to a group, a group to the two sweeps of the same cut. Inference takes Meeting::alone however many slices there are.
+// cluster to a group, a group to the two sweeps of the same cut. Inference takes Meeting::alone however many slices there are. At most
+// `most_groups` are in flight; blocks then take one after the other.
 size_t workspace_bytes(const Slab& slab, const abn_problem& problem, int direction);
-int forward(const Slab& slab, const abn_problem& problem, const abn_forward_args& args, Meeting meeting);
-int backward(const Slab& slab, const abn_problem& problem, const abn_backward_args& args, Meeting meeting);
+int forward(const Slab& slab, const abn_problem& problem, const abn_forward_args& args, Meeting meeting, int64_t most_groups = most_blocks);
+int backward(const Slab& slab, const abn_problem& problem, const abn_backward_args& args, Meeting meeting,
+             int64_t most_groups = most_blocks);
 
 }  // namespace resident
 }  // namespace ABN_BUILD

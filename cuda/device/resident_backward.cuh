@@ -45,12 +45,13 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
   const int column = static_cast<int>(threadIdx.x) % slab.columns, row = static_cast<int>(threadIdx.x) / slab.columns;
   Exchanger<Sums<A>> exchanger(exchange, slab, shared.parts, scratch.parts);
 
+  const auto keep = [&](int j, const typename Scheme::Channel& channel) { shared.channels[j] = channel; };
   const auto settle = [&](const Chunk& chunk, int j, const Sums<A>& parts, bool kept, bool published) {
     const int64_t c = chunk.channel + j;
     const Sums<A> sums = finished<P, Scheme>(problem, args, c, parts);
     const Sums<A> means = sums.over(problem.n * problem.s);
     if (kept) {
-      shared.channels[j] = backward_channel<P, Scheme>(problem, args, c, means);
+      keep(j, backward_channel<P, Scheme>(problem, args, c, means));
     } else {
       scratch.mean_dy[c] = means.s0;
       scratch.mean_dy_xhat[c] = means.s1;
@@ -97,7 +98,7 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
           [&](int j, const Sums<A>& parts, bool kept, bool published) { settle(chunk, j, parts, kept, published); },
           [&](int j) {
             const int64_t c = chunk.channel + j;
-            shared.channels[j] = backward_channel<P, Scheme>(problem, args, c, {scratch.mean_dy[c], scratch.mean_dy_xhat[c]});
+            keep(j, backward_channel<P, Scheme>(problem, args, c, {scratch.mean_dy[c], scratch.mean_dy_xhat[c]}));
           });
     }
 

@@ -45,11 +45,12 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
   const int column = static_cast<int>(threadIdx.x) % slab.columns, row = static_cast<int>(threadIdx.x) / slab.columns;
   Exchanger<MomentsPart<A>> exchanger(exchange, slab, shared.parts, scratch.parts);
 
+  const auto keep = [&](int j, const ForwardChannel<A>& channel) { shared.channels[j] = channel; };
   const auto settle = [&](const Chunk& chunk, int j, const Moments<A>& moments, bool kept, bool published) {
     const int64_t c = chunk.channel + j;
     const A mean = moments.hi, variance = moments.m2 / static_cast<A>(problem.n * problem.s);
     if (kept) {
-      shared.channels[j] = forward_channel<P>(problem, args, c, mean, variance);
+      keep(j, forward_channel<P>(problem, args, c, mean, variance));
     } else {
       scratch.mean[c] = mean;
       scratch.variance[c] = variance;
@@ -62,7 +63,7 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
     data.fill(x, chunk);
     if (!training) {
       for (int j = static_cast<int>(threadIdx.x); j < chunk.channels; j += static_cast<int>(blockDim.x))
-        shared.channels[j] = running_channel<P, A>(problem, args, chunk.channel + j);
+        keep(j, running_channel<P, A>(problem, args, chunk.channel + j));
     }
     copy_async_wait<0>();
     __syncthreads();
@@ -91,7 +92,7 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
           [&](int j, const Moments<A>& moments, bool kept, bool published) { settle(chunk, j, moments, kept, published); },
           [&](int j) {
             const int64_t c = chunk.channel + j;
-            shared.channels[j] = forward_channel<P>(problem, args, c, scratch.mean[c], scratch.variance[c]);
+            keep(j, forward_channel<P>(problem, args, c, scratch.mean[c], scratch.variance[c]));
           });
     }
 

@@ -48,6 +48,7 @@ __device__ __forceinline__ void write_runs(const Slab& slab, const Chunk& chunk,
   for (Walk<T, ABN_NCHW> walk = walk_of<T>(chunk, slot, step); walk.more(); slot += step) {
     const int64_t run = walk.run();
     const Window window = walk.next();
+    if (window.present == 0) continue;  // its slot has not been filled
     const auto picked = pick(slot);
     ChannelCursor<Channel> cursor(slab, chunk, table, window.begin - run);
     Vec16<T> value;
@@ -73,6 +74,7 @@ __device__ __forceinline__ void write_columns(const Slab& slab, const Chunk& chu
   ABN_UNROLL for (int l = 0; l < lanes; ++l) channels[l] = table[first + l];
   for (Walk<T, ABN_NCHW> walk = walk_of<T>(chunk, slot, step); walk.more(); slot += step) {
     const Window window = walk.next();
+    if (window.present == 0) continue;  // its slot has not been filled
     const auto picked = pick(slot);
     Vec16<T> value;
     ABN_UNROLL for (int l = 0; l < lanes; ++l) value.lane[l] = compute(picked, l, channels[l]);

@@ -13,7 +13,7 @@ constexpr int statistics_bundle = 4;  // windows that a thread has in flight; al
 
 // What a slice says of a channel.
 template <class A>
-struct MomentsPart {
+struct alignas(16) MomentsPart {
   A n;
   Moments<A> moments;
 };

@@ -22,17 +22,22 @@ int forward_apply(const Cut* cut, const abn_problem& problem, const abn_forward_
 int backward_local(const Cut* cut, const abn_problem& problem, const abn_backward_args& args, void* partial);
 int backward_apply(const Cut* cut, const abn_problem& problem, const abn_backward_args& args, const void* partials, int ranks);
 
-// Channel-sized arrays first, then the parts, whose alignment those keep: 2*c values of A are a multiple of A.
+// Channel-sized arrays first, then the parts, whose accesses want 16 bytes.
+constexpr size_t part_alignment = 16;
+template <class A>
+size_t parts_offset(int64_t c) {
+  return (sizeof(A) * 2 * static_cast<size_t>(c) + part_alignment - 1) / part_alignment * part_alignment;
+}
 template <class A, class Scratch>
 Scratch scratch_in(void* workspace, int64_t c) {
   A* const values = static_cast<A*>(workspace);
   if (values == nullptr) return {};  // a single sweep needs none
-  return {values, values + c, reinterpret_cast<decltype(Scratch::parts)>(values + 2 * c), {}};
+  return {values, values + c, reinterpret_cast<decltype(Scratch::parts)>(static_cast<char*>(workspace) + parts_offset<A>(c)), {}};
 }
 template <class A, class Part>
 size_t scratch_bytes(const Cut& cut) {
   const int64_t parts = cut.slices > 1 ? cut.slices * cut.c : 0;
-  return sizeof(A) * 2 * static_cast<size_t>(cut.c) + sizeof(Part) * static_cast<size_t>(parts);
+  return parts_offset<A>(cut.c) + sizeof(Part) * static_cast<size_t>(parts);
 }
 template <template <class> class Scheme = SchemeOne>
 size_t workspace_bytes(const Cut& cut, const abn_problem& problem, int direction) {

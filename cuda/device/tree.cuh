@@ -38,7 +38,7 @@ struct MomentsTree {
 
 // sum(dy) and the other sum of backward (device/scheme.cuh).
 template <class A>
-struct Sums {
+struct alignas(sizeof(A) > 4 ? 16 : 8) Sums {
   A s0 = A(0), s1 = A(0);
   __device__ void add(const Sums& other) {
     s0 += other.s0;
