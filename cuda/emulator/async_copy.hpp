@@ -126,7 +126,9 @@ class AsyncCopies {
   void add(CopyQueue& queue, Copy copy);
   void add_pieces(CopyQueue& queue, const Copy& whole);
   void drop(CopyQueue& queue, std::size_t index);
+  static unsigned char* in_view(Block& block, const unsigned char* shared);
   void step();  // of the agent
+  static void read_source(Copy& copy);
   void carry_out(Copy& copy);
   [[noreturn]] void fail(const char* what, const Thread& witness);
 

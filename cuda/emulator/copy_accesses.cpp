@@ -133,8 +133,8 @@ void Sanitizer::end_requests(std::span<Block* const> blocks) {
 bool Sanitizer::has_begun_for(const Thread& self, const Block& owner) const {
   if (owner.watched.born < order.oldest()) return true;
   const BlockOrder& mine = self.home().order;
+  if (!mine.any_known || !mine.known[self.rank]) return false;
   const Known& known = mine.known[self.rank];
-  if (!mine.any_known || !known) return false;
   const std::uint32_t actor = owner.order.actor;
   const auto of_actor = [actor](const Knowledge::OfActor& entry) { return entry.actor == actor; };
   const auto of_thread = [actor](const Knowledge::OfThread& entry) { return entry.thread >> rank_bits == actor; };

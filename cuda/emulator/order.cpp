@@ -228,11 +228,12 @@ void Order::cluster_barrier(std::span<Block* const> blocks) {
   Knowledge all;
   for (Block* block : blocks) {
     block_barrier(*block);
-    add(all, {.actor = block->order.actor, .block = block->order.before, .known = block->order.known[0]});
+    const BlockOrder& order = block->order;
+    add(all, {.actor = order.actor, .block = order.before, .known = order.any_known ? order.known[0] : nullptr});
   }
   const Known known = tidied(std::move(all));
   for (Block* block : blocks) {
-    std::fill(block->order.known.begin(), block->order.known.end(), known);
+    block->order.known.assign(block->size, known);
     block->order.any_known = true;
   }
 }
