@@ -25,18 +25,24 @@ bool is_of(const Record& record, const char* check) { return is_contract(record)
 
 using Records = std::vector<const Record*>;
 
-/// How many types and layouts passed, or what came of the worst, linked to it.
+/// How many types and layouts came to which verdict, linked to the worst; the colour is that of what did run.
 std::string verdict_cell(const Records& records) {
   if (records.empty()) return "<td></td>";
-  const Record& worst = **std::max_element(records.begin(), records.end(),
-                                           [](const Record* a, const Record* b) { return severity(a->verdict) < severity(b->verdict); });
-  const auto alike = static_cast<std::uint64_t>(
-      std::count_if(records.begin(), records.end(), [&](const Record* one) { return one->verdict == worst.verdict; }));
-  const std::string text = worst.verdict == Verdict::pass
-                               ? fmt::format("{} {}", glyph(worst.verdict), show_plural(records.size(), "type and layout"))
-                               : fmt::format("{} {} of {}", glyph(worst.verdict), alike, records.size());
+  const auto rank = [](const Record& record) { return record.verdict == Verdict::skip ? -1 : severity(record.verdict); };
+  const Record* worst = records.front();
+  std::map<int, std::pair<Verdict, int>> counts;  // by falling rank
+  for (const Record* const record : records) {
+    if (rank(*record) > rank(*worst)) worst = record;
+    auto& [verdict, count] = counts[-rank(*record)];
+    verdict = record->verdict;
+    ++count;
+  }
+  std::string text;
+  for (const auto& [negated, counted] : counts)
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", counted.second, glyph(counted.first));
   return fmt::format("<td class=\"{}\"><a href=\"#{}\" title=\"{}\">{}</a></td>",
-                     worst.verdict == Verdict::pass ? "contract" : verdict_name(worst.verdict), anchor(worst.id), escape(worst.id), text);
+                     worst->verdict == Verdict::pass ? "contract" : verdict_name(worst->verdict), anchor(worst->id), escape(worst->id),
+                     text);
 }
 
 std::string verdicts(const std::vector<Records>& groups) {
@@ -124,7 +130,7 @@ std::string accesses(const Results& results) {
   std::string out =
       "<section id=\"accesses\">\n<h2>What every memory access showed</h2>\n<p class=\"note\">Each kernel ran on the emulator with all of "
       "its memory "
-      "accesses seen, under random and adversarial schedules of threads and blocks.</p>\n" +
+      "accesses seen, under random and adversarial schedules of threads and blocks. Counted are types and layouts.</p>\n" +
       verdicts(split(seen, same_operation));
   if (!rows.empty())
     out +=

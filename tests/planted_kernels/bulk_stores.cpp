@@ -31,6 +31,22 @@ __global__ void store_a_tile(float* out) {
   }
 }
 
+// The thread that has stored fences behind the barrier, and nothing says that it has done so when the copy is started.
+__global__ void fence_behind_the_barrier_of_another(float* out) {
+  Tiles& shared = dynamic_shared<Tiles>();
+  const unsigned t = threadIdx.x;
+  for (unsigned i = t; i < tile; i += threads) defect(), shared.out[0][i] = 1;
+  if (t < 32) fence_proxy_async();
+  __syncthreads();
+  if (t >= 32) fence_proxy_async();
+  if (t == 0) {
+    for (int i = 0; i < 200; ++i) __nanosleep(20);
+    defect(), bulk_store(out + blockIdx.x * tile, shared.out[0], sizeof shared.out[0]);
+    bulk_commit();
+    bulk_wait_read<0>();
+  }
+}
+
 // The warps of the block have not met: only the first one's stores are there for sure.
 __global__ void store_without_a_barrier(float* out) {
   Tiles& shared = dynamic_shared<Tiles>();
@@ -150,6 +166,7 @@ const tests::Plant plant(
         {"store: proxy fence of one thread", emulator::missing_proxy_fence, in_shared, stores<store_a_tile<ProxyFence::by_the_first_only>>},
         {"store: proxy fence before the writes", emulator::missing_proxy_fence, in_shared,
          stores<store_a_tile<ProxyFence::before_the_stores>>},
+        {"store: proxy fence of another too late", emulator::missing_proxy_fence, in_shared, stores<fence_behind_the_barrier_of_another>},
         {"store: no barrier before it", race, in_shared, stores<store_without_a_barrier>},
         {"store: source overwritten", race, in_shared, stores<source_overwritten>},
         {"store: result read back", race, "data",
