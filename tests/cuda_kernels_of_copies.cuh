@@ -188,7 +188,7 @@ enum Slip : int {
   read_too_early,
   wrong_parity,
   announces_too_many,
-  announces_too_few,
+  announces_half,
   announces_nothing,
   odd_size,
   no_bytes,
@@ -204,7 +204,7 @@ __global__ void load_with_a_slip(const float* in, float* out, Slip slip, MBarrie
   if (slip != no_init_fence) mbarrier_fence_init();
   if (slip != barrier_not_initialised)
     mbarrier_arrive_expect_tx(shared.full[0], slip == announces_too_many  ? bytes + 16
-                                              : slip == announces_too_few ? bytes - 16
+                                              : slip == announces_half    ? bytes / 2
                                               : slip == announces_nothing ? 0
                                                                           : bytes);
   bulk_load(slip == beyond_shared ? shared.out[1] + 48 : shared.in[0], slip == misaligned_source ? in + 1 : in,

@@ -1,4 +1,5 @@
-// What asynchronous copies move is counted where they are started: elements as loads of their lanes, bulk copies as one request each.
+// What asynchronous copies move is counted where they are started: elements as loads of their lanes, bulk copies as one request each. And
+// at the barrier of a cluster the lanes of a warp are together, as at any barrier.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -55,6 +56,15 @@ TEST(SanitizerCopies, BulkCopiesAreOneRequestEach) {
   in.buffer = "in", in.bytes_loaded = bytes, in.load_requests = requests, in.load_sectors = bytes / 32;
   out.buffer = "out", out.bytes_stored = bytes, out.store_requests = requests, out.store_sectors = bytes / 32;
   expect_traffic("bulk pipeline", in, out);
+}
+
+// Half of a warp's lanes at a time, in all sectors of its 128 bytes.
+TEST(SanitizerCopies, RequestsBeginAnewAtTheBarrierOfACluster) {
+  constexpr std::uint64_t warps = 24, bytes = warps * 128;
+  Traffic in, out;
+  in.buffer = "in", in.bytes_loaded = bytes, in.load_requests = 2 * warps, in.load_sectors = 2 * bytes / 32;
+  out.buffer = "out", out.bytes_stored = bytes, out.store_requests = warps, out.store_sectors = bytes / 32;
+  expect_traffic("cluster: loads in turns", in, out);
 }
 
 }  // namespace

@@ -54,6 +54,47 @@ __global__ void write_between_arrival_and_wait(float* out) {
   this_cluster().sync();
 }
 
+// Rank 0 has arrived in the next phase, most likely, when a peer comes out of this one, and the barrier says nothing of that.
+__global__ void peer_in_the_next_phase(float* out) {
+  Row& own = dynamic_shared<Row>();
+  const Row* const first = this_cluster().map_shared_rank(&own, 0);
+  const unsigned rank = this_cluster().block_rank();
+  this_cluster().barrier_arrive();
+  if (rank == 1 && threadIdx.x == 0)
+    for (int i = 0; i < 200; ++i) __nanosleep(20);
+  this_cluster().barrier_wait();
+  if (rank == 0 && threadIdx.x == 0) defect(), own.value[0] = 1;
+  if (rank == 1 && threadIdx.x == 0) out[blockIdx.x] = (defect(), static_cast<float>(first->value[0]));
+  this_cluster().barrier_arrive();
+  this_cluster().barrier_wait();
+}
+
+// Some blocks come to the barrier in two steps, some in one.
+__global__ void in_one_step_and_in_two(float* out) {
+  Row& own = dynamic_shared<Row>();
+  const Row* const peer = this_cluster().map_shared_rank(&own, next_rank());
+  const auto meet = [] {
+    if (this_cluster().block_rank() % 2 == 0) return this_cluster().sync();
+    this_cluster().barrier_arrive();
+    this_cluster().barrier_wait();
+  };
+  own.value[threadIdx.x] = 1;
+  meet();
+  out[blockIdx.x * threads + threadIdx.x] = static_cast<float>(peer->value[threadIdx.x]);
+  meet();
+}
+
+// Even lanes load before the barrier of the cluster and odd ones behind it, by the same line of the source.
+__global__ void loads_in_turns(const float* in, float* out) {
+  const unsigned t = threadIdx.x;
+  float value = 0;
+  for (unsigned turn = 0; turn < 2; ++turn) {
+    if (t % 2 == turn) value = in[blockIdx.x * threads + t];
+    this_cluster().sync();
+  }
+  out[blockIdx.x * threads + t] = value;
+}
+
 // A round overwrites what the peer may still read of the round before.
 __global__ void reuse_without_a_barrier(float* out) {
   Row& own = dynamic_shared<Row>();
@@ -166,6 +207,7 @@ const tests::Plant plant(
         {"cluster: no second barrier", race, "shared memory", with_output<read_without_a_second_barrier>},
         {"cluster: read between arrival and wait", race, "shared memory", with_output<read_between_arrival_and_wait>},
         {"cluster: write between arrival and wait", race, "shared memory", with_output<write_between_arrival_and_wait>},
+        {"cluster: a peer in the next phase", race, "shared memory", with_output<peer_in_the_next_phase>},
         {"cluster: no barrier before reuse", race, "shared memory", with_output<reuse_without_a_barrier>},
         {"cluster: barrier of the block only", race, "shared memory", with_output<pushed_and_read_behind_a_barrier_of_the_block>},
         {"cluster: pushed into one place", race, "shared memory", with_output<pushed_on_top_of_each_other>},
@@ -177,6 +219,8 @@ const tests::Plant plant(
         {"cluster: beyond a peer's memory", emulator::out_of_bounds, "shared memory", with_output<beyond_a_peers_memory>},
         {"cluster: unwritten at a peer's", emulator::unwritten_read, "shared memory", with_output<unwritten_at_a_peers>},
         {"cluster: skipped by a warp", emulator::barrier_divergence, nullptr, [](Scene&) { run(skipped_by_a_warp); }},
+        {"cluster: in one step and in two", nullptr, nullptr, with_output<in_one_step_and_in_two>},
+        {"cluster: loads in turns", nullptr, nullptr, [](Scene& s) { run(loads_in_turns, s.input("in", all), s.output("out", all)); }},
         {"cluster: row passed on", nullptr, nullptr,
          [](Scene& s) {
            run(tests::pass_on, reinterpret_cast<const int*>(s.input("in", all)), reinterpret_cast<int*>(s.output("out", all)), 3);

@@ -115,6 +115,23 @@ __global__ void used_as_memory_too_early(int* out) {
   }
 }
 
+// What comes with an arrival in the next phase is not there yet when this one is complete.
+__global__ void arrival_of_the_next_phase(int* out) {
+  Ring& shared = dynamic_shared<Ring>();
+  prepare(shared, 2, 1);
+  if (threadIdx.x == 0) {
+    mbarrier_arrive(shared.full[0]);
+    mbarrier_wait(shared.full[0], 0);
+    defect(), shared.slot[0] = 5;
+    mbarrier_arrive(shared.full[0]);
+  } else if (threadIdx.x == 32) {
+    mbarrier_arrive(shared.full[0]);
+    mbarrier_wait(shared.full[0], 0);
+    __nanosleep(20);
+    out[blockIdx.x] = (defect(), shared.slot[0]);
+  }
+}
+
 // Ranks write into the memory of rank 0 behind their arrivals.
 __global__ void arrives_at_a_peer_too_early(int* out) {
   const auto cluster = this_cluster();
@@ -170,6 +187,7 @@ const tests::Plant plant(
         {"mbarrier: wait at the wrong one", race, in_shared, ring<waits_at_the_wrong_barrier>},
         {"mbarrier: one lane waits", race, in_shared, ring<one_lane_waits>},
         {"mbarrier: one lane arrives", race, in_shared, ring<one_lane_arrives>},
+        {"mbarrier: arrival of the next phase", race, in_shared, ring<arrival_of_the_next_phase>},
         {"mbarrier: memory read beside it", race, in_shared, ring<used_as_memory_too_early>},
         {"mbarrier: arrival at a peer before the write", race, in_shared,
          [](Scene& s) { launch(in_clusters(), arrives_at_a_peer_too_early, reinterpret_cast<int*>(s.output("out", 2))); }},
