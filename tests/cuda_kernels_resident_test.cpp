@@ -121,6 +121,20 @@ TEST(KernelsResident, BlocksThatTakeSeveralGroups) {
   }
 }
 
+// With given statistics the next group's parameters are there before anybody has computed anything.
+TEST(KernelsResident, BlocksThatTakeSeveralGroupsOfGivenStatistics) {
+  for (const Kind& k : {Kind{4, 40, 49, ABN_NCHW, ABN_F16, 1}, Kind{2, 150, 20, ABN_NHWC, ABN_F32, 1}}) {
+    Case c = case_of(k, ABN_LEAKY_RELU);
+    c.problem.mode = ABN_INFERENCE;
+    const auto expected = run(by_sweeps(), c).f.z.bits();
+    for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+      Options options{.schedule = seed};
+      options.adversary = abn::emulator::Schedule::any;
+      EXPECT_EQ(run(meeting<Meeting::alone, 1>(), c, options).f.z.bits(), expected) << "seed " << seed;
+    }
+  }
+}
+
 // More slices than a cluster has blocks, in one group and in several.
 TEST(KernelsResident, LargeGroupsGiveTheBitsOfTheTwoSweeps) {
   for (const Kind& k : {Kind{1, 5, 17000, ABN_NHWC, ABN_F32, 21}, Kind{1, 2, 45000, ABN_NCHW, ABN_F64, 22}}) {
