@@ -72,7 +72,8 @@ Draws draw(const Inputs& inputs, const abn_claims& claims, std::uint64_t seed) {
   draws.placement = static_cast<Placement>(random.below(3, 0));
   // Inference and frozen mode read the running statistics, and backward needs those that the scheme saves.
   draws.asked_again.running = inputs.problem.mode != ABN_TRAINING || asked(1);
-  draws.asked_again.statistics = (claims.saves & (ABN_SAVES_MEAN | ABN_SAVES_VAR)) != 0 || asked(2);
+  draws.asked_again.mean = (claims.saves & ABN_SAVES_MEAN) != 0 || asked(2);
+  draws.asked_again.variance = (claims.saves & ABN_SAVES_VAR) != 0 || asked(6);
   draws.asked_again.dx = asked(3);
   draws.asked_again.dgamma = asked(4);
   draws.asked_again.dbeta = asked(5);
@@ -105,8 +106,8 @@ Call Caller::forward(const Setup& setup) const {
   const bool with_running = setup.asked.running && !inputs_.running_mean.empty();
   const int running_mean = with_running ? arena.add("running_mean", role, parameter_, inputs_.running_mean) : none;
   const int running_var = with_running ? arena.add("running_var", role, parameter_, inputs_.running_var) : none;
-  const int mean = training && setup.asked.statistics ? output(call, Output::mean) : none;
-  const int var = training && setup.asked.statistics ? output(call, Output::variance) : none;
+  const int mean = training && setup.asked.mean ? output(call, Output::mean) : none;
+  const int var = training && setup.asked.variance ? output(call, Output::variance) : none;
   const std::size_t bytes = variant_.workspace_bytes(&problem_, ABN_FORWARD);
   const int workspace = arena.add_workspace(bytes);
   if (setup.in_place) call.outputs.emplace_back(Output::z, x);

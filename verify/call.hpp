@@ -18,7 +18,7 @@ namespace abn::verify {
 
 /// The optional outputs that a call asks for; the pointers of the others are NULL.
 struct Asked {
-  bool running = true, statistics = true, dx = true, dgamma = true, dbeta = true;
+  bool running = true, mean = true, variance = true, dx = true, dgamma = true, dbeta = true;
 };
 
 /// What the case's seed decides beside the data.

@@ -45,22 +45,24 @@ Record contract_record(const Origin& origin, const CheckName& name, const Contra
   return record;
 }
 
-/// The in-place call of a variant without a claim to determinism: its numbers have to keep the bound that the others are judged by.
-Contract alias_by_bound(const Operation& operation, const std::vector<Expectation>& expectations, const abn_problem& problem) {
+/// A second call of a variant without a claim to determinism: its numbers have to keep the bound that the others are judged by.
+Contract by_bound(const char* check, const std::vector<Stored>& outputs, const std::vector<Expectation>& expectations,
+                  const abn_problem& problem) {
+  const char* const call = std::string_view(check) == "alias" ? "in place" : "in the second call, which asks for fewer outputs";
   for (const Expectation& expectation : expectations)
-    for (const Stored& stored : operation.aliased) {
+    for (const Stored& stored : outputs) {
       if (stored.output != expectation.output) continue;
       const Tally tally = compare_all(expectation, stored.values);
       if (tally.failed == 0) continue;
       Contract outcome = broken(
-          "alias", place_of(problem, output_name(stored.output), is_tensor(stored.output), tally.worst),
-          fmt::format("in place, {} of {} elements of {} are above their bound", tally.failed, tally.elements, output_name(stored.output)));
+          check, place_of(problem, output_name(stored.output), is_tensor(stored.output), tally.worst),
+          fmt::format("{}, {} of {} elements of {} are above their bound", call, tally.failed, tally.elements, output_name(stored.output)));
       outcome.compares = true;
       outcome.expected = expectation.points[static_cast<std::size_t>(tally.worst)].hi;
       outcome.got = stored.values[static_cast<std::size_t>(tally.worst)];
       return outcome;
     }
-  return held("alias");
+  return held(check);
 }
 
 const Expectation* find(const std::vector<Expectation>& expectations, std::string_view check) {
@@ -117,7 +119,7 @@ struct Line {
       return;
     }
     const auto is_numeric = [](const CheckName& name) { return std::string_view(name.kind) == numbers; };
-    const bool judged = operation.usable && (std::any_of(names.begin(), names.end(), is_numeric) || !operation.aliased.empty());
+    const bool judged = operation.usable && (std::any_of(names.begin(), names.end(), is_numeric) || !operation.aliased.empty() || !operation.repeated.empty());
     std::vector<Expectation> expected, gradient;
     if (judged) {
       expected = backward ? expect_backward(exact, trial.saved, claims) : expect_forward(exact, claims);
@@ -142,7 +144,9 @@ struct Line {
       if (made != operation.contracts.end())
         records.push_back(contract_record(origin, name, *made, is_cause(operation, *made)));
       else if (std::string_view(name.check) == "alias" && !operation.aliased.empty())
-        records.push_back(contract_record(origin, name, alias_by_bound(operation, expected, origin.problem), true));
+        records.push_back(contract_record(origin, name, by_bound(name.check, operation.aliased, expected, origin.problem), true));
+      else if (std::string_view(name.check) == "again" && !operation.repeated.empty())
+        records.push_back(contract_record(origin, name, by_bound(name.check, operation.repeated, expected, origin.problem), true));
     }
     if (diagnosed)
       explain_failures(std::span(records).subspan(first),
@@ -166,7 +170,7 @@ std::vector<CheckName> checks_of(const Subject& subject, const abn_claims& claim
     if (may_alias) checks.push_back({op, "alias", contract});
     checks.push_back({op, "guards", contract});
     checks.push_back({op, "inputs", contract});
-    if (claims.deterministic == 1) checks.push_back({op, repetition_check(subject), contract});
+    checks.push_back({op, claims.deterministic == 1 ? repetition_check(subject) : "again", contract});
     if (subject.twin != nullptr) checks.push_back({op, "emulator", contract});
     checks.push_back({op, "status", contract});
     checks.push_back({op, "unwritten", contract});

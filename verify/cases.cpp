@@ -45,6 +45,10 @@ constexpr Shape smoke_shapes[] = {
     {1, 130, 2},   // two samples a channel: the unbiased variance is twice the biased one
     {3, 4, 1},     // three samples: one and a half times
     {9, 12, 16},   // 4x4 pixels
+    {2, 64, 49},   // channels that are a multiple of every vector
+    {1, 512, 4},   // many of them
+    {2, 3, 784},   // 28x28 pixels: a multiple of every vector, and more than a block
+    {130, 3, 4},   // more images than a warp's worth of warps
 };
 constexpr Shape empty_shapes[] = {{0, 4, 8}, {3, 0, 5}, {2, 6, 0}};
 
@@ -67,7 +71,7 @@ constexpr Shape large_smoke_shapes[] = {{2, 4, 35001}, {3, 700, 129}};
 constexpr Shape large_full_shapes[] = {{2, 4, 140001}, {9, 1030, 121}, {70001, 17, 1}};
 
 constexpr double slopes[] = {0.01, 0.2, 0.0078125, 1.5}, alphas[] = {1, 0.5, 1.7}, epses[] = {1e-5, 1e-3, 1e-5, 0.1},
-                 momenta[] = {0.1, 0.01, 1, 0.5};
+                 momenta[] = {0.1, 0.01, 1, 0.5, 0};
 
 constexpr std::uint64_t readable_seeds = 1'000'000'000;  // nine digits are enough and can be typed
 
@@ -86,7 +90,7 @@ void vary(abn_problem& problem, const std::string& data, std::uint64_t seed) {
                                                                  : 0;
   problem.activation_parameter = round_to(parameter, activation);
   // eps = 0 divides by the variance itself, so only where the data have one.
-  const bool without_eps = data == "standard" && problem.n * problem.s > 4 && draw.below(4, 2) == 0;
+  const bool without_eps = (data == "standard" || data == "mixed_gamma") && problem.n * problem.s > 4 && draw.below(4, 2) == 0;
   problem.eps = without_eps ? 0 : round_to(parameter, turn(epses, draw.bits(3)));
   problem.momentum = round_to(parameter, turn(momenta, draw.bits(4)));
 }
@@ -116,6 +120,8 @@ void append_large(std::vector<Case>& cases, bool all_types, std::uint64_t seed, 
     // Which of the types comes with which layout is the seed's.
     const auto first = static_cast<int>(seeds.below(4, apart));
     for (int k = 0; k < 2; ++k) add(large_smoke_shapes[k], (first + k) % 4, k);
+    add(large_smoke_shapes[0], (first + 2) % 4, ABN_NHWC);
+    cases.back().problem.mode = ABN_FROZEN;  // other kernels than those of training
     return;
   }
   for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype)

@@ -60,8 +60,8 @@ Operation operate(const Subject& subject, const abn_problem& problem, const abn_
         const char* const means = "in place gave other bits than out of place";
         operation.contracts.push_back(has_third ? equal_bits("alias", third, second, problem, means, &marks) : held("alias"));
       }
-    } else if (in_place) {
-      operation.aliased = stored(second);
+    } else {
+      (in_place ? operation.aliased : operation.repeated) = stored(second);
     }
   }
   operation.contracts.push_back(status);

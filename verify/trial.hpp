@@ -24,6 +24,7 @@ struct Operation {
   bool usable = false;  ///< the first call came back with ABN_OK: its numbers can be judged
   std::vector<Stored> outputs;
   std::vector<Stored>
+      repeated,  ///< those of the second call, which asks for less, of a variant that claims no determinism: likewise judged by the bound
       aliased;  ///< those of the in-place call of a variant that claims no determinism: judged by the bound, as bits may differ
   std::vector<Contract> contracts;
 };
