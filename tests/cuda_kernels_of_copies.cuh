@@ -144,6 +144,14 @@ __global__ void element_read_before_it_landed(const float* in, float* out) {
   for (unsigned i = 0; i < 4; ++i) out[mine + i] = shared.stage[0][mine + i];
   copy_async_wait<0>();
 }
+__global__ void element_read_after_a_while(const float* in, float* out) {
+  Staged& shared = dynamic_shared<Staged>();
+  copy_async<4>(shared.stage[0], in);
+  copy_async_commit();
+  for (int i = 0; i < 40; ++i) __nanosleep(20);
+  *out = shared.stage[0][0];
+  copy_async_wait<0>();
+}
 __global__ void element_wait_without_commit(const float* in, float* out) {
   Staged& shared = dynamic_shared<Staged>();
   copy_async<4>(&shared.stage[0][threadIdx.x], in + threadIdx.x);

@@ -109,7 +109,7 @@ void AsyncCopies::carry_out(Copy& copy) {
       std::memcpy(copy.to, copy.from ? static_cast<const void*>(copy.from) : &copy.value, copy.bytes);
       std::memcpy(in_view(home, copy.to), copy.to, copy.bytes);
       --home.async.landing;
-      machine_.mbarriers_.end_copy(home, copy.barrier, copy.phase, copy.bytes, copy.known, Issuer(copy).thread);
+      machine_.mbarriers_.end_copy(home, copy.barrier, copy.phase, copy.bytes, Issuer(copy).thread);
     }
   }
 }

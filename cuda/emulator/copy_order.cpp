@@ -40,10 +40,6 @@ void release_copies(Sync& phase, CopyActor actor, std::uint32_t time) {
   if (sanitizer && actor.number >= sanitizer->order.oldest())
     sanitizer->order.release({.actor = actor.number, .block = time, .known = nullptr}, phase);
 }
-void release_known(Sync& phase, const Known& known) {
-  Sanitizer* sanitizer = this_machine->sanitizer();
-  if (sanitizer && known) sanitizer->order.release({.known = known}, phase);
-}
 
 void count_element(const Thread& issuer, const void* global, unsigned bytes, Where where) {
   if (Sanitizer* sanitizer = this_machine->sanitizer()) sanitizer->count_element(issuer, global, bytes, where);

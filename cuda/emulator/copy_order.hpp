@@ -4,7 +4,8 @@
 // A copy knows what the thread that started it knew then, and accesses memory at some later time. All copies of one kind of a block are
 // one actor: its ranks are the threads that started them, and its times count each thread's copies, so that a wait, which is for all
 // copies before a certain one, is a single number. All copies that count at one mbarrier are an actor as well: a phase that is complete
-// hands over all of them that were started before. No copy happens before another one unless its thread has waited in between.
+// hands over all of them that were started before, though not what their threads did before they started them: for that they arrive. No
+// copy happens before another one unless its thread has waited in between.
 //
 // Bulk copies read shared memory through another proxy: they know only those ordinary stores that a proxy fence has made known to
 // them. A fence takes a picture of all that its thread knows, and a bulk store sees the pictures of the fences that happen before it.
@@ -33,7 +34,6 @@ bool copy_writes(Epoch now, const Known& known, void* address, std::size_t bytes
 // The thread has waited for its copies before `time`; a phase is complete, and with it all copies before `time`.
 void learn_of_copies(Thread& thread, CopyActor actor, std::uint32_t time);
 void release_copies(Sync& phase, CopyActor actor, std::uint32_t time);
-void release_known(Sync& phase, const Known& known);
 
 // What moves counts where a copy is started: elements as loads of their lanes, bulk copies as one request.
 void count_element(const Thread& issuer, const void* global, unsigned bytes, Where where);

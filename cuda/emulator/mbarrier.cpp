@@ -116,11 +116,10 @@ Epoch MBarriers::epoch_of_copy(Block& home, const void* barrier, const Thread& i
   return state.copies.epoch(issuer, ++state.started, true);
 }
 
-void MBarriers::end_copy(Block& home, const void* barrier, std::uint64_t phase, unsigned bytes, const Known& known, const Thread& issuer) {
+void MBarriers::end_copy(Block& home, const void* barrier, std::uint64_t phase, unsigned bytes, const Thread& issuer) {
   MBarrierState& state = find(home, barrier, issuer);
   if (state.phase != phase)
     fail(state, home, "got bytes from a copy that was started in an earlier phase: fewer were announced than copied", issuer);
-  release_known(state.phases[phase & 1], known);
   state.bytes -= bytes;
   if (state.bytes < -most_bytes) fail(state, home, "got more bytes than 1048575 that were not announced", issuer);
   if (state.missing == 0 && state.bytes < 0) fail(state, home, "got more bytes from copies than were announced", issuer);

@@ -59,7 +59,7 @@ class MBarriers {
   // A copy begins: the phase that it belongs to. Its bytes have landed.
   std::uint64_t begin_copy(void* barrier, Where where);
   Epoch epoch_of_copy(Block& home, const void* barrier, const Thread& issuer);
-  void end_copy(Block& home, const void* barrier, std::uint64_t phase, unsigned bytes, const Known& known, const Thread& issuer);
+  void end_copy(Block& home, const void* barrier, std::uint64_t phase, unsigned bytes, const Thread& issuer);
 
   void end_block(const Block& block);                            // finds copies that nobody waited for
   static const MBarrierState* with_waiters(const Block& block);  // null if none
