@@ -18,6 +18,7 @@ bin=$build/bin
 outcome=0
 keep() { local code=$?; [ $code -ne 2 ] || exit 2; [ $code -le $outcome ] || outcome=$code; }
 "$bin/abn-verify" run --tier full --seed "$seed" --device emulator --out "$build/full-run.json" || keep
+"$bin/abn-verify" run --only-sanitize --tier full --seed "$seed" --device emulator --out "$build/full-sanitize.json" || keep
 "$bin/abn-verify" grad --tier full --seed "$seed" --device emulator --out "$build/full-grad.json" || keep
 "$bin/abn-verify" study bounds --seed "$seed" --out "$build/full-bounds.json" --quiet || keep
 for variant in $("$bin/abn-verify" list --names); do
