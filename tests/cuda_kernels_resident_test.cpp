@@ -263,6 +263,30 @@ TEST(KernelsSlab, FitsEveryLayerOfTheSurveyAndNothingBeyondTheGpu) {
   EXPECT_FALSE(fits(256, 256, 56 * 56, ABN_NHWC));  // 51 MB for 64 bytes a pixel
 }
 
+// Sizes beyond any memory: a slab is as large as ever, or the two sweeps take over.
+TEST(KernelsSlab, HugeTensors) {
+  constexpr std::int64_t big = std::int64_t{1} << 33;
+  constexpr std::int64_t sizes[][3] = {{256, 64, 12544},      {1, 1, big},         {big, 1, 1},     {1, big, 1},
+                                       {1 << 20, 1 << 10, 7}, {1, 3, 8 * big + 5}, {big, 5, 1},     {2, big, 3},
+                                       {1, big, 49},          {big / 8, 3, 49},    {3, 65, big + 1}};
+  for (const auto& [n, c, s] : sizes)
+    for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout)
+      for (const int dtype : {ABN_F16, ABN_F32, ABN_F64})
+        for (const int direction : {ABN_FORWARD, ABN_BACKWARD}) {
+          SCOPED_TRACE(testing::Message() << "n" << n << "c" << c << "s" << s << " layout " << layout << " dtype " << dtype);
+          const abn_problem p = problem_of(n, c, s, layout, dtype);
+          const Slab slab = slab_of(p, direction);
+          if (!slab.fits) {
+            EXPECT_EQ(slab.cut.slices, cut_of(p).slices);
+            continue;
+          }
+          EXPECT_GT(slab.slots, 0);
+          EXPECT_LE(slab.slots * slab.tensors, largest_slab);
+          EXPECT_GE(slab.groups * slab.pack, slab.cut.c);
+          EXPECT_GE(slab.cut.slices * slab.cut.slice_items, slab.cut.items);
+        }
+}
+
 // Runs of 7 x 7 in 16 bit are packed in eights, so that only the ends of a group can be ragged.
 TEST(KernelsSlab, PacksRaggedRuns) {
   EXPECT_EQ(slab_of(problem_of(32, 512, 49, ABN_NCHW, ABN_F16), ABN_FORWARD).pack, 8);

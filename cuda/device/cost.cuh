@@ -3,7 +3,7 @@
 // A kernel is a stream of bytes between memory and blocks. Bytes flow at the memory's rate, or at that of the processors that have a
 // block, whichever is less; the last wave has fewer of those. To the stream come launches, the first load's latency, and the barriers that
 // nothing hides: with one group in flight each of them, with several the first. The model need not be right to the microsecond, only
-// rank the candidates; cuda/PERFORMANCE.md holds it against measurements.
+// rank the candidates; none of its predictions is a measurement.
 #pragma once
 
 #include <algorithm>

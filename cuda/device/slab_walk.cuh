@@ -70,7 +70,7 @@ class SlabWalk {
         skip_(static_cast<int>(chunk.first) * window_lanes<T>) {}
   __device__ bool more() const { return walk_.more(); }
   __device__ Window next() {
-    const int row = walk_.row();
+    const int row = static_cast<int>(walk_.row());
     Window window = walk_.next();
     const int64_t origin = (origin_ + row * stride_) & ~int64_t{window_lanes<T> - 1};
     window.begin = row * row_elements_ + static_cast<int>(window.begin - origin) - skip_;

@@ -47,10 +47,10 @@ class Walk<T, ABN_NCHW> {
   __device__ Walk(const Runs& runs, int64_t item, int items, int step)
       : length_(runs.length), stride_(runs.stride), windows_(runs.windows), left_(items) {
     window_ = item % windows_;
-    row_ = static_cast<int>(item / windows_);
+    row_ = item / windows_;
     run_ = runs.begin + item / windows_ * stride_;
     step_windows_ = step % windows_;
-    step_rows_ = static_cast<int>(step / windows_);
+    step_rows_ = step / windows_;
     step_runs_ = step / windows_ * stride_;
   }
   __device__ Walk(const Cut& cut, const Unit& unit)
@@ -58,7 +58,7 @@ class Walk<T, ABN_NCHW> {
              items_of_thread(cut, unit, unit.slice * cut.slice_items + threadIdx.x, static_cast<int>(blockDim.x)),
              static_cast<int>(blockDim.x)) {}
   __device__ bool more() const { return left_ > 0; }
-  __device__ int row() const { return row_; }      // the run of the next window
+  __device__ int64_t row() const { return row_; }  // the run of the next window
   __device__ int64_t run() const { return run_; }  // where that begins
   __device__ Window next() {
     constexpr int lanes = window_lanes<T>;
@@ -83,8 +83,8 @@ class Walk<T, ABN_NCHW> {
 
  private:
   int64_t run_, length_, stride_, window_, windows_;
-  int64_t step_runs_, step_windows_;
-  int row_, step_rows_, left_;
+  int64_t step_runs_, step_windows_, row_, step_rows_;
+  int left_;
 };
 
 template <class T>
