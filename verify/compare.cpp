@@ -45,15 +45,6 @@ struct Scale {
   explicit Scale(const Format& of) : format(of), threshold(of.dtype == ABN_F64 ? infinity : of.largest + ulp_of(of, of.largest) / 2) {}
 };
 
-/// error / ulp(value), which is a change of the exponent: a division takes longer than all the rest of a comparison.
-inline double in_ulps(double error, const Format& format, double value) {
-  const double ulp = ulp_of(format, value);
-  const auto bits = std::bit_cast<std::uint64_t>(ulp);
-  constexpr std::uint64_t smallest_normal = std::uint64_t{1} << fraction_bits;
-  if (bits < smallest_normal) return error / ulp;
-  return error * std::bit_cast<double>((std::uint64_t{2 * bias} << fraction_bits) - bits);
-}
-
 [[gnu::always_inline]] inline Comparison compare_bounded(const Point& point, double got, const Scale& scale) {
   if (std::isnan(got)) return fail_class("NaN where a number is expected");
   const double threshold = scale.threshold, magnitude = std::fabs(point.hi);
@@ -72,7 +63,7 @@ inline double in_ulps(double error, const Format& format, double value) {
   const double error = std::fabs(result.error);
   result.ratio = ratio_of(error, point.bound);
   result.fit_ratio = ratio_of(error, point.fit_bound);
-  result.ulp = std::isfinite(point.hi) ? std::clamp(in_ulps(result.error, scale.format, point.hi), -ulp_saturation, ulp_saturation)
+  result.ulp = std::isfinite(point.hi) ? std::clamp(result.error / ulp_of(scale.format, point.hi), -ulp_saturation, ulp_saturation)
                                        : std::copysign(ulp_saturation, result.error);
   result.passed = error <= point.bound;
   if (!result.passed) result.reason = "error above its bound";

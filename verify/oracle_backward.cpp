@@ -16,7 +16,6 @@ namespace {
 struct BackwardScratch {
   BackwardInput in;
   BackwardValues values;
-  std::vector<double> x;
 };
 
 struct BackwardExpectations {
@@ -155,10 +154,10 @@ void backward_channel(const Inputs& inputs, const Saved* saved, const abn_claims
   if (!training) {
     mean = inputs.running_mean[channel];
   } else if (!reads_x && !inputs.x.empty()) {
-    gather(p, inputs.x, c, scratch.x);
-    mean = 0;
     const double share = 1 / numbers.m;  // of each, since the sum of them may overflow
-    for (const double x : scratch.x) mean += x * share;
+    double parts[4]{};                   // which need not wait for each other
+    for_each_sample(p, c, [&](std::size_t i, std::size_t at) { parts[i % 4] += inputs.x[at] * share; });
+    mean = (parts[0] + parts[1]) + (parts[2] + parts[3]);
   }
   facts.kappa = condition_of_variance(mean, numbers.variance);
   facts.beta_over_g = std::fabs(numbers.beta) / std::fabs(numbers.g);
@@ -183,10 +182,11 @@ void backward_channel(const Inputs& inputs, const Saved* saved, const abn_claims
   keep(out.dbeta, scale);
 }
 
-// How many elements have a bound above the largest value of their channel, for which `counts` holds?
+// Do more than half of the elements have a bound above the largest value of their channel, and `counts` holds for them?
 template <class Predicate>
-std::int64_t drowned(const Expectation& e, const abn_problem& p, const Predicate& counts) {
-  std::int64_t found = 0;
+bool mostly_drowned(const Expectation& e, const abn_problem& p, const Predicate& counts) {
+  const auto size = static_cast<std::int64_t>(e.points.size());
+  std::int64_t found = 0, others = 0;
   for (std::int64_t c = 0; c < p.c; ++c) {
     const auto each = [&](const auto& visit) {
       if (is_tensor(e.output))
@@ -196,25 +196,25 @@ std::int64_t drowned(const Expectation& e, const abn_problem& p, const Predicate
     };
     double largest = 0;
     each([&](std::size_t, std::size_t at) { largest = larger(std::fabs(e.points[at].hi), largest); });
+    std::int64_t here = 0, in_channel = 0;
     each([&](std::size_t, std::size_t at) {
       const Point& point = e.points[at];
-      found += point.rule == Rule::bounded && point.bound > largest && counts(at) ? 1 : 0;
+      ++in_channel;
+      here += point.rule == Rule::bounded && point.bound > largest && counts(at) ? 1 : 0;
     });
+    found += here, others += in_channel - here;
+    if (2 * others >= size) return false;  // most often so after half of the channels
   }
-  return found;
+  return 2 * found > size;
 }
-
-bool is_most(std::int64_t count, const Expectation& e) { return 2 * count > static_cast<std::int64_t>(e.points.size()); }
 
 // Is it the inversion that drowns the signal? True where for more than half of the elements the bound exceeds the largest value
 // of their channel, and inversion is its largest term.
 bool is_limited_by_method(const Expectation& e, const abn_problem& p) {
-  return is_most(drowned(e, p,
-                         [&](std::size_t i) {
-                           const Shares& shares = e.shares[i];
-                           return shares[static_cast<std::size_t>(Term::inversion)] >= *std::max_element(shares.begin(), shares.end());
-                         }),
-                 e);
+  return mostly_drowned(e, p, [&](std::size_t i) {
+    const Shares& shares = e.shares[i];
+    return shares[static_cast<std::size_t>(Term::inversion)] >= *std::max_element(shares.begin(), shares.end());
+  });
 }
 
 std::vector<Expectation> backward(const Inputs& inputs, const Saved* saved, const abn_claims& claims, Detail detail) {
@@ -235,7 +235,7 @@ std::vector<Expectation> backward(const Inputs& inputs, const Saved* saved, cons
   if (detail == Detail::shares) {
     for (Expectation& e : all) e.method_limited = is_limited_by_method(e, p);
   } else if (std::any_of(all.begin(), all.end(),
-                         [&](const Expectation& e) { return is_most(drowned(e, p, [](std::size_t) { return true; }), e); })) {
+                         [&](const Expectation& e) { return mostly_drowned(e, p, [](std::size_t) { return true; }); })) {
     const std::vector<Expectation> detailed = backward(inputs, saved, claims, Detail::shares);  // rare: ask which term it is
     for (std::size_t i = 0; i < all.size(); ++i) all[i].method_limited = detailed[i].method_limited;
   }
