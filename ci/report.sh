@@ -24,6 +24,7 @@ mkdir -p report
 outcome=0
 keep() { local code=$?; [ $code -ne 2 ] || exit 2; [ $code -le $outcome ] || outcome=$code; }
 "$bin" run --tier smoke --tensors fixtures/real --out report/variants.json --quiet || keep
+"$bin" run --only-sanitize --device emulator --out report/sanitized.json --quiet || keep
 "$bin" grad --tier smoke --out report/gradients.json --quiet || keep
 "$bin" check fixtures/real --out report/recorded.json --quiet || keep
 "$bin" study inversion --out report/inversion.json --quiet
@@ -35,5 +36,5 @@ for variant in $("$bin" list --names); do
   "$bin" study epsilon "$variant" --device auto --out "report/epsilon-$variant.json" --quiet || keep
   studies+=("report/epsilon-$variant.json")
 done
-"$bin" report report/variants.json report/gradients.json report/recorded.json "${studies[@]}" --out report
+"$bin" report report/variants.json report/sanitized.json report/gradients.json report/recorded.json "${studies[@]}" --out report
 exit $outcome
