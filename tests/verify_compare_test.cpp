@@ -221,6 +221,55 @@ TEST(Tallies, AddUpInAnyGrouping) {
   }));
 }
 
+TEST(Tallies, ManyElementsAtOnceAreTheSameOneByOne) {
+  EXPECT_TRUE(rc::check("compare_all, which takes ordinary elements in blocks, equals compare and add", [] {
+    const int dtype = *rc::gen::element(int{ABN_F16}, int{ABN_BF16}, int{ABN_F32}, int{ABN_F64});
+    const Format& format = format_of(dtype);
+    const auto size = *rc::gen::inRange<std::size_t>(0, 700);
+    const int one_in = *rc::gen::element(1, 3, 40, 100000);  // is odd
+    const auto wild = [&] { return *rc::gen::inRange(0, one_in) == 0; };
+    Expectation expectation{Output::z, dtype, {}, {}};
+    std::vector<double> got;
+    for (std::size_t i = 0; i < size; ++i) {
+      const int step = *rc::gen::inRange(-64, 65), bound = *rc::gen::inRange(64, 200);
+      Point p = point(*rc::gen::inRange(-9, 10) / 3.0, bound / 256.0, *rc::gen::element(Rule::bounded, Rule::signed_bounded));
+      p.lo = p.hi * 1e-17;
+      double value = p.hi + step / 256.0;
+      if (wild()) p.hi = any_double();
+      if (wild()) p.bound = any_double();
+      if (wild()) p.fit_bound = any_double();
+      if (wild()) p.bound = inf;
+      if (wild()) p.rule = static_cast<Rule>(*rc::gen::inRange(0, 6));
+      if (wild()) value = any_double();
+      if (wild()) value = -0.0;
+      if (wild()) value = p.hi;
+      if (wild()) p.hi = value = format.largest, p.bound = format.largest;
+      if (wild()) value = p.hi + std::copysign(p.bound, step);
+      expectation.points.push_back(p);
+      got.push_back(value);
+    }
+    Tally one_by_one;
+    for (std::size_t i = 0; i < size; ++i)
+      one_by_one.add(static_cast<std::int64_t>(i), expectation.points[i], got[i], compare(expectation.points[i], got[i], format));
+    const Tally at_once = compare_all(expectation, got);
+    const auto same = [](double a, double b) { return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b); };
+    RC_ASSERT(at_once.elements == one_by_one.elements);
+    RC_ASSERT(at_once.failed == one_by_one.failed);
+    RC_ASSERT(at_once.nonfinite_expected == one_by_one.nonfinite_expected);
+    RC_ASSERT(at_once.nonfinite_got == one_by_one.nonfinite_got);
+    RC_ASSERT(same(at_once.max_ratio, one_by_one.max_ratio) && same(at_once.sum_ratio, one_by_one.sum_ratio));
+    RC_ASSERT(same(at_once.max_fit_ratio, one_by_one.max_fit_ratio));
+    RC_ASSERT(same(at_once.max_abs_ulp, one_by_one.max_abs_ulp) && same(at_once.sum_ulp, one_by_one.sum_ulp));
+    RC_ASSERT(at_once.worst == one_by_one.worst);
+    RC_ASSERT(at_once.ratio_histogram == one_by_one.ratio_histogram);
+    RC_ASSERT(at_once.ulp_histogram == one_by_one.ulp_histogram);
+    const Comparison &a = at_once.worst_comparison, &b = one_by_one.worst_comparison;
+    RC_ASSERT(a.passed == b.passed && std::string(a.reason) == b.reason);
+    RC_ASSERT(same(a.ratio, b.ratio) && same(a.fit_ratio, b.fit_ratio) && same(a.ulp, b.ulp));
+    RC_ASSERT(same(a.error, b.error) || (std::isnan(a.error) && std::isnan(b.error)));
+  }));
+}
+
 TEST(Tallies, TheWorstElementIsAFailedOneIfThereIsAny) {
   Expectation e{Output::z, ABN_F32, {point(0, 1), point(0, 1), point(0, 1)}, {}};
   EXPECT_EQ(compare_all(e, std::vector<double>{0.5, nan_value, 0.9}).worst, 1);
