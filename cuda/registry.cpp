@@ -17,6 +17,11 @@ std::vector<const abn_variant*>& instrumented_variants() {
   return list;
 }
 
+std::vector<const abn_floors*>& all_floors() {
+  static std::vector<const abn_floors*> list;
+  return list;
+}
+
 bool comes_before(const abn_variant* a, const abn_variant* b) {
   if (a->memory != b->memory) return a->memory < b->memory;
   return std::strcmp(a->name, b->name) < 0;
@@ -43,5 +48,16 @@ int abn_register_instrumented_variant(const abn_variant* variant) {
 const abn_variant* abn_instrumented_variant(const char* name) {
   for (const abn_variant* variant : instrumented_variants())
     if (std::strcmp(variant->name, name) == 0) return variant;
+  return nullptr;
+}
+
+int abn_register_floors(const abn_floors* floors) {
+  all_floors().push_back(floors);
+  return 0;
+}
+
+const abn_floors* abn_in_tree_floors(int32_t memory) {
+  for (const abn_floors* floors : all_floors())
+    if (floors->memory == memory) return floors;
   return nullptr;
 }

@@ -183,3 +183,29 @@ TEST(CommandLine, APluginThatCrashesIsNeverAPass) {
   const auto ran = abn("run --plugin ./plugins/crash.so --only-plugins " + std::string(small));
   EXPECT_EQ(ran.code, 1) << ran.output;
 }
+
+TEST(CommandLine, BenchListsRefusesAndRunsDryAndPlanTakesItsTimes) {
+  const Scratch scratch;
+  const std::string times = scratch.file("times.json"), plan = scratch.file("plan.json"), report = scratch.file("report");
+  const auto list = abn("bench --list --shapes large");
+  EXPECT_EQ(list.code, 0);
+  EXPECT_EQ(list.output, "n700c64s50176,nchw,bf16,leaky_relu:0.01\nn700c64s50176,nhwc,bf16,leaky_relu:0.01\n");
+  EXPECT_EQ(abn("bench --device cuda:99").code, 77);
+  const auto wrong = abn("bench --list --shapes lage");
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_NE(wrong.output.find("did you mean large"), std::string::npos) << wrong.output;
+  EXPECT_EQ(abn("bench --device emulator").code, 2);
+  EXPECT_EQ(abn("bench --device emulator --problem n0c3s5").code, 2);
+  EXPECT_EQ(abn("bench sorted --device emulator --problem n2c3s5").code, 2);
+
+  const auto dry = abn("bench 'auto' --device emulator --problem n2c3s5 --seconds 0 --out " + times);
+  EXPECT_EQ(dry.code, 0) << dry.output;
+  EXPECT_NE(dry.output.find("say nothing of a GPU"), std::string::npos) << dry.output;
+  EXPECT_NE(dry.output.find("us predicted"), std::string::npos) << dry.output;
+  const auto planned = abn("plan --problem n2c3s5 --measured " + times + " --out " + plan);
+  EXPECT_EQ(planned.code, 0) << planned.output;
+  EXPECT_NE(planned.output.find("Measured over predicted time"), std::string::npos) << planned.output;
+  EXPECT_EQ(abn("plan --problem n2c3s5 --measured " + plan).code, 2);
+  EXPECT_EQ(abn("report " + times + " " + plan + " --out " + report).code, 0);
+  EXPECT_NE(contents(report + "/report.md").find("What auto chooses"), std::string::npos);
+}

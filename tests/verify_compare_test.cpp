@@ -226,25 +226,52 @@ TEST(Tallies, ManyElementsAtOnceAreTheSameOneByOne) {
     const int dtype = *rc::gen::element(int{ABN_F16}, int{ABN_BF16}, int{ABN_F32}, int{ABN_F64});
     const Format& format = format_of(dtype);
     const auto size = *rc::gen::inRange<std::size_t>(0, 700);
-    const int one_in = *rc::gen::element(1, 3, 40, 100000);  // is odd
-    const auto wild = [&] { return *rc::gen::inRange(0, one_in) == 0; };
     Expectation expectation{Output::z, dtype, {}, {}};
     std::vector<double> got;
     for (std::size_t i = 0; i < size; ++i) {
-      const int step = *rc::gen::inRange(-64, 65), bound = *rc::gen::inRange(64, 200);
-      Point p = point(*rc::gen::inRange(-9, 10) / 3.0, bound / 256.0, *rc::gen::element(Rule::bounded, Rule::signed_bounded));
+      // Few ratios, so that there are equal ones with other errors in ulp; and about one element of a block that is not ordinary.
+      const int step = *rc::gen::inRange(-4, 5);
+      Point p =
+          point(*rc::gen::inRange(-9, 10) / 3.0, *rc::gen::element(4, 8) / 256.0, *rc::gen::element(Rule::bounded, Rule::signed_bounded));
       p.lo = p.hi * 1e-17;
       double value = p.hi + step / 256.0;
-      if (wild()) p.hi = any_double();
-      if (wild()) p.bound = any_double();
-      if (wild()) p.fit_bound = any_double();
-      if (wild()) p.bound = inf;
-      if (wild()) p.rule = static_cast<Rule>(*rc::gen::inRange(0, 6));
-      if (wild()) value = any_double();
-      if (wild()) value = -0.0;
-      if (wild()) value = p.hi;
-      if (wild()) p.hi = value = format.largest, p.bound = format.largest;
-      if (wild()) value = p.hi + std::copysign(p.bound, step);
+      switch (*rc::gen::inRange(0, 64 * 11)) {
+        case 0:
+          p.hi = any_double();
+          break;
+        case 1:
+          p.bound = *rc::gen::element(inf, nan_value, 0.0, -1.0);
+          break;
+        case 2:
+          p.fit_bound = *rc::gen::element(inf, nan_value, 0.0, -1.0);
+          break;
+        case 3:
+          p.rule = static_cast<Rule>(*rc::gen::inRange(0, 6));
+          break;
+        case 4:
+          value = any_double();
+          break;
+        case 5:
+          value = *rc::gen::element(0.0, -0.0), p.hi = step * 1e-6, p.rule = Rule::signed_bounded;
+          break;
+        case 6:
+          value = p.hi + p.lo;
+          break;
+        case 7:
+          value = p.hi + std::copysign(1.5 * p.bound, step);
+          break;
+        case 8:
+          value = p.hi + std::copysign(p.bound, step);
+          break;
+        case 9:
+          p.hi = 2 * format.largest, p.bound = p.fit_bound = format.largest / 2, value = p.hi - p.bound / 2;
+          break;  // f64: infinite
+        case 10:
+          value = inf, p.bound = inf;
+          break;
+        default:
+          break;
+      }
       expectation.points.push_back(p);
       got.push_back(value);
     }

@@ -1,129 +1,125 @@
-// The verb bench: how many elements a second the judge gets through, part by part, on one core; and how many memory accesses the
-// emulator's sanitiser does.
-//
-// An element is one z of a forward or one dx of a backward pass of variant I in training. The oracle is what there has to be in any case,
-// the exact value; its bound and the comparison are what judging adds, and the last column is how many times the oracle's own time
-// that costs. Every part runs until it has taken `least_seconds`, at least
-// `least_runs` times, and the quickest run counts: what comes on top is the machine's other work.
+// The verbs bench and plan: times of kernels beside the pace of the memory, and what auto chooses and predicts.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 
-#include "cuda/emulator/report.h"
+#include "verify/cases.hpp"
 #include "verify/command_parts.hpp"
-#include "verify/compare.hpp"
-#include "verify/data.hpp"
+#include "verify/device.hpp"
 #include "verify/error.hpp"
-#include "verify/format.hpp"
-#include "verify/oracle_problem.hpp"
+#include "verify/plugin.hpp"
 #include "verify/problem.hpp"
+#include "verify/runner.hpp"
+#include "verify/speed/judge_speed.hpp"
+#include "verify/speed/plan_study.hpp"
+#include "verify/speed/speed_study.hpp"
+#include "verify/suggest.hpp"
 
 namespace abn::verify {
 namespace {
 
-constexpr double least_seconds = 0.5;
-constexpr int least_runs = 3;
+constexpr int nothing_ran = 77;
 
-template <class Work>
-double quickest(const Work& work) {
-  double best = infinity, total = 0;
-  for (int run = 0; run < least_runs || total < least_seconds; ++run) {
-    const Stopwatch watch;
-    work();
-    const double seconds = watch.seconds();
-    best = std::min(best, seconds), total += seconds;
+/// Those that the user named, or else a set.
+std::vector<SpeedProblem> problems_of(const std::vector<std::string>& given, const std::string& set) {
+  std::vector<SpeedProblem> problems;
+  for (const std::string& text : given) problems.push_back({"", parse_problem(text)});
+  for (const SpeedProblem& one : problems)
+    if (element_count(one.problem) == 0)
+      throw UsageError(fmt::format("{} has no elements, so there is nothing to time; make it larger", to_string(one.problem)));
+  return given.empty() ? speed_problems(set) : problems;
+}
+
+/// Variants of one kind of memory whose names match.
+std::vector<const abn_variant*> variants_of(const BenchArguments& arguments, const DeviceChoice& choice, std::span<const Plugin> plugins,
+                                            int memory) {
+  std::vector<const abn_variant*> variants;
+  std::vector<std::string> names;
+  for (const Subject& subject : subjects_of(choice, plugins, arguments.only_plugins)) {
+    names.emplace_back(subject.variant->name);
+    if (subject.device != nullptr && subject.device->memory() == memory && matches(arguments.what, subject.variant->name))
+      variants.push_back(subject.variant);
   }
-  return best;
+  if (variants.empty())
+    throw UsageError(
+        fmt::format("\"{}\" matches no variant that can be timed here; the nearest name is {} (abn-verify list --names), and "
+                    "judge and emulator measure the tool itself",
+                    arguments.what, nearest(arguments.what, names)));
+  return variants;
 }
 
-abn_claims recommended_claims(const abn_problem& problem) {
-  abn_claims claims{};
-  claims.struct_size = sizeof claims;
-  claims.scheme = ABN_IN_PLACE_1;
-  claims.accumulate = problem.dtype == ABN_F64 ? ABN_F64 : ABN_F32;
-  claims.saves = ABN_SAVES_Z | ABN_SAVES_VAR;
-  claims.depth_statistics = claims.depth_backward = 64;
-  claims.function_ulp = 2;
-  return claims;
-}
-
-/// A kernel's output without error: the exact values, rounded.
-std::vector<double> rounded(const Expectation& expectation) {
-  std::vector<double> values;
-  for (const Point& point : expectation.points) values.push_back(round_to(format_of(expectation.dtype), point.hi));
-  return values;
-}
-
-struct Speed {
-  double values = 0, oracle = 0, comparison = 0;  ///< seconds an element: exact values, those with bounds, the comparison
-};
-
-Speed measure(const abn_problem& problem) {
-  const Inputs inputs = make_inputs(problem, "standard", 1);
-  const abn_claims claims = recommended_claims(problem);
-  const Precision precision = judges_of(problem, claims).precision;
-  const std::vector<Expectation> forward = expect_forward(inputs, claims);
-  Saved saved;
-  const Expectation* z = nullptr;
-  for (const Expectation& one : forward) {
-    if (one.output == Output::z) saved.z = rounded(one), z = &one;
-    if (one.output == Output::variance) saved.variance = rounded(one);
-  }
-  const std::vector<Expectation> backward = expect_backward(inputs, saved, claims);
-  const std::vector<double> dx = rounded(backward.front());
-
-  const auto values = [&] {
-    ForwardInput forward_in;
-    ForwardValues forward_out;
-    BackwardInput backward_in;
-    BackwardValues backward_out;
-    backward_in.source = Source::z;
-    for (std::int64_t c = 0; c < problem.c; ++c) {
-      const auto channel = static_cast<std::size_t>(c);
-      forward_in.parameters = backward_in.parameters = parameters_of(inputs, channel);
-      gather(problem, inputs.x, c, forward_in.x);
-      forward_values(precision, forward_in, forward_out);
-      gather(problem, inputs.dz, c, backward_in.dz);
-      gather(problem, saved.z, c, backward_in.z);
-      backward_in.statistics = {true, 0, saved.variance[channel]};
-      backward_values(precision, backward_in, backward_out);
-    }
-  };
-  Speed speed;
-  const double elements = 2 * static_cast<double>(element_count(problem));
-  speed.values = quickest(values) / elements;
-  speed.oracle = quickest([&] { expect_forward(inputs, claims), expect_backward(inputs, saved, claims); }) / elements;
-  speed.comparison = quickest([&] { compare_all(*z, saved.z), compare_all(backward.front(), dx); }) / elements;
-  return speed;
-}
-
-int bench_emulator() {
-  const emulator::SanitizerSpeed speed = emulator::measure_sanitizer();
-  if (!speed.trouble.empty()) {
-    fmt::print("{}: {}\n", speed.workload, speed.trouble);
-    return 1;
-  }
-  const auto accesses = static_cast<double>(speed.accesses);
-  fmt::print("{}\n{} accesses to buffers and shared memory in {:.2f} s: {:.3g} M/s, {:.2g} times as long as without instrumentation\n",
-             speed.workload, speed.accesses, speed.seconds, 1e-6 * accesses / speed.seconds, speed.seconds / speed.plain_seconds);
-  return 0;
+void show_progress(std::size_t done, std::size_t total) {
+  if (isatty(STDERR_FILENO) != 1) return;
+  if (done == total)
+    fmt::print(stderr, "\r{:6}\r", "");
+  else
+    fmt::print(stderr, "\r{:>3} %", done * 100 / total);
+  std::fflush(stderr);
 }
 
 }  // namespace
 
-int bench_command(const BenchArguments& arguments) {
+int bench_command(const BenchArguments& arguments, const Invocation& invocation) {
+  if (arguments.what == "judge") return bench_judge();
   if (arguments.what == "emulator") return bench_emulator();
-  if (arguments.what != "judge")
-    throw UsageError(fmt::format("\"{}\" is nothing that bench measures; ask for judge or emulator", arguments.what));
-  fmt::print("{:<36} {:>14} {:>14} {:>14} {:>14} {:>14}\n", "problem", "oracle", "with bounds", "comparison", "all", "judging/oracle");
-  for (const char* text : {"n8c16s1024,f32,leaky_relu:0.01", "n8c16s1024,bf16,leaky_relu:0.01", "n8c16s1024,f32,elu:1",
-                           "n2c16s512,f64,leaky_relu:0.01", "n2c16s512,f64,elu:1"}) {
-    const Speed speed = measure(parse_problem(text));
-    const double all = speed.oracle + speed.comparison;
-    const auto rate = [](double seconds) { return fmt::format("{:.3g} M/s", 1e-6 / seconds); };
-    fmt::print("{:<36} {:>14} {:>14} {:>14} {:>14} {:>14.2f}\n", text, rate(speed.values), rate(speed.oracle), rate(speed.comparison),
-               rate(all), (all - speed.values) / speed.values);
+  const std::vector<SpeedProblem> problems = problems_of(arguments.problems, arguments.set);
+  if (arguments.list) {
+    for (const SpeedProblem& one : problems) fmt::print("{}\n", to_string(one.problem));
+    return 0;
   }
+  require_writable(arguments.out);
+  std::vector<Plugin> plugins;
+  for (const auto& path : arguments.plugins) plugins.push_back(load_plugin(path));
+  refuse_equal_names(plugins);
+  const DeviceChoice choice = choose_device(arguments.device);
+  if (choice.cuda == nullptr && arguments.device != "emulator") {
+    fmt::print("Kernels are timed on a GPU, and {}.\n", choice.unavailable);
+    return nothing_ran;
+  }
+  if (choice.cuda == nullptr && arguments.problems.empty())
+    throw UsageError("On the emulator a set of problems takes days and says nothing; name a small one, such as --problem n2c8s16");
+  const std::unique_ptr<Stage> stage = choice.cuda != nullptr ? cuda_stage(choice.cuda_index) : host_stage();
+  const auto variants = variants_of(arguments, choice, plugins, stage->memory());
+
+  if (!arguments.quiet) fmt::print("{}\n", stage->describe());
+  std::vector<SpeedGroup> groups;
+  bool measured = false, failed = false;
+  for (const SpeedProblem& problem : problems)
+    for (const int direction : {ABN_FORWARD, ABN_BACKWARD}) {
+      if (direction == ABN_BACKWARD && problem.problem.mode == ABN_INFERENCE) continue;
+      groups.push_back(measure_speed(*stage, problem, direction, variants, arguments.seconds, arguments.seed));
+      if (!arguments.quiet) fmt::print("{}", speed_text(groups.back()));
+      show_progress(groups.size(), 2 * problems.size());
+      for (const SpeedRow& row : groups.back().rows) measured |= row.measured, failed |= row.failed;
+    }
+  show_progress(1, 1);
+  const Study study = speed_study({stage->describe(), invocation.command, arguments.seed, groups});
+  if (!arguments.out.empty()) write_file_atomically(arguments.out, study_to_json(study));
+  for (const std::string& sentence : study.conclusions) fmt::print("{}\n", sentence);
+  if (!arguments.out.empty()) fmt::print("Times: {} (abn-verify report makes tables of it)\n", arguments.out);
+  return failed ? 1 : measured ? 0 : nothing_ran;
+}
+
+int plan_command(const PlanArguments& arguments) {
+  const std::vector<SpeedProblem> problems = problems_of(arguments.problems, arguments.set);
+  require_writable(arguments.out);
+  Study measured;
+  if (!arguments.measured.empty()) {
+    const std::string text = read_text(arguments.measured);
+    try {
+      measured = study_from_json(text);
+    } catch (const UsageError& wrong) {
+      throw UsageError(fmt::format("{}: {}", arguments.measured, wrong.what()));
+    }
+  }
+  const Study study = plan_study(problems, arguments.measured.empty() ? nullptr : &measured);
+  if (!arguments.out.empty()) write_file_atomically(arguments.out, study_to_json(study));
+  // Candidates are many: shown where somebody asked for few problems.
+  fmt::print("{}\n", table_text(table_of(study, arguments.problems.empty() ? "choices" : "candidates")));
+  for (const std::string& sentence : study.conclusions) fmt::print("{}\n", sentence);
+  if (!arguments.out.empty()) fmt::print("Plan: {} (abn-verify report makes tables of it)\n", arguments.out);
   return 0;
 }
 

@@ -74,7 +74,23 @@ struct ReportArguments {
 };
 
 struct BenchArguments {
-  std::string what;  ///< "judge" or "emulator"
+  std::string what = "*";  ///< "judge" or "emulator", or a pattern of variants' names
+  std::vector<std::string> plugins;
+  bool only_plugins = false;
+  std::string device = "auto";
+  std::string set = "all";            ///< of problems, where none is given
+  std::vector<std::string> problems;
+  double seconds = 0.2;               ///< for a problem in one direction
+  std::uint64_t seed = 1;
+  bool list = false, quiet = false;
+  std::string out;
+};
+
+struct PlanArguments {
+  std::string set = "all";
+  std::vector<std::string> problems;
+  std::string measured;  ///< file that bench wrote; empty: predictions only
+  std::string out;
 };
 
 // Each returns the exit code and throws UsageError for what the user can mend.
@@ -86,6 +102,7 @@ int grad_command(const RunArguments& arguments, const Invocation& invocation);
 int study_command(const StudyArguments& arguments, const Invocation& invocation);
 int check_command(const CheckArguments& arguments, const Invocation& invocation);
 int report_command(const ReportArguments& arguments);
-int bench_command(const BenchArguments& arguments);
+int bench_command(const BenchArguments& arguments, const Invocation& invocation);
+int plan_command(const PlanArguments& arguments);
 
 }  // namespace abn::verify

@@ -52,6 +52,7 @@ struct DeviceChoice {
   std::string asked;             ///< "auto", "emulator" or "cuda:N"
   bool emulator = true;          ///< in-tree variants run on the emulator
   std::shared_ptr<Device> cuda;  ///< the GPU, where one is used
+  int cuda_index = 0;            ///< its number
   std::string unavailable;       ///< why `cuda` is null, one sentence
 };
 

@@ -69,6 +69,7 @@ DeviceChoice choose_device(std::string_view text) {
   if (index < 0)
     throw UsageError(fmt::format("\"{}\" is no device; use auto, emulator or cuda:N with the number of a GPU, for example cuda:0", text));
   choice.emulator = false;
+  choice.cuda_index = index;
   choice.cuda = cuda_device(index, choice.unavailable);
   return choice;
 }

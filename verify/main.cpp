@@ -13,6 +13,7 @@
 #include "abn_build.hpp"
 #include "verify/commands.hpp"
 #include "verify/error.hpp"
+#include "verify/speed/problems.hpp"
 #include "verify/suggest.hpp"
 
 namespace {
@@ -95,7 +96,8 @@ int parse_and_call(int argc, char** argv) {
   traffic_verb->add_option("GLOB", traffic.pattern, "Only variant/op that match; a variant's name stands for its forward and backward");
   traffic_verb->add_option("--problem", traffic.problem, "What to run, such as n2c64s12,nhwc,bf16,leaky_relu:0.01")->required();
   traffic_verb->add_option("--data", traffic.data, "Its data recipe, its numbers (given:x=...), or a tensor file");
-  traffic_verb->add_option("--plugin", traffic.plugins, "A shared object that abn_add_kernel() built (may be repeated)")->allow_extra_args(false);
+  traffic_verb->add_option("--plugin", traffic.plugins, "A shared object that abn_add_kernel() built (may be repeated)")
+      ->allow_extra_args(false);
   traffic_verb->add_flag("--only-plugins", traffic.only_plugins, "Leave the in-tree variants out");
   traffic_verb->add_option("--seed", traffic.seed, "Decides data, where buffers lie, and schedules")->check(is_seed);
   traffic_verb->add_option("--out", traffic.out, "Write the counts to this file, as JSON");
@@ -105,9 +107,10 @@ int parse_and_call(int argc, char** argv) {
   add_run_options(grad_verb, grad);
 
   StudyArguments study;
-  auto* study_verb = app.add_subcommand("study",
-                                        "Where in-place is safe (inversion), how sharp the bounds are (bounds), which eps convention a variant "
-                                        "implements (epsilon), what the rules of other projects catch (judges)");
+  auto* study_verb =
+      app.add_subcommand("study",
+                         "Where in-place is safe (inversion), how sharp the bounds are (bounds), which eps convention a variant "
+                         "implements (epsilon), what the rules of other projects catch (judges)");
   study_verb->add_option("WHAT", study.what, "inversion, bounds, epsilon or judges")->required();
   study_verb->add_option("VARIANT", study.variant, "For epsilon: the variant to look at");
   study_verb->add_option("--plugin", study.plugins, "A shared object with variants of your own (may be repeated)")->allow_extra_args(false);
@@ -130,12 +133,36 @@ int parse_and_call(int argc, char** argv) {
   report_verb->add_option("FILE", report.files, "Results that run, grad and check wrote, and studies")->required();
   report_verb->add_option("--out", report.out, "The folder to write to");
 
+  std::string sets = "Problems by name:";
+  for (const SpeedSet& set : speed_sets()) sets += fmt::format("\n  {:<10} {}", set.name, set.what);
   BenchArguments bench;
-  auto* bench_verb = app.add_subcommand("bench", "How much the judge, or the emulator's sanitiser, gets through in a second on one core");
-  bench_verb->add_option("WHAT", bench.what, "judge or emulator")->required();
+  auto* bench_verb =
+      app.add_subcommand("bench", "Time kernels on a GPU beside the pace of its memory; or judge, or emulator: the tool itself");
+  bench_verb->footer(sets);
+  bench_verb->add_option("WHAT", bench.what, "Names of variants, as a pattern; or judge, or emulator");
+  bench_verb->add_option("--plugin", bench.plugins, "A shared object with variants of your own (may be repeated)")->allow_extra_args(false);
+  bench_verb->add_flag("--only-plugins", bench.only_plugins, "Leave the in-tree variants out");
+  bench_verb->add_option("--device", bench.device, "auto, cuda:N, or emulator for a dry run whose times say nothing");
+  bench_verb->add_option("--shapes", bench.set, "The set of problems");
+  bench_verb->add_option("--problem", bench.problems, "A problem instead of a set, such as n32c256s3136,nhwc,bf16 (may be repeated)")
+      ->allow_extra_args(false);
+  bench_verb->add_option("--seconds", bench.seconds, "For each problem and direction, at least 11 rounds")->check(CLI::Range(0.0, 1e4));
+  bench_verb->add_option("--seed", bench.seed, "Decides the data")->check(is_seed);
+  bench_verb->add_flag("--list", bench.list, "Print the problems and stop");
+  bench_verb->add_option("--out", bench.out, "Write the times to this file, which report and plan --measured take");
+  bench_verb->add_flag("--quiet", bench.quiet, "Print conclusions only");
+
+  PlanArguments plan;
+  auto* plan_verb = app.add_subcommand("plan", "What the variant auto chooses for a problem and why: candidates, bytes, predicted time");
+  plan_verb->footer(sets);
+  plan_verb->add_option("--shapes", plan.set, "The set of problems");
+  plan_verb->add_option("--problem", plan.problems, "A problem instead of a set, with all of its candidates (may be repeated)")
+      ->allow_extra_args(false);
+  plan_verb->add_option("--measured", plan.measured, "Show the times in this file, which bench wrote, beside the predicted ones");
+  plan_verb->add_option("--out", plan.out, "Write choices and candidates to this file, which report takes");
 
   if (argc > 1 && argv[1][0] != '-') {
-    const std::vector<std::string> verbs{"doctor", "list", "run", "traffic", "grad", "study", "check", "report", "bench"};
+    const std::vector<std::string> verbs{"doctor", "list", "run", "traffic", "grad", "study", "check", "report", "bench", "plan"};
     if (std::find(verbs.begin(), verbs.end(), argv[1]) == verbs.end())
       throw UsageError(
           fmt::format("\"{}\" is no verb of abn-verify; did you mean {}? abn-verify --help lists all", argv[1], nearest(argv[1], verbs)));
@@ -158,7 +185,8 @@ int parse_and_call(int argc, char** argv) {
   if (*grad_verb) return grad_command(grad, invocation);
   if (*study_verb) return study_command(study, invocation);
   if (*check_verb) return check_command(check, invocation);
-  if (*bench_verb) return bench_command(bench);
+  if (*bench_verb) return bench_command(bench, invocation);
+  if (*plan_verb) return plan_command(plan);
   return report_command(report);
 }
 

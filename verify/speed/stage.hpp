@@ -1,0 +1,77 @@
+// Where kernels are timed: memory, recordings of work, and a clock. A GPU records CUDA graphs and times them by events; the host repeats
+// the calls and looks at its own clock, which says nothing of a GPU but runs the same course.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "cuda/registry.h"
+
+namespace abn::verify {
+
+/// StageWork that was recorded once and can be repeated.
+class Recording {
+ public:
+  Recording() = default;
+  virtual ~Recording() = default;
+  Recording(const Recording&) = delete;
+  Recording& operator=(const Recording&) = delete;
+  virtual void enqueue() = 0;                      ///< throws DeviceError
+  virtual int launches() const = 0;                ///< of kernels in it; -1: unknown
+  virtual std::string note() const { return {}; }  ///< what a reader has to know of how it was recorded
+};
+
+/// What is enqueued on a stream; returns 0, or the code of what went wrong.
+using StageWork = std::function<int(void* stream)>;
+
+class Stage {
+ public:
+  Stage() = default;
+  virtual ~Stage() = default;
+  Stage(const Stage&) = delete;
+  Stage& operator=(const Stage&) = delete;
+  virtual std::string name() const = 0;      ///< "cuda:0", "emulator"
+  virtual std::string describe() const = 0;  ///< for people
+  virtual int memory() const = 0;            ///< ABN_MEMORY_HOST or ABN_MEMORY_CUDA
+  virtual double cache_bytes() const = 0;    ///< of the second-level cache
+  virtual double free_bytes() const = 0;
+  virtual void* allocate(std::size_t bytes) = 0;  ///< 256-byte aligned; throws DeviceError
+  virtual void release(void* pointer) noexcept = 0;
+  virtual void upload(void* to, const void* from, std::size_t bytes) = 0;             ///< returns when it is done
+  virtual int copy(void* to, const void* from, std::size_t bytes, void* stream) = 0;  ///< within the device's memory, enqueued
+  /// Runs the work once while it is recorded where there is no other way. Throws DeviceError where it fails.
+  virtual std::unique_ptr<Recording> record(const StageWork& work) = 0;
+  /// Enqueues both one after the other; microseconds that the second took.
+  virtual double time(Recording& before, Recording& timed) = 0;
+  virtual void run(const StageWork& work) = 0;  ///< at once, and waits
+};
+
+std::unique_ptr<Stage> host_stage();
+
+/// GPU `index`, which exists. In a build without CUDA: throws std::logic_error.
+std::unique_ptr<Stage> cuda_stage(int index);
+
+/// Memory of a stage, released at the end.
+class StageBuffer {
+ public:
+  StageBuffer() = default;
+  StageBuffer(Stage& stage, std::size_t bytes) : stage_(&stage), data_(bytes > 0 ? stage.allocate(bytes) : nullptr) {}
+  StageBuffer(StageBuffer&& other) noexcept : stage_(other.stage_), data_(other.data_) { other.data_ = nullptr; }
+  StageBuffer& operator=(StageBuffer&& other) noexcept {
+    std::swap(stage_, other.stage_), std::swap(data_, other.data_);
+    return *this;
+  }
+  ~StageBuffer() {
+    if (data_ != nullptr) stage_->release(data_);
+  }
+  void* data() const { return data_; }
+  std::byte* at(std::size_t offset) const { return static_cast<std::byte*>(data_) + offset; }
+
+ private:
+  Stage* stage_ = nullptr;
+  void* data_ = nullptr;
+};
+
+}  // namespace abn::verify
