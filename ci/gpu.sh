@@ -1,9 +1,20 @@
 #!/usr/bin/env bash
-# What runs on a GPU runner, in stages of under 8 minutes that each write a record: doctor, one full tier a variant, ctest -L gpu.
+# What runs on a GPU runner, in stages of under 8 minutes that each write a record:
 #
-#   gpu.sh [--out DIR] [STAGE...]       stages: doctor VARIANT... ctest; default: all of them
+#   doctor      the GPU, the driver, the build
+#   VARIANT     the full tier of a variant, every output against the bound and bit for bit against the emulator
+#   memcheck    compute-sanitizer on the smoke tier of every variant: accesses out of bounds or misaligned
+#   racecheck   the same for races in shared memory
+#   ctest       the tests that need a GPU
+#   bench       times of every variant beside the pace of the memory
+#   peers       the same beside PyTorch, where there is one
+#   plan        what auto chose, predicted beside measured
+#   report      all records as pages
 #
-# Needs a driver and build/bin (or a copy of it, in which this script lies too); no network, no package manager, no toolkit.
+#   gpu.sh [--out DIR] [STAGE...]       default: all of them, in this order
+#
+# Needs a driver and build/bin (or a copy of it, in which this script lies too); memcheck and racecheck also need compute-sanitizer, peers
+# python3 with PyTorch. No network, no package manager. ABN_STAGE_SECONDS is the limit of a stage (480).
 # Exit code: 0 all stages passed, 1 a stage failed or was skipped, 2 the setup is wrong.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -20,26 +31,72 @@ if [ "${1:-}" = --out ]; then
   shift 2
 fi
 mkdir -p "$out" && out=$(cd "$out" && pwd) || exit 2
+bin=$(cd "$bin" && pwd)
 limit=${ABN_STAGE_SECONDS:-480}
+mapfile -t variants < <("$bin/abn-verify" list --names)
 stages=("$@")
-if [ ${#stages[@]} -eq 0 ]; then
-  mapfile -t variants < <("$bin/abn-verify" list --names)
-  stages=(doctor "${variants[@]}" ctest)
-fi
-
-failed=()
+[ ${#stages[@]} -gt 0 ] || stages=(doctor "${variants[@]}" memcheck racecheck ctest bench peers plan report)
 for stage in "${stages[@]}"; do
-  echo "== $stage"
-  begin=$SECONDS
-  case $stage in
+  case " ${variants[*]} doctor memcheck racecheck ctest bench peers plan report " in
+    *" $stage "*) ;;
+    *)
+      echo "There is no stage $stage; name some of: doctor ${variants[*]} memcheck racecheck ctest bench peers plan report" >&2
+      exit 2
+      ;;
+  esac
+done
+
+# sanitise TOOL: every error that it finds ends in exit code 99, and so does a run that could not be watched.
+sanitise() {
+  local tool=$1 code=0 variant
+  command -v compute-sanitizer >/dev/null || { echo "compute-sanitizer is not on PATH; it comes with the CUDA toolkit." >&2; return 1; }
+  : >"$out/$tool.txt"
+  for variant in "${variants[@]}"; do
+    echo "-- $variant" | tee -a "$out/$tool.txt"
+    timeout "$limit" compute-sanitizer --tool "$tool" --target-processes all --error-exitcode 99 \
+      "$bin/abn-verify" run "$variant/*" --device cuda:0 --tier smoke --threads 1 --quiet 2>&1 | tee -a "$out/$tool.txt"
+    [ "${PIPESTATUS[0]}" -eq 0 ] || code=1
+  done
+  # Without this line nothing was watched, whatever the exit codes say.
+  local watched
+  watched=$(grep -cE '(ERROR|RACECHECK) SUMMARY: ' "$out/$tool.txt")
+  [ "$watched" -ge ${#variants[@]} ] || { echo "$tool watched $watched of ${#variants[@]} variants." >&2; return 1; }
+  return $code
+}
+
+# The records that there are, of which a page can be made.
+records() { find "$out" -maxdepth 1 -name '*.json' ! -name results.json | sort; }
+
+run_stage() {
+  case $1 in
     doctor) timeout "$limit" "$bin/abn-verify" doctor --require-gpu | tee "$out/doctor.txt" ;;
+    memcheck | racecheck) sanitise "$1" ;;
     ctest)
       # A skip is a failure here: ctest itself would call a run in which everything was skipped a success.
       (cd "$bin" && timeout "$limit" ctest -L gpu --no-tests=error --output-on-failure --output-junit "$out/ctest.xml") | tee "$out/ctest.txt"
       [ "${PIPESTATUS[0]}" -eq 0 ] && ! grep -q 'Skipped' "$out/ctest.txt"
       ;;
-    *) timeout "$limit" "$bin/abn-verify" run "$stage/*" --device cuda:0 --tier full --quiet --out "$out/$stage.json" ;;
+    bench) timeout "$limit" "$bin/abn-verify" bench --device cuda:0 --out "$out/speed.json" | tee "$out/speed.txt" ;;
+    peers) timeout "$limit" python3 "$here/bench_peers.py" --out "$out/peers.json" | tee "$out/peers.txt" ;;
+    plan)
+      [ -f "$out/speed.json" ] || { echo "There are no times in $out; run the stage bench first." >&2; return 1; }
+      "$bin/abn-verify" plan --measured "$out/speed.json" --out "$out/plan.json" >"$out/plan.txt" && tail -n 8 "$out/plan.txt"
+      ;;
+    report)
+      local files
+      mapfile -t files < <(records)
+      [ ${#files[@]} -gt 0 ] || { echo "There are no records in $out; run other stages first." >&2; return 1; }
+      "$bin/abn-verify" report "${files[@]}" --out "$out/report"
+      ;;
+    *) timeout "$limit" "$bin/abn-verify" run "$1/*" --device cuda:0 --tier full --quiet --out "$out/$1.json" ;;
   esac
+}
+
+failed=()
+for stage in "${stages[@]}"; do
+  echo "== $stage"
+  begin=$SECONDS
+  run_stage "$stage"
   code=$?
   echo "== $stage: exit code $code after $((SECONDS - begin)) s"
   [ $code -eq 0 ] || failed+=("$stage")
