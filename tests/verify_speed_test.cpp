@@ -204,6 +204,9 @@ TEST(SpeedStudy, SharesRatiosAndSentencesFollowFromTheTimes) {
   const Table& ratios = table_of(study, "ratios");
   ASSERT_EQ(ratios.rows.size(), 1u);
   EXPECT_NEAR(std::get<double>(ratios.rows[0][5]), std::sqrt(1.5 * 60 / 42), 1e-9);
+  const Table& shares = table_of(study, "shares");
+  ASSERT_EQ(shares.rows.size(), 1u);
+  EXPECT_NEAR(std::get<double>(shares.rows[0][5]), 100 * std::sqrt(0.8 * 40 / 42), 1e-9);
   std::string all;
   for (const std::string& sentence : study.conclusions) all += sentence + "\n";
   EXPECT_NE(all.find("auto: 1 of 2 problems"), std::string::npos) << all;

@@ -132,6 +132,8 @@ Study plan_study(std::span<const SpeedProblem> problems, const Study* measured) 
     study.conclusions.push_back(fmt::format("Measured over predicted time: {:.2f} in the geometric mean of {} problems, {:.2f} to {:.2f}.",
                                             geometric_mean(ratios), ratios.size(), *std::min_element(ratios.begin(), ratios.end()),
                                             *std::max_element(ratios.begin(), ratios.end())));
+  constexpr std::size_t most_rows_shown = 150;
+  choices.detail = choices.rows.size() > most_rows_shown;
   study.tables.push_back(std::move(choices));
   study.tables.push_back(std::move(candidates));
   return study;

@@ -14,6 +14,7 @@ namespace {
 
 constexpr double nothing = std::numeric_limits<double>::quiet_NaN();
 constexpr double giga = 1e9, mega = 1e6;
+constexpr std::size_t most_rows_shown = 150;  // beyond, a table is folded on the page and left out of Markdown
 
 const char* direction_name(int direction) { return direction == ABN_FORWARD ? "forward" : "backward"; }
 
@@ -108,16 +109,14 @@ std::string class_of(const SpeedGroup& group) {
                      group.tensor_bytes >= large_tensor ? "25 MB and more" : "less than 25 MB");
 }
 
-Table ratios_table(std::span<const SpeedGroup> groups, const std::vector<std::string>& variants) {
-  Table table{"ratios",
-              "How much faster than two_sweep",
-              "Geometric means of time of two_sweep over time of the variant, by turns in one process.",
-              {{"type", ""}, {"layout", ""}, {"op", ""}, {"tensors", ""}, {"problems", ""}},
-              {}};
+/// Geometric means over the problems of each class, a column a variant. `value(group, row)` is NaN where a problem has none.
+template <class Value>
+Table by_class(Table table, std::span<const SpeedGroup> groups, const std::vector<std::string>& variants, const Value& value) {
+  table.columns = {{"type", ""}, {"layout", ""}, {"op", ""}, {"tensors", ""}, {"problems", ""}};
   for (const std::string& variant : variants) table.columns.push_back({variant, ""});
   std::map<std::string, std::vector<const SpeedGroup*>> classes;
   for (const SpeedGroup& group : groups)
-    if (measured_row(group, "two_sweep") != nullptr) classes[class_of(group)].push_back(&group);
+    if (group.skipped.empty()) classes[class_of(group)].push_back(&group);
   for (const auto& [name, members] : classes) {
     std::vector<Cell> row;
     for (std::size_t begin = 0; begin <= name.size();) {
@@ -127,15 +126,39 @@ Table ratios_table(std::span<const SpeedGroup> groups, const std::vector<std::st
     }
     row.emplace_back(static_cast<double>(members.size()));
     for (const std::string& variant : variants) {
-      std::vector<double> ratios;
-      for (const SpeedGroup* const group : members)
-        if (const SpeedRow* const one = measured_row(*group, variant))
-          ratios.push_back(measured_row(*group, "two_sweep")->microseconds.median / one->microseconds.median);
-      row.emplace_back(geometric_mean(ratios));
+      std::vector<double> values;
+      for (const SpeedGroup* const group : members) {
+        const SpeedRow* const one = measured_row(*group, variant);
+        if (const double found = one == nullptr ? nothing : value(*group, *one); found > 0) values.push_back(found);
+      }
+      row.emplace_back(geometric_mean(values));
     }
     table.rows.push_back(std::move(row));
   }
   return table;
+}
+
+Table ratios_table(std::span<const SpeedGroup> groups, const std::vector<std::string>& variants) {
+  return by_class({"ratios",
+                   "How much faster than two_sweep",
+                   "Geometric means of time of two_sweep over time of the variant, by turns in one process.",
+                   {},
+                   {}},
+                  groups, variants, [](const SpeedGroup& group, const SpeedRow& row) {
+                    const SpeedRow* const base = measured_row(group, "two_sweep");
+                    return base == nullptr ? nothing : base->microseconds.median / row.microseconds.median;
+                  });
+}
+
+Table shares_table(std::span<const SpeedGroup> groups, const std::vector<std::string>& variants) {
+  return by_class({"shares",
+                   "Percent of the in-place ceiling",
+                   "Geometric means of moved bytes over time, as a share of the pace at which a tensor of that size is scaled in place.",
+                   {},
+                   {}},
+                  groups, variants, [](const SpeedGroup& group, const SpeedRow& row) {
+                    return 100 * share_of_ceiling(group, row.bytes, row.microseconds.median);
+                  });
 }
 
 std::vector<std::string> conclusions_of(std::span<const SpeedGroup> groups, const std::vector<std::string>& variants) {
@@ -192,9 +215,12 @@ Study speed_study(const SpeedRun& run) {
   study.seed = run.seed;
   study.settings = {{"device", run.device}, {"command", run.command}};
   study.conclusions = conclusions_of(run.groups, variants);
-  Table ratios = ratios_table(run.groups, variants);
-  if (!ratios.rows.empty()) study.tables.push_back(std::move(ratios));
-  study.tables.push_back(times_table(run.groups));
+  if (std::find(variants.begin(), variants.end(), "two_sweep") != variants.end())
+    study.tables.push_back(ratios_table(run.groups, variants));
+  study.tables.push_back(shares_table(run.groups, variants));
+  Table times = times_table(run.groups);
+  times.detail = times.rows.size() > most_rows_shown;
+  study.tables.push_back(std::move(times));
   study.tables.push_back(floors_table(run.groups));
   return study;
 }
