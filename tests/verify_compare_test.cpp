@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "verify/compare.hpp"
+#include "verify/random.hpp"
 
 using namespace abn::verify;
 
@@ -221,81 +222,72 @@ TEST(Tallies, AddUpInAnyGrouping) {
   }));
 }
 
-TEST(Tallies, ManyElementsAtOnceAreTheSameOneByOne) {
-  EXPECT_TRUE(rc::check("compare_all, which takes ordinary elements in blocks, equals compare and add", [] {
-    const int dtype = *rc::gen::element(int{ABN_F16}, int{ABN_BF16}, int{ABN_F32}, int{ABN_F64});
-    const Format& format = format_of(dtype);
-    const auto size = *rc::gen::inRange<std::size_t>(0, 700);
-    const int oddity = *rc::gen::inRange(0, 12);  // of one kind: a failure would hide all others
-    Expectation expectation{Output::z, dtype, {}, {}};
-    std::vector<double> got;
-    for (std::size_t i = 0; i < size; ++i) {
-      // Few ratios, so that there are equal ones with other errors in ulp; and about one element of a block that is not ordinary.
-      const int step = *rc::gen::inRange(-4, 5);
-      Point p =
-          point(*rc::gen::inRange(-9, 10) / 3.0, *rc::gen::element(4, 8) / 256.0, *rc::gen::element(Rule::bounded, Rule::signed_bounded));
-      p.lo = *rc::gen::element(0.0, p.hi * 1e-17);
-      double value = p.hi + step / 256.0;
-      switch (*rc::gen::inRange(0, 64) == 0 ? oddity : -1) {
-        case 0:
-          p.hi = any_double();
-          break;
-        case 1:
-          p.bound = *rc::gen::element(inf, nan_value, 0.0, -1.0);
-          break;
-        case 2:
-          p.fit_bound = *rc::gen::element(inf, nan_value, 0.0, -1.0);
-          break;
-        case 3:
-          p.rule = static_cast<Rule>(*rc::gen::inRange(0, 6));
-          break;
-        case 4:
-          value = any_double();
-          break;
-        case 5:
-          value = *rc::gen::element(0.0, -0.0), p.hi = step * 1e-6, p.rule = Rule::signed_bounded;
-          break;
-        case 6:
-          value = p.hi + p.lo;
-          break;
-        case 7:
-          value = p.hi + std::copysign(1.5 * p.bound, step);
-          break;
-        case 8:
-          value = p.hi + std::copysign(p.bound, step);
-          break;
-        case 9:
-          p.hi = 2 * format.largest, p.bound = p.fit_bound = format.largest / 2, value = p.hi - p.bound / 2;
-          break;  // f64: infinite
-        case 10:
-          value = inf, p.bound = inf;
-          break;
-        default:
-          break;
-      }
-      expectation.points.push_back(p);
-      got.push_back(value);
+namespace {
+
+/// 200 ordinary elements, one of which is odd in one way, with values to be compared: what a block may not take for ordinary.
+constexpr int oddities = 15;
+void add_ordinary(Expectation& expectation, std::vector<double>& got, int oddity, const Stream& draw) {
+  const Format& format = format_of(expectation.dtype);
+  const std::uint64_t size = 200, odd = draw.below(size, 0);
+  for (std::uint64_t i = 0; i < size; ++i) {
+    const Stream own = draw.fork(i);
+    // Few ratios, so that there are equal ones with other errors in ulp.
+    const double step = static_cast<double>(own.below(9, 0)) - 4;
+    Point p = point((static_cast<double>(own.below(19, 1)) - 9) / 3, own.below(2, 2) == 0 ? 4 / 256.0 : 8 / 256.0,
+                    own.below(2, 3) == 0 ? Rule::bounded : Rule::signed_bounded);
+    double value = p.hi + step / 256;
+    if (own.below(2, 4) == 0) p.lo = p.hi * 1e-17;
+    const double specials[] = {inf, nan_value, 0.0, -1.0, -inf, -0.0};
+    const double special = specials[own.below(6, 5)];
+    if (i == odd) {
+      if (oddity == 0) p.hi = special;
+      if (oddity == 1) p.bound = special;
+      if (oddity == 2) p.fit_bound = special;
+      if (oddity == 3) value = special;
+      if (oddity >= 4 && oddity < 10) p.rule = static_cast<Rule>(oddity - 4);
+      if (oddity == 10) value = special > 0 ? 0.0 : -0.0, p.hi = step * 1e-6, p.rule = Rule::signed_bounded;
+      if (oddity == 11) value = p.hi + p.lo;
+      if (oddity == 12) value = p.hi + std::copysign(1.5 * p.bound, step);
+      if (oddity == 13 && expectation.dtype != ABN_F64)
+        p.hi = 2 * format.largest, p.lo = 0, p.bound = p.fit_bound = format.largest / 2, value = p.hi - p.bound / 2;
+      if (oddity == 14) value = inf, p.bound = inf;
     }
+    expectation.points.push_back(p);
+    got.push_back(value);
+  }
+}
+
+}  // namespace
+
+TEST(Tallies, ManyElementsAtOnceAreTheSameOneByOne) {
+  for (int run = 0; run < 3000; ++run) {
+    const int oddity = run % oddities;
+    Expectation expectation{Output::z, run / oddities % 4, {}, {}};
+    std::vector<double> got;
+    add_ordinary(expectation, got, oddity, Stream(static_cast<std::uint64_t>(run)));
+    SCOPED_TRACE(testing::Message() << "run " << run << ", oddity " << oddity);
+    const Format& format = format_of(expectation.dtype);
     Tally one_by_one;
-    for (std::size_t i = 0; i < size; ++i)
+    for (std::size_t i = 0; i < got.size(); ++i)
       one_by_one.add(static_cast<std::int64_t>(i), expectation.points[i], got[i], compare(expectation.points[i], got[i], format));
     const Tally at_once = compare_all(expectation, got);
     const auto same = [](double a, double b) { return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b); };
-    RC_ASSERT(at_once.elements == one_by_one.elements);
-    RC_ASSERT(at_once.failed == one_by_one.failed);
-    RC_ASSERT(at_once.nonfinite_expected == one_by_one.nonfinite_expected);
-    RC_ASSERT(at_once.nonfinite_got == one_by_one.nonfinite_got);
-    RC_ASSERT(same(at_once.max_ratio, one_by_one.max_ratio) && same(at_once.sum_ratio, one_by_one.sum_ratio));
-    RC_ASSERT(same(at_once.max_fit_ratio, one_by_one.max_fit_ratio));
-    RC_ASSERT(same(at_once.max_abs_ulp, one_by_one.max_abs_ulp) && same(at_once.sum_ulp, one_by_one.sum_ulp));
-    RC_ASSERT(at_once.worst == one_by_one.worst);
-    RC_ASSERT(at_once.ratio_histogram == one_by_one.ratio_histogram);
-    RC_ASSERT(at_once.ulp_histogram == one_by_one.ulp_histogram);
+    ASSERT_EQ(at_once.elements, one_by_one.elements);
+    ASSERT_EQ(at_once.failed, one_by_one.failed);
+    ASSERT_EQ(at_once.nonfinite_expected, one_by_one.nonfinite_expected);
+    ASSERT_EQ(at_once.nonfinite_got, one_by_one.nonfinite_got);
+    ASSERT_TRUE(same(at_once.max_ratio, one_by_one.max_ratio) && same(at_once.sum_ratio, one_by_one.sum_ratio));
+    ASSERT_TRUE(same(at_once.max_fit_ratio, one_by_one.max_fit_ratio));
+    ASSERT_TRUE(same(at_once.max_abs_ulp, one_by_one.max_abs_ulp) && same(at_once.sum_ulp, one_by_one.sum_ulp));
+    ASSERT_EQ(at_once.worst, one_by_one.worst);
+    ASSERT_EQ(at_once.ratio_histogram, one_by_one.ratio_histogram);
+    ASSERT_EQ(at_once.ulp_histogram, one_by_one.ulp_histogram);
     const Comparison &a = at_once.worst_comparison, &b = one_by_one.worst_comparison;
-    RC_ASSERT(a.passed == b.passed && std::string(a.reason) == b.reason);
-    RC_ASSERT(same(a.ratio, b.ratio) && same(a.fit_ratio, b.fit_ratio) && same(a.ulp, b.ulp));
-    RC_ASSERT(same(a.error, b.error) || (std::isnan(a.error) && std::isnan(b.error)));
-  }));
+    ASSERT_EQ(a.passed, b.passed);
+    ASSERT_STREQ(a.reason, b.reason);
+    ASSERT_TRUE(same(a.ratio, b.ratio) && same(a.fit_ratio, b.fit_ratio) && same(a.ulp, b.ulp));
+    ASSERT_TRUE(same(a.error, b.error) || (std::isnan(a.error) && std::isnan(b.error)));
+  }
 }
 
 TEST(Tallies, TheWorstElementIsAFailedOneIfThereIsAny) {
