@@ -59,10 +59,11 @@ __global__ void __launch_bounds__(most_threads, least_resident)
     }
 
     Sums<typename Scheme::Value> sums[own];
-    add_gradients<T, Layout, Scheme>(Walk<T, Layout>(cut, unit), z, dz, phi, recovery, scale, sums,
-                                     [&](const Window& window, const Vec16<T>& value) {
-                                       if (writes_dx) dx.store(window, value);
-                                     });
+    with_walk<T, Layout>(cut, unit, [&](auto walk) {
+      add_gradients<T, Layout, Scheme>(walk, z, dz, phi, recovery, scale, sums, [&](const auto& window, const Vec16<T>& value) {
+        if (writes_dx) dx.store(window, value);
+      });
+    });
 
     tree.reduce(cut.columns, cut.rows, sums);
     if (row_of_thread(cut) == 0) {
@@ -112,23 +113,26 @@ __global__ void __launch_bounds__(most_threads, least_resident)
       channel[l] = backward_channel<P, Scheme>(problem, args, c, {scratch.mean_dy[c], scratch.mean_dy_xhat[c]});
     }
 
-    for (Walk<T, Layout> walk(cut, unit); walk.more();) {
-      Window windows[count];
-      Vec16<T> outputs[count], gradients[count];
-      ABN_UNROLL for (int u = 0; u < count; ++u) windows[u] = walk.next();
-      ABN_UNROLL for (int u = 0; u < count; ++u) {
-        outputs[u] = z.load(windows[u]);
-        gradients[u] = dz.load(windows[u]);
-      }
-      ABN_UNROLL for (int u = 0; u < count; ++u) {
-        ABN_UNROLL for (int j = 0; j < lanes; ++j) {
-          const A one = phi.unsaturated(widen(outputs[u].lane[j]));
-          T& gradient = gradients[u].lane[j];
-          gradient = narrow<T>(channel[own == 1 ? 0 : j].dx(phi.inverse(one), phi.upstream(one, widen(gradient))));
+    with_walk<T, Layout>(cut, unit, [&](auto walk) {
+      while (walk.more()) {
+        typename decltype(walk)::Item windows[count];
+        Vec16<T> outputs[count], gradients[count];
+        ABN_UNROLL for (int u = 0; u < count; ++u) windows[u] = walk.next();
+        ABN_UNROLL for (int u = 0; u < count; ++u) {
+          outputs[u] = z.load(windows[u]);
+          gradients[u] = dz.load(windows[u]);
         }
+        ABN_UNROLL for (int u = 0; u < count; ++u) {
+          A results[lanes];
+          ABN_UNROLL for (int j = 0; j < lanes; ++j) {
+            const A one = phi.unsaturated(widen(outputs[u].lane[j]));
+            results[j] = channel[own == 1 ? 0 : j].dx(phi.inverse(one), phi.upstream(one, widen(gradients[u].lane[j])));
+          }
+          gradients[u] = narrow_all<T>(results);
+        }
+        ABN_UNROLL for (int u = 0; u < count; ++u) dx.store(windows[u], gradients[u]);
       }
-      ABN_UNROLL for (int u = 0; u < count; ++u) dx.store(windows[u], gradients[u]);
-    }
+    });
   }
 }
 

@@ -54,7 +54,7 @@ __global__ void __launch_bounds__(most_threads, least_resident)
     const Unit unit = unit_at(cut, index);
     A n = 0;
     Moments<A> moments[own];
-    add_moments<T, Layout>(Walk<T, Layout>(cut, unit), x, n, moments);
+    with_walk<T, Layout>(cut, unit, [&](auto walk) { add_moments<T, Layout>(walk, x, n, moments); });
     tree.reduce(cut.columns, cut.rows, n, moments);
     if (row_of_thread(cut) == 0) {
       const int64_t first = first_channel<Layout>(cut, unit.tile);
@@ -105,19 +105,20 @@ __global__ void __launch_bounds__(most_threads, least_resident)
                                                 : running_channel<P, A>(problem, args, c);
     }
 
-    for (Walk<T, Layout> walk(cut, unit); walk.more();) {
-      Window windows[count];
-      Vec16<T> values[count];
-      ABN_UNROLL for (int u = 0; u < count; ++u) windows[u] = walk.next();
-      ABN_UNROLL for (int u = 0; u < count; ++u) values[u] = x.load(windows[u]);
-      ABN_UNROLL for (int u = 0; u < count; ++u) {
-        ABN_UNROLL for (int j = 0; j < lanes; ++j) {
-          T& value = values[u].lane[j];
-          value = narrow<T>(phi.value(channel[own == 1 ? 0 : j].y(widen(value))));
+    with_walk<T, Layout>(cut, unit, [&](auto walk) {
+      while (walk.more()) {
+        typename decltype(walk)::Item windows[count];
+        Vec16<T> values[count];
+        ABN_UNROLL for (int u = 0; u < count; ++u) windows[u] = walk.next();
+        ABN_UNROLL for (int u = 0; u < count; ++u) values[u] = x.load(windows[u]);
+        ABN_UNROLL for (int u = 0; u < count; ++u) {
+          A results[lanes];
+          ABN_UNROLL for (int j = 0; j < lanes; ++j) results[j] = phi.value(channel[own == 1 ? 0 : j].y(widen(values[u].lane[j])));
+          values[u] = narrow_all<T>(results);
         }
+        ABN_UNROLL for (int u = 0; u < count; ++u) z.store(windows[u], values[u]);
       }
-      ABN_UNROLL for (int u = 0; u < count; ++u) z.store(windows[u], values[u]);
-    }
+    });
   }
 }
 

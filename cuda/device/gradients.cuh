@@ -6,46 +6,62 @@
 #include "cuda/device/channel.cuh"
 #include "cuda/device/scheme.cuh"
 #include "cuda/device/tree.cuh"
-#include "cuda/device/window.cuh"
+#include "cuda/device/whole_walk.cuh"
 
 namespace abn::device {
 inline namespace ABN_BUILD {
 
 constexpr int gradient_bundle = 2;  // windows of z and of dz that a thread has in flight
 
-// Adds the windows of a walk to a thread's sums. `emit(window, dy)` is told the gradients of each window times `scale`, rounded.
+// Adds the next windows of a walk to a thread's sums; `All` says that none of them is missing. `emit(window, dy)` is told the gradients of
+// each window times `scale`, rounded.
+template <class T, int Layout, class Scheme, bool All, class Steps, class Source, class Emit>
+__device__ __forceinline__ void add_bundle(Steps& walk, const Source& z, const Source& dz, const Activation<Accumulate<T>>& phi,
+                                           const typename Scheme::Recovery (&recovery)[owned<T, Layout>],
+                                           const Accumulate<T> (&scale)[owned<T, Layout>],
+                                           Sums<typename Scheme::Value> (&sums)[owned<T, Layout>], Emit emit) {
+  using A = Accumulate<T>;
+  using Value = typename Scheme::Value;
+  constexpr int own = owned<T, Layout>, lanes = window_lanes<T>, count = gradient_bundle;
+  typename Steps::Item windows[count];
+  Vec16<T> outputs[count], gradients[count];
+  ABN_UNROLL for (int u = 0; u < count; ++u) {
+    windows[u] = walk.next();
+    if constexpr (All) windows[u].present = true;
+  }
+  ABN_UNROLL for (int u = 0; u < count; ++u) {
+    outputs[u] = z.load(windows[u]);
+    gradients[u] = dz.load(windows[u]);
+  }
+  ABN_UNROLL for (int u = 0; u < count; ++u) {
+    Sums<Value> window;
+    A scaled[lanes];
+    ABN_UNROLL for (int j = 0; j < lanes; ++j) {
+      const A one = phi.unsaturated(widen(outputs[u].lane[j]));
+      const A dy = phi.upstream(one, widen(gradients[u].lane[j]));
+      const Value term = Scheme::term(recovery[own == 1 ? 0 : j], phi.inverse(one), dy);
+      scaled[j] = scale[own == 1 ? 0 : j] * dy;
+      if ((lanes_present<T>(windows[u]) >> j & 1) == 0) continue;  // what lies outside may be 0 * infinity
+      Sums<Value>& sum = own == 1 ? window : sums[own == 1 ? 0 : j];
+      sum.s0 += Value(dy);
+      sum.s1 += term;
+    }
+    if constexpr (own == 1) sums[0].add(window);
+    gradients[u] = narrow_all<T>(scaled);
+  }
+  ABN_UNROLL for (int u = 0; u < count; ++u) emit(windows[u], gradients[u]);
+}
+
+// Adds the windows of a walk.
 template <class T, int Layout, class Scheme, class Steps, class Source, class Emit>
 __device__ __forceinline__ void add_gradients(Steps walk, const Source& z, const Source& dz, const Activation<Accumulate<T>>& phi,
                                               const typename Scheme::Recovery (&recovery)[owned<T, Layout>],
                                               const Accumulate<T> (&scale)[owned<T, Layout>],
                                               Sums<typename Scheme::Value> (&sums)[owned<T, Layout>], Emit emit) {
-  using A = Accumulate<T>;
-  using Value = typename Scheme::Value;
-  constexpr int own = owned<T, Layout>, lanes = window_lanes<T>, count = gradient_bundle;
-  while (walk.more()) {
-    Window windows[count];
-    Vec16<T> outputs[count], gradients[count];
-    ABN_UNROLL for (int u = 0; u < count; ++u) windows[u] = walk.next();
-    ABN_UNROLL for (int u = 0; u < count; ++u) {
-      outputs[u] = z.load(windows[u]);
-      gradients[u] = dz.load(windows[u]);
-    }
-    ABN_UNROLL for (int u = 0; u < count; ++u) {
-      Sums<Value> window;
-      ABN_UNROLL for (int j = 0; j < lanes; ++j) {
-        const A one = phi.unsaturated(widen(outputs[u].lane[j]));
-        const A dy = phi.upstream(one, widen(gradients[u].lane[j]));
-        const Value term = Scheme::term(recovery[own == 1 ? 0 : j], phi.inverse(one), dy);
-        gradients[u].lane[j] = narrow<T>(scale[own == 1 ? 0 : j] * dy);
-        if ((windows[u].present >> j & 1) == 0) continue;  // what lies outside may be 0 * infinity
-        Sums<Value>& sum = own == 1 ? window : sums[own == 1 ? 0 : j];
-        sum.s0 += Value(dy);
-        sum.s1 += term;
-      }
-      if constexpr (own == 1) sums[0].add(window);
-    }
-    ABN_UNROLL for (int u = 0; u < count; ++u) emit(windows[u], gradients[u]);
+  if constexpr (Steps::never_ragged) {
+    while (walk.left() >= gradient_bundle) add_bundle<T, Layout, Scheme, true>(walk, z, dz, phi, recovery, scale, sums, emit);
   }
+  while (walk.more()) add_bundle<T, Layout, Scheme, false>(walk, z, dz, phi, recovery, scale, sums, emit);
 }
 
 // The slices of a channel, merged by `rows` threads of a column; see merge_slices of device/statistics.cuh.

@@ -76,8 +76,9 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
         if (j < chunk.channels) recovery[l] = Scheme::recovery(affine_of<P, A>(problem, args, chunk.channel + j));
       }
       Sums<A> sums[own];
-      add_gradients<T, Layout, Scheme>(SlabWalk<T, Layout>(slab, chunk, slice, first + column), outputs, gradients, phi, recovery, scale,
-                                       sums, [](const Window&, const Vec16<T>&) {});
+      with_slab_walk<T, Layout>(slab, chunk, slice, first + column, [&](auto walk) {
+        add_gradients<T, Layout, Scheme>(walk, outputs, gradients, phi, recovery, scale, sums, [](const auto&, const Vec16<T>&) {});
+      });
       shared.tree.slice.reduce(slab.columns, slab.cut.rows, sums);
       if (row == 0) {
         ABN_UNROLL for (int l = 0; l < own; ++l) {
@@ -111,7 +112,7 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
           [&](const Pair<T>& pair, int l, const typename Scheme::Channel& channel) {
             const A one = phi.unsaturated(widen(pair.z.lane[l]));
             const A dy = phi.upstream(one, widen(pair.dz.lane[l]));
-            return narrow<T>(training ? channel.dx(phi.inverse(one), dy) : channel.scale * dy);
+            return training ? channel.dx(phi.inverse(one), dy) : channel.scale * dy;
           });
     }
     __syncthreads();  // the slabs and the table are free again

@@ -71,7 +71,7 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
     for (int first = 0; training && first < chunk.channels; first += slab.columns * own) {
       A n = 0;
       Moments<A> moments[own];
-      add_moments<T, Layout>(SlabWalk<T, Layout>(slab, chunk, slice, first + column), data, n, moments);
+      with_slab_walk<T, Layout>(slab, chunk, slice, first + column, [&](auto walk) { add_moments<T, Layout>(walk, data, n, moments); });
       shared.tree.slice.reduce(slab.columns, slab.cut.rows, n, moments);
       if (row == 0) {
         ABN_UNROLL for (int l = 0; l < own; ++l) {
@@ -98,9 +98,7 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
 
     write_back<T, Layout>(
         slab, chunk, shared.channels, z, [&](int slot) { return data.slot(slot); },
-        [&](const Vec16<T>& value, int l, const ForwardChannel<A>& channel) {
-          return narrow<T>(phi.value(channel.y(widen(value.lane[l]))));
-        });
+        [&](const Vec16<T>& value, int l, const ForwardChannel<A>& channel) { return phi.value(channel.y(widen(value.lane[l]))); });
     __syncthreads();  // the slab and the table are free again
     exchanger.part();
   }

@@ -52,6 +52,35 @@ __device__ __forceinline__ __nv_bfloat16 narrow<__nv_bfloat16>(float v) {
   return __float2bfloat16_rn(v);
 }
 
+#ifdef __CUDACC__
+constexpr bool on_gpu = true;
+__device__ __forceinline__ void narrow_pair(float a, float b, __half& low, __half& high) {
+  const __half2 pair = __floats2half2_rn(a, b);
+  low = pair.x, high = pair.y;
+}
+__device__ __forceinline__ void narrow_pair(float a, float b, __nv_bfloat16& low, __nv_bfloat16& high) {
+  const __nv_bfloat162 pair = __floats2bfloat162_rn(a, b);
+  low = pair.x, high = pair.y;
+}
+#else
+constexpr bool on_gpu = false;
+#endif
+
+// The elements of one 16-byte access. A GPU rounds two at a time.
+template <class T>
+__device__ __forceinline__ Vec16<T> narrow_all(const Accumulate<T> (&v)[16 / sizeof(T)]) {
+  constexpr int lanes = 16 / static_cast<int>(sizeof(T));
+  Vec16<T> out;
+  constexpr bool pairs = on_gpu && sizeof(T) == 2;
+  ABN_UNROLL for (int j = 0; j < lanes; j += pairs ? 2 : 1) {
+    if constexpr (pairs)
+      narrow_pair(v[j], v[j + 1], out.lane[j], out.lane[j + 1]);
+    else
+      out.lane[j] = narrow<T>(v[j]);
+  }
+  return out;
+}
+
 // The neighbour of a negative v on the side of zero; of the lowest finite value where v is -infinity.
 __device__ __forceinline__ __half towards_zero(__half v) { return __ushort_as_half(static_cast<unsigned short>(__half_as_ushort(v) - 1)); }
 __device__ __forceinline__ __nv_bfloat16 towards_zero(__nv_bfloat16 v) {

@@ -41,6 +41,7 @@ struct Slab {
   MergeShape merge;  // of a block
   int tensors;       // that are kept
   bool fits;         // false: cut is that of the two sweeps
+  bool whole;        // no run of a channel (NCHW) or pixel (NHWC) is ragged
   int pack;          // channels of a group; the last may have fewer
   int64_t groups;
   int columns;          // NCHW: channels that are reduced side by side; NHWC: windows of a group
@@ -122,6 +123,7 @@ inline Slab slab_of(const abn_problem& problem, int direction) {
     cut_nhwc_slab(slab);
   slab.fits = slab.cut.slices <= resident_capacity;
   if (!slab.fits) slab.cut = cut_of(problem);
+  slab.whole = (slab.cut.layout == ABN_NCHW ? slab.cut.s : slab.cut.c) % slab.cut.lanes == 0;
   slab.merge = merge_shape(slab.cut);
   if (slab.fits) slab.merge.columns = std::min(slab.merge.columns, slab.threads() / slab.merge.rows);
   return slab;

@@ -1,8 +1,9 @@
 // The way back: every window of a slab becomes a window of the result, with the parameters of each element's channel.
 //
-// `pick(slot)` fetches what is needed of a window, `compute(picked, lane, channel)` makes an element of the result of it. Channels come
-// from a table in shared memory. Where a thread meets the same channels in every window (NHWC whose pixels are whole windows) it keeps
-// their parameters in registers; elsewhere it changes them where one run ends and the next begins.
+// `pick(slot)` fetches what is needed of a window, `compute(picked, lane, channel)` makes an element of the result of it,
+// not yet rounded. Channels come
+// from a table in shared memory. Where a thread meets the same channels in every window (a single channel, or NHWC whose pixels are whole
+// windows) it keeps their parameters in registers; elsewhere it changes them where one run ends and the next begins.
 #pragma once
 
 #include "cuda/device/slab_walk.cuh"
@@ -10,20 +11,33 @@
 namespace abn::device {
 inline namespace ABN_BUILD {
 
+// offset / divisor of offsets in a slab by a multiplication: with magic = ceil(2^32/divisor) the upper half of offset*magic is the quotient
+// as long as offset*divisor < 2^32, and slabs of several channels have fewer than 2^16 elements of channels of fewer than 2^12.
+class Divisor {
+ public:
+  __device__ explicit Divisor(int divisor) : divisor_(divisor), magic_(0xffffffffu / static_cast<unsigned>(divisor) + 1) {}
+  __device__ int quotient(int offset) const {
+    return divisor_ == 1 ? offset : static_cast<int>(uint64_t{static_cast<unsigned>(offset)} * magic_ >> 32);
+  }
+  __device__ int remainder(int offset) const { return offset - quotient(offset) * divisor_; }
+  __device__ int value() const { return divisor_; }
+
+ private:
+  int divisor_;
+  unsigned magic_;
+};
+
 // The channel of a window's elements one after the other.
 template <class Channel>
 class ChannelCursor {
  public:
-  // `offset` is where the window begins in its row: below 0 where the row begins inside of the window.
-  __device__ ChannelCursor(const Slab& slab, const Chunk& chunk, const Channel* table, int64_t offset)
-      : table_(table), channels_(chunk.channels), samples_(0x7fffffff), index_(0), left_(0x7fffffff) {
-    if (channels_ > 1) {
-      const int at = static_cast<int>(offset), inside = at > 0 ? at : 0;
-      const bool nchw = slab.cut.layout == ABN_NCHW;
-      samples_ = nchw ? static_cast<int>(slab.cut.s) : 1;
-      index_ = nchw ? inside / samples_ : inside % channels_;
-      left_ = nchw ? (index_ + 1) * samples_ - at : 1 + (inside - at);
-    }
+  // NCHW: runs of `run` samples. NHWC: runs of one sample, pixels of `channels`. `offset` is where the window begins in its row: below 0
+  // where the row begins inside of the window.
+  __device__ ChannelCursor(bool nchw, const Divisor& run, int channels, const Channel* table, int64_t offset)
+      : table_(table), channels_(channels), samples_(nchw ? run.value() : 1) {
+    const int at = static_cast<int>(offset), inside = at > 0 ? at : 0;
+    index_ = nchw ? run.quotient(inside) : run.remainder(inside);
+    left_ = nchw ? (index_ + 1) * samples_ - at : 1 + (inside - at);
     channel_ = table_[index_];
   }
   __device__ const Channel& channel() const { return channel_; }
@@ -40,24 +54,45 @@ class ChannelCursor {
   Channel channel_;
 };
 
+// Every window of the chunk that has elements: `make(slot, walk, results)` fills the results before they are rounded.
+template <class T, class Make>
+__device__ __forceinline__ void write_windows(const Chunk& chunk, const Tensor<T>& out, int first, int step, Make make) {
+  with_windows<T>(chunk, first, step, [&](auto walk) {
+    for (int slot = first; walk.more(); slot += step) {
+      const int64_t run = walk.run();
+      const auto window = walk.next();
+      if (!any_present(window)) continue;  // its slot has not been filled
+      Accumulate<T> results[window_lanes<T>];
+      make(slot, window.begin - run, results);
+      out.store(window, narrow_all<T>(results));
+    }
+  });
+}
+
+template <class T, class Channel, class Pick, class Compute>
+__device__ __forceinline__ void write_channel(const Chunk& chunk, const Channel& channel, const Tensor<T>& out, Pick pick,
+                                              Compute compute) {
+  const auto make = [&](int slot, int64_t, Accumulate<T>(&results)[window_lanes<T>]) {
+    const auto picked = pick(slot);
+    ABN_UNROLL for (int l = 0; l < window_lanes<T>; ++l) results[l] = compute(picked, l, channel);
+  };
+  write_windows<T>(chunk, out, static_cast<int>(threadIdx.x), static_cast<int>(blockDim.x), make);
+}
+
 template <class T, class Channel, class Pick, class Compute>
 __device__ __forceinline__ void write_runs(const Slab& slab, const Chunk& chunk, const Channel* table, const Tensor<T>& out, Pick pick,
                                            Compute compute) {
-  const int step = static_cast<int>(blockDim.x);
-  int slot = static_cast<int>(threadIdx.x);
-  for (Walk<T, ABN_NCHW> walk = walk_of<T>(chunk, slot, step); walk.more(); slot += step) {
-    const int64_t run = walk.run();
-    const Window window = walk.next();
-    if (window.present == 0) continue;  // its slot has not been filled
+  const bool nchw = slab.cut.layout == ABN_NCHW;
+  const Divisor run(nchw ? static_cast<int>(slab.cut.s) : chunk.channels);
+  const auto make = [&](int slot, int64_t offset, Accumulate<T>(&results)[window_lanes<T>]) {
     const auto picked = pick(slot);
-    ChannelCursor<Channel> cursor(slab, chunk, table, window.begin - run);
-    Vec16<T> value;
+    ChannelCursor<Channel> cursor(nchw, run, chunk.channels, table, offset);
     ABN_UNROLL for (int l = 0; l < window_lanes<T>; ++l) {
-      value.lane[l] = compute(picked, l, cursor.channel());
+      results[l] = compute(picked, l, cursor.channel());
       cursor.advance();
     }
-    out.store(window, value);
-  }
+  };
+  write_windows<T>(chunk, out, static_cast<int>(threadIdx.x), static_cast<int>(blockDim.x), make);
 }
 
 template <class T, class Channel, class Pick, class Compute>
@@ -66,20 +101,16 @@ __device__ __forceinline__ void write_columns(const Slab& slab, const Chunk& chu
   constexpr int lanes = window_lanes<T>;
   // Windows of a pixel: a thread meets the same one every time. The last group has the distances of the others and fewer windows.
   const int columns = slab.row_windows == 0 ? chunk.channels / lanes : static_cast<int>(slab.row_windows);
-  const int step = static_cast<int>(blockDim.x) / columns * columns;
-  int slot = static_cast<int>(threadIdx.x);
-  const int first = slot % columns * lanes;
-  if (slot >= step || first >= chunk.channels) return;
+  const int step = static_cast<int>(blockDim.x) / columns * columns, slot_of_thread = static_cast<int>(threadIdx.x);
+  const int first = slot_of_thread % columns * lanes;
+  if (slot_of_thread >= step || first >= chunk.channels) return;
   Channel channels[lanes];
   ABN_UNROLL for (int l = 0; l < lanes; ++l) channels[l] = table[first + l];
-  for (Walk<T, ABN_NCHW> walk = walk_of<T>(chunk, slot, step); walk.more(); slot += step) {
-    const Window window = walk.next();
-    if (window.present == 0) continue;  // its slot has not been filled
+  const auto make = [&](int slot, int64_t, Accumulate<T>(&results)[lanes]) {
     const auto picked = pick(slot);
-    Vec16<T> value;
-    ABN_UNROLL for (int l = 0; l < lanes; ++l) value.lane[l] = compute(picked, l, channels[l]);
-    out.store(window, value);
-  }
+    ABN_UNROLL for (int l = 0; l < lanes; ++l) results[l] = compute(picked, l, channels[l]);
+  };
+  write_windows<T>(chunk, out, slot_of_thread, step, make);
 }
 
 template <class T, int Layout, class Channel, class Pick, class Compute>
@@ -88,6 +119,7 @@ __device__ __forceinline__ void write_back(const Slab& slab, const Chunk& chunk,
   if constexpr (Layout == ABN_NHWC) {
     if (slab.cut.c % window_lanes<T> == 0) return write_columns<T>(slab, chunk, table, out, pick, compute);
   }
+  if (chunk.channels == 1) return write_channel<T>(chunk, table[0], out, pick, compute);
   write_runs<T>(slab, chunk, table, out, pick, compute);
 }
 

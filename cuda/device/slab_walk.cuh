@@ -7,7 +7,7 @@
 
 #include "cuda/device/async_copy.cuh"
 #include "cuda/device/slab.cuh"
-#include "cuda/device/window.cuh"
+#include "cuda/device/whole_walk.cuh"
 
 namespace abn::device {
 inline namespace ABN_BUILD {
@@ -56,11 +56,26 @@ __device__ __forceinline__ Walk<T, ABN_NCHW> walk_of(const Chunk& chunk, int fir
   return {chunk.rows, chunk.first + first, items_of_thread(first, chunk.items, step), step};
 }
 
+// body(walk) with the quickest walk over that part.
+template <class T, class Body>
+__device__ __forceinline__ void with_windows(const Chunk& chunk, int first, int step, Body body) {
+  constexpr int lanes = window_lanes<T>;
+  const Runs& rows = chunk.rows;
+  if (rows.length == rows.windows * lanes && rows.begin % lanes == 0 && rows.stride % lanes == 0) {
+    const int64_t item = chunk.first + first;
+    return body(WholeWalk<T, int64_t>(rows.begin, rows.stride, static_cast<int>(rows.windows), item,
+                                      items_of_thread(first, chunk.items, step), step));
+  }
+  body(walk_of<T>(chunk, first, step));
+}
+
 // A thread's walk through its channel (NCHW) or the channels of its window (NHWC) in the order of the cut. The windows that it gives
 // begin at elements of the slab.
 template <class T, int Layout>
 class SlabWalk {
  public:
+  static constexpr bool never_ragged = false;
+  using Item = Window;
   // `channel` counts in the group. A thread of a channel that is not there has nothing to do.
   __device__ SlabWalk(const Slab& slab, const Chunk& chunk, int64_t slice, int channel)
       : walk_(inner(slab, chunk, slice, channel)),
@@ -97,6 +112,26 @@ class SlabWalk {
   int row_elements_, skip_;
 };
 
+// body(walk) with the quickest walk of that kind. Where runs are whole windows, so are their places in the slab.
+template <class T, int Layout, class Body>
+__device__ __forceinline__ void with_slab_walk(const Slab& slab, const Chunk& chunk, int64_t slice, int channel, Body body) {
+  if (!slab.whole) return body(SlabWalk<T, Layout>(slab, chunk, slice, channel));
+  constexpr int lanes = window_lanes<T>;
+  const Cut& cut = slab.cut;
+  const int row_elements = static_cast<int>(slab.row_windows) * lanes;
+  if constexpr (Layout == ABN_NHWC) {
+    const int row = row_of_thread(cut), column = column_of_thread(cut) * lanes;
+    const int items = column < chunk.channels ? items_of_thread(cut, {0, slice}, slice * cut.slice_items + row, cut.rows) : 0;
+    body(WholeWalk<T, int>(column, row_elements > 0 ? row_elements : static_cast<int>(cut.c), 1, row, items, cut.rows));
+  } else {
+    const int row = static_cast<int>(threadIdx.x) / slab.columns;
+    const int64_t begin = slice * cut.slice_items, left = cut.items - begin;
+    const int items = static_cast<int>(left < cut.slice_items ? left : cut.slice_items);
+    body(WholeWalk<T, int>(static_cast<int>(channel * cut.s - chunk.first * lanes), row_elements, static_cast<int>(cut.windows),
+                           chunk.first + row, channel < chunk.channels ? items_of_thread(row, items, cut.rows) : 0, cut.rows));
+  }
+}
+
 // A tensor's slab in shared memory.
 template <class T>
 class SlabTensor {
@@ -119,20 +154,25 @@ class SlabTensor {
     ABN_UNROLL for (int j = 0; j < lanes; ++j) value.lane[j] = (window.present >> j & 1) != 0 ? data_[at + j] : narrow<T>(0);
     return value;
   }
+  __device__ Vec16<T> load(const WholeWindow<int>& window) const {
+    if (window.present) return load16(data_ + window.begin);
+    return load(Window{0, 0});
+  }
   __device__ Vec16<T> slot(int index) const { return load16(data_ + index * window_lanes<T>); }
 
   // Starts to load the chunk of a tensor, by all threads of the block; it is there for all after copy_async_wait and a barrier.
   __device__ void fill(const Tensor<T>& from, const Chunk& chunk) const {
-    const int step = static_cast<int>(blockDim.x);
-    int slot = static_cast<int>(threadIdx.x);
-    for (Walk<T, ABN_NCHW> walk = walk_of<T>(chunk, slot, step); walk.more(); slot += step) {
-      const Window window = walk.next();
-      T* const to = data_ + slot * window_lanes<T>;
-      if (from.wide(window))
-        copy_async<16>(to, from.at(window));
-      else if (window.present != 0)
-        store16(to, from.load(window));
-    }
+    const int step = static_cast<int>(blockDim.x), first = static_cast<int>(threadIdx.x);
+    with_windows<T>(chunk, first, step, [&](auto walk) {
+      for (int slot = first; walk.more(); slot += step) {
+        const auto window = walk.next();
+        T* const to = data_ + slot * window_lanes<T>;
+        if (from.wide(window))
+          copy_async<16>(to, from.at(window));
+        else if (any_present(window))
+          store16(to, from.load(window));
+      }
+    });
     copy_async_commit();
   }
 

@@ -4,7 +4,7 @@
 
 #include "cuda/device/channel.cuh"
 #include "cuda/device/tree.cuh"
-#include "cuda/device/window.cuh"
+#include "cuda/device/whole_walk.cuh"
 
 namespace abn::device {
 inline namespace ABN_BUILD {
@@ -18,43 +18,49 @@ struct alignas(16) MomentsPart {
   Moments<A> moments;
 };
 
+// Adds the next windows of a walk to a thread's moments; `All` says that none of them is missing.
+template <class T, int Layout, bool All, class Steps, class Source>
+__device__ __forceinline__ void add_bundle(Steps& walk, const Source& x, Accumulate<T>& n,
+                                           Moments<Accumulate<T>> (&moments)[owned<T, Layout>]) {
+  using A = Accumulate<T>;
+  constexpr int lanes = window_lanes<T>, count = statistics_bundle, terms = Layout == ABN_NCHW ? count * lanes : count;
+  typename Steps::Item windows[count];
+  Vec16<T> raw[count];
+  ABN_UNROLL for (int u = 0; u < count; ++u) {
+    windows[u] = walk.next();
+    if constexpr (All) windows[u].present = true;
+  }
+  ABN_UNROLL for (int u = 0; u < count; ++u) raw[u] = x.load(windows[u]);
+  unsigned mask = 0;
+  ABN_UNROLL for (int u = 0; u < count; ++u) {
+    mask |= Layout == ABN_NCHW ? lanes_present<T>(windows[u]) << (u * lanes) : (any_present(windows[u]) ? 1u : 0u) << u;
+  }
+  if (mask == 0) return;
+  const A added = All ? A(terms) : static_cast<A>(__popc(mask));
+  const A inverse = A(1) / added;
+  const Weights<A> weights = weights_of<A>(n, added);
+  if constexpr (Layout == ABN_NCHW) {
+    A values[terms];
+    ABN_UNROLL for (int u = 0; u < count; ++u) { ABN_UNROLL for (int j = 0; j < lanes; ++j) values[u * lanes + j] = widen(raw[u].lane[j]); }
+    moments[0] = merge(moments[0], two_pass(values, mask, inverse), weights);
+  } else {
+    ABN_UNROLL for (int j = 0; j < lanes; ++j) {
+      A values[terms];
+      ABN_UNROLL for (int u = 0; u < count; ++u) values[u] = widen(raw[u].lane[j]);
+      moments[j] = merge(moments[j], two_pass(values, mask, inverse), weights);
+    }
+  }
+  n += added;
+}
+
 // Adds the windows of a walk to a thread's moments. `x` loads what the walk names: a Tensor or a SlabTensor.
 template <class T, int Layout, class Steps, class Source>
 __device__ __forceinline__ void add_moments(Steps walk, const Source& x, Accumulate<T>& n,
                                             Moments<Accumulate<T>> (&moments)[owned<T, Layout>]) {
-  using A = Accumulate<T>;
-  constexpr int lanes = window_lanes<T>, count = statistics_bundle;
-  while (walk.more()) {
-    Window windows[count];
-    Vec16<T> raw[count];
-    ABN_UNROLL for (int u = 0; u < count; ++u) windows[u] = walk.next();
-    ABN_UNROLL for (int u = 0; u < count; ++u) raw[u] = x.load(windows[u]);
-    if constexpr (Layout == ABN_NCHW) {
-      A values[count * lanes];
-      unsigned mask = 0;
-      ABN_UNROLL for (int u = 0; u < count; ++u) {
-        mask |= windows[u].present << (u * lanes);
-        ABN_UNROLL for (int j = 0; j < lanes; ++j) values[u * lanes + j] = widen(raw[u].lane[j]);
-      }
-      if (mask == 0) continue;
-      const A added = static_cast<A>(__popc(mask));
-      moments[0] = merge(moments[0], two_pass(values, mask, A(1) / added), weights_of<A>(n, added));
-      n += added;
-    } else {
-      unsigned mask = 0;
-      ABN_UNROLL for (int u = 0; u < count; ++u) mask |= (windows[u].present != 0 ? 1u : 0u) << u;
-      if (mask == 0) continue;
-      const A added = static_cast<A>(__popc(mask));
-      const Weights<A> weights = weights_of<A>(n, added);
-      const A inverse = A(1) / added;
-      ABN_UNROLL for (int j = 0; j < lanes; ++j) {
-        A values[count];
-        ABN_UNROLL for (int u = 0; u < count; ++u) values[u] = widen(raw[u].lane[j]);
-        moments[j] = merge(moments[j], two_pass(values, mask, inverse), weights);
-      }
-      n += added;
-    }
+  if constexpr (Steps::never_ragged) {
+    while (walk.left() >= statistics_bundle) add_bundle<T, Layout, true>(walk, x, n, moments);
   }
+  while (walk.more()) add_bundle<T, Layout, false>(walk, x, n, moments);
 }
 
 // The slices of a channel, merged by `rows` threads of a column: each takes every rows-th, then the tree. `part(slice)` is called for

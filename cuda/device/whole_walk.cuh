@@ -13,7 +13,7 @@ inline namespace ABN_BUILD {
 template <class T, class Index>
 class WholeWalk {
  public:
-  static constexpr bool whole = true;
+  static constexpr bool never_ragged = true;
   using Item = WholeWindow<Index>;
 
   // Item i*windows + w is window w of run i, which begins at begin + i*stride; the thread takes `items` of them, every step-th.
@@ -27,6 +27,7 @@ class WholeWalk {
   }
   __device__ bool more() const { return left_ > 0; }
   __device__ int left() const { return left_; }
+  __device__ Index run() const { return at_ - window_ * window_lanes<T>; }  // where the run of the next window begins
   __device__ Item next() {
     const Item item{at_, left_ > 0};
     --left_;

@@ -17,6 +17,26 @@ struct Window {
 };
 template <class T>
 constexpr unsigned whole = ~(~0u << window_lanes<T>);
+__device__ __forceinline__ bool any_present(const Window& window) { return window.present != 0; }
+template <class T>
+__device__ __forceinline__ unsigned lanes_present(const Window& window) {
+  return window.present;
+}
+
+// All elements of the window that begins at `begin`, or none: what walks without ragged windows give (device/whole_walk.cuh).
+template <class Index>
+struct WholeWindow {
+  Index begin;
+  bool present;
+};
+template <class Index>
+__device__ __forceinline__ bool any_present(const WholeWindow<Index>& window) {
+  return window.present;
+}
+template <class T, class Index>
+__device__ __forceinline__ unsigned lanes_present(const WholeWindow<Index>& window) {
+  return window.present ? whole<T> : 0u;
+}
 
 // Channels that a thread owns, each with accumulators and parameters of its own.
 template <class T, int Layout>
@@ -44,6 +64,8 @@ struct Runs {
 template <class T>
 class Walk<T, ABN_NCHW> {
  public:
+  static constexpr bool never_ragged = false;
+  using Item = Window;
   __device__ Walk(const Runs& runs, int64_t item, int items, int step)
       : length_(runs.length), stride_(runs.stride), windows_(runs.windows), left_(items) {
     window_ = item % windows_;
@@ -90,6 +112,8 @@ class Walk<T, ABN_NCHW> {
 template <class T>
 class Walk<T, ABN_NHWC> {
  public:
+  static constexpr bool never_ragged = false;
+  using Item = Window;
   __device__ Walk(const Cut& cut, const Unit& unit) {
     const int64_t channel = first_channel<ABN_NHWC>(cut, unit.tile), channels = cut.c - channel;
     const int64_t pixel = unit.slice * cut.slice_items + row_of_thread(cut);
@@ -124,6 +148,22 @@ class Tensor {
       : data_(static_cast<T*>(const_cast<void*>(data))),
         wide_(reinterpret_cast<uintptr_t>(data) % 16 == 0 && (cut.layout == ABN_NCHW || cut.c % window_lanes<T> == 0)) {}
 
+  template <class Index>
+  __device__ bool wide(const WholeWindow<Index>& window) const {
+    return wide_ && window.present;
+  }
+  template <class Index>
+  __device__ T* at(const WholeWindow<Index>& window) const {
+    return data_ + window.begin;
+  }
+  template <class Index>
+  __device__ Vec16<T> load(const WholeWindow<Index>& window) const {
+    return load(Window{window.begin, window.present ? whole<T> : 0u});
+  }
+  template <class Index>
+  __device__ void store(const WholeWindow<Index>& window, const Vec16<T>& value) const {
+    store(Window{window.begin, window.present ? whole<T> : 0u}, value);
+  }
   // The window is one 16-byte access, at that address.
   __device__ bool wide(const Window& window) const { return wide_ && window.present == whole<T>; }
   __device__ T* at(const Window& window) const { return data_ + window.begin; }
