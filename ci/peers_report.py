@@ -1,0 +1,99 @@
+"""What bench_peers.py found: as lines of text, and as a study (verify/study/study.hpp) for `abn-verify report`."""
+import json
+import math
+import os
+import tempfile
+from dataclasses import dataclass, field
+
+from abn_kernels import Problem, UsageError
+
+DRY_WARNING = "Dry run on the CPU: our kernels run on an emulator, so the times and ratios say nothing."
+FORWARD, BACKWARD = "forward", "backward"
+SEED = 1
+
+
+@dataclass
+class Result:
+    """One competitor on one problem in one direction."""
+    problem: Problem
+    direction: str
+    competitor: str
+    sets: int = 0
+    backend: str = ""
+    note: str = ""
+    failed: bool = False
+    seconds: list = field(default_factory=list)
+    ratio: float = math.nan
+
+    def micros(self, share):
+        """That quantile of the times of one call."""
+        ordered = sorted(self.seconds)
+        if not ordered:
+            return math.nan
+        at = share * (len(ordered) - 1)
+        low = int(at)
+        return 1e6 * (ordered[low] + (at - low) * (ordered[min(low + 1, len(ordered) - 1)] - ordered[low]))
+
+
+def means(results):
+    """Geometric means of the ratios by competitor, type, direction and layout, with the number of problems."""
+    groups = {}
+    for result in results:
+        if math.isfinite(result.ratio):
+            key = result.competitor, result.problem.dtype, result.direction, result.problem.layout
+            groups.setdefault(key, []).append(math.log(result.ratio))
+    return [(*key, math.exp(sum(logs) / len(logs)), len(logs)) for key, logs in groups.items()]
+
+
+def number(value):
+    """A number of a study; those that JSON lacks are words in an array (verify/study/study_json.cpp)."""
+    return [float(f"{value:.6g}") if math.isfinite(value) else "nan"]
+
+
+def table(name, title, note, columns, rows, detail=False):
+    return {"name": name, "title": title, "note": note, "detail": detail,
+            "columns": [{"name": column, "unit": unit} for column, unit in columns], "rows": rows}
+
+
+def study(results, settings, first, dry):
+    timed = [[r.problem.text, r.direction, r.competitor, r.backend, *(number(r.micros(share)) for share in (0.5, 0.1, 0.9)), number(r.ratio),
+              number(r.sets), r.note] for r in results]
+    summary = [[*words, number(mean), number(count)] for *words, mean, count in means(results)]
+    conclusions = [DRY_WARNING] if dry else [
+        f"{competitor} takes {mean:.3g} times as long as {first}: {direction}, {dtype}, {layout}, geometric mean of {count} problems."
+        for competitor, dtype, direction, layout, mean, count in means(results) if competitor != first]
+    about = "Training batch norm + leaky ReLU, ours in place and PyTorch's, interleaved in one process; every result was compared with ours first."
+    return {"schema": "abn-verify-study/1", "name": "peers", "title": "Side by side with PyTorch" + (" (dry run)" if dry else ""),
+            "summary": (DRY_WARNING + " " if dry else "") + about, "seed": SEED, "settings": settings, "conclusions": conclusions,
+            "tables": [
+                table("means", "Ratios", f"Geometric means of time over that of {first}; above 1, {first} is faster.",
+                      [("competitor", ""), ("type", ""), ("direction", ""), ("layout", ""), ("ratio", ""), ("problems", "")], summary),
+                table("times", "Times of one call", "Median, p10 and p90 over the rounds; backend: what PyTorch chose to run.",
+                      [("problem", ""), ("direction", ""), ("competitor", ""), ("backend", ""), ("median", "us"), ("p10", "us"), ("p90", "us"),
+                       ("ratio", ""), ("sets", ""), ("how", "")], timed, detail=True)],
+            "grids": []}
+
+
+def write(path, study):
+    """The whole file or none of it."""
+    try:
+        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(os.path.abspath(path)), prefix=".peers-")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(json.dumps(study, indent=1) + "\n")
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as wrong:
+        raise UsageError(f"{path} cannot be written ({wrong.strerror}); give --out a file in a folder that exists")
+
+
+def show(results):
+    print(results[0].problem.text)
+    for r in results:
+        times = f"{r.micros(0.5):11.2f} us ({r.micros(0.1):.2f} .. {r.micros(0.9):.2f})  ratio {r.ratio:.3f}" if r.seconds else " " * 11
+        print(f"  {r.direction:8}  {r.competitor:20} {r.backend:8} {times}  {r.note}", flush=True)
+
+
+def show_means(results, first, dry):
+    print(f"Geometric means of the time over that of {first}" + (" (a dry run: they say nothing)" if dry else ""))
+    for competitor, dtype, direction, layout, mean, count in means(results):
+        print(f"  {competitor:20} {dtype:5} {direction:8} {layout:5} {mean:8.3f}  ({count} problem{'s' * (count > 1)})")
