@@ -450,6 +450,8 @@ def main():
         problems = listed_problems(os.path.dirname(os.path.abspath(options.library)))
     device = Cpu() if dry else Gpu()
     variants = abn.load_variants(options.library, device.memory, options.variants)
+    if options.out:
+        peers_report.check_writable(options.out)
     settings = {**device.settings, "rounds": str(options.rounds), "x": "mean 0.5, deviation 2", "dz": "N(0, 1)",
                 "compared within": ", ".join(f"{dtype} {tolerance:g}" for dtype, tolerance in TOLERANCE.items()) + " of the 2-norm"}
     if dry:

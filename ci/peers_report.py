@@ -35,11 +35,11 @@ class Result:
         return 1e6 * (ordered[low] + (at - low) * (ordered[min(low + 1, len(ordered) - 1)] - ordered[low]))
 
 
-def means(results):
-    """Geometric means of the ratios by competitor, type, direction and layout, with the number of problems."""
+def means(results, first):
+    """Geometric means of the ratios to `first` by competitor, type, direction and layout, with the number of problems."""
     groups = {}
     for result in results:
-        if math.isfinite(result.ratio):
+        if math.isfinite(result.ratio) and result.competitor != first:
             key = result.competitor, result.problem.dtype, result.direction, result.problem.layout
             groups.setdefault(key, []).append(math.log(result.ratio))
     return [(*key, math.exp(sum(logs) / len(logs)), len(logs)) for key, logs in groups.items()]
@@ -58,10 +58,10 @@ def table(name, title, note, columns, rows, detail=False):
 def study(results, settings, first, dry):
     timed = [[r.problem.text, r.direction, r.competitor, r.backend, *(number(r.micros(share)) for share in (0.5, 0.1, 0.9)), number(r.ratio),
               number(r.sets), r.note] for r in results]
-    summary = [[*words, number(mean), number(count)] for *words, mean, count in means(results)]
+    summary = [[*words, number(mean), number(count)] for *words, mean, count in means(results, first)]
     conclusions = [DRY_WARNING] if dry else [
         f"{competitor} takes {mean:.3g} times as long as {first}: {direction}, {dtype}, {layout}, geometric mean of {count} problems."
-        for competitor, dtype, direction, layout, mean, count in means(results) if competitor != first]
+        for competitor, dtype, direction, layout, mean, count in means(results, first)]
     about = "Training batch norm + leaky ReLU, ours in place and PyTorch's, interleaved in one process; every result was compared with ours first."
     return {"schema": "abn-verify-study/1", "name": "peers", "title": "Side by side with PyTorch" + (" (dry run)" if dry else ""),
             "summary": (DRY_WARNING + " " if dry else "") + about, "seed": SEED, "settings": settings, "conclusions": conclusions,
@@ -72,6 +72,13 @@ def study(results, settings, first, dry):
                       [("problem", ""), ("direction", ""), ("competitor", ""), ("backend", ""), ("median", "us"), ("p10", "us"), ("p90", "us"),
                        ("ratio", ""), ("sets", ""), ("how", "")], timed, detail=True)],
             "grids": []}
+
+
+def check_writable(path):
+    """Before a long measurement rather than after it."""
+    folder = os.path.dirname(os.path.abspath(path))
+    if os.path.isdir(path) or not os.access(folder, os.W_OK):
+        raise UsageError(f"{path} cannot be written; give --out a file in a folder that exists")
 
 
 def write(path, study):
@@ -95,5 +102,5 @@ def show(results):
 
 def show_means(results, first, dry):
     print(f"Geometric means of the time over that of {first}" + (" (a dry run: they say nothing)" if dry else ""))
-    for competitor, dtype, direction, layout, mean, count in means(results):
+    for competitor, dtype, direction, layout, mean, count in means(results, first):
         print(f"  {competitor:20} {dtype:5} {direction:8} {layout:5} {mean:8.3f}  ({count} problem{'s' * (count > 1)})")
