@@ -35,14 +35,21 @@ class Result:
         return 1e6 * (ordered[low] + (at - low) * (ordered[min(low + 1, len(ordered) - 1)] - ordered[low]))
 
 
-def means(results, first):
-    """Geometric means of the ratios to `first` by competitor, type, direction and layout, with the number of problems."""
+def by_kind(result):
+    return result.competitor, result.problem.dtype, result.direction, result.problem.layout
+
+
+def means(results, first, key=by_kind):
+    """Geometric means of the ratios to `first` over what has the same key, as (*key, mean, number of problems)."""
     groups = {}
     for result in results:
         if math.isfinite(result.ratio) and result.competitor != first:
-            key = result.competitor, result.problem.dtype, result.direction, result.problem.layout
-            groups.setdefault(key, []).append(math.log(result.ratio))
-    return [(*key, math.exp(sum(logs) / len(logs)), len(logs)) for key, logs in groups.items()]
+            groups.setdefault(key(result), []).append(math.log(result.ratio))
+    return [(*words, math.exp(sum(logs) / len(logs)), len(logs)) for words, logs in groups.items()]
+
+
+def problems(count):
+    return f"{count} problem" + ("s" if count != 1 else "")
 
 
 def number(value):
@@ -60,8 +67,8 @@ def study(results, settings, first, dry):
               number(r.sets), r.note] for r in results]
     summary = [[*words, number(mean), number(count)] for *words, mean, count in means(results, first)]
     conclusions = [DRY_WARNING] if dry else [
-        f"{competitor} takes {mean:.3g} times as long as {first}: {direction}, {dtype}, {layout}, geometric mean of {count} problems."
-        for competitor, dtype, direction, layout, mean, count in means(results, first)]
+        f"{competitor}: {direction} takes {mean:.3g} times as long as {first}, in the geometric mean of {problems(count)} of all types and layouts."
+        for competitor, direction, mean, count in means(results, first, lambda r: (r.competitor, r.direction))]
     about = "Training batch norm + leaky ReLU, ours in place and PyTorch's, interleaved in one process; every result was compared with ours first."
     return {"schema": "abn-verify-study/1", "name": "peers", "title": "Side by side with PyTorch" + (" (dry run)" if dry else ""),
             "summary": (DRY_WARNING + " " if dry else "") + about, "seed": SEED, "settings": settings, "conclusions": conclusions,
@@ -103,4 +110,4 @@ def show(results):
 def show_means(results, first, dry):
     print(f"Geometric means of the time over that of {first}" + (" (a dry run: they say nothing)" if dry else ""))
     for competitor, dtype, direction, layout, mean, count in means(results, first):
-        print(f"  {competitor:20} {dtype:5} {direction:8} {layout:5} {mean:8.3f}  ({count} problem{'s' * (count > 1)})")
+        print(f"  {competitor:20} {dtype:5} {direction:8} {layout:5} {mean:8.3f}  ({problems(count)})")
