@@ -300,7 +300,7 @@ def measure(problem, direction, makers, data, rounds):
             if expected is None:
                 expected = {name: value.clone() for name, value in got.items()}
             wrong = disagreement(got, expected, TOLERANCE[problem.dtype])
-            result.note, result.failed = ("error: " + wrong, True) if wrong else (one.how, False)
+            result.note, result.failed, result.graph = ("error: " + wrong if wrong else one.how), bool(wrong), one.how == "graph"
             if not wrong:
                 passes.append((result, one))
         except Exception as wrong:  # a peer that cannot do a problem is left out; ours must do it

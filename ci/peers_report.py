@@ -22,6 +22,7 @@ class Result:
     backend: str = ""
     note: str = ""
     failed: bool = False
+    graph: bool = False
     seconds: list = field(default_factory=list)
     ratio: float = math.nan
 
@@ -40,12 +41,13 @@ def by_kind(result):
 
 
 def means(results, first, key=by_kind):
-    """Geometric means of the ratios to `first` over what has the same key, as (*key, mean, number of problems)."""
+    """Geometric means of the ratios to `first` over what has the same key, as (*key, mean, problems, those without a graph)."""
     groups = {}
     for result in results:
         if math.isfinite(result.ratio) and result.competitor != first:
-            groups.setdefault(key(result), []).append(math.log(result.ratio))
-    return [(*words, math.exp(sum(logs) / len(logs)), len(logs)) for words, logs in groups.items()]
+            groups.setdefault(key(result), []).append(result)
+    return [(*words, math.exp(sum(math.log(one.ratio) for one in group) / len(group)), len(group), sum(not one.graph for one in group))
+            for words, group in groups.items()]
 
 
 def problems(count):
@@ -65,16 +67,16 @@ def table(name, title, note, columns, rows, detail=False):
 def study(results, settings, first, dry):
     timed = [[r.problem.text, r.direction, r.competitor, r.backend, *(number(r.micros(share)) for share in (0.5, 0.1, 0.9)), number(r.ratio),
               number(r.sets), r.note] for r in results]
-    summary = [[*words, number(mean), number(count)] for *words, mean, count in means(results, first)]
+    summary = [[*words, number(mean), number(count), number(plain)] for *words, mean, count, plain in means(results, first)]
     conclusions = [DRY_WARNING] if dry else [
         f"{competitor}: {direction} takes {mean:.3g} times as long as {first}, in the geometric mean of {problems(count)} of all types and layouts."
-        for competitor, direction, mean, count in means(results, first, lambda r: (r.competitor, r.direction))]
+        for competitor, direction, mean, count, _ in means(results, first, lambda r: (r.competitor, r.direction))]
     about = "Training batch norm + leaky ReLU, ours in place and PyTorch's, interleaved in one process; every result was compared with ours first."
     return {"schema": "abn-verify-study/1", "name": "peers", "title": "Side by side with PyTorch" + (" (dry run)" if dry else ""),
             "summary": (DRY_WARNING + " " if dry else "") + about, "seed": SEED, "settings": settings, "conclusions": conclusions,
             "tables": [
                 table("means", "Ratios", f"Geometric means of time over that of {first}; above 1, {first} is faster.",
-                      [("competitor", ""), ("type", ""), ("direction", ""), ("layout", ""), ("ratio", ""), ("problems", "")], summary),
+                      [("competitor", ""), ("type", ""), ("direction", ""), ("layout", ""), ("ratio", ""), ("problems", ""), ("without a graph", "")], summary),
                 table("times", "Times of one call", "Median, p10 and p90 over the rounds; backend: what PyTorch chose to run.",
                       [("problem", ""), ("direction", ""), ("competitor", ""), ("backend", ""), ("median", "us"), ("p10", "us"), ("p90", "us"),
                        ("ratio", ""), ("sets", ""), ("how", "")], timed, detail=True)],
@@ -109,5 +111,5 @@ def show(results):
 
 def show_means(results, first, dry):
     print(f"Geometric means of the time over that of {first}" + (" (a dry run: they say nothing)" if dry else ""))
-    for competitor, dtype, direction, layout, mean, count in means(results, first):
-        print(f"  {competitor:20} {dtype:5} {direction:8} {layout:5} {mean:8.3f}  ({problems(count)})")
+    for competitor, dtype, direction, layout, mean, count, plain in means(results, first):
+        print(f"  {competitor:20} {dtype:5} {direction:8} {layout:5} {mean:8.3f}  ({problems(count)}{f', {plain} without a graph' if plain else ''})")
