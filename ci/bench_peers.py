@@ -122,10 +122,11 @@ class Data:
 # ---- competitors: each offers step(i), which does set i, and named results of the first set ----
 
 class Ours:
+    """A variant of this project, called through its ABI, in place both ways."""
     backend = "ours"
 
     def __init__(self, name, variant, data):
-        self.name, self.label, self.variant, self.data = name, name, variant, data
+        self.name, self.variant, self.data = name, variant, data
         self.problem = data.problem.abi()
         claims = abn.AbnClaims(ctypes.sizeof(abn.AbnClaims))
         self.check(variant.claims(self.problem, claims), "claims")
@@ -176,8 +177,10 @@ class Ours:
 
 
 class Peer:
+    """PyTorch in one of three ways."""
+
     def __init__(self, kind, data):
-        self.kind, self.label, self.data = kind, PEERS[kind], data
+        self.kind, self.data = kind, data
         self.gamma, self.beta = (values.clone().requires_grad_() for values in (data.gamma, data.beta))
         self.running = data.channel(), data.channel(1.0)
         self.call = compiled(batch_norm_leaky_relu) if kind == "compiled" else batch_norm_leaky_relu
@@ -228,6 +231,7 @@ def batch_norm_leaky_relu(x, running_mean, running_var, gamma, beta, momentum, e
 
 
 def compiled(function):
+    """The function under torch.compile; an exception says why not."""
     if not hasattr(torch, "compile"):
         raise RuntimeError("this PyTorch has no torch.compile")
     importlib.import_module("torch._dynamo").reset()  # else it gives up silently after a few shapes
