@@ -77,7 +77,7 @@ run_stage() {
       [ "${PIPESTATUS[0]}" -eq 0 ] && ! grep -q 'Skipped' "$out/ctest.txt"
       ;;
     bench) timeout "$limit" "$bin/abn-verify" bench --device cuda:0 --out "$out/speed.json" | tee "$out/speed.txt" ;;
-    peers) timeout "$limit" python3 "$here/bench_peers.py" --out "$out/peers.json" | tee "$out/peers.txt" ;;
+    peers) timeout "$limit" python3 "$here/bench_peers.py" --library "$bin/libabn_kernels.so" --out "$out/peers.json" | tee "$out/peers.txt" ;;
     plan)
       [ -f "$out/speed.json" ] || { echo "There are no times in $out; run the stage bench first." >&2; return 1; }
       "$bin/abn-verify" plan --measured "$out/speed.json" --out "$out/plan.json" >"$out/plan.txt" && tail -n 8 "$out/plan.txt"

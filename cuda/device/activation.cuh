@@ -30,9 +30,10 @@ struct Activation {
   A lowest;      // ELU: where saturated z are moved to
   bool elu;
 
+  // `elu` is asked before anything about the element: it is the same for all threads, and what follows for the others needs no branch.
   __device__ A value(A y) const {
-    if (!(y < 0)) return y + zero;
-    return elu ? parameter * exp_minus_one(y) : parameter * y;
+    if (elu) return y < 0 ? parameter * exp_minus_one(y) : y + zero;
+    return y < 0 ? parameter * y : y + zero;
   }
 
   // z as it is inverted.
@@ -40,12 +41,12 @@ struct Activation {
 
   // Both take an unsaturated z.
   __device__ A inverse(A z) const {
-    if (!sign_bit(z)) return z;
-    return elu ? log_one_plus(z / parameter) : z * reciprocal;
+    if (elu) return sign_bit(z) ? log_one_plus(z / parameter) : z;
+    return sign_bit(z) ? z * reciprocal : z;
   }
   __device__ A upstream(A z, A dz) const {  // dy
-    if (!sign_bit(z)) return dz;
-    return elu ? (z + parameter) * dz : parameter * dz;
+    if (elu) return sign_bit(z) ? (z + parameter) * dz : dz;
+    return sign_bit(z) ? parameter * dz : dz;
   }
 };
 
