@@ -104,16 +104,18 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
     }
 
     if (args.dx != nullptr) {
-      write_back<T, Layout>(
-          slab, chunk, shared.channels, dx,
-          [&](int slot) {
-            return Pair<T>{outputs.slot(slot), gradients.slot(slot)};
-          },
-          [&](const Pair<T>& pair, int l, const typename Scheme::Channel& channel) {
-            const A one = phi.unsaturated(widen(pair.z.lane[l]));
-            const A dy = phi.upstream(one, widen(pair.dz.lane[l]));
-            return training ? channel.dx(phi.inverse(one), dy) : channel.scale * dy;
-          });
+      const auto pick = [&](int slot) { return Pair<T>{outputs.slot(slot), gradients.slot(slot)}; };
+      const auto write = [&](auto compute) { write_back<T, Layout>(slab, chunk, shared.channels, dx, pick, compute); };
+      if (training) {
+        write([&](const Pair<T>& pair, int l, const typename Scheme::Channel& channel) {
+          const A one = phi.unsaturated(widen(pair.z.lane[l]));
+          return channel.dx(phi.inverse(one), phi.upstream(one, widen(pair.dz.lane[l])));
+        });
+      } else {
+        write([&](const Pair<T>& pair, int l, const typename Scheme::Channel& channel) {
+          return channel.scale * phi.upstream(phi.unsaturated(widen(pair.z.lane[l])), widen(pair.dz.lane[l]));
+        });
+      }
     }
     __syncthreads();  // the slabs and the table are free again
     exchanger.part();

@@ -70,8 +70,7 @@ __device__ __forceinline__ void write_windows(const Chunk& chunk, const Tensor<T
 }
 
 template <class T, class Channel, class Pick, class Compute>
-__device__ __forceinline__ void write_channel(const Chunk& chunk, const Channel& channel, const Tensor<T>& out, Pick pick,
-                                              Compute compute) {
+__device__ __forceinline__ void write_channel(const Chunk& chunk, const Channel channel, const Tensor<T>& out, Pick pick, Compute compute) {
   const auto make = [&](int slot, int64_t, Accumulate<T>(&results)[window_lanes<T>]) {
     const auto picked = pick(slot);
     ABN_UNROLL for (int l = 0; l < window_lanes<T>; ++l) results[l] = compute(picked, l, channel);
