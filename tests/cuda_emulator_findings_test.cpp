@@ -6,6 +6,9 @@
 #include <string>
 #include <thread>
 
+#include "cuda/device/acquire_release.cuh"
+#include "cuda/device/async_copy.cuh"
+#include "cuda/device/cache_hints.cuh"
 #include "cuda/device/platform.cuh"
 #include "cuda/emulator/report.h"
 
@@ -243,6 +246,33 @@ TEST(EmulatorFindings, MisalignedAccess) {
   expect_found(misaligned("misaligned 4-byte access"), [&] {
     return launch({20, 32}, atomic_unaligned, reinterpret_cast<unsigned char*>(data));
   });
+}
+
+__global__ void store_global_to_shared() { store16(dynamic_shared<Vec16<float>>().lane, Vec16<float>{}); }
+__global__ void store_anywhere_to_shared(float* out) {
+  Vec16<float> value{};
+  value.lane[0] = 7;
+  store16_anywhere(dynamic_shared<Vec16<float>>().lane, value);
+  *out = load16(dynamic_shared<Vec16<float>>().lane).lane[0];
+}
+__global__ void stream_from_shared(float* out) { *out = load16_streaming(dynamic_shared<Vec16<float>>().lane).lane[0]; }
+__global__ void release_in_shared() { store_release(&dynamic_shared<unsigned>(), 1); }
+__global__ void copy_from_shared() {
+  auto& shared = dynamic_shared<Vec16<float>[2]>();
+  copy_async<16>(shared[0].lane, shared[1].lane);
+  copy_async_commit();
+  copy_async_wait<0>();
+}
+
+TEST(EmulatorFindings, SharedMemoryWhereAGpuWantsGlobal) {
+  const Expected wrong{emulator::wrong_space, emulator::illegal_address, "of shared memory is not there"};
+  float out = 0;
+  expect_found(wrong, [&] { return launch({1, 1, 64}, store_global_to_shared); });
+  expect_found(wrong, [&] { return launch({1, 1, 64}, stream_from_shared, &out); });
+  expect_found(wrong, [&] { return launch({1, 1, 64}, release_in_shared); });
+  expect_found(wrong, [&] { return launch({1, 1, 64}, copy_from_shared); });
+  EXPECT_EQ(launch({1, 1, 64}, store_anywhere_to_shared, &out), 0);
+  EXPECT_EQ(out, 7);
 }
 
 template <int Bytes>

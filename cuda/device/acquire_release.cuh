@@ -35,17 +35,20 @@ __device__ __forceinline__ unsigned load_acquire(const unsigned* p) {
 #else
 
 __forceinline__ unsigned add_release(unsigned* p, unsigned value, Where where = Where::current()) {
+  emulator::check_global(p, where);
   return emulator::atomically(p, where, [p, value](unsigned before) {
     emulator::release_at(p);
     return before + value;
   });
 }
 __forceinline__ void store_release(unsigned* p, unsigned value, Where where = Where::current()) {
+  emulator::check_global(p, where);
   emulator::resume(emulator::atomic_begin(p, sizeof *p, where));
   const bool changed = emulator::store_and_release(p, value, where);
   emulator::resume(emulator::atomic_end(changed));
 }
 __forceinline__ unsigned load_acquire(const unsigned* p, Where where = Where::current()) {
+  emulator::check_global(p, where);
   emulator::resume(emulator::atomic_begin(p, sizeof *p, where));
   const unsigned value = emulator::load_and_acquire(p, where);
   emulator::resume(emulator::atomic_end(false));

@@ -81,6 +81,7 @@ inline CachePolicy evict_last(float) { return {}; }
 
 template <class T>
 __forceinline__ Vec16<T> load16(const T* p, CachePolicy, Where where = Where::current()) {
+  emulator::check_global(p, where);
   return load16(p, where);
 }
 template <class T>
@@ -89,6 +90,7 @@ __forceinline__ void store16(T* p, const Vec16<T>& value, CachePolicy, Where whe
 }
 template <class T>
 __forceinline__ Vec16<T> load16_streaming(const T* p, Where where = Where::current()) {
+  emulator::check_global(p, where);
   return load16(p, where);
 }
 template <class T>

@@ -25,10 +25,17 @@ __device__ __forceinline__ Vec16<T> load16(const T* p) {
 }
 
 template <class T>
+__device__ __forceinline__ void store16_anywhere(T* p, const Vec16<T>& value) {
+  uint4 bits;
+  memcpy(&bits, &value, sizeof bits);
+  *reinterpret_cast<uint4*>(p) = bits;
+}
+
+template <class T>
 __device__ __forceinline__ void store16(T* p, const Vec16<T>& value) {
   uint4 bits;
   memcpy(&bits, &value, sizeof bits);
-  __stwb(reinterpret_cast<uint4*>(p), bits);  // a plain store may be split into narrower ones
+  __stwb(reinterpret_cast<uint4*>(p), bits);  // st.global; a plain store may be split into narrower ones
 }
 
 // A launch in the form that the runtime wants it, with what the kernel has to opt in to.

@@ -30,13 +30,19 @@ __forceinline__ Vec16<T> load16(const T* p, Where where = Where::current()) {
 }
 
 template <class T>
-__forceinline__ void store16(T* p, const Vec16<T>& value, Where where = Where::current()) {
+__forceinline__ void store16_anywhere(T* p, const Vec16<T>& value, Where where = Where::current()) {
   emulator::check_alignment(p, 16, where);
 #ifdef ABN_SANITIZED
   emulator::store16_bits(p, std::bit_cast<emulator::Bits16>(value), where);
 #else
   std::memcpy(p, &value, sizeof value);
 #endif
+}
+
+template <class T>
+__forceinline__ void store16(T* p, const Vec16<T>& value, Where where = Where::current()) {
+  emulator::check_global(p, where);
+  store16_anywhere(p, value, where);
 }
 
 // A launch and the place that made it, which names a kernel that has no exported name.

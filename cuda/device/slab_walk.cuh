@@ -170,7 +170,7 @@ class SlabTensor {
         if (from.wide(window))
           copy_async<16>(to, from.at(window));
         else if (any_present(window))
-          store16(to, from.load(window));
+          store16_anywhere(to, from.load(window));
       }
     });
     copy_async_commit();

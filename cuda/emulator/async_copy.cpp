@@ -98,8 +98,13 @@ void AsyncCopies::check_shared(const Block& home, const void* shared, unsigned b
   fail("its end in shared memory does not lie in the shared memory of the block", *machine_.running());
 }
 
+void AsyncCopies::check_global_end(const void* global, Where where) {
+  if (machine_.block_that_owns(reinterpret_cast<std::uintptr_t>(global)) != nullptr) not_global(global, where);
+}
+
 void AsyncCopies::check_bulk(const void* global, const void* shared, unsigned bytes, Where where) {
   machine_.running()->where = where;
+  check_global_end(global, where);
   check_alignment(global, 16, where);
   check_alignment(shared, 16, where);
   check_size(bytes, where);
@@ -156,6 +161,7 @@ void AsyncCopies::element(void* shared, const void* global, unsigned bytes, unsi
   self.where = where;
   check_alignment(shared, bytes, where);
   check_alignment(global, bytes, where);
+  check_global_end(global, where);
   check_shared(self.home(), shared, bytes);
   if (valid > bytes) fail("it is to read more bytes than it writes", self);
   ThreadCopies& own = copies_of(self);

@@ -121,6 +121,7 @@ class AsyncCopies {
   ThreadCopies& copies_of(const Thread& self);
   Copy make(CopyKind kind, void* to, const void* from, unsigned bytes, Where where);
   void check_shared(const Block& home, const void* shared, unsigned bytes);
+  void check_global_end(const void* global, Where where);
   void check_bulk(const void* global, const void* shared, unsigned bytes, Where where);
   void check_view(Block& home, const void* shared, unsigned bytes);
   void add(CopyQueue& queue, Copy copy);

@@ -61,6 +61,12 @@ __forceinline__ std::size_t shared_bytes_of_block() { return current->block->sha
 inline constexpr bool instrumented = false;
 #endif
 
+// Operations that a GPU has for global memory alone, whatever address they are given.
+__forceinline__ void check_global(const void* address, Where where) {
+  const auto offset = reinterpret_cast<std::uintptr_t>(address) - reinterpret_cast<std::uintptr_t>(shared_of_block());
+  if (offset < shared_bytes_of_block()) not_global(address, where);
+}
+
 inline constexpr int warpSize = 32;
 
 // ---- types

@@ -226,6 +226,16 @@ void misaligned(const void* address, std::size_t size, Where where) {
   machine.leave();
 }
 
+void not_global(const void* address, Where where) {
+  Machine& machine = Machine::of_this_thread();
+  static_cast<Thread*>(current)->where = where;
+  machine.record(wrong_space, illegal_address,
+                 "the access at " + place(where) + " is one to global memory, and byte " +
+                     std::to_string(static_cast<const unsigned char*>(address) - static_cast<Thread*>(current)->block->shared) +
+                     " of shared memory is not there: a GPU ends the launch");
+  machine.leave();
+}
+
 void shared_too_small(std::size_t needed, Where where) {
   Machine& machine = Machine::of_this_thread();
   static_cast<Thread*>(current)->where = where;

@@ -60,8 +60,9 @@ struct ThreadView {
 extern constinit thread_local ThreadView* current;  // null outside a kernel
 
 // CUDA's codes for what a launch can end in.
-inline constexpr int success = 0, invalid_value = 1, invalid_configuration = 9, launch_timeout = 702, stack_error = 714,
-                     misaligned_address = 716, launch_failure = 719, cooperative_launch_too_large = 720, invalid_cluster_size = 912;
+inline constexpr int success = 0, invalid_value = 1, invalid_configuration = 9, illegal_address = 700, launch_timeout = 702,
+                     stack_error = 714, misaligned_address = 716, launch_failure = 719, cooperative_launch_too_large = 720,
+                     invalid_cluster_size = 912;
 
 // Launches. `body(closure)` runs the kernel once, for the current thread.
 struct LaunchRequest {
@@ -124,6 +125,7 @@ unsigned active_lanes();  // lanes of this warp that have not returned
 
 // Checks that end the launch where they fail.
 [[noreturn]] void misaligned(const void* address, std::size_t size, Where where);
+[[noreturn]] void not_global(const void* address, Where where);
 void require_cooperative(Where where);
 [[noreturn]] void shared_too_small(std::size_t needed, Where where);
 

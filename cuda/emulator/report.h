@@ -37,6 +37,7 @@ inline constexpr char deadlock[] = "deadlock";                          // threa
 inline constexpr char shuffle_mask[] = "shuffle mask";                  // a warp operation whose mask does not fit the lanes
 inline constexpr char shared_overrun[] = "shared memory overrun";       // a write in front of or behind the block's shared memory
 inline constexpr char misaligned_access[] = "misaligned access";        // a 16-byte access or an atomic at an address that is no multiple
+inline constexpr char wrong_space[] = "wrong memory space";              // an operation on global memory that is given shared memory
 inline constexpr char launch_configuration[] = "launch configuration";  // sizes that a GPU refuses
 inline constexpr char endless_loop[] = "endless loop";                  // threads spin and nothing changes
 inline constexpr char stack_overflow[] = "stack overflow";              // a thread used more than the emulator's stack
