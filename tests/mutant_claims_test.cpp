@@ -116,6 +116,34 @@ TEST(SuggestedClaims, SayWhichClaimWouldDo) {
   })) << failure_text(records.front());
 }
 
+std::string reasons(const std::vector<Record>& records) {
+  std::string text;
+  for (const Record& record : records) text += record.id + ": " + record.reason + "\n";
+  return text;
+}
+
+TEST(SuggestedClaims, DoNotTakeWhatCancelsForANarrowType) {
+  static constexpr abn_variant shifted =
+      abn::mutants::variant_of<Plan{Bug::shift_is_first_sample, {.summation = Summation::wide}}>("shifted", "sums about the first sample");
+  const auto records = failures(shifted, replay("n2c3s512,f32,identity", "spikes", 1));
+  ASSERT_FALSE(records.empty());
+  const std::string text = reasons(records);
+  EXPECT_NE(text.find("right on well-conditioned data of this size"), std::string::npos) << text;
+  EXPECT_NE(text.find("(spikes, kappa "), std::string::npos) << text;
+  EXPECT_NE(text.find("something cancels"), std::string::npos) << text;
+  EXPECT_EQ(text.find("declare accumulate"), std::string::npos) << text;
+  EXPECT_EQ(text.find("declared accumulate"), std::string::npos) << text;
+}
+
+TEST(SuggestedClaims, SayWhereTheTypeIsNarrow) {
+  static constexpr abn_variant narrow = abn::mutants::variant_of<Plan{Bug::accumulate_bf16, {}}>("narrow_sums", "sums in bf16");
+  for (const char* const data : {"standard", "large_mean"}) {
+    const std::string text = reasons(failures(narrow, replay("n2c3s64,f32,identity", data, 1)));
+    EXPECT_NE(text.find("look for a sum, a product or a buffer in bf16"), std::string::npos) << data << "\n" << text;
+    EXPECT_EQ(text.find("something cancels"), std::string::npos) << data << "\n" << text;
+  }
+}
+
 TEST(SuggestedClaims, AreNoneForWhatIsSimplyWrong) {
   static constexpr abn_variant wrong = abn::mutants::variant_of<Plan{Bug::dx_zero, {}}>("wrong", "dx is 0");
   const auto records = failures(wrong, replay("n2c3s64,f32,identity", "standard", 1));

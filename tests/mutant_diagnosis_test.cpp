@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -100,6 +101,17 @@ TEST(MutantDiagnosis, NinePlantedBugsOfTenAreNamedRightly) {
   EXPECT_GE(right, least * planted);
   EXPECT_EQ(wrong, 0);
   EXPECT_EQ(misnamed, 0);
+}
+
+TEST(SecondLook, TakesEveryCaseOnceHoweverManyThereAre) {
+  constexpr std::size_t many = 3 * 389;
+  for (const std::size_t count : {std::size_t{0}, std::size_t{1}, std::size_t{389}, many}) {
+    std::vector<Case> cases(count);
+    for (std::size_t i = 0; i < count; ++i) cases[i].seed = i;
+    std::set<std::uint64_t> seeds;
+    for (const Case& one : in_order_of_trial(cases)) seeds.insert(one.seed);
+    EXPECT_EQ(seeds.size(), count);
+  }
 }
 
 }  // namespace

@@ -177,6 +177,7 @@ std::string sentence_of(const std::string& check, const Subject& subject, std::s
 struct Wider {
   std::string text;
   abn_claims claims;
+  const char* coarser = "";  ///< the accumulate type, where it is that: it excuses nearly everything, so that to pass with it says little
 };
 
 /// One at a time, from the least that is given away to the most.
@@ -207,8 +208,10 @@ std::vector<Wider> wider_than(const abn_claims& claims, const abn_problem& probl
   if (claims.statistics == ABN_TWO_PASS) add("statistics welford", [](abn_claims& c) { c.statistics = ABN_WELFORD; });
   if (claims.statistics != ABN_ONE_PASS) add("statistics one_pass", [](abn_claims& c) { c.statistics = ABN_ONE_PASS; });
   for (const int type : {ABN_F32, ABN_F16, ABN_BF16})
-    if (format_of(type).precision < format_of(claims.accumulate).precision)
+    if (format_of(type).precision < format_of(claims.accumulate).precision) {
       add(fmt::format("accumulate {}", dtype_name(type)), [type](abn_claims& c) { c.accumulate = type; });
+      all.back().coarser = dtype_name(type);
+    }
   return all;
 }
 
@@ -218,7 +221,7 @@ std::vector<CheckName> numeric_checks(const Subject& subject, const abn_claims& 
   return checks;
 }
 
-/// The witness of the record is the claim that would do; there is none where none would.
+/// The witness of the record is the claim that would do, in its reason, and the coarser type in its place; there is none where none would.
 std::vector<Record> wider_records(const Work& work) {
   const Inputs inputs = inputs_of(work.one), exact = for_oracle(inputs);
   const Trial trial = attempt(work.subject, inputs, work.claims, work.one.seed, true);
@@ -238,7 +241,8 @@ std::vector<Record> wider_records(const Work& work) {
     if (operation.usable)
       for (const Wider& wider : wider_than(work.claims, work.one.problem, backward))
         if (passes(wider.claims)) {
-          record.witnesses.emplace_back().reason = wider.text;
+          Witness& witness = record.witnesses.emplace_back();
+          witness.reason = wider.text, witness.where = wider.coarser;
           break;
         }
     records.push_back(std::move(record));
@@ -247,6 +251,38 @@ std::vector<Record> wider_records(const Work& work) {
 }
 
 const Family wider_family{"run", numeric_checks, cases_of, wider_records};
+
+/// Is every number of such a call right on data that nothing is difficult about?
+bool right_on_standard_data(const Subject& subject, const Record& failed, const RunOptions& options) {
+  const Witness& witness = failed.witnesses.front();
+  const Case plain = replay(witness.problem, "standard", witness.seed);
+  RunOptions own = options;
+  own.pattern = fmt::format("{}/{}/{}/{}/*", failed.variant, failed.op, failed.dtype, failed.layout);
+  own.progress = false;
+  const std::vector<Record> records = run(output_family, std::span(&subject, 1), std::span(&plain, 1), own);
+  return std::none_of(records.begin(), records.end(), [](const Record& one) {
+    return one.kind == "numbers" && (one.verdict == Verdict::fail || one.verdict == Verdict::error);
+  });
+}
+
+/// What to make of an error that only a coarser accumulate type allows. A kernel that has that type errs on every kind of data; one that
+/// errs on difficult data alone loses digits in a difference, which no type cures and no claim should hide.
+std::string advice_on_coarse(const Subject& subject, const Record& failed, const std::string& type, const RunOptions& options) {
+  const Witness& witness = failed.witnesses.front();
+  if (!right_on_standard_data(subject, failed, options))
+    return fmt::format(
+        "; errors as large as arithmetic in {0} makes, on well-conditioned data too: look for a sum, a product or a buffer in {0}, or a "
+        "formula that is slightly off; declare accumulate {0} only if {0} is meant",
+        type);
+  const bool backward = failed.op == "backward";
+  return fmt::format(
+      "; right on well-conditioned data of this size, so its types are wide enough, but in its worst case ({}, kappa {:.3g}) it errs as "
+      "arithmetic in {} would: something cancels, and more than one_pass and folded allow for, as {}; form the difference first, for no "
+      "claim covers this",
+      witness.data, witness.kappa, type,
+      backward ? "sum(dy*x) - mu*sum(dy) does where |mu| is far above sigma"
+               : "E[(x-k)^2] - (mu-k)^2 does where the shift k is an outlier");
+}
 
 }  // namespace
 
@@ -296,9 +332,14 @@ void suggest_claims(std::vector<Record>& records, std::span<const Subject> subje
       RunOptions own = options;
       own.pattern = record.id;
       own.progress = false;
-      for (const Record& found : run(wider_family, std::span(&subject, 1), std::span(&one, 1), own))
-        if (found.verdict != Verdict::error && !found.witnesses.empty())
-          record.reason += fmt::format("; its worst case passes if it declared {}", found.witnesses.front().reason);
+      for (const Record& found : run(wider_family, std::span(&subject, 1), std::span(&one, 1), own)) {
+        if (found.verdict == Verdict::error || found.witnesses.empty()) continue;
+        const Witness& wider = found.witnesses.front();
+        if (wider.where.empty())
+          record.reason += fmt::format("; its worst case passes if it declared {}", wider.reason);
+        else if (record.diagnosis.likely().empty())  // what has a name needs no guess
+          record.reason += advice_on_coarse(subject, record, wider.where, options);
+      }
     }
   }
 }

@@ -35,6 +35,8 @@ constexpr Mutant statistics[] = {
      "variance_one_pass", forwards, usual, in_place},
     {ROW(one_pass_unclamped), "E[x^2] - mu^2 may come out negative", "davisking/dlib#3113", "constant channels", "variance_negative",
      forwards, usual, one_pass},
+    {ROW(shift_is_first_sample), "E[(x-k)^2] - (mu-k)^2 with the first sample for k, declared as two passes", "common slip",
+     "a first sample that is an outlier", "", forwards, usual, in_place},
     {ROW(mean_not_subtracted), "xhat = x r", "common slip", "mean other than 0", "mean_not_subtracted", forwards, usual, in_place},
     {ROW(count_without_space), "divides by N instead of N*S", "NervanaSystems/ngraph-tf#357", "S > 1", "count_without_space", forwards,
      usual, in_place},
@@ -252,6 +254,18 @@ constexpr Mutant layout[] = {
      forwards,
      {ABN_BF16, ABN_F64},
      in_place},
+    {ROW(inference_ends_at_40960), "inference ends behind 40,960 samples of a channel", "common slip",
+     "more than 40,960 samples a channel in inference", "not_all_written", forwards, usual, in_place},
+    {ROW(frozen_sums_end_at_40960), "NCHW: the sums of frozen statistics end behind 40,960 samples of a channel", "common slip",
+     "more than 40,960 samples a channel in frozen mode", "", backwards, half, in_place},
+    {ROW(power_of_two_last_skipped), "where m is a power of two from 8192 on, the last sample is left out of the sums", "common slip",
+     "m a power of two", "tail_skipped", forwards, usual, in_place},
+    {ROW(power_of_two_dgamma_last_skipped), "where m is a power of two from 8192 on, the last sample is left out of dgamma", "common slip",
+     "m a power of two", "tail_skipped", backwards, usual, in_place},
+    {ROW(nhwc_wide_rows_shifted), "NHWC in vectors: from channel 256 and sample 32 on the sample before is read", "common slip",
+     "C a multiple of 8 and above 256, more than 32 samples", "", forwards, usual, in_place},
+    {ROW(nhwc_wide_without_term), "NHWC in vectors: from channel 256 and sample 32 on dx lacks the term of xhat", "common slip",
+     "C a multiple of 8 and above 256, more than 32 samples", "dx_missing_xhat_term", backwards, usual, in_place},
 };
 
 constexpr Mutant precision[] = {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 #include <set>
 #include <tuple>
 
@@ -13,12 +14,14 @@ namespace abn::verify {
 namespace {
 
 constexpr std::int64_t most_elements = std::int64_t{1} << 15;  // of the cases that are tried first
-constexpr std::size_t stride = 389;                            // a prime: the cases come in another order, each once
+constexpr std::size_t least_stride = 389;                      // the cases come in another order
 
 }  // namespace
 
 std::vector<Case> in_order_of_trial(std::span<const Case> cases) {
   std::vector<Case> small, large;
+  std::size_t stride = least_stride;
+  while (!cases.empty() && std::gcd(stride, cases.size()) > 1) ++stride;  // each once
   for (std::size_t i = 0; i < cases.size(); ++i) {
     const Case& one = cases[i * stride % cases.size()];
     (element_count(one.problem) <= most_elements ? small : large).push_back(one);
