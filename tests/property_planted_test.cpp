@@ -6,10 +6,12 @@
 
 #include <cmath>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "tests/property_support.hpp"
+#include "verify/data.hpp"
 #include "verify/reference_variant.hpp"
 
 namespace {

@@ -182,7 +182,8 @@ TEST_F(EpsilonStudy, ReproducesWhatIsCommittedOfEveryInTreeVariant) {
     const std::filesystem::path path = studies() / (std::string("epsilon-") + variant->name + ".json");
     std::ifstream in(path);
     if (!in.good()) {
-      ADD_FAILURE() << path << " is missing; fixtures/README.md says how it is made";
+      ADD_FAILURE() << path << " is missing; make it: abn-verify study epsilon " << variant->name << " --device emulator --out "
+                    << "fixtures/studies/epsilon-" << variant->name << ".json";
       continue;
     }
     const Study fixture = study_from_json({std::istreambuf_iterator<char>(in), {}});

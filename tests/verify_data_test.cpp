@@ -190,7 +190,6 @@ TEST(DataRecipes, KeepTheirOwnPromises) {
       std::sort(x.begin(), x.end());
       EXPECT_GT(x.back(), 5 * x[x.size() / 2]);
       const std::size_t last = static_cast<std::size_t>(sample_offset(spikes.problem, c, 4 * 64 - 1));
-      EXPECT_EQ(spikes.x[last], channel(spikes, spikes.x, c).back());
       last_is_larger += std::abs(spikes.x[last]) > 5 * x[x.size() / 2];
     }
     EXPECT_GE(last_is_larger, 6);  // t times at least 32, so a small t may be small yet

@@ -70,9 +70,9 @@ constexpr Shape full_shapes[] = {
 constexpr Shape large_smoke_shapes[] = {{2, 4, 32801}, {3, 700, 125}};
 constexpr Shape large_full_shapes[] = {{2, 4, 140001}, {9, 1030, 121}, {70001, 17, 1}};
 
-// Sizes from which on kernels often take another path, each the smallest that does: a row longer than 40 blocks of 1024 vectors' worth of
-// samples, without and with vectors across channels; a power of two of samples; vectors across more channels than a block has threads
-// for, and more samples than a warp has lanes for.
+// Sizes for which kernels often have another path, each as small as it can be: rows of more than 40 x 1024 samples, a multiple of every
+// vector, and the same with a vector across channels; a power of two of samples; vectors across more channels than a block has threads,
+// with more samples than a warp has lanes.
 constexpr Shape long_row{1, 1, 41008}, long_pixels{1, 4, 41001}, power_of_two{4, 1, 4096}, wide{3, 264, 13};
 
 constexpr double slopes[] = {0.01, 0.2, 0.0078125, 1.5}, alphas[] = {1, 0.5, 1.7}, epses[] = {1e-5, 1e-3, 1e-5, 0.1},

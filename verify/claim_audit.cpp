@@ -173,11 +173,13 @@ std::string sentence_of(const std::string& check, const Subject& subject, std::s
 
 // ---- claims that are too tight -------------------------------------------------------------------------------------------------
 
+constexpr std::string_view by_depth = "depth";
+
 /// The claims that could be wider, in words.
 struct Wider {
   std::string text;
   abn_claims claims;
-  const char* coarser = "";  ///< the accumulate type, where it is that: it excuses nearly everything, so that to pass with it says little
+  const char* doubt = "";  ///< where it excuses much that it is not: by_depth, or the accumulate types that are as coarse
 };
 
 /// One at a time, from the least that is given away to the most.
@@ -193,6 +195,7 @@ std::vector<Wider> wider_than(const abn_claims& claims, const abn_problem& probl
     while (more <= depth) more *= 2;
     const std::int64_t tried = std::min(more, m);
     add(fmt::format("depth {}", tried), [&](abn_claims& c) { (backward ? c.depth_backward : c.depth_statistics) = tried; });
+    all.back().doubt = by_depth.data();
     if (tried == m) break;
     more *= 2;
   }
@@ -210,7 +213,7 @@ std::vector<Wider> wider_than(const abn_claims& claims, const abn_problem& probl
   for (const int type : {ABN_F32, ABN_F16, ABN_BF16})
     if (format_of(type).precision < format_of(claims.accumulate).precision) {
       add(fmt::format("accumulate {}", dtype_name(type)), [type](abn_claims& c) { c.accumulate = type; });
-      all.back().coarser = dtype_name(type);
+      all.back().doubt = type == ABN_F32 ? "f32" : "f16 or bf16";  // the bound of either holds for the other in most cases
     }
   return all;
 }
@@ -221,7 +224,8 @@ std::vector<CheckName> numeric_checks(const Subject& subject, const abn_claims& 
   return checks;
 }
 
-/// The witness of the record is the claim that would do, in its reason, and the coarser type in its place; there is none where none would.
+/// The witness of the record is the claim that would do, in its reason, and what it leaves in doubt in its place; there is none where none
+/// would.
 std::vector<Record> wider_records(const Work& work) {
   const Inputs inputs = inputs_of(work.one), exact = for_oracle(inputs);
   const Trial trial = attempt(work.subject, inputs, work.claims, work.one.seed, true);
@@ -242,7 +246,7 @@ std::vector<Record> wider_records(const Work& work) {
       for (const Wider& wider : wider_than(work.claims, work.one.problem, backward))
         if (passes(wider.claims)) {
           Witness& witness = record.witnesses.emplace_back();
-          witness.reason = wider.text, witness.where = wider.coarser;
+          witness.reason = wider.text, witness.where = wider.doubt;
           break;
         }
     records.push_back(std::move(record));
@@ -265,23 +269,38 @@ bool right_on_standard_data(const Subject& subject, const Record& failed, const 
   });
 }
 
-/// What to make of an error that only a coarser accumulate type allows. A kernel that has that type errs on every kind of data; one that
-/// errs on difficult data alone loses digits in a difference, which no type cures and no claim should hide.
-std::string advice_on_coarse(const Subject& subject, const Record& failed, const std::string& type, const RunOptions& options) {
+/// What loses digits on difficult data alone.
+const char* cancelling(const Record& failed) {
+  return failed.op == "backward" ? "sum(dy*x) - mu*sum(dy) does where |mu| is far above sigma"
+                                 : "E[(x-k)^2] - (mu-k)^2 does where the shift k is an outlier";
+}
+
+/// What to make of an error that a wider claim allows. Deeper sums and a coarser accumulate type excuse much that is neither: a kernel that
+/// has them errs on every kind of data, while one that errs on difficult data alone loses digits in a difference, which no type cures and
+/// no claim should hide.
+std::string advice(const Subject& subject, const Record& failed, const Witness& wider, const RunOptions& options) {
+  const std::string& doubt = wider.where;
+  const std::string usual = fmt::format("; its worst case passes if it declared {}", wider.reason);
+  if (doubt.empty()) return usual;
+  if (!failed.diagnosis.likely().empty()) return {};  // what has a name needs no guess
   const Witness& witness = failed.witnesses.front();
-  if (!right_on_standard_data(subject, failed, options))
+  const bool right = right_on_standard_data(subject, failed, options);
+  if (doubt == by_depth)
+    return usual +
+           (right ? fmt::format(", but it is right on well-conditioned data as declared: if no sum is that deep, something cancels in "
+                                "its worst case ({}, kappa {:.3g}), as {}",
+                                witness.data, witness.kappa, cancelling(failed))
+                  : "");
+  if (right)
     return fmt::format(
-        "; errors as large as arithmetic in {0} makes, on well-conditioned data too: look for a sum, a product or a buffer in {0}, or a "
-        "formula that is slightly off; declare accumulate {0} only if {0} is meant",
-        type);
-  const bool backward = failed.op == "backward";
+        "; right on well-conditioned data of this size, so its types are wide enough, but in its worst case ({}, kappa {:.3g}) it errs as "
+        "arithmetic in {} would: something cancels, and more than one_pass and folded allow for, as {}; form the difference first, for no "
+        "claim covers this",
+        witness.data, witness.kappa, doubt, cancelling(failed));
   return fmt::format(
-      "; right on well-conditioned data of this size, so its types are wide enough, but in its worst case ({}, kappa {:.3g}) it errs as "
-      "arithmetic in {} would: something cancels, and more than one_pass and folded allow for, as {}; form the difference first, for no "
-      "claim covers this",
-      witness.data, witness.kappa, type,
-      backward ? "sum(dy*x) - mu*sum(dy) does where |mu| is far above sigma"
-               : "E[(x-k)^2] - (mu-k)^2 does where the shift k is an outlier");
+      "; errors as large as arithmetic in {0} makes, on well-conditioned data too: look for a sum, a product or a buffer in {0}, or a "
+      "formula that is slightly off; declare that type only if it is meant",
+      doubt);
 }
 
 }  // namespace
@@ -333,12 +352,8 @@ void suggest_claims(std::vector<Record>& records, std::span<const Subject> subje
       own.pattern = record.id;
       own.progress = false;
       for (const Record& found : run(wider_family, std::span(&subject, 1), std::span(&one, 1), own)) {
-        if (found.verdict == Verdict::error || found.witnesses.empty()) continue;
-        const Witness& wider = found.witnesses.front();
-        if (wider.where.empty())
-          record.reason += fmt::format("; its worst case passes if it declared {}", wider.reason);
-        else if (record.diagnosis.likely().empty())  // what has a name needs no guess
-          record.reason += advice_on_coarse(subject, record, wider.where, options);
+        if (found.verdict != Verdict::error && !found.witnesses.empty())
+          record.reason += advice(subject, record, found.witnesses.front(), options);
       }
     }
   }

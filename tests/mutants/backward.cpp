@@ -111,6 +111,10 @@ struct Backward : Channel<A> {
       if (has(Bug::dgamma_of_deviation)) return dy(i) * (v.xhat[k] / r);
       return dy(i) * (two || has(Bug::dgamma_of_y) ? v.y[k] : v.xhat[k]);
     });
+    if (has(Bug::dgamma_expanded)) {
+      const std::vector<A> x = this->read(a.x, Tensor::kept);
+      s1 = r * (this->sum(m, [&](std::int64_t i) { return dy(i) * x[static_cast<std::size_t>(i)]; }) - mean * s0);
+    }
     if (two) {
       const A difference = has(Bug::in_place_2_without_beta) ? s1 : this->multiply_add(-beta, s0, s1);
       s1 = g == 0 ? A(0) : has(Bug::in_place_2_not_divided) ? difference : difference / g;

@@ -121,6 +121,7 @@ enum class Bug : std::uint8_t {
   dbeta_of_dz,
   dgamma_of_y,
   dgamma_of_deviation,
+  dgamma_expanded,
   dgamma_dbeta_swapped,
   dgamma_zero_in_frozen,
   dgamma_mean,
