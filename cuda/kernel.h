@@ -107,6 +107,9 @@ enum {                         /* statistics: how the variance is found */
   ABN_TWO_PASS = 0,            /* mean first, then the sum of (x-mean)^2 over all m samples */
   ABN_WELFORD = 1,             /* Welford updates, or Chan merges of partial (count, mean, M2) */
   ABN_ONE_PASS = 2             /* E[x^2] - mu^2 */
+  /* Sums about a shift, E[(x-k)^2] - (mu-k)^2, err as ABN_ONE_PASS would with mu-k for mu. The judge does not know k, so no class promises
+   * that; ABN_ONE_PASS is the nearest, and fits while |mu-k| stays well below |mu|. A sample as k may be an outlier: |mu-k| then reaches
+   * sqrt(m-1) sigma, the variance loses m times what two passes lose, and the failure that follows is a right one. */
 };
 
 enum {                         /* normalise: how y is formed */

@@ -116,6 +116,69 @@ TEST(SuggestedClaims, SayWhichClaimWouldDo) {
   })) << failure_text(records.front());
 }
 
+std::string reasons(const std::vector<Record>& records) {
+  std::string text;
+  for (const Record& record : records) text += record.id + ": " + record.reason + "\n";
+  return text;
+}
+
+/// The honest kernel with a variance that loses digits where one sample is far away, more than any class allows for: sums about a shift
+/// that is farther still. For NCHW and f32.
+int forward_about_an_outlier(const abn_problem* p, const abn_forward_args* a) {
+  const int status = honest.forward(p, a);
+  constexpr float far_away = 20, lost = 0x1p-12F;
+  for (std::int64_t c = 0; c < p->c && a->var != nullptr && status == ABN_OK; ++c) {
+    const float mean = static_cast<const float*>(a->mean)[c];
+    float &variance = static_cast<float*>(a->var)[c], largest = 0;
+    for (std::int64_t n = 0; n < p->n; ++n)
+      for (std::int64_t s = 0; s < p->s; ++s) {
+        const float off = static_cast<const float*>(a->x)[(n * p->c + c) * p->s + s] - mean;
+        largest = std::max(largest, off * off);
+      }
+    if (largest > far_away * variance) variance *= 1 + lost;
+  }
+  return status;
+}
+
+TEST(SuggestedClaims, DoNotTakeWhatCancelsForANarrowType) {
+  abn_variant outlier = honest;
+  outlier.name = "outlier", outlier.forward = forward_about_an_outlier;
+  // Out of place only: the honest kernel's x is gone where z takes its place.
+  outlier.claims = [](const abn_problem* p, abn_claims* claims) {
+    const int status = honest.claims(p, claims);
+    claims->z_may_alias_x = 0;
+    return status;
+  };
+  const auto records = failures(outlier, replay("n2c3s64,f32,identity", "spikes", 1));
+  ASSERT_FALSE(records.empty());
+  const std::string text = reasons(records);
+  EXPECT_NE(text.find("right on well-conditioned data of this size"), std::string::npos) << text;
+  EXPECT_NE(text.find("(spikes, kappa "), std::string::npos) << text;
+  EXPECT_NE(text.find("something cancels, and more than one_pass and folded allow for, as E[(x-k)^2] - (mu-k)^2"), std::string::npos)
+      << text;
+  EXPECT_EQ(text.find("declared accumulate"), std::string::npos) << text;
+}
+
+TEST(SuggestedClaims, DoubtThatASumIsDeeperWhereOnlyHardDataNeedIt) {
+  static constexpr abn_variant shifted =
+      abn::mutants::variant_of<Plan{Bug::shift_is_first_sample, {.summation = Summation::wide}}>("shifted", "sums about the first sample");
+  const auto records = failures(shifted, replay("n2c3s512,f32,identity", "spikes", 1));
+  ASSERT_FALSE(records.empty());
+  const std::string text = reasons(records);
+  EXPECT_NE(text.find("if it declared depth 256, but it is right on well-conditioned data as declared"), std::string::npos) << text;
+  EXPECT_NE(text.find("something cancels in its worst case (spikes, kappa "), std::string::npos) << text;
+  EXPECT_NE(text.find("where the shift k is an outlier"), std::string::npos) << text;
+}
+
+TEST(SuggestedClaims, SayWhereTheTypeIsNarrow) {
+  static constexpr abn_variant narrow = abn::mutants::variant_of<Plan{Bug::accumulate_bf16, {}}>("narrow_sums", "sums in bf16");
+  for (const char* const data : {"standard", "large_mean"}) {
+    const std::string text = reasons(failures(narrow, replay("n2c3s64,f32,identity", data, 1)));
+    EXPECT_NE(text.find("look for a sum, a product or a buffer in f16 or bf16"), std::string::npos) << data << "\n" << text;
+    EXPECT_EQ(text.find("something cancels"), std::string::npos) << data << "\n" << text;
+  }
+}
+
 TEST(SuggestedClaims, AreNoneForWhatIsSimplyWrong) {
   static constexpr abn_variant wrong = abn::mutants::variant_of<Plan{Bug::dx_zero, {}}>("wrong", "dx is 0");
   const auto records = failures(wrong, replay("n2c3s64,f32,identity", "standard", 1));

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -100,6 +101,32 @@ TEST(MutantDiagnosis, NinePlantedBugsOfTenAreNamedRightly) {
   EXPECT_GE(right, least * planted);
   EXPECT_EQ(wrong, 0);
   EXPECT_EQ(misnamed, 0);
+}
+
+/// Six failed calls decide; were they all of one mode, two hypotheses that differ in another would look alike.
+TEST(SecondLook, MeetsEveryModeAndActivationOfATypeEarly) {
+  constexpr std::size_t early = 18;
+  for (const std::uint64_t seed : {1u, 2u, 3u})
+    for (const int dtype : {ABN_F16, ABN_BF16, ABN_F32, ABN_F64}) {
+      std::set<int> modes, activations, layouts;
+      std::size_t seen = 0;
+      for (const Case& one : in_order_of_trial(cases_of(Tier::smoke, seed))) {
+        if (one.problem.dtype != dtype || ++seen > early) continue;
+        modes.insert(one.problem.mode), activations.insert(one.problem.activation), layouts.insert(one.problem.layout);
+      }
+      EXPECT_EQ(modes.size() * activations.size() * layouts.size(), 18u) << seed << " " << dtype_name(dtype);
+    }
+}
+
+TEST(SecondLook, TakesEveryCaseOnceHoweverManyThereAre) {
+  constexpr std::size_t many = 3 * 389;
+  for (const std::size_t count : {std::size_t{0}, std::size_t{1}, std::size_t{389}, many}) {
+    std::vector<Case> cases(count);
+    for (std::size_t i = 0; i < count; ++i) cases[i].seed = i;
+    std::set<std::uint64_t> seeds;
+    for (const Case& one : in_order_of_trial(cases)) seeds.insert(one.seed);
+    EXPECT_EQ(seeds.size(), count);
+  }
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "tests/mutants/mutants.hpp"
 #include "verify/case_records.hpp"
 #include "verify/device.hpp"
+#include "verify/diagnosis/second_look.hpp"
 #include "verify/problem.hpp"
 #include "verify/runner.hpp"
 
@@ -28,7 +29,7 @@ constexpr std::int64_t largest_usual = 1 << 17;
 const std::vector<Case>& shuffled_cases() {
   static const std::vector<Case> cases = [] {
     const std::vector<Case> all = cases_of(Tier::smoke, tier_seed);
-    constexpr std::size_t stride = 389;  // prime, so every case comes once
+    const std::size_t stride = mixing_stride(all.size());
     std::vector<Case> out;
     for (std::size_t i = 0; i < all.size(); ++i) out.push_back(all[i * stride % all.size()]);
     return out;

@@ -6,10 +6,12 @@
 
 #include <cmath>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "tests/property_support.hpp"
+#include "verify/data.hpp"
 #include "verify/reference_variant.hpp"
 
 namespace {
@@ -426,7 +428,9 @@ TEST_P(Planted, IsFoundAndItsMinimalCaseIsSmall) {
   ASSERT_EQ(outcome.record.verdict, Verdict::fail) << outcome.text;
   EXPECT_LE(p.c, bug->most_channels) << outcome.text;
   EXPECT_LE(sample_count(p), bug->most_samples) << outcome.text;
-  // What is printed names the check and replays just this case.
+  // What is printed says what was compared with what, names the check and replays just this case.
+  EXPECT_NE(outcome.text.find(fmt::format("because   {}: ", property->broken)), std::string::npos) << outcome.text;
+  EXPECT_EQ(outcome.text.find("error above its bound"), std::string::npos) << outcome.text;
   const std::string id = fmt::format("planted/property/{}/{}/{}", dtype_name(p.dtype), layout_name(p.layout), property->name);
   EXPECT_NE(outcome.text.find("FAIL " + id), std::string::npos) << outcome.text;
   EXPECT_NE(outcome.text.find(replay_command(id, outcome.smallest)), std::string::npos) << outcome.text;
@@ -437,6 +441,68 @@ TEST_P(Planted, IsFoundAndItsMinimalCaseIsSmall) {
 INSTANTIATE_TEST_SUITE_P(All, Planted, testing::Range<std::size_t>(0, bugs.size()), [](const auto& each_index) {
   return std::string(bugs[each_index.param].property) + "_" + std::to_string(each_index.param);
 });
+
+/// The witness of a planted bug on a given case.
+Witness witness_of(const Bug& planted, const char* problem, const char* data, std::uint64_t seed) {
+  bug = &planted;
+  base = &reference_variant(ReferenceArithmetic::f64, ABN_IN_PLACE_1);
+  abn_variant variant = *base;
+  variant.name = "planted";
+  variant.forward = planted_forward, variant.backward = planted_backward;
+  GeneratedCase one;
+  one.inputs = make_inputs(parse_problem(problem), data, seed);
+  one.seed = seed;
+  const Record record = record_of(*property_named(planted.property), on_host(variant), one);
+  EXPECT_EQ(record.verdict, Verdict::fail) << planted.property;
+  EXPECT_NE(record.reason.find("break the property"), std::string::npos) << record.reason;
+  return record.witnesses.empty() ? Witness{} : record.witnesses.front();
+}
+
+const Bug& bug_of(const std::string& property, const std::string& what) {
+  for (const Bug& one : bugs)
+    if (one.property == property && one.what == what) return one;
+  throw std::out_of_range(what);
+}
+
+double input(const Witness& witness, const std::string& name) {
+  for (const auto& [own, value] : witness.inputs)
+    if (own == name) return value;
+  return std::nan("");
+}
+
+/// A property gives the kernel other numbers than its case has: those are what explains the failure.
+TEST(PropertyWitness, ShowsTheInputsThatWereUsed) {
+  const Witness scale = witness_of(bug_of("epsilon_of_scale", "|gamma| without eps"), "n2c3s5,f32,identity,eps:0.1,abs_eps", "standard", 3);
+  EXPECT_EQ(input(scale, "eps"), 0x1p-4);
+  EXPECT_EQ(input(scale, "gamma(signed)"), std::abs(input(scale, "gamma(abs_eps)")) + input(scale, "eps"));
+  EXPECT_EQ(std::fmod(input(scale, "gamma(abs_eps)"), 0x1p-4), 0);
+  EXPECT_TRUE(std::isnan(input(scale, "gamma"))) << "the case's own gamma was not used";
+
+  const Witness flipped = witness_of(bug_of("sign_flip", "dx rounded upwards"), "n2c3s5,f32,identity", "standard", 3);
+  EXPECT_EQ(input(flipped, "dz(flipped)"), -input(flipped, "dz"));
+
+  const Witness variance = witness_of(bug_of("epsilon_variance", "eps missing"), "n2c3s5,f32,identity,eps:0.1", "standard", 3);
+  EXPECT_TRUE(std::isnan(input(variance, "gamma"))) << "no affine was given";
+
+  const Witness probe = witness_of(bug_of("round_trip", "xhat recovered as y/g, beta forgotten"), "n2c3s5,f32,identity", "standard", 3);
+  EXPECT_EQ(input(probe, "dz"), 1);
+}
+
+TEST(PropertyWitness, SaysWhetherBitsOrBoundsAreBroken) {
+  const Witness bits = witness_of(bug_of("channel_permutation", "odd channels one ulp higher"), "n2c4s8,nhwc,f32,identity", "standard", 3);
+  EXPECT_EQ(bits.reason, "the result changes when the channels are permuted: the bits differ");
+  const Witness bound =
+      witness_of(bug_of("sample_permutation", "the first sample missing in dbeta"), "n2c4s8,nhwc,f32,identity", "standard", 3);
+  EXPECT_EQ(bound.reason, "the result changes when the samples of a channel are permuted: they differ by more than rounding explains");
+}
+
+TEST(PropertyTable, SaysOfEachWhatBreaksItInWordsOfItsOwn) {
+  std::set<std::string> sentences;
+  for (const Property& property : properties()) {
+    EXPECT_TRUE(property.broken != nullptr && *property.broken != '\0') << property.name;
+    EXPECT_TRUE(sentences.insert(property.broken).second) << property.name;
+  }
+}
 
 TEST(PlantedVariants, AreRightKernelsWithoutTheirBug) {
   static const Bug none{"", "none"};

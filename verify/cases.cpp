@@ -1,4 +1,4 @@
-// The tiers: for each (storage type, layout, mode) one walk through recipes and shapes, so that none is missed.
+// The tiers: for each (storage type, layout, mode) one walk through recipes and shapes, so that none is missed; then sizes that are dear.
 #include "verify/cases.hpp"
 
 #include <fmt/format.h>
@@ -67,8 +67,13 @@ constexpr Shape full_shapes[] = {
 
 // What goes wrong only from some size on (a grid that is cut off, an index of 16 bits): few cases, for each takes as long as a hundred
 // others. One a layout; smoke: beyond 2^16 samples a channel and 2^18 elements; full: beyond 2^20 elements, for each type.
-constexpr Shape large_smoke_shapes[] = {{2, 4, 35001}, {3, 700, 129}};
+constexpr Shape large_smoke_shapes[] = {{2, 4, 32801}, {3, 700, 125}};
 constexpr Shape large_full_shapes[] = {{2, 4, 140001}, {9, 1030, 121}, {70001, 17, 1}};
+
+// Sizes for which kernels often have another path, each as small as it can be: rows of more than 40 x 1024 samples, a multiple of every
+// vector, and the same with a vector across channels; a power of two of samples; vectors across more channels than a block has threads,
+// with more samples than a warp has lanes.
+constexpr Shape long_row{1, 1, 41008}, long_pixels{1, 4, 41001}, power_of_two{4, 1, 4096}, wide{3, 264, 13};
 
 constexpr double slopes[] = {0.01, 0.2, 0.0078125, 1.5}, alphas[] = {1, 0.5, 1.7}, epses[] = {1e-5, 1e-3, 1e-5, 0.1},
                  momenta[] = {0.1, 0.01, 1, 0.5, 0};
@@ -128,6 +133,36 @@ void append_large(std::vector<Case>& cases, bool all_types, std::uint64_t seed, 
     for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout) add(turn(large_full_shapes, step), dtype, layout);
 }
 
+/// The sizes of other paths. Which narrow type comes with which layout is the seed's; f64, whose exact values cost ten times as much,
+/// has the long ones in larger tiers only.
+void append_paths(std::vector<Case>& cases, bool all_types, std::uint64_t seed, std::uint64_t round) {
+  constexpr std::uint64_t apart = 2000;  // from the streams of the others
+  const Stream seeds = Stream(seed).fork(apart + round);
+  constexpr int narrow_types = 3;
+  const auto first = static_cast<int>(seeds.below(narrow_types, apart));
+  std::uint64_t step = 0;
+  const auto add = [&](const Shape& shape, int dtype, int layout, int mode, const char* recipe) {
+    const auto activation = static_cast<int>((step + static_cast<std::uint64_t>(first)) % 3);
+    cases.push_back(drawn_case(shape, dtype, layout, activation, recipe, seeds.fork(step)));
+    cases.back().problem.mode = mode;
+    cases.back().problem.scale = step % 2 == 0 ? ABN_SCALE_SIGNED : ABN_SCALE_ABS_EPS;
+    ++step;
+  };
+  const auto add_long = [&](int dtype, int layout, int mode) {
+    add(layout == ABN_NHWC ? long_pixels : long_row, dtype, layout, mode, "standard");
+  };
+  if (all_types) {
+    for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype)
+      for (const int mode : {ABN_INFERENCE, ABN_FROZEN}) add_long(dtype, ABN_NCHW, mode), add_long(dtype, ABN_NHWC, mode);
+  } else {
+    for (int k = 0; k < narrow_types; ++k) add_long((first + k) % narrow_types, k == 0 ? ABN_NHWC : ABN_NCHW, ABN_INFERENCE);
+    add_long((first + 1) % narrow_types, ABN_NCHW, ABN_FROZEN);
+  }
+  // Among so many samples one is lost in the roundings of a deep sum, unless it is as large as the last of these.
+  for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype) add(power_of_two, dtype, (first + dtype) % 2, ABN_TRAINING, "spikes");
+  for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype) add(wide, dtype, ABN_NHWC, ABN_TRAINING, "standard");
+}
+
 /// `round` tells apart the repetitions of a tier's walk.
 void append(std::vector<Case>& cases, const Walk& walk, std::uint64_t seed, std::uint64_t round) {
   std::vector<Shape> shapes(std::begin(smoke_shapes), std::end(smoke_shapes));
@@ -185,9 +220,14 @@ std::vector<Case> cases_of(Tier tier, std::uint64_t seed) {
   constexpr Walk smoke{8, false}, full{16, true};
   constexpr std::uint64_t exhaustive_rounds = 4;
   std::vector<Case> cases;
-  if (tier == Tier::smoke) append(cases, smoke, seed, 0), append_large(cases, false, seed, 0);
+  const auto add = [&](const Walk& walk, std::uint64_t round) {
+    append(cases, walk, seed, round);
+    append_large(cases, walk.large, seed, round);
+    append_paths(cases, walk.large, seed, round);
+  };
+  if (tier == Tier::smoke) add(smoke, 0);
   const std::uint64_t rounds = tier == Tier::full ? 1 : tier == Tier::exhaustive ? exhaustive_rounds : 0;
-  for (std::uint64_t round = 1; round <= rounds; ++round) append(cases, full, seed, round), append_large(cases, true, seed, round);
+  for (std::uint64_t round = 1; round <= rounds; ++round) add(full, round);
   return cases;
 }
 

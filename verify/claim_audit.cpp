@@ -173,10 +173,13 @@ std::string sentence_of(const std::string& check, const Subject& subject, std::s
 
 // ---- claims that are too tight -------------------------------------------------------------------------------------------------
 
+constexpr std::string_view by_depth = "depth";
+
 /// The claims that could be wider, in words.
 struct Wider {
   std::string text;
   abn_claims claims;
+  const char* doubt = "";  ///< where it excuses much that it is not: by_depth, or the accumulate types that are as coarse
 };
 
 /// One at a time, from the least that is given away to the most.
@@ -192,6 +195,7 @@ std::vector<Wider> wider_than(const abn_claims& claims, const abn_problem& probl
     while (more <= depth) more *= 2;
     const std::int64_t tried = std::min(more, m);
     add(fmt::format("depth {}", tried), [&](abn_claims& c) { (backward ? c.depth_backward : c.depth_statistics) = tried; });
+    all.back().doubt = by_depth.data();
     if (tried == m) break;
     more *= 2;
   }
@@ -207,8 +211,10 @@ std::vector<Wider> wider_than(const abn_claims& claims, const abn_problem& probl
   if (claims.statistics == ABN_TWO_PASS) add("statistics welford", [](abn_claims& c) { c.statistics = ABN_WELFORD; });
   if (claims.statistics != ABN_ONE_PASS) add("statistics one_pass", [](abn_claims& c) { c.statistics = ABN_ONE_PASS; });
   for (const int type : {ABN_F32, ABN_F16, ABN_BF16})
-    if (format_of(type).precision < format_of(claims.accumulate).precision)
+    if (format_of(type).precision < format_of(claims.accumulate).precision) {
       add(fmt::format("accumulate {}", dtype_name(type)), [type](abn_claims& c) { c.accumulate = type; });
+      all.back().doubt = type == ABN_F32 ? "f32" : "f16 or bf16";  // the bound of either holds for the other in most cases
+    }
   return all;
 }
 
@@ -218,7 +224,8 @@ std::vector<CheckName> numeric_checks(const Subject& subject, const abn_claims& 
   return checks;
 }
 
-/// The witness of the record is the claim that would do; there is none where none would.
+/// The witness of the record is the claim that would do, in its reason, and what it leaves in doubt in its place; there is none where none
+/// would.
 std::vector<Record> wider_records(const Work& work) {
   const Inputs inputs = inputs_of(work.one), exact = for_oracle(inputs);
   const Trial trial = attempt(work.subject, inputs, work.claims, work.one.seed, true);
@@ -238,7 +245,8 @@ std::vector<Record> wider_records(const Work& work) {
     if (operation.usable)
       for (const Wider& wider : wider_than(work.claims, work.one.problem, backward))
         if (passes(wider.claims)) {
-          record.witnesses.emplace_back().reason = wider.text;
+          Witness& witness = record.witnesses.emplace_back();
+          witness.reason = wider.text, witness.where = wider.doubt;
           break;
         }
     records.push_back(std::move(record));
@@ -247,6 +255,53 @@ std::vector<Record> wider_records(const Work& work) {
 }
 
 const Family wider_family{"run", numeric_checks, cases_of, wider_records};
+
+/// Is every number of such a call right on data that nothing is difficult about?
+bool right_on_standard_data(const Subject& subject, const Record& failed, const RunOptions& options) {
+  const Witness& witness = failed.witnesses.front();
+  const Case plain = replay(witness.problem, "standard", witness.seed);
+  RunOptions own = options;
+  own.pattern = fmt::format("{}/{}/{}/{}/*", failed.variant, failed.op, failed.dtype, failed.layout);
+  own.progress = false;
+  const std::vector<Record> records = run(output_family, std::span(&subject, 1), std::span(&plain, 1), own);
+  return std::none_of(records.begin(), records.end(), [](const Record& one) {
+    return one.kind == "numbers" && (one.verdict == Verdict::fail || one.verdict == Verdict::error);
+  });
+}
+
+/// What loses digits on difficult data alone.
+const char* cancelling(const Record& failed) {
+  return failed.op == "backward" ? "sum(dy*x) - mu*sum(dy) does where |mu| is far above sigma"
+                                 : "E[(x-k)^2] - (mu-k)^2 does where the shift k is an outlier";
+}
+
+/// What to make of an error that a wider claim allows. Deeper sums and a coarser accumulate type excuse much that is neither: a kernel that
+/// has them errs on every kind of data, while one that errs on difficult data alone loses digits in a difference, which no type cures and
+/// no claim should hide.
+std::string advice(const Subject& subject, const Record& failed, const Witness& wider, const RunOptions& options) {
+  const std::string& doubt = wider.where;
+  const std::string usual = fmt::format("; its worst case passes if it declared {}", wider.reason);
+  if (doubt.empty()) return usual;
+  if (!failed.diagnosis.likely().empty()) return {};  // what has a name needs no guess
+  const Witness& witness = failed.witnesses.front();
+  const bool right = right_on_standard_data(subject, failed, options);
+  if (doubt == by_depth)
+    return usual +
+           (right ? fmt::format(", but it is right on well-conditioned data as declared: if no sum is that deep, something cancels in "
+                                "its worst case ({}, kappa {:.3g}), as {}",
+                                witness.data, witness.kappa, cancelling(failed))
+                  : "");
+  if (right)
+    return fmt::format(
+        "; right on well-conditioned data of this size, so its types are wide enough, but in its worst case ({}, kappa {:.3g}) it errs as "
+        "arithmetic in {} would: something cancels, and more than one_pass and folded allow for, as {}; form the difference first, for no "
+        "claim covers this",
+        witness.data, witness.kappa, doubt, cancelling(failed));
+  return fmt::format(
+      "; errors as large as arithmetic in {0} makes, on well-conditioned data too: look for a sum, a product or a buffer in {0}, or a "
+      "formula that is slightly off; declare that type only if it is meant",
+      doubt);
+}
 
 }  // namespace
 
@@ -296,9 +351,10 @@ void suggest_claims(std::vector<Record>& records, std::span<const Subject> subje
       RunOptions own = options;
       own.pattern = record.id;
       own.progress = false;
-      for (const Record& found : run(wider_family, std::span(&subject, 1), std::span(&one, 1), own))
+      for (const Record& found : run(wider_family, std::span(&subject, 1), std::span(&one, 1), own)) {
         if (found.verdict != Verdict::error && !found.witnesses.empty())
-          record.reason += fmt::format("; its worst case passes if it declared {}", found.witnesses.front().reason);
+          record.reason += advice(subject, record, found.witnesses.front(), options);
+      }
     }
   }
 }

@@ -30,6 +30,7 @@ std::string numbers(const Record& record, const Witness& witness) {
   for (const auto& [name, share] : witness.terms) text += fmt::format("{} {:.0f} %, ", name, 100 * share);
   if (witness.terms.empty()) text += fmt::format("{:.3g}, ", witness.bound);
   text.resize(text.size() - 2);
+  if (record.kind == "property") return text + "\n";  // two results of the kernel: their bounds add up, and no one source dominates
   text += fmt::format("; kappa {:.3g}", witness.kappa);
   if (record.op == "backward") text += fmt::format(", |beta|/|g| {:.3g}", witness.beta_over_g);
   return text + "\n";

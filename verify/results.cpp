@@ -107,7 +107,9 @@ void conclude(Record& record) {
     record.verdict = Verdict::fail;
     if (record.tally.failed > 0)
       record.reason = fmt::format("{} of {} {}, in {} of {}", record.tally.failed, plural(record.tally.elements, "element"),
-                                  record.op == "exact" ? "not right to the last bit" : "above the bound or of the wrong class",
+                                  record.op == "exact"        ? "not right to the last bit"
+                                  : record.kind == "property" ? "break the property"
+                                                              : "above the bound or of the wrong class",
                                   record.failed_cases, plural(ran, "case"));
     return;
   }

@@ -102,12 +102,19 @@ struct Backward : Channel<A> {
       return has(Bug::sums_of_dz) ? dz[static_cast<std::size_t>(i)] : v.dy[static_cast<std::size_t>(i)];
     };
     const bool two = plan.design.scheme == ABN_IN_PLACE_2;
-    const A s0 = this->sum(m, dy);
-    A s1 = this->sum(has(Bug::dgamma_last_skipped) ? m - 1 : m, [&](std::int64_t i) {
+    const bool ends = has(Bug::frozen_sums_end_at_40960) && p.mode == ABN_FROZEN && p.layout == ABN_NCHW;
+    const std::int64_t seen = ends ? std::min(m, this->longest_row) : m;
+    const bool last_skipped = has(Bug::dgamma_last_skipped) || (has(Bug::power_of_two_dgamma_last_skipped) && this->power_of_two());
+    const A s0 = this->sum(seen, dy);
+    A s1 = this->sum(last_skipped ? seen - 1 : seen, [&](std::int64_t i) {
       const auto k = static_cast<std::size_t>(i);
       if (has(Bug::dgamma_of_deviation)) return dy(i) * (v.xhat[k] / r);
       return dy(i) * (two || has(Bug::dgamma_of_y) ? v.y[k] : v.xhat[k]);
     });
+    if (has(Bug::dgamma_expanded)) {
+      const std::vector<A> x = this->read(a.x, Tensor::kept);
+      s1 = r * (this->sum(m, [&](std::int64_t i) { return dy(i) * x[static_cast<std::size_t>(i)]; }) - mean * s0);
+    }
     if (two) {
       const A difference = has(Bug::in_place_2_without_beta) ? s1 : this->multiply_add(-beta, s0, s1);
       s1 = g == 0 ? A(0) : has(Bug::in_place_2_not_divided) ? difference : difference / g;
@@ -163,6 +170,8 @@ struct Backward : Channel<A> {
       A dx = scale * root * v.dy[k];
       if (training_formula && two)
         dx = root * (this->multiply_add(-mean_product, v.y[k], scale * v.dy[k]) - this->multiply_add(-beta, s1, scale * s0) / count);
+      else if (training_formula && has(Bug::nhwc_wide_without_term) && this->in_wide_tile(i))
+        dx = scale * root * (v.dy[k] - mean_dy);
       else if (training_formula)
         dx = scale * root * this->multiply_add(-v.xhat[k], mean_product, v.dy[k] - mean_dy);
       if (in_place && g == 0 && !has(Bug::gamma_zero_unguarded)) dx = 0;

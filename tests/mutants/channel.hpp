@@ -30,6 +30,12 @@ struct Channel {
   bool backward() const { return pass == Pass::backward; }
   bool training() const { return p.mode == ABN_TRAINING; }
 
+  // Where the bugs of a path bite that only some sizes take.
+  static constexpr std::int64_t longest_row = 40960, first_power = 8192, first_wide = 256, rows_of_tile = 32;
+  bool power_of_two() const { return m >= first_power && (m & (m - 1)) == 0; }
+  /// NHWC in vectors of eight: channels from the second block of 256 on, samples from the second tile of 32 on.
+  bool in_wide_tile(std::int64_t i) const { return p.layout == ABN_NHWC && p.c % 8 == 0 && c >= first_wide && i >= rows_of_tile; }
+
   /// a*b + c
   A multiply_add(A a, A b, A d) const { return plan.design.contracted ? std::fma(a, b, d) : a * b + d; }
 
@@ -44,6 +50,7 @@ struct Channel {
     if (has(Bug::layout_of_dz_confused) && tensor == Tensor::dz) layout = 1 - layout;
     if (has(Bug::images_modulo_32)) i = i / p.s % 32 * p.s + i % p.s;
     if (has(Bug::samples_of_16_bits)) i &= 0xffff;
+    if (has(Bug::nhwc_wide_rows_shifted) && tensor == Tensor::x && in_wide_tile(i)) --i;
     if (has(Bug::row_tail_shifted) && p.s > 4 && i % p.s >= p.s / 4 * 4) --i;
     const std::int64_t at = position(p, layout, c, i);
     return has(Bug::elements_of_18_bits) ? at & 0x3ffff : at;

@@ -34,7 +34,7 @@ Statistics<A> batch_statistics(const Channel<A>& k, const std::vector<A>& x) {
   const auto sample = [&](std::int64_t i) { return x[static_cast<std::size_t>(i)]; };
   const auto term = [&](std::int64_t i) { return k.has(Bug::nan_skipped) && std::isnan(sample(i)) ? A(0) : sample(i); };
   std::int64_t seen = k.m;
-  if (k.has(Bug::statistics_last_skipped)) --seen;
+  if (k.has(Bug::statistics_last_skipped) || (k.has(Bug::power_of_two_last_skipped) && k.power_of_two())) --seen;
   if (k.has(Bug::first_image_only)) seen = k.p.s;
   A count = static_cast<A>(k.has(Bug::first_image_only) ? seen : k.m);
   if (k.has(Bug::count_without_space)) count = static_cast<A>(k.p.n);
@@ -52,6 +52,11 @@ Statistics<A> batch_statistics(const Channel<A>& k, const std::vector<A>& x) {
     found.variance = k.multiply_add(-found.mean, found.mean, square);
     if (found.variance < 0 && !k.has(Bug::one_pass_unclamped)) found.variance = 0;
     return found;
+  }
+  if (k.has(Bug::shift_is_first_sample)) {
+    const A shift = sample(0), off = k.sum(seen, [&](std::int64_t i) { return sample(i) - shift; }) / count;
+    const A square = k.sum(seen, [&](std::int64_t i) { return (sample(i) - shift) * (sample(i) - shift); }) / count;
+    return {shift + off, std::max(k.multiply_add(-off, off, square), A(0))};
   }
   const bool matrix_path = k.has(Bug::matrix_path_unbiased) && k.p.s == 1;
   const A divisor = (k.has(Bug::variance_unbiased) || matrix_path) && k.m > 1 ? count - 1 : count;
@@ -135,7 +140,8 @@ void forward_channel(const Channel<A>& k, const abn_forward_args& a, Statistics<
   if (k.has(Bug::gamma_squared)) g *= g;
   const bool folded = k.plan.design.normalise == ABN_FOLDED || k.has(Bug::folded_unclaimed);
   const A factor = g * r, offset = k.multiply_add(-used.mean, factor, beta);
-  for (std::int64_t i = 0; i < k.m; ++i) {
+  const bool ends = k.has(Bug::inference_ends_at_40960) && k.p.mode == ABN_INFERENCE;
+  for (std::int64_t i = 0; i < (ends ? std::min(k.m, k.longest_row) : k.m); ++i) {
     const A sample = x[static_cast<std::size_t>(i)];
     A xhat = (sample - used.mean) * r;
     k.write(a.xhat, i, xhat);

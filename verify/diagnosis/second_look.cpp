@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 #include <set>
 #include <tuple>
 
@@ -13,12 +14,19 @@ namespace abn::verify {
 namespace {
 
 constexpr std::int64_t most_elements = std::int64_t{1} << 15;  // of the cases that are tried first
-constexpr std::size_t stride = 389;                            // a prime: the cases come in another order, each once
 
 }  // namespace
 
+std::size_t mixing_stride(std::size_t count) {
+  constexpr double golden_section = 0.6180339887498949;
+  auto stride = static_cast<std::size_t>(golden_section * static_cast<double>(count));
+  while (std::gcd(stride, count) > 1) ++stride;
+  return stride;
+}
+
 std::vector<Case> in_order_of_trial(std::span<const Case> cases) {
   std::vector<Case> small, large;
+  const std::size_t stride = mixing_stride(cases.size());
   for (std::size_t i = 0; i < cases.size(); ++i) {
     const Case& one = cases[i * stride % cases.size()];
     (element_count(one.problem) <= most_elements ? small : large).push_back(one);

@@ -4,12 +4,17 @@
 // an order that meets every mode, activation and recipe early, until enough have failed. The order is the same for any number of threads.
 #pragma once
 
+#include <cstddef>
 #include <span>
 #include <vector>
 
 #include "verify/family.hpp"
 
 namespace abn::verify {
+
+/// Steps of so many, around the end and on, meet each of `count` things once, and after few of them have been everywhere: a tier's cases of
+/// one mode or type stand side by side.
+std::size_t mixing_stride(std::size_t count);
 
 /// Every case once: small ones in an order that meets every mode, activation and recipe early, then the larger ones by size.
 std::vector<Case> in_order_of_trial(std::span<const Case> cases);

@@ -125,8 +125,11 @@ Record adjoint_record(const Work& work, const CheckName& name, const Evaluator& 
       point.bound = point.fit_bound = static_cast<double>(bound + own_rounding * static_cast<long double>(sample_count(p)) * size) +
                                       0x1p-53 * static_cast<double>(std::fabs(right));  // `right` as a double
       if (!std::isfinite(point.bound)) continue;                                        // non-finite data, and what no bound is known for
-      if (Witness* const witness = add_point(record, work.origin, point, static_cast<double>(right), ABN_F64))
+      if (Witness* const witness = add_point(record, work.origin, point, static_cast<double>(right), ABN_F64)) {
+        if (!witness->reason.empty())
+          witness->reason = "sum(phi' u B(v)) is not sum(phi' v B(u)), where B takes dz to dx: " + witness->reason;
         witness->where = fmt::format("sum(phi' u B(v))[c {}], u of size {}, v of size {}", c, scale[0], scale[1]);
+      }
     }
   }
   if (record.tally.elements == 0) return skip_record(work.origin, name, "no channel has a finite bound");

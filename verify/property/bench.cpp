@@ -105,6 +105,22 @@ Finding& finding_of(Examination& examination, Output output, const char* what, b
   return examination.findings.back();
 }
 
+void show_elements(Examination& examination, const char* name, const std::vector<double>& values) {
+  examination.used.push_back({name, values, Used::Per::element});
+}
+
+void show_channels(Examination& examination, const char* name, const std::vector<double>& values) {
+  examination.used.push_back({name, values, Used::Per::channel});
+}
+
+void show_problem(Examination& examination, const char* name, double value) {
+  examination.used.push_back({name, {value}, Used::Per::problem});
+}
+
+void show_no_affine(Examination& examination) {
+  for (const char* const name : {"gamma", "beta"}) show_channels(examination, name, {});
+}
+
 void expect_near(Examination& examination, Finding& finding, std::int64_t index, long double exact, double bound, double got) {
   if (!std::isfinite(bound) || !std::isfinite(exact)) {
     ++examination.left_out;

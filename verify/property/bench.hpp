@@ -63,6 +63,13 @@ bool is_ordinary(const Point& point, int dtype);
 Finding& finding_of(Examination& examination, Output output, int dtype);
 /// A finding for numbers made from an output, one a channel or one an element; the mathematics of this room is in double or better.
 Finding& finding_of(Examination& examination, Output output, const char* what, bool by_channel);
+/// What a witness shows of an input that the property changed; see Used.
+void show_elements(Examination& examination, const char* name, const std::vector<double>& values);
+void show_channels(Examination& examination, const char* name, const std::vector<double>& values);
+void show_problem(Examination& examination, const char* name, double value);
+/// Neither gamma nor beta was given.
+void show_no_affine(Examination& examination);
+
 /// got must be `exact` within `bound`; a bound that is not finite leaves the element out.
 void expect_near(Examination& examination, Finding& finding, std::int64_t index, long double exact, double bound, double got);
 

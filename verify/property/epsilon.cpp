@@ -24,6 +24,7 @@ Examination variance_of_xhat(const Bench& bench, const Inputs& inputs) {
   const Result& z = forward[Output::z];
   const auto m = static_cast<long double>(sample_count(p));
   Examination out;
+  show_no_affine(out);
   Finding& finding = finding_of(out, Output::z, "variance of xhat", true);
   for (std::int64_t c = 0; c < p.c; ++c) {
     const ChannelStatistics statistics = statistics_of(forward, c);
@@ -85,6 +86,7 @@ Examination vanishing(const Bench& bench, const Inputs& inputs) {
     return out;
   }
   little.problem.eps = power_near(std::ldexp(spread.smallest, -below), inputs.problem.param_dtype);
+  show_problem(out, "eps(vanishing)", little.problem.eps);
   const Outputs a = bench.forward(little);
   relate(out, a[Output::z], b[Output::z], same_place, 1, [&](std::int64_t i) {
     const std::int64_t c = channel_of(inputs.problem, i);
@@ -104,6 +106,7 @@ Examination dominating(const Bench& bench, const Inputs& inputs) {
   const Spread spread = spread_of(bench.forward(inputs));
   Examination out;
   much.problem.eps = power_near(std::ldexp(spread.largest, above), p.param_dtype);
+  show_problem(out, "eps(dominating)", much.problem.eps);
   const Outputs forward = bench.forward(much);
   const Result& z = forward[Output::z];
   Finding& finding = finding_of(out, Output::z, p.dtype);
@@ -135,6 +138,7 @@ Examination constant_channel(const Bench& bench, const Inputs& inputs) {
   const Outputs forward = bench.forward(flat);
   const Result& z = forward[Output::z];
   Examination out;
+  show_elements(out, "x", flat.x);
   Finding& finding = finding_of(out, Output::z, p.dtype);
   for (std::size_t i = 0; i < z.got.size(); ++i) {
     if (!is_ordinary(z.expected.points[i], p.dtype)) {
@@ -158,6 +162,8 @@ Examination monotone(const Bench& bench, const Inputs& inputs) {
   const Result &large = a[Output::z], &small = b[Output::z];
   const int dtype = inputs.problem.dtype;
   Examination out;
+  show_no_affine(out);
+  show_problem(out, "eps(larger)", more.problem.eps), show_problem(out, "eps", plain.problem.eps);
   Finding& finding = finding_of(out, Output::z, "|xhat|", false);
   for (std::size_t i = 0; i < large.got.size(); ++i) {
     const Point &of_large = large.expected.points[i], &of_small = small.expected.points[i];
@@ -191,6 +197,8 @@ Examination of_scale(const Bench& bench, const Inputs& inputs) {
     out.left_out = inputs.x.size();
     return out;
   }
+  show_channels(out, "gamma(abs_eps)", official.gamma), show_channels(out, "gamma(signed)", plain.gamma);
+  show_problem(out, "eps", eps);
   const Outputs a = bench.forward(official), b = bench.forward(plain);
   const auto equal = [&](const Outputs& one, const Outputs& other) {
     for (const Result& result : one.results) {
@@ -220,18 +228,22 @@ bool is_training(const abn_problem& p, const abn_claims&) { return p.mode == ABN
 
 constexpr Property table[] = {
     {"epsilon_variance", "In training the variance of xhat is v/(v+eps); read from z without activation and affine.",
+     "the variance of xhat is not v/(v+eps)",
      [](const abn_problem& p, const abn_claims&) { return p.mode == ABN_TRAINING && p.activation == ABN_IDENTITY; }, variance_of_xhat},
     {"epsilon_vanishing",
      "In training z tends to that of eps = 0 as eps vanishes, relatively by eps/(2v) at most; channels that vary, signed scale.",
+     "z with an eps far below the variance is not that with eps = 0",
      [](const abn_problem& p, const abn_claims&) { return p.mode == ABN_TRAINING && p.scale == ABN_SCALE_SIGNED; }, vanishing},
-    {"epsilon_dominating", "In training xhat tends to (x-mean)/sqrt(eps) as eps dominates, relatively by v/(2 eps) at most.", is_training,
-     dominating},
-    {"epsilon_monotone", "In training |xhat| does not grow with eps; read from z without activation and affine.",
+    {"epsilon_dominating", "In training xhat tends to (x-mean)/sqrt(eps) as eps dominates, relatively by v/(2 eps) at most.",
+     "z with an eps far above the variance is not that of xhat = (x-mean)/sqrt(eps)", is_training, dominating},
+    {"epsilon_monotone", "In training |xhat| does not grow with eps; read from z without activation and affine.", "|xhat| grows with eps",
      [](const abn_problem& p, const abn_claims&) { return p.mode == ABN_TRAINING && p.activation == ABN_IDENTITY; }, monotone},
     {"constant_channel", "In training a channel of equal samples has z = phi(beta); eps > 0.",
+     "z of a channel of equal samples is not phi(beta)",
      [](const abn_problem& p, const abn_claims&) { return p.mode == ABN_TRAINING && p.eps > 0; }, constant_channel},
     {"epsilon_of_scale",
      "The scale |gamma| + eps has the results of a gamma of that value, dgamma times sign(gamma); where the sum is exact.",
+     "the scale |gamma| + eps does not give what a signed gamma of that value gives",
      [](const abn_problem&, const abn_claims&) { return true; }, of_scale},
 };
 

@@ -55,8 +55,45 @@ void leave_out(Examination& examination, const abn_problem& problem, const std::
   }
 }
 
+/// What was compared with what, and how they differ: rounding explains all up to the bound, and where that is 0 every bit has to agree.
+std::string reason_of(const Property& property, const Point& point, const Comparison& comparison) {
+  if (comparison.passed) return {};
+  const bool is_error = std::isfinite(comparison.error);
+  return fmt::format("{}: {}", property.broken,
+                     !is_error          ? comparison.reason
+                     : point.bound == 0 ? "the bits differ"
+                                        : "they differ by more than rounding explains");
+}
+
+/// The inputs of an element, or of a channel where the finding is of channels: the case's own, but where the property used others.
+void show_inputs(Witness& witness, const Inputs& inputs, const std::vector<Used>& used, bool tensor, std::int64_t index) {
+  const std::int64_t c = tensor ? channel_of(inputs.problem, index) : index;
+  const auto show = [&](const std::string& name, const std::vector<double>& values, std::int64_t at) {
+    if (static_cast<std::size_t>(at) < values.size()) witness.inputs.emplace_back(name, values[static_cast<std::size_t>(at)]);
+  };
+  const auto is_of = [](const Used& one, std::string_view input) {
+    return std::string_view(one.name).substr(0, one.name.find('(')) == input;
+  };
+  const auto show_used = [&](std::string_view input) {
+    bool any = false;
+    for (const Used& one : used) {
+      if (!is_of(one, input)) continue;
+      any = true;
+      if (tensor || one.per != Used::Per::element)
+        show(one.name, one.values, one.per == Used::Per::element ? index : one.per == Used::Per::channel ? c : 0);
+    }
+    return any;
+  };
+  for (const auto& [name, values] : {std::pair{"x", &inputs.x}, std::pair{"dz", &inputs.dz}})
+    if (!show_used(name) && tensor) show(name, *values, index);
+  for (const auto& [name, values] : {std::pair{"gamma", &inputs.gamma}, std::pair{"beta", &inputs.beta}})
+    if (!show_used(name)) show(name, *values, c);
+  for (const char* const name : {"running_mean", "running_var", "eps"}) show_used(name);  // of the case's own the problem tells
+}
+
 /// The worst element of a finding with the numbers that belong to it.
-Witness witness_of(const Origin& origin, const std::string& id, const Inputs& inputs, const Finding& finding, const Tally& tally) {
+Witness witness_of(const Origin& origin, const std::string& id, const Property& property, const Inputs& inputs,
+                   const std::vector<Used>& used, const Finding& finding, const Tally& tally) {
   const auto worst = static_cast<std::size_t>(tally.worst);
   const Point& point = finding.expected.points[worst];
   const Output output = finding.expected.output;
@@ -67,17 +104,12 @@ Witness witness_of(const Origin& origin, const std::string& id, const Inputs& in
   witness.expected = point.hi, witness.expected_low = point.lo, witness.got = finding.got[worst];
   const Comparison& comparison = tally.worst_comparison;
   witness.error = comparison.error, witness.bound = point.bound, witness.ratio = comparison.ratio, witness.ulp = comparison.ulp;
-  witness.reason = comparison.reason;
+  witness.reason = reason_of(property, point, comparison);
   if (finding.what.empty()) {
     const Format& format = format_of(finding.expected.dtype);
     witness.got_bits = fmt::format("0x{:0{}x}", bits_of(format, witness.got), 2 * format.bytes);
   }
-  const auto show = [&](const char* name, const std::vector<double>& values, std::int64_t at) {
-    if (static_cast<std::size_t>(at) < values.size()) witness.inputs.emplace_back(name, values[static_cast<std::size_t>(at)]);
-  };
-  if (tensor) show("x", inputs.x, index), show("dz", inputs.dz, index);
-  const std::int64_t c = tensor ? channel_of(inputs.problem, index) : index;
-  show("gamma", inputs.gamma, c), show("beta", inputs.beta, c);
+  show_inputs(witness, inputs, used, tensor, index);
   return witness;
 }
 
@@ -126,7 +158,8 @@ Record examine(const Property& property, const Subject& subject, const Inputs& i
                        fmt::format("no element satisfies the condition ({} left out): {}", examination.left_out, property.statement));
   record.failed_cases = record.tally.failed > 0 ? 1 : 0;
   if (record.failed_cases > 0) record.verdict = Verdict::fail;
-  if (worst != nullptr) record.witnesses.push_back(witness_of(origin, record.id, inputs, *worst, tally_of_worst));
+  if (worst != nullptr)
+    record.witnesses.push_back(witness_of(origin, record.id, property, inputs, examination.used, *worst, tally_of_worst));
   return record;
 }
 

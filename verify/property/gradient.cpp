@@ -118,6 +118,7 @@ Examination linear(const Bench& bench, const Inputs& inputs) {
   for (std::size_t i = 0; i < both.dz.size(); ++i) both.dz[i] = a * first.dz[i] + b * second.dz[i];
   const Outputs of_both = bench.backward(both, saved), of_first = bench.backward(first, saved), of_second = bench.backward(second, saved);
   Examination out;
+  show_elements(out, "dz(u)", first.dz), show_elements(out, "dz(v)", second.dz);
   for (const Result& sum : of_both.results) {
     const Result &u = of_first[sum.output], &v = of_second[sum.output];
     const int dtype = sum.expected.dtype;
@@ -143,6 +144,7 @@ Examination constants(const Bench& bench, const Inputs& inputs) {
   const Outputs forward = bench.forward(flat);
   const Outputs gradients = bench.backward(flat, forward.saved, Bounds::truth);
   Examination out;
+  show_elements(out, "dz", flat.dz);
   for (const Result& one : gradients.results) {
     const int dtype = one.expected.dtype;
     Finding& finding = finding_of(out, one.output, dtype);
@@ -190,14 +192,18 @@ bool is_training(const abn_problem& p, const abn_claims&) { return p.mode == ABN
 constexpr Property table[] = {
     {"equivalence",
      "Every scheme has the same gradients at the unrounded x, and both in-place methods on the same stored z, within the bounds of both.",
+     "the gradients are not those that the reference finds by another scheme",
      [](const abn_problem& p, const abn_claims&) { return has_backward(p); }, equivalence},
-    {"sum_dx", "In training the dx of a channel add up to 0.", is_training, sum_dx},
-    {"sum_dx_xhat", "In training sum(dx*xhat) = g r S1 eps/(v+eps), with S1 from the kernel's own dgamma.", is_training, sum_dx_xhat},
-    {"linear", "Backward is linear in dz: B(2u - v) = 2 B(u) - B(v).",
+    {"sum_dx", "In training the dx of a channel add up to 0.", "the dx of a channel do not add up to 0", is_training, sum_dx},
+    {"sum_dx_xhat", "In training sum(dx*xhat) = g r S1 eps/(v+eps), with S1 from the kernel's own dgamma.",
+     "sum(dx*xhat) is not g r S1 eps/(v+eps), with S1 from dgamma", is_training, sum_dx_xhat},
+    {"linear", "Backward is linear in dz: B(2u - v) = 2 B(u) - B(v).", "the gradients of 2u - v are not twice those of u less those of v",
      [](const abn_problem& p, const abn_claims&) { return has_backward(p); }, linear},
     {"constants", "In training a dy that is the same everywhere has dx = 0, dgamma = 0 and dbeta = m dy; identity activation.",
+     "a dy that is the same everywhere does not give dx = 0, dgamma = 0 and dbeta = m dy",
      [](const abn_problem& p, const abn_claims&) { return p.mode == ABN_TRAINING && p.activation == ABN_IDENTITY; }, constants},
     {"self_adjoint", "Backward is self-adjoint: sum(B(u) v) = sum(u B(v)); identity activation.",
+     "sum(B(u) v) is not sum(u B(v)), where B takes dz to dx",
      [](const abn_problem& p, const abn_claims&) { return has_backward(p) && p.activation == ABN_IDENTITY; }, self_adjoint},
 };
 

@@ -22,6 +22,12 @@ std::vector<std::int64_t> probed(std::int64_t m, std::uint64_t seed) {
   return out;
 }
 
+/// What every element that is looked at was given: a cotangent of 1, and the affine of the frozen case.
+void show_probe(Examination& out, const Inputs& frozen) {
+  show_problem(out, "dz", 1);
+  show_channels(out, "gamma", frozen.gamma), show_channels(out, "beta", frozen.beta);
+}
+
 Inputs probe(const Inputs& frozen, std::int64_t sample) {
   Inputs out = frozen;
   std::fill(out.dz.begin(), out.dz.end(), 0.0);
@@ -45,6 +51,7 @@ Examination round_trip(const Bench& bench, const Inputs& inputs) {
   const abn_problem& p = frozen.problem;
   const Saved saved = bench.forward(frozen, Bounds::none).saved;
   Examination out;
+  show_probe(out, frozen);
   Finding& finding = finding_of(out, Output::z, "phi(g*xhat + beta) of the recovered xhat", false);
   for (const std::int64_t sample : probed(sample_count(p), bench.seed())) {
     const Outputs gradients = bench.backward(probe(frozen, sample), saved);
@@ -83,6 +90,7 @@ Examination recovery(const Bench& bench, const Inputs& inputs) {
   const abn_problem& p = frozen.problem;
   const Saved saved = bench.forward(frozen, Bounds::none).saved;
   Examination out;
+  show_probe(out, frozen);
   Finding& finding = finding_of(out, Output::dgamma, "phi'*xhat", false);
   for (const std::int64_t sample : probed(sample_count(p), bench.seed())) {
     const Outputs gradients = bench.backward(probe(frozen, sample), saved, Bounds::truth);
@@ -113,9 +121,9 @@ constexpr Property table[] = {
     {"round_trip",
      "The xhat that backward recovers from the stored z gives that z again, saturated ones as the next that can be inverted; in place, g "
      "not 0.",
-     in_place, round_trip},
+     "the xhat that backward recovers from the stored z does not lead back to that z", in_place, round_trip},
     {"recovery", "The xhat that backward recovers from the kernel's own stored z is that of x, up to what storing z costs; in place.",
-     in_place, recovery},
+     "the xhat that backward recovers from the stored z is not that of x", in_place, recovery},
 };
 
 }  // namespace

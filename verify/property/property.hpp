@@ -7,6 +7,7 @@
 // a case in which nothing is left is skipped.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
@@ -27,14 +28,25 @@ struct Finding {
   std::string what;  ///< where it is not the output itself but a double made from it: "sum(dx)"; `expected.dtype` is then f64
 };
 
+/// An input as the property changed it, which a witness shows in place of the case's own. The name is that of the input, and in brackets
+/// which of several calls had it: "gamma(abs_eps)". One value for the problem, each channel or each element; without any it was not used.
+struct Used {
+  enum class Per : std::uint8_t { problem, channel, element };
+  std::string name;
+  std::vector<double> values;
+  Per per;
+};
+
 struct Examination {
   std::vector<Finding> findings;
+  std::vector<Used> used;
   std::uint64_t left_out = 0;  ///< elements that do not satisfy the property's condition
 };
 
 struct Property {
   const char* name;       ///< last part of the check id
   const char* statement;  ///< one sentence with its condition
+  const char* broken;     ///< what a kernel does that breaks it: what was compared with what
   /// Whether it says something of such a kernel and problem; conditions on the data are examine's.
   bool (*applies)(const abn_problem& problem, const abn_claims& claims);
   /// Pure: the same kernel, inputs and seed give the same examination.

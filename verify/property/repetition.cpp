@@ -123,6 +123,7 @@ Examination inference(const Bench& bench, const Inputs& inputs) {
   again.running_mean = mean.got, again.running_var = variance.got;
   const Outputs other = bench.forward(again);
   Examination out;
+  show_channels(out, "running_mean", again.running_mean), show_channels(out, "running_var", again.running_var);
   // The statistics that were saved are those of the batch within their bounds, and z moves along with them.
   relate(out, training[Output::z], other[Output::z], same_place, 1, [&](std::int64_t i) {
     const std::int64_t c = channel_of(p, i);
@@ -140,18 +141,22 @@ Examination inference(const Bench& bench, const Inputs& inputs) {
 
 constexpr Property table[] = {
     {"shards", "In training the statistics of a batch are the ordered Chan merge of those of its shards; at least four samples.",
+     "the statistics of the batch are not the merge of those of its shards",
      [](const abn_problem& p, const abn_claims&) { return p.mode == ABN_TRAINING && sample_count(p) >= 4; }, shards},
     {"inference", "Inference with the statistics that training saved gives training's z, within the bounds of both and of the statistics.",
+     "inference with the statistics that training saved does not give training's z",
      [](const abn_problem& p, const abn_claims&) { return p.mode == ABN_TRAINING; }, inference},
     {"in_place",
      "A call in place has the bits of a call out of place, or keeps the bounds of both where the variant is not deterministic; where it "
      "may be made.",
+     "a call in place does not give what the call out of place gives",
      [](const abn_problem& p, const abn_claims& claims) {
        return claims.z_may_alias_x == 1 || (claims.dx_may_alias_dz == 1 && has_backward(p));
      },
      in_place},
     {"deterministic",
      "Another order of threads and blocks, other buffers and other poison give the same bits; where the variant claims it.",
+     "the same call in another order of threads and blocks, with other buffers and poison, gives other results",
      [](const abn_problem&, const abn_claims& claims) { return claims.deterministic == 1; }, deterministic},
 };
 

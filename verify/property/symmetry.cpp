@@ -97,6 +97,7 @@ Examination shift(const Bench& bench, const Inputs& inputs) {
     }
   }
   Examination out;
+  show_elements(out, "x", plain.x), show_elements(out, "x(shifted)", moved.x);
   const Places elements = places(p, [&](std::int64_t n, std::int64_t c, std::int64_t s) { return element_offset(p, n, c, s); });
   const Places channels = same_channels(p);
   Outputs a = bench.forward(moved), b = bench.forward(plain);
@@ -179,6 +180,7 @@ Examination scaling_dz(const Bench& bench, const Inputs& inputs) {
   const Outputs a = bench.backward(scaled, saved, Bounds::none), b = bench.backward(inputs, saved, Bounds::none);
   const int accumulate = bench.claims(p).accumulate;
   Examination out;
+  show_elements(out, "dz", inputs.dz), show_elements(out, "dz(scaled)", scaled.dz);
   for (const Result& one : a.results) {
     const std::vector<double>& plain = b[one.output].got;
     const int dtype = dtype_of(p, one.output);
@@ -196,6 +198,7 @@ Examination sign_flip(const Bench& bench, const Inputs& inputs) {
   for (double& dz : flipped.dz) dz = -dz;
   const Outputs a = bench.backward(flipped, saved, Bounds::none), b = bench.backward(inputs, saved, Bounds::none);
   Examination out;
+  show_elements(out, "dz", inputs.dz), show_elements(out, "dz(flipped)", flipped.dz);
   for (const Result& one : a.results)
     same_bits(out, one, b[one.output], dtype_of(inputs.problem, one.output), same_place, -1, false, [](std::int64_t) { return true; });
   return out;
@@ -211,6 +214,8 @@ Examination scaling_x(const Bench& bench, const Inputs& inputs) {
   const std::vector<bool> good = comfortable(inputs, {&inputs.x}, inputs.x, factor, b[Output::variance].got);
   const int accumulate = bench.claims(inputs.problem).accumulate;
   Examination out;
+  show_elements(out, "x", inputs.x), show_elements(out, "x(scaled)", scaled.x);
+  show_problem(out, "eps", inputs.problem.eps), show_problem(out, "eps(scaled)", scaled.problem.eps);
   for (const Result& one : a.results) {
     if (one.output == Output::running_mean || one.output == Output::running_var) continue;  // they mix in what was not scaled
     const int dtype = dtype_of(inputs.problem, one.output);
@@ -234,23 +239,29 @@ constexpr Property table[] = {
     {"channel_permutation",
      "Channels in another order give the same results in that order: within the bounds of both, and bit for bit where the variant is "
      "deterministic and all channels are aligned alike.",
-     [](const abn_problem& p, const abn_claims&) { return p.c > 1; }, channel_permutation},
+     "the result changes when the channels are permuted", [](const abn_problem& p, const abn_claims&) { return p.c > 1; },
+     channel_permutation},
     {"sample_permutation", "Samples in another order give the same statistics, sums and results in that order, within the bounds of both.",
+     "the result changes when the samples of a channel are permuted",
      [](const abn_problem& p, const abn_claims&) { return sample_count(p) > 1; }, sample_permutation},
     {"layout", "NCHW and NHWC give the same results within the bounds of both; backward on the same stored numbers.",
-     [](const abn_problem&, const abn_claims&) { return true; }, layout},
+     "NCHW and NHWC do not give the same result", [](const abn_problem&, const abn_claims&) { return true; }, layout},
     {"shift",
      "In training x + c gives the z, variance and gradients of x and a mean that is c larger, within the bounds of both; x and x + c "
      "exact.",
+     "x + c does not give what x gives, with a mean that is c larger",
      [](const abn_problem& p, const abn_claims&) { return p.mode == ABN_TRAINING; }, shift},
     {"scaling_dz", "Multiplying dz by a power of two multiplies every gradient by it, bit for bit, while nothing under- or overflows.",
+     "dz times a power of two does not give the gradients times that power",
      [](const abn_problem& p, const abn_claims& claims) { return has_backward(p) && claims.deterministic == 1 && scales(p, claims); },
      scaling_dz},
     {"sign_flip", "The gradients of -dz are those of dz with the other sign, bit for bit.",
+     "-dz does not give the gradients of dz with the other sign",
      [](const abn_problem& p, const abn_claims& claims) { return has_backward(p) && claims.deterministic == 1; }, sign_flip},
     {"scaling_x",
      "In training x*2^k with eps*4^k leaves z as it is and scales mean and variance, bit for bit, while nothing under- or overflows; "
      "signed scale.",
+     "x*2^k with eps*4^k does not give the z of x, and its statistics scaled",
      [](const abn_problem& p, const abn_claims& claims) {
        return p.mode == ABN_TRAINING && p.scale == ABN_SCALE_SIGNED && claims.deterministic == 1 && scales(p, claims);
      },
