@@ -149,3 +149,12 @@ TEST(InTreeVariants, AWrongDeviceWordIsRefused) {
   for (const char* word : {"gpu", "cuda", "cuda:", "cuda:x", "cuda:-1", "cuda:1x", ""})
     EXPECT_THROW(choose_device(word), UsageError) << word;
 }
+
+TEST_F(BrokenVariant, ACallThatFailsIsHeardOfByWhoeverAskedForNumbersOnly) {
+  breakage.forward = [](const abn_problem&, const abn_forward_args&) { return ABN_ERROR_LAUNCH; };
+  const auto records = run_one("n3c4s7,f32", "standard", 4, "*/z");
+  ASSERT_EQ(records.count("forward/z"), 1u);
+  EXPECT_EQ(records.at("forward/z").verdict, Verdict::error);
+  EXPECT_NE(records.at("forward/z").reason.find("ABN_ERROR_LAUNCH"), std::string::npos);
+  EXPECT_EQ(run_one("n3c4s7,f32", "standard", 4, "broken/forward/*").at("forward/status").verdict, Verdict::fail);
+}

@@ -119,7 +119,8 @@ struct Line {
       return;
     }
     const auto is_numeric = [](const CheckName& name) { return std::string_view(name.kind) == numbers; };
-    const bool judged = operation.usable && (std::any_of(names.begin(), names.end(), is_numeric) || !operation.aliased.empty() || !operation.repeated.empty());
+    const bool judged = operation.usable &&
+                        (std::any_of(names.begin(), names.end(), is_numeric) || !operation.aliased.empty() || !operation.repeated.empty());
     std::vector<Expectation> expected, gradient;
     if (judged) {
       expected = backward ? expect_backward(exact, trial.saved, claims) : expect_forward(exact, claims);
@@ -129,7 +130,19 @@ struct Line {
       return shares_of(exact, backward ? &trial.saved : nullptr, claims, output, element);
     };
     const std::size_t first = records.size();
+    // A call that did not come back well fails its status; whoever left that check out hears of it from those that were asked for.
+    const auto is_status = [](const auto& check) { return std::string_view(check.check) == "status"; };
+    const auto status = std::find_if(operation.contracts.begin(), operation.contracts.end(), is_status);
+    const bool unheard = !operation.usable && status != operation.contracts.end() && std::none_of(names.begin(), names.end(), is_status);
     for (const CheckName& name : names) {
+      if (is_numeric(name) && unheard) {
+        Contract outcome = *status;
+        outcome.check = name.check;
+        Record record = contract_record(origin, name, outcome, false);
+        record.verdict = Verdict::error;
+        records.push_back(std::move(record));
+        continue;
+      }
       if (is_numeric(name)) {
         const Expectation* const expectation = find(expected, name.check);
         const Stored* const got = expectation != nullptr ? find(operation.outputs, expectation->output) : nullptr;
