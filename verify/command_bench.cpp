@@ -32,22 +32,17 @@ std::vector<SpeedProblem> problems_of(const std::vector<std::string>& given, con
   return given.empty() ? speed_problems(set) : problems;
 }
 
-/// Variants of one kind of memory whose names match.
-std::vector<const abn_variant*> variants_of(const BenchArguments& arguments, const DeviceChoice& choice, std::span<const Plugin> plugins,
-                                            int memory) {
-  std::vector<const abn_variant*> variants;
+/// Those whose names match, wherever they can run. Throws UsageError if there are none.
+std::vector<Subject> subjects_named(const BenchArguments& arguments, const DeviceChoice& choice, std::span<const Plugin> plugins) {
+  std::vector<Subject> subjects = subjects_of(choice, plugins, arguments.only_plugins);
   std::vector<std::string> names;
-  for (const Subject& subject : subjects_of(choice, plugins, arguments.only_plugins)) {
-    names.emplace_back(subject.variant->name);
-    if (subject.device != nullptr && subject.device->memory() == memory && matches(arguments.what, subject.variant->name))
-      variants.push_back(subject.variant);
-  }
-  if (variants.empty())
-    throw UsageError(
-        fmt::format("\"{}\" matches no variant that can be timed here; the nearest name is {} (abn-verify list --names), and "
-                    "judge and emulator measure the tool itself",
-                    arguments.what, nearest(arguments.what, names)));
-  return variants;
+  for (const Subject& subject : subjects) names.emplace_back(subject.variant->name);
+  std::erase_if(subjects, [&](const Subject& subject) { return !matches(arguments.what, subject.variant->name); });
+  if (subjects.empty())
+    throw UsageError(fmt::format(
+        "\"{}\" matches no variant; the nearest name is {} (abn-verify list --names), and judge and emulator measure the tool itself",
+        arguments.what, nearest(arguments.what, names)));
+  return subjects;
 }
 
 void show_progress(std::size_t done, std::size_t total) {
@@ -74,6 +69,7 @@ int bench_command(const BenchArguments& arguments, const Invocation& invocation)
   for (const auto& path : arguments.plugins) plugins.push_back(load_plugin(path));
   refuse_equal_names(plugins);
   const DeviceChoice choice = choose_device(arguments.device);
+  const std::vector<Subject> subjects = subjects_named(arguments, choice, plugins);
   if (choice.cuda == nullptr && arguments.device != "emulator") {
     fmt::print("Kernels are timed on a GPU, and {}.\n", choice.unavailable);
     return nothing_ran;
@@ -81,7 +77,12 @@ int bench_command(const BenchArguments& arguments, const Invocation& invocation)
   if (choice.cuda == nullptr && arguments.problems.empty())
     throw UsageError("On the emulator a set of problems takes days and says nothing; name a small one, such as --problem n2c8s16");
   const std::unique_ptr<Stage> stage = choice.cuda != nullptr ? cuda_stage(choice.cuda_index) : host_stage();
-  const auto variants = variants_of(arguments, choice, plugins, stage->memory());
+  std::vector<const abn_variant*> variants;
+  for (const Subject& subject : subjects)
+    if (subject.device != nullptr && subject.device->memory() == stage->memory()) variants.push_back(subject.variant);
+  if (variants.empty())
+    throw UsageError(
+        fmt::format("The variants that match \"{}\" do not run on {}; choose their device with --device", arguments.what, stage->name()));
 
   if (!arguments.quiet) fmt::print("{}\n", stage->describe());
   std::vector<SpeedGroup> groups;
