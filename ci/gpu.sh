@@ -30,7 +30,6 @@ if [ "${1:-}" = --out ]; then
   out=$2
   shift 2
 fi
-mkdir -p "$out" && out=$(cd "$out" && pwd) || exit 2
 bin=$(cd "$bin" && pwd)
 limit=${ABN_STAGE_SECONDS:-480}
 mapfile -t variants < <("$bin/abn-verify" list --names)
@@ -45,6 +44,8 @@ for stage in "${stages[@]}"; do
       ;;
   esac
 done
+
+mkdir -p "$out" && out=$(cd "$out" && pwd) || exit 2
 
 # sanitise TOOL: every error that it finds ends in exit code 99, and so does a run that could not be watched.
 sanitise() {

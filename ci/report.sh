@@ -31,7 +31,8 @@ keep() { local code=$?; [ $code -ne 2 ] || exit 2; [ $code -le $outcome ] || out
 "$bin" study judges --out report/judges.json --quiet
 # Fewer channels than fixtures/studies/bounds.json has: seconds instead of minutes.
 "$bin" study bounds --channels 1000 --out report/bounds.json --quiet || keep
-studies=(report/inversion.json report/bounds.json report/judges.json)
+"$bin" plan --out report/plan.json >/dev/null
+studies=(report/inversion.json report/bounds.json report/judges.json report/plan.json)
 for variant in $("$bin" list --names); do
   "$bin" study epsilon "$variant" --device auto --out "report/epsilon-$variant.json" --quiet || keep
   studies+=("report/epsilon-$variant.json")
