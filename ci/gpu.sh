@@ -7,14 +7,15 @@
 #   racecheck   the same for races in shared memory
 #   ctest       the tests that need a GPU
 #   bench       times of every variant beside the pace of the memory
-#   peers       the same beside PyTorch, where there is one
+#   peers       the same beside eager PyTorch, with cuDNN and without
+#   compiled    beside torch.compile, in bf16 alone, as every problem is compiled anew
 #   plan        what auto chose, predicted beside measured
 #   report      all records as pages
 #
 #   gpu.sh [--out DIR] [STAGE...]       default: all of them, in this order
 #
 # Needs a driver and build/bin (or a copy of it, in which this script lies too); memcheck and racecheck also need compute-sanitizer, peers
-# python3 with PyTorch. No network, no package manager. ABN_STAGE_SECONDS is the limit of a stage (480).
+# and compiled python3 with PyTorch 2. No network, no package manager. ABN_STAGE_SECONDS is the limit of a stage (480).
 # Exit code: 0 all stages passed, 1 a stage failed or was skipped, 2 the setup is wrong.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -34,12 +35,12 @@ bin=$(cd "$bin" && pwd)
 limit=${ABN_STAGE_SECONDS:-480}
 mapfile -t variants < <("$bin/abn-verify" list --names)
 stages=("$@")
-[ ${#stages[@]} -gt 0 ] || stages=(doctor "${variants[@]}" memcheck racecheck ctest bench peers plan report)
+[ ${#stages[@]} -gt 0 ] || stages=(doctor "${variants[@]}" memcheck racecheck ctest bench peers compiled plan report)
 for stage in "${stages[@]}"; do
-  case " ${variants[*]} doctor memcheck racecheck ctest bench peers plan report " in
+  case " ${variants[*]} doctor memcheck racecheck ctest bench peers compiled plan report " in
     *" $stage "*) ;;
     *)
-      echo "There is no stage $stage; name some of: doctor ${variants[*]} memcheck racecheck ctest bench peers plan report" >&2
+      echo "There is no stage $stage; name some of: doctor ${variants[*]} memcheck racecheck ctest bench peers compiled plan report" >&2
       exit 2
       ;;
   esac
@@ -65,6 +66,13 @@ sanitise() {
   return $code
 }
 
+# peers NAME ARGUMENT...: PyTorch beside the kernels of this build.
+peers() {
+  local name=$1
+  shift
+  timeout "$limit" python3 "$here/bench_peers.py" --library "$bin/libabn_kernels.so" --out "$out/$name.json" "$@" | tee "$out/$name.txt"
+}
+
 # The records that there are, of which a page can be made.
 records() { find "$out" -maxdepth 1 -name '*.json' ! -name results.json | sort; }
 
@@ -78,7 +86,12 @@ run_stage() {
       [ "${PIPESTATUS[0]}" -eq 0 ] && ! grep -q 'Skipped' "$out/ctest.txt"
       ;;
     bench) timeout "$limit" "$bin/abn-verify" bench --device cuda:0 --out "$out/speed.json" | tee "$out/speed.txt" ;;
-    peers) timeout "$limit" python3 "$here/bench_peers.py" --library "$bin/libabn_kernels.so" --out "$out/peers.json" | tee "$out/peers.txt" ;;
+    peers) peers peers --peers cudnn,native ;;
+    compiled)
+      local problems=() problem
+      while read -r problem; do problems+=(--problem "$problem"); done < <("$bin/abn-verify" bench --list --shapes resnet50 | grep ',bf16,')
+      peers compiled --peers compiled "${problems[@]}"
+      ;;
     plan)
       [ -f "$out/speed.json" ] || { echo "There are no times in $out; run the stage bench first." >&2; return 1; }
       "$bin/abn-verify" plan --measured "$out/speed.json" --out "$out/plan.json" >"$out/plan.txt" && tail -n 8 "$out/plan.txt"

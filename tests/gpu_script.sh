@@ -54,6 +54,7 @@ done
 everything_works
 pretend python3 "$work/path" 'exit 77'
 expect 1 "no PyTorch" peers
+expect 1 "no PyTorch for compiled" compiled
 pretend ctest "$work/path" 'echo "1 - gpu.one (Skipped)"'
 expect 1 "a test that was skipped" ctest
 everything_works
