@@ -41,30 +41,20 @@ int claims(const abn_problem* problem, abn_claims* out) {
   return hand_over(claims, out);
 }
 
-int forward(const abn_problem* problem, const abn_forward_args* args) {
-  if (empty(*problem)) return ABN_OK;
-  if (const int status = check(*problem, *args, workspace_bytes(problem, ABN_FORWARD))) return status;
-  const cost::Candidate choice = choice_of(*problem, ABN_FORWARD);
-  if (choice.way == cost::Way::sweeps) return sweeps::forward(choice.slab.cut, *problem, *args);
-  return resident::forward(choice.slab, *problem, *args, meeting_of(choice.way));
+int run_forward(const abn_problem& problem, const abn_forward_args& args) {
+  const cost::Candidate choice = choice_of(problem, ABN_FORWARD);
+  if (choice.way == cost::Way::sweeps) return sweeps::forward(choice.slab.cut, problem, args);
+  return resident::forward(choice.slab, problem, args, meeting_of(choice.way));
 }
 
-int backward(const abn_problem* problem, const abn_backward_args* args) {
-  if (empty(*problem)) return ABN_OK;
-  if (const int status = check(*problem, *args, workspace_bytes(problem, ABN_BACKWARD))) return status;
-  const cost::Candidate choice = choice_of(*problem, ABN_BACKWARD);
-  if (choice.way == cost::Way::sweeps) return sweeps::backward(choice.slab.cut, *problem, *args);
-  return resident::backward(choice.slab, *problem, *args, meeting_of(choice.way));
+int run_backward(const abn_problem& problem, const abn_backward_args& args) {
+  const cost::Candidate choice = choice_of(problem, ABN_BACKWARD);
+  if (choice.way == cost::Way::sweeps) return sweeps::backward(choice.slab.cut, problem, args);
+  return resident::backward(choice.slab, problem, args, meeting_of(choice.way));
 }
 
-const abn_split_variant split = {
-    {ABN_ABI_VERSION, sizeof(abn_split_variant), "auto", "The kernel that the cost model predicts to be the fastest for the problem.",
-     ABN_VARIANT_MEMORY, 0, claims, workspace_bytes, forward, backward},
-    Halves::partial_bytes,
-    Halves::forward_local,
-    Halves::forward_apply,
-    Halves::backward_local,
-    Halves::backward_apply};
+const abn_split_variant split = sweeps::with_halves<Halves>(variant_of<workspace_bytes, run_forward, run_backward>(
+    "auto", "The kernel that the cost model predicts to be the fastest for the problem.", claims));
 const abn_variant& variant = split.base;
 ABN_REGISTER_VARIANT(variant)
 

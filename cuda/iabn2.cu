@@ -23,31 +23,17 @@ int claims(const abn_problem* problem, abn_claims* out) {
   return hand_over(claims, out);
 }
 
-int forward(const abn_problem* problem, const abn_forward_args* args) {
-  if (empty(*problem)) return ABN_OK;
-  if (const int status = check(*problem, *args, workspace_bytes(problem, ABN_FORWARD))) return status;
-  return sweeps::forward(cut_of(*problem), *problem, *args);
-}
+int run_forward(const abn_problem& problem, const abn_forward_args& args) { return sweeps::forward(cut_of(problem), problem, args); }
 
-int backward(const abn_problem* problem, const abn_backward_args* args) {
-  if (empty(*problem)) return ABN_OK;
-  if (const int status = check(*problem, *args, workspace_bytes(problem, ABN_BACKWARD))) return status;
-  const Cut cut = cut_of(*problem);
-  return with_kind(*problem, cut.layout, [&](auto kind) {
-    return sweeps::run_backward<decltype(kind), SchemeTwo<Accumulate<typename decltype(kind)::Storage>>>(cut, *problem, *args);
+int run_backward(const abn_problem& problem, const abn_backward_args& args) {
+  const Cut cut = cut_of(problem);
+  return with_kind(problem, cut.layout, [&](auto kind) {
+    return sweeps::run_backward<decltype(kind), SchemeTwo<Accumulate<typename decltype(kind)::Storage>>>(cut, problem, args);
   });
 }
 
-const abn_variant variant = {ABN_ABI_VERSION,
-                             sizeof(abn_variant),
-                             "iabn2",
-                             "InPlace-ABN II: two sweeps, gradients written in y, with wide sums.",
-                             ABN_VARIANT_MEMORY,
-                             0,
-                             claims,
-                             workspace_bytes,
-                             forward,
-                             backward};
+const abn_variant variant = variant_of<workspace_bytes, run_forward, run_backward>(
+    "iabn2", "InPlace-ABN II: two sweeps, gradients written in y, with wide sums.", claims);
 ABN_REGISTER_VARIANT(variant)
 
 }  // namespace iabn2

@@ -164,38 +164,26 @@ int claims(const abn_problem* problem, abn_claims* out) {
 
 size_t workspace_bytes(const abn_problem*, int) { return 0; }
 
-int forward(const abn_problem* problem, const abn_forward_args* args) {
-  if (empty(*problem)) return ABN_OK;
-  if (const int status = check(*problem, *args, 0)) return status;
-  return with_types(*problem, [&](auto types) -> int {
+int run_forward(const abn_problem& problem, const abn_forward_args& args) {
+  return with_types(problem, [&](auto types) -> int {
     using T = typename decltype(types)::Storage;
     using P = typename decltype(types)::Parameter;
-    const LaunchConfig config = config_of<Accumulate<T>>(*problem, args->stream);
-    return launch(config, forward_kernel<T, P>, *problem, *args) == 0 ? ABN_OK : ABN_ERROR_LAUNCH;
+    const LaunchConfig config = config_of<Accumulate<T>>(problem, args.stream);
+    return launch(config, forward_kernel<T, P>, problem, args) == 0 ? ABN_OK : ABN_ERROR_LAUNCH;
   });
 }
 
-int backward(const abn_problem* problem, const abn_backward_args* args) {
-  if (empty(*problem)) return ABN_OK;
-  if (const int status = check(*problem, *args, 0)) return status;
-  return with_types(*problem, [&](auto types) -> int {
+int run_backward(const abn_problem& problem, const abn_backward_args& args) {
+  return with_types(problem, [&](auto types) -> int {
     using T = typename decltype(types)::Storage;
     using P = typename decltype(types)::Parameter;
-    const LaunchConfig config = config_of<Accumulate<T>>(*problem, args->stream);
-    return launch(config, backward_kernel<T, P>, *problem, *args) == 0 ? ABN_OK : ABN_ERROR_LAUNCH;
+    const LaunchConfig config = config_of<Accumulate<T>>(problem, args.stream);
+    return launch(config, backward_kernel<T, P>, problem, args) == 0 ? ABN_OK : ABN_ERROR_LAUNCH;
   });
 }
 
-const abn_variant variant = {ABN_ABI_VERSION,
-                             sizeof(abn_variant),
-                             "naive",
-                             "The textbook kernel: one block a channel, two passes, one element at a time.",
-                             ABN_VARIANT_MEMORY,
-                             0,
-                             claims,
-                             workspace_bytes,
-                             forward,
-                             backward};
+const abn_variant variant = variant_of<workspace_bytes, run_forward, run_backward>(
+    "naive", "The textbook kernel: one block a channel, two passes, one element at a time.", claims);
 ABN_REGISTER_VARIANT(variant)
 
 }  // namespace naive

@@ -134,30 +134,20 @@ Meeting usual_meeting(const Slab& slab) {
   return slab.cut.slices == 1 ? Meeting::alone : slab.cut.slices <= largest_cluster ? Meeting::cluster : Meeting::group;
 }
 
-int forward(const abn_problem* problem, const abn_forward_args* args) {
-  if (empty(*problem)) return ABN_OK;
-  if (const int status = check(*problem, *args, workspace_bytes(problem, ABN_FORWARD))) return status;
-  const Slab slab = slab_of(*problem, ABN_FORWARD);
-  if (by_sweeps(slab, *problem)) return sweeps::forward(slab.cut, *problem, *args);
-  return forward(slab, *problem, *args, problem->mode == ABN_TRAINING ? usual_meeting(slab) : Meeting::alone);
+int run_forward(const abn_problem& problem, const abn_forward_args& args) {
+  const Slab slab = slab_of(problem, ABN_FORWARD);
+  if (by_sweeps(slab, problem)) return sweeps::forward(slab.cut, problem, args);
+  return forward(slab, problem, args, problem.mode == ABN_TRAINING ? usual_meeting(slab) : Meeting::alone);
 }
 
-int backward(const abn_problem* problem, const abn_backward_args* args) {
-  if (empty(*problem)) return ABN_OK;
-  if (const int status = check(*problem, *args, workspace_bytes(problem, ABN_BACKWARD))) return status;
-  const Slab slab = slab_of(*problem, ABN_BACKWARD);
-  if (by_sweeps(slab, *problem)) return sweeps::backward(slab.cut, *problem, *args);
-  return backward(slab, *problem, *args, usual_meeting(slab));
+int run_backward(const abn_problem& problem, const abn_backward_args& args) {
+  const Slab slab = slab_of(problem, ABN_BACKWARD);
+  if (by_sweeps(slab, problem)) return sweeps::backward(slab.cut, problem, args);
+  return backward(slab, problem, args, usual_meeting(slab));
 }
 
-const abn_split_variant split = {{ABN_ABI_VERSION, sizeof(abn_split_variant), "resident",
-                                  "One sweep: the data stays in shared memory between the statistics and the result.", ABN_VARIANT_MEMORY,
-                                  0, claims, workspace_bytes, forward, backward},
-                                 Halves::partial_bytes,
-                                 Halves::forward_local,
-                                 Halves::forward_apply,
-                                 Halves::backward_local,
-                                 Halves::backward_apply};
+const abn_split_variant split = sweeps::with_halves<Halves>(variant_of<workspace_bytes, run_forward, run_backward>(
+    "resident", "One sweep: the data stays in shared memory between the statistics and the result.", claims));
 const abn_variant& variant = split.base;
 ABN_REGISTER_VARIANT(variant)
 

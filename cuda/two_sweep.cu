@@ -77,26 +77,12 @@ int claims(const abn_problem* problem, abn_claims* out) {
   return hand_over(claims, out);
 }
 
-int forward(const abn_problem* problem, const abn_forward_args* args) {
-  if (empty(*problem)) return ABN_OK;
-  if (const int status = check(*problem, *args, workspace_bytes(problem, ABN_FORWARD))) return status;
-  return sweeps::forward(cut_of(*problem), *problem, *args);
-}
+int run_forward(const abn_problem& problem, const abn_forward_args& args) { return sweeps::forward(cut_of(problem), problem, args); }
 
-int backward(const abn_problem* problem, const abn_backward_args* args) {
-  if (empty(*problem)) return ABN_OK;
-  if (const int status = check(*problem, *args, workspace_bytes(problem, ABN_BACKWARD))) return status;
-  return sweeps::backward(cut_of(*problem), *problem, *args);
-}
+int run_backward(const abn_problem& problem, const abn_backward_args& args) { return sweeps::backward(cut_of(problem), problem, args); }
 
-const abn_split_variant split = {{ABN_ABI_VERSION, sizeof(abn_split_variant), "two_sweep",
-                                  "The production kernel: one sweep for the sums, one for the result, 16 bytes at a time.",
-                                  ABN_VARIANT_MEMORY, 0, claims, workspace_bytes, forward, backward},
-                                 Halves::partial_bytes,
-                                 Halves::forward_local,
-                                 Halves::forward_apply,
-                                 Halves::backward_local,
-                                 Halves::backward_apply};
+const abn_split_variant split = sweeps::with_halves<Halves>(variant_of<workspace_bytes, run_forward, run_backward>(
+    "two_sweep", "The production kernel: one sweep for the sums, one for the result, 16 bytes at a time.", claims));
 const abn_variant& variant = split.base;
 ABN_REGISTER_VARIANT(variant)
 

@@ -2,6 +2,8 @@
 // codes of a problem to C++ types.
 #pragma once
 
+#include <type_traits>
+
 #include <cstring>
 #include <limits>
 
@@ -108,6 +110,30 @@ inline int power_of_two_above(int64_t v, int most) {
   int power = 1;
   while (power < v && power < most) power *= 2;
   return power;
+}
+
+// An entry of a variant: nothing to do where there are no elements, arguments looked at, then Run(problem, args).
+template <size_t (*WorkspaceBytes)(const abn_problem*, int), auto Run, class Args>
+int checked(const abn_problem* problem, const Args* args) {
+  constexpr int direction = std::is_same_v<Args, abn_forward_args> ? ABN_FORWARD : ABN_BACKWARD;
+  if (empty(*problem)) return ABN_OK;
+  if (const int status = check(*problem, *args, WorkspaceBytes(problem, direction))) return status;
+  return Run(*problem, *args);
+}
+
+// The variant with such entries.
+template <size_t (*WorkspaceBytes)(const abn_problem*, int), auto Forward, auto Backward>
+constexpr abn_variant variant_of(const char* name, const char* summary, int (*claims)(const abn_problem*, abn_claims*)) {
+  return {ABN_ABI_VERSION,
+          sizeof(abn_variant),
+          name,
+          summary,
+          ABN_VARIANT_MEMORY,
+          0,
+          claims,
+          WorkspaceBytes,
+          checked<WorkspaceBytes, Forward, abn_forward_args>,
+          checked<WorkspaceBytes, Backward, abn_backward_args>};
 }
 
 }  // namespace ABN_BUILD

@@ -43,6 +43,13 @@ struct Halves {
   }
 };
 
+// The variant with its halves.
+template <class Halves>
+constexpr abn_split_variant with_halves(abn_variant base) {
+  base.struct_size = sizeof(abn_split_variant);
+  return {base, Halves::partial_bytes, Halves::forward_local, Halves::forward_apply, Halves::backward_local, Halves::backward_apply};
+}
+
 }  // namespace sweeps
 }  // namespace ABN_BUILD
 }  // namespace abn::device

@@ -12,6 +12,21 @@ namespace {
 
 constexpr std::size_t boundary = 256, tile = (std::size_t{1} << 20) + 7;  // elements that are drawn; the rest of a tensor repeats them
 
+/// The slots of a set, one after the other.
+class Slots {
+ public:
+  Slots(std::byte* pool, std::size_t bytes) : next_(pool), bytes_(bytes) {}
+  std::byte* take() {
+    std::byte* const slot = next_;
+    next_ += bytes_;
+    return slot;
+  }
+
+ private:
+  std::byte* next_;
+  std::size_t bytes_;
+};
+
 bool kept(const abn_claims& claims, std::uint32_t what) { return (claims.saves & what) != 0; }
 
 /// `count` values mean + deviation * (a nearly normal number), rounded to the format.
@@ -81,7 +96,7 @@ Contender::Contender(Stage& stage, const SpeedData& data, const abn_variant& var
   z_ = StageBuffer(stage, data.tensor_bytes);  // forward writes it even where backward does not want it
   if (kept(claims, ABN_SAVES_XHAT)) xhat_ = StageBuffer(stage, data.tensor_bytes);
   workspace_once_ = StageBuffer(stage, variant.workspace_bytes(&data.problem, ABN_FORWARD));
-  stage.run([&](void* stream) { return forward_once(stream); });
+  stage.run([&](void* stream) { return call_forward(data.x.data(), z_.data(), xhat_.data(), workspace_once_.data(), stream); });
   inputs_.push_back(data.dz.data());
   if (kept(claims, ABN_SAVES_X)) inputs_.push_back(data.x.data());
   if (kept(claims, ABN_SAVES_Z)) inputs_.push_back(z_.data());
@@ -112,52 +127,35 @@ int Contender::fill(std::byte* pool, void* stream) const {
 }
 
 int Contender::forward(std::byte* pool, void* stream) const {
-  std::byte* next = pool + data_.slot_bytes;
-  const auto take = [&] {
-    std::byte* const slot = next;
-    next += data_.slot_bytes;
-    return slot;
-  };
-  abn_forward_args args{};
-  args.struct_size = sizeof args;
-  args.x = pool;
-  args.z = claims_.z_may_alias_x != 0 ? pool : take();
-  args.xhat = kept(claims_, ABN_SAVES_XHAT) ? take() : nullptr;
-  args.gamma = data_.gamma.data(), args.beta = data_.beta.data();
-  args.running_mean = data_.running_mean.data(), args.running_var = data_.running_var.data();
-  args.mean = mean_.data(), args.var = var_.data();
-  args.workspace = workspace_.data(), args.workspace_bytes = variant_.workspace_bytes(&data_.problem, ABN_FORWARD);
-  args.stream = stream;
-  return variant_.forward(&data_.problem, &args);
+  Slots slots(pool, data_.slot_bytes);
+  std::byte* const x = slots.take();
+  std::byte* const z = claims_.z_may_alias_x != 0 ? x : slots.take();
+  return call_forward(x, z, kept(claims_, ABN_SAVES_XHAT) ? slots.take() : nullptr, workspace_.data(), stream);
 }
 
-int Contender::forward_once(void* stream) const {
+int Contender::call_forward(const void* x, void* z, void* xhat, void* workspace, void* stream) const {
   abn_forward_args args{};
   args.struct_size = sizeof args;
-  args.x = data_.x.data(), args.z = z_.data(), args.xhat = xhat_.data();
+  args.x = x, args.z = z, args.xhat = xhat;
   args.gamma = data_.gamma.data(), args.beta = data_.beta.data();
   args.running_mean = data_.running_mean.data(), args.running_var = data_.running_var.data();
   args.mean = mean_.data(), args.var = var_.data();
-  args.workspace = workspace_once_.data(), args.workspace_bytes = variant_.workspace_bytes(&data_.problem, ABN_FORWARD);
+  args.workspace = workspace, args.workspace_bytes = variant_.workspace_bytes(&data_.problem, ABN_FORWARD);
   args.stream = stream;
   return variant_.forward(&data_.problem, &args);
 }
 
 int Contender::backward(std::byte* pool, void* stream) const {
-  std::byte* next = pool + data_.slot_bytes;
-  const auto take = [&] {
-    std::byte* const slot = next;
-    next += data_.slot_bytes;
-    return slot;
-  };
+  Slots slots(pool, data_.slot_bytes);
+  std::byte* const dz = slots.take();
   const bool training = data_.problem.mode == ABN_TRAINING;
   abn_backward_args args{};
   args.struct_size = sizeof args;
-  args.dz = pool;
-  args.x = kept(claims_, ABN_SAVES_X) ? take() : nullptr;
-  args.z = kept(claims_, ABN_SAVES_Z) ? take() : nullptr;
-  args.xhat = kept(claims_, ABN_SAVES_XHAT) ? take() : nullptr;
-  args.dx = claims_.dx_may_alias_dz != 0 ? pool : take();
+  args.dz = dz;
+  args.x = kept(claims_, ABN_SAVES_X) ? slots.take() : nullptr;
+  args.z = kept(claims_, ABN_SAVES_Z) ? slots.take() : nullptr;
+  args.xhat = kept(claims_, ABN_SAVES_XHAT) ? slots.take() : nullptr;
+  args.dx = claims_.dx_may_alias_dz != 0 ? dz : slots.take();
   args.gamma = data_.gamma.data(), args.beta = data_.beta.data();
   args.mean = !training ? data_.running_mean.data() : kept(claims_, ABN_SAVES_MEAN) ? mean_.data() : nullptr;
   args.var = !training ? data_.running_var.data() : kept(claims_, ABN_SAVES_VAR) ? var_.data() : nullptr;

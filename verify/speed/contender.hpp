@@ -35,10 +35,9 @@ class Contender {
   int fill(std::byte* pool, void* stream) const;
 
  private:
-  void keep(int kept_bytes);
   int forward(std::byte* pool, void* stream) const;
   int backward(std::byte* pool, void* stream) const;
-  int forward_once(void* stream) const;
+  int call_forward(const void* x, void* z, void* xhat, void* workspace, void* stream) const;
 
   Stage& stage_;
   const SpeedData& data_;
