@@ -209,3 +209,18 @@ TEST(CommandLine, BenchListsRefusesAndRunsDryAndPlanTakesItsTimes) {
   EXPECT_EQ(abn("report " + times + " " + plan + " --out " + report).code, 0);
   EXPECT_NE(contents(report + "/report.md").find("What auto chooses"), std::string::npos);
 }
+
+// How the test binaries end, of which ctest makes passes, failures and skips (tests/main.cpp).
+TEST(TestMain, DISABLED_Skips) { GTEST_SKIP() << "as asked"; }
+TEST(TestMain, DISABLED_Fails) { FAIL() << "as asked"; }
+TEST(TestMain, DISABLED_Passes) {}
+
+TEST(TestMain, ASkipIsNoPassAndHidesNoFailure) {
+  const auto run = [](const std::string& filter) {
+    return shell("./verify-tests --gtest_also_run_disabled_tests --gtest_filter='" + filter + "'").code;
+  };
+  EXPECT_EQ(run("TestMain.DISABLED_Passes"), 0);
+  EXPECT_EQ(run("TestMain.DISABLED_Skips:TestMain.DISABLED_Passes"), 77);
+  EXPECT_EQ(run("TestMain.DISABLED_*"), 1);
+  EXPECT_EQ(run("TestMain.Nonesuch"), 2);
+}
