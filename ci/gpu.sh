@@ -48,6 +48,13 @@ done
 
 mkdir -p "$out" && out=$(cd "$out" && pwd) || exit 2
 
+# Where no GPU can be used every stage would fail, one after the other.
+if ! "$bin/abn-verify" doctor --require-gpu >"$out/doctor.txt" 2>&1; then
+  cat "$out/doctor.txt"
+  echo "No GPU can be used here, so no stage was run; abn-verify doctor says why." >&2
+  exit 1
+fi
+
 # sanitise TOOL: every error that it finds ends in exit code 99, and so does a run that could not be watched.
 sanitise() {
   local tool=$1 code=0 variant

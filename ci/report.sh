@@ -34,6 +34,7 @@ keep() { local code=$?; [ $code -ne 2 ] || exit 2; [ $code -le $outcome ] || out
 "$bin" plan --out report/plan.json >/dev/null
 studies=(report/inversion.json report/bounds.json report/judges.json report/plan.json)
 for variant in $("$bin" list --names); do
+  echo "$variant:"
   "$bin" study epsilon "$variant" --device auto --out "report/epsilon-$variant.json" --quiet || keep
   studies+=("report/epsilon-$variant.json")
 done

@@ -3,7 +3,7 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=${ABN_BUILD_DIR:-$root/build}
 jobs=$(nproc)
-mkdir -p "$build"
+mkdir -p "$build" || { echo "The build folder $build cannot be made; set ABN_BUILD_DIR to one that can." >&2; exit 2; }
 log=$build/build.log
 
 say() { printf '%s\n' "$*"; }

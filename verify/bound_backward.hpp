@@ -238,10 +238,12 @@ class BackwardBound {
 
   Error frozen(std::size_t i, const Recovered<Error>& one) const {
     const double dx = std::fabs(v.dx.hi[i]);
+    // Exactly 0, in which nothing underflows. dx itself would not tell: below half of the smallest double it is 0 as well.
+    const bool vanishes = c.g == 0 || recover.vanishes(i);
     Error e{};
     e.add(scale, one.dy);
     e[Term::arithmetic] +=
-        frozen_roundings * a.u * dx * recover.again.root.growth + (dx > 0 ? a.eta * (1 + std::fabs(v.dy[i]) + r_grown) : 0);
+        frozen_roundings * a.u * dx * recover.again.root.growth + (vanishes ? 0 : a.eta * (1 + std::fabs(v.dy[i]) + r_grown));
     add_root(e, dx);
     return e;
   }

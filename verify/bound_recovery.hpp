@@ -59,6 +59,7 @@ class Recovery {
         g_inverse(1 / std::fabs(c.g)),
         parameter_inverse(1 / c.parameter),
         quotient(inexact(c.parameter) * reciprocal_roundings * a.u + a.load_parameter.u),
+        reciprocal_overflows(c.g != 0 && !(g_inverse <= a.largest)),
         again(a, c, plan.backward),
         extra((c.abs_eps ? 1 : 0) + parameter_roundings(a, c.g)) {}
 
@@ -115,6 +116,7 @@ class Recovery {
   bool frozen() const { return !Known::common && in.frozen; }
   bool lost() const { return !Known::common && in_place() && c.g == 0; }  ///< xhat is
   double beta_load() const { return forward.beta_load; }
+  bool vanishes(std::size_t i) const { return in.dz[i] == 0; }  ///< dy = phi' dz does; phi' is nowhere 0
 
  private:
   static constexpr double inversion_roundings = 3;   // difference, 1/g, product
@@ -135,7 +137,8 @@ class Recovery {
 
   /// xhat, or what it is recovered from, beyond the accumulate type.
   bool leaves_type(std::size_t i) const {
-    return static_cast<int>(!(std::fabs(v.y[i]) + std::fabs(c.beta) <= a.largest)) | static_cast<int>(!(std::fabs(v.xhat[i]) <= a.largest));
+    return static_cast<int>(!(std::fabs(v.y[i]) + std::fabs(c.beta) <= a.largest)) |
+           static_cast<int>(!(std::fabs(v.xhat[i]) <= a.largest)) | static_cast<int>(reciprocal_overflows);
   }
 
   /// Error of y (scheme II) or xhat recovered from z.
@@ -274,6 +277,7 @@ class Recovery {
   ForwardBound<Error, Known> forward;
   double g_inverse, parameter_inverse;  ///< 1/|g|, 1/slope or 1/alpha
   double quotient;                      ///< roundings of z/slope or z/alpha, relative
+  bool reciprocal_overflows;            ///< 1/g does, which kernels may form: no promise then of what is recovered
 
  public:
   const ForwardBound<Error, Known> again;  ///< with the statistics that backward has

@@ -42,6 +42,15 @@ std::string nonsense_in_traffic(const abn_claims& claims) {
   return {};
 }
 
+/// "z and var" for a mask of ABN_SAVES_ flags.
+std::string saved_names(std::uint32_t saves) {
+  std::string names;
+  for (const auto& [flag, name] :
+       {std::pair{ABN_SAVES_X, "x"}, {ABN_SAVES_Z, "z"}, {ABN_SAVES_XHAT, "xhat"}, {ABN_SAVES_MEAN, "mean"}, {ABN_SAVES_VAR, "var"}})
+    if ((saves & static_cast<std::uint32_t>(flag)) != 0) names += (names.empty() ? "" : " and ") + std::string(name);
+  return names;
+}
+
 }  // namespace
 
 bool is_in_place(const abn_claims& claims) { return claims.scheme == ABN_IN_PLACE_1 || claims.scheme == ABN_IN_PLACE_2; }
@@ -63,8 +72,8 @@ std::string nonsense_in(const abn_claims& claims, const abn_problem& problem) {
   if (problem.mode != ABN_INFERENCE) {
     const std::uint32_t missing = needed(claims.scheme, problem.mode) & ~claims.saves;
     if (missing != 0)
-      return fmt::format("its scheme {} needs buffers that it does not save (flags {:#x}); add them to saves", scheme_name(claims.scheme),
-                         missing);
+      return fmt::format("its scheme {} needs {}, which it does not save; add the flag to saves", scheme_name(claims.scheme),
+                         saved_names(missing));
   }
   constexpr int largest_alignment = 256;  // what the workspace gets, and what allocators give
   if (outside(claims.alignment, largest_alignment) || (claims.alignment & (claims.alignment - 1)) != 0)

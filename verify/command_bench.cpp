@@ -109,11 +109,9 @@ int plan_command(const PlanArguments& arguments) {
   Study measured;
   if (!arguments.measured.empty()) {
     const std::string text = read_text(arguments.measured);
-    try {
-      measured = study_from_json(text);
-    } catch (const UsageError& wrong) {
-      throw UsageError(fmt::format("{}: {}", arguments.measured, wrong.what()));
-    }
+    if (!is_study(text))
+      throw UsageError(fmt::format("{} holds no times; make some with abn-verify bench auto --out FILE", arguments.measured));
+    measured = study_from_json(text);
   }
   const Study study = plan_study(problems, arguments.measured.empty() ? nullptr : &measured);
   if (!arguments.out.empty()) write_file_atomically(arguments.out, study_to_json(study));

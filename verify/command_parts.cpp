@@ -52,15 +52,17 @@ void require_writable(const std::string& path) {
   if (fs::is_character_file(path) || fs::is_fifo(path)) return;  // a terminal or a pipe is written to as it is
   const fs::path parent = fs::path(path).has_parent_path() ? fs::path(path).parent_path() : fs::path(".");
   if (fs::is_directory(path)) throw UsageError(fmt::format("{} is a folder; give --out the name of a file", path));
-  if (!fs::is_directory(parent) || access(parent.c_str(), W_OK) != 0)
-    throw UsageError(fmt::format("{} cannot be written; make the folder {} first, or choose another --out", path, parent.string()));
+  if (!fs::is_directory(parent))
+    throw UsageError(fmt::format("{} cannot be written; make the folder {} first, or choose another file", path, parent.string()));
+  if (access(parent.c_str(), W_OK) != 0)
+    throw UsageError(fmt::format("{} cannot be written, the folder {} does not permit it; choose another file", path, parent.string()));
 }
 
 std::string read_text(const std::string& path) {
+  if (fs::is_directory(path)) throw UsageError(fmt::format("{} is a folder; name a file in it that abn-verify wrote with --out", path));
   std::ifstream in(path, std::ios::binary);
   std::string text{std::istreambuf_iterator<char>(in), {}};
-  if (!in || fs::is_directory(path))
-    throw UsageError(fmt::format("{} cannot be read; name a file that run or check wrote with --out", path));
+  if (!in) throw UsageError(fmt::format("{} cannot be read; name a file that abn-verify wrote with --out", path));
   return text;
 }
 

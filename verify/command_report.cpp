@@ -88,7 +88,8 @@ int report_command(const ReportArguments& arguments) {
   for (auto& [name, variant] : variants) all.variants.push_back(std::move(variant));
   write_report(all, arguments.out, studies);
   write_file_atomically((fs::path(arguments.out) / "results.json").string(), to_json(all));
-  fmt::print("{}\n{}\nReport: {}\n", summary_table(all), headline(all), (fs::path(arguments.out) / "index.html").string());
+  if (!all.records.empty() || studies.empty()) fmt::print("{}\n{}\n", summary_table(all), headline(all));
+  fmt::print("Report: {}\n", (fs::path(arguments.out) / "index.html").string());
   return 0;
 }
 

@@ -45,7 +45,8 @@ constexpr std::array recipe_table{
     Recipe{"subnormals", "x of every other channel and dz of the rest are subnormal in the storage type"},
     Recipe{"special", "NaN and infinities in x or dz of some channels, the others clean"},
     Recipe{"saturating",
-           "y far below zero in half the channels (ELU saturates), near underflow in the rest (leaky ReLU loses the value, not the sign)"},
+           "y far below zero in half the channels (ELU saturates), at or near underflow in the rest (leaky ReLU loses the value, not the "
+           "sign)"},
     Recipe{"no_affine", "gamma and beta are null"},
 };
 
@@ -143,6 +144,10 @@ Plan plan_channel(Kind kind, const abn_problem& problem, const Stream& root, std
       if (even) {
         plan.gamma = draw.power_of_two(1, 4, 4);
         plan.beta = draw.uniform(-30, 0, 5);
+      } else if (draw.below(2, 6) == 0) {
+        // y of a few times the smallest number that there is: slope*y is stored as -0, and its sign is all that backward has.
+        plan.gamma = draw.sign(4) * 4 * std::max(storage.smallest_subnormal, parameter.smallest_subnormal);
+        plan.beta = 0;
       } else {
         // y a little above what the storage type can hold as a normal number, so that slope*y is below it; for f16 (where gamma is f32)
         // further down.

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -112,6 +113,7 @@ class Isolation {
       throw std::runtime_error(fmt::format("no child process: {}", strerror(errno)));
     }
     if (child == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);  // a kernel that hangs must not outlive the judge
       close(ends[0]);
       work(indices, threads, notes, ends[1]);
       _exit(0);

@@ -41,7 +41,7 @@ pre{margin:6px 0;padding:10px 12px;background:var(--panel);border:1px solid var(
 .attention a{font-family:var(--mono);font-size:13px}
 .scroll{overflow-x:auto}.scroll+.scroll{margin-top:18px}
 table{border-collapse:collapse}th{font-weight:400;text-align:left}
-.overview{font-size:13px;width:100%;min-width:1020px;table-layout:fixed}.overview thead td:first-child{width:190px}.overview thead th{color:var(--muted);text-align:center;padding:2px 6px}.overview thead th[colspan]{color:var(--ink);font-weight:600;border-bottom:1px solid var(--line)}
+.overview{font-size:13px;width:100%;min-width:1076px;table-layout:fixed}.overview thead td:first-child{width:246px}.overview thead th{color:var(--muted);text-align:center;padding:2px 6px}.overview thead th[colspan]{color:var(--ink);font-weight:600;border-bottom:1px solid var(--line)}
 .accesses{min-width:720px}.accesses thead th{font-weight:600}
 .overview tbody th{padding:3px 14px 3px 0;white-space:nowrap}.overview td{text-align:center;min-width:64px;padding:0;border:1px solid var(--bg)}
 .files{margin-top:18px}.files thead td:first-child{width:320px}.files tbody th{overflow:hidden;text-overflow:ellipsis}.overview .variant th{font-size:15px;font-weight:650;padding-top:16px}

@@ -197,7 +197,10 @@ int exit_code(const Results& results) {
 std::string headline(const Results& results) {
   const Summary sum = summarise(results);
   const std::uint64_t all = results.records.size();
-  if (all == 0) return "Nothing was checked.";
+  if (all == 0)
+    return "Nothing was checked: no check that was asked for belongs to this problem (its type, layout, mode and tier) and to what the "
+           "variant "
+           "supports; abn-verify list shows the checks there are.";
   if (sum.skip == all)
     return fmt::format("Nothing could run: all {} were skipped, {}.", plural(all, "check"), results.records.front().reason);
   std::string bad;
@@ -220,9 +223,13 @@ std::string headline(const Results& results) {
                                  ? (all == 1 ? std::string("The only check passes") : fmt::format("All {} pass", plural(all, "check")))
                                  : fmt::format("All {} that ran pass{}", plural(sum.pass, "check"), skipped);
   if (sum.elements == 0) return fmt::format("{}: {}, no numbers among them.", passed, plural(sum.cases, "case"));
-  const std::string unfit = sum.unfit > 0 ? fmt::format(" {} unfit: worse than twice what the recommended class may be.",
-                                                        sum.unfit == 1 ? "1 is" : fmt::format("{} are", sum.unfit))
-                                          : "";
+  const auto first_unfit = std::find_if(results.records.begin(), results.records.end(),
+                                        [](const Record& record) { return record.verdict == Verdict::pass && is_unfit(record); });
+  const std::string unfit =
+      sum.unfit > 0 && first_unfit != results.records.end()
+          ? fmt::format(" {} unfit, worse than twice what the recommended class may be: {}{}.",
+                        sum.unfit == 1 ? "1 is" : fmt::format("{} are", sum.unfit), sum.unfit == 1 ? "" : "first ", first_unfit->id)
+          : "";
   const auto biased =
       std::count_if(results.records.begin(), results.records.end(), [](const Record& record) { return !bias_text(record.bias).empty(); });
   const std::string leaning =

@@ -152,7 +152,7 @@ constexpr Mutant activation[] = {
      usual, in_place},
     {ROW(branch_of_dz), "phi' by the sign of dz", "common slip", "any", "branch_of_dz", backwards, usual, in_place},
     {ROW(branch_by_comparison), "z < 0 for the sign bit of z", "mapillary/inplace_abn, f16 underflow", "z = -0", "branch_by_comparison",
-     backwards, half, in_place},
+     backwards, wide, in_place},
     {ROW(elu_alpha_one_backward), "ELU's inverse and phi' with alpha = 1", "common slip", "another alpha", "elu_alpha_one", backwards,
      usual, in_place},
     {ROW(elu_derivative_of_y), "phi' = alpha expm1(y)", "common slip", "z < 0", "elu_derivative_of_y", backwards, usual, in_place},
