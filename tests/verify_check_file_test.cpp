@@ -127,6 +127,35 @@ TEST(TensorFileCheck, OneElementOfDxThatIsOffByFourBoundsFails) {
   }
 }
 
+TEST(TensorFileCheck, AMistakeInAStepIsNamed) {
+  const std::string name = "stem_middle_f32.safetensors";
+  const TensorFile file = read_tensor_file(real_folder() + name);
+  const auto dbeta = std::find_if(file.outputs.begin(), file.outputs.end(), [](const Stored& one) { return one.output == Output::dbeta; });
+  const abn_problem& p = file.inputs.problem;
+  const double m = static_cast<double>(sample_count(p));
+  ASSERT_NE(dbeta, file.outputs.end());
+  const Changed wrong(name, [&](SafetensorsFile& changed) {
+    Tensor& dx = changed.tensors.at("dx");
+    std::vector<double> values(static_cast<std::size_t>(element_count(p)));
+    unpack(format_of(p.dtype), dx.bytes.data(), values);
+    for (std::int64_t c = 0; c < p.c; ++c) {
+      const auto channel = static_cast<std::size_t>(c);
+      const double gamma = file.inputs.gamma[channel], g = p.scale == ABN_SCALE_ABS_EPS ? std::abs(gamma) + p.eps : gamma;
+      double sum = 0, squares = 0;
+      for_each_sample(p, c, [&](std::size_t, std::size_t at) { sum += file.inputs.x[at]; });
+      for_each_sample(p, c, [&](std::size_t, std::size_t at) { squares += std::pow(file.inputs.x[at] - sum / m, 2); });
+      const double term = g / std::sqrt(squares / m + p.eps) * dbeta->values[channel] / m;
+      for_each_sample(p, c, [&](std::size_t, std::size_t at) { values[at] = round_to(format_of(p.dtype), values[at] + term); });
+    }
+    pack(format_of(p.dtype), values, dx.bytes.data());
+  });
+  const auto records = check_file(wrong.path());
+  EXPECT_EQ(record_of(records, "dx").verdict, Verdict::fail);
+  const std::string text = failure_text(record_of(records, "dx"));
+  EXPECT_NE(text.find("dx_missing_mean_dy"), std::string::npos) << text;
+  EXPECT_EQ(failure_text(record_of(records, "dgamma")).find("dx_missing_mean_dy"), std::string::npos);
+}
+
 TEST(TensorFileCheck, AStricterClaimThanTheTruthFails) {
   // bf16 files round y and dy on the way; a file that does not say so is judged by a bound without these terms.
   const Changed file("stem_late_bf16.safetensors", [](SafetensorsFile& changed) { changed.metadata["abn.materialises"] = ""; });

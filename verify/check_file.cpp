@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "verify/claims.hpp"
+#include "verify/diagnosis/diagnosis.hpp"
 #include "verify/error.hpp"
 #include "verify/judge.hpp"
 #include "verify/oracle.hpp"
@@ -46,6 +47,33 @@ bool has_saved(const TensorFile& file, const Saved& saved) {
     default:
       return !saved.z.empty() && (file.inputs.problem.mode != ABN_TRAINING || !saved.variance.empty());
   }
+}
+
+/// Statistics that a file does not hold are those of its x: what a hypothesis about backward starts from.
+Saved with_statistics(Saved saved, const Inputs& exact, const abn_claims& claims) {
+  if (exact.problem.mode != ABN_TRAINING || exact.x.empty() || !(saved.mean.empty() || saved.variance.empty())) return saved;
+  for (const Expectation& one : expect_forward(exact, claims)) {
+    if (one.output != Output::mean && one.output != Output::variance) continue;
+    std::vector<double>& missing = one.output == Output::mean ? saved.mean : saved.variance;
+    if (!missing.empty()) continue;
+    for (const Point& point : one.points) missing.push_back(point.hi);
+  }
+  return saved;
+}
+
+/// What the outputs of one direction together say is wrong with the step that wrote them.
+void explain_failures(std::vector<Record>& records, const Evidence& all) {
+  std::vector<Stored> outputs;
+  std::vector<Expectation> expected;
+  for (const Stored& one : all.outputs)
+    if (is_gradient(one.output) == all.backward) outputs.push_back(one);
+  for (const Expectation& one : all.expected)
+    if (is_gradient(one.output) == all.backward) expected.push_back(one);
+  const auto failed = [&](const Record& record) { return (record.op == "backward") == all.backward && record.tally.failed > 0; };
+  if (std::none_of(records.begin(), records.end(), failed)) return;
+  const Diagnosis diagnosis = diagnose({all.inputs, all.saved, all.claims, all.backward, expected, outputs});
+  for (Record& record : records)
+    if (failed(record)) record.diagnosis = diagnosis;
 }
 
 }  // namespace
@@ -90,9 +118,15 @@ std::vector<Record> check_file(const std::string& path) {
         judge(origin, is_gradient(stored.output) ? "backward" : "forward", file.inputs, saved, *expectation, stored.values, explain);
     const auto gradient = std::find_if(truth.begin(), truth.end(), same);
     if (on_saved && gradient != truth.end()) add_end_to_end(record, origin.problem, *gradient, stored.values);
-    conclude(record);
     records.push_back(std::move(record));
   }
+  const auto failed = [](const Record& record) { return record.tally.failed > 0; };
+  if (std::any_of(records.begin(), records.end(), failed)) {
+    explain_failures(records, {exact, nullptr, file.claims, false, expected, file.outputs});
+    const Saved known = with_statistics(saved, exact, file.claims);
+    if (on_saved) explain_failures(records, {exact, &known, file.claims, true, expected, file.outputs});
+  }
+  for (Record& record : records) conclude(record);
   std::sort(records.begin(), records.end(), [](const Record& a, const Record& b) { return a.id < b.id; });
   return records;
 }

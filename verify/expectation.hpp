@@ -63,4 +63,10 @@ struct Expectation {
   bool method_limited = false;     ///< the bound exceeds the signal because of the in-place method itself, not because of the data
 };
 
+/// What a kernel wrote of one output, in the order of Expectation::points.
+struct Stored {
+  Output output;
+  std::vector<double> values;
+};
+
 }  // namespace abn::verify

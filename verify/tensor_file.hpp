@@ -12,10 +12,6 @@
 namespace abn::verify {
 
 struct TensorFile {
-  struct Stored {
-    Output output;
-    std::vector<double> values;
-  };
   std::string name;       ///< the file's stem, with anything but letters, digits, '_' and '-' replaced by '_': first part of its check ids
   Inputs inputs;          ///< vectors and dz that the file lacks are empty
   bool declares = false;  ///< it says how its outputs were computed; needed to judge them, not to run variants on its inputs

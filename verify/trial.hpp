@@ -10,13 +10,9 @@
 #include <vector>
 
 #include "verify/contract.hpp"
+#include "verify/expectation.hpp"
 
 namespace abn::verify {
-
-struct Stored {
-  Output output;
-  std::vector<double> values;
-};
 
 /// What came out of one operation.
 struct Operation {
@@ -25,7 +21,7 @@ struct Operation {
   std::vector<Stored> outputs;
   std::vector<Stored>
       repeated,  ///< those of the second call, which asks for less, of a variant that claims no determinism: likewise judged by the bound
-      aliased;  ///< those of the in-place call of a variant that claims no determinism: judged by the bound, as bits may differ
+      aliased;   ///< those of the in-place call of a variant that claims no determinism: judged by the bound, as bits may differ
   std::vector<Contract> contracts;
 };
 
