@@ -95,6 +95,14 @@ TEST(Tiers, MeetTheSizesOfOtherPaths) {
         EXPECT_TRUE(has(cases, [&](const abn_problem& p) {
           return p.dtype == dtype && p.mode == ABN_TRAINING && p.layout == ABN_NHWC && p.c > 256 && p.c % 8 == 0 && sample_count(p) > 32;
         })) << dtype_name(dtype);
+        EXPECT_TRUE(has(cases, [&](const abn_problem& p) { return p.dtype == dtype && p.mode == ABN_TRAINING && p.n > 256; }));
+        for (const int layout : {ABN_NCHW, ABN_NHWC})
+          EXPECT_TRUE(has(
+              cases, [&](const abn_problem& p) { return p.dtype == dtype && p.layout == layout && p.mode == ABN_TRAINING && p.c > 1024; }));
+        for (const int mode : {ABN_TRAINING, ABN_FROZEN})
+          EXPECT_TRUE(!with_long || has(cases, [&](const abn_problem& p) {
+            return p.dtype == dtype && p.layout == ABN_NHWC && p.mode == mode && p.c % 8 == 0 && p.s > 1024 && p.n * p.s % 4 == 3;
+          }));
       }
       for (const int layout : {ABN_NCHW, ABN_NHWC})
         EXPECT_TRUE(has(cases, [&](const abn_problem& p) {
@@ -108,7 +116,7 @@ TEST(Tiers, TheSmokeTierStaysSmall) {
   for (std::uint64_t seed = 0; seed < 4; ++seed) {
     std::int64_t elements = 0;
     for (const Case& one : cases_of(Tier::smoke, seed)) elements += element_count(one.problem);
-    EXPECT_LT(elements, 3'800'000) << seed;
+    EXPECT_LT(elements, 3'900'000) << seed;
   }
 }
 

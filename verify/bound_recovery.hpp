@@ -59,7 +59,7 @@ class Recovery {
         g_inverse(1 / std::fabs(c.g)),
         parameter_inverse(1 / c.parameter),
         quotient(inexact(c.parameter) * reciprocal_roundings * a.u + a.load_parameter.u),
-        reciprocal_overflows(c.g != 0 && !(g_inverse <= a.largest)),
+        reciprocal_overflows(a.folded && c.g != 0 && !(g_inverse <= a.largest)),
         again(a, c, plan.backward),
         extra((c.abs_eps ? 1 : 0) + parameter_roundings(a, c.g)) {}
 
@@ -277,7 +277,7 @@ class Recovery {
   ForwardBound<Error, Known> forward;
   double g_inverse, parameter_inverse;  ///< 1/|g|, 1/slope or 1/alpha
   double quotient;                      ///< roundings of z/slope or z/alpha, relative
-  bool reciprocal_overflows;            ///< 1/g does, which kernels may form: no promise then of what is recovered
+  bool reciprocal_overflows;            ///< 1/g does, which folded kernels form: no promise then of what is recovered
 
  public:
   const ForwardBound<Error, Known> again;  ///< with the statistics that backward has

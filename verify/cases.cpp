@@ -74,6 +74,7 @@ constexpr Shape large_full_shapes[] = {{2, 4, 140001}, {9, 1030, 121}, {70001, 1
 // vector, and the same with a vector across channels; a power of two of samples; vectors across more channels than a block has threads,
 // with more samples than a warp has lanes.
 constexpr Shape long_row{1, 1, 41008}, long_pixels{1, 4, 41001}, power_of_two{4, 1, 4096}, wide{3, 264, 13};
+constexpr Shape many_images{300, 2, 4}, many_channels{2, 1100, 2}, odd_rows{1, 8, 1027};
 
 constexpr double slopes[] = {0.01, 0.2, 0.0078125, 1.5}, alphas[] = {1, 0.5, 1.7}, epses[] = {1e-5, 1e-3, 1e-5, 0.1},
                  momenta[] = {0.1, 0.01, 1, 0.5, 0};
@@ -161,6 +162,13 @@ void append_paths(std::vector<Case>& cases, bool all_types, std::uint64_t seed, 
   // Among so many samples one is lost in the roundings of a deep sum, unless it is as large as the last of these.
   for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype) add(power_of_two, dtype, (first + dtype) % 2, ABN_TRAINING, "spikes");
   for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype) add(wide, dtype, ABN_NHWC, ABN_TRAINING, "standard");
+  // More images and more channels than a block has threads, and rows of vectors whose last ones are no whole bundle.
+  for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype) {
+    add(many_images, dtype, (first + dtype + 1) % 2, ABN_TRAINING, "standard");
+    for (const int layout : {ABN_NCHW, ABN_NHWC}) add(many_channels, dtype, layout, ABN_TRAINING, "standard");
+    if (all_types || dtype != ABN_F64)  // as above
+      for (const int mode : {ABN_TRAINING, ABN_FROZEN}) add(odd_rows, dtype, ABN_NHWC, mode, "spikes");
+  }
 }
 
 /// `round` tells apart the repetitions of a tier's walk.
