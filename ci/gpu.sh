@@ -6,7 +6,8 @@
 #   memcheck    compute-sanitizer on the smoke tier of every variant: accesses out of bounds or misaligned
 #   racecheck   the same for races in shared memory
 #   ctest       the tests that need a GPU
-#   bench       times of every variant beside the pace of the memory
+#   bench       times of auto, resident and two_sweep beside the pace of the memory, on the layers of ResNet-50
+#   table       the same on all layers, odd sizes and one tensor of more than 2^31 elements; what the limit cuts off is left out
 #   peers       the same beside eager PyTorch, with cuDNN and without
 #   compiled    beside torch.compile, in bf16 alone, as every problem is compiled anew
 #   plan        what auto chose, predicted beside measured
@@ -35,12 +36,12 @@ bin=$(cd "$bin" && pwd)
 limit=${ABN_STAGE_SECONDS:-480}
 mapfile -t variants < <("$bin/abn-verify" list --names)
 stages=("$@")
-[ ${#stages[@]} -gt 0 ] || stages=(doctor "${variants[@]}" memcheck racecheck ctest bench peers compiled plan report)
+[ ${#stages[@]} -gt 0 ] || stages=(doctor "${variants[@]}" memcheck racecheck ctest bench peers compiled plan table report)
 for stage in "${stages[@]}"; do
-  case " ${variants[*]} doctor memcheck racecheck ctest bench peers compiled plan report " in
+  case " ${variants[*]} doctor memcheck racecheck ctest bench peers compiled plan table report " in
     *" $stage "*) ;;
     *)
-      echo "There is no stage $stage; name some of: doctor ${variants[*]} memcheck racecheck ctest bench peers compiled plan report" >&2
+      echo "There is no stage $stage; name some of: doctor ${variants[*]} memcheck racecheck ctest bench peers compiled plan table report" >&2
       exit 2
       ;;
   esac
@@ -73,6 +74,13 @@ sanitise() {
   return $code
 }
 
+# times NAME ARGUMENT...: naive would take most of the time, and is no production kernel.
+times() {
+  local name=$1
+  shift
+  timeout "$limit" "$bin/abn-verify" bench '[art]*' --device cuda:0 --out "$out/$name.json" "$@" | tee "$out/$name.txt"
+}
+
 # peers NAME ARGUMENT...: PyTorch beside the kernels of this build.
 peers() {
   local name=$1
@@ -92,7 +100,8 @@ run_stage() {
       (cd "$bin" && timeout "$limit" ctest -L gpu --no-tests=error --output-on-failure --output-junit "$out/ctest.xml") | tee "$out/ctest.txt"
       [ "${PIPESTATUS[0]}" -eq 0 ] && ! grep -q 'Skipped' "$out/ctest.txt"
       ;;
-    bench) timeout "$limit" "$bin/abn-verify" bench --device cuda:0 --out "$out/speed.json" | tee "$out/speed.txt" ;;
+    bench) times speed --shapes resnet50 ;;
+    table) times table --shapes all --seconds 0.05 ;;
     peers) peers peers --peers cudnn,native ;;
     compiled)
       local problems=() problem

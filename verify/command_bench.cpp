@@ -45,6 +45,20 @@ std::vector<Subject> subjects_named(const BenchArguments& arguments, const Devic
   return subjects;
 }
 
+/// What failed outside of the variants, such as memory that ran out: a row that says so, for the other problems are still to be timed.
+SpeedGroup measured_or_reason(Stage& stage, const SpeedProblem& problem, int direction, std::span<const abn_variant* const> variants,
+                              const BenchArguments& arguments) {
+  try {
+    return measure_speed(stage, problem, direction, variants, arguments.seconds, arguments.seed);
+  } catch (const DeviceError& wrong) {
+    SpeedGroup group;
+    group.subject = problem, group.direction = direction;
+    group.failed = true;
+    group.skipped = wrong.what();
+    return group;
+  }
+}
+
 void show_progress(std::size_t done, std::size_t total) {
   if (isatty(STDERR_FILENO) != 1) return;
   if (done == total)
@@ -86,18 +100,26 @@ int bench_command(const BenchArguments& arguments, const Invocation& invocation)
 
   if (!arguments.quiet) fmt::print("{}\n", stage->describe());
   std::vector<SpeedGroup> groups;
+  const auto study_so_far = [&] { return speed_study({stage->describe(), invocation.command, arguments.seed, groups}); };
+  const auto keep = [&](const Study& study) {
+    if (!arguments.out.empty()) write_file_atomically(arguments.out, study_to_json(study));
+  };
+  constexpr double between_writes = 10;  // seconds: a run that is cut off leaves what it has measured
+  Stopwatch since_write;
   bool measured = false, failed = false;
   for (const SpeedProblem& problem : problems)
     for (const int direction : {ABN_FORWARD, ABN_BACKWARD}) {
       if (direction == ABN_BACKWARD && problem.problem.mode == ABN_INFERENCE) continue;
-      groups.push_back(measure_speed(*stage, problem, direction, variants, arguments.seconds, arguments.seed));
+      groups.push_back(measured_or_reason(*stage, problem, direction, variants, arguments));
       if (!arguments.quiet) fmt::print("{}", speed_text(groups.back()));
       show_progress(groups.size(), 2 * problems.size());
+      failed |= groups.back().failed;
       for (const SpeedRow& row : groups.back().rows) measured |= row.measured, failed |= row.failed;
+      if (since_write.seconds() > between_writes) keep(study_so_far()), since_write = Stopwatch();
     }
   show_progress(1, 1);
-  const Study study = speed_study({stage->describe(), invocation.command, arguments.seed, groups});
-  if (!arguments.out.empty()) write_file_atomically(arguments.out, study_to_json(study));
+  const Study study = study_so_far();
+  keep(study);
   for (const std::string& sentence : study.conclusions) fmt::print("{}\n", sentence);
   if (!arguments.out.empty()) fmt::print("Times: {} (abn-verify report makes tables of it)\n", arguments.out);
   return failed ? 1 : measured ? 0 : nothing_ran;

@@ -28,6 +28,7 @@ struct SpeedGroup {
   SpeedProblem subject;
   int direction = ABN_FORWARD;
   std::string skipped;                       ///< why nothing was measured
+  bool failed = false;                       ///< that should not have happened
   double tensor_bytes = 0, floor_bytes = 0;  ///< of one tensor, and the least that a call has to move
   int sets = 0, rounds = 0;
   Quantiles copy, scale;  ///< microseconds for 2 tensor_bytes
