@@ -24,5 +24,5 @@ keep() { local code=$?; [ $code -ne 2 ] || exit 2; [ $code -le $outcome ] || out
 for variant in $("$bin/abn-verify" list --names); do
   "$bin/abn-verify" run "$variant" --hunt 300 --seed "$seed" --device emulator --out "$build/full-hunt-$variant.json" --quiet || keep
 done
-(cd "$bin" && ABN_TIER=full ABN_SOURCE_DIR=. RC_PARAMS="seed=$seed" ./property-tests) || keep
+(cd "$bin" && ABN_TIER=full ABN_SOURCE_DIR=. RC_PARAMS="seed=$seed" ./check-tests --gtest_filter='*Propert*:*Planted*') || keep
 exit $outcome

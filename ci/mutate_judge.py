@@ -17,46 +17,46 @@ import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BOUNDS = ["verify/bound.cpp", "verify/bound_forward.hpp", "verify/bound_recovery.hpp", "verify/bound_backward.hpp"]
+BOUNDS = ["verify/bound/bound.cpp", "verify/bound/forward.hpp", "verify/bound/recovery.hpp", "verify/bound/backward.hpp"]
 ADDS_TERM = re.compile(r"^\s+(?!for|return|const)(?:if (?:constexpr )?\([^;]*\) )?\w[\w.]*(?:\[Term::\w+\]|\.\w+)? \+= [^;]*;\s*(?://.*)?$"
                        r"|^\s+(?:if (?:constexpr )?\([^;]*\) )?\w[\w.]*\.add\(.*\);\s*$")
 LINES = [  # file, text, replacement
-    ("verify/bound_backward.hpp", "closed.constant = rounding * (s0_roundings + a.count_roundings) * s0 +", "closed.constant ="),
-    ("verify/bound_backward.hpp", "* s0 + a.eta * (2 + 2 * scale + 2 * r_grown);", "* s0;"),
-    ("verify/bound_backward.hpp", "closed.per_xhat = rounding * (s1_roundings + a.count_roundings) * s1 +", "closed.per_xhat ="),
-    ("verify/bound_backward.hpp", "* s1 + a.eta * (1 + r_grown + std::fabs(c.g) + scale);", "* s1;"),
-    ("verify/bound_backward.hpp", "closed.per_dy = rounding * dy_roundings;", "closed.per_dy = 0;"),
-    ("verify/compare.cpp", "result.passed = error <= point.bound;", "result.passed = !(error > point.bound);"),
-    ("verify/compare.cpp", "result.passed = error <= point.bound;", "result.passed = error <= 2 * point.bound;"),
-    ("verify/compare.cpp", "result.passed = error <= point.bound;", "result.passed = error < point.bound;"),
-    ("verify/compare.cpp", "if (std::isnan(got)) return fail_class(\"NaN where a number is expected\");", ""),
-    ("verify/compare.cpp", "result.error = (got - point.hi) - point.lo;", "result.error = got - point.hi;"),
-    ("verify/compare.cpp", "got > 0 ? point.hi + point.bound >= threshold", "got > 0 ? true"),
-    ("verify/compare.cpp", ": point.hi - point.bound <= -threshold;", ": true;"),
-    ("verify/compare.cpp", "if (magnitude - point.bound > threshold) return", "if (false) return"),
-    ("verify/compare.cpp", "if (point.rule == Rule::signed_bounded && got == 0 &&", "if (false && got == 0 &&"),
-    ("verify/compare.cpp", "if (!(error >= 0) || !(bound >= 0)) return infinity;", "if (error < 0 || bound < 0) return infinity;"),
-    ("verify/compare.cpp", "return bound > 0 ? error / bound : infinity;", "return bound > 0 ? error / bound : 0;"),
-    ("verify/compare.cpp", "return std::isfinite(got) ? pass_class()", "return true ? pass_class()"),
-    ("verify/compare.cpp", "return std::isfinite(got) ? fail_class(", "return false ? fail_class("),
-    ("verify/compare.cpp", "if (std::isnan(point.hi)) return std::isnan(got) ? pass_class()", "if (std::isnan(point.hi)) return true ? pass_class()"),
-    ("verify/compare.cpp", "return got == point.hi ? pass_class()", "return std::isinf(got) ? pass_class()"),
-    ("verify/compare.cpp", "if (!comparison.passed) ++tally.failed;", ""),
-    ("verify/compare.cpp", "tally.max_ratio = std::max(tally.max_ratio, comparison.ratio);", ""),
-    ("verify/compare.cpp", "tally.max_fit_ratio = std::max(tally.max_fit_ratio, comparison.fit_ratio);", ""),
-    ("verify/compare.cpp", "failed += other.failed;", ""),
-    ("verify/compare.cpp", "if (a.passed != b.passed) return !a.passed;", ""),
-    ("verify/compare.cpp", "(std::fabs(point.hi) - point.bound <= scale.threshold) &", ""),
-    ("verify/compare.cpp", "& (size <= point.bound);", "& (size <= 2 * point.bound);"),
-    ("verify/compare.cpp", "(point.bound > 0) & (point.bound <= largest)", "(point.bound > 0)"),
-    ("verify/compare.cpp", "& (point.fit_bound > 0);", ";"),
-    ("verify/compare.cpp", "&& got[i] != 0);", ");"),
-    ("verify/compare.cpp", "if (ratio < tally.max_ratio) continue;", "if (ratio <= tally.max_ratio) continue;"),
-    ("verify/compare.cpp", "tally.max_fit_ratio = std::max(tally.max_fit_ratio, of.fit_ratio[i]);", ""),
-    ("verify/compare.cpp", "out.error[i] = error;", "out.error[i] = size;"),
-    ("verify/nulls.cpp", "if (!caught([](std::size_t) { return 0.0; })) return false;", ""),
-    ("verify/nulls.cpp", "if (!caught([&](std::size_t) { return constant; })) return false;", ""),
-    ("verify/nulls.cpp", "return std::all_of(nulls.begin(), nulls.end(), caught);", "return true;"),
+    ("verify/bound/backward.hpp", "closed.constant = rounding * (s0_roundings + a.count_roundings) * s0 +", "closed.constant ="),
+    ("verify/bound/backward.hpp", "* s0 + a.eta * (2 + 2 * scale + 2 * r_grown);", "* s0;"),
+    ("verify/bound/backward.hpp", "closed.per_xhat = rounding * (s1_roundings + a.count_roundings) * s1 +", "closed.per_xhat ="),
+    ("verify/bound/backward.hpp", "* s1 + a.eta * (1 + r_grown + std::fabs(c.g) + scale);", "* s1;"),
+    ("verify/bound/backward.hpp", "closed.per_dy = rounding * dy_roundings;", "closed.per_dy = 0;"),
+    ("verify/compare/compare.cpp", "result.passed = error <= point.bound;", "result.passed = !(error > point.bound);"),
+    ("verify/compare/compare.cpp", "result.passed = error <= point.bound;", "result.passed = error <= 2 * point.bound;"),
+    ("verify/compare/compare.cpp", "result.passed = error <= point.bound;", "result.passed = error < point.bound;"),
+    ("verify/compare/compare.cpp", "if (std::isnan(got)) return fail_class(\"NaN where a number is expected\");", ""),
+    ("verify/compare/compare.cpp", "result.error = (got - point.hi) - point.lo;", "result.error = got - point.hi;"),
+    ("verify/compare/compare.cpp", "got > 0 ? point.hi + point.bound >= threshold", "got > 0 ? true"),
+    ("verify/compare/compare.cpp", ": point.hi - point.bound <= -threshold;", ": true;"),
+    ("verify/compare/compare.cpp", "if (magnitude - point.bound > threshold) return", "if (false) return"),
+    ("verify/compare/compare.cpp", "if (point.rule == Rule::signed_bounded && got == 0 &&", "if (false && got == 0 &&"),
+    ("verify/compare/compare.cpp", "if (!(error >= 0) || !(bound >= 0)) return infinity;", "if (error < 0 || bound < 0) return infinity;"),
+    ("verify/compare/compare.cpp", "return bound > 0 ? error / bound : infinity;", "return bound > 0 ? error / bound : 0;"),
+    ("verify/compare/compare.cpp", "return std::isfinite(got) ? pass_class()", "return true ? pass_class()"),
+    ("verify/compare/compare.cpp", "return std::isfinite(got) ? fail_class(", "return false ? fail_class("),
+    ("verify/compare/compare.cpp", "if (std::isnan(point.hi)) return std::isnan(got) ? pass_class()", "if (std::isnan(point.hi)) return true ? pass_class()"),
+    ("verify/compare/compare.cpp", "return got == point.hi ? pass_class()", "return std::isinf(got) ? pass_class()"),
+    ("verify/compare/compare.cpp", "if (!comparison.passed) ++tally.failed;", ""),
+    ("verify/compare/compare.cpp", "tally.max_ratio = std::max(tally.max_ratio, comparison.ratio);", ""),
+    ("verify/compare/compare.cpp", "tally.max_fit_ratio = std::max(tally.max_fit_ratio, comparison.fit_ratio);", ""),
+    ("verify/compare/compare.cpp", "failed += other.failed;", ""),
+    ("verify/compare/compare.cpp", "if (a.passed != b.passed) return !a.passed;", ""),
+    ("verify/compare/compare.cpp", "(std::fabs(point.hi) - point.bound <= scale.threshold) &", ""),
+    ("verify/compare/compare.cpp", "& (size <= point.bound);", "& (size <= 2 * point.bound);"),
+    ("verify/compare/compare.cpp", "(point.bound > 0) & (point.bound <= largest)", "(point.bound > 0)"),
+    ("verify/compare/compare.cpp", "& (point.fit_bound > 0);", ";"),
+    ("verify/compare/compare.cpp", "&& got[i] != 0);", ");"),
+    ("verify/compare/compare.cpp", "if (ratio < tally.max_ratio) continue;", "if (ratio <= tally.max_ratio) continue;"),
+    ("verify/compare/compare.cpp", "tally.max_fit_ratio = std::max(tally.max_fit_ratio, of.fit_ratio[i]);", ""),
+    ("verify/compare/compare.cpp", "out.error[i] = error;", "out.error[i] = size;"),
+    ("verify/compare/nulls.cpp", "if (!caught([](std::size_t) { return 0.0; })) return false;", ""),
+    ("verify/compare/nulls.cpp", "if (!caught([&](std::size_t) { return constant; })) return false;", ""),
+    ("verify/compare/nulls.cpp", "return std::all_of(nulls.begin(), nulls.end(), caught);", "return true;"),
 ]
 # The tests that judge the judge; the others would only take time.
 FILTER = "verify_bound*:Compar*:Tallies*:verify_oracle*:NullBattery*:Verdicts*"
@@ -121,7 +121,7 @@ def main():
     for index, (path, number, text, replacement) in enumerate(breaks):
         if path in BOUNDS:
             files[path][number - 1] = switched(files[path][number - 1], index, text, replacement)
-    bound = os.path.join(source, "verify/bound.hpp")
+    bound = os.path.join(source, "verify/bound/bound.hpp")
     with open(bound) as header:
         whole = header.read()
     with open(bound, "w") as header:

@@ -8,11 +8,11 @@
 #include <iterator>
 #include <stdexcept>
 
-#include "verify/compare.hpp"
-#include "verify/format.hpp"
-#include "verify/oracle.hpp"
-#include "verify/problem.hpp"
-#include "verify/random.hpp"
+#include "verify/compare/compare.hpp"
+#include "verify/problem/format.hpp"
+#include "verify/expect/expect.hpp"
+#include "verify/problem/problem.hpp"
+#include "verify/data/random.hpp"
 
 namespace abn::verify {
 namespace {

@@ -6,8 +6,8 @@
 #include <stdexcept>
 #include <type_traits>
 
-#include "verify/format.hpp"
-#include "verify/problem.hpp"
+#include "verify/problem/format.hpp"
+#include "verify/problem/problem.hpp"
 
 namespace abn::verify {
 namespace {

@@ -1,14 +1,14 @@
 // Right kernels of every declared class, for measuring the bounds: each sum is really done in the accumulate type, in the declared order.
 //
-// A class is what a kernel declares. Within it a kernel is free (verify/bound.hpp): which product it takes first, whether it contracts
+// A class is what a kernel declares. Within it a kernel is free (verify/bound/bound.hpp): which product it takes first, whether it contracts
 // a*b + c, whether it multiplies by a rounded reciprocal, and whether its reciprocal root is one of hardware; `Liberties` picks.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
-#include "verify/expectation.hpp"
-#include "verify/inputs.hpp"
+#include "verify/compare/expectation.hpp"
+#include "verify/problem/inputs.hpp"
 
 namespace abn::verify {
 

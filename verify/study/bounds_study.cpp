@@ -9,8 +9,8 @@
 #include <mutex>
 #include <thread>
 
-#include "verify/isolate.hpp"
-#include "verify/problem.hpp"
+#include "verify/run/isolate.hpp"
+#include "verify/problem/problem.hpp"
 
 namespace abn::verify {
 namespace {

@@ -7,8 +7,8 @@
 #include <cmath>
 #include <limits>
 
-#include "verify/error.hpp"
-#include "verify/problem.hpp"
+#include "verify/problem/error.hpp"
+#include "verify/problem/problem.hpp"
 #include "verify/study/epsilon_sweep.hpp"
 
 namespace abn::verify {

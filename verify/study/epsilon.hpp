@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "verify/runner.hpp"
+#include "verify/run/runner.hpp"
 #include "verify/study/study.hpp"
 
 namespace abn::verify {

@@ -5,13 +5,13 @@
 
 #include <optional>
 
-#include "verify/claims.hpp"
-#include "verify/compare.hpp"
-#include "verify/evaluator.hpp"
-#include "verify/oracle.hpp"
-#include "verify/oracle_problem.hpp"
-#include "verify/problem.hpp"
-#include "verify/random.hpp"
+#include "verify/problem/claims.hpp"
+#include "verify/compare/compare.hpp"
+#include "verify/call/evaluator.hpp"
+#include "verify/expect/expect.hpp"
+#include "verify/expect/shared.hpp"
+#include "verify/problem/problem.hpp"
+#include "verify/data/random.hpp"
 
 namespace abn::verify::epsilon {
 namespace {

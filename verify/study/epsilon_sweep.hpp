@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "verify/runner.hpp"
+#include "verify/run/runner.hpp"
 #include "verify/study/epsilon_candidates.hpp"
 
 namespace abn::verify::epsilon {

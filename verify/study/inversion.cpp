@@ -7,14 +7,14 @@
 #include <cmath>
 
 #include "reference/backward.hpp"
-#include "verify/claims.hpp"
-#include "verify/evaluator.hpp"
-#include "verify/format.hpp"
-#include "verify/oracle.hpp"
-#include "verify/oracle_problem.hpp"
-#include "verify/problem.hpp"
-#include "verify/random.hpp"
-#include "verify/reference_variant.hpp"
+#include "verify/problem/claims.hpp"
+#include "verify/call/evaluator.hpp"
+#include "verify/problem/format.hpp"
+#include "verify/expect/expect.hpp"
+#include "verify/expect/shared.hpp"
+#include "verify/problem/problem.hpp"
+#include "verify/data/random.hpp"
+#include "verify/expect/reference_variant.hpp"
 
 namespace abn::verify {
 namespace {

@@ -10,8 +10,8 @@
 #include <thread>
 
 #include "cuda/kernel.h"
-#include "verify/isolate.hpp"
-#include "verify/problem.hpp"
+#include "verify/run/isolate.hpp"
+#include "verify/problem/problem.hpp"
 
 namespace abn::verify {
 namespace {

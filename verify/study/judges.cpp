@@ -11,14 +11,14 @@
 #include <string_view>
 #include <thread>
 
-#include "verify/claims.hpp"
-#include "verify/compare.hpp"
-#include "verify/isolate.hpp"
-#include "verify/oracle.hpp"
-#include "verify/problem.hpp"
+#include "verify/problem/claims.hpp"
+#include "verify/compare/compare.hpp"
+#include "verify/run/isolate.hpp"
+#include "verify/expect/expect.hpp"
+#include "verify/problem/problem.hpp"
 #include "verify/study/judges_plain.hpp"
 #include "verify/study/judges_rules.hpp"
-#include "verify/trial.hpp"
+#include "verify/call/trial.hpp"
 
 namespace abn::verify {
 namespace {

@@ -17,7 +17,7 @@
 #include <string>
 #include <vector>
 
-#include "verify/runner.hpp"
+#include "verify/run/runner.hpp"
 #include "verify/study/judges_data.hpp"
 #include "verify/study/study.hpp"
 

@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "verify/format.hpp"
-#include "verify/problem.hpp"
-#include "verify/random.hpp"
+#include "verify/problem/format.hpp"
+#include "verify/problem/problem.hpp"
+#include "verify/data/random.hpp"
 
 namespace abn::verify {
 namespace {

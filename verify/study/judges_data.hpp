@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "verify/inputs.hpp"
+#include "verify/problem/inputs.hpp"
 
 namespace abn::verify {
 

@@ -5,8 +5,8 @@
 #include <array>
 #include <cmath>
 
-#include "verify/format.hpp"
-#include "verify/problem.hpp"
+#include "verify/problem/format.hpp"
+#include "verify/problem/problem.hpp"
 
 namespace abn::verify {
 namespace {

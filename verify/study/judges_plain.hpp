@@ -7,8 +7,8 @@
 #include <map>
 #include <vector>
 
-#include "verify/expectation.hpp"
-#include "verify/inputs.hpp"
+#include "verify/compare/expectation.hpp"
+#include "verify/problem/inputs.hpp"
 
 namespace abn::verify {
 

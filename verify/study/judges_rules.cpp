@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <limits>
 
-#include "verify/format.hpp"
+#include "verify/problem/format.hpp"
 
 namespace abn::verify {
 namespace {

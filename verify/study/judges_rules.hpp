@@ -6,7 +6,7 @@
 
 #include <span>
 
-#include "verify/expectation.hpp"
+#include "verify/compare/expectation.hpp"
 
 namespace abn::verify {
 

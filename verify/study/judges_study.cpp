@@ -7,8 +7,8 @@
 #include <map>
 #include <thread>
 
-#include "verify/error.hpp"
-#include "verify/problem.hpp"
+#include "verify/problem/error.hpp"
+#include "verify/problem/problem.hpp"
 #include "verify/study/judges.hpp"
 #include "verify/study/judges_rules.hpp"
 

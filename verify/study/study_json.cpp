@@ -5,7 +5,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "verify/error.hpp"
+#include "verify/problem/error.hpp"
 #include "verify/study/study.hpp"
 
 namespace abn::verify {

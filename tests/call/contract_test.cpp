@@ -1,0 +1,258 @@
+// The contract checks: each is broken once by a variant that breaks that contract only.
+#include <cmath>
+#include <cstring>
+
+#define ABN_ENTRY_OF_THIS_TEST right_variant_of_contract_test
+#include "tests/call/broken_variant.hpp"
+#include "verify/problem/claims.hpp"
+
+using ContractChecks = BrokenVariant;
+
+TEST(Claims, ThatContradictThemselvesAreNamed) {
+  const abn_problem problem = parse_problem("n3c4s7,f32");
+  abn_claims right{};
+  ASSERT_EQ(::claims(&problem, &right), ABN_OK);
+  EXPECT_EQ(nonsense_in(right, problem), "");
+  const std::vector<std::function<void(abn_claims&)>> wrong = {[](abn_claims& c) { c.scheme = 5; },
+                                                               [](abn_claims& c) { c.statistics = -1; },
+                                                               [](abn_claims& c) { c.normalise = 2; },
+                                                               [](abn_claims& c) { c.accumulate = 4; },
+                                                               [](abn_claims& c) { c.saves = 64; },
+                                                               [](abn_claims& c) { c.saves = 0; },
+                                                               [](abn_claims& c) { c.materialises = 256; },
+                                                               [](abn_claims& c) { c.alignment = 24; },
+                                                               [](abn_claims& c) { c.alignment = 4096; },
+                                                               [](abn_claims& c) { c.z_may_alias_x = 2; },
+                                                               [](abn_claims& c) { c.depth_backward = 0; },
+                                                               [](abn_claims& c) { c.function_ulp = -1; },
+                                                               [](abn_claims& c) { c.function_ulp = NAN; },
+                                                               [](abn_claims& c) { c.deterministic = -1; },
+                                                               [](abn_claims& c) { c.scheme = ABN_CHECKPOINT_XHAT; },
+                                                               [](abn_claims& c) { c.scheme = ABN_STANDARD; }};
+  for (const auto& spoil : wrong) {
+    abn_claims claims = right;
+    spoil(claims);
+    EXPECT_NE(nonsense_in(claims, problem), "");
+  }
+}
+
+TEST(Claims, DepthsAreCutToTheNumberOfSamples) {
+  breakage = {};
+  breakage.claims = [](abn_claims& c) { c.depth_statistics = 1'000'000'000; };
+  EXPECT_EQ(claims_of(broken_variant, parse_problem("n3c4s7,f32")).claims.depth_statistics, 21);
+  breakage = {};
+}
+
+TEST_F(ContractChecks, ARightVariantPassesEveryCheckThatItHas) {
+  const auto records = run_one("n3c4s7,f32");
+  const std::set<std::string> expected = {"backward/alias",     "backward/dbeta",    "backward/dgamma",      "backward/dx",
+                                          "backward/guards",    "backward/inputs",   "backward/repeat",      "backward/status",
+                                          "backward/unwritten", "forward/alias",     "forward/guards",       "forward/inputs",
+                                          "forward/mean",       "forward/repeat",    "forward/running_mean", "forward/running_var",
+                                          "forward/status",     "forward/unwritten", "forward/variance",     "forward/z"};
+  std::set<std::string> found;
+  int aliased = 0;
+  for (std::uint64_t seed = 0; seed < 12; ++seed)
+    for (const auto& [check, record] : run_one("n3c4s7,f32", "standard", seed)) {
+      EXPECT_EQ(record.verdict, Verdict::pass) << check << " " << record.reason;
+      found.insert(check);
+      aliased += check == "forward/alias";
+    }
+  EXPECT_EQ(found, expected);
+  EXPECT_GT(aliased, 3);
+  EXPECT_LT(aliased, 12) << "where every buffer has its own offset there is nothing to compare with";
+  EXPECT_TRUE(records.at("backward/dx").has_end_to_end);
+}
+
+TEST_F(ContractChecks, AStatusThatIsNotOkFailsAndNothingElseIsMade) {
+  Breakage planted;
+  planted.backward = [](const abn_problem&, const abn_backward_args&) -> int { return ABN_ERROR_WORKSPACE; };
+  expect_failures(planted, {"backward/status"});
+  breakage = planted;
+  const auto records = run_one("n3c4s7,f32");
+  EXPECT_EQ(records.count("backward/dx"), 0u);
+  EXPECT_NE(records.at("backward/status").reason.find("ABN_ERROR_WORKSPACE"), std::string::npos);
+  planted.backward = Breakage{}.backward;
+  planted.forward = [](const abn_problem&, const abn_forward_args&) -> int { return 42; };
+  expect_failures(planted, {"forward/status"});
+  breakage = planted;
+  EXPECT_EQ(run_one("n3c4s7,f32").at("backward/dx").verdict, Verdict::skip) << "backward is not made, and says so";
+}
+
+TEST_F(ContractChecks, AWriteBehindOrBeforeABufferBreaksItsGuard) {
+  for (const std::int64_t where : {-1, 84}) {  // 3*4*7 elements
+    Breakage planted;
+    planted.forward = [where](const abn_problem& p, const abn_forward_args& a) {
+      const int status = ::forward(&p, &a);
+      static_cast<float*>(a.z)[where] = 0;
+      return status;
+    };
+    expect_failures(planted, {"forward/guards"});
+    breakage = planted;
+    EXPECT_EQ(run_one("n3c4s7,f32").at("forward/guards").witnesses.front().where, "z[" + std::to_string(where) + "]");
+  }
+  Breakage planted;
+  planted.backward = [](const abn_problem& p, const abn_backward_args& a) {
+    static_cast<char*>(a.workspace)[a.workspace_bytes] = 1;
+    return ::backward(&p, &a);
+  };
+  expect_failures(planted, {"backward/guards"});
+}
+
+TEST_F(ContractChecks, AChangedInputIsNamed) {
+  Breakage planted;
+  planted.backward = [](const abn_problem& p, const abn_backward_args& a) {
+    const int status = ::backward(&p, &a);
+    const_cast<float*>(static_cast<const float*>(a.beta))[2] += 1;
+    return status;
+  };
+  expect_failures(planted, {"backward/inputs"});
+  breakage = planted;
+  EXPECT_EQ(run_one("n3c4s7,f32").at("backward/inputs").witnesses.front().where, "beta[c 2]");
+}
+
+TEST_F(ContractChecks, RunningStatisticsAreReadOnlyOutsideTraining) {
+  Breakage planted;
+  planted.forward = [](const abn_problem& p, const abn_forward_args& a) {
+    const int status = ::forward(&p, &a);
+    static_cast<float*>(a.running_mean)[1] *= 0.5f;
+    return status;
+  };
+  for (const char* mode : {"inference", "frozen"}) expect_failures(planted, {"forward/inputs"}, std::string("n3c4s7,f32,") + mode);
+}
+
+TEST_F(ContractChecks, AnElementThatNobodyWroteIsNamed) {
+  Breakage planted;
+  planted.backward = [](const abn_problem& p, const abn_backward_args& a) {
+    if (a.dgamma == nullptr) return ::backward(&p, &a);
+    std::vector<float> kept(static_cast<float*>(a.dgamma), static_cast<float*>(a.dgamma) + p.c);
+    const int status = ::backward(&p, &a);
+    static_cast<float*>(a.dgamma)[3] = kept[3];
+    return status;
+  };
+  breakage = planted;
+  int named = 0;
+  for (std::uint64_t seed = 0; seed < 8; ++seed) {
+    const auto records = run_one("n3c4s7,f32", "standard", seed);
+    EXPECT_EQ(records.at("backward/dgamma").verdict, Verdict::fail);
+    EXPECT_EQ(records.at("backward/repeat").verdict, Verdict::pass) << "what nobody wrote is not also called unstable";
+    if (records.at("backward/unwritten").verdict != Verdict::fail) continue;  // the second call asked for no dgamma
+    EXPECT_EQ(records.at("backward/unwritten").witnesses.front().where, "dgamma[c 3]");
+    ++named;
+  }
+  EXPECT_GT(named, 4);
+}
+
+TEST_F(ContractChecks, AResultThatDependsOnWhatWasInMemoryIsUnstable) {
+  Breakage planted;
+  planted.forward = [](const abn_problem& p, const abn_forward_args& a) {
+    float found;
+    std::memcpy(&found, a.workspace, sizeof found);
+    const int status = ::forward(&p, &a);
+    static_cast<float*>(a.z)[5] *= found > 1 ? 1 + 0x1p-23f : 1;  // far below every bound
+    return status;
+  };
+  expect_failures(planted, {"forward/repeat"});
+}
+
+TEST_F(ContractChecks, InPlaceMustGiveTheSameBits) {
+  Breakage planted;
+  planted.forward = [](const abn_problem& p, const abn_forward_args& a) {
+    const bool in_place = a.x == a.z;
+    const int status = ::forward(&p, &a);
+    if (in_place) static_cast<float*>(a.z)[0] *= 1 + 0x1p-23f;
+    return status;
+  };
+  breakage = planted;
+  int caught = 0;
+  for (std::uint64_t seed = 0; seed < 12; ++seed) {
+    const auto records = run_one("n3c4s7,f32", "standard", seed);
+    EXPECT_EQ(records.at("forward/repeat").verdict, Verdict::pass);
+    if (records.count("forward/alias") == 0) continue;
+    EXPECT_EQ(records.at("forward/alias").verdict, Verdict::fail);
+    ++caught;
+  }
+  EXPECT_GT(caught, 3);
+}
+
+TEST_F(ContractChecks, WithoutAClaimToDeterminismInPlaceIsJudgedByTheBound) {
+  Breakage planted;
+  planted.claims = [](abn_claims& c) { c.deterministic = 0; };
+  float error = 0x1p-23f;
+  planted.backward = [&error](const abn_problem& p, const abn_backward_args& a) {
+    const bool in_place = a.dx == a.dz;
+    const int status = ::backward(&p, &a);
+    if (in_place) static_cast<float*>(a.dx)[0] *= 1 + error;
+    return status;
+  };
+  const auto outcomes = [&] {
+    breakage = planted;
+    std::set<Verdict> verdicts;
+    for (std::uint64_t seed = 0; seed < 12; ++seed) {
+      const auto records = run_one("n3c4s7,f32", "standard", seed);
+      EXPECT_EQ(records.count("backward/repeat"), 0u);
+      if (records.count("backward/alias") != 0) verdicts.insert(records.at("backward/alias").verdict);
+    }
+    return verdicts;
+  };
+  EXPECT_EQ(outcomes(), std::set<Verdict>{Verdict::pass});
+  error = 0.01f;
+  EXPECT_EQ(outcomes(), std::set<Verdict>{Verdict::fail});
+}
+
+TEST_F(ContractChecks, NothingMayBeWrittenWhereThereIsNoWork) {
+  for (const char* problem : {"n0c4s7,f32", "n3c4s0,f32", "n2c0s3,f32"}) expect_failures({}, {}, problem);
+  Breakage planted;
+  planted.forward = [](const abn_problem& p, const abn_forward_args& a) {
+    if (a.running_var != nullptr && p.c > 0) static_cast<float*>(a.running_var)[0] *= 0.9f;
+    return ::forward(&p, &a);
+  };
+  breakage = planted;
+  const Record record = run_one("n0c4s7,f32").at("forward/guards");
+  EXPECT_EQ(record.verdict, Verdict::fail);
+  EXPECT_EQ(record.witnesses.front().where, "running_var[c 0]");
+}
+
+TEST_F(ContractChecks, TheSecondCallOfAVariantWithoutDeterminismIsJudgedByItsBound) {
+  Breakage planted;
+  planted.claims = [](abn_claims& claims) { claims.deterministic = 0, claims.z_may_alias_x = claims.dx_may_alias_dz = 0; };
+  breakage = planted;
+  const Record right = run_one("n3c4s7,f32").at("backward/again");
+  EXPECT_EQ(right.verdict, Verdict::pass) << right.reason;
+  planted.backward = [](const abn_problem& p, const abn_backward_args& a) {
+    const int status = ::backward(&p, &a);
+    if (a.dx == nullptr && a.dgamma != nullptr) static_cast<float*>(a.dgamma)[1] = 7;
+    return status;
+  };
+  breakage = planted;
+  int failed = 0;
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    const auto records = run_one("n3c4s7,f32", "standard", seed);
+    EXPECT_EQ(records.at("backward/dgamma").verdict, Verdict::pass) << "the first call asks for everything";
+    const Record& again = records.at("backward/again");
+    if (again.verdict != Verdict::fail) continue;
+    EXPECT_EQ(again.witnesses.front().where, "dgamma[c 1]");
+    EXPECT_NE(again.witnesses.front().reason.find("in the second call"), std::string::npos);
+    ++failed;
+  }
+  EXPECT_GT(failed, 2);
+}
+
+TEST_F(ContractChecks, OptionalOutputsAreLeftOutNowAndThen) {
+  std::set<std::string> left_out;
+  Breakage planted;
+  planted.forward = [&](const abn_problem& p, const abn_forward_args& a) {
+    if (a.running_mean == nullptr) left_out.insert("running");
+    if (a.mean == nullptr) left_out.insert("mean");
+    EXPECT_NE(a.var, nullptr) << "saved for backward, so never left out";
+    return ::forward(&p, &a);
+  };
+  planted.backward = [&](const abn_problem& p, const abn_backward_args& a) {
+    if (a.dx == nullptr) left_out.insert("dx");
+    if (a.dgamma == nullptr) left_out.insert("dgamma");
+    if (a.dbeta == nullptr) left_out.insert("dbeta");
+    return ::backward(&p, &a);
+  };
+  expect_failures(planted, {}, "n3c4s7,f32", 60);
+  EXPECT_EQ(left_out, (std::set<std::string>{"running", "mean", "dx", "dgamma", "dbeta"}));
+}

@@ -1,0 +1,198 @@
+// Plug-ins: what the loader refuses, what a crash leaves of a run, and that each planted bug is found and found again.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <map>
+
+#include "cuda/registry.h"
+#include "verify/check/outputs.hpp"
+#include "verify/problem/error.hpp"
+#include "verify/call/plugin.hpp"
+#include "verify/problem/problem.hpp"
+#include "verify/run/runner.hpp"
+
+using namespace abn::verify;
+
+namespace {
+
+std::string plugin_path(const std::string& name) {
+  return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "plugins" / (name + ".so")).string();
+}
+
+/// A file that is gone after the test.
+struct Scratch {
+  std::string path = (std::filesystem::temp_directory_path() / ("abn-plugin-" + std::to_string(getpid()) + ".so")).string();
+  ~Scratch() { std::filesystem::remove(path); }
+};
+
+std::vector<Case> small_cases(std::uint64_t seed) {
+  std::vector<Case> cases = cases_of(Tier::smoke, seed);
+  std::erase_if(cases,
+                [](const Case& one) { return one.problem.dtype != ABN_F32 || one.problem.n * one.problem.c * one.problem.s > 2000; });
+  return cases;
+}
+
+std::map<std::string, Record> run_plugin(const std::string& name, std::span<const Case> cases, const std::string& pattern = "*",
+                                         int threads = 2) {
+  const std::vector<Plugin> plugins{load_plugin(plugin_path(name))};
+  const auto subjects = subjects_of(choose_device("emulator"), plugins, true);
+  RunOptions options;
+  options.pattern = pattern;
+  options.threads = threads;
+  std::map<std::string, Record> by_id;
+  for (Record& record : run(output_family, subjects, cases, options)) by_id[record.id] = std::move(record);
+  return by_id;
+}
+
+std::string refusal(const std::string& path) {
+  try {
+    load_plugin(path);
+  } catch (const UsageError& refused) {
+    return refused.what();
+  }
+  return "";
+}
+
+/// The word behind `option` in a reproduce line.
+std::string word_after(const std::string& line, const std::string& option) {
+  const auto at = line.find(option + " ");
+  if (at == line.npos) return {};
+  const auto begin = at + option.size() + 1;
+  return line.substr(begin, line.find(' ', begin) - begin);
+}
+
+}  // namespace
+
+TEST(PluginLoader, RefusesWhatItCannotUseWithOneSentence) {
+  const std::map<std::string, std::string> says = {{"no_symbol", "does not export abn_plugin"},
+                                                   {"bad_abi_version", "ABI version 2"},
+                                                   {"short_struct", "struct_size"},
+                                                   {"null_function", "null backward"},
+                                                   {"null_name", "no usable name"},
+                                                   {"illegal_name", "no usable name"},
+                                                   {"no_variant", "returned NULL"}};
+  for (const auto& [name, part] : says) {
+    const std::string text = refusal(plugin_path(name));
+    EXPECT_NE(text.find(part), std::string::npos) << name << ": " << text;
+    EXPECT_NE(text.find("; "), std::string::npos) << "says what to do: " << text;
+    EXPECT_EQ(text.find('\n'), std::string::npos) << text;
+  }
+  EXPECT_NE(refusal("./no/such.so").find("no plug-in"), std::string::npos);
+  Scratch scratch;
+  std::ofstream(scratch.path) << "this is no shared object";
+  EXPECT_NE(refusal(scratch.path).find("cannot be loaded"), std::string::npos);
+  EXPECT_NE(refusal(std::filesystem::temp_directory_path().string()).find("cannot be loaded"), std::string::npos);
+}
+
+TEST(PluginLoader, RefusesEqualNames) {
+  const std::vector<Plugin> twice{load_plugin(plugin_path("correct")), load_plugin(plugin_path("correct"))};
+  EXPECT_THROW(refuse_equal_names(twice), UsageError);
+  refuse_equal_names(std::span(twice).first(1));
+  abn_variant impostor = *twice[0].variants[0];
+  impostor.name = abn_in_tree_variant(0)->name;
+  const std::vector<Plugin> in_tree{{"impostor.so", {&impostor}}};
+  EXPECT_THROW(refuse_equal_names(in_tree), UsageError);
+}
+
+TEST(PluginRun, TheCorrectOnePassesAndAnotherProcessLeavesNoTrace) {
+  const auto cases = small_cases(2);
+  const auto records = run_plugin("correct", cases);
+  EXPECT_EQ(records.size(), 40u) << "twenty checks in two layouts";
+  for (const auto& [id, record] : records) EXPECT_EQ(record.verdict, Verdict::pass) << failure_text(record);
+
+  // The same variant in this process, as if it were no plug-in: equal but for the path in the reproduce lines.
+  const std::vector<Plugin> plugins{load_plugin(plugin_path("correct"))};
+  auto subjects = subjects_of(choose_device("emulator"), plugins, true);
+  subjects[0].plugin.clear();
+  Results here, there;
+  here.records = run(output_family, subjects, cases, {});
+  for (const auto& [id, record] : records) there.records.push_back(record);
+  for (Results* const results : {&here, &there})
+    for (Record& record : results->records)
+      for (Witness& witness : record.witnesses) witness.reproduce.clear();
+  EXPECT_EQ(to_json(here), to_json(there));
+}
+
+struct PlantedBug {
+  const char* name;
+  const char* id_tail;  ///< of the check that has to fail
+};
+
+class PlantedBugs : public testing::TestWithParam<PlantedBug> {};
+
+TEST_P(PlantedBugs, AreFoundAndFoundAgainByTheirReproduceLines) {
+  const auto [name, id_tail] = GetParam();
+  const auto records = run_plugin(name, small_cases(3));
+  const std::string id = std::string(name) + id_tail;
+  ASSERT_EQ(records.count(id), 1u);
+  const Record& record = records.at(id);
+  EXPECT_EQ(record.verdict, Verdict::fail) << record.reason;
+  ASSERT_FALSE(record.witnesses.empty());
+  EXPECT_FALSE(record.witnesses.front().where.empty());
+  const std::string line = record.witnesses.front().reproduce;
+  EXPECT_EQ(word_after(line, "run"), id);
+  EXPECT_EQ(word_after(line, "--plugin"), plugin_path(name));
+  const Case again = replay(word_after(line, "--problem"), word_after(line, "--data"), std::stoull(word_after(line, "--seed")));
+  const auto repeated = run_plugin(name, std::vector{again}, id);
+  ASSERT_EQ(repeated.size(), 1u);
+  EXPECT_EQ(repeated.begin()->second.verdict, Verdict::fail);
+  EXPECT_EQ(repeated.begin()->second.witnesses.front().where, record.witnesses.front().where);
+}
+
+INSTANTIATE_TEST_SUITE_P(Samples, PlantedBugs,
+                         testing::Values(PlantedBug{"eps_outside_root", "/forward/f32/nchw/z"},
+                                         PlantedBug{"eps_outside_root", "/backward/f32/nhwc/dx"},
+                                         PlantedBug{"missing_xhat_term", "/backward/f32/nchw/dx"},
+                                         PlantedBug{"nan_in_one", "/forward/f32/nhwc/z"},
+                                         PlantedBug{"last_element_unwritten", "/forward/f32/nchw/unwritten"},
+                                         PlantedBug{"input_overwritten", "/backward/f32/nchw/inputs"}),
+                         [](const auto& p) {
+                           std::string text = std::string(p.param.name) + p.param.id_tail;
+                           std::replace(text.begin(), text.end(), '/', '_');
+                           return text;
+                         });
+
+TEST(PluginRun, ACrashIsAnErrorOfItsCaseAndTheOthersAreJudged) {
+  std::vector<Case> cases;
+  for (const char* problem : {"n2c3s5,f32,frozen", "n2c3s5,f32", "n2c3s7,f32,inference", "n3c2s4,f32,frozen"})
+    cases.push_back(replay(problem, "standard", 1));
+  for (const int threads : {1, 3}) {  // it crashes in training
+    const auto records = run_plugin("crash", cases, "*", threads);
+    const Record& status = records.at("crash/forward/f32/nchw/status");
+    EXPECT_EQ(status.verdict, Verdict::error);
+    EXPECT_NE(status.reason.find("signal 11"), std::string::npos) << status.reason;
+    EXPECT_EQ(status.witnesses.front().problem, to_string(cases[1].problem));
+    EXPECT_EQ(status.cases, 4u);
+    EXPECT_EQ(status.failed_cases, 1u);
+    EXPECT_EQ(records.at("crash/forward/f32/nchw/z").cases, 3u);
+    EXPECT_EQ(records.at("crash/backward/f32/nchw/dx").cases, 2u);
+    EXPECT_EQ(records.at("crash/backward/f32/nchw/dx").verdict, Verdict::pass);
+    Results results;
+    for (const auto& [id, record] : records) results.records.push_back(record);
+    EXPECT_EQ(exit_code(results), 1);
+  }
+}
+
+TEST(PluginRun, AfterThreeCrashesTheRestIsNotTried) {
+  std::vector<Case> cases;
+  for (std::uint64_t seed = 0; seed < 5; ++seed) cases.push_back(replay("n2c3s5,f32", "standard", seed));
+  const auto records = run_plugin("crash", cases, "*", 1);
+  ASSERT_EQ(records.size(), 1u);
+  EXPECT_EQ(records.begin()->second.verdict, Verdict::error);
+  EXPECT_EQ(records.begin()->second.failed_cases, 5u);
+}
+
+TEST(PluginRun, ACudaVariantWithoutAGpuIsSkippedWithTheReason) {
+  abn_variant elsewhere = *load_plugin(plugin_path("correct")).variants[0];
+  elsewhere.memory = ABN_MEMORY_CUDA;
+  const std::vector<Plugin> plugins{{"elsewhere.so", {&elsewhere}}};
+  const auto subjects = subjects_of(choose_device("emulator"), plugins, true);
+  const std::vector<Case> cases{replay("n2c3s5,f32", "standard", 1)};
+  Results results;
+  results.records = run(output_family, subjects, cases, {});
+  EXPECT_GT(results.records.size(), 10u);
+  EXPECT_EQ(exit_code(results), 77);
+  EXPECT_NE(results.records.front().reason.find("emulator"), std::string::npos) << results.records.front().reason;
+}

@@ -1,0 +1,58 @@
+// The property checks of `run`: they hold for the reference and for every in-tree variant, on every recipe, and none of them is idle.
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+#include <string>
+
+#include "cuda/registry.h"
+#include "verify/check/property/property.hpp"
+#include "verify/expect/reference_variant.hpp"
+
+namespace {
+
+using namespace abn::verify;
+
+Subject on_host(const abn_variant& variant, bool emulated) {
+  Subject subject;
+  subject.variant = &variant;
+  subject.device = host_device();
+  subject.emulated = emulated;
+  return subject;
+}
+
+std::set<std::string> held(const std::vector<Record>& records) {
+  std::set<std::string> names;
+  for (const Record& record : records) {
+    EXPECT_TRUE(record.verdict == Verdict::pass || record.verdict == Verdict::skip) << failure_text(record);
+    EXPECT_EQ(record.kind, "property");
+    if (record.verdict == Verdict::pass) names.insert(record.check);
+  }
+  return names;
+}
+
+TEST(PropertyFamily, HoldsForTheReference) {
+  const std::vector<Case> all = property_family.cases(Tier::smoke, 20261123);
+  std::set<std::string> names;
+  std::size_t turn = 0;
+  for (const abn_variant* const variant : reference_variants()) {
+    std::vector<Case> cases;
+    for (std::size_t i = turn++ % 5; i < all.size(); i += 5) cases.push_back(all[i]);
+    const Subject subject = on_host(*variant, false);
+    names.merge(held(run(property_family, {&subject, 1}, cases, {.threads = 1})));
+  }
+  EXPECT_EQ(names.size(), properties().size());
+}
+
+TEST(PropertyFamily, HoldsForTheInTreeVariants) {
+  const std::vector<Case> cases = property_family.cases(Tier::smoke, 1);
+  std::set<std::string> names;
+  for (std::uint32_t index = 0; const abn_variant* const variant = abn_in_tree_variant(index); ++index) {
+    if (variant->memory != ABN_MEMORY_HOST) continue;
+    const Subject subject = on_host(*variant, true);
+    names.merge(held(run(property_family, {&subject, 1}, cases, {.threads = 1})));
+  }
+  EXPECT_EQ(names.size(), properties().size());
+}
+
+}  // namespace

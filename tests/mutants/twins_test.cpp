@@ -1,0 +1,74 @@
+// The same kernel without a bug, in every design that the ABI knows, passes everywhere: no alarm over more than 10,000 channels.
+//
+// Each design gets a share of the smoke tier's cases, with as many channels as keep a case small; ABN_TIER=full goes on with further seeds
+// of the tier until 10^6 channels have been judged.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "tests/mutants/twins.hpp"
+#include "verify/check/outputs.hpp"
+#include "verify/call/device.hpp"
+#include "verify/problem/problem.hpp"
+#include "verify/results/results.hpp"
+#include "verify/run/runner.hpp"
+
+namespace {
+
+using namespace abn::verify;
+using abn::mutants::twins;
+
+/// The tier's cases for one twin: every one that falls to it, widened to about `elements` elements.
+std::vector<Case> cases_for(std::size_t twin, std::uint64_t seed) {
+  constexpr std::int64_t elements = 2000;
+  std::vector<Case> all = cases_of(Tier::smoke, seed), out;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if ((i + i / std::size(twins)) % std::size(twins) != twin) continue;  // shifted each time round, so that twins meet all combinations
+    abn_problem& p = all[i].problem;
+    if (const std::int64_t size = element_count(p); size > 0) p.c *= std::max<std::int64_t>(elements / size, 1);
+    out.push_back(std::move(all[i]));
+  }
+  return out;
+}
+
+std::int64_t judged_channels(const std::vector<Case>& cases) {
+  std::int64_t channels = 0;
+  for (const Case& one : cases)
+    if (element_count(one.problem) > 0) channels += one.problem.c;
+  return channels;
+}
+
+TEST(CleanTwins, RaiseNoAlarm) {
+  const char* const tier = std::getenv("ABN_TIER");
+  const bool full = tier != nullptr && std::string(tier) == "full";
+  const std::int64_t wanted = full ? 1'000'000 : 10'000;
+  constexpr std::uint64_t first_seed = 1;
+  std::uint64_t seed = first_seed;
+  std::int64_t channels = 0;
+  std::size_t alarms = 0, compared = 0;
+  for (; channels < wanted; ++seed)
+    for (std::size_t k = 0; k < std::size(twins); ++k) {
+      Subject subject;
+      subject.variant = &twins[k];
+      subject.device = host_device();
+      RunOptions options;
+      options.threads = 1;
+      const std::vector<Case> cases = cases_for(k, seed);
+      channels += judged_channels(cases);
+      for (const Record& record : run(output_family, std::span(&subject, 1), cases, options)) {
+        compared += record.tally.elements;
+        if (record.verdict == Verdict::pass || record.verdict == Verdict::skip) continue;
+        ++alarms;
+        ADD_FAILURE() << "seed " << seed << "\n" << failure_text(record);
+      }
+    }
+  fmt::print("{} alarms over {} channels, {} elements; {} designs, seeds {} to {}\n", alarms, channels, compared, std::size(twins),
+             first_seed, seed - 1);
+  EXPECT_GE(channels, wanted);
+}
+
+}  // namespace

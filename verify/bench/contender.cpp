@@ -1,0 +1,168 @@
+// Random tensors on a stage, and the calls of a contender.
+#include "verify/bench/contender.hpp"
+
+#include <vector>
+
+#include "verify/problem/format.hpp"
+#include "verify/problem/problem.hpp"
+#include "verify/data/random.hpp"
+
+namespace abn::verify {
+namespace {
+
+constexpr std::size_t boundary = 256, tile = (std::size_t{1} << 20) + 7;  // elements that are drawn; the rest of a tensor repeats them
+
+/// The slots of a set, one after the other.
+class Slots {
+ public:
+  Slots(std::byte* pool, std::size_t bytes) : next_(pool), bytes_(bytes) {}
+  std::byte* take() {
+    std::byte* const slot = next_;
+    next_ += bytes_;
+    return slot;
+  }
+
+ private:
+  std::byte* next_;
+  std::size_t bytes_;
+};
+
+bool kept(const abn_claims& claims, std::uint32_t what) { return (claims.saves & what) != 0; }
+
+/// `count` values mean + deviation * (a nearly normal number), rounded to the format.
+std::vector<std::byte> drawn(const Format& format, std::size_t count, double mean, double deviation, const Stream& stream) {
+  std::vector<double> values(count);
+  for (std::size_t i = 0; i < count; ++i) values[i] = round_to(format, mean + deviation * stream.normal(i));
+  std::vector<std::byte> bytes(count * static_cast<std::size_t>(format.bytes));
+  pack(format, values, bytes.data());
+  return bytes;
+}
+
+StageBuffer uploaded(Stage& stage, const std::vector<std::byte>& bytes) {
+  StageBuffer buffer(stage, bytes.size());
+  stage.upload(buffer.data(), bytes.data(), bytes.size());
+  return buffer;
+}
+
+StageBuffer random_tensor(Stage& stage, const Format& format, std::size_t bytes, double mean, double deviation, const Stream& stream) {
+  StageBuffer buffer(stage, bytes);
+  const std::vector<std::byte> first =
+      drawn(format, std::min(tile, bytes / static_cast<std::size_t>(format.bytes)), mean, deviation, stream);
+  stage.upload(buffer.data(), first.data(), first.size());
+  stage.run([&](void* queue) {
+    int code = 0;
+    for (std::size_t filled = first.size(); code == 0 && filled < bytes; filled *= 2)
+      code = stage.copy(buffer.at(filled), buffer.data(), std::min(filled, bytes - filled), queue);
+    return code;
+  });
+  return buffer;
+}
+
+}  // namespace
+
+SpeedData make_speed_data(Stage& stage, const abn_problem& problem, bool backward, std::uint64_t seed) {
+  const Format &storage = format_of(problem.dtype), &parameter = format_of(problem.param_dtype);
+  const Stream draw(seed);
+  const auto channels = static_cast<std::size_t>(problem.c);
+  SpeedData data;
+  data.problem = problem;
+  data.tensor_bytes = static_cast<std::size_t>(element_count(problem)) * static_cast<std::size_t>(storage.bytes);
+  data.slot_bytes = (data.tensor_bytes + boundary - 1) / boundary * boundary;
+  data.channel_bytes = channels * static_cast<std::size_t>(parameter.bytes);
+  data.x = random_tensor(stage, storage, data.tensor_bytes, 0.5, 2, draw.fork(0));
+  if (backward) data.dz = random_tensor(stage, storage, data.tensor_bytes, 0, 1, draw.fork(1));
+  data.gamma = uploaded(stage, drawn(parameter, channels, 1, 0.1, draw.fork(2)));
+  data.beta = uploaded(stage, drawn(parameter, channels, 0, 0.5, draw.fork(3)));
+  data.running_mean = uploaded(stage, drawn(parameter, channels, 0.5, 0, draw));
+  data.running_var = uploaded(stage, drawn(parameter, channels, 4, 0, draw));
+  return data;
+}
+
+Contender::Contender(Stage& stage, const SpeedData& data, const abn_variant& variant, const abn_claims& claims, int direction)
+    : stage_(stage), data_(data), variant_(variant), claims_(claims), direction_(direction) {
+  const bool training = data.problem.mode == ABN_TRAINING;
+  if (training) {
+    mean_ = StageBuffer(stage, data.channel_bytes);
+    var_ = StageBuffer(stage, data.channel_bytes);
+  }
+  workspace_ = StageBuffer(stage, variant.workspace_bytes(&data.problem, direction));
+  if (direction == ABN_FORWARD) {
+    inputs_.push_back(data.x.data());
+    outputs_ = (claims.z_may_alias_x != 0 ? 0 : 1) + (kept(claims, ABN_SAVES_XHAT) ? 1 : 0);
+    return;
+  }
+  dgamma_ = StageBuffer(stage, data.channel_bytes);
+  dbeta_ = StageBuffer(stage, data.channel_bytes);
+  z_ = StageBuffer(stage, data.tensor_bytes);  // forward writes it even where backward does not want it
+  if (kept(claims, ABN_SAVES_XHAT)) xhat_ = StageBuffer(stage, data.tensor_bytes);
+  workspace_once_ = StageBuffer(stage, variant.workspace_bytes(&data.problem, ABN_FORWARD));
+  stage.run([&](void* stream) { return call_forward(data.x.data(), z_.data(), xhat_.data(), workspace_once_.data(), stream); });
+  inputs_.push_back(data.dz.data());
+  if (kept(claims, ABN_SAVES_X)) inputs_.push_back(data.x.data());
+  if (kept(claims, ABN_SAVES_Z)) inputs_.push_back(z_.data());
+  if (kept(claims, ABN_SAVES_XHAT)) inputs_.push_back(xhat_.data());
+  outputs_ = claims.dx_may_alias_dz != 0 ? 0 : 1;
+}
+
+double Contender::claimed_bytes() const {
+  const auto of = [](const abn_sweeps& sweeps) { return sweeps.loads + sweeps.stores; };
+  int sweeps = of(claims_.sweeps_x) + of(claims_.sweeps_z) + of(claims_.sweeps_xhat);
+  if (direction_ == ABN_BACKWARD) {
+    const int tensors = static_cast<int>(kept(claims_, ABN_SAVES_X)) + static_cast<int>(kept(claims_, ABN_SAVES_Z)) +
+                        static_cast<int>(kept(claims_, ABN_SAVES_XHAT));
+    sweeps = of(claims_.sweeps_dz) + tensors * of(claims_.sweeps_kept) + of(claims_.sweeps_dx);
+  }
+  return sweeps * static_cast<double>(data_.tensor_bytes);
+}
+
+int Contender::call(std::byte* pool, void* stream) const {
+  return direction_ == ABN_FORWARD ? forward(pool, stream) : backward(pool, stream);
+}
+
+int Contender::fill(std::byte* pool, void* stream) const {
+  int code = 0;
+  for (std::size_t i = 0; i < inputs_.size() && code == 0; ++i)
+    code = stage_.copy(pool + i * data_.slot_bytes, inputs_[i], data_.tensor_bytes, stream);
+  return code;
+}
+
+int Contender::forward(std::byte* pool, void* stream) const {
+  Slots slots(pool, data_.slot_bytes);
+  std::byte* const x = slots.take();
+  std::byte* const z = claims_.z_may_alias_x != 0 ? x : slots.take();
+  return call_forward(x, z, kept(claims_, ABN_SAVES_XHAT) ? slots.take() : nullptr, workspace_.data(), stream);
+}
+
+int Contender::call_forward(const void* x, void* z, void* xhat, void* workspace, void* stream) const {
+  abn_forward_args args{};
+  args.struct_size = sizeof args;
+  args.x = x, args.z = z, args.xhat = xhat;
+  args.gamma = data_.gamma.data(), args.beta = data_.beta.data();
+  args.running_mean = data_.running_mean.data(), args.running_var = data_.running_var.data();
+  args.mean = mean_.data(), args.var = var_.data();
+  args.workspace = workspace, args.workspace_bytes = variant_.workspace_bytes(&data_.problem, ABN_FORWARD);
+  args.stream = stream;
+  return variant_.forward(&data_.problem, &args);
+}
+
+int Contender::backward(std::byte* pool, void* stream) const {
+  Slots slots(pool, data_.slot_bytes);
+  std::byte* const dz = slots.take();
+  const bool training = data_.problem.mode == ABN_TRAINING;
+  abn_backward_args args{};
+  args.struct_size = sizeof args;
+  args.dz = dz;
+  args.x = kept(claims_, ABN_SAVES_X) ? slots.take() : nullptr;
+  args.z = kept(claims_, ABN_SAVES_Z) ? slots.take() : nullptr;
+  args.xhat = kept(claims_, ABN_SAVES_XHAT) ? slots.take() : nullptr;
+  args.dx = claims_.dx_may_alias_dz != 0 ? dz : slots.take();
+  args.gamma = data_.gamma.data(), args.beta = data_.beta.data();
+  args.mean = !training ? data_.running_mean.data() : kept(claims_, ABN_SAVES_MEAN) ? mean_.data() : nullptr;
+  args.var = !training ? data_.running_var.data() : kept(claims_, ABN_SAVES_VAR) ? var_.data() : nullptr;
+  args.dgamma = dgamma_.data(), args.dbeta = dbeta_.data();
+  args.workspace = workspace_.data(), args.workspace_bytes = variant_.workspace_bytes(&data_.problem, ABN_BACKWARD);
+  args.stream = stream;
+  return variant_.backward(&data_.problem, &args);
+}
+
+}  // namespace abn::verify

@@ -1,0 +1,127 @@
+// How much the judge gets through in a second on one core, part by part, and how many memory accesses the emulator's sanitiser does.
+//
+// An element is one z of a forward or one dx of a backward pass of variant I in training. The oracle is what there has to be in any case,
+// the exact value; its bound and the comparison are what judging adds, and the last column is how many times the oracle's own time
+// that costs. Every part runs until it has taken `least_seconds`, at least
+// `least_runs` times, and the quickest run counts: what comes on top is the machine's other work.
+#include "verify/bench/judge_speed.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cuda/emulator/report.h"
+#include "verify/command/parts.hpp"
+#include "verify/compare/compare.hpp"
+#include "verify/data/recipes.hpp"
+#include "verify/problem/format.hpp"
+#include "verify/expect/shared.hpp"
+#include "verify/problem/problem.hpp"
+
+namespace abn::verify {
+namespace {
+
+constexpr double least_seconds = 0.5;
+constexpr int least_runs = 3;
+
+template <class Work>
+double quickest(const Work& work) {
+  double best = infinity, total = 0;
+  for (int run = 0; run < least_runs || total < least_seconds; ++run) {
+    const Stopwatch watch;
+    work();
+    const double seconds = watch.seconds();
+    best = std::min(best, seconds), total += seconds;
+  }
+  return best;
+}
+
+abn_claims recommended_claims(const abn_problem& problem) {
+  abn_claims claims{};
+  claims.struct_size = sizeof claims;
+  claims.scheme = ABN_IN_PLACE_1;
+  claims.accumulate = problem.dtype == ABN_F64 ? ABN_F64 : ABN_F32;
+  claims.saves = ABN_SAVES_Z | ABN_SAVES_VAR;
+  claims.depth_statistics = claims.depth_backward = 64;
+  claims.function_ulp = 2;
+  return claims;
+}
+
+/// A kernel's output without error: the exact values, rounded.
+std::vector<double> rounded(const Expectation& expectation) {
+  std::vector<double> values;
+  for (const Point& point : expectation.points) values.push_back(round_to(format_of(expectation.dtype), point.hi));
+  return values;
+}
+
+struct Speed {
+  double values = 0, oracle = 0, comparison = 0;  ///< seconds an element: exact values, those with bounds, the comparison
+};
+
+Speed measure(const abn_problem& problem) {
+  const Inputs inputs = make_inputs(problem, "standard", 1);
+  const abn_claims claims = recommended_claims(problem);
+  const Precision precision = judges_of(problem, claims).precision;
+  const std::vector<Expectation> forward = expect_forward(inputs, claims);
+  Saved saved;
+  const Expectation* z = nullptr;
+  for (const Expectation& one : forward) {
+    if (one.output == Output::z) saved.z = rounded(one), z = &one;
+    if (one.output == Output::variance) saved.variance = rounded(one);
+  }
+  const std::vector<Expectation> backward = expect_backward(inputs, saved, claims);
+  const std::vector<double> dx = rounded(backward.front());
+
+  const auto values = [&] {
+    ForwardInput forward_in;
+    ForwardValues forward_out;
+    BackwardInput backward_in;
+    BackwardValues backward_out;
+    backward_in.source = Source::z;
+    for (std::int64_t c = 0; c < problem.c; ++c) {
+      const auto channel = static_cast<std::size_t>(c);
+      forward_in.parameters = backward_in.parameters = parameters_of(inputs, channel);
+      gather(problem, inputs.x, c, forward_in.x);
+      forward_values(precision, forward_in, forward_out);
+      gather(problem, inputs.dz, c, backward_in.dz);
+      gather(problem, saved.z, c, backward_in.z);
+      backward_in.statistics = {true, 0, saved.variance[channel]};
+      backward_values(precision, backward_in, backward_out);
+    }
+  };
+  Speed speed;
+  const double elements = 2 * static_cast<double>(element_count(problem));
+  speed.values = quickest(values) / elements;
+  speed.oracle = quickest([&] { expect_forward(inputs, claims), expect_backward(inputs, saved, claims); }) / elements;
+  speed.comparison = quickest([&] { compare_all(*z, saved.z), compare_all(backward.front(), dx); }) / elements;
+  return speed;
+}
+
+}  // namespace
+
+int bench_emulator() {
+  const emulator::SanitizerSpeed speed = emulator::measure_sanitizer();
+  if (!speed.trouble.empty()) {
+    fmt::print("{}: {}\n", speed.workload, speed.trouble);
+    return 1;
+  }
+  const auto accesses = static_cast<double>(speed.accesses);
+  fmt::print("{}\n{} accesses to buffers and shared memory in {:.2f} s: {:.3g} M/s, {:.2g} times as long as without instrumentation\n",
+             speed.workload, speed.accesses, speed.seconds, 1e-6 * accesses / speed.seconds, speed.seconds / speed.plain_seconds);
+  return 0;
+}
+
+int bench_judge() {
+  fmt::print("{:<36} {:>14} {:>14} {:>14} {:>14} {:>14}\n", "problem", "oracle", "with bounds", "comparison", "all", "judging/oracle");
+  for (const char* text : {"n8c16s1024,f32,leaky_relu:0.01", "n8c16s1024,bf16,leaky_relu:0.01", "n8c16s1024,f32,elu:1",
+                           "n2c16s512,f64,leaky_relu:0.01", "n2c16s512,f64,elu:1"}) {
+    const Speed speed = measure(parse_problem(text));
+    const double all = speed.oracle + speed.comparison;
+    const auto rate = [](double seconds) { return fmt::format("{:.3g} M/s", 1e-6 / seconds); };
+    fmt::print("{:<36} {:>14} {:>14} {:>14} {:>14} {:>14.2f}\n", text, rate(speed.values), rate(speed.oracle), rate(speed.comparison),
+               rate(all), (all - speed.values) / speed.values);
+  }
+  return 0;
+}
+
+}  // namespace abn::verify

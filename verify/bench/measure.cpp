@@ -1,0 +1,200 @@
+// Rounds of floors and variants.
+#include "verify/bench/measure.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+
+#include "cuda/plan.h"
+#include "verify/problem/claims.hpp"
+#include "verify/command/parts.hpp"
+#include "verify/call/device.hpp"
+#include "verify/problem/problem.hpp"
+#include "verify/check/sanitize/traffic.hpp"
+#include "verify/bench/contender.hpp"
+
+namespace abn::verify {
+namespace {
+
+constexpr double memory_share = 0.9;  // of what is free; workspaces and graphs want some, too
+
+/// Something that is timed by turns: a floor or a variant.
+struct Runner {
+  std::unique_ptr<Recording> before, timed;
+  double calls = 1;  ///< in `timed`
+  std::vector<double> times;
+  void turn(Stage& stage, bool counts) {
+    const double microseconds = stage.time(*before, *timed) / calls;
+    if (counts) times.push_back(microseconds);
+  }
+};
+
+struct Pool {
+  StageBuffer memory;
+  std::size_t slot_bytes = 0;
+  int sets = 0, slots = 0;
+  std::byte* set(int index) const { return memory.at(static_cast<std::size_t>(index * slots) * slot_bytes); }
+};
+
+template <class Each>
+int for_each_set(const Pool& pool, const Each& each) {
+  int code = 0;
+  for (int i = 0; i < pool.sets && code == 0; ++i) code = each(pool.set(i));
+  return code;
+}
+
+Runner runner_of(Stage& stage, const Contender& contender, const Pool& pool) {
+  Runner runner;
+  runner.before =
+      stage.record([&](void* stream) { return for_each_set(pool, [&](std::byte* set) { return contender.fill(set, stream); }); });
+  runner.timed =
+      stage.record([&](void* stream) { return for_each_set(pool, [&](std::byte* set) { return contender.call(set, stream); }); });
+  runner.calls = pool.sets;
+  return runner;
+}
+
+/// All slots of the pool one after the other. A copy goes half of the pool further, so that neither end is still in the cache.
+Runner floor_of(Stage& stage, const Pool& pool, const Contender& filler, bool copies, const void* source) {
+  const abn_floors* const floors = abn_in_tree_floors(stage.memory());
+  if (floors == nullptr) throw DeviceError("this build has no floor kernels for " + stage.name());
+  const int regions = pool.sets * pool.slots;
+  const auto region = [&pool](int index) { return pool.memory.at(static_cast<std::size_t>(index) * pool.slot_bytes); };
+  Runner runner;
+  runner.calls = regions;
+  runner.before = stage.record([&](void* stream) { return for_each_set(pool, [&](std::byte* set) { return filler.fill(set, stream); }); });
+  runner.timed = stage.record([floors, regions, region, copies, source, bytes = pool.slot_bytes](void* stream) {
+    int code = 0;
+    for (int i = 0; i < regions && code == 0; ++i) {
+      const void* const from = regions > 1 ? region((i + regions / 2) % regions) : source;
+      code = copies ? floors->copy(region(i), from, bytes, stream) : floors->scale(region(i), bytes, stream);
+    }
+    return code;
+  });
+  return runner;
+}
+
+struct Entry {
+  SpeedRow row;
+  abn_claims claims{};
+  std::unique_ptr<Contender> contender;
+  Runner runner;
+};
+
+/// Runs `attempt`, or writes into the row why that was not possible.
+template <class Attempt>
+void guarded(SpeedRow& row, const Attempt& attempt) {
+  try {
+    attempt();
+  } catch (const DeviceError& wrong) {
+    row.failed = true, row.measured = false;
+    row.note = wrong.what();
+  }
+}
+
+std::vector<Entry> entries_of(Stage& stage, const SpeedData& data, int direction, std::span<const abn_variant* const> variants) {
+  std::vector<Entry> entries;
+  for (const abn_variant* const variant : variants) {
+    Entry& entry = entries.emplace_back();
+    entry.row.variant = variant->name;
+    const Claimed claimed = claims_of(*variant, data.problem);
+    if (claimed.status == ABN_ERROR_UNSUPPORTED) {
+      entry.row.note = "does not support the problem";
+      continue;
+    }
+    if (claimed.status != ABN_OK || !claimed.nonsense.empty()) {
+      entry.row.failed = true;
+      entry.row.note = claimed.nonsense.empty() ? "claims() failed" : "the claims make no sense: " + claimed.nonsense;
+      continue;
+    }
+    entry.claims = claimed.claims;
+    guarded(entry.row, [&] {
+      entry.contender = std::make_unique<Contender>(stage, data, *variant, entry.claims, direction);
+      entry.row.measured = true;
+    });
+    entry.row.predicted = predicted_microseconds(*variant, data.problem, direction);
+  }
+  return entries;
+}
+
+}  // namespace
+
+double predicted_microseconds(const abn_variant& variant, const abn_problem& problem, int direction) {
+  if (std::string_view(variant.name) == "auto")
+    for (const PlanRow& row : plan_rows(problem, direction))
+      if (row.chosen) return row.microseconds;
+  return std::numeric_limits<double>::quiet_NaN();
+}
+
+SpeedGroup measure_speed(Stage& stage, const SpeedProblem& subject, int direction, std::span<const abn_variant* const> variants,
+                         double seconds, std::uint64_t seed) {
+  SpeedGroup group;
+  group.subject = subject, group.direction = direction;
+  const bool backward = direction == ABN_BACKWARD;
+  const abn_problem& problem = subject.problem;
+  group.tensor_bytes = static_cast<double>(element_count(problem)) * format_of(problem.dtype).bytes;
+  group.floor_bytes = floor_sweeps(backward) * group.tensor_bytes;
+  const double needed = group.tensor_bytes * (backward ? 2.0 + 2.0 * static_cast<double>(variants.size()) : 2.0);
+  if (const double free = stage.free_bytes(); needed > memory_share * free) {
+    group.skipped = fmt::format("needs {:.1f} GB of memory and {:.1f} GB are free", needed / 1e9, free / 1e9);
+    return group;
+  }
+  const SpeedData data = make_speed_data(stage, problem, backward, seed);
+  std::vector<Entry> entries = entries_of(stage, data, direction, variants);
+  const auto finish = [&] {
+    for (Entry& entry : entries) group.rows.push_back(std::move(entry.row));
+  };
+  Pool pool;
+  pool.slot_bytes = data.slot_bytes;
+  const Contender* filler = nullptr;
+  for (const Entry& entry : entries) {
+    if (!entry.row.measured) continue;
+    pool.slots = std::max(pool.slots, entry.contender->slots());
+    if (filler == nullptr) filler = entry.contender.get();
+  }
+  if (filler == nullptr) {
+    group.skipped = "no variant can do it";
+    finish();
+    return group;
+  }
+  const double footprint = static_cast<double>(pool.slot_bytes) * pool.slots;
+  pool.sets = group.sets = sets_of(footprint, stage.cache_bytes(), memory_share * stage.free_bytes());
+  if (pool.sets == 0) {
+    group.skipped = fmt::format("a set of {:.1f} GB of buffers does not fit the memory that is free", footprint / 1e9);
+    for (Entry& entry : entries) entry.row.measured = false;
+    finish();
+    return group;
+  }
+  pool.memory = StageBuffer(stage, static_cast<std::size_t>(pool.sets * pool.slots) * pool.slot_bytes);
+
+  Runner copy = floor_of(stage, pool, *filler, true, data.x.data()), scale = floor_of(stage, pool, *filler, false, nullptr);
+  for (Entry& entry : entries)
+    if (entry.row.measured) guarded(entry.row, [&] { entry.runner = runner_of(stage, *entry.contender, pool); });
+
+  // One round that does not count: clocks rise, and the first replay of a graph is slower.
+  const Stopwatch watch;
+  for (int round = -1; round < most_rounds && (round < least_rounds || watch.seconds() < seconds); ++round) {
+    const bool counts = round >= 0;
+    copy.turn(stage, counts), scale.turn(stage, counts);
+    for (Entry& entry : entries)
+      if (entry.row.measured) guarded(entry.row, [&] { entry.runner.turn(stage, counts); });
+    if (counts) ++group.rounds;
+  }
+  group.copy = quantiles_of(copy.times), group.scale = quantiles_of(scale.times);
+  for (Entry& entry : entries) {
+    SpeedRow& row = entry.row;
+    if (!row.measured) continue;
+    row.microseconds = quantiles_of(entry.runner.times);
+    row.bytes = entry.contender->claimed_bytes();
+    row.claimed = row.bytes > 0;
+    if (!row.claimed) row.bytes = group.floor_bytes;
+    const int launches = entry.runner.timed->launches();
+    if (launches >= 0) row.launches = launches / entry.runner.calls;
+    row.note = entry.runner.timed->note();
+  }
+  finish();
+  return group;
+}
+
+}  // namespace abn::verify

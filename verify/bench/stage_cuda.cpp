@@ -1,0 +1,148 @@
+// A GPU as a stage: CUDA graphs, timed by events. Built only where the CUDA side is.
+#include <cuda_runtime_api.h>
+#include <fmt/format.h>
+
+#include <vector>
+
+#include "verify/call/device.hpp"
+#include "verify/bench/stage.hpp"
+
+namespace abn::verify {
+namespace {
+
+void check(cudaError_t code, const char* call) {
+  if (code == cudaSuccess) return;
+  cudaGetLastError();
+  throw DeviceError(fmt::format("{}: {} ({})", call, cudaGetErrorString(code), cudaGetErrorName(code)));
+}
+
+class GraphRecording : public Recording {
+ public:
+  GraphRecording(cudaStream_t stream, cudaGraph_t graph) : stream_(stream) {
+    std::size_t count = 0;
+    check(cudaGraphGetNodes(graph, nullptr, &count), "cudaGraphGetNodes");
+    std::vector<cudaGraphNode_t> nodes(count);
+    check(cudaGraphGetNodes(graph, nodes.data(), &count), "cudaGraphGetNodes");
+    for (const cudaGraphNode_t node : nodes) {
+      cudaGraphNodeType type{};
+      check(cudaGraphNodeGetType(node, &type), "cudaGraphNodeGetType");
+      launches_ += type == cudaGraphNodeTypeKernel ? 1 : 0;
+    }
+    check(cudaGraphInstantiateWithFlags(&executable_, graph, 0), "cudaGraphInstantiate");
+    check(cudaGraphUpload(executable_, stream_), "cudaGraphUpload");
+  }
+  ~GraphRecording() override { cudaGraphExecDestroy(executable_); }
+  void enqueue() override { check(cudaGraphLaunch(executable_, stream_), "cudaGraphLaunch"); }
+  int launches() const override { return launches_; }
+
+ private:
+  cudaStream_t stream_;
+  cudaGraphExec_t executable_ = nullptr;
+  int launches_ = 0;
+};
+
+/// For work that cannot be captured: the calls one after the other, with what it costs to launch them.
+class PlainRecording : public Recording {
+ public:
+  PlainRecording(cudaStream_t stream, StageWork work, std::string why) : stream_(stream), work_(std::move(work)), why_(std::move(why)) {}
+  void enqueue() override {
+    if (const int code = work_(stream_)) throw DeviceError(fmt::format("a call returned {}", code));
+  }
+  int launches() const override { return -1; }
+  std::string note() const override { return "not in a CUDA graph: " + why_; }
+
+ private:
+  cudaStream_t stream_;
+  StageWork work_;
+  std::string why_;
+};
+
+class CudaStage : public Stage {
+ public:
+  explicit CudaStage(int index) : index_(index) {
+    check(cudaSetDevice(index), "cudaSetDevice");
+    check(cudaGetDeviceProperties(&properties_, index), "cudaGetDeviceProperties");
+    check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreate");
+    check(cudaEventCreate(&begin_), "cudaEventCreate");
+    check(cudaEventCreate(&end_), "cudaEventCreate");
+  }
+  ~CudaStage() override {
+    cudaEventDestroy(begin_);
+    cudaEventDestroy(end_);
+    cudaStreamDestroy(stream_);
+  }
+  std::string name() const override { return fmt::format("cuda:{}", index_); }
+  std::string describe() const override {
+    return fmt::format("{}, {} multiprocessors, {:.0f} MB of second-level cache", properties_.name, properties_.multiProcessorCount,
+                       properties_.l2CacheSize / 1e6);
+  }
+  int memory() const override { return ABN_MEMORY_CUDA; }
+  double cache_bytes() const override { return properties_.l2CacheSize; }
+  double free_bytes() const override {
+    std::size_t free = 0, total = 0;
+    check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+    return static_cast<double>(free);
+  }
+  void* allocate(std::size_t bytes) override {
+    void* pointer = nullptr;
+    check(cudaMalloc(&pointer, bytes), "cudaMalloc");
+    return pointer;
+  }
+  void release(void* pointer) noexcept override { cudaFree(pointer); }
+  void upload(void* to, const void* from, std::size_t bytes) override {
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream_), "copy to the device");
+    wait();
+  }
+  int copy(void* to, const void* from, std::size_t bytes, void* stream) override {
+    return cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, static_cast<cudaStream_t>(stream));
+  }
+
+  std::unique_ptr<Recording> record(const StageWork& work) override {
+    run(work);  // the first call may load modules and set attributes, which has no place in a graph
+    check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
+    const int code = work(stream_);
+    cudaGraph_t graph = nullptr;
+    const cudaError_t ended = cudaStreamEndCapture(stream_, &graph);
+    if (code != 0 || ended != cudaSuccess || graph == nullptr) {
+      cudaGetLastError();
+      if (graph != nullptr) cudaGraphDestroy(graph);
+      const std::string why = ended != cudaSuccess ? cudaGetErrorString(ended) : fmt::format("a call returned {} during capture", code);
+      return std::make_unique<PlainRecording>(stream_, work, why);
+    }
+    auto recording = std::make_unique<GraphRecording>(stream_, graph);
+    cudaGraphDestroy(graph);
+    return recording;
+  }
+  double time(Recording& before, Recording& timed) override {
+    // The GPU is still busy with `before` when `timed` is enqueued, so that no gap between the two is timed.
+    before.enqueue();
+    check(cudaEventRecord(begin_, stream_), "cudaEventRecord");
+    timed.enqueue();
+    check(cudaEventRecord(end_, stream_), "cudaEventRecord");
+    wait();
+    float milliseconds = 0;
+    check(cudaEventElapsedTime(&milliseconds, begin_, end_), "cudaEventElapsedTime");
+    return 1e3 * static_cast<double>(milliseconds);
+  }
+  void run(const StageWork& work) override {
+    if (const int code = work(stream_)) throw DeviceError(fmt::format("a call returned {}", code));
+    wait();
+  }
+
+ private:
+  void wait() {
+    check(cudaStreamSynchronize(stream_), "waiting for the device");
+    check(cudaGetLastError(), "kernel launch");
+  }
+
+  int index_;
+  cudaDeviceProp properties_{};
+  cudaStream_t stream_ = nullptr;
+  cudaEvent_t begin_ = nullptr, end_ = nullptr;
+};
+
+}  // namespace
+
+std::unique_ptr<Stage> cuda_stage(int index) { return std::make_unique<CudaStage>(index); }
+
+}  // namespace abn::verify

@@ -1,0 +1,70 @@
+// The host as a stage: for a run without a GPU, and for the tests of everything that happens around a kernel.
+#include <cstring>
+#include <new>
+#include <stdexcept>
+
+#include "cuda/emulator/report.h"
+#include "verify/command/parts.hpp"
+#include "verify/call/device.hpp"
+#include "verify/call/float_environment.hpp"
+#include "verify/bench/stage.hpp"
+
+namespace abn::verify {
+namespace {
+
+class HostRecording : public Recording {
+ public:
+  explicit HostRecording(StageWork work) : work_(std::move(work)) {
+    emulator::Session session;  // counts the launches
+    enqueue();
+    const emulator::Report report = session.take_report();
+    if (!report.findings.empty()) throw DeviceError(report.findings.front().kind + ": " + report.findings.front().text);
+    launches_ = static_cast<int>(report.launches);
+  }
+  void enqueue() override {
+    const FloatEnvironment ours;
+    if (const int code = work_(nullptr)) throw DeviceError("a call returned " + std::to_string(code));
+  }
+  int launches() const override { return launches_; }
+
+ private:
+  StageWork work_;
+  int launches_ = -1;
+};
+
+class HostStage : public Stage {
+ public:
+  std::string name() const override { return "emulator"; }
+  std::string describe() const override { return "the emulator: these times say nothing of a GPU"; }
+  int memory() const override { return ABN_MEMORY_HOST; }
+  double cache_bytes() const override { return 64 << 10; }  // few sets: a dry run has to be short
+  double free_bytes() const override { return double{1 << 30}; }
+  void* allocate(std::size_t bytes) override { return ::operator new(bytes, boundary); }
+  void release(void* pointer) noexcept override { ::operator delete(pointer, boundary); }
+  void upload(void* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
+  int copy(void* to, const void* from, std::size_t bytes, void*) override {
+    std::memcpy(to, from, bytes);
+    return 0;
+  }
+  std::unique_ptr<Recording> record(const StageWork& work) override { return std::make_unique<HostRecording>(work); }
+  double time(Recording& before, Recording& timed) override {
+    before.enqueue();
+    const Stopwatch watch;
+    timed.enqueue();
+    return watch.seconds() * 1e6;
+  }
+  void run(const StageWork& work) override { HostRecording(work).launches(); }
+
+ private:
+  static constexpr std::align_val_t boundary{256};
+};
+
+}  // namespace
+
+std::unique_ptr<Stage> host_stage() { return std::make_unique<HostStage>(); }
+
+#ifndef ABN_WITH_CUDA
+std::unique_ptr<Stage> cuda_stage(int) { throw std::logic_error("this build has no CUDA side"); }
+#endif
+
+}  // namespace abn::verify

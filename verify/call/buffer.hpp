@@ -1,0 +1,116 @@
+// The buffers of one call: guarded on both sides, poisoned where a kernel has to write, at offsets that no kernel asked for.
+//
+// All buffers of a call lie in one block of device memory, prepared as an image on the host:
+//
+//   guard | x | guard | gamma | guard | z | guard | ... | workspace | guard
+//
+// After the call the block is read back and every byte that had to stay is compared. Guards and NaN poison are made of words that
+// are a NaN in every type at once, so that reading them shows in the result, too; they differ by seed and position.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "verify/call/device.hpp"
+#include "verify/problem/format.hpp"
+
+namespace abn::verify {
+
+enum class Role : std::uint8_t {
+  input,      ///< must come back byte for byte
+  output,     ///< poisoned before the call
+  updated,    ///< given and written, as running statistics are
+  workspace,  ///< poisoned, never looked at
+};
+
+/// Where a buffer may begin.
+enum class Placement : std::uint8_t {
+  aligned,  ///< on a 256-byte boundary, as allocators give
+  shifted,  ///< all at the same distance from such a boundary, which is as little aligned as the variant's claim permits
+  mixed,    ///< each at a distance of its own
+};
+
+/// Fills outputs before a call.
+enum class Poison : std::uint8_t {
+  nan,     ///< NaNs in every type: whatever is computed from them is seen
+  finite,  ///< finite values in every type: for kernels that lose a NaN on the way, as max and comparisons do
+};
+
+/// Bytes of a buffer, or of the guards beside it, that a call changed.
+struct Change {
+  std::string buffer;    ///< "x", "workspace", ...
+  std::int64_t element;  ///< the first one, as an index into the buffer; negative or past its end for a guard
+  std::int64_t bytes;    ///< how many bytes in all
+};
+
+class Arena {
+ public:
+  static constexpr std::size_t guard_bytes = 4096;
+
+  /// `alignment` as in abn_claims. One seed decides the offsets, the same in all calls that are to be compared; the other guards and
+  /// poison.
+  Arena(Device& device, Placement placement, Poison poison, int alignment, std::uint64_t offset_seed, std::uint64_t poison_seed);
+  ~Arena();
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+
+  /// Adds a buffer and returns its number. `values` are packed in `format`; outputs have a count only.
+  int add(std::string name, Role role, const Format& format, std::span<const double> values);
+  int add_output(std::string name, const Format& format, std::size_t count);
+  int add_workspace(std::size_t bytes);
+
+  /// Copies the image to the device; from then on address() is valid.
+  void upload();
+  void* address(int buffer) const;
+  /// Waits for the device and reads everything back.
+  void download();
+
+  std::vector<double> values(int buffer) const;
+  std::span<const std::byte> bytes(int buffer) const;
+  const Format& format(int buffer) const { return *slots_[static_cast<std::size_t>(buffer)].format; }
+  const std::string& name(int buffer) const { return slots_[static_cast<std::size_t>(buffer)].name; }
+
+  /// All buffers, in the order in which they were added; upload() comes first.
+  struct View {
+    const std::string& name;
+    Role role;
+    const Format& format;  ///< of its elements; the workspace has none of its own
+    const std::byte* address;
+    std::size_t bytes;
+  };
+  std::vector<View> views() const;
+
+  /// Guards that were written to.
+  std::vector<Change> broken_guards() const;
+  /// Inputs that were written to.
+  std::vector<Change> changed_inputs() const;
+  /// Outputs and updated buffers that were written to: none may where there is no work.
+  std::vector<Change> written() const;
+  /// Does the element still hold its poison?
+  bool holds_poison(int buffer, std::size_t element) const;
+
+ private:
+  struct Slot {
+    std::string name;
+    Role role;
+    const Format* format;
+    std::size_t begin, bytes;
+  };
+  std::vector<Change> changed(bool inputs) const;
+  int place(std::string name, Role role, const Format& format, std::size_t bytes, std::size_t boundary);
+  void fill(std::size_t begin, std::size_t end, bool finite);
+
+  Device& device_;
+  Placement placement_;
+  Poison poison_;
+  std::size_t alignment_;
+  std::uint64_t offset_seed_, poison_seed_;
+  std::vector<Slot> slots_;
+  std::vector<std::byte> before_, after_;
+  std::byte* memory_ = nullptr;
+};
+
+}  // namespace abn::verify

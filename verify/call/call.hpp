@@ -1,0 +1,73 @@
+// One call of a variant: buffers laid out and filled, the entry called, everything read back.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cuda/emulator/report.h"
+#include "verify/call/buffer.hpp"
+#include "verify/compare/expectation.hpp"
+#include "verify/problem/inputs.hpp"
+#include "verify/run/runner.hpp"
+
+namespace abn::verify {
+
+/// The optional outputs that a call asks for; the pointers of the others are NULL.
+struct Asked {
+  bool running = true, mean = true, variance = true, dx = true, dgamma = true, dbeta = true;
+};
+
+/// What the case's seed decides beside the data.
+struct Draws {
+  Placement placement;
+  Asked asked_again;  ///< of the calls behind the first, which asks for everything
+  std::uint64_t offsets, poison[2], schedule[2];
+};
+Draws draw(const Inputs& inputs, const abn_claims& claims, std::uint64_t seed);
+
+/// One call that has come back.
+struct Call {
+  std::unique_ptr<Arena> arena;
+  std::vector<std::pair<Output, int>> outputs;  ///< the judged buffers, in the order of Output
+  bool in_place = false;
+  std::string trouble;  ///< how the call itself went wrong; empty: ABN_OK and nothing found
+  emulator::Report report;  ///< what the emulator saw of a sanitised call
+};
+
+struct Setup {
+  Poison poison;
+  std::uint64_t poison_seed, schedule;
+  bool in_place;
+  Asked asked;
+  std::optional<emulator::Schedule> sanitize{};  ///< see every access, under this schedule; the subject's variant is then an instrumented one
+};
+
+/// Makes the calls of one case. Throws DeviceError.
+class Caller {
+ public:
+  Caller(const Subject& subject, const Inputs& inputs, const abn_claims& claims, std::uint64_t seed);
+  const Draws& draws() const { return draws_; }
+  Call forward(const Setup& setup) const;
+  Call backward(const Setup& setup, const Saved& saved) const;
+
+ private:
+  Call begin(const Setup& setup) const;
+  int output(Call& call, Output which) const;
+  std::pair<int, int> affine(Arena& arena) const;
+
+  const Subject& subject_;
+  const abn_variant& variant_;
+  const Inputs& inputs_;
+  const abn_problem& problem_;
+  const abn_claims& claims_;
+  Draws draws_;
+  const Format& storage_;
+  const Format& parameter_;
+  std::size_t elements_, channels_;
+};
+
+}  // namespace abn::verify

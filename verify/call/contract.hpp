@@ -1,0 +1,45 @@
+// The contract checks: what a call must leave alone, must write, and must do the same way again.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "verify/call/call.hpp"
+
+namespace abn::verify {
+
+/// The outcome of one contract check of one operation.
+struct Contract {
+  std::string check;      ///< "status", "guards", "inputs", "unwritten", "alias", "schedule" or "repeat"
+  std::string reason;     ///< one sentence; empty where it held
+  std::string where;      ///< "z[n 0, c 3, s 17]", "x[-2]"; empty where it held
+  bool compares = false;  ///< two values were compared:
+  double expected = 0, got = 0;
+  std::string got_bits;
+};
+Contract held(const char* check);
+Contract broken(const char* check, std::string where, std::string reason);
+
+/// For each judged output of a call, for each element: is it still as before the call?
+using Marks = std::vector<std::vector<bool>>;
+
+/// No byte beside a buffer is written; where there is no work, no output either.
+Contract guards_contract(const std::vector<const Call*>& calls, bool empty, const abn_problem& problem);
+
+/// No byte of an input is written.
+Contract inputs_contract(const std::vector<const Call*>& calls, const abn_problem& problem);
+
+/// Two calls agree in every bit of the outputs that both have (any NaN equals any NaN); elements with a mark are left out. `reason` is what
+/// a difference means.
+Contract equal_bits(const char* check, const Call& first, const Call& second, const abn_problem& problem, const char* reason,
+                    const Marks* unwritten);
+
+/// Marks the elements that hold their poison after both calls, whose poisons differ.
+Marks unwritten_in(const Call& first, const Call& second);
+Contract unwritten_contract(const Call& first, const Marks& marks, const abn_problem& problem);
+bool any_poison(const Call& call);
+
+/// "z[n 0, c 3, s 17]" for an element of a tensor, "mean[c 3]" for one of a vector.
+std::string place_of(const abn_problem& problem, const std::string& name, bool tensor, std::int64_t element);
+
+}  // namespace abn::verify

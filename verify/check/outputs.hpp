@@ -1,0 +1,11 @@
+// The family behind `run`: every output against its bound, every contract of every call.
+#pragma once
+
+#include "verify/check/family.hpp"
+
+namespace abn::verify {
+
+/// forward/z, forward/mean, ..., backward/dbeta with their bounds, and the contract checks of both operations.
+extern const Family output_family;
+
+}  // namespace abn::verify

@@ -1,0 +1,26 @@
+// The checks that need to see every memory access: races, unwritten_reads, bounds, barriers and traffic, of forward and of backward.
+//
+// They run the instrumented build of a variant on the emulator, under random and adversarial schedules; `abn-verify run --sanitize` asks
+// for them. A variant without such a build is skipped, and the reason says what to do.
+#pragma once
+
+#include "verify/check/family.hpp"
+
+namespace abn::verify {
+
+extern const Family sanitize_family;
+
+/// What a variant's calls move on one case: forward, and backward where the mode has one. `claims` go into the buffers.
+struct MovedBy {
+  std::string op;
+  bool in_place = false;
+  std::vector<BufferTraffic> buffers;
+  std::string wrong;    ///< how that differs from the claims; empty: it does not, or nothing is claimed
+  std::string trouble;  ///< why there are no buffers
+};
+std::vector<MovedBy> moved_by(const Subject& subject, const Case& one, const abn_claims& claims);
+
+/// Why the subject cannot be sanitised, and what to do about it; empty if it can.
+std::string not_sanitisable(const Subject& subject);
+
+}  // namespace abn::verify

@@ -1,0 +1,38 @@
+// One operation of a variant under the emulator's sanitiser, several times: what was found, and what each call moved.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "cuda/emulator/report.h"
+#include "verify/call/call.hpp"
+
+namespace abn::verify {
+
+/// Which check of the family a kind of finding belongs to.
+enum class Fault : std::uint8_t { races, unwritten_reads, bounds, barriers };
+Fault fault_of(const std::string& kind);
+
+struct Sighting {
+  emulator::Finding finding;
+  std::string schedule;  ///< "reversed, seed 17"
+};
+
+struct Observed {
+  std::vector<Sighting> sightings;                  ///< one for each kind and pair of lines
+  std::string trouble;                              ///< a call that went wrong without a finding: one sentence
+  bool complete = true;                             ///< no launch was ended by what was found, so that everything else was looked at, too
+  std::vector<std::vector<BufferTraffic>> traffic;  ///< of complete calls that were asked for every output: out of place, and in place
+  std::vector<std::uint64_t> addresses;             ///< of the buffers of traffic.front() and so on, one after the other
+};
+
+/// Runs forward, or backward on what was saved, on the subject's instrumented variant under `schedules` schedules: a random one, out of
+/// place and, where claimed, in place; each of the adversarial ones; then random ones again. Optional outputs are left out as the seed
+/// says, but not in the first two. Throws DeviceError.
+Observed observe(const Subject& subject, const Inputs& inputs, const abn_claims& claims, std::uint64_t seed, const Saved* saved,
+                 int schedules);
+
+inline constexpr int usual_schedules = 7;
+
+}  // namespace abn::verify

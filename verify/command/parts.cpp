@@ -1,0 +1,94 @@
+// The shared parts of the verbs.
+#include "verify/command/parts.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "abn_build.hpp"
+#include "verify/problem/error.hpp"
+
+namespace abn::verify {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string now_utc() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  gmtime_r(&now, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
+}
+
+}  // namespace
+
+std::vector<std::string> tensor_files(const std::vector<std::string>& paths) {
+  std::vector<std::string> files;
+  for (const auto& path : paths) {
+    std::error_code error;
+    if (!fs::is_directory(path, error)) {
+      files.push_back(path);
+      continue;
+    }
+    std::vector<std::string> found;
+    for (const auto& entry : fs::directory_iterator(path, error))
+      if (entry.path().extension() == ".safetensors") found.push_back(entry.path().string());
+    if (found.empty()) throw UsageError(fmt::format("The folder {} holds no .safetensors file; name one that does, or a file", path));
+    std::sort(found.begin(), found.end());
+    files.insert(files.end(), found.begin(), found.end());
+  }
+  return files;
+}
+
+void require_writable(const std::string& path) {
+  if (path.empty()) return;
+  if (fs::is_character_file(path) || fs::is_fifo(path)) return;  // a terminal or a pipe is written to as it is
+  const fs::path parent = fs::path(path).has_parent_path() ? fs::path(path).parent_path() : fs::path(".");
+  if (fs::is_directory(path)) throw UsageError(fmt::format("{} is a folder; give --out the name of a file", path));
+  if (!fs::is_directory(parent))
+    throw UsageError(fmt::format("{} cannot be written; make the folder {} first, or choose another file", path, parent.string()));
+  if (access(parent.c_str(), W_OK) != 0)
+    throw UsageError(fmt::format("{} cannot be written, the folder {} does not permit it; choose another file", path, parent.string()));
+}
+
+std::string read_text(const std::string& path) {
+  if (fs::is_directory(path)) throw UsageError(fmt::format("{} is a folder; name a file in it that abn-verify wrote with --out", path));
+  std::ifstream in(path, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(in), {}};
+  if (!in) throw UsageError(fmt::format("{} cannot be read; name a file that abn-verify wrote with --out", path));
+  return text;
+}
+
+Provenance provenance_of(const Invocation& invocation) {
+  Provenance provenance;
+  provenance.version = build::version;
+  provenance.git = build::git;
+  provenance.dirty = build::dirty;
+  provenance.command = invocation.command;
+  provenance.compiler = build::compiler;
+  provenance.cuda = build::cuda;
+  provenance.time = now_utc();
+  return provenance;
+}
+
+int finish(const Results& results, const std::string& out, bool quiet) {
+  if (!out.empty()) write_file_atomically(out, to_json(results));
+  for (const auto& record : results.records)
+    if (record.verdict != Verdict::pass && record.verdict != Verdict::skip) fmt::print("{}\n", failure_text(record));
+  if (!quiet) fmt::print("{}\n", summary_table(results));
+  for (const auto& variant : results.variants)
+    for (const auto& sentence : variant.unneeded)
+      if (!quiet) fmt::print("advice  {}, {}\n", variant.name, sentence);
+  fmt::print("{}\n", headline(results));
+  if (!out.empty() && !quiet) fmt::print("Results: {}\n", out);
+  return exit_code(results);
+}
+
+}  // namespace abn::verify

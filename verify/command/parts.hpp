@@ -1,0 +1,35 @@
+// What the verbs share: looking at --out before a long run, provenance, the summary on the terminal, and the files of results.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "verify/command/commands.hpp"
+#include "verify/results/results.hpp"
+
+namespace abn::verify {
+
+/// The named files, and the .safetensors files of the named folders in order of name. Throws UsageError for a folder without any.
+std::vector<std::string> tensor_files(const std::vector<std::string>& paths);
+
+/// A long run must not end in a file that cannot be written: looked at before it begins. Throws UsageError.
+void require_writable(const std::string& path);
+
+/// Throws UsageError for what is no file that can be read.
+std::string read_text(const std::string& path);
+
+Provenance provenance_of(const Invocation& invocation);
+
+/// Prints what a person needs, writes what a program needs, and returns the exit code.
+int finish(const Results& results, const std::string& out, bool quiet);
+
+class Stopwatch {
+ public:
+  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count(); }
+
+ private:
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace abn::verify

@@ -1,0 +1,321 @@
+// The hypotheses with their sentences, and the settings in which each is tried.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "verify/judge/diagnosis/change.hpp"
+#include "verify/problem/format.hpp"
+#include "verify/problem/problem.hpp"
+
+namespace abn::verify::diagnosis {
+
+#define NAMED(change) Change::change, #change
+
+const std::vector<Hypothesis>& family() {
+  constexpr bool yes = true, no = false;
+  static const std::vector<Hypothesis> all{
+      {NAMED(eps_outside_root), "1/(sqrt(v) + eps), eps outside the root", yes, yes},
+      {NAMED(eps_missing), "1/sqrt(v), eps missing", yes, yes},
+      {NAMED(eps_max), "1/sqrt(max(v, eps))", yes, yes},
+      {NAMED(eps_squared), "1/sqrt(v + eps^2)", yes, yes},
+      {NAMED(eps_twice), "eps added twice under the root", yes, yes},
+      {NAMED(variance_without_root), "1/(v + eps), no root", yes, yes},
+      {NAMED(rstd_of_rstd), "the root taken of what is a reciprocal root already", no, yes},
+      {NAMED(rstd_inaccurate), "an inaccurate reciprocal root", yes, no},
+      {NAMED(variance_unbiased), "the unbiased variance under the root", yes, yes},
+      {NAMED(variance_around_zero), "E[x^2] for the variance", yes, no},
+      {NAMED(variance_negative), "a negative variance under the root", yes, no},
+      {NAMED(mean_not_subtracted), "the mean not subtracted from x", yes, yes},
+      {NAMED(batch_statistics_in_inference), "the batch's statistics in place of the running ones", yes, no},
+      {NAMED(running_statistics_in_training), "the running statistics in place of the batch's", yes, no},
+      {NAMED(running_read_after_update), "the running statistics, just updated, in place of the batch's", yes, no},
+      {NAMED(statistics_of_neighbour), "the statistics of the channel before", yes, no},
+      {NAMED(nan_skipped), "NaN left out of the sums", yes, no},
+      {NAMED(first_image_only), "the statistics of the first image", yes, no},
+      {NAMED(shards_unweighted), "the mean of two shards' means, not weighted by their sizes ({} samples in the first)", yes, no},
+      {NAMED(shards_without_spread), "the variance within two shards, without the spread of their means ({} samples in the first)", yes,
+       no},
+      {NAMED(saved_variance_unbiased), "the unbiased variance saved", yes, no},
+      {NAMED(saved_variance_with_eps), "eps added to the variance that is saved", yes, no},
+      {NAMED(saved_variance_is_rstd), "1/sqrt(v + eps) saved for the variance", yes, no},
+      {NAMED(running_variance_biased), "the biased variance in the running average", yes, no},
+      {NAMED(running_variance_with_eps), "eps in the running variance", yes, no},
+      {NAMED(running_variance_is_deviation), "the standard deviation in the running variance", yes, no},
+      {NAMED(running_swapped), "running mean and running variance exchanged", yes, no},
+      {NAMED(running_not_updated), "the running averages left as they were", yes, no},
+      {NAMED(running_updated_twice), "the running averages updated twice", yes, no},
+      {NAMED(running_without_decay), "old + momentum*new for the running averages", yes, no},
+      {NAMED(momentum_swapped), "momentum as the weight of the old value", yes, no},
+      {NAMED(abs_eps_without_eps), "|gamma| in place of |gamma| + eps", yes, yes},
+      {NAMED(abs_eps_under_signed), "|gamma| + eps in place of gamma", yes, yes},
+      {NAMED(gamma_sign_lost), "|gamma| in place of gamma", yes, yes},
+      {NAMED(gamma_signed), "gamma in place of |gamma| + eps", yes, yes},
+      {NAMED(gamma_missing), "gamma missing", yes, yes},
+      {NAMED(gamma_squared), "gamma squared", yes, yes},
+      {NAMED(gamma_floored), "|gamma| no smaller than {:.3g} in the inversion", no, yes},
+      {NAMED(gamma_zero_unguarded), "the inversion dividing by gamma = 0", no, yes},
+      {NAMED(beta_missing), "beta missing", yes, yes},
+      {NAMED(beta_not_subtracted), "xhat = y/g, beta not subtracted", no, yes},
+      {NAMED(no_affine_with_eps), "g = 1 + eps where there is no gamma", yes, yes},
+      {NAMED(channel_shifted), "gamma and beta of another channel (c + {})", yes, yes},
+      {NAMED(channels_modulo), "gamma and beta of channel c mod {}", yes, yes},
+      {NAMED(slope_missing), "the activation's slope missing (1 on both branches)", yes, yes},
+      {NAMED(slope_default), "slope 0.01 whatever was asked for", yes, yes},
+      {NAMED(slope_twice), "the activation's slope applied twice", yes, yes},
+      {NAMED(slope_zero), "slope 0 for negative y, as a plain ReLU has it", yes, yes},
+      {NAMED(slope_divided), "1/slope in place of the slope", no, yes},
+      {NAMED(slope_not_inverted), "y = z, the activation not inverted", no, yes},
+      {NAMED(slope_multiplied_in_inverse), "y = slope*z, the inverse taken the wrong way round", no, yes},
+      {NAMED(activation_before_affine), "the activation before gamma and beta", yes, no},
+      {NAMED(wrong_branch), "the branches of the activation exchanged", yes, yes},
+      {NAMED(branch_of_xhat), "the branch chosen by the sign of xhat", yes, yes},
+      {NAMED(branch_of_dz), "the branch chosen by the sign of dz", no, yes},
+      {NAMED(branch_by_comparison), "the branch chosen by z < 0, which -0 is not", no, yes},
+      {NAMED(zero_sign), "-0 for y = 0", yes, no},
+      {NAMED(nan_lost), "0 for NaN", yes, no},
+      {NAMED(elu_alpha_one), "ELU's alpha taken as 1", yes, yes},
+      {NAMED(elu_alpha_inside), "expm1(alpha*y) for alpha*expm1(y)", yes, no},
+      {NAMED(elu_clamped), "y clamped to {:.3g} before the exponential", yes, no},
+      {NAMED(elu_derivative_of_y), "exp and expm1 confused in ELU", yes, yes},
+      {NAMED(elu_derivative_without_alpha), "ELU's derivative as z + 1 for z + alpha", no, yes},
+      {NAMED(elu_derivative_of_inverse), "ELU's derivative as y + alpha for z + alpha", no, yes},
+      {NAMED(saturated_unguarded), "a saturated ELU inverted as it is", no, yes},
+      {NAMED(dx_zero), "zeros for dx", no, yes},
+      {NAMED(dx_is_dz), "dz written for dx", no, yes},
+      {NAMED(dx_missing_mean_dy), "the mean(dy) term missing", no, yes},
+      {NAMED(dx_missing_xhat_term), "the mean(dy*xhat) term missing", no, yes},
+      {NAMED(dx_xhat_term_negated), "the mean(dy*xhat) term added, not subtracted", no, yes},
+      {NAMED(dx_missing_rstd), "the factor 1/sqrt(v + eps) missing in dx", no, yes},
+      {NAMED(dx_rstd_twice), "the factor 1/sqrt(v + eps) twice in dx", no, yes},
+      {NAMED(dx_missing_gamma), "the factor gamma missing in dx", no, yes},
+      {NAMED(dx_gamma_twice), "the factor gamma twice in dx", no, yes},
+      {NAMED(dx_frozen_formula), "the dx of frozen statistics in training", no, yes},
+      {NAMED(dx_training_formula), "the dx of training with frozen statistics", no, yes},
+      {NAMED(sums_of_dz), "dz in place of dy in the sums", no, yes},
+      {NAMED(sums_of_neighbour), "the sum of dy of the channel before", no, yes},
+      {NAMED(dbeta_of_dz), "dbeta = sum(dz)", no, yes},
+      {NAMED(dgamma_of_y), "sum(dy*y) in place of sum(dy*xhat)", no, yes},
+      {NAMED(dgamma_of_deviation), "sum(dy*(x - mean)) in place of sum(dy*xhat)", no, yes},
+      {NAMED(dgamma_without_beta), "sum(dy*y)/g for dgamma, beta*sum(dy) not subtracted", no, yes},
+      {NAMED(dgamma_not_divided), "dgamma not divided by g", no, yes},
+      {NAMED(dgamma_dbeta_swapped), "dgamma and dbeta exchanged", no, yes},
+      {NAMED(dgamma_zero), "zeros for dgamma", no, yes},
+      {NAMED(dgamma_mean), "the mean for the sum in dgamma", no, yes},
+      {NAMED(dgamma_sign_lost), "sign(gamma) missing in dgamma", no, yes},
+      {NAMED(dgamma_sign_of_zero), "sign(0) = 0 in dgamma where gamma is 0", no, yes},
+      {NAMED(xhat_clipped), "xhat clipped to {:.3g}", no, yes},
+      {NAMED(count_m_minus_one), "sums divided by m - 1", yes, yes},
+      {NAMED(count_without_space), "sums divided by N in place of N*S", yes, yes},
+      {NAMED(count_without_batch), "sums divided by S in place of N*S", yes, yes},
+      {NAMED(count_in_f16), "the number of samples held in f16", yes, yes},
+      {NAMED(tail_skipped), "the last {} samples left out of the sums", yes, yes},
+      {NAMED(samples_counted_twice), "every {}th sample counted twice", yes, no},
+      {NAMED(layout_confused), "NCHW and NHWC confused", yes, yes},
+      {NAMED(images_modulo), "image n mod {} in place of image n", yes, yes},
+      {NAMED(samples_modulo), "sample i mod {} in place of sample i", yes, yes},
+      {NAMED(elements_modulo), "the index of elements wrapping at {}", yes, yes},
+      {NAMED(row_tail_shifted), "the last S mod {} of each row read one too early", yes, yes},
+      {NAMED(statistics_in_storage), "the statistics rounded to the storage type", yes, no},
+      {NAMED(parameters_in_storage), "gamma and beta rounded to the storage type", yes, yes},
+      {NAMED(gradients_in_storage), "dgamma and dbeta rounded to the storage type", no, yes},
+      {NAMED(xhat_in_storage), "xhat rounded to the storage type", yes, yes},
+      {NAMED(y_in_storage), "y rounded to the storage type", yes, yes},
+      {NAMED(dy_in_storage), "dy rounded to the storage type", no, yes},
+      {NAMED(products_in_tf32), "squares of differences with 11 bits, as tf32 has them", yes, no},
+      {NAMED(truncated_store), "results cut off, not rounded, to the storage type", yes, yes},
+      {NAMED(saturating_store), "infinities stored as the largest number", yes, yes},
+      {NAMED(subnormals_flushed), "subnormal inputs taken for 0", yes, yes},
+      {NAMED(accumulate_f16), "sums kept in f16", yes, yes},
+      {NAMED(accumulate_bf16), "sums kept in bf16", yes, yes},
+      {NAMED(accumulate_f32), "sums of f64 kept in f32", yes, yes},
+      {NAMED(variance_one_pass), "the variance as E[x^2] - mean^2", yes, no},
+  };
+  return all;
+}
+
+#undef NAMED
+
+namespace {
+
+/// Vector widths, warps and blocks.
+constexpr std::int64_t smallest_tile = 2, largest_tile = 1024;
+
+void add_tails(std::vector<Setting>& out, Change change, std::int64_t samples, int way) {
+  std::vector<std::int64_t> tails{1};
+  for (std::int64_t tile = smallest_tile; tile <= largest_tile; tile *= 2)
+    if (samples % tile != 0 && samples > tile) tails.push_back(samples % tile);
+  std::sort(tails.begin(), tails.end());
+  tails.erase(std::unique(tails.begin(), tails.end()), tails.end());
+  for (const std::int64_t tail : tails) out.push_back({change, way, tail});
+}
+
+void add_powers(std::vector<Setting>& out, Change change, std::int64_t first, std::int64_t below) {
+  for (std::int64_t k = first; k < below; k *= 2) out.push_back({change, 0, k});
+}
+
+std::vector<Setting> ways(Change change, int count) {
+  std::vector<Setting> out;
+  for (int way = 0; way < count; ++way) out.push_back({change, way});
+  return out;
+}
+
+std::vector<Setting> limits(Change change, std::initializer_list<double> values) {
+  std::vector<Setting> out;
+  for (const double value : values) out.push_back({change, 0, 0, value});
+  return out;
+}
+
+bool belongs_to_elu(Change change) { return (change >= Change::elu_alpha_one && change <= Change::saturated_unguarded); }
+bool belongs_to_activation(Change change) {
+  return (change >= Change::slope_missing && change <= Change::branch_by_comparison) || change == Change::sums_of_dz ||
+         change == Change::dbeta_of_dz;
+}
+
+}  // namespace
+
+std::vector<Setting> settings_of(Change change, const abn_problem& p, int scheme, bool backward) {
+  const bool training = p.mode == ABN_TRAINING, in_place = scheme == ABN_IN_PLACE_1 || scheme == ABN_IN_PLACE_2;
+  const std::int64_t m = sample_count(p);
+  if (belongs_to_elu(change) && p.activation != ABN_ELU) return {};
+  if (belongs_to_activation(change) && p.activation == ABN_IDENTITY) return {};
+  std::vector<Setting> out;
+  switch (change) {
+    case Change::variance_unbiased:  // under the root only, or in all that is written too
+      return ways(change, training && !backward ? 2 : 1);
+    case Change::batch_statistics_in_inference:
+      return training ? out : ways(change, 1);
+    case Change::variance_around_zero:
+    case Change::variance_negative:
+    case Change::running_statistics_in_training:
+    case Change::running_read_after_update:
+    case Change::saved_variance_unbiased:
+    case Change::saved_variance_with_eps:
+    case Change::saved_variance_is_rstd:
+    case Change::running_variance_biased:
+    case Change::running_variance_with_eps:
+    case Change::running_variance_is_deviation:
+    case Change::running_swapped:
+    case Change::running_not_updated:
+    case Change::running_updated_twice:
+    case Change::running_without_decay:
+    case Change::momentum_swapped:
+    case Change::dx_frozen_formula:
+    case Change::products_in_tf32:
+    case Change::variance_one_pass:
+      return training ? ways(change, 1) : out;
+    case Change::nan_skipped:  // skipped, or taken for 0
+      return training ? ways(change, 2) : out;
+    case Change::first_image_only:
+      return training && p.n > 1 ? ways(change, 1) : out;
+    case Change::shards_unweighted:
+    case Change::shards_without_spread:
+      if (training)  // thirds, halves and quarters, rounded either way
+        for (const std::int64_t parts : {2, 3, 4})
+          for (const std::int64_t first : {m / parts, (m + parts - 1) / parts})
+            if (first > 0 && first < m && (out.empty() || out.back().count != first)) out.push_back({change, 0, first});
+      return out;
+    case Change::dx_training_formula:
+      return training ? out : ways(change, 1);
+    case Change::abs_eps_without_eps:
+    case Change::gamma_signed:
+    case Change::no_affine_with_eps:
+    case Change::dgamma_sign_of_zero:
+      return p.scale == ABN_SCALE_ABS_EPS ? ways(change, 1) : out;
+    case Change::dgamma_sign_lost:  // in dgamma alone, or in dx too
+      return p.scale == ABN_SCALE_ABS_EPS ? ways(change, 2) : out;
+    case Change::abs_eps_under_signed:
+    case Change::gamma_sign_lost:
+      return p.scale == ABN_SCALE_SIGNED ? ways(change, 1) : out;
+    case Change::gamma_floored:
+      if (in_place)
+        for (int k = 4; k <= 30; ++k) out.push_back({change, 0, 0, std::ldexp(1.0, -k)});
+      if (in_place)
+        for (const double floor : {1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8}) out.push_back({change, 0, 0, floor});
+      return out;
+    case Change::gamma_zero_unguarded:
+    case Change::beta_not_subtracted:
+    case Change::slope_not_inverted:
+    case Change::slope_multiplied_in_inverse:
+    case Change::saturated_unguarded:
+      return in_place ? ways(change, 1) : out;
+    case Change::beta_missing:  // in place, backward has beta only to subtract it
+      return backward && in_place ? out : ways(change, 1);
+    case Change::variance_without_root:  // in place, backward has r only as a factor of dx: there it is dx_rstd_twice
+      return backward && in_place ? out : ways(change, 1);
+    case Change::channel_shifted:
+      if (p.c > 1) out = {{change, 0, 1}, {change, 0, p.c - 1}};
+      return out;
+    case Change::channels_modulo:
+      add_powers(out, change, 4, p.c);
+      return out;
+    case Change::slope_default:
+    case Change::slope_divided:
+      return p.activation == ABN_LEAKY_RELU ? ways(change, 1) : out;
+    case Change::elu_clamped:
+      return limits(change, {-4, -5, -6, -8, -10, -16, -20});
+    case Change::elu_derivative_of_y:  // expm1 for exp, or exp of z
+      return ways(change, backward ? 2 : 1);
+    case Change::dgamma_of_y:  // in dgamma alone, or in dx too
+    case Change::dgamma_of_deviation:
+    case Change::sums_of_dz:
+    case Change::dgamma_mean:
+      return ways(change, 2);
+    case Change::dgamma_without_beta:
+    case Change::dgamma_not_divided:
+      return scheme == ABN_IN_PLACE_2 ? ways(change, 1) : out;
+    case Change::xhat_clipped:
+      return limits(change, {2, 3, 4, 5, 6, 8, 10});
+    case Change::count_m_minus_one:
+      return m > 1 ? ways(change, 1) : out;
+    case Change::count_without_space:
+      return p.s > 1 ? ways(change, 1) : out;
+    case Change::count_without_batch:
+      return p.n > 1 ? ways(change, 1) : out;
+    case Change::tail_skipped:  // of all sums by channel, by image; of dgamma alone
+      add_tails(out, change, m, 0);
+      if (p.n > 1 && p.s > 1) add_tails(out, change, p.s, 1);
+      if (backward) add_tails(out, change, m, 2);
+      return training || backward ? out : std::vector<Setting>{};
+    case Change::samples_counted_twice:
+      if (training) add_powers(out, change, 2, std::min(2 * m, 2 * largest_tile));
+      return out;
+    case Change::layout_confused:  // of x and what was kept, of dz
+      return p.c > 1 && p.s > 1 ? ways(change, backward ? 2 : 1) : out;
+    case Change::images_modulo:
+      add_powers(out, change, 2, p.n);
+      return out;
+    case Change::samples_modulo:
+      add_powers(out, change, 256, m);
+      return out;
+    case Change::elements_modulo:
+      add_powers(out, change, 256, element_count(p));
+      return out;
+    case Change::row_tail_shifted:
+      for (const std::int64_t width : {2, 4, 8})
+        if (p.s > width && p.s % width != 0) out.push_back({change, 0, width});
+      return out;
+    case Change::statistics_in_storage:  // written and used so, or used so only
+      return p.dtype == p.param_dtype ? out : ways(change, 2);
+    case Change::parameters_in_storage:
+    case Change::gradients_in_storage:
+      return p.dtype == p.param_dtype ? out : ways(change, 1);
+    case Change::xhat_in_storage:
+    case Change::y_in_storage:
+    case Change::dy_in_storage:
+    case Change::truncated_store:
+      return p.dtype == ABN_F16 || p.dtype == ABN_BF16 ? ways(change, 1) : out;
+    case Change::accumulate_f32:
+      return p.dtype == ABN_F64 ? ways(change, 1) : out;
+    default:
+      return ways(change, 1);
+  }
+}
+
+std::string sentence_of(const Hypothesis& hypothesis, const Setting& setting) {
+  const std::string_view text = hypothesis.sentence;
+  if (text.find('{') == std::string_view::npos) return std::string(text);
+  return setting.count != 0 ? fmt::format(fmt::runtime(text), setting.count) : fmt::format(fmt::runtime(text), setting.value);
+}
+
+}  // namespace abn::verify::diagnosis

@@ -1,0 +1,120 @@
+// The HTML page as a whole, and its last sections: how to read it, what the variants claim, where the numbers come from.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "verify/report/report.hpp"
+#include "verify/report/parts.hpp"
+
+namespace abn::verify {
+namespace report {
+namespace {
+
+constexpr std::size_t most_side_by_side = 5;
+
+}  // namespace
+
+std::string legend() {
+  return R"html(<section>
+<h2>How to read this</h2>
+<dl class="words legend">
+<dt>ratio</dt><dd>|error| / bound, element by element; a check shows its largest. The bound is derived from what the variant declares (algorithm class, accumulate type, depth) and from the data. Up to 1 the error is explained by rounding; above 1 it is not.</dd>
+<dt>p99</dt><dd>99 % of the elements have a ratio no larger than this: the tick on the bar.</dd>
+<dt>ulp</dt><dd>signed error in units in the last place of the exact value, in the type of the output. A correctly rounded result stays within ±½. A mean away from 0 is a bias. Where terms cancel, as in dx, many ulp can be right: the ratio decides.</dd>
+<dt>fit</dt><dd>the same ratio against twice the bound of the recommended class (two-pass statistics, direct normalisation, a tree of 256 lanes, in f32 or, for f64 tensors, f64). Above 1 a check may pass and yet be <i>unfit</i>: right for what it declares, worse than it needs to be.</dd>
+<dt>in-place cost</dt><dd>the largest error against the true gradient at the unrounded x, in percent of the size that the channel's gradient has before anything cancels; <i>unsafe in place</i> above 1 %. It measures what storing only z costs, says something of the method and fails no kernel.</dd>
+<dt>κ</dt><dd>condition number of the variance, √(1 + mean²/variance): digits that the data themselves take away. |β|/|g| amplifies the rounding of z when the in-place backward inverts it.</dd>
+<dt>contract</dt><dd>what a kernel promises besides numbers: no write outside its buffers or into its inputs, every element written, the same bits with aliased buffers and under every schedule, and the right status. With <code>--sanitize</code> also what every memory access shows: no two that nothing orders (<i>races</i>), none of memory that nobody wrote (<i>unwritten reads</i>), none out of <i>bounds</i>, <i>barriers</i> and shuffles that all threads reach, and the <i>traffic</i> that the variant claims.</dd>
+<dt>property</dt><dd>what holds between results of one kernel (linearity, equal shards, a round trip); its ratio is the difference between two of them over what it may be. A gradient check of the reference stands under its method and scheme instead of a type and layout.</dd>
+<dt>verdicts</dt><dd><span class="verdict pass">✓ pass</span>every element within its bound. <span class="verdict fail">✗ fail</span>at least one is not. <span class="verdict inconclusive">? inconclusive</span>the bound is wider than the signal, or the data cannot tell a right kernel from one that computes nothing: no evidence. <span class="verdict skip">– skip</span>did not run. <span class="verdict error">! error</span>could not run.</dd>
+</dl>
+</section>
+)html";
+}
+
+std::string variant_table(const Results& results) {
+  if (results.variants.empty()) return "";
+  std::vector<std::string> keys;  // in the order in which variants name them
+  for (const VariantInfo& variant : results.variants)
+    for (const auto& [key, value] : variant.claims)
+      if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
+
+  std::vector<std::vector<std::string>> table(1 + results.variants.size());  // a row a variant, below the heads
+  table[0] = {"", "what it is", "runs in"};
+  table[0].insert(table[0].end(), keys.begin(), keys.end());
+  for (std::size_t i = 0; i < results.variants.size(); ++i) {
+    const VariantInfo& variant = results.variants[i];
+    table[i + 1] = {variant.name, variant.summary, variant.memory};
+    for (const std::string& key : keys) {
+      const auto claim = std::find_if(variant.claims.begin(), variant.claims.end(), [&](const auto& pair) { return pair.first == key; });
+      table[i + 1].push_back(claim == variant.claims.end() ? "" : claim->second);
+    }
+  }
+  const bool sideways = results.variants.size() <= most_side_by_side;  // a few variants are compared column by column
+  const std::size_t rows = sideways ? table[0].size() : table.size(), columns = sideways ? table.size() : table[0].size();
+  std::string out =
+      "<section>\n<h2>What the variants declare</h2>\n<p class=\"note\">The bounds above are for these claims: a claim that is too "
+      "generous "
+      "widens them, one that is too strict makes the kernel fail.</p>\n<div class=\"scroll\"><table class=\"claims\">\n";
+  for (std::size_t row = 0; row < rows; ++row) {
+    out += "<tr>";
+    for (std::size_t column = 0; column < columns; ++column) {
+      const std::string& text = sideways ? table[column][row] : table[row][column];
+      const char* scope = row == 0 ? "col" : "row";
+      out +=
+          row == 0 || column == 0 ? fmt::format("<th scope=\"{}\">{}</th>", scope, escape(text)) : fmt::format("<td>{}</td>", escape(text));
+    }
+    out += "</tr>\n";
+  }
+  out += "</table></div>\n";
+  std::string unneeded;
+  for (const VariantInfo& variant : results.variants)
+    for (const std::string& sentence : variant.unneeded)
+      unneeded += fmt::format("<li>{}, {}</li>\n", escape(variant.name), escape(sentence));
+  if (!unneeded.empty())
+    out += "<p class=\"note\">More generous than the errors needed; advice, no failure:</p>\n<ul class=\"said\">\n" + unneeded + "</ul>\n";
+  return out + "</section>\n";
+}
+
+std::string provenance(const Results& results) {
+  const Provenance& from = results.provenance;
+  std::string out = "<section>\n<h2>Provenance</h2>\n<dl class=\"words\">\n";
+  const auto add = [&](const char* name, const std::string& value, bool code = false) {
+    if (!value.empty())
+      out += code ? fmt::format("<dt>{}</dt><dd><code>{}</code></dd>\n", name, escape(value))
+                  : fmt::format("<dt>{}</dt><dd>{}</dd>\n", name, escape(value));
+  };
+  add("command", from.command, true);
+  add("abn-verify", from.version);
+  add("git", from.git.empty() ? "" : from.git + (from.dirty ? ", with uncommitted changes" : ""));
+  add("compiler", from.compiler);
+  add("CUDA", from.cuda.empty() ? "none" : from.cuda);
+  add("driver", from.driver.empty() ? "none" : from.driver);
+  add("device", from.device);
+  add("tier", from.tier);
+  add("seed", std::to_string(from.seed));
+  add("time",
+      from.time.empty() ? "" : fmt::format("{}{}", from.time, from.seconds > 0 ? fmt::format(", took {:.1f} s", from.seconds) : ""));
+  add("schema", results_schema);
+  return out + "</dl>\n</section>\n";
+}
+
+}  // namespace report
+
+std::string render_html(const Results& results, std::span<const Study> all_studies) {
+  using namespace report;
+  const bool studies_only = results.records.empty() && !all_studies.empty();
+  std::string out =
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, "
+      "initial-scale=1\">\n"
+      "<meta name=\"color-scheme\" content=\"light dark\">\n";
+  out += fmt::format("<title>{} – abn-verify</title>\n<style>{}</style>\n</head>\n<body>\n<main>\n",
+                     escape(studies_only ? all_studies.front().title : headline(results)), style_sheet());
+  if (studies_only)
+    return out + "<header>\n<p class=\"kicker\">abn-verify</p>\n</header>\n" + studies(all_studies) + "</main>\n</body>\n</html>\n";
+  out += masthead(results) + attention(results) + overview(results) + accesses(results) + legend() + plots(results) + studies(all_studies) +
+         check_table(results) + variant_table(results) + provenance(results);
+  return out + fmt::format("</main>\n<script>{}</script>\n</body>\n</html>\n", script());
+}
+
+}  // namespace abn::verify

@@ -1,0 +1,319 @@
+// Records add up, come to a verdict, and sum up to one sentence, one table and one exit code.
+#include "verify/results/results.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <map>
+
+#include "verify/problem/error.hpp"
+
+namespace abn::verify {
+namespace {
+
+constexpr std::size_t witnesses_kept = 3;
+
+bool worse(const Witness& a, const Witness& b) {
+  const bool a_failed = !a.reason.empty(), b_failed = !b.reason.empty();
+  if (a_failed != b_failed) return a_failed;
+  if (a.ratio != b.ratio) return a.ratio > b.ratio;
+  return std::fabs(a.ulp) > std::fabs(b.ulp);
+}
+
+/// skip < pass < inconclusive < fail < error: a sum is as bad as its worst part, and a skip never hides what did run.
+int severity(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::skip:
+      return 0;
+    case Verdict::pass:
+      return 1;
+    case Verdict::inconclusive:
+      return 2;
+    case Verdict::fail:
+      return 3;
+    case Verdict::error:
+      return 4;
+  }
+  return 4;
+}
+
+std::string plural(std::uint64_t count, const char* noun) { return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s"); }
+
+/// Errors beyond the last bins saturate there: they are no measurement, and their number must not look like one.
+std::string show_ulp(double ulp) {
+  const int bin = ulp_bin(ulp);
+  return bin == 0 ? "< -2^20" : bin == Tally::ulp_bins - 1 ? "> 2^20" : fmt::format("{:.3g}", ulp);
+}
+
+/// How many cases a verdict rests on, and how many it says nothing of.
+std::string scope(const Record& record) {
+  const std::string ran = plural(record.cases - record.skipped_cases, "case");
+  return record.skipped_cases > 0 ? fmt::format("{}, {} skipped", ran, record.skipped_cases) : ran;
+}
+
+std::string work(const Record& record) {
+  const Evaluations& calls = record.evaluations;
+  return calls.forward + calls.backward == 0 ? "" : fmt::format("; {} forward and {} backward evaluations", calls.forward, calls.backward);
+}
+
+}  // namespace
+
+const char* verdict_name(Verdict verdict) {
+  constexpr const char* names[] = {"pass", "fail", "inconclusive", "skip", "error"};
+  return names[static_cast<std::size_t>(verdict)];
+}
+
+void merge(Record& into, const Record& from) {
+  if (severity(from.verdict) > severity(into.verdict)) into.verdict = from.verdict, into.reason = from.reason;
+  into.cases += from.cases;
+  into.failed_cases += from.failed_cases;
+  into.skipped_cases += from.skipped_cases;
+  into.discriminating_cases += from.discriminating_cases;
+  into.method_limited_cases += from.method_limited_cases;
+  into.cancelled_cases += from.cancelled_cases;
+  into.evaluations += from.evaluations;
+  into.tally += from.tally;
+  into.bias += from.bias;
+  into.diagnosis += from.diagnosis;
+  into.witnesses.insert(into.witnesses.end(), from.witnesses.begin(), from.witnesses.end());
+  std::stable_sort(into.witnesses.begin(), into.witnesses.end(), worse);
+  if (into.witnesses.size() > witnesses_kept) into.witnesses.resize(witnesses_kept);
+  into.has_end_to_end |= from.has_end_to_end;
+  into.end_to_end += from.end_to_end;
+  into.end_to_end_cost = std::max(into.end_to_end_cost, from.end_to_end_cost);
+  into.unsafe_cases += from.unsafe_cases;
+  into.open_branches += from.open_branches;
+  for (const CallTraffic& call : from.traffic) {
+    const auto at = std::lower_bound(into.traffic.begin(), into.traffic.end(), call,
+                                     [](const CallTraffic& a, const CallTraffic& b) { return a.mode < b.mode; });
+    if (at == into.traffic.end() || at->mode != call.mode)
+      into.traffic.insert(at, call);
+    else if (call.elements > at->elements)
+      *at = call;
+  }
+}
+
+void conclude(Record& record) {
+  if (record.verdict == Verdict::error) return;
+  const std::uint64_t ran = record.cases - record.skipped_cases;
+  if (record.tally.failed > 0 || record.failed_cases > 0) {
+    record.verdict = Verdict::fail;
+    if (record.tally.failed > 0)
+      record.reason = fmt::format("{} of {} {}, in {} of {}", record.tally.failed, plural(record.tally.elements, "element"),
+                                  record.op == "exact"        ? "not right to the last bit"
+                                  : record.kind == "property" ? "break the property"
+                                                              : "above the bound or of the wrong class",
+                                  record.failed_cases, plural(ran, "case"));
+    return;
+  }
+  if (ran == 0) {
+    record.verdict = Verdict::skip;
+    if (record.reason.empty()) record.reason = "every case was skipped";
+    return;
+  }
+  if (record.kind == "contract") {
+    record.verdict = Verdict::pass;
+    record.reason = fmt::format("held in {}", scope(record));
+    return;
+  }
+  if (record.kind == "property") {
+    const bool compared = record.tally.elements > 0;
+    record.verdict = compared ? Verdict::pass : Verdict::inconclusive;
+    record.reason =
+        compared ? fmt::format("held in {}, the largest difference is {:.3g} of what it may be", scope(record), record.tally.max_ratio)
+                 : std::string("nothing was compared; use other data or a larger problem");
+    return;
+  }
+  if (record.discriminating_cases == 0) {
+    if (record.cancelled_cases >= ran) {
+      record.verdict = Verdict::pass;
+      record.reason =
+          fmt::format("largest error {:.3g} of its bound; the exact sums cancel to 0, so zeros are right here", record.tally.max_ratio);
+      return;
+    }
+    const bool by_method = record.method_limited_cases >= ran;
+    record.verdict = by_method ? Verdict::pass : Verdict::inconclusive;
+    record.reason =
+        by_method
+            ? fmt::format("within the bound, but in all {} the in-place method itself leaves no signal to judge", plural(ran, "case"))
+            : fmt::format(
+                  "within the bound, but {} could tell a right kernel from one that computes nothing; use other data or a larger problem",
+                  ran == 1 ? std::string("the one case that ran did not show data that") : fmt::format("none of {}", plural(ran, "case")));
+    return;
+  }
+  record.verdict = Verdict::pass;
+  if (record.op == "exact" && record.tally.max_ratio == 0) {
+    record.reason = fmt::format("right to the last bit in {}", scope(record));
+    return;
+  }
+  record.reason = fmt::format("largest error {:.3g} of its bound over {}{}", record.tally.max_ratio, scope(record), work(record));
+  if (const std::string bias = bias_text(record.bias); !bias.empty()) record.reason += "; " + bias;
+}
+
+bool is_unfit(const Record& record) { return record.kind == "numbers" && !(record.tally.max_fit_ratio <= 1); }
+
+Summary summarise(const Results& results) {
+  Summary sum;
+  for (const auto& record : results.records) {
+    switch (record.verdict) {
+      case Verdict::pass:
+        ++sum.pass;
+        break;
+      case Verdict::fail:
+        ++sum.fail;
+        break;
+      case Verdict::inconclusive:
+        ++sum.inconclusive;
+        break;
+      case Verdict::skip:
+        ++sum.skip;
+        break;
+      case Verdict::error:
+        ++sum.error;
+        break;
+    }
+    sum.cases += record.cases - record.skipped_cases;
+    sum.elements += record.tally.elements;
+    if (is_unfit(record)) ++sum.unfit;
+    if (record.has_end_to_end && record.unsafe_cases > 0) ++sum.unsafe;
+  }
+  return sum;
+}
+
+int exit_code(const Results& results) {
+  constexpr int nothing_ran = 77;
+  const Summary sum = summarise(results);
+  if (sum.fail + sum.inconclusive + sum.error > 0) return 1;
+  return sum.pass == 0 ? nothing_ran : 0;
+}
+
+std::string headline(const Results& results) {
+  const Summary sum = summarise(results);
+  const std::uint64_t all = results.records.size();
+  if (all == 0)
+    return "Nothing was checked: no check that was asked for belongs to this problem (its type, layout, mode and tier) and to what the "
+           "variant "
+           "supports; abn-verify list shows the checks there are.";
+  if (sum.skip == all)
+    return fmt::format("Nothing could run: all {} were skipped, {}.", plural(all, "check"), results.records.front().reason);
+  std::string bad;
+  for (const auto& [count, what] : {std::pair{sum.fail, "fail"}, {sum.error, "could not be made"}, {sum.inconclusive, "are inconclusive"}})
+    if (count > 0) bad += fmt::format("{}{} {}", bad.empty() ? "" : ", ", count, what);
+  const auto in_part = static_cast<std::uint64_t>(std::count_if(results.records.begin(), results.records.end(), [](const Record& record) {
+    return record.verdict != Verdict::skip && record.skipped_cases > 0;
+  }));
+  std::string skipped = sum.skip > 0 ? fmt::format("; {} skipped", sum.skip) : "";
+  if (in_part > 0) skipped += fmt::format("; {} skipped some of their cases", in_part);
+  if (!bad.empty()) {
+    const auto first = std::find_if(results.records.begin(), results.records.end(), [](const Record& r) {
+      return r.verdict == Verdict::fail || r.verdict == Verdict::error || r.verdict == Verdict::inconclusive;
+    });
+    return fmt::format("Of {}, {}{}; the first is {}.", plural(all, "check"), bad, skipped, first->id);
+  }
+  double worst = 0;
+  for (const auto& record : results.records) worst = std::max(worst, record.tally.max_ratio);
+  const std::string passed = skipped.empty()
+                                 ? (all == 1 ? std::string("The only check passes") : fmt::format("All {} pass", plural(all, "check")))
+                                 : fmt::format("All {} that ran pass{}", plural(sum.pass, "check"), skipped);
+  if (sum.elements == 0) return fmt::format("{}: {}, no numbers among them.", passed, plural(sum.cases, "case"));
+  const auto first_unfit = std::find_if(results.records.begin(), results.records.end(),
+                                        [](const Record& record) { return record.verdict == Verdict::pass && is_unfit(record); });
+  const std::string unfit =
+      sum.unfit > 0 && first_unfit != results.records.end()
+          ? fmt::format(" {} unfit, worse than twice what the recommended class may be: {}{}.",
+                        sum.unfit == 1 ? "1 is" : fmt::format("{} are", sum.unfit), sum.unfit == 1 ? "" : "first ", first_unfit->id)
+          : "";
+  const auto biased =
+      std::count_if(results.records.begin(), results.records.end(), [](const Record& record) { return !bias_text(record.bias).empty(); });
+  const std::string leaning =
+      biased > 0 ? fmt::format(" {} biased: the errors lean to one side.", biased == 1 ? "1 is" : fmt::format("{} are", biased)) : "";
+  return fmt::format("{}: {} compared, the largest error is {:.2f} of its bound.{}{}", passed, plural(sum.elements, "element"), worst,
+                     unfit, leaning);
+}
+
+std::string summary_table(const Results& results) {
+  struct Row {
+    std::array<std::uint64_t, 5> verdicts{};
+    std::uint64_t checks = 0;
+    Tally tally;
+    double worst = -1;
+    std::string check;
+    std::uint64_t unfit = 0, unsafe = 0;
+  };
+  std::map<std::string, Row> rows;
+  std::size_t width = 12;
+  for (const auto& record : results.records) {
+    Row& row = rows[fmt::format("{} {} {}", record.variant, record.op, record.dtype)];
+    ++row.checks;
+    ++row.verdicts[static_cast<std::size_t>(record.verdict)];
+    row.tally += record.tally;
+    row.unfit += record.verdict == Verdict::pass && is_unfit(record) ? 1 : 0;
+    row.unsafe += record.unsafe_cases;
+    if (record.kind != "contract" && record.tally.max_ratio > row.worst)
+      row.worst = record.tally.max_ratio, row.check = record.layout + "/" + record.check;
+  }
+  for (const auto& [name, row] : rows) width = std::max(width, name.size());
+  // At most 100 columns for the in-tree variants, unless there is bad news.
+  std::string text = fmt::format("{:<{}}  {:>5}  {:>9}  {:>7}  {:>8}  {}\n", "", width, "pass", "elements", "ratio", "ulp", "worst check");
+  for (const auto& [name, row] : rows) {
+    std::string notes;
+    const auto note = [&](std::uint64_t count, const char* what) {
+      if (count > 0) notes += fmt::format("{}{} {}", notes.empty() ? "" : ", ", count, what);
+    };
+    for (const Verdict verdict : {Verdict::error, Verdict::fail, Verdict::inconclusive, Verdict::skip})
+      note(row.verdicts[static_cast<std::size_t>(verdict)], verdict_name(verdict));
+    note(row.unfit, "unfit");
+    note(row.unsafe, "unsafe in place");
+    std::string line = fmt::format("{:<{}}  {:>5}  {:>9}  {:>7.3g}  {:>8}  {:<17}  {}", name, width,
+                                   fmt::format("{}/{}", row.verdicts[static_cast<std::size_t>(Verdict::pass)], row.checks),
+                                   row.tally.elements, std::max(row.worst, 0.0), show_ulp(row.tally.max_abs_ulp), row.check, notes);
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += line + "\n";
+  }
+  return text;
+}
+
+void write_file_atomically(const std::string& path, const std::string& text) {
+  namespace fs = std::filesystem;
+  const auto refuse = [&](const char* what) { throw UsageError(fmt::format("{} {}; choose another --out or make room", path, what)); };
+  const auto write_all = [&](int file) {
+    for (std::size_t done = 0; done < text.size();) {
+      const ssize_t wrote = write(file, text.data() + done, text.size() - done);
+      if (wrote < 0 && errno == EINTR) continue;
+      if (wrote <= 0) return false;
+      done += static_cast<std::size_t>(wrote);
+    }
+    return true;
+  };
+  std::error_code error;
+  const fs::file_status there = fs::status(path, error);
+  // A terminal, a pipe or a device is written to; a rename would put a file in its place.
+  if (fs::exists(there) && !fs::is_regular_file(there)) {
+    const int stream = fs::is_character_file(there) || fs::is_fifo(there) ? open(path.c_str(), O_WRONLY | O_CLOEXEC) : -1;
+    if (stream < 0) refuse("is not a file that can be written");
+    const bool good = write_all(stream);
+    if (close(stream) != 0 || !good) refuse("could not be written to its end");
+    return;
+  }
+  // Through a symbolic link the file behind it is replaced, not the link.
+  const std::string target = fs::exists(there) ? fs::canonical(path).string() : path;
+  const std::string temporary = fmt::format("{}.{}.new", target, getpid());
+  const int file = open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  if (file < 0) refuse("cannot be written");
+  bool good = write_all(file) && fsync(file) == 0;
+  good = close(file) == 0 && good;
+  if (good) fs::rename(temporary, target, error);
+  if (!good || error) {
+    fs::remove(temporary, error);
+    refuse("could not be written to its end");
+  }
+}
+
+}  // namespace abn::verify

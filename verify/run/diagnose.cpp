@@ -1,0 +1,70 @@
+// Chooses the cases of a second look, runs them, and hands each failed record what they say.
+#include "verify/run/diagnose.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+#include <set>
+#include <tuple>
+
+#include "verify/problem/problem.hpp"
+
+namespace abn::verify {
+namespace {
+
+constexpr std::int64_t most_elements = std::int64_t{1} << 15;  // of the cases that are tried first
+
+}  // namespace
+
+std::size_t mixing_stride(std::size_t count) {
+  constexpr double golden_section = 0.6180339887498949;
+  auto stride = static_cast<std::size_t>(golden_section * static_cast<double>(count));
+  while (std::gcd(stride, count) > 1) ++stride;
+  return stride;
+}
+
+std::vector<Case> in_order_of_trial(std::span<const Case> cases) {
+  std::vector<Case> small, large;
+  const std::size_t stride = mixing_stride(cases.size());
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    const Case& one = cases[i * stride % cases.size()];
+    (element_count(one.problem) <= most_elements ? small : large).push_back(one);
+  }
+  std::stable_sort(large.begin(), large.end(),
+                   [](const Case& a, const Case& b) { return element_count(a.problem) < element_count(b.problem); });
+  small.insert(small.end(), large.begin(), large.end());
+  return small;
+}
+
+void look_again(std::vector<Record>& records, const Family& family, std::span<const Subject> subjects, std::span<const Case> cases,
+                const RunOptions& options) {
+  const std::vector<Case> ordered = in_order_of_trial(cases);
+  using Group = std::tuple<std::string, std::string, std::string, std::string>;  // variant, op, type, layout
+  std::set<Group> done;
+  for (const Record& failed : records) {
+    if (failed.verdict != Verdict::fail || failed.kind != "numbers") continue;
+    if (!done.emplace(failed.variant, failed.op, failed.dtype, failed.layout).second) continue;
+    const auto subject =
+        std::find_if(subjects.begin(), subjects.end(), [&](const Subject& one) { return failed.variant == one.variant->name; });
+    if (subject == subjects.end()) continue;
+    RunOptions again = options;
+    again.pattern = fmt::format("{}/{}/{}/{}/*", failed.variant, failed.op, failed.dtype, failed.layout);
+    again.diagnose = true, again.progress = false, again.threads = 1;
+    Diagnosis diagnosis;
+    for (const Case& one : ordered) {
+      if (dtype_name(one.problem.dtype) != failed.dtype || layout_name(one.problem.layout) != failed.layout) continue;
+      Diagnosis found;  // the same for all outputs of a call
+      for (const Record& record : run(family, std::span(&*subject, 1), std::span(&one, 1), again))
+        if (record.kind == "numbers" && record.diagnosis.cases > 0) found = record.diagnosis;
+      diagnosis += found;
+      if (has_enough(diagnosis)) break;
+    }
+    for (Record& record : records)
+      if (record.verdict == Verdict::fail && record.kind == "numbers" && record.variant == failed.variant && record.op == failed.op &&
+          record.dtype == failed.dtype && record.layout == failed.layout)
+        record.diagnosis = diagnosis;
+  }
+}
+
+}  // namespace abn::verify

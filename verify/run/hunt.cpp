@@ -1,0 +1,198 @@
+// Rounds of steps, and the climbs that they serve.
+#include "verify/run/hunt.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <map>
+#include <mutex>
+#include <string_view>
+#include <thread>
+
+#include "verify/check/outputs.hpp"
+#include "verify/problem/claims.hpp"
+#include "verify/run/hunt_step.hpp"
+#include "verify/run/isolate.hpp"
+#include "verify/problem/problem.hpp"
+
+namespace abn::verify {
+namespace {
+
+constexpr std::size_t round_size = 32;     // steps that do not know of one another; no matter how many threads take them
+constexpr int patience = 200;              // steps without gain until a climb begins again
+constexpr std::uint64_t fresh_one_in = 8;  // steps that begin elsewhere anyway
+constexpr const char* numbers = "numbers";
+
+/// One check of one type and layout.
+struct Climb {
+  std::string id;
+  int dtype = 0, layout = 0;
+  bool found = false;
+  Case best;
+  double ratio = -1;
+  int stale = 0;
+};
+
+/// The checks of numbers that match, of every type and layout.
+std::vector<Climb> climbs_of(const Subject& subject, const RunOptions& options, const Case* start) {
+  std::map<std::string, Climb> all;
+  for (const int dtype : {ABN_F16, ABN_BF16, ABN_F32, ABN_F64})
+    for (const int layout : {ABN_NCHW, ABN_NHWC}) {
+      if (start != nullptr && (start->problem.dtype != dtype || start->problem.layout != layout)) continue;
+      for (const int mode : {ABN_TRAINING, ABN_INFERENCE, ABN_FROZEN}) {
+        if (start != nullptr && start->problem.mode != mode) continue;
+        abn_problem problem = start != nullptr ? start->problem : parse_problem("n2c2s8");
+        if (start == nullptr) {
+          problem.dtype = dtype, problem.layout = layout, problem.mode = mode;
+          problem.param_dtype = dtype == ABN_F64 ? ABN_F64 : ABN_F32;
+        }
+        const Claimed claimed = claims_of(*subject.variant, problem);
+        if (claimed.status != ABN_OK || !claimed.nonsense.empty()) continue;
+        for (const CheckName& name : output_family.checks(subject, claimed.claims, problem)) {
+          if (std::string_view(name.kind) != numbers) continue;
+          Climb climb{id_of(subject.variant->name, problem, name.op, name.check), dtype, layout, false, {}, -1, 0};
+          if (matches(options.pattern, climb.id)) all.try_emplace(climb.id, std::move(climb));
+        }
+      }
+    }
+  std::vector<Climb> climbs;
+  for (auto& [id, climb] : all) climbs.push_back(std::move(climb));
+  return climbs;
+}
+
+/// One variant's hunt.
+class Hunter {
+ public:
+  Hunter(const Subject& subject, const RunOptions& options, const HuntOptions& hunt)
+      : subject_(subject), options_(options), hunt_(hunt), climbs_(climbs_of(subject, options, hunt.start)) {
+    for (std::size_t i = 0; i < climbs_.size(); ++i) by_id_[climbs_[i].id] = i;
+  }
+
+  const char* name() const { return subject_.variant->name; }
+  bool has_checks() const { return !climbs_.empty(); }
+  std::uint64_t steps() const { return steps_; }
+  double largest() const { return largest_; }
+  std::map<std::string, Record>& records() { return records_; }
+
+  void round() {
+    std::vector<Case> cases;
+    std::vector<std::size_t> targets;
+    for (std::size_t k = 0; k < round_size; ++k, ++steps_) {
+      targets.push_back(static_cast<std::size_t>(steps_ % climbs_.size()));
+      cases.push_back(step(climbs_[targets.back()], Stream(hunt_.seed).fork(steps_)));
+    }
+    std::vector<std::vector<Record>> made(cases.size());
+    std::mutex taking;
+    const auto take = [&](std::size_t index, std::vector<Record> records) {
+      const std::lock_guard lock(taking);
+      made[index].insert(made[index].end(), std::make_move_iterator(records.begin()), std::make_move_iterator(records.end()));
+    };
+    const int threads = options_.threads > 0 ? options_.threads : static_cast<int>(std::max(std::thread::hardware_concurrency(), 1u));
+    const bool may_crash = !subject_.plugin.empty() && subject_.variant->memory == ABN_MEMORY_HOST;
+    if (may_crash)
+      run_isolated(output_family, subject_, cases, options_, threads, take);
+    else
+      in_parallel(cases.size(), threads,
+                  [&](std::size_t index, int) { take(index, run_case(output_family, subject_, cases[index], options_)); });
+    for (std::size_t k = 0; k < cases.size(); ++k) learn(climbs_[targets[k]], cases[k], std::move(made[k]));
+  }
+
+ private:
+  Case step(const Climb& climb, const Stream& draw) const {
+    const bool pinned = hunt_.start != nullptr;
+    const bool anew = !climb.found || draw.below(fresh_one_in, 0) == 0;
+    if (anew && !pinned) return fresh_case(climb.dtype, climb.layout, draw.fork(1));
+    const Case& from = pinned && anew ? *hunt_.start : climb.best;
+    return changed_case(from, pinned, draw.fork(2));
+  }
+
+  void learn(const Climb& target, const Case& one, std::vector<Record> records) {
+    const std::string aimed = target.id;
+    bool gained = false;
+    for (Record& record : records) {
+      const auto at = by_id_.find(record.id);
+      if (at != by_id_.end() && record.verdict != Verdict::skip && record.tally.elements > 0) {
+        Climb& climb = climbs_[at->second];
+        const double ratio = record.tally.max_ratio;
+        largest_ = std::max(largest_, ratio);
+        const bool tired = record.id == aimed && climb.stale > patience;
+        if (ratio > climb.ratio || tired) {
+          gained |= record.id == aimed;
+          climb.best = one, climb.ratio = ratio, climb.stale = 0, climb.found = true;
+        }
+      }
+      record.bias = {};  // the errors of data that were chosen for their errors lean as they were chosen
+      const auto [merged, added] = records_.try_emplace(record.id);
+      if (added)
+        merged->second = std::move(record);
+      else
+        merge(merged->second, record);
+    }
+    if (!gained) ++climbs_[by_id_.at(aimed)].stale;
+  }
+
+  const Subject& subject_;
+  const RunOptions& options_;
+  const HuntOptions& hunt_;
+  std::vector<Climb> climbs_;
+  std::map<std::string, std::size_t> by_id_;
+  std::map<std::string, Record> records_;
+  std::uint64_t steps_ = 0;
+  double largest_ = 0;
+};
+
+std::vector<Record> skipped(const Subject& subject, const RunOptions& options) {
+  const Case one = fresh_case(ABN_F32, ABN_NCHW, Stream(0));
+  return run_case(output_family, subject, one, options);
+}
+
+}  // namespace
+
+HuntResult hunt(std::span<const Subject> subjects, const RunOptions& options, const HuntOptions& hunt_options) {
+  HuntResult result;
+  std::map<std::string, Record> records;
+  std::vector<Hunter> hunters;
+  for (const Subject& subject : subjects) {
+    if (subject.device == nullptr) {
+      for (Record& record : skipped(subject, options)) records.try_emplace(record.id, record);
+      continue;
+    }
+    Hunter hunter(subject, options, hunt_options);
+    if (hunter.has_checks()) hunters.push_back(std::move(hunter));
+  }
+  const HuntBudget& budget = hunt_options.budget;
+  const double share = budget.seconds / static_cast<double>(hunters.size());
+  for (Hunter& hunter : hunters) {
+    const auto begin = std::chrono::steady_clock::now();
+    const auto over = [&] {
+      const std::chrono::duration<double> gone = std::chrono::steady_clock::now() - begin;
+      return (budget.seconds > 0 && gone.count() >= share) || (budget.steps > 0 && hunter.steps() >= budget.steps);
+    };
+    do {
+      hunter.round();
+      if (hunt_options.progress) hunt_options.progress(hunter.name(), hunter.steps(), hunter.largest());
+    } while (!over());
+    result.steps += hunter.steps();
+    for (auto& [id, record] : hunter.records()) records.try_emplace(id, std::move(record));
+  }
+  for (auto& [id, record] : records) {
+    conclude(record);
+    result.records.push_back(std::move(record));
+  }
+  return result;
+}
+
+std::string hunt_text(const HuntResult& result) {
+  std::string text;
+  for (const Record& record : result.records) {
+    if (record.kind != numbers || record.witnesses.empty()) continue;
+    text +=
+        fmt::format("{:<48} largest ratio {:<8.3g} of {} cases\n", record.id, record.tally.max_ratio, record.cases - record.skipped_cases);
+    if (!record.witnesses.front().reproduce.empty()) text += fmt::format("  {}\n", record.witnesses.front().reproduce);
+  }
+  return text;
+}
+
+}  // namespace abn::verify
