@@ -1,6 +1,6 @@
 /*
- * The C ABI of a kernel variant: everything that someone outside this project needs in order to write a
- * batch norm + invertible activation kernel and have it judged.
+ * The C ABI of a kernel variant: everything that someone outside this project needs in order to
+ * write a batch norm + invertible activation kernel and have it judged.
  *
  * What is computed
  * ----------------
@@ -21,49 +21,57 @@
  * the running buffers, forward only; ABN_FROZEN uses the running buffers forward and backward. The
  * running buffers are read-only in the latter two.
  *
- * Sizes and layout: ABN_NCHW puts element (n, c, s) at (n*C + c)*S + s, ABN_NHWC at (n*S + s)*C + c;
- * tensors are dense. Any n, c, s >= 0 may come, with products beyond 2^31. If n*c*s == 0 there is
- * no work: return ABN_OK and write nothing, the running buffers included. m = 1 in training is
+ * Sizes and layout: ABN_NCHW puts element (n, c, s) at (n*C + c)*S + s, ABN_NHWC at (n*S + s)*C +
+ * c; tensors are dense. Any n, c, s >= 0 may come, with products beyond 2^31. If n*c*s == 0 there
+ * is no work: return ABN_OK and write nothing, the running buffers included. m = 1 in training is
  * refused by the caller and need not be handled.
  *
  * The numerical edges, where kernels and the judge must agree:
- *   - Leaky ReLU writes +0 for y = +0 and y = -0. A stored z = -0 therefore means that slope*y underflowed;
- *     backward takes the branch from the sign bit of z, not from a comparison with zero.
- *     ELU takes its branch from the sign bit of z likewise, and writes +0 for y = +0 and y = -0 too.
- *   - ELU saturates: a stored z <= -alpha cannot be inverted. Backward treats it, in the inverse and in
- *     phi' = z + alpha alike, as the next value of the storage type above -alpha. (Unguarded, log1p(-1) * 0
- *     turns the whole channel into NaN.)
+ *   - Leaky ReLU writes +0 for y = +0 and y = -0. A stored z = -0 therefore means that slope*y
+ *     underflowed; backward takes the branch from the sign bit of z, not from a comparison with
+ *     zero. ELU takes its branch from the sign bit of z likewise, and writes +0 for y = +0 and y =
+ *     -0 too.
+ *   - ELU saturates: a stored z <= -alpha cannot be inverted. Backward treats it, in the inverse
+ *     and in phi' = z + alpha alike, as the next value of the storage type above -alpha.
+ *     (Unguarded, log1p(-1) * 0 turns the whole channel into NaN.)
  *   - g = 0: x cannot be recovered from z. dx is 0, dbeta is S0, dgamma must be finite.
  *   - v = 0 (constant channel): z = phi(beta), gradients by the formulas.
- *   - NaN or infinity in a channel must not reach another channel. Any NaN equals any NaN. Statistics and
- *     everything computed from non-finite statistics must be non-finite; inference and frozen mode act
- *     element by element, and there the class (NaN, +inf, -inf) must be right.
- *   - A z that is NaN, stored or found again: identity and leaky ReLU go on with it as with any number (phi' of either branch, for conversions
- *     lose the sign of a NaN); what becomes of dy under ELU is not judged. Forward should store NaN with the sign bit 0, so that machines agree.
- *   - g may be subnormal, and 1/g then overflows: divide, or scale g by a power of two first. Data may be subnormal too: the mean is
- *     the sum divided by m; samples divided by m beforehand underflow one by one.
- *   - Where sums or products leave the accumulate type that is claimed, nothing is demanded of what they reach.
- *   - gamma == NULL and beta == NULL (always both or neither): no affine, g = 1 and beta = 0 under both scale conventions.
+ *   - NaN or infinity in a channel must not reach another channel. Any NaN equals any NaN.
+ *     Statistics and everything computed from non-finite statistics must be non-finite; inference
+ *     and frozen mode act element by element, and there the class (NaN, +inf, -inf) must be right.
+ *   - A z that is NaN, stored or found again: identity and leaky ReLU go on with it as with any
+ *     number (phi' of either branch, for conversions lose the sign of a NaN); what becomes of dy
+ *     under ELU is not judged. Forward should store NaN with the sign bit 0, so that machines
+ *     agree.
+ *   - g may be subnormal, and 1/g then overflows: divide, or scale g by a power of two first. Data
+ *     may be subnormal too: the mean is the sum divided by m; samples divided by m beforehand
+ *     underflow one by one.
+ *   - Where sums or products leave the accumulate type that is claimed, nothing is demanded of what
+ *     they reach.
+ *   - gamma == NULL and beta == NULL (always both or neither): no affine, g = 1 and beta = 0 under
+ *     both scale conventions.
  *
- * eps, momentum and the activation's parameter arrive in double but already rounded to the parameter
- * type, so narrowing them to it is exact.
+ * eps, momentum and the activation's parameter arrive in double but already rounded to the
+ * parameter type, so narrowing them to it is exact.
  *
  * How a variant is judged
  * -----------------------
- * The claims below choose the error bound: per element, from the declared algorithm class, accumulate
- * type, depth and storage type. A claim that is too generous is a wider bound and is reported as such;
- * a claim that is too strict makes the kernel fail. Buffers that the scheme does not keep are NULL in
- * backward. Every buffer is guarded on both sides, outputs and workspace are filled with NaN, inputs
- * must not be written, and no alignment beyond `alignment` is given.
+ * The claims below choose the error bound: per element, from the declared algorithm class,
+ * accumulate type, depth and storage type. A claim that is too generous is a wider bound and is
+ * reported as such; a claim that is too strict makes the kernel fail. Buffers that the scheme does
+ * not keep are NULL in backward. Every buffer is guarded on both sides, outputs and workspace are
+ * filled with NaN, inputs must not be written, and no alignment beyond `alignment` is given.
  *
- * How often a call moves its tensors is a claim too (abn_claims::sweeps_x and what follows). `abn-verify run --sanitize` counts the bytes and
- * the 32-byte sectors of every buffer, and they have to agree; a variant that claims nothing of the kind is not judged by them.
+ * How often a call moves its tensors is a claim too (abn_claims::sweeps_x and what follows).
+ * `abn-verify run --sanitize` counts the bytes and the 32-byte sectors of every buffer, and they
+ * have to agree; a variant that claims nothing of the kind is not judged by them.
  *
  * A plug-in is a shared object that exports one symbol, ABN_PLUGIN_SYMBOL:
  *
  *   extern "C" const abn_variant* abn_plugin(uint32_t index) { return index == 0 ? &mine : NULL; }
  *
- * All entries of a variant are re-entrant: the host variants are called from several threads at once.
+ * All entries of a variant are re-entrant: the host variants are called from several threads at
+ * once.
  */
 #ifndef ABN_KERNEL_H
 #define ABN_KERNEL_H
@@ -75,24 +83,29 @@
 extern "C" {
 #endif
 
-/* Raised when the meaning of a field changes. New fields are appended and recognised by struct_size. */
+/* Raised when the meaning of a field changes. New fields are appended and recognised by
+ * struct_size. */
 #define ABN_ABI_VERSION 1
 #define ABN_PLUGIN_SYMBOL "abn_plugin"
 
-enum { ABN_F16 = 0, ABN_BF16 = 1, ABN_F32 = 2, ABN_F64 = 3 };               /* dtype, param_dtype, accumulate */
-enum { ABN_NCHW = 0, ABN_NHWC = 1 };                                         /* layout */
-enum { ABN_IDENTITY = 0, ABN_LEAKY_RELU = 1, ABN_ELU = 2 };                  /* activation */
-enum { ABN_SCALE_SIGNED = 0, ABN_SCALE_ABS_EPS = 1 };                        /* scale */
-enum { ABN_TRAINING = 0, ABN_INFERENCE = 1, ABN_FROZEN = 2 };                /* mode */
-enum { ABN_MEMORY_HOST = 0, ABN_MEMORY_CUDA = 1 };                           /* where a variant's pointers live */
+/* The comments stand in a column of their own. */
+/* clang-format off */
+enum { ABN_F16 = 0, ABN_BF16 = 1, ABN_F32 = 2, ABN_F64 = 3 };  /* dtype, param_dtype, accumulate */
+enum { ABN_NCHW = 0, ABN_NHWC = 1 };                           /* layout */
+enum { ABN_IDENTITY = 0, ABN_LEAKY_RELU = 1, ABN_ELU = 2 };    /* activation */
+enum { ABN_SCALE_SIGNED = 0, ABN_SCALE_ABS_EPS = 1 };          /* scale */
+enum { ABN_TRAINING = 0, ABN_INFERENCE = 1, ABN_FROZEN = 2 };  /* mode */
+enum { ABN_MEMORY_HOST = 0, ABN_MEMORY_CUDA = 1 };             /* where a variant's pointers live */
 
-enum {                         /* what a call returns; anything but ABN_OK fails the check that made the call */
+enum {                         /* what a call returns; anything but ABN_OK fails the check that made
+                                * the call */
   ABN_OK = 0,
   ABN_ERROR_UNSUPPORTED = 1,   /* the variant does not do this problem */
   ABN_ERROR_ARGUMENT = 2,      /* a required pointer is NULL or a size is impossible */
   ABN_ERROR_WORKSPACE = 3,     /* workspace_bytes is smaller than the variant asked for */
   ABN_ERROR_LAUNCH = 4,        /* the kernel could not be launched */
-  ABN_ERROR_COMMUNICATION = 5  /* the partials of a sharded batch could not be gathered (cuda/sync.h) */
+  ABN_ERROR_COMMUNICATION = 5  /* the partials of a sharded batch could not be gathered
+                                * (cuda/sync.h) */
 };
 
 enum {                         /* scheme: what backward works from */
@@ -107,31 +120,38 @@ enum {                         /* statistics: how the variance is found */
   ABN_TWO_PASS = 0,            /* mean first, then the sum of (x-mean)^2 over all m samples */
   ABN_WELFORD = 1,             /* Welford updates, or Chan merges of partial (count, mean, M2) */
   ABN_ONE_PASS = 2             /* E[x^2] - mu^2 */
-  /* Sums about a shift, E[(x-k)^2] - (mu-k)^2, err as ABN_ONE_PASS would with mu-k for mu. The judge does not know k, so no class promises
-   * that; ABN_ONE_PASS is the nearest, and fits while |mu-k| stays well below |mu|. A sample as k may be an outlier: |mu-k| then reaches
-   * sqrt(m-1) sigma, the variance loses m times what two passes lose, and the failure that follows is a right one. */
+  /* Sums about a shift, E[(x-k)^2] - (mu-k)^2, err as ABN_ONE_PASS would with mu-k for mu. The
+   * judge does not know k, so no class promises that; ABN_ONE_PASS is the nearest, and fits while
+   * |mu-k| stays well below |mu|. A sample as k may be an outlier: |mu-k| then reaches sqrt(m-1)
+   * sigma, the variance loses m times what two passes lose, and the failure that follows is a right
+   * one. */
 };
 
 enum {                         /* normalise: how y is formed */
   ABN_DIRECT = 0,              /* g*((x-mu)*r) + beta and (y-beta)/g, the difference formed first */
-  ABN_FOLDED = 1               /* a*x + b with a = g*r, b = beta - a*mu, or y*(1/g) + (-beta/g): amplified by |mu|/sigma, |beta|/|y| */
+  ABN_FOLDED = 1               /* a*x + b with a = g*r, b = beta - a*mu, or y*(1/g) + (-beta/g):
+                                * amplified by |mu|/sigma, |beta|/|y| */
 };
 
 enum {                         /* saves: buffers that forward leaves for backward (bit mask) */
   ABN_SAVES_X = 1, ABN_SAVES_Z = 2, ABN_SAVES_XHAT = 4, ABN_SAVES_MEAN = 8, ABN_SAVES_VAR = 16
 };
 
-enum {                         /* materialises: intermediates rounded to the storage type on the way (bit mask). _Y also says that a
-                                * standard backward may take ELU's phi' from a y found again from x, not from z */
-  ABN_MATERIALISES_Y = 1, ABN_MATERIALISES_XHAT = 2, ABN_MATERIALISES_DY = 4, ABN_MATERIALISES_STATISTICS = 8
+enum {                         /* materialises: intermediates rounded to the storage type on the way
+                                * (bit mask). _Y also says that a standard backward may take ELU's
+                                * phi' from a y found again from x, not from z */
+  ABN_MATERIALISES_Y = 1, ABN_MATERIALISES_XHAT = 2, ABN_MATERIALISES_DY = 4,
+  ABN_MATERIALISES_STATISTICS = 8
 };
 
 typedef struct abn_problem {
   uint32_t struct_size;        /* sizeof(abn_problem) of the caller */
   int32_t layout;
-  int64_t n, c, s;             /* images, channels, samples per image and channel (product of the spatial sizes) */
+  int64_t n, c, s;             /* images, channels, samples per image and channel (product of the
+                                * spatial sizes) */
   int32_t dtype;               /* storage type of x, z, xhat, dz, dx */
-  int32_t param_dtype;         /* ABN_F32, or ABN_F64 with dtype ABN_F64: gamma, beta, statistics and their gradients */
+  int32_t param_dtype;         /* ABN_F32, or ABN_F64 with dtype ABN_F64: gamma, beta, statistics
+                                * and their gradients */
   int32_t activation;
   int32_t scale;
   int32_t mode;
@@ -141,12 +161,14 @@ typedef struct abn_problem {
   double momentum;             /* weight of the new value */
 } abn_problem;
 
-typedef struct abn_sweeps {    /* how many times one call loads and stores every element of a tensor; exactly, not at most */
+typedef struct abn_sweeps {    /* how many times one call loads and stores every element of a
+                                * tensor; exactly, not at most */
   int16_t loads, stores;
 } abn_sweeps;
 
 typedef struct abn_claims {
-  uint32_t struct_size;        /* set by the caller to sizeof(abn_claims) of its header; write no field behind it */
+  uint32_t struct_size;        /* set by the caller to sizeof(abn_claims) of its header; write no
+                                * field behind it */
   int32_t scheme;
   int32_t statistics;
   int32_t normalise;
@@ -156,35 +178,47 @@ typedef struct abn_claims {
   int32_t z_may_alias_x;       /* 1: forward may be called with z == x */
   int32_t dx_may_alias_dz;     /* 1: backward may be called with dx == dz */
   int32_t deterministic;       /* 1: same inputs give the same bits in every run */
-  int32_t alignment;           /* bytes to which every pointer must be aligned; 0 or 1: that of its element type */
+  int32_t alignment;           /* bytes to which every pointer must be aligned; 0 or 1: that of its
+                                * element type */
   int32_t reserved;            /* 0 */
-  int64_t depth_statistics;    /* roundings on the longest path from one sample to the finished sum, 1..m; a tree over T lanes: ceil(m/T) + log2(T) */
+  int64_t depth_statistics;    /* roundings on the longest path from one sample to the finished sum,
+                                * 1..m; a tree over T lanes: ceil(m/T) + log2(T) */
   int64_t depth_backward;      /* the same for sum(dy) and sum(dy*xhat) */
-  double function_ulp;         /* worst error of the exp, expm1, log1p used, in ulp of the accumulate type; only ELU needs it */
-  /* Optional, for calls that are asked for every output; all 0: nothing is claimed of that operation's traffic. Where an output takes
-   * the place of an input, what the two claim adds up. The workspace must then be no tensor in disguise. */
+  double function_ulp;         /* worst error of the exp, expm1, log1p used, in ulp of the
+                                * accumulate type; only ELU needs it */
+  /* Optional, for calls that are asked for every output; all 0: nothing is claimed of that
+   * operation's traffic. Where an output takes the place of an input, what the two claim adds up.
+   * The workspace must then be no tensor in disguise. */
   abn_sweeps sweeps_x, sweeps_z, sweeps_xhat;     /* forward; x has no stores */
-  abn_sweeps sweeps_dz, sweeps_kept, sweeps_dx;   /* backward; kept: each of x, z and xhat that the scheme saves; dz and kept have no stores */
-  int32_t coalesced;           /* 1: lanes that are neighbours access elements that are, so that a warp touches no 32-byte sector more than its bytes
-                                * need but at the ends of runs (the s samples of an image and channel, or the c channels of a pixel), wherever a
-                                * tensor lies on a 32-byte boundary */
+  abn_sweeps sweeps_dz, sweeps_kept, sweeps_dx;   /* backward; kept: each of x, z and xhat that the
+                                                   * scheme saves; dz and kept have no stores */
+  int32_t coalesced;           /* 1: lanes that are neighbours access elements that are, so that a
+                                * warp touches no 32-byte sector more than its bytes need but at the
+                                * ends of runs (the s samples of an image and channel, or the c
+                                * channels of a pixel), wherever a tensor lies on a 32-byte boundary
+                                * */
   int32_t reserved_traffic;    /* 0 */
 } abn_claims;
 
 typedef struct abn_forward_args {
   uint32_t struct_size;
   const void* x;               /* [n*c*s] T */
-  void* z;                     /* [n*c*s] T; equal to x where z_may_alias_x, else a buffer of its own */
+  void* z;                     /* [n*c*s] T; equal to x where z_may_alias_x, else a buffer of its
+                                * own */
   void* xhat;                  /* [n*c*s] T, only with ABN_SAVES_XHAT, else NULL */
   const void* gamma;           /* [c] P, or NULL with beta for no affine */
   const void* beta;            /* [c] P */
-  void* running_mean;          /* [c] P; training: updated, NULL means skip; inference and frozen: read only */
+  void* running_mean;          /* [c] P; training: updated, NULL means skip; inference and frozen:
+                                * read only */
   void* running_var;           /* [c] P */
   void* mean;                  /* [c] P, out: batch mean; training only; NULL means skip */
-  void* var;                   /* [c] P, out: batch variance, biased, without eps; training only; NULL means skip */
-  void* workspace;             /* workspace_bytes(problem, ABN_FORWARD) bytes, 256-byte aligned, contents undefined */
+  void* var;                   /* [c] P, out: batch variance, biased, without eps; training only;
+                                * NULL means skip */
+  void* workspace;             /* workspace_bytes(problem, ABN_FORWARD) bytes, 256-byte aligned,
+                                * contents undefined */
   size_t workspace_bytes;
-  void* stream;                /* a cudaStream_t; the call only enqueues work and never synchronises; NULL for host variants */
+  void* stream;                /* a cudaStream_t; the call only enqueues work and never
+                                * synchronises; NULL for host variants */
 } abn_forward_args;
 
 typedef struct abn_backward_args {
@@ -193,14 +227,18 @@ typedef struct abn_backward_args {
   const void* x;               /* [n*c*s] T, with ABN_SAVES_X, else NULL */
   const void* z;               /* [n*c*s] T, with ABN_SAVES_Z, else NULL */
   const void* xhat;            /* [n*c*s] T, with ABN_SAVES_XHAT, else NULL */
-  void* dx;                    /* [n*c*s] T; equal to dz where dx_may_alias_dz, else a buffer of its own; NULL means skip */
+  void* dx;                    /* [n*c*s] T; equal to dz where dx_may_alias_dz, else a buffer of its
+                                * own; NULL means skip */
   const void* gamma;           /* [c] P, or NULL with beta */
   const void* beta;            /* [c] P */
-  const void* mean;            /* [c] P; training: as forward wrote it, with ABN_SAVES_MEAN, else NULL; frozen: running_mean */
-  const void* var;             /* [c] P; training: as forward wrote it, with ABN_SAVES_VAR, else NULL; frozen: running_var */
+  const void* mean;            /* [c] P; training: as forward wrote it, with ABN_SAVES_MEAN, else
+                                * NULL; frozen: running_mean */
+  const void* var;             /* [c] P; training: as forward wrote it, with ABN_SAVES_VAR, else
+                                * NULL; frozen: running_var */
   void* dgamma;                /* [c] P, overwritten, not accumulated into; NULL means skip */
   void* dbeta;                 /* [c] P */
-  void* workspace;             /* workspace_bytes(problem, ABN_BACKWARD) bytes, 256-byte aligned, contents undefined */
+  void* workspace;             /* workspace_bytes(problem, ABN_BACKWARD) bytes, 256-byte aligned,
+                                * contents undefined */
   size_t workspace_bytes;
   void* stream;
 } abn_backward_args;
@@ -215,47 +253,57 @@ typedef struct abn_variant {
   int32_t memory;              /* ABN_MEMORY_HOST or ABN_MEMORY_CUDA */
   int32_t reserved;            /* 0 */
 
-  /* ABN_OK and the claims for this problem, or ABN_ERROR_UNSUPPORTED: the case is then skipped, and said so. */
+  /* ABN_OK and the claims for this problem, or ABN_ERROR_UNSUPPORTED: the case is then skipped, and
+   * said so. */
   int (*claims)(const abn_problem* problem, abn_claims* out);
   size_t (*workspace_bytes)(const abn_problem* problem, int direction);
   int (*forward)(const abn_problem* problem, const abn_forward_args* args);
-  int (*backward)(const abn_problem* problem, const abn_backward_args* args);  /* not called in ABN_INFERENCE */
+  int (*backward)(const abn_problem* problem, const abn_backward_args* args);  /* not called in
+                                                                                * ABN_INFERENCE */
 } abn_variant;
 
 /*
  * Optional: one batch sharded over several devices (sync batch norm)
  * -------------------------------------------------------------------
- * A variant whose struct_size is that of abn_split_variant also offers training in halves, with the exchange left to the caller: every
- * rank condenses its shard into `partial`, the partials of all ranks are gathered in the order of the ranks, and every rank goes on
- * with all of them (cuda/sync.h).
+ * A variant whose struct_size is that of abn_split_variant also offers training in halves, with the
+ * exchange left to the caller: every rank condenses its shard into `partial`, the partials of all
+ * ranks are gathered in the order of the ranks, and every rank goes on with all of them
+ * (cuda/sync.h).
  *
  *   forward_local -> partial      allgather      forward_apply(partials) -> z, mean, var, running buffers
  *   backward_local -> partial     allgather      backward_apply(partials) -> dx
  *
- * The problem is the shard's own: n is its number of images and may differ from rank to rank, everything else is equal. z, mean, var,
- * the running buffers and dx come out as for the whole batch, mean to running buffers with the same bits on every rank; m is the number
- * of samples of all ranks. backward_local also writes dgamma and dbeta, which are sums over the shard alone: frameworks add them up with
- * the other gradients. With one rank all results have the bits of forward and backward.
- * A shard with n = 0 takes part: it has no tensors, contributes nothing, and gets the statistics of the others. A single sample on all
- * ranks together is refused by the caller.
- * partial_bytes is a multiple of 16; `partial` and `partials` lie in the variant's memory, aligned to 16 bytes. What they contain is
- * the variant's own business. The workspace is that of workspace_bytes for the same problem.
+ * The problem is the shard's own: n is its number of images and may differ from rank to rank,
+ * everything else is equal. z, mean, var, the running buffers and dx come out as for the whole
+ * batch, mean to running buffers with the same bits on every rank; m is the number of samples of
+ * all ranks. backward_local also writes dgamma and dbeta, which are sums over the shard alone:
+ * frameworks add them up with the other gradients. With one rank all results have the bits of
+ * forward and backward. A shard with n = 0 takes part: it has no tensors, contributes nothing, and
+ * gets the statistics of the others. A single sample on all ranks together is refused by the
+ * caller. partial_bytes is a multiple of 16; `partial` and `partials` lie in the variant's memory,
+ * aligned to 16 bytes. What they contain is the variant's own business. The workspace is that of
+ * workspace_bytes for the same problem.
  */
 typedef struct abn_split_variant {
   abn_variant base;            /* base.struct_size = sizeof(abn_split_variant) */
   size_t (*partial_bytes)(const abn_problem* shard, int direction);
   int (*forward_local)(const abn_problem* shard, const abn_forward_args* args, void* partial);
-  int (*forward_apply)(const abn_problem* shard, const abn_forward_args* args, const void* partials, int32_t ranks);
+  int (*forward_apply)(const abn_problem* shard, const abn_forward_args* args,
+                       const void* partials, int32_t ranks);
   int (*backward_local)(const abn_problem* shard, const abn_backward_args* args, void* partial);
-  int (*backward_apply)(const abn_problem* shard, const abn_backward_args* args, const void* partials, int32_t ranks);
+  int (*backward_apply)(const abn_problem* shard, const abn_backward_args* args,
+                        const void* partials, int32_t ranks);
 } abn_split_variant;
 
 /* The variant with its halves, or NULL. */
 static inline const abn_split_variant* abn_split_of(const abn_variant* variant) {
-  return variant->struct_size >= sizeof(abn_split_variant) ? (const abn_split_variant*)(const void*)variant : NULL;
+  return variant->struct_size >= sizeof(abn_split_variant)
+             ? (const abn_split_variant*)(const void*)variant
+             : NULL;
 }
 
-typedef const abn_variant* (*abn_plugin_function)(uint32_t index);           /* NULL behind the last variant */
+typedef const abn_variant* (*abn_plugin_function)(uint32_t index);  /* NULL behind the last variant */
+/* clang-format on */
 
 #ifdef __cplusplus
 }

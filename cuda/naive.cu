@@ -1,15 +1,19 @@
-// The textbook kernel: one block a channel, one element at a time, two passes for the statistics. Read it to learn the operation.
+// The textbook kernel: one block a channel, one element at a time, two passes for the statistics.
+// Read it to learn the operation.
 //
-// Forward, training     mu = sum(x)/m, then v = sum((x-mu)^2)/m, then z = phi(g*((x-mu)*r) + beta), r = 1/sqrt(v+eps).
+// Forward, training     mu = sum(x)/m, then v = sum((x-mu)^2)/m, then z = phi(g*((x-mu)*r) + beta),
+//                       r = 1/sqrt(v+eps).
 // Forward, otherwise    the same with the running mean and variance.
-// Backward              from z alone: y = phi^-1(z), xhat = (y-beta)/g, dy = dz*phi'(y). First S0 = sum(dy) and
-//                       S1 = sum(dy*xhat), then dx = g*r*(dy - S0/m - xhat*S1/m), or g*r*dy where the statistics are frozen.
-// Every thread adds up each T-th sample of the channel, T threads in all; a tree in shared memory adds up the threads. So a sum
-// has at most ceil(m/T) + log2(T) roundings on any path, and the same ones in every run.
+// Backward              from z alone: y = phi^-1(z), xhat = (y-beta)/g, dy = dz*phi'(y). First S0 =
+//                       sum(dy) and S1 = sum(dy*xhat), then dx = g*r*(dy - S0/m - xhat*S1/m), or
+//                       g*r*dy where the statistics are frozen.
+// Every thread adds up each T-th sample of the channel, T threads in all; a tree in shared memory
+// adds up the threads. So a sum has at most ceil(m/T) + log2(T) roundings on any path, and the same
+// ones in every run.
 //
-// Element i of a channel is written by the thread that read it, and nobody else reads it: z may be x, and dx may be dz.
-// What happens at the numerical edges is said in device/activation.cuh and device/channel.cuh. Where g = 0, xhat is unknown and
-// taken as 0: then dx = 0 and dgamma = 0.
+// Element i of a channel is written by the thread that read it, and nobody else reads it: z may be
+// x, and dx may be dz. What happens at the numerical edges is said in device/activation.cuh and
+// device/channel.cuh. Where g = 0, xhat is unknown and taken as 0: then dx = 0 and dgamma = 0.
 #include "cuda/device/activation.cuh"
 #include "cuda/device/channel.cuh"
 #include "cuda/device/entry.cuh"
@@ -48,7 +52,8 @@ __device__ A block_sum(A term) {
 }
 
 template <class T, class P>
-__global__ void __launch_bounds__(most_threads) forward_kernel(abn_problem p, abn_forward_args args) {
+__global__ void __launch_bounds__(most_threads)
+    forward_kernel(abn_problem p, abn_forward_args args) {
   using A = Accumulate<T>;
   const T* const x = static_cast<const T*>(args.x);
   T* const z = static_cast<T*>(args.z);
@@ -75,7 +80,8 @@ __global__ void __launch_bounds__(most_threads) forward_kernel(abn_problem p, ab
     }
 
     const A r = reciprocal_deviation(variance, p.eps);
-    const Affine<A> affine = affine_of<A>(p, static_cast<const P*>(args.gamma), static_cast<const P*>(args.beta), c);
+    const Affine<A> affine =
+        affine_of<A>(p, static_cast<const P*>(args.gamma), static_cast<const P*>(args.beta), c);
     for (int64_t i = threadIdx.x; i < m; i += blockDim.x) {
       const int64_t at = element(p, c, i);
       const A xhat = (widen(x[at]) - mean) * r;
@@ -97,7 +103,8 @@ __device__ Recovered<A> recover(const Activation<A>& phi, const Affine<A>& affin
 }
 
 template <class T, class P>
-__global__ void __launch_bounds__(most_threads) backward_kernel(abn_problem p, abn_backward_args args) {
+__global__ void __launch_bounds__(most_threads)
+    backward_kernel(abn_problem p, abn_backward_args args) {
   using A = Accumulate<T>;
   const T* const z = static_cast<const T*>(args.z);
   const T* const dz = static_cast<const T*>(args.dz);
@@ -120,13 +127,15 @@ __global__ void __launch_bounds__(most_threads) backward_kernel(abn_problem p, a
     s0 = block_sum(s0);
     s1 = block_sum(s1);
     if (threadIdx.x == 0) {
-      if (args.dgamma != nullptr) static_cast<P*>(args.dgamma)[c] = static_cast<P>(gamma_gradient(p, gamma, c, affine.g, s1));
+      if (args.dgamma != nullptr)
+        static_cast<P*>(args.dgamma)[c] = static_cast<P>(gamma_gradient(p, gamma, c, affine.g, s1));
       if (args.dbeta != nullptr) static_cast<P*>(args.dbeta)[c] = static_cast<P>(s0);
     }
     if (dx == nullptr) continue;
 
     const bool training = p.mode == ABN_TRAINING;
-    const A mean_dy = training ? s0 / static_cast<A>(m) : A(0), mean_dy_xhat = training ? s1 / static_cast<A>(m) : A(0);
+    const A mean_dy = training ? s0 / static_cast<A>(m) : A(0),
+            mean_dy_xhat = training ? s1 / static_cast<A>(m) : A(0);
     const A scale = affine.g * r;
     for (int64_t i = threadIdx.x; i < m; i += blockDim.x) {
       const int64_t at = element(p, c, i);
@@ -136,7 +145,8 @@ __global__ void __launch_bounds__(most_threads) backward_kernel(abn_problem p, a
   }
 }
 
-// ---- the entries ------------------------------------------------------------------------------------------------------------
+// ---- the entries
+// -------------------------------------------------------------------------------------------------
 
 int threads_of(const abn_problem& p) { return power_of_two_above(p.n * p.s, most_threads); }
 
@@ -157,7 +167,8 @@ int claims(const abn_problem* problem, abn_claims* out) {
   const int threads = threads_of(*problem);
   const int64_t depth = ceil_div(problem->n * problem->s, threads) + log2_of(threads);
   claims.depth_statistics = claims.depth_backward = depth < 1 ? 1 : depth;
-  claim_sweeps(claims, problem->mode == ABN_TRAINING ? 3 : 1, 2);  // the mean, the squares, the result; the sums, the result
+  // the mean, the squares, the result; the sums, the result
+  claim_sweeps(claims, problem->mode == ABN_TRAINING ? 3 : 1, 2);
   claims.coalesced = problem->layout == ABN_NCHW;
   return hand_over(claims, out);
 }
@@ -183,7 +194,8 @@ int run_backward(const abn_problem& problem, const abn_backward_args& args) {
 }
 
 const abn_variant variant = variant_of<workspace_bytes, run_forward, run_backward>(
-    "naive", "The textbook kernel: one block a channel, two passes, one element at a time.", claims);
+    "naive", "The textbook kernel: one block a channel, two passes, one element at a time.",
+    claims);
 ABN_REGISTER_VARIANT(variant)
 
 }  // namespace naive

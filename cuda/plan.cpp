@@ -33,8 +33,8 @@ std::string reason_of(const cost::Candidate& one, const Machine& machine) {
     case cost::Limit::launches:
       return "launches and latency take longer than the bytes";
     case cost::Limit::few_blocks:
-      return "blocks for " + std::to_string(std::min(one.blocks, one.in_flight)) + " of " + std::to_string(machine.processors) +
-             " processors";
+      return "blocks for " + std::to_string(std::min(one.blocks, one.in_flight)) + " of " +
+             std::to_string(machine.processors) + " processors";
     default:
       return "memory bandwidth";
   }
@@ -43,7 +43,9 @@ std::string reason_of(const cost::Candidate& one, const Machine& machine) {
 }  // namespace
 
 std::vector<PlanRow> plan_rows(const abn_problem& problem, int direction, const Machine& machine) {
-  if (!known(problem) || empty(problem) || (direction == ABN_BACKWARD && problem.mode == ABN_INFERENCE)) return {};
+  if (!known(problem) || empty(problem) ||
+      (direction == ABN_BACKWARD && problem.mode == ABN_INFERENCE))
+    return {};
   const cost::Candidates candidates = cost::candidates_of(problem, direction, machine);
   std::vector<PlanRow> rows;
   for (int i = 0; i < candidates.count; ++i) {

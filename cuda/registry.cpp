@@ -1,4 +1,5 @@
-// The list of variants that were built with the project, kept in an order that no link order can change.
+// The list of variants that were built with the project, kept in an order that no link order can
+// change.
 #include "cuda/registry.h"
 
 #include <algorithm>

@@ -8,14 +8,16 @@
 extern "C" {
 #endif
 
-/* Variant `index` in order of name, emulated ones (ABN_MEMORY_HOST) before CUDA ones; NULL behind the last. */
+/* Variant `index` in order of name, emulated ones (ABN_MEMORY_HOST) before CUDA ones; NULL behind
+ * the last. */
 const abn_variant* abn_in_tree_variant(uint32_t index);
 
-/* The same variant compiled for Session::sanitize of cuda/emulator/report.h: its twin by name, or NULL if there is none. */
+/* The same variant compiled for Session::sanitize of cuda/emulator/report.h: its twin by name, or
+ * NULL if there is none. */
 const abn_variant* abn_instrumented_variant(const char* name);
 
-/* Kernels that set the pace for all others (cuda/floors): a copy, and a scaling in place. `bytes` is a multiple of 16 and not 0, pointers are
- * aligned to 16 bytes; 0, or the runtime's error. */
+/* Kernels that set the pace for all others (cuda/floors): a copy, and a scaling in place. `bytes`
+ * is a multiple of 16 and not 0, pointers are aligned to 16 bytes; 0, or the runtime's error. */
 typedef struct abn_floors {
   int32_t memory; /* ABN_MEMORY_HOST or ABN_MEMORY_CUDA */
   int (*copy)(void* to, const void* from, size_t bytes, void* stream);

@@ -1,5 +1,5 @@
-// A communicator of sync.h over NCCL, for variants in CUDA memory: one allgather of bytes on the caller's stream. The merge is ours, so
-// NCCL's algorithm cannot change a bit.
+// A communicator of sync.h over NCCL, for variants in CUDA memory: one allgather of bytes on the
+// caller's stream. The merge is ours, so NCCL's algorithm cannot change a bit.
 #pragma once
 
 #include <nccl.h>
@@ -16,7 +16,8 @@ class NcclCommunicator : public Communicator {
   }
   int ranks() const override { return ranks_; }
   bool allgather(const void* mine, void* all, std::size_t bytes, void* stream) override {
-    return ranks_ > 0 && ncclAllGather(mine, all, bytes, ncclUint8, communicator_, static_cast<cudaStream_t>(stream)) == ncclSuccess;
+    return ranks_ > 0 && ncclAllGather(mine, all, bytes, ncclUint8, communicator_,
+                                       static_cast<cudaStream_t>(stream)) == ncclSuccess;
   }
 
  private:

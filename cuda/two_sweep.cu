@@ -1,14 +1,17 @@
-// The production kernel: one sweep over the data for the channel sums, one for the result. Forward reads x twice and writes z,
-// backward reads z and dz twice and writes dx, inference and frozen backward need a single sweep; nothing else of the size of a tensor
-// is ever written.
+// The production kernel: one sweep over the data for the channel sums, one for the result. Forward
+// reads x twice and writes z, backward reads z and dz twice and writes dx, inference and frozen
+// backward need a single sweep; nothing else of the size of a tensor is ever written.
 //
-// Launches. Sums: each block reduces one slice of one tile (device/cut.cuh). If a channel has one slice, the block also finishes the
-// channel (statistics, running averages, dgamma, dbeta); otherwise it leaves a partial result in the workspace, and a small kernel
-// merges the slices of each channel and finishes it. Results: the same geometry in reverse order. There are no atomics, no memset
-// and no synchronisation with the host; slices, trees and merges follow from the shape, so every bit does.
+// Launches. Sums: each block reduces one slice of one tile (device/cut.cuh). If a channel has one
+// slice, the block also finishes the channel (statistics, running averages, dgamma, dbeta);
+// otherwise it leaves a partial result in the workspace, and a small kernel merges the slices of
+// each channel and finishes it. Results: the same geometry in reverse order. There are no atomics,
+// no memset and no synchronisation with the host; slices, trees and merges follow from the shape,
+// so every bit does.
 //
-// The kernels and their formulas are in device/forward_sweeps.cuh and device/backward_sweeps.cuh; what happens at the numerical edges
-// is said in device/activation.cuh, device/channel.cuh and device/inversion.cuh.
+// The kernels and their formulas are in device/forward_sweeps.cuh and device/backward_sweeps.cuh;
+// what happens at the numerical edges is said in device/activation.cuh, device/channel.cuh and
+// device/inversion.cuh.
 #include "cuda/device/backward_sweeps.cuh"
 #include "cuda/device/cut.cuh"
 #include "cuda/device/entry.cuh"
@@ -25,34 +28,47 @@ namespace sweeps {
 int layout_of(const Cut* cut) { return cut == nullptr ? int{ABN_NCHW} : cut->layout; }
 
 int forward(const Cut& cut, const abn_problem& problem, const abn_forward_args& args) {
-  return with_kind(problem, cut.layout, [&](auto kind) { return run_forward<decltype(kind)>(cut, problem, args); });
+  return with_kind(problem, cut.layout,
+                   [&](auto kind) { return run_forward<decltype(kind)>(cut, problem, args); });
 }
 int backward(const Cut& cut, const abn_problem& problem, const abn_backward_args& args) {
   return with_kind(problem, cut.layout, [&](auto kind) {
-    return run_backward<decltype(kind), SchemeOne<Accumulate<typename decltype(kind)::Storage>>>(cut, problem, args);
+    return run_backward<decltype(kind), SchemeOne<Accumulate<typename decltype(kind)::Storage>>>(
+        cut, problem, args);
   });
 }
 
 size_t partial_bytes(const abn_problem& problem, int direction) {
   return with_types(problem, [&](auto types) {
     using A = Accumulate<typename decltype(types)::Storage>;
-    return direction == ABN_FORWARD ? MomentsPartial<A>::bytes(problem.c) : SumsPartial<typename SchemeOne<A>::Value>::bytes(problem.c);
+    return direction == ABN_FORWARD ? MomentsPartial<A>::bytes(problem.c)
+                                    : SumsPartial<typename SchemeOne<A>::Value>::bytes(problem.c);
   });
 }
-int forward_local(const Cut* cut, const abn_problem& problem, const abn_forward_args& args, void* partial) {
-  return with_kind(problem, layout_of(cut), [&](auto kind) { return forward_local<decltype(kind)>(cut, problem, args, partial); });
-}
-int forward_apply(const Cut* cut, const abn_problem& problem, const abn_forward_args& args, const void* partials, int ranks) {
-  return with_kind(problem, layout_of(cut), [&](auto kind) { return forward_apply<decltype(kind)>(cut, problem, args, partials, ranks); });
-}
-int backward_local(const Cut* cut, const abn_problem& problem, const abn_backward_args& args, void* partial) {
+int forward_local(const Cut* cut, const abn_problem& problem, const abn_forward_args& args,
+                  void* partial) {
   return with_kind(problem, layout_of(cut), [&](auto kind) {
-    return backward_local<decltype(kind), SchemeOne<Accumulate<typename decltype(kind)::Storage>>>(cut, problem, args, partial);
+    return forward_local<decltype(kind)>(cut, problem, args, partial);
   });
 }
-int backward_apply(const Cut* cut, const abn_problem& problem, const abn_backward_args& args, const void* partials, int ranks) {
+int forward_apply(const Cut* cut, const abn_problem& problem, const abn_forward_args& args,
+                  const void* partials, int ranks) {
   return with_kind(problem, layout_of(cut), [&](auto kind) {
-    return backward_apply<decltype(kind), SchemeOne<Accumulate<typename decltype(kind)::Storage>>>(cut, problem, args, partials, ranks);
+    return forward_apply<decltype(kind)>(cut, problem, args, partials, ranks);
+  });
+}
+int backward_local(const Cut* cut, const abn_problem& problem, const abn_backward_args& args,
+                   void* partial) {
+  return with_kind(problem, layout_of(cut), [&](auto kind) {
+    return backward_local<decltype(kind), SchemeOne<Accumulate<typename decltype(kind)::Storage>>>(
+        cut, problem, args, partial);
+  });
+}
+int backward_apply(const Cut* cut, const abn_problem& problem, const abn_backward_args& args,
+                   const void* partials, int ranks) {
+  return with_kind(problem, layout_of(cut), [&](auto kind) {
+    return backward_apply<decltype(kind), SchemeOne<Accumulate<typename decltype(kind)::Storage>>>(
+        cut, problem, args, partials, ranks);
   });
 }
 
@@ -64,25 +80,35 @@ Cut cut_for(const abn_problem& problem, int) { return cut_of(problem); }
 using Halves = sweeps::Halves<cut_for>;
 
 size_t workspace_bytes(const abn_problem* problem, int direction) {
-  return known(*problem) && !empty(*problem) ? sweeps::workspace_bytes(cut_of(*problem), *problem, direction) : 0;
+  return known(*problem) && !empty(*problem)
+             ? sweeps::workspace_bytes(cut_of(*problem), *problem, direction)
+             : 0;
 }
 
 int claims(const abn_problem* problem, abn_claims* out) {
   if (!known(*problem)) return ABN_ERROR_UNSUPPORTED;
   if (empty(*problem)) return hand_over(sweeps::claims_of(*problem, 1, 1), out);
   const Cut cut = cut_of(*problem);
-  abn_claims claims = sweeps::claims_of(*problem, sweeps::depth_of_statistics(cut), sweeps::depth_of_gradients(cut));
+  abn_claims claims = sweeps::claims_of(*problem, sweeps::depth_of_statistics(cut),
+                                        sweeps::depth_of_gradients(cut));
   claim_sweeps(claims, sweeps::sweeps_of(*problem), sweeps::sweeps_of(*problem));
   claims.coalesced = sweeps::coalesced(cut);
   return hand_over(claims, out);
 }
 
-int run_forward(const abn_problem& problem, const abn_forward_args& args) { return sweeps::forward(cut_of(problem), problem, args); }
+int run_forward(const abn_problem& problem, const abn_forward_args& args) {
+  return sweeps::forward(cut_of(problem), problem, args);
+}
 
-int run_backward(const abn_problem& problem, const abn_backward_args& args) { return sweeps::backward(cut_of(problem), problem, args); }
+int run_backward(const abn_problem& problem, const abn_backward_args& args) {
+  return sweeps::backward(cut_of(problem), problem, args);
+}
 
-const abn_split_variant split = sweeps::with_halves<Halves>(variant_of<workspace_bytes, run_forward, run_backward>(
-    "two_sweep", "The production kernel: one sweep for the sums, one for the result, 16 bytes at a time.", claims));
+const abn_split_variant split =
+    sweeps::with_halves<Halves>(variant_of<workspace_bytes, run_forward, run_backward>(
+        "two_sweep",
+        "The production kernel: one sweep for the sums, one for the result, 16 bytes at a time.",
+        claims));
 const abn_variant& variant = split.base;
 ABN_REGISTER_VARIANT(variant)
 

@@ -9,12 +9,13 @@
 //   leaky ReLU y = z / a                   phi' = a
 //   ELU        y = log(1 + z/alpha)        phi' = alpha e^y = alpha + z
 // so both are functions of z alone; for ELU at a cost: alpha + z has lost the digits that e^y is
-// smaller than 1, so derivative_from_output is off by about u e^-y relatively, and the inverse by as
-// much absolutely. With a <= 0 or alpha <= 0 phi is not invertible.
+// smaller than 1, so derivative_from_output is off by about u e^-y relatively, and the inverse by
+// as much absolutely. With a <= 0 or alpha <= 0 phi is not invertible.
 //
-// Which branch a stored z came from is read off its sign bit: z = -0 belongs to the negative branch.
-// For that to be right the forward pass never writes -0 for y = -0 or +0 (leaky ReLU and ELU write
-// +0); a stored -0 can then only be a negative result that was too small for the storage type.
+// Which branch a stored z came from is read off its sign bit: z = -0 belongs to the negative
+// branch. For that to be right the forward pass never writes -0 for y = -0 or +0 (leaky ReLU and
+// ELU write +0); a stored -0 can then only be a negative result that was too small for the storage
+// type.
 //
 // Invariants: value is strictly increasing and continuous; inverse(value(y)) = y;
 // derivative_from_output(value(y)) = derivative_from_input(y), at y = +-0 too. NaN in, NaN out.
@@ -38,7 +39,8 @@ struct Activation {
   // z = phi(y).
   T value(const T& y) const {
     if (kind == ActivationKind::identity) return y;
-    if (real_part(y) < 0) return kind == ActivationKind::leaky_relu ? T(parameter * y) : T(parameter * expm1(y));
+    if (real_part(y) < 0)
+      return kind == ActivationKind::leaky_relu ? T(parameter * y) : T(parameter * expm1(y));
     return y + T(0);  // -0 + 0 = +0
   }
 
@@ -63,7 +65,8 @@ struct Activation {
   // Throws std::invalid_argument when the inverse does not exist.
   void validate() const {
     if (kind != ActivationKind::identity && !(real_part(parameter) > 0))
-      throw std::invalid_argument("The activation has no inverse: its slope or alpha is not positive; choose one above 0.");
+      throw std::invalid_argument(
+          "The activation has no inverse: its slope or alpha is not positive; choose one above 0.");
   }
 };
 

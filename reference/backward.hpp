@@ -16,8 +16,8 @@
 //   in place II          z, v       y = phi^-1(z)                       gradients_in_place_two
 // Scheme II writes xhat = (y - beta)/g into the sums and into dx instead. With Sy = sum(dy y),
 //   S1 = (Sy - beta S0)/g     dx = r [ g dy - (S1/m) y - (g S0 - beta S1)/m ]
-// Synchronised over shards: statistics by an ordered merge, S0 and S1 by a sum; dx uses those, while
-// each shard's dgamma and dbeta are its own part, and add up to the whole.
+// Synchronised over shards: statistics by an ordered merge, S0 and S1 by a sum; dx uses those,
+// while each shard's dgamma and dbeta are its own part, and add up to the whole.
 //
 // Invariants in training: sum(dx) = 0; sum(dx xhat) = g r S1 eps/(v + eps); the map dz -> dx is
 // linear. Where g = 0 the in-place schemes cannot know xhat: they give dx = 0, dbeta = S0 and
@@ -54,13 +54,15 @@ struct Sums {
 // dy = dz * phi', phi' read off the stored z.
 template <class T>
 Vector<T> upstream_of_affine(const Vector<T>& z, const Channel<T>& channel, const Vector<T>& dz) {
-  return dz * z.unaryExpr([&](const T& stored) { return channel.activation.derivative_from_output(stored); });
+  return dz * z.unaryExpr([&](const T& stored) {
+    return channel.activation.derivative_from_output(stored);
+  });
 }
 
 // Standard batch norm and activation: x and z were both kept.
 template <class T>
-Recovered<T> recover_standard(const Vector<T>& x, const Vector<T>& z, const T& mean, const T& variance, const Channel<T>& channel,
-                              const Vector<T>& dz) {
+Recovered<T> recover_standard(const Vector<T>& x, const Vector<T>& z, const T& mean,
+                              const T& variance, const Channel<T>& channel, const Vector<T>& dz) {
   Recovered<T> out;
   out.xhat = (x - mean) * reciprocal_deviation(variance, channel.eps);
   out.y = out.xhat * effective_scale(channel) + channel.beta;
@@ -70,17 +72,20 @@ Recovered<T> recover_standard(const Vector<T>& x, const Vector<T>& z, const T& m
 
 // Checkpointing as the paper does it: xhat was kept; y and z are recomputed from it.
 template <class T>
-Recovered<T> recover_checkpoint_xhat(const Vector<T>& xhat, const Channel<T>& channel, const Vector<T>& dz) {
+Recovered<T> recover_checkpoint_xhat(const Vector<T>& xhat, const Channel<T>& channel,
+                                     const Vector<T>& dz) {
   Recovered<T> out;
   out.xhat = xhat;
   out.y = xhat * effective_scale(channel) + channel.beta;
-  out.dy = dz * out.y.unaryExpr([&](const T& y) { return channel.activation.derivative_from_input(y); });
+  out.dy =
+      dz * out.y.unaryExpr([&](const T& y) { return channel.activation.derivative_from_input(y); });
   return out;
 }
 
 // Checkpointing, prior art: x was kept; xhat, y and z are recomputed from it.
 template <class T>
-Recovered<T> recover_checkpoint_x(const Vector<T>& x, const T& mean, const T& variance, const Channel<T>& channel, const Vector<T>& dz) {
+Recovered<T> recover_checkpoint_x(const Vector<T>& x, const T& mean, const T& variance,
+                                  const Channel<T>& channel, const Vector<T>& dz) {
   const Vector<T> xhat = (x - mean) * reciprocal_deviation(variance, channel.eps);
   return recover_checkpoint_xhat(xhat, channel, dz);
 }
@@ -110,7 +115,8 @@ Recovered<T> recover_in_place(const Vector<T>& z, const Channel<T>& channel, con
 
 template <class T>
 Sums<T> sums(const Recovered<T>& recovered) {
-  return {as_count<T>(recovered.dy.size()), recovered.dy.sum(), (recovered.dy * recovered.xhat).sum()};
+  return {as_count<T>(recovered.dy.size()), recovered.dy.sum(),
+          (recovered.dy * recovered.xhat).sum()};
 }
 
 // The same sums as scheme II finds them, from y and dy: s1 = (Sy - beta S0)/g, and 0 where g = 0.
@@ -139,30 +145,35 @@ Sums<T> merge(const std::vector<Sums<T>>& shards) {
 // Training gradients of one shard: `local` are its own sums, `global` those of all shards, and r
 // that of the merged statistics.
 template <class T>
-Gradients<T> gradients_synchronised(const Recovered<T>& recovered, const Sums<T>& local, const Sums<T>& global, const T& g, const T& r,
+Gradients<T> gradients_synchronised(const Recovered<T>& recovered, const Sums<T>& local,
+                                    const Sums<T>& global, const T& g, const T& r,
                                     const T& dgamma_factor) {
   if (recovered.dy.size() == 0) return {};
   const T scale = g * r;
   const T mean_dy = global.s0 / global.count;
   const T mean_dy_xhat = global.s1 / global.count;
-  return {scale * (recovered.dy - mean_dy - recovered.xhat * mean_dy_xhat), dgamma_factor * local.s1, local.s0};
+  return {scale * (recovered.dy - mean_dy - recovered.xhat * mean_dy_xhat),
+          dgamma_factor * local.s1, local.s0};
 }
 
 // Training gradients of a whole channel.
 template <class T>
-Gradients<T> gradients_training(const Recovered<T>& recovered, const Sums<T>& sums, const T& g, const T& r, const T& dgamma_factor) {
+Gradients<T> gradients_training(const Recovered<T>& recovered, const Sums<T>& sums, const T& g,
+                                const T& r, const T& dgamma_factor) {
   return gradients_synchronised(recovered, sums, sums, g, r, dgamma_factor);
 }
 
 // Gradients with the statistics frozen at their running values, r taken from them.
 template <class T>
-Gradients<T> gradients_frozen(const Recovered<T>& recovered, const Sums<T>& sums, const T& g, const T& r, const T& dgamma_factor) {
+Gradients<T> gradients_frozen(const Recovered<T>& recovered, const Sums<T>& sums, const T& g,
+                              const T& r, const T& dgamma_factor) {
   return {g * r * recovered.dy, dgamma_factor * sums.s1, sums.s0};
 }
 
 // In place II, one shard: its z and its own sums; `global` and `variance` over all shards.
 template <class T>
-Gradients<T> gradients_in_place_two(const Vector<T>& z, const T& variance, const Channel<T>& channel, const Vector<T>& dz,
+Gradients<T> gradients_in_place_two(const Vector<T>& z, const T& variance,
+                                    const Channel<T>& channel, const Vector<T>& dz,
                                     const Sums<T>& local, const Sums<T>& global) {
   if (z.size() == 0) return {};
   const T g = effective_scale(channel);
@@ -176,8 +187,10 @@ Gradients<T> gradients_in_place_two(const Vector<T>& z, const T& variance, const
 
 // In place II: only z was kept, and xhat is never formed.
 template <class T>
-Gradients<T> gradients_in_place_two(const Vector<T>& z, const T& variance, const Channel<T>& channel, const Vector<T>& dz) {
-  const Sums<T> own = sums_in_place_two(invert_activation(z, channel), upstream_of_affine(z, channel, dz), channel);
+Gradients<T> gradients_in_place_two(const Vector<T>& z, const T& variance,
+                                    const Channel<T>& channel, const Vector<T>& dz) {
+  const Sums<T> own =
+      sums_in_place_two(invert_activation(z, channel), upstream_of_affine(z, channel, dz), channel);
   return gradients_in_place_two(z, variance, channel, dz, own, own);
 }
 

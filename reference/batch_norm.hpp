@@ -32,7 +32,9 @@ struct Channel {
 
   // Throws std::invalid_argument with the reason.
   void validate() const {
-    if (!(real_part(eps) >= 0)) throw std::invalid_argument("eps is negative or NaN, so v + eps may have no root; choose eps >= 0.");
+    if (!(real_part(eps) >= 0))
+      throw std::invalid_argument(
+          "eps is negative or NaN, so v + eps may have no root; choose eps >= 0.");
     activation.validate();
   }
 };
@@ -67,9 +69,12 @@ struct Forward {
 // The forward pass under given statistics. Running averages make it inference, the batch's own
 // statistics make it the last step of training.
 template <class T>
-Forward<T> forward_inference(const Vector<T>& x, const T& mean, const T& variance, const Channel<T>& channel) {
+Forward<T> forward_inference(const Vector<T>& x, const T& mean, const T& variance,
+                             const Channel<T>& channel) {
   channel.validate();
-  Forward<T> out{mean, variance, reciprocal_deviation(variance, channel.eps), effective_scale(channel), {}, {}, {}};
+  Forward<T> out{
+      mean, variance, reciprocal_deviation(variance, channel.eps), effective_scale(channel), {},
+      {},   {}};
   for (Vector<T>* const values : {&out.xhat, &out.y, &out.z}) values->resize(x.size());
   for (Eigen::Index i = 0; i < x.size(); ++i) {
     out.xhat[i] = (x[i] - mean) * out.r;
@@ -84,7 +89,9 @@ Forward<T> forward_inference(const Vector<T>& x, const T& mean, const T& varianc
 template <class T>
 Forward<T> forward_training(const Vector<T>& x, const Channel<T>& channel) {
   if (x.size() == 1)
-    throw std::invalid_argument("Training needs more than 1 sample per channel; give a larger batch, or use inference statistics.");
+    throw std::invalid_argument(
+        "Training needs more than 1 sample per channel; give a larger batch, or use inference "
+        "statistics.");
   const Statistics<T> of_x = statistics(x);
   return forward_inference(x, of_x.mean, of_x.variance(), channel);
 }

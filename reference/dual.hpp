@@ -1,8 +1,8 @@
 // Forward-mode differentiation: a number that carries its derivative along one direction.
 //
-// With e^2 = 0, f(v + d e) = f(v) + f'(v) d e. So one evaluation of any formula below on duals whose
-// `derivative` is 1 for one input and 0 for the others gives the exact partial derivative of that
-// formula, to the precision of R and with no step size to choose:
+// With e^2 = 0, f(v + d e) = f(v) + f'(v) d e. So one evaluation of any formula below on duals
+// whose `derivative` is 1 for one input and 0 for the others gives the exact partial derivative of
+// that formula, to the precision of R and with no step size to choose:
 //   (a + a'e)(b + b'e) = ab + (a'b + ab')e        (a + a'e)/(b + b'e) = a/b + (a' - (a/b) b')/b e
 //   sqrt: a' / (2 sqrt a)    exp: e^a a'    expm1: e^a a'    log1p: a' / (1 + a)    |a|: sign(a) a'
 //
@@ -32,9 +32,15 @@ struct Dual {
   Dual& operator/=(const Dual& b) { return *this = *this / b; }
 
   friend Dual operator-(const Dual& a) { return {-a.value, -a.derivative}; }
-  friend Dual operator+(const Dual& a, const Dual& b) { return {a.value + b.value, a.derivative + b.derivative}; }
-  friend Dual operator-(const Dual& a, const Dual& b) { return {a.value - b.value, a.derivative - b.derivative}; }
-  friend Dual operator*(const Dual& a, const Dual& b) { return {a.value * b.value, a.derivative * b.value + a.value * b.derivative}; }
+  friend Dual operator+(const Dual& a, const Dual& b) {
+    return {a.value + b.value, a.derivative + b.derivative};
+  }
+  friend Dual operator-(const Dual& a, const Dual& b) {
+    return {a.value - b.value, a.derivative - b.derivative};
+  }
+  friend Dual operator*(const Dual& a, const Dual& b) {
+    return {a.value * b.value, a.derivative * b.value + a.value * b.derivative};
+  }
   friend Dual operator/(const Dual& a, const Dual& b) {
     const R quotient = a.value / b.value;
     return {quotient, (a.derivative - quotient * b.derivative) / b.value};

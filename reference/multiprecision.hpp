@@ -16,7 +16,9 @@
 
 namespace abn::reference {
 
-using Real50 = boost::multiprecision::number<boost::multiprecision::cpp_bin_float<50>, boost::multiprecision::et_off>;
-using Real100 = boost::multiprecision::number<boost::multiprecision::cpp_bin_float<100>, boost::multiprecision::et_off>;
+using Real50 = boost::multiprecision::number<boost::multiprecision::cpp_bin_float<50>,
+                                             boost::multiprecision::et_off>;
+using Real100 = boost::multiprecision::number<boost::multiprecision::cpp_bin_float<100>,
+                                              boost::multiprecision::et_off>;
 
 }  // namespace abn::reference

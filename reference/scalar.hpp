@@ -3,7 +3,8 @@
 // The mathematics is written once, as templates over T. T is one of
 //   double, long double      the ordinary answer;
 //   Real50, Real100          the same with 50 or 100 decimal digits (reference/multiprecision.hpp);
-//   std::complex<double>     derivatives by a complex step: f'(x) = Im f(x + ih) / h, no cancellation;
+//   std::complex<double>     derivatives by a complex step: f'(x) = Im f(x + ih) / h, no
+//                            cancellation;
 //   Dual<R>                  derivatives by forward-mode differentiation (reference/dual.hpp).
 //
 // The last two carry a derivative beside the value, which fixes the rules every formula here obeys:
@@ -23,7 +24,8 @@ namespace abn::reference {
 template <class T>
 using Vector = Eigen::Array<T, Eigen::Dynamic, 1>;
 
-// Visible to every template below; Boost.Multiprecision and Dual add theirs by argument-dependent lookup.
+// Visible to every template below; Boost.Multiprecision and Dual add theirs by argument-dependent
+// lookup.
 using std::exp;
 using std::expm1;
 using std::log1p;
@@ -57,7 +59,8 @@ bool is_negative(const T& x) {
 template <class R>
 std::complex<R> expm1(const std::complex<R>& z) {
   const R half_sine = std::sin(z.imag() / 2);
-  return {std::expm1(z.real()) * std::cos(z.imag()) - 2 * half_sine * half_sine, std::exp(z.real()) * std::sin(z.imag())};
+  return {std::expm1(z.real()) * std::cos(z.imag()) - 2 * half_sine * half_sine,
+          std::exp(z.real()) * std::sin(z.imag())};
 }
 
 // log(1 + z) for complex z = a + ib:

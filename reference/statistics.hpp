@@ -53,7 +53,8 @@ Statistics<T> merge(const Statistics<T>& a, const Statistics<T>& b) {
   if (b.count == T(0)) return a;
   const T count = a.count + b.count;
   const T delta = b.mean - a.mean;
-  return {count, a.mean + delta * b.count / count, a.m2 + b.m2 + delta * delta * a.count * b.count / count};
+  return {count, a.mean + delta * b.count / count,
+          a.m2 + b.m2 + delta * delta * a.count * b.count / count};
 }
 
 template <class T>
@@ -73,7 +74,9 @@ T running_mean(const T& old, const T& mean, const T& momentum) {
 template <class T>
 T running_variance(const T& old, const T& variance, const T& m, const T& momentum) {
   if (!(real_part(m) >= 2))
-    throw std::invalid_argument("A running variance needs at least 2 samples per channel; leave the running buffers as they are.");
+    throw std::invalid_argument(
+        "A running variance needs at least 2 samples per channel; leave the running buffers as "
+        "they are.");
   return (T(1) - momentum) * old + momentum * (variance * m / (m - T(1)));
 }
 

@@ -1,19 +1,25 @@
-// The activations z = phi(y) and what backward recovers from a stored z: y = phi^-1(z) and dy = dz * phi'(y).
+// The activations z = phi(y) and what backward recovers from a stored z: y = phi^-1(z) and dy = dz
+// * phi'(y).
 //
 //               z = phi(y)                     y = phi^-1(z)                    phi'(y)
 //   identity    y                              z                                1
 //   leaky ReLU  y, or slope*y below 0          z, or z/slope                    1, or slope
-//   ELU         y, or alpha*expm1(y) below 0   z, or log1p(z/alpha)             1, or alpha*exp(y) = z + alpha
+//   ELU         y, or alpha*expm1(y) below 0   z, or log1p(z/alpha)             1, or alpha*exp(y)
+//                                              = z + alpha
 //
 // Choices at the edges:
-// - y = -0 gives z = +0 under leaky ReLU and ELU (y + 0 does it). So a stored -0 can only be a negative result that was too
-//   small for the storage type, and backward takes the branch from the sign bit of z, never from a comparison with 0.
-//   That holds for a NaN as well; forward stores NaNs with sign bit 0 (device/scalar.cuh), so their phi' is 1.
-// - ELU saturates: z <= -alpha has no inverse, and log1p(-1) * 0 would spoil the whole channel. Such a z is replaced, for the
-//   inverse and for phi' alike, by `lowest`, the smallest value of the storage type above -alpha.
-// - z/alpha is a true division: it is correctly rounded, so z > -alpha cannot come out as -1. The slope has no such edge and
-//   is multiplied by its reciprocal (exact where the slope is a power of 2).
-// - Identity is leaky ReLU with slope 1, exact in every operation, except that it keeps y = -0: it adds -0 instead of +0.
+// - y = -0 gives z = +0 under leaky ReLU and ELU (y + 0 does it). So a stored -0 can only be a
+//   negative result that was too small for the storage type, and backward takes the branch from the
+//   sign bit of z, never from a comparison with 0. That holds for a NaN as well; forward stores
+//   NaNs with sign bit 0 (device/scalar.cuh), so their phi' is 1.
+// - ELU saturates: z <= -alpha has no inverse, and log1p(-1) * 0 would spoil the whole channel.
+//   Such a z is replaced, for the inverse and for phi' alike, by `lowest`, the smallest value of
+//   the storage type above -alpha.
+// - z/alpha is a true division: it is correctly rounded, so z > -alpha cannot come out as -1. The
+//   slope has no such edge and is multiplied by its reciprocal (exact where the slope is a power of
+//   2).
+// - Identity is leaky ReLU with slope 1, exact in every operation, except that it keeps y = -0: it
+//   adds -0 instead of +0.
 #pragma once
 
 #include "cuda/device/scalar.cuh"
@@ -30,7 +36,8 @@ struct Activation {
   A lowest;      // ELU: where saturated z are moved to
   bool elu;
 
-  // `elu` is asked before anything about the element: it is the same for all threads, and what follows for the others needs no branch.
+  // `elu` is asked before anything about the element: it is the same for all threads, and what
+  // follows for the others needs no branch.
   __device__ A value(A y) const {
     if (elu) return y < 0 ? parameter * exp_minus_one(y) : y + zero;
     return y < 0 ? parameter * y : y + zero;

@@ -1,7 +1,8 @@
-// The kernels of backward in two sweeps: sum_gradients, merge_gradients where a channel has several slices, and propagate.
+// The kernels of backward in two sweeps: sum_gradients, merge_gradients where a channel has several
+// slices, and propagate.
 //
-// With frozen statistics dx = g*r*dy needs no sums, and sum_gradients writes it in the same sweep. dx may be dz: a thread loads a
-// bundle of windows before it stores to the same ones.
+// With frozen statistics dx = g*r*dy needs no sums, and sum_gradients writes it in the same sweep.
+// dx may be dz: a thread loads a bundle of windows before it stores to the same ones.
 #pragma once
 
 #include "cuda/device/gradients.cuh"
@@ -10,7 +11,8 @@
 namespace abn::device {
 inline namespace ABN_BUILD {
 
-// The workspace of backward: S0/m and S1/m of the channels, and the sums of the slices where there are several.
+// The workspace of backward: S0/m and S1/m of the channels, and the sums of the slices where there
+// are several.
 template <class A, class Value = A>
 struct BackwardScratch {
   A *mean_dy, *mean_dy_xhat;
@@ -22,7 +24,8 @@ using ScratchOf = BackwardScratch<typename Scheme::Accumulated, typename Scheme:
 
 // The end of a channel's sums. dgamma and dbeta are those of the shard.
 template <class P, class Scheme>
-__device__ void finish_gradients(const abn_problem& problem, const abn_backward_args& args, const ScratchOf<Scheme>& scratch, int64_t c,
+__device__ void finish_gradients(const abn_problem& problem, const abn_backward_args& args,
+                                 const ScratchOf<Scheme>& scratch, int64_t c,
                                  const Sums<typename Scheme::Value>& parts) {
   const auto sums = finished<P, Scheme>(problem, args, c, parts);
   publish_gradients<P>(problem, args, c, sums);
@@ -39,7 +42,8 @@ __global__ void __launch_bounds__(most_threads, least_resident)
   using A = Accumulate<T>;
   constexpr int own = owned<T, Layout>;
   const Tensor<T> z(args.z, cut), dz(args.dz, cut), dx(args.dx, cut);
-  const bool writes_dx = problem.mode == ABN_FROZEN && args.dx != nullptr;  // dx = g*r*dy needs no sums
+  // dx = g*r*dy needs no sums
+  const bool writes_dx = problem.mode == ABN_FROZEN && args.dx != nullptr;
   const Activation<A> phi = activation_of<T>(problem);
   auto& tree = dynamic_shared<SumsTree<typename Scheme::Value, own>>();
 
@@ -60,9 +64,10 @@ __global__ void __launch_bounds__(most_threads, least_resident)
 
     Sums<typename Scheme::Value> sums[own];
     with_walk<T, Layout>(cut, unit, [&](auto walk) {
-      add_gradients<T, Layout, Scheme>(walk, z, dz, phi, recovery, scale, sums, [&](const auto& window, const Vec16<T>& value) {
-        if (writes_dx) dx.store(window, value);
-      });
+      add_gradients<T, Layout, Scheme>(walk, z, dz, phi, recovery, scale, sums,
+                                       [&](const auto& window, const Vec16<T>& value) {
+                                         if (writes_dx) dx.store(window, value);
+                                       });
     });
 
     tree.reduce(cut.columns, cut.rows, sums);
@@ -82,13 +87,16 @@ __global__ void __launch_bounds__(most_threads, least_resident)
 
 template <class P, class Scheme>
 __global__ void __launch_bounds__(most_threads)
-    merge_gradients(Cut cut, MergeShape shape, abn_problem problem, abn_backward_args args, ScratchOf<Scheme> scratch) {
+    merge_gradients(Cut cut, MergeShape shape, abn_problem problem, abn_backward_args args,
+                    ScratchOf<Scheme> scratch) {
   auto& tree = dynamic_shared<SumsTree<typename Scheme::Value, 1>>();
-  const int column = static_cast<int>(threadIdx.x) % shape.columns, row = static_cast<int>(threadIdx.x) / shape.columns;
+  const int column = static_cast<int>(threadIdx.x) % shape.columns,
+            row = static_cast<int>(threadIdx.x) / shape.columns;
   for (int64_t first = static_cast<int64_t>(blockIdx.x) * shape.columns; first < cut.c;
        first += static_cast<int64_t>(gridDim.x) * shape.columns) {
     const int64_t c = first + column;
-    const auto sums = merge_slices(tree, shape, cut.slices, c < cut.c, [&](int64_t slice) { return scratch.parts[slice * cut.c + c]; });
+    const auto sums = merge_slices(tree, shape, cut.slices, c < cut.c,
+                                   [&](int64_t slice) { return scratch.parts[slice * cut.c + c]; });
     if (row == 0 && c < cut.c) finish_gradients<P, Scheme>(problem, args, scratch, c, sums);
     __syncthreads();
   }
@@ -110,7 +118,8 @@ __global__ void __launch_bounds__(most_threads, least_resident)
     ABN_UNROLL for (int l = 0; l < own; ++l) {
       const int64_t c = first + l;
       if (c >= cut.c) continue;
-      channel[l] = backward_channel<P, Scheme>(problem, args, c, {scratch.mean_dy[c], scratch.mean_dy_xhat[c]});
+      channel[l] = backward_channel<P, Scheme>(problem, args, c,
+                                               {scratch.mean_dy[c], scratch.mean_dy_xhat[c]});
     }
 
     with_walk<T, Layout>(cut, unit, [&](auto walk) {
@@ -126,7 +135,8 @@ __global__ void __launch_bounds__(most_threads, least_resident)
           A results[lanes];
           ABN_UNROLL for (int j = 0; j < lanes; ++j) {
             const A one = phi.unsaturated(widen(outputs[u].lane[j]));
-            results[j] = channel[own == 1 ? 0 : j].dx(phi.inverse(one), phi.upstream(one, widen(gradients[u].lane[j])));
+            results[j] = channel[own == 1 ? 0 : j].dx(
+                phi.inverse(one), phi.upstream(one, widen(gradients[u].lane[j])));
           }
           gradients[u] = narrow_all<T>(results);
         }

@@ -1,9 +1,11 @@
-// What a kernel at the memory limit tells the second-level cache: which lines it needs again and which it does not. Hints change no
-// result; the emulator takes them for plain accesses.
+// What a kernel at the memory limit tells the second-level cache: which lines it needs again and
+// which it does not. Hints change no result; the emulator takes them for plain accesses.
 //
 //   evict_first(), evict_last()      policies: lines that go first, lines that stay
-//   evict_last(fraction)             the same for that share of the lines, spread evenly, and evict_first for the rest: where a tensor
-//                                    does not fit, a part of it that does is better kept whole than all of it for a while
+//   evict_last(fraction)             the same for that share of the lines, spread evenly, and
+//                                    evict_first for the rest: where a tensor does not fit, a part
+//                                    of it that does is better kept whole than all of it for a
+//                                    while
 //   load16(p, policy)                16 bytes, as load16 and store16 of platform.cuh
 //   store16(p, value, policy)
 //   load16_streaming(p)              touched once: evicted first, without a register for a policy
@@ -33,7 +35,9 @@ __device__ __forceinline__ CachePolicy evict_last() {
 }
 __device__ __forceinline__ CachePolicy evict_last(float fraction) {
   CachePolicy policy;
-  asm("createpolicy.fractional.L2::evict_last.L2::evict_first.b64 %0, %1;" : "=l"(policy.bits) : "f"(fraction));
+  asm("createpolicy.fractional.L2::evict_last.L2::evict_first.b64 %0, %1;"
+      : "=l"(policy.bits)
+      : "f"(fraction));
   return policy;
 }
 
@@ -53,8 +57,9 @@ template <class T>
 __device__ __forceinline__ void store16(T* p, const Vec16<T>& value, CachePolicy policy) {
   uint4 bits;
   memcpy(&bits, &value, sizeof bits);
-  asm volatile("st.global.L2::cache_hint.v4.u32 [%0], {%1, %2, %3, %4}, %5;" ::"l"(__cvta_generic_to_global(p)), "r"(bits.x), "r"(bits.y),
-               "r"(bits.z), "r"(bits.w), "l"(policy.bits)
+  asm volatile("st.global.L2::cache_hint.v4.u32 [%0], {%1, %2, %3, %4}, %5;" ::"l"(
+                   __cvta_generic_to_global(p)),
+               "r"(bits.x), "r"(bits.y), "r"(bits.z), "r"(bits.w), "l"(policy.bits)
                : "memory");
 }
 
@@ -85,7 +90,8 @@ __forceinline__ Vec16<T> load16(const T* p, CachePolicy, Where where = Where::cu
   return load16(p, where);
 }
 template <class T>
-__forceinline__ void store16(T* p, const Vec16<T>& value, CachePolicy, Where where = Where::current()) {
+__forceinline__ void store16(T* p, const Vec16<T>& value, CachePolicy,
+                             Where where = Where::current()) {
   store16(p, value, where);
 }
 template <class T>
@@ -94,7 +100,8 @@ __forceinline__ Vec16<T> load16_streaming(const T* p, Where where = Where::curre
   return load16(p, where);
 }
 template <class T>
-__forceinline__ void store16_streaming(T* p, const Vec16<T>& value, Where where = Where::current()) {
+__forceinline__ void store16_streaming(T* p, const Vec16<T>& value,
+                                       Where where = Where::current()) {
   store16(p, value, where);
 }
 

@@ -1,9 +1,11 @@
-// The cost model behind `auto`: how long each way of doing a problem takes on a nominal GPU. Host code; no allocation.
+// The cost model behind `auto`: how long each way of doing a problem takes on a nominal GPU. Host
+// code; no allocation.
 //
-// A kernel is a stream of bytes between memory and blocks. Bytes flow at the memory's rate, or at that of the processors that have a
-// block, whichever is less; the last wave has fewer of those. To the stream come launches, the first load's latency, and the barriers that
-// nothing hides: with one group in flight each of them, with several the first. The model need not be right to the microsecond, only
-// rank the candidates; none of its predictions is a measurement.
+// A kernel is a stream of bytes between memory and blocks. Bytes flow at the memory's rate, or at
+// that of the processors that have a block, whichever is less; the last wave has fewer of those. To
+// the stream come launches, the first load's latency, and the barriers that nothing hides: with one
+// group in flight each of them, with several the first. The model need not be right to the
+// microsecond, only rank the candidates; none of its predictions is a measurement.
 #pragma once
 
 #include <algorithm>
@@ -18,7 +20,8 @@ inline namespace ABN_BUILD {
 namespace cost {
 
 enum class Way { sweeps, alone, cluster, group };
-enum class Limit { memory, launches, few_blocks, barriers, capacity };  // what most of the time goes into, or why it cannot be done
+// what most of the time goes into, or why it cannot be done
+enum class Limit { memory, launches, few_blocks, barriers, capacity };
 
 struct Candidate {
   Way way = Way::sweeps;
@@ -45,7 +48,8 @@ inline double tensor_bytes(const abn_problem& p) {
 
 inline int64_t blocks_of_processor(const Machine& machine, int threads, double shared_bytes) {
   const int64_t by_registers = registers_of_processor / (registers_of_thread * threads);
-  const auto by_shared = static_cast<int64_t>((machine.shared_of_processor + 1024) / (shared_bytes + 1024));
+  const auto by_shared =
+      static_cast<int64_t>((machine.shared_of_processor + 1024) / (shared_bytes + 1024));
   return std::min(by_registers, by_shared);
 }
 
@@ -53,12 +57,15 @@ inline int64_t blocks_of_processor(const Machine& machine, int threads, double s
 inline int64_t clusters_of(const Machine& machine, int64_t blocks, int64_t size) {
   constexpr int of_group = 16;
   int64_t clusters = 0;
-  for (int left = machine.processors; left > 0; left -= of_group) clusters += std::min(left, of_group) * blocks / size;
+  for (int left = machine.processors; left > 0; left -= of_group)
+    clusters += std::min(left, of_group) * blocks / size;
   return clusters;
 }
 
-// Microseconds for so many bytes, spread evenly over the blocks, when `in_flight` blocks run at once.
-inline double stream(const Machine& machine, double bytes, double efficiency, int64_t blocks, int64_t in_flight) {
+// Microseconds for so many bytes, spread evenly over the blocks, when `in_flight` blocks run at
+// once.
+inline double stream(const Machine& machine, double bytes, double efficiency, int64_t blocks,
+                     int64_t in_flight) {
   const auto rate = [&](int64_t running) {
     const auto busy = static_cast<double>(std::min<int64_t>(running, machine.processors));
     return std::min(machine.bandwidth * efficiency, busy * machine.processor_bandwidth);
@@ -74,10 +81,12 @@ inline double stream(const Machine& machine, double bytes, double efficiency, in
 inline double ragged(const Cut& cut) {
   if (cut.layout == ABN_NHWC) return cut.c % cut.lanes == 0 ? 1 : ragged_access;
   if (cut.s % cut.lanes == 0) return 1;
-  return 1 + (ragged_access - 1) * std::min(1.0, static_cast<double>(2 * warp) / static_cast<double>(cut.windows));
+  return 1 + (ragged_access - 1) *
+                 std::min(1.0, static_cast<double>(2 * warp) / static_cast<double>(cut.windows));
 }
 
-inline void name_limit(Candidate& one, double memory, double fixed, double waiting, const Machine& machine) {
+inline void name_limit(Candidate& one, double memory, double fixed, double waiting,
+                       const Machine& machine) {
   one.microseconds = memory + fixed + waiting;
   one.limit = waiting > memory && waiting > fixed                        ? Limit::barriers
               : fixed > memory                                           ? Limit::launches
@@ -90,16 +99,19 @@ inline Candidate by_sweeps(const abn_problem& p, int direction, const Machine& m
   Cut& cut = one.slab.cut;
   cut = cut_of(p);
   one.possible = true;
-  const bool backward = direction == ABN_BACKWARD, once = p.mode != ABN_TRAINING, merges = cut.slices > 1 && (backward || !once);
+  const bool backward = direction == ABN_BACKWARD, once = p.mode != ABN_TRAINING,
+             merges = cut.slices > 1 && (backward || !once);
   const double size = tensor_bytes(p), read = backward ? 2 : 1;
   one.blocks = cut.units();
-  one.in_flight = std::min(one.blocks, machine.processors * blocks_of_processor(machine, cut.threads(), 16 * 1024.0));
+  one.in_flight = std::min(
+      one.blocks, machine.processors * blocks_of_processor(machine, cut.threads(), 16 * 1024.0));
   one.launches = (once ? 1 : 2) + (merges ? 1 : 0);
   // The second sweep goes backwards and meets the end of the first one in the cache.
   const double cached = once ? 0 : std::min(read * size, backward ? 32e6 : machine.cache_bytes);
   one.bytes = (once ? read + 1 : 2 * read + 1) * size - cached;
   const double memory =
-      stream(machine, one.bytes, sweep_efficiency, one.blocks, one.in_flight) * ragged(cut) + cached / machine.cache_bandwidth * 1e6;
+      stream(machine, one.bytes, sweep_efficiency, one.blocks, one.in_flight) * ragged(cut) +
+      cached / machine.cache_bandwidth * 1e6;
   name_limit(one, memory, one.launches * (machine.launch + machine.start), 0, machine);
   return one;
 }
@@ -132,20 +144,24 @@ inline Candidate by_slab(const abn_problem& p, int direction, Way way, const Mac
   one.possible = true;
 
   double width = 1;
-  if (slab.cut.layout == ABN_NHWC && slab.row_windows > 0) width = slab.row_windows >= slab_columns ? columns_128 : columns_64;
+  if (slab.cut.layout == ABN_NHWC && slab.row_windows > 0)
+    width = slab.row_windows >= slab_columns ? columns_128 : columns_64;
   double memory = stream(machine, one.bytes, slab_efficiency, one.blocks, one.in_flight) * width;
   double waiting = 0;
   if (way != Way::alone) {
     const double parts = static_cast<double>(slab.pack) * static_cast<double>(slices);
     const bool shared_out = parts > static_cast<double>(most_parts_of_all);
     one.barriers = shared_out ? 2 : 1;
-    const bool lonely = groups == 1 || slab.groups == 1;  // no other group works while this one waits
+    // no other group works while this one waits
+    const bool lonely = groups == 1 || slab.groups == 1;
     const double rounds = lonely ? static_cast<double>(slab.groups) : 1;
-    waiting = rounds * one.barriers * (way == Way::cluster ? machine.cluster_barrier : machine.grid_barrier);
+    waiting = rounds * one.barriers *
+              (way == Way::cluster ? machine.cluster_barrier : machine.grid_barrier);
     if (way == Way::group) waiting += machine.grid_barrier;  // before the first
     const double part = p.dtype == ABN_F64 ? 32 : 16;
     memory += (shared_out ? 1 + 1.0 / static_cast<double>(slices) : 1) * part * parts *
-              static_cast<double>(shared_out ? slab.groups : one.blocks) / machine.cache_bandwidth * 1e6;
+              static_cast<double>(shared_out ? slab.groups : one.blocks) / machine.cache_bandwidth *
+              1e6;
   }
   name_limit(one, memory, machine.launch + machine.start, waiting, machine);
   return one;
@@ -160,10 +176,14 @@ struct Candidates {
 // The one sweep first, so that a tie goes to it.
 inline Candidates candidates_of(const abn_problem& p, int direction, const Machine& machine) {
   Candidates out;
-  const auto add = [&](const Candidate& one) { out.all[static_cast<std::size_t>(out.count++)] = one; };
-  const bool meets = slab_of(p, direction).cut.slices > 1 && (direction == ABN_BACKWARD || p.mode == ABN_TRAINING);
+  const auto add = [&](const Candidate& one) {
+    out.all[static_cast<std::size_t>(out.count++)] = one;
+  };
+  const bool meets =
+      slab_of(p, direction).cut.slices > 1 && (direction == ABN_BACKWARD || p.mode == ABN_TRAINING);
   if (meets) {
-    if (slab_of(p, direction).cut.slices <= resident::largest_cluster) add(by_slab(p, direction, Way::cluster, machine));
+    if (slab_of(p, direction).cut.slices <= resident::largest_cluster)
+      add(by_slab(p, direction, Way::cluster, machine));
     add(by_slab(p, direction, Way::group, machine));
   } else {
     add(by_slab(p, direction, Way::alone, machine));

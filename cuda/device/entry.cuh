@@ -1,5 +1,5 @@
-// What the entry points of every variant share on the host: which problems exist, argument checks, and the step from the type
-// codes of a problem to C++ types.
+// What the entry points of every variant share on the host: which problems exist, argument checks,
+// and the step from the type codes of a problem to C++ types.
 #pragma once
 
 #include <type_traits>
@@ -22,7 +22,9 @@ struct Types {
 // Calls `call` with the Types of the problem, which must be a known one.
 template <class Call>
 auto with_types(const abn_problem& problem, Call call) {
-  if (problem.dtype == ABN_F64) return problem.param_dtype == ABN_F64 ? call(Types<double, double>{}) : call(Types<double, float>{});
+  if (problem.dtype == ABN_F64)
+    return problem.param_dtype == ABN_F64 ? call(Types<double, double>{})
+                                          : call(Types<double, float>{});
   if (problem.dtype == ABN_F32) return call(Types<float, float>{});
   if (problem.dtype == ABN_BF16) return call(Types<__nv_bfloat16, float>{});
   return call(Types<__half, float>{});
@@ -42,21 +44,31 @@ auto with_kind(const abn_problem& problem, int layout, Call call) {
   });
 }
 
-inline bool empty(const abn_problem& problem) { return problem.n == 0 || problem.c == 0 || problem.s == 0; }
+inline bool empty(const abn_problem& problem) {
+  return problem.n == 0 || problem.c == 0 || problem.s == 0;
+}
 
-// The problems that the variants of this project support: all that the ABI knows, unless 1/slope overflows.
+// The problems that the variants of this project support: all that the ABI knows, unless 1/slope
+// overflows.
 inline bool known(const abn_problem& problem) {
   const auto within = [](int32_t value, int32_t last) { return value >= 0 && value <= last; };
   if (problem.struct_size < sizeof(abn_problem)) return false;
-  if (!within(problem.layout, ABN_NHWC) || !within(problem.dtype, ABN_F64) || !within(problem.activation, ABN_ELU)) return false;
+  if (!within(problem.layout, ABN_NHWC) || !within(problem.dtype, ABN_F64) ||
+      !within(problem.activation, ABN_ELU))
+    return false;
   if (!within(problem.scale, ABN_SCALE_ABS_EPS) || !within(problem.mode, ABN_FROZEN)) return false;
-  if (problem.param_dtype != ABN_F32 && !(problem.param_dtype == ABN_F64 && problem.dtype == ABN_F64)) return false;
+  if (problem.param_dtype != ABN_F32 &&
+      !(problem.param_dtype == ABN_F64 && problem.dtype == ABN_F64))
+    return false;
   if (problem.n < 0 || problem.c < 0 || problem.s < 0 || !(problem.eps >= 0)) return false;
-  const double largest = problem.dtype == ABN_F64 ? std::numeric_limits<double>::max() : std::numeric_limits<float>::max();
-  return problem.activation == ABN_IDENTITY || (problem.activation_parameter > 0 && 1 / problem.activation_parameter <= largest);
+  const double largest = problem.dtype == ABN_F64 ? std::numeric_limits<double>::max()
+                                                  : std::numeric_limits<float>::max();
+  return problem.activation == ABN_IDENTITY ||
+         (problem.activation_parameter > 0 && 1 / problem.activation_parameter <= largest);
 }
 
-// The claims that hold for every in-place variant here; the algorithm's own fields are the caller's.
+// The claims that hold for every in-place variant here; the algorithm's own fields are the
+// caller's.
 inline abn_claims in_place_claims(const abn_problem& problem) {
   abn_claims claims{};
   claims.struct_size = sizeof claims;
@@ -71,8 +83,8 @@ inline abn_claims in_place_claims(const abn_problem& problem) {
   return claims;
 }
 
-// What an in-place variant claims of its traffic: forward loads x so many times and stores z once, backward loads dz and z so many times
-// and stores dx once.
+// What an in-place variant claims of its traffic: forward loads x so many times and stores z once,
+// backward loads dz and z so many times and stores dx once.
 inline void claim_sweeps(abn_claims& claims, int forward_loads, int backward_loads) {
   claims.sweeps_x.loads = static_cast<int16_t>(forward_loads);
   claims.sweeps_dz.loads = claims.sweeps_kept.loads = static_cast<int16_t>(backward_loads);
@@ -81,7 +93,8 @@ inline void claim_sweeps(abn_claims& claims, int forward_loads, int backward_loa
 
 // Writes no field behind those that the caller's header knows.
 inline int hand_over(abn_claims claims, abn_claims* out) {
-  const uint32_t size = out->struct_size < sizeof claims ? out->struct_size : static_cast<uint32_t>(sizeof claims);
+  const uint32_t size =
+      out->struct_size < sizeof claims ? out->struct_size : static_cast<uint32_t>(sizeof claims);
   claims.struct_size = out->struct_size;
   std::memcpy(out, &claims, size);
   return ABN_OK;
@@ -90,21 +103,29 @@ inline int hand_over(abn_claims claims, abn_claims* out) {
 // ABN_OK, or what is wrong with a call that has work to do.
 inline int check(const abn_problem& problem, const abn_forward_args& args, size_t workspace_bytes) {
   if (!known(problem)) return ABN_ERROR_UNSUPPORTED;
-  if (args.x == nullptr || args.z == nullptr || (args.gamma == nullptr) != (args.beta == nullptr)) return ABN_ERROR_ARGUMENT;
-  if (problem.mode != ABN_TRAINING && (args.running_mean == nullptr || args.running_var == nullptr)) return ABN_ERROR_ARGUMENT;
-  if (workspace_bytes > 0 && (args.workspace == nullptr || args.workspace_bytes < workspace_bytes)) return ABN_ERROR_WORKSPACE;
+  if (args.x == nullptr || args.z == nullptr || (args.gamma == nullptr) != (args.beta == nullptr))
+    return ABN_ERROR_ARGUMENT;
+  if (problem.mode != ABN_TRAINING && (args.running_mean == nullptr || args.running_var == nullptr))
+    return ABN_ERROR_ARGUMENT;
+  if (workspace_bytes > 0 && (args.workspace == nullptr || args.workspace_bytes < workspace_bytes))
+    return ABN_ERROR_WORKSPACE;
   return ABN_OK;
 }
-inline int check(const abn_problem& problem, const abn_backward_args& args, size_t workspace_bytes) {
+inline int check(const abn_problem& problem, const abn_backward_args& args,
+                 size_t workspace_bytes) {
   if (!known(problem) || problem.mode == ABN_INFERENCE) return ABN_ERROR_UNSUPPORTED;
-  if (args.dz == nullptr || args.z == nullptr || args.var == nullptr || (args.gamma == nullptr) != (args.beta == nullptr))
+  if (args.dz == nullptr || args.z == nullptr || args.var == nullptr ||
+      (args.gamma == nullptr) != (args.beta == nullptr))
     return ABN_ERROR_ARGUMENT;
-  if (workspace_bytes > 0 && (args.workspace == nullptr || args.workspace_bytes < workspace_bytes)) return ABN_ERROR_WORKSPACE;
+  if (workspace_bytes > 0 && (args.workspace == nullptr || args.workspace_bytes < workspace_bytes))
+    return ABN_ERROR_WORKSPACE;
   return ABN_OK;
 }
 
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-inline int log2_of(int64_t power_of_two) { return power_of_two <= 1 ? 0 : 1 + log2_of(power_of_two / 2); }
+inline int log2_of(int64_t power_of_two) {
+  return power_of_two <= 1 ? 0 : 1 + log2_of(power_of_two / 2);
+}
 // The smallest power of two that is not below v, at most `most`.
 inline int power_of_two_above(int64_t v, int most) {
   int power = 1;
@@ -112,7 +133,8 @@ inline int power_of_two_above(int64_t v, int most) {
   return power;
 }
 
-// An entry of a variant: nothing to do where there are no elements, arguments looked at, then Run(problem, args).
+// An entry of a variant: nothing to do where there are no elements, arguments looked at, then
+// Run(problem, args).
 template <size_t (*WorkspaceBytes)(const abn_problem*, int), auto Run, class Args>
 int checked(const abn_problem* problem, const Args* args) {
   constexpr int direction = std::is_same_v<Args, abn_forward_args> ? ABN_FORWARD : ABN_BACKWARD;
@@ -123,7 +145,8 @@ int checked(const abn_problem* problem, const Args* args) {
 
 // The variant with such entries.
 template <size_t (*WorkspaceBytes)(const abn_problem*, int), auto Forward, auto Backward>
-constexpr abn_variant variant_of(const char* name, const char* summary, int (*claims)(const abn_problem*, abn_claims*)) {
+constexpr abn_variant variant_of(const char* name, const char* summary,
+                                 int (*claims)(const abn_problem*, abn_claims*)) {
   return {ABN_ABI_VERSION,
           sizeof(abn_variant),
           name,

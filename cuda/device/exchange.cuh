@@ -1,12 +1,14 @@
-// How the blocks that hold the slices of one group of channels come to the same result: everyone publishes what its slice says, all
-// wait for each other, and the parts are merged in the order of the slices, as the two sweeps merge them.
+// How the blocks that hold the slices of one group of channels come to the same result: everyone
+// publishes what its slice says, all wait for each other, and the parts are merged in the order of
+// the slices, as the two sweeps merge them.
 //
 //   alone       a single slice: nothing to exchange
 //   cluster     parts stay in shared memory, where the peers read them
-//   group       parts go to the workspace; blocks of a cooperative launch wait at a barrier in global memory
+//   group       parts go to the workspace; blocks of a cooperative launch wait at a barrier in
+//               global memory
 //
-// Few parts are merged by every block for itself. Many would be read too often: then every block merges its share of the channels, leaves
-// the results in the workspace, and all wait once more.
+// Few parts are merged by every block for itself. Many would be read too often: then every block
+// merges its share of the channels, leaves the results in the workspace, and all wait once more.
 #pragma once
 
 #include "cuda/device/acquire_release.cuh"
@@ -18,7 +20,8 @@ inline namespace ABN_BUILD {
 
 enum class Meeting { alone, cluster, group };
 
-constexpr int64_t most_parts_of_all = 512;  // that every block merges for itself: 8 KiB of float moments
+// that every block merges for itself: 8 KiB of float moments
+constexpr int64_t most_parts_of_all = 512;
 
 struct Exchange {
   Meeting meeting;
@@ -44,17 +47,22 @@ class Exchanger {
     return meeting_ == Meeting::cluster ? own_[j] : all_[slice * slab_.cut.c + chunk.channel + j];
   }
 
-  // By all threads of a block. `merge(live, part)` is merge_slices with the caller's tree. `settle(j, result, kept, published)` gets the
-  // result of channel j in one thread: `kept` says to remember it for this block, `published` that no other block writes it out.
-  // `recall(j)` fetches what another block published.
+  // By all threads of a block. `merge(live, part)` is merge_slices with the caller's tree.
+  // `settle(j, result, kept, published)` gets the result of channel j in one thread: `kept` says to
+  // remember it for this block, `published` that no other block writes it out. `recall(j)` fetches
+  // what another block published.
   template <class Merge, class Settle, class Recall>
-  __device__ __forceinline__ void run(const Chunk& chunk, int64_t slice, Merge merge, Settle settle, Recall recall) {
+  __device__ __forceinline__ void run(const Chunk& chunk, int64_t slice, Merge merge, Settle settle,
+                                      Recall recall) {
     const MergeShape& shape = slab_.merge;
     const int slices = static_cast<int>(slab_.cut.slices), own = static_cast<int>(slice);
-    const int column = static_cast<int>(threadIdx.x) % shape.columns, row = static_cast<int>(threadIdx.x) / shape.columns;
+    const int column = static_cast<int>(threadIdx.x) % shape.columns,
+              row = static_cast<int>(threadIdx.x) / shape.columns;
     const bool shared_out = static_cast<int64_t>(chunk.channels) * slices > most_parts_of_all;
     wait();
-    const int share = !shared_out ? chunk.channels : chunk.channels > own ? (chunk.channels - own + slices - 1) / slices : 0;
+    const int share = !shared_out            ? chunk.channels
+                      : chunk.channels > own ? (chunk.channels - own + slices - 1) / slices
+                                             : 0;
     for (int first = 0; first < share; first += shape.columns) {
       const int index = first + column, j = shared_out ? index * slices + own : index;
       const bool live = index < share;
@@ -64,7 +72,9 @@ class Exchanger {
     }
     if (shared_out) {
       wait();
-      for (int j = static_cast<int>(threadIdx.x); j < chunk.channels; j += static_cast<int>(blockDim.x)) recall(j);
+      for (int j = static_cast<int>(threadIdx.x); j < chunk.channels;
+           j += static_cast<int>(blockDim.x))
+        recall(j);
     }
     if (meeting_ == Meeting::cluster) this_cluster().barrier_arrive();
     __syncthreads();
@@ -83,7 +93,8 @@ class Exchanger {
       group_barrier(counter_, static_cast<unsigned>(slab_.cut.slices), leads_);
   }
   __device__ Part fetch(const Chunk& chunk, int64_t slice, int j) const {
-    if (meeting_ == Meeting::cluster) return *this_cluster().map_shared_rank(own_ + j, static_cast<int>(slice));
+    if (meeting_ == Meeting::cluster)
+      return *this_cluster().map_shared_rank(own_ + j, static_cast<int>(slice));
     return all_[slice * slab_.cut.c + chunk.channel + j];
   }
 

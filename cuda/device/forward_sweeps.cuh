@@ -1,7 +1,9 @@
-// The kernels of forward in two sweeps: sum_moments, merge_moments where a channel has several slices, and normalise.
+// The kernels of forward in two sweeps: sum_moments, merge_moments where a channel has several
+// slices, and normalise.
 //
-// Statistics are local two-passes in registers, then Chan merges (device/moments.cuh). y = g*((x - mu)*r) + beta is multiplied in this
-// order, as g*r may be subnormal where xhat is not. z may be x: a thread loads a bundle of windows before it stores to the same ones.
+// Statistics are local two-passes in registers, then Chan merges (device/moments.cuh). y = g*((x -
+// mu)*r) + beta is multiplied in this order, as g*r may be subnormal where xhat is not. z may be x:
+// a thread loads a bundle of windows before it stores to the same ones.
 #pragma once
 
 #include "cuda/device/activation.cuh"
@@ -18,13 +20,15 @@ template <class A>
 struct ForwardScratch {
   A *mean, *variance;
   MomentsPart<A>* parts;
-  MomentsPartial<A> partial{};  // where this is one shard of several: the statistics go there instead
+  // where this is one shard of several: the statistics go there instead
+  MomentsPartial<A> partial{};
 };
 
 // The end of a channel's statistics.
 template <class P, class A>
-__device__ void finish_statistics(const abn_problem& problem, const abn_forward_args& args, const ForwardScratch<A>& scratch, int64_t c,
-                                  int64_t samples, const Moments<A>& moments) {
+__device__ void finish_statistics(const abn_problem& problem, const abn_forward_args& args,
+                                  const ForwardScratch<A>& scratch, int64_t c, int64_t samples,
+                                  const Moments<A>& moments) {
   const A variance = moments.m2 / static_cast<A>(samples);
   if (scratch.mean != nullptr) {  // a shard without samples has no workspace
     scratch.mean[c] = moments.hi;
@@ -33,7 +37,8 @@ __device__ void finish_statistics(const abn_problem& problem, const abn_forward_
   publish_statistics<A, P>(problem, args, c, samples, moments.hi, variance);
 }
 template <class P, class A>
-__device__ void finish_moments(const abn_problem& problem, const abn_forward_args& args, const ForwardScratch<A>& scratch, int64_t c,
+__device__ void finish_moments(const abn_problem& problem, const abn_forward_args& args,
+                               const ForwardScratch<A>& scratch, int64_t c,
                                const Moments<A>& moments) {
   const int64_t samples = problem.n * problem.s;
   if (scratch.partial.samples != nullptr)
@@ -44,7 +49,8 @@ __device__ void finish_moments(const abn_problem& problem, const abn_forward_arg
 
 template <class T, class P, int Layout>
 __global__ void __launch_bounds__(most_threads, least_resident)
-    sum_moments(Cut cut, abn_problem problem, abn_forward_args args, ForwardScratch<Accumulate<T>> scratch) {
+    sum_moments(Cut cut, abn_problem problem, abn_forward_args args,
+                ForwardScratch<Accumulate<T>> scratch) {
   using A = Accumulate<T>;
   constexpr int own = owned<T, Layout>;
   const Tensor<T> x(args.x, cut);
@@ -54,7 +60,8 @@ __global__ void __launch_bounds__(most_threads, least_resident)
     const Unit unit = unit_at(cut, index);
     A n = 0;
     Moments<A> moments[own];
-    with_walk<T, Layout>(cut, unit, [&](auto walk) { add_moments<T, Layout>(walk, x, n, moments); });
+    with_walk<T, Layout>(cut, unit,
+                         [&](auto walk) { add_moments<T, Layout>(walk, x, n, moments); });
     tree.reduce(cut.columns, cut.rows, n, moments);
     if (row_of_thread(cut) == 0) {
       const int64_t first = first_channel<Layout>(cut, unit.tile);
@@ -73,14 +80,17 @@ __global__ void __launch_bounds__(most_threads, least_resident)
 
 template <class P, class A>
 __global__ void __launch_bounds__(most_threads)
-    merge_moments(Cut cut, MergeShape shape, abn_problem problem, abn_forward_args args, ForwardScratch<A> scratch) {
+    merge_moments(Cut cut, MergeShape shape, abn_problem problem, abn_forward_args args,
+                  ForwardScratch<A> scratch) {
   auto& tree = dynamic_shared<MomentsTree<A, 1, int64_t>>();
-  const int column = static_cast<int>(threadIdx.x) % shape.columns, row = static_cast<int>(threadIdx.x) / shape.columns;
+  const int column = static_cast<int>(threadIdx.x) % shape.columns,
+            row = static_cast<int>(threadIdx.x) / shape.columns;
   for (int64_t first = static_cast<int64_t>(blockIdx.x) * shape.columns; first < cut.c;
        first += static_cast<int64_t>(gridDim.x) * shape.columns) {
     const int64_t c = first + column;
-    const Moments<A> moments =
-        merge_slices(tree, shape, cut.slices, c < cut.c, [&](int64_t slice) { return scratch.parts[slice * cut.c + c]; });
+    const Moments<A> moments = merge_slices(tree, shape, cut.slices, c < cut.c, [&](int64_t slice) {
+      return scratch.parts[slice * cut.c + c];
+    });
     if (row == 0 && c < cut.c) finish_moments<P>(problem, args, scratch, c, moments);
     __syncthreads();
   }
@@ -88,7 +98,8 @@ __global__ void __launch_bounds__(most_threads)
 
 template <class T, class P, int Layout>
 __global__ void __launch_bounds__(most_threads, least_resident)
-    normalise(Cut cut, abn_problem problem, abn_forward_args args, ForwardScratch<Accumulate<T>> scratch) {
+    normalise(Cut cut, abn_problem problem, abn_forward_args args,
+              ForwardScratch<Accumulate<T>> scratch) {
   using A = Accumulate<T>;
   constexpr int own = owned<T, Layout>, lanes = window_lanes<T>, count = apply_bundle;
   const Tensor<T> x(args.x, cut), z(args.z, cut);
@@ -101,8 +112,9 @@ __global__ void __launch_bounds__(most_threads, least_resident)
     ABN_UNROLL for (int l = 0; l < own; ++l) {
       const int64_t c = first + l;
       if (c >= cut.c) continue;
-      channel[l] = problem.mode == ABN_TRAINING ? forward_channel<P>(problem, args, c, scratch.mean[c], scratch.variance[c])
-                                                : running_channel<P, A>(problem, args, c);
+      channel[l] = problem.mode == ABN_TRAINING
+                       ? forward_channel<P>(problem, args, c, scratch.mean[c], scratch.variance[c])
+                       : running_channel<P, A>(problem, args, c);
     }
 
     with_walk<T, Layout>(cut, unit, [&](auto walk) {
@@ -113,7 +125,8 @@ __global__ void __launch_bounds__(most_threads, least_resident)
         ABN_UNROLL for (int u = 0; u < count; ++u) values[u] = x.load(windows[u]);
         ABN_UNROLL for (int u = 0; u < count; ++u) {
           A results[lanes];
-          ABN_UNROLL for (int j = 0; j < lanes; ++j) results[j] = phi.value(channel[own == 1 ? 0 : j].y(widen(values[u].lane[j])));
+          ABN_UNROLL for (int j = 0; j < lanes; ++j) results[j] =
+              phi.value(channel[own == 1 ? 0 : j].y(widen(values[u].lane[j])));
           values[u] = narrow_all<T>(results);
         }
         ABN_UNROLL for (int u = 0; u < count; ++u) z.store(windows[u], values[u]);

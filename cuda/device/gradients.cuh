@@ -1,5 +1,5 @@
-// How a thread, a block and the slices of a channel come to S0 and S1, and dx from them: the same code for tensors and for slabs on the
-// chip, and for both schemes (device/scheme.cuh).
+// How a thread, a block and the slices of a channel come to S0 and S1, and dx from them: the same
+// code for tensors and for slabs on the chip, and for both schemes (device/scheme.cuh).
 #pragma once
 
 #include "cuda/device/activation.cuh"
@@ -13,13 +13,14 @@ inline namespace ABN_BUILD {
 
 constexpr int gradient_bundle = 2;  // windows of z and of dz that a thread has in flight
 
-// Adds the next windows of a walk to a thread's sums; `All` says that none of them is missing. `emit(window, dy)` is told the gradients of
-// each window times `scale`, rounded.
+// Adds the next windows of a walk to a thread's sums; `All` says that none of them is missing.
+// `emit(window, dy)` is told the gradients of each window times `scale`, rounded.
 template <class T, int Layout, class Scheme, bool All, class Steps, class Source, class Emit>
-__device__ __forceinline__ void add_bundle(Steps& walk, const Source& z, const Source& dz, const Activation<Accumulate<T>>& phi,
-                                           const typename Scheme::Recovery (&recovery)[owned<T, Layout>],
-                                           const Accumulate<T> (&scale)[owned<T, Layout>],
-                                           Sums<typename Scheme::Value> (&sums)[owned<T, Layout>], Emit emit) {
+__device__ __forceinline__ void add_bundle(
+    Steps& walk, const Source& z, const Source& dz, const Activation<Accumulate<T>>& phi,
+    const typename Scheme::Recovery (&recovery)[owned<T, Layout>],
+    const Accumulate<T> (&scale)[owned<T, Layout>],
+    Sums<typename Scheme::Value> (&sums)[owned<T, Layout>], Emit emit) {
   using A = Accumulate<T>;
   using Value = typename Scheme::Value;
   constexpr int own = owned<T, Layout>, lanes = window_lanes<T>, count = gradient_bundle;
@@ -41,7 +42,8 @@ __device__ __forceinline__ void add_bundle(Steps& walk, const Source& z, const S
       const A dy = phi.upstream(one, widen(gradients[u].lane[j]));
       const Value term = Scheme::term(recovery[own == 1 ? 0 : j], phi.inverse(one), dy);
       scaled[j] = scale[own == 1 ? 0 : j] * dy;
-      if ((lanes_present<T>(windows[u]) >> j & 1) == 0) continue;  // what lies outside may be 0 * infinity
+      // what lies outside may be 0 * infinity
+      if ((lanes_present<T>(windows[u]) >> j & 1) == 0) continue;
       Sums<Value>& sum = own == 1 ? window : sums[own == 1 ? 0 : j];
       sum.s0 += Value(dy);
       sum.s1 += term;
@@ -54,20 +56,25 @@ __device__ __forceinline__ void add_bundle(Steps& walk, const Source& z, const S
 
 // Adds the windows of a walk.
 template <class T, int Layout, class Scheme, class Steps, class Source, class Emit>
-__device__ __forceinline__ void add_gradients(Steps walk, const Source& z, const Source& dz, const Activation<Accumulate<T>>& phi,
-                                              const typename Scheme::Recovery (&recovery)[owned<T, Layout>],
-                                              const Accumulate<T> (&scale)[owned<T, Layout>],
-                                              Sums<typename Scheme::Value> (&sums)[owned<T, Layout>], Emit emit) {
+__device__ __forceinline__ void add_gradients(
+    Steps walk, const Source& z, const Source& dz, const Activation<Accumulate<T>>& phi,
+    const typename Scheme::Recovery (&recovery)[owned<T, Layout>],
+    const Accumulate<T> (&scale)[owned<T, Layout>],
+    Sums<typename Scheme::Value> (&sums)[owned<T, Layout>], Emit emit) {
   if constexpr (Steps::never_ragged) {
-    while (walk.left() >= gradient_bundle) add_bundle<T, Layout, Scheme, true>(walk, z, dz, phi, recovery, scale, sums, emit);
+    while (walk.left() >= gradient_bundle)
+      add_bundle<T, Layout, Scheme, true>(walk, z, dz, phi, recovery, scale, sums, emit);
   }
-  while (walk.more()) add_bundle<T, Layout, Scheme, false>(walk, z, dz, phi, recovery, scale, sums, emit);
+  while (walk.more())
+    add_bundle<T, Layout, Scheme, false>(walk, z, dz, phi, recovery, scale, sums, emit);
 }
 
-// The slices of a channel, merged by `rows` threads of a column; see merge_slices of device/statistics.cuh.
+// The slices of a channel, merged by `rows` threads of a column; see merge_slices of
+// device/statistics.cuh.
 template <class Value, class Part>
-__device__ __forceinline__ Sums<Value> merge_slices(SumsTree<Value, 1>& tree, const MergeShape& shape, int64_t slices, bool live,
-                                                    Part part) {
+__device__ __forceinline__ Sums<Value> merge_slices(SumsTree<Value, 1>& tree,
+                                                    const MergeShape& shape, int64_t slices,
+                                                    bool live, Part part) {
   const int row = static_cast<int>(threadIdx.x) / shape.columns;
   Sums<Value> sums[1];
   if (live && row < shape.rows) {
@@ -78,36 +85,44 @@ __device__ __forceinline__ Sums<Value> merge_slices(SumsTree<Value, 1>& tree, co
 }
 
 template <class P, class A>
-__device__ Affine<A> affine_of(const abn_problem& problem, const abn_backward_args& args, int64_t c) {
-  return affine_of<A>(problem, static_cast<const P*>(args.gamma), static_cast<const P*>(args.beta), c);
+__device__ Affine<A> affine_of(const abn_problem& problem, const abn_backward_args& args,
+                               int64_t c) {
+  return affine_of<A>(problem, static_cast<const P*>(args.gamma), static_cast<const P*>(args.beta),
+                      c);
 }
 template <class P, class A>
-__device__ A reciprocal_deviation_of(const abn_problem& problem, const abn_backward_args& args, int64_t c) {
+__device__ A reciprocal_deviation_of(const abn_problem& problem, const abn_backward_args& args,
+                                     int64_t c) {
   return reciprocal_deviation(static_cast<A>(static_cast<const P*>(args.var)[c]), problem.eps);
 }
 
 // S0 and S1 of a channel.
 template <class P, class Scheme>
-__device__ Sums<typename Scheme::Accumulated> finished(const abn_problem& problem, const abn_backward_args& args, int64_t c,
+__device__ Sums<typename Scheme::Accumulated> finished(const abn_problem& problem,
+                                                       const abn_backward_args& args, int64_t c,
                                                        const Sums<typename Scheme::Value>& sums) {
   return Scheme::finished(affine_of<P, typename Scheme::Accumulated>(problem, args, c), sums);
 }
 
 // Writes dgamma and dbeta from S0 and S1.
 template <class P, class A>
-__device__ void publish_gradients(const abn_problem& problem, const abn_backward_args& args, int64_t c, const Sums<A>& sums) {
+__device__ void publish_gradients(const abn_problem& problem, const abn_backward_args& args,
+                                  int64_t c, const Sums<A>& sums) {
   const P* const gamma = static_cast<const P*>(args.gamma);
   const A g = affine_of<P, A>(problem, args, c).g;
-  if (args.dgamma != nullptr) static_cast<P*>(args.dgamma)[c] = static_cast<P>(gamma_gradient(problem, gamma, c, g, sums.s1));
+  if (args.dgamma != nullptr)
+    static_cast<P*>(args.dgamma)[c] = static_cast<P>(gamma_gradient(problem, gamma, c, g, sums.s1));
   if (args.dbeta != nullptr) static_cast<P*>(args.dbeta)[c] = static_cast<P>(sums.s0);
 }
 
 // `means` are S0/m and S1/m.
 template <class P, class Scheme>
-__device__ typename Scheme::Channel backward_channel(const abn_problem& problem, const abn_backward_args& args, int64_t c,
-                                                     const Sums<typename Scheme::Accumulated>& means) {
+__device__ typename Scheme::Channel backward_channel(
+    const abn_problem& problem, const abn_backward_args& args, int64_t c,
+    const Sums<typename Scheme::Accumulated>& means) {
   using A = typename Scheme::Accumulated;
-  return Scheme::channel(affine_of<P, A>(problem, args, c), reciprocal_deviation_of<P, A>(problem, args, c), means);
+  return Scheme::channel(affine_of<P, A>(problem, args, c),
+                         reciprocal_deviation_of<P, A>(problem, args, c), means);
 }
 
 }  // namespace ABN_BUILD

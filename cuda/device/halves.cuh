@@ -1,4 +1,5 @@
-// The entries of abn_split_variant for a variant that knows how it cuts a problem: argument checks, and the sweeps of that cut.
+// The entries of abn_split_variant for a variant that knows how it cuts a problem: argument checks,
+// and the sweeps of that cut.
 #pragma once
 
 #include "cuda/device/entry.cuh"
@@ -14,31 +15,40 @@ struct Halves {
     return known(*shard) && shard->c > 0 ? sweeps::partial_bytes(*shard, direction) : 0;
   }
   static int forward_local(const abn_problem* shard, const abn_forward_args* args, void* partial) {
-    return with_cut(*shard, *args, partial, 1, ABN_FORWARD,
-                    [&](const Cut* cut) { return sweeps::forward_local(cut, *shard, *args, partial); });
+    return with_cut(*shard, *args, partial, 1, ABN_FORWARD, [&](const Cut* cut) {
+      return sweeps::forward_local(cut, *shard, *args, partial);
+    });
   }
-  static int forward_apply(const abn_problem* shard, const abn_forward_args* args, const void* partials, int32_t ranks) {
-    return with_cut(*shard, *args, partials, ranks, ABN_FORWARD,
-                    [&](const Cut* cut) { return sweeps::forward_apply(cut, *shard, *args, partials, ranks); });
+  static int forward_apply(const abn_problem* shard, const abn_forward_args* args,
+                           const void* partials, int32_t ranks) {
+    return with_cut(*shard, *args, partials, ranks, ABN_FORWARD, [&](const Cut* cut) {
+      return sweeps::forward_apply(cut, *shard, *args, partials, ranks);
+    });
   }
-  static int backward_local(const abn_problem* shard, const abn_backward_args* args, void* partial) {
-    return with_cut(*shard, *args, partial, 1, ABN_BACKWARD,
-                    [&](const Cut* cut) { return sweeps::backward_local(cut, *shard, *args, partial); });
+  static int backward_local(const abn_problem* shard, const abn_backward_args* args,
+                            void* partial) {
+    return with_cut(*shard, *args, partial, 1, ABN_BACKWARD, [&](const Cut* cut) {
+      return sweeps::backward_local(cut, *shard, *args, partial);
+    });
   }
-  static int backward_apply(const abn_problem* shard, const abn_backward_args* args, const void* partials, int32_t ranks) {
-    return with_cut(*shard, *args, partials, ranks, ABN_BACKWARD,
-                    [&](const Cut* cut) { return sweeps::backward_apply(cut, *shard, *args, partials, ranks); });
+  static int backward_apply(const abn_problem* shard, const abn_backward_args* args,
+                            const void* partials, int32_t ranks) {
+    return with_cut(*shard, *args, partials, ranks, ABN_BACKWARD, [&](const Cut* cut) {
+      return sweeps::backward_apply(cut, *shard, *args, partials, ranks);
+    });
   }
 
  private:
   template <class Args, class Call>
-  static int with_cut(const abn_problem& shard, const Args& args, const void* partials, int32_t ranks, int direction, Call call) {
+  static int with_cut(const abn_problem& shard, const Args& args, const void* partials,
+                      int32_t ranks, int direction, Call call) {
     if (!known(shard) || shard.mode != ABN_TRAINING) return ABN_ERROR_UNSUPPORTED;
     if (shard.c == 0 || shard.s == 0) return ABN_OK;  // on all ranks
     if (partials == nullptr || ranks < 1) return ABN_ERROR_ARGUMENT;
     if (shard.n == 0) return call(nullptr);
     const Cut cut = CutFor(shard, direction);
-    if (const int status = check(shard, args, workspace_bytes(cut, shard, direction))) return status;
+    if (const int status = check(shard, args, workspace_bytes(cut, shard, direction)))
+      return status;
     return call(&cut);
   }
 };
@@ -47,7 +57,12 @@ struct Halves {
 template <class Halves>
 constexpr abn_split_variant with_halves(abn_variant base) {
   base.struct_size = sizeof(abn_split_variant);
-  return {base, Halves::partial_bytes, Halves::forward_local, Halves::forward_apply, Halves::backward_local, Halves::backward_apply};
+  return {base,
+          Halves::partial_bytes,
+          Halves::forward_local,
+          Halves::forward_apply,
+          Halves::backward_local,
+          Halves::backward_apply};
 }
 
 }  // namespace sweeps

@@ -1,5 +1,5 @@
-// Between the halves of a sharded pass: the kernels that merge the partials of all ranks in their order, a thread a channel, and those that
-// speak for a shard without samples.
+// Between the halves of a sharded pass: the kernels that merge the partials of all ranks in their
+// order, a thread a channel, and those that speak for a shard without samples.
 #pragma once
 
 #include "cuda/device/backward_sweeps.cuh"
@@ -9,8 +9,9 @@ namespace abn::device {
 inline namespace ABN_BUILD {
 
 template <class P, class A>
-__global__ void __launch_bounds__(most_threads) merge_rank_moments(abn_problem problem, abn_forward_args args, ForwardScratch<A> scratch,
-                                                                   const void* partials, size_t bytes, int ranks) {
+__global__ void __launch_bounds__(most_threads)
+    merge_rank_moments(abn_problem problem, abn_forward_args args, ForwardScratch<A> scratch,
+                       const void* partials, size_t bytes, int ranks) {
   for (int64_t c = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; c < problem.c;
        c += static_cast<int64_t>(gridDim.x) * blockDim.x) {
     int64_t n = 0;
@@ -27,7 +28,8 @@ __global__ void __launch_bounds__(most_threads) merge_rank_moments(abn_problem p
 
 template <class P, class Scheme>
 __global__ void __launch_bounds__(most_threads)
-    merge_rank_sums(abn_problem problem, abn_backward_args args, ScratchOf<Scheme> scratch, const void* partials, size_t bytes, int ranks) {
+    merge_rank_sums(abn_problem problem, abn_backward_args args, ScratchOf<Scheme> scratch,
+                    const void* partials, size_t bytes, int ranks) {
   using Partial = SumsPartial<typename Scheme::Value>;
   for (int64_t c = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; c < problem.c;
        c += static_cast<int64_t>(gridDim.x) * blockDim.x) {
@@ -46,14 +48,16 @@ __global__ void __launch_bounds__(most_threads)
 }
 
 template <class A>
-__global__ void __launch_bounds__(most_threads) no_moments(abn_problem problem, MomentsPartial<A> partial) {
+__global__ void __launch_bounds__(most_threads)
+    no_moments(abn_problem problem, MomentsPartial<A> partial) {
   for (int64_t c = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; c < problem.c;
        c += static_cast<int64_t>(gridDim.x) * blockDim.x)
     partial.put(c, 0, Moments<A>{});
 }
 template <class P, class Scheme>
 __global__ void __launch_bounds__(most_threads)
-    no_sums(abn_problem problem, abn_backward_args args, SumsPartial<typename Scheme::Value> partial) {
+    no_sums(abn_problem problem, abn_backward_args args,
+            SumsPartial<typename Scheme::Value> partial) {
   for (int64_t c = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; c < problem.c;
        c += static_cast<int64_t>(gridDim.x) * blockDim.x) {
     partial.put(c, 0, {});

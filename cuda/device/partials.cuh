@@ -1,8 +1,10 @@
-// What a shard of a batch says of its channels, to be merged with the other shards (cuda/kernel.h, abn_split_variant).
+// What a shard of a batch says of its channels, to be merged with the other shards (cuda/kernel.h,
+// abn_split_variant).
 //
-// Forward: count, mean = hi + lo and M2, which Chan's merges (device/moments.cuh) put together in the order of the ranks; E[x] and E[x^2]
-// would cancel. Backward: count, and the two sums of the scheme before anything is divided by them. Merging a single shard returns it
-// unchanged, so one rank gets the bits of the whole path.
+// Forward: count, mean = hi + lo and M2, which Chan's merges (device/moments.cuh) put together in
+// the order of the ranks; E[x] and E[x^2] would cancel. Backward: count, and the two sums of the
+// scheme before anything is divided by them. Merging a single shard returns it unchanged, so one
+// rank gets the bits of the whole path.
 #pragma once
 
 #include "cuda/device/moments.cuh"
@@ -13,14 +15,18 @@ inline namespace ABN_BUILD {
 
 constexpr size_t partial_alignment = 16;
 constexpr size_t partial_header = 16;  // the count of samples, on a multiple of what follows
-inline size_t aligned_partial(size_t bytes) { return (bytes + partial_alignment - 1) / partial_alignment * partial_alignment; }
+inline size_t aligned_partial(size_t bytes) {
+  return (bytes + partial_alignment - 1) / partial_alignment * partial_alignment;
+}
 
 template <class A>
 struct MomentsPartial {
   int64_t* samples = nullptr;
   A *hi = nullptr, *lo = nullptr, *m2 = nullptr;
 
-  static size_t bytes(int64_t channels) { return aligned_partial(partial_header + 3 * sizeof(A) * static_cast<size_t>(channels)); }
+  static size_t bytes(int64_t channels) {
+    return aligned_partial(partial_header + 3 * sizeof(A) * static_cast<size_t>(channels));
+  }
   MomentsPartial() = default;
   __host__ __device__ MomentsPartial(void* data, int64_t channels)
       : samples(static_cast<int64_t*>(data)),
@@ -47,10 +53,13 @@ struct SumsPartial {
   int64_t* samples = nullptr;
   Sums<Value>* sums = nullptr;
 
-  static size_t bytes(int64_t channels) { return aligned_partial(partial_header + sizeof(Sums<Value>) * static_cast<size_t>(channels)); }
+  static size_t bytes(int64_t channels) {
+    return aligned_partial(partial_header + sizeof(Sums<Value>) * static_cast<size_t>(channels));
+  }
   SumsPartial() = default;
   __host__ __device__ SumsPartial(void* data, int64_t)
-      : samples(static_cast<int64_t*>(data)), sums(reinterpret_cast<Sums<Value>*>(static_cast<char*>(data) + partial_header)) {}
+      : samples(static_cast<int64_t*>(data)),
+        sums(reinterpret_cast<Sums<Value>*>(static_cast<char*>(data) + partial_header)) {}
 
   __device__ void put(int64_t c, int64_t count, const Sums<Value>& of_channel) const {
     if (c == 0) *samples = count;
@@ -61,8 +70,10 @@ struct SumsPartial {
 
 // The partials of all ranks, one behind the other.
 template <class Partial>
-__device__ __forceinline__ Partial partial_of(const void* partials, size_t bytes, int rank, int64_t channels) {
-  return {static_cast<char*>(const_cast<void*>(partials)) + static_cast<size_t>(rank) * bytes, channels};
+__device__ __forceinline__ Partial partial_of(const void* partials, size_t bytes, int rank,
+                                              int64_t channels) {
+  return {static_cast<char*>(const_cast<void*>(partials)) + static_cast<size_t>(rank) * bytes,
+          channels};
 }
 
 }  // namespace ABN_BUILD

@@ -1,15 +1,21 @@
-// The one header that a kernel source includes for its platform: under nvcc the toolkit, under a host compiler the emulator, and on
-// both sides the same few helpers for what CUDA C++ says differently or not at all.
+// The one header that a kernel source includes for its platform: under nvcc the toolkit, under a
+// host compiler the emulator, and on both sides the same few helpers for what CUDA C++ says
+// differently or not at all.
 //
-//   dynamic_shared<T>()           the block's dynamic shared memory as a struct T; there is no static __shared__ here, since the
-//                                 emulator keeps several blocks in flight
-//   load16(p), store16(p, v)      one 16-byte access; p is aligned to 16 bytes, and Vec16<T> has T lane[16 / sizeof(T)]. store16 is one to
-//                                 global memory and nothing else; load16 reads shared memory, too
+//   dynamic_shared<T>()           the block's dynamic shared memory as a struct T; there is no
+//                                 static __shared__ here, since the emulator keeps several blocks
+//                                 in flight
+//   load16(p), store16(p, v)      one 16-byte access; p is aligned to 16 bytes, and Vec16<T> has T
+//                                 lane[16 / sizeof(T)]. store16 is one to global memory and nothing
+//                                 else; load16 reads shared memory, too
 //   store16_anywhere(p, v)        16 bytes to either, in one store or several
-//   launch(config, kernel, ...)   a launch on config.stream without any synchronisation; 0, or the cudaError_t as an int. More than
-//                                 48 KiB of shared memory are opted in to. An empty grid is an error, as on any GPU.
-//   ABN_VARIANT_MEMORY            where the pointers of a variant live that this build makes (kernel.h)
-//   launch_cooperative(...)       the same with all blocks resident: cooperative_groups::this_grid().sync() may be used
+//   launch(config, kernel, ...)   a launch on config.stream without any synchronisation; 0, or the
+//                                 cudaError_t as an int. More than 48 KiB of shared memory are
+//                                 opted in to. An empty grid is an error, as on any GPU.
+//   ABN_VARIANT_MEMORY            where the pointers of a variant live that this build makes
+//                                 (kernel.h)
+//   launch_cooperative(...)       the same with all blocks resident:
+//                                 cooperative_groups::this_grid().sync() may be used
 // A config with a cluster launches clusters (compute capability 9.0; device/cluster.cuh).
 #pragma once
 

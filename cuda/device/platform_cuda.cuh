@@ -35,7 +35,8 @@ template <class T>
 __device__ __forceinline__ void store16(T* p, const Vec16<T>& value) {
   uint4 bits;
   memcpy(&bits, &value, sizeof bits);
-  __stwb(reinterpret_cast<uint4*>(p), bits);  // st.global; a plain store may be split into narrower ones
+  // st.global; a plain store may be split into narrower ones
+  __stwb(reinterpret_cast<uint4*>(p), bits);
 }
 
 // A launch in the form that the runtime wants it, with what the kernel has to opt in to.
@@ -51,7 +52,8 @@ struct RuntimeLaunch {
     cudaError_t error = cudaSuccess;
     if (wanted.shared_bytes > 0x7fffffff) return cudaErrorInvalidValue;
     if (wanted.shared_bytes > without_opt_in)
-      error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(wanted.shared_bytes));
+      error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                   static_cast<int>(wanted.shared_bytes));
     if (error == cudaSuccess && cluster > portable_cluster)
       error = cudaFuncSetAttribute(kernel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1);
     config.gridDim = wanted.grid;
@@ -77,8 +79,10 @@ template <class... P, class... A>
 int launch_with(bool cooperative, const LaunchConfig& config, void (*kernel)(P...), A&&... args) {
   RuntimeLaunch runtime;
   cudaError_t error = runtime.prepare(cooperative, config, kernel);
-  if (error == cudaSuccess) error = cudaLaunchKernelEx(&runtime.config, kernel, std::forward<A>(args)...);
-  cudaGetLastError();  // the error is returned here and must not turn up again at somebody else's check
+  if (error == cudaSuccess)
+    error = cudaLaunchKernelEx(&runtime.config, kernel, std::forward<A>(args)...);
+  // the error is returned here and must not turn up again at somebody else's check
+  cudaGetLastError();
   return error;
 }
 

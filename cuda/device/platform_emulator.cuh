@@ -50,27 +50,30 @@ struct LaunchSite {
   LaunchConfig config;
   Where where;
   LaunchSite(const LaunchConfig& c, Where w = Where::current()) : config(c), where(w) {}
-  LaunchSite(dim3 grid, dim3 block, std::size_t shared_bytes = 0, void* stream = nullptr, const char* name = nullptr, dim3 cluster = 1,
-             Where w = Where::current())
+  LaunchSite(dim3 grid, dim3 block, std::size_t shared_bytes = 0, void* stream = nullptr,
+             const char* name = nullptr, dim3 cluster = 1, Where w = Where::current())
       : config{grid, block, shared_bytes, stream, name, cluster}, where(w) {}
 };
 
 template <class... P>
-int launch_with(bool cooperative, const LaunchSite& site, void (*kernel)(P...), const std::type_identity_t<P>&... args) {
-  const auto body = [kernel, args...] { kernel(args...); };  // by value: every thread has parameters of its own
+int launch_with(bool cooperative, const LaunchSite& site, void (*kernel)(P...),
+                const std::type_identity_t<P>&... args) {
+  // by value: every thread has parameters of its own
+  const auto body = [kernel, args...] { kernel(args...); };
   const LaunchConfig& config = site.config;
-  return emulator::launch({.grid = config.grid,
-                           .block = config.block,
-                           .shared_bytes = config.shared_bytes,
-                           .cluster = config.cluster,
-                           .cooperative = cooperative,
-                           .name = config.name,
-                           .kernel = reinterpret_cast<const void*>(kernel),
-                           .body = [](const void* closure) { (*static_cast<decltype(body)*>(closure))(); },
-                           .closure = &body,
-                           .closure_bytes = sizeof body,
-                           .instrumented = emulator::instrumented,
-                           .where = site.where});
+  return emulator::launch(
+      {.grid = config.grid,
+       .block = config.block,
+       .shared_bytes = config.shared_bytes,
+       .cluster = config.cluster,
+       .cooperative = cooperative,
+       .name = config.name,
+       .kernel = reinterpret_cast<const void*>(kernel),
+       .body = [](const void* closure) { (*static_cast<decltype(body)*>(closure))(); },
+       .closure = &body,
+       .closure_bytes = sizeof body,
+       .instrumented = emulator::instrumented,
+       .where = site.where});
 }
 
 template <class... P>
@@ -79,7 +82,8 @@ int launch(const LaunchSite& site, void (*kernel)(P...), const std::type_identit
 }
 
 template <class... P>
-int launch_cooperative(const LaunchSite& site, void (*kernel)(P...), const std::type_identity_t<P>&... args) {
+int launch_cooperative(const LaunchSite& site, void (*kernel)(P...),
+                       const std::type_identity_t<P>&... args) {
   return launch_with(true, site, kernel, args...);
 }
 

@@ -1,4 +1,5 @@
-// The line that ends a variant's file: it puts the variant into the list of in-tree variants, or of their instrumented twins.
+// The line that ends a variant's file: it puts the variant into the list of in-tree variants, or of
+// their instrumented twins.
 #pragma once
 
 #include "cuda/device/platform.cuh"
@@ -10,4 +11,5 @@
 #define ABN_REGISTER_WITH abn_register_variant
 #endif
 
-#define ABN_REGISTER_VARIANT(variant) [[maybe_unused]] static const int abn_registered_##variant = ABN_REGISTER_WITH(&(variant));
+#define ABN_REGISTER_VARIANT(variant) \
+  [[maybe_unused]] static const int abn_registered_##variant = ABN_REGISTER_WITH(&(variant));

@@ -1,4 +1,5 @@
-// The single sweep for a given slab and way of meeting: what resident.cu offers to other variants and to tests.
+// The single sweep for a given slab and way of meeting: what resident.cu offers to other variants
+// and to tests.
 #pragma once
 
 #include "cuda/device/exchange.cuh"
@@ -13,13 +14,15 @@ constexpr int64_t largest_cluster = 16;  // blocks
 // Of a block.
 size_t shared_bytes(const Slab& slab, const abn_problem& problem, int direction);
 
-// The slab fits, and the arguments have been checked against workspace_bytes. A meeting that the GPU cannot hold gives way to the next: a
-// cluster to a group, a group to the two sweeps of the same cut. Inference takes Meeting::alone however many slices there are. At most
-// `most_groups` are in flight; blocks then take one after the other.
+// The slab fits, and the arguments have been checked against workspace_bytes. A meeting that the
+// GPU cannot hold gives way to the next: a cluster to a group, a group to the two sweeps of the
+// same cut. Inference takes Meeting::alone however many slices there are. At most `most_groups` are
+// in flight; blocks then take one after the other.
 size_t workspace_bytes(const Slab& slab, const abn_problem& problem, int direction);
-int forward(const Slab& slab, const abn_problem& problem, const abn_forward_args& args, Meeting meeting, int64_t most_groups = most_blocks);
-int backward(const Slab& slab, const abn_problem& problem, const abn_backward_args& args, Meeting meeting,
-             int64_t most_groups = most_blocks);
+int forward(const Slab& slab, const abn_problem& problem, const abn_forward_args& args,
+            Meeting meeting, int64_t most_groups = most_blocks);
+int backward(const Slab& slab, const abn_problem& problem, const abn_backward_args& args,
+             Meeting meeting, int64_t most_groups = most_blocks);
 
 }  // namespace resident
 }  // namespace ABN_BUILD

@@ -1,6 +1,7 @@
-// Backward in one sweep: z and dz are loaded into shared memory, reduced there, and dx is written from there, after the blocks
-// that hold the channel's other slices have agreed on S0 and S1. See device/resident_forward.cuh. dx may be dz.
-// With frozen statistics dx = g*r*dy; that comes here where runs are ragged, for the sake of 16-byte accesses.
+// Backward in one sweep: z and dz are loaded into shared memory, reduced there, and dx is written
+// from there, after the blocks that hold the channel's other slices have agreed on S0 and S1. See
+// device/resident_forward.cuh. dx may be dz. With frozen statistics dx = g*r*dy; that comes here
+// where runs are ragged, for the sake of 16-byte accesses.
 #pragma once
 
 #include "cuda/device/backward_sweeps.cuh"
@@ -31,7 +32,8 @@ struct Pair {
 
 template <class T, class P, int Layout>
 __global__ void __launch_bounds__(most_threads, resident_blocks)
-    resident_backward(Slab slab, abn_problem problem, abn_backward_args args, BackwardScratch<Accumulate<T>> scratch, Exchange exchange) {
+    resident_backward(Slab slab, abn_problem problem, abn_backward_args args,
+                      BackwardScratch<Accumulate<T>> scratch, Exchange exchange) {
   using A = Accumulate<T>;
   using Scheme = SchemeOne<A>;
   constexpr int own = owned<T, Layout>;
@@ -42,11 +44,15 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
   const Activation<A> phi = activation_of<T>(problem);
   const bool training = problem.mode == ABN_TRAINING;
   const int64_t slices = slab.cut.slices, slice = blockIdx.x % slices;
-  const int column = static_cast<int>(threadIdx.x) % slab.columns, row = static_cast<int>(threadIdx.x) / slab.columns;
+  const int column = static_cast<int>(threadIdx.x) % slab.columns,
+            row = static_cast<int>(threadIdx.x) / slab.columns;
   Exchanger<Sums<A>> exchanger(exchange, slab, shared.parts, scratch.parts);
 
-  const auto keep = [&](int j, const typename Scheme::Channel& channel) { shared.channels[j] = channel; };
-  const auto settle = [&](const Chunk& chunk, int j, const Sums<A>& parts, bool kept, bool published) {
+  const auto keep = [&](int j, const typename Scheme::Channel& channel) {
+    shared.channels[j] = channel;
+  };
+  const auto settle = [&](const Chunk& chunk, int j, const Sums<A>& parts, bool kept,
+                          bool published) {
     const int64_t c = chunk.channel + j;
     const Sums<A> sums = finished<P, Scheme>(problem, args, c, parts);
     const Sums<A> means = sums.over(problem.n * problem.s);
@@ -73,11 +79,13 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
         const int j = first + column * own + l;
         recovery[l] = Scheme::none();
         scale[l] = 1;
-        if (j < chunk.channels) recovery[l] = Scheme::recovery(affine_of<P, A>(problem, args, chunk.channel + j));
+        if (j < chunk.channels)
+          recovery[l] = Scheme::recovery(affine_of<P, A>(problem, args, chunk.channel + j));
       }
       Sums<A> sums[own];
       with_slab_walk<T, Layout>(slab, chunk, slice, first + column, [&](auto walk) {
-        add_gradients<T, Layout, Scheme>(walk, outputs, gradients, phi, recovery, scale, sums, [](const auto&, const Vec16<T>&) {});
+        add_gradients<T, Layout, Scheme>(walk, outputs, gradients, phi, recovery, scale, sums,
+                                         [](const auto&, const Vec16<T>&) {});
       });
       shared.tree.slice.reduce(slab.columns, slab.cut.rows, sums);
       if (row == 0) {
@@ -95,17 +103,25 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
 
     if (exchange.meeting != Meeting::alone) {
       exchanger.run(
-          chunk, slice, [&](bool live, auto part) { return merge_slices(shared.tree.merge, slab.merge, slices, live, part); },
-          [&](int j, const Sums<A>& parts, bool kept, bool published) { settle(chunk, j, parts, kept, published); },
+          chunk, slice,
+          [&](bool live, auto part) {
+            return merge_slices(shared.tree.merge, slab.merge, slices, live, part);
+          },
+          [&](int j, const Sums<A>& parts, bool kept, bool published) {
+            settle(chunk, j, parts, kept, published);
+          },
           [&](int j) {
             const int64_t c = chunk.channel + j;
-            keep(j, backward_channel<P, Scheme>(problem, args, c, {scratch.mean_dy[c], scratch.mean_dy_xhat[c]}));
+            keep(j, backward_channel<P, Scheme>(problem, args, c,
+                                                {scratch.mean_dy[c], scratch.mean_dy_xhat[c]}));
           });
     }
 
     if (args.dx != nullptr) {
       const auto pick = [&](int slot) { return Pair<T>{outputs.slot(slot), gradients.slot(slot)}; };
-      const auto write = [&](auto compute) { write_back<T, Layout>(slab, chunk, shared.channels, dx, pick, compute); };
+      const auto write = [&](auto compute) {
+        write_back<T, Layout>(slab, chunk, shared.channels, dx, pick, compute);
+      };
       if (training) {
         write([&](const Pair<T>& pair, int l, const typename Scheme::Channel& channel) {
           const A one = phi.unsaturated(widen(pair.z.lane[l]));
@@ -113,7 +129,8 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
         });
       } else {
         write([&](const Pair<T>& pair, int l, const typename Scheme::Channel& channel) {
-          return channel.scale * phi.upstream(phi.unsaturated(widen(pair.z.lane[l])), widen(pair.dz.lane[l]));
+          return channel.scale *
+                 phi.upstream(phi.unsaturated(widen(pair.z.lane[l])), widen(pair.dz.lane[l]));
         });
       }
     }

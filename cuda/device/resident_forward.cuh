@@ -1,9 +1,11 @@
-// Forward in one sweep: load a slice into shared memory, reduce it there, agree with the blocks that hold the channel's other
-// slices, normalise from shared memory. x is read once and z written once.
+// Forward in one sweep: load a slice into shared memory, reduce it there, agree with the blocks
+// that hold the channel's other slices, normalise from shared memory. x is read once and z written
+// once.
 //
-// A grid has a block for every slice of the groups that are in flight; block b holds slice b % slices of the groups b / slices,
-// b / slices + in flight, ... z may be x: a block has read all of its windows before it writes the first. Inference has its statistics and
-// goes from loading to normalising, alone; it comes here where runs are ragged, for the sake of 16-byte accesses.
+// A grid has a block for every slice of the groups that are in flight; block b holds slice b %
+// slices of the groups b / slices, b / slices + in flight, ... z may be x: a block has read all of
+// its windows before it writes the first. Inference has its statistics and goes from loading to
+// normalising, alone; it comes here where runs are ragged, for the sake of 16-byte accesses.
 #pragma once
 
 #include "cuda/device/activation.cuh"
@@ -33,7 +35,8 @@ struct alignas(16) ForwardShared {
 
 template <class T, class P, int Layout>
 __global__ void __launch_bounds__(most_threads, resident_blocks)
-    resident_forward(Slab slab, abn_problem problem, abn_forward_args args, ForwardScratch<Accumulate<T>> scratch, Exchange exchange) {
+    resident_forward(Slab slab, abn_problem problem, abn_forward_args args,
+                     ForwardScratch<Accumulate<T>> scratch, Exchange exchange) {
   using A = Accumulate<T>;
   constexpr int own = owned<T, Layout>;
   const Tensor<T> x(args.x, slab.cut), z(args.z, slab.cut);
@@ -42,11 +45,13 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
   const Activation<A> phi = activation_of<T>(problem);
   const bool training = problem.mode == ABN_TRAINING;
   const int64_t slices = slab.cut.slices, slice = blockIdx.x % slices;
-  const int column = static_cast<int>(threadIdx.x) % slab.columns, row = static_cast<int>(threadIdx.x) / slab.columns;
+  const int column = static_cast<int>(threadIdx.x) % slab.columns,
+            row = static_cast<int>(threadIdx.x) / slab.columns;
   Exchanger<MomentsPart<A>> exchanger(exchange, slab, shared.parts, scratch.parts);
 
   const auto keep = [&](int j, const ForwardChannel<A>& channel) { shared.channels[j] = channel; };
-  const auto settle = [&](const Chunk& chunk, int j, const Moments<A>& moments, bool kept, bool published) {
+  const auto settle = [&](const Chunk& chunk, int j, const Moments<A>& moments, bool kept,
+                          bool published) {
     const int64_t c = chunk.channel + j;
     const A mean = moments.hi, variance = moments.m2 / static_cast<A>(problem.n * problem.s);
     if (kept) {
@@ -55,14 +60,16 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
       scratch.mean[c] = mean;
       scratch.variance[c] = variance;
     }
-    if (published) publish_statistics<A, P>(problem, args, c, problem.n * problem.s, mean, variance);
+    if (published)
+      publish_statistics<A, P>(problem, args, c, problem.n * problem.s, mean, variance);
   };
 
   for (int64_t group = blockIdx.x / slices; group < slab.groups; group += exchange.groups) {
     const Chunk chunk = chunk_of(slab, group, slice);
     data.fill(x, chunk);
     if (!training) {
-      for (int j = static_cast<int>(threadIdx.x); j < chunk.channels; j += static_cast<int>(blockDim.x))
+      for (int j = static_cast<int>(threadIdx.x); j < chunk.channels;
+           j += static_cast<int>(blockDim.x))
         keep(j, running_channel<P, A>(problem, args, chunk.channel + j));
     }
     copy_async_wait<0>();
@@ -71,7 +78,8 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
     for (int first = 0; training && first < chunk.channels; first += slab.columns * own) {
       A n = 0;
       Moments<A> moments[own];
-      with_slab_walk<T, Layout>(slab, chunk, slice, first + column, [&](auto walk) { add_moments<T, Layout>(walk, data, n, moments); });
+      with_slab_walk<T, Layout>(slab, chunk, slice, first + column,
+                                [&](auto walk) { add_moments<T, Layout>(walk, data, n, moments); });
       shared.tree.slice.reduce(slab.columns, slab.cut.rows, n, moments);
       if (row == 0) {
         ABN_UNROLL for (int l = 0; l < own; ++l) {
@@ -88,8 +96,13 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
 
     if (exchange.meeting != Meeting::alone) {
       exchanger.run(
-          chunk, slice, [&](bool live, auto part) { return merge_slices(shared.tree.merge, slab.merge, slices, live, part); },
-          [&](int j, const Moments<A>& moments, bool kept, bool published) { settle(chunk, j, moments, kept, published); },
+          chunk, slice,
+          [&](bool live, auto part) {
+            return merge_slices(shared.tree.merge, slab.merge, slices, live, part);
+          },
+          [&](int j, const Moments<A>& moments, bool kept, bool published) {
+            settle(chunk, j, moments, kept, published);
+          },
           [&](int j) {
             const int64_t c = chunk.channel + j;
             keep(j, forward_channel<P>(problem, args, c, scratch.mean[c], scratch.variance[c]));
@@ -98,7 +111,9 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
 
     write_back<T, Layout>(
         slab, chunk, shared.channels, z, [&](int slot) { return data.slot(slot); },
-        [&](const Vec16<T>& value, int l, const ForwardChannel<A>& channel) { return phi.value(channel.y(widen(value.lane[l]))); });
+        [&](const Vec16<T>& value, int l, const ForwardChannel<A>& channel) {
+          return phi.value(channel.y(widen(value.lane[l])));
+        });
     __syncthreads();  // the slab and the table are free again
     exchanger.part();
   }

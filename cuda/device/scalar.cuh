@@ -1,7 +1,9 @@
-// The storage types f16, bf16, f32, f64 and the type that a kernel computes in: float for the first three, double for f64.
+// The storage types f16, bf16, f32, f64 and the type that a kernel computes in: float for the first
+// three, double for f64.
 //
-// Widening is exact. Narrowing rounds to nearest even, once, after the activation: no intermediate is ever rounded to storage.
-// Parameters (gamma, beta, statistics and their gradients) are float or double and are converted by a plain cast.
+// Widening is exact. Narrowing rounds to nearest even, once, after the activation: no intermediate
+// is ever rounded to storage. Parameters (gamma, beta, statistics and their gradients) are float or
+// double and are converted by a plain cast.
 #pragma once
 
 #include "cuda/device/platform.cuh"
@@ -32,7 +34,8 @@ __device__ __forceinline__ float widen(__nv_bfloat16 v) { return __bfloat162floa
 __device__ __forceinline__ float widen(float v) { return v; }
 __device__ __forceinline__ double widen(double v) { return v; }
 
-// A NaN is stored with sign bit 0 in every type: backward reads the sign of z, and x86 and GPUs make NaNs of different signs.
+// A NaN is stored with sign bit 0 in every type: backward reads the sign of z, and x86 and GPUs
+// make NaNs of different signs.
 template <class T>
 __device__ __forceinline__ T narrow(Accumulate<T> v);
 template <>
@@ -58,7 +61,8 @@ __device__ __forceinline__ void narrow_pair(float a, float b, __half& low, __hal
   const __half2 pair = __floats2half2_rn(a, b);
   low = pair.x, high = pair.y;
 }
-__device__ __forceinline__ void narrow_pair(float a, float b, __nv_bfloat16& low, __nv_bfloat16& high) {
+__device__ __forceinline__ void narrow_pair(float a, float b, __nv_bfloat16& low,
+                                            __nv_bfloat16& high) {
   const __nv_bfloat162 pair = __floats2bfloat162_rn(a, b);
   low = pair.x, high = pair.y;
 }
@@ -81,20 +85,29 @@ __device__ __forceinline__ Vec16<T> narrow_all(const Accumulate<T> (&v)[16 / siz
   return out;
 }
 
-// The neighbour of a negative v on the side of zero; of the lowest finite value where v is -infinity.
-__device__ __forceinline__ __half towards_zero(__half v) { return __ushort_as_half(static_cast<unsigned short>(__half_as_ushort(v) - 1)); }
+// The neighbour of a negative v on the side of zero; of the lowest finite value where v is
+// -infinity.
+__device__ __forceinline__ __half towards_zero(__half v) {
+  return __ushort_as_half(static_cast<unsigned short>(__half_as_ushort(v) - 1));
+}
 __device__ __forceinline__ __nv_bfloat16 towards_zero(__nv_bfloat16 v) {
   return __ushort_as_bfloat16(static_cast<unsigned short>(__bfloat16_as_ushort(v) - 1));
 }
-__device__ __forceinline__ float towards_zero(float v) { return __uint_as_float(__float_as_uint(v) - 1); }
-__device__ __forceinline__ double towards_zero(double v) { return __longlong_as_double(__double_as_longlong(v) - 1); }
+__device__ __forceinline__ float towards_zero(float v) {
+  return __uint_as_float(__float_as_uint(v) - 1);
+}
+__device__ __forceinline__ double towards_zero(double v) {
+  return __longlong_as_double(__double_as_longlong(v) - 1);
+}
 
 // Of zero and NaN, too.
-__device__ __forceinline__ bool sign_bit(float v) { return static_cast<int>(__float_as_uint(v)) < 0; }
+__device__ __forceinline__ bool sign_bit(float v) {
+  return static_cast<int>(__float_as_uint(v)) < 0;
+}
 __device__ __forceinline__ bool sign_bit(double v) { return __double_as_longlong(v) < 0; }
 
-// Functions of libm by one name. Root and division are IEEE's (no approximations, no fast math); expm1 and log1p are within
-// function_ulp of CUDA's and of glibc's documentation.
+// Functions of libm by one name. Root and division are IEEE's (no approximations, no fast math);
+// expm1 and log1p are within function_ulp of CUDA's and of glibc's documentation.
 __device__ __forceinline__ float root(float v) { return sqrtf(v); }
 __device__ __forceinline__ double root(double v) { return sqrt(v); }
 __device__ __forceinline__ float exp_minus_one(float v) { return expm1f(v); }

@@ -1,9 +1,11 @@
-// The way back: every window of a slab becomes a window of the result, with the parameters of each element's channel.
+// The way back: every window of a slab becomes a window of the result, with the parameters of each
+// element's channel.
 //
-// `pick(slot)` fetches what is needed of a window, `compute(picked, lane, channel)` makes an element of the result of it,
-// not yet rounded. Channels come
-// from a table in shared memory. Where a thread meets the same channels in every window (a single channel, or NHWC whose pixels are whole
-// windows) it keeps their parameters in registers; elsewhere it changes them where one run ends and the next begins.
+// `pick(slot)` fetches what is needed of a window, `compute(picked, lane, channel)` makes an
+// element of the result of it, not yet rounded. Channels come
+// from a table in shared memory. Where a thread meets the same channels in every window (a single
+// channel, or NHWC whose pixels are whole windows) it keeps their parameters in registers;
+// elsewhere it changes them where one run ends and the next begins.
 #pragma once
 
 #include "cuda/device/slab_walk.cuh"
@@ -11,13 +13,16 @@
 namespace abn::device {
 inline namespace ABN_BUILD {
 
-// offset / divisor of offsets in a slab by a multiplication: with magic = ceil(2^32/divisor) the upper half of offset*magic is the quotient
-// as long as offset*divisor < 2^32, and slabs of several channels have fewer than 2^16 elements of channels of fewer than 2^12.
+// offset / divisor of offsets in a slab by a multiplication: with magic = ceil(2^32/divisor) the
+// upper half of offset*magic is the quotient as long as offset*divisor < 2^32, and slabs of several
+// channels have fewer than 2^16 elements of channels of fewer than 2^12.
 class Divisor {
  public:
-  __device__ explicit Divisor(int divisor) : divisor_(divisor), magic_(0xffffffffu / static_cast<unsigned>(divisor) + 1) {}
+  __device__ explicit Divisor(int divisor)
+      : divisor_(divisor), magic_(0xffffffffu / static_cast<unsigned>(divisor) + 1) {}
   __device__ int quotient(int offset) const {
-    return divisor_ == 1 ? offset : static_cast<int>(uint64_t{static_cast<unsigned>(offset)} * magic_ >> 32);
+    return divisor_ == 1 ? offset
+                         : static_cast<int>(uint64_t{static_cast<unsigned>(offset)} * magic_ >> 32);
   }
   __device__ int remainder(int offset) const { return offset - quotient(offset) * divisor_; }
   __device__ int value() const { return divisor_; }
@@ -31,9 +36,10 @@ class Divisor {
 template <class Channel>
 class ChannelCursor {
  public:
-  // NCHW: runs of `run` samples. NHWC: runs of one sample, pixels of `channels`. `offset` is where the window begins in its row: below 0
-  // where the row begins inside of the window.
-  __device__ ChannelCursor(bool nchw, const Divisor& run, int channels, const Channel* table, int64_t offset)
+  // NCHW: runs of `run` samples. NHWC: runs of one sample, pixels of `channels`. `offset` is where
+  // the window begins in its row: below 0 where the row begins inside of the window.
+  __device__ ChannelCursor(bool nchw, const Divisor& run, int channels, const Channel* table,
+                           int64_t offset)
       : table_(table), channels_(channels), samples_(nchw ? run.value() : 1) {
     const int at = static_cast<int>(offset), inside = at > 0 ? at : 0;
     index_ = nchw ? run.quotient(inside) : run.remainder(inside);
@@ -43,7 +49,8 @@ class ChannelCursor {
   __device__ const Channel& channel() const { return channel_; }
   __device__ void advance() {
     if (--left_ > 0) return;
-    index_ = index_ + 1 < channels_ ? index_ + 1 : 0;  // behind the last there is nothing, or in a slice of one row the next pixel
+    // behind the last there is nothing, or in a slice of one row the next pixel
+    index_ = index_ + 1 < channels_ ? index_ + 1 : 0;
     left_ = samples_;
     channel_ = table_[index_];
   }
@@ -54,9 +61,11 @@ class ChannelCursor {
   Channel channel_;
 };
 
-// Every window of the chunk that has elements: `make(slot, walk, results)` fills the results before they are rounded.
+// Every window of the chunk that has elements: `make(slot, walk, results)` fills the results before
+// they are rounded.
 template <class T, class Make>
-__device__ __forceinline__ void write_windows(const Chunk& chunk, const Tensor<T>& out, int first, int step, Make make) {
+__device__ __forceinline__ void write_windows(const Chunk& chunk, const Tensor<T>& out, int first,
+                                              int step, Make make) {
   with_windows<T>(chunk, first, step, [&](auto walk) {
     for (int slot = first; walk.more(); slot += step) {
       const int64_t run = walk.run();
@@ -70,7 +79,8 @@ __device__ __forceinline__ void write_windows(const Chunk& chunk, const Tensor<T
 }
 
 template <class T, class Channel, class Pick, class Compute>
-__device__ __forceinline__ void write_channel(const Chunk& chunk, const Channel channel, const Tensor<T>& out, Pick pick, Compute compute) {
+__device__ __forceinline__ void write_channel(const Chunk& chunk, const Channel channel,
+                                              const Tensor<T>& out, Pick pick, Compute compute) {
   const auto make = [&](int slot, int64_t, Accumulate<T>(&results)[window_lanes<T>]) {
     const auto picked = pick(slot);
     ABN_UNROLL for (int l = 0; l < window_lanes<T>; ++l) results[l] = compute(picked, l, channel);
@@ -79,7 +89,8 @@ __device__ __forceinline__ void write_channel(const Chunk& chunk, const Channel 
 }
 
 template <class T, class Channel, class Pick, class Compute>
-__device__ __forceinline__ void write_runs(const Slab& slab, const Chunk& chunk, const Channel* table, const Tensor<T>& out, Pick pick,
+__device__ __forceinline__ void write_runs(const Slab& slab, const Chunk& chunk,
+                                           const Channel* table, const Tensor<T>& out, Pick pick,
                                            Compute compute) {
   const bool nchw = slab.cut.layout == ABN_NCHW;
   const Divisor run(nchw ? static_cast<int>(slab.cut.s) : chunk.channels);
@@ -95,12 +106,16 @@ __device__ __forceinline__ void write_runs(const Slab& slab, const Chunk& chunk,
 }
 
 template <class T, class Channel, class Pick, class Compute>
-__device__ __forceinline__ void write_columns(const Slab& slab, const Chunk& chunk, const Channel* table, const Tensor<T>& out, Pick pick,
+__device__ __forceinline__ void write_columns(const Slab& slab, const Chunk& chunk,
+                                              const Channel* table, const Tensor<T>& out, Pick pick,
                                               Compute compute) {
   constexpr int lanes = window_lanes<T>;
-  // Windows of a pixel: a thread meets the same one every time. The last group has the distances of the others and fewer windows.
-  const int columns = slab.row_windows == 0 ? chunk.channels / lanes : static_cast<int>(slab.row_windows);
-  const int step = static_cast<int>(blockDim.x) / columns * columns, slot_of_thread = static_cast<int>(threadIdx.x);
+  // Windows of a pixel: a thread meets the same one every time. The last group has the distances of
+  // the others and fewer windows.
+  const int columns =
+      slab.row_windows == 0 ? chunk.channels / lanes : static_cast<int>(slab.row_windows);
+  const int step = static_cast<int>(blockDim.x) / columns * columns,
+            slot_of_thread = static_cast<int>(threadIdx.x);
   const int first = slot_of_thread % columns * lanes;
   if (slot_of_thread >= step || first >= chunk.channels) return;
   Channel channels[lanes];
@@ -113,10 +128,12 @@ __device__ __forceinline__ void write_columns(const Slab& slab, const Chunk& chu
 }
 
 template <class T, int Layout, class Channel, class Pick, class Compute>
-__device__ __forceinline__ void write_back(const Slab& slab, const Chunk& chunk, const Channel* table, const Tensor<T>& out, Pick pick,
+__device__ __forceinline__ void write_back(const Slab& slab, const Chunk& chunk,
+                                           const Channel* table, const Tensor<T>& out, Pick pick,
                                            Compute compute) {
   if constexpr (Layout == ABN_NHWC) {
-    if (slab.cut.c % window_lanes<T> == 0) return write_columns<T>(slab, chunk, table, out, pick, compute);
+    if (slab.cut.c % window_lanes<T> == 0)
+      return write_columns<T>(slab, chunk, table, out, pick, compute);
   }
   if (chunk.channels == 1) return write_channel<T>(chunk, table[0], out, pick, compute);
   write_runs<T>(slab, chunk, table, out, pick, compute);

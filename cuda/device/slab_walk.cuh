@@ -1,8 +1,10 @@
-// The slab on the chip: which part of a tensor a block keeps there, and the walks that load it, reduce it and write it back.
+// The slab on the chip: which part of a tensor a block keeps there, and the walks that load it,
+// reduce it and write it back.
 //
-// Element e of the tensor, in row i of the chunk, lies at i*row_windows*lanes + (e - origin(i)) - skip, where origin(i) is the beginning
-// of row i, rounded down to a window; skip is where the slice begins in row 0. Whole windows of the chunk belong to the block alone;
-// at ragged ends it loads and stores its own elements only.
+// Element e of the tensor, in row i of the chunk, lies at i*row_windows*lanes + (e - origin(i)) -
+// skip, where origin(i) is the beginning of row i, rounded down to a window; skip is where the
+// slice begins in row 0. Whole windows of the chunk belong to the block alone; at ragged ends it
+// loads and stores its own elements only.
 #pragma once
 
 #include "cuda/device/async_copy.cuh"
@@ -69,8 +71,8 @@ __device__ __forceinline__ void with_windows(const Chunk& chunk, int first, int 
   body(walk_of<T>(chunk, first, step));
 }
 
-// A thread's walk through its channel (NCHW) or the channels of its window (NHWC) in the order of the cut. The windows that it gives
-// begin at elements of the slab.
+// A thread's walk through its channel (NCHW) or the channels of its window (NHWC) in the order of
+// the cut. The windows that it gives begin at elements of the slab.
 template <class T, int Layout>
 class SlabWalk {
  public:
@@ -93,7 +95,8 @@ class SlabWalk {
   }
 
  private:
-  __device__ static Walk<T, Layout> inner(const Slab& slab, const Chunk& chunk, int64_t slice, int channel) {
+  __device__ static Walk<T, Layout> inner(const Slab& slab, const Chunk& chunk, int64_t slice,
+                                          int channel) {
     const Cut& cut = slab.cut;
     const int thread = static_cast<int>(threadIdx.x);
     if constexpr (Layout == ABN_NHWC) {
@@ -103,7 +106,8 @@ class SlabWalk {
       const Runs runs{chunk.rows.begin + channel * cut.s, chunk.rows.stride, cut.s, cut.windows};
       const int64_t begin = slice * cut.slice_items, end = begin + cut.slice_items;
       const int items = static_cast<int>((end < cut.items ? end : cut.items) - begin);
-      return {runs, chunk.first + row, channel < chunk.channels ? items_of_thread(row, items, cut.rows) : 0, cut.rows};
+      return {runs, chunk.first + row,
+              channel < chunk.channels ? items_of_thread(row, items, cut.rows) : 0, cut.rows};
     }
   }
 
@@ -112,23 +116,31 @@ class SlabWalk {
   int row_elements_, skip_;
 };
 
-// body(walk) with the quickest walk of that kind. Where runs are whole windows, so are their places in the slab.
+// body(walk) with the quickest walk of that kind. Where runs are whole windows, so are their places
+// in the slab.
 template <class T, int Layout, class Body>
-__device__ __forceinline__ void with_slab_walk(const Slab& slab, const Chunk& chunk, int64_t slice, int channel, Body body) {
+__device__ __forceinline__ void with_slab_walk(const Slab& slab, const Chunk& chunk, int64_t slice,
+                                               int channel, Body body) {
   if (!slab.whole) return body(SlabWalk<T, Layout>(slab, chunk, slice, channel));
   constexpr int lanes = window_lanes<T>;
   const Cut& cut = slab.cut;
   const int row_elements = static_cast<int>(slab.row_windows) * lanes;
   if constexpr (Layout == ABN_NHWC) {
     const int row = row_of_thread(cut), column = column_of_thread(cut) * lanes;
-    const int items = column < chunk.channels ? items_of_thread(cut, {0, slice}, slice * cut.slice_items + row, cut.rows) : 0;
-    body(WholeWalk<T, int>(column, row_elements > 0 ? row_elements : static_cast<int>(cut.c), 1, row, items, cut.rows));
+    const int items =
+        column < chunk.channels
+            ? items_of_thread(cut, {0, slice}, slice * cut.slice_items + row, cut.rows)
+            : 0;
+    body(WholeWalk<T, int>(column, row_elements > 0 ? row_elements : static_cast<int>(cut.c), 1,
+                           row, items, cut.rows));
   } else {
     const int row = static_cast<int>(threadIdx.x) / slab.columns;
     const int64_t begin = slice * cut.slice_items, left = cut.items - begin;
     const int items = static_cast<int>(left < cut.slice_items ? left : cut.slice_items);
-    body(WholeWalk<T, int>(static_cast<int>(channel * cut.s - chunk.first * lanes), row_elements, static_cast<int>(cut.windows),
-                           chunk.first + row, channel < chunk.channels ? items_of_thread(row, items, cut.rows) : 0, cut.rows));
+    body(WholeWalk<T, int>(static_cast<int>(channel * cut.s - chunk.first * lanes), row_elements,
+                           static_cast<int>(cut.windows), chunk.first + row,
+                           channel < chunk.channels ? items_of_thread(row, items, cut.rows) : 0,
+                           cut.rows));
   }
 }
 
@@ -151,7 +163,8 @@ class SlabTensor {
       }
       return value;
     }
-    ABN_UNROLL for (int j = 0; j < lanes; ++j) value.lane[j] = (window.present >> j & 1) != 0 ? data_[at + j] : narrow<T>(0);
+    ABN_UNROLL for (int j = 0; j < lanes; ++j) value.lane[j] =
+        (window.present >> j & 1) != 0 ? data_[at + j] : narrow<T>(0);
     return value;
   }
   __device__ Vec16<T> load(const WholeWindow<int>& window) const {
@@ -160,7 +173,8 @@ class SlabTensor {
   }
   __device__ Vec16<T> slot(int index) const { return load16(data_ + index * window_lanes<T>); }
 
-  // Starts to load the chunk of a tensor, by all threads of the block; it is there for all after copy_async_wait and a barrier.
+  // Starts to load the chunk of a tensor, by all threads of the block; it is there for all after
+  // copy_async_wait and a barrier.
   __device__ void fill(const Tensor<T>& from, const Chunk& chunk) const {
     const int step = static_cast<int>(blockDim.x), first = static_cast<int>(threadIdx.x);
     with_windows<T>(chunk, first, step, [&](auto walk) {

@@ -1,5 +1,6 @@
-// How a thread, a block and the slices of a channel come to mean and variance: the same code for tensors and for slabs on the chip,
-// so that every kernel which cuts a problem alike gets the same bits.
+// How a thread, a block and the slices of a channel come to mean and variance: the same code for
+// tensors and for slabs on the chip, so that every kernel which cuts a problem alike gets the same
+// bits.
 #pragma once
 
 #include "cuda/device/channel.cuh"
@@ -9,7 +10,8 @@
 namespace abn::device {
 inline namespace ABN_BUILD {
 
-constexpr int statistics_bundle = 4;  // windows that a thread has in flight; also the samples of one local two-pass
+// windows that a thread has in flight; also the samples of one local two-pass
+constexpr int statistics_bundle = 4;
 
 // What a slice says of a channel.
 template <class A>
@@ -23,7 +25,8 @@ template <class T, int Layout, bool All, class Steps, class Source>
 __device__ __forceinline__ void add_bundle(Steps& walk, const Source& x, Accumulate<T>& n,
                                            Moments<Accumulate<T>> (&moments)[owned<T, Layout>]) {
   using A = Accumulate<T>;
-  constexpr int lanes = window_lanes<T>, count = statistics_bundle, terms = Layout == ABN_NCHW ? count * lanes : count;
+  constexpr int lanes = window_lanes<T>, count = statistics_bundle,
+                terms = Layout == ABN_NCHW ? count * lanes : count;
   typename Steps::Item windows[count];
   Vec16<T> raw[count];
   ABN_UNROLL for (int u = 0; u < count; ++u) {
@@ -33,7 +36,8 @@ __device__ __forceinline__ void add_bundle(Steps& walk, const Source& x, Accumul
   ABN_UNROLL for (int u = 0; u < count; ++u) raw[u] = x.load(windows[u]);
   unsigned mask = 0;
   ABN_UNROLL for (int u = 0; u < count; ++u) {
-    mask |= Layout == ABN_NCHW ? lanes_present<T>(windows[u]) << (u * lanes) : (any_present(windows[u]) ? 1u : 0u) << u;
+    mask |= Layout == ABN_NCHW ? lanes_present<T>(windows[u]) << (u * lanes)
+                               : (any_present(windows[u]) ? 1u : 0u) << u;
   }
   if (mask == 0) return;
   const A added = All ? A(terms) : static_cast<A>(__popc(mask));
@@ -41,7 +45,9 @@ __device__ __forceinline__ void add_bundle(Steps& walk, const Source& x, Accumul
   const Weights<A> weights = weights_of<A>(n, added);
   if constexpr (Layout == ABN_NCHW) {
     A values[terms];
-    ABN_UNROLL for (int u = 0; u < count; ++u) { ABN_UNROLL for (int j = 0; j < lanes; ++j) values[u * lanes + j] = widen(raw[u].lane[j]); }
+    ABN_UNROLL for (int u = 0; u < count; ++u) {
+      ABN_UNROLL for (int j = 0; j < lanes; ++j) values[u * lanes + j] = widen(raw[u].lane[j]);
+    }
     moments[0] = merge(moments[0], two_pass(values, mask, inverse), weights);
   } else {
     ABN_UNROLL for (int j = 0; j < lanes; ++j) {
@@ -53,7 +59,8 @@ __device__ __forceinline__ void add_bundle(Steps& walk, const Source& x, Accumul
   n += added;
 }
 
-// Adds the windows of a walk to a thread's moments. `x` loads what the walk names: a Tensor or a SlabTensor.
+// Adds the windows of a walk to a thread's moments. `x` loads what the walk names: a Tensor or a
+// SlabTensor.
 template <class T, int Layout, class Steps, class Source>
 __device__ __forceinline__ void add_moments(Steps walk, const Source& x, Accumulate<T>& n,
                                             Moments<Accumulate<T>> (&moments)[owned<T, Layout>]) {
@@ -63,11 +70,12 @@ __device__ __forceinline__ void add_moments(Steps walk, const Source& x, Accumul
   while (walk.more()) add_bundle<T, Layout, false>(walk, x, n, moments);
 }
 
-// The slices of a channel, merged by `rows` threads of a column: each takes every rows-th, then the tree. `part(slice)` is called for
-// live columns only. The result is in row 0.
+// The slices of a channel, merged by `rows` threads of a column: each takes every rows-th, then the
+// tree. `part(slice)` is called for live columns only. The result is in row 0.
 template <class A, class Part>
-__device__ __forceinline__ Moments<A> merge_slices(MomentsTree<A, 1, int64_t>& tree, const MergeShape& shape, int64_t slices, bool live,
-                                                   Part part) {
+__device__ __forceinline__ Moments<A> merge_slices(MomentsTree<A, 1, int64_t>& tree,
+                                                   const MergeShape& shape, int64_t slices,
+                                                   bool live, Part part) {
   const int row = static_cast<int>(threadIdx.x) / shape.columns;
   int64_t n = 0;
   Moments<A> moments[1];
@@ -91,13 +99,18 @@ struct ForwardChannel {
   __device__ A y(A x) const { return affine.g * ((x - mean) * r) + affine.beta; }
 };
 template <class P, class A>
-__device__ ForwardChannel<A> forward_channel(const abn_problem& problem, const abn_forward_args& args, int64_t c, A mean, A variance) {
+__device__ ForwardChannel<A> forward_channel(const abn_problem& problem,
+                                             const abn_forward_args& args, int64_t c, A mean,
+                                             A variance) {
   return {mean, reciprocal_deviation(variance, problem.eps),
-          affine_of<A>(problem, static_cast<const P*>(args.gamma), static_cast<const P*>(args.beta), c)};
+          affine_of<A>(problem, static_cast<const P*>(args.gamma), static_cast<const P*>(args.beta),
+                       c)};
 }
 template <class P, class A>
-__device__ ForwardChannel<A> running_channel(const abn_problem& problem, const abn_forward_args& args, int64_t c) {
-  return forward_channel<P>(problem, args, c, static_cast<A>(static_cast<const P*>(args.running_mean)[c]),
+__device__ ForwardChannel<A> running_channel(const abn_problem& problem,
+                                             const abn_forward_args& args, int64_t c) {
+  return forward_channel<P>(problem, args, c,
+                            static_cast<A>(static_cast<const P*>(args.running_mean)[c]),
                             static_cast<A>(static_cast<const P*>(args.running_var)[c]));
 }
 

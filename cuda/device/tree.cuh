@@ -1,8 +1,9 @@
-// Reductions over the rows of a block in shared memory, in an order that depends on the geometry alone.
+// Reductions over the rows of a block in shared memory, in an order that depends on the geometry
+// alone.
 //
-// Threads form columns x rows; each column is reduced to its row 0. In step `half` the rows [half, 2*half) hand over to the rows
-// [0, half). A slot is written once and read in the same step only, so one barrier a step is enough; the caller has one more before
-// it uses the shared memory again.
+// Threads form columns x rows; each column is reduced to its row 0. In step `half` the rows [half,
+// 2*half) hand over to the rows [0, half). A slot is written once and read in the same step only,
+// so one barrier a step is enough; the caller has one more before it uses the shared memory again.
 #pragma once
 
 #include "cuda/device/cut.cuh"
@@ -29,7 +30,8 @@ struct MomentsTree {
         const int other = thread + half * columns;
         const Count added = count[other];
         const Weights<A> weights = weights_of<A>(n, added);
-        ABN_UNROLL for (int l = 0; l < Owned; ++l) own[l] = merge(own[l], moments[l][other], weights);
+        ABN_UNROLL for (int l = 0; l < Owned; ++l) own[l] =
+            merge(own[l], moments[l][other], weights);
         n += added;
       }
     }
@@ -44,7 +46,9 @@ struct alignas(sizeof(A) > 4 ? 16 : 8) Sums {
     s0 += other.s0;
     s1 += other.s1;
   }
-  __device__ Sums over(int64_t samples) const { return {s0 / static_cast<A>(samples), s1 / static_cast<A>(samples)}; }
+  __device__ Sums over(int64_t samples) const {
+    return {s0 / static_cast<A>(samples), s1 / static_cast<A>(samples)};
+  }
 };
 
 template <class A, int Owned>

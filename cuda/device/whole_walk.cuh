@@ -1,8 +1,10 @@
-// The walks of device/window.cuh and device/slab_walk.cuh where no window is ragged: runs of whole windows at distances of whole windows.
+// The walks of device/window.cuh and device/slab_walk.cuh where no window is ragged: runs of whole
+// windows at distances of whole windows.
 //
-// Most layers are like this. A kernel that moves 3 TB/s on a GPU with 132 processors has some 300 instructions of a thread for 16 bytes
-// that it reads and writes, in all of its phases; finding out where a window begins and which of its elements are there takes 30 of them
-// each time, and here no more than six. Which walk is used changes no result.
+// Most layers are like this. A kernel that moves 3 TB/s on a GPU with 132 processors has some 300
+// instructions of a thread for 16 bytes that it reads and writes, in all of its phases; finding out
+// where a window begins and which of its elements are there takes 30 of them each time, and here no
+// more than six. Which walk is used changes no result.
 #pragma once
 
 #include "cuda/device/window.cuh"
@@ -16,8 +18,10 @@ class WholeWalk {
   static constexpr bool never_ragged = true;
   using Item = WholeWindow<Index>;
 
-  // Item i*windows + w is window w of run i, which begins at begin + i*stride; the thread takes `items` of them, every step-th.
-  __device__ WholeWalk(Index begin, Index stride, int windows, int64_t item, int items, int step) : windows_(windows), left_(items) {
+  // Item i*windows + w is window w of run i, which begins at begin + i*stride; the thread takes
+  // `items` of them, every step-th.
+  __device__ WholeWalk(Index begin, Index stride, int windows, int64_t item, int items, int step)
+      : windows_(windows), left_(items) {
     constexpr int lanes = window_lanes<T>;
     window_ = static_cast<int>(item % windows);
     at_ = begin + static_cast<Index>(item / windows) * stride + window_ * lanes;
@@ -27,7 +31,8 @@ class WholeWalk {
   }
   __device__ bool more() const { return left_ > 0; }
   __device__ int left() const { return left_; }
-  __device__ Index run() const { return at_ - window_ * window_lanes<T>; }  // where the run of the next window begins
+  // where the run of the next window begins
+  __device__ Index run() const { return at_ - window_ * window_lanes<T>; }
   __device__ Item next() {
     const Item item{at_, left_ > 0};
     --left_;
@@ -53,7 +58,8 @@ __device__ __forceinline__ void with_walk(const Cut& cut, const Unit& unit, Body
   constexpr int lanes = window_lanes<T>;
   if constexpr (Layout == ABN_NHWC) {
     if (cut.c % lanes == 0) {
-      const int64_t channel = first_channel<ABN_NHWC>(cut, unit.tile), pixel = unit.slice * cut.slice_items + row_of_thread(cut);
+      const int64_t channel = first_channel<ABN_NHWC>(cut, unit.tile),
+                    pixel = unit.slice * cut.slice_items + row_of_thread(cut);
       const int items = channel < cut.c ? items_of_thread(cut, unit, pixel, cut.rows) : 0;
       return body(WholeWalk<T, int64_t>(channel, cut.c, 1, pixel, items, cut.rows));
     }
@@ -61,7 +67,8 @@ __device__ __forceinline__ void with_walk(const Cut& cut, const Unit& unit, Body
     if (cut.s % lanes == 0 && cut.windows < most_whole_windows) {
       const int64_t item = unit.slice * cut.slice_items + threadIdx.x;
       const int step = static_cast<int>(blockDim.x);
-      return body(WholeWalk<T, int64_t>(unit.tile * cut.s, cut.c * cut.s, static_cast<int>(cut.windows), item,
+      return body(WholeWalk<T, int64_t>(unit.tile * cut.s, cut.c * cut.s,
+                                        static_cast<int>(cut.windows), item,
                                         items_of_thread(cut, unit, item, step), step));
     }
   }

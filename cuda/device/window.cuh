@@ -1,8 +1,10 @@
-// A thread's walk through the windows of its slice, and loading and storing them 16 bytes at a time wherever that is possible.
+// A thread's walk through the windows of its slice, and loading and storing them 16 bytes at a time
+// wherever that is possible.
 //
-// Whole windows of a tensor that lies on a 16-byte boundary go in one access. Everything else goes element by element: ragged
-// windows, tensors that are offset, and in NHWC all windows if a pixel is not a whole number of them. Which of the two is used
-// changes no result. Input and output may differ in this.
+// Whole windows of a tensor that lies on a 16-byte boundary go in one access. Everything else goes
+// element by element: ragged windows, tensors that are offset, and in NHWC all windows if a pixel
+// is not a whole number of them. Which of the two is used changes no result. Input and output may
+// differ in this.
 #pragma once
 
 #include "cuda/device/cut.cuh"
@@ -10,7 +12,8 @@
 namespace abn::device {
 inline namespace ABN_BUILD {
 
-// Elements begin + j of a tensor for the bits j of `present`: all, the end or the beginning of 16 bytes, or none.
+// Elements begin + j of a tensor for the bits j of `present`: all, the end or the beginning of 16
+// bytes, or none.
 struct Window {
   int64_t begin;
   unsigned present;
@@ -23,7 +26,8 @@ __device__ __forceinline__ unsigned lanes_present(const Window& window) {
   return window.present;
 }
 
-// All elements of the window that begins at `begin`, or none: what walks without ragged windows give (device/whole_walk.cuh).
+// All elements of the window that begins at `begin`, or none: what walks without ragged windows
+// give (device/whole_walk.cuh).
 template <class Index>
 struct WholeWindow {
   Index begin;
@@ -45,18 +49,20 @@ constexpr int owned = Layout == ABN_NCHW ? 1 : window_lanes<T>;
 template <class T, int Layout>
 class Walk;
 
-// Of the items [first, end), those that fall to a thread which begins at `first` and takes every `step`-th: fewer than 2^31.
+// Of the items [first, end), those that fall to a thread which begins at `first` and takes every
+// `step`-th: fewer than 2^31.
 __device__ __forceinline__ int items_of_thread(int64_t first, int64_t end, int step) {
   const int left = static_cast<int>(end - first);
   return left > 0 ? (left + step - 1) / step : 0;
 }
-__device__ __forceinline__ int items_of_thread(const Cut& cut, const Unit& unit, int64_t first, int step) {
+__device__ __forceinline__ int items_of_thread(const Cut& cut, const Unit& unit, int64_t first,
+                                               int step) {
   const int64_t end = (unit.slice + 1) * cut.slice_items;
   return items_of_thread(first, end < cut.items ? end : cut.items, step);
 }
 
-// Contiguous elements at regular distances: run i is [begin + i*stride, begin + i*stride + length) and touches at most `windows` windows.
-// Item i*windows + w is window w of run i.
+// Contiguous elements at regular distances: run i is [begin + i*stride, begin + i*stride + length)
+// and touches at most `windows` windows. Item i*windows + w is window w of run i.
 struct Runs {
   int64_t begin, stride, length, windows;
 };
@@ -76,8 +82,10 @@ class Walk<T, ABN_NCHW> {
     step_runs_ = step / windows_ * stride_;
   }
   __device__ Walk(const Cut& cut, const Unit& unit)
-      : Walk({unit.tile * cut.s, cut.c * cut.s, cut.s, cut.windows}, unit.slice * cut.slice_items + threadIdx.x,
-             items_of_thread(cut, unit, unit.slice * cut.slice_items + threadIdx.x, static_cast<int>(blockDim.x)),
+      : Walk({unit.tile * cut.s, cut.c * cut.s, cut.s, cut.windows},
+             unit.slice * cut.slice_items + threadIdx.x,
+             items_of_thread(cut, unit, unit.slice * cut.slice_items + threadIdx.x,
+                             static_cast<int>(blockDim.x)),
              static_cast<int>(blockDim.x)) {}
   __device__ bool more() const { return left_ > 0; }
   __device__ int64_t row() const { return row_; }  // the run of the next window
@@ -140,13 +148,15 @@ class Walk<T, ABN_NHWC> {
   int row_, rows_, left_;
 };
 
-// A tensor of n*c*s elements. The pointer may be that of another tensor too (z = x, dx = dz): no __restrict__.
+// A tensor of n*c*s elements. The pointer may be that of another tensor too (z = x, dx = dz): no
+// __restrict__.
 template <class T>
 class Tensor {
  public:
   __device__ Tensor(const void* data, const Cut& cut)
       : data_(static_cast<T*>(const_cast<void*>(data))),
-        wide_(reinterpret_cast<uintptr_t>(data) % 16 == 0 && (cut.layout == ABN_NCHW || cut.c % window_lanes<T> == 0)) {}
+        wide_(reinterpret_cast<uintptr_t>(data) % 16 == 0 &&
+              (cut.layout == ABN_NCHW || cut.c % window_lanes<T> == 0)) {}
 
   template <class Index>
   __device__ bool wide(const WholeWindow<Index>& window) const {

@@ -1,4 +1,5 @@
-// The words of the findings about memory accesses: who, where, which buffer and element, and the other side of a race.
+// The words of the findings about memory accesses: who, where, which buffer and element, and the
+// other side of a race.
 #include <algorithm>
 #include <string>
 
@@ -12,7 +13,8 @@ constexpr std::size_t most_findings = 32;  // of a launch
 constexpr std::uintptr_t near_by = 1 << 20;
 
 std::string triple(const unsigned (&value)[3]) {
-  return "(" + std::to_string(value[0]) + ", " + std::to_string(value[1]) + ", " + std::to_string(value[2]) + ")";
+  return "(" + std::to_string(value[0]) + ", " + std::to_string(value[1]) + ", " +
+         std::to_string(value[2]) + ")";
 }
 
 std::int64_t element_of(const Region& region, std::uintptr_t address) {
@@ -22,8 +24,10 @@ std::int64_t element_of(const Region& region, std::uintptr_t address) {
 }
 
 std::string element_text(const Region& region, std::uintptr_t address) {
-  if (region.buffer >= 0) return region.name + "[" + std::to_string(element_of(region, address)) + "]";
-  return "byte " + std::to_string(static_cast<std::int64_t>(address - region.begin)) + " of shared memory";
+  if (region.buffer >= 0)
+    return region.name + "[" + std::to_string(element_of(region, address)) + "]";
+  return "byte " + std::to_string(static_cast<std::int64_t>(address - region.begin)) +
+         " of shared memory";
 }
 
 }  // namespace
@@ -32,8 +36,9 @@ std::string text_of_access(const Access& access) {
   return std::string(access.atomic  ? "an atomic"
                      : access.write ? "a write"
                                     : "a read") +
-         " at " + text_of(Place{access.file, access.line}) + " by " + (access.by_thread ? "" : "an asynchronous copy of ") + "block " +
-         triple(access.block) + ", thread " + triple(access.thread);
+         " at " + text_of(Place{access.file, access.line}) + " by " +
+         (access.by_thread ? "" : "an asynchronous copy of ") + "block " + triple(access.block) +
+         ", thread " + triple(access.thread);
 }
 
 bool Sanitizer::first_of_its_kind(const char* kind, SiteId a, SiteId b) {
@@ -78,7 +83,8 @@ Finding Sanitizer::describe(const char* kind, const Attempt& attempt, const Acce
   return finding;
 }
 
-void Sanitizer::report_race(Attempt attempt, const Actor& actor, const Cell& cell, Epoch past, SiteId past_site, bool past_write) {
+void Sanitizer::report_race(Attempt attempt, const Actor& actor, const Cell& cell, Epoch past,
+                            SiteId past_site, bool past_write) {
   if (!first_of_its_kind(data_race, attempt.site, past_site)) return;
   const Page& page = attempt.region->page(attempt.address);
   const auto offset = static_cast<std::uintptr_t>(&cell - page.cells) << page.size;
@@ -86,25 +92,27 @@ void Sanitizer::report_race(Attempt attempt, const Actor& actor, const Cell& cel
   const Access now = witness(actor.now, attempt.site, attempt.write, attempt.atomic);
   Finding finding = describe(data_race, attempt, now);
   finding.other = witness(past, past_site, past_write, (past_site & atomic_bit) != 0);
-  finding.text = element_text(*attempt.region, attempt.address) + ": " + text_of_access(now) + ", and before it " +
-                 text_of_access(finding.other) + "; nothing orders the two";
+  finding.text = element_text(*attempt.region, attempt.address) + ": " + text_of_access(now) +
+                 ", and before it " + text_of_access(finding.other) + "; nothing orders the two";
   report_->findings.push_back(std::move(finding));
 }
 
 void Sanitizer::report_unwritten(const Attempt& attempt, const Actor& actor) {
-  if (!first_of_its_kind(unwritten_read, attempt.site, static_cast<SiteId>(attempt.region->buffer + 1))) return;
+  if (!first_of_its_kind(unwritten_read, attempt.site,
+                         static_cast<SiteId>(attempt.region->buffer + 1)))
+    return;
   const Access now = witness(actor.now, attempt.site, attempt.write, attempt.atomic);
   Finding finding = describe(unwritten_read, attempt, now);
-  finding.text = element_text(*attempt.region, attempt.address) + ": " + text_of_access(now) + " of " + std::to_string(attempt.bytes) +
-                 " bytes that nobody wrote";
+  finding.text = element_text(*attempt.region, attempt.address) + ": " + text_of_access(now) +
+                 " of " + std::to_string(attempt.bytes) + " bytes that nobody wrote";
   report_->findings.push_back(std::move(finding));
 }
 
 void Sanitizer::report_read_only(const Attempt& attempt, const Actor& actor) {
   const Access now = witness(actor.now, attempt.site, attempt.write, attempt.atomic);
   Finding finding = describe(read_only_write, attempt, now);
-  finding.text =
-      element_text(*attempt.region, attempt.address) + ": " + text_of_access(now) + ", but " + attempt.region->name + " is only read";
+  finding.text = element_text(*attempt.region, attempt.address) + ": " + text_of_access(now) +
+                 ", but " + attempt.region->name + " is only read";
   machine_->record(std::move(finding), launch_failure);
 }
 
@@ -126,7 +134,8 @@ void Sanitizer::report_outside(Attempt attempt, const Actor& actor) {
   const Block* other = nullptr;
   for (std::uint64_t b = 0; b < machine_->resident_blocks(); ++b) {
     Block& block = machine_->block(b);
-    const bool reachable = order.actor(block.order.actor)->block == home->block || block.home_cluster == cluster;
+    const bool reachable =
+        order.actor(block.order.actor)->block == home->block || block.home_cluster == cluster;
     if (!block.watched.holds(attempt.address, 1) && !reachable) continue;
     const Region* before = attempt.region;
     consider(block.watched);
@@ -136,17 +145,22 @@ void Sanitizer::report_outside(Attempt attempt, const Actor& actor) {
   Finding finding = describe(out_of_bounds, attempt, now);
   const std::string width = std::to_string(attempt.bytes) + " bytes";
   if (attempt.region == nullptr) {
-    finding.text = text_of_access(now) + " of " + width + " that are in no watched buffer, nor within a MiB of one";
+    finding.text = text_of_access(now) + " of " + width +
+                   " that are in no watched buffer, nor within a MiB of one";
   } else {
     const Region& region = *attempt.region;
     const bool shared = region.buffer < 0;
-    const auto size = static_cast<std::int64_t>((region.end - region.begin) / (shared ? 1 : region.element_bytes));
-    finding.text = element_text(region, attempt.address) + ": " + text_of_access(now) + " of " + width;
+    const auto size = static_cast<std::int64_t>((region.end - region.begin) /
+                                                (shared ? 1 : region.element_bytes));
+    finding.text =
+        element_text(region, attempt.address) + ": " + text_of_access(now) + " of " + width;
     if (other)
-      finding.text += " in the shared memory of block (" + std::to_string(other->index.x) + ", " + std::to_string(other->index.y) + ", " +
-                      std::to_string(other->index.z) + "), which it cannot reach";
+      finding.text += " in the shared memory of block (" + std::to_string(other->index.x) + ", " +
+                      std::to_string(other->index.y) + ", " + std::to_string(other->index.z) +
+                      "), which it cannot reach";
     else
-      finding.text += ", but " + region.name + " has " + std::to_string(size) + (shared ? " bytes" : " elements");
+      finding.text += ", but " + region.name + " has " + std::to_string(size) +
+                      (shared ? " bytes" : " elements");
   }
   machine_->record(std::move(finding), launch_failure);
 }
@@ -154,14 +168,17 @@ void Sanitizer::report_outside(Attempt attempt, const Actor& actor) {
 void Sanitizer::misaligned(std::uintptr_t address, unsigned bytes, std::uintptr_t return_address) {
   const Thread& self = *static_cast<const Thread*>(current);
   const Actor actor{self.home().order, self.rank, self.home().order.now[self.rank]};
-  const Attempt attempt{region_of(address, 1, &self.home()), address, bytes, sites_.at(return_address, nullptr).id, false, false};
+  const Attempt attempt{region_of(address, 1, &self.home()),   address, bytes,
+                        sites_.at(return_address, nullptr).id, false,   false};
   {
     Access now = witness(actor.now, attempt.site, attempt.write, attempt.atomic);
     Finding finding = describe(misaligned_access, attempt, now);
-    finding.text = "misaligned " + std::to_string(bytes) + "-byte access at " + text_of(Place{now.file, now.line}) + ": the address is " +
-                   std::to_string(address % bytes) + " bytes beyond a multiple of " + std::to_string(bytes) +
-                   (attempt.region ? ", in " + element_text(*attempt.region, address) : "") + "; block " + triple(now.block) + ", thread " +
-                   triple(now.thread);
+    finding.text = "misaligned " + std::to_string(bytes) + "-byte access at " +
+                   text_of(Place{now.file, now.line}) + ": the address is " +
+                   std::to_string(address % bytes) + " bytes beyond a multiple of " +
+                   std::to_string(bytes) +
+                   (attempt.region ? ", in " + element_text(*attempt.region, address) : "") +
+                   "; block " + triple(now.block) + ", thread " + triple(now.thread);
     machine_->record(std::move(finding), misaligned_address);
   }
   machine_->leave();

@@ -15,7 +15,8 @@ bool in_shared(const void* address) { return self().home().owns(address); }
 }  // namespace
 
 void release_at(const void* address) {
-  if (Sanitizer* sanitizer = this_machine->sanitizer()) sanitizer->order.release_at(self(), number(address), in_shared(address));
+  if (Sanitizer* sanitizer = this_machine->sanitizer())
+    sanitizer->order.release_at(self(), number(address), in_shared(address));
 }
 
 std::uint32_t load_and_acquire(const void* address, Where where) {
@@ -29,7 +30,8 @@ std::uint32_t load_and_acquire(const void* address, Where where) {
 }
 
 bool store_and_release(void* address, std::uint32_t value, Where where) {
-  if (Sanitizer* sanitizer = this_machine->sanitizer()) sanitizer->access_by_call<AccessKind::volatile_write>(address, 2, where);
+  if (Sanitizer* sanitizer = this_machine->sanitizer())
+    sanitizer->access_by_call<AccessKind::volatile_write>(address, 2, where);
   release_at(address);
   const bool changed = std::memcmp(address, &value, sizeof value) != 0;
   std::memcpy(address, &value, sizeof value);

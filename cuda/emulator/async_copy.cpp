@@ -1,4 +1,5 @@
-// Asynchronous copies: how threads start them and wait for them, and what goes wrong with them; the agent is in copy_agent.cpp.
+// Asynchronous copies: how threads start them and wait for them, and what goes wrong with them; the
+// agent is in copy_agent.cpp.
 #include <algorithm>
 
 #include "cuda/emulator/async_copy.hpp"
@@ -31,9 +32,10 @@ void AsyncCopies::end_thread(const Thread& self) {
     if (groups->used <= groups->waited) continue;
     Thread witness = self;
     witness.where = groups->last;
-    machine_.record(
-        async_copy, launch_failure,
-        "the copy started at " + place(groups->last) + " was never waited for: the thread returned without a wait for its group", witness);
+    machine_.record(async_copy, launch_failure,
+                    "the copy started at " + place(groups->last) +
+                        " was never waited for: the thread returned without a wait for its group",
+                    witness);
     machine_.leave();
   }
   while (!own.queue.copies.empty()) {  // stores whose sources have been read
@@ -45,7 +47,9 @@ void AsyncCopies::end_thread(const Thread& self) {
 void AsyncCopies::end_block(const Block& block) {
   machine_.mbarriers_.end_block(block);
   if (block.async.landing == 0) return;
-  machine_.record(async_copy, launch_failure, "a bulk copy is still on its way to the shared memory of a block that has returned");
+  machine_.record(
+      async_copy, launch_failure,
+      "a bulk copy is still on its way to the shared memory of a block that has returned");
   machine_.leave();
 }
 
@@ -94,12 +98,16 @@ Copy AsyncCopies::make(CopyKind kind, void* to, const void* from, unsigned bytes
 }
 
 void AsyncCopies::check_shared(const Block& home, const void* shared, unsigned bytes) {
-  if (home.owns(shared) && static_cast<const unsigned char*>(shared) + bytes <= home.shared + home.shared_bytes) return;
-  fail("its end in shared memory does not lie in the shared memory of the block", *machine_.running());
+  if (home.owns(shared) &&
+      static_cast<const unsigned char*>(shared) + bytes <= home.shared + home.shared_bytes)
+    return;
+  fail("its end in shared memory does not lie in the shared memory of the block",
+       *machine_.running());
 }
 
 void AsyncCopies::check_global_end(const void* global, Where where) {
-  if (machine_.block_that_owns(reinterpret_cast<std::uintptr_t>(global)) != nullptr) not_global(global, where);
+  if (machine_.block_that_owns(reinterpret_cast<std::uintptr_t>(global)) != nullptr)
+    not_global(global, where);
 }
 
 void AsyncCopies::check_bulk(const void* global, const void* shared, unsigned bytes, Where where) {
@@ -112,7 +120,8 @@ void AsyncCopies::check_bulk(const void* global, const void* shared, unsigned by
 
 void AsyncCopies::check_size(unsigned bytes, Where where) {
   machine_.running()->where = where;
-  if (bytes == 0 || bytes % 16 != 0) fail("the size of a bulk copy must be a multiple of 16 bytes and not 0", *machine_.running());
+  if (bytes == 0 || bytes % 16 != 0)
+    fail("the size of a bulk copy must be a multiple of 16 bytes and not 0", *machine_.running());
 }
 
 void AsyncCopies::check_view(Block& home, const void* shared, unsigned bytes) {
@@ -124,17 +133,23 @@ void AsyncCopies::check_view(Block& home, const void* shared, unsigned bytes) {
   const unsigned char* differs = std::mismatch(from, from + bytes, view).first;
   if (differs == from + bytes) return;
   machine_.record(missing_proxy_fence, launch_failure,
-                  "the bulk store at " + place(machine_.running()->where) + " would not see what was written to byte " +
+                  "the bulk store at " + place(machine_.running()->where) +
+                      " would not see what was written to byte " +
                       std::to_string(differs - home.shared) +
-                      " of the shared memory: fence_proxy_async() must stand between the stores and the barrier before it");
+                      " of the shared memory: fence_proxy_async() must stand between the stores "
+                      "and the barrier before it");
   machine_.leave();
 }
 
 void AsyncCopies::add_pieces(CopyQueue& queue, const Copy& whole) {
-  unsigned left = whole.bytes, pieces = machine_.shuffle_ ? 1 + static_cast<unsigned>(machine_.draw() % most_pieces) : 1;
+  unsigned left = whole.bytes,
+           pieces =
+               machine_.shuffle_ ? 1 + static_cast<unsigned>(machine_.draw() % most_pieces) : 1;
   for (unsigned at = 0; left > 0;) {
     const unsigned vectors = left / 16;
-    const unsigned bytes = pieces > 1 && vectors > 1 ? 16 * (1 + static_cast<unsigned>(machine_.draw() % (vectors - 1))) : left;
+    const unsigned bytes = pieces > 1 && vectors > 1
+                               ? 16 * (1 + static_cast<unsigned>(machine_.draw() % (vectors - 1)))
+                               : left;
     Copy piece = make(whole.kind, whole.to + at, whole.from + at, bytes, whole.where);
     piece.group = whole.group;
     piece.home = whole.home;
@@ -143,7 +158,8 @@ void AsyncCopies::add_pieces(CopyQueue& queue, const Copy& whole) {
     const Thread& self = *machine_.running();
     if (piece.kind == CopyKind::bulk_load) {
       ++piece.home->async.landing;
-      piece.reads = piece.writes = machine_.mbarriers_.epoch_of_copy(*piece.home, piece.barrier, self);
+      piece.reads = piece.writes =
+          machine_.mbarriers_.epoch_of_copy(*piece.home, piece.barrier, self);
     } else {
       const std::uint32_t time = ++copies_of(self).stores.started;
       piece.reads = piece.home->async.store_reads.epoch(self, time, true);
@@ -156,7 +172,8 @@ void AsyncCopies::add_pieces(CopyQueue& queue, const Copy& whole) {
   }
 }
 
-void AsyncCopies::element(void* shared, const void* global, unsigned bytes, unsigned valid, Where where) {
+void AsyncCopies::element(void* shared, const void* global, unsigned bytes, unsigned valid,
+                          Where where) {
   Thread& self = *machine_.running();
   self.where = where;
   check_alignment(shared, bytes, where);
@@ -175,11 +192,13 @@ void AsyncCopies::element(void* shared, const void* global, unsigned bytes, unsi
   add(own.queue, std::move(copy));
 }
 
-void AsyncCopies::load(void* shared, const void* global, unsigned bytes, void* barrier, Where where) {
+void AsyncCopies::load(void* shared, const void* global, unsigned bytes, void* barrier,
+                       Where where) {
   check_bulk(global, shared, bytes, where);
   Block& home = machine_.owner_of(shared, where);
   check_shared(home, shared, bytes);
-  if (!home.owns(barrier)) fail("the mbarrier must lie in the same shared memory as the destination", *machine_.running());
+  if (!home.owns(barrier))
+    fail("the mbarrier must lie in the same shared memory as the destination", *machine_.running());
   Copy copy = make(CopyKind::bulk_load, shared, global, bytes, where);
   copy.home = &home;
   copy.barrier = barrier;
@@ -188,12 +207,14 @@ void AsyncCopies::load(void* shared, const void* global, unsigned bytes, void* b
   add_pieces(floating_, copy);
 }
 
-void AsyncCopies::store_value(void* shared, std::uint64_t value, unsigned bytes, void* barrier, Where where) {
+void AsyncCopies::store_value(void* shared, std::uint64_t value, unsigned bytes, void* barrier,
+                              Where where) {
   check_alignment(shared, bytes, where);
   Block& home = machine_.owner_of(shared, where);
   if (home.alive == 0) machine_.fail_peer_left(*machine_.running(), home);
   check_shared(home, shared, bytes);
-  if (!home.owns(barrier)) fail("the mbarrier must lie in the same shared memory as the destination", *machine_.running());
+  if (!home.owns(barrier))
+    fail("the mbarrier must lie in the same shared memory as the destination", *machine_.running());
   Copy copy = make(CopyKind::bulk_load, shared, nullptr, bytes, where);
   copy.value = value;
   copy.home = &home;
@@ -255,12 +276,14 @@ void AsyncCopies::finish(CopyKind kind, unsigned pending, bool sources, Where wh
   if (kind == CopyKind::bulk_store) learn_of_copies(self, block.store_writes, end);
   if (below <= groups.done) return;
   groups.done_end = end - 1;
-  groups.ends.erase(groups.ends.begin(), groups.ends.begin() + static_cast<std::ptrdiff_t>(below - groups.done));
+  groups.ends.erase(groups.ends.begin(),
+                    groups.ends.begin() + static_cast<std::ptrdiff_t>(below - groups.done));
   groups.done = below;
 }
 
 void AsyncCopies::fail(const char* what, const Thread& witness) {
-  machine_.record(async_copy, launch_failure, "an asynchronous copy at " + place(witness.where) + ": " + what, witness);
+  machine_.record(async_copy, launch_failure,
+                  "an asynchronous copy at " + place(witness.where) + ": " + what, witness);
   machine_.leave();
 }
 
@@ -275,12 +298,17 @@ void start_bulk_load(void* shared, const void* global, unsigned bytes, void* bar
 void start_bulk_store(void* global, const void* shared, unsigned bytes, Where where) {
   this_machine->copies_.store(global, shared, bytes, where);
 }
-void start_store_async(void* shared, std::uint64_t value, unsigned bytes, void* barrier, Where where) {
+void start_store_async(void* shared, std::uint64_t value, unsigned bytes, void* barrier,
+                       Where where) {
   this_machine->copies_.store_value(shared, value, bytes, barrier, where);
 }
-void check_bulk_size(unsigned bytes, Where where) { this_machine->copies_.check_size(bytes, where); }
+void check_bulk_size(unsigned bytes, Where where) {
+  this_machine->copies_.check_size(bytes, where);
+}
 void commit_copies(CopyKind kind) { this_machine->copies_.commit(kind); }
-Arrival copies_pause(Where where) { return this_machine->go_on_with(this_machine->copies_.pause(where)); }
+Arrival copies_pause(Where where) {
+  return this_machine->go_on_with(this_machine->copies_.pause(where));
+}
 void finish_copies(CopyKind kind, unsigned pending, bool sources, Where where) {
   this_machine->copies_.finish(kind, pending, sources, where);
 }

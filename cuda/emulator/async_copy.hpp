@@ -1,12 +1,15 @@
 // Asynchronous copies: an agent of its own carries them out at some later point of the schedule.
 //
-// A copy reads its source and writes its destination when the agent comes to it, never before, and at the latest when a thread waits
-// for it: what a kernel does too early or too late is in the numbers. Bulk copies are cut into pieces that land one by one. The agent
-// is a fiber that is drawn like any thread; in one launch of four it is slow and mostly passes its turn while anybody else can run.
+// A copy reads its source and writes its destination when the agent comes to it, never before, and
+// at the latest when a thread waits for it: what a kernel does too early or too late is in the
+// numbers. Bulk copies are cut into pieces that land one by one. The agent is a fiber that is drawn
+// like any thread; in one launch of four it is slow and mostly passes its turn while anybody else
+// can run.
 //
-// Bulk copies see memory through another proxy than ordinary accesses do: what threads stored in shared memory is theirs to read only
-// after a proxy fence. Each block keeps a copy of its shared memory as bulk copies see it, brought up to date where the block meets at
-// a barrier after a fence; a bulk store whose source differs from it is a finding.
+// Bulk copies see memory through another proxy than ordinary accesses do: what threads stored in
+// shared memory is theirs to read only after a proxy fence. Each block keeps a copy of its shared
+// memory as bulk copies see it, brought up to date where the block meets at a barrier after a
+// fence; a bulk store whose source differs from it is a finding.
 #pragma once
 
 #include <cstdint>
@@ -26,11 +29,13 @@ enum class CopyKind : std::uint8_t { element, bulk_load, bulk_store };
 void copy_element(void* shared, const void* global, unsigned bytes, unsigned valid, Where where);
 void start_bulk_load(void* shared, const void* global, unsigned bytes, void* barrier, Where where);
 void start_bulk_store(void* global, const void* shared, unsigned bytes, Where where);
-void start_store_async(void* shared, std::uint64_t value, unsigned bytes, void* barrier, Where where);  // to a peer
+// to a peer
+void start_store_async(void* shared, std::uint64_t value, unsigned bytes, void* barrier,
+                       Where where);
 void check_bulk_size(unsigned bytes, Where where);
 void commit_copies(CopyKind kind);
-// Waiting is two calls: others may run in the first, and after the second all but the last `pending` groups are done. With `sources`
-// their sources have been read.
+// Waiting is two calls: others may run in the first, and after the second all but the last
+// `pending` groups are done. With `sources` their sources have been read.
 [[nodiscard]] Arrival copies_pause(Where where);
 void finish_copies(CopyKind kind, unsigned pending, bool sources, Where where);
 void proxy_fence();
@@ -69,12 +74,16 @@ struct CopyQueue {
 
 // Of a thread. Groups are numbered from 0; the open one is closed by the next commit.
 struct CopyGroups {
-  std::uint64_t open = 0, waited = 0, used = 0;  // groups below `waited` are done with; below `used` have copies
-  std::uint32_t started = 0;                     // copies
-  std::uint64_t done = 0;                        // groups below it have been waited for in full
-  std::uint32_t done_end = 0;                    // how many copies those were
-  std::vector<std::uint32_t> ends;               // of the groups from `done` up: how many copies had been started by then
-  std::uint32_t end_of(std::uint64_t below) const { return below > done ? ends[below - done - 1] : done_end; }
+  // groups below `waited` are done with; below `used` have copies
+  std::uint64_t open = 0, waited = 0, used = 0;
+  std::uint32_t started = 0;   // copies
+  std::uint64_t done = 0;      // groups below it have been waited for in full
+  std::uint32_t done_end = 0;  // how many copies those were
+  // of the groups from `done` up: how many copies had been started by then
+  std::vector<std::uint32_t> ends;
+  std::uint32_t end_of(std::uint64_t below) const {
+    return below > done ? ends[below - done - 1] : done_end;
+  }
   Where last;  // copy
 };
 struct ThreadCopies {
@@ -90,7 +99,8 @@ struct BlockCopies {
   bool fence_pending = false;
   CopyActor elements, store_reads, store_writes;
   ProxyFences fences;
-  std::vector<unsigned char> view;  // the shared memory as bulk copies see it; empty before the first of them
+  // the shared memory as bulk copies see it; empty before the first of them
+  std::vector<unsigned char> view;
 };
 
 class AsyncCopies {
@@ -135,7 +145,9 @@ class AsyncCopies {
 
   Machine& machine_;
   std::unique_ptr<Block> agent_;  // of one thread
-  CopyQueue floating_;            // copies that no thread waits for by group: loads, and what threads that returned left to be written
+  // copies that no thread waits for by group: loads, and what threads that returned left to be
+  // written
+  CopyQueue floating_;
   std::vector<CopyQueue*> busy_;  // queues that hold copies
   std::vector<Block*> used_;      // blocks that have queues
   bool slow_ = false;

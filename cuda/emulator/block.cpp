@@ -1,4 +1,5 @@
-// A resident block: its threads and warps laid out for a launch, and its shared memory between two guards.
+// A resident block: its threads and warps laid out for a launch, and its shared memory between two
+// guards.
 #include <algorithm>
 #include <cstring>
 
@@ -19,10 +20,12 @@ void Block::lay_out(const LaunchRequest& request) {
   cluster = request.cluster;
   if (request.shared_bytes != shared_bytes || arena.empty()) {
     shared_bytes = request.shared_bytes;
-    const std::size_t needed = arena_alignment + front_guard + shared_bytes + sizeof poison_pattern + back_guard;
+    const std::size_t needed =
+        arena_alignment + front_guard + shared_bytes + sizeof poison_pattern + back_guard;
     if (arena.size() < needed) arena.resize(needed);
     const auto start = reinterpret_cast<std::uintptr_t>(arena.data()) + front_guard;
-    shared = arena.data() + front_guard + (arena_alignment - start % arena_alignment) % arena_alignment;
+    shared =
+        arena.data() + front_guard + (arena_alignment - start % arena_alignment) % arena_alignment;
   }
   const uint3 wanted = request.block;
   if (wanted.x == dim.x && wanted.y == dim.y && wanted.z == dim.z && size > 0) {
@@ -51,7 +54,8 @@ void Block::lay_out(const LaunchRequest& request) {
 
 void fill_with_poison(unsigned char* memory, std::size_t bytes) {
   std::size_t at = 0;
-  for (; at + sizeof poison_pattern <= bytes; at += sizeof poison_pattern) std::memcpy(memory + at, &poison_pattern, sizeof poison_pattern);
+  for (; at + sizeof poison_pattern <= bytes; at += sizeof poison_pattern)
+    std::memcpy(memory + at, &poison_pattern, sizeof poison_pattern);
   std::memcpy(memory + at, &poison_pattern, bytes - at);
 }
 
@@ -72,7 +76,8 @@ const unsigned char* Block::spoilt() const {
   const auto untouched = [](unsigned char byte) { return byte == guard_byte; };
   const unsigned char* end = shared + shared_bytes;
   // A guard is whole where every byte equals the one before it.
-  if (end[0] != guard_byte || std::memcmp(end, end + 1, back_guard - 1) != 0) return std::find_if_not(end, end + back_guard, untouched);
+  if (end[0] != guard_byte || std::memcmp(end, end + 1, back_guard - 1) != 0)
+    return std::find_if_not(end, end + back_guard, untouched);
   const unsigned char* front = shared - front_guard;
   if (front[0] == guard_byte && std::memcmp(front, front + 1, front_guard - 1) == 0) return nullptr;
   const unsigned char* byte = shared - 1;

@@ -1,4 +1,5 @@
-// Clusters from first to last: their place in the grid, their barrier, the way to a peer's shared memory, and what goes wrong there.
+// Clusters from first to last: their place in the grid, their barrier, the way to a peer's shared
+// memory, and what goes wrong there.
 #include "cuda/emulator/clusters.hpp"
 
 #include "cuda/emulator/sanitizer.hpp"
@@ -9,7 +10,9 @@ namespace {
 
 unsigned volume(uint3 size) { return size.x * size.y * size.z; }
 
-std::string rank_text(const Block& block) { return "the block of rank " + std::to_string(block.cluster_rank); }
+std::string rank_text(const Block& block) {
+  return "the block of rank " + std::to_string(block.cluster_rank);
+}
 
 }  // namespace
 
@@ -27,17 +30,20 @@ void Machine::form_clusters() {
   }
 }
 
-// Sets the block's index for its turn: clusters start in any order, the blocks of one in the order of their ranks.
+// Sets the block's index for its turn: clusters start in any order, the blocks of one in the order
+// of their ranks.
 void Machine::give_index(Block& block, std::uint64_t turn) {
   const uint3 grid = request_->grid, shape = request_->cluster;
   Cluster& cluster = *block.home_cluster;
   const auto rank = static_cast<unsigned>(turn % cluster.size);
   const std::uint64_t number = shuffled_cluster(turn / cluster.size);
   const std::uint64_t across = grid.x / shape.x, down = grid.y / shape.y;
-  block.index = {static_cast<unsigned>(number % across) * shape.x + rank % shape.x,
-                 static_cast<unsigned>(number / across % down) * shape.y + rank / shape.x % shape.y,
-                 static_cast<unsigned>(number / across / down) * shape.z + rank / shape.x / shape.y};
-  block.number = block.index.x + std::uint64_t{grid.x} * (block.index.y + std::uint64_t{grid.y} * block.index.z);
+  block.index = {
+      static_cast<unsigned>(number % across) * shape.x + rank % shape.x,
+      static_cast<unsigned>(number / across % down) * shape.y + rank / shape.x % shape.y,
+      static_cast<unsigned>(number / across / down) * shape.z + rank / shape.x / shape.y};
+  block.number = block.index.x +
+                 std::uint64_t{grid.x} * (block.index.y + std::uint64_t{grid.y} * block.index.z);
   block.cluster_rank = rank;
   if (rank > 0) return;
   cluster.in_flight = cluster.size;
@@ -46,14 +52,16 @@ void Machine::give_index(Block& block, std::uint64_t turn) {
   for (Sync& phase : cluster.phases) phase.clear();
 }
 
-// True when the whole cluster has ended. A block that leaves before its peers leaves NaN behind, in which a late access shows.
+// True when the whole cluster has ended. A block that leaves before its peers leaves NaN behind, in
+// which a late access shows.
 bool Machine::leave_cluster(Block& block) {
   Cluster& cluster = *block.home_cluster;
   if (cluster.size == 1) return true;
   block.poison();
   if (--cluster.in_flight > 0) return false;
   for (const Block* member : cluster.blocks())
-    if (const unsigned char* byte = member->unpoisoned()) fail_written_after_return(block, *member, byte);
+    if (const unsigned char* byte = member->unpoisoned())
+      fail_written_after_return(block, *member, byte);
   return true;
 }
 
@@ -66,7 +74,8 @@ void Machine::end_thread_in_cluster(const Thread& self) {
 
 // ---- the barrier
 
-// A thread that has returned counts as arrived on the hardware; here, as in a block's barrier, a barrier that it skips is a finding.
+// A thread that has returned counts as arrived on the hardware; here, as in a block's barrier, a
+// barrier that it skips is a finding.
 void Machine::settle(Cluster& cluster) {
   if (cluster.arrived + cluster.gone < cluster.threads) return;
   if (cluster.gone > 0) fail_cluster_barrier(cluster);
@@ -92,8 +101,9 @@ void Machine::settle(Cluster& cluster) {
   exchange_pictures(cluster.members.data(), cluster.size);
 }
 
-// Where all threads have come to wait, as they mostly do, the cluster is like one block. Else those that arrived earlier have released
-// what they had done by then, those that have waited since release it now, and all that wait acquire.
+// Where all threads have come to wait, as they mostly do, the cluster is like one block. Else those
+// that arrived earlier have released what they had done by then, those that have waited since
+// release it now, and all that wait acquire.
 void Machine::hand_over(Cluster& cluster, Order& order) {
   const auto each = [&cluster](std::uint32_t ClusterLanes::*lanes, auto act) {
     for (Block* block : cluster.blocks())
@@ -103,7 +113,8 @@ void Machine::hand_over(Cluster& cluster, Order& order) {
   };
   unsigned at_once = 0;
   for (const Block* block : cluster.blocks())
-    for (unsigned w = 0; w < block->warp_count; ++w) at_once += static_cast<unsigned>(std::popcount(block->warps[w].in_cluster.at_once));
+    for (unsigned w = 0; w < block->warp_count; ++w)
+      at_once += static_cast<unsigned>(std::popcount(block->warps[w].in_cluster.at_once));
   if (at_once == cluster.threads) return order.cluster_barrier(cluster.blocks());
   Sync& phase = cluster.phases[cluster.phase & 1];
   each(&ClusterLanes::at_once, [&](Thread& thread) { order.release(thread, phase); });
@@ -148,22 +159,33 @@ Thread& Machine::cluster_wait(Where where) {
     acquire(self, cluster.phases[(cluster.phase - 1) & 1]);
     return after_release(self);
   }
-  if (!(lanes.arrived & self.bit())) fail_cluster_half(self, "waits at the cluster's barrier without having arrived");
+  if (!(lanes.arrived & self.bit()))
+    fail_cluster_half(self, "waits at the cluster's barrier without having arrived");
   lanes.waiting |= self.bit();
   return suspend(self);
 }
 
-Arrival cluster_arrive(Where where) { return this_machine->go_on_with(this_machine->cluster_arrive(where)); }
-Arrival cluster_sync(Where where) { return this_machine->go_on_with(this_machine->cluster_sync(where)); }
-Arrival cluster_wait(Where where) { return this_machine->go_on_with(this_machine->cluster_wait(where)); }
+Arrival cluster_arrive(Where where) {
+  return this_machine->go_on_with(this_machine->cluster_arrive(where));
+}
+Arrival cluster_sync(Where where) {
+  return this_machine->go_on_with(this_machine->cluster_sync(where));
+}
+Arrival cluster_wait(Where where) {
+  return this_machine->go_on_with(this_machine->cluster_wait(where));
+}
 
 uint3 cluster_shape() { return current->block->cluster; }
 unsigned cluster_rank() { return current->block->cluster_rank; }
 
 // ---- the way to a peer
 
-void* peer_address(const void* shared, unsigned rank, Where where) { return this_machine->peer_address(shared, rank, where); }
-unsigned peer_rank(const void* shared, Where where) { return this_machine->owner_of(shared, where).cluster_rank; }
+void* peer_address(const void* shared, unsigned rank, Where where) {
+  return this_machine->peer_address(shared, rank, where);
+}
+unsigned peer_rank(const void* shared, Where where) {
+  return this_machine->owner_of(shared, where).cluster_rank;
+}
 
 void* Machine::peer_address(const void* shared, unsigned rank, Where where) {
   Thread& self = *running();
@@ -188,7 +210,9 @@ Block& Machine::owner_of(const void* shared, Where where) {
 // ---- findings
 
 void Machine::fail_address(const Thread& self) {
-  record(cluster_peer, launch_failure, "an address that is not in the shared memory of the block, or of a peer, at " + place(self.where));
+  record(cluster_peer, launch_failure,
+         "an address that is not in the shared memory of the block, or of a peer, at " +
+             place(self.where));
   leave();
 }
 
@@ -201,21 +225,26 @@ void Machine::fail_rank(const Thread& self, unsigned rank) {
 
 void Machine::fail_peer_left(const Thread& self, const Block& peer) {
   record(cluster_peer_left, launch_failure,
-         rank_text(peer) + " has returned, and its shared memory is asked for at " + place(self.where) +
+         rank_text(peer) + " has returned, and its shared memory is asked for at " +
+             place(self.where) +
              ": a barrier of the cluster must keep it until its peers are done");
   leave();
 }
 
-void Machine::fail_written_after_return(const Block& last, const Block& peer, const unsigned char* byte) {
-  record(cluster_peer_left, launch_failure,
-         "shared memory of " + rank_text(peer) + " was written at byte " + std::to_string(byte - peer.shared) +
-             " after it had returned: a barrier of the cluster must keep it until its peers are done",
-         last.threads[0]);
+void Machine::fail_written_after_return(const Block& last, const Block& peer,
+                                        const unsigned char* byte) {
+  record(
+      cluster_peer_left, launch_failure,
+      "shared memory of " + rank_text(peer) + " was written at byte " +
+          std::to_string(byte - peer.shared) +
+          " after it had returned: a barrier of the cluster must keep it until its peers are done",
+      last.threads[0]);
   leave();
 }
 
 void Machine::fail_cluster_half(const Thread& self, const char* what) {
-  record(barrier_divergence, launch_failure, std::string("a thread ") + what + " at " + place(self.where));
+  record(barrier_divergence, launch_failure,
+         std::string("a thread ") + what + " at " + place(self.where));
   leave();
 }
 
@@ -227,11 +256,13 @@ Finding Machine::explain_cluster_barrier(const Cluster& cluster) const {
     for (unsigned w = 0; w < block->warp_count; ++w) {
       const Warp& warp = block->warps[w];
       if (warp.exists & ~warp.in_cluster.arrived) late = block;
-      if (warp.in_cluster.arrived) waiting = &warp.threads[std::countr_zero(warp.in_cluster.arrived)];
+      if (warp.in_cluster.arrived)
+        waiting = &warp.threads[std::countr_zero(warp.in_cluster.arrived)];
     }
   return make_finding(*request_, barrier_divergence,
-                      "the cluster's barrier is reached by " + std::to_string(cluster.arrived) + " of the cluster's " +
-                          std::to_string(cluster.threads) + " threads; " + rank_text(*late) + ": " + describe(*late),
+                      "the cluster's barrier is reached by " + std::to_string(cluster.arrived) +
+                          " of the cluster's " + std::to_string(cluster.threads) + " threads; " +
+                          rank_text(*late) + ": " + describe(*late),
                       waiting);
 }
 

@@ -1,8 +1,10 @@
-// Thread block clusters: blocks that are in flight together, meet at a barrier of their own and reach each other's shared memory.
+// Thread block clusters: blocks that are in flight together, meet at a barrier of their own and
+// reach each other's shared memory.
 //
-// The barrier comes in two halves, as on the hardware: a thread arrives, does something else, and waits. A thread cannot arrive for
-// the next phase before it has waited for this one, so two bits a thread hold all that there is to know: it has arrived in the phase
-// that is under way, or in the one before, which is complete.
+// The barrier comes in two halves, as on the hardware: a thread arrives, does something else, and
+// waits. A thread cannot arrive for the next phase before it has waited for this one, so two bits a
+// thread hold all that there is to know: it has arrived in the phase that is under way, or in the
+// one before, which is complete.
 #pragma once
 
 #include <array>
@@ -13,7 +15,8 @@
 
 namespace abn::emulator {
 
-inline constexpr unsigned largest_cluster = 16;  // above 8 a launch opts in, which launch() does by itself
+// above 8 a launch opts in, which launch() does by itself
+inline constexpr unsigned largest_cluster = 16;
 
 // ---- what kernels call
 
@@ -22,7 +25,8 @@ inline constexpr unsigned largest_cluster = 16;  // above 8 a launch opts in, wh
 [[nodiscard]] Arrival cluster_sync(Where where);  // both at once
 [[gnu::const]] uint3 cluster_shape();
 [[gnu::const]] unsigned cluster_rank();
-// Where a byte of the caller's shared memory lies in that of another block of the cluster, and the rank of the block that owns a byte.
+// Where a byte of the caller's shared memory lies in that of another block of the cluster, and the
+// rank of the block that owns a byte.
 void* peer_address(const void* shared, unsigned rank, Where where);
 unsigned peer_rank(const void* shared, Where where);
 

@@ -1,5 +1,6 @@
-// What the sanitiser makes of accesses that no instrumented code does: those of asynchronous copies and of calls of the emulator; and of
-// shared memory of a cluster's blocks that have not begun or that return.
+// What the sanitiser makes of accesses that no instrumented code does: those of asynchronous copies
+// and of calls of the emulator; and of shared memory of a cluster's blocks that have not begun or
+// that return.
 #include <algorithm>
 #include <bit>
 
@@ -8,7 +9,8 @@
 namespace abn::emulator {
 namespace {
 
-// A place in the source has no return address; that of its description serves, with a bit for reads.
+// A place in the source has no return address; that of its description serves, with a bit for
+// reads.
 std::uintptr_t key_of(const Where& where, bool write) {
   static_assert(sizeof(Where) == sizeof(std::uintptr_t));
   const auto key = std::bit_cast<std::uintptr_t>(where) & ~Sites::reading;
@@ -17,9 +19,11 @@ std::uintptr_t key_of(const Where& where, bool write) {
 
 }  // namespace
 
-bool Sanitizer::access_by_copy(Epoch now, const Known& known, const void* pointer, std::size_t bytes, bool write, const Where& where) {
+bool Sanitizer::access_by_copy(Epoch now, const Known& known, const void* pointer,
+                               std::size_t bytes, bool write, const Where& where) {
   auto address = reinterpret_cast<std::uintptr_t>(pointer);
-  BlockOrder& clocks = copy_clocks_;  // of nobody's block: a copy is not ordered after others of its thread
+  // of nobody's block: a copy is not ordered after others of its thread
+  BlockOrder& clocks = copy_clocks_;
   clocks.known.assign(1, known);
   clocks.any_known = true;
   const Actor actor{clocks, 0, now};
@@ -56,12 +60,16 @@ bool Sanitizer::access_by_copy(Epoch now, const Known& known, const void* pointe
 
 // ---- traffic
 
-void Sanitizer::count_element(const Thread& issuer, const void* pointer, unsigned bytes, const Where& where) {
+void Sanitizer::count_element(const Thread& issuer, const void* pointer, unsigned bytes,
+                              const Where& where) {
   const auto address = reinterpret_cast<std::uintptr_t>(pointer);
   for (const auto& buffer : buffers_) {
     if (!buffer->holds(address, bytes)) continue;
     const Sites::Site& site = sites_.at(key_of(where, false), &where);
-    issuer.home().traffic[issuer.rank / 32].flow(flow_of(site, buffer->buffer, false)).pass(issuer.rank % 32, address, bytes);
+    issuer.home()
+        .traffic[issuer.rank / 32]
+        .flow(flow_of(site, buffer->buffer, false))
+        .pass(issuer.rank % 32, address, bytes);
   }
 }
 
@@ -72,13 +80,15 @@ void Sanitizer::count_bulk(const void* pointer, std::size_t bytes, bool store) {
     Traffic& traffic = traffic_.buffers[static_cast<std::size_t>(buffer->buffer)];
     ++(store ? traffic.store_requests : traffic.load_requests);
     (store ? traffic.bytes_stored : traffic.bytes_loaded) += bytes;
-    (store ? traffic.store_sectors : traffic.load_sectors) += (address + bytes - 1) / 32 - address / 32 + 1;
+    (store ? traffic.store_sectors : traffic.load_sectors) +=
+        (address + bytes - 1) / 32 - address / 32 + 1;
   }
 }
 
 // ---- proxies
 
-bool Sanitizer::check_fenced(const Known& visible, const void* pointer, std::size_t bytes, const Where& where) {
+bool Sanitizer::check_fenced(const Known& visible, const void* pointer, std::size_t bytes,
+                             const Where& where) {
   auto address = reinterpret_cast<std::uintptr_t>(pointer);
   Region* const region = &machine_->block_that_owns(address)->watched;
   const Thread& self = *static_cast<const Thread*>(current);
@@ -88,9 +98,13 @@ bool Sanitizer::check_fenced(const Known& visible, const void* pointer, std::siz
     for (int i = 0; i < cells.count; ++i) {
       const Epoch last = cells.first[i].write;
       const std::uint32_t writer = actor_of(last);
-      if (writer < region->born || writer < order.oldest() || order.actor(writer)->bulk || (visible && visible->knows(last))) continue;
-      if (!order.ordered(self.home().order, self.rank, last)) continue;  // a race, found when the copy reads
-      report_unfenced({region, address, static_cast<unsigned>(bytes), sites_.at(key_of(where, false), &where).id, false, false},
+      if (writer < region->born || writer < order.oldest() || order.actor(writer)->bulk ||
+          (visible && visible->knows(last)))
+        continue;
+      // a race, found when the copy reads
+      if (!order.ordered(self.home().order, self.rank, last)) continue;
+      report_unfenced({region, address, static_cast<unsigned>(bytes),
+                       sites_.at(key_of(where, false), &where).id, false, false},
                       cells.first[i]);
       return false;
     }
@@ -105,7 +119,8 @@ void Sanitizer::report_unfenced(const Attempt& attempt, const Cell& cell) {
   const Access now = witness(self.home().order.now[self.rank], attempt.site, false, false);
   Finding finding = describe(missing_proxy_fence, attempt, now);
   finding.other = witness(cell.write, cell.write_site, true, false);
-  finding.text = "the bulk store at " + text_of(Place{now.file, now.line}) + " would not see what was written at " +
+  finding.text = "the bulk store at " + text_of(Place{now.file, now.line}) +
+                 " would not see what was written at " +
                  text_of(Place{finding.other.file, finding.other.line}) +
                  ": fence_proxy_async() must stand between that and the barrier before the copy";
   machine_->record(std::move(finding), launch_failure);
@@ -137,28 +152,35 @@ bool Sanitizer::has_begun_for(const Thread& self, const Block& owner) const {
   const Known& known = mine.known[self.rank];
   const std::uint32_t actor = owner.order.actor;
   const auto of_actor = [actor](const Knowledge::OfActor& entry) { return entry.actor == actor; };
-  const auto of_thread = [actor](const Knowledge::OfThread& entry) { return entry.thread >> rank_bits == actor; };
+  const auto of_thread = [actor](const Knowledge::OfThread& entry) {
+    return entry.thread >> rank_bits == actor;
+  };
   return std::any_of(known->actors.begin(), known->actors.end(), of_actor) ||
          std::any_of(known->threads.begin(), known->threads.end(), of_thread);
 }
 
-void Sanitizer::report_peer(const char* kind, const Attempt& attempt, const Actor& actor, const Block& owner) {
+void Sanitizer::report_peer(const char* kind, const Attempt& attempt, const Actor& actor,
+                            const Block& owner) {
   const Access now = witness(actor.now, attempt.site, attempt.write, attempt.atomic);
   Finding finding = describe(kind, attempt, now);
-  finding.text = text_of_access(now) + " in the shared memory of the block of rank " + std::to_string(owner.cluster_rank) +
-                 (kind == cluster_peer_left ? ", which may have returned by then" : ", which need not have begun by then") +
+  finding.text = text_of_access(now) + " in the shared memory of the block of rank " +
+                 std::to_string(owner.cluster_rank) +
+                 (kind == cluster_peer_left ? ", which may have returned by then"
+                                            : ", which need not have begun by then") +
                  ": a barrier of the cluster must stand between";
   machine_->record(std::move(finding), launch_failure);
 }
 
-// A block of a cluster returns: what its peers did to its shared memory must have happened before one of its threads returned.
+// A block of a cluster returns: what its peers did to its shared memory must have happened before
+// one of its threads returned.
 void Sanitizer::check_peers(const Block& block) {
   std::vector<Known> all(block.order.known.begin(), block.order.known.end());
   const Known known = order.join_all(all);
   const Region& region = block.watched;
   const auto late = [&](Epoch epoch) {
     const std::uint32_t actor = actor_of(epoch);
-    return actor >= region.born && actor >= order.oldest() && actor != block.order.actor && !(known && known->knows(epoch)) &&
+    return actor >= region.born && actor >= order.oldest() && actor != block.order.actor &&
+           !(known && known->knows(epoch)) &&
            order.actor(actor)->block != order.actor(block.order.actor)->block;
   };
   for (std::size_t p = 0; p < region.pages.size(); ++p) {
@@ -169,7 +191,8 @@ void Sanitizer::check_peers(const Block& block) {
       const Cell& cell = page.cells[offset >> page.size];
       const auto found = [&](Epoch epoch, SiteId site, bool write) {
         if (!late(epoch)) return false;
-        const Attempt attempt{const_cast<Region*>(&region), begin + offset, 1u << page.size, site & ~atomic_bit, write, false};
+        const Attempt attempt{const_cast<Region*>(&region), begin + offset, 1u << page.size,
+                              site & ~atomic_bit,           write,          false};
         report_peer(cluster_peer_left, attempt, Actor{block.order, 0, epoch}, block);
         return true;
       };
@@ -177,7 +200,9 @@ void Sanitizer::check_peers(const Block& block) {
       if (!any && cell.read_site == reads_are_set) {
         for (const ReadSet::Entry& entry : shadow_.reads(cell).entries)
           for (std::uint32_t left = entry.lanes; left && !any; left &= left - 1)
-            any = found(entry.warp | Epoch{static_cast<unsigned>(std::countr_zero(left))} << time_bits, entry.site, false);
+            any = found(
+                entry.warp | Epoch{static_cast<unsigned>(std::countr_zero(left))} << time_bits,
+                entry.site, false);
       } else if (!any && cell.read != 0) {
         any = found(cell.read, cell.read_site, false);
       }

@@ -1,5 +1,5 @@
-// The agent of asynchronous copies: a fiber that begins with the first copy of a launch, is ready while there are any, and carries them
-// out one by one.
+// The agent of asynchronous copies: a fiber that begins with the first copy of a launch, is ready
+// while there are any, and carries them out one by one.
 #include <cstring>
 
 #include "cuda/emulator/async_copy.hpp"
@@ -61,13 +61,17 @@ void AsyncCopies::enter(Arrival from) {
   for (;;) {
     copies.step();
     Thread& self = copies.agent();
-    arrive(machine.go_on_with(copies.busy_.empty() ? machine.suspend(self, true) : machine.yield(self, true)));
+    arrive(machine.go_on_with(copies.busy_.empty() ? machine.suspend(self, true)
+                                                   : machine.yield(self, true)));
   }
 }
 
 void AsyncCopies::step() {
-  if (busy_.empty() || (slow_ && machine_.ready_count_ > 0 && machine_.draw() % slow_turns != 0)) return;
-  const auto any = [this](std::size_t count) { return machine_.shuffle_ ? machine_.draw() % count : 0; };
+  if (busy_.empty() || (slow_ && machine_.ready_count_ > 0 && machine_.draw() % slow_turns != 0))
+    return;
+  const auto any = [this](std::size_t count) {
+    return machine_.shuffle_ ? machine_.draw() % count : 0;
+  };
   CopyQueue& queue = *busy_[any(busy_.size())];
   const std::size_t index = any(queue.copies.size());
   Copy& copy = queue.copies[index];
@@ -90,7 +94,8 @@ void AsyncCopies::read_source(Copy& copy) {
 void AsyncCopies::carry_out(Copy& copy) {
   switch (copy.kind) {
     case CopyKind::element:
-      if ((copy.valid > 0 && !copy_reads(copy.reads, copy.known, copy.from, copy.valid, copy.where)) ||
+      if ((copy.valid > 0 &&
+           !copy_reads(copy.reads, copy.known, copy.from, copy.valid, copy.where)) ||
           !copy_writes(copy.writes, copy.known, copy.to, copy.bytes, copy.where))
         machine_.leave();
       std::memcpy(copy.to, copy.from, copy.valid);
@@ -106,7 +111,8 @@ void AsyncCopies::carry_out(Copy& copy) {
       if ((copy.from && !copy_reads(copy.reads, copy.known, copy.from, copy.bytes, copy.where)) ||
           !copy_writes(copy.writes, copy.known, copy.to, copy.bytes, copy.where))
         machine_.leave();
-      std::memcpy(copy.to, copy.from ? static_cast<const void*>(copy.from) : &copy.value, copy.bytes);
+      std::memcpy(copy.to, copy.from ? static_cast<const void*>(copy.from) : &copy.value,
+                  copy.bytes);
       std::memcpy(in_view(home, copy.to), copy.to, copy.bytes);
       --home.async.landing;
       machine_.mbarriers_.end_copy(home, copy.barrier, copy.phase, copy.bytes, Issuer(copy).thread);
@@ -123,9 +129,11 @@ void AsyncCopies::add(CopyQueue& queue, Copy copy) {
   Thread& fiber = agent();
   if (!fiber.stack) {
     fiber.stack = machine_.stacks_.take();
-    fiber.context = boost::context::detail::make_fcontext(fiber.stack->top(), fiber.stack->size(), &AsyncCopies::enter);
+    fiber.context = boost::context::detail::make_fcontext(fiber.stack->top(), fiber.stack->size(),
+                                                          &AsyncCopies::enter);
   }
-  if (!fiber.warp->ready && machine_.running() != &fiber) machine_.make_ready(*fiber.warp, fiber.bit());
+  if (!fiber.warp->ready && machine_.running() != &fiber)
+    machine_.make_ready(*fiber.warp, fiber.bit());
 }
 
 void AsyncCopies::drop(CopyQueue& queue, std::size_t index) {

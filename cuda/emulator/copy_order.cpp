@@ -6,13 +6,15 @@
 
 namespace abn::emulator {
 
-constexpr std::size_t most_pictures = 4096;  // of a block without barriers; beyond, older ones count for all of its threads
+// of a block without barriers; beyond, older ones count for all of its threads
+constexpr std::size_t most_pictures = 4096;
 
 Epoch CopyActor::epoch(const Thread& issuer, std::uint32_t time, bool bulk) {
   Sanitizer* sanitizer = this_machine->sanitizer();
   if (!sanitizer) return 0;
   Order& order = sanitizer->order;
-  if (number < order.oldest()) number = order.new_actor({order.actor(issuer.home().order.actor)->block, true, bulk});
+  if (number < order.oldest())
+    number = order.new_actor({order.actor(issuer.home().order.actor)->block, true, bulk});
   return make_epoch(number, issuer.rank, time);
 }
 
@@ -21,7 +23,8 @@ Known knowledge_of(Thread& issuer) {
   return sanitizer ? sanitizer->order.hand_over(issuer) : nullptr;
 }
 
-bool copy_reads(Epoch now, const Known& known, const void* address, std::size_t bytes, Where where) {
+bool copy_reads(Epoch now, const Known& known, const void* address, std::size_t bytes,
+                Where where) {
   Sanitizer* sanitizer = this_machine->sanitizer();
   return !sanitizer || sanitizer->access_by_copy(now, known, address, bytes, false, where);
 }
@@ -33,7 +36,8 @@ bool copy_writes(Epoch now, const Known& known, void* address, std::size_t bytes
 void learn_of_copies(Thread& thread, CopyActor actor, std::uint32_t time) {
   Sanitizer* sanitizer = this_machine->sanitizer();
   if (sanitizer && actor.number >= sanitizer->order.oldest())
-    sanitizer->order.tell(thread, {.actor = actor.number, .own = time, .rank = thread.rank, .known = nullptr});
+    sanitizer->order.tell(
+        thread, {.actor = actor.number, .own = time, .rank = thread.rank, .known = nullptr});
 }
 void release_copies(Sync& phase, CopyActor actor, std::uint32_t time) {
   Sanitizer* sanitizer = this_machine->sanitizer();
@@ -42,7 +46,8 @@ void release_copies(Sync& phase, CopyActor actor, std::uint32_t time) {
 }
 
 void count_element(const Thread& issuer, const void* global, unsigned bytes, Where where) {
-  if (Sanitizer* sanitizer = this_machine->sanitizer()) sanitizer->count_element(issuer, global, bytes, where);
+  if (Sanitizer* sanitizer = this_machine->sanitizer())
+    sanitizer->count_element(issuer, global, bytes, where);
 }
 void count_bulk(const void* global, std::size_t bytes, bool store) {
   if (Sanitizer* sanitizer = this_machine->sanitizer()) sanitizer->count_bulk(global, bytes, store);
@@ -89,7 +94,8 @@ bool check_proxy(const Thread& issuer, const void* shared, std::size_t bytes, Wh
   {
     std::vector<Known> visible{home.async.fences.known};
     for (const ProxyFences::Fence& fence : home.async.fences.since)
-      if (sanitizer->order.ordered(home.order, issuer.rank, fence.when)) visible.push_back(fence.known);
+      if (sanitizer->order.ordered(home.order, issuer.rank, fence.when))
+        visible.push_back(fence.known);
     fenced = sanitizer->check_fenced(sanitizer->order.join_all(visible), shared, bytes, where);
   }
   if (!fenced) this_machine->leave();

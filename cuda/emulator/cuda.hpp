@@ -1,7 +1,9 @@
-// CUDA's names for a host compiler: what a kernel source finds here instead of the toolkit's headers. README.md lists the subset.
+// CUDA's names for a host compiler: what a kernel source finds here instead of the toolkit's
+// headers. README.md lists the subset.
 //
-// Functions sit in an inline namespace named by the build, so that kernels compiled in two ways (plain, instrumented) can be linked
-// together, and all names come into the global namespace by using-declarations: they share no symbol with the toolkit's own.
+// Functions sit in an inline namespace named by the build, so that kernels compiled in two ways
+// (plain, instrumented) can be linked together, and all names come into the global namespace by
+// using-declarations: they share no symbol with the toolkit's own.
 #pragma once
 
 #ifndef ABN_BUILD
@@ -30,7 +32,8 @@
 #define blockIdx (::abn::emulator::block_index())
 #define blockDim (::dim3(::abn::emulator::block_dim()))
 #define gridDim (::dim3(::abn::emulator::grid_dim()))
-// Compilers copy structs and fill arrays with these functions; here they are the ones of hooks.cpp, for this file alone.
+// Compilers copy structs and fill arrays with these functions; here they are the ones of hooks.cpp,
+// for this file alone.
 __asm__("memcpy = abn_sanitized_memcpy");
 __asm__("memmove = abn_sanitized_memmove");
 __asm__("memset = abn_sanitized_memset");
@@ -63,7 +66,8 @@ inline constexpr bool instrumented = false;
 
 // Operations that a GPU has for global memory alone, whatever address they are given.
 __forceinline__ void check_global(const void* address, Where where) {
-  const auto offset = reinterpret_cast<std::uintptr_t>(address) - reinterpret_cast<std::uintptr_t>(shared_of_block());
+  const auto offset = reinterpret_cast<std::uintptr_t>(address) -
+                      reinterpret_cast<std::uintptr_t>(shared_of_block());
   if (offset < shared_bytes_of_block()) not_global(address, where);
 }
 
@@ -136,9 +140,13 @@ inline int __clz(int bits) { return std::countl_zero(static_cast<unsigned>(bits)
 // ---- barriers and fences
 
 __forceinline__ void __syncthreads(Where where = Where::current()) { resume(block_barrier(where)); }
-__forceinline__ void __syncwarp(unsigned mask = ~0u, Where where = Where::current()) { resume(vote(WarpOp::sync, mask, false, where)); }
+__forceinline__ void __syncwarp(unsigned mask = ~0u, Where where = Where::current()) {
+  resume(vote(WarpOp::sync, mask, false, where));
+}
 __forceinline__ void __threadfence(Where where = Where::current()) { resume(fence(false, where)); }
-__forceinline__ void __threadfence_block(Where where = Where::current()) { resume(fence(true, where)); }
+__forceinline__ void __threadfence_block(Where where = Where::current()) {
+  resume(fence(true, where));
+}
 __forceinline__ void __nanosleep(unsigned, Where where = Where::current()) { resume(pause(where)); }
 
 // ---- warp operations
@@ -146,30 +154,37 @@ __forceinline__ void __nanosleep(unsigned, Where where = Where::current()) { res
 template <class T, class... Allowed>
 concept OneOf = (std::is_same_v<T, Allowed> || ...);
 template <class T>
-concept Shuffled = OneOf<T, int, unsigned, long, unsigned long, long long, unsigned long long, float, double>;
+concept Shuffled =
+    OneOf<T, int, unsigned, long, unsigned long, long long, unsigned long long, float, double>;
 
 template <Shuffled T>
-__forceinline__ T shuffled(WarpOp op, unsigned mask, T value, unsigned operand, int width, Where where) {
+__forceinline__ T shuffled(WarpOp op, unsigned mask, T value, unsigned operand, int width,
+                           Where where) {
   using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
-  const unsigned source = source_lane(op, rank_in_block() % 32, operand, static_cast<unsigned>(width));
+  const unsigned source =
+      source_lane(op, rank_in_block() % 32, operand, static_cast<unsigned>(width));
   resume(shuffle(op, sizeof(T), mask, std::bit_cast<Bits>(value), source, where));
   return std::bit_cast<T>(static_cast<Bits>(result()));
 }
 
 template <Shuffled T>
-__forceinline__ T __shfl_sync(unsigned mask, T value, int lane, int width = 32, Where where = Where::current()) {
+__forceinline__ T __shfl_sync(unsigned mask, T value, int lane, int width = 32,
+                              Where where = Where::current()) {
   return shuffled(WarpOp::shfl, mask, value, static_cast<unsigned>(lane), width, where);
 }
 template <Shuffled T>
-__forceinline__ T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32, Where where = Where::current()) {
+__forceinline__ T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32,
+                                 Where where = Where::current()) {
   return shuffled(WarpOp::shfl_up, mask, value, delta, width, where);
 }
 template <Shuffled T>
-__forceinline__ T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32, Where where = Where::current()) {
+__forceinline__ T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32,
+                                   Where where = Where::current()) {
   return shuffled(WarpOp::shfl_down, mask, value, delta, width, where);
 }
 template <Shuffled T>
-__forceinline__ T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = 32, Where where = Where::current()) {
+__forceinline__ T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = 32,
+                                  Where where = Where::current()) {
   return shuffled(WarpOp::shfl_xor, mask, value, static_cast<unsigned>(lane_mask), width, where);
 }
 
@@ -181,7 +196,8 @@ __forceinline__ Votes votes(WarpOp op, unsigned mask, int predicate, Where where
   const std::uint64_t lanes = result();
   return {static_cast<unsigned>(lanes), static_cast<unsigned>(lanes >> 32)};
 }
-__forceinline__ unsigned __ballot_sync(unsigned mask, int predicate, Where where = Where::current()) {
+__forceinline__ unsigned __ballot_sync(unsigned mask, int predicate,
+                                       Where where = Where::current()) {
   return votes(WarpOp::ballot, mask, predicate, where).yes;
 }
 __forceinline__ int __any_sync(unsigned mask, int predicate, Where where = Where::current()) {
@@ -191,7 +207,8 @@ __forceinline__ int __all_sync(unsigned mask, int predicate, Where where = Where
   const Votes result = votes(WarpOp::all, mask, predicate, where);
   return result.yes == result.voters;
 }
-// Here lanes do not run in step, so this is every lane that has not returned, in a branch that not all of them take too.
+// Here lanes do not run in step, so this is every lane that has not returned, in a branch that not
+// all of them take too.
 inline unsigned __activemask() { return active_lanes(); }
 
 // ---- atomics: each returns what was there before
@@ -206,7 +223,8 @@ __forceinline__ T atomically(T* address, Where where, Change change) {
   resume(atomic_begin(address, sizeof(T), where));
   using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
 #ifdef ABN_SANITIZED
-  const T before = std::bit_cast<T>(static_cast<Bits>(atomic_load(address, sizeof(T), where))), after = change(before);
+  const T before = std::bit_cast<T>(static_cast<Bits>(atomic_load(address, sizeof(T), where))),
+          after = change(before);
   atomic_store(address, sizeof(T), std::bit_cast<Bits>(after));
 #else
   const T before = *address, after = change(before);
@@ -233,8 +251,10 @@ inline float atomicExch(float* address, float value, Where where = Where::curren
   return atomically(address, where, [value](float) { return value; });
 }
 template <AtomicInteger T>
-T atomicCAS(T* address, std::type_identity_t<T> expected, std::type_identity_t<T> value, Where where = Where::current()) {
-  return atomically(address, where, [expected, value](T before) { return before == expected ? value : before; });
+T atomicCAS(T* address, std::type_identity_t<T> expected, std::type_identity_t<T> value,
+            Where where = Where::current()) {
+  return atomically(address, where,
+                    [expected, value](T before) { return before == expected ? value : before; });
 }
 template <AtomicInteger T>
 T atomicMin(T* address, std::type_identity_t<T> value, Where where = Where::current()) {
@@ -246,7 +266,8 @@ T atomicMax(T* address, std::type_identity_t<T> value, Where where = Where::curr
 }
 // Counts from 0 to `last` and begins again.
 inline unsigned atomicInc(unsigned* address, unsigned last, Where where = Where::current()) {
-  return atomically(address, where, [last](unsigned before) { return before >= last ? 0u : before + 1; });
+  return atomically(address, where,
+                    [last](unsigned before) { return before >= last ? 0u : before + 1; });
 }
 
 }  // namespace ABN_BUILD
@@ -276,21 +297,26 @@ inline thread_block this_thread_block() { return {}; }
 
 namespace cooperative_groups = abn::emulator::cooperative_groups;
 
-using abn::emulator::__float_as_uint, abn::emulator::__float_as_int, abn::emulator::__uint_as_float, abn::emulator::__int_as_float,
-    abn::emulator::__double_as_longlong, abn::emulator::__longlong_as_double, abn::emulator::__popc, abn::emulator::__ffs,
+using abn::emulator::__float_as_uint, abn::emulator::__float_as_int, abn::emulator::__uint_as_float,
+    abn::emulator::__int_as_float, abn::emulator::__double_as_longlong,
+    abn::emulator::__longlong_as_double, abn::emulator::__popc, abn::emulator::__ffs,
     abn::emulator::__clz;
-using abn::emulator::__half, abn::emulator::__nv_bfloat16, abn::emulator::__ushort_as_half, abn::emulator::__half_as_ushort,
-    abn::emulator::__float2half_rn, abn::emulator::__float2half, abn::emulator::__double2half, abn::emulator::__half2float,
-    abn::emulator::__ushort_as_bfloat16, abn::emulator::__bfloat16_as_ushort, abn::emulator::__float2bfloat16_rn,
-    abn::emulator::__float2bfloat16, abn::emulator::__double2bfloat16, abn::emulator::__bfloat162float;
-using abn::emulator::__syncthreads, abn::emulator::__syncwarp, abn::emulator::__threadfence, abn::emulator::__threadfence_block,
-    abn::emulator::__nanosleep, abn::emulator::__shfl_sync, abn::emulator::__shfl_up_sync, abn::emulator::__shfl_down_sync,
-    abn::emulator::__shfl_xor_sync, abn::emulator::__ballot_sync, abn::emulator::__any_sync, abn::emulator::__all_sync,
+using abn::emulator::__half, abn::emulator::__nv_bfloat16, abn::emulator::__ushort_as_half,
+    abn::emulator::__half_as_ushort, abn::emulator::__float2half_rn, abn::emulator::__float2half,
+    abn::emulator::__double2half, abn::emulator::__half2float, abn::emulator::__ushort_as_bfloat16,
+    abn::emulator::__bfloat16_as_ushort, abn::emulator::__float2bfloat16_rn,
+    abn::emulator::__float2bfloat16, abn::emulator::__double2bfloat16,
+    abn::emulator::__bfloat162float;
+using abn::emulator::__syncthreads, abn::emulator::__syncwarp, abn::emulator::__threadfence,
+    abn::emulator::__threadfence_block, abn::emulator::__nanosleep, abn::emulator::__shfl_sync,
+    abn::emulator::__shfl_up_sync, abn::emulator::__shfl_down_sync, abn::emulator::__shfl_xor_sync,
+    abn::emulator::__ballot_sync, abn::emulator::__any_sync, abn::emulator::__all_sync,
     abn::emulator::__activemask;
-using abn::emulator::atomicAdd, abn::emulator::atomicExch, abn::emulator::atomicCAS, abn::emulator::atomicMin, abn::emulator::atomicMax,
-    abn::emulator::atomicInc;
-using abn::emulator::uint3, abn::emulator::dim3, abn::emulator::int2, abn::emulator::uint2, abn::emulator::float2, abn::emulator::double2,
-    abn::emulator::int4, abn::emulator::uint4, abn::emulator::float4, abn::emulator::make_int2, abn::emulator::make_uint2,
-    abn::emulator::make_float2, abn::emulator::make_double2, abn::emulator::make_int4, abn::emulator::make_uint4,
-    abn::emulator::make_float4, abn::emulator::warpSize, abn::emulator::cudaStream_t, abn::emulator::cudaError_t,
-    abn::emulator::cudaSuccess;
+using abn::emulator::atomicAdd, abn::emulator::atomicExch, abn::emulator::atomicCAS,
+    abn::emulator::atomicMin, abn::emulator::atomicMax, abn::emulator::atomicInc;
+using abn::emulator::uint3, abn::emulator::dim3, abn::emulator::int2, abn::emulator::uint2,
+    abn::emulator::float2, abn::emulator::double2, abn::emulator::int4, abn::emulator::uint4,
+    abn::emulator::float4, abn::emulator::make_int2, abn::emulator::make_uint2,
+    abn::emulator::make_float2, abn::emulator::make_double2, abn::emulator::make_int4,
+    abn::emulator::make_uint4, abn::emulator::make_float4, abn::emulator::warpSize,
+    abn::emulator::cudaStream_t, abn::emulator::cudaError_t, abn::emulator::cudaSuccess;

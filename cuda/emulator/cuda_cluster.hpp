@@ -16,7 +16,9 @@ class cluster_group {
     return {};
   }
   static void barrier_wait(Where where = Where::current()) { resume(cluster_wait(where)); }
-  static void barrier_wait(arrival_token&&, Where where = Where::current()) { resume(cluster_wait(where)); }
+  static void barrier_wait(arrival_token&&, Where where = Where::current()) {
+    resume(cluster_wait(where));
+  }
 
   static unsigned block_rank() { return cluster_rank(); }
   static dim3 dim_blocks() { return cluster_shape(); }
@@ -41,7 +43,9 @@ class cluster_group {
   static T* map_shared_rank(T* address, int rank, Where where = Where::current()) {
     return static_cast<T*>(peer_address(address, static_cast<unsigned>(rank), where));
   }
-  static unsigned query_shared_rank(const void* address, Where where = Where::current()) { return peer_rank(address, where); }
+  static unsigned query_shared_rank(const void* address, Where where = Where::current()) {
+    return peer_rank(address, where);
+  }
 };
 inline cluster_group this_cluster() { return {}; }
 

@@ -1,9 +1,11 @@
-// From an address in the program to file and line: a reader of the line table (.debug_line, DWARF versions 2 to 5) that compilers write
-// under -g1. An instrumented file is compiled with it, and it survives stripping (CMakeLists.txt keeps that section).
+// From an address in the program to file and line: a reader of the line table (.debug_line, DWARF
+// versions 2 to 5) that compilers write under -g1. An instrumented file is compiled with it, and it
+// survives stripping (CMakeLists.txt keeps that section).
 //
-// A line table is a program for a small machine with registers for address, file and line; running it yields rows in ascending order of
-// address, and an address belongs to the last row at or below it. Code that was inlined has the lines of the inlined function, which
-// is what a finding should name.
+// A line table is a program for a small machine with registers for address, file and line; running
+// it yields rows in ascending order of address, and an address belongs to the last row at or below
+// it. Code that was inlined has the lines of the inlined function, which is what a finding should
+// name.
 #include <dlfcn.h>
 #include <elf.h>
 #include <fcntl.h>
@@ -26,7 +28,8 @@ namespace {
 
 using Bytes = std::span<const unsigned char>;
 
-// Reads on through a section; a read beyond its end yields zeros and leaves nothing, so that a damaged table ends soon.
+// Reads on through a section; a read beyond its end yields zeros and leaves nothing, so that a
+// damaged table ends soon.
 class Reader {
  public:
   explicit Reader(Bytes bytes) : left_(bytes) {}
@@ -95,9 +98,12 @@ class LineTable {
   void find_sections();
   void read_unit(Reader unit, bool wide);
   std::string form(Reader& reader, std::uint64_t form, bool wide) const;
-  std::vector<std::string> entries(Reader& reader, const std::vector<std::string>& folders, bool wide) const;
+  std::vector<std::string> entries(Reader& reader, const std::vector<std::string>& folders,
+                                   bool wide) const;
   void run(Reader program, const std::vector<const std::string*>& files);
-  const std::string* keep(std::string file) { return &*names_.insert(last_parts(file.c_str())).first; }
+  const std::string* keep(std::string file) {
+    return &*names_.insert(last_parts(file.c_str())).first;
+  }
 
   struct Header {
     unsigned least_length, most_operations, opcodes, line_range;
@@ -130,14 +136,16 @@ LineTable::LineTable(const char* path) {
     read_unit(Reader(section.take(length)), wide);
   }
   std::stable_sort(rows_.begin(), rows_.end(), [](const Row& a, const Row& b) {
-    return a.address != b.address ? a.address < b.address : a.end > b.end;  // a run that ends where the next begins comes first
+    // a run that ends where the next begins comes first
+    return a.address != b.address ? a.address < b.address : a.end > b.end;
   });
 }
 
 void LineTable::find_sections() {
   const Bytes all(static_cast<const unsigned char*>(file_), size_);
   const auto within = [&all](std::uint64_t offset, std::uint64_t size) {
-    return offset <= all.size() && size <= all.size() - offset ? all.subspan(offset, size) : Bytes();
+    return offset <= all.size() && size <= all.size() - offset ? all.subspan(offset, size)
+                                                               : Bytes();
   };
   Elf64_Ehdr elf;
   if (size_ < sizeof elf) return;
@@ -153,7 +161,9 @@ void LineTable::find_sections() {
   const Bytes names = within(names_header.sh_offset, names_header.sh_size);
   for (unsigned i = 0; i < elf.e_shnum; ++i) {
     const Elf64_Shdr header = section(i);
-    if (header.sh_name >= names.size() || header.sh_type != SHT_PROGBITS || (header.sh_flags & SHF_COMPRESSED)) continue;
+    if (header.sh_name >= names.size() || header.sh_type != SHT_PROGBITS ||
+        (header.sh_flags & SHF_COMPRESSED))
+      continue;
     const std::string name = Reader(names.subspan(header.sh_name)).text();
     const Bytes bytes = within(header.sh_offset, header.sh_size);
     if (name == ".debug_line") lines_ = bytes;
@@ -162,7 +172,8 @@ void LineTable::find_sections() {
   }
 }
 
-// The text of a value, or nothing where it is a number that nobody needs; a folder's number comes as its digits.
+// The text of a value, or nothing where it is a number that nobody needs; a folder's number comes
+// as its digits.
 std::string LineTable::form(Reader& reader, std::uint64_t form, bool wide) const {
   const auto text_at = [](Bytes section, std::uint64_t offset) {
     return offset < section.size() ? Reader(section.subspan(offset)).text() : std::string();
@@ -198,7 +209,8 @@ std::string path_of(const std::string& folder, const std::string& name) {
 }
 
 // Version 5's list of folders, or of files.
-std::vector<std::string> LineTable::entries(Reader& reader, const std::vector<std::string>& folders, bool wide) const {
+std::vector<std::string> LineTable::entries(Reader& reader, const std::vector<std::string>& folders,
+                                            bool wide) const {
   constexpr std::uint64_t path = 1, directory = 2;  // DW_LNCT_
   std::vector<std::pair<std::uint64_t, std::uint64_t>> formats(reader.fixed(1));
   for (auto& [content, how] : formats) content = reader.unsigned_leb(), how = reader.unsigned_leb();
@@ -230,7 +242,8 @@ void LineTable::read_unit(Reader unit, bool wide) {
   header_.opcodes = static_cast<unsigned>(header.fixed(1));
   if (header_.line_range == 0 || header_.opcodes == 0) return;
   header_.operands.assign(header_.opcodes, 0);
-  for (unsigned i = 1; i < header_.opcodes; ++i) header_.operands[i] = static_cast<unsigned>(header.fixed(1));
+  for (unsigned i = 1; i < header_.opcodes; ++i)
+    header_.operands[i] = static_cast<unsigned>(header.fixed(1));
 
   std::vector<const std::string*> files;
   if (version == 5) {
@@ -238,7 +251,8 @@ void LineTable::read_unit(Reader unit, bool wide) {
     for (std::string& file : entries(header, folders, wide)) files.push_back(keep(std::move(file)));
   } else {
     std::vector<std::string> folders(1);
-    for (std::string folder = header.text(); !folder.empty(); folder = header.text()) folders.push_back(std::move(folder));
+    for (std::string folder = header.text(); !folder.empty(); folder = header.text())
+      folders.push_back(std::move(folder));
     files.push_back(keep(""));  // counted from 1
     for (std::string name = header.text(); !name.empty(); name = header.text()) {
       const std::uint64_t folder = header.unsigned_leb();
@@ -307,7 +321,8 @@ void LineTable::run(Reader program, const std::vector<const std::string*>& files
 
 Place LineTable::place(std::uintptr_t address) const {
   auto row =
-      std::upper_bound(rows_.begin(), rows_.end(), address, [](std::uintptr_t wanted, const Row& one) { return wanted < one.address; });
+      std::upper_bound(rows_.begin(), rows_.end(), address,
+                       [](std::uintptr_t wanted, const Row& one) { return wanted < one.address; });
   // A compiler gives line 0 to what it cannot attribute: then what comes before it has to do.
   while (row != rows_.begin()) {
     --row;
@@ -325,7 +340,10 @@ Place place_in_code(std::uintptr_t return_address) {
   Dl_info info;
   link_map* map = nullptr;
   const std::uintptr_t address = return_address - 1;  // in the call
-  if (!dladdr1(reinterpret_cast<void*>(address), &info, reinterpret_cast<void**>(&map), RTLD_DL_LINKMAP) || !map) return {};
+  if (!dladdr1(reinterpret_cast<void*>(address), &info, reinterpret_cast<void**>(&map),
+               RTLD_DL_LINKMAP) ||
+      !map)
+    return {};
   const char* path = map->l_name && *map->l_name ? map->l_name : "/proc/self/exe";
   const std::lock_guard lock(mutex);
   return tables.try_emplace(path, path).first->second.place(address - map->l_addr);

@@ -15,8 +15,9 @@ namespace {
 using boost::context::detail::jump_fcontext;
 using boost::context::detail::make_fcontext;
 
-// How often a step looks beyond the warp that runs, as masks of a random number. Most launches stay in a warp for some eight warp
-// operations, which keeps its stacks in the cache; one launch in eight takes hardly two steps in the same warp.
+// How often a step looks beyond the warp that runs, as masks of a random number. Most launches stay
+// in a warp for some eight warp operations, which keeps its stacks in the cache; one launch in
+// eight takes hardly two steps in the same warp.
 constexpr std::uint64_t calm_mask = 255, wild_mask = 1, wild_one_in = 8;
 
 std::uint64_t scramble(std::uint64_t x) {  // splitmix64's finaliser
@@ -39,8 +40,9 @@ Machine& Machine::of_this_thread() {
 Warp* Machine::next_in_order(bool leave_warp) const {
   if (burst_->ready && !leave_warp) return burst_;
   const std::uint32_t after = burst_->order + 1;
-  return *std::min_element(ready_.begin(), ready_.begin() + static_cast<std::ptrdiff_t>(ready_count_),
-                           [after](const Warp* a, const Warp* b) { return a->order - after < b->order - after; });
+  return *std::min_element(
+      ready_.begin(), ready_.begin() + static_cast<std::ptrdiff_t>(ready_count_),
+      [after](const Warp* a, const Warp* b) { return a->order - after < b->order - after; });
 }
 
 void Machine::begin(Thread& thread) {
@@ -106,7 +108,9 @@ void Machine::end_thread(Thread& self) {
   for (std::uint32_t g = 0; g < warp.group_count; ++g) {
     const WarpGroup& group = warp.groups[g];
     if (!(group.mask() & self.bit())) continue;
-    if (is_shuffle(group.op())) fail_returned_lanes(warp.threads[std::countr_zero(group.arrived)], group.mask(), self.bit(), group.op());
+    if (is_shuffle(group.op()))
+      fail_returned_lanes(warp.threads[std::countr_zero(group.arrived)], group.mask(), self.bit(),
+                          group.op());
     if (group.arrived == (group.mask() & warp.alive)) complete(warp, g--, 0);
   }
   if (block.waiting && block.waiting == block.alive) fail_barrier(block);
@@ -120,14 +124,17 @@ void Machine::end_thread(Thread& self) {
 std::uint64_t Machine::shuffled_cluster(std::uint64_t number) const {
   if (!shuffle_) return number;
   const std::uint64_t total = total_blocks_ / clusters_[0].size;
-  if (schedule_ == Schedule::reversed || schedule_ == Schedule::last_block_first) return total - 1 - number;
-  // A Feistel network over the next even power of two, walked until it falls inside: a permutation that needs no memory.
+  if (schedule_ == Schedule::reversed || schedule_ == Schedule::last_block_first)
+    return total - 1 - number;
+  // A Feistel network over the next even power of two, walked until it falls inside: a permutation
+  // that needs no memory.
   const int half = (std::bit_width(total - 1) + 1) / 2;
   const std::uint64_t low = (std::uint64_t{1} << half) - 1;
   do {
     std::uint64_t left = number >> half, right = number & low;
     for (std::uint64_t round = 1; round <= 4; ++round) {
-      const std::uint64_t mixed = left ^ (scramble(block_key_ + round * 0x9e3779b97f4a7c15u + right) & low);
+      const std::uint64_t mixed =
+          left ^ (scramble(block_key_ + round * 0x9e3779b97f4a7c15u + right) & low);
       left = right;
       right = mixed;
     }
@@ -165,7 +172,8 @@ void Machine::end_block(Block& block) {
   if (!leave_cluster(block)) return;
   const Cluster& cluster = *block.home_cluster;
   if (next_block_ < total_blocks_) {
-    idle_.order = burst_->order;  // the warps in this place are those of another block from here on, and wait for their turn
+    // the warps in this place are those of another block from here on, and wait for their turn
+    idle_.order = burst_->order;
     burst_ = &idle_;
     for (Block* member : cluster.blocks()) start_block(*member);
   } else {
@@ -175,7 +183,8 @@ void Machine::end_block(Block& block) {
 
 // ---- a launch
 
-int Machine::launch(const LaunchRequest& request, const Settings& settings, std::uint64_t seed, Report& report, Sanitizer* sanitizer) {
+int Machine::launch(const LaunchRequest& request, const Settings& settings, std::uint64_t seed,
+                    Report& report, Sanitizer* sanitizer) {
   request_ = &request;
   sanitizer_ = sanitizer;
   settings_ = &settings;
@@ -189,10 +198,15 @@ int Machine::launch(const LaunchRequest& request, const Settings& settings, std:
   total_blocks_ = std::uint64_t{request.grid.x} * request.grid.y * request.grid.z;
   draw_schedule();
   const auto wanted = static_cast<std::uint64_t>(std::max(settings.resident_blocks, 1));
-  const std::uint64_t together = std::uint64_t{request.cluster.x} * request.cluster.y * request.cluster.z;  // whole clusters
-  resident_ = request.cooperative ? total_blocks_ : std::min((wanted + together - 1) / together * together, total_blocks_);
+  // whole clusters
+  const std::uint64_t together =
+      std::uint64_t{request.cluster.x} * request.cluster.y * request.cluster.z;
+  resident_ = request.cooperative
+                  ? total_blocks_
+                  : std::min((wanted + together - 1) / together * together, total_blocks_);
   while (blocks_.size() < resident_) blocks_.push_back(std::make_unique<Block>());
-  if (ready_.size() < resident_ * 32 + 1) ready_.resize(resident_ * 32 + 1);  // and the agent of asynchronous copies
+  // and the agent of asynchronous copies
+  if (ready_.size() < resident_ * 32 + 1) ready_.resize(resident_ * 32 + 1);
   ready_count_ = 0;
   idle_.order = ~std::uint32_t{0};  // the first in order comes after it
   burst_ = &idle_;
@@ -250,7 +264,8 @@ Block* Machine::block_that_owns(std::uintptr_t address) {
 bool Machine::near_shared(std::uintptr_t address) const {
   for (std::uint64_t b = 0; b < resident_; ++b) {
     const auto begin = reinterpret_cast<std::uintptr_t>(blocks_[b]->shared) - Block::front_guard;
-    if (address - begin < Block::front_guard + blocks_[b]->shared_bytes + Block::back_guard) return true;
+    if (address - begin < Block::front_guard + blocks_[b]->shared_bytes + Block::back_guard)
+      return true;
   }
   return false;
 }

@@ -1,8 +1,10 @@
-// The emulated GPU of one OS thread: the resident blocks, their warps and threads, and who runs next.
+// The emulated GPU of one OS thread: the resident blocks, their warps and threads, and who runs
+// next.
 //
-// Every CUDA thread is a fiber that runs until it has to wait; it then picks the next ready thread itself and jumps there, one
-// switch with no scheduler in between. A thread that has not begun has no fiber: when its predecessor returns, it starts on the
-// same stack, so that kernels which never wait switch nothing at all. Sets of threads are 32-bit lane masks, one a warp.
+// Every CUDA thread is a fiber that runs until it has to wait; it then picks the next ready thread
+// itself and jumps there, one switch with no scheduler in between. A thread that has not begun has
+// no fiber: when its predecessor returns, it starts on the same stack, so that kernels which never
+// wait switch nothing at all. Sets of threads are 32-bit lane masks, one a warp.
 #pragma once
 
 #include <boost/context/detail/fcontext.hpp>
@@ -74,23 +76,29 @@ struct Warp {
 };
 
 struct Block : BlockView {
-  static constexpr std::size_t front_guard = 256, back_guard = 2048;  // bytes around the shared memory
+  // bytes around the shared memory
+  static constexpr std::size_t front_guard = 256, back_guard = 2048;
   std::array<Warp, 32> warps;
   std::vector<Thread> threads;
   std::vector<unsigned char> arena;
   Cluster* home_cluster = nullptr;
   std::vector<MBarrierState> mbarriers;
   BlockCopies async;
-  std::uint64_t number = 0;                    // in the grid
-  unsigned size = 0, warp_count = 0;           // threads and warps of a block of this launch
-  unsigned alive = 0, waiting = 0;             // threads that have not returned; that wait in __syncthreads
+  std::uint64_t number = 0;           // in the grid
+  unsigned size = 0, warp_count = 0;  // threads and warps of a block of this launch
+  // threads that have not returned; that wait in __syncthreads
+  unsigned alive = 0, waiting = 0;
   bool mixed = false;                          // they wait in different ones
   Where barrier;                               // the one that the first of them waits in
   void lay_out(const LaunchRequest& request);  // once a launch
   void poison();                               // the shared memory, before every block
-  const unsigned char* spoilt() const;         // the byte outside of the shared memory that was written, null if none
-  const unsigned char* unpoisoned() const;     // the byte inside of it that was written since poison(), null if none
-  bool owns(const void* address) const { return address >= shared && address < shared + shared_bytes; }
+  // the byte outside of the shared memory that was written, null if none
+  const unsigned char* spoilt() const;
+  // the byte inside of it that was written since poison(), null if none
+  const unsigned char* unpoisoned() const;
+  bool owns(const void* address) const {
+    return address >= shared && address < shared + shared_bytes;
+  }
   // In a sanitised launch:
   BlockOrder order;
   Region watched;                       // the shared memory
@@ -106,13 +114,16 @@ class Machine {
   static Machine& of_this_thread();
 
   // `sanitizer` may be null.
-  int launch(const LaunchRequest& request, const Settings& settings, std::uint64_t seed, Report& report, Sanitizer* sanitizer);
+  int launch(const LaunchRequest& request, const Settings& settings, std::uint64_t seed,
+             Report& report, Sanitizer* sanitizer);
 
-  // The waiting calls of engine.hpp up to their jump: each returns the thread that goes on, which may be the one that called.
+  // The waiting calls of engine.hpp up to their jump: each returns the thread that goes on, which
+  // may be the one that called.
   Thread& block_barrier(Where where);
   Thread& grid_barrier(Where where);
   void require_cooperative(Where where);
-  Thread& shuffle(WarpOp op, unsigned size, unsigned mask, std::uint64_t value, unsigned source, Where where);
+  Thread& shuffle(WarpOp op, unsigned size, unsigned mask, std::uint64_t value, unsigned source,
+                  Where where);
   Thread& vote(WarpOp op, unsigned mask, bool predicate, Where where);
   Thread& atomic_begin(Where where);
   Thread& atomic_end(bool changed);
@@ -125,9 +136,12 @@ class Machine {
   Thread& pause(Where where);
   Arrival go_on_with(Thread& next);
 
-  // How a launch ends early, in two steps so that the strings of the first are gone when the second leaves the fiber for good.
+  // How a launch ends early, in two steps so that the strings of the first are gone when the second
+  // leaves the fiber for good.
   void record(const char* kind, int code, std::string text, const Thread& witness);
-  void record(const char* kind, int code, std::string text) { record(kind, code, std::move(text), *running()); }
+  void record(const char* kind, int code, std::string text) {
+    record(kind, code, std::move(text), *running());
+  }
   void record(Finding finding, int code);
   [[noreturn]] void leave();
 
@@ -138,8 +152,11 @@ class Machine {
   std::uint64_t resident_blocks() const { return resident_; }
   Block& block(std::uint64_t number) { return *blocks_[number]; }
   Block* block_that_owns(std::uintptr_t address);  // in its shared memory; null: none
-  bool near_shared(std::uintptr_t address) const;  // in the shared memory of a block, or in the guards around it
-  bool may_reach(const Block& from, const Block& to) const { return from.home_cluster == to.home_cluster; }
+  // in the shared memory of a block, or in the guards around it
+  bool near_shared(std::uintptr_t address) const;
+  bool may_reach(const Block& from, const Block& to) const {
+    return from.home_cluster == to.home_cluster;
+  }
 
  private:
   friend class MBarriers;
@@ -179,11 +196,13 @@ class Machine {
   [[noreturn]] void fail_address(const Thread& self);
   [[noreturn]] void fail_rank(const Thread& self, unsigned rank);
   [[noreturn]] void fail_peer_left(const Thread& self, const Block& peer);
-  [[noreturn]] void fail_written_after_return(const Block& last, const Block& peer, const unsigned char* byte);
+  [[noreturn]] void fail_written_after_return(const Block& last, const Block& peer,
+                                              const unsigned char* byte);
   [[noreturn]] void fail_cluster_half(const Thread& self, const char* what);
   [[noreturn]] void fail_cluster_barrier(const Cluster& cluster);
   Finding explain_cluster_barrier(const Cluster& cluster) const;
-  Finding explain_mbarrier(const Block& block, const MBarrierState& state) const;  // in mbarrier.cpp
+  // in mbarrier.cpp
+  Finding explain_mbarrier(const Block& block, const MBarrierState& state) const;
 
   // Warp operations.
   Thread& meet(Thread& self, WarpOp op, unsigned size, unsigned mask, Where where);
@@ -193,7 +212,8 @@ class Machine {
 
   // Diagnosis, in diagnosis.cpp.
   [[noreturn]] void fail_barrier(Block& block);
-  [[noreturn]] void fail_returned_lanes(const Thread& waiting, std::uint32_t mask, std::uint32_t returned, WarpOp op);
+  [[noreturn]] void fail_returned_lanes(const Thread& waiting, std::uint32_t mask,
+                                        std::uint32_t returned, WarpOp op);
   [[noreturn]] void fail_left_out(const Thread& self, WarpOp op, std::uint32_t mask);
   [[noreturn]] void fail_source(const Thread& reader, const WarpGroup& group);
   [[noreturn]] void fail_width(const Thread& self, WarpOp op);
@@ -206,9 +226,10 @@ class Machine {
 
   Thread main_;
   StackPool stacks_;
-  std::vector<std::unique_ptr<Block>> blocks_;  // the first `resident_` are in flight; a slot is used again for the next block
-  std::vector<Cluster> clusters_;               // those of the blocks in flight
-  std::vector<Warp*> ready_;                    // warps with a ready lane, in no order
+  // the first `resident_` are in flight; a slot is used again for the next block
+  std::vector<std::unique_ptr<Block>> blocks_;
+  std::vector<Cluster> clusters_;  // those of the blocks in flight
+  std::vector<Warp*> ready_;       // warps with a ready lane, in no order
   std::size_t ready_count_ = 0;
   Warp* burst_ = &idle_;                                  // the warp that ran last
   Warp idle_;                                             // one that is never ready
@@ -219,7 +240,8 @@ class Machine {
   Report* report_ = nullptr;
   Sanitizer* sanitizer_ = nullptr;
   Schedule schedule_ = Schedule::random;
-  std::uint64_t chosen_block_ = 0;  // by an adversarial schedule: the one that is behind, or that of the thread that is ahead
+  // by an adversarial schedule: the one that is behind, or that of the thread that is ahead
+  std::uint64_t chosen_block_ = 0;
   unsigned chosen_rank_ = 0;
   bool shuffle_ = true;
   int code_ = 0;
@@ -229,13 +251,16 @@ class Machine {
   std::uint64_t at_grid_ = 0, resident_ = 0, live_blocks_ = 0;
 };
 
-extern constinit thread_local Machine* this_machine;  // of_this_thread() without the check whether it is there; set by a launch
+// of_this_thread() without the check whether it is there; set by a launch
+extern constinit thread_local Machine* this_machine;
 
 // How findings name things; in diagnosis.cpp.
-std::string place(const Where& where);                  // "device/reduce.cuh:41"
-std::string kernel_name(const LaunchRequest& request);  // given, or exported, or "the kernel launched at file:line"
-std::string lanes_text(std::uint32_t lanes);            // "0-15, 31"
+std::string place(const Where& where);  // "device/reduce.cuh:41"
+// given, or exported, or "the kernel launched at file:line"
+std::string kernel_name(const LaunchRequest& request);
+std::string lanes_text(std::uint32_t lanes);  // "0-15, 31"
 const char* op_name(WarpOp op);
-Finding make_finding(const LaunchRequest& request, const char* kind, std::string text, const Thread* witness);
+Finding make_finding(const LaunchRequest& request, const char* kind, std::string text,
+                     const Thread* witness);
 
 }  // namespace abn::emulator

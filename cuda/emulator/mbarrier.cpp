@@ -9,8 +9,9 @@
 namespace abn::emulator {
 namespace {
 
-constexpr std::uint64_t mark = 0x6d62617272696572;  // what the eight bytes of a barrier hold while it is one
-constexpr long long most_bytes = (1 << 20) - 1;     // that a phase can wait for
+// what the eight bytes of a barrier hold while it is one
+constexpr std::uint64_t mark = 0x6d62617272696572;
+constexpr long long most_bytes = (1 << 20) - 1;  // that a phase can wait for
 constexpr unsigned most_arrivals = (1 << 20) - 1;
 
 }  // namespace
@@ -28,7 +29,8 @@ MBarrierState& MBarriers::find(Block& home, const void* barrier, const Thread& s
     unknown.address = home.shared + (static_cast<const unsigned char*>(barrier) - home.shared);
     fail(unknown, home, "is not initialised", self);
   }
-  if (std::memcmp(state->address, &mark, sizeof mark) != 0) fail(*state, home, "was overwritten", self);
+  if (std::memcmp(state->address, &mark, sizeof mark) != 0)
+    fail(*state, home, "was overwritten", self);
   return *state;
 }
 
@@ -40,9 +42,13 @@ void MBarriers::init(void* barrier, unsigned arrivals, Where where) {
   fresh.address = static_cast<unsigned char*>(barrier);
   fresh.arrivals = fresh.missing = arrivals;
   fresh.init = where;
-  if (&home != &self.home()) fail(fresh, home, "belongs to a peer and cannot be initialised from here", self);
-  if (arrivals == 0 || arrivals > most_arrivals) fail(fresh, home, "is initialised with a count that is none of 1 to 1048575", self);
-  if (look_up(home, barrier)) fail(*look_up(home, barrier), home, "is initialised a second time and was not invalidated", self);
+  if (&home != &self.home())
+    fail(fresh, home, "belongs to a peer and cannot be initialised from here", self);
+  if (arrivals == 0 || arrivals > most_arrivals)
+    fail(fresh, home, "is initialised with a count that is none of 1 to 1048575", self);
+  if (look_up(home, barrier))
+    fail(*look_up(home, barrier), home, "is initialised a second time and was not invalidated",
+         self);
   use_mbarrier(barrier, true, where);
   std::memcpy(barrier, &mark, sizeof mark);
   home.mbarriers.push_back(std::move(fresh));
@@ -53,7 +59,8 @@ void MBarriers::invalidate(void* barrier, Where where) {
   const Thread& self = *machine_.running();
   const MBarrierState& state = find(home, barrier, self);
   if (!state.waiting.empty()) fail(state, home, "is invalidated while threads wait at it", self);
-  if (state.loaded > state.seen) fail(state, home, "is invalidated and nobody has waited for the copies that it counts", self);
+  if (state.loaded > state.seen)
+    fail(state, home, "is invalidated and nobody has waited for the copies that it counts", self);
   use_mbarrier(barrier, true, where);
   std::memset(barrier, 0, sizeof mark);
   std::erase_if(home.mbarriers, [&](const MBarrierState& each) { return each.address == barrier; });
@@ -85,10 +92,12 @@ Thread& MBarriers::arrive(void* barrier, unsigned bytes, Where where) {
   MBarrierState& state = find(home, barrier, self);
   use_mbarrier(barrier, false, where);
   release(self, state.phases[state.phase & 1]);
-  if (state.missing == 0) fail(state, home, "gets more arrivals in a phase than it was initialised with", self);
+  if (state.missing == 0)
+    fail(state, home, "gets more arrivals in a phase than it was initialised with", self);
   state.bytes += bytes;
   if (state.bytes > most_bytes) fail(state, home, "is to wait for more bytes than 1048575", self);
-  if (--state.missing == 0 && state.bytes < 0) fail(state, home, "got more bytes from copies than were announced", self);
+  if (--state.missing == 0 && state.bytes < 0)
+    fail(state, home, "got more bytes from copies than were announced", self);
   settle(state);
   AsyncCopies::refresh_view(home);
   return machine_.after_release(self);
@@ -99,10 +108,11 @@ std::uint64_t MBarriers::begin_copy(void* barrier, Where where) {
   const Thread& self = *machine_.running();
   MBarrierState& state = find(home, barrier, self);
   if (!state.fenced) {
-    machine_.record(missing_proxy_fence, launch_failure,
-                    "a copy is started at " + place(where) + ", and " + describe(state, home) +
-                        ": mbarrier_fence_init() must stand between the initialisation and the first copy",
-                    self);
+    machine_.record(
+        missing_proxy_fence, launch_failure,
+        "a copy is started at " + place(where) + ", and " + describe(state, home) +
+            ": mbarrier_fence_init() must stand between the initialisation and the first copy",
+        self);
     machine_.leave();
   }
   use_mbarrier(barrier, false, where);
@@ -116,13 +126,19 @@ Epoch MBarriers::epoch_of_copy(Block& home, const void* barrier, const Thread& i
   return state.copies.epoch(issuer, ++state.started, true);
 }
 
-void MBarriers::end_copy(Block& home, const void* barrier, std::uint64_t phase, unsigned bytes, const Thread& issuer) {
+void MBarriers::end_copy(Block& home, const void* barrier, std::uint64_t phase, unsigned bytes,
+                         const Thread& issuer) {
   MBarrierState& state = find(home, barrier, issuer);
   if (state.phase != phase)
-    fail(state, home, "got bytes from a copy that was started in an earlier phase: fewer were announced than copied", issuer);
+    fail(state, home,
+         "got bytes from a copy that was started in an earlier phase: fewer were announced than "
+         "copied",
+         issuer);
   state.bytes -= bytes;
-  if (state.bytes < -most_bytes) fail(state, home, "got more bytes than 1048575 that were not announced", issuer);
-  if (state.missing == 0 && state.bytes < 0) fail(state, home, "got more bytes from copies than were announced", issuer);
+  if (state.bytes < -most_bytes)
+    fail(state, home, "got more bytes than 1048575 that were not announced", issuer);
+  if (state.missing == 0 && state.bytes < 0)
+    fail(state, home, "got more bytes from copies than were announced", issuer);
   settle(state);
 }
 
@@ -141,7 +157,8 @@ bool MBarriers::passed(void* barrier, unsigned parity, Where where) {
   Thread& self = *machine_.running();
   MBarrierState& state = find(home, barrier, self);
   use_mbarrier(barrier, false, where);
-  if (&home != &self.home()) fail(state, home, "belongs to a peer, and only its own block can wait at it", self);
+  if (&home != &self.home())
+    fail(state, home, "belongs to a peer, and only its own block can wait at it", self);
   if ((state.phase & 1) == (parity & 1)) return false;
   state.seen = std::max(state.seen, state.phase);
   acquire(self, state.phases[parity & 1]);
@@ -151,17 +168,21 @@ bool MBarriers::passed(void* barrier, unsigned parity, Where where) {
 // ---- findings
 
 std::string MBarriers::describe(const MBarrierState& state, const Block& block) {
-  std::string text = "the mbarrier at byte " + std::to_string(state.address - block.shared) + " of the shared memory";
+  std::string text = "the mbarrier at byte " + std::to_string(state.address - block.shared) +
+                     " of the shared memory";
   if (state.arrivals == 0) return text;
-  return text + ", initialised at " + place(state.init) + ", waits in phase " + std::to_string(state.phase) + " for " +
-         std::to_string(state.missing) + " of its " + std::to_string(state.arrivals) + " arrivals and for " + std::to_string(state.bytes) +
+  return text + ", initialised at " + place(state.init) + ", waits in phase " +
+         std::to_string(state.phase) + " for " + std::to_string(state.missing) + " of its " +
+         std::to_string(state.arrivals) + " arrivals and for " + std::to_string(state.bytes) +
          " bytes";
 }
 
-void MBarriers::fail(const MBarrierState& state, const Block& home, const char* what, const Thread& witness) {
+void MBarriers::fail(const MBarrierState& state, const Block& home, const char* what,
+                     const Thread& witness) {
   const bool known = state.arrivals > 0;
   machine_.record(mbarrier_misuse, launch_failure,
-                  "an mbarrier " + std::string(what) + ", at " + place(witness.where) + (known ? ": " : "; ") + describe(state, home),
+                  "an mbarrier " + std::string(what) + ", at " + place(witness.where) +
+                      (known ? ": " : "; ") + describe(state, home),
                   witness);
   machine_.leave();
 }
@@ -172,7 +193,9 @@ void MBarriers::end_block(const Block& block) {
     Thread witness = *machine_.running();
     witness.where = state.load;
     machine_.record(async_copy, launch_failure,
-                    "the bulk copy started at " + place(state.load) + " was never waited for; " + describe(state, block), witness);
+                    "the bulk copy started at " + place(state.load) + " was never waited for; " +
+                        describe(state, block),
+                    witness);
     machine_.leave();
   }
 }
@@ -191,8 +214,12 @@ Finding Machine::explain_mbarrier(const Block& block, const MBarrierState& state
 
 // ---- the calls of kernels
 
-void mbarrier_init(void* barrier, unsigned arrivals, Where where) { this_machine->mbarriers_.init(barrier, arrivals, where); }
-void mbarrier_invalidate(void* barrier, Where where) { this_machine->mbarriers_.invalidate(barrier, where); }
+void mbarrier_init(void* barrier, unsigned arrivals, Where where) {
+  this_machine->mbarriers_.init(barrier, arrivals, where);
+}
+void mbarrier_invalidate(void* barrier, Where where) {
+  this_machine->mbarriers_.invalidate(barrier, where);
+}
 void mbarrier_fence() { MBarriers::fence(static_cast<Thread*>(current)->home()); }
 Arrival mbarrier_arrive(void* barrier, unsigned bytes, Where where) {
   return this_machine->go_on_with(this_machine->mbarriers_.arrive(barrier, bytes, where));
@@ -200,6 +227,8 @@ Arrival mbarrier_arrive(void* barrier, unsigned bytes, Where where) {
 Arrival mbarrier_wait(void* barrier, unsigned parity, Where where) {
   return this_machine->go_on_with(this_machine->mbarriers_.wait(barrier, parity, where));
 }
-bool mbarrier_passed(void* barrier, unsigned parity, Where where) { return this_machine->mbarriers_.passed(barrier, parity, where); }
+bool mbarrier_passed(void* barrier, unsigned parity, Where where) {
+  return this_machine->mbarriers_.passed(barrier, parity, where);
+}
 
 }  // namespace abn::emulator

@@ -11,12 +11,14 @@
 namespace abn::emulator {
 namespace {
 
-constexpr std::size_t longest_log = 4096;  // of a Sync; what is older is merged for good, and a thread that came by then learns all of it
+// of a Sync; what is older is merged for good, and a thread that came by then learns all of it
+constexpr std::size_t longest_log = 4096;
 
 std::uint32_t after(std::uint32_t time) { return std::min(time + 1, last_time); }
 
 void meet(std::vector<Fences::Seen>& seen, Fences::Seen one) {
-  const auto known = std::find_if(seen.begin(), seen.end(), [&one](const auto& other) { return other.address == one.address; });
+  const auto known = std::find_if(
+      seen.begin(), seen.end(), [&one](const auto& other) { return other.address == one.address; });
   if (known == seen.end())
     seen.push_back(one);
   else
@@ -47,7 +49,8 @@ void Order::begin_block(Block& block, std::uint64_t number) {
   order.before = order.newest = 1;
   std::fill(std::begin(order.warp_before), std::end(order.warp_before), 0);
   order.now.resize(block.size);
-  for (unsigned rank = 0; rank < block.size; ++rank) order.now[rank] = make_epoch(order.actor, rank, 1);
+  for (unsigned rank = 0; rank < block.size; ++rank)
+    order.now[rank] = make_epoch(order.actor, rank, 1);
   order.known.clear();
   order.fences.clear();
   order.any_known = order.news = order.fenced = order.met = false;
@@ -114,7 +117,8 @@ Known Order::value(Sync& sync, std::size_t upto) const {
   const Knowledge* last = nullptr;
   for (std::size_t i = further ? sync.merged_end_ : 0; i < end; ++i) {
     Stamp stamp = sync.log_[i];
-    if (stamp.known.get() == last) stamp.known = nullptr;  // the threads of a block often know the same
+    // the threads of a block often know the same
+    if (stamp.known.get() == last) stamp.known = nullptr;
     if (stamp.known) last = stamp.known.get();
     add(all, stamp);
   }
@@ -131,7 +135,9 @@ void Order::release(Thread& thread, Sync& sync) {
   advance(thread.home().order, thread.rank);
 }
 
-void Order::acquire(Thread& thread, Sync& sync) { learn(thread.home().order, thread.rank, value(sync)); }
+void Order::acquire(Thread& thread, Sync& sync) {
+  learn(thread.home().order, thread.rank, value(sync));
+}
 
 void Order::tell(Thread& thread, const Stamp& stamp) {
   Knowledge news;
@@ -160,12 +166,14 @@ void Order::acquire_at(Thread& thread, std::uintptr_t address) {
   if (place != atomics_.end()) acquire(thread, place->second.sync);
 }
 
-// ---- barriers: all threads of a set know what each of them knows, and what any of them fenced has been fenced for all
+// ---- barriers: all threads of a set know what each of them knows, and what any of them fenced has
+// been fenced for all
 
 void Order::block_barrier(Block& block) {
   BlockOrder& order = block.order;
   order.before = order.newest = after(order.newest);
-  for (unsigned rank = 0; rank < block.size; ++rank) order.now[rank] = make_epoch(order.actor, rank, order.before);
+  for (unsigned rank = 0; rank < block.size; ++rank)
+    order.now[rank] = make_epoch(order.actor, rank, order.before);
   if (order.news) {
     Known all;
     for (const Known& known : order.known) all = join(all, known, oldest_, block_size_);
@@ -178,8 +186,9 @@ void Order::block_barrier(Block& block) {
   order.fenced = order.met = false;
 }
 
-// One thread's fence before a barrier serves another's atomic behind it, and one thread's atomic before a barrier another's fence
-// behind it: fences are cumulative, and much code in use has one thread take a ticket for its block.
+// One thread's fence before a barrier serves another's atomic behind it, and one thread's atomic
+// before a barrier another's fence behind it: fences are cumulative, and much code in use has one
+// thread take a ticket for its block.
 template <class Each>
 void Order::share_fences(BlockOrder& order, Each each) const {
   if (order.fenced) {
@@ -204,7 +213,8 @@ void Order::warp_barrier(Warp& warp, std::uint32_t lanes) {
   BlockOrder& order = warp.block->order;
   const unsigned first = warp.threads[0].rank, number = first / 32;
   const auto each = [lanes, first](auto&& act) {
-    for (std::uint32_t left = lanes; left; left &= left - 1) act(first + static_cast<unsigned>(std::countr_zero(left)));
+    for (std::uint32_t left = lanes; left; left &= left - 1)
+      act(first + static_cast<unsigned>(std::countr_zero(left)));
   };
   Knowledge all;
   if (lanes == warp.exists) {
@@ -220,7 +230,8 @@ void Order::warp_barrier(Warp& warp, std::uint32_t lanes) {
       advance(order, rank);
     });
   }
-  if (const Known known = tidied(std::move(all))) each([&](unsigned rank) { learn(order, rank, known); });
+  if (const Known known = tidied(std::move(all)))
+    each([&](unsigned rank) { learn(order, rank, known); });
   share_fences(order, each);
 }
 
@@ -229,7 +240,9 @@ void Order::cluster_barrier(std::span<Block* const> blocks) {
   for (Block* block : blocks) {
     block_barrier(*block);
     const BlockOrder& order = block->order;
-    add(all, {.actor = order.actor, .block = order.before, .known = order.any_known ? order.known[0] : nullptr});
+    add(all, {.actor = order.actor,
+              .block = order.before,
+              .known = order.any_known ? order.known[0] : nullptr});
   }
   const Known known = tidied(std::move(all));
   for (Block* block : blocks) {
@@ -238,11 +251,13 @@ void Order::cluster_barrier(std::span<Block* const> blocks) {
   }
 }
 
-// Whatever came before the grid's barrier is as old as an earlier launch: all blocks go on as new actors.
+// Whatever came before the grid's barrier is as old as an earlier launch: all blocks go on as new
+// actors.
 void Order::grid_barrier(std::vector<std::unique_ptr<Block>>& blocks, std::uint64_t count) {
   oldest_ = next_actor_;
   atomics_.clear();
-  for (std::uint64_t b = 0; b < count; ++b) begin_block(*blocks[b], actor(blocks[b]->order.actor)->block);
+  for (std::uint64_t b = 0; b < count; ++b)
+    begin_block(*blocks[b], actor(blocks[b]->order.actor)->block);
 }
 
 // ---- fences and atomics
@@ -259,7 +274,9 @@ void Order::fence(Thread& thread, bool block_scope) {
     if (block_scope && known) {  // of the own block only
       Knowledge own = *known;
       std::erase_if(own.actors, [&order](const auto& entry) { return entry.actor != order.actor; });
-      std::erase_if(own.threads, [&order](const auto& entry) { return entry.thread >> rank_bits != order.actor; });
+      std::erase_if(own.threads, [&order](const auto& entry) {
+        return entry.thread >> rank_bits != order.actor;
+      });
       known = tidied(std::move(own));
     }
     learn(order, thread.rank, known);
@@ -303,7 +320,9 @@ void Order::atomic(Thread& thread, std::uintptr_t address, bool shared, bool loa
     order.met = true;
   }
 
-  if (!releases || std::find(fences.published.begin(), fences.published.end(), address) != fences.published.end()) return;
+  if (!releases || std::find(fences.published.begin(), fences.published.end(), address) !=
+                       fences.published.end())
+    return;
   fences.published.push_back(address);
   if (holds(fences.released)) append(place.sync, fences.released);
   if (!holds(fences.released_in_block)) return;

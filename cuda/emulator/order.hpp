@@ -1,10 +1,12 @@
-// What happens before what: the interface through which barriers, atomics and copy engines tell the sanitiser who knows of whose
-// accesses. Everything here does nothing where the launch is not sanitised, so no caller needs an `if`.
+// What happens before what: the interface through which barriers, atomics and copy engines tell the
+// sanitiser who knows of whose accesses. Everything here does nothing where the launch is not
+// sanitised, so no caller needs an `if`.
 //
-// Two accesses of one place, one of them a write, are a race unless one happens before the other: in the same thread, or through a
-// chain of releases and acquires. A thread that releases into a Sync hands over all that it did and all that it knows; a thread that
-// acquires from it knows that from then on. So a barrier of any kind is: every thread that arrives releases, every thread that goes on
-// acquires, both on the Sync of that phase of the barrier.
+// Two accesses of one place, one of them a write, are a race unless one happens before the other:
+// in the same thread, or through a chain of releases and acquires. A thread that releases into a
+// Sync hands over all that it did and all that it knows; a thread that acquires from it knows that
+// from then on. So a barrier of any kind is: every thread that arrives releases, every thread that
+// goes on acquires, both on the Sync of that phase of the barrier.
 //
 //   Sync phase;
 //   release(thread, phase);  acquire(thread, phase);
@@ -28,7 +30,8 @@ struct Thread;
 struct Block;
 struct Warp;
 
-// What was released is kept in the order of the releases, and worked out when somebody acquires: up to where it was when he came by.
+// What was released is kept in the order of the releases, and worked out when somebody acquires: up
+// to where it was when he came by.
 class Sync {
  public:
   void clear() { *this = {}; }  // as new
@@ -47,10 +50,12 @@ void acquire(Thread& thread, Sync& sync);
 
 // ---- What follows is the machine's: the clocks of a launch.
 
-// What a thread's last fence made ready for its atomics to hand over, and what its atomics have met for its next fence to make known
-// to it. PTX calls the two the release pattern and the acquire pattern.
+// What a thread's last fence made ready for its atomics to hand over, and what its atomics have met
+// for its next fence to make known to it. PTX calls the two the release pattern and the acquire
+// pattern.
 struct Fences {
-  Stamp released, released_in_block;      // by __threadfence() and by a __threadfence_block() after it
+  // by __threadfence() and by a __threadfence_block() after it
+  Stamp released, released_in_block;
   std::vector<std::uintptr_t> published;  // the atomics' addresses since then
   struct Seen {
     std::uintptr_t address;
@@ -62,22 +67,27 @@ struct Fences {
 // The clocks of a resident block.
 struct BlockOrder {
   std::uint32_t actor = 0;
-  std::uint32_t before = 0;            // every thread knows all that the block did before this time: its last barrier
-  std::uint32_t newest = 0;            // the latest time of a thread
-  std::uint32_t warp_before[32] = {};  // likewise the lanes of a warp: the last __syncwarp() of all of them
-  std::vector<Epoch> now;              // by rank: the epoch of the thread's next access
-  std::vector<Known> known;            // by rank: what it knows beyond that; empty until somebody does
-  std::vector<Fences> fences;          // by rank; empty until somebody fences, or meets what another block fenced
-  bool any_known = false;              // one of `known` is not null
-  bool news = false;                   // `known` changed since the last barrier
-  bool fenced = false, met = false;    // likewise what `fences` released, and has seen
+  // every thread knows all that the block did before this time: its last barrier
+  std::uint32_t before = 0;
+  std::uint32_t newest = 0;  // the latest time of a thread
+  // likewise the lanes of a warp: the last __syncwarp() of all of them
+  std::uint32_t warp_before[32] = {};
+  std::vector<Epoch> now;  // by rank: the epoch of the thread's next access
+  // by rank: what it knows beyond that; empty until somebody does
+  std::vector<Known> known;
+  // by rank; empty until somebody fences, or meets what another block fenced
+  std::vector<Fences> fences;
+  bool any_known = false;            // one of `known` is not null
+  bool news = false;                 // `known` changed since the last barrier
+  bool fenced = false, met = false;  // likewise what `fences` released, and has seen
   std::vector<std::uintptr_t> shared_atomics;
 };
 
 class Order {
  public:
   struct Actor {
-    std::uint64_t block;  // its linear number in the grid, or that of the thread that started the copies
+    // its linear number in the grid, or that of the thread that started the copies
+    std::uint64_t block;
     bool copies = false;  // asynchronous ones; a rank is that of the thread that started it
     bool bulk = false;    // which see memory through a proxy of their own
   };
@@ -91,7 +101,9 @@ class Order {
     if (actor == order.actor) {
       const std::uint32_t time = time_of(past);
       const unsigned other = rank_of(past);
-      if (time < order.before || other == rank || (other / 32 == rank / 32 && time < order.warp_before[rank / 32])) return true;
+      if (time < order.before || other == rank ||
+          (other / 32 == rank / 32 && time < order.warp_before[rank / 32]))
+        return true;
     }
     return order.any_known && order.known[rank] && order.known[rank]->knows(past);
   }
@@ -102,7 +114,8 @@ class Order {
   void cluster_barrier(std::span<Block* const> blocks);
   void grid_barrier(std::vector<std::unique_ptr<Block>>& blocks, std::uint64_t count);
   void fence(Thread& thread, bool block_scope);
-  void atomic(Thread& thread, std::uintptr_t address, bool shared, bool loads = true, bool stores = true);
+  void atomic(Thread& thread, std::uintptr_t address, bool shared, bool loads = true,
+              bool stores = true);
   void release(Thread& thread, Sync& sync);
   void acquire(Thread& thread, Sync& sync);
 
@@ -119,8 +132,11 @@ class Order {
 
   std::uint32_t oldest() const { return oldest_; }  // everybody knows everything of older actors
   std::uint32_t next_actor() const { return next_actor_; }
-  void renumber() { next_actor_ = oldest_ = first_actor_ = host_actor + 1; }  // the caller rewrites all epochs first
-  const Actor* actor(std::uint32_t number) const { return number >= first_actor_ ? &actors_[number - first_actor_] : nullptr; }
+  // the caller rewrites all epochs first
+  void renumber() { next_actor_ = oldest_ = first_actor_ = host_actor + 1; }
+  const Actor* actor(std::uint32_t number) const {
+    return number >= first_actor_ ? &actors_[number - first_actor_] : nullptr;
+  }
 
  private:
   struct AtomicPlace {
@@ -138,7 +154,8 @@ class Order {
   void append(Sync& sync, Stamp stamp) const;
   Known tidied(Knowledge knowledge) const;
 
-  std::uint32_t next_actor_ = host_actor + 1, oldest_ = host_actor + 1, first_actor_ = host_actor + 1;
+  std::uint32_t next_actor_ = host_actor + 1, oldest_ = host_actor + 1,
+                first_actor_ = host_actor + 1;
   unsigned block_size_ = 0;
   std::vector<Actor> actors_;  // of this launch
   std::unordered_map<std::uintptr_t, AtomicPlace> atomics_;

@@ -15,7 +15,8 @@ constinit thread_local Sanitizer* watching = nullptr;
 namespace {
 
 constexpr std::size_t most_entries = 64;  // of a set of reads; beyond, one of them is forgotten
-// Actors that a launch may need at the most (its blocks, again after each barrier of the grid, and its copies) before numbers run out.
+// Actors that a launch may need at the most (its blocks, again after each barrier of the grid, and
+// its copies) before numbers run out.
 constexpr std::uint32_t reserve_of_actors = last_actor / 2;
 
 std::string number(std::uint64_t value) { return std::to_string(value); }
@@ -32,16 +33,19 @@ std::uint64_t Sanitizer::next_serial() {
 void Sanitizer::watch(const WatchedBuffer& buffer) {
   const auto begin = reinterpret_cast<std::uintptr_t>(buffer.data);
   if (buffer.element_bytes == 0 || buffer.bytes % buffer.element_bytes != 0)
-    throw std::invalid_argument("the buffer " + buffer.name + " has " + number(buffer.bytes) + " bytes, which is no multiple of its " +
-                                number(buffer.element_bytes) + "-byte elements; pass the size in bytes");
+    throw std::invalid_argument("the buffer " + buffer.name + " has " + number(buffer.bytes) +
+                                " bytes, which is no multiple of its " +
+                                number(buffer.element_bytes) +
+                                "-byte elements; pass the size in bytes");
   if (buffer.bytes == 0 || buffer.data == nullptr) return;
   Region* same = nullptr;
   for (const auto& other : buffers_) {
     if (begin == other->begin && begin + buffer.bytes == other->end)
       same = other.get();
     else if (begin < other->end && other->begin < begin + buffer.bytes)
-      throw std::invalid_argument("the buffers " + other->name + " and " + buffer.name +
-                                  " overlap; watch memory that is used twice under one size, or else once");
+      throw std::invalid_argument(
+          "the buffers " + other->name + " and " + buffer.name +
+          " overlap; watch memory that is used twice under one size, or else once");
   }
   if (same) {
     same->name += " = " + buffer.name;
@@ -63,7 +67,8 @@ void Sanitizer::mark(const void* data, std::size_t bytes, bool written) {
   const auto begin = reinterpret_cast<std::uintptr_t>(data);
   for (const auto& region : buffers_)
     if (region->holds(begin, bytes)) return shadow_.mark(*region, begin, bytes, written);
-  throw std::invalid_argument(number(bytes) + " bytes are marked that lie in no watched buffer; watch() it first");
+  throw std::invalid_argument(number(bytes) +
+                              " bytes are marked that lie in no watched buffer; watch() it first");
 }
 
 void Sanitizer::forget_buffers() {
@@ -95,14 +100,16 @@ void Sanitizer::begin_block(Block& block, std::uint64_t number_in_grid) {
   order.begin_block(block, number_in_grid);
   Region& region = block.watched;
   const auto begin = reinterpret_cast<std::uintptr_t>(block.shared);
-  if (region.begin != begin || region.end != begin + block.shared_bytes || region.owner != serial_) {
+  if (region.begin != begin || region.end != begin + block.shared_bytes ||
+      region.owner != serial_) {
     region.name = "shared memory";
     region.owner = serial_;
     region.written = false;
     region.pages.clear();  // of another session, if any
     shadow_.lay_out(region, begin, block.shared_bytes);
   }
-  region.born = block.home_cluster->members[0]->order.actor;  // its blocks begin together, rank 0 first
+  // its blocks begin together, rank 0 first
+  region.born = block.home_cluster->members[0]->order.actor;
 }
 
 void Sanitizer::end_block(Block& block) {
@@ -147,7 +154,8 @@ void Sanitizer::end_launch() {
 
 std::uint32_t Sanitizer::flow_of(const Sites::Site& site, int buffer, bool store) {
   for (std::size_t i = 0; i < flows_.size(); ++i)
-    if (flows_[i].site == site.id && flows_[i].buffer == buffer && flows_[i].store == store) return static_cast<std::uint32_t>(i);
+    if (flows_[i].site == site.id && flows_[i].buffer == buffer && flows_[i].store == store)
+      return static_cast<std::uint32_t>(i);
   flows_.push_back({site.id, buffer, store});
   return static_cast<std::uint32_t>(flows_.size() - 1);
 }
@@ -176,7 +184,8 @@ Region* Sanitizer::find(std::uintptr_t address, std::size_t bytes, bool write, S
   }
   if (region == nullptr) {
     if (parameters_or_constants(address, bytes, write)) return nullptr;
-    if (buffers_.empty() && !machine_->near_shared(address)) return nullptr;  // global memory is not watched
+    // global memory is not watched
+    if (buffers_.empty() && !machine_->near_shared(address)) return nullptr;
     report_outside(attempt, actor);
     machine_->leave();
   }
@@ -194,23 +203,28 @@ Region* Sanitizer::find(std::uintptr_t address, std::size_t bytes, bool write, S
 // The copies of the launch's arguments, and the constants and globals of the program.
 bool Sanitizer::parameters_or_constants(std::uintptr_t address, std::size_t bytes, bool write) {
   const auto closure = reinterpret_cast<std::uintptr_t>(request_->closure);
-  if (!write && address >= closure && address + bytes <= closure + request_->closure_bytes) return true;
+  if (!write && address >= closure && address + bytes <= closure + request_->closure_bytes)
+    return true;
   if (program_.empty())
     dl_iterate_phdr(
         [](dl_phdr_info* info, std::size_t, void* segments) {
           for (int i = 0; i < info->dlpi_phnum; ++i) {
             const auto& header = info->dlpi_phdr[i];
             const std::uintptr_t begin = info->dlpi_addr + header.p_vaddr;
-            if (header.p_type == PT_LOAD) static_cast<std::vector<Segment>*>(segments)->push_back({begin, begin + header.p_memsz});
+            if (header.p_type == PT_LOAD)
+              static_cast<std::vector<Segment>*>(segments)->push_back(
+                  {begin, begin + header.p_memsz});
           }
           return 0;
         },
         &program_);
-  return std::any_of(program_.begin(), program_.end(),
-                     [=](const Segment& segment) { return address >= segment.begin && address < segment.end; });
+  return std::any_of(program_.begin(), program_.end(), [=](const Segment& segment) {
+    return address >= segment.begin && address < segment.end;
+  });
 }
 
-void Sanitizer::atomic(std::uintptr_t address, int exponent, std::uintptr_t return_address, const Where& where) {
+void Sanitizer::atomic(std::uintptr_t address, int exponent, std::uintptr_t return_address,
+                       const Where& where) {
   access<AccessKind::atomic>(address, exponent, return_address, &where);
   Thread& self = *static_cast<Thread*>(current);
   order.atomic(self, address, self.home().watched.holds(address, 1));
@@ -221,7 +235,8 @@ void Sanitizer::order_volatile(std::uintptr_t address, bool store) {
   order.atomic(self, address, self.home().watched.holds(address, 1), !store, store);
 }
 
-void Sanitizer::copy_access(std::uintptr_t address, std::size_t bytes, bool write, std::uintptr_t return_address) {
+void Sanitizer::copy_access(std::uintptr_t address, std::size_t bytes, bool write,
+                            std::uintptr_t return_address) {
   if (bytes == 0) return;
   const Thread& self = *static_cast<const Thread*>(current);
   Block& block = self.home();
@@ -241,13 +256,18 @@ void Sanitizer::copy_access(std::uintptr_t address, std::size_t bytes, bool writ
   for (std::size_t left = bytes; left > 0;) {
     const int exponent = chunk_exponent(address, left);
     const std::size_t chunk = std::size_t{1} << exponent;
-    if (region->buffer >= 0) block.traffic[self.rank / 32].flow(site.flow).pass(self.rank % 32, address, static_cast<unsigned>(chunk));
+    if (region->buffer >= 0)
+      block.traffic[self.rank / 32].flow(site.flow).pass(self.rank % 32, address,
+                                                         static_cast<unsigned>(chunk));
     ++traffic_.accesses;
     if (region->shadowed) {
-      const std::uint32_t cells = write ? check_cells<AccessKind::write>(*region, address, exponent, site.id, actor)
-                                        : check_cells<AccessKind::read>(*region, address, exponent, site.id, actor);
-      // The padding of a struct is copied too, and nobody ever writes it; it never fills 8 aligned bytes, nor all of a narrower piece.
-      const int count = 1 << (exponent - region->page(address).size), half = exponent == coarsest ? (count + 1) / 2 : count;
+      const std::uint32_t cells =
+          write ? check_cells<AccessKind::write>(*region, address, exponent, site.id, actor)
+                : check_cells<AccessKind::read>(*region, address, exponent, site.id, actor);
+      // The padding of a struct is copied too, and nobody ever writes it; it never fills 8 aligned
+      // bytes, nor all of a narrower piece.
+      const int count = 1 << (exponent - region->page(address).size),
+                half = exponent == coarsest ? (count + 1) / 2 : count;
       const std::uint32_t low = (std::uint32_t{1} << half) - 1, high = low << (count - half);
       if (cells != 0 && !unwritten && ((cells & low) == low || (cells & high) == high)) {
         unwritten = true;
@@ -257,7 +277,9 @@ void Sanitizer::copy_access(std::uintptr_t address, std::size_t bytes, bool writ
     address += chunk;
     left -= chunk;
   }
-  if (unwritten) report_unwritten({region, first_unwritten, static_cast<unsigned>(bytes), site.id, write, false}, actor);
+  if (unwritten)
+    report_unwritten({region, first_unwritten, static_cast<unsigned>(bytes), site.id, write, false},
+                     actor);
 }
 
 // ---- sets of reads
@@ -277,7 +299,9 @@ void Sanitizer::add_read(Cell& cell, SiteId site, const Actor& actor, std::uint3
     std::erase_if(entries, [&](const ReadSet::Entry& entry) {
       if (actor_of(entry.warp) < floor) return true;
       for (std::uint32_t left = entry.lanes; left; left &= left - 1)
-        if (!order.ordered(actor.order, actor.rank, entry.warp | Epoch{static_cast<unsigned>(std::countr_zero(left))} << time_bits))
+        if (!order.ordered(
+                actor.order, actor.rank,
+                entry.warp | Epoch{static_cast<unsigned>(std::countr_zero(left))} << time_bits))
           return false;
       return true;
     });
@@ -287,7 +311,8 @@ void Sanitizer::add_read(Cell& cell, SiteId site, const Actor& actor, std::uint3
     entries.push_back({warp, lane, site});
 }
 
-bool Sanitizer::races_with_reads(Cell& cell, const Actor& actor, std::uint32_t floor, bool strong, Epoch& reader, SiteId& reader_site) {
+bool Sanitizer::races_with_reads(Cell& cell, const Actor& actor, std::uint32_t floor, bool strong,
+                                 Epoch& reader, SiteId& reader_site) {
   for (const ReadSet::Entry& entry : shadow_.reads(cell).entries) {
     if (actor_of(entry.warp) < floor || (strong && (entry.site & atomic_bit))) continue;
     for (std::uint32_t left = entry.lanes; left; left &= left - 1) {

@@ -7,7 +7,8 @@
 
 namespace abn::emulator {
 
-// An absolute limit, in spin limits, for loops that change memory or pass warp operations for ever without a thread that returns.
+// An absolute limit, in spin limits, for loops that change memory or pass warp operations for ever
+// without a thread that returns.
 inline constexpr std::uint64_t busy_limit_factor = 16;
 
 inline std::uint64_t Machine::draw() {  // xorshift64*
@@ -47,16 +48,21 @@ inline void Machine::make_ready(Warp& warp, std::uint32_t lanes) {
   std::uint32_t first;
   if (shuffle_) {
     const std::uint64_t random = draw();
-    if (leave_warp || warp->ready == 0 || (random & leave_mask_) == 0) warp = ready_[(random >> 32) * ready_count_ >> 32];
+    if (leave_warp || warp->ready == 0 || (random & leave_mask_) == 0)
+      warp = ready_[(random >> 32) * ready_count_ >> 32];
     first = random >> 16 & 31;
   } else {
     warp = next_in_order(leave_warp);
     first = warp->turn;
   }
-  return take(*warp, (static_cast<std::uint32_t>(std::countr_zero(std::rotr(warp->ready, static_cast<int>(first)))) + first) & 31);
+  return take(*warp, (static_cast<std::uint32_t>(
+                          std::countr_zero(std::rotr(warp->ready, static_cast<int>(first)))) +
+                      first) &
+                         31);
 }
 
-// The thread stands in a mask of those that wait or are ready; somebody else runs until its turn comes.
+// The thread stands in a mask of those that wait or are ready; somebody else runs until its turn
+// comes.
 [[gnu::always_inline]] inline Thread& Machine::suspend(const Thread& self, bool leave_warp) {
   if (static_cast<unsigned char*>(__builtin_frame_address(0)) < self.stack->limit()) fail_stack();
   return pick(leave_warp);
@@ -74,7 +80,8 @@ inline void Machine::make_ready(Warp& warp, std::uint32_t lanes) {
 inline void Machine::count_step(bool idle) {
   idle_steps_ = idle ? idle_steps_ + 1 : 0;
   ++steps_;
-  if (idle_steps_ >= settings_->spin_limit || steps_ >= settings_->spin_limit * busy_limit_factor) fail_endless();
+  if (idle_steps_ >= settings_->spin_limit || steps_ >= settings_->spin_limit * busy_limit_factor)
+    fail_endless();
 }
 
 }  // namespace abn::emulator

@@ -68,7 +68,8 @@ void Shadow::make_set(Cell& cell) {
   }
   if (cell.read != 0) {
     constexpr Epoch lane_bits = Epoch{31} << time_bits;
-    sets_[number].entries.push_back({cell.read & ~lane_bits, 1u << (rank_of(cell.read) & 31), cell.read_site});
+    sets_[number].entries.push_back(
+        {cell.read & ~lane_bits, 1u << (rank_of(cell.read) & 31), cell.read_site});
   }
   cell.read = number;
   cell.read_site = reads_are_set;
@@ -79,7 +80,8 @@ void Shadow::lay_out(Region& region, std::uintptr_t begin, std::size_t bytes) {
   region.begin = begin;
   region.end = begin + bytes;
   region.first_page = begin >> page_shift;
-  region.pages.assign(bytes == 0 ? 0 : ((region.end - 1) >> page_shift) - region.first_page + 1, Page{});
+  region.pages.assign(bytes == 0 ? 0 : ((region.end - 1) >> page_shift) - region.first_page + 1,
+                      Page{});
 }
 
 void Shadow::clear(Region& region) {

@@ -1,11 +1,13 @@
 // Shadow memory: for every piece of a watched memory, who wrote it last and who read it since.
 //
-// A region is a buffer or a block's shared memory. It is divided into pages of 256 bytes, and a page into cells of 1 to 16 bytes: as
-// fine as the finest access that the page has met, so that a kernel which goes 16 bytes at a time needs one cell for each, and two
-// threads may still write two bytes side by side. A cell that becomes too coarse is copied to all of its pieces.
+// A region is a buffer or a block's shared memory. It is divided into pages of 256 bytes, and a
+// page into cells of 1 to 16 bytes: as fine as the finest access that the page has met, so that a
+// kernel which goes 16 bytes at a time needs one cell for each, and two threads may still write two
+// bytes side by side. A cell that becomes too coarse is copied to all of its pieces.
 //
-// A cell remembers the last write and the last read (FastTrack's epochs). A read that is not ordered after the one before it turns the
-// reads into a set: for each warp and time, the lanes. A write ends them all.
+// A cell remembers the last write and the last read (FastTrack's epochs). A read that is not
+// ordered after the one before it turns the reads into a set: for each warp and time, the lanes. A
+// write ends them all.
 #pragma once
 
 #include <cstddef>
@@ -50,14 +52,18 @@ struct Region {
   unsigned element_bytes = 4;
   bool written = true;  // at first
   bool writable = true;
-  bool shadowed = true;     // false: nothing of it can go wrong (inputs, which are written and read-only)
-  int buffer = -1;          // its number among the session's; -1: shared memory
-  std::uint32_t born = 1;   // the actor before which everything here is forgotten: shared memory begins anew with each block
+  // false: nothing of it can go wrong (inputs, which are written and read-only)
+  bool shadowed = true;
+  int buffer = -1;  // its number among the session's; -1: shared memory
+  // the actor before which everything here is forgotten: shared memory begins anew with each block
+  std::uint32_t born = 1;
   std::uint64_t owner = 0;  // the sanitiser whose cells these are
   std::vector<Page> pages;  // of [first_page, ...)
   std::uintptr_t first_page = 0;
 
-  bool holds(std::uintptr_t address, std::size_t bytes) const { return address >= begin && address + bytes <= end; }
+  bool holds(std::uintptr_t address, std::size_t bytes) const {
+    return address >= begin && address + bytes <= end;
+  }
   Page& page(std::uintptr_t address) { return pages[(address >> page_shift) - first_page]; }
 };
 
@@ -71,7 +77,8 @@ class Shadow {
   void lay_out(Region& region, std::uintptr_t begin, std::size_t bytes);  // drops what was there
   void clear(Region& region);
 
-  // The cells of `bytes` (1, 2, 4, 8 or 16, a multiple of which `address` is): the first of them and how many.
+  // The cells of `bytes` (1, 2, 4, 8 or 16, a multiple of which `address` is): the first of them
+  // and how many.
   struct Cells {
     Cell* first;
     int count;
@@ -81,12 +88,14 @@ class Shadow {
     if (page.cells == nullptr || page.size > exponent) refine(region, page, exponent);
     return {page.cells + ((address & (page_bytes - 1)) >> page.size), 1 << (exponent - page.size)};
   }
-  void mark(Region& region, std::uintptr_t address, std::size_t bytes, bool written);  // by the host
+  // by the host
+  void mark(Region& region, std::uintptr_t address, std::size_t bytes, bool written);
 
   ReadSet& reads(const Cell& cell) { return sets_[cell.read]; }
   void make_set(Cell& cell);  // of the single read that it has
   void drop_reads(Cell& cell) {
-    if (cell.read_site == reads_are_set) free_sets_.push_back(cell.read), sets_[cell.read].entries.clear();
+    if (cell.read_site == reads_are_set)
+      free_sets_.push_back(cell.read), sets_[cell.read].entries.clear();
     cell.read = 0;
     cell.read_site = 0;
   }
@@ -104,7 +113,8 @@ class Shadow {
   std::vector<std::uint64_t> free_sets_;
 };
 
-// One access by width: exponent of two, 0 to 4. Chunks of a longer one are aligned pieces, as large as can be.
+// One access by width: exponent of two, 0 to 4. Chunks of a longer one are aligned pieces, as large
+// as can be.
 inline int chunk_exponent(std::uintptr_t address, std::size_t bytes) {
   int exponent = address % 16 == 0 ? coarsest : __builtin_ctzll(address);
   while ((std::size_t{1} << exponent) > bytes) --exponent;

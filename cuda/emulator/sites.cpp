@@ -34,6 +34,8 @@ std::string last_parts(const char* path) {
 
 Place place_of(const Where& where) { return {last_parts(where.file_name()), where.line()}; }
 
-std::string text_of(const Place& place) { return place.file.empty() ? "an unknown line" : place.file + ":" + std::to_string(place.line); }
+std::string text_of(const Place& place) {
+  return place.file.empty() ? "an unknown line" : place.file + ":" + std::to_string(place.line);
+}
 
 }  // namespace abn::emulator

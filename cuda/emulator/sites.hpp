@@ -15,13 +15,14 @@ struct Place {
   std::string file;  // its last two parts; empty: unknown
   unsigned line = 0;
 };
-Place place_in_code(std::uintptr_t return_address);  // in lines.cpp: from the line table of the program or shared object that it is in
+// in lines.cpp: from the line table of the program or shared object that it is in
+Place place_in_code(std::uintptr_t return_address);
 std::string last_parts(const char* path);
 Place place_of(const Where& where);
 std::string text_of(const Place& place);  // "device/tree.cuh:41"
 
-// An access is known by the return address of its hook. Functions that every kernel calls (load16, atomicAdd) are told by their caller
-// where they were called, and that is what findings name.
+// An access is known by the return address of its hook. Functions that every kernel calls (load16,
+// atomicAdd) are told by their caller where they were called, and that is what findings name.
 class Sites {
  public:
   struct Site {
@@ -31,7 +32,8 @@ class Sites {
     std::uint32_t flow = 0;    // of the traffic between the site and that region
   };
   Sites() : table_(1024) {}
-  static constexpr std::uintptr_t reading = std::uintptr_t{1} << 63;  // a bit that no address has: tells two sites at one place apart
+  // a bit that no address has: tells two sites at one place apart
+  static constexpr std::uintptr_t reading = std::uintptr_t{1} << 63;
 
   Site& at(std::uintptr_t return_address, const Where* where) {
     for (std::size_t i = slot(return_address);; i = (i + 1) & (table_.size() - 1)) {
@@ -54,7 +56,9 @@ class Sites {
     bool called;
     Where where;
   };
-  std::size_t slot(std::uintptr_t key) const { return (key * 0x9e3779b97f4a7c15u) >> 40 & (table_.size() - 1); }
+  std::size_t slot(std::uintptr_t key) const {
+    return (key * 0x9e3779b97f4a7c15u) >> 40 & (table_.size() - 1);
+  }
   Site& add(std::uintptr_t return_address, const Where* where);
 
   std::vector<Site> table_;                               // open addressing, at most half full

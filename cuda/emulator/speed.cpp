@@ -49,13 +49,16 @@ struct Workload {
   }
 
   void watch(Session& session) const {
-    const auto array = [&session](const char* name, const std::vector<float>& values, bool written, bool writable) {
-      session.watch({name, values.data(), values.size() * sizeof(float), sizeof(float), written, writable});
+    const auto array = [&session](const char* name, const std::vector<float>& values, bool written,
+                                  bool writable) {
+      session.watch(
+          {name, values.data(), values.size() * sizeof(float), sizeof(float), written, writable});
     };
     array("x = z", x, true, true);
     array("gamma", gamma, true, false), array("beta", beta, true, false);
     array("mean", mean, false, true), array("var", variance, false, true);
-    array("running_mean", running_mean, true, true), array("running_var", running_variance, true, true);
+    array("running_mean", running_mean, true, true),
+        array("running_var", running_variance, true, true);
     session.watch({"workspace", aligned_workspace, workspace_bytes, 1, false, true});
   }
 
@@ -91,7 +94,8 @@ SanitizerSpeed measure_sanitizer() {
   const abn_variant* const instrumented = abn_instrumented_variant("two_sweep");
   const abn_variant* plain = nullptr;
   for (std::uint32_t i = 0; const abn_variant* const variant = abn_in_tree_variant(i); ++i)
-    if (std::strcmp(variant->name, "two_sweep") == 0 && variant->memory == ABN_MEMORY_HOST) plain = variant;
+    if (std::strcmp(variant->name, "two_sweep") == 0 && variant->memory == ABN_MEMORY_HOST)
+      plain = variant;
   if (!instrumented || !plain) {
     speed.trouble = "this program has no two_sweep, or not both builds of it";
     return speed;

@@ -7,15 +7,17 @@
 
 namespace abn::emulator {
 
-// A slot is, from its low end: a reserve that nobody should reach, a canary, and the stack proper, which grows down towards them.
-// An overflow first spoils the canary and then runs into the reserve, so it is found before it spoils another stack.
+// A slot is, from its low end: a reserve that nobody should reach, a canary, and the stack proper,
+// which grows down towards them. An overflow first spoils the canary and then runs into the
+// reserve, so it is found before it spoils another stack.
 class Stack {
  public:
   static constexpr std::size_t usable = 64 * 1024, reserve = 16 * 1024, slot = usable + reserve;
   explicit Stack(unsigned char* base, std::size_t number);
   void* top() const { return top_; }
   std::size_t size() const { return static_cast<std::size_t>(top_ - limit()); }
-  unsigned char* limit() const { return base_ + reserve; }  // a stack pointer below it has overflowed
+  // a stack pointer below it has overflowed
+  unsigned char* limit() const { return base_ + reserve; }
   bool intact() const;
   void arm();  // writes the canary
 
@@ -24,7 +26,8 @@ class Stack {
   unsigned char* top_;
 };
 
-// Last in, first out: the stack that was just left is still in the cache. Pointers stay valid as long as the pool.
+// Last in, first out: the stack that was just left is still in the cache. Pointers stay valid as
+// long as the pool.
 class StackPool {
  public:
   StackPool() = default;

@@ -7,7 +7,8 @@ void Flow::count(std::uint64_t& bytes, std::uint64_t& requests, std::uint64_t& s
   bytes += bytes_;
   requests += requests_.size();
   for (const auto* list : {&requests_, &more_})
-    for (const Request& request : *list) sectors += static_cast<unsigned>(std::popcount(request.sectors));
+    for (const Request& request : *list)
+      sectors += static_cast<unsigned>(std::popcount(request.sectors));
   bytes_ = 0;
   passes_.fill(0);
   requests_.clear();

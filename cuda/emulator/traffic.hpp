@@ -1,9 +1,11 @@
-// Counts what a launch moves between buffers and threads, as a GPU would: by requests of warps and 32-byte sectors.
+// Counts what a launch moves between buffers and threads, as a GPU would: by requests of warps and
+// 32-byte sectors.
 //
-// On a GPU the lanes of a warp execute one load together, a request, and it moves the sectors that they touch, each once. Here the
-// lanes run one after another, so requests are put together afterwards: the n-th time that a lane passes a site belongs to the same
-// request as the n-th time that another lane of its warp does. Counting begins anew at each barrier and at each warp operation that
-// takes the whole warp, where the lanes are together on a GPU as well.
+// On a GPU the lanes of a warp execute one load together, a request, and it moves the sectors that
+// they touch, each once. Here the lanes run one after another, so requests are put together
+// afterwards: the n-th time that a lane passes a site belongs to the same request as the n-th time
+// that another lane of its warp does. Counting begins anew at each barrier and at each warp
+// operation that takes the whole warp, where the lanes are together on a GPU as well.
 #pragma once
 
 #include <array>

@@ -56,7 +56,8 @@ void Machine::require_cooperative(Where where) {
   return after_release(self);
 }
 
-// ---- warp operations: lanes bring something, and the last lane of the mask to arrive works out everybody's result
+// ---- warp operations: lanes bring something, and the last lane of the mask to arrive works out
+// everybody's result
 
 // The last one of a group; apart, so that the way of the other 31 lanes stays short.
 [[gnu::noinline]] Thread& Machine::finish(Thread& self, std::uint32_t g) {
@@ -65,7 +66,8 @@ void Machine::require_cooperative(Where where) {
   return after_release(self);
 }
 
-[[gnu::always_inline]] inline Thread& Machine::meet(Thread& self, WarpOp op, unsigned size, unsigned mask, Where where) {
+[[gnu::always_inline]] inline Thread& Machine::meet(Thread& self, WarpOp op, unsigned size,
+                                                    unsigned mask, Where where) {
   Warp& warp = *self.warp;
   const std::uint32_t bit = self.bit();
   self.where = where;
@@ -92,7 +94,8 @@ void Machine::complete(Warp& warp, std::uint32_t g, std::uint32_t self) {
   if (sanitizer_) sanitizer_->warp_operation(warp, group.arrived, group.op() == WarpOp::sync);
   if (is_shuffle(group.op())) {
     for (std::uint32_t left = group.arrived; left; left &= left - 1) {
-      const auto lane = static_cast<unsigned>(std::countr_zero(left)), source = unsigned{warp.source[lane]};
+      const auto lane = static_cast<unsigned>(std::countr_zero(left)),
+                 source = unsigned{warp.source[lane]};
       if (!(group.arrived >> source & 1)) fail_source(warp.threads[lane], group);
       warp.threads[lane].received = warp.given[source];
     }
@@ -108,7 +111,8 @@ void Machine::complete(Warp& warp, std::uint32_t g, std::uint32_t self) {
   make_ready(warp, group.arrived & ~self);
 }
 
-[[gnu::always_inline]] inline Thread& Machine::shuffle(WarpOp op, unsigned size, unsigned mask, std::uint64_t value, unsigned source,
+[[gnu::always_inline]] inline Thread& Machine::shuffle(WarpOp op, unsigned size, unsigned mask,
+                                                       std::uint64_t value, unsigned source,
                                                        Where where) {
   Thread& self = *running();
   self.where = where;
@@ -118,7 +122,8 @@ void Machine::complete(Warp& warp, std::uint32_t g, std::uint32_t self) {
   return meet(self, op, size, mask, where);
 }
 
-[[gnu::always_inline]] inline Thread& Machine::vote(WarpOp op, unsigned mask, bool predicate, Where where) {
+[[gnu::always_inline]] inline Thread& Machine::vote(WarpOp op, unsigned mask, bool predicate,
+                                                    Where where) {
   Thread& self = *running();
   self.warp->given[self.lane()] = predicate;
   return meet(self, op, 0, mask, where);
@@ -137,7 +142,8 @@ void Machine::complete(Warp& warp, std::uint32_t g, std::uint32_t self) {
 [[gnu::always_inline]] inline Thread& Machine::atomic_end(bool changed) {
   Thread& self = *running();
   count_step(!changed);
-  if (!shuffle_) return changed ? self : yield(self, true);  // a thread that spins lets the other warps come first
+  // a thread that spins lets the other warps come first
+  if (!shuffle_) return changed ? self : yield(self, true);
   const std::uint64_t random = draw();
   return random >> 63 ? self : yield(self, random >> 62 & 1);
 }
@@ -156,9 +162,14 @@ void Machine::complete(Warp& warp, std::uint32_t g, std::uint32_t self) {
 
 // ---- the calls of engine.hpp
 
-Arrival block_barrier(Where where) { return this_machine->go_on_with(this_machine->block_barrier(where)); }
-Arrival grid_barrier(Where where) { return this_machine->go_on_with(this_machine->grid_barrier(where)); }
-Arrival shuffle(WarpOp op, unsigned size, unsigned mask, std::uint64_t value, unsigned source, Where where) {
+Arrival block_barrier(Where where) {
+  return this_machine->go_on_with(this_machine->block_barrier(where));
+}
+Arrival grid_barrier(Where where) {
+  return this_machine->go_on_with(this_machine->grid_barrier(where));
+}
+Arrival shuffle(WarpOp op, unsigned size, unsigned mask, std::uint64_t value, unsigned source,
+                Where where) {
   return this_machine->go_on_with(this_machine->shuffle(op, size, mask, value, source, where));
 }
 Arrival vote(WarpOp op, unsigned mask, bool predicate, Where where) {
@@ -166,12 +177,16 @@ Arrival vote(WarpOp op, unsigned mask, bool predicate, Where where) {
 }
 void require_cooperative(Where where) { this_machine->require_cooperative(where); }
 unsigned active_lanes() { return static_cast<Thread*>(current)->warp->alive; }
-Arrival fence(bool block_scope, Where where) { return this_machine->go_on_with(this_machine->fence(block_scope, where)); }
+Arrival fence(bool block_scope, Where where) {
+  return this_machine->go_on_with(this_machine->fence(block_scope, where));
+}
 Arrival pause(Where where) { return this_machine->go_on_with(this_machine->pause(where)); }
 Arrival atomic_begin(const void* address, std::size_t size, Where where) {
   check_alignment(address, size, where);
   return this_machine->go_on_with(this_machine->atomic_begin(where));
 }
-Arrival atomic_end(bool changed) { return this_machine->go_on_with(this_machine->atomic_end(changed)); }
+Arrival atomic_end(bool changed) {
+  return this_machine->go_on_with(this_machine->atomic_end(changed));
+}
 
 }  // namespace abn::emulator

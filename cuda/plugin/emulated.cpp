@@ -1,9 +1,11 @@
-// What a plug-in whose kernels run on the emulator exports beside its variants. abn_add_kernel() of ci/cmake/kernel.cmake compiles this
-// file into it with two definitions:
+// What a plug-in whose kernels run on the emulator exports beside its variants. abn_add_kernel() of
+// ci/cmake/kernel.cmake compiles this file into it with two definitions:
 //
-//   ABN_EMULATOR_TAG      a symbol that abn-verify has if it was built from the same emulator; loading fails where it has not, instead of
-//                         two versions that disagree about the emulator's structs
-//   ABN_SANITIZED_FILE    the shared object with the instrumented twins, which lies in the same folder
+//   ABN_EMULATOR_TAG      a symbol that abn-verify has if it was built from the same emulator;
+//                         loading fails where it has not, instead of two versions that disagree
+//                         about the emulator's structs
+//   ABN_SANITIZED_FILE    the shared object with the instrumented twins, which lies in the same
+//                         folder
 #define ABN_EXPORT extern "C" [[gnu::visibility("default")]]
 
 extern "C" const int ABN_EMULATOR_TAG;

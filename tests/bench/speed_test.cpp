@@ -1,4 +1,5 @@
-// Timing: which problems, how many sets of buffers, that every timed call meets fresh data, and what the tables say of known times.
+// Timing: which problems, how many sets of buffers, that every timed call meets fresh data, and
+// what the tables say of known times.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -8,10 +9,10 @@
 #include "cuda/plan.h"
 #define ABN_ENTRY_OF_THIS_TEST right_variant_of_speed_test
 #include "tests/call/broken_variant.hpp"
-#include "verify/problem/error.hpp"
-#include "verify/problem/format.hpp"
 #include "verify/bench/plan_study.hpp"
 #include "verify/bench/speed_study.hpp"
+#include "verify/problem/error.hpp"
+#include "verify/problem/format.hpp"
 
 namespace {
 
@@ -20,15 +21,19 @@ TEST(SpeedProblems, EverySetHoldsTrainableProblemsOnce) {
     const auto problems = speed_problems(set.name);
     std::set<std::string> seen;
     for (const SpeedProblem& one : problems) {
-      EXPECT_TRUE(seen.insert(to_string(one.problem)).second) << set.name << ": " << to_string(one.problem) << " twice";
+      EXPECT_TRUE(seen.insert(to_string(one.problem)).second)
+          << set.name << ": " << to_string(one.problem) << " twice";
       EXPECT_GT(sample_count(one.problem), 1);
       EXPECT_NO_THROW(validate(one.problem));
     }
     EXPECT_FALSE(problems.empty()) << set.name;
   }
   EXPECT_EQ(speed_problems("resnet50").size(), 9u * 2 * 3 * 2);
-  for (const SpeedProblem& one : speed_problems("large")) EXPECT_GT(element_count(one.problem), std::int64_t{1} << 31);
-  EXPECT_EQ(speed_problems("all").size(), speed_problems("table").size() + speed_problems("odd").size() + speed_problems("large").size());
+  for (const SpeedProblem& one : speed_problems("large"))
+    EXPECT_GT(element_count(one.problem), std::int64_t{1} << 31);
+  EXPECT_EQ(speed_problems("all").size(), speed_problems("table").size() +
+                                              speed_problems("odd").size() +
+                                              speed_problems("large").size());
   EXPECT_THROW(speed_problems("resnet5"), UsageError);
 }
 
@@ -61,17 +66,22 @@ TEST(SpeedFloors, CopyAndScaleEveryByte) {
   for (const std::size_t windows : {1u, 511u, 2048u, 2049u, 5000u}) {
     std::vector<float> from(4 * windows + 4, 7), to(4 * windows + 4, 9);
     for (std::size_t i = 0; i < 4 * windows; ++i) from[i] = static_cast<float>(i) - 3;
-    const auto aligned = [](std::vector<float>& v) { return v.data() + (16 - reinterpret_cast<std::uintptr_t>(v.data()) % 16) % 16 / 4; };
+    const auto aligned = [](std::vector<float>& v) {
+      return v.data() + (16 - reinterpret_cast<std::uintptr_t>(v.data()) % 16) % 16 / 4;
+    };
     ASSERT_EQ(floors->copy(aligned(to), aligned(from), 16 * windows, nullptr), 0);
     ASSERT_EQ(std::memcmp(aligned(to), aligned(from), 16 * windows), 0);
     ASSERT_EQ(floors->scale(aligned(to), 16 * windows, nullptr), 0);
     for (std::size_t i = 0; i < 4 * windows; ++i) ASSERT_EQ(aligned(to)[i], -aligned(from)[i]) << i;
-    const std::size_t rest = to.size() - static_cast<std::size_t>(aligned(to) - to.data()) - 4 * windows;
-    for (std::size_t i = 0; i < rest; ++i) ASSERT_EQ(aligned(to)[4 * windows + i], 9) << "behind the end";
+    const std::size_t rest =
+        to.size() - static_cast<std::size_t>(aligned(to) - to.data()) - 4 * windows;
+    for (std::size_t i = 0; i < rest; ++i)
+      ASSERT_EQ(aligned(to)[4 * windows + i], 9) << "behind the end";
   }
 }
 
-/// The host, with a clock that a test sets: each time that is asked for is one larger than the last.
+/// The host, with a clock that a test sets: each time that is asked for is one larger than the
+/// last.
 class ToldStage : public Stage {
  public:
   std::string name() const override { return host_->name(); }
@@ -81,8 +91,12 @@ class ToldStage : public Stage {
   double free_bytes() const override { return free; }
   void* allocate(std::size_t bytes) override { return host_->allocate(bytes); }
   void release(void* pointer) noexcept override { host_->release(pointer); }
-  void upload(void* to, const void* from, std::size_t bytes) override { host_->upload(to, from, bytes); }
-  int copy(void* to, const void* from, std::size_t bytes, void* stream) override { return host_->copy(to, from, bytes, stream); }
+  void upload(void* to, const void* from, std::size_t bytes) override {
+    host_->upload(to, from, bytes);
+  }
+  int copy(void* to, const void* from, std::size_t bytes, void* stream) override {
+    return host_->copy(to, from, bytes, stream);
+  }
   std::unique_ptr<Recording> record(const StageWork& work) override { return host_->record(work); }
   double time(Recording& before, Recording& timed) override {
     before.enqueue();
@@ -107,7 +121,9 @@ TEST(SpeedMeasure, EveryCallMeetsFreshDataOnBuffersOfItsOwn) {
   for (const int direction : {ABN_FORWARD, ABN_BACKWARD}) {
     for (const bool aliases : {true, false}) {
       breakage = {};
-      breakage.claims = [&](abn_claims& claims) { claims.z_may_alias_x = claims.dx_may_alias_dz = aliases ? 1 : 0; };
+      breakage.claims = [&](abn_claims& claims) {
+        claims.z_may_alias_x = claims.dx_may_alias_dz = aliases ? 1 : 0;
+      };
       std::set<const void*> addresses;
       std::vector<float> first;
       int calls = 0;
@@ -115,7 +131,8 @@ TEST(SpeedMeasure, EveryCallMeetsFreshDataOnBuffersOfItsOwn) {
         EXPECT_EQ(input == output, aliases);
         const auto* const values = static_cast<const float*>(input);
         if (first.empty()) first.assign(values, values + count);
-        EXPECT_EQ(std::memcmp(first.data(), values, first.size() * sizeof(float)), 0) << "call " << calls << " met other data";
+        EXPECT_EQ(std::memcmp(first.data(), values, first.size() * sizeof(float)), 0)
+            << "call " << calls << " met other data";
         addresses.insert(input);
         ++calls;
       };
@@ -145,7 +162,8 @@ TEST(SpeedMeasure, TimesAreOfOneCallAndLeaveTheFirstRoundOut) {
   breakage = {};
   ToldStage stage;
   const SpeedGroup group = measured(stage, ABN_FORWARD);
-  // Three are timed a round: copy, scale, the variant. Rounds 1 to 11 count; the median is that of round 6.
+  // Three are timed a round: copy, scale, the variant. Rounds 1 to 11 count; the median is that of
+  // round 6.
   EXPECT_DOUBLE_EQ(group.rows[0].microseconds.median, (1000.0 + 3 * 6 + 3) / group.sets);
   EXPECT_DOUBLE_EQ(group.scale.median, (1000.0 + 3 * 6 + 2) / group.sets);
   EXPECT_DOUBLE_EQ(group.tensor_bytes, 4.0 * 2 * 3 * 40);
@@ -167,7 +185,8 @@ TEST(SpeedMeasure, WhatCannotBeTimedSaysWhy) {
   EXPECT_NE(speed_text(group).find("memory"), std::string::npos);
 }
 
-SpeedGroup told_group(const std::string& problem, double scale, double two_sweep, double automatic, double predicted) {
+SpeedGroup told_group(const std::string& problem, double scale, double two_sweep, double automatic,
+                      double predicted) {
   SpeedGroup group;
   group.subject = {"layer", parse_problem(problem)};
   group.tensor_bytes = static_cast<double>(element_count(group.subject.problem)) * 2;
@@ -188,8 +207,10 @@ SpeedGroup told_group(const std::string& problem, double scale, double two_sweep
 }
 
 TEST(SpeedStudy, SharesRatiosAndSentencesFollowFromTheTimes) {
-  // 64 x 256 x 3136 in bf16 are 103 MB. Scaled in place in 80 us; auto takes 100, which is 80 % of the ceiling; two_sweep 150 for 3 sizes
-  const std::vector<SpeedGroup> groups{told_group("n64c256s3136,bf16", 80, 150, 100, 50), told_group("n32c256s3136,bf16", 40, 60, 42, 42)};
+  // 64 x 256 x 3136 in bf16 are 103 MB. Scaled in place in 80 us; auto takes 100, which is 80 % of
+  // the ceiling; two_sweep 150 for 3 sizes
+  const std::vector<SpeedGroup> groups{told_group("n64c256s3136,bf16", 80, 150, 100, 50),
+                                       told_group("n32c256s3136,bf16", 40, 60, 42, 42)};
   const Study study = speed_study({"a GPU", "abn-verify bench", 1, groups});
   const Table& times = table_of(study, "times");
   const auto cell = [&](std::size_t row, const std::string& column) {
@@ -199,7 +220,8 @@ TEST(SpeedStudy, SharesRatiosAndSentencesFollowFromTheTimes) {
     return 0.0;
   };
   EXPECT_NEAR(cell(0, "share, of the ceiling"), 80, 1e-9);
-  EXPECT_NEAR(cell(1, "share, of the ceiling"), 80, 1e-9) << "3 sizes in 150 us are as fast as 2 in 100";
+  EXPECT_NEAR(cell(1, "share, of the ceiling"), 80, 1e-9)
+      << "3 sizes in 150 us are as fast as 2 in 100";
   EXPECT_NEAR(cell(1, "share, of the floor"), 100 * 80.0 / 150, 1e-9);
   const Table& ratios = table_of(study, "ratios");
   ASSERT_EQ(ratios.rows.size(), 1u);
@@ -210,7 +232,8 @@ TEST(SpeedStudy, SharesRatiosAndSentencesFollowFromTheTimes) {
   std::string all;
   for (const std::string& sentence : study.conclusions) all += sentence + "\n";
   EXPECT_NE(all.find("auto: 1 of 2 problems"), std::string::npos) << all;
-  EXPECT_NE(all.find("auto: slower than two_sweep by more than 5 % on 0 of 2"), std::string::npos) << all;
+  EXPECT_NE(all.find("auto: slower than two_sweep by more than 5 % on 0 of 2"), std::string::npos)
+      << all;
   EXPECT_NE(all.find("auto: 1.41 times the predicted time"), std::string::npos) << all;
 
   const std::vector<SpeedProblem> problems{groups[0].subject};
@@ -223,10 +246,13 @@ TEST(SpeedStudy, SharesRatiosAndSentencesFollowFromTheTimes) {
     return std::size_t{0};
   };
   EXPECT_DOUBLE_EQ(std::get<double>(choices.rows[0][column("measured")]), 100);
-  EXPECT_TRUE(std::isnan(std::get<double>(choices.rows[1][column("measured")]))) << "backward was not measured";
+  EXPECT_TRUE(std::isnan(std::get<double>(choices.rows[1][column("measured")])))
+      << "backward was not measured";
   const double predicted = std::get<double>(choices.rows[0][column("predicted")]);
-  EXPECT_DOUBLE_EQ(std::get<double>(choices.rows[0][column("measured / predicted")]), 100 / predicted);
-  EXPECT_DOUBLE_EQ(predicted, abn::plan_rows(groups[0].subject.problem, ABN_FORWARD)[0].microseconds);
+  EXPECT_DOUBLE_EQ(std::get<double>(choices.rows[0][column("measured / predicted")]),
+                   100 / predicted);
+  EXPECT_DOUBLE_EQ(predicted,
+                   abn::plan_rows(groups[0].subject.problem, ABN_FORWARD)[0].microseconds);
 
   const Study back = study_from_json(study_to_json(study));
   EXPECT_EQ(study_to_json(back), study_to_json(study));

@@ -18,31 +18,39 @@ struct Cell {
   std::map<std::string, std::size_t> judged;  ///< elements with a finite bound
   std::map<std::string, std::string> failure;
 
-  void judge(const std::vector<Expectation>& expectations, const Outputs& got, const std::string& suffix, const std::string& where) {
+  void judge(const std::vector<Expectation>& expectations, const Outputs& got,
+             const std::string& suffix, const std::string& where) {
     for (const Expectation& e : expectations) {
       Tally tally;
       const std::string name = output_name(e.output) + suffix;
       for (std::size_t i = 0; i < e.points.size(); ++i) {
         const double stored = got.of(e.output)[i];
-        // An overflow, and what becomes of it, where the bound reaches beyond the range of the type.
-        if (!std::isfinite(stored) && std::fabs(e.points[i].hi) + e.points[i].bound > format_of(e.dtype).largest) continue;
+        // An overflow, and what becomes of it, where the bound reaches beyond the range of the
+        // type.
+        if (!std::isfinite(stored) &&
+            std::fabs(e.points[i].hi) + e.points[i].bound > format_of(e.dtype).largest)
+          continue;
         judged[name] += std::isfinite(e.points[i].bound) ? 1 : 0;
-        tally.add(static_cast<std::int64_t>(i), e.points[i], stored, compare(e.points[i], stored, format_of(e.dtype)));
+        tally.add(static_cast<std::int64_t>(i), e.points[i], stored,
+                  compare(e.points[i], stored, format_of(e.dtype)));
       }
       ratio[name] = std::max(ratio[name], tally.max_ratio);
       if (tally.failed == 0) continue;
       const Point& point = e.points[static_cast<std::size_t>(tally.worst)];
       char text[400];
-      std::snprintf(text, sizeof text, "%s %s[%ld] expected %a got %a bound %g ratio %g: %s", where.c_str(), name.c_str(),
-                    static_cast<long>(tally.worst), point.hi, got.of(e.output)[static_cast<std::size_t>(tally.worst)], point.bound,
+      std::snprintf(text, sizeof text, "%s %s[%ld] expected %a got %a bound %g ratio %g: %s",
+                    where.c_str(), name.c_str(), static_cast<long>(tally.worst), point.hi,
+                    got.of(e.output)[static_cast<std::size_t>(tally.worst)], point.bound,
                     tally.max_ratio, tally.worst_comparison.reason);
       failure.emplace(name, text);
     }
   }
 
-  void run(const Inputs& inputs, const Style& style, int scheme, int accumulate, const std::string& where = "", int claimed_accumulate = -1,
+  void run(const Inputs& inputs, const Style& style, int scheme, int accumulate,
+           const std::string& where = "", int claimed_accumulate = -1,
            int claimed_statistics = -1) {
-    abn_claims claims = claims_of(inputs.problem, style, scheme, claimed_accumulate < 0 ? accumulate : claimed_accumulate);
+    abn_claims claims = claims_of(inputs.problem, style, scheme,
+                                  claimed_accumulate < 0 ? accumulate : claimed_accumulate);
     if (claimed_statistics >= 0) claims.statistics = claimed_statistics;
     const Outputs got = run_kernel(inputs, style, scheme, accumulate);
     judge(expect_forward(inputs, claims), got, "", where);
@@ -76,28 +84,37 @@ struct Case {
 Case random_case(std::uint64_t seed) {
   std::mt19937_64 random(seed);
   Case out;
-  const int dtype = one_of(random, std::array{ABN_F32, ABN_F32, ABN_F16, ABN_BF16, ABN_F16, ABN_BF16, ABN_F64});
-  const int activation = one_of(random, std::array{ABN_IDENTITY, ABN_LEAKY_RELU, ABN_LEAKY_RELU, ABN_ELU});
-  const double parameter = activation == ABN_ELU ? one_of(random, std::array{1.0, 1.0, 0.3, 1.7, 0.01})
-                                                 : one_of(random, std::array{0.01, 0.01, 0.25, 0.2, 3.0, 1e-4});
+  const int dtype =
+      one_of(random, std::array{ABN_F32, ABN_F32, ABN_F16, ABN_BF16, ABN_F16, ABN_BF16, ABN_F64});
+  const int activation =
+      one_of(random, std::array{ABN_IDENTITY, ABN_LEAKY_RELU, ABN_LEAKY_RELU, ABN_ELU});
+  const double parameter = activation == ABN_ELU
+                               ? one_of(random, std::array{1.0, 1.0, 0.3, 1.7, 0.01})
+                               : one_of(random, std::array{0.01, 0.01, 0.25, 0.2, 3.0, 1e-4});
   const bool large = dtype != ABN_F64 && random() % 20 == 0;
-  const std::int64_t s = large ? 500 : 1 + static_cast<std::int64_t>(random() % (dtype == ABN_F64 ? 20 : 60));
+  const std::int64_t s =
+      large ? 500 : 1 + static_cast<std::int64_t>(random() % (dtype == ABN_F64 ? 20 : 60));
   abn_problem p = make_problem(large    ? 4
                                : s == 1 ? 2 + static_cast<std::int64_t>(random() % 5)
                                         : 1 + static_cast<std::int64_t>(random() % 5),
                                3, s, dtype, activation, parameter);
   p.layout = static_cast<int>(random() % 2);
-  p.mode = one_of(random, std::array{ABN_TRAINING, ABN_TRAINING, ABN_TRAINING, ABN_FROZEN, ABN_INFERENCE});
+  p.mode = one_of(random,
+                  std::array{ABN_TRAINING, ABN_TRAINING, ABN_TRAINING, ABN_FROZEN, ABN_INFERENCE});
   p.scale = static_cast<int>(random() % 2);
   const Format& format = format_of(p.param_dtype);
   p.eps = round_to(format, one_of(random, std::array{1e-5, 1e-3, 1e-12}));
   p.momentum = round_to(format, one_of(random, std::array{0.1, 0.01, 0.9, 1.0}));
-  out.scheme = one_of(random, std::array{ABN_STANDARD, ABN_CHECKPOINT_X, ABN_CHECKPOINT_XHAT, ABN_IN_PLACE_1, ABN_IN_PLACE_1,
-                                         ABN_IN_PLACE_1, ABN_IN_PLACE_2});
+  out.scheme =
+      one_of(random, std::array{ABN_STANDARD, ABN_CHECKPOINT_X, ABN_CHECKPOINT_XHAT, ABN_IN_PLACE_1,
+                                ABN_IN_PLACE_1, ABN_IN_PLACE_1, ABN_IN_PLACE_2});
   out.accumulate = dtype == ABN_F64 ? static_cast<int>(ABN_F64)
-                                    : one_of(random, std::array{ABN_F32, ABN_F32, ABN_F32, ABN_F32, ABN_F32, ABN_F64, ABN_BF16});
-  // A z that is rounded to bf16 on the way in may reach -alpha again, which is that kernel's own business.
-  if (activation == ABN_ELU && out.accumulate == ABN_BF16 && dtype != ABN_BF16) out.accumulate = ABN_F32;
+                                    : one_of(random, std::array{ABN_F32, ABN_F32, ABN_F32, ABN_F32,
+                                                                ABN_F32, ABN_F64, ABN_BF16});
+  // A z that is rounded to bf16 on the way in may reach -alpha again, which is that kernel's own
+  // business.
+  if (activation == ABN_ELU && out.accumulate == ABN_BF16 && dtype != ABN_BF16)
+    out.accumulate = ABN_F32;
   Style& style = out.style;
   style.lanes = one_of(random, std::array{1, 8, 256});
   style.statistics = one_of(random, std::array{ABN_TWO_PASS, ABN_WELFORD, ABN_ONE_PASS});
@@ -106,7 +123,9 @@ Case random_case(std::uint64_t seed) {
   style.reciprocals = random() % 2 == 0;
   style.root_ulp = static_cast<int>(random() % 5) - 2;
   if (random() % 4 == 0) style.materialises = static_cast<std::uint32_t>(random() % 16);
-  style.derivative_from_y = ((style.materialises & ABN_MATERIALISES_Y) != 0 || dtype == out.accumulate) && random() % 2 == 0;
+  style.derivative_from_y =
+      ((style.materialises & ABN_MATERIALISES_Y) != 0 || dtype == out.accumulate) &&
+      random() % 2 == 0;
   Recipe recipe;
   recipe.kappa = one_of(random, std::array{0.0, 1.0, 10.0, 1e2, 1e3, 1e4, 1e6});
   recipe.sigma = one_of(random, std::array{1.0, 1.0, 1e-3, 30.0});
@@ -119,10 +138,12 @@ Case random_case(std::uint64_t seed) {
   out.inputs = make_inputs(p, recipe, seed);
   char text[400];
   std::snprintf(text, sizeof text,
-                "seed %lu %s accumulate %d scheme %d lanes %d statistics %d folded %d order %d reciprocals %d root %d materialises %u "
+                "seed %lu %s accumulate %d scheme %d lanes %d statistics %d folded %d order %d "
+                "reciprocals %d root %d materialises %u "
                 "kappa %g gamma %g beta %g dz %g spikes %d",
-                static_cast<unsigned long>(seed), to_string(p).c_str(), out.accumulate, out.scheme, style.lanes, style.statistics,
-                style.folded, style.order, style.reciprocals, style.root_ulp, style.materialises, recipe.kappa, recipe.gamma, recipe.beta,
+                static_cast<unsigned long>(seed), to_string(p).c_str(), out.accumulate, out.scheme,
+                style.lanes, style.statistics, style.folded, style.order, style.reciprocals,
+                style.root_ulp, style.materialises, recipe.kappa, recipe.gamma, recipe.beta,
                 recipe.dz, recipe.spikes);
   out.text = text;
   return out;
@@ -137,7 +158,9 @@ TEST(verify_bound, holds_for_correct_kernels) {
   const std::uint64_t cases = cases_asked(5000);
   const char* first = std::getenv("ABN_BOUND_SEED");
   std::map<std::string, double> worst;
-  for (std::uint64_t seed = first == nullptr ? 1 : std::strtoull(first, nullptr, 10), end = seed + cases; seed < end; ++seed) {
+  for (std::uint64_t seed = first == nullptr ? 1 : std::strtoull(first, nullptr, 10),
+                     end = seed + cases;
+       seed < end; ++seed) {
     const Case one = random_case(seed);
     Cell cell;
     cell.run(one.inputs, one.style, one.scheme, one.accumulate);
@@ -152,14 +175,16 @@ TEST(verify_bound, holds_for_correct_kernels) {
 
 // ---- sharpness ----------------------------------------------------------------------------------
 
-/// The largest ratio that correct kernels reach must not be below these: a looser bound could hide a bug.
+/// The largest ratio that correct kernels reach must not be below these: a looser bound could hide
+/// a bug.
 constexpr double sharp_element = 1e-2, sharp_reduction = 1e-3;
 
 void expect_sharp(const std::string& name, const Cell& cell, bool narrow) {
   cell.print(name);
   for (const auto& [output, text] : cell.failure) ADD_FAILURE() << name << ": " << text;
   for (const auto& [output, ratio] : cell.ratio) {
-    const bool element = output.starts_with("z") || output.starts_with("xhat") || output.starts_with("dx");
+    const bool element =
+        output.starts_with("z") || output.starts_with("xhat") || output.starts_with("dx");
     if (cell.judged.at(output) == 0) continue;       // first order ended everywhere
     if (narrow && !element && ratio == 0) continue;  // a sum of so few bits is exact
     EXPECT_GE(ratio, element ? sharp_element : sharp_reduction) << name << " " << output;
@@ -181,13 +206,15 @@ TEST(verify_bound, is_sharp_in_every_class_of_statistics) {
               style.lanes = lanes;
               style.order = order;
               style.root_ulp = order - 1;
-              const abn_problem p = make_problem(4, 8, lanes == 1 ? 40 : 300, dtype, ABN_LEAKY_RELU, 0.01);
-              cell.run(make_inputs(p, Recipe{kappa, 1, 1, 0.5, 1, false}, 100 + static_cast<std::uint64_t>(order)), style, ABN_STANDARD,
-                       ABN_F32);
+              const abn_problem p =
+                  make_problem(4, 8, lanes == 1 ? 40 : 300, dtype, ABN_LEAKY_RELU, 0.01);
+              cell.run(make_inputs(p, Recipe{kappa, 1, 1, 0.5, 1, false},
+                                   100 + static_cast<std::uint64_t>(order)),
+                       style, ABN_STANDARD, ABN_F32);
             }
             char name[100];
-            std::snprintf(name, sizeof name, "%s %s %s lanes %d kappa %g", dtype_name(dtype), statistics_name(statistics),
-                          normalise_name(folded), lanes, kappa);
+            std::snprintf(name, sizeof name, "%s %s %s lanes %d kappa %g", dtype_name(dtype),
+                          statistics_name(statistics), normalise_name(folded), lanes, kappa);
             expect_sharp(name, cell, dtype == ABN_F16 || dtype == ABN_BF16);
           }
 }
@@ -195,7 +222,8 @@ TEST(verify_bound, is_sharp_in_every_class_of_statistics) {
 TEST(verify_bound, is_sharp_in_every_scheme) {
   for (const int dtype : {ABN_F32, ABN_F16, ABN_BF16, ABN_F64})
     for (const int activation : {ABN_IDENTITY, ABN_LEAKY_RELU, ABN_ELU})
-      for (const int scheme : {ABN_STANDARD, ABN_CHECKPOINT_X, ABN_CHECKPOINT_XHAT, ABN_IN_PLACE_1, ABN_IN_PLACE_2})
+      for (const int scheme :
+           {ABN_STANDARD, ABN_CHECKPOINT_X, ABN_CHECKPOINT_XHAT, ABN_IN_PLACE_1, ABN_IN_PLACE_2})
         for (const int mode : {ABN_TRAINING, ABN_FROZEN})
           for (const double gamma : {1.0, 1e-2}) {
             Cell cell;
@@ -205,15 +233,17 @@ TEST(verify_bound, is_sharp_in_every_scheme) {
               style.lanes = 16;
               style.reciprocals = order == 1;
               style.root_ulp = 1 - order;
-              abn_problem p = make_problem(3, 4, dtype == ABN_F64 ? 20 : 60, dtype, activation, activation == ABN_ELU ? 1 : 0.01);
+              abn_problem p = make_problem(3, 4, dtype == ABN_F64 ? 20 : 60, dtype, activation,
+                                           activation == ABN_ELU ? 1 : 0.01);
               p.mode = mode;
               const int accumulate = dtype == ABN_F64 ? ABN_F64 : ABN_F32;
-              cell.run(make_inputs(p, Recipe{2, 1, gamma, 1, 1e-3, false}, 200 + static_cast<std::uint64_t>(order)), style, scheme,
-                       accumulate);
+              cell.run(make_inputs(p, Recipe{2, 1, gamma, 1, 1e-3, false},
+                                   200 + static_cast<std::uint64_t>(order)),
+                       style, scheme, accumulate);
             }
             char name[100];
-            std::snprintf(name, sizeof name, "%s %s %s %s gamma %g", dtype_name(dtype), activation_name(activation), scheme_name(scheme),
-                          mode_name(mode), gamma);
+            std::snprintf(name, sizeof name, "%s %s %s %s gamma %g", dtype_name(dtype),
+                          activation_name(activation), scheme_name(scheme), mode_name(mode), gamma);
             expect_sharp(name, cell, dtype == ABN_F16 || dtype == ABN_BF16);
           }
 }
@@ -226,7 +256,8 @@ double ratio_without(Term term, const std::vector<Expectation>& expectations, co
   for (const Expectation& e : expectations)
     for (std::size_t i = 0; i < e.points.size(); ++i) {
       const Point& point = e.points[i];
-      const double left = point.bound * (1 - static_cast<double>(e.shares[i][static_cast<std::size_t>(term)]));
+      const double left =
+          point.bound * (1 - static_cast<double>(e.shares[i][static_cast<std::size_t>(term)]));
       const double error = std::fabs((got.of(e.output)[i] - point.hi) - point.lo);
       if (std::isfinite(point.bound) && error > 0) worst = std::max(worst, error / left);
     }
@@ -243,22 +274,32 @@ struct TermCase {
 
 TEST(verify_bound, needs_each_of_its_terms) {
   const std::array<TermCase, 10> cases = {
-      TermCase{Term::storage, Recipe{}, ABN_BF16, ABN_IDENTITY, ABN_STANDARD, ABN_TWO_PASS, 256, 0, false},
-      TermCase{Term::mean, Recipe{3e3, 1, 1, 0, 1, false}, ABN_F32, ABN_IDENTITY, ABN_STANDARD, ABN_TWO_PASS, 4, 0, false},
-      TermCase{Term::variance, Recipe{1e3, 1, 1, 0, 1, false}, ABN_F32, ABN_IDENTITY, ABN_STANDARD, ABN_ONE_PASS, 256, 0, false},
-      TermCase{Term::arithmetic, Recipe{1, 1, 1, 1, 1, false}, ABN_F32, ABN_IDENTITY, ABN_STANDARD, ABN_TWO_PASS, 256, 0, false},
-      TermCase{Term::activation, Recipe{1, 1, 1e-5, 6, 1, false}, ABN_F32, ABN_ELU, ABN_IN_PLACE_1, ABN_TWO_PASS, 256, 0, false},
-      TermCase{Term::inversion, Recipe{1, 1, 1e-3, 1, 1, false}, ABN_BF16, ABN_IDENTITY, ABN_IN_PLACE_1, ABN_TWO_PASS, 256, 0, true},
-      TermCase{Term::inversion, Recipe{1, 1, 1e-3, 1, 1, false}, ABN_F32, ABN_LEAKY_RELU, ABN_IN_PLACE_1, ABN_TWO_PASS, 256, 0, false},
-      TermCase{Term::sum_dy, Recipe{1, 1, 1, 1, 1, false}, ABN_F32, ABN_IDENTITY, ABN_STANDARD, ABN_TWO_PASS, 1, 0, false},
-      TermCase{Term::sum_dy_xhat, Recipe{1, 1, 1, 1, 1, false}, ABN_F32, ABN_IDENTITY, ABN_CHECKPOINT_XHAT, ABN_TWO_PASS, 1, 0, false},
-      TermCase{Term::materialised, Recipe{1, 1, 1, 1, 1, false}, ABN_BF16, ABN_LEAKY_RELU, ABN_STANDARD, ABN_TWO_PASS, 256,
-               ABN_MATERIALISES_Y | ABN_MATERIALISES_DY, false},
+      TermCase{Term::storage, Recipe{}, ABN_BF16, ABN_IDENTITY, ABN_STANDARD, ABN_TWO_PASS, 256, 0,
+               false},
+      TermCase{Term::mean, Recipe{3e3, 1, 1, 0, 1, false}, ABN_F32, ABN_IDENTITY, ABN_STANDARD,
+               ABN_TWO_PASS, 4, 0, false},
+      TermCase{Term::variance, Recipe{1e3, 1, 1, 0, 1, false}, ABN_F32, ABN_IDENTITY, ABN_STANDARD,
+               ABN_ONE_PASS, 256, 0, false},
+      TermCase{Term::arithmetic, Recipe{1, 1, 1, 1, 1, false}, ABN_F32, ABN_IDENTITY, ABN_STANDARD,
+               ABN_TWO_PASS, 256, 0, false},
+      TermCase{Term::activation, Recipe{1, 1, 1e-5, 6, 1, false}, ABN_F32, ABN_ELU, ABN_IN_PLACE_1,
+               ABN_TWO_PASS, 256, 0, false},
+      TermCase{Term::inversion, Recipe{1, 1, 1e-3, 1, 1, false}, ABN_BF16, ABN_IDENTITY,
+               ABN_IN_PLACE_1, ABN_TWO_PASS, 256, 0, true},
+      TermCase{Term::inversion, Recipe{1, 1, 1e-3, 1, 1, false}, ABN_F32, ABN_LEAKY_RELU,
+               ABN_IN_PLACE_1, ABN_TWO_PASS, 256, 0, false},
+      TermCase{Term::sum_dy, Recipe{1, 1, 1, 1, 1, false}, ABN_F32, ABN_IDENTITY, ABN_STANDARD,
+               ABN_TWO_PASS, 1, 0, false},
+      TermCase{Term::sum_dy_xhat, Recipe{1, 1, 1, 1, 1, false}, ABN_F32, ABN_IDENTITY,
+               ABN_CHECKPOINT_XHAT, ABN_TWO_PASS, 1, 0, false},
+      TermCase{Term::materialised, Recipe{1, 1, 1, 1, 1, false}, ABN_BF16, ABN_LEAKY_RELU,
+               ABN_STANDARD, ABN_TWO_PASS, 256, ABN_MATERIALISES_Y | ABN_MATERIALISES_DY, false},
   };
   for (const TermCase& one : cases) {
     double worst = 0;
     for (std::uint64_t seed = 0; seed < 20; ++seed) {
-      const abn_problem p = make_problem(2, 4, 50, one.dtype, one.activation, one.activation == ABN_ELU ? 1 : 0.01);
+      const abn_problem p =
+          make_problem(2, 4, 50, one.dtype, one.activation, one.activation == ABN_ELU ? 1 : 0.01);
       const Inputs inputs = make_inputs(p, one.recipe, seed);
       Style style;
       style.statistics = one.statistics;
@@ -267,13 +308,18 @@ TEST(verify_bound, needs_each_of_its_terms) {
       style.root_ulp = 1;
       const abn_claims claims = claims_of(p, style, one.scheme, ABN_F32);
       const Outputs got = run_kernel(inputs, style, one.scheme, ABN_F32);
-      if (!one.end_to_end) worst = std::max(worst, ratio_without(one.term, expect_forward(inputs, claims, Detail::shares), got));
-      worst = std::max(worst, ratio_without(one.term,
-                                            one.end_to_end ? expect_gradient(inputs, claims, Detail::shares)
-                                                           : expect_backward(inputs, got.saved, claims, Detail::shares),
-                                            got));
+      if (!one.end_to_end)
+        worst = std::max(
+            worst, ratio_without(one.term, expect_forward(inputs, claims, Detail::shares), got));
+      worst = std::max(
+          worst,
+          ratio_without(one.term,
+                        one.end_to_end ? expect_gradient(inputs, claims, Detail::shares)
+                                       : expect_backward(inputs, got.saved, claims, Detail::shares),
+                        got));
     }
-    if (std::getenv("ABN_BOUND_TABLE") != nullptr) std::printf("without %s: ratio %.3g\n", term_name(one.term), worst);
+    if (std::getenv("ABN_BOUND_TABLE") != nullptr)
+      std::printf("without %s: ratio %.3g\n", term_name(one.term), worst);
     EXPECT_GT(worst, 1) << "no correct kernel needs the term " << term_name(one.term);
   }
 }
@@ -294,33 +340,55 @@ TEST(verify_bound, is_exceeded_by_planted_bugs) {
   const Recipe easy{1, 1, 1, 0.5, 1e-3, false};
   const Recipe far{1e3, 1, 1, 0.5, 1, false};
   const std::vector<Planted> planted = {
-      {"eps outside the root", Bug::eps_outside_root, Recipe{1, 0.01, 1, 0.5, 1, false}, ABN_F32, ABN_LEAKY_RELU, ABN_IN_PLACE_1,
+      {"eps outside the root", Bug::eps_outside_root, Recipe{1, 0.01, 1, 0.5, 1, false}, ABN_F32,
+       ABN_LEAKY_RELU, ABN_IN_PLACE_1, Output::z},
+      {"unbiased variance", Bug::unbiased_variance, easy, ABN_F32, ABN_LEAKY_RELU, ABN_IN_PLACE_1,
+       Output::variance},
+      {"unbiased variance", Bug::unbiased_variance, easy, ABN_BF16, ABN_LEAKY_RELU, ABN_IN_PLACE_1,
        Output::z},
-      {"unbiased variance", Bug::unbiased_variance, easy, ABN_F32, ABN_LEAKY_RELU, ABN_IN_PLACE_1, Output::variance},
-      {"unbiased variance", Bug::unbiased_variance, easy, ABN_BF16, ABN_LEAKY_RELU, ABN_IN_PLACE_1, Output::z},
-      {"biased running variance", Bug::biased_running_variance, easy, ABN_F32, ABN_IDENTITY, ABN_STANDARD, Output::running_var},
-      {"momentum swapped", Bug::momentum_swapped, easy, ABN_F32, ABN_IDENTITY, ABN_STANDARD, Output::running_mean},
-      {"mean(dy) missing", Bug::missing_mean_dy, easy, ABN_BF16, ABN_LEAKY_RELU, ABN_IN_PLACE_1, Output::dx},
-      {"mean(dy*xhat) missing", Bug::missing_mean_dy_xhat, easy, ABN_F16, ABN_LEAKY_RELU, ABN_IN_PLACE_1, Output::dx},
-      {"mean(dy*xhat) missing", Bug::missing_mean_dy_xhat, easy, ABN_BF16, ABN_ELU, ABN_IN_PLACE_2, Output::dx},
+      {"biased running variance", Bug::biased_running_variance, easy, ABN_F32, ABN_IDENTITY,
+       ABN_STANDARD, Output::running_var},
+      {"momentum swapped", Bug::momentum_swapped, easy, ABN_F32, ABN_IDENTITY, ABN_STANDARD,
+       Output::running_mean},
+      {"mean(dy) missing", Bug::missing_mean_dy, easy, ABN_BF16, ABN_LEAKY_RELU, ABN_IN_PLACE_1,
+       Output::dx},
+      {"mean(dy*xhat) missing", Bug::missing_mean_dy_xhat, easy, ABN_F16, ABN_LEAKY_RELU,
+       ABN_IN_PLACE_1, Output::dx},
+      {"mean(dy*xhat) missing", Bug::missing_mean_dy_xhat, easy, ABN_BF16, ABN_ELU, ABN_IN_PLACE_2,
+       Output::dx},
       {"slope twice", Bug::slope_twice, easy, ABN_BF16, ABN_LEAKY_RELU, ABN_IN_PLACE_1, Output::dx},
-      {"slope missing in the inverse", Bug::slope_not_in_inverse, easy, ABN_F32, ABN_LEAKY_RELU, ABN_IN_PLACE_1, Output::dgamma},
-      {"beta missing in the inversion", Bug::xhat_without_beta, easy, ABN_F32, ABN_IDENTITY, ABN_IN_PLACE_1, Output::dx},
-      {"branch by z < 0", Bug::branch_by_comparison, Recipe{1, 1, 1e-6, 0, 1, false}, ABN_F16, ABN_LEAKY_RELU, ABN_IN_PLACE_1, Output::dx},
-      {"stores truncated", Bug::truncated_store, easy, ABN_BF16, ABN_LEAKY_RELU, ABN_IN_PLACE_1, Output::z},
-      {"stores truncated", Bug::truncated_store, easy, ABN_F16, ABN_IDENTITY, ABN_STANDARD, Output::dx},
-      {"last sample not in the statistics", Bug::last_dropped_forward, easy, ABN_F32, ABN_LEAKY_RELU, ABN_IN_PLACE_1, Output::mean},
-      {"last sample not in the sums", Bug::last_dropped_backward, easy, ABN_F32, ABN_LEAKY_RELU, ABN_IN_PLACE_1, Output::dx},
-      {"last sample not in dbeta", Bug::last_dropped_dbeta, easy, ABN_F32, ABN_LEAKY_RELU, ABN_IN_PLACE_1, Output::dbeta},
-      {"one pass claimed as two", Bug::none, far, ABN_F32, ABN_LEAKY_RELU, ABN_IN_PLACE_1, Output::variance, ABN_F32, ABN_ONE_PASS},
-      {"one pass claimed as two", Bug::none, far, ABN_F32, ABN_LEAKY_RELU, ABN_IN_PLACE_1, Output::z, ABN_F32, ABN_ONE_PASS},
-      {"bf16 accumulators claimed as f32", Bug::none, easy, ABN_BF16, ABN_LEAKY_RELU, ABN_IN_PLACE_1, Output::z, ABN_BF16},
-      {"bf16 accumulators claimed as f32", Bug::none, easy, ABN_BF16, ABN_LEAKY_RELU, ABN_IN_PLACE_1, Output::dbeta, ABN_BF16},
-      {"bf16 accumulators claimed as f32", Bug::none, easy, ABN_BF16, ABN_LEAKY_RELU, ABN_IN_PLACE_1, Output::dx, ABN_BF16},
-      {"f16 accumulators claimed as f32", Bug::none, easy, ABN_F16, ABN_IDENTITY, ABN_STANDARD, Output::dgamma, ABN_F16},
+      {"slope missing in the inverse", Bug::slope_not_in_inverse, easy, ABN_F32, ABN_LEAKY_RELU,
+       ABN_IN_PLACE_1, Output::dgamma},
+      {"beta missing in the inversion", Bug::xhat_without_beta, easy, ABN_F32, ABN_IDENTITY,
+       ABN_IN_PLACE_1, Output::dx},
+      {"branch by z < 0", Bug::branch_by_comparison, Recipe{1, 1, 1e-6, 0, 1, false}, ABN_F16,
+       ABN_LEAKY_RELU, ABN_IN_PLACE_1, Output::dx},
+      {"stores truncated", Bug::truncated_store, easy, ABN_BF16, ABN_LEAKY_RELU, ABN_IN_PLACE_1,
+       Output::z},
+      {"stores truncated", Bug::truncated_store, easy, ABN_F16, ABN_IDENTITY, ABN_STANDARD,
+       Output::dx},
+      {"last sample not in the statistics", Bug::last_dropped_forward, easy, ABN_F32,
+       ABN_LEAKY_RELU, ABN_IN_PLACE_1, Output::mean},
+      {"last sample not in the sums", Bug::last_dropped_backward, easy, ABN_F32, ABN_LEAKY_RELU,
+       ABN_IN_PLACE_1, Output::dx},
+      {"last sample not in dbeta", Bug::last_dropped_dbeta, easy, ABN_F32, ABN_LEAKY_RELU,
+       ABN_IN_PLACE_1, Output::dbeta},
+      {"one pass claimed as two", Bug::none, far, ABN_F32, ABN_LEAKY_RELU, ABN_IN_PLACE_1,
+       Output::variance, ABN_F32, ABN_ONE_PASS},
+      {"one pass claimed as two", Bug::none, far, ABN_F32, ABN_LEAKY_RELU, ABN_IN_PLACE_1,
+       Output::z, ABN_F32, ABN_ONE_PASS},
+      {"bf16 accumulators claimed as f32", Bug::none, easy, ABN_BF16, ABN_LEAKY_RELU,
+       ABN_IN_PLACE_1, Output::z, ABN_BF16},
+      {"bf16 accumulators claimed as f32", Bug::none, easy, ABN_BF16, ABN_LEAKY_RELU,
+       ABN_IN_PLACE_1, Output::dbeta, ABN_BF16},
+      {"bf16 accumulators claimed as f32", Bug::none, easy, ABN_BF16, ABN_LEAKY_RELU,
+       ABN_IN_PLACE_1, Output::dx, ABN_BF16},
+      {"f16 accumulators claimed as f32", Bug::none, easy, ABN_F16, ABN_IDENTITY, ABN_STANDARD,
+       Output::dgamma, ABN_F16},
   };
   for (const Planted& one : planted) {
-    const abn_problem p = make_problem(3, 4, 33, one.dtype, one.activation, one.activation == ABN_ELU ? 1 : 0.01);
+    const abn_problem p =
+        make_problem(3, 4, 33, one.dtype, one.activation, one.activation == ABN_ELU ? 1 : 0.01);
     const Inputs inputs = make_inputs(p, one.recipe, 3);
     Style style;
     style.lanes = 8;
@@ -329,13 +397,16 @@ TEST(verify_bound, is_exceeded_by_planted_bugs) {
     Cell cell;
     cell.run(inputs, style, one.scheme, one.accumulate, "", ABN_F32, ABN_TWO_PASS);
     const std::string output = output_name(one.caught_by);
-    if (std::getenv("ABN_BOUND_TABLE") != nullptr) std::printf("%-36s %-12s ratio %.3g\n", one.name, output.c_str(), cell.ratio[output]);
-    EXPECT_TRUE(cell.failure.contains(output)) << one.name << " stays within the bound of " << output << ", ratio " << cell.ratio[output];
+    if (std::getenv("ABN_BOUND_TABLE") != nullptr)
+      std::printf("%-36s %-12s ratio %.3g\n", one.name, output.c_str(), cell.ratio[output]);
+    EXPECT_TRUE(cell.failure.contains(output))
+        << one.name << " stays within the bound of " << output << ", ratio " << cell.ratio[output];
     // The same kernel without the bug, and honest, passes on the same data.
     style.bug = Bug::none;
     Cell clean;
     clean.run(inputs, style, one.scheme, one.accumulate);
-    for (const auto& [what, text] : clean.failure) ADD_FAILURE() << one.name << ", repaired: " << text;
+    for (const auto& [what, text] : clean.failure)
+      ADD_FAILURE() << one.name << ", repaired: " << text;
   }
 }
 

@@ -22,7 +22,8 @@ struct Recipe {
   double beta = 0.5;
   double dz = 1;
   bool spikes = false;  ///< some samples of x and dz a thousand times larger
-  bool sorted = false;  ///< x ascending within each image and channel (nchw), so that running means drift
+  /// x ascending within each image and channel (nchw), so that running means drift
+  bool sorted = false;
 };
 
 inline Inputs make_inputs(const abn_problem& problem, const Recipe& recipe, std::uint64_t seed) {
@@ -34,32 +35,41 @@ inline Inputs make_inputs(const abn_problem& problem, const Recipe& recipe, std:
   in.problem = problem;
   // x^2 and the spikes stay within the range of f16.
   const double sigma =
-      problem.dtype == ABN_F16 ? std::min(recipe.sigma, (recipe.spikes ? 10 : 1e4) / std::max(1.0, recipe.kappa)) : recipe.sigma;
-  const double upstream = problem.dtype == ABN_F16 && recipe.spikes ? std::min(recipe.dz, 10.0) : recipe.dz;
-  const auto size = static_cast<std::size_t>(element_count(problem)), channels = static_cast<std::size_t>(problem.c);
+      problem.dtype == ABN_F16
+          ? std::min(recipe.sigma, (recipe.spikes ? 10 : 1e4) / std::max(1.0, recipe.kappa))
+          : recipe.sigma;
+  const double upstream =
+      problem.dtype == ABN_F16 && recipe.spikes ? std::min(recipe.dz, 10.0) : recipe.dz;
+  const auto size = static_cast<std::size_t>(element_count(problem)),
+             channels = static_cast<std::size_t>(problem.c);
   in.x.resize(size);
   in.dz.resize(size);
   for (std::size_t c = 0; c < channels; ++c) {
     const double sign = random() % 2 == 0 ? -1 : 1;
-    in.gamma.push_back(round_to(parameter, (random() % 2 == 0 ? -1 : 1) * recipe.gamma * (0.5 + 0.5 * std::fabs(normal(random)))));
+    in.gamma.push_back(round_to(parameter, (random() % 2 == 0 ? -1 : 1) * recipe.gamma *
+                                               (0.5 + 0.5 * std::fabs(normal(random)))));
     in.beta.push_back(round_to(parameter, recipe.beta * normal(random)));
     const double mean = sign * recipe.kappa * sigma;
     in.running_mean.push_back(round_to(parameter, mean + sigma * normal(random)));
     in.running_var.push_back(round_to(parameter, sigma * sigma * std::exp(0.5 * normal(random))));
     const double drift = upstream * 0.3 * normal(random);
     for (std::int64_t i = 0; i < sample_count(problem); ++i) {
-      const auto at = static_cast<std::size_t>(sample_offset(problem, static_cast<std::int64_t>(c), i));
+      const auto at =
+          static_cast<std::size_t>(sample_offset(problem, static_cast<std::int64_t>(c), i));
       const double spike = recipe.spikes && random() % 17 == 0 ? 1000 : 1;
       in.x[at] = round_to(storage, mean + spike * sigma * normal(random));
-      in.dz[at] = round_to(storage, drift + (recipe.spikes && random() % 17 == 0 ? 1000 : 1) * upstream * normal(random));
+      in.dz[at] = round_to(storage, drift + (recipe.spikes && random() % 17 == 0 ? 1000 : 1) *
+                                                upstream * normal(random));
     }
   }
   if (recipe.sorted && problem.layout == ABN_NCHW)
-    for (std::int64_t k = 0; k < problem.n * problem.c; ++k) std::sort(in.x.begin() + k * problem.s, in.x.begin() + (k + 1) * problem.s);
+    for (std::int64_t k = 0; k < problem.n * problem.c; ++k)
+      std::sort(in.x.begin() + k * problem.s, in.x.begin() + (k + 1) * problem.s);
   return in;
 }
 
-inline abn_problem make_problem(std::int64_t n, std::int64_t c, std::int64_t s, int dtype, int activation, double parameter) {
+inline abn_problem make_problem(std::int64_t n, std::int64_t c, std::int64_t s, int dtype,
+                                int activation, double parameter) {
   abn_problem p{};
   p.struct_size = sizeof(abn_problem);
   p.layout = ABN_NCHW;

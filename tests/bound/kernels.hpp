@@ -1,7 +1,9 @@
-// Host kernels for testing the bounds: correct ones of every declared class and order of operations, and some with planted bugs.
+// Host kernels for testing the bounds: correct ones of every declared class and order of
+// operations, and some with planted bugs.
 //
-// A kernel computes one channel at a time in the accumulate type A: float, double, or Soft<dtype>, which rounds after every
-// operation. Its `Style` picks among the liberties that the bounds grant (verify/bound/bound.hpp); `Bug` takes one that they do not.
+// A kernel computes one channel at a time in the accumulate type A: float, double, or Soft<dtype>,
+// which rounds after every operation. Its `Style` picks among the liberties that the bounds grant
+// (verify/bound/bound.hpp); `Bug` takes one that they do not.
 #pragma once
 
 #include <algorithm>
@@ -12,16 +14,17 @@
 
 #include "tests/bound/data.hpp"
 #include "verify/compare/expectation.hpp"
+#include "verify/expect/expect.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/inputs.hpp"
-#include "verify/expect/expect.hpp"
 #include "verify/problem/problem.hpp"
 
 namespace abn::tests {
 
 using namespace abn::verify;
 
-/// A number of a narrow format: every operation is done in double and rounded (innocuous double rounding: 53 >= 2*11 + 2).
+/// A number of a narrow format: every operation is done in double and rounded (innocuous double
+/// rounding: 53 >= 2*11 + 2).
 template <int Dtype>
 struct Soft {
   double value = 0;
@@ -65,9 +68,11 @@ struct Style {
   bool folded = false;
   int order = 0;             ///< 0 textbook, 1 premultiplied, 2 contracted
   bool reciprocals = false;  ///< multiplies by a rounded 1/x instead of dividing
-  int root_ulp = 0;          ///< not 0: r as from a hardware reciprocal root, too large or too small
+  /// not 0: r as from a hardware reciprocal root, too large or too small
+  int root_ulp = 0;
   std::uint32_t materialises = 0;
-  bool derivative_from_y = false;  ///< ELU under the standard scheme: alpha e^y from forward's y, not z + alpha
+  /// ELU under the standard scheme: alpha e^y from forward's y, not z + alpha
+  bool derivative_from_y = false;
   Bug bug = Bug::none;
 };
 
@@ -78,7 +83,8 @@ inline std::int64_t tree_depth(std::int64_t m, int lanes) {
   return std::min<std::int64_t>(m, (m + lanes - 1) / lanes + levels);
 }
 
-inline abn_claims claims_of(const abn_problem& problem, const Style& style, int scheme, int accumulate) {
+inline abn_claims claims_of(const abn_problem& problem, const Style& style, int scheme,
+                            int accumulate) {
   abn_claims claims{};
   claims.struct_size = sizeof(abn_claims);
   claims.scheme = scheme;
@@ -86,7 +92,7 @@ inline abn_claims claims_of(const abn_problem& problem, const Style& style, int 
   claims.normalise = style.folded ? ABN_FOLDED : ABN_DIRECT;
   claims.accumulate = accumulate;
   claims.materialises = style.materialises;
-  claims.saves = scheme == ABN_STANDARD          ? ABN_SAVES_X | ABN_SAVES_Z | ABN_SAVES_MEAN | ABN_SAVES_VAR
+  claims.saves = scheme == ABN_STANDARD ? ABN_SAVES_X | ABN_SAVES_Z | ABN_SAVES_MEAN | ABN_SAVES_VAR
                  : scheme == ABN_CHECKPOINT_X    ? ABN_SAVES_X | ABN_SAVES_MEAN | ABN_SAVES_VAR
                  : scheme == ABN_CHECKPOINT_XHAT ? ABN_SAVES_XHAT | ABN_SAVES_VAR
                                                  : ABN_SAVES_Z | ABN_SAVES_VAR;
@@ -127,14 +133,17 @@ struct Outputs {
 template <class A>
 class Kernel {
  public:
-  Kernel(const Inputs& given, const Style& how, int scheme_of_kernel) : in(given), p(given.problem), style(how), scheme(scheme_of_kernel) {}
+  Kernel(const Inputs& given, const Style& how, int scheme_of_kernel)
+      : in(given), p(given.problem), style(how), scheme(scheme_of_kernel) {}
 
   Outputs run() {
-    const auto size = static_cast<std::size_t>(element_count(p)), channels = static_cast<std::size_t>(p.c);
+    const auto size = static_cast<std::size_t>(element_count(p)),
+               channels = static_cast<std::size_t>(p.c);
     out.saved.z.resize(size);
     out.saved.xhat.resize(size);
     out.dx.resize(size);
-    for (std::vector<double>* vector : {&out.saved.mean, &out.saved.variance, &out.running_mean, &out.running_var, &out.dgamma, &out.dbeta})
+    for (std::vector<double>* vector : {&out.saved.mean, &out.saved.variance, &out.running_mean,
+                                        &out.running_var, &out.dgamma, &out.dbeta})
       vector->resize(channels);
     for (std::int64_t c = 0; c < p.c; ++c) {
       forward(c);
@@ -154,11 +163,16 @@ class Kernel {
     const Format& format = format_of(p.dtype);
     if (style.bug != Bug::truncated_store) return round_to(format, static_cast<double>(value));
     const double v = static_cast<double>(value), nearest = round_to(format, v);
-    return std::fabs(nearest) > std::fabs(v) ? nearest - std::copysign(ulp_of(format, v), v) : nearest;
+    return std::fabs(nearest) > std::fabs(v) ? nearest - std::copysign(ulp_of(format, v), v)
+                                             : nearest;
   }
-  double store_parameter(A value) const { return round_to(format_of(p.param_dtype), static_cast<double>(value)); }
+  double store_parameter(A value) const {
+    return round_to(format_of(p.param_dtype), static_cast<double>(value));
+  }
   A through_storage(std::uint32_t flag, A value) const {
-    return (style.materialises & flag) != 0 ? number(round_to(format_of(p.dtype), static_cast<double>(value))) : value;
+    return (style.materialises & flag) != 0
+               ? number(round_to(format_of(p.dtype), static_cast<double>(value)))
+               : value;
   }
 
   template <class F>
@@ -170,13 +184,15 @@ class Kernel {
       lane = i < lanes ? term(i) : lane + term(i);
     }
     for (std::size_t width = part.size(); width > 1; width = (width + 1) / 2)
-      for (std::size_t i = 0; i + (width + 1) / 2 < width; ++i) part[i] = part[i] + part[i + (width + 1) / 2];
+      for (std::size_t i = 0; i + (width + 1) / 2 < width; ++i)
+        part[i] = part[i] + part[i + (width + 1) / 2];
     return part.empty() ? number(0) : part[0];
   }
 
   static Merged merge(const Merged& a, const Merged& b) {
     const A count = a.count + b.count, delta = b.mean - a.mean;
-    return {count, a.mean + delta * (b.count / count), a.m2 + b.m2 + delta * delta * (a.count * (b.count / count))};
+    return {count, a.mean + delta * (b.count / count),
+            a.m2 + b.m2 + delta * delta * (a.count * (b.count / count))};
   }
 
   Merged welford(const std::vector<A>& x) const {
@@ -190,7 +206,8 @@ class Kernel {
       lane.m2 = lane.m2 + delta * (x[i] - lane.mean);
     }
     for (std::size_t width = part.size(); width > 1; width = (width + 1) / 2)
-      for (std::size_t i = 0; i + (width + 1) / 2 < width; ++i) part[i] = merge(part[i], part[i + (width + 1) / 2]);
+      for (std::size_t i = 0; i + (width + 1) / 2 < width; ++i)
+        part[i] = merge(part[i], part[i + (width + 1) / 2]);
     return part[0];
   }
 
@@ -198,15 +215,19 @@ class Kernel {
     to.resize(static_cast<std::size_t>(m));
     for (std::int64_t i = 0; i < m; ++i) to[static_cast<std::size_t>(i)] = number(tensor[at(c, i)]);
   }
-  std::size_t at(std::int64_t c, std::int64_t i) const { return static_cast<std::size_t>(sample_offset(p, c, i)); }
+  std::size_t at(std::int64_t c, std::int64_t i) const {
+    return static_cast<std::size_t>(sample_offset(p, c, i));
+  }
 
   A root(A variance) const {
     const A eps = number(p.eps);
     if (style.bug == Bug::eps_outside_root) return number(1) / (sqrt_of(variance) + eps);
     if constexpr (std::is_same_v<A, float>) {
-      if (style.root_ulp != 0 && std::isfinite(variance)) {  // a hardware reciprocal root: within 2 ulp, here 1.5 away and then rounded
+      // a hardware reciprocal root: within 2 ulp, here 1.5 away and then rounded
+      if (style.root_ulp != 0 && std::isfinite(variance)) {
         const double exact = 1 / std::sqrt(static_cast<double>(variance + eps));
-        return static_cast<float>(exact + std::copysign(1.5, style.root_ulp) * ulp_of(format_of(ABN_F32), exact));
+        return static_cast<float>(exact + std::copysign(1.5, style.root_ulp) *
+                                              ulp_of(format_of(ABN_F32), exact));
       }
     }
     return number(1) / sqrt_of(variance + eps);
@@ -235,7 +256,8 @@ class Kernel {
     using std::expm1;
     if (p.activation == ABN_IDENTITY) return y;
     if (!(y < number(0))) return y + number(0);
-    return p.activation == ABN_LEAKY_RELU ? number(p.activation_parameter) * y : number(p.activation_parameter) * expm1(y);
+    return p.activation == ABN_LEAKY_RELU ? number(p.activation_parameter) * y
+                                          : number(p.activation_parameter) * expm1(y);
   }
 
   void forward(std::int64_t c) {
@@ -256,14 +278,20 @@ class Kernel {
         mean = all.mean;
         variance = divide(all.m2, count);
       } else {
-        mean = divide(sum(seen, [&](std::int64_t i) { return x[static_cast<std::size_t>(i)]; }), count);
+        mean = divide(sum(seen, [&](std::int64_t i) { return x[static_cast<std::size_t>(i)]; }),
+                      count);
         if (style.statistics == ABN_ONE_PASS) {
           const A square =
-              divide(sum(seen, [&](std::int64_t i) { return x[static_cast<std::size_t>(i)] * x[static_cast<std::size_t>(i)]; }), count);
+              divide(sum(seen,
+                         [&](std::int64_t i) {
+                           return x[static_cast<std::size_t>(i)] * x[static_cast<std::size_t>(i)];
+                         }),
+                     count);
           variance = square - mean * mean;
           if (variance < number(0)) variance = number(0);
         } else {
-          const A divisor = style.bug == Bug::unbiased_variance ? number(static_cast<double>(m - 1)) : count;
+          const A divisor =
+              style.bug == Bug::unbiased_variance ? number(static_cast<double>(m - 1)) : count;
           variance = divide(sum(seen,
                                 [&](std::int64_t i) {
                                   const A d = x[static_cast<std::size_t>(i)] - mean;
@@ -275,13 +303,16 @@ class Kernel {
       mean = through_storage(ABN_MATERIALISES_STATISTICS, mean);
       variance = through_storage(ABN_MATERIALISES_STATISTICS, variance);
       const A momentum = number(style.bug == Bug::momentum_swapped ? 1 - p.momentum : p.momentum),
-              old_mean = number(in.running_mean[channel]), old_var = number(in.running_var[channel]);
-      const A unbiased =
-          style.bug == Bug::biased_running_variance ? variance : variance * divide(count, number(static_cast<double>(m - 1)));
+              old_mean = number(in.running_mean[channel]),
+              old_var = number(in.running_var[channel]);
+      const A unbiased = style.bug == Bug::biased_running_variance
+                             ? variance
+                             : variance * divide(count, number(static_cast<double>(m - 1)));
       out.saved.mean[channel] = store_parameter(mean);
       out.saved.variance[channel] = store_parameter(variance);
       const auto averaged = [&](A old, A value) {
-        return store_parameter(style.order == 1 ? old + momentum * (value - old) : (number(1) - momentum) * old + momentum * value);
+        return store_parameter(style.order == 1 ? old + momentum * (value - old)
+                                                : (number(1) - momentum) * old + momentum * value);
       };
       out.running_mean[channel] = averaged(old_mean, mean);
       out.running_var[channel] = averaged(old_var, unbiased);
@@ -293,7 +324,8 @@ class Kernel {
     kept_y.resize(static_cast<std::size_t>(m));
     for (std::int64_t i = 0; i < m; ++i) {
       A xhat;
-      const A y = through_storage(ABN_MATERIALISES_Y, affine(x[static_cast<std::size_t>(i)], mean, r, xhat));
+      const A y = through_storage(ABN_MATERIALISES_Y,
+                                  affine(x[static_cast<std::size_t>(i)], mean, r, xhat));
       out.saved.xhat[at(c, i)] = store(xhat);
       out.saved.z[at(c, i)] = store(activate(y));
       kept_y[static_cast<std::size_t>(i)] = y;
@@ -305,7 +337,8 @@ class Kernel {
     using std::fma;
     using std::log1p;
     const auto channel = static_cast<std::size_t>(c);
-    const bool in_place = scheme == ABN_IN_PLACE_1 || scheme == ABN_IN_PLACE_2, training = p.mode == ABN_TRAINING;
+    const bool in_place = scheme == ABN_IN_PLACE_1 || scheme == ABN_IN_PLACE_2,
+               training = p.mode == ABN_TRAINING;
     const Format& storage = format_of(p.dtype);
     const A zero = number(0), slope = number(p.activation_parameter);
     A mean = number(training ? out.saved.mean[channel] : in.running_mean[channel]),
@@ -320,13 +353,16 @@ class Kernel {
       const auto k = static_cast<std::size_t>(i);
       const A dz = number(in.dz[at(c, i)]);
       double stored = out.saved.z[at(c, i)];
-      if (in_place && p.activation == ABN_ELU && stored <= -p.activation_parameter) stored = next_above(storage, -p.activation_parameter);
+      if (in_place && p.activation == ABN_ELU && stored <= -p.activation_parameter)
+        stored = next_above(storage, -p.activation_parameter);
       const A z = number(stored);
-      const bool negative = style.bug == Bug::branch_by_comparison ? stored < 0 : std::signbit(stored);
+      const bool negative =
+          style.bug == Bug::branch_by_comparison ? stored < 0 : std::signbit(stored);
       A derivative = number(1);
       if (in_place) {
         y[k] = z;
-        if (p.activation == ABN_LEAKY_RELU && negative && style.bug != Bug::slope_not_in_inverse) y[k] = divide(z, slope);
+        if (p.activation == ABN_LEAKY_RELU && negative && style.bug != Bug::slope_not_in_inverse)
+          y[k] = divide(z, slope);
         if (p.activation == ABN_ELU && negative) y[k] = log1p(z / slope);
         y[k] = through_storage(ABN_MATERIALISES_Y, y[k]);
         if (style.bug == Bug::xhat_without_beta) {
@@ -351,7 +387,9 @@ class Kernel {
         if (scheme == ABN_STANDARD && style.derivative_from_y && p.activation == ABN_ELU)
           derivative = kept_y[k] < zero ? slope * exp(kept_y[k]) : number(1);
         else if (from_output ? negative : y[k] < zero)
-          derivative = p.activation == ABN_LEAKY_RELU ? slope : from_output ? z + slope : slope * exp(y[k]);
+          derivative = p.activation == ABN_LEAKY_RELU ? slope
+                       : from_output                  ? z + slope
+                                                      : slope * exp(y[k]);
       }
       dy[k] = derivative * dz;
       if (style.bug == Bug::slope_twice && negative) dy[k] = dy[k] * derivative;
@@ -369,7 +407,8 @@ class Kernel {
     if (lost) s1 = zero;
     const double sign = in.affine && p.scale == ABN_SCALE_ABS_EPS && in.gamma[channel] < 0 ? -1 : 1;
     out.dgamma[channel] = sign * store_parameter(s1);
-    out.dbeta[channel] = store_parameter(style.bug == Bug::last_dropped_dbeta ? s0 - dy.back() : s0);
+    out.dbeta[channel] =
+        store_parameter(style.bug == Bug::last_dropped_dbeta ? s0 - dy.back() : s0);
     const A count = number(static_cast<double>(m)), gr = g * r;
     const A mean0 = style.bug == Bug::missing_mean_dy ? zero : divide(s0, count),
             mean1 = style.bug == Bug::missing_mean_dy_xhat ? zero : divide(s1, count);

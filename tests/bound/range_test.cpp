@@ -1,5 +1,5 @@
-// Where numbers leave the range of the accumulate type: every order of operations in use stays within the bounds where products
-// underflow, and nothing is demanded of what an overflow reaches.
+// Where numbers leave the range of the accumulate type: every order of operations in use stays
+// within the bounds where products underflow, and nothing is demanded of what an overflow reaches.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -39,7 +39,8 @@ abn_claims claims(int scheme, int accumulate, int statistics = ABN_TWO_PASS, boo
   return claims_of(make_problem(1, 1, 8, ABN_F32, ABN_IDENTITY, 0), style, scheme, accumulate);
 }
 
-/// Samples of the normal size, gradients near the smallest normal numbers, and gamma or dz so small that products underflow.
+/// Samples of the normal size, gradients near the smallest normal numbers, and gamma or dz so small
+/// that products underflow.
 Inputs small_numbers(std::mt19937_64& random, double gamma, double x_scale, double dz_scale) {
   std::normal_distribution<double> normal;
   std::vector<double> x(8), dz(8);
@@ -51,41 +52,49 @@ Inputs small_numbers(std::mt19937_64& random, double gamma, double x_scale, doub
 float worst_of(const Expectation& e, const std::vector<float>& got) {
   Tally tally;
   for (std::size_t i = 0; i < got.size(); ++i)
-    tally.add(static_cast<std::int64_t>(i), e.points[i], got[i], compare(e.points[i], got[i], format_of(e.dtype)));
+    tally.add(static_cast<std::int64_t>(i), e.points[i], got[i],
+              compare(e.points[i], got[i], format_of(e.dtype)));
   EXPECT_EQ(tally.failed, 0) << tally.worst_comparison.reason;
   return static_cast<float>(tally.max_ratio);
 }
 
 // Each order as people write it, all in float. x, mu and r are exact or as saved.
-using Backward = std::vector<float> (*)(const std::vector<float>& x, const std::vector<float>& dz, float mu, float r, float g, float& s1);
+using Backward = std::vector<float> (*)(const std::vector<float>& x, const std::vector<float>& dz,
+                                        float mu, float r, float g, float& s1);
 
-std::vector<float> premultiplied(const std::vector<float>& x, const std::vector<float>& dz, float mu, float r, float g, float& s1) {
+std::vector<float> premultiplied(const std::vector<float>& x, const std::vector<float>& dz,
+                                 float mu, float r, float g, float& s1) {
   float s0 = 0;
   s1 = 0;
   const auto m = static_cast<float>(x.size());
   for (std::size_t i = 0; i < x.size(); ++i) s0 += dz[i], s1 += dz[i] * ((x[i] - mu) * r);
   std::vector<float> dx(x.size());
-  for (std::size_t i = 0; i < x.size(); ++i) dx[i] = (g * r / m) * (m * dz[i] - s0 - ((x[i] - mu) * r) * s1);
+  for (std::size_t i = 0; i < x.size(); ++i)
+    dx[i] = (g * r / m) * (m * dz[i] - s0 - ((x[i] - mu) * r) * s1);
   return dx;
 }
 
-std::vector<float> sum_before_root(const std::vector<float>& x, const std::vector<float>& dz, float mu, float r, float g, float& s1) {
+std::vector<float> sum_before_root(const std::vector<float>& x, const std::vector<float>& dz,
+                                   float mu, float r, float g, float& s1) {
   float s0 = 0, dot = 0;
   const auto m = static_cast<float>(x.size());
   for (std::size_t i = 0; i < x.size(); ++i) s0 += dz[i], dot += dz[i] * (x[i] - mu);
   s1 = dot * r;
   std::vector<float> dx(x.size());
-  for (std::size_t i = 0; i < x.size(); ++i) dx[i] = (dz[i] - s0 / m - (x[i] - mu) * (dot * r * r / m)) * r * g;
+  for (std::size_t i = 0; i < x.size(); ++i)
+    dx[i] = (dz[i] - s0 / m - (x[i] - mu) * (dot * r * r / m)) * r * g;
   return dx;
 }
 
-std::vector<float> root_last(const std::vector<float>& x, const std::vector<float>& dz, float mu, float r, float g, float& s1) {
+std::vector<float> root_last(const std::vector<float>& x, const std::vector<float>& dz, float mu,
+                             float r, float g, float& s1) {
   float s0 = 0;
   s1 = 0;
   const auto m = static_cast<float>(x.size());
   for (std::size_t i = 0; i < x.size(); ++i) s0 += dz[i], s1 += dz[i] * ((x[i] - mu) * r);
   std::vector<float> dx(x.size());
-  for (std::size_t i = 0; i < x.size(); ++i) dx[i] = r * (g * dz[i] - g * (s0 / m) - ((x[i] - mu) * r) * (g * (s1 / m)));
+  for (std::size_t i = 0; i < x.size(); ++i)
+    dx[i] = r * (g * dz[i] - g * (s0 / m) - ((x[i] - mu) * r) * (g * (s1 / m)));
   return dx;
 }
 
@@ -97,8 +106,8 @@ TEST(verify_bound_range, products_that_underflow_in_backward_stay_within_the_bou
   std::mt19937_64 random(1);
   for (const Backward order : {premultiplied, sum_before_root, root_last}) {
     float worst_dx = 0, worst_dgamma = 0;
-    for (const Case& one :
-         {Case{tiny, 1, 1}, Case{tiny, 1, 0x1p20}, Case{1, 1e-3, 0x1p-130}, Case{1, 0x1p-70, 0x1p-70}, Case{0x1p-20, 1e-3, 0x1p-120}})
+    for (const Case& one : {Case{tiny, 1, 1}, Case{tiny, 1, 0x1p20}, Case{1, 1e-3, 0x1p-130},
+                            Case{1, 0x1p-70, 0x1p-70}, Case{0x1p-20, 1e-3, 0x1p-120}})
       for (int draw = 0; draw < 200; ++draw) {
         Inputs in = small_numbers(random, one.gamma, one.x, one.dz);
         const abn_claims of_kernel = claims(ABN_CHECKPOINT_X, ABN_F32);
@@ -107,11 +116,14 @@ TEST(verify_bound_range, products_that_underflow_in_backward_stay_within_the_bou
         mean = static_cast<float>(mean);
         for (const double x : in.x) variance += (x - mean) * (x - mean) / 8;
         variance = static_cast<float>(variance);
-        const std::vector<Expectation> expected = expect_backward(in, Saved{{}, {}, {mean}, {variance}}, of_kernel);
-        const float r = 1 / std::sqrt(static_cast<float>(variance) + static_cast<float>(in.problem.eps));
+        const std::vector<Expectation> expected =
+            expect_backward(in, Saved{{}, {}, {mean}, {variance}}, of_kernel);
+        const float r =
+            1 / std::sqrt(static_cast<float>(variance) + static_cast<float>(in.problem.eps));
         const std::vector<float> x(in.x.begin(), in.x.end()), dz(in.dz.begin(), in.dz.end());
         float s1 = 0;
-        const std::vector<float> dx = order(x, dz, static_cast<float>(mean), r, static_cast<float>(one.gamma), s1);
+        const std::vector<float> dx =
+            order(x, dz, static_cast<float>(mean), r, static_cast<float>(one.gamma), s1);
         worst_dx = std::max(worst_dx, worst_of(find(expected, Output::dx), dx));
         worst_dgamma = std::max(worst_dgamma, worst_of(find(expected, Output::dgamma), {s1}));
       }
@@ -130,13 +142,17 @@ TEST(verify_bound_range, products_that_underflow_in_forward_stay_within_the_boun
         in.problem.mode = ABN_INFERENCE;
         in.running_var = {static_cast<float>(scale * scale)};
         in.running_mean = {static_cast<float>(scale)};
-        const Expectation z = find(expect_forward(in, claims(ABN_IN_PLACE_1, ABN_F32, ABN_TWO_PASS, folded)), Output::z);
-        const float r = 1 / std::sqrt(static_cast<float>(in.running_var[0]) + static_cast<float>(in.problem.eps)), g = 0x1.8p-126F;
+        const Expectation z = find(
+            expect_forward(in, claims(ABN_IN_PLACE_1, ABN_F32, ABN_TWO_PASS, folded)), Output::z);
+        const float r = 1 / std::sqrt(static_cast<float>(in.running_var[0]) +
+                                      static_cast<float>(in.problem.eps)),
+                    g = 0x1.8p-126F;
         const auto mu = static_cast<float>(in.running_mean[0]);
         std::vector<float> one(8), two(8), three(8);
         for (std::size_t i = 0; i < 8; ++i) {
           const auto x = static_cast<float>(in.x[i]);
-          one[i] = g * (x - mu) * r, two[i] = (g * r) * (x - mu), three[i] = (g * r) * x + (0 - (g * r) * mu);
+          one[i] = g * (x - mu) * r, two[i] = (g * r) * (x - mu),
+          three[i] = (g * r) * x + (0 - (g * r) * mu);
         }
         if (folded)
           worst = std::max(worst, worst_of(z, three));
@@ -152,18 +168,25 @@ TEST(verify_bound_range, nothing_is_demanded_of_what_an_overflow_of_sums_reaches
       large{0x1.8p+66, 0x1p+66, -0x1p+65, 0x1p+62};
   const Inputs sums = channel(ABN_F32, huge, ones), squares = channel(ABN_F32, large, ones);
   for (const Output output : {Output::z, Output::mean, Output::variance})
-    for (const Expectation found = find(expect_forward(sums, claims(ABN_IN_PLACE_1, ABN_F32)), output); const Point& point : found.points)
+    for (const Expectation found =
+             find(expect_forward(sums, claims(ABN_IN_PLACE_1, ABN_F32)), output);
+         const Point& point : found.points)
       EXPECT_EQ(point.rule, Rule::anything) << output_name(output);
-  for (const Expectation found = find(expect_forward(squares, claims(ABN_IN_PLACE_1, ABN_F32, ABN_ONE_PASS)), Output::z);
+  for (const Expectation found =
+           find(expect_forward(squares, claims(ABN_IN_PLACE_1, ABN_F32, ABN_ONE_PASS)), Output::z);
        const Point& point : found.points)
     EXPECT_EQ(point.rule, Rule::anything);
   // A wider accumulate type has no such excuse, and its mean is judged.
   for (const Output output : {Output::z, Output::mean})
-    for (const Expectation found = find(expect_forward(sums, claims(ABN_IN_PLACE_1, ABN_F64)), output); const Point& point : found.points)
+    for (const Expectation found =
+             find(expect_forward(sums, claims(ABN_IN_PLACE_1, ABN_F64)), output);
+         const Point& point : found.points)
       EXPECT_EQ(point.rule, Rule::bounded) << output_name(output);
 
-  const Inputs gradients = channel(ABN_F32, {1, 2, 3, -0.5}, {0x1p+126, 0x1p+100, 0x1p+90, 0x1p+80});
-  const std::vector<Expectation> all = expect_backward(gradients, Saved{{}, {}, {1.375}, {1.671875}}, claims(ABN_CHECKPOINT_X, ABN_F32));
+  const Inputs gradients =
+      channel(ABN_F32, {1, 2, 3, -0.5}, {0x1p+126, 0x1p+100, 0x1p+90, 0x1p+80});
+  const std::vector<Expectation> all = expect_backward(
+      gradients, Saved{{}, {}, {1.375}, {1.671875}}, claims(ABN_CHECKPOINT_X, ABN_F32));
   EXPECT_EQ(find(all, Output::dx).points[0].rule, Rule::anything);  // m dy is infinite
   EXPECT_EQ(find(all, Output::dbeta).points[0].rule, Rule::bounded);
 }
@@ -171,14 +194,17 @@ TEST(verify_bound_range, nothing_is_demanded_of_what_an_overflow_of_sums_reaches
 TEST(verify_bound_range, a_variance_of_nothing_but_rounding_still_has_to_give_numbers) {
   Inputs in = channel(ABN_F32, {0x1.000002p+10, 0x1p+10, 0x1p+10, 0x1p+10}, {1, -1, 1, 1});
   const abn_claims one_pass = claims(ABN_IN_PLACE_1, ABN_F32, ABN_ONE_PASS);
-  for (const Expectation found = find(expect_forward(in, one_pass), Output::z); const Point& point : found.points) {
+  for (const Expectation found = find(expect_forward(in, one_pass), Output::z);
+       const Point& point : found.points) {
     EXPECT_EQ(point.rule, Rule::bounded);
     EXPECT_FALSE(compare(point, std::nan(""), format_of(ABN_F32)).passed);
   }
   for (const Expectation& e : expect_gradient(in, one_pass))
-    for (const Point& point : e.points) EXPECT_EQ(point.rule, Rule::bounded) << output_name(e.output);
+    for (const Point& point : e.points)
+      EXPECT_EQ(point.rule, Rule::bounded) << output_name(e.output);
   in.problem.eps = 0;  // with nothing in the root but that
-  for (const Expectation found = find(expect_forward(in, one_pass), Output::z); const Point& point : found.points)
+  for (const Expectation found = find(expect_forward(in, one_pass), Output::z);
+       const Point& point : found.points)
     EXPECT_EQ(point.rule, Rule::anything);
 }
 
@@ -197,9 +223,12 @@ TEST(verify_bound_range, a_derivative_from_a_y_found_again_is_right_for_kernels_
     style.materialises = claimed ? ABN_MATERIALISES_Y : 0;
     const Outputs got = run_kernel(in, style, ABN_STANDARD, ABN_F32);
     Tally tally;
-    const Expectation dx = find(expect_backward(in, got.saved, claims_of(in.problem, style, ABN_STANDARD, ABN_F32)), Output::dx);
+    const Expectation dx =
+        find(expect_backward(in, got.saved, claims_of(in.problem, style, ABN_STANDARD, ABN_F32)),
+             Output::dx);
     for (std::size_t i = 0; i < dx.points.size(); ++i)
-      tally.add(static_cast<std::int64_t>(i), dx.points[i], got.dx[i], compare(dx.points[i], got.dx[i], format_of(ABN_F16)));
+      tally.add(static_cast<std::int64_t>(i), dx.points[i], got.dx[i],
+                compare(dx.points[i], got.dx[i], format_of(ABN_F16)));
     EXPECT_EQ(tally.failed == 0, claimed) << tally.max_ratio;
   }
 }

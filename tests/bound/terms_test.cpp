@@ -1,8 +1,10 @@
-// Each rounding by itself: with every unit roundoff but one set to 0, a bound has to be just what its derivation says of that one.
+// Each rounding by itself: with every unit roundoff but one set to 0, a bound has to be just what
+// its derivation says of that one.
 //
-// The larger terms of a bound hide the smaller ones: a kernel that stays within the whole bound says nothing of them. Here they stand
-// alone, on channels of one or two samples whose numbers make the rest vanish (xhat = 0, beta = 0, eps = 0), so that the expected values
-// can be written down from the headers' derivations.
+// The larger terms of a bound hide the smaller ones: a kernel that stays within the whole bound
+// says nothing of them. Here they stand alone, on channels of one or two samples whose numbers make
+// the rest vanish (xhat = 0, beta = 0, eps = 0), so that the expected values can be written down
+// from the headers' derivations.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -17,7 +19,9 @@ using namespace abn::verify;
 constexpr double roundoff = 0x1p-8, subnormal = 0x1p-20;
 
 /// Equal up to what the evaluation itself rounds.
-void expect_equal(double got, double expected) { EXPECT_NEAR(got, expected, 1e-12 * expected) << got << " against " << expected; }
+void expect_equal(double got, double expected) {
+  EXPECT_NEAR(got, expected, 1e-12 * expected) << got << " against " << expected;
+}
 
 /// A channel of m samples with g = 1/2, r = 4 and no beta, no eps.
 ChannelNumbers channel_of(double m) {
@@ -38,8 +42,8 @@ struct Samples {
   }
 };
 
-BackwardErrors<Terms> errors(const Arithmetic& a, const ChannelNumbers& c, const BackwardPlan& plan, Samples samples, Source source,
-                             bool frozen = false) {
+BackwardErrors<Terms> errors(const Arithmetic& a, const ChannelNumbers& c, const BackwardPlan& plan,
+                             Samples samples, Source source, bool frozen = false) {
   samples.in.source = source, samples.in.frozen = frozen;
   return BackwardBound<Terms>(a, c, plan, samples.in, samples.v).errors();
 }
@@ -59,7 +63,8 @@ TEST(verify_bound_terms, welford_pays_for_the_products_of_its_merges) {
   c.mean = c.mean_abs = 1, c.mean_abs_deviation = 0.25;
   const double plain = batch_statistics_error(a, c).mean;
   a.statistics_class = ABN_WELFORD;
-  expect_equal(batch_statistics_error(a, c).mean - plain, gamma_of(9, a.u) * 0.25);  // 3 roundings on each of 3 levels
+  // 3 roundings on each of 3 levels
+  expect_equal(batch_statistics_error(a, c).mean - plain, gamma_of(9, a.u) * 0.25);
 }
 
 TEST(verify_bound_terms, reading_x_into_a_narrower_type_moves_the_variance) {
@@ -68,7 +73,8 @@ TEST(verify_bound_terms, reading_x_into_a_narrower_type_moves_the_variance) {
   ChannelNumbers c = channel_of(64);
   c.mean = 3, c.mean_abs = 3;
   const double square = c.variance + 9, mean = roundoff * 3;
-  expect_equal(batch_statistics_error(a, c).variance, mean * mean + roundoff * (2 * std::sqrt(c.variance * square) + roundoff * square));
+  expect_equal(batch_statistics_error(a, c).variance,
+               mean * mean + roundoff * (2 * std::sqrt(c.variance * square) + roundoff * square));
 }
 
 TEST(verify_bound_terms, squares_of_deviations_may_underflow) {
@@ -86,7 +92,8 @@ TEST(verify_bound_terms, y_from_a_stored_xhat_rounds_the_product_and_the_sum) {
   a.u = roundoff;
   const ChannelNumbers c = channel_of(1);
   const ForwardBound<Terms> forward(a, c, {});
-  expect_equal(forward.y_from_xhat({}, 3, 1.5).total(), roundoff * 1.5 + roundoff * (1.5 + roundoff * 1.5));
+  expect_equal(forward.y_from_xhat({}, 3, 1.5).total(),
+               roundoff * 1.5 + roundoff * (1.5 + roundoff * 1.5));
 }
 
 TEST(verify_bound_terms, beta_may_be_read_into_a_narrower_type) {
@@ -116,7 +123,8 @@ TEST(verify_bound_terms, backward_reads_z_and_dz_into_a_narrower_type) {
   one.add(0, 3, 7, 3, 6, 7);  // identity: xhat = z/g, so z off by u|z| is xhat off by u|z|/|g|
   const auto e = errors(a, channel_of(1), plan_of(ABN_IN_PLACE_1), one, Source::z, true);
   expect_equal(e.dbeta.total(), roundoff * 7);
-  expect_equal(e.dgamma.total(), 7 * (roundoff * 6) + 6 * (roundoff * 7) + (roundoff * 7) * (roundoff * 6));
+  expect_equal(e.dgamma.total(),
+               7 * (roundoff * 6) + 6 * (roundoff * 7) + (roundoff * 7) * (roundoff * 6));
 }
 
 TEST(verify_bound_terms, backward_reads_xhat_into_a_narrower_type) {
@@ -125,7 +133,8 @@ TEST(verify_bound_terms, backward_reads_xhat_into_a_narrower_type) {
   Samples one;
   one.add(0, 0, 7, 1.5, 3, 7);
   const auto e = errors(a, channel_of(1), plan_of(ABN_CHECKPOINT_XHAT), one, Source::xhat, true);
-  expect_equal(e.dgamma.total(), 7 * (roundoff * 3) + 3 * (roundoff * 7) + (roundoff * 7) * (roundoff * 3));
+  expect_equal(e.dgamma.total(),
+               7 * (roundoff * 3) + 3 * (roundoff * 7) + (roundoff * 7) * (roundoff * 3));
 }
 
 TEST(verify_bound_terms, an_error_that_passes_through_the_logarithm_keeps_its_name) {
@@ -148,7 +157,8 @@ TEST(verify_bound_terms, dy_from_the_output_rounds_the_product_by_the_slope) {
   c.activation = ABN_LEAKY_RELU, c.parameter = 0.25;
   Samples one;
   one.add(0, -0.25, 8, -1, -2, 2);
-  expect_equal(errors(a, c, plan_of(ABN_STANDARD), one, Source::x_and_z, true).dbeta.total(), roundoff * 2);
+  expect_equal(errors(a, c, plan_of(ABN_STANDARD), one, Source::x_and_z, true).dbeta.total(),
+               roundoff * 2);
 }
 
 TEST(verify_bound_terms, a_kernel_with_a_y_of_its_own_knows_nothing_of_the_rounding_of_z) {
@@ -160,13 +170,14 @@ TEST(verify_bound_terms, a_kernel_with_a_y_of_its_own_knows_nothing_of_the_round
   const double y = -1, z = std::expm1(y), w = std::exp(y);
   Samples one;
   one.add(0, z, 8, y, -2, 8 * w);
-  EXPECT_NEAR(errors(a, c, plan_of(ABN_STANDARD), one, Source::x_and_z, true).dbeta.total(), 8 * roundoff * std::fabs(z), 1e-9);
+  EXPECT_NEAR(errors(a, c, plan_of(ABN_STANDARD), one, Source::x_and_z, true).dbeta.total(),
+              8 * roundoff * std::fabs(z), 1e-9);
   // A mean that is off twice: when z was made, and when y is found again.
   BackwardPlan plan = plan_of(ABN_STANDARD);
   plan.backward.mean = 0x1p-10;
   const double y_error = c.g * c.r * plan.backward.mean;
-  EXPECT_NEAR(errors(a, c, plan, one, Source::x_and_z, true).dbeta.total(), 8 * (roundoff * std::fabs(z) + w * std::expm1(2 * y_error)),
-              1e-9);
+  EXPECT_NEAR(errors(a, c, plan, one, Source::x_and_z, true).dbeta.total(),
+              8 * (roundoff * std::fabs(z) + w * std::expm1(2 * y_error)), 1e-9);
 }
 
 TEST(verify_bound_terms, dy_from_the_input_rounds_the_exponential_and_the_product) {
@@ -177,11 +188,13 @@ TEST(verify_bound_terms, dy_from_the_input_rounds_the_exponential_and_the_produc
   one.add(0, 0, 8, y, -2, dy);
   Arithmetic function;
   function.function = roundoff;
-  expect_equal(errors(function, c, plan_of(ABN_CHECKPOINT_X), one, Source::x, true).dbeta.total(), 8 * 2 * roundoff);
+  expect_equal(errors(function, c, plan_of(ABN_CHECKPOINT_X), one, Source::x, true).dbeta.total(),
+               8 * 2 * roundoff);
   Arithmetic parameter;
   parameter.load_parameter.u = roundoff;
   const double alpha = 8 * 2 * roundoff;
-  expect_equal(errors(parameter, c, plan_of(ABN_CHECKPOINT_X), one, Source::x, true).dbeta.total(), alpha + roundoff * (dy + alpha));
+  expect_equal(errors(parameter, c, plan_of(ABN_CHECKPOINT_X), one, Source::x, true).dbeta.total(),
+               alpha + roundoff * (dy + alpha));
 }
 
 // ---- what backward makes of it ------------------------------------------------------------------
@@ -193,7 +206,8 @@ TEST(verify_bound_terms, scheme_two_rounds_beta_where_it_takes_it_out_of_the_sum
   c.beta = -3;
   Samples one;
   one.add(0, -3, 8, -3, 0, 8);
-  expect_equal(errors(a, c, plan_of(ABN_IN_PLACE_2), one, Source::z).dgamma.total(), roundoff * 3 * 8 / 0.5);
+  expect_equal(errors(a, c, plan_of(ABN_IN_PLACE_2), one, Source::z).dgamma.total(),
+               roundoff * 3 * 8 / 0.5);
 }
 
 TEST(verify_bound_terms, scheme_two_carries_the_error_of_sum_dy_to_every_element) {
@@ -213,7 +227,8 @@ TEST(verify_bound_terms, products_of_scheme_two_may_underflow) {
   a.eta = subnormal;
   Samples one;
   one.add(0, 1, 8, 1, 0, 8);
-  expect_equal(errors(a, channel_of(1), plan_of(ABN_IN_PLACE_2), one, Source::z).dx[0].total(), subnormal * (2 + 2 * 4 + 1));
+  expect_equal(errors(a, channel_of(1), plan_of(ABN_IN_PLACE_2), one, Source::z).dx[0].total(),
+               subnormal * (2 + 2 * 4 + 1));
 }
 
 TEST(verify_bound_terms, a_subnormal_g_r_over_m_costs_the_whole_bracket) {
@@ -226,27 +241,36 @@ TEST(verify_bound_terms, a_subnormal_g_r_over_m_costs_the_whole_bracket) {
   EXPECT_GT(e.dx[0].total(), a.eta * 64 * 1000);
   Arithmetic fine = a;
   fine.eta = 0x1p-60;
-  EXPECT_LT(errors(fine, c, plan_of(ABN_STANDARD), one, Source::x_and_z).dx[0].total(), 1e-3 * e.dx[0].total());
+  EXPECT_LT(errors(fine, c, plan_of(ABN_STANDARD), one, Source::x_and_z).dx[0].total(),
+            1e-3 * e.dx[0].total());
 }
 
-// ---- what dx itself rounds ------------------------------------------------------------------------
+// ---- what dx itself rounds
+// ------------------------------------------------------------------------
 
-/// Term::arithmetic of dx from the header's counts, for identity and the standard scheme, where dy is exact and xhat comes from x.
-double arithmetic_of_dx(const Arithmetic& a, const ChannelNumbers& c, const Samples& samples, std::size_t i, bool underflows) {
+/// Term::arithmetic of dx from the header's counts, for identity and the standard scheme, where dy
+/// is exact and xhat comes from x.
+double arithmetic_of_dx(const Arithmetic& a, const ChannelNumbers& c, const Samples& samples,
+                        std::size_t i, bool underflows) {
   const ForwardBound<Terms> again(a, c, {});
   double sum_dy = 0, product = 0, error = 0;
   for (std::size_t k = 0; k < samples.v.dy.size(); ++k) {
-    const double dy = std::fabs(samples.v.dy[k]), xhat = std::fabs(samples.v.xhat[k]), off = again.xhat(samples.in.x[k], xhat).total();
+    const double dy = std::fabs(samples.v.dy[k]), xhat = std::fabs(samples.v.xhat[k]),
+                 off = again.xhat(samples.in.x[k], xhat).total();
     sum_dy += dy, product += dy * (xhat + off), error += dy * off;
   }
   const double r = c.r * again.root.growth, scale = std::fabs(c.g) * r;
   const double s0 = (std::fabs(samples.v.s0) + gamma_of(a.depth_backward, a.u) * sum_dy) / c.m;
-  const double s1 = (std::fabs(samples.v.s1) + error + gamma_of(a.depth_backward + 1, a.u) * product + (c.m + 1) * c.r * a.eta / 2) / c.m;
+  const double s1 = (std::fabs(samples.v.s1) + error +
+                     gamma_of(a.depth_backward + 1, a.u) * product + (c.m + 1) * c.r * a.eta / 2) /
+                    c.m;
   const double dy = std::fabs(samples.v.dy[i]), xhat = std::fabs(samples.v.xhat[i]);
   const double rounded = scale * a.u * (5 * dy + 6 * s0 + 7 * s1 * xhat);
   const double underflow = 2 + 2 * scale + xhat + r * (2 + xhat) + (std::fabs(c.g) + scale) * xhat;
   const double bracket = underflows ? c.m * (dy + s0 + s1 * xhat) : 0;
-  const double recovered = scale * s1 * again.xhat(samples.in.x[i], xhat).total() + scale / c.m * xhat * error;  // of xhat here, and in S1
+  // of xhat here, and in S1
+  const double recovered =
+      scale * s1 * again.xhat(samples.in.x[i], xhat).total() + scale / c.m * xhat * error;
   return rounded + a.eta * (underflow + bracket) + recovered;
 }
 
@@ -258,7 +282,8 @@ TEST(verify_bound_terms, dx_rounds_dy_and_both_means_and_its_products_may_underf
   two.add(0.5, 0, 8, 1, 2, 8);
   two.add(-0.25, 0, -3, -0.5, -1, -3);
   const auto e = errors(a, c, plan_of(ABN_STANDARD), two, Source::x_and_z);
-  for (std::size_t i = 0; i < 2; ++i) expect_equal(e.dx[i][Term::arithmetic], arithmetic_of_dx(a, c, two, i, false));
+  for (std::size_t i = 0; i < 2; ++i)
+    expect_equal(e.dx[i][Term::arithmetic], arithmetic_of_dx(a, c, two, i, false));
 }
 
 TEST(verify_bound_terms, a_subnormal_g_r_over_m_costs_dy_and_both_means) {
@@ -269,7 +294,8 @@ TEST(verify_bound_terms, a_subnormal_g_r_over_m_costs_dy_and_both_means) {
   two.add(0.5, 0, 8, 1, 2, 8);
   two.add(-0.25, 0, -3, -0.5, -1, -3);
   const auto e = errors(a, c, plan_of(ABN_STANDARD), two, Source::x_and_z);
-  for (std::size_t i = 0; i < 2; ++i) expect_equal(e.dx[i][Term::arithmetic], arithmetic_of_dx(a, c, two, i, true));
+  for (std::size_t i = 0; i < 2; ++i)
+    expect_equal(e.dx[i][Term::arithmetic], arithmetic_of_dx(a, c, two, i, true));
 }
 
 TEST(verify_bound_terms, a_variance_that_is_off_by_half_leaves_dx_unknown) {
@@ -283,7 +309,8 @@ TEST(verify_bound_terms, a_variance_that_is_off_by_half_leaves_dx_unknown) {
   EXPECT_LT(errors(a, c, plan, one, Source::z).dx[0].total(), infinity);
   plan.backward.variance = 0.5 * c.variance;
   EXPECT_EQ(errors(a, c, plan, one, Source::z).dx[0].total(), infinity);
-  EXPECT_EQ(errors(a, c, plan, one, Source::z, true).dx[0].total(), infinity) << "with frozen statistics, too";
+  EXPECT_EQ(errors(a, c, plan, one, Source::z, true).dx[0].total(), infinity)
+      << "with frozen statistics, too";
 }
 
 }  // namespace

@@ -1,11 +1,12 @@
-// Where k u >= 1 gamma(k) is void, and nothing probabilistic takes its place: a right kernel would be accused.
+// Where k u >= 1 gamma(k) is void, and nothing probabilistic takes its place: a right kernel would
+// be accused.
 #include <gtest/gtest.h>
 
 #include <cmath>
 
 #include "verify/bound/bound.hpp"
-#include "verify/problem/format.hpp"
 #include "verify/expect/expect.hpp"
+#include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
 namespace {
@@ -22,8 +23,11 @@ double stagnated_sum() {
   return sum;
 }
 
-/// Higham and Mary (SIAM J. Sci. Comput. 41, 2019), theorem 2.4: holds for independent errors of mean 0 but for 2 exp(-lambda^2 (1-u)^2/2).
-double probabilistic_gamma(double lambda) { return std::expm1(lambda * std::sqrt(terms) * u + terms * u * u / (1 - u)); }
+/// Higham and Mary (SIAM J. Sci. Comput. 41, 2019), theorem 2.4: holds for independent errors of
+/// mean 0 but for 2 exp(-lambda^2 (1-u)^2/2).
+double probabilistic_gamma(double lambda) {
+  return std::expm1(lambda * std::sqrt(terms) * u + terms * u * u / (1 - u));
+}
 
 TEST(verify_bound_vacuous, stagnation_is_beyond_every_probabilistic_bound) {
   EXPECT_EQ(gamma_of(terms, u), infinity);
@@ -31,7 +35,8 @@ TEST(verify_bound_vacuous, stagnation_is_beyond_every_probabilistic_bound) {
   EXPECT_EQ(error, 0.5);
   constexpr double lambda = 8.4;  // 1e-15 a sum: a millionth for 1e9 sums
   EXPECT_LT(2 * std::exp(-lambda * lambda * (1 - u) * (1 - u) / 2), 1e-15);
-  EXPECT_GT(error, 1.5 * probabilistic_gamma(lambda)) << "the errors of a sum of one sign lean to one side";
+  EXPECT_GT(error, 1.5 * probabilistic_gamma(lambda))
+      << "the errors of a sum of one sign lean to one side";
 }
 
 TEST(verify_bound_vacuous, a_sum_that_deep_demands_nothing_and_tells_nothing) {
@@ -41,11 +46,13 @@ TEST(verify_bound_vacuous, a_sum_that_deep_demands_nothing_and_tells_nothing) {
   in.gamma = {1}, in.beta = {0}, in.running_mean = {0}, in.running_var = {1};
   abn_claims claims{};
   claims.struct_size = sizeof claims;
-  claims.scheme = ABN_IN_PLACE_1, claims.accumulate = ABN_F16, claims.saves = ABN_SAVES_Z | ABN_SAVES_VAR;
+  claims.scheme = ABN_IN_PLACE_1, claims.accumulate = ABN_F16,
+  claims.saves = ABN_SAVES_Z | ABN_SAVES_VAR;
   claims.depth_statistics = claims.depth_backward = terms, claims.function_ulp = 2;
   for (const Expectation& one : expect_forward(in, claims))
     if (one.output == Output::mean || one.output == Output::z) {
-      for (const Point& point : one.points) EXPECT_EQ(point.bound, infinity) << output_name(one.output);
+      for (const Point& point : one.points)
+        EXPECT_EQ(point.bound, infinity) << output_name(one.output);
     }
   claims.depth_statistics = 64;  // as a tree the same sum is bounded
   for (const Expectation& one : expect_forward(in, claims))

@@ -1,4 +1,5 @@
-// A right kernel, the sample plug-in, with a place to break it: tests say what a variant does besides computing the right thing.
+// A right kernel, the sample plug-in, with a place to break it: tests say what a variant does
+// besides computing the right thing.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -23,14 +24,13 @@ namespace {
 
 using namespace abn::verify;
 
-/// What a broken variant does besides computing the right thing; plain functions reach it through these.
+/// What a broken variant does besides computing the right thing; plain functions reach it through
+/// these.
 struct Breakage {
-  std::function<int(const abn_problem&, const abn_forward_args&)> forward = [](const abn_problem& p, const abn_forward_args& a) {
-    return ::forward(&p, &a);
-  };
-  std::function<int(const abn_problem&, const abn_backward_args&)> backward = [](const abn_problem& p, const abn_backward_args& a) {
-    return ::backward(&p, &a);
-  };
+  std::function<int(const abn_problem&, const abn_forward_args&)> forward =
+      [](const abn_problem& p, const abn_forward_args& a) { return ::forward(&p, &a); };
+  std::function<int(const abn_problem&, const abn_backward_args&)> backward =
+      [](const abn_problem& p, const abn_backward_args& a) { return ::backward(&p, &a); };
   std::function<void(abn_claims&)> claims = [](abn_claims&) {};
 };
 Breakage breakage;
@@ -40,13 +40,19 @@ int broken_claims(const abn_problem* p, abn_claims* out) {
   if (status == ABN_OK) breakage.claims(*out);
   return status;
 }
-int broken_forward(const abn_problem* p, const abn_forward_args* a) { return breakage.forward(*p, *a); }
-int broken_backward(const abn_problem* p, const abn_backward_args* a) { return breakage.backward(*p, *a); }
+int broken_forward(const abn_problem* p, const abn_forward_args* a) {
+  return breakage.forward(*p, *a);
+}
+int broken_backward(const abn_problem* p, const abn_backward_args* a) {
+  return breakage.backward(*p, *a);
+}
 size_t some_workspace(const abn_problem*, int) { return 96; }
 
-const abn_variant broken_variant = {
-    ABN_ABI_VERSION, sizeof(abn_variant), "broken",       "breaks what the test says", ABN_MEMORY_HOST, 0, broken_claims,
-    some_workspace,  broken_forward,      broken_backward};
+const abn_variant broken_variant = {ABN_ABI_VERSION, sizeof(abn_variant),
+                                    "broken",        "breaks what the test says",
+                                    ABN_MEMORY_HOST, 0,
+                                    broken_claims,   some_workspace,
+                                    broken_forward,  broken_backward};
 
 Subject subject_of(const abn_variant& which) {
   Subject subject;
@@ -55,7 +61,8 @@ Subject subject_of(const abn_variant& which) {
   return subject;
 }
 
-std::map<std::string, Record> run_one(const std::string& problem, const std::string& data = "standard", std::uint64_t seed = 4,
+std::map<std::string, Record> run_one(const std::string& problem,
+                                      const std::string& data = "standard", std::uint64_t seed = 4,
                                       const std::string& pattern = "*") {
   const std::vector<Subject> subjects{subject_of(broken_variant)};
   const std::vector<Case> cases{replay(problem, data, seed)};
@@ -63,13 +70,17 @@ std::map<std::string, Record> run_one(const std::string& problem, const std::str
   options.pattern = pattern;
   options.threads = 1;
   std::map<std::string, Record> by_check;
-  for (Record& record : run(output_family, subjects, cases, options)) by_check[record.op + "/" + record.check] = record;
+  for (Record& record : run(output_family, subjects, cases, options))
+    by_check[record.op + "/" + record.check] = record;
   return by_check;
 }
 
-/// Runs with this breakage over several seeds (placements and poison differ) and expects that exactly the named checks fail.
-[[maybe_unused]] void expect_failures(const Breakage& planted, const std::set<std::string>& expected,
-                                      const std::string& problem = "n3c4s7,f32", std::uint64_t seeds = 6) {
+/// Runs with this breakage over several seeds (placements and poison differ) and expects that
+/// exactly the named checks fail.
+[[maybe_unused]] void expect_failures(const Breakage& planted,
+                                      const std::set<std::string>& expected,
+                                      const std::string& problem = "n3c4s7,f32",
+                                      std::uint64_t seeds = 6) {
   breakage = planted;
   for (std::uint64_t seed = 0; seed < seeds; ++seed) {
     std::set<std::string> failed;
@@ -77,7 +88,8 @@ std::map<std::string, Record> run_one(const std::string& problem, const std::str
       if (record.verdict != Verdict::pass && record.verdict != Verdict::skip) {
         failed.insert(check);
         EXPECT_FALSE(record.witnesses.empty()) << check;
-        for (const Witness& witness : record.witnesses) EXPECT_NE(witness.reproduce.find(record.id), std::string::npos) << check;
+        for (const Witness& witness : record.witnesses)
+          EXPECT_NE(witness.reproduce.find(record.id), std::string::npos) << check;
       }
     EXPECT_EQ(failed, expected) << "seed " << seed;
   }

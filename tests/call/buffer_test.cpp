@@ -22,7 +22,8 @@ TEST(GuardedBuffers, PoisonIsNaNOrFiniteInEveryType) {
         EXPECT_FALSE(std::isinf(value));
         distinct.insert(value);
       }
-      EXPECT_TRUE(poison == Poison::nan || distinct.size() > 50) << "poison differs from element to element";
+      EXPECT_TRUE(poison == Poison::nan || distinct.size() > 50)
+          << "poison differs from element to element";
     }
 }
 
@@ -53,7 +54,9 @@ TEST(GuardedBuffers, EachByteBesideABufferIsWatched) {
 }
 
 TEST(GuardedBuffers, LieWhereTheClaimAllowsAndNoBetter) {
-  const auto address = [](const Arena& arena, int buffer) { return reinterpret_cast<std::uintptr_t>(arena.address(buffer)); };
+  const auto address = [](const Arena& arena, int buffer) {
+    return reinterpret_cast<std::uintptr_t>(arena.address(buffer));
+  };
   for (const int alignment : {0, 1, 8, 16, 128})
     for (std::uint64_t seed = 0; seed < 20; ++seed) {
       Arena shifted(*host_device(), Placement::shifted, Poison::nan, alignment, seed, 5),
@@ -62,12 +65,14 @@ TEST(GuardedBuffers, LieWhereTheClaimAllowsAndNoBetter) {
       const auto boundary = static_cast<std::uintptr_t>(std::max(alignment, 2));
       std::set<std::uintptr_t> offsets;
       for (Arena* const arena : {&shifted, &mixed}) {
-        const int x = arena->add("x", Role::input, format_of(ABN_F16), values), z = arena->add_output("z", format_of(ABN_F16), 7),
+        const int x = arena->add("x", Role::input, format_of(ABN_F16), values),
+                  z = arena->add_output("z", format_of(ABN_F16), 7),
                   workspace = arena->add_workspace(10);
         arena->upload();
         for (const int buffer : {x, z}) {
           EXPECT_EQ(address(*arena, buffer) % boundary, 0u);
-          EXPECT_NE(address(*arena, buffer) % (2 * boundary), 0u) << "no alignment is given for nothing";
+          EXPECT_NE(address(*arena, buffer) % (2 * boundary), 0u)
+              << "no alignment is given for nothing";
         }
         EXPECT_TRUE(arena == &mixed || address(*arena, x) % 256 == address(*arena, z) % 256);
         EXPECT_EQ(address(*arena, workspace) % 256, 0u);

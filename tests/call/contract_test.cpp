@@ -13,22 +13,23 @@ TEST(Claims, ThatContradictThemselvesAreNamed) {
   abn_claims right{};
   ASSERT_EQ(::claims(&problem, &right), ABN_OK);
   EXPECT_EQ(nonsense_in(right, problem), "");
-  const std::vector<std::function<void(abn_claims&)>> wrong = {[](abn_claims& c) { c.scheme = 5; },
-                                                               [](abn_claims& c) { c.statistics = -1; },
-                                                               [](abn_claims& c) { c.normalise = 2; },
-                                                               [](abn_claims& c) { c.accumulate = 4; },
-                                                               [](abn_claims& c) { c.saves = 64; },
-                                                               [](abn_claims& c) { c.saves = 0; },
-                                                               [](abn_claims& c) { c.materialises = 256; },
-                                                               [](abn_claims& c) { c.alignment = 24; },
-                                                               [](abn_claims& c) { c.alignment = 4096; },
-                                                               [](abn_claims& c) { c.z_may_alias_x = 2; },
-                                                               [](abn_claims& c) { c.depth_backward = 0; },
-                                                               [](abn_claims& c) { c.function_ulp = -1; },
-                                                               [](abn_claims& c) { c.function_ulp = NAN; },
-                                                               [](abn_claims& c) { c.deterministic = -1; },
-                                                               [](abn_claims& c) { c.scheme = ABN_CHECKPOINT_XHAT; },
-                                                               [](abn_claims& c) { c.scheme = ABN_STANDARD; }};
+  const std::vector<std::function<void(abn_claims&)>> wrong = {
+      [](abn_claims& c) { c.scheme = 5; },
+      [](abn_claims& c) { c.statistics = -1; },
+      [](abn_claims& c) { c.normalise = 2; },
+      [](abn_claims& c) { c.accumulate = 4; },
+      [](abn_claims& c) { c.saves = 64; },
+      [](abn_claims& c) { c.saves = 0; },
+      [](abn_claims& c) { c.materialises = 256; },
+      [](abn_claims& c) { c.alignment = 24; },
+      [](abn_claims& c) { c.alignment = 4096; },
+      [](abn_claims& c) { c.z_may_alias_x = 2; },
+      [](abn_claims& c) { c.depth_backward = 0; },
+      [](abn_claims& c) { c.function_ulp = -1; },
+      [](abn_claims& c) { c.function_ulp = NAN; },
+      [](abn_claims& c) { c.deterministic = -1; },
+      [](abn_claims& c) { c.scheme = ABN_CHECKPOINT_XHAT; },
+      [](abn_claims& c) { c.scheme = ABN_STANDARD; }};
   for (const auto& spoil : wrong) {
     abn_claims claims = right;
     spoil(claims);
@@ -45,11 +46,12 @@ TEST(Claims, DepthsAreCutToTheNumberOfSamples) {
 
 TEST_F(ContractChecks, ARightVariantPassesEveryCheckThatItHas) {
   const auto records = run_one("n3c4s7,f32");
-  const std::set<std::string> expected = {"backward/alias",     "backward/dbeta",    "backward/dgamma",      "backward/dx",
-                                          "backward/guards",    "backward/inputs",   "backward/repeat",      "backward/status",
-                                          "backward/unwritten", "forward/alias",     "forward/guards",       "forward/inputs",
-                                          "forward/mean",       "forward/repeat",    "forward/running_mean", "forward/running_var",
-                                          "forward/status",     "forward/unwritten", "forward/variance",     "forward/z"};
+  const std::set<std::string> expected = {
+      "backward/alias",     "backward/dbeta",    "backward/dgamma",      "backward/dx",
+      "backward/guards",    "backward/inputs",   "backward/repeat",      "backward/status",
+      "backward/unwritten", "forward/alias",     "forward/guards",       "forward/inputs",
+      "forward/mean",       "forward/repeat",    "forward/running_mean", "forward/running_var",
+      "forward/status",     "forward/unwritten", "forward/variance",     "forward/z"};
   std::set<std::string> found;
   int aliased = 0;
   for (std::uint64_t seed = 0; seed < 12; ++seed)
@@ -60,13 +62,16 @@ TEST_F(ContractChecks, ARightVariantPassesEveryCheckThatItHas) {
     }
   EXPECT_EQ(found, expected);
   EXPECT_GT(aliased, 3);
-  EXPECT_LT(aliased, 12) << "where every buffer has its own offset there is nothing to compare with";
+  EXPECT_LT(aliased, 12)
+      << "where every buffer has its own offset there is nothing to compare with";
   EXPECT_TRUE(records.at("backward/dx").has_end_to_end);
 }
 
 TEST_F(ContractChecks, AStatusThatIsNotOkFailsAndNothingElseIsMade) {
   Breakage planted;
-  planted.backward = [](const abn_problem&, const abn_backward_args&) -> int { return ABN_ERROR_WORKSPACE; };
+  planted.backward = [](const abn_problem&, const abn_backward_args&) -> int {
+    return ABN_ERROR_WORKSPACE;
+  };
   expect_failures(planted, {"backward/status"});
   breakage = planted;
   const auto records = run_one("n3c4s7,f32");
@@ -76,7 +81,8 @@ TEST_F(ContractChecks, AStatusThatIsNotOkFailsAndNothingElseIsMade) {
   planted.forward = [](const abn_problem&, const abn_forward_args&) -> int { return 42; };
   expect_failures(planted, {"forward/status"});
   breakage = planted;
-  EXPECT_EQ(run_one("n3c4s7,f32").at("backward/dx").verdict, Verdict::skip) << "backward is not made, and says so";
+  EXPECT_EQ(run_one("n3c4s7,f32").at("backward/dx").verdict, Verdict::skip)
+      << "backward is not made, and says so";
 }
 
 TEST_F(ContractChecks, AWriteBehindOrBeforeABufferBreaksItsGuard) {
@@ -89,7 +95,8 @@ TEST_F(ContractChecks, AWriteBehindOrBeforeABufferBreaksItsGuard) {
     };
     expect_failures(planted, {"forward/guards"});
     breakage = planted;
-    EXPECT_EQ(run_one("n3c4s7,f32").at("forward/guards").witnesses.front().where, "z[" + std::to_string(where) + "]");
+    EXPECT_EQ(run_one("n3c4s7,f32").at("forward/guards").witnesses.front().where,
+              "z[" + std::to_string(where) + "]");
   }
   Breakage planted;
   planted.backward = [](const abn_problem& p, const abn_backward_args& a) {
@@ -118,7 +125,8 @@ TEST_F(ContractChecks, RunningStatisticsAreReadOnlyOutsideTraining) {
     static_cast<float*>(a.running_mean)[1] *= 0.5f;
     return status;
   };
-  for (const char* mode : {"inference", "frozen"}) expect_failures(planted, {"forward/inputs"}, std::string("n3c4s7,f32,") + mode);
+  for (const char* mode : {"inference", "frozen"})
+    expect_failures(planted, {"forward/inputs"}, std::string("n3c4s7,f32,") + mode);
 }
 
 TEST_F(ContractChecks, AnElementThatNobodyWroteIsNamed) {
@@ -135,8 +143,10 @@ TEST_F(ContractChecks, AnElementThatNobodyWroteIsNamed) {
   for (std::uint64_t seed = 0; seed < 8; ++seed) {
     const auto records = run_one("n3c4s7,f32", "standard", seed);
     EXPECT_EQ(records.at("backward/dgamma").verdict, Verdict::fail);
-    EXPECT_EQ(records.at("backward/repeat").verdict, Verdict::pass) << "what nobody wrote is not also called unstable";
-    if (records.at("backward/unwritten").verdict != Verdict::fail) continue;  // the second call asked for no dgamma
+    EXPECT_EQ(records.at("backward/repeat").verdict, Verdict::pass)
+        << "what nobody wrote is not also called unstable";
+    // the second call asked for no dgamma
+    if (records.at("backward/unwritten").verdict != Verdict::fail) continue;
     EXPECT_EQ(records.at("backward/unwritten").witnesses.front().where, "dgamma[c 3]");
     ++named;
   }
@@ -191,7 +201,8 @@ TEST_F(ContractChecks, WithoutAClaimToDeterminismInPlaceIsJudgedByTheBound) {
     for (std::uint64_t seed = 0; seed < 12; ++seed) {
       const auto records = run_one("n3c4s7,f32", "standard", seed);
       EXPECT_EQ(records.count("backward/repeat"), 0u);
-      if (records.count("backward/alias") != 0) verdicts.insert(records.at("backward/alias").verdict);
+      if (records.count("backward/alias") != 0)
+        verdicts.insert(records.at("backward/alias").verdict);
     }
     return verdicts;
   };
@@ -201,7 +212,8 @@ TEST_F(ContractChecks, WithoutAClaimToDeterminismInPlaceIsJudgedByTheBound) {
 }
 
 TEST_F(ContractChecks, NothingMayBeWrittenWhereThereIsNoWork) {
-  for (const char* problem : {"n0c4s7,f32", "n3c4s0,f32", "n2c0s3,f32"}) expect_failures({}, {}, problem);
+  for (const char* problem : {"n0c4s7,f32", "n3c4s0,f32", "n2c0s3,f32"})
+    expect_failures({}, {}, problem);
   Breakage planted;
   planted.forward = [](const abn_problem& p, const abn_forward_args& a) {
     if (a.running_var != nullptr && p.c > 0) static_cast<float*>(a.running_var)[0] *= 0.9f;
@@ -215,7 +227,9 @@ TEST_F(ContractChecks, NothingMayBeWrittenWhereThereIsNoWork) {
 
 TEST_F(ContractChecks, TheSecondCallOfAVariantWithoutDeterminismIsJudgedByItsBound) {
   Breakage planted;
-  planted.claims = [](abn_claims& claims) { claims.deterministic = 0, claims.z_may_alias_x = claims.dx_may_alias_dz = 0; };
+  planted.claims = [](abn_claims& claims) {
+    claims.deterministic = 0, claims.z_may_alias_x = claims.dx_may_alias_dz = 0;
+  };
   breakage = planted;
   const Record right = run_one("n3c4s7,f32").at("backward/again");
   EXPECT_EQ(right.verdict, Verdict::pass) << right.reason;
@@ -228,7 +242,8 @@ TEST_F(ContractChecks, TheSecondCallOfAVariantWithoutDeterminismIsJudgedByItsBou
   int failed = 0;
   for (std::uint64_t seed = 0; seed < 60; ++seed) {
     const auto records = run_one("n3c4s7,f32", "standard", seed);
-    EXPECT_EQ(records.at("backward/dgamma").verdict, Verdict::pass) << "the first call asks for everything";
+    EXPECT_EQ(records.at("backward/dgamma").verdict, Verdict::pass)
+        << "the first call asks for everything";
     const Record& again = records.at("backward/again");
     if (again.verdict != Verdict::fail) continue;
     EXPECT_EQ(again.witnesses.front().where, "dgamma[c 1]");

@@ -1,4 +1,5 @@
-// libabn_kernels.so as other languages meet it: one exported symbol, no library that a bare machine lacks, and the variants of this binary.
+// libabn_kernels.so as other languages meet it: one exported symbol, no library that a bare machine
+// lacks, and the variants of this binary.
 #include <dlfcn.h>
 #include <elf.h>
 #include <gtest/gtest.h>
@@ -19,11 +20,15 @@ namespace {
 
 using Entry = const abn_variant* (*)(std::uint32_t);
 
-std::string library_path() { return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "libabn_kernels.so").string(); }
+std::string library_path() {
+  return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "libabn_kernels.so")
+      .string();
+}
 
 Entry entry_of_library() {
   void* const library = dlopen(library_path().c_str(), RTLD_NOW | RTLD_LOCAL);
-  return library == nullptr ? nullptr : reinterpret_cast<Entry>(dlsym(library, "abn_in_tree_variant"));
+  return library == nullptr ? nullptr
+                            : reinterpret_cast<Entry>(dlsym(library, "abn_in_tree_variant"));
 }
 
 /// What the dynamic linker sees of a shared object.
@@ -32,16 +37,22 @@ class DynamicTables {
   explicit DynamicTables(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     bytes_.assign(std::istreambuf_iterator<char>(file), {});
-    if (bytes_.size() < sizeof(Elf64_Ehdr) || std::memcmp(bytes_.data(), ELFMAG, SELFMAG) != 0) return;
+    if (bytes_.size() < sizeof(Elf64_Ehdr) || std::memcmp(bytes_.data(), ELFMAG, SELFMAG) != 0)
+      return;
     const auto header = at<Elf64_Ehdr>(0);
-    for (std::size_t i = 0; i < header.e_shnum; ++i) sections_.push_back(at<Elf64_Shdr>(header.e_shoff + i * sizeof(Elf64_Shdr)));
+    for (std::size_t i = 0; i < header.e_shnum; ++i)
+      sections_.push_back(at<Elf64_Shdr>(header.e_shoff + i * sizeof(Elf64_Shdr)));
   }
 
   std::set<std::string> exported() const {
-    return names<Elf64_Sym>(SHT_DYNSYM, [](const Elf64_Sym& symbol) { return symbol.st_shndx != SHN_UNDEF ? symbol.st_name : 0; });
+    return names<Elf64_Sym>(SHT_DYNSYM, [](const Elf64_Sym& symbol) {
+      return symbol.st_shndx != SHN_UNDEF ? symbol.st_name : 0;
+    });
   }
   std::set<std::string> needed() const {
-    return names<Elf64_Dyn>(SHT_DYNAMIC, [](const Elf64_Dyn& one) { return one.d_tag == DT_NEEDED ? one.d_un.d_val : 0; });
+    return names<Elf64_Dyn>(SHT_DYNAMIC, [](const Elf64_Dyn& one) {
+      return one.d_tag == DT_NEEDED ? one.d_un.d_val : 0;
+    });
   }
 
  private:
@@ -75,7 +86,8 @@ TEST(KernelLibrary, ExportsItsOneEntryAndNeedsOnlyTheCLibrary) {
   EXPECT_FALSE(tables.needed().empty());
   for (const std::string& name : tables.needed()) {
     bool known = false;
-    for (const char* prefix : {"libc.", "libm.", "libdl.", "librt.", "libpthread.", "ld-linux"}) known |= name.rfind(prefix, 0) == 0;
+    for (const char* prefix : {"libc.", "libm.", "libdl.", "librt.", "libpthread.", "ld-linux"})
+      known |= name.rfind(prefix, 0) == 0;
     EXPECT_TRUE(known) << name;
   }
 }
@@ -99,7 +111,8 @@ TEST(KernelLibrary, ComputesTheSameBits) {
   const Entry entry = entry_of_library();
   ASSERT_NE(entry, nullptr) << dlerror();
   const abn_problem problem = abn::verify::parse_problem("n3c5s7");
-  for (std::uint32_t index = 0; entry(index) != nullptr && entry(index)->memory == ABN_MEMORY_HOST; ++index) {
+  for (std::uint32_t index = 0; entry(index) != nullptr && entry(index)->memory == ABN_MEMORY_HOST;
+       ++index) {
     std::vector<std::vector<float>> outputs;
     for (const abn_variant* variant : {entry(index), abn_in_tree_variant(index)}) {
       std::vector<float> x(3 * 5 * 7), z(x.size());

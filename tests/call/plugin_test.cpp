@@ -1,4 +1,5 @@
-// Plug-ins: what the loader refuses, what a crash leaves of a run, and that each planted bug is found and found again.
+// Plug-ins: what the loader refuses, what a crash leaves of a run, and that each planted bug is
+// found and found again.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -7,9 +8,9 @@
 #include <map>
 
 #include "cuda/registry.h"
+#include "verify/call/plugin.hpp"
 #include "verify/check/outputs.hpp"
 #include "verify/problem/error.hpp"
-#include "verify/call/plugin.hpp"
 #include "verify/problem/problem.hpp"
 #include "verify/run/runner.hpp"
 
@@ -18,31 +19,37 @@ using namespace abn::verify;
 namespace {
 
 std::string plugin_path(const std::string& name) {
-  return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "plugins" / (name + ".so")).string();
+  return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "plugins" /
+          (name + ".so"))
+      .string();
 }
 
 /// A file that is gone after the test.
 struct Scratch {
-  std::string path = (std::filesystem::temp_directory_path() / ("abn-plugin-" + std::to_string(getpid()) + ".so")).string();
+  std::string path =
+      (std::filesystem::temp_directory_path() / ("abn-plugin-" + std::to_string(getpid()) + ".so"))
+          .string();
   ~Scratch() { std::filesystem::remove(path); }
 };
 
 std::vector<Case> small_cases(std::uint64_t seed) {
   std::vector<Case> cases = cases_of(Tier::smoke, seed);
-  std::erase_if(cases,
-                [](const Case& one) { return one.problem.dtype != ABN_F32 || one.problem.n * one.problem.c * one.problem.s > 2000; });
+  std::erase_if(cases, [](const Case& one) {
+    return one.problem.dtype != ABN_F32 || one.problem.n * one.problem.c * one.problem.s > 2000;
+  });
   return cases;
 }
 
-std::map<std::string, Record> run_plugin(const std::string& name, std::span<const Case> cases, const std::string& pattern = "*",
-                                         int threads = 2) {
+std::map<std::string, Record> run_plugin(const std::string& name, std::span<const Case> cases,
+                                         const std::string& pattern = "*", int threads = 2) {
   const std::vector<Plugin> plugins{load_plugin(plugin_path(name))};
   const auto subjects = subjects_of(choose_device("emulator"), plugins, true);
   RunOptions options;
   options.pattern = pattern;
   options.threads = threads;
   std::map<std::string, Record> by_id;
-  for (Record& record : run(output_family, subjects, cases, options)) by_id[record.id] = std::move(record);
+  for (Record& record : run(output_family, subjects, cases, options))
+    by_id[record.id] = std::move(record);
   return by_id;
 }
 
@@ -83,11 +90,13 @@ TEST(PluginLoader, RefusesWhatItCannotUseWithOneSentence) {
   Scratch scratch;
   std::ofstream(scratch.path) << "this is no shared object";
   EXPECT_NE(refusal(scratch.path).find("cannot be loaded"), std::string::npos);
-  EXPECT_NE(refusal(std::filesystem::temp_directory_path().string()).find("cannot be loaded"), std::string::npos);
+  EXPECT_NE(refusal(std::filesystem::temp_directory_path().string()).find("cannot be loaded"),
+            std::string::npos);
 }
 
 TEST(PluginLoader, RefusesEqualNames) {
-  const std::vector<Plugin> twice{load_plugin(plugin_path("correct")), load_plugin(plugin_path("correct"))};
+  const std::vector<Plugin> twice{load_plugin(plugin_path("correct")),
+                                  load_plugin(plugin_path("correct"))};
   EXPECT_THROW(refuse_equal_names(twice), UsageError);
   refuse_equal_names(std::span(twice).first(1));
   abn_variant impostor = *twice[0].variants[0];
@@ -100,9 +109,11 @@ TEST(PluginRun, TheCorrectOnePassesAndAnotherProcessLeavesNoTrace) {
   const auto cases = small_cases(2);
   const auto records = run_plugin("correct", cases);
   EXPECT_EQ(records.size(), 40u) << "twenty checks in two layouts";
-  for (const auto& [id, record] : records) EXPECT_EQ(record.verdict, Verdict::pass) << failure_text(record);
+  for (const auto& [id, record] : records)
+    EXPECT_EQ(record.verdict, Verdict::pass) << failure_text(record);
 
-  // The same variant in this process, as if it were no plug-in: equal but for the path in the reproduce lines.
+  // The same variant in this process, as if it were no plug-in: equal but for the path in the
+  // reproduce lines.
   const std::vector<Plugin> plugins{load_plugin(plugin_path("correct"))};
   auto subjects = subjects_of(choose_device("emulator"), plugins, true);
   subjects[0].plugin.clear();
@@ -134,29 +145,32 @@ TEST_P(PlantedBugs, AreFoundAndFoundAgainByTheirReproduceLines) {
   const std::string line = record.witnesses.front().reproduce;
   EXPECT_EQ(word_after(line, "run"), id);
   EXPECT_EQ(word_after(line, "--plugin"), plugin_path(name));
-  const Case again = replay(word_after(line, "--problem"), word_after(line, "--data"), std::stoull(word_after(line, "--seed")));
+  const Case again = replay(word_after(line, "--problem"), word_after(line, "--data"),
+                            std::stoull(word_after(line, "--seed")));
   const auto repeated = run_plugin(name, std::vector{again}, id);
   ASSERT_EQ(repeated.size(), 1u);
   EXPECT_EQ(repeated.begin()->second.verdict, Verdict::fail);
   EXPECT_EQ(repeated.begin()->second.witnesses.front().where, record.witnesses.front().where);
 }
 
-INSTANTIATE_TEST_SUITE_P(Samples, PlantedBugs,
-                         testing::Values(PlantedBug{"eps_outside_root", "/forward/f32/nchw/z"},
-                                         PlantedBug{"eps_outside_root", "/backward/f32/nhwc/dx"},
-                                         PlantedBug{"missing_xhat_term", "/backward/f32/nchw/dx"},
-                                         PlantedBug{"nan_in_one", "/forward/f32/nhwc/z"},
-                                         PlantedBug{"last_element_unwritten", "/forward/f32/nchw/unwritten"},
-                                         PlantedBug{"input_overwritten", "/backward/f32/nchw/inputs"}),
-                         [](const auto& p) {
-                           std::string text = std::string(p.param.name) + p.param.id_tail;
-                           std::replace(text.begin(), text.end(), '/', '_');
-                           return text;
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Samples, PlantedBugs,
+    testing::Values(PlantedBug{"eps_outside_root", "/forward/f32/nchw/z"},
+                    PlantedBug{"eps_outside_root", "/backward/f32/nhwc/dx"},
+                    PlantedBug{"missing_xhat_term", "/backward/f32/nchw/dx"},
+                    PlantedBug{"nan_in_one", "/forward/f32/nhwc/z"},
+                    PlantedBug{"last_element_unwritten", "/forward/f32/nchw/unwritten"},
+                    PlantedBug{"input_overwritten", "/backward/f32/nchw/inputs"}),
+    [](const auto& p) {
+      std::string text = std::string(p.param.name) + p.param.id_tail;
+      std::replace(text.begin(), text.end(), '/', '_');
+      return text;
+    });
 
 TEST(PluginRun, ACrashIsAnErrorOfItsCaseAndTheOthersAreJudged) {
   std::vector<Case> cases;
-  for (const char* problem : {"n2c3s5,f32,frozen", "n2c3s5,f32", "n2c3s7,f32,inference", "n3c2s4,f32,frozen"})
+  for (const char* problem :
+       {"n2c3s5,f32,frozen", "n2c3s5,f32", "n2c3s7,f32,inference", "n3c2s4,f32,frozen"})
     cases.push_back(replay(problem, "standard", 1));
   for (const int threads : {1, 3}) {  // it crashes in training
     const auto records = run_plugin("crash", cases, "*", threads);
@@ -177,7 +191,8 @@ TEST(PluginRun, ACrashIsAnErrorOfItsCaseAndTheOthersAreJudged) {
 
 TEST(PluginRun, AfterThreeCrashesTheRestIsNotTried) {
   std::vector<Case> cases;
-  for (std::uint64_t seed = 0; seed < 5; ++seed) cases.push_back(replay("n2c3s5,f32", "standard", seed));
+  for (std::uint64_t seed = 0; seed < 5; ++seed)
+    cases.push_back(replay("n2c3s5,f32", "standard", seed));
   const auto records = run_plugin("crash", cases, "*", 1);
   ASSERT_EQ(records.size(), 1u);
   EXPECT_EQ(records.begin()->second.verdict, Verdict::error);
@@ -194,5 +209,6 @@ TEST(PluginRun, ACudaVariantWithoutAGpuIsSkippedWithTheReason) {
   results.records = run(output_family, subjects, cases, {});
   EXPECT_GT(results.records.size(), 10u);
   EXPECT_EQ(exit_code(results), 77);
-  EXPECT_NE(results.records.front().reason.find("emulator"), std::string::npos) << results.records.front().reason;
+  EXPECT_NE(results.records.front().reason.find("emulator"), std::string::npos)
+      << results.records.front().reason;
 }

@@ -1,4 +1,5 @@
-// The emulator's part in a trial: what it finds fails the status check, and bits that depend on the schedule fail `schedule`.
+// The emulator's part in a trial: what it finds fails the status check, and bits that depend on the
+// schedule fail `schedule`.
 #include <gtest/gtest.h>
 
 #include "cuda/device/platform.cuh"
@@ -25,22 +26,30 @@ __global__ void half_a_barrier() {
 __global__ void last_block_wins(float* out, float size) { *out += blockIdx.x == 0 ? size : -size; }
 
 int diverging_backward(const abn_problem* p, const abn_backward_args* a) {
-  return abn::device::launch({2, 64, sizeof(Nothing)}, half_a_barrier) == 0 ? backward(p, a) : ABN_ERROR_LAUNCH;
+  return abn::device::launch({2, 64, sizeof(Nothing)}, half_a_barrier) == 0 ? backward(p, a)
+                                                                            : ABN_ERROR_LAUNCH;
 }
 
 /// (z + size) - size and (z - size) + size round differently.
 int racing_forward(const abn_problem* p, const abn_forward_args* a) {
   const int status = forward(p, a);
   float* const z = static_cast<float*>(a->z);
-  return abn::device::launch({2, 1, 0}, last_block_wins, z + 5, 4 * std::fabs(z[5])) == 0 ? status : ABN_ERROR_LAUNCH;
+  return abn::device::launch({2, 1, 0}, last_block_wins, z + 5, 4 * std::fabs(z[5])) == 0
+             ? status
+             : ABN_ERROR_LAUNCH;
 }
 
-const abn_variant diverging = {ABN_ABI_VERSION, sizeof(abn_variant), "diverging", "", ABN_MEMORY_HOST, 0, claims, workspace_bytes,
+const abn_variant diverging = {ABN_ABI_VERSION, sizeof(abn_variant),
+                               "diverging",     "",
+                               ABN_MEMORY_HOST, 0,
+                               claims,          workspace_bytes,
                                forward,         diverging_backward};
-const abn_variant racing = {ABN_ABI_VERSION, sizeof(abn_variant), "racing",       "",      ABN_MEMORY_HOST, 0,
-                            claims,          workspace_bytes,     racing_forward, backward};
+const abn_variant racing = {
+    ABN_ABI_VERSION, sizeof(abn_variant), "racing",       "",      ABN_MEMORY_HOST, 0,
+    claims,          workspace_bytes,     racing_forward, backward};
 
-std::vector<Record> run_emulated(const abn_variant& which, const std::string& pattern, std::uint64_t seed) {
+std::vector<Record> run_emulated(const abn_variant& which, const std::string& pattern,
+                                 std::uint64_t seed) {
   Subject subject;
   subject.variant = &which;
   subject.device = host_device();
@@ -48,7 +57,8 @@ std::vector<Record> run_emulated(const abn_variant& which, const std::string& pa
   RunOptions options;
   options.pattern = pattern;
   options.threads = 1;
-  return run(output_family, std::vector{subject}, std::vector{replay("n3c4s7,f32", "standard", seed)}, options);
+  return run(output_family, std::vector{subject},
+             std::vector{replay("n3c4s7,f32", "standard", seed)}, options);
 }
 
 }  // namespace
@@ -59,7 +69,8 @@ TEST(EmulatedTrial, AFindingFailsTheStatusCheckByName) {
   EXPECT_EQ(records[0].id, "diverging/backward/f32/nchw/status");
   EXPECT_EQ(records[0].verdict, Verdict::fail);
   EXPECT_NE(records[0].reason.find("barrier divergence"), std::string::npos) << records[0].reason;
-  EXPECT_NE(records[0].reason.find("verify_schedule_test.cpp"), std::string::npos) << records[0].reason;
+  EXPECT_NE(records[0].reason.find("verify_schedule_test.cpp"), std::string::npos)
+      << records[0].reason;
   EXPECT_EQ(records[1].verdict, Verdict::pass);
 }
 

@@ -1,4 +1,5 @@
-// Every bit pattern through activation, inverse and derivative: a right kernel passes, one that is wrong for a single pattern does not.
+// Every bit pattern through activation, inverse and derivative: a right kernel passes, one that is
+// wrong for a single pattern does not.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -7,11 +8,11 @@
 #include <set>
 #include <string>
 
+#include "verify/check/patterns.hpp"
+#include "verify/expect/reference_variant.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/format.hpp"
-#include "verify/check/patterns.hpp"
 #include "verify/problem/problem.hpp"
-#include "verify/expect/reference_variant.hpp"
 
 namespace {
 
@@ -19,25 +20,29 @@ using namespace abn::verify;
 
 const abn_variant& right() { return reference_variant(ReferenceArithmetic::f32, ABN_IN_PLACE_1); }
 
-/// The right kernel with one fault: `spoil` sees the element of a call's input that a channel starts from and the one that it ends in.
+/// The right kernel with one fault: `spoil` sees the element of a call's input that a channel
+/// starts from and the one that it ends in.
 struct Fault {
   int dtype = ABN_F16;
   std::function<void(std::uint64_t x, std::byte* z)> forward = [](std::uint64_t, std::byte*) {};
-  std::function<void(std::uint64_t z, float& dgamma, float& dbeta)> backward = [](std::uint64_t, float&, float&) {};
+  std::function<void(std::uint64_t z, float& dgamma, float& dbeta)> backward =
+      [](std::uint64_t, float&, float&) {};
 };
 Fault fault;
 
 std::uint64_t bits_at(const void* tensor, std::int64_t c) {
   std::uint64_t bits = 0;
   const auto bytes = static_cast<std::size_t>(format_of(fault.dtype).bytes);
-  std::memcpy(&bits, static_cast<const std::byte*>(tensor) + static_cast<std::size_t>(c) * bytes, bytes);
+  std::memcpy(&bits, static_cast<const std::byte*>(tensor) + static_cast<std::size_t>(c) * bytes,
+              bytes);
   return bits;
 }
 
 int faulty_forward(const abn_problem* p, const abn_forward_args* a) {
   const int status = right().forward(p, a);
   const auto bytes = static_cast<std::int64_t>(format_of(fault.dtype).bytes);
-  for (std::int64_t c = 0; c < p->c; ++c) fault.forward(bits_at(a->x, c), static_cast<std::byte*>(a->z) + c * bytes);
+  for (std::int64_t c = 0; c < p->c; ++c)
+    fault.forward(bits_at(a->x, c), static_cast<std::byte*>(a->z) + c * bytes);
   return status;
 }
 int faulty_backward(const abn_problem* p, const abn_backward_args* a) {
@@ -65,7 +70,8 @@ std::set<std::string> failing(const Fault& planted) {
   std::erase_if(cases, [](const Case& one) { return one.problem.dtype != fault.dtype; });
   std::set<std::string> failed;
   for (const Record& record : run(pattern_family, {&subject, 1}, cases, {.threads = 1})) {
-    EXPECT_EQ(record.tally.elements, 65536u * record.cases * (record.check == "derivative" ? 2 : 1)) << record.id;
+    EXPECT_EQ(record.tally.elements, 65536u * record.cases * (record.check == "derivative" ? 2 : 1))
+        << record.id;
     if (record.verdict != Verdict::pass) failed.insert(record.check);
   }
   return failed;
@@ -141,9 +147,11 @@ TEST(Patterns, ARangePicksTheCasesThatHoldIt) {
 TEST(Patterns, DataThatDoNotFitAreRefused) {
   const abn_problem good = parse_problem("n1c16s1,f16,frozen");
   EXPECT_EQ(pattern_inputs(good, "patterns:0x3c00").x[1], 1 + 0x1p-10);
-  for (const char* wrong : {"patterns:", "patterns:x", "patterns:0x10000", "patterns:0xfff1", "patterns:1z"})
+  for (const char* wrong :
+       {"patterns:", "patterns:x", "patterns:0x10000", "patterns:0xfff1", "patterns:1z"})
     EXPECT_THROW(first_pattern(good, wrong), UsageError) << wrong;
-  for (const char* wrong : {"n1c16s1,f16", "n2c16s1,f16,frozen", "n1c16s1,f64,frozen", "n1c16s3,f16,frozen"})
+  for (const char* wrong :
+       {"n1c16s1,f16", "n2c16s1,f16,frozen", "n1c16s1,f64,frozen", "n1c16s3,f16,frozen"})
     EXPECT_THROW(first_pattern(parse_problem(wrong), "patterns:0"), UsageError) << wrong;
 }
 

@@ -1,14 +1,15 @@
-// The command line from outside: what people type, what they get on the terminal, and the exit code.
+// The command line from outside: what people type, what they get on the terminal, and the exit
+// code.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <sys/wait.h>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
-#include <sys/wait.h>
 #include <vector>
 
 namespace {
@@ -18,13 +19,17 @@ struct Ended {
   std::string output;  // stdout and stderr together
 };
 
-std::filesystem::path folder_of_this_binary() { return std::filesystem::read_symlink("/proc/self/exe").parent_path(); }
+std::filesystem::path folder_of_this_binary() {
+  return std::filesystem::read_symlink("/proc/self/exe").parent_path();
+}
 
 Ended shell(const std::string& command) {
-  FILE* pipe = popen(("cd '" + folder_of_this_binary().string() + "' && " + command + " 2>&1").c_str(), "r");
+  FILE* pipe =
+      popen(("cd '" + folder_of_this_binary().string() + "' && " + command + " 2>&1").c_str(), "r");
   std::string output;
   std::array<char, 4096> chunk;
-  while (const std::size_t got = fread(chunk.data(), 1, chunk.size(), pipe)) output.append(chunk.data(), got);
+  while (const std::size_t got = fread(chunk.data(), 1, chunk.size(), pipe))
+    output.append(chunk.data(), got);
   const int status = pclose(pipe);
   return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), output};
 }
@@ -33,7 +38,8 @@ Ended abn(const std::string& arguments) { return shell("./abn-verify " + argumen
 
 /// A folder that is gone after the test.
 struct Scratch {
-  std::filesystem::path path = std::filesystem::temp_directory_path() / ("abn-cli-" + std::to_string(getpid()));
+  std::filesystem::path path =
+      std::filesystem::temp_directory_path() / ("abn-cli-" + std::to_string(getpid()));
   Scratch() { std::filesystem::create_directories(path); }
   ~Scratch() { std::filesystem::remove_all(path); }
   std::string file(const std::string& name) const { return (path / name).string(); }
@@ -59,7 +65,8 @@ constexpr const char* small = "--problem n2c3s5,f32 --data standard --seed 3";
 TEST(CommandLine, HelpNamesEveryVerbAndTheExitCodes) {
   const auto help = abn("--help");
   EXPECT_EQ(help.code, 0);
-  for (const char* word : {"doctor", "list", "run", "check", "report", "77"}) EXPECT_NE(help.output.find(word), std::string::npos) << word;
+  for (const char* word : {"doctor", "list", "run", "check", "report", "77"})
+    EXPECT_NE(help.output.find(word), std::string::npos) << word;
 }
 
 TEST(CommandLine, AnUnknownVerbIsRefusedAndTheNearestNamed) {
@@ -102,16 +109,20 @@ TEST(CommandLine, BadInputIsOneSentenceAndExitCodeTwo) {
     const auto refused = abn(arguments);
     EXPECT_EQ(refused.code, 2) << arguments << "\n" << refused.output;
     EXPECT_GT(refused.output.size(), 20u) << arguments;
-    EXPECT_LT(std::count(refused.output.begin(), refused.output.end(), '\n'), 4) << arguments << "\n" << refused.output;
+    EXPECT_LT(std::count(refused.output.begin(), refused.output.end(), '\n'), 4)
+        << arguments << "\n"
+        << refused.output;
   }
   EXPECT_FALSE(std::filesystem::exists(scratch.file("r")));
 }
 
 TEST(CommandLine, RunsOneCaseAndTheReportFollowsFromItsFile) {
   Scratch scratch;
-  const auto ran = abn("run 'naive/*/f32/nchw/*' --device emulator " + std::string(small) + " --out " + scratch.file("one.json"));
+  const auto ran = abn("run 'naive/*/f32/nchw/*' --device emulator " + std::string(small) +
+                       " --out " + scratch.file("one.json"));
   EXPECT_EQ(ran.code, 0) << ran.output;
-  const auto reported = abn("report " + scratch.file("one.json") + " --out " + scratch.file("report"));
+  const auto reported =
+      abn("report " + scratch.file("one.json") + " --out " + scratch.file("report"));
   EXPECT_EQ(reported.code, 0) << reported.output;
   for (const char* name : {"index.html", "report.md", "report.csv", "results.json"})
     EXPECT_GT(contents(scratch.file(std::string("report/") + name)).size(), 100u) << name;
@@ -119,11 +130,14 @@ TEST(CommandLine, RunsOneCaseAndTheReportFollowsFromItsFile) {
 
 TEST(CommandLine, TheSameSeedGivesTheSameBytesWhateverTheNumberOfThreads) {
   Scratch scratch;
-  const std::string run = "run '*/backward/bf16/nhwc/*' --device emulator --tier smoke --seed 5 --quiet";
+  const std::string run =
+      "run '*/backward/bf16/nhwc/*' --device emulator --tier smoke --seed 5 --quiet";
   EXPECT_EQ(abn(run + " --threads 1 --out " + scratch.file("one.json")).code, 0);
   EXPECT_EQ(abn(run + " --threads 2 --out " + scratch.file("two.json")).code, 0);
-  const std::string strip = "jq -S 'del(.provenance.time, .provenance.seconds, .provenance.command)' ";
-  const auto one = shell(strip + scratch.file("one.json")), two = shell(strip + scratch.file("two.json"));
+  const std::string strip =
+      "jq -S 'del(.provenance.time, .provenance.seconds, .provenance.command)' ";
+  const auto one = shell(strip + scratch.file("one.json")),
+             two = shell(strip + scratch.file("two.json"));
   EXPECT_EQ(one.code, 0);
   EXPECT_GT(one.output.size(), 1000u);
   EXPECT_EQ(one.output, two.output);
@@ -144,7 +158,8 @@ class PlantedBug : public testing::TestWithParam<Planted> {};
 
 TEST_P(PlantedBug, FailsNamesTheCheckAndIsReproducedByThePrintedLine) {
   const auto& [plugin, check] = GetParam();
-  const auto ran = abn("run '*/f32/*' --plugin ./plugins/" + std::string(plugin) + ".so --only-plugins --tier smoke --seed 1");
+  const auto ran = abn("run '*/f32/*' --plugin ./plugins/" + std::string(plugin) +
+                       ".so --only-plugins --tier smoke --seed 1");
   EXPECT_EQ(ran.code, 1) << ran.output.substr(0, 3000);
   const auto at = ran.output.find(check);
   ASSERT_NE(ran.output.find("FAIL "), std::string::npos) << ran.output.substr(0, 3000);
@@ -158,8 +173,11 @@ TEST_P(PlantedBug, FailsNamesTheCheckAndIsReproducedByThePrintedLine) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Plugins, PlantedBug,
-                         testing::Values(Planted{"eps_outside_root", "/z"}, Planted{"missing_xhat_term", "/dx"}, Planted{"nan_in_one", "/z"},
-                                         Planted{"last_element_unwritten", "/unwritten"}, Planted{"input_overwritten", "/inputs"}),
+                         testing::Values(Planted{"eps_outside_root", "/z"},
+                                         Planted{"missing_xhat_term", "/dx"},
+                                         Planted{"nan_in_one", "/z"},
+                                         Planted{"last_element_unwritten", "/unwritten"},
+                                         Planted{"input_overwritten", "/inputs"}),
                          [](const auto& p) { return std::string(p.param.plugin); });
 
 TEST(CommandLine, ARightPluginPasses) {
@@ -168,7 +186,8 @@ TEST(CommandLine, ARightPluginPasses) {
 }
 
 TEST(CommandLine, AKernelThatLeavesAnotherRoundingModeDoesNotMoveTheJudge) {
-  const auto ran = abn("run '*/f32/*' --plugin ./plugins/leaves_rounding.so --only-plugins --tier smoke --seed 1");
+  const auto ran = abn(
+      "run '*/f32/*' --plugin ./plugins/leaves_rounding.so --only-plugins --tier smoke --seed 1");
   EXPECT_EQ(ran.code, 0) << ran.output.substr(0, 3000);
 }
 
@@ -186,10 +205,12 @@ TEST(CommandLine, APluginThatCrashesIsNeverAPass) {
 
 TEST(CommandLine, BenchListsRefusesAndRunsDryAndPlanTakesItsTimes) {
   const Scratch scratch;
-  const std::string times = scratch.file("times.json"), plan = scratch.file("plan.json"), report = scratch.file("report");
+  const std::string times = scratch.file("times.json"), plan = scratch.file("plan.json"),
+                    report = scratch.file("report");
   const auto list = abn("bench --list --shapes large");
   EXPECT_EQ(list.code, 0);
-  EXPECT_EQ(list.output, "n700c64s50176,nchw,bf16,leaky_relu:0.01\nn700c64s50176,nhwc,bf16,leaky_relu:0.01\n");
+  EXPECT_EQ(list.output,
+            "n700c64s50176,nchw,bf16,leaky_relu:0.01\nn700c64s50176,nhwc,bf16,leaky_relu:0.01\n");
   EXPECT_EQ(abn("bench --device cuda:99").code, 77);
   const auto wrong = abn("bench --list --shapes lage");
   EXPECT_EQ(wrong.code, 2);
@@ -198,26 +219,30 @@ TEST(CommandLine, BenchListsRefusesAndRunsDryAndPlanTakesItsTimes) {
   EXPECT_EQ(abn("bench --device emulator --problem n0c3s5").code, 2);
   EXPECT_EQ(abn("bench sorted --device emulator --problem n2c3s5").code, 2);
 
-  const auto dry = abn("bench 'auto' --device emulator --problem n2c3s5 --seconds 0 --out " + times);
+  const auto dry =
+      abn("bench 'auto' --device emulator --problem n2c3s5 --seconds 0 --out " + times);
   EXPECT_EQ(dry.code, 0) << dry.output;
   EXPECT_NE(dry.output.find("say nothing of a GPU"), std::string::npos) << dry.output;
   EXPECT_NE(dry.output.find("us predicted"), std::string::npos) << dry.output;
   const auto planned = abn("plan --problem n2c3s5 --measured " + times + " --out " + plan);
   EXPECT_EQ(planned.code, 0) << planned.output;
-  EXPECT_NE(planned.output.find("Measured over predicted time"), std::string::npos) << planned.output;
+  EXPECT_NE(planned.output.find("Measured over predicted time"), std::string::npos)
+      << planned.output;
   EXPECT_EQ(abn("plan --problem n2c3s5 --measured " + plan).code, 2);
   EXPECT_EQ(abn("report " + times + " " + plan + " --out " + report).code, 0);
   EXPECT_NE(contents(report + "/report.md").find("What auto chooses"), std::string::npos);
 }
 
-// How the test binaries end, of which ctest makes passes, failures and skips (tests/support/main.cpp).
+// How the test binaries end, of which ctest makes passes, failures and skips
+// (tests/support/main.cpp).
 TEST(TestMain, DISABLED_Skips) { GTEST_SKIP() << "as asked"; }
 TEST(TestMain, DISABLED_Fails) { FAIL() << "as asked"; }
 TEST(TestMain, DISABLED_Passes) {}
 
 TEST(TestMain, ASkipIsNoPassAndHidesNoFailure) {
   const auto run = [](const std::string& filter) {
-    return shell("./verify-tests --gtest_also_run_disabled_tests --gtest_filter='" + filter + "'").code;
+    return shell("./verify-tests --gtest_also_run_disabled_tests --gtest_filter='" + filter + "'")
+        .code;
   };
   EXPECT_EQ(run("TestMain.DISABLED_Passes"), 0);
   EXPECT_EQ(run("TestMain.DISABLED_Skips:TestMain.DISABLED_Passes"), 77);

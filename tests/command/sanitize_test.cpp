@@ -1,5 +1,5 @@
-// The sanitiser and traffic from outside: planted defects fail their checks at their lines, kernels of other projects are seen like any
-// other.
+// The sanitiser and traffic from outside: planted defects fail their checks at their lines, kernels
+// of other projects are seen like any other.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,10 +25,12 @@ struct Ended {
 fs::path bin() { return fs::read_symlink("/proc/self/exe").parent_path(); }
 
 Ended abn(const std::string& arguments) {
-  FILE* pipe = popen(("cd '" + bin().string() + "' && ./abn-verify " + arguments + " 2>&1").c_str(), "r");
+  FILE* pipe =
+      popen(("cd '" + bin().string() + "' && ./abn-verify " + arguments + " 2>&1").c_str(), "r");
   std::string output;
   std::array<char, 4096> chunk;
-  while (const std::size_t got = fread(chunk.data(), 1, chunk.size(), pipe)) output.append(chunk.data(), got);
+  while (const std::size_t got = fread(chunk.data(), 1, chunk.size(), pipe))
+    output.append(chunk.data(), got);
   const int status = pclose(pipe);
   return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), output};
 }
@@ -45,7 +47,9 @@ std::string contents(const fs::path& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 /// The number of the line of planted.cu that ends in this comment.
 int line_of(const std::string& comment) {
@@ -67,7 +71,8 @@ const std::string planted = "--plugin plugins/planted.so --only-plugins --device
 }  // namespace
 
 struct SeenDefect {
-  const char *variant, *check, *line, *says;  // line: the comment at its end; null where the finding has none
+  // line: the comment at its end; null where the finding has none
+  const char *variant, *check, *line, *says;
 };
 void PrintTo(const SeenDefect& one, std::ostream* out) { *out << one.variant; }
 
@@ -94,15 +99,17 @@ TEST_P(SanitizedDefect, FailsItsCheckAtItsLineAndThePrintedCommandReplaysIt) {
   EXPECT_EQ(failure_of(again.output, id).substr(0, at), text.substr(0, at)) << again.output;
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, SanitizedDefect,
-                         testing::Values(SeenDefect{"planted_race", "races", "races", "shared memory["},
-                                         SeenDefect{"planted_unwritten", "unwritten_reads", "unwritten_reads", "workspace["},
-                                         SeenDefect{"planted_overrun", "bounds", "bounds", "x["},
-                                         SeenDefect{"planted_input_written", "bounds", "bounds too", "x[0]"},
-                                         SeenDefect{"planted_divergence", "barriers", "barriers", "normalise"},
-                                         SeenDefect{"planted_traffic", "traffic", nullptr, "x was loaded 2 times"},
-                                         SeenDefect{"planted_scattered", "traffic", nullptr, "sectors"}),
-                         [](const auto& planted_kind) { return std::string(planted_kind.param.variant); });
+INSTANTIATE_TEST_SUITE_P(
+    Kinds, SanitizedDefect,
+    testing::Values(SeenDefect{"planted_race", "races", "races", "shared memory["},
+                    SeenDefect{"planted_unwritten", "unwritten_reads", "unwritten_reads",
+                               "workspace["},
+                    SeenDefect{"planted_overrun", "bounds", "bounds", "x["},
+                    SeenDefect{"planted_input_written", "bounds", "bounds too", "x[0]"},
+                    SeenDefect{"planted_divergence", "barriers", "barriers", "normalise"},
+                    SeenDefect{"planted_traffic", "traffic", nullptr, "x was loaded 2 times"},
+                    SeenDefect{"planted_scattered", "traffic", nullptr, "sectors"}),
+    [](const auto& planted_kind) { return std::string(planted_kind.param.variant); });
 
 TEST(Sanitize, TheSameKernelWithoutADefectPasses) {
   const Ended ran = abn("run planted_none " + planted + " --only-sanitize --tier full");
@@ -112,7 +119,8 @@ TEST(Sanitize, TheSameKernelWithoutADefectPasses) {
 
 TEST(Sanitize, ChecksRunOnlyWhereTheyAreAskedFor) {
   Scratch scratch;
-  const std::string one = "run naive --device emulator --problem n2c3s5,f32 --quiet --out " + scratch.file("one.json");
+  const std::string one =
+      "run naive --device emulator --problem n2c3s5,f32 --quiet --out " + scratch.file("one.json");
   ASSERT_EQ(abn(one).code, 0);
   EXPECT_FALSE(has(contents(scratch.file("one.json")), "/races"));
   ASSERT_EQ(abn(one + " --sanitize").code, 0);
@@ -132,29 +140,38 @@ TEST(Sanitize, ChecksRunOnlyWhereTheyAreAskedFor) {
 
 TEST(Sanitize, TheReportHasASectionOfItsOwn) {
   Scratch scratch;
-  ASSERT_EQ(abn("run " + planted + " --only-sanitize --quiet --out " + scratch.file("all.json")).code, 1);
+  ASSERT_EQ(
+      abn("run " + planted + " --only-sanitize --quiet --out " + scratch.file("all.json")).code, 1);
   ASSERT_EQ(abn("report " + scratch.file("all.json") + " --out " + scratch.file("report")).code, 0);
-  const std::string page = contents(scratch.file("report/index.html")), comment = contents(scratch.file("report/report.md"));
+  const std::string page = contents(scratch.file("report/index.html")),
+                    comment = contents(scratch.file("report/report.md"));
   EXPECT_TRUE(has(page, "What every memory access showed"));
   EXPECT_TRUE(has(page, "What the calls moved"));
-  EXPECT_TRUE(has(page, "x × 2, z × 1") || (has(page, "x × 2") && has(page, "z × 1"))) << "planted_traffic loads x twice";
+  EXPECT_TRUE(has(page, "x × 2, z × 1") || (has(page, "x × 2") && has(page, "z × 1")))
+      << "planted_traffic loads x twice";
   EXPECT_TRUE(has(comment, "What the calls moved")) << comment;
   EXPECT_TRUE(has(comment, "planted.cu:" + std::to_string(line_of("races")))) << comment;
   const std::string again = contents(scratch.file("report/results.json"));
-  EXPECT_EQ(nlohmann::json::parse(again).at("checks"), nlohmann::json::parse(contents(scratch.file("all.json"))).at("checks"));
+  EXPECT_EQ(nlohmann::json::parse(again).at("checks"),
+            nlohmann::json::parse(contents(scratch.file("all.json"))).at("checks"));
 }
 
 TEST(Sanitize, WhatCannotBeSanitisedIsASkipThatSaysWhatToDo) {
   Scratch scratch;
-  const Ended host = abn("run correct --plugin plugins/correct.so --device emulator --only-sanitize");
+  const Ended host =
+      abn("run correct --plugin plugins/correct.so --device emulator --only-sanitize");
   EXPECT_EQ(host.code, 77) << host.output;
   EXPECT_TRUE(has(host.output, "abn_add_kernel()")) << host.output;
 
   fs::copy(bin() / "plugins/planted.so", scratch.path);
-  const Ended alone = abn("run planted_race --plugin " + scratch.file("planted.so") + " --only-plugins --only-sanitize");
+  const Ended alone = abn("run planted_race --plugin " + scratch.file("planted.so") +
+                          " --only-plugins --only-sanitize");
   EXPECT_EQ(alone.code, 77) << alone.output;
   EXPECT_TRUE(has(alone.output, "planted.sanitized.so")) << alone.output;
-  EXPECT_EQ(abn("traffic planted_race --plugin " + scratch.file("planted.so") + " --problem n2c3s5,inference").code, 77);
+  EXPECT_EQ(abn("traffic planted_race --plugin " + scratch.file("planted.so") +
+                " --problem n2c3s5,inference")
+                .code,
+            77);
 }
 
 TEST(Sanitize, APluginOfAnotherEmulatorIsRefused) {
@@ -189,16 +206,22 @@ TEST(Sanitize, MistakesAreOneSentenceAndExitCodeTwo) {
   for (const auto& arguments : bad) {
     const Ended refused = abn(arguments);
     EXPECT_EQ(refused.code, 2) << arguments << "\n" << refused.output;
-    EXPECT_LT(std::count(refused.output.begin(), refused.output.end(), '\n'), 4) << arguments << "\n" << refused.output;
+    EXPECT_LT(std::count(refused.output.begin(), refused.output.end(), '\n'), 4)
+        << arguments << "\n"
+        << refused.output;
   }
   EXPECT_TRUE(has(abn("traffic --help").output, "--problem"));
 }
 
 TEST(Sanitize, TrafficPrintsAndWritesWhatWasMoved) {
   Scratch scratch;
-  const Ended ran = abn("traffic 'two_sweep/backward' --problem n2c32s16,nhwc,bf16 --out " + scratch.file("traffic.json"));
+  const Ended ran = abn("traffic 'two_sweep/backward' --problem n2c32s16,nhwc,bf16 --out " +
+                        scratch.file("traffic.json"));
   EXPECT_EQ(ran.code, 0) << ran.output;
-  EXPECT_TRUE(has(ran.output, "two_sweep/backward, in place: 5.00 tensor sizes moved, the floor is 3.00; 5.00 by sectors")) << ran.output;
+  EXPECT_TRUE(has(
+      ran.output,
+      "two_sweep/backward, in place: 5.00 tensor sizes moved, the floor is 3.00; 5.00 by sectors"))
+      << ran.output;
   EXPECT_FALSE(has(ran.output, "forward")) << ran.output;
   const auto json = nlohmann::json::parse(contents(scratch.file("traffic.json")));
   EXPECT_EQ(json.at("schema"), "abn-verify-traffic/1");
@@ -211,7 +234,8 @@ TEST(Sanitize, TrafficPrintsAndWritesWhatWasMoved) {
   EXPECT_EQ(z.at("claimed_loads"), 2);
   EXPECT_EQ(z.at("load_sectors"), 2 * 2 * 32 * 16 * 2 / 32);
 
-  const Ended wrong = abn("traffic planted_traffic --problem n2c3s40,inference --plugin plugins/planted.so");
+  const Ended wrong =
+      abn("traffic planted_traffic --problem n2c3s40,inference --plugin plugins/planted.so");
   EXPECT_EQ(wrong.code, 1) << wrong.output;
   EXPECT_TRUE(has(wrong.output, "not as claimed: x was loaded 2 times")) << wrong.output;
 }
@@ -222,7 +246,10 @@ TEST(Outside, AKernelOfAnotherProjectIsRunSanitisedAndCounted) {
   const Ended judged = abn("run outside" + outside + " --sanitize");
   EXPECT_EQ(judged.code, 0) << judged.output;
   Scratch scratch;
-  ASSERT_EQ(abn("run 'outside/*/f32/nchw/*'" + outside + " --sanitize --quiet --out " + scratch.file("outside.json")).code, 0);
+  ASSERT_EQ(abn("run 'outside/*/f32/nchw/*'" + outside + " --sanitize --quiet --out " +
+                scratch.file("outside.json"))
+                .code,
+            0);
   const auto json = nlohmann::json::parse(contents(scratch.file("outside.json")));
   std::size_t seen = 0;
   for (const auto& check : json.at("checks"))
@@ -236,5 +263,6 @@ TEST(Outside, AKernelOfAnotherProjectIsRunSanitisedAndCounted) {
   EXPECT_TRUE(has(contents(scratch.file("outside.json")), "outside/forward/f32/nchw/schedule"));
   const Ended counted = abn("traffic outside --plugin plugins/outside.so --problem n2c3s40,f32");
   EXPECT_EQ(counted.code, 0) << counted.output;
-  EXPECT_TRUE(has(counted.output, "outside/forward: 4.00 tensor sizes moved, the floor is 2.00")) << counted.output;
+  EXPECT_TRUE(has(counted.output, "outside/forward: 4.00 tensor sizes moved, the floor is 2.00"))
+      << counted.output;
 }

@@ -34,9 +34,11 @@ StudyArguments asking(const std::string& what, const std::string& variant = "") 
 }
 
 TEST(StudyCommand, RefusesWhatItCannotDoAndSaysWhatToDo) {
-  EXPECT_NE(refusal(asking("inverse")).find("ask for inversion, bounds, epsilon or judges"), std::string::npos);
+  EXPECT_NE(refusal(asking("inverse")).find("ask for inversion, bounds, epsilon or judges"),
+            std::string::npos);
   EXPECT_NE(refusal(asking("epsilon")).find("name it"), std::string::npos);
-  EXPECT_NE(refusal(asking("epsilon", "two_swep")).find("did you mean two_sweep?"), std::string::npos);
+  EXPECT_NE(refusal(asking("epsilon", "two_swep")).find("did you mean two_sweep?"),
+            std::string::npos);
   EXPECT_NE(refusal(asking("inversion", "naive")).find("takes no variant"), std::string::npos);
   EXPECT_NE(refusal(asking("bounds", "naive")).find("takes no variant"), std::string::npos);
   StudyArguments counted = asking("inversion");

@@ -1,4 +1,5 @@
-// What in-tree variants move, held against what they claim, over a table of shapes, types, layouts and modes; and what counts as wrong.
+// What in-tree variants move, held against what they claim, over a table of shapes, types, layouts
+// and modes; and what counts as wrong.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -6,19 +7,21 @@
 #include <vector>
 
 #include "cuda/registry.h"
-#include "verify/problem/claims.hpp"
-#include "verify/problem/error.hpp"
-#include "verify/problem/problem.hpp"
 #include "verify/check/sanitize/family.hpp"
 #include "verify/check/sanitize/observe.hpp"
 #include "verify/check/sanitize/traffic.hpp"
+#include "verify/problem/claims.hpp"
+#include "verify/problem/error.hpp"
+#include "verify/problem/problem.hpp"
 
 using namespace abn::verify;
 
 namespace {
 
-// Whole and ragged 16-byte windows and sectors in either layout, one channel, one sample an image, channels of several slices.
-constexpr const char* sizes[] = {"n2c32s16", "n3c5s7", "n1c1s77", "n9c40s1", "n2c64s49", "n1c3s65", "n2c2s4100"};
+// Whole and ragged 16-byte windows and sectors in either layout, one channel, one sample an image,
+// channels of several slices.
+constexpr const char* sizes[] = {"n2c32s16", "n3c5s7",  "n1c1s77",  "n9c40s1",
+                                 "n2c64s49", "n1c3s65", "n2c2s4100"};
 
 struct Counted {
   std::string variant;
@@ -40,12 +43,14 @@ void for_every_problem(const Visit& visit) {
             if (claimed.status == ABN_ERROR_UNSUPPORTED) continue;
             SCOPED_TRACE(std::string(subject.variant->name) + " " + text);
             ASSERT_TRUE(claimed.nonsense.empty()) << claimed.nonsense;
-            visit(Counted{subject.variant->name, one, claimed.claims, moved_by(subject, one, claimed.claims)});
+            visit(Counted{subject.variant->name, one, claimed.claims,
+                          moved_by(subject, one, claimed.claims)});
             if (testing::Test::HasFatalFailure()) return;
           }
 }
 
-BufferTraffic tensor(const char* name, std::uint64_t bytes, std::uint64_t loads, std::uint64_t stores) {
+BufferTraffic tensor(const char* name, std::uint64_t bytes, std::uint64_t loads,
+                     std::uint64_t stores) {
   BufferTraffic buffer;
   buffer.buffer = name;
   buffer.tensor = true;
@@ -64,8 +69,8 @@ abn_claims claims_of_two_in_one_out() {
   return claims;
 }
 
-std::string wrong(std::vector<BufferTraffic> buffers, const abn_claims& claims, const char* problem, bool backward = false,
-                  std::uint64_t address = 256) {
+std::string wrong(std::vector<BufferTraffic> buffers, const abn_claims& claims, const char* problem,
+                  bool backward = false, std::uint64_t address = 256) {
   add_claims(buffers, claims, backward);
   const std::vector<std::uint64_t> addresses(buffers.size(), address);
   std::string where;
@@ -80,13 +85,16 @@ TEST(Traffic, EveryVariantHasAnInstrumentedTwinAndClaimsWhatItMoves) {
     ++variants;
     EXPECT_NE(subject.instrumented, nullptr) << subject.variant->name;
     EXPECT_EQ(not_sanitisable(subject), "");
-    for (const char* const text : {"n2c3s5", "n2c3s5,inference", "n2c3s5,frozen", "n64c64s64,bf16,nhwc"}) {
+    for (const char* const text :
+         {"n2c3s5", "n2c3s5,inference", "n2c3s5,frozen", "n64c64s64,bf16,nhwc"}) {
       const abn_problem problem = parse_problem(text);
       const Claimed claimed = claims_of(*subject.variant, problem);
       ASSERT_EQ(claimed.status, ABN_OK);
       for (const bool backward : {false, true})
         EXPECT_TRUE(claims_traffic(claimed.claims, backward))
-            << subject.variant->name << ": set the sweeps of abn_claims (cuda/kernel.h) in claims(); abn-verify traffic shows them";
+            << subject.variant->name
+            << ": set the sweeps of abn_claims (cuda/kernel.h) in claims(); abn-verify traffic "
+               "shows them";
     }
   }
   EXPECT_GE(variants, 2u);
@@ -103,7 +111,8 @@ TEST(Traffic, EveryVariantMovesExactlyWhatItClaims) {
       const bool backward = call.op == "backward";
       EXPECT_GE(tensor_sweeps(call.buffers), floor_sweeps(backward)) << call.op;
       const abn_claims& c = counted.claims;
-      const int claimed = backward ? c.sweeps_dz.loads + c.sweeps_kept.loads + c.sweeps_dx.loads + c.sweeps_dx.stores
+      const int claimed = backward ? c.sweeps_dz.loads + c.sweeps_kept.loads + c.sweeps_dx.loads +
+                                         c.sweeps_dx.stores
                                    : c.sweeps_x.loads + c.sweeps_z.loads + c.sweeps_z.stores;
       if (c.saves == (ABN_SAVES_Z | ABN_SAVES_VAR)) {
         EXPECT_EQ(tensor_sweeps(call.buffers), claimed) << call.op;
@@ -119,7 +128,8 @@ TEST(Traffic, TheNumbersInTheReadmeOfTheKernels) {
     for (const Subject& subject : subjects_of(choose_device("emulator"), {}, false)) {
       if (std::string(subject.variant->name) != variant) continue;
       const Case one = replay(std::string("n2c8s64,") + mode, "standard", 1);
-      for (const MovedBy& call : moved_by(subject, one, claims_of(*subject.variant, one.problem).claims))
+      for (const MovedBy& call :
+           moved_by(subject, one, claims_of(*subject.variant, one.problem).claims))
         if (call.op == op) return tensor_sweeps(call.buffers);
     }
     return -1.0;
@@ -139,7 +149,8 @@ TEST(Traffic, AVariantThatReadsOnceMoreOrOnceLessThanItClaimsIsWrong) {
   constexpr const char* problem = "n2c8s64";
   EXPECT_EQ(wrong({tensor("x", 4096, 2, 0), tensor("z", 4096, 0, 1)}, claims, problem), "");
   EXPECT_EQ(wrong({tensor("x = z", 4096, 2, 1)}, claims, problem), "");
-  EXPECT_EQ(wrong({tensor("dz = dx", 4096, 2, 1), tensor("z", 4096, 1, 0)}, claims, problem, true), "");
+  EXPECT_EQ(wrong({tensor("dz = dx", 4096, 2, 1), tensor("z", 4096, 1, 0)}, claims, problem, true),
+            "");
   EXPECT_NE(wrong({tensor("x", 4096, 3, 0), tensor("z", 4096, 0, 1)}, claims, problem), "");
   EXPECT_NE(wrong({tensor("x", 4096, 1, 0), tensor("z", 4096, 0, 1)}, claims, problem), "");
   EXPECT_NE(wrong({tensor("x", 4096, 2, 0), tensor("z", 4096, 0, 2)}, claims, problem), "");
@@ -148,7 +159,8 @@ TEST(Traffic, AVariantThatReadsOnceMoreOrOnceLessThanItClaimsIsWrong) {
   auto one_element_more = tensor("x", 4096, 2, 0);
   one_element_more.loaded += 4;
   EXPECT_NE(wrong({one_element_more, tensor("z", 4096, 0, 1)}, claims, problem), "");
-  EXPECT_EQ(wrong({tensor("x", 4096, 3, 0), tensor("z", 4096, 0, 1)}, abn_claims{}, problem), "") << "nothing is claimed";
+  EXPECT_EQ(wrong({tensor("x", 4096, 3, 0), tensor("z", 4096, 0, 1)}, abn_claims{}, problem), "")
+      << "nothing is claimed";
 }
 
 TEST(Traffic, SectorsBeyondThoseThatTheBytesFillLieAtTheEndsOfRequestsAndRuns) {
@@ -158,7 +170,8 @@ TEST(Traffic, SectorsBeyondThoseThatTheBytesFillLieAtTheEndsOfRequestsAndRuns) {
   EXPECT_EQ(wrong({x, tensor("z", 4096, 0, 1)}, claims, "n2c8s64"), "");
   ++x.load_sectors;
   EXPECT_NE(wrong({x, tensor("z", 4096, 0, 1)}, claims, "n2c8s64"), "");
-  EXPECT_EQ(wrong({x, tensor("z", 4096, 0, 1)}, claims, "n2c8s64", false, 256 + 16), "") << "not on a boundary";
+  EXPECT_EQ(wrong({x, tensor("z", 4096, 0, 1)}, claims, "n2c8s64", false, 256 + 16), "")
+      << "not on a boundary";
   abn_claims scattered = claims;
   scattered.coalesced = 0;
   EXPECT_EQ(wrong({x, tensor("z", 4096, 0, 1)}, scattered, "n2c8s64"), "");
@@ -181,9 +194,11 @@ TEST(Traffic, ATensorThatGoesThroughTheWorkspaceIsNotHidden) {
   workspace.buffer = "workspace";
   workspace.bytes = bytes;
   workspace.stored = bytes / 2 + 4;
-  const std::vector<BufferTraffic> buffers{tensor("x", bytes, 2, 0), tensor("z", bytes, 0, 1), workspace};
+  const std::vector<BufferTraffic> buffers{tensor("x", bytes, 2, 0), tensor("z", bytes, 0, 1),
+                                           workspace};
   EXPECT_NE(wrong(buffers, claims, "n1c4s4096"), "");
-  EXPECT_EQ(wrong(buffers, claims, "n1c1024s16"), "") << "channels so short that statistics are as large as they";
+  EXPECT_EQ(wrong(buffers, claims, "n1c1024s16"), "")
+      << "channels so short that statistics are as large as they";
 }
 
 TEST(Traffic, ClaimsOfTrafficHaveToMakeSense) {
@@ -205,7 +220,8 @@ TEST(Traffic, ClaimsOfTrafficHaveToMakeSense) {
 TEST(Traffic, RecordsKeepTheLargestCallOfEachMode) {
   Record record, other;
   record.traffic = {{"frozen", "small", 10, {}}, {"training", "large", 30, {}}};
-  other.traffic = {{"frozen", "large", 20, {}}, {"inference", "only", 5, {}}, {"training", "small", 20, {}}};
+  other.traffic = {
+      {"frozen", "large", 20, {}}, {"inference", "only", 5, {}}, {"training", "small", 20, {}}};
   merge(record, other);
   ASSERT_EQ(record.traffic.size(), 3u);
   EXPECT_EQ(record.traffic[0].problem, "large");
@@ -215,11 +231,14 @@ TEST(Traffic, RecordsKeepTheLargestCallOfEachMode) {
 
 TEST(Sanitizer, AVariantWithoutATwinIsSkippedAndOneThatClaimsNothingIsNotJudgedByItsTraffic) {
   std::vector<Subject> subjects = subjects_of(choose_device("emulator"), {}, false);
-  std::erase_if(subjects, [](const Subject& subject) { return std::string(subject.variant->name) != "naive"; });
+  std::erase_if(subjects, [](const Subject& subject) {
+    return std::string(subject.variant->name) != "naive";
+  });
   const std::vector<Case> cases{replay("n2c3s5,f32", "", 3)};
   RunOptions options;
   options.threads = 1;
-  for (const Record& record : run(sanitize_family, subjects, cases, options)) EXPECT_EQ(record.verdict, Verdict::pass) << record.reason;
+  for (const Record& record : run(sanitize_family, subjects, cases, options))
+    EXPECT_EQ(record.verdict, Verdict::pass) << record.reason;
 
   static abn_variant silent = *subjects[0].variant;
   static const abn_variant& naive = *subjects[0].variant;
@@ -230,7 +249,8 @@ TEST(Sanitizer, AVariantWithoutATwinIsSkippedAndOneThatClaimsNothingIsNotJudgedB
   };
   subjects[0].variant = &silent;
   for (const Record& record : run(sanitize_family, subjects, cases, options)) {
-    EXPECT_EQ(record.verdict, record.check == "traffic" ? Verdict::skip : Verdict::pass) << record.id;
+    EXPECT_EQ(record.verdict, record.check == "traffic" ? Verdict::skip : Verdict::pass)
+        << record.id;
     if (record.check != "traffic") continue;
     EXPECT_NE(record.reason.find("abn_claims"), std::string::npos) << record.reason;
     EXPECT_FALSE(record.traffic.empty()) << "counted all the same";
@@ -251,6 +271,7 @@ TEST(Sanitizer, EveryKindOfFindingHasACheck) {
   EXPECT_EQ(fault_of(unwritten_read), Fault::unwritten_reads);
   for (const char* const kind : {out_of_bounds, misaligned_access, read_only_write, shared_overrun})
     EXPECT_EQ(fault_of(kind), Fault::bounds) << kind;
-  for (const char* const kind : {barrier_divergence, deadlock, shuffle_mask, endless_loop, launch_configuration})
+  for (const char* const kind :
+       {barrier_divergence, deadlock, shuffle_mask, endless_loop, launch_configuration})
     EXPECT_EQ(fault_of(kind), Fault::barriers) << kind;
 }

@@ -1,4 +1,5 @@
-// Bias: errors that lean to one side are named although each is below its bound, those of correct kernels are not.
+// Bias: errors that lean to one side are named although each is below its bound, those of correct
+// kernels are not.
 #include <gtest/gtest.h>
 
 #include "tests/bound/kernels.hpp"
@@ -14,7 +15,8 @@ struct Leaning {
   double max_ratio = 0;
 };
 
-/// `cases` problems in f32 by a kernel that computes in double, claims f32 and stores as the bug says.
+/// `cases` problems in f32 by a kernel that computes in double, claims f32 and stores as the bug
+/// says.
 Leaning leaning_of(Bug bug, std::uint64_t cases, std::uint64_t first_seed) {
   Leaning out;
   Style style;
@@ -58,13 +60,17 @@ TEST(Bias, TakesManyCasesAndLooksAtBothSides) {
     Bias bias;
     for (std::uint64_t k = 0; k < cases; ++k) {
       const double wobble = k % 2 == 0 ? 0.01 : -0.01;
-      const auto one = [&](double mean) { return Lean{mean + wobble, (mean + wobble) * (mean + wobble)}; };
+      const auto one = [&](double mean) {
+        return Lean{mean + wobble, (mean + wobble) * (mean + wobble)};
+      };
       bias += Bias{1, one(up), one(outward)};
     }
     return bias_text(bias);
   };
-  EXPECT_EQ(observed(Bias::least_cases, -0.25, 0), "errors lean towards -infinity, 0.25 ulp on average over 16 cases");
-  EXPECT_EQ(observed(40, 0.25, 0.1), "errors lean towards +infinity, 0.25 ulp on average over 40 cases");
+  EXPECT_EQ(observed(Bias::least_cases, -0.25, 0),
+            "errors lean towards -infinity, 0.25 ulp on average over 16 cases");
+  EXPECT_EQ(observed(40, 0.25, 0.1),
+            "errors lean towards +infinity, 0.25 ulp on average over 40 cases");
   EXPECT_EQ(observed(40, 0.1, 0.3), "errors lean away from zero, 0.3 ulp on average over 40 cases");
   EXPECT_EQ(observed(Bias::least_cases - 1, -0.25, 0), "");
   EXPECT_EQ(observed(1000, 0.04, 0.04), "");
@@ -72,7 +78,8 @@ TEST(Bias, TakesManyCasesAndLooksAtBothSides) {
 
 TEST(Bias, IsInTheReasonTheHeadlineAndTheFile) {
   Record record;
-  record.id = "k/forward/f32/nchw/z", record.variant = "k", record.op = "forward", record.check = "z", record.kind = "numbers";
+  record.id = "k/forward/f32/nchw/z", record.variant = "k", record.op = "forward",
+  record.check = "z", record.kind = "numbers";
   record.cases = record.discriminating_cases = 40;
   record.tally.elements = 40;
   record.bias = leaning_of(Bug::truncated_store, 40, 1).z;

@@ -24,7 +24,9 @@ Point point(double exact, double bound, Rule rule = Rule::bounded) {
   return p;
 }
 
-bool passes(const Point& p, double got, int dtype = ABN_F32) { return compare(p, got, format_of(dtype)).passed; }
+bool passes(const Point& p, double got, int dtype = ABN_F32) {
+  return compare(p, got, format_of(dtype)).passed;
+}
 
 /// Any double: all classes, all exponents.
 double any_double() {
@@ -43,9 +45,11 @@ TEST(Comparator, NaNNeverPassesWhereANumberIsExpected) {
       RC_ASSERT(!passes(point(exact, inf, rule), nan_value));
     }
   }));
-  EXPECT_FALSE(passes(point(1, nan_value), 1.5)) << "a bound that is NaN passes nothing but the exact value";
+  EXPECT_FALSE(passes(point(1, nan_value), 1.5))
+      << "a bound that is NaN passes nothing but the exact value";
   EXPECT_EQ(compare(point(1, 1), nan_value, format_of(ABN_F32)).ratio, inf);
-  EXPECT_STREQ(compare(point(1, 1), nan_value, format_of(ABN_F32)).reason, "NaN where a number is expected");
+  EXPECT_STREQ(compare(point(1, 1), nan_value, format_of(ABN_F32)).reason,
+               "NaN where a number is expected");
 }
 
 TEST(Comparator, ClassesAreComparedBeforeNumbers) {
@@ -81,7 +85,8 @@ TEST(Comparator, ClassesAreComparedBeforeNumbers) {
       {Rule::signed_bounded, 1e-60, -0.0, false},
   };
   for (const auto& row : rows)
-    EXPECT_EQ(passes(point(row.exact, 1e-30, row.rule), row.got), row.passes) << int(row.rule) << " " << row.exact << " " << row.got;
+    EXPECT_EQ(passes(point(row.exact, 1e-30, row.rule), row.got), row.passes)
+        << int(row.rule) << " " << row.exact << " " << row.got;
 }
 
 TEST(Comparator, EveryClassOfValueUnderEveryRule) {
@@ -116,46 +121,58 @@ TEST(Comparator, EveryClassOfValueUnderEveryRule) {
     for (const auto& row : rows)
       for (std::size_t i = 0; i < std::size(classes); ++i) {
         const auto c = compare(point(row.exact, 0.25, row.rule), classes[i], format_of(dtype));
-        EXPECT_EQ(c.passed, row.passes[i] == '+') << int(row.rule) << " " << row.exact << " " << classes[i];
+        EXPECT_EQ(c.passed, row.passes[i] == '+')
+            << int(row.rule) << " " << row.exact << " " << classes[i];
         EXPECT_EQ(c.ratio <= 1, c.passed) << int(row.rule) << " " << row.exact << " " << classes[i];
         EXPECT_EQ(*c.reason == '\0', c.passed) << "a failure says why, a pass has nothing to say";
       }
 }
 
 TEST(Comparator, AFailureNeverHidesBehindANaNRatio) {
-  EXPECT_TRUE(rc::check("whatever the point, a failed element has a ratio that a maximum keeps", [] {
-    Point p = point(any_double(), any_double());
-    p.lo = any_double(), p.fit_bound = any_double();
-    p.rule = *rc::gen::element(Rule::bounded, Rule::signed_bounded, Rule::same_class, Rule::any_finite, Rule::any_nonfinite);
-    const int dtype = *rc::gen::inRange(0, 4);
-    const auto c = compare(p, round_to(format_of(dtype), any_double()), format_of(dtype));
-    RC_ASSERT(!std::isnan(c.ratio) && !std::isnan(c.fit_ratio) && !std::isnan(c.ulp));
-    if (!c.passed) RC_ASSERT(c.ratio >= 1);
-    if (c.passed) RC_ASSERT(c.ratio <= 1);
-  }));
-  EXPECT_STREQ(compare(point(nan_value, 1), 1, format_of(ABN_F32)).reason, "no number is known that it could be compared with");
-  EXPECT_EQ(compare(point(inf, inf), 1, format_of(ABN_F64)).ulp, -1048576) << "saturated towards the error's side";
+  EXPECT_TRUE(
+      rc::check("whatever the point, a failed element has a ratio that a maximum keeps", [] {
+        Point p = point(any_double(), any_double());
+        p.lo = any_double(), p.fit_bound = any_double();
+        p.rule = *rc::gen::element(Rule::bounded, Rule::signed_bounded, Rule::same_class,
+                                   Rule::any_finite, Rule::any_nonfinite);
+        const int dtype = *rc::gen::inRange(0, 4);
+        const auto c = compare(p, round_to(format_of(dtype), any_double()), format_of(dtype));
+        RC_ASSERT(!std::isnan(c.ratio) && !std::isnan(c.fit_ratio) && !std::isnan(c.ulp));
+        if (!c.passed) RC_ASSERT(c.ratio >= 1);
+        if (c.passed) RC_ASSERT(c.ratio <= 1);
+      }));
+  EXPECT_STREQ(compare(point(nan_value, 1), 1, format_of(ABN_F32)).reason,
+               "no number is known that it could be compared with");
+  EXPECT_EQ(compare(point(inf, inf), 1, format_of(ABN_F64)).ulp, -1048576)
+      << "saturated towards the error's side";
   for (const double bound : {nan_value, -1.0}) {
     EXPECT_FALSE(passes(point(1, bound), 1));
-    EXPECT_EQ(compare(point(1, bound), 1, format_of(ABN_F32)).ratio, inf) << "not even the exact value passes a bound that is none";
+    EXPECT_EQ(compare(point(1, bound), 1, format_of(ABN_F32)).ratio, inf)
+        << "not even the exact value passes a bound that is none";
   }
 }
 
 TEST(Comparator, FartherAwayIsNeverBetter) {
-  EXPECT_TRUE(rc::check("on one side of the exact value, ratio and |ulp| grow with the distance, and what fails stays failed", [] {
-    const int dtype = *rc::gen::inRange(0, 4);
-    const Format& format = format_of(dtype);
-    const double exact = std::ldexp(*rc::gen::inRange(-1000, 1000), *rc::gen::inRange(-12, 4));
-    const Point p = point(exact, std::ldexp(*rc::gen::inRange(0, 100), *rc::gen::inRange(-20, 2)));
-    double near = exact + std::ldexp(*rc::gen::inRange(0, 1000), -10), far = exact + std::ldexp(*rc::gen::inRange(0, 1000), -10);
-    if (near > far) std::swap(near, far);
-    const auto a = compare(p, near, format), b = compare(p, far, format);
-    RC_ASSERT(a.ratio <= b.ratio && a.fit_ratio <= b.fit_ratio && std::fabs(a.ulp) <= std::fabs(b.ulp));
-    RC_ASSERT(a.passed || !b.passed);
-    Point wider = p;
-    wider.bound *= 2;
-    RC_ASSERT(!a.passed || compare(wider, near, format).passed);
-  }));
+  EXPECT_TRUE(rc::check(
+      "on one side of the exact value, ratio and |ulp| grow with the distance, and what fails "
+      "stays failed",
+      [] {
+        const int dtype = *rc::gen::inRange(0, 4);
+        const Format& format = format_of(dtype);
+        const double exact = std::ldexp(*rc::gen::inRange(-1000, 1000), *rc::gen::inRange(-12, 4));
+        const Point p =
+            point(exact, std::ldexp(*rc::gen::inRange(0, 100), *rc::gen::inRange(-20, 2)));
+        double near = exact + std::ldexp(*rc::gen::inRange(0, 1000), -10),
+               far = exact + std::ldexp(*rc::gen::inRange(0, 1000), -10);
+        if (near > far) std::swap(near, far);
+        const auto a = compare(p, near, format), b = compare(p, far, format);
+        RC_ASSERT(a.ratio <= b.ratio && a.fit_ratio <= b.fit_ratio &&
+                  std::fabs(a.ulp) <= std::fabs(b.ulp));
+        RC_ASSERT(a.passed || !b.passed);
+        Point wider = p;
+        wider.bound *= 2;
+        RC_ASSERT(!a.passed || compare(wider, near, format).passed);
+      }));
 }
 
 TEST(Comparator, OverflowIsRightOnlyWhereTheExactValueIsBeyondTheRange) {
@@ -163,11 +180,15 @@ TEST(Comparator, OverflowIsRightOnlyWhereTheExactValueIsBeyondTheRange) {
   EXPECT_FALSE(passes(point(70000, 1), -inf, ABN_F16));
   EXPECT_FALSE(passes(point(70000, 1), 65504, ABN_F16)) << "saturating instead of overflowing";
   EXPECT_FALSE(passes(point(60000, 1), inf, ABN_F16));
-  EXPECT_FALSE(passes(point(65512, 1), inf, ABN_F16)) << "65512 is above the largest value and still rounds to it";
-  EXPECT_STREQ(compare(point(70000, 1), 65504, format_of(ABN_F16)).reason, "finite where the value is beyond the range of the type");
-  EXPECT_TRUE(passes(point(65519, 16), inf, ABN_F16)) << "within the bound of the threshold 65520 both are right";
+  EXPECT_FALSE(passes(point(65512, 1), inf, ABN_F16))
+      << "65512 is above the largest value and still rounds to it";
+  EXPECT_STREQ(compare(point(70000, 1), 65504, format_of(ABN_F16)).reason,
+               "finite where the value is beyond the range of the type");
+  EXPECT_TRUE(passes(point(65519, 16), inf, ABN_F16))
+      << "within the bound of the threshold 65520 both are right";
   EXPECT_TRUE(passes(point(65519, 16), 65504, ABN_F16));
-  EXPECT_TRUE(passes(point(-10, 70000), inf, ABN_F16)) << "a bound that reaches beyond the range on both sides";
+  EXPECT_TRUE(passes(point(-10, 70000), inf, ABN_F16))
+      << "a bound that reaches beyond the range on both sides";
   EXPECT_TRUE(passes(point(-10, 70000), -inf, ABN_F16));
 }
 
@@ -183,10 +204,14 @@ TEST(Comparator, ABoundIsSharpAndTheRatioSaysByHowMuch) {
   }));
   Point tail = point(1, 0);
   tail.lo = 0x1p-60;
-  EXPECT_EQ(compare(tail, 1, format_of(ABN_F64)).error, -0x1p-60) << "the error is against the unrounded value";
-  EXPECT_EQ(compare(point(1, 0), 2, format_of(ABN_F32)).ratio, inf) << "no bound at all, and an error";
-  EXPECT_EQ(compare(point(1, 0.5), 1.25, format_of(ABN_F32)).fit_ratio, 0.25) << "against the fit bound, twice the other here";
-  EXPECT_EQ(compare(point(1, inf), 5, format_of(ABN_F32)).ratio, 0) << "an infinite bound demands nothing and is used by nothing";
+  EXPECT_EQ(compare(tail, 1, format_of(ABN_F64)).error, -0x1p-60)
+      << "the error is against the unrounded value";
+  EXPECT_EQ(compare(point(1, 0), 2, format_of(ABN_F32)).ratio, inf)
+      << "no bound at all, and an error";
+  EXPECT_EQ(compare(point(1, 0.5), 1.25, format_of(ABN_F32)).fit_ratio, 0.25)
+      << "against the fit bound, twice the other here";
+  EXPECT_EQ(compare(point(1, inf), 5, format_of(ABN_F32)).ratio, 0)
+      << "an infinite bound demands nothing and is used by nothing";
 }
 
 TEST(Comparator, UlpsCountRepresentableSteps) {
@@ -194,7 +219,8 @@ TEST(Comparator, UlpsCountRepresentableSteps) {
     const float start = 1 + *rc::gen::inRange(0, 1 << 20) * 0x1p-23f;
     const int steps = *rc::gen::inRange(-1000, 1000);
     float moved = start;
-    for (int i = 0; i < std::abs(steps); ++i) moved = std::nextafter(moved, steps > 0 ? 4.0f : 0.0f);
+    for (int i = 0; i < std::abs(steps); ++i)
+      moved = std::nextafter(moved, steps > 0 ? 4.0f : 0.0f);
     if (moved < 1 || moved >= 2) RC_DISCARD();
     RC_ASSERT(compare(point(start, 1), moved, format_of(ABN_F32)).ulp == steps);
   }));
@@ -213,27 +239,35 @@ TEST(Tallies, AddUpInAnyGrouping) {
     const auto cut = *rc::gen::inRange<std::size_t>(0, size + 1);
     Tally left, right;
     for (std::size_t i = 0; i < size; ++i)
-      (i < cut ? left : right).add(static_cast<std::int64_t>(i), e.points[i], got[i], compare(e.points[i], got[i], format_of(ABN_F32)));
+      (i < cut ? left : right)
+          .add(static_cast<std::int64_t>(i), e.points[i], got[i],
+               compare(e.points[i], got[i], format_of(ABN_F32)));
     left += right;
-    RC_ASSERT(left.elements == whole.elements && left.failed == whole.failed && left.nonfinite_got == whole.nonfinite_got);
+    RC_ASSERT(left.elements == whole.elements && left.failed == whole.failed &&
+              left.nonfinite_got == whole.nonfinite_got);
     RC_ASSERT(left.max_ratio == whole.max_ratio && left.worst == whole.worst);
-    RC_ASSERT(left.ratio_histogram == whole.ratio_histogram && left.ulp_histogram == whole.ulp_histogram);
-    RC_ASSERT(std::accumulate(whole.ratio_histogram.begin(), whole.ratio_histogram.end(), std::uint64_t{0}) == whole.elements);
+    RC_ASSERT(left.ratio_histogram == whole.ratio_histogram &&
+              left.ulp_histogram == whole.ulp_histogram);
+    RC_ASSERT(std::accumulate(whole.ratio_histogram.begin(), whole.ratio_histogram.end(),
+                              std::uint64_t{0}) == whole.elements);
   }));
 }
 
 namespace {
 
-/// 200 ordinary elements, one of which is odd in one way, with values to be compared: what a block may not take for ordinary.
+/// 200 ordinary elements, one of which is odd in one way, with values to be compared: what a block
+/// may not take for ordinary.
 constexpr int oddities = 15;
-void add_ordinary(Expectation& expectation, std::vector<double>& got, int oddity, const Stream& draw) {
+void add_ordinary(Expectation& expectation, std::vector<double>& got, int oddity,
+                  const Stream& draw) {
   const Format& format = format_of(expectation.dtype);
   const std::uint64_t size = 200, odd = draw.below(size, 0);
   for (std::uint64_t i = 0; i < size; ++i) {
     const Stream own = draw.fork(i);
     // Few ratios, so that there are equal ones with other errors in ulp.
     const double step = static_cast<double>(own.below(9, 0)) - 4;
-    Point p = point((static_cast<double>(own.below(19, 1)) - 9) / 3, own.below(2, 2) == 0 ? 4 / 256.0 : 8 / 256.0,
+    Point p = point((static_cast<double>(own.below(19, 1)) - 9) / 3,
+                    own.below(2, 2) == 0 ? 4 / 256.0 : 8 / 256.0,
                     own.below(2, 3) == 0 ? Rule::bounded : Rule::signed_bounded);
     double value = p.hi + step / 256;
     if (own.below(2, 4) == 0) p.lo = p.hi * 1e-17;
@@ -245,11 +279,13 @@ void add_ordinary(Expectation& expectation, std::vector<double>& got, int oddity
       if (oddity == 2) p.fit_bound = special;
       if (oddity == 3) value = special;
       if (oddity >= 4 && oddity < 10) p.rule = static_cast<Rule>(oddity - 4);
-      if (oddity == 10) value = special > 0 ? 0.0 : -0.0, p.hi = step * 1e-6, p.rule = Rule::signed_bounded;
+      if (oddity == 10)
+        value = special > 0 ? 0.0 : -0.0, p.hi = step * 1e-6, p.rule = Rule::signed_bounded;
       if (oddity == 11) value = p.hi + p.lo;
       if (oddity == 12) value = p.hi + std::copysign(1.5 * p.bound, step);
       if (oddity == 13 && expectation.dtype != ABN_F64)
-        p.hi = 2 * format.largest, p.lo = 0, p.bound = p.fit_bound = format.largest / 2, value = p.hi - p.bound / 2;
+        p.hi = 2 * format.largest, p.lo = 0, p.bound = p.fit_bound = format.largest / 2,
+        value = p.hi - p.bound / 2;
       if (oddity == 14) value = inf, p.bound = inf;
     }
     expectation.points.push_back(p);
@@ -269,16 +305,21 @@ TEST(Tallies, ManyElementsAtOnceAreTheSameOneByOne) {
     const Format& format = format_of(expectation.dtype);
     Tally one_by_one;
     for (std::size_t i = 0; i < got.size(); ++i)
-      one_by_one.add(static_cast<std::int64_t>(i), expectation.points[i], got[i], compare(expectation.points[i], got[i], format));
+      one_by_one.add(static_cast<std::int64_t>(i), expectation.points[i], got[i],
+                     compare(expectation.points[i], got[i], format));
     const Tally at_once = compare_all(expectation, got);
-    const auto same = [](double a, double b) { return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b); };
+    const auto same = [](double a, double b) {
+      return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
+    };
     ASSERT_EQ(at_once.elements, one_by_one.elements);
     ASSERT_EQ(at_once.failed, one_by_one.failed);
     ASSERT_EQ(at_once.nonfinite_expected, one_by_one.nonfinite_expected);
     ASSERT_EQ(at_once.nonfinite_got, one_by_one.nonfinite_got);
-    ASSERT_TRUE(same(at_once.max_ratio, one_by_one.max_ratio) && same(at_once.sum_ratio, one_by_one.sum_ratio));
+    ASSERT_TRUE(same(at_once.max_ratio, one_by_one.max_ratio) &&
+                same(at_once.sum_ratio, one_by_one.sum_ratio));
     ASSERT_TRUE(same(at_once.max_fit_ratio, one_by_one.max_fit_ratio));
-    ASSERT_TRUE(same(at_once.max_abs_ulp, one_by_one.max_abs_ulp) && same(at_once.sum_ulp, one_by_one.sum_ulp));
+    ASSERT_TRUE(same(at_once.max_abs_ulp, one_by_one.max_abs_ulp) &&
+                same(at_once.sum_ulp, one_by_one.sum_ulp));
     ASSERT_EQ(at_once.worst, one_by_one.worst);
     ASSERT_EQ(at_once.ratio_histogram, one_by_one.ratio_histogram);
     ASSERT_EQ(at_once.ulp_histogram, one_by_one.ulp_histogram);
@@ -317,11 +358,13 @@ TEST(Tallies, The99thPercentileIsTheOneOfASort) {
     const int size = *rc::gen::inRange(1, 400);
     for (int i = 0; i < size; ++i) {
       e.points.push_back(point(0, 1));
-      got.push_back(std::ldexp(1 + *rc::gen::inRange(0, 1000) / 1000.0, *rc::gen::inRange(-11, 1)) / 2);
+      got.push_back(std::ldexp(1 + *rc::gen::inRange(0, 1000) / 1000.0, *rc::gen::inRange(-11, 1)) /
+                    2);
       ratios.push_back(std::fabs(got.back()));
     }
     std::sort(ratios.begin(), ratios.end());
-    const double sorted = ratios[ratios.size() - 1 - ratios.size() / 100], p99 = compare_all(e, got).p99_ratio();
+    const double sorted = ratios[ratios.size() - 1 - ratios.size() / 100],
+                 p99 = compare_all(e, got).p99_ratio();
     RC_ASSERT(p99 >= sorted && p99 <= sorted * std::exp2(0.25) * (1 + 1e-12));
   }));
 }
@@ -338,17 +381,20 @@ TEST(Tallies, The99thPercentileOfAHopelessKernelIsNotTheTopOfTheHistogram) {
 
 TEST(Tallies, ARatioFallsIntoTheBinWhoseEdgesHoldIt) {
   EXPECT_TRUE(rc::check("bin k holds [2^(k/4-12), 2^((k+1)/4-12))", [] {
-    const double ratio = std::ldexp(1 + *rc::gen::inRange(0, 1 << 20) * 0x1p-20, *rc::gen::inRange(-16, 7));
+    const double ratio =
+        std::ldexp(1 + *rc::gen::inRange(0, 1 << 20) * 0x1p-20, *rc::gen::inRange(-16, 7));
     Tally tally;
     Comparison c;
     c.passed = true, c.ratio = ratio;
     tally.add(0, point(0, 1), 0, c);
-    const auto at =
-        static_cast<int>(std::max_element(tally.ratio_histogram.begin(), tally.ratio_histogram.end()) - tally.ratio_histogram.begin());
+    const auto at = static_cast<int>(
+        std::max_element(tally.ratio_histogram.begin(), tally.ratio_histogram.end()) -
+        tally.ratio_histogram.begin());
     // The three irrational edges of an octave are themselves rounded.
     constexpr double rounding = 1e-15;
     RC_ASSERT(at == 0 || ratio >= std::exp2(at / 4.0 - 12) * (1 - rounding));
-    RC_ASSERT(at == Tally::ratio_bins - 1 || ratio < std::exp2((at + 1) / 4.0 - 12) * (1 + rounding));
+    RC_ASSERT(at == Tally::ratio_bins - 1 ||
+              ratio < std::exp2((at + 1) / 4.0 - 12) * (1 + rounding));
   }));
   for (int k = -12; k < 4; ++k) {  // edges that are powers of two are sharp
     Tally tally;
@@ -375,15 +421,19 @@ TEST(Tallies, UlpBinsFollowTheirLogarithm) {
 TEST(Tallies, SumsAndExtremaAreThoseOfTheElements) {
   Tally tally;
   const Format& format = format_of(ABN_F32);
-  const std::vector<std::pair<Point, double>> elements{
-      {point(1, 0x1p-22), 1 + 0x1p-23}, {point(1, 0x1p-22), 1 - 0x1p-22}, {point(inf, 0, Rule::same_class), inf}, {point(1, 1), inf}};
+  const std::vector<std::pair<Point, double>> elements{{point(1, 0x1p-22), 1 + 0x1p-23},
+                                                       {point(1, 0x1p-22), 1 - 0x1p-22},
+                                                       {point(inf, 0, Rule::same_class), inf},
+                                                       {point(1, 1), inf}};
   for (std::size_t i = 0; i < elements.size(); ++i)
-    tally.add(static_cast<std::int64_t>(i), elements[i].first, elements[i].second, compare(elements[i].first, elements[i].second, format));
+    tally.add(static_cast<std::int64_t>(i), elements[i].first, elements[i].second,
+              compare(elements[i].first, elements[i].second, format));
   EXPECT_EQ(tally.elements, 4u);
   EXPECT_EQ(tally.failed, 1u);
   EXPECT_EQ(tally.nonfinite_expected, 1u);
   EXPECT_EQ(tally.nonfinite_got, 2u);
-  EXPECT_EQ(tally.sum_ratio, 1.5) << "an infinite ratio is counted as failed and left out of the mean";
+  EXPECT_EQ(tally.sum_ratio, 1.5)
+      << "an infinite ratio is counted as failed and left out of the mean";
   EXPECT_EQ(tally.max_abs_ulp, -2) << "signed";
   EXPECT_EQ(tally.sum_ulp, -1);
   EXPECT_EQ(tally.max_fit_ratio, inf);

@@ -1,4 +1,5 @@
-// The null battery: data that a kernel passes without computing anything say nothing; and channel by channel, where errors are.
+// The null battery: data that a kernel passes without computing anything say nothing; and channel
+// by channel, where errors are.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -49,7 +50,8 @@ TEST(NullBattery, ACaseThatANullKernelPassesDoesNotDiscriminate) {
 }
 
 const Expectation& of(const std::vector<Expectation>& all, Output output) {
-  return *std::find_if(all.begin(), all.end(), [&](const Expectation& one) { return one.output == output; });
+  return *std::find_if(all.begin(), all.end(),
+                       [&](const Expectation& one) { return one.output == output; });
 }
 
 /// Does one of the null outputs pass on every element?
@@ -70,7 +72,8 @@ TEST(NullBattery, CopiesStaleOutputsAndInferenceAreTried) {
     inputs.running_var[c] = of(exact, Output::variance).points[c].hi;
   }
   Expectation roughly = of(exact, Output::z);
-  for (Point& one : roughly.points) one.bound *= 4;  // the null output is right, but not to the last bit
+  // the null output is right, but not to the last bit
+  for (Point& one : roughly.points) one.bound *= 4;
   EXPECT_TRUE(a_null_passes(inputs, roughly)) << "inference's output passes";
 
   // The same sample everywhere: what an earlier call left in the next element is right too.
@@ -82,13 +85,15 @@ TEST(NullBattery, CopiesStaleOutputsAndInferenceAreTried) {
 
   // Activation of nothing: z = x.
   Expectation copied = of(exact, Output::z);
-  for (std::size_t i = 0; i < copied.points.size(); ++i) copied.points[i] = point(inputs.x[i], 1e-9);
+  for (std::size_t i = 0; i < copied.points.size(); ++i)
+    copied.points[i] = point(inputs.x[i], 1e-9);
   EXPECT_TRUE(a_null_passes(inputs, copied)) << "a copy of x passes";
 }
 
 TEST(ChannelLines, ShowTheWorstChannelsFirstAndWhatTheirBoundIsMadeOf) {
   const abn_problem p = make_problem(1, 40, 4, ABN_F32, ABN_IDENTITY, 0);
-  Expectation expectation{Output::z, ABN_F32, std::vector<Point>(160, point(1, 0x1p-20)), std::vector<ChannelFacts>(40)};
+  Expectation expectation{Output::z, ABN_F32, std::vector<Point>(160, point(1, 0x1p-20)),
+                          std::vector<ChannelFacts>(40)};
   expectation.channels[7].kappa = 12;
   std::vector<double> got(160, 1);
   got[7 * 4 + 1] = 2, got[7 * 4 + 2] = 1 + 0x1p-21;

@@ -1,4 +1,5 @@
-// Clusters: right kernels run right under every schedule, and every misuse of their barrier and of shared memory of peers is reported.
+// Clusters: right kernels run right under every schedule, and every misuse of their barrier and of
+// shared memory of peers is reported.
 #include <algorithm>
 #include <numeric>
 #include <vector>
@@ -13,7 +14,8 @@ using namespace abn::device;
 using namespace abn::tests;
 namespace emulator = abn::emulator;
 
-LaunchConfig clusters_of(unsigned size, unsigned clusters, unsigned threads, std::size_t shared_bytes) {
+LaunchConfig clusters_of(unsigned size, unsigned clusters, unsigned threads,
+                         std::size_t shared_bytes) {
   return {.grid = clusters * size, .block = threads, .shared_bytes = shared_bytes, .cluster = size};
 }
 
@@ -25,7 +27,9 @@ TEST(EmulatorClusters, ValuesGoRoundTheCluster) {
       const unsigned threads = 48, clusters = 5, n = size * clusters * threads;
       std::vector<int> in(n), out(n, -1);
       std::iota(in.begin(), in.end(), 7);
-      ASSERT_EQ(launch(clusters_of(size, clusters, threads, sizeof(Row)), pass_on, in.data(), out.data(), 3), 0);
+      ASSERT_EQ(launch(clusters_of(size, clusters, threads, sizeof(Row)), pass_on, in.data(),
+                       out.data(), 3),
+                0);
       for (unsigned i = 0; i < n; ++i) {
         const unsigned block = i / threads, from = block / size * size + (block % size + 3) % size;
         ASSERT_EQ(out[i], in[from * threads + i % threads]);
@@ -39,12 +43,14 @@ TEST(EmulatorClusters, PartialsPushedToAllPeersGiveEveryBlockTheSameBits) {
   std::vector<float> first;
   under_every_schedule([&](std::uint64_t) {
     std::vector<float> out(24, -1.0f);
-    ASSERT_EQ(launch(clusters_of(4, 6, 100, sizeof(Pushed)), sum_over_cluster, x.data(), out.data()), 0);
+    ASSERT_EQ(
+        launch(clusters_of(4, 6, 100, sizeof(Pushed)), sum_over_cluster, x.data(), out.data()), 0);
     for (unsigned b = 0; b < 24; ++b) ASSERT_EQ(out[b], out[b / 4 * 4]);
     if (first.empty()) first = out;
     ASSERT_EQ(out, first);
   });
-  for (unsigned c = 0; c < 6; ++c) EXPECT_NEAR(first[c * 4], std::accumulate(&x[c * 400], &x[c * 400] + 400, 0.0), 0.01);
+  for (unsigned c = 0; c < 6; ++c)
+    EXPECT_NEAR(first[c * 4], std::accumulate(&x[c * 400], &x[c * 400] + 400, 0.0), 0.01);
 }
 
 TEST(EmulatorClusters, ArrivalAndWaitMayStandApart) {
@@ -59,7 +65,10 @@ TEST(EmulatorClusters, RanksFollowTheShape) {
   under_every_schedule([&](std::uint64_t) {
     std::vector<Place> out(4 * 6 * 2);
     ASSERT_EQ(
-        launch(LaunchConfig{.grid = dim3(4, 6, 2), .block = 32, .shared_bytes = 4, .cluster = dim3(2, 3, 2)}, where_in_cluster, out.data()),
+        launch(
+            LaunchConfig{
+                .grid = dim3(4, 6, 2), .block = 32, .shared_bytes = 4, .cluster = dim3(2, 3, 2)},
+            where_in_cluster, out.data()),
         0);
     for (unsigned z = 0; z < 2; ++z)
       for (unsigned y = 0; y < 6; ++y)
@@ -75,7 +84,8 @@ TEST(EmulatorClusters, RanksFollowTheShape) {
 TEST(EmulatorClusters, ACooperativeLaunchOfClustersHasBothBarriers) {
   under_every_schedule([&](std::uint64_t) {
     int sums[20] = {}, out[20] = {};
-    ASSERT_EQ(launch_cooperative(clusters_of(4, 5, 33, sizeof(Row)), cluster_then_grid, sums, out), 0);
+    ASSERT_EQ(launch_cooperative(clusters_of(4, 5, 33, sizeof(Row)), cluster_then_grid, sums, out),
+              0);
     for (int b = 0; b < 20; ++b) ASSERT_EQ(out[b], 33 * 190);
   });
 }
@@ -119,32 +129,43 @@ TEST(EmulatorClusters, TheModelOfTheGpuAgreesWithWhatIsKnownOfIt) {
 // ---- planted
 
 TEST(EmulatorClusters, LaunchesThatAGpuRefuses) {
-  const auto refused = [](int code, const char* says) { return Misuse{emulator::launch_configuration, code, says}; };
+  const auto refused = [](int code, const char* says) {
+    return Misuse{emulator::launch_configuration, code, says};
+  };
   expect_found(refused(invalid_cluster_size, "a cluster of 17 x 1 x 1 blocks"),
                [] { return launch(clusters_of(17, 1, 32, 0), wait_for_grid); });
-  expect_found(refused(invalid_cluster_size, "a cluster of 0 x 1 x 1 blocks"),
-               [] { return launch(LaunchConfig{.grid = 4, .block = 32, .cluster = dim3(0, 1, 1)}, wait_for_grid); });
-  expect_found(refused(invalid_configuration, "is no multiple of the cluster 4 x 1 x 1"),
-               [] { return launch(LaunchConfig{.grid = 6, .block = 32, .cluster = 4}, wait_for_grid); });
+  expect_found(refused(invalid_cluster_size, "a cluster of 0 x 1 x 1 blocks"), [] {
+    return launch(LaunchConfig{.grid = 4, .block = 32, .cluster = dim3(0, 1, 1)}, wait_for_grid);
+  });
+  expect_found(refused(invalid_configuration, "is no multiple of the cluster 4 x 1 x 1"), [] {
+    return launch(LaunchConfig{.grid = 6, .block = 32, .cluster = 4}, wait_for_grid);
+  });
 }
 
 TEST(EmulatorClusters, APeerThatIsReadWithoutABarrierHasOldValues) {
   std::vector<int> in(40 * 32, 1), out(in.size());
   expect_wrong_numbers([&] {
     std::fill(out.begin(), out.end(), 0);
-    EXPECT_EQ(launch(clusters_of(2, 20, 32, sizeof(Row)), pass_on_without_a_barrier, in.data(), out.data()), 0);
+    EXPECT_EQ(launch(clusters_of(2, 20, 32, sizeof(Row)), pass_on_without_a_barrier, in.data(),
+                     out.data()),
+              0);
     return out != in;
   });
 }
 
 TEST(EmulatorClusters, PeerThatLeft) {
-  const auto left = [](const char* says) { return Misuse{emulator::cluster_peer_left, launch_failure, says}; };
+  const auto left = [](const char* says) {
+    return Misuse{emulator::cluster_peer_left, launch_failure, says};
+  };
   unsigned gone;
   int out;
-  expect_found(left("the block of rank 0 has returned, and its shared memory is asked for at tests/cuda/kernels_of_clusters.cuh:"),
-               [&] { return gone = 0, launch(clusters_of(2, 1, 32, sizeof(Row)), maps_late, &gone, &out); });
-  expect_found(left("shared memory of the block of rank 0 was written at byte 12 after it had returned"),
-               [&] { return gone = 0, launch(clusters_of(2, 1, 32, sizeof(Row)), writes_late, &gone); });
+  expect_found(
+      left("the block of rank 0 has returned, and its shared memory is asked for at "
+           "tests/cuda/kernels_of_clusters.cuh:"),
+      [&] { return gone = 0, launch(clusters_of(2, 1, 32, sizeof(Row)), maps_late, &gone, &out); });
+  expect_found(
+      left("shared memory of the block of rank 0 was written at byte 12 after it had returned"),
+      [&] { return gone = 0, launch(clusters_of(2, 1, 32, sizeof(Row)), writes_late, &gone); });
 }
 
 TEST(EmulatorClusters, APeerThatLeftLeavesNaNBehind) {
@@ -158,23 +179,32 @@ TEST(EmulatorClusters, APeerThatLeftLeavesNaNBehind) {
 }
 
 TEST(EmulatorClusters, AddressesAndRanksThatTheClusterLacks) {
-  const auto peer = [](const char* says) { return Misuse{emulator::cluster_peer, launch_failure, says}; };
+  const auto peer = [](const char* says) {
+    return Misuse{emulator::cluster_peer, launch_failure, says};
+  };
   int out;
-  expect_found(peer("rank 2 at tests/cuda/kernels_of_clusters.cuh:"),
-               [&] { return launch(clusters_of(2, 3, 32, sizeof(Row)), maps_a_rank_too_many, &out); });
-  expect_found(peer("an address that is not in the shared memory"),
-               [&] { return launch(clusters_of(2, 3, 32, sizeof(Row)), maps_global_memory, &out); });
-  expect_found(peer("an address that is not in the shared memory"),
-               [&] { return launch(clusters_of(2, 3, 32, sizeof(Row)), maps_what_is_mapped, &out); });
+  expect_found(peer("rank 2 at tests/cuda/kernels_of_clusters.cuh:"), [&] {
+    return launch(clusters_of(2, 3, 32, sizeof(Row)), maps_a_rank_too_many, &out);
+  });
+  expect_found(peer("an address that is not in the shared memory"), [&] {
+    return launch(clusters_of(2, 3, 32, sizeof(Row)), maps_global_memory, &out);
+  });
+  expect_found(peer("an address that is not in the shared memory"), [&] {
+    return launch(clusters_of(2, 3, 32, sizeof(Row)), maps_what_is_mapped, &out);
+  });
 }
 
 TEST(EmulatorClusters, BarriersThatNotAllThreadsReach) {
-  const auto divergence = [](const char* says) { return Misuse{emulator::barrier_divergence, launch_failure, says}; };
-  expect_found(
-      divergence("the cluster's barrier is reached by 64 of the cluster's 128 threads; the block of rank 1: threads 0-63 returned"),
-      [] { return launch(clusters_of(2, 3, 64, 0), one_block_skips_the_cluster); });
-  expect_found(divergence("threads 63 returned"), [] { return launch(clusters_of(2, 3, 64, 0), one_thread_skips_the_cluster); });
-  expect_found(divergence("threads 0-31 wait in __syncthreads"), [] { return launch(clusters_of(2, 3, 64, 0), cluster_against_block); });
+  const auto divergence = [](const char* says) {
+    return Misuse{emulator::barrier_divergence, launch_failure, says};
+  };
+  expect_found(divergence("the cluster's barrier is reached by 64 of the cluster's 128 threads; "
+                          "the block of rank 1: threads 0-63 returned"),
+               [] { return launch(clusters_of(2, 3, 64, 0), one_block_skips_the_cluster); });
+  expect_found(divergence("threads 63 returned"),
+               [] { return launch(clusters_of(2, 3, 64, 0), one_thread_skips_the_cluster); });
+  expect_found(divergence("threads 0-31 wait in __syncthreads"),
+               [] { return launch(clusters_of(2, 3, 64, 0), cluster_against_block); });
   expect_found(divergence("arrives at the cluster's barrier a second time"),
                [] { return launch(clusters_of(2, 3, 64, 0), arrives_twice); });
   expect_found(divergence("waits at the cluster's barrier without having arrived"),

@@ -1,4 +1,5 @@
-// Planted defects: each must be reported under its own name on every seed, leave the launch with an error, and leave the emulator fit.
+// Planted defects: each must be reported under its own name on every seed, leave the launch with an
+// error, and leave the emulator fit.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -24,8 +25,8 @@ constexpr std::uint64_t seeds = 20;
 constexpr unsigned full = ~0u;
 constexpr std::uint64_t short_spin_limit = 100000;  // so that twenty endless loops end in a moment
 // CUDA's codes.
-constexpr int invalid_value = 1, invalid_configuration = 9, launch_timeout = 702, stack_error = 714, misaligned_address = 716,
-              launch_failure = 719, too_many_blocks = 720;
+constexpr int invalid_value = 1, invalid_configuration = 9, launch_timeout = 702, stack_error = 714,
+              misaligned_address = 716, launch_failure = 719, too_many_blocks = 720;
 
 struct Flags {
   unsigned value[256];
@@ -55,15 +56,18 @@ struct Expected {
 // `run` launches a defect and returns launch()'s code.
 void expect_found(const Expected& expected, const std::function<int()>& run) {
   for (std::uint64_t seed = 0; seed <= seeds; ++seed) {
-    Session session({.schedule_seed = seed, .shuffle = seed < seeds, .spin_limit = short_spin_limit});
+    Session session(
+        {.schedule_seed = seed, .shuffle = seed < seeds, .spin_limit = short_spin_limit});
     const int code = run();
     const Report report = session.take_report();
     ASSERT_EQ(report.findings.size(), 1u) << "seed " << seed << ", expected: " << expected.says;
     const Finding& finding = report.findings[0];
     EXPECT_EQ(finding.kind, expected.kind) << "seed " << seed << ": " << finding.text;
     EXPECT_EQ(code, expected.code) << "seed " << seed;
-    EXPECT_NE(finding.text.find(expected.says), std::string::npos) << "seed " << seed << ": " << finding.text;
-    EXPECT_NE(finding.kernel.find("cuda_emulator_findings_test.cpp"), std::string::npos) << finding.kernel;
+    EXPECT_NE(finding.text.find(expected.says), std::string::npos)
+        << "seed " << seed << ": " << finding.text;
+    EXPECT_NE(finding.kernel.find("cuda_emulator_findings_test.cpp"), std::string::npos)
+        << finding.kernel;
     expect_fit(session);
     if (testing::Test::HasFailure()) return;
   }
@@ -96,16 +100,30 @@ __global__ void barrier_in_a_loop_of_different_length() {
 }
 
 TEST(EmulatorFindings, BarrierDivergence) {
-  const auto divergence = [](const char* says) { return Expected{emulator::barrier_divergence, launch_failure, says}; };
+  const auto divergence = [](const char* says) {
+    return Expected{emulator::barrier_divergence, launch_failure, says};
+  };
   float out;
-  expect_found(divergence("threads 0-127 wait in __syncthreads at tests/cuda/emulator_findings_test.cpp:"), [] {
+  expect_found(
+      divergence("threads 0-127 wait in __syncthreads at tests/cuda/emulator_findings_test.cpp:"),
+      [] {
+        return launch({20, 256}, half_of_the_block_returns);
+      });
+  expect_found(divergence("threads 128-255 returned"), [] {
     return launch({20, 256}, half_of_the_block_returns);
   });
-  expect_found(divergence("threads 128-255 returned"), [] { return launch({20, 256}, half_of_the_block_returns); });
-  expect_found(divergence("threads 255 returned"), [] { return launch({20, 256}, returned_before_a_later_barrier); });
-  expect_found(divergence("threads 16-31 wait in __shfl_xor_sync"), [&] { return launch({20, 32}, barrier_against_shuffle, &out); });
-  expect_found(divergence("threads 0-63 wait in __syncthreads"), [] { return launch({20, 128}, two_different_barriers); });
-  expect_found(divergence("threads 0-31 returned"), [] { return launch({20, 128}, barrier_in_a_loop_of_different_length); });
+  expect_found(divergence("threads 255 returned"), [] {
+    return launch({20, 256}, returned_before_a_later_barrier);
+  });
+  expect_found(divergence("threads 16-31 wait in __shfl_xor_sync"), [&] {
+    return launch({20, 32}, barrier_against_shuffle, &out);
+  });
+  expect_found(divergence("threads 0-63 wait in __syncthreads"), [] {
+    return launch({20, 128}, two_different_barriers);
+  });
+  expect_found(divergence("threads 0-31 returned"), [] {
+    return launch({20, 128}, barrier_in_a_loop_of_different_length);
+  });
 }
 
 __global__ void one_block_skips_the_grid() {
@@ -141,7 +159,9 @@ __global__ void lanes_that_never_come(int* out) {
   else
     *out = __shfl_up_sync(full, 1, 1);
 }
-__global__ void masks_that_disagree(int* out) { *out = __any_sync(threadIdx.x < 16 ? full : 0xffff0001u, 1); }
+__global__ void masks_that_disagree(int* out) {
+  *out = __any_sync(threadIdx.x < 16 ? full : 0xffff0001u, 1);
+}
 __global__ void reads_a_lane_outside_the_mask(int* out) {
   if (threadIdx.x < 16) *out = __shfl_sync(0x0000ffffu, 1, 20);
   __syncwarp();
@@ -153,15 +173,25 @@ __global__ void syncwarp_left_out() {
 }
 
 TEST(EmulatorFindings, ShuffleMask) {
-  const auto mask = [](const char* says) { return Expected{emulator::shuffle_mask, launch_failure, says}; };
+  const auto mask = [](const char* says) {
+    return Expected{emulator::shuffle_mask, launch_failure, says};
+  };
   int out;
   expect_found(mask("called it with a mask of lanes 0-15, which leaves it out"), [&] {
     return launch({20, 32}, own_lane_not_in_the_mask, &out);
   });
-  expect_found(mask("names lanes 7, which returned from the kernel"), [&] { return launch({20, 32}, lane_returned, &out); });
-  expect_found(mask("threads 0-15 wait in __shfl_xor_sync"), [&] { return launch({20, 32}, lanes_that_never_come, &out); });
-  expect_found(mask("wait in __any_sync"), [&] { return launch({20, 32}, masks_that_disagree, &out); });
-  expect_found(mask("lane 0 reads lane 20, which takes no part"), [&] { return launch({20, 32}, reads_a_lane_outside_the_mask, &out); });
+  expect_found(mask("names lanes 7, which returned from the kernel"), [&] {
+    return launch({20, 32}, lane_returned, &out);
+  });
+  expect_found(mask("threads 0-15 wait in __shfl_xor_sync"), [&] {
+    return launch({20, 32}, lanes_that_never_come, &out);
+  });
+  expect_found(mask("wait in __any_sync"), [&] {
+    return launch({20, 32}, masks_that_disagree, &out);
+  });
+  expect_found(mask("lane 0 reads lane 20, which takes no part"), [&] {
+    return launch({20, 32}, reads_a_lane_outside_the_mask, &out);
+  });
   expect_found(mask("lane 0 reads lane 16, which takes no part"), [&] {
     return launch({20, 16}, reads_a_lane_that_the_block_lacks, &out);
   });
@@ -192,11 +222,14 @@ __global__ void counts_for_ever(unsigned* count) {
 }
 
 TEST(EmulatorFindings, EndlessLoop) {
-  const Expected endless{emulator::endless_loop, launch_timeout, "a thread spins at tests/cuda/emulator_findings_test.cpp:"};
+  const Expected endless{emulator::endless_loop, launch_timeout,
+                         "a thread spins at tests/cuda/emulator_findings_test.cpp:"};
   unsigned word;
   expect_found(endless, [&] { return word = 0, launch({3, 32}, waits_for_nobody, &word); });
   expect_found(endless, [&] { return word = 0, launch({3, 32}, lock_never_released, &word); });
-  expect_found(endless, [&] { return word = 0, launch({20, 32}, waits_for_a_block_that_cannot_start, &word); });
+  expect_found(endless, [&] {
+    return word = 0, launch({20, 32}, waits_for_a_block_that_cannot_start, &word);
+  });
   expect_found(endless, [&] { return word = 0, launch({1, 32}, counts_for_ever, &word); });
 }
 
@@ -221,41 +254,61 @@ __global__ void one_row_too_many(unsigned stride) {
 __global__ void larger_than_the_launch(Small* out) { *out = dynamic_shared<Small>(); }
 
 TEST(EmulatorFindings, SharedMemoryOverrun) {
-  const auto overrun = [](const char* says) { return Expected{emulator::shared_overrun, launch_failure, says}; };
+  const auto overrun = [](const char* says) {
+    return Expected{emulator::shared_overrun, launch_failure, says};
+  };
   Small out;
   expect_found(overrun("wrote at byte 20 of its shared memory, which has 20 bytes"), [] {
     return launch({20, 32, sizeof(Small)}, one_too_many);
   });
-  expect_found(overrun("wrote 1 bytes in front of"), [] { return launch({20, 32, sizeof(Small)}, one_in_front); });
-  expect_found(overrun("wrote at byte 20 of"), [] { return launch({20, 32, sizeof(Small)}, one_row_too_many, 1u); });
+  expect_found(overrun("wrote 1 bytes in front of"), [] {
+    return launch({20, 32, sizeof(Small)}, one_in_front);
+  });
+  expect_found(overrun("wrote at byte 20 of"), [] {
+    return launch({20, 32, sizeof(Small)}, one_row_too_many, 1u);
+  });
   expect_found(overrun("lays out 20 bytes, but the launch gave 19"), [&] {
     return launch({20, 32, sizeof(Small) - 1}, larger_than_the_launch, &out);
   });
 }
 
-__global__ void load_unaligned(const float* p, float* out) { *out = load16(p + threadIdx.x).lane[0]; }
+__global__ void load_unaligned(const float* p, float* out) {
+  *out = load16(p + threadIdx.x).lane[0];
+}
 __global__ void store_unaligned(float* p) { store16(p + 2, Vec16<float>{}); }
-__global__ void atomic_unaligned(unsigned char* p) { atomicAdd(reinterpret_cast<unsigned*>(p + 2), 1u); }
+__global__ void atomic_unaligned(unsigned char* p) {
+  atomicAdd(reinterpret_cast<unsigned*>(p + 2), 1u);
+}
 
 TEST(EmulatorFindings, MisalignedAccess) {
   alignas(16) float data[40] = {};
   float out;
-  const auto misaligned = [](const char* says) { return Expected{emulator::misaligned_access, misaligned_address, says}; };
-  expect_found(misaligned("misaligned 16-byte access at tests/"), [&] { return launch({20, 32}, load_unaligned, data, &out); });
-  expect_found(misaligned("8 bytes beyond a multiple of 16"), [&] { return launch({20, 32}, store_unaligned, data); });
+  const auto misaligned = [](const char* says) {
+    return Expected{emulator::misaligned_access, misaligned_address, says};
+  };
+  expect_found(misaligned("misaligned 16-byte access at tests/"), [&] {
+    return launch({20, 32}, load_unaligned, data, &out);
+  });
+  expect_found(misaligned("8 bytes beyond a multiple of 16"), [&] {
+    return launch({20, 32}, store_unaligned, data);
+  });
   expect_found(misaligned("misaligned 4-byte access"), [&] {
     return launch({20, 32}, atomic_unaligned, reinterpret_cast<unsigned char*>(data));
   });
 }
 
-__global__ void store_global_to_shared() { store16(dynamic_shared<Vec16<float>>().lane, Vec16<float>{}); }
+__global__ void store_global_to_shared() {
+  store16(dynamic_shared<Vec16<float>>().lane, Vec16<float>{});
+}
 __global__ void store_anywhere_to_shared(float* out) {
   Vec16<float> value{};
   value.lane[0] = 7;
   store16_anywhere(dynamic_shared<Vec16<float>>().lane, value);
   *out = load16(dynamic_shared<Vec16<float>>().lane).lane[0];
 }
-__global__ void stream_from_shared(float* out) { *out = load16_streaming(dynamic_shared<Vec16<float>>().lane).lane[0]; }
+__global__ void stream_from_shared(float* out) {
+  *out = load16_streaming(dynamic_shared<Vec16<float>>().lane).lane[0];
+}
 __global__ void release_in_shared() { store_release(&dynamic_shared<unsigned>(), 1); }
 __global__ void copy_from_shared() {
   auto& shared = dynamic_shared<Vec16<float>[2]>();
@@ -265,7 +318,8 @@ __global__ void copy_from_shared() {
 }
 
 TEST(EmulatorFindings, SharedMemoryWhereAGpuWantsGlobal) {
-  const Expected wrong{emulator::wrong_space, emulator::illegal_address, "of shared memory is not there"};
+  const Expected wrong{emulator::wrong_space, emulator::illegal_address,
+                       "of shared memory is not there"};
   float out = 0;
   expect_found(wrong, [&] { return launch({1, 1, 64}, store_global_to_shared); });
   expect_found(wrong, [&] { return launch({1, 1, 64}, stream_from_shared, &out); });
@@ -284,10 +338,13 @@ __global__ void deep_frame(int* out, bool wait) {
 }
 
 TEST(EmulatorFindings, StackOverflow) {
-  const Expected overflow{emulator::stack_overflow, stack_error, "used more than the 64 KiB of its stack"};
+  const Expected overflow{emulator::stack_overflow, stack_error,
+                          "used more than the 64 KiB of its stack"};
   int out;
-  expect_found(overflow, [&] { return launch({2, 32}, deep_frame<70000>, &out, false); });  // found by the canary
-  expect_found(overflow, [&] { return launch({2, 32}, deep_frame<70000>, &out, true); });   // found by the stack pointer
+  // found by the canary
+  expect_found(overflow, [&] { return launch({2, 32}, deep_frame<70000>, &out, false); });
+  // found by the stack pointer
+  expect_found(overflow, [&] { return launch({2, 32}, deep_frame<70000>, &out, true); });
   Session session;
   EXPECT_EQ(launch({2, 32}, deep_frame<50000>, &out, true), 0);
   EXPECT_TRUE(session.take_report().findings.empty());
@@ -300,8 +357,12 @@ __global__ void throws(int kind) {
 }
 
 TEST(EmulatorFindings, Exceptions) {
-  expect_found({emulator::escaped_exception, launch_failure, "from a kernel"}, [] { return launch({20, 32}, throws, 0); });
-  expect_found({emulator::escaped_exception, launch_failure, "no std::exception"}, [] { return launch({20, 32}, throws, 1); });
+  expect_found({emulator::escaped_exception, launch_failure, "from a kernel"}, [] {
+    return launch({20, 32}, throws, 0);
+  });
+  expect_found({emulator::escaped_exception, launch_failure, "no std::exception"}, [] {
+    return launch({20, 32}, throws, 1);
+  });
 }
 
 // ---- launches that a GPU refuses
@@ -309,18 +370,42 @@ TEST(EmulatorFindings, Exceptions) {
 __global__ void nothing() {}
 
 TEST(EmulatorFindings, LaunchConfiguration) {
-  const auto refused = [](int code, const char* says) { return Expected{emulator::launch_configuration, code, says}; };
-  expect_found(refused(invalid_configuration, "has no threads"), [] { return launch({1, 0}, nothing); });
-  expect_found(refused(invalid_configuration, "has no blocks"), [] { return launch({0, 32}, nothing); });
-  expect_found(refused(invalid_configuration, "has no blocks"), [] { return launch({dim3(1, 0, 1), 32}, nothing); });
-  expect_found(refused(invalid_configuration, "1024 threads in all"), [] { return launch({1, 1025}, nothing); });
-  expect_found(refused(invalid_configuration, "1024 threads in all"), [] { return launch({1, dim3(33, 32)}, nothing); });
-  expect_found(refused(invalid_configuration, "exceeds 1024 x 1024 x 64"), [] { return launch({1, dim3(1, 1, 65)}, nothing); });
-  expect_found(refused(invalid_configuration, "x 65535 x 65535"), [] { return launch({dim3(1, 65536), 1}, nothing); });
-  expect_found(refused(invalid_configuration, "x 65535 x 65535"), [] { return launch({dim3(1, 1, 65536), 1}, nothing); });
-  expect_found(refused(invalid_configuration, "2147483647 x"), [] { return launch({dim3(0x80000000u), 1}, nothing); });
-  expect_found(refused(invalid_value, "232449 bytes of shared memory"), [] { return launch({1, 1, 227 * 1024 + 1}, nothing); });
-  expect_found(refused(too_many_blocks, "at most 264 of these fit"), [] { return launch_cooperative({265, 1024}, nothing); });
+  const auto refused = [](int code, const char* says) {
+    return Expected{emulator::launch_configuration, code, says};
+  };
+  expect_found(refused(invalid_configuration, "has no threads"), [] {
+    return launch({1, 0}, nothing);
+  });
+  expect_found(refused(invalid_configuration, "has no blocks"), [] {
+    return launch({0, 32}, nothing);
+  });
+  expect_found(refused(invalid_configuration, "has no blocks"), [] {
+    return launch({dim3(1, 0, 1), 32}, nothing);
+  });
+  expect_found(refused(invalid_configuration, "1024 threads in all"), [] {
+    return launch({1, 1025}, nothing);
+  });
+  expect_found(refused(invalid_configuration, "1024 threads in all"), [] {
+    return launch({1, dim3(33, 32)}, nothing);
+  });
+  expect_found(refused(invalid_configuration, "exceeds 1024 x 1024 x 64"), [] {
+    return launch({1, dim3(1, 1, 65)}, nothing);
+  });
+  expect_found(refused(invalid_configuration, "x 65535 x 65535"), [] {
+    return launch({dim3(1, 65536), 1}, nothing);
+  });
+  expect_found(refused(invalid_configuration, "x 65535 x 65535"), [] {
+    return launch({dim3(1, 1, 65536), 1}, nothing);
+  });
+  expect_found(refused(invalid_configuration, "2147483647 x"), [] {
+    return launch({dim3(0x80000000u), 1}, nothing);
+  });
+  expect_found(refused(invalid_value, "232449 bytes of shared memory"), [] {
+    return launch({1, 1, 227 * 1024 + 1}, nothing);
+  });
+  expect_found(refused(too_many_blocks, "at most 264 of these fit"), [] {
+    return launch_cooperative({265, 1024}, nothing);
+  });
   Session session;
   EXPECT_EQ(launch({dim3(1, 1, 65535), dim3(1, 1, 64)}, nothing), 0);
   EXPECT_EQ(launch({1, dim3(1, 1024), 227 * 1024}, nothing), 0);
@@ -344,18 +429,21 @@ TEST(EmulatorFindings, ALaunchFromAKernelIsRefused) {
 
 TEST(EmulatorFindings, NamesKernelBlockAndThread) {
   Session session({.shuffle = false});
-  EXPECT_EQ(launch({20, 256, 0, nullptr, "half_of_the_block_returns"}, half_of_the_block_returns), launch_failure);
+  EXPECT_EQ(launch({20, 256, 0, nullptr, "half_of_the_block_returns"}, half_of_the_block_returns),
+            launch_failure);
   const Report report = session.take_report();
   ASSERT_EQ(report.findings.size(), 1u);
   const Finding& finding = report.findings[0];
   EXPECT_EQ(finding.kernel, "half_of_the_block_returns");
   EXPECT_LT(finding.block[0], 20u);
   EXPECT_EQ(finding.thread[0], 0u);
-  const std::string witness = "; block (" + std::to_string(finding.block[0]) + ", 0, 0), thread (0, 0, 0)";
+  const std::string witness =
+      "; block (" + std::to_string(finding.block[0]) + ", 0, 0), thread (0, 0, 0)";
   EXPECT_NE(finding.text.find(witness), std::string::npos) << finding.text;
 }
 
-// What an abandoned launch of many blocks leaves behind must not show in the finding of a smaller one.
+// What an abandoned launch of many blocks leaves behind must not show in the finding of a smaller
+// one.
 TEST(EmulatorFindings, ForgetTheLaunchBefore) {
   Session session({.shuffle = false});
   int out;
@@ -383,9 +471,11 @@ TEST(EmulatorFindings, GoToTheInnermostSessionAndWithoutOneToStderr) {
     EXPECT_EQ(report.launches, 1u);
   }
   testing::internal::CaptureStderr();
-  EXPECT_EQ(launch({1, 64, 0, nullptr, "in_the_open"}, barrier_in_a_loop_of_different_length), launch_failure);
+  EXPECT_EQ(launch({1, 64, 0, nullptr, "in_the_open"}, barrier_in_a_loop_of_different_length),
+            launch_failure);
   const std::string printed = testing::internal::GetCapturedStderr();
-  EXPECT_NE(printed.find("emulator: barrier divergence in in_the_open: "), std::string::npos) << printed;
+  EXPECT_NE(printed.find("emulator: barrier divergence in in_the_open: "), std::string::npos)
+      << printed;
 }
 
 TEST(EmulatorFindings, OfOneSystemThreadAreNotThoseOfAnother) {

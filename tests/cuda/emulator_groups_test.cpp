@@ -1,4 +1,5 @@
-// Hand-overs between blocks through global memory and cache hints: right under every schedule, and misuses are reported.
+// Hand-overs between blocks through global memory and cache hints: right under every schedule, and
+// misuses are reported.
 #include <algorithm>
 #include <numeric>
 #include <vector>
@@ -19,14 +20,18 @@ TEST(EmulatorGroups, RoundsAndLaunchesShareACounterThatIsNeverReset) {
       std::vector<unsigned> counters(groups, 0);
       std::vector<int> slots(blocks * threads * 3), values(blocks * threads);
       for (const int rounds : {1, 4, 5}) {
-        ASSERT_EQ(launch_cooperative({blocks, threads}, rounds_of_groups, counters.data(), slots.data(), rounds, size), 0);
-        for (unsigned i = 0; i < blocks * threads; ++i) values[i] = static_cast<int>(i / threads + i % threads);
+        ASSERT_EQ(launch_cooperative({blocks, threads}, rounds_of_groups, counters.data(),
+                                     slots.data(), rounds, size),
+                  0);
+        for (unsigned i = 0; i < blocks * threads; ++i)
+          values[i] = static_cast<int>(i / threads + i % threads);
         for (int round = 0; round < rounds; ++round) {
           const std::vector<int> before = values;
           for (unsigned i = 0; i < blocks * threads; ++i) {
             values[i] = 0;
             const unsigned first = i / threads / size * size;
-            for (unsigned b = first; b < first + size; ++b) values[i] += before[b * threads + i % threads] % 1000;
+            for (unsigned b = first; b < first + size; ++b)
+              values[i] += before[b * threads + i % threads] % 1000;
           }
         }
         ASSERT_TRUE(std::equal(values.begin(), values.end(), slots.begin() + blocks * threads * 2));
@@ -45,10 +50,17 @@ TEST(EmulatorGroups, AReleasedFlagHandsAMessageOver) {
 
 TEST(EmulatorGroups, GroupsThatNeverMeet) {
   unsigned counter;
-  const Misuse endless{emulator::endless_loop, launch_timeout, "a thread spins at tests/cuda/kernels_of_groups.cuh:"};
-  expect_found(endless, [&] { return counter = 0, launch_cooperative({4, 32}, group_that_one_block_skips, &counter, 4u); });
-  expect_found(endless, [&] { return counter = 0, launch_cooperative({4, 32}, group_without_a_leader, &counter, 4u); });
-  expect_found(endless, [&] { return counter = 0, launch_cooperative({3, 32}, meet_in_group, &counter, 4u); });
+  const Misuse endless{emulator::endless_loop, launch_timeout,
+                       "a thread spins at tests/cuda/kernels_of_groups.cuh:"};
+  expect_found(endless, [&] {
+    return counter = 0, launch_cooperative({4, 32}, group_that_one_block_skips, &counter, 4u);
+  });
+  expect_found(endless, [&] {
+    return counter = 0, launch_cooperative({4, 32}, group_without_a_leader, &counter, 4u);
+  });
+  expect_found(endless, [&] {
+    return counter = 0, launch_cooperative({3, 32}, meet_in_group, &counter, 4u);
+  });
   expect_found({emulator::launch_configuration, launch_failure, "needs launch_cooperative()"}, [&] {
     return counter = 0, launch({4, 32}, meet_in_group, &counter, 4u);
   });
@@ -72,7 +84,7 @@ TEST(EmulatorHints, ChangeNoByte) {
 TEST(EmulatorHints, ChangeNoAlignment) {
   alignas(16) float data[8] = {};
   const Misuse misaligned{emulator::misaligned_access, misaligned_address,
-                           "misaligned 16-byte access at tests/cuda/kernels_of_groups.cuh:"};
+                          "misaligned 16-byte access at tests/cuda/kernels_of_groups.cuh:"};
   expect_found(misaligned, [&] { return launch({1, 1}, stream_misaligned, data); });
   expect_found(misaligned, [&] { return launch({1, 1}, hint_misaligned, data); });
 }

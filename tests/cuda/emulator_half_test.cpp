@@ -1,5 +1,6 @@
-// The emulator's 16-bit conversions against the compiler's _Float16, against the definition of rounding, and against the CUDA
-// toolkit's own on the host where there is one. The toolkit's names and the emulator's never meet: only half.hpp is included here.
+// The emulator's 16-bit conversions against the compiler's _Float16, against the definition of
+// rounding, and against the CUDA toolkit's own on the host where there is one. The toolkit's names
+// and the emulator's never meet: only half.hpp is included here.
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -23,19 +24,23 @@ namespace em = abn::emulator;
 // The value of a 16-bit pattern with that many mantissa bits, from the definition of the format.
 double value_of(std::uint16_t bits, int mantissa_bits) {
   const int exponent_bits = 15 - mantissa_bits, bias = (1 << (exponent_bits - 1)) - 1;
-  const int exponent = bits >> mantissa_bits & ((1 << exponent_bits) - 1), mantissa = bits & ((1 << mantissa_bits) - 1);
+  const int exponent = bits >> mantissa_bits & ((1 << exponent_bits) - 1),
+            mantissa = bits & ((1 << mantissa_bits) - 1);
   const double sign = bits & 0x8000 ? -1 : 1;
-  if (exponent == (1 << exponent_bits) - 1) return mantissa ? std::numeric_limits<double>::quiet_NaN() : sign * HUGE_VAL;
+  if (exponent == (1 << exponent_bits) - 1)
+    return mantissa ? std::numeric_limits<double>::quiet_NaN() : sign * HUGE_VAL;
   if (exponent == 0) return sign * std::ldexp(mantissa, 1 - bias - mantissa_bits);
   return sign * std::ldexp((1 << mantissa_bits) + mantissa, exponent - bias - mantissa_bits);
 }
 
-// Patterns in ascending order of value have ascending magnitude, so the nearest one is next to any other that brackets the value.
-// Ties go to the even pattern, and a value half a step beyond the largest number is infinity.
+// Patterns in ascending order of value have ascending magnitude, so the nearest one is next to any
+// other that brackets the value. Ties go to the even pattern, and a value half a step beyond the
+// largest number is infinity.
 std::uint16_t nearest(double value, int mantissa_bits) {
   if (std::isnan(value)) return 0x7fff;
   const std::uint16_t sign = std::signbit(value) ? 0x8000 : 0;
-  const std::uint16_t infinity = static_cast<std::uint16_t>(((1 << (15 - mantissa_bits)) - 1) << mantissa_bits);
+  const std::uint16_t infinity =
+      static_cast<std::uint16_t>(((1 << (15 - mantissa_bits)) - 1) << mantissa_bits);
   const double magnitude = std::abs(value);
   std::uint16_t low = 0, high = infinity;  // value_of(low) <= magnitude
   while (high - low > 1) {
@@ -46,8 +51,11 @@ std::uint16_t nearest(double value, int mantissa_bits) {
   const double below = value_of(low, mantissa_bits);
   // What would follow if the exponent went on, which for the largest number stands in for infinity.
   const double above =
-      high == infinity ? below + (below - value_of(static_cast<std::uint16_t>(low - 1), mantissa_bits)) : value_of(high, mantissa_bits);
-  const double to_below = magnitude - below, to_above = above - magnitude;  // exact: multiples of the value's last bit
+      high == infinity
+          ? below + (below - value_of(static_cast<std::uint16_t>(low - 1), mantissa_bits))
+          : value_of(high, mantissa_bits);
+  // exact: multiples of the value's last bit
+  const double to_below = magnitude - below, to_above = above - magnitude;
   const bool up = to_above < to_below || (to_above == to_below && low % 2 == 1);
   return static_cast<std::uint16_t>(sign | (up ? high : low));
 }
@@ -62,9 +70,13 @@ std::vector<Wide> hard_values(int mantissa_bits) {
     if ((pattern & 0x7fff) == 0x7fff) continue;
     const double next = value_of(static_cast<std::uint16_t>(pattern + 1), mantissa_bits);
     if (!std::isfinite(value)) continue;
-    const double step = std::isfinite(next) ? next - value : value - value_of(static_cast<std::uint16_t>(pattern - 1), mantissa_bits);
+    const double step =
+        std::isfinite(next)
+            ? next - value
+            : value - value_of(static_cast<std::uint16_t>(pattern - 1), mantissa_bits);
     const Wide middle = static_cast<Wide>(value + step / 2);
-    values.insert(values.end(), {middle, std::nextafter(middle, Wide(HUGE_VAL)), std::nextafter(middle, -Wide(HUGE_VAL))});
+    values.insert(values.end(), {middle, std::nextafter(middle, Wide(HUGE_VAL)),
+                                 std::nextafter(middle, -Wide(HUGE_VAL))});
   }
   return values;
 }
@@ -75,19 +87,24 @@ std::vector<Wide> random_values() {
   std::mt19937_64 random(20240607);
   for (int i = 0; i < 300000; ++i) {
     values.push_back(std::bit_cast<Wide>(static_cast<Bits>(random())));
-    values.push_back(static_cast<Wide>(std::ldexp(static_cast<double>(random()) * 0x1p-64, static_cast<int>(random() % 60) - 40)));
+    values.push_back(static_cast<Wide>(
+        std::ldexp(static_cast<double>(random()) * 0x1p-64, static_cast<int>(random() % 60) - 40)));
   }
   return values;
 }
 
-bool is_nan16(std::uint16_t bits, int mantissa_bits) { return std::isnan(value_of(bits, mantissa_bits)); }
+bool is_nan16(std::uint16_t bits, int mantissa_bits) {
+  return std::isnan(value_of(bits, mantissa_bits));
+}
 
 template <class Wide, class Bits, class Convert>
 void check_rounding(int mantissa_bits, Convert convert) {
   std::vector<Wide> values = hard_values<Wide>(mantissa_bits);
   const std::vector<Wide> more = random_values<Wide, Bits>();
   values.insert(values.end(), more.begin(), more.end());
-  for (const Wide value : values) ASSERT_EQ(convert(value), nearest(static_cast<double>(value), mantissa_bits)) << std::hexfloat << value;
+  for (const Wide value : values)
+    ASSERT_EQ(convert(value), nearest(static_cast<double>(value), mantissa_bits))
+        << std::hexfloat << value;
 }
 
 TEST(EmulatorHalf, EveryPatternHasItsValue) {
@@ -99,7 +116,9 @@ TEST(EmulatorHalf, EveryPatternHasItsValue) {
         ASSERT_TRUE(std::isnan(got)) << pattern;
         ASSERT_EQ(back, 0x7fff);
       } else {
-        ASSERT_EQ(std::bit_cast<std::uint64_t>(static_cast<double>(got)), std::bit_cast<std::uint64_t>(expected)) << pattern;
+        ASSERT_EQ(std::bit_cast<std::uint64_t>(static_cast<double>(got)),
+                  std::bit_cast<std::uint64_t>(expected))
+            << pattern;
         ASSERT_EQ(back, bits);
       }
     };
@@ -126,7 +145,8 @@ TEST(EmulatorHalf, TheEdges) {
   EXPECT_EQ(em::f16_from_double(1.0 + 0x1p-11), 0x3c00);            // a tie
   EXPECT_EQ(em::f16_from_double(1.0 + 0x1p-11 + 0x1p-50), 0x3c01);  // lost by a detour over float
   EXPECT_EQ(em::bf16_from_double(1.0 + 0x1p-8 + 0x1p-50), 0x3f81);  // likewise
-  EXPECT_EQ(em::bf16_from_double(0x1p-134 + 0x1p-180), 0x0001);     // likewise, among the subnormals
+  // likewise, among the subnormals
+  EXPECT_EQ(em::bf16_from_double(0x1p-134 + 0x1p-180), 0x0001);
   EXPECT_EQ(em::f16_from_double(1e300), 0x7c00);
   EXPECT_EQ(em::f16_from_double(-1e-300), 0x8000);
   EXPECT_EQ(em::bf16_from_float(std::numeric_limits<float>::max()), 0x7f80);
@@ -140,17 +160,21 @@ __extension__ using Float16 = _Float16;
 TEST(EmulatorHalf, AgreesWithTheCompilersFloat16) {
   for (std::uint32_t pattern = 0; pattern < 0x10000; ++pattern) {
     const auto bits = static_cast<std::uint16_t>(pattern);
-    const float expected = static_cast<float>(std::bit_cast<Float16>(bits)), got = em::float_from_f16(bits);
-    ASSERT_TRUE(std::bit_cast<std::uint32_t>(got) == std::bit_cast<std::uint32_t>(expected) || (std::isnan(got) && std::isnan(expected)));
+    const float expected = static_cast<float>(std::bit_cast<Float16>(bits)),
+                got = em::float_from_f16(bits);
+    ASSERT_TRUE(std::bit_cast<std::uint32_t>(got) == std::bit_cast<std::uint32_t>(expected) ||
+                (std::isnan(got) && std::isnan(expected)));
   }
   const auto agree = [](std::uint16_t got, Float16 expected) {
     const auto bits = std::bit_cast<std::uint16_t>(expected);
     return got == bits || (is_nan16(got, 10) && is_nan16(bits, 10));
   };
-  for (const float x : hard_values<float>(10)) ASSERT_TRUE(agree(em::f16_from_float(x), static_cast<Float16>(x))) << std::hexfloat << x;
+  for (const float x : hard_values<float>(10))
+    ASSERT_TRUE(agree(em::f16_from_float(x), static_cast<Float16>(x))) << std::hexfloat << x;
   for (const float x : random_values<float, std::uint32_t>())
     ASSERT_TRUE(agree(em::f16_from_float(x), static_cast<Float16>(x))) << std::hexfloat << x;
-  for (const double x : hard_values<double>(10)) ASSERT_TRUE(agree(em::f16_from_double(x), static_cast<Float16>(x))) << std::hexfloat << x;
+  for (const double x : hard_values<double>(10))
+    ASSERT_TRUE(agree(em::f16_from_double(x), static_cast<Float16>(x))) << std::hexfloat << x;
   for (const double x : random_values<double, std::uint64_t>())
     ASSERT_TRUE(agree(em::f16_from_double(x), static_cast<Float16>(x))) << std::hexfloat << x;
 }
@@ -164,12 +188,16 @@ std::uint16_t bits_of(Half half) {
 
 TEST(EmulatorHalf, AgreesWithTheToolkitsHostConversions) {
   const auto same_float = [](float a, float b) {
-    return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b) || (std::isnan(a) && std::isnan(b));
+    return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b) ||
+           (std::isnan(a) && std::isnan(b));
   };
   for (std::uint32_t pattern = 0; pattern < 0x10000; ++pattern) {
     const auto bits = static_cast<std::uint16_t>(pattern);
-    ASSERT_TRUE(same_float(em::float_from_f16(bits), __half2float(std::bit_cast<__half>(bits)))) << pattern;
-    ASSERT_TRUE(same_float(em::float_from_bf16(bits), __bfloat162float(std::bit_cast<__nv_bfloat16>(bits)))) << pattern;
+    ASSERT_TRUE(same_float(em::float_from_f16(bits), __half2float(std::bit_cast<__half>(bits))))
+        << pattern;
+    ASSERT_TRUE(
+        same_float(em::float_from_bf16(bits), __bfloat162float(std::bit_cast<__nv_bfloat16>(bits))))
+        << pattern;
   }
   const auto check = [](const auto& values) {
     for (const auto x : values) {

@@ -1,4 +1,5 @@
-// Kernels that are right must run right under every schedule, and give no finding: reductions, tickets, barriers, warp operations.
+// Kernels that are right must run right under every schedule, and give no finding: reductions,
+// tickets, barriers, warp operations.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -21,14 +22,16 @@ using abn::emulator::Settings;
 constexpr std::uint64_t seeds = 50;
 constexpr unsigned full = ~0u;
 
-// Runs `check(seed)` in a session of its own under many seeds and in the ascending order, and asserts that nothing was found.
+// Runs `check(seed)` in a session of its own under many seeds and in the ascending order, and
+// asserts that nothing was found.
 template <class Check>
 void under_every_schedule(Check check) {
   for (std::uint64_t seed = 0; seed <= seeds; ++seed) {
     Session session({.schedule_seed = seed, .shuffle = seed < seeds});
     check(seed);
     const Report report = session.take_report();
-    ASSERT_TRUE(report.findings.empty()) << "seed " << seed << ": " << report.findings[0].kind << ": " << report.findings[0].text;
+    ASSERT_TRUE(report.findings.empty())
+        << "seed " << seed << ": " << report.findings[0].kind << ": " << report.findings[0].text;
     ASSERT_GT(report.launches, 0u);
     if (testing::Test::HasFatalFailure()) return;
   }
@@ -47,7 +50,8 @@ __device__ __forceinline__ float block_sum_by_shuffle(float value) {
   __syncthreads();
   if (threadIdx.x < 32) {
     value = threadIdx.x < blockDim.x / 32 ? shared.part[threadIdx.x] : 0.0f;
-    for (int offset = 16; offset > 0; offset /= 2) value += __shfl_down_sync(full, value, static_cast<unsigned>(offset));
+    for (int offset = 16; offset > 0; offset /= 2)
+      value += __shfl_down_sync(full, value, static_cast<unsigned>(offset));
     if (threadIdx.x == 0) shared.part[0] = value;
   }
   __syncthreads();
@@ -56,7 +60,9 @@ __device__ __forceinline__ float block_sum_by_shuffle(float value) {
 
 __global__ void sum_by_shuffle(const float* x, int n, float* out) {
   float sum = 0;
-  for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < static_cast<unsigned>(n); i += gridDim.x * blockDim.x) sum += x[i];
+  for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < static_cast<unsigned>(n);
+       i += gridDim.x * blockDim.x)
+    sum += x[i];
   sum = block_sum_by_shuffle(sum);
   if (threadIdx.x == 0) out[blockIdx.x] = sum;
 }
@@ -68,7 +74,9 @@ struct Tree {
 __global__ void sum_by_tree(const float* x, int n, double* out) {
   Tree& shared = dynamic_shared<Tree>();
   double sum = 0;
-  for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < static_cast<unsigned>(n); i += gridDim.x * blockDim.x) sum += x[i];
+  for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < static_cast<unsigned>(n);
+       i += gridDim.x * blockDim.x)
+    sum += x[i];
   shared.value[threadIdx.x] = sum;
   for (unsigned half = blockDim.x / 2; half > 0; half /= 2) {
     __syncthreads();
@@ -79,7 +87,8 @@ __global__ void sum_by_tree(const float* x, int n, double* out) {
 
 std::vector<float> numbers(int n) {
   std::vector<float> x(static_cast<std::size_t>(n));
-  for (int i = 0; i < n; ++i) x[static_cast<std::size_t>(i)] = std::sin(static_cast<float>(i)) * 3.0f;
+  for (int i = 0; i < n; ++i)
+    x[static_cast<std::size_t>(i)] = std::sin(static_cast<float>(i)) * 3.0f;
   return x;
 }
 
@@ -88,20 +97,26 @@ TEST(EmulatorKernels, ReductionByShuffleGivesTheSameBitsUnderEverySchedule) {
   std::vector<float> first;
   under_every_schedule([&](std::uint64_t) {
     std::vector<float> out(20, NAN);
-    ASSERT_EQ(launch({20, 256, sizeof(Partials)}, sum_by_shuffle, x.data(), static_cast<int>(x.size()), out.data()), 0);
+    ASSERT_EQ(launch({20, 256, sizeof(Partials)}, sum_by_shuffle, x.data(),
+                     static_cast<int>(x.size()), out.data()),
+              0);
     if (first.empty()) first = out;
     ASSERT_EQ(out, first);
   });
-  const double sum = std::accumulate(x.begin(), x.end(), 0.0), got = std::accumulate(first.begin(), first.end(), 0.0);
+  const double sum = std::accumulate(x.begin(), x.end(), 0.0),
+               got = std::accumulate(first.begin(), first.end(), 0.0);
   EXPECT_NEAR(got, sum, 1e-2);  // 15377 terms of size 3 in f32: far below one of them
 }
 
 TEST(EmulatorKernels, ReductionBySharedMemoryIsTheSumToTheLastBit) {
   std::vector<float> x(9999);
-  for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i);  // integers: exact in any order
+  // integers: exact in any order
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i);
   under_every_schedule([&](std::uint64_t) {
     std::vector<double> out(7, NAN);
-    ASSERT_EQ(launch({7, 256, sizeof(Tree)}, sum_by_tree, x.data(), static_cast<int>(x.size()), out.data()), 0);
+    ASSERT_EQ(launch({7, 256, sizeof(Tree)}, sum_by_tree, x.data(), static_cast<int>(x.size()),
+                     out.data()),
+              0);
     ASSERT_EQ(std::accumulate(out.begin(), out.end(), 0.0), 9998.0 * 9999.0 / 2);
   });
 }
@@ -111,10 +126,13 @@ struct LastBlock {
   unsigned is_last;
 };
 
-__global__ void sum_in_one_launch(const float* x, int n, float* partial, unsigned* ticket, float* total, int* finishers) {
+__global__ void sum_in_one_launch(const float* x, int n, float* partial, unsigned* ticket,
+                                  float* total, int* finishers) {
   LastBlock& shared = dynamic_shared<LastBlock>();
   float sum = 0;
-  for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < static_cast<unsigned>(n); i += gridDim.x * blockDim.x) sum += x[i];
+  for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < static_cast<unsigned>(n);
+       i += gridDim.x * blockDim.x)
+    sum += x[i];
   for (int offset = 16; offset > 0; offset /= 2) sum += __shfl_xor_sync(full, sum, offset);
   if (threadIdx.x == 0) {
     partial[blockIdx.x] = sum;
@@ -141,7 +159,9 @@ TEST(EmulatorKernels, TheLastBlockSeesEveryBlockAndTheTicketIsReadyForTheNextLau
     int finishers = 0;
     for (int repeat = 0; repeat < 2; ++repeat) {
       float total = NAN;
-      ASSERT_EQ(launch({33, 32, sizeof(LastBlock)}, sum_in_one_launch, x.data(), 5000, partial.data(), &ticket, &total, &finishers), 0);
+      ASSERT_EQ(launch({33, 32, sizeof(LastBlock)}, sum_in_one_launch, x.data(), 5000,
+                       partial.data(), &ticket, &total, &finishers),
+                0);
       if (seed == 0 && repeat == 0) first = total;
       ASSERT_EQ(total, first);
       ASSERT_EQ(ticket, 0u);
@@ -152,7 +172,9 @@ TEST(EmulatorKernels, TheLastBlockSeesEveryBlockAndTheTicketIsReadyForTheNextLau
 
 // ---- schedules
 
-__global__ void arrivals(unsigned* count, unsigned* order) { order[blockIdx.x * blockDim.x + threadIdx.x] = atomicAdd(count, 1u); }
+__global__ void arrivals(unsigned* count, unsigned* order) {
+  order[blockIdx.x * blockDim.x + threadIdx.x] = atomicAdd(count, 1u);
+}
 
 std::vector<unsigned> arrival_order(Settings settings, int launches = 1) {
   Session session(settings);
@@ -209,8 +231,12 @@ __global__ void where_am_i(unsigned* seen) {
 
 TEST(EmulatorSchedule, EveryThreadOfEveryBlockRunsOnce) {
   under_every_schedule([&](std::uint64_t) {
-    for (const auto& [grid, block] : {std::pair<dim3, dim3>{{3, 5, 7}, {4, 3, 2}}, {{1}, {1}}, {{101}, {33}}, {{2, 3}, {32, 32}}}) {
-      std::vector<unsigned> seen(std::size_t{grid.x} * grid.y * grid.z * block.x * block.y * block.z, 0u);
+    for (const auto& [grid, block] : {std::pair<dim3, dim3>{{3, 5, 7}, {4, 3, 2}},
+                                      {{1}, {1}},
+                                      {{101}, {33}},
+                                      {{2, 3}, {32, 32}}}) {
+      std::vector<unsigned> seen(
+          std::size_t{grid.x} * grid.y * grid.z * block.x * block.y * block.z, 0u);
       ASSERT_EQ(launch({grid, block}, where_am_i, seen.data()), 0);
       ASSERT_TRUE(std::all_of(seen.begin(), seen.end(), [](unsigned times) { return times == 1; }));
     }
@@ -238,7 +264,8 @@ TEST(EmulatorSchedule, TwoSystemThreadsRunLaunchesOfTheirOwn) {
   const auto work = [&](std::size_t me) {
     Session session({.schedule_seed = me});
     int code = 0;
-    for (int i = 0; i < 40; ++i) code |= launch({20, 256, sizeof(Partials)}, sum_by_shuffle, x.data(), 4000, out[me].data());
+    for (int i = 0; i < 40; ++i)
+      code |= launch({20, 256, sizeof(Partials)}, sum_by_shuffle, x.data(), 4000, out[me].data());
     codes[me] = code;
     reports[me] = session.take_report();
   };
@@ -318,8 +345,8 @@ __global__ void halves(unsigned* out) {
   }
   __syncwarp();
   const unsigned odd = __ballot_sync(full, lane % 2);
-  const int any = __any_sync(full, lane == 5), all = __all_sync(full, lane < 32), none = __any_sync(full, 0),
-            not_all = __all_sync(full, lane);
+  const int any = __any_sync(full, lane == 5), all = __all_sync(full, lane < 32),
+            none = __any_sync(full, 0), not_all = __all_sync(full, lane);
   out[threadIdx.x] = sum + (odd == 0xaaaaaaaau && any && all && !none && !not_all ? 0u : 1000000u);
 }
 
@@ -331,7 +358,8 @@ TEST(EmulatorWarp, DisjointMasksAndVotes) {
   });
 }
 
-// A block that does not fill its last warp, and lanes that return before a vote: neither is waited for.
+// A block that does not fill its last warp, and lanes that return before a vote: neither is waited
+// for.
 __global__ void short_of_lanes(unsigned* out) {
   if (threadIdx.x % 32 >= 20) return;
   out[threadIdx.x] = __ballot_sync(full, 1) | (__activemask() == 0xfffffu ? 1u << 31 : 0u);
@@ -350,8 +378,8 @@ TEST(EmulatorWarp, VotesWaitForLanesThatAreThere) {
 
 // ---- atomics
 
-__global__ void atomics(int* sum, unsigned long long* wide, float* real, unsigned* largest, unsigned* lock, int* guarded,
-                        unsigned* wrapped) {
+__global__ void atomics(int* sum, unsigned long long* wide, float* real, unsigned* largest,
+                        unsigned* lock, int* guarded, unsigned* wrapped) {
   const unsigned rank = blockIdx.x * blockDim.x + threadIdx.x;
   atomicAdd(sum, -1);
   atomicAdd(wide, 1ull << 33);
@@ -418,7 +446,8 @@ struct Sixteen {
 __global__ void read_unwritten(int* numbers_found) {
   Sixteen& shared = dynamic_shared<Sixteen>();
   for (int i = 0; i < 4; ++i) {
-    const bool number = !std::isnan(__half2float(shared.h[i])) || !std::isnan(__bfloat162float(shared.b[i])) || !std::isnan(shared.f[i]) ||
+    const bool number = !std::isnan(__half2float(shared.h[i])) ||
+                        !std::isnan(__bfloat162float(shared.b[i])) || !std::isnan(shared.f[i]) ||
                         !std::isnan(shared.d[i]);
     if (number) atomicAdd(numbers_found, 1);
     shared.f[i] = 1.0f;  // must not be there for the next block
@@ -442,7 +471,8 @@ __global__ void copy16(const T* from, T* to, int vectors) {
 TEST(EmulatorMemory, SixteenBytesAreCopiedWhole) {
   under_every_schedule([&](std::uint64_t seed) {
     alignas(16) unsigned char from[160], to[160] = {};
-    for (std::size_t i = 0; i < sizeof from; ++i) from[i] = static_cast<unsigned char>(i * 7 + seed);
+    for (std::size_t i = 0; i < sizeof from; ++i)
+      from[i] = static_cast<unsigned char>(i * 7 + seed);
     ASSERT_EQ(launch({1, 32}, copy16<unsigned char>, from, to, 10), 0);
     ASSERT_TRUE(std::equal(std::begin(from), std::end(from), to));
   });
@@ -462,7 +492,8 @@ __global__ void change_parameters(Parameters parameters) {
 TEST(EmulatorMemory, ParametersArePassedByValueToEveryThread) {
   under_every_schedule([&](std::uint64_t) {
     int out[100];
-    ASSERT_EQ(launch(LaunchConfig{.grid = 1, .block = 100}, change_parameters, Parameters{1000, out}), 0);
+    ASSERT_EQ(
+        launch(LaunchConfig{.grid = 1, .block = 100}, change_parameters, Parameters{1000, out}), 0);
     for (int i = 0; i < 100; ++i) ASSERT_EQ(out[i], 1000 + i);
   });
 }

@@ -17,18 +17,24 @@
 
 namespace abn::tests {
 
-inline constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN(), infinity = std::numeric_limits<double>::infinity();
+inline constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN(),
+                        infinity = std::numeric_limits<double>::infinity();
 
-// ---- storage types ----------------------------------------------------------------------------------------------------------
+// ---- storage types
+// -------------------------------------------------------------------------------------------------
 
 inline std::size_t size_of(int dtype) { return dtype == ABN_F64 ? 8 : dtype == ABN_F32 ? 4 : 2; }
 inline double unit_roundoff(int dtype) {
-  return dtype == ABN_F64 ? 0x1p-53 : dtype == ABN_F32 ? 0x1p-24 : dtype == ABN_F16 ? 0x1p-11 : 0x1p-8;
+  return dtype == ABN_F64   ? 0x1p-53
+         : dtype == ABN_F32 ? 0x1p-24
+         : dtype == ABN_F16 ? 0x1p-11
+                            : 0x1p-8;
 }
 
 inline void encode(int dtype, double value, std::byte* to) {
   const float single = static_cast<float>(value);
-  const std::uint16_t bits = dtype == ABN_F16 ? emulator::f16_from_double(value) : emulator::bf16_from_double(value);
+  const std::uint16_t bits =
+      dtype == ABN_F16 ? emulator::f16_from_double(value) : emulator::bf16_from_double(value);
   if (dtype == ABN_F64) std::memcpy(to, &value, 8);
   if (dtype == ABN_F32) std::memcpy(to, &single, 4);
   if (dtype == ABN_F16 || dtype == ABN_BF16) std::memcpy(to, &bits, 2);
@@ -48,7 +54,8 @@ inline double rounded(int dtype, double value) {
   return decode(dtype, bytes);
 }
 
-// The neighbours of a negative value in a storage type, strictly above it and at or below it, found by steps finer than the type's.
+// The neighbours of a negative value in a storage type, strictly above it and at or below it, found
+// by steps finer than the type's.
 inline double next_above(int dtype, double value) {
   if (dtype == ABN_F64) return std::nextafter(value, 0.0);
   const double step = std::fmax(-value * unit_roundoff(dtype) / 8, 0x1p-151);
@@ -63,10 +70,11 @@ inline double at_or_below(int dtype, double value) {
   return rounded(dtype, down);
 }
 
-// ---- buffers ----------------------------------------------------------------------------------------------------------------
+// ---- buffers
+// -------------------------------------------------------------------------------------------------
 
-// Values of a type behind `offset` elements on a 256-byte boundary, with guards on both sides. The guards, and everything that has
-// not been written yet, are NaN in every type.
+// Values of a type behind `offset` elements on a 256-byte boundary, with guards on both sides. The
+// guards, and everything that has not been written yet, are NaN in every type.
 class Buffer {
  public:
   static constexpr std::size_t guard = 256, boundary = 256;
@@ -80,7 +88,8 @@ class Buffer {
         count_(count),
         begin_(guard + offset * size_of(dtype)),
         bytes_(begin_ + count * size_of(dtype) + guard + boundary, poison) {}
-  Buffer(int dtype, const std::vector<double>& values, std::size_t offset) : Buffer(dtype, values.size(), offset) {
+  Buffer(int dtype, const std::vector<double>& values, std::size_t offset)
+      : Buffer(dtype, values.size(), offset) {
     for (std::size_t i = 0; i < values.size(); ++i) encode(dtype, values[i], at(i));
     original_ = bytes_;
   }
@@ -92,13 +101,15 @@ class Buffer {
   }
   std::vector<double> values() const {
     std::vector<double> out(count_);
-    for (std::size_t i = 0; i < count_; ++i) out[i] = decode(dtype_, const_cast<Buffer*>(this)->at(i));
+    for (std::size_t i = 0; i < count_; ++i)
+      out[i] = decode(dtype_, const_cast<Buffer*>(this)->at(i));
     return out;
   }
   // The bits, with every NaN alike.
   std::vector<std::uint64_t> bits() const {
     std::vector<std::uint64_t> out;
-    for (const double value : values()) out.push_back(value != value ? ~std::uint64_t{0} : std::bit_cast<std::uint64_t>(value));
+    for (const double value : values())
+      out.push_back(value != value ? ~std::uint64_t{0} : std::bit_cast<std::uint64_t>(value));
     return out;
   }
   bool guards_intact() const {
@@ -108,10 +119,16 @@ class Buffer {
     }
     return true;
   }
-  bool unwritten() const { return original_.empty() ? std::vector<std::byte>(bytes_.size(), poison) == bytes_ : original_ == bytes_; }
+  bool unwritten() const {
+    return original_.empty() ? std::vector<std::byte>(bytes_.size(), poison) == bytes_
+                             : original_ == bytes_;
+  }
 
  private:
-  std::size_t first() const { return begin_ + (boundary - reinterpret_cast<std::uintptr_t>(bytes_.data()) % boundary) % boundary; }
+  std::size_t first() const {
+    return begin_ +
+           (boundary - reinterpret_cast<std::uintptr_t>(bytes_.data()) % boundary) % boundary;
+  }
   std::byte* at(std::size_t i) { return bytes_.data() + first() + i * size_of(dtype_); }
 
   int dtype_ = ABN_F32;
@@ -119,14 +136,17 @@ class Buffer {
   std::vector<std::byte> bytes_, original_;
 };
 
-// ---- problems ---------------------------------------------------------------------------------------------------------------
+// ---- problems
+// -------------------------------------------------------------------------------------------------
 
 struct Case {
   abn_problem problem{};
   std::vector<double> x, dz;        // rounded to the storage type
   std::vector<double> gamma, beta;  // rounded to the parameter type; empty: null
   std::vector<double> running_mean, running_var;
-  std::size_t elements() const { return static_cast<std::size_t>(problem.n * problem.c * problem.s); }
+  std::size_t elements() const {
+    return static_cast<std::size_t>(problem.n * problem.c * problem.s);
+  }
   std::size_t channels() const { return static_cast<std::size_t>(problem.c); }
   std::size_t samples() const { return static_cast<std::size_t>(problem.n * problem.s); }
   // Where sample i of channel c lies.
@@ -136,7 +156,8 @@ struct Case {
   }
 };
 
-inline abn_problem problem_of(std::int64_t n, std::int64_t c, std::int64_t s, int layout, int dtype) {
+inline abn_problem problem_of(std::int64_t n, std::int64_t c, std::int64_t s, int layout,
+                              int dtype) {
   abn_problem p{};
   p.struct_size = sizeof p;
   p.n = n, p.c = c, p.s = s;
@@ -162,7 +183,8 @@ inline double noise(std::uint64_t seed, std::uint64_t index) {
   return static_cast<double>((v ^ (v >> 31)) >> 11) * 0x1p-52 - 1;
 }
 
-// Moderate data, different in every channel: means up to 2, spreads of about 1, gamma of both signs, beta of both signs.
+// Moderate data, different in every channel: means up to 2, spreads of about 1, gamma of both
+// signs, beta of both signs.
 inline Case case_of(const abn_problem& problem, std::uint64_t seed) {
   Case made;
   made.problem = problem;
@@ -170,10 +192,12 @@ inline Case case_of(const abn_problem& problem, std::uint64_t seed) {
   made.dz.resize(made.elements());
   for (std::size_t c = 0; c < made.channels(); ++c) {
     const double mean = 2 * noise(seed, c), spread = 1 + 0.5 * noise(seed + 1, c);
-    made.gamma.push_back(rounded(problem.param_dtype, (c % 3 == 1 ? -1 : 1) * (1 + 0.5 * noise(seed + 2, c))));
+    made.gamma.push_back(
+        rounded(problem.param_dtype, (c % 3 == 1 ? -1 : 1) * (1 + 0.5 * noise(seed + 2, c))));
     made.beta.push_back(rounded(problem.param_dtype, noise(seed + 3, c)));
     made.running_mean.push_back(rounded(problem.param_dtype, mean + 0.2 * noise(seed + 4, c)));
-    made.running_var.push_back(rounded(problem.param_dtype, spread * spread * (1 + 0.5 * noise(seed + 5, c))));
+    made.running_var.push_back(
+        rounded(problem.param_dtype, spread * spread * (1 + 0.5 * noise(seed + 5, c))));
     for (std::size_t i = 0; i < made.samples(); ++i) {
       const std::size_t at = made.at(c, i);
       made.x[at] = rounded(problem.dtype, mean + 1.7 * spread * noise(seed + 6, at));
@@ -183,15 +207,18 @@ inline Case case_of(const abn_problem& problem, std::uint64_t seed) {
   return made;
 }
 
-// ---- calls ------------------------------------------------------------------------------------------------------------------
+// ---- calls
+// -------------------------------------------------------------------------------------------------
 
 struct Options {
   std::uint64_t schedule = 0;
   emulator::Schedule adversary = emulator::Schedule::random;
-  bool sanitize = false;   // with an instrumented variant
-  bool in_place = false;   // z = x, or dx = dz
-  std::size_t offset = 0;  // elements between a 256-byte boundary and the first tensor; each next buffer is one further
-  bool outputs = true;     // false: mean, var, running buffers, dx, dgamma and dbeta are null where they may be
+  bool sanitize = false;  // with an instrumented variant
+  bool in_place = false;  // z = x, or dx = dz
+  // elements between a 256-byte boundary and the first tensor; each next buffer is one further
+  std::size_t offset = 0;
+  // false: mean, var, running buffers, dx, dgamma and dbeta are null where they may be
+  bool outputs = true;
 };
 
 struct Forward {
@@ -222,7 +249,8 @@ inline std::vector<std::string> in_place_variants() {
   for (std::uint32_t i = 0; const abn_variant* variant = abn_in_tree_variant(i); ++i) {
     abn_claims claims{};
     claims.struct_size = sizeof claims;
-    if (variant->memory == ABN_MEMORY_HOST && variant->claims(&probe, &claims) == ABN_OK && claims.scheme >= ABN_IN_PLACE_1)
+    if (variant->memory == ABN_MEMORY_HOST && variant->claims(&probe, &claims) == ABN_OK &&
+        claims.scheme >= ABN_IN_PLACE_1)
       names.push_back(variant->name);
   }
   return names;
@@ -232,11 +260,14 @@ inline std::vector<std::string> in_place_variants() {
 class Workspace {
  public:
   Workspace(const abn_variant& variant, const abn_problem& problem, int direction)
-      : bytes_(variant.workspace_bytes(&problem, direction)), buffer_(ABN_F64, (bytes_ + 7) / 8, 0) {}
+      : bytes_(variant.workspace_bytes(&problem, direction)),
+        buffer_(ABN_F64, (bytes_ + 7) / 8, 0) {}
   void* data() { return bytes_ == 0 ? nullptr : buffer_.data(); }
   std::size_t bytes() const { return bytes_; }
   bool guards_intact() const { return buffer_.guards_intact(); }
-  void watch(emulator::Session& session) { session.watch({"workspace", data(), bytes_, 1, false, true}); }
+  void watch(emulator::Session& session) {
+    session.watch({"workspace", data(), bytes_, 1, false, true});
+  }
 
  private:
   std::size_t bytes_;
@@ -256,7 +287,9 @@ inline std::vector<emulator::LaunchTraffic> expect_clean(emulator::Session& sess
 }
 
 inline emulator::Settings settings_of(const Options& options) {
-  return {.schedule_seed = options.schedule, .schedule = options.adversary, .sanitize = options.sanitize};
+  return {.schedule_seed = options.schedule,
+          .schedule = options.adversary,
+          .sanitize = options.sanitize};
 }
 
 inline Forward forward(const abn_variant& variant, const Case& c, const Options& options = {}) {
@@ -267,9 +300,12 @@ inline Forward forward(const abn_variant& variant, const Case& c, const Options&
   call.in_place = options.in_place;
   call.x = Buffer(dtype, c.x, offset++);
   if (!options.in_place) call.z = Buffer(dtype, c.elements(), offset);
-  if (!c.gamma.empty()) call.gamma = Buffer(parameter, c.gamma, offset++), call.beta = Buffer(parameter, c.beta, offset++);
+  if (!c.gamma.empty())
+    call.gamma = Buffer(parameter, c.gamma, offset++),
+    call.beta = Buffer(parameter, c.beta, offset++);
   if (wanted)
-    call.running_mean = Buffer(parameter, c.running_mean, offset++), call.running_var = Buffer(parameter, c.running_var, offset++);
+    call.running_mean = Buffer(parameter, c.running_mean, offset++),
+    call.running_var = Buffer(parameter, c.running_var, offset++);
   if (training && options.outputs) call.mean = Buffer(parameter, c.channels(), offset++);
   if (training) call.var = Buffer(parameter, c.channels(), offset++);
   Workspace workspace(variant, c.problem, ABN_FORWARD);
@@ -286,12 +322,14 @@ inline Forward forward(const abn_variant& variant, const Case& c, const Options&
   call.x.watch(session, options.in_place ? "x = z" : "x", true, options.in_place);
   call.z.watch(session, "z", false, true);
   call.gamma.watch(session, "gamma", true, false), call.beta.watch(session, "beta", true, false);
-  call.running_mean.watch(session, "running_mean", true, training), call.running_var.watch(session, "running_var", true, training);
+  call.running_mean.watch(session, "running_mean", true, training),
+      call.running_var.watch(session, "running_var", true, training);
   call.mean.watch(session, "mean", false, true), call.var.watch(session, "var", false, true);
   workspace.watch(session);
   call.status = variant.forward(&c.problem, &args);
   call.traffic = expect_clean(session);
-  for (const Buffer* buffer : {&call.x, &call.z, &call.gamma, &call.beta, &call.running_mean, &call.running_var, &call.mean, &call.var})
+  for (const Buffer* buffer : {&call.x, &call.z, &call.gamma, &call.beta, &call.running_mean,
+                               &call.running_var, &call.mean, &call.var})
     EXPECT_TRUE(buffer->guards_intact());
   EXPECT_TRUE(workspace.guards_intact());
   EXPECT_TRUE(options.in_place || call.x.unwritten());
@@ -301,8 +339,8 @@ inline Forward forward(const abn_variant& variant, const Case& c, const Options&
 }
 
 // `z` and `var` as forward left them; in frozen mode var is the running variance.
-inline Backward backward(const abn_variant& variant, const Case& c, const std::vector<double>& z, const std::vector<double>& var,
-                         const Options& options = {}) {
+inline Backward backward(const abn_variant& variant, const Case& c, const std::vector<double>& z,
+                         const std::vector<double>& var, const Options& options = {}) {
   const int dtype = c.problem.dtype, parameter = c.problem.param_dtype;
   std::size_t offset = options.offset;
   Backward call;
@@ -310,9 +348,13 @@ inline Backward backward(const abn_variant& variant, const Case& c, const std::v
   call.dz = Buffer(dtype, c.dz, offset++);
   call.z = Buffer(dtype, z, offset);
   if (!options.in_place && options.outputs) call.dx = Buffer(dtype, c.elements(), offset++);
-  if (!c.gamma.empty()) call.gamma = Buffer(parameter, c.gamma, offset++), call.beta = Buffer(parameter, c.beta, offset++);
+  if (!c.gamma.empty())
+    call.gamma = Buffer(parameter, c.gamma, offset++),
+    call.beta = Buffer(parameter, c.beta, offset++);
   call.var = Buffer(parameter, var, offset++);
-  if (options.outputs) call.dgamma = Buffer(parameter, c.channels(), offset++), call.dbeta = Buffer(parameter, c.channels(), offset++);
+  if (options.outputs)
+    call.dgamma = Buffer(parameter, c.channels(), offset++),
+    call.dbeta = Buffer(parameter, c.channels(), offset++);
   Workspace workspace(variant, c.problem, ABN_BACKWARD);
 
   abn_backward_args args{};
@@ -329,15 +371,18 @@ inline Backward backward(const abn_variant& variant, const Case& c, const std::v
   call.z.watch(session, "z", true, false), call.dx.watch(session, "dx", false, true);
   call.gamma.watch(session, "gamma", true, false), call.beta.watch(session, "beta", true, false),
       call.var.watch(session, "var", true, false);
-  call.dgamma.watch(session, "dgamma", false, true), call.dbeta.watch(session, "dbeta", false, true);
+  call.dgamma.watch(session, "dgamma", false, true),
+      call.dbeta.watch(session, "dbeta", false, true);
   workspace.watch(session);
   call.status = variant.backward(&c.problem, &args);
   call.traffic = expect_clean(session);
-  for (const Buffer* buffer : {&call.dz, &call.z, &call.dx, &call.gamma, &call.beta, &call.var, &call.dgamma, &call.dbeta})
+  for (const Buffer* buffer :
+       {&call.dz, &call.z, &call.dx, &call.gamma, &call.beta, &call.var, &call.dgamma, &call.dbeta})
     EXPECT_TRUE(buffer->guards_intact());
   EXPECT_TRUE(workspace.guards_intact());
   EXPECT_TRUE(options.in_place || call.dz.unwritten());
-  EXPECT_TRUE(call.z.unwritten() && call.gamma.unwritten() && call.beta.unwritten() && call.var.unwritten());
+  EXPECT_TRUE(call.z.unwritten() && call.gamma.unwritten() && call.beta.unwritten() &&
+              call.var.unwritten());
   return call;
 }
 
@@ -351,7 +396,8 @@ inline Both run(const abn_variant& variant, const Case& c, const Options& option
   both.f = forward(variant, c, options);
   EXPECT_EQ(both.f.status, ABN_OK);
   if (c.problem.mode == ABN_INFERENCE) return both;
-  both.b = backward(variant, c, both.f.result().values(), c.problem.mode == ABN_TRAINING ? both.f.var.values() : c.running_var, options);
+  both.b = backward(variant, c, both.f.result().values(),
+                    c.problem.mode == ABN_TRAINING ? both.f.var.values() : c.running_var, options);
   EXPECT_EQ(both.b.status, ABN_OK);
   return both;
 }

@@ -1,4 +1,5 @@
-// What should come out of a kernel, in plain double loops over one problem, and by how much a kernel may miss it.
+// What should come out of a kernel, in plain double loops over one problem, and by how much a
+// kernel may miss it.
 #pragma once
 
 #include <cmath>
@@ -22,8 +23,9 @@ struct Expected {
   std::vector<Allowed> mean, var, running_mean, running_var, dgamma, dbeta;
 };
 
-// The tolerance of sums and of element-wise arithmetic, in units of the type that the kernels compute in: far above what they need
-// (the judge knows the true bound), far below what a mistake makes.
+// The tolerance of sums and of element-wise arithmetic, in units of the type that the kernels
+// compute in: far above what they need (the judge knows the true bound), far below what a mistake
+// makes.
 inline constexpr double roundings = 64;
 
 // Plain double loops over one problem; backward from the kernel's own z and var.
@@ -42,17 +44,24 @@ class Plain {
     for (std::size_t c = 0; c < c_.channels(); ++c) {
       const double m = static_cast<double>(c_.samples());
       double mean = 0, var = 0, size = 0;
-      for (std::size_t i = 0; i < c_.samples(); ++i) mean += c_.x[c_.at(c, i)] / m, size += std::fabs(c_.x[c_.at(c, i)]) / m;
-      for (std::size_t i = 0; i < c_.samples(); ++i) var += std::pow(c_.x[c_.at(c, i)] - mean, 2) / m;
+      for (std::size_t i = 0; i < c_.samples(); ++i)
+        mean += c_.x[c_.at(c, i)] / m, size += std::fabs(c_.x[c_.at(c, i)]) / m;
+      for (std::size_t i = 0; i < c_.samples(); ++i)
+        var += std::pow(c_.x[c_.at(c, i)] - mean, 2) / m;
       const double mean_error = u_ * size, var_error = u_ * var + 2 * std::sqrt(var) * mean_error;
       out.mean.push_back({mean, mean_error + parameter_ * std::fabs(mean)});
       out.var.push_back({var, var_error + parameter_ * var});
-      const double rm = c_.running_mean[c], rv = c_.running_var[c], unbiased = var * m / (m - 1), q = p_.momentum;
-      out.running_mean.push_back({(1 - q) * rm + q * mean, q * mean_error + (u_ + parameter_) * (std::fabs(rm) + std::fabs(mean))});
-      out.running_var.push_back({(1 - q) * rv + q * unbiased, q * 2 * var_error + (u_ + parameter_) * (rv + unbiased)});
+      const double rm = c_.running_mean[c], rv = c_.running_var[c], unbiased = var * m / (m - 1),
+                   q = p_.momentum;
+      out.running_mean.push_back(
+          {(1 - q) * rm + q * mean,
+           q * mean_error + (u_ + parameter_) * (std::fabs(rm) + std::fabs(mean))});
+      out.running_var.push_back(
+          {(1 - q) * rv + q * unbiased, q * 2 * var_error + (u_ + parameter_) * (rv + unbiased)});
       const bool training = p_.mode == ABN_TRAINING;
       if (!training) mean = rm, var = rv;
-      const double r = 1 / std::sqrt(var + p_.eps), g = scale(c), beta = c_.gamma.empty() ? 0 : c_.beta[c];
+      const double r = 1 / std::sqrt(var + p_.eps), g = scale(c),
+                   beta = c_.gamma.empty() ? 0 : c_.beta[c];
       for (std::size_t i = 0; i < c_.samples(); ++i) {
         const std::size_t at = c_.at(c, i);
         const double xhat = (c_.x[at] - mean) * r, y = g * xhat + beta;
@@ -71,7 +80,8 @@ class Plain {
     out.dx.resize(c_.elements());
     const double m = static_cast<double>(c_.samples());
     for (std::size_t c = 0; c < c_.channels(); ++c) {
-      const double g = scale(c), beta = c_.gamma.empty() ? 0 : c_.beta[c], r = 1 / std::sqrt(var[c] + p_.eps);
+      const double g = scale(c), beta = c_.gamma.empty() ? 0 : c_.beta[c],
+                   r = 1 / std::sqrt(var[c] + p_.eps);
       std::vector<double> dy(c_.samples()), xhat(c_.samples()), xhat_error(c_.samples());
       double s0 = 0, s1 = 0, s0_error = 0, s1_error = 0;
       for (std::size_t i = 0; i < c_.samples(); ++i) {
@@ -80,21 +90,30 @@ class Plain {
         dy[i] = c_.dz[at] * slope(z);
         xhat[i] = g == 0 ? 0 : (y - beta) / g;
         // log1p near -1 magnifies the rounding of z/alpha
-        const double magnified = p_.activation == ABN_ELU && std::signbit(z) ? p_.activation_parameter / (z + p_.activation_parameter) : 0;
-        xhat_error[i] = g == 0 ? 0 : u_ * (std::fabs(xhat[i]) + (std::fabs(y) + magnified / roundings * 4) / std::fabs(g));
+        const double magnified = p_.activation == ABN_ELU && std::signbit(z)
+                                     ? p_.activation_parameter / (z + p_.activation_parameter)
+                                     : 0;
+        xhat_error[i] = g == 0 ? 0
+                               : u_ * (std::fabs(xhat[i]) +
+                                       (std::fabs(y) + magnified / roundings * 4) / std::fabs(g));
         s0 += dy[i], s0_error += u_ * std::fabs(dy[i]);
-        s1 += dy[i] * xhat[i], s1_error += u_ * std::fabs(dy[i] * xhat[i]) + std::fabs(dy[i]) * xhat_error[i];
+        s1 += dy[i] * xhat[i],
+            s1_error += u_ * std::fabs(dy[i] * xhat[i]) + std::fabs(dy[i]) * xhat_error[i];
       }
-      const double sign = p_.scale == ABN_SCALE_ABS_EPS && !c_.gamma.empty() && c_.gamma[c] < 0 ? -1 : 1;
+      const double sign =
+          p_.scale == ABN_SCALE_ABS_EPS && !c_.gamma.empty() && c_.gamma[c] < 0 ? -1 : 1;
       out.dbeta.push_back({s0, s0_error + parameter_ * std::fabs(s0)});
       out.dgamma.push_back({sign * s1, s1_error + parameter_ * std::fabs(s1)});
       const bool training = p_.mode == ABN_TRAINING;
       for (std::size_t i = 0; i < c_.samples(); ++i) {
-        const double bracket = training ? dy[i] - s0 / m - xhat[i] * s1 / m : dy[i], dx = g * r * bracket;
+        const double bracket = training ? dy[i] - s0 / m - xhat[i] * s1 / m : dy[i],
+                     dx = g * r * bracket;
         double error = u_ * std::fabs(dy[i]);
         if (training)
-          error +=
-              (s0_error + u_ * std::fabs(s0) + std::fabs(xhat[i]) * (s1_error + u_ * std::fabs(s1)) + xhat_error[i] * std::fabs(s1)) / m;
+          error += (s0_error + u_ * std::fabs(s0) +
+                    std::fabs(xhat[i]) * (s1_error + u_ * std::fabs(s1)) +
+                    xhat_error[i] * std::fabs(s1)) /
+                   m;
         error = std::fabs(g) * r * error + u_ * std::fabs(dx);
         out.dx[c_.at(c, i)] = {dx, error + stored_ * (std::fabs(dx) + error) + subnormal_};
       }
@@ -110,14 +129,18 @@ class Plain {
   double phi(double y) const {
     if (p_.activation == ABN_IDENTITY) return y;
     if (!(y < 0)) return y + 0.0;
-    return p_.activation == ABN_LEAKY_RELU ? p_.activation_parameter * y : p_.activation_parameter * std::expm1(y);
+    return p_.activation == ABN_LEAKY_RELU ? p_.activation_parameter * y
+                                           : p_.activation_parameter * std::expm1(y);
   }
   double unsaturated(double z) const {
-    return p_.activation == ABN_ELU && z <= -p_.activation_parameter ? next_above(p_.dtype, -p_.activation_parameter) : z;
+    return p_.activation == ABN_ELU && z <= -p_.activation_parameter
+               ? next_above(p_.dtype, -p_.activation_parameter)
+               : z;
   }
   double inverse(double z) const {
     if (p_.activation == ABN_IDENTITY || !std::signbit(z)) return z;
-    return p_.activation == ABN_LEAKY_RELU ? z / p_.activation_parameter : std::log1p(z / p_.activation_parameter);
+    return p_.activation == ABN_LEAKY_RELU ? z / p_.activation_parameter
+                                           : std::log1p(z / p_.activation_parameter);
   }
   double slope(double z) const {
     if (p_.activation == ABN_IDENTITY || !std::signbit(z)) return 1;
@@ -130,11 +153,13 @@ class Plain {
 };
 
 // The number of values that are off, with the first of them in the message.
-inline void expect_all(const char* what, const std::vector<double>& got, const std::vector<Allowed>& expected) {
+inline void expect_all(const char* what, const std::vector<double>& got,
+                       const std::vector<Allowed>& expected) {
   ASSERT_EQ(got.size(), expected.size()) << what;
   for (std::size_t i = 0; i < got.size(); ++i)
-    ASSERT_TRUE(agrees(got[i], expected[i])) << what << "[" << i << "] = " << got[i] << ", expected " << expected[i].value << " +- "
-                                             << expected[i].error;
+    ASSERT_TRUE(agrees(got[i], expected[i]))
+        << what << "[" << i << "] = " << got[i] << ", expected " << expected[i].value << " +- "
+        << expected[i].error;
 }
 
 }  // namespace abn::tests

@@ -1,4 +1,5 @@
-// The manners of a variant: claims, refusals, empty problems, and how two_sweep cuts a problem into slices.
+// The manners of a variant: claims, refusals, empty problems, and how two_sweep cuts a problem into
+// slices.
 #include "cuda/device/window.cuh"
 #include "tests/cuda/kernel_harness.hpp"
 
@@ -61,7 +62,8 @@ TEST(KernelsContract, RefusesWhatItDoesNotKnow) {
     EXPECT_TRUE(refused([](abn_problem& p) { p.mode = 3; }));
     EXPECT_TRUE(refused([](abn_problem& p) { p.n = -1; }));
     EXPECT_TRUE(refused([](abn_problem& p) { p.activation_parameter = 0; }));
-    EXPECT_TRUE(refused([](abn_problem& p) { p.activation_parameter = 0x1p-140; }));  // 1/slope is no float
+    // 1/slope is no float
+    EXPECT_TRUE(refused([](abn_problem& p) { p.activation_parameter = 0x1p-140; }));
     EXPECT_TRUE(refused([](abn_problem& p) { p.eps = not_a_number; }));
     EXPECT_TRUE(refused([](abn_problem& p) { p.struct_size = 8; }));
   }
@@ -81,9 +83,11 @@ TEST(KernelsContract, EmptyProblemsTouchNothing) {
         EXPECT_EQ(variant_named(name).workspace_bytes(&p, ABN_FORWARD), 0u);
         const Forward f = forward(variant_named(name), empty);
         EXPECT_EQ(f.status, ABN_OK);
-        for (const Buffer* buffer : {&f.z, &f.running_mean, &f.running_var, &f.mean, &f.var}) EXPECT_TRUE(buffer->unwritten());
+        for (const Buffer* buffer : {&f.z, &f.running_mean, &f.running_var, &f.mean, &f.var})
+          EXPECT_TRUE(buffer->unwritten());
         if (mode == ABN_INFERENCE) continue;
-        const Backward b = backward(variant_named(name), empty, {}, std::vector<double>(empty.channels(), 1));
+        const Backward b =
+            backward(variant_named(name), empty, {}, std::vector<double>(empty.channels(), 1));
         EXPECT_EQ(b.status, ABN_OK);
         for (const Buffer* buffer : {&b.dx, &b.dgamma, &b.dbeta}) EXPECT_TRUE(buffer->unwritten());
       }
@@ -107,7 +111,8 @@ TEST(KernelsContract, MissingPointersAndWorkspace) {
     inference.mode = ABN_INFERENCE;
     EXPECT_EQ(variant.forward(&inference, &f), ABN_ERROR_ARGUMENT);
     abn_backward_args b{};
-    b.dz = values, b.z = values, b.var = values, b.workspace = space, b.workspace_bytes = sizeof space;
+    b.dz = values, b.z = values, b.var = values, b.workspace = space,
+    b.workspace_bytes = sizeof space;
     EXPECT_EQ(variant.backward(&p, &b), ABN_OK);
     b.var = nullptr;
     EXPECT_EQ(variant.backward(&p, &b), ABN_ERROR_ARGUMENT);
@@ -121,23 +126,30 @@ TEST(KernelsContract, MissingPointersAndWorkspace) {
   }
 }
 
-// ---- the cut ----------------------------------------------------------------------------------------------------------------
+// ---- the cut
+// -------------------------------------------------------------------------------------------------
 
 const abn_problem every_shape[] = {
-    problem_of(2, 3, 5, ABN_NCHW, ABN_F16),     problem_of(2, 3, 5, ABN_NHWC, ABN_F16),     problem_of(1, 1, 1, ABN_NHWC, ABN_F64),
-    problem_of(8, 64, 49, ABN_NCHW, ABN_F16),   problem_of(8, 64, 49, ABN_NHWC, ABN_BF16),  problem_of(700, 3, 9, ABN_NCHW, ABN_F32),
-    problem_of(2, 2, 70001, ABN_NCHW, ABN_F16), problem_of(2, 2, 70001, ABN_NHWC, ABN_F32), problem_of(5, 1027, 3, ABN_NHWC, ABN_F16),
-    problem_of(3, 1000, 1, ABN_NCHW, ABN_F32),  problem_of(3, 1, 4000, ABN_NHWC, ABN_F64),  problem_of(1, 300, 64, ABN_NCHW, ABN_F64),
+    problem_of(2, 3, 5, ABN_NCHW, ABN_F16),     problem_of(2, 3, 5, ABN_NHWC, ABN_F16),
+    problem_of(1, 1, 1, ABN_NHWC, ABN_F64),     problem_of(8, 64, 49, ABN_NCHW, ABN_F16),
+    problem_of(8, 64, 49, ABN_NHWC, ABN_BF16),  problem_of(700, 3, 9, ABN_NCHW, ABN_F32),
+    problem_of(2, 2, 70001, ABN_NCHW, ABN_F16), problem_of(2, 2, 70001, ABN_NHWC, ABN_F32),
+    problem_of(5, 1027, 3, ABN_NHWC, ABN_F16),  problem_of(3, 1000, 1, ABN_NCHW, ABN_F32),
+    problem_of(3, 1, 4000, ABN_NHWC, ABN_F64),  problem_of(1, 300, 64, ABN_NCHW, ABN_F64),
 };
 
 TEST(KernelsCut, CoversEverythingInBoundedSlices) {
   std::vector<abn_problem> problems(std::begin(every_shape), std::end(every_shape));
-  const std::int64_t large[][3] = {
-      {256, 64, 12544},      {1, 1, std::int64_t{1} << 33},      {std::int64_t{1} << 33, 1, 1}, {1, std::int64_t{1} << 33, 1},
-      {1 << 20, 1 << 10, 7}, {1, 3, (std::int64_t{1} << 36) + 5}};
+  const std::int64_t large[][3] = {{256, 64, 12544},
+                                   {1, 1, std::int64_t{1} << 33},
+                                   {std::int64_t{1} << 33, 1, 1},
+                                   {1, std::int64_t{1} << 33, 1},
+                                   {1 << 20, 1 << 10, 7},
+                                   {1, 3, (std::int64_t{1} << 36) + 5}};
   for (const auto& size : large)
     for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout)
-      for (const int dtype : {ABN_F16, ABN_F32, ABN_F64}) problems.push_back(problem_of(size[0], size[1], size[2], layout, dtype));
+      for (const int dtype : {ABN_F16, ABN_F32, ABN_F64})
+        problems.push_back(problem_of(size[0], size[1], size[2], layout, dtype));
   for (const abn_problem& p : problems) {
     const Cut cut = cut_of(p);
     EXPECT_EQ(cut.n * cut.c * cut.s, p.n * p.c * p.s);
@@ -146,7 +158,8 @@ TEST(KernelsCut, CoversEverythingInBoundedSlices) {
     EXPECT_GE(cut.threads(), fewest_threads);
     EXPECT_LE(cut.threads(), most_threads);
     EXPECT_EQ(cut.threads() & (cut.threads() - 1), 0);
-    const std::int64_t terms = ceil_div(cut.slice_items, cut.rows) * (cut.layout == ABN_NCHW ? cut.lanes : 1);
+    const std::int64_t terms =
+        ceil_div(cut.slice_items, cut.rows) * (cut.layout == ABN_NCHW ? cut.lanes : 1);
     EXPECT_LE(terms, most_terms);
     EXPECT_GE(cut.tiles * cut.columns * (cut.layout == ABN_NCHW ? 1 : cut.lanes), cut.c);
   }
@@ -154,7 +167,8 @@ TEST(KernelsCut, CoversEverythingInBoundedSlices) {
 
 // A few channels of a large tensor still give blocks to every processor.
 TEST(KernelsCut, FewChannelsGetSeveralSlices) {
-  for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout) EXPECT_GE(cut_of(problem_of(32, 64, 56 * 56, layout, ABN_F16)).units(), 256);
+  for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout)
+    EXPECT_GE(cut_of(problem_of(32, 64, 56 * 56, layout, ABN_F16)).units(), 256);
 }
 
 template <class T, int Layout>
@@ -184,8 +198,9 @@ TEST(KernelsCut, WalksVisitEveryElementOnce) {
     config.block = dim3(static_cast<unsigned>(cut.threads()));
     const int status = with_types(p, [&](auto types) {
       using T = typename decltype(types)::Storage;
-      return cut.layout == ABN_NCHW ? launch(config, count_visits<T, ABN_NCHW>, cut, visits.data(), &wrong)
-                                    : launch(config, count_visits<T, ABN_NHWC>, cut, visits.data(), &wrong);
+      return cut.layout == ABN_NCHW
+                 ? launch(config, count_visits<T, ABN_NCHW>, cut, visits.data(), &wrong)
+                 : launch(config, count_visits<T, ABN_NHWC>, cut, visits.data(), &wrong);
     });
     ASSERT_EQ(status, 0);
     EXPECT_EQ(wrong, 0);
@@ -210,10 +225,12 @@ __global__ void measure_unit(Cut cut, int64_t index, Seen* seen) {
   }
 }
 
-// Offsets beyond 2^31 and 2^32 elements, where nothing can be allocated: the last unit ends with the last element.
+// Offsets beyond 2^31 and 2^32 elements, where nothing can be allocated: the last unit ends with
+// the last element.
 TEST(KernelsCut, LastUnitOfHugeTensors) {
-  const std::int64_t sizes[][3] = {
-      {2, 3, (std::int64_t{1} << 31) + 5}, {(std::int64_t{1} << 33) + 1, 5, 1}, {(std::int64_t{1} << 31) + 3, 3, 7}};
+  const std::int64_t sizes[][3] = {{2, 3, (std::int64_t{1} << 31) + 5},
+                                   {(std::int64_t{1} << 33) + 1, 5, 1},
+                                   {(std::int64_t{1} << 31) + 3, 3, 7}};
   for (const auto& size : sizes)
     for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout) {
       const abn_problem p = problem_of(size[0], size[1], size[2], layout, ABN_F16);
@@ -222,8 +239,9 @@ TEST(KernelsCut, LastUnitOfHugeTensors) {
       LaunchConfig config;
       config.grid = dim3(1);
       config.block = dim3(static_cast<unsigned>(cut.threads()));
-      ASSERT_EQ(cut.layout == ABN_NCHW ? launch(config, measure_unit<__half, ABN_NCHW>, cut, cut.units() - 1, &seen)
-                                       : launch(config, measure_unit<__half, ABN_NHWC>, cut, cut.units() - 1, &seen),
+      ASSERT_EQ(cut.layout == ABN_NCHW
+                    ? launch(config, measure_unit<__half, ABN_NCHW>, cut, cut.units() - 1, &seen)
+                    : launch(config, measure_unit<__half, ABN_NHWC>, cut, cut.units() - 1, &seen),
                 0);
       EXPECT_EQ(seen.highest, p.n * p.c * p.s - 1);
       EXPECT_GT(seen.elements, 0);

@@ -11,15 +11,16 @@ void for_each_kind(const std::function<void(const abn_variant&, int layout, int 
   for (const std::string& name : in_place_variants())
     for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout)
       for (const int dtype : {ABN_F16, ABN_BF16, ABN_F32, ABN_F64}) {
-        SCOPED_TRACE(std::string(name) + " layout " + std::to_string(layout) + " dtype " + std::to_string(dtype));
+        SCOPED_TRACE(std::string(name) + " layout " + std::to_string(layout) + " dtype " +
+                     std::to_string(dtype));
         test(variant_named(name), layout, dtype);
         if (testing::Test::HasFailure()) return;
       }
 }
 
 // Inference with mean 0, variance 1, eps 0, gamma 1, beta 0: z = phi(x).
-std::vector<double> activated(const abn_variant& variant, int layout, int dtype, int activation, double parameter,
-                              const std::vector<double>& x) {
+std::vector<double> activated(const abn_variant& variant, int layout, int dtype, int activation,
+                              double parameter, const std::vector<double>& x) {
   Case c;
   c.problem = problem_of(static_cast<std::int64_t>(x.size()), 1, 1, layout, dtype);
   c.problem.mode = ABN_INFERENCE;
@@ -31,7 +32,12 @@ std::vector<double> activated(const abn_variant& variant, int layout, int dtype,
   return forward(variant, c).z.values();
 }
 
-double smallest(int dtype) { return dtype == ABN_F16 ? 0x1p-24 : dtype == ABN_BF16 ? 0x1p-133 : dtype == ABN_F32 ? 0x1p-149 : 0x1p-1074; }
+double smallest(int dtype) {
+  return dtype == ABN_F16    ? 0x1p-24
+         : dtype == ABN_BF16 ? 0x1p-133
+         : dtype == ABN_F32  ? 0x1p-149
+                             : 0x1p-1074;
+}
 
 TEST(KernelsEdges, LeakyKeepsTheSignOfWhatUnderflows) {
   for_each_kind([](const abn_variant& variant, int layout, int dtype) {
@@ -63,8 +69,9 @@ TEST(KernelsEdges, IdentityAndEluOfZero) {
 }
 
 // dz of a frozen problem with g = r = 1 is multiplied by phi' alone.
-std::vector<double> upstream(const abn_variant& variant, int layout, int dtype, int activation, double parameter,
-                             const std::vector<double>& z, Backward* all = nullptr) {
+std::vector<double> upstream(const abn_variant& variant, int layout, int dtype, int activation,
+                             double parameter, const std::vector<double>& z,
+                             Backward* all = nullptr) {
   Case c;
   c.problem = problem_of(static_cast<std::int64_t>(z.size()), 1, 1, layout, dtype);
   c.problem.mode = ABN_FROZEN;
@@ -93,24 +100,30 @@ TEST(KernelsEdges, EluSaturationIsLifted) {
       const double alpha = p.activation_parameter;
       const double lowest = next_above(dtype, -alpha), below = at_or_below(dtype, -alpha);
       Backward all;
-      const auto dx = upstream(variant, layout, dtype, ABN_ELU, wanted, {below, lowest, 2 * below}, &all);
+      const auto dx =
+          upstream(variant, layout, dtype, ABN_ELU, wanted, {below, lowest, 2 * below}, &all);
       const double slope = lowest + alpha;
-      for (const double value : dx) EXPECT_NEAR(value, slope, 2 * unit_roundoff(dtype) * slope + smallest(dtype)) << "alpha " << alpha;
+      for (const double value : dx)
+        EXPECT_NEAR(value, slope, 2 * unit_roundoff(dtype) * slope + smallest(dtype))
+            << "alpha " << alpha;
       const double dgamma = all.dgamma.values()[0], y = std::log1p(lowest / alpha);
       ASSERT_TRUE(std::isfinite(dgamma)) << "alpha " << alpha;
       // log1p near -1 magnifies the rounding of the quotient
       const double u = dtype == ABN_F64 ? 0x1p-53 : 0x1p-24;
-      EXPECT_NEAR(dgamma, 3 * slope * y, 3 * slope * (8 * u * std::fabs(y) + 8 * u * alpha / slope) + u * std::fabs(y))
+      EXPECT_NEAR(dgamma, 3 * slope * y,
+                  3 * slope * (8 * u * std::fabs(y) + 8 * u * alpha / slope) + u * std::fabs(y))
           << "alpha " << alpha;
     }
   });
 }
 
-// The lowest z above -alpha, divided by alpha, must not round to -1: times 1/alpha it does for some alpha.
+// The lowest z above -alpha, divided by alpha, must not round to -1: times 1/alpha it does for some
+// alpha.
 TEST(KernelsEdges, EluInvertsTheLowestValueOfEveryAlpha) {
   for_each_kind([](const abn_variant& variant, int layout, int dtype) {
     for (std::uint64_t k = 0; k < 40; ++k) {
-      const double wanted = 1.5 + 0.5 * noise(1, k), alpha = rounded(dtype == ABN_F64 ? ABN_F64 : ABN_F32, wanted);
+      const double wanted = 1.5 + 0.5 * noise(1, k),
+                   alpha = rounded(dtype == ABN_F64 ? ABN_F64 : ABN_F32, wanted);
       Backward all;
       upstream(variant, layout, dtype, ABN_ELU, wanted, {next_above(dtype, -alpha), -1}, &all);
       ASSERT_TRUE(std::isfinite(all.dgamma.values()[0])) << "alpha " << alpha;
@@ -141,7 +154,8 @@ TEST(KernelsEdges, ZeroScale) {
       c.gamma[2] = 0, c.gamma[5] = -0.0, c.beta[5] = 0;
       const Both both = run(variant, c);
       const auto z = both.f.z.values(), dx = both.b.dx.values();
-      const Expected expected = Plain(c).backward(z, mode == ABN_TRAINING ? both.f.var.values() : c.running_var);
+      const Expected expected =
+          Plain(c).backward(z, mode == ABN_TRAINING ? both.f.var.values() : c.running_var);
       for (const std::size_t channel : {2u, 5u}) {
         for (std::size_t i = 0; i < c.samples(); ++i) ASSERT_EQ(dx[c.at(channel, i)], 0);
         EXPECT_EQ(both.b.dgamma.values()[channel], 0);
@@ -166,7 +180,8 @@ TEST(KernelsEdges, ZeroScaleOfASpoiledChannel) {
   });
 }
 
-// beta/g overflows, yet y - beta is 0 everywhere: what lies beside a ragged window must not be counted as y = 0.
+// beta/g overflows, yet y - beta is 0 everywhere: what lies beside a ragged window must not be
+// counted as y = 0.
 TEST(KernelsEdges, BetaBeyondTheRangeOfScale) {
   for_each_kind([](const abn_variant& variant, int layout, int dtype) {
     abn_problem p = problem_of(3, 5, 9, layout, dtype);
@@ -174,13 +189,15 @@ TEST(KernelsEdges, BetaBeyondTheRangeOfScale) {
     Case c = case_of(p, 6);
     c.gamma.assign(5, p.param_dtype == ABN_F64 ? 0x1p-1020 : 0x1p-120);
     c.beta.assign(5, 1024);
-    const Backward b = backward(variant, c, std::vector<double>(c.elements(), 1024), std::vector<double>(5, 1));
+    const Backward b =
+        backward(variant, c, std::vector<double>(c.elements(), 1024), std::vector<double>(5, 1));
     for (const double value : b.dgamma.values()) EXPECT_EQ(value, 0);
     for (const double value : b.dx.values()) ASSERT_TRUE(std::isfinite(value));
   });
 }
 
-// gamma = 2^-130 is subnormal in f32: 1/gamma would be infinite, and gamma*xhat can be stored in bf16, f32 and f64.
+// gamma = 2^-130 is subnormal in f32: 1/gamma would be infinite, and gamma*xhat can be stored in
+// bf16, f32 and f64.
 TEST(KernelsEdges, SubnormalScale) {
   for_each_kind([](const abn_variant& variant, int layout, int dtype) {
     if (dtype == ABN_F16) return;
@@ -192,7 +209,8 @@ TEST(KernelsEdges, SubnormalScale) {
     std::vector<double> z(c.elements());
     for (std::size_t k = 0; k < 3; ++k) {
       c.gamma[k] = k == 1 ? -g : g, c.beta[k] = 0, c.running_var[k] = 1;
-      for (std::size_t i = 0; i < c.samples(); ++i) z[c.at(k, i)] = static_cast<double>(static_cast<int>(i % 5) - 2) * g;
+      for (std::size_t i = 0; i < c.samples(); ++i)
+        z[c.at(k, i)] = static_cast<double>(static_cast<int>(i % 5) - 2) * g;
     }
     const Backward b = backward(variant, c, z, c.running_var);
     const Expected expected = Plain(c).backward(z, c.running_var);
@@ -230,7 +248,8 @@ TEST(KernelsEdges, ScaleByAbsoluteValueAndEps) {
     // sign(0) = +1: the same as for a small positive gamma
     Case positive = c;
     positive.gamma[2] = positive.gamma[3] = 0x1p-60;
-    const auto expected = backward(variant, positive, z, both.f.var.values()).dgamma.values(), got = both.b.dgamma.values();
+    const auto expected = backward(variant, positive, z, both.f.var.values()).dgamma.values(),
+               got = both.b.dgamma.values();
     EXPECT_EQ(got[2], expected[2]);
     EXPECT_EQ(got[3], expected[3]);
     EXPECT_NE(got[2], 0);
@@ -260,20 +279,24 @@ TEST(KernelsEdges, ConstantChannel) {
     abn_problem p = problem_of(3, 4, 7, layout, dtype);
     p.eps = rounded(p.param_dtype, 1e-3);
     Case c = case_of(p, 11);
-    for (std::size_t i = 0; i < c.samples(); ++i) c.x[c.at(1, i)] = rounded(dtype, 0.7), c.x[c.at(2, i)] = 0;
+    for (std::size_t i = 0; i < c.samples(); ++i)
+      c.x[c.at(1, i)] = rounded(dtype, 0.7), c.x[c.at(2, i)] = 0;
     const Both both = run(variant, c);
     const auto z = both.f.z.values(), var = both.f.var.values();
     for (const std::size_t channel : {1u, 2u}) {
       EXPECT_LE(var[channel], 1e-12);
       EXPECT_GE(var[channel], 0);
-      const double beta = c.beta[channel], expected = beta < 0 ? p.activation_parameter * beta : beta;
-      for (std::size_t i = 0; i < c.samples(); ++i) ASSERT_NEAR(z[c.at(channel, i)], expected, 1e-5 + unit_roundoff(dtype));
+      const double beta = c.beta[channel],
+                   expected = beta < 0 ? p.activation_parameter * beta : beta;
+      for (std::size_t i = 0; i < c.samples(); ++i)
+        ASSERT_NEAR(z[c.at(channel, i)], expected, 1e-5 + unit_roundoff(dtype));
     }
     expect_all("dx", both.b.dx.values(), Plain(c).backward(z, var).dx);
   });
 }
 
-// A NaN or an infinity in x, dz, gamma, beta or the statistics of one channel leaves every bit of the others alone.
+// A NaN or an infinity in x, dz, gamma, beta or the statistics of one channel leaves every bit of
+// the others alone.
 TEST(KernelsEdges, NonFiniteChannelsLeaveTheirNeighboursAlone) {
   for_each_kind([](const abn_variant& variant, int layout, int dtype) {
     for (const int mode : {ABN_TRAINING, ABN_FROZEN})
@@ -289,7 +312,8 @@ TEST(KernelsEdges, NonFiniteChannelsLeaveTheirNeighboursAlone) {
           if (what == 4) c.beta[spoiled] = bad;
           if (what == 5) c.gamma[spoiled] = bad;
           const Both expected = run(variant, clean), got = run(variant, c);
-          const auto z0 = expected.f.z.bits(), z1 = got.f.z.bits(), dx0 = expected.b.dx.bits(), dx1 = got.b.dx.bits();
+          const auto z0 = expected.f.z.bits(), z1 = got.f.z.bits(), dx0 = expected.b.dx.bits(),
+                     dx1 = got.b.dx.bits();
           for (std::size_t k = 0; k < c.channels(); ++k) {
             if (k == spoiled) continue;
             for (std::size_t i = 0; i < c.samples(); ++i) {
@@ -310,7 +334,8 @@ TEST(KernelsEdges, NonFiniteChannelsLeaveTheirNeighboursAlone) {
               }
             }
           } else if (what < 2) {  // element by element
-            for (std::size_t i = 0; i < c.samples(); ++i) ASSERT_EQ(std::isfinite(z[c.at(spoiled, i)]), i != 5);
+            for (std::size_t i = 0; i < c.samples(); ++i)
+              ASSERT_EQ(std::isfinite(z[c.at(spoiled, i)]), i != 5);
           }
           if (what < 4) {
             EXPECT_FALSE(std::isfinite(got.b.dgamma.values()[spoiled]));
@@ -322,7 +347,8 @@ TEST(KernelsEdges, NonFiniteChannelsLeaveTheirNeighboursAlone) {
 TEST(KernelsEdges, InferenceKeepsTheClassOfEachElement) {
   for_each_kind([](const abn_variant& variant, int layout, int dtype) {
     for (const int activation : {ABN_IDENTITY, ABN_LEAKY_RELU, ABN_ELU}) {
-      const auto z = activated(variant, layout, dtype, activation, 0.5, {not_a_number, infinity, -infinity, 3});
+      const auto z = activated(variant, layout, dtype, activation, 0.5,
+                               {not_a_number, infinity, -infinity, 3});
       EXPECT_TRUE(std::isnan(z[0]));
       EXPECT_EQ(z[1], infinity);
       EXPECT_EQ(z[2], activation == ABN_ELU ? -0.5 : -infinity);
@@ -341,7 +367,8 @@ TEST(KernelsEdges, NanIsStoredWithoutSign) {
       activate(c.problem, activation, 0.5);
       c.x = {std::copysign(not_a_number, -1.0), not_a_number, infinity};
       c.gamma = {1}, c.beta = {-infinity}, c.running_mean = {0}, c.running_var = {1};
-      for (const double z : forward(variant, c).z.values()) EXPECT_TRUE(std::isnan(z) && !std::signbit(z));
+      for (const double z : forward(variant, c).z.values())
+        EXPECT_TRUE(std::isnan(z) && !std::signbit(z));
     }
   });
 }
@@ -355,14 +382,17 @@ TEST(KernelsEdges, OverflowOfTheStorageTypeIsInfinity) {
     activate(c.problem, ABN_IDENTITY, 0);
     c.x = {60000, -60000, 100, 32752};
     c.gamma = {2}, c.beta = {0}, c.running_mean = {0}, c.running_var = {1};
-    EXPECT_EQ(forward(variant_named(name), c).z.values(), (std::vector<double>{infinity, -infinity, 200, 65504})) << name;
+    EXPECT_EQ(forward(variant_named(name), c).z.values(),
+              (std::vector<double>{infinity, -infinity, 200, 65504}))
+        << name;
   }
 }
 
 // z is rounded once: the activation sees y in the accumulate type.
 TEST(KernelsEdges, RoundsToStorageOnce) {
   for (const std::string& name : in_place_variants()) {
-    // y = -(1 + 2^-8) is a tie in bf16 and would become -1; slope*y lies more than half an ulp below slope*-1.
+    // y = -(1 + 2^-8) is a tie in bf16 and would become -1; slope*y lies more than half an ulp
+    // below slope*-1.
     Case c;
     c.problem = problem_of(2, 1, 1, ABN_NCHW, ABN_BF16);
     c.problem.mode = ABN_INFERENCE;

@@ -1,4 +1,5 @@
-// Kernels that use clusters rightly, and kernels that misuse them; plain CUDA, which nvcc takes too. One source includes this.
+// Kernels that use clusters rightly, and kernels that misuse them; plain CUDA, which nvcc takes
+// too. One source includes this.
 #pragma once
 
 #include "cuda/device/cluster.cuh"
@@ -21,7 +22,8 @@ __global__ void pass_on(const int* in, int* out, int distance) {
   const unsigned i = blockIdx.x * blockDim.x + threadIdx.x, rank = cluster.block_rank();
   own.value[threadIdx.x] = in[i];
   cluster.sync();
-  const int peer = static_cast<int>((rank + static_cast<unsigned>(distance)) % cluster.num_blocks());
+  const int peer =
+      static_cast<int>((rank + static_cast<unsigned>(distance)) % cluster.num_blocks());
   out[i] = cluster.map_shared_rank(&own, peer)->value[threadIdx.x];
   cluster.sync();  // nobody leaves before everybody has read
 }
@@ -46,7 +48,8 @@ __global__ void sum_over_cluster(const float* x, float* out) {
   if (threadIdx.x < cluster.num_blocks()) {
     float of_block = 0;
     for (unsigned w = 0; w < (blockDim.x + 31) / 32; ++w) of_block += own.warp[w];
-    cluster.map_shared_rank(own.block, static_cast<int>(threadIdx.x))[cluster.block_rank()] = of_block;
+    cluster.map_shared_rank(own.block, static_cast<int>(threadIdx.x))[cluster.block_rank()] =
+        of_block;
   }
   cluster.sync();
   if (threadIdx.x == 0) {
@@ -56,7 +59,8 @@ __global__ void sum_over_cluster(const float* x, float* out) {
   }
 }
 
-// In every round a row is published by an arrival and read after the wait; `out` counts values that are wrong.
+// In every round a row is published by an arrival and read after the wait; `out` counts values that
+// are wrong.
 __global__ void split_barrier(unsigned* out, int rounds) {
   const auto cluster = this_cluster();
   Row& own = dynamic_shared<Row>();
@@ -65,9 +69,11 @@ __global__ void split_barrier(unsigned* out, int rounds) {
   for (int round = 0; round < rounds; ++round) {
     own.value[threadIdx.x] = static_cast<int>(rank * 1000 + threadIdx.x) + round;
     cluster.barrier_arrive();
-    const int expected = static_cast<int>(next * 1000 + threadIdx.x) + round;  // something to do meanwhile
+    // something to do meanwhile
+    const int expected = static_cast<int>(next * 1000 + threadIdx.x) + round;
     cluster.barrier_wait();
-    if (cluster.map_shared_rank(&own, static_cast<int>(next))->value[threadIdx.x] != expected) ++wrong;
+    if (cluster.map_shared_rank(&own, static_cast<int>(next))->value[threadIdx.x] != expected)
+      ++wrong;
     cluster.barrier_arrive();
     cluster.barrier_wait();
   }
@@ -83,13 +89,15 @@ __global__ void where_in_cluster(Place* out) {
   int& word = dynamic_shared<int>();
   cluster.sync();
   if (threadIdx.x == 0) {
-    const unsigned rank = cluster.block_rank(), blocks = cluster.num_blocks(), next = (rank + 1) % blocks;
+    const unsigned rank = cluster.block_rank(), blocks = cluster.num_blocks(),
+                   next = (rank + 1) % blocks;
     *cluster.map_shared_rank(&word, static_cast<int>(next)) = static_cast<int>(rank);
   }
   cluster.sync();
   if (threadIdx.x == 0) {
     const unsigned blocks = cluster.num_blocks(), sender = static_cast<unsigned>(word);
-    out[blockIdx.x + gridDim.x * (blockIdx.y + gridDim.y * blockIdx.z)] = {cluster.block_rank(), blocks, (sender + 2) % blocks};
+    out[blockIdx.x + gridDim.x * (blockIdx.y + gridDim.y * blockIdx.z)] = {
+        cluster.block_rank(), blocks, (sender + 2) % blocks};
   }
 }
 
@@ -102,7 +110,8 @@ __global__ void cluster_then_grid(int* sums, int* out) {
   if (threadIdx.x == 0) {
     int sum = 0;
     for (unsigned rank = 0; rank < cluster.num_blocks(); ++rank)
-      for (unsigned t = 0; t < blockDim.x; ++t) sum += cluster.map_shared_rank(&own, static_cast<int>(rank))->value[t];
+      for (unsigned t = 0; t < blockDim.x; ++t)
+        sum += cluster.map_shared_rank(&own, static_cast<int>(rank))->value[t];
     if (cluster.block_rank() == 0) sums[blockIdx.x / cluster.num_blocks()] = sum;
   }
   cooperative_groups::this_grid().sync();
@@ -167,7 +176,8 @@ __global__ void maps_global_memory(int* out) {
 }
 __global__ void maps_what_is_mapped(int* out) {
   const auto cluster = this_cluster();
-  Row* peer = cluster.map_shared_rank(&dynamic_shared<Row>(), static_cast<int>(1 - cluster.block_rank()));
+  Row* peer =
+      cluster.map_shared_rank(&dynamic_shared<Row>(), static_cast<int>(1 - cluster.block_rank()));
   cluster.sync();
   *out = cluster.map_shared_rank(peer, 0)->value[0];
 }

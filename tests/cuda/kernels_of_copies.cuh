@@ -1,5 +1,5 @@
-// Kernels that use asynchronous copies rightly, and kernels that misuse them; plain CUDA, which nvcc takes too. One
-// source includes this.
+// Kernels that use asynchronous copies rightly, and kernels that misuse them; plain CUDA, which
+// nvcc takes too. One source includes this.
 #pragma once
 
 #include "cuda/device/async_copy.cuh"
@@ -16,7 +16,8 @@ struct Staged {
   alignas(16) float stage[3][4 * 64];
 };
 
-// Three stages deep: out = 2 * in, each thread its own 16 bytes, `tiles` of them one behind the other.
+// Three stages deep: out = 2 * in, each thread its own 16 bytes, `tiles` of them one behind the
+// other.
 __global__ void double_by_stages(const float* in, float* out, int tiles) {
   Staged& shared = dynamic_shared<Staged>();
   const int mine = 4 * static_cast<int>(threadIdx.x), tile = 4 * static_cast<int>(blockDim.x);
@@ -82,7 +83,8 @@ __global__ void add_one_in_bulk(const float* in, float* out, int tiles) {
     if (threadIdx.x == 0) bulk_wait_read<1>();  // the store of two tiles ago
     mbarrier_wait(shared.full[t % 2], static_cast<unsigned>(t / 2 % 2));
     __syncthreads();
-    for (int i = static_cast<int>(threadIdx.x); i < tile; i += static_cast<int>(blockDim.x)) shared.out[t % 2][i] = shared.in[t % 2][i] + 1;
+    for (int i = static_cast<int>(threadIdx.x); i < tile; i += static_cast<int>(blockDim.x))
+      shared.out[t % 2][i] = shared.in[t % 2][i] + 1;
     fence_proxy_async();
     __syncthreads();
     if (threadIdx.x == 0) {
@@ -116,7 +118,8 @@ struct Gathered {
   MBarrier full;
 };
 
-// Every block pushes its value to all of the cluster, itself among them, with one round trip and no barrier of the cluster in between.
+// Every block pushes its value to all of the cluster, itself among them, with one round trip and no
+// barrier of the cluster in between.
 __global__ void push_to_peers(const float* in, float* out) {
   const auto cluster = this_cluster();
   Gathered& shared = dynamic_shared<Gathered>();
@@ -127,7 +130,8 @@ __global__ void push_to_peers(const float* in, float* out) {
   }
   cluster.sync();
   if (threadIdx.x < cluster.num_blocks())
-    store_async(&shared.part[cluster.block_rank()], in[blockIdx.x], shared.full, static_cast<int>(threadIdx.x));
+    store_async(&shared.part[cluster.block_rank()], in[blockIdx.x], shared.full,
+                static_cast<int>(threadIdx.x));
   mbarrier_wait_cluster(shared.full, 0);
   float sum = 0;
   for (unsigned b = 0; b < cluster.num_blocks(); ++b) sum += shared.part[b];
@@ -184,9 +188,15 @@ __global__ void element_source_changed_too_early(float* in, float* out) {
   copy_async_wait<0>();
   out[threadIdx.x] = shared.stage[0][threadIdx.x];
 }
-__global__ void element_misaligned(const float* in) { copy_async<8>(&dynamic_shared<Staged>().stage[0][0], in + 1); }
-__global__ void element_out_of_shared(const float* in) { copy_async<16>(&dynamic_shared<Staged>() + 1, in); }
-__global__ void element_reads_more_than_it_writes(const float* in) { copy_async<4>(&dynamic_shared<Staged>().stage[0][0], in, 5); }
+__global__ void element_misaligned(const float* in) {
+  copy_async<8>(&dynamic_shared<Staged>().stage[0][0], in + 1);
+}
+__global__ void element_out_of_shared(const float* in) {
+  copy_async<16>(&dynamic_shared<Staged>() + 1, in);
+}
+__global__ void element_reads_more_than_it_writes(const float* in) {
+  copy_async<4>(&dynamic_shared<Staged>().stage[0][0], in, 5);
+}
 
 // ---- misuses of bulk copies. One thread, unless it matters.
 
@@ -215,12 +225,14 @@ __global__ void load_with_a_slip(const float* in, float* out, Slip slip, MBarrie
                                               : slip == announces_half    ? bytes / 2
                                               : slip == announces_nothing ? 0
                                                                           : bytes);
-  bulk_load(slip == beyond_shared ? shared.out[1] + 48 : shared.in[0], slip == misaligned_source ? in + 1 : in,
+  bulk_load(slip == beyond_shared ? shared.out[1] + 48 : shared.in[0],
+            slip == misaligned_source ? in + 1 : in,
             slip == odd_size   ? bytes - 4
             : slip == no_bytes ? 0
                                : bytes,
             slip == barrier_in_global ? *global : shared.full[0]);
-  if (slip != no_wait && slip != read_too_early) mbarrier_wait(shared.full[0], slip == wrong_parity ? 1 : 0);
+  if (slip != no_wait && slip != read_too_early)
+    mbarrier_wait(shared.full[0], slip == wrong_parity ? 1 : 0);
   for (int i = 0; i < tile; ++i) out[i] = shared.in[0][i];
   if (slip == read_too_early) mbarrier_wait(shared.full[0], 0);
 }

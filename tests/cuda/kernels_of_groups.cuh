@@ -1,5 +1,5 @@
-// Kernels in which blocks hand work over through global memory, and kernels with cache hints; plain CUDA, which nvcc takes too. One
-// source includes this.
+// Kernels in which blocks hand work over through global memory, and kernels with cache hints; plain
+// CUDA, which nvcc takes too. One source includes this.
 #pragma once
 
 #include "cuda/device/acquire_release.cuh"
@@ -12,13 +12,15 @@ using namespace device;
 
 // ---- right
 
-// Groups of `size` blocks, each with its own counter: in every round a block adds what all of its group left in the round before.
+// Groups of `size` blocks, each with its own counter: in every round a block adds what all of its
+// group left in the round before.
 __global__ void rounds_of_groups(unsigned* counters, int* slots, int rounds, unsigned size) {
   const unsigned group = blockIdx.x / size, rank = blockIdx.x % size;
   int* const of_group = slots + group * size * 2 * blockDim.x;
   int value = static_cast<int>(blockIdx.x + threadIdx.x);
   for (int round = 0; round < rounds; ++round) {
-    int* const now = of_group + static_cast<unsigned>(round % 2) * size * blockDim.x;  // the other half is still being read
+    // the other half is still being read
+    int* const now = of_group + static_cast<unsigned>(round % 2) * size * blockDim.x;
     now[rank * blockDim.x + threadIdx.x] = value;
     group_barrier(&counters[group], size, rank == 0);
     value = 0;
@@ -42,7 +44,8 @@ __global__ void broadcast(unsigned* flag, int* message, int* out) {
 
 template <class T>
 __global__ void copy_with_hints(const T* from, T* to, int vectors, int kind) {
-  const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x), at = i * static_cast<int>(16 / sizeof(T));
+  const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x),
+            at = i * static_cast<int>(16 / sizeof(T));
   if (i >= vectors) return;
   switch (kind) {
     case 0:
@@ -77,8 +80,12 @@ __global__ void bulk_with_hints(const unsigned char* from, unsigned char* to) {
 __global__ void group_that_one_block_skips(unsigned* counter, unsigned size) {
   if (blockIdx.x != 1) group_barrier(counter, size, blockIdx.x == 0);
 }
-__global__ void group_without_a_leader(unsigned* counter, unsigned size) { group_barrier(counter, size, false); }
-__global__ void meet_in_group(unsigned* counter, unsigned size) { group_barrier(counter, size, blockIdx.x == 0); }
+__global__ void group_without_a_leader(unsigned* counter, unsigned size) {
+  group_barrier(counter, size, false);
+}
+__global__ void meet_in_group(unsigned* counter, unsigned size) {
+  group_barrier(counter, size, blockIdx.x == 0);
+}
 __global__ void stream_misaligned(float* p) { store16_streaming(p + 1, load16_streaming(p)); }
 __global__ void hint_misaligned(float* p) { store16(p, load16(p + 2, evict_last())); }
 

@@ -1,4 +1,5 @@
-// Kernels that use mbarriers rightly, and kernels that misuse them; plain CUDA, which nvcc takes too. One source includes this.
+// Kernels that use mbarriers rightly, and kernels that misuse them; plain CUDA, which nvcc takes
+// too. One source includes this.
 #pragma once
 
 #include "cuda/device/cluster.cuh"
@@ -16,7 +17,8 @@ struct Ring {
   MBarrier full[4], empty[4];
 };
 
-// Warp 0 produces numbers into a ring of four, warp 1 adds them up; thread by thread, without a barrier of the block.
+// Warp 0 produces numbers into a ring of four, warp 1 adds them up; thread by thread, without a
+// barrier of the block.
 __global__ void through_a_ring(int* out, int rounds) {
   Ring& shared = dynamic_shared<Ring>();
   if (threadIdx.x == 0) {
@@ -63,7 +65,8 @@ __global__ void arrive_at_rank_0(int* flags, int* out) {
   }
   cluster.sync();
   if (threadIdx.x == 0) {
-    *cluster.map_shared_rank(&shared.part[cluster.block_rank()], 0) = static_cast<float>(flags[blockIdx.x]);
+    *cluster.map_shared_rank(&shared.part[cluster.block_rank()], 0) =
+        static_cast<float>(flags[blockIdx.x]);
     mbarrier_arrive_peer(shared.full, 0);
     if (cluster.block_rank() == 0) {
       mbarrier_wait_cluster(shared.full, 0);
@@ -100,8 +103,10 @@ __global__ void barrier_with_a_slip(BarrierSlip slip) {
   MBarrier& barrier = shared.full[0];
   const bool first = threadIdx.x == 0;
   unsigned char* const bytes = reinterpret_cast<unsigned char*>(&shared);
-  if (slip == misaligned_barrier && first) mbarrier_init(*reinterpret_cast<MBarrier*>(bytes + 4), 1);
-  if (slip != wait_uninitialised && slip != arrive_uninitialised && first) mbarrier_init(barrier, slip == count_of_zero ? 0 : blockDim.x);
+  if (slip == misaligned_barrier && first)
+    mbarrier_init(*reinterpret_cast<MBarrier*>(bytes + 4), 1);
+  if (slip != wait_uninitialised && slip != arrive_uninitialised && first)
+    mbarrier_init(barrier, slip == count_of_zero ? 0 : blockDim.x);
   if (slip == twice && first) mbarrier_init(barrier, 1);
   mbarrier_fence_init();
   cluster.sync();
@@ -113,9 +118,14 @@ __global__ void barrier_with_a_slip(BarrierSlip slip) {
     for (int i = 0; i < 500; ++i) __nanosleep(20);
     mbarrier_inval(barrier);
   }
-  if (slip == initialises_a_peers) mbarrier_init(*cluster.map_shared_rank(&shared.full[1], 1 - static_cast<int>(cluster.block_rank())), 1);
-  if (slip == waits_at_a_peers) mbarrier_wait(*cluster.map_shared_rank(&barrier, 1 - static_cast<int>(cluster.block_rank())), 0);
-  if (slip != wait_uninitialised && !(slip == too_few_arrivals && threadIdx.x == 5)) mbarrier_arrive(barrier);
+  if (slip == initialises_a_peers)
+    mbarrier_init(
+        *cluster.map_shared_rank(&shared.full[1], 1 - static_cast<int>(cluster.block_rank())), 1);
+  if (slip == waits_at_a_peers)
+    mbarrier_wait(*cluster.map_shared_rank(&barrier, 1 - static_cast<int>(cluster.block_rank())),
+                  0);
+  if (slip != wait_uninitialised && !(slip == too_few_arrivals && threadIdx.x == 5))
+    mbarrier_arrive(barrier);
   if (slip == too_many_arrivals && threadIdx.x < 2) mbarrier_arrive_expect_tx(barrier, 16);
   if (slip == try_for_ever)
     while (!mbarrier_try_wait(barrier, 1 - static_cast<unsigned>(first))) {

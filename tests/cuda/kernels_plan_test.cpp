@@ -1,5 +1,5 @@
-// The choice of `auto`: what the cost model says of shapes whose answer is known, how it moves with the machine, and that the variant runs
-// what was chosen.
+// The choice of `auto`: what the cost model says of shapes whose answer is known, how it moves with
+// the machine, and that the variant runs what was chosen.
 #include <algorithm>
 
 #include "cuda/device/resident.cuh"
@@ -15,21 +15,26 @@ using abn::PlanRow;
 
 PlanRow chosen(const abn_problem& p, int direction, const Machine& machine = {}) {
   const auto rows = abn::plan_rows(p, direction, machine);
-  EXPECT_EQ(std::count_if(rows.begin(), rows.end(), [](const PlanRow& row) { return row.chosen; }), 1);
+  EXPECT_EQ(std::count_if(rows.begin(), rows.end(), [](const PlanRow& row) { return row.chosen; }),
+            1);
   for (const PlanRow& row : rows) {
     EXPECT_FALSE(row.kernel.empty() || row.why.empty());
     if (row.chosen) {
       EXPECT_TRUE(row.possible);
-      for (const PlanRow& other : rows) EXPECT_TRUE(!other.possible || row.microseconds <= other.microseconds);
+      for (const PlanRow& other : rows)
+        EXPECT_TRUE(!other.possible || row.microseconds <= other.microseconds);
       return row;
     }
   }
   return {};
 }
-double size_of_tensor(const abn_problem& p) { return static_cast<double>(size_of(p.dtype)) * static_cast<double>(p.n * p.c * p.s); }
+double size_of_tensor(const abn_problem& p) {
+  return static_cast<double>(size_of(p.dtype)) * static_cast<double>(p.n * p.c * p.s);
+}
 
-constexpr std::int64_t layers[][2] = {{64, 112 * 112}, {64, 56 * 56}, {256, 56 * 56}, {128, 28 * 28}, {512, 28 * 28}, {256, 14 * 14},
-                                      {1024, 14 * 14}, {512, 7 * 7},  {2048, 7 * 7},  {256, 97 * 97}, {256, 1}};
+constexpr std::int64_t layers[][2] = {
+    {64, 112 * 112}, {64, 56 * 56}, {256, 56 * 56}, {128, 28 * 28}, {512, 28 * 28}, {256, 14 * 14},
+    {1024, 14 * 14}, {512, 7 * 7},  {2048, 7 * 7},  {256, 97 * 97}, {256, 1}};
 
 TEST(KernelsPlan, OneSweepWhereverItFits) {
   for (const auto& [c, s] : layers)
@@ -57,7 +62,8 @@ TEST(KernelsPlan, SlabsLeaveRoomForASecondBlock) {
         for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout)
           for (const int direction : {ABN_FORWARD, ABN_BACKWARD})
             for (const PlanRow& row : abn::plan_rows(problem_of(n, c, s, layout, dtype), direction))
-              EXPECT_LE(row.shared_bytes, 113 * 1024) << row.kernel << " n" << n << "c" << c << "s" << s << " dtype " << dtype;
+              EXPECT_LE(row.shared_bytes, 113 * 1024)
+                  << row.kernel << " n" << n << "c" << c << "s" << s << " dtype " << dtype;
 }
 
 TEST(KernelsPlan, TwoSweepsBeyondTheGpu) {
@@ -95,7 +101,8 @@ TEST(KernelsPlan, FollowsTheMachine) {
   EXPECT_EQ(chosen(p, ABN_FORWARD, machine).kernel, "two sweeps");
   machine = {};
   machine.cluster_barrier = 100;  // groups then
-  const PlanRow groups = chosen(problem_of(32, 64, 56 * 56, ABN_NCHW, ABN_F16), ABN_FORWARD, machine);
+  const PlanRow groups =
+      chosen(problem_of(32, 64, 56 * 56, ABN_NCHW, ABN_F16), ABN_FORWARD, machine);
   EXPECT_EQ(groups.kernel.rfind("one sweep, groups", 0), 0u) << groups.kernel;
 }
 
@@ -113,8 +120,10 @@ TEST(KernelsPlan, AutoRunsWhatWasChosen) {
     int layout, dtype, mode;
   };
   std::uint64_t seed = 0;
-  for (const Kind& k : {Kind{8, 24, 49, ABN_NCHW, ABN_F16, ABN_TRAINING}, Kind{2, 3, 4500, ABN_NCHW, ABN_F32, ABN_TRAINING},
-                        Kind{2, 64, 300, ABN_NHWC, ABN_BF16, ABN_TRAINING}, Kind{4, 32, 64, ABN_NHWC, ABN_F32, ABN_FROZEN},
+  for (const Kind& k : {Kind{8, 24, 49, ABN_NCHW, ABN_F16, ABN_TRAINING},
+                        Kind{2, 3, 4500, ABN_NCHW, ABN_F32, ABN_TRAINING},
+                        Kind{2, 64, 300, ABN_NHWC, ABN_BF16, ABN_TRAINING},
+                        Kind{4, 32, 64, ABN_NHWC, ABN_F32, ABN_FROZEN},
                         Kind{9, 8, 49, ABN_NCHW, ABN_F16, ABN_FROZEN}}) {
     abn_problem p = problem_of(k.n, k.c, k.s, k.layout, k.dtype);
     p.mode = k.mode;

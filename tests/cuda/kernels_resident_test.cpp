@@ -1,5 +1,5 @@
-// The single sweep: every way in which the blocks of a channel meet gives the bits of the two sweeps with the same cut, and slabs hold
-// every element once.
+// The single sweep: every way in which the blocks of a channel meet gives the bits of the two
+// sweeps with the same cut, and slabs hold every element once.
 #include <numeric>
 
 #include "cuda/device/resident.cuh"
@@ -41,8 +41,9 @@ abn_variant by_sweeps() {
 
 std::vector<std::uint64_t> all_bits(const Both& both) {
   std::vector<std::uint64_t> out;
-  for (const Buffer* buffer : {&both.f.result(), &both.f.running_mean, &both.f.running_var, &both.f.mean, &both.f.var, &both.b.result(),
-                               &both.b.dgamma, &both.b.dbeta})
+  for (const Buffer* buffer :
+       {&both.f.result(), &both.f.running_mean, &both.f.running_var, &both.f.mean, &both.f.var,
+        &both.b.result(), &both.b.dgamma, &both.b.dbeta})
     for (const std::uint64_t bits : buffer->bits()) out.push_back(bits);
   return out;
 }
@@ -59,20 +60,23 @@ Case case_of(const Kind& k, int activation) {
   return abn::tests::case_of(p, static_cast<std::uint64_t>(k.n * k.s));
 }
 
-// Runs cut anywhere, packed ragged runs, groups with a shorter last one, pixels that are no whole windows, slices of one row, more
-// channels than every block merges for itself.
+// Runs cut anywhere, packed ragged runs, groups with a shorter last one, pixels that are no whole
+// windows, slices of one row, more channels than every block merges for itself.
 constexpr Kind kinds[] = {
-    {2, 3, 4500, ABN_NCHW, ABN_F32, 3},   {1, 2, 5001, ABN_NCHW, ABN_F64, 3}, {3, 2, 5999, ABN_NCHW, ABN_BF16, 3},
-    {70, 7, 49, ABN_NCHW, ABN_F32, 4},    {60, 11, 49, ABN_NCHW, ABN_F16, 3}, {45, 3, 196, ABN_NCHW, ABN_BF16, 3},
-    {1, 70, 400, ABN_NHWC, ABN_F32, 4},   {5, 24, 240, ABN_NHWC, ABN_F16, 4}, {3, 3, 3001, ABN_NHWC, ABN_F16, 4},
-    {2, 64, 600, ABN_NHWC, ABN_BF16, 10}, {2, 17, 300, ABN_NHWC, ABN_F64, 6},
+    {2, 3, 4500, ABN_NCHW, ABN_F32, 3},  {1, 2, 5001, ABN_NCHW, ABN_F64, 3},
+    {3, 2, 5999, ABN_NCHW, ABN_BF16, 3}, {70, 7, 49, ABN_NCHW, ABN_F32, 4},
+    {60, 11, 49, ABN_NCHW, ABN_F16, 3},  {45, 3, 196, ABN_NCHW, ABN_BF16, 3},
+    {1, 70, 400, ABN_NHWC, ABN_F32, 4},  {5, 24, 240, ABN_NHWC, ABN_F16, 4},
+    {3, 3, 3001, ABN_NHWC, ABN_F16, 4},  {2, 64, 600, ABN_NHWC, ABN_BF16, 10},
+    {2, 17, 300, ABN_NHWC, ABN_F64, 6},
 };
 
 TEST(KernelsResident, EveryMeetingGivesTheBitsOfTheTwoSweeps) {
   int activation = ABN_IDENTITY;
   std::uint64_t schedule = 0;
   for (const Kind& k : kinds) {
-    SCOPED_TRACE(testing::Message() << "n" << k.n << "c" << k.c << "s" << k.s << " layout " << k.layout << " dtype " << k.dtype);
+    SCOPED_TRACE(testing::Message() << "n" << k.n << "c" << k.c << "s" << k.s << " layout "
+                                    << k.layout << " dtype " << k.dtype);
     const Case c = case_of(k, activation++ % 3);
     const Slab f = slab_of(c.problem, ABN_FORWARD), b = slab_of(c.problem, ABN_BACKWARD);
     EXPECT_EQ(f.cut.slices, k.forward_slices);
@@ -92,29 +96,39 @@ TEST(KernelsResident, NoScheduleChangesABit) {
     const Case c = case_of(k, ABN_LEAKY_RELU);
     const auto expected = all_bits(run(by_sweeps(), c));
     for (std::uint64_t seed = 1; seed <= 12; ++seed) {
-      EXPECT_EQ(all_bits(run(meeting<Meeting::cluster>(), c, {.schedule = seed})), expected) << "in clusters, seed " << seed;
-      EXPECT_EQ(all_bits(run(meeting<Meeting::group>(), c, {.schedule = seed})), expected) << "in groups, seed " << seed;
+      EXPECT_EQ(all_bits(run(meeting<Meeting::cluster>(), c, {.schedule = seed})), expected)
+          << "in clusters, seed " << seed;
+      EXPECT_EQ(all_bits(run(meeting<Meeting::group>(), c, {.schedule = seed})), expected)
+          << "in groups, seed " << seed;
       if (HasFailure()) return;
     }
   }
 }
 
-// One or two groups in flight, so that blocks hold one slab after the other and meet again and again.
+// One or two groups in flight, so that blocks hold one slab after the other and meet again and
+// again.
 TEST(KernelsResident, BlocksThatTakeSeveralGroups) {
-  for (const Kind& k : {kinds[0], kinds[4], kinds[6], Kind{4, 40, 49, ABN_NCHW, ABN_F16, 1}, Kind{2, 150, 20, ABN_NHWC, ABN_F32, 1}}) {
-    SCOPED_TRACE(testing::Message() << "n" << k.n << "c" << k.c << "s" << k.s << " layout " << k.layout << " dtype " << k.dtype);
+  for (const Kind& k : {kinds[0], kinds[4], kinds[6], Kind{4, 40, 49, ABN_NCHW, ABN_F16, 1},
+                        Kind{2, 150, 20, ABN_NHWC, ABN_F32, 1}}) {
+    SCOPED_TRACE(testing::Message() << "n" << k.n << "c" << k.c << "s" << k.s << " layout "
+                                    << k.layout << " dtype " << k.dtype);
     const Case c = case_of(k, ABN_LEAKY_RELU);
     EXPECT_GE(slab_of(c.problem, ABN_FORWARD).groups, 2);
     const auto expected = all_bits(run(by_sweeps(), c));
     for (std::uint64_t seed = 1; seed <= 6; ++seed) {
       const Options options{.schedule = seed, .in_place = seed % 2 == 0};
       if (k.forward_slices == 1) {
-        EXPECT_EQ(all_bits(run(meeting<Meeting::alone, 1>(), c, options)), expected) << "alone, seed " << seed;
-        EXPECT_EQ(all_bits(run(meeting<Meeting::alone, 2>(), c, options)), expected) << "alone in two, seed " << seed;
+        EXPECT_EQ(all_bits(run(meeting<Meeting::alone, 1>(), c, options)), expected)
+            << "alone, seed " << seed;
+        EXPECT_EQ(all_bits(run(meeting<Meeting::alone, 2>(), c, options)), expected)
+            << "alone in two, seed " << seed;
       } else {
-        EXPECT_EQ(all_bits(run(meeting<Meeting::cluster, 1>(), c, options)), expected) << "in clusters, seed " << seed;
-        EXPECT_EQ(all_bits(run(meeting<Meeting::group, 1>(), c, options)), expected) << "in groups, seed " << seed;
-        EXPECT_EQ(all_bits(run(meeting<Meeting::group, 2>(), c, options)), expected) << "in two groups, seed " << seed;
+        EXPECT_EQ(all_bits(run(meeting<Meeting::cluster, 1>(), c, options)), expected)
+            << "in clusters, seed " << seed;
+        EXPECT_EQ(all_bits(run(meeting<Meeting::group, 1>(), c, options)), expected)
+            << "in groups, seed " << seed;
+        EXPECT_EQ(all_bits(run(meeting<Meeting::group, 2>(), c, options)), expected)
+            << "in two groups, seed " << seed;
       }
       if (HasFailure()) return;
     }
@@ -123,21 +137,24 @@ TEST(KernelsResident, BlocksThatTakeSeveralGroups) {
 
 // With given statistics the next group's parameters are there before anybody has computed anything.
 TEST(KernelsResident, BlocksThatTakeSeveralGroupsOfGivenStatistics) {
-  for (const Kind& k : {Kind{4, 40, 49, ABN_NCHW, ABN_F16, 1}, Kind{2, 150, 20, ABN_NHWC, ABN_F32, 1}}) {
+  for (const Kind& k :
+       {Kind{4, 40, 49, ABN_NCHW, ABN_F16, 1}, Kind{2, 150, 20, ABN_NHWC, ABN_F32, 1}}) {
     Case c = case_of(k, ABN_LEAKY_RELU);
     c.problem.mode = ABN_INFERENCE;
     const auto expected = run(by_sweeps(), c).f.z.bits();
     for (std::uint64_t seed = 1; seed <= 12; ++seed) {
       Options options{.schedule = seed};
       options.adversary = abn::emulator::Schedule::any;
-      EXPECT_EQ(run(meeting<Meeting::alone, 1>(), c, options).f.z.bits(), expected) << "seed " << seed;
+      EXPECT_EQ(run(meeting<Meeting::alone, 1>(), c, options).f.z.bits(), expected)
+          << "seed " << seed;
     }
   }
 }
 
 // More slices than a cluster has blocks, in one group and in several.
 TEST(KernelsResident, LargeGroupsGiveTheBitsOfTheTwoSweeps) {
-  for (const Kind& k : {Kind{1, 5, 17000, ABN_NHWC, ABN_F32, 21}, Kind{1, 2, 45000, ABN_NCHW, ABN_F64, 22}}) {
+  for (const Kind& k :
+       {Kind{1, 5, 17000, ABN_NHWC, ABN_F32, 21}, Kind{1, 2, 45000, ABN_NCHW, ABN_F64, 22}}) {
     const Case c = case_of(k, ABN_LEAKY_RELU);
     EXPECT_EQ(slab_of(c.problem, ABN_FORWARD).cut.slices, k.forward_slices);
     const auto expected = all_bits(run(by_sweeps(), c));
@@ -149,22 +166,28 @@ TEST(KernelsResident, LargeGroupsGiveTheBitsOfTheTwoSweeps) {
 TEST(KernelsResident, SingleSlicesGiveTheBitsOfTheTwoSweeps) {
   std::uint64_t schedule = 0;
   for (const Kind& k :
-       {Kind{8, 24, 49, ABN_NCHW, ABN_F16, 1}, Kind{8, 9, 49, ABN_NCHW, ABN_BF16, 1}, Kind{4, 6, 196, ABN_NCHW, ABN_F16, 1},
-        Kind{3, 5, 221, ABN_NCHW, ABN_F32, 1}, Kind{2, 1030, 3, ABN_NCHW, ABN_F16, 1}, Kind{2, 1100, 64, ABN_NCHW, ABN_F16, 1},
-        Kind{9, 65, 3, ABN_NHWC, ABN_F16, 1}, Kind{9, 200, 2, ABN_NHWC, ABN_F32, 1}, Kind{33, 3, 7, ABN_NHWC, ABN_F64, 1},
-        Kind{6, 2049, 1, ABN_NCHW, ABN_BF16, 1}, Kind{700, 1, 1, ABN_NHWC, ABN_F32, 1}}) {
+       {Kind{8, 24, 49, ABN_NCHW, ABN_F16, 1}, Kind{8, 9, 49, ABN_NCHW, ABN_BF16, 1},
+        Kind{4, 6, 196, ABN_NCHW, ABN_F16, 1}, Kind{3, 5, 221, ABN_NCHW, ABN_F32, 1},
+        Kind{2, 1030, 3, ABN_NCHW, ABN_F16, 1}, Kind{2, 1100, 64, ABN_NCHW, ABN_F16, 1},
+        Kind{9, 65, 3, ABN_NHWC, ABN_F16, 1}, Kind{9, 200, 2, ABN_NHWC, ABN_F32, 1},
+        Kind{33, 3, 7, ABN_NHWC, ABN_F64, 1}, Kind{6, 2049, 1, ABN_NCHW, ABN_BF16, 1},
+        Kind{700, 1, 1, ABN_NHWC, ABN_F32, 1}}) {
     const Case c = case_of(k, static_cast<int>(schedule) % 3);
-    SCOPED_TRACE(testing::Message() << "n" << k.n << "c" << k.c << "s" << k.s << " layout " << k.layout << " dtype " << k.dtype);
+    SCOPED_TRACE(testing::Message() << "n" << k.n << "c" << k.c << "s" << k.s << " layout "
+                                    << k.layout << " dtype " << k.dtype);
     EXPECT_EQ(slab_of(c.problem, ABN_FORWARD).cut.slices, 1);
     const auto expected = all_bits(run(by_sweeps(), c));
     for (const bool in_place : {false, true})
-      EXPECT_EQ(all_bits(run(variant_named("resident"), c, {.schedule = ++schedule, .in_place = in_place, .offset = schedule % 4})),
-                expected);
+      EXPECT_EQ(
+          all_bits(run(variant_named("resident"), c,
+                       {.schedule = ++schedule, .in_place = in_place, .offset = schedule % 4})),
+          expected);
     if (HasFailure()) return;
   }
 }
 
-// ---- slabs ------------------------------------------------------------------------------------------------------------------
+// ---- slabs
+// -------------------------------------------------------------------------------------------------
 
 template <class T>
 __global__ void count_visits(Slab slab, int* visits, unsigned char* taken, int* wrong) {
@@ -172,13 +195,16 @@ __global__ void count_visits(Slab slab, int* visits, unsigned char* taken, int* 
   const int64_t group = blockIdx.x / slab.cut.slices, slice = blockIdx.x % slab.cut.slices;
   const Chunk chunk = chunk_of(slab, group, slice);
   int slot = static_cast<int>(threadIdx.x);
-  for (Walk<T, ABN_NCHW> walk = walk_of<T>(chunk, slot, static_cast<int>(blockDim.x)); walk.more(); slot += static_cast<int>(blockDim.x)) {
+  for (Walk<T, ABN_NCHW> walk = walk_of<T>(chunk, slot, static_cast<int>(blockDim.x)); walk.more();
+       slot += static_cast<int>(blockDim.x)) {
     const Window window = walk.next();
     if (slot >= slab.slots) *wrong += 1;
     for (int l = 0; l < lanes; ++l) {
       if ((window.present >> l & 1) == 0) continue;
       visits[window.begin + l] += 1;
-      const int64_t at = window.begin + l, channel = slab.cut.layout == ABN_NCHW ? at / slab.cut.s % slab.cut.c : at % slab.cut.c;
+      const int64_t at = window.begin + l, channel = slab.cut.layout == ABN_NCHW
+                                                         ? at / slab.cut.s % slab.cut.c
+                                                         : at % slab.cut.c;
       if (channel < chunk.channel || channel >= chunk.channel + chunk.channels) *wrong += 1;
       taken[(static_cast<int64_t>(blockIdx.x) * slab.slots + slot) * lanes + l] =
           static_cast<unsigned char>(window.begin / lanes % 251 + 1);
@@ -199,7 +225,8 @@ __global__ void count_reduced(Slab slab, int* reduced, const unsigned char* take
       for (int l = 0; l < lanes; ++l) {
         if ((window.present >> l & 1) == 0) continue;
         const int64_t at = static_cast<int64_t>(blockIdx.x) * slab.slots * lanes + window.begin + l;
-        if (window.begin + l >= static_cast<int64_t>(slab.slots) * lanes || taken[at] == 0) *wrong += 1;
+        if (window.begin + l >= static_cast<int64_t>(slab.slots) * lanes || taken[at] == 0)
+          *wrong += 1;
         reduced[at] += 1;
       }
     }
@@ -209,12 +236,14 @@ __global__ void count_reduced(Slab slab, int* reduced, const unsigned char* take
 TEST(KernelsSlab, HoldsEveryElementOnceAndReducesItOnce) {
   std::vector<Kind> all(std::begin(kinds), std::end(kinds));
   for (const Kind& k :
-       {Kind{8, 24, 49, ABN_NCHW, ABN_F16, 1}, Kind{8, 9, 49, ABN_NCHW, ABN_F16, 1}, Kind{2, 1100, 64, ABN_NCHW, ABN_F16, 1},
-        Kind{9, 65, 3, ABN_NHWC, ABN_F16, 1}, Kind{3, 200, 21, ABN_NHWC, ABN_F32, 1}, Kind{9, 1027, 2, ABN_NHWC, ABN_F16, 1}})
+       {Kind{8, 24, 49, ABN_NCHW, ABN_F16, 1}, Kind{8, 9, 49, ABN_NCHW, ABN_F16, 1},
+        Kind{2, 1100, 64, ABN_NCHW, ABN_F16, 1}, Kind{9, 65, 3, ABN_NHWC, ABN_F16, 1},
+        Kind{3, 200, 21, ABN_NHWC, ABN_F32, 1}, Kind{9, 1027, 2, ABN_NHWC, ABN_F16, 1}})
     all.push_back(k);
   for (const Kind& k : all)
     for (const int direction : {ABN_FORWARD, ABN_BACKWARD}) {
-      SCOPED_TRACE(testing::Message() << "n" << k.n << "c" << k.c << "s" << k.s << " layout " << k.layout << " dtype " << k.dtype);
+      SCOPED_TRACE(testing::Message() << "n" << k.n << "c" << k.c << "s" << k.s << " layout "
+                                      << k.layout << " dtype " << k.dtype);
       const abn_problem p = problem_of(k.n, k.c, k.s, k.layout, k.dtype);
       const Slab slab = slab_of(p, direction);
       const auto elements = static_cast<std::size_t>(k.n * k.c * k.s);
@@ -228,7 +257,8 @@ TEST(KernelsSlab, HoldsEveryElementOnceAndReducesItOnce) {
       with_types(p, [&](auto types) {
         using T = typename decltype(types)::Storage;
         EXPECT_EQ(launch(config, count_visits<T>, slab, visits.data(), taken.data(), &wrong), 0);
-        const auto kernel = slab.cut.layout == ABN_NCHW ? count_reduced<T, ABN_NCHW> : count_reduced<T, ABN_NHWC>;
+        const auto kernel =
+            slab.cut.layout == ABN_NCHW ? count_reduced<T, ABN_NCHW> : count_reduced<T, ABN_NHWC>;
         EXPECT_EQ(launch(config, kernel, slab, reduced.data(), taken.data(), &wrong), 0);
       });
       EXPECT_EQ(wrong, 0);
@@ -238,14 +268,18 @@ TEST(KernelsSlab, HoldsEveryElementOnceAndReducesItOnce) {
     }
 }
 
-// What the networks of the survey need of the GPU, from the shape alone: everything fits, with at most 96 KiB a block.
+// What the networks of the survey need of the GPU, from the shape alone: everything fits, with at
+// most 96 KiB a block.
 TEST(KernelsSlab, FitsEveryLayerOfTheSurveyAndNothingBeyondTheGpu) {
-  constexpr std::int64_t layers[][2] = {{64, 112 * 112}, {64, 56 * 56}, {256, 56 * 56}, {128, 28 * 28},   {512, 28 * 28}, {256, 14 * 14},
-                                        {1024, 14 * 14}, {512, 7 * 7},  {2048, 7 * 7},  {128, 112 * 112}, {256, 97 * 97}, {256, 1}};
+  constexpr std::int64_t layers[][2] = {{64, 112 * 112},  {64, 56 * 56},  {256, 56 * 56},
+                                        {128, 28 * 28},   {512, 28 * 28}, {256, 14 * 14},
+                                        {1024, 14 * 14},  {512, 7 * 7},   {2048, 7 * 7},
+                                        {128, 112 * 112}, {256, 97 * 97}, {256, 1}};
   for (const auto& [c, s] : layers)
     for (const std::int64_t n : {2, 8, 32, 64, 256})
       for (const int direction : {ABN_FORWARD, ABN_BACKWARD}) {
-        SCOPED_TRACE(testing::Message() << "n" << n << "c" << c << "s" << s << " direction " << direction);
+        SCOPED_TRACE(testing::Message()
+                     << "n" << n << "c" << c << "s" << s << " direction " << direction);
         const Slab slab = slab_of(problem_of(n, c, s, ABN_NCHW, ABN_F16), direction);
         EXPECT_TRUE(slab.fits);
         EXPECT_LE(slab.slots * slab.tensors, largest_slab);
@@ -266,14 +300,16 @@ TEST(KernelsSlab, FitsEveryLayerOfTheSurveyAndNothingBeyondTheGpu) {
 // Sizes beyond any memory: a slab is as large as ever, or the two sweeps take over.
 TEST(KernelsSlab, HugeTensors) {
   constexpr std::int64_t big = std::int64_t{1} << 33;
-  constexpr std::int64_t sizes[][3] = {{256, 64, 12544},      {1, 1, big},         {big, 1, 1},     {1, big, 1},
-                                       {1 << 20, 1 << 10, 7}, {1, 3, 8 * big + 5}, {big, 5, 1},     {2, big, 3},
-                                       {1, big, 49},          {big / 8, 3, 49},    {3, 65, big + 1}};
+  constexpr std::int64_t sizes[][3] = {{256, 64, 12544}, {1, 1, big},           {big, 1, 1},
+                                       {1, big, 1},      {1 << 20, 1 << 10, 7}, {1, 3, 8 * big + 5},
+                                       {big, 5, 1},      {2, big, 3},           {1, big, 49},
+                                       {big / 8, 3, 49}, {3, 65, big + 1}};
   for (const auto& [n, c, s] : sizes)
     for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout)
       for (const int dtype : {ABN_F16, ABN_F32, ABN_F64})
         for (const int direction : {ABN_FORWARD, ABN_BACKWARD}) {
-          SCOPED_TRACE(testing::Message() << "n" << n << "c" << c << "s" << s << " layout " << layout << " dtype " << dtype);
+          SCOPED_TRACE(testing::Message() << "n" << n << "c" << c << "s" << s << " layout "
+                                          << layout << " dtype " << dtype);
           const abn_problem p = problem_of(n, c, s, layout, dtype);
           const Slab slab = slab_of(p, direction);
           if (!slab.fits) {

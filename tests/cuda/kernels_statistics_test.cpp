@@ -1,4 +1,5 @@
-// Mean and variance where they are hard: a mean far from zero, outliers, long channels; and what the claims say of the depth.
+// Mean and variance where they are hard: a mean far from zero, outliers, long channels; and what
+// the claims say of the depth.
 #include "tests/cuda/kernel_harness.hpp"
 
 namespace {
@@ -12,7 +13,8 @@ Exact exact(const Case& c, std::size_t channel) {
   long double sum = 0, squares = 0;
   const auto m = static_cast<long double>(c.samples());
   for (std::size_t i = 0; i < c.samples(); ++i) sum += c.x[c.at(channel, i)];
-  for (std::size_t i = 0; i < c.samples(); ++i) squares += std::pow(static_cast<long double>(c.x[c.at(channel, i)]) - sum / m, 2.0L);
+  for (std::size_t i = 0; i < c.samples(); ++i)
+    squares += std::pow(static_cast<long double>(c.x[c.at(channel, i)]) - sum / m, 2.0L);
   return {static_cast<double>(sum / m), static_cast<double>(squares / m)};
 }
 
@@ -27,15 +29,18 @@ double worst_variance_error(const std::string& name, const Case& c) {
   return worst;
 }
 
-// E[x^2] - mu^2 would lose everything at mean/sigma = 2^12; a plain Welford or Chan merge of float means some thousands of units.
+// E[x^2] - mu^2 would lose everything at mean/sigma = 2^12; a plain Welford or Chan merge of float
+// means some thousands of units.
 TEST(KernelsStatistics, LargeMeanOverSigma) {
   for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout)
     for (const std::int64_t s : {24, 400, 5000}) {
       Case c = case_of(problem_of(2, 4, s, layout, ABN_F32), 1);
       for (std::size_t k = 0; k < c.channels(); ++k)
-        for (std::size_t i = 0; i < c.samples(); ++i) c.x[c.at(k, i)] = rounded(ABN_F32, 4096 * (k % 2 == 0 ? 1 : -1) + noise(20 + k, i));
+        for (std::size_t i = 0; i < c.samples(); ++i)
+          c.x[c.at(k, i)] = rounded(ABN_F32, 4096 * (k % 2 == 0 ? 1 : -1) + noise(20 + k, i));
       for (const std::string& name : in_place_variants())
-        EXPECT_LE(worst_variance_error(name, c), name == "naive" ? 64 : 8) << name << "layout " << layout << " s " << s;
+        EXPECT_LE(worst_variance_error(name, c), name == "naive" ? 64 : 8)
+            << name << "layout " << layout << " s " << s;
     }
 }
 
@@ -46,7 +51,8 @@ TEST(KernelsStatistics, Outliers) {
       Case c = case_of(problem_of(1, 3, 1000, layout, ABN_F32), 2);
       for (std::size_t k = 0; k < c.channels(); ++k) c.x[c.at(k, where)] = 3000;
       for (const std::string& name : in_place_variants())
-        EXPECT_LE(worst_variance_error(name, c), name == "naive" ? 32 : 8) << name << "at " << where;
+        EXPECT_LE(worst_variance_error(name, c), name == "naive" ? 32 : 8)
+            << name << "at " << where;
     }
 }
 
@@ -56,8 +62,10 @@ TEST(KernelsStatistics, SmallVarianceAfterALargeOne) {
     Case c = case_of(problem_of(8, 3, 500, layout, ABN_F32), 3);
     for (std::size_t k = 0; k < c.channels(); ++k)
       for (std::size_t i = 0; i < c.samples(); ++i)
-        c.x[c.at(k, i)] = rounded(ABN_F32, std::ldexp(noise(30 + k, i), -2 * static_cast<int>(i / 500)));
-    for (const char* name : {"two_sweep", "resident"}) EXPECT_LE(worst_variance_error(name, c), 16) << name;
+        c.x[c.at(k, i)] =
+            rounded(ABN_F32, std::ldexp(noise(30 + k, i), -2 * static_cast<int>(i / 500)));
+    for (const char* name : {"two_sweep", "resident"})
+      EXPECT_LE(worst_variance_error(name, c), 16) << name;
   }
 }
 
@@ -66,10 +74,13 @@ TEST(KernelsStatistics, ConstantChannelsHaveNoVariance) {
   for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout)
     for (const std::int64_t s : {2, 3, 7, 13, 29, 3000, 9999}) {
       Case c = case_of(problem_of(1, 24, s, layout, ABN_F32), 4);
-      // In the second half u*x is about 2^-76, whose square underflows while the square of a sum of some of them does not.
+      // In the second half u*x is about 2^-76, whose square underflows while the square of a sum of
+      // some of them does not.
       const auto value = [](std::size_t channel) {
-        if (channel == 23) return 0x1.fe32a2p-52;  // three of these give -2^-148 before it is clamped
-        return rounded(ABN_F32, channel < 12 ? 0.1 + static_cast<double>(channel) / 7 : (0.9 + 0.1 * noise(40, channel)) * 0x1p-52);
+        // three of these give -2^-148 before it is clamped
+        if (channel == 23) return 0x1.fe32a2p-52;
+        return rounded(ABN_F32, channel < 12 ? 0.1 + static_cast<double>(channel) / 7
+                                             : (0.9 + 0.1 * noise(40, channel)) * 0x1p-52);
       };
       for (std::size_t k = 0; k < c.channels(); ++k)
         for (std::size_t i = 0; i < c.samples(); ++i) c.x[c.at(k, i)] = value(k);
@@ -105,7 +116,8 @@ abn_claims claims_of(const std::string& name, const abn_problem& problem) {
   return claims;
 }
 
-// The claimed depth bounds the error of sums of equal terms, which is the worst case of a sum: every addition rounds the same way.
+// The claimed depth bounds the error of sums of equal terms, which is the worst case of a sum:
+// every addition rounds the same way.
 TEST(KernelsStatistics, ClaimedDepthsCoverTheSums) {
   for (const std::string& name : in_place_variants())
     for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout)
@@ -122,7 +134,9 @@ TEST(KernelsStatistics, ClaimedDepthsCoverTheSums) {
         EXPECT_LE(claims.depth_backward, m);
         const double got = backward(variant_named(name), c, z, var).dbeta.values()[0],
                      expected = rounded(ABN_F32, 0.1) * static_cast<double>(m);
-        EXPECT_LE(std::fabs(got - expected), static_cast<double>(claims.depth_backward) * 0x1p-24 * expected) << name << " s " << s;
+        EXPECT_LE(std::fabs(got - expected),
+                  static_cast<double>(claims.depth_backward) * 0x1p-24 * expected)
+            << name << " s " << s;
       }
 }
 

@@ -1,5 +1,5 @@
-// One batch sharded over ranks, each a thread: one rank has the bits of the whole pass, several agree with the unsplit batch and with each
-// other, and nobody hangs when something fails.
+// One batch sharded over ranks, each a thread: one rank has the bits of the whole pass, several
+// agree with the unsplit batch and with each other, and nobody hangs when something fails.
 #include <barrier>
 #include <memory>
 #include <numeric>
@@ -12,7 +12,8 @@ namespace {
 
 using namespace abn::tests;
 
-// ---- ranks as threads -------------------------------------------------------------------------------------------------------
+// ---- ranks as threads
+// -------------------------------------------------------------------------------------------------
 
 struct Meeting {
   explicit Meeting(int size) : ranks(size), barrier(size) {}
@@ -49,20 +50,25 @@ thread_local OfThread of_thread;
 
 struct Gathered {
   Gathered(const abn_problem& p, int direction)
-      : buffer(ABN_F64, abn::sync_bytes(*of_thread.variant, p, direction, of_thread.communicator->ranks()) / 8, 0) {}
+      : buffer(
+            ABN_F64,
+            abn::sync_bytes(*of_thread.variant, p, direction, of_thread.communicator->ranks()) / 8,
+            0) {}
   Buffer buffer;
 };
 abn_variant sharded() {
   abn_variant variant = of_thread.variant->base;
   variant.forward = [](const abn_problem* p, const abn_forward_args* args) {
     Gathered gathered(*p, ABN_FORWARD);
-    const int status = abn::sync_forward(*of_thread.variant, *p, *args, *of_thread.communicator, gathered.buffer.data());
+    const int status = abn::sync_forward(*of_thread.variant, *p, *args, *of_thread.communicator,
+                                         gathered.buffer.data());
     EXPECT_TRUE(gathered.buffer.guards_intact());
     return status;
   };
   variant.backward = [](const abn_problem* p, const abn_backward_args* args) {
     Gathered gathered(*p, ABN_BACKWARD);
-    const int status = abn::sync_backward(*of_thread.variant, *p, *args, *of_thread.communicator, gathered.buffer.data());
+    const int status = abn::sync_backward(*of_thread.variant, *p, *args, *of_thread.communicator,
+                                          gathered.buffer.data());
     EXPECT_TRUE(gathered.buffer.guards_intact());
     return status;
   };
@@ -75,7 +81,8 @@ const abn_split_variant& split_named(const std::string& name) {
   return *split;
 }
 
-// ---- shards -----------------------------------------------------------------------------------------------------------------
+// ---- shards
+// -------------------------------------------------------------------------------------------------
 
 // Images [first, first + n) of a case.
 Case shard_of(const Case& whole, std::int64_t first, std::int64_t n) {
@@ -87,8 +94,8 @@ Case shard_of(const Case& whole, std::int64_t first, std::int64_t n) {
   return shard;
 }
 
-std::vector<Both> run_sharded(const std::string& name, const Case& whole, const std::vector<std::int64_t>& sizes,
-                              const Options& options = {}) {
+std::vector<Both> run_sharded(const std::string& name, const Case& whole,
+                              const std::vector<std::int64_t>& sizes, const Options& options = {}) {
   Meeting meeting(static_cast<int>(sizes.size()));
   std::vector<Both> results(sizes.size());
   std::vector<std::thread> threads;
@@ -125,9 +132,10 @@ Case case_of(const Kind& k) {
   return abn::tests::case_of(p, static_cast<std::uint64_t>(k.s + k.c));
 }
 // In one slice and in several, ragged and not.
-constexpr Kind kinds[] = {{14, 5, 7, ABN_NCHW, ABN_F32, ABN_LEAKY_RELU}, {14, 9, 49, ABN_NCHW, ABN_F16, ABN_IDENTITY},
-                          {14, 2, 900, ABN_NCHW, ABN_F64, ABN_ELU},      {14, 3, 10, ABN_NHWC, ABN_BF16, ABN_LEAKY_RELU},
-                          {14, 24, 80, ABN_NHWC, ABN_F32, ABN_ELU},      {14, 70, 30, ABN_NHWC, ABN_F64, ABN_LEAKY_RELU}};
+constexpr Kind kinds[] = {
+    {14, 5, 7, ABN_NCHW, ABN_F32, ABN_LEAKY_RELU}, {14, 9, 49, ABN_NCHW, ABN_F16, ABN_IDENTITY},
+    {14, 2, 900, ABN_NCHW, ABN_F64, ABN_ELU},      {14, 3, 10, ABN_NHWC, ABN_BF16, ABN_LEAKY_RELU},
+    {14, 24, 80, ABN_NHWC, ABN_F32, ABN_ELU},      {14, 70, 30, ABN_NHWC, ABN_F64, ABN_LEAKY_RELU}};
 const std::vector<std::int64_t> uneven = {3, 0, 1, 7, 0, 3};
 const char* const split_variants[] = {"two_sweep", "resident", "auto"};
 
@@ -136,10 +144,12 @@ TEST(KernelsSync, OneRankHasTheBitsOfTheWholePass) {
   for (const char* name : split_variants)
     for (const Kind& k : kinds)
       for (const bool in_place : {false, true}) {
-        SCOPED_TRACE(testing::Message() << name << " c" << k.c << "s" << k.s << " layout " << k.layout << " dtype " << k.dtype);
+        SCOPED_TRACE(testing::Message() << name << " c" << k.c << "s" << k.s << " layout "
+                                        << k.layout << " dtype " << k.dtype);
         const Case c = case_of(k);
         const Options options{.schedule = ++schedule, .in_place = in_place, .offset = schedule % 3};
-        const Both whole = run(variant_named(name), c), split = std::move(run_sharded(name, c, {k.n}, options)[0]);
+        const Both whole = run(variant_named(name), c),
+                   split = std::move(run_sharded(name, c, {k.n}, options)[0]);
         EXPECT_EQ(split.f.result().bits(), whole.f.z.bits());
         EXPECT_EQ(split.f.mean.bits(), whole.f.mean.bits());
         EXPECT_EQ(split.f.var.bits(), whole.f.var.bits());
@@ -154,7 +164,8 @@ TEST(KernelsSync, OneRankHasTheBitsOfTheWholePass) {
 TEST(KernelsSync, UnevenShardsAgreeWithTheWholeBatchAndWithEachOther) {
   for (const char* name : split_variants)
     for (const Kind& k : kinds) {
-      SCOPED_TRACE(testing::Message() << name << " c" << k.c << "s" << k.s << " layout " << k.layout << " dtype " << k.dtype);
+      SCOPED_TRACE(testing::Message() << name << " c" << k.c << "s" << k.s << " layout " << k.layout
+                                      << " dtype " << k.dtype);
       const Case c = case_of(k);
       const std::vector<Both> ranks = run_sharded(name, c, uneven, {.schedule = 5});
       const Plain plain(c);
@@ -171,7 +182,8 @@ TEST(KernelsSync, UnevenShardsAgreeWithTheWholeBatchAndWithEachOther) {
         EXPECT_EQ(one.f.running_var.bits(), ranks[0].f.running_var.bits());
       }
       const Expected b = plain.backward(z, ranks[0].f.var.values());
-      expect_all("dx", joined(ranks, [](const Both& one) -> const Buffer& { return one.b.dx; }), b.dx);
+      expect_all("dx", joined(ranks, [](const Both& one) -> const Buffer& { return one.b.dx; }),
+                 b.dx);
       // dgamma and dbeta are sums over the shard.
       std::vector<double> dgamma(c.channels()), dbeta(c.channels());
       for (const Both& one : ranks)
@@ -187,7 +199,8 @@ TEST(KernelsSync, UnevenShardsAgreeWithTheWholeBatchAndWithEachOther) {
     }
 }
 
-// Sums of x and x^2 would lose all of the variance at mean/sigma = 2^13, and plain Chan merges of float means some of it.
+// Sums of x and x^2 would lose all of the variance at mean/sigma = 2^13, and plain Chan merges of
+// float means some of it.
 TEST(KernelsSync, LargeMeanOverSigma) {
   Case c = abn::tests::case_of(problem_of(14, 3, 60, ABN_NCHW, ABN_F32), 1);
   std::vector<double> exact(c.channels());
@@ -197,10 +210,12 @@ TEST(KernelsSync, LargeMeanOverSigma) {
       c.x[c.at(k, i)] = rounded(ABN_F32, 4096 + noise(20 + k, i));
       mean += c.x[c.at(k, i)] / static_cast<double>(c.samples());
     }
-    for (std::size_t i = 0; i < c.samples(); ++i) exact[k] += std::pow(c.x[c.at(k, i)] - mean, 2) / static_cast<double>(c.samples());
+    for (std::size_t i = 0; i < c.samples(); ++i)
+      exact[k] += std::pow(c.x[c.at(k, i)] - mean, 2) / static_cast<double>(c.samples());
   }
   const auto ranks = run_sharded("two_sweep", c, uneven);
-  for (std::size_t k = 0; k < c.channels(); ++k) EXPECT_LE(std::fabs(ranks[0].f.var.values()[k] / exact[k] - 1), 8 * 0x1p-24);
+  for (std::size_t k = 0; k < c.channels(); ++k)
+    EXPECT_LE(std::fabs(ranks[0].f.var.values()[k] / exact[k] - 1), 8 * 0x1p-24);
 }
 
 // The order of the ranks changes roundings only.
@@ -208,8 +223,10 @@ TEST(KernelsSync, PermutedRanksAgreeWithinRoundings) {
   const Case c = case_of(kinds[0]);
   Case turned = c;  // the last seven images first
   const auto half = c.elements() / 2;
-  std::rotate(turned.x.begin(), turned.x.begin() + static_cast<std::ptrdiff_t>(half), turned.x.end());
-  std::rotate(turned.dz.begin(), turned.dz.begin() + static_cast<std::ptrdiff_t>(half), turned.dz.end());
+  std::rotate(turned.x.begin(), turned.x.begin() + static_cast<std::ptrdiff_t>(half),
+              turned.x.end());
+  std::rotate(turned.dz.begin(), turned.dz.begin() + static_cast<std::ptrdiff_t>(half),
+              turned.dz.end());
   const auto a = run_sharded("two_sweep", c, {7, 7}), b = run_sharded("two_sweep", turned, {7, 7});
   for (std::size_t k = 0; k < c.channels(); ++k) {
     const double mean = a[0].f.mean.values()[k], var = a[0].f.var.values()[k];
@@ -220,16 +237,19 @@ TEST(KernelsSync, PermutedRanksAgreeWithinRoundings) {
 
 TEST(KernelsSync, NoSamplesAnywhereTouchNothing) {
   for (const char* name : split_variants) {
-    for (const Kind& k : {Kind{0, 4, 9, ABN_NCHW, ABN_F32, ABN_IDENTITY}, Kind{0, 4, 0, ABN_NHWC, ABN_F32, ABN_IDENTITY},
+    for (const Kind& k : {Kind{0, 4, 9, ABN_NCHW, ABN_F32, ABN_IDENTITY},
+                          Kind{0, 4, 0, ABN_NHWC, ABN_F32, ABN_IDENTITY},
                           Kind{0, 0, 3, ABN_NCHW, ABN_F32, ABN_IDENTITY}})
       for (const Both& one : run_sharded(name, case_of(k), {0, 0})) {
-        EXPECT_TRUE(one.f.running_mean.unwritten() && one.f.running_var.unwritten() && one.f.mean.unwritten() && one.f.var.unwritten());
+        EXPECT_TRUE(one.f.running_mean.unwritten() && one.f.running_var.unwritten() &&
+                    one.f.mean.unwritten() && one.f.var.unwritten());
         EXPECT_TRUE(one.b.dx.unwritten());
       }
   }
 }
 
-// ---- what goes wrong --------------------------------------------------------------------------------------------------------
+// ---- what goes wrong
+// -------------------------------------------------------------------------------------------------
 
 class BrokenCommunicator : public abn::Communicator {
  public:
@@ -249,13 +269,16 @@ TEST(KernelsSync, FailuresAreToldAfterTheGathering) {
   ThreadCommunicator communicator(meeting, 0);
   std::vector<double> space(4096);
   abn_forward_args args{};
-  EXPECT_EQ(abn::sync_forward(*of_thread.variant, c.problem, args, communicator, space.data()), ABN_ERROR_ARGUMENT);
+  EXPECT_EQ(abn::sync_forward(*of_thread.variant, c.problem, args, communicator, space.data()),
+            ABN_ERROR_ARGUMENT);
   abn_problem inference = c.problem;
   inference.mode = ABN_INFERENCE;
-  EXPECT_EQ(of_thread.variant->forward_local(&inference, &args, space.data()), ABN_ERROR_UNSUPPORTED);
+  EXPECT_EQ(of_thread.variant->forward_local(&inference, &args, space.data()),
+            ABN_ERROR_UNSUPPORTED);
   args.x = args.z = space.data();
   EXPECT_EQ(of_thread.variant->forward_local(&c.problem, &args, nullptr), ABN_ERROR_ARGUMENT);
-  EXPECT_EQ(of_thread.variant->forward_apply(&c.problem, &args, space.data(), 0), ABN_ERROR_ARGUMENT);
+  EXPECT_EQ(of_thread.variant->forward_apply(&c.problem, &args, space.data(), 0),
+            ABN_ERROR_ARGUMENT);
   EXPECT_EQ(of_thread.variant->forward_local(&c.problem, &args, space.data()), ABN_ERROR_WORKSPACE);
 }
 

@@ -1,5 +1,6 @@
-// Do the kernels compute the right numbers? Every type, layout, activation, mode and convention over awkward shapes, against plain
-// double loops. The sharp judgement is the judge's; this finds mistakes.
+// Do the kernels compute the right numbers? Every type, layout, activation, mode and convention
+// over awkward shapes, against plain double loops. The sharp judgement is the judge's; this finds
+// mistakes.
 #include "tests/cuda/kernel_plain.hpp"
 
 namespace {
@@ -12,9 +13,11 @@ struct Shape {
 
 std::string describe(const Case& c, const Options& options) {
   const abn_problem& p = c.problem;
-  return "n" + std::to_string(p.n) + "c" + std::to_string(p.c) + "s" + std::to_string(p.s) + " layout " + std::to_string(p.layout) +
-         " dtype " + std::to_string(p.dtype) + "/" + std::to_string(p.param_dtype) + " activation " + std::to_string(p.activation) +
-         " scale " + std::to_string(p.scale) + " mode " + std::to_string(p.mode) + " offset " + std::to_string(options.offset);
+  return "n" + std::to_string(p.n) + "c" + std::to_string(p.c) + "s" + std::to_string(p.s) +
+         " layout " + std::to_string(p.layout) + " dtype " + std::to_string(p.dtype) + "/" +
+         std::to_string(p.param_dtype) + " activation " + std::to_string(p.activation) + " scale " +
+         std::to_string(p.scale) + " mode " + std::to_string(p.mode) + " offset " +
+         std::to_string(options.offset);
 }
 
 void check(const abn_variant& variant, const Case& c, const Options& options) {
@@ -31,7 +34,8 @@ void check(const abn_variant& variant, const Case& c, const Options& options) {
     expect_all("running_var", got.f.running_var.values(), f.running_var);
   }
   if (c.problem.mode == ABN_INFERENCE) return;
-  const Expected b = plain.backward(got.f.result().values(), training ? got.f.var.values() : c.running_var);
+  const Expected b =
+      plain.backward(got.f.result().values(), training ? got.f.var.values() : c.running_var);
   if (options.outputs || options.in_place) expect_all("dx", got.b.result().values(), b.dx);
   if (!options.outputs) return;
   expect_all("dgamma", got.b.dgamma.values(), b.dgamma);
@@ -39,16 +43,20 @@ void check(const abn_variant& variant, const Case& c, const Options& options) {
 }
 
 // Sizes that are multiples of nothing, of everything, and the smallest.
-constexpr Shape shapes[] = {{2, 3, 5},   {3, 8, 16},  {2, 1, 1},  {7, 1, 33}, {5, 65, 3}, {3, 17, 1},
-                            {1, 5, 129}, {2, 33, 31}, {4, 9, 49}, {16, 6, 1}, {1, 70, 2}, {9, 12, 4}};
+constexpr Shape shapes[] = {{2, 3, 5},  {3, 8, 16}, {2, 1, 1},   {7, 1, 33},
+                            {5, 65, 3}, {3, 17, 1}, {1, 5, 129}, {2, 33, 31},
+                            {4, 9, 49}, {16, 6, 1}, {1, 70, 2},  {9, 12, 4}};
 constexpr double parameters[] = {0.01, 0.25, 1.5};
 
 // Every combination, each with another shape, parameter and placement.
 void check_every_combination(const std::string& name) {
   const abn_variant& variant = variant_named(name);
   std::uint64_t index = 0;
-  for (const auto& [dtype, parameter] :
-       {std::pair{ABN_F16, ABN_F32}, {ABN_BF16, ABN_F32}, {ABN_F32, ABN_F32}, {ABN_F64, ABN_F32}, {ABN_F64, ABN_F64}})
+  for (const auto& [dtype, parameter] : {std::pair{ABN_F16, ABN_F32},
+                                         {ABN_BF16, ABN_F32},
+                                         {ABN_F32, ABN_F32},
+                                         {ABN_F64, ABN_F32},
+                                         {ABN_F64, ABN_F64}})
     for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout)
       for (int activation = ABN_IDENTITY; activation <= ABN_ELU; ++activation)
         for (int mode = ABN_TRAINING; mode <= ABN_FROZEN; ++mode)
@@ -90,7 +98,8 @@ void check_large(const std::string& name) {
         ++index;
         abn_problem p = problem_of(shape.n, shape.c, shape.s, layout, dtype);
         p.mode = index % 4 == 0 ? ABN_FROZEN : index % 9 == 5 ? ABN_INFERENCE : ABN_TRAINING;
-        check(variant_named(name), case_of(p, index), {.schedule = index, .in_place = index % 2 == 0, .offset = index % 6 == 5 ? 1u : 0u});
+        check(variant_named(name), case_of(p, index),
+              {.schedule = index, .in_place = index % 2 == 0, .offset = index % 6 == 5 ? 1u : 0u});
         if (testing::Test::HasFailure()) return;
       }
 }
@@ -118,9 +127,11 @@ TEST(KernelsValues, LayoutsAgree) {
       nhwc.problem.layout = ABN_NHWC;
       for (std::size_t c = 0; c < nchw.channels(); ++c)
         for (std::size_t i = 0; i < nchw.samples(); ++i)
-          nhwc.x[nhwc.at(c, i)] = nchw.x[nchw.at(c, i)], nhwc.dz[nhwc.at(c, i)] = nchw.dz[nchw.at(c, i)];
+          nhwc.x[nhwc.at(c, i)] = nchw.x[nchw.at(c, i)],
+                            nhwc.dz[nhwc.at(c, i)] = nchw.dz[nchw.at(c, i)];
       const Both a = run(variant_named(name), nchw), b = run(variant_named(name), nhwc);
-      const auto za = a.f.z.values(), zb = b.f.z.values(), da = a.b.dx.values(), db = b.b.dx.values();
+      const auto za = a.f.z.values(), zb = b.f.z.values(), da = a.b.dx.values(),
+                 db = b.b.dx.values();
       for (std::size_t c = 0; c < nchw.channels(); ++c)
         for (std::size_t i = 0; i < nchw.samples(); ++i) {
           ASSERT_NEAR(za[nchw.at(c, i)], zb[nhwc.at(c, i)], 1e-5) << name;

@@ -1,4 +1,5 @@
-// The parts of the sanitiser that a kernel cannot reach one by one: lists of knowledge, cells of the shadow memory, numbers of actors.
+// The parts of the sanitiser that a kernel cannot reach one by one: lists of knowledge, cells of
+// the shadow memory, numbers of actors.
 #include <gtest/gtest.h>
 
 #include "cuda/emulator/clock.hpp"
@@ -10,7 +11,9 @@ namespace {
 using namespace abn::emulator;
 
 constexpr unsigned block_size = 4;
-std::uint64_t thread(std::uint32_t actor, unsigned rank) { return thread_of(make_epoch(actor, rank, 0)); }
+std::uint64_t thread(std::uint32_t actor, unsigned rank) {
+  return thread_of(make_epoch(actor, rank, 0));
+}
 
 TEST(SanitizerClocks, EpochsHoldTheirParts) {
   for (const std::uint32_t actor : {1u, 77u, last_actor})
@@ -46,10 +49,12 @@ TEST(SanitizerClocks, TidyingChangesNothingThatIsKnown) {
   for (int round = 0; round < 500; ++round) {
     Knowledge raw;
     for (std::uint64_t i = draw(6); i-- > 0;)
-      raw.actors.push_back({static_cast<std::uint32_t>(2 + draw(4)), static_cast<std::uint32_t>(draw(6))});
+      raw.actors.push_back(
+          {static_cast<std::uint32_t>(2 + draw(4)), static_cast<std::uint32_t>(draw(6))});
     for (std::uint64_t i = draw(20); i-- > 0;)
       raw.threads.push_back(
-          {thread(static_cast<std::uint32_t>(2 + draw(4)), static_cast<unsigned>(draw(block_size))), static_cast<std::uint32_t>(draw(6))});
+          {thread(static_cast<std::uint32_t>(2 + draw(4)), static_cast<unsigned>(draw(block_size))),
+           static_cast<std::uint32_t>(draw(6))});
     const auto expected = [&raw](std::uint32_t actor, unsigned rank, std::uint32_t time) {
       for (const auto& entry : raw.actors)
         if (entry.actor == actor && time < entry.before) return true;
@@ -100,7 +105,9 @@ struct Memory {
     region.written = false;
     shadow.lay_out(region, begin, 1000);
   }
-  Cell& cell(std::uintptr_t offset, int exponent) { return *shadow.cells(region, begin + offset, exponent).first; }
+  Cell& cell(std::uintptr_t offset, int exponent) {
+    return *shadow.cells(region, begin + offset, exponent).first;
+  }
 };
 
 TEST(SanitizerShadow, PagesBecomeFinerAndKeepWhatTheyKnow) {
@@ -139,7 +146,8 @@ TEST(SanitizerShadow, SetsOfReadsAreCopiedWithTheirCells) {
 TEST(SanitizerShadow, TheHostMarksToTheByte) {
   Memory memory;
   memory.shadow.mark(memory.region, memory.begin + 7, 50, true);
-  for (std::uintptr_t offset = 0; offset < 70; ++offset) EXPECT_EQ(memory.cell(offset, 0).write != 0, offset >= 7 && offset < 57) << offset;
+  for (std::uintptr_t offset = 0; offset < 70; ++offset)
+    EXPECT_EQ(memory.cell(offset, 0).write != 0, offset >= 7 && offset < 57) << offset;
 }
 
 TEST(SanitizerShadow, ForgettingKeepsWhatIsWritten) {

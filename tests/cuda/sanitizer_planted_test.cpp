@@ -1,5 +1,5 @@
-// The table of planted defects: each is reported under its own name, at its line and in its buffer, on every seed; kernels that only
-// look like them are not; and g++ and clang++ agree.
+// The table of planted defects: each is reported under its own name, at its line and in its buffer,
+// on every seed; kernels that only look like them are not; and g++ and clang++ agree.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -22,7 +22,8 @@ struct Lines {
 thread_local Lines* marked = nullptr;
 
 std::string last_two_parts(const std::string& path) {
-  const std::size_t slash = path.rfind('/'), before = slash == std::string::npos ? slash : path.rfind('/', slash - 1);
+  const std::size_t slash = path.rfind('/'),
+                    before = slash == std::string::npos ? slash : path.rfind('/', slash - 1);
   return before == std::string::npos ? path : path.substr(before + 1);
 }
 
@@ -47,12 +48,14 @@ namespace {
 constexpr std::size_t distance = 1 << 16;  // between buffers
 }
 
-Scene::Scene(const emulator::Settings& settings) : session_(std::make_unique<emulator::Session>(settings)) {}
+Scene::Scene(const emulator::Settings& settings)
+    : session_(std::make_unique<emulator::Session>(settings)) {}
 
 template <class T>
 T* Scene::place(const char* name, std::size_t count, bool written, bool writable) {
   const std::size_t bytes = count * sizeof(T);
-  unsigned char* const memory = memory_.emplace_back(std::make_unique<unsigned char[]>(bytes + 2 * distance)).get();
+  unsigned char* const memory =
+      memory_.emplace_back(std::make_unique<unsigned char[]>(bytes + 2 * distance)).get();
   void* aligned = memory + distance;
   std::size_t space = bytes + distance;
   std::align(256, bytes, aligned, space);
@@ -64,9 +67,15 @@ float* Scene::input(const char* name, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) values[i] = static_cast<float>(i + 1);
   return values;
 }
-float* Scene::output(const char* name, std::size_t count) { return place<float>(name, count, false, true); }
-float* Scene::zeros(const char* name, std::size_t count) { return place<float>(name, count, true, true); }
-unsigned* Scene::counters(const char* name, std::size_t count) { return place<unsigned>(name, count, true, true); }
+float* Scene::output(const char* name, std::size_t count) {
+  return place<float>(name, count, false, true);
+}
+float* Scene::zeros(const char* name, std::size_t count) {
+  return place<float>(name, count, true, true);
+}
+unsigned* Scene::counters(const char* name, std::size_t count) {
+  return place<unsigned>(name, count, true, true);
+}
 
 // ---- the table
 
@@ -78,10 +87,15 @@ std::string list_of(const std::set<unsigned>& lines) {
   return text;
 }
 
-// What was found on one seed, for a comparison of compilers: kinds and lines, which do not depend on the schedule alone.
-std::vector<Finding> run(const Planted& one, std::uint64_t seed, emulator::Schedule schedule, Lines& lines) {
+// What was found on one seed, for a comparison of compilers: kinds and lines, which do not depend
+// on the schedule alone.
+std::vector<Finding> run(const Planted& one, std::uint64_t seed, emulator::Schedule schedule,
+                         Lines& lines) {
   marked = &lines;
-  Scene scene({.schedule_seed = seed, .spin_limit = short_spin_limit, .schedule = schedule, .sanitize = true});
+  Scene scene({.schedule_seed = seed,
+               .spin_limit = short_spin_limit,
+               .schedule = schedule,
+               .sanitize = true});
   one.run(scene);
   marked = nullptr;
   return scene.session().take_report().findings;
@@ -92,18 +106,23 @@ void expect_found(const Planted& one, const std::vector<Finding>& findings, cons
   EXPECT_TRUE(std::any_of(findings.begin(), findings.end(), expected))
       << "not found; the defect is at " << lines.file << " lines " << list_of(lines.lines);
   for (const Finding& finding : findings) {
-    // Where nothing orders a write and a read, the read may come first: that too is true, and at the same line.
-    EXPECT_TRUE(expected(finding) || (one.kind == std::string(emulator::data_race) && finding.kind == emulator::unwritten_read))
+    // Where nothing orders a write and a read, the read may come first: that too is true, and at
+    // the same line.
+    EXPECT_TRUE(expected(finding) || (one.kind == std::string(emulator::data_race) &&
+                                      finding.kind == emulator::unwritten_read))
         << finding.kind << ": " << finding.text;
-    EXPECT_TRUE(lines.lines.contains(finding.line)) << finding.text << "; the defect is at lines " << list_of(lines.lines);
+    EXPECT_TRUE(lines.lines.contains(finding.line))
+        << finding.text << "; the defect is at lines " << list_of(lines.lines);
     EXPECT_EQ(finding.file, lines.file) << finding.text;
     EXPECT_TRUE(one.buffer == nullptr || finding.buffer == one.buffer) << finding.text;
     if (finding.kind != emulator::data_race) continue;
-    EXPECT_TRUE(lines.lines.contains(finding.other.line)) << finding.text << "; the defect is at lines " << list_of(lines.lines);
+    EXPECT_TRUE(lines.lines.contains(finding.other.line))
+        << finding.text << "; the defect is at lines " << list_of(lines.lines);
     EXPECT_EQ(finding.other.file, lines.file) << finding.text;
     const bool same_thread = std::equal(finding.block, finding.block + 3, finding.other.block) &&
                              std::equal(finding.thread, finding.thread + 3, finding.other.thread);
-    const bool of_a_copy = finding.text.find("asynchronous copy") != std::string::npos;  // which is not in step with its thread
+    // which is not in step with its thread
+    const bool of_a_copy = finding.text.find("asynchronous copy") != std::string::npos;
     EXPECT_TRUE(!same_thread || of_a_copy) << finding.text;
   }
 }
@@ -119,25 +138,30 @@ void expect_table(Compiler compiler, emulator::Schedule schedule) {
       if (one.kind)
         expect_found(one, findings, lines);
       else
-        for (const Finding& finding : findings) ADD_FAILURE() << "a false " << finding.kind << ": " << finding.text;
+        for (const Finding& finding : findings)
+          ADD_FAILURE() << "a false " << finding.kind << ": " << finding.text;
       if (testing::Test::HasFailure()) break;  // one seed says it
     }
     if (one.kind) ++defects;
   }
-  std::printf("%d planted defects and %d right kernels on %d seeds each\n", defects, static_cast<int>(planted(compiler).size()) - defects,
-              static_cast<int>(seeds));
+  std::printf("%d planted defects and %d right kernels on %d seeds each\n", defects,
+              static_cast<int>(planted(compiler).size()) - defects, static_cast<int>(seeds));
   EXPECT_GE(defects, 20);
 }
 
-TEST(SanitizerPlanted, FoundByEveryRandomSchedule) { expect_table(Compiler::gnu, emulator::Schedule::random); }
+TEST(SanitizerPlanted, FoundByEveryRandomSchedule) {
+  expect_table(Compiler::gnu, emulator::Schedule::random);
+}
 TEST(SanitizerPlanted, FoundByEveryAdversarialSchedule) {
-  for (const auto schedule : {emulator::Schedule::thread_ahead, emulator::Schedule::block_behind, emulator::Schedule::reversed,
-                              emulator::Schedule::last_block_first, emulator::Schedule::any})
+  for (const auto schedule : {emulator::Schedule::thread_ahead, emulator::Schedule::block_behind,
+                              emulator::Schedule::reversed, emulator::Schedule::last_block_first,
+                              emulator::Schedule::any})
     expect_table(Compiler::gnu, schedule);
 }
 
 TEST(SanitizerCompilers, ClangsBuildIsFoundToo) {
-  if (planted(Compiler::clang).empty()) GTEST_SKIP() << "no clang++ was there when this was built: its findings are not compared";
+  if (planted(Compiler::clang).empty())
+    GTEST_SKIP() << "no clang++ was there when this was built: its findings are not compared";
   ASSERT_EQ(planted(Compiler::clang).size(), planted(Compiler::gnu).size());
   expect_table(Compiler::clang, emulator::Schedule::random);
 }
@@ -162,19 +186,23 @@ TEST(SanitizerPlanted, NoFalseAlarmOnRightKernels) {
 
 // Which kind, where and in which buffer: the same from both compilers, over all seeds together.
 TEST(SanitizerCompilers, BothFindTheSame) {
-  if (planted(Compiler::clang).empty()) GTEST_SKIP() << "no clang++ was there when this was built: its findings are not compared";
+  if (planted(Compiler::clang).empty())
+    GTEST_SKIP() << "no clang++ was there when this was built: its findings are not compared";
   for (const Planted& one : planted(Compiler::gnu)) {
     SCOPED_TRACE(one.name);
-    const auto other = std::find_if(planted(Compiler::clang).begin(), planted(Compiler::clang).end(),
-                                    [&one](const Planted& theirs) { return std::strcmp(theirs.name, one.name) == 0; });
+    const auto other = std::find_if(
+        planted(Compiler::clang).begin(), planted(Compiler::clang).end(),
+        [&one](const Planted& theirs) { return std::strcmp(theirs.name, one.name) == 0; });
     ASSERT_NE(other, planted(Compiler::clang).end());
     std::set<std::string> found[2];
     for (std::uint64_t seed = 0; seed < seeds; ++seed) {
       Lines lines;
       for (const Finding& finding : run(one, seed, emulator::Schedule::any, lines))
-        found[0].insert(finding.kind + " at " + std::to_string(finding.line) + " in " + finding.buffer);
+        found[0].insert(finding.kind + " at " + std::to_string(finding.line) + " in " +
+                        finding.buffer);
       for (const Finding& finding : run(*other, seed, emulator::Schedule::any, lines))
-        found[1].insert(finding.kind + " at " + std::to_string(finding.line) + " in " + finding.buffer);
+        found[1].insert(finding.kind + " at " + std::to_string(finding.line) + " in " +
+                        finding.buffer);
     }
     EXPECT_EQ(found[0], found[1]);
   }

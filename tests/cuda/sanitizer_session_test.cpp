@@ -1,4 +1,5 @@
-// What a sanitised session makes of buffers, launches and traffic; the kernels are those of planted_kernels/specimens.hpp.
+// What a sanitised session makes of buffers, launches and traffic; the kernels are those of
+// planted_kernels/specimens.hpp.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -57,8 +58,10 @@ void expect_traffic(const Traffic& traffic, const Traffic& expected) {
 
 // ---- traffic: 96 elements are 384 bytes, 12 sectors
 
-// Launches `copy` on several schedules and expects the same traffic each time, loads and stores alike.
-void expect_copies(int (*copy)(const float*, float*, unsigned), std::uint64_t requests, std::uint64_t sectors, std::uint64_t accesses) {
+// Launches `copy` on several schedules and expects the same traffic each time, loads and stores
+// alike.
+void expect_copies(int (*copy)(const float*, float*, unsigned), std::uint64_t requests,
+                   std::uint64_t sectors, std::uint64_t accesses) {
   for (std::uint64_t seed = 0; seed < 10; ++seed) {
     Pair pair;
     Session session({.schedule_seed = seed, .schedule = emulator::Schedule::any, .sanitize = true});
@@ -68,15 +71,19 @@ void expect_copies(int (*copy)(const float*, float*, unsigned), std::uint64_t re
     ASSERT_TRUE(report.findings.empty()) << report.findings[0].text;
     ASSERT_EQ(report.traffic.size(), 1u);
     EXPECT_EQ(report.traffic[0].accesses, 2 * accesses);
-    expect_traffic(traffic_of(report, "from"), {.bytes_loaded = 384, .load_requests = requests, .load_sectors = sectors});
-    expect_traffic(traffic_of(report, "to"), {.bytes_stored = 384, .store_requests = requests, .store_sectors = sectors});
+    expect_traffic(traffic_of(report, "from"),
+                   {.bytes_loaded = 384, .load_requests = requests, .load_sectors = sectors});
+    expect_traffic(traffic_of(report, "to"),
+                   {.bytes_stored = 384, .store_requests = requests, .store_sectors = sectors});
   }
 }
 TEST(SanitizerTraffic, OneElementAThread) { expect_copies(gnu.copy, 3, 12, 96); }
 TEST(SanitizerTraffic, SixteenBytesAThread) { expect_copies(gnu.copy_wide, 1, 12, 24); }
-// Two blocks of two warps, the last of which has 16 elements: 8 bytes apart, so every sector is touched by both blocks.
+// Two blocks of two warps, the last of which has 16 elements: 8 bytes apart, so every sector is
+// touched by both blocks.
 TEST(SanitizerTraffic, Strided) { expect_copies(gnu.copy_strided, 4, 24, 96); }
-// 32 threads copy 12 bytes each, which are pieces of 4 and 8 bytes, the first ones of some threads and the last ones of others.
+// 32 threads copy 12 bytes each, which are pieces of 4 and 8 bytes, the first ones of some threads
+// and the last ones of others.
 TEST(SanitizerTraffic, CopiesOfStructs) {
   Pair pair;
   Session session(sanitized());
@@ -92,7 +99,8 @@ TEST(SanitizerTraffic, MemcpyAndMemset) {
   Session session(sanitized());
   pair.watch(session);
   ASSERT_EQ(gnu.clear(pair.to.data(), Pair::count), 0);
-  expect_traffic(traffic_of(session.take_report(), "to"), {.bytes_stored = 384, .store_requests = 24, .store_sectors = 24});
+  expect_traffic(traffic_of(session.take_report(), "to"),
+                 {.bytes_stored = 384, .store_requests = 24, .store_sectors = 24});
 }
 TEST(SanitizerTraffic, Atomics) {
   unsigned counter = 0;
@@ -102,14 +110,16 @@ TEST(SanitizerTraffic, Atomics) {
   EXPECT_EQ(counter, 200u);
   expect_traffic(traffic_of(session.take_report(), "counter"), {.atomics = 200});
 }
-// Lanes of a loop that leave it at different times: four requests, of 32, 24, 16 and 8 lanes, each 16 bytes from the next.
+// Lanes of a loop that leave it at different times: four requests, of 32, 24, 16 and 8 lanes, each
+// 16 bytes from the next.
 TEST(SanitizerTraffic, UnevenLoops) {
   alignas(256) std::array<float, 128> from{}, to{};
   Session session(sanitized());
   session.watch({"from", from.data(), sizeof from, 4, true, false});
   session.watch({"to", to.data(), sizeof to, 4, false, true});
   ASSERT_EQ(gnu.uneven(from.data(), to.data()), 0);
-  expect_traffic(traffic_of(session.take_report(), "from"), {.bytes_loaded = 320, .load_requests = 4, .load_sectors = 16 + 16 + 8 + 8});
+  expect_traffic(traffic_of(session.take_report(), "from"),
+                 {.bytes_loaded = 320, .load_requests = 4, .load_sectors = 16 + 16 + 8 + 8});
 }
 
 // Lanes that pass a place on either side of a __syncwarp do so in two requests.
@@ -119,7 +129,8 @@ TEST(SanitizerTraffic, TurnsOfLanes) {
   session.watch({"from", from.data(), sizeof from, 4, true, false});
   session.watch({"to", to.data(), sizeof to, 4, false, true});
   ASSERT_EQ(gnu.taking_turns(from.data(), to.data()), 0);
-  expect_traffic(traffic_of(session.take_report(), "from"), {.bytes_loaded = 128, .load_requests = 2, .load_sectors = 8});
+  expect_traffic(traffic_of(session.take_report(), "from"),
+                 {.bytes_loaded = 128, .load_requests = 2, .load_sectors = 8});
 }
 
 // ---- buffers
@@ -144,9 +155,12 @@ TEST(SanitizerSession, OneMemoryUnderTwoNames) {
   ASSERT_EQ(gnu.copy(pair.to.data(), pair.to.data(), Pair::count), 0);
   const Report report = session.take_report();
   EXPECT_TRUE(report.findings.empty());
-  expect_traffic(
-      traffic_of(report, "x = z"),
-      {.bytes_loaded = 384, .bytes_stored = 384, .load_requests = 3, .store_requests = 3, .load_sectors = 12, .store_sectors = 12});
+  expect_traffic(traffic_of(report, "x = z"), {.bytes_loaded = 384,
+                                               .bytes_stored = 384,
+                                               .load_requests = 3,
+                                               .store_requests = 3,
+                                               .load_sectors = 12,
+                                               .store_sectors = 12});
 }
 
 TEST(SanitizerSession, WhatTheHostWrites) {
@@ -236,8 +250,10 @@ TEST(SanitizerSession, ARaceIsToldWithBothSides) {
   EXPECT_EQ(finding.other.block[0], 0u);
   EXPECT_TRUE(finding.other.write && !finding.other.atomic && finding.other.by_thread);
   EXPECT_EQ(finding.line, finding.other.line);
-  EXPECT_NE(finding.kernel.find("planted_kernels/specimens.cpp"), std::string::npos) << finding.kernel;
-  // Launches order everything: the same once more is the same race, and nothing between the two launches.
+  EXPECT_NE(finding.kernel.find("planted_kernels/specimens.cpp"), std::string::npos)
+      << finding.kernel;
+  // Launches order everything: the same once more is the same race, and nothing between the two
+  // launches.
   EXPECT_EQ(gnu.everyone_writes(to.data() + 3), 0);
   EXPECT_EQ(session.take_report().findings.size(), 1u);
 }
@@ -276,7 +292,8 @@ TEST(SanitizerSession, NestedInOneThatDoesNotLook) {
   {
     Session inner;
     EXPECT_EQ(device::launch({1, 1}, plain_kernel, &value), 0);
-    EXPECT_EQ(gnu.copy(pair.to.data(), pair.behind.data(), Pair::count), 0);  // unwritten, and outside
+    // unwritten, and outside
+    EXPECT_EQ(gnu.copy(pair.to.data(), pair.behind.data(), Pair::count), 0);
     EXPECT_TRUE(inner.take_report().findings.empty());
   }
   EXPECT_EQ(value, 1);

@@ -28,19 +28,24 @@ TEST(Tiers, MeetEveryCombinationRecipeAndShape) {
     for (const Case& one : std::span(cases).first(walk)) {
       const abn_problem& p = one.problem;
       EXPECT_EQ(to_string(parse_problem(to_string(p))), to_string(p));
-      const std::string group = std::string(dtype_name(p.dtype)) + layout_name(p.layout) + mode_name(p.mode);
+      const std::string group =
+          std::string(dtype_name(p.dtype)) + layout_name(p.layout) + mode_name(p.mode);
       combinations.insert(group + activation_name(p.activation) + scale_name(p.scale));
       recipes_of[group].insert(one.data);
       const bool is_empty = element_count(p) == 0;
       empty += is_empty;
-      sizes_of[group].insert(
-          is_empty ? "empty" : std::to_string(p.c) + "x" + std::to_string(p.s) + (p.c == 1 && p.s == 1 ? "" : "n" + std::to_string(p.n)));
+      sizes_of[group].insert(is_empty
+                                 ? "empty"
+                                 : std::to_string(p.c) + "x" + std::to_string(p.s) +
+                                       (p.c == 1 && p.s == 1 ? "" : "n" + std::to_string(p.n)));
     }
     EXPECT_EQ(combinations.size(), 144u);
     EXPECT_EQ(seeds.size(), cases.size());
     EXPECT_GT(empty, 0);
-    for (const auto& [group, found] : recipes_of) EXPECT_EQ(found.size(), recipes().size()) << group;
-    for (const auto& [group, found] : sizes_of) EXPECT_EQ(found.size(), sizes_of.begin()->second.size()) << group;
+    for (const auto& [group, found] : recipes_of)
+      EXPECT_EQ(found.size(), recipes().size()) << group;
+    for (const auto& [group, found] : sizes_of)
+      EXPECT_EQ(found.size(), sizes_of.begin()->second.size()) << group;
     EXPECT_EQ(sizes_of.begin()->second.size(), 19u);
   }
 }
@@ -48,7 +53,8 @@ TEST(Tiers, MeetEveryCombinationRecipeAndShape) {
 TEST(Tiers, AreAFunctionOfTheSeed) {
   const auto line = [](const std::vector<Case>& cases) {
     std::string all;
-    for (const Case& one : cases) all += to_string(one.problem) + one.data + std::to_string(one.seed) + "\n";
+    for (const Case& one : cases)
+      all += to_string(one.problem) + one.data + std::to_string(one.seed) + "\n";
     return all;
   };
   EXPECT_EQ(line(cases_of(Tier::smoke, 5)), line(cases_of(Tier::smoke, 5)));
@@ -63,19 +69,23 @@ TEST(Tiers, HaveLargeCasesOfEveryKind) {
   bool many_samples = false;
   for (const std::uint64_t seed : {0u, 1u, 2u, 3u, 4u, 5u, 6u, 7u})
     for (const Case& one : cases_of(Tier::smoke, seed))
-      if (element_count(one.problem) > 1 << 18) types.insert(one.problem.dtype), many_samples |= sample_count(one.problem) > 1 << 16;
+      if (element_count(one.problem) > 1 << 18)
+        types.insert(one.problem.dtype), many_samples |= sample_count(one.problem) > 1 << 16;
   EXPECT_EQ(types.size(), 4u);
   EXPECT_TRUE(many_samples);
   std::set<std::string> kinds;
   for (const Case& one : cases_of(Tier::full, 5))
-    if (element_count(one.problem) > 1 << 20) kinds.insert(std::string(dtype_name(one.problem.dtype)) + layout_name(one.problem.layout));
+    if (element_count(one.problem) > 1 << 20)
+      kinds.insert(std::string(dtype_name(one.problem.dtype)) + layout_name(one.problem.layout));
   EXPECT_EQ(kinds.size(), 8u);
 }
 
-/// Sizes of paths that a kernel may take for them alone, as small as they can be: a tier costs what its elements cost.
+/// Sizes of paths that a kernel may take for them alone, as small as they can be: a tier costs what
+/// its elements cost.
 TEST(Tiers, MeetTheSizesOfOtherPaths) {
   const auto has = [](const std::vector<Case>& cases, auto&& is_one) {
-    return std::any_of(cases.begin(), cases.end(), [&](const Case& one) { return is_one(one.problem); });
+    return std::any_of(cases.begin(), cases.end(),
+                       [&](const Case& one) { return is_one(one.problem); });
   };
   constexpr std::int64_t usual = 1 << 18;
   for (const Tier tier : {Tier::smoke, Tier::full})
@@ -93,22 +103,29 @@ TEST(Tiers, MeetTheSizesOfOtherPaths) {
           return p.dtype == dtype && p.mode == ABN_TRAINING && m > 10000 && (m & (m - 1)) == 0;
         })) << dtype_name(dtype);
         EXPECT_TRUE(has(cases, [&](const abn_problem& p) {
-          return p.dtype == dtype && p.mode == ABN_TRAINING && p.layout == ABN_NHWC && p.c > 256 && p.c % 8 == 0 && sample_count(p) > 32;
+          return p.dtype == dtype && p.mode == ABN_TRAINING && p.layout == ABN_NHWC && p.c > 256 &&
+                 p.c % 8 == 0 && sample_count(p) > 32;
         })) << dtype_name(dtype);
-        EXPECT_TRUE(has(cases, [&](const abn_problem& p) { return p.dtype == dtype && p.mode == ABN_TRAINING && p.n > 256; }));
+        EXPECT_TRUE(has(cases, [&](const abn_problem& p) {
+          return p.dtype == dtype && p.mode == ABN_TRAINING && p.n > 256;
+        }));
         for (const int layout : {ABN_NCHW, ABN_NHWC})
-          EXPECT_TRUE(has(
-              cases, [&](const abn_problem& p) { return p.dtype == dtype && p.layout == layout && p.mode == ABN_TRAINING && p.c > 1024; }));
+          EXPECT_TRUE(has(cases, [&](const abn_problem& p) {
+            return p.dtype == dtype && p.layout == layout && p.mode == ABN_TRAINING && p.c > 1024;
+          }));
         for (const int mode : {ABN_TRAINING, ABN_FROZEN})
           EXPECT_TRUE(!with_long || has(cases, [&](const abn_problem& p) {
-            return p.dtype == dtype && p.layout == ABN_NHWC && p.mode == mode && p.c % 8 == 0 && p.s > 1024 && p.n * p.s % 4 == 3;
+            return p.dtype == dtype && p.layout == ABN_NHWC && p.mode == mode && p.c % 8 == 0 &&
+                   p.s > 1024 && p.n * p.s % 4 == 3;
           }));
       }
       for (const int layout : {ABN_NCHW, ABN_NHWC})
         EXPECT_TRUE(has(cases, [&](const abn_problem& p) {
           return p.layout == layout && p.mode == ABN_INFERENCE && sample_count(p) > 40960;
         })) << layout_name(layout);
-      EXPECT_TRUE(has(cases, [](const abn_problem& p) { return p.layout == ABN_NCHW && p.mode == ABN_FROZEN && sample_count(p) > 40960; }));
+      EXPECT_TRUE(has(cases, [](const abn_problem& p) {
+        return p.layout == ABN_NCHW && p.mode == ABN_FROZEN && sample_count(p) > 40960;
+      }));
     }
 }
 
@@ -143,6 +160,7 @@ TEST(Tiers, PatternsMatchAcrossSlashesAndMustMatchSomething) {
     require_match("naive/forward/f32/nchw/zz", ids);
     FAIL();
   } catch (const UsageError& refused) {
-    EXPECT_NE(std::string(refused.what()).find("naive/forward/f32/nchw/z "), std::string::npos) << refused.what();
+    EXPECT_NE(std::string(refused.what()).find("naive/forward/f32/nchw/z "), std::string::npos)
+        << refused.what();
   }
 }

@@ -5,9 +5,9 @@
 #include <limits>
 
 #include "verify/data/cases.hpp"
+#include "verify/data/given.hpp"
 #include "verify/data/recipes.hpp"
 #include "verify/problem/error.hpp"
-#include "verify/data/given.hpp"
 #include "verify/problem/problem.hpp"
 
 namespace {
@@ -17,7 +17,9 @@ using namespace abn::verify;
 void expect_same(const std::vector<double>& a, const std::vector<double>& b, const char* what) {
   ASSERT_EQ(a.size(), b.size()) << what;
   for (std::size_t i = 0; i < a.size(); ++i)
-    EXPECT_TRUE((std::isnan(a[i]) && std::isnan(b[i])) || (a[i] == b[i] && std::signbit(a[i]) == std::signbit(b[i]))) << what << " " << i;
+    EXPECT_TRUE((std::isnan(a[i]) && std::isnan(b[i])) ||
+                (a[i] == b[i] && std::signbit(a[i]) == std::signbit(b[i])))
+        << what << " " << i;
 }
 
 TEST(GivenData, EveryRecipeIsReadBackAsItWasWritten) {
@@ -49,8 +51,10 @@ TEST(GivenData, WhatIsLeftOutHasItsDefault) {
 }
 
 TEST(GivenData, WhatCannotBeMeantIsRefused) {
-  for (const char* wrong : {"given:", "given:x=1", "given:x=1,2,3", "given:x=1,2;x=1,2", "given:y=1,2", "given:x=1,two", "given:x=1,,2",
-                            "given:x=1,0.1", "given:x=1,2;gamma=1", "given:x=1,2;beta=1", "given:x=1,2;gamma=1;beta=1,2", "given:x=1,1e9"})
+  for (const char* wrong :
+       {"given:", "given:x=1", "given:x=1,2,3", "given:x=1,2;x=1,2", "given:y=1,2", "given:x=1,two",
+        "given:x=1,,2", "given:x=1,0.1", "given:x=1,2;gamma=1", "given:x=1,2;beta=1",
+        "given:x=1,2;gamma=1;beta=1,2", "given:x=1,1e9"})
     EXPECT_THROW(replay("n2c1s1,f16", wrong, 1), UsageError) << wrong;
   EXPECT_THROW(replay("", "given:x=1,2", 1), UsageError);
 }

@@ -7,18 +7,19 @@
 #include <cmath>
 #include <set>
 
+#include "verify/data/random.hpp"
 #include "verify/data/recipes.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
-#include "verify/data/random.hpp"
 
 using namespace abn::verify;
 
 namespace {
 
 /// Samples of one channel in order, whatever the layout.
-std::vector<double> channel(const Inputs& inputs, const std::vector<double>& tensor, std::int64_t c) {
+std::vector<double> channel(const Inputs& inputs, const std::vector<double>& tensor,
+                            std::int64_t c) {
   std::vector<double> out;
   for (std::int64_t i = 0; i < sample_count(inputs.problem); ++i)
     out.push_back(tensor[static_cast<std::size_t>(sample_offset(inputs.problem, c, i))]);
@@ -38,7 +39,8 @@ Moments moments(const std::vector<double>& values) {
 
 std::uint64_t hash_of(const std::vector<double>& values) {
   std::uint64_t hash = 0;
-  for (const double value : values) hash = mix(hash ^ std::bit_cast<std::uint64_t>(value)) + golden_gamma;
+  for (const double value : values)
+    hash = mix(hash ^ std::bit_cast<std::uint64_t>(value)) + golden_gamma;
   return hash;
 }
 
@@ -49,18 +51,20 @@ Inputs make(const std::string& problem, const std::string& recipe, std::uint64_t
 }  // namespace
 
 TEST(RandomStream, IsAFunctionOfKeyAndIndexAlone) {
-  // The numbers of splitmix64's finaliser; other bits would make every recorded reproduce line mean other data.
+  // The numbers of splitmix64's finaliser; other bits would make every recorded reproduce line mean
+  // other data.
   EXPECT_EQ(mix(1), 0x5692161d100b05e5u);
   EXPECT_EQ(mix(golden_gamma), 0xe220a8397b1dcdafu);  // the first output of splitmix64 with seed 0
-  EXPECT_TRUE(rc::check("uniform, normal and powers of two keep their ranges", [](std::uint64_t key, std::uint64_t index) {
-    const Stream stream(key);
-    RC_ASSERT(stream.bits(index) == Stream(key).bits(index));
-    RC_ASSERT(stream.uniform(index) > 0 && stream.uniform(index) < 1);
-    RC_ASSERT(std::abs(stream.normal(index)) < std::sqrt(12.0));
-    const double power = stream.power_of_two(-3, 5, index);
-    RC_ASSERT(power >= 0.125 && power < 32);
-    RC_ASSERT(stream.fork(1).bits(index) != stream.fork(2).bits(index));
-  }));
+  EXPECT_TRUE(rc::check("uniform, normal and powers of two keep their ranges",
+                        [](std::uint64_t key, std::uint64_t index) {
+                          const Stream stream(key);
+                          RC_ASSERT(stream.bits(index) == Stream(key).bits(index));
+                          RC_ASSERT(stream.uniform(index) > 0 && stream.uniform(index) < 1);
+                          RC_ASSERT(std::abs(stream.normal(index)) < std::sqrt(12.0));
+                          const double power = stream.power_of_two(-3, 5, index);
+                          RC_ASSERT(power >= 0.125 && power < 32);
+                          RC_ASSERT(stream.fork(1).bits(index) != stream.fork(2).bits(index));
+                        }));
   const Stream stream(7);
   std::vector<double> normal;
   for (std::uint64_t i = 0; i < 20000; ++i) normal.push_back(stream.normal(i));
@@ -79,11 +83,14 @@ TEST(DataRecipes, GiveTheBitsThatTheyGaveWhenTheyWereWritten) {
 
 TEST(DataRecipes, AreTheSameInBothLayoutsAndDifferBySeed) {
   for (const Recipe& recipe : recipes()) {
-    const Inputs nchw = make("n3c5s7,nchw", recipe.name, 4), nhwc = make("n3c5s7,nhwc", recipe.name, 4),
+    const Inputs nchw = make("n3c5s7,nchw", recipe.name, 4),
+                 nhwc = make("n3c5s7,nhwc", recipe.name, 4),
                  other = make("n3c5s7,nchw", recipe.name, 5);
     for (std::int64_t c = 0; c < 5; ++c) {
-      EXPECT_EQ(hash_of(channel(nchw, nchw.x, c)), hash_of(channel(nhwc, nhwc.x, c))) << recipe.name;
-      EXPECT_EQ(hash_of(channel(nchw, nchw.dz, c)), hash_of(channel(nhwc, nhwc.dz, c))) << recipe.name;
+      EXPECT_EQ(hash_of(channel(nchw, nchw.x, c)), hash_of(channel(nhwc, nhwc.x, c)))
+          << recipe.name;
+      EXPECT_EQ(hash_of(channel(nchw, nchw.dz, c)), hash_of(channel(nhwc, nhwc.dz, c)))
+          << recipe.name;
     }
     EXPECT_NE(hash_of(nchw.x), hash_of(other.x)) << recipe.name;
     EXPECT_NE(hash_of(nchw.dz), hash_of(other.dz)) << recipe.name;
@@ -95,19 +102,27 @@ TEST(DataRecipes, HoldValuesOfTheirTypesWhoseSquaresAnF32SumCanHold) {
     for (const char* dtype : {"f16", "bf16", "f32", "f64"})
       for (const char* sizes : {"n2c3s5", "n1c1s1", "n0c3s4", "n4c7s200", "n2c0s3"})
         for (std::uint64_t seed = 0; seed < 4; ++seed) {
-          const abn_problem problem = parse_problem(std::string(sizes) + "," + dtype + ",inference");
+          const abn_problem problem =
+              parse_problem(std::string(sizes) + "," + dtype + ",inference");
           const Inputs inputs = make_inputs(problem, recipe.name, seed);
           const auto all_of_type = [&](const std::vector<double>& values, int type) {
-            return std::all_of(values.begin(), values.end(), [&](double v) { return std::isnan(v) || round_to(format_of(type), v) == v; });
+            return std::all_of(values.begin(), values.end(), [&](double v) {
+              return std::isnan(v) || round_to(format_of(type), v) == v;
+            });
           };
-          EXPECT_TRUE(all_of_type(inputs.x, problem.dtype) && all_of_type(inputs.dz, problem.dtype)) << recipe.name << " " << dtype;
-          for (const auto* values : {&inputs.gamma, &inputs.beta, &inputs.running_mean, &inputs.running_var}) {
+          EXPECT_TRUE(all_of_type(inputs.x, problem.dtype) && all_of_type(inputs.dz, problem.dtype))
+              << recipe.name << " " << dtype;
+          for (const auto* values :
+               {&inputs.gamma, &inputs.beta, &inputs.running_mean, &inputs.running_var}) {
             EXPECT_TRUE(all_of_type(*values, problem.param_dtype)) << recipe.name;
-            EXPECT_EQ(values->size(), inputs.affine || values == &inputs.running_mean || values == &inputs.running_var
+            EXPECT_EQ(values->size(), inputs.affine || values == &inputs.running_mean ||
+                                              values == &inputs.running_var
                                           ? static_cast<std::size_t>(problem.c)
                                           : 0u);
           }
-          EXPECT_TRUE(std::all_of(inputs.running_var.begin(), inputs.running_var.end(), [](double v) { return v > 0; })) << recipe.name;
+          EXPECT_TRUE(std::all_of(inputs.running_var.begin(), inputs.running_var.end(),
+                                  [](double v) { return v > 0; }))
+              << recipe.name;
           EXPECT_EQ(inputs.x.size(), static_cast<std::size_t>(element_count(problem)));
           EXPECT_EQ(inputs.dz.size(), inputs.x.size());
           double squares = 0;
@@ -137,20 +152,23 @@ TEST(DataRecipes, DzIsOfBothSignsAndItsSumsAreNotSmall) {
 
 TEST(DataRecipes, DzComesInRealisticScales) {
   std::set<int> exponents;
-  for (std::uint64_t seed = 0; seed < 40; ++seed) exponents.insert(std::ilogb(moments(make("n8c6s32", "standard", seed).dz).sigma));
+  for (std::uint64_t seed = 0; seed < 40; ++seed)
+    exponents.insert(std::ilogb(moments(make("n8c6s32", "standard", seed).dz).sigma));
   EXPECT_LT(*exponents.begin(), -12);  // 1/(64*256) = 2^-14
   EXPECT_GE(*exponents.rbegin(), -1);
 }
 
 TEST(DataRecipes, LargeMeanIsWhatItsTypeCanResolve) {
-  for (const auto& [dtype, least] : {std::pair{"f16", 60.0}, {"bf16", 6.0}, {"f32", 900.0}, {"f64", 900.0}})
+  for (const auto& [dtype, least] :
+       {std::pair{"f16", 60.0}, {"bf16", 6.0}, {"f32", 900.0}, {"f64", 900.0}})
     for (std::uint64_t seed = 0; seed < 5; ++seed) {
       const Inputs inputs = make(std::string("n16c8s16,") + dtype, "large_mean", seed);
       for (std::int64_t c = 0; c < 8; ++c) {
         const auto [mean, sigma] = moments(channel(inputs, inputs.x, c));
         EXPECT_GT(std::abs(mean) / sigma, least) << dtype;
         EXPECT_GT(sigma, 0) << dtype;
-        EXPECT_LT(std::abs(mean - inputs.running_mean[static_cast<std::size_t>(c)]), 2 * sigma + 0.01 * std::abs(mean))
+        EXPECT_LT(std::abs(mean - inputs.running_mean[static_cast<std::size_t>(c)]),
+                  2 * sigma + 0.01 * std::abs(mean))
             << "the running mean is near, or y would be huge";
       }
     }
@@ -163,18 +181,22 @@ TEST(DataRecipes, KeepTheirOwnPromises) {
     EXPECT_TRUE(std::any_of(gammas.begin(), gammas.end(), [](double g) { return g < 0; }) &&
                 std::any_of(gammas.begin(), gammas.end(), [](double g) { return g > 0; }));
 
-    for (const double gamma : make("n4c8s16", "tiny_gamma", seed).gamma) EXPECT_TRUE(gamma != 0 && std::abs(gamma) < 0x1p-7);
+    for (const double gamma : make("n4c8s16", "tiny_gamma", seed).gamma)
+      EXPECT_TRUE(gamma != 0 && std::abs(gamma) < 0x1p-7);
 
     const Inputs large_beta = make("n4c8s16", "large_beta", seed);
-    for (std::size_t c = 0; c < 8; ++c) EXPECT_GE(std::abs(large_beta.beta[c] / large_beta.gamma[c]), 15.9);
+    for (std::size_t c = 0; c < 8; ++c)
+      EXPECT_GE(std::abs(large_beta.beta[c] / large_beta.gamma[c]), 15.9);
 
     const Inputs constant = make("n4c8s16,f16", "constant", seed);
     int still = 0;
-    for (std::int64_t c = 0; c < 8; ++c) still += moments(channel(constant, constant.x, c)).sigma == 0;
+    for (std::int64_t c = 0; c < 8; ++c)
+      still += moments(channel(constant, constant.x, c)).sigma == 0;
     EXPECT_EQ(still, 4);
 
     const Inputs zeros = make("n4c8s17,f32", "zeros", seed);
-    EXPECT_TRUE(std::count(zeros.x.begin(), zeros.x.end(), 0.0) > 8 && std::count(zeros.dz.begin(), zeros.dz.end(), 0.0) > 8);
+    EXPECT_TRUE(std::count(zeros.x.begin(), zeros.x.end(), 0.0) > 8 &&
+                std::count(zeros.dz.begin(), zeros.dz.end(), 0.0) > 8);
     for (std::int64_t c = 0; c < 8; ++c) {
       double sum = 0;
       for (const double x : channel(zeros, zeros.x, c)) sum += x;
@@ -189,14 +211,16 @@ TEST(DataRecipes, KeepTheirOwnPromises) {
       for (double& value : x) value = std::abs(value);
       std::sort(x.begin(), x.end());
       EXPECT_GT(x.back(), 5 * x[x.size() / 2]);
-      const std::size_t last = static_cast<std::size_t>(sample_offset(spikes.problem, c, 4 * 64 - 1));
+      const std::size_t last =
+          static_cast<std::size_t>(sample_offset(spikes.problem, c, 4 * 64 - 1));
       last_is_larger += std::abs(spikes.x[last]) > 5 * x[x.size() / 2];
     }
     EXPECT_GE(last_is_larger, 6);  // t times at least 32, so a small t may be small yet
 
     for (const int dtype : {ABN_F16, ABN_BF16, ABN_F32, ABN_F64}) {
       const Format& format = format_of(dtype);
-      const Inputs subnormals = make(std::string("n4c8s16,") + dtype_name(dtype), "subnormals", seed);
+      const Inputs subnormals =
+          make(std::string("n4c8s16,") + dtype_name(dtype), "subnormals", seed);
       const double smallest_normal = std::ldexp(1.0, format.emin);
       const auto is_subnormal = [&](double v) { return v != 0 && std::abs(v) < smallest_normal; };
       EXPECT_GT(std::count_if(subnormals.x.begin(), subnormals.x.end(), is_subnormal), 100);
@@ -209,9 +233,11 @@ TEST(DataRecipes, KeepTheirOwnPromises) {
       const auto x = channel(special, special.x, c), dz = channel(special, special.dz, c);
       with_nan += std::any_of(x.begin(), x.end(), [](double v) { return std::isnan(v); });
       with_infinity += std::any_of(x.begin(), x.end(), [](double v) { return std::isinf(v); });
-      const bool dz_is_clean = std::all_of(dz.begin(), dz.end(), [](double v) { return std::isfinite(v); });
+      const bool dz_is_clean =
+          std::all_of(dz.begin(), dz.end(), [](double v) { return std::isfinite(v); });
       in_dz += !dz_is_clean;
-      clean += dz_is_clean && std::all_of(x.begin(), x.end(), [](double v) { return std::isfinite(v); });
+      clean +=
+          dz_is_clean && std::all_of(x.begin(), x.end(), [](double v) { return std::isfinite(v); });
     }
     EXPECT_EQ(with_nan, 1);
     EXPECT_EQ(with_infinity, 2);
@@ -232,13 +258,15 @@ TEST(DataRecipes, SaturatingReachesBothEnds) {
       const auto x = channel(inputs, inputs.x, c);
       const auto [mean, sigma] = moments(x);
       for (const double value : x) {
-        const double y = inputs.gamma[static_cast<std::size_t>(c)] * (value - mean) / sigma + inputs.beta[static_cast<std::size_t>(c)];
+        const double y = inputs.gamma[static_cast<std::size_t>(c)] * (value - mean) / sigma +
+                         inputs.beta[static_cast<std::size_t>(c)];
         saturated += y < 0 && round_to(format, std::expm1(y)) == -1;
         underflown += y < 0 && round_to(format, 0.01 * y) == 0;
       }
     }
     EXPECT_GT(saturated, 20) << dtype;
-    EXPECT_GT(underflown, format.dtype == ABN_F32 ? -1 : 5) << dtype;  // f32 has 23 bits of subnormals below its smallest normal number
+    // f32 has 23 bits of subnormals below its smallest normal number
+    EXPECT_GT(underflown, format.dtype == ABN_F32 ? -1 : 5) << dtype;
   }
 }
 

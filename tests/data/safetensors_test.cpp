@@ -1,5 +1,5 @@
-// The safetensors reader refuses every malformed file with a sentence of its own, reads back what the writer wrote, and never crashes on
-// damage.
+// The safetensors reader refuses every malformed file with a sentence of its own, reads back what
+// the writer wrote, and never crashes on damage.
 #include "verify/data/safetensors.hpp"
 
 #include <gtest/gtest.h>
@@ -40,7 +40,8 @@ class ScratchFolder {
  public:
   ScratchFolder() {
     std::string pattern = (fs::temp_directory_path() / "abn-safetensors-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no scratch folder in " + fs::temp_directory_path().string());
+    if (::mkdtemp(pattern.data()) == nullptr)
+      throw std::runtime_error("no scratch folder in " + fs::temp_directory_path().string());
     path_ = pattern;
   }
   ~ScratchFolder() {
@@ -95,7 +96,11 @@ std::string refusal(const std::string& bytes) {
 TEST(Safetensors, ReadsAMinimalFile) {
   const ScratchFolder scratch;
   const std::string path = scratch.file("file.safetensors");
-  write_text(path, container(R"({"a":{"dtype":"BF16","shape":[2,1],"data_offsets":[0,4]},"__metadata__":{"k":"v"}}   )", 4));
+  write_text(
+      path,
+      container(
+          R"({"a":{"dtype":"BF16","shape":[2,1],"data_offsets":[0,4]},"__metadata__":{"k":"v"}}   )",
+          4));
   const SafetensorsFile file = read_safetensors(path);
   ASSERT_EQ(file.tensors.size(), 1u);
   const Tensor& tensor = file.tensors.at("a");
@@ -110,9 +115,10 @@ TEST(Safetensors, AcceptsScalarsEmptyTensorsAndAnyOrder) {
   EXPECT_EQ(refusal(container("{}", 0)), "");
   EXPECT_EQ(refusal(container(R"({"s":{"dtype":"F32","shape":[],"data_offsets":[0,4]}})", 4)), "");
   EXPECT_EQ(
-      refusal(container(R"({"b":{"data_offsets":[4,8],"shape":[1],"dtype":"F32"},"e":{"dtype":"F64","shape":[0,7],"data_offsets":[4,4]},)"
-                        R"("a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
-                        8)),
+      refusal(container(
+          R"({"b":{"data_offsets":[4,8],"shape":[1],"dtype":"F32"},"e":{"dtype":"F64","shape":[0,7],"data_offsets":[4,4]},)"
+          R"("a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
+          8)),
       "");
 }
 
@@ -125,7 +131,8 @@ struct Refused {
 std::vector<Refused> refused_files() {
   const std::string good = R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})";
   const auto one = [](const char* dtype, const char* shape, const char* offsets) {
-    return std::string(R"({"a":{"dtype":")") + dtype + R"(","shape":)" + shape + R"(,"data_offsets":)" + offsets + "}}";
+    return std::string(R"({"a":{"dtype":")") + dtype + R"(","shape":)" + shape +
+           R"(,"data_offsets":)" + offsets + "}}";
   };
   const auto two = [](const char* first, const char* second) {
     return std::string(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":)") + first +
@@ -144,50 +151,83 @@ std::vector<Refused> refused_files() {
       {"malformed JSON", container(R"({"a":{"dtype":"F32",})", 0), "not valid JSON"},
       {"two JSON values", container(good + "{}", 8), "not valid JSON"},
       {"unfinished JSON", container(good.substr(0, good.size() - 1), 8), "not valid JSON"},
-      {"not UTF-8", container("{\"\xff\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8), "not valid JSON"},
-      {"deep nesting", container(R"({"a":{"shape":)" + std::string(1'000'000, '['), 0), "shape of tensor 'a' holds a list"},
-      {"duplicate tensor", container(two("[0,8]", "[8,16]").replace(two("[0,8]", "[8,16]").find("\"b\""), 3, "\"a\""), 16),
+      {"not UTF-8",
+       container("{\"\xff\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8),
+       "not valid JSON"},
+      {"deep nesting", container(R"({"a":{"shape":)" + std::string(1'000'000, '['), 0),
+       "shape of tensor 'a' holds a list"},
+      {"duplicate tensor",
+       container(two("[0,8]", "[8,16]").replace(two("[0,8]", "[8,16]").find("\"b\""), 3, "\"a\""),
+                 16),
        "the name 'a' occurs twice"},
       {"duplicate through an escape",
-       container(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"\u0061":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})", 2),
+       container(
+           R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"\u0061":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})",
+           2),
        "the name 'a' occurs twice"},
-      {"duplicate field", container(R"({"a":{"dtype":"F32","shape":[2],"shape":[1],"data_offsets":[0,8]}})", 8),
+      {"duplicate field",
+       container(R"({"a":{"dtype":"F32","shape":[2],"shape":[1],"data_offsets":[0,8]}})", 8),
        "the field 'shape' of tensor 'a' occurs twice"},
-      {"duplicate metadata key", container(R"({"__metadata__":{"k":"1","k":"2"}})", 0), "the metadata key 'k' occurs twice"},
-      {"two metadata objects", container(R"({"__metadata__":{},"__metadata__":{}})", 0), "the name '__metadata__' occurs twice"},
-      {"unknown field", container(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"x":1}})", 8), "unknown field 'x'"},
+      {"duplicate metadata key", container(R"({"__metadata__":{"k":"1","k":"2"}})", 0),
+       "the metadata key 'k' occurs twice"},
+      {"two metadata objects", container(R"({"__metadata__":{},"__metadata__":{}})", 0),
+       "the name '__metadata__' occurs twice"},
+      {"unknown field",
+       container(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"x":1}})", 8),
+       "unknown field 'x'"},
       {"no dtype", container(R"({"a":{"shape":[2],"data_offsets":[0,8]}})", 8), "has no dtype"},
       {"no shape", container(R"({"a":{"dtype":"F32","data_offsets":[0,8]}})", 8), "has no shape"},
       {"no offsets", container(R"({"a":{"dtype":"F32","shape":[2]}})", 8), "has no data_offsets"},
-      {"a tensor that is a number", container(R"({"a":1})", 0), "'a' is a number where an object belongs"},
-      {"metadata that is a list", container(R"({"__metadata__":[]})", 0), "'__metadata__' is a list where an object belongs"},
-      {"metadata number", container(R"({"__metadata__":{"k":1}})", 0), "metadata maps strings to strings"},
-      {"metadata object", container(R"({"__metadata__":{"k":{}}})", 0), "metadata maps strings to strings"},
-      {"metadata null", container(R"({"__metadata__":{"k":null}})", 0), "metadata maps strings to strings"},
-      {"dtype that is a number", container(R"({"a":{"dtype":1,"shape":[2],"data_offsets":[0,8]}})", 8),
+      {"a tensor that is a number", container(R"({"a":1})", 0),
+       "'a' is a number where an object belongs"},
+      {"metadata that is a list", container(R"({"__metadata__":[]})", 0),
+       "'__metadata__' is a list where an object belongs"},
+      {"metadata number", container(R"({"__metadata__":{"k":1}})", 0),
+       "metadata maps strings to strings"},
+      {"metadata object", container(R"({"__metadata__":{"k":{}}})", 0),
+       "metadata maps strings to strings"},
+      {"metadata null", container(R"({"__metadata__":{"k":null}})", 0),
+       "metadata maps strings to strings"},
+      {"dtype that is a number",
+       container(R"({"a":{"dtype":1,"shape":[2],"data_offsets":[0,8]}})", 8),
        "dtype of tensor 'a' holds a number"},
-      {"shape that is a number", container(one("F32", "2", "[0,8]"), 8), "shape of tensor 'a' holds a number"},
-      {"shape of strings", container(one("F32", "[\"2\"]", "[0,8]"), 8), "shape of tensor 'a' holds a string"},
-      {"shape of truth values", container(one("F32", "[true]", "[0,8]"), 8), "shape of tensor 'a' holds a truth value"},
-      {"negative size", container(one("F32", "[-2]", "[0,8]"), 8), "in shape of tensor 'a' is negative"},
+      {"shape that is a number", container(one("F32", "2", "[0,8]"), 8),
+       "shape of tensor 'a' holds a number"},
+      {"shape of strings", container(one("F32", "[\"2\"]", "[0,8]"), 8),
+       "shape of tensor 'a' holds a string"},
+      {"shape of truth values", container(one("F32", "[true]", "[0,8]"), 8),
+       "shape of tensor 'a' holds a truth value"},
+      {"negative size", container(one("F32", "[-2]", "[0,8]"), 8),
+       "in shape of tensor 'a' is negative"},
       {"fractional size", container(one("F32", "[2.0]", "[0,8]"), 8), "is not a whole number"},
-      {"size with an exponent", container(one("F32", "[2e0]", "[0,8]"), 8), "is not a whole number"},
-      {"size beyond 63 bits", container(one("F32", "[9223372036854775808]", "[0,8]"), 8), "does not fit in 63 bits"},
-      {"size beyond 64 bits", container(one("F32", "[99999999999999999999999]", "[0,8]"), 8), "does not fit in 63 bits"},
-      {"product that overflows", container(one("F32", "[4294967296,4294967296,2]", "[0,8]"), 8), "overflows"},
-      {"product that wraps to 0", container(one("F32", "[4611686018427387904,4]", "[0,0]"), 0), "overflows"},
+      {"size with an exponent", container(one("F32", "[2e0]", "[0,8]"), 8),
+       "is not a whole number"},
+      {"size beyond 63 bits", container(one("F32", "[9223372036854775808]", "[0,8]"), 8),
+       "does not fit in 63 bits"},
+      {"size beyond 64 bits", container(one("F32", "[99999999999999999999999]", "[0,8]"), 8),
+       "does not fit in 63 bits"},
+      {"product that overflows", container(one("F32", "[4294967296,4294967296,2]", "[0,8]"), 8),
+       "overflows"},
+      {"product that wraps to 0", container(one("F32", "[4611686018427387904,4]", "[0,0]"), 0),
+       "overflows"},
       {"unknown dtype", container(one("F33", "[2]", "[0,8]"), 8), "unknown dtype 'F33'"},
-      {"bytes too few", container(one("F64", "[2]", "[0,8]"), 8), "has 8 bytes but F64 of shape [2] needs 16"},
-      {"bytes too many", container(one("F16", "[2]", "[0,8]"), 8), "has 8 bytes but F16 of shape [2] needs 4"},
+      {"bytes too few", container(one("F64", "[2]", "[0,8]"), 8),
+       "has 8 bytes but F64 of shape [2] needs 16"},
+      {"bytes too many", container(one("F16", "[2]", "[0,8]"), 8),
+       "has 8 bytes but F16 of shape [2] needs 4"},
       {"one offset", container(one("F32", "[2]", "[8]"), 8), "has 1 data_offsets"},
       {"three offsets", container(one("F32", "[2]", "[0,8,8]"), 8), "has 3 data_offsets"},
-      {"negative offset", container(one("F32", "[2]", "[-8,0]"), 8), "in data_offsets of tensor 'a' is negative"},
+      {"negative offset", container(one("F32", "[2]", "[-8,0]"), 8),
+       "in data_offsets of tensor 'a' is negative"},
       {"end before begin", container(one("F32", "[2]", "[8,0]"), 8), "before it begins"},
-      {"out of range", container(one("F32", "[2]", "[1000000000000,1000000000008]"), 8), "ends at byte 1000000000008 but the file holds 8"},
+      {"out of range", container(one("F32", "[2]", "[1000000000000,1000000000008]"), 8),
+       "ends at byte 1000000000008 but the file holds 8"},
       {"overlap", container(two("[0,8]", "[4,12]"), 12), "tensors 'a' and 'b' overlap"},
       {"the same bytes twice", container(two("[0,8]", "[0,8]"), 8), "tensors 'a' and 'b' overlap"},
-      {"a hole between tensors", container(two("[0,8]", "[12,20]"), 20), "4 bytes before tensor 'b' belong to no tensor"},
-      {"a hole at the front", container(one("F32", "[2]", "[4,12]"), 12), "4 bytes before tensor 'a' belong to no tensor"},
+      {"a hole between tensors", container(two("[0,8]", "[12,20]"), 20),
+       "4 bytes before tensor 'b' belong to no tensor"},
+      {"a hole at the front", container(one("F32", "[2]", "[4,12]"), 12),
+       "4 bytes before tensor 'a' belong to no tensor"},
       {"data left over", container(good, 11), "the last 3 bytes belong to no tensor"},
   };
 }
@@ -195,7 +235,8 @@ std::vector<Refused> refused_files() {
 TEST(Safetensors, RefusesEveryMalformedFileWithItsSentence) {
   for (const Refused& file : refused_files()) {
     const std::string message = refusal(file.bytes);
-    EXPECT_NE(message.find(file.phrase), std::string::npos) << file.title << ": " << (message.empty() ? "accepted" : message);
+    EXPECT_NE(message.find(file.phrase), std::string::npos)
+        << file.title << ": " << (message.empty() ? "accepted" : message);
   }
 }
 
@@ -263,23 +304,26 @@ TEST(Safetensors, WriterIsAtomicAndRefusesNonsense) {
   EXPECT_EQ(entries, 2u) << "a temporary file was left behind";
 }
 
-rc::Gen<std::string> any_text() { return rc::gen::container<std::string>(rc::gen::inRange<char>(1, 127)); }
+rc::Gen<std::string> any_text() {
+  return rc::gen::container<std::string>(rc::gen::inRange<char>(1, 127));
+}
 
 TEST(Safetensors, RoundTripsBitForBit) {
   const ScratchFolder scratch;
   const std::string path = scratch.file("file.safetensors");
   const bool holds = rc::check("read(write(file)) == file", [&] {
-    const std::vector<std::pair<std::string, std::size_t>> types{{"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2},
-                                                                 {"I64", 8}, {"U8", 1},  {"BOOL", 1}};
+    const std::vector<std::pair<std::string, std::size_t>> types{
+        {"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I64", 8}, {"U8", 1}, {"BOOL", 1}};
     SafetensorsFile file;
     file.metadata = *rc::gen::container<std::map<std::string, std::string>>(any_text(), any_text());
     for (const std::string& name : *rc::gen::container<std::vector<std::string>>(any_text())) {
       const auto& [dtype, size] = types[*rc::gen::inRange<std::size_t>(0, types.size())];
-      const auto shape =
-          *rc::gen::container<std::vector<std::int64_t>>(*rc::gen::inRange<std::size_t>(0, 4), rc::gen::inRange<std::int64_t>(0, 5));
+      const auto shape = *rc::gen::container<std::vector<std::int64_t>>(
+          *rc::gen::inRange<std::size_t>(0, 4), rc::gen::inRange<std::int64_t>(0, 5));
       std::size_t bytes = size;
       for (const std::int64_t extent : shape) bytes *= static_cast<std::size_t>(extent);
-      const auto raw = *rc::gen::container<std::vector<std::uint8_t>>(bytes, rc::gen::arbitrary<std::uint8_t>());
+      const auto raw =
+          *rc::gen::container<std::vector<std::uint8_t>>(bytes, rc::gen::arbitrary<std::uint8_t>());
       Tensor tensor{name, dtype, shape, {}};
       for (const std::uint8_t byte : raw) tensor.bytes.push_back(std::byte{byte});
       file.tensors[name] = tensor;
@@ -299,7 +343,8 @@ TEST(Safetensors, RoundTripsBitForBit) {
   EXPECT_TRUE(holds);
 }
 
-/// Damaged files are either still well-formed or refused; anything else (another exception, a crash) fails the test.
+/// Damaged files are either still well-formed or refused; anything else (another exception, a
+/// crash) fails the test.
 bool reads_or_refuses(const std::string& path) {
   try {
     const SafetensorsFile file = read_safetensors(path);
@@ -364,7 +409,8 @@ TEST(SafetensorsFixtures, RealFilesReadAndMatchTheirSums) {
   ASSERT_TRUE(sums) << "no SHA256SUMS in " << folder << "; set ABN_SOURCE_DIR to the repository";
   std::set<std::string> listed;
   for (std::string sum, name; sums >> sum >> name;) {
-    EXPECT_EQ(sum, tests::sha256(read_text((folder / name).string()))) << name << " is not the file that was captured";
+    EXPECT_EQ(sum, tests::sha256(read_text((folder / name).string())))
+        << name << " is not the file that was captured";
     EXPECT_TRUE(listed.insert(name).second) << name << " is listed twice";
   }
   std::set<std::string> present;
@@ -382,20 +428,25 @@ TEST(SafetensorsFixtures, RealFilesReadAndMatchTheirSums) {
     const SafetensorsFile file = read_safetensors((folder / name).string());
     EXPECT_EQ(file.metadata.at("abn.format"), "1") << name;
     std::int64_t n = 0, c = 0, s = 0;
-    ASSERT_EQ(std::sscanf(file.metadata.at("abn.problem").c_str(), "n%ldc%lds%ld,", &n, &c, &s), 3) << name;
+    ASSERT_EQ(std::sscanf(file.metadata.at("abn.problem").c_str(), "n%ldc%lds%ld,", &n, &c, &s), 3)
+        << name;
     const bool channels_last = file.metadata.at("abn.problem").find(",nhwc,") != std::string::npos;
-    const std::vector<std::int64_t> tensor_shape = channels_last ? std::vector{n, s, c} : std::vector{n, c, s};
+    const std::vector<std::int64_t> tensor_shape =
+        channels_last ? std::vector{n, s, c} : std::vector{n, c, s};
     for (const char* input : {"x", "dz", "gamma", "beta", "running_mean", "running_var"})
       EXPECT_TRUE(file.tensors.contains(input)) << name << " " << input;
     for (const auto& [tensor_name, tensor] : file.tensors) {
-      const bool per_element = tensor_name == "x" || tensor_name == "z" || tensor_name == "dx" || tensor_name == "dz";
-      EXPECT_EQ(tensor.shape, per_element ? tensor_shape : std::vector{c}) << name << " " << tensor_name;
+      const bool per_element =
+          tensor_name == "x" || tensor_name == "z" || tensor_name == "dx" || tensor_name == "dz";
+      EXPECT_EQ(tensor.shape, per_element ? tensor_shape : std::vector{c})
+          << name << " " << tensor_name;
       if (!per_element) {
         EXPECT_EQ(tensor.dtype, "F32") << name << " " << tensor_name;
       }
     }
     const bool half = file.tensors.at("x").dtype == "F16";
-    for (const char* output : {"z", "saved_mean", "running_mean_out", "running_var_out", "dx", "dgamma", "dbeta"})
+    for (const char* output :
+         {"z", "saved_mean", "running_mean_out", "running_var_out", "dx", "dgamma", "dbeta"})
       EXPECT_EQ(file.tensors.contains(output), !half) << name << " " << output;
   }
 }

@@ -40,10 +40,16 @@ struct Channel {
 };
 
 Channel channel_of(const Hard& hard, int dtype, std::uint64_t seed) {
-  const Inputs in = make_inputs(make_problem(1, 1, 150, dtype, hard.activation, hard.parameter), hard.recipe, seed);
+  const Inputs in = make_inputs(make_problem(1, 1, 150, dtype, hard.activation, hard.parameter),
+                                hard.recipe, seed);
   Channel c;
-  c.forward.parameters = {
-      hard.activation, in.problem.activation_parameter, in.gamma[0], in.beta[0], in.problem.eps, in.problem.momentum, false};
+  c.forward.parameters = {hard.activation,
+                          in.problem.activation_parameter,
+                          in.gamma[0],
+                          in.beta[0],
+                          in.problem.eps,
+                          in.problem.momentum,
+                          false};
   c.forward.x = in.x;
   c.forward.running_mean = in.running_mean[0];
   c.forward.running_var = in.running_var[0];
@@ -69,9 +75,10 @@ ChannelNumbers numbers_of(const Channel& c, const ForwardValues& v) {
   return n;
 }
 
-/// `lower` and `higher` are values of the same channel in two precisions; `own` is the arithmetic of the lower one.
-void expect_forward_agrees(const Channel& c, const ForwardValues& lower, const ForwardValues& higher, const Arithmetic& own,
-                           const char* name) {
+/// `lower` and `higher` are values of the same channel in two precisions; `own` is the arithmetic
+/// of the lower one.
+void expect_forward_agrees(const Channel& c, const ForwardValues& lower,
+                           const ForwardValues& higher, const Arithmetic& own, const char* name) {
   const ChannelNumbers numbers = numbers_of(c, higher);
   const StatisticsError statistics = batch_statistics_error(own, numbers);
   const ForwardBound<Total> bound(own, numbers, statistics);
@@ -79,28 +86,36 @@ void expect_forward_agrees(const Channel& c, const ForwardValues& lower, const F
   EXPECT_LE(distance(lower.variance, higher.variance), statistics.variance) << name;
   for (std::size_t i = 0; i < c.forward.x.size(); ++i) {
     const double xhat = higher.xhat.hi[i], y = higher.y[i], z = higher.z.hi[i];
-    ASSERT_LE(distance(at(lower.xhat, i), at(higher.xhat, i)), bound.xhat(c.forward.x[i], xhat).total()) << name << " xhat " << i;
-    ASSERT_LE(distance(at(lower.z, i), at(higher.z, i)), bound.z(bound.y(c.forward.x[i], xhat, y), y, z).total()) << name << " z " << i;
+    ASSERT_LE(distance(at(lower.xhat, i), at(higher.xhat, i)),
+              bound.xhat(c.forward.x[i], xhat).total())
+        << name << " xhat " << i;
+    ASSERT_LE(distance(at(lower.z, i), at(higher.z, i)),
+              bound.z(bound.y(c.forward.x[i], xhat, y), y, z).total())
+        << name << " z " << i;
   }
 }
 
-void expect_backward_agrees(const Channel& c, const BackwardValues& lower, const BackwardValues& higher, const Arithmetic& own,
+void expect_backward_agrees(const Channel& c, const BackwardValues& lower,
+                            const BackwardValues& higher, const Arithmetic& own,
                             const ForwardValues& forward, const char* name) {
   const ChannelNumbers numbers = numbers_of(c, forward);
   BackwardPlan plan;
   plan.scheme = ABN_CHECKPOINT_X;
   plan.end_to_end = true;
   plan.forward = plan.backward = batch_statistics_error(own, numbers);
-  const BackwardErrors<Total> errors = BackwardBound<Total>(own, numbers, plan, c.backward, higher).errors();
+  const BackwardErrors<Total> errors =
+      BackwardBound<Total>(own, numbers, plan, c.backward, higher).errors();
   EXPECT_LE(distance(lower.dgamma, higher.dgamma), errors.dgamma.total()) << name;
   EXPECT_LE(distance(lower.dbeta, higher.dbeta), errors.dbeta.total()) << name;
   for (std::size_t i = 0; i < c.backward.dz.size(); ++i)
-    ASSERT_LE(distance(at(lower.dx, i), at(higher.dx, i)), errors.dx[i].total()) << name << " dx " << i;
+    ASSERT_LE(distance(at(lower.dx, i), at(higher.dx, i)), errors.dx[i].total())
+        << name << " dx " << i;
 }
 
 TEST(verify_oracle, long_double_agrees_with_50_digits_within_its_own_bound) {
   const abn_problem p = make_problem(1, 1, 150, ABN_F32, ABN_IDENTITY, 0);
-  const Arithmetic own = oracle_arithmetic(p, plain_claims(ABN_CHECKPOINT_X, ABN_F32, 10), static_cast<int>(Precision::long_double));
+  const Arithmetic own = oracle_arithmetic(p, plain_claims(ABN_CHECKPOINT_X, ABN_F32, 10),
+                                           static_cast<int>(Precision::long_double));
   for (const Hard& hard : hard_channels)
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
       const Channel c = channel_of(hard, ABN_F32, seed);
@@ -115,8 +130,9 @@ TEST(verify_oracle, long_double_agrees_with_50_digits_within_its_own_bound) {
     }
 }
 
-// 168 bits have no referee but more bits. Differences below 2^-106 of a value do not show in hi + lo, so both precisions are
-// asked for values that cancel: the deviations from a mean 2^40 times larger.
+// 168 bits have no referee but more bits. Differences below 2^-106 of a value do not show in hi +
+// lo, so both precisions are asked for values that cancel: the deviations from a mean 2^40 times
+// larger.
 TEST(verify_oracle, fifty_digits_agree_with_a_hundred_to_the_last_bit_of_hi_and_lo) {
   for (const Hard& hard : hard_channels) {
     Channel c = channel_of(hard, ABN_F64, 5);
@@ -130,16 +146,22 @@ TEST(verify_oracle, fifty_digits_agree_with_a_hundred_to_the_last_bit_of_hi_and_
     evaluate::backward<Real100>(c.backward, higher_gradients);
     constexpr double last_bit = 0x1p-104;  // hi + lo hold 106 bits, and both are rounded
     for (std::size_t i = 0; i < c.forward.x.size(); ++i) {
-      EXPECT_LE(distance(at(lower.z, i), at(higher.z, i)), last_bit * std::fabs(higher.z.hi[i])) << hard.name << i;
-      EXPECT_LE(distance(at(lower_gradients.dx, i), at(higher_gradients.dx, i)), last_bit * std::fabs(higher_gradients.dx.hi[i]))
+      EXPECT_LE(distance(at(lower.z, i), at(higher.z, i)), last_bit * std::fabs(higher.z.hi[i]))
+          << hard.name << i;
+      EXPECT_LE(distance(at(lower_gradients.dx, i), at(higher_gradients.dx, i)),
+                last_bit * std::fabs(higher_gradients.dx.hi[i]))
           << hard.name << i;
     }
-    EXPECT_LE(distance(lower.variance, higher.variance), last_bit * higher.variance.hi) << hard.name;
-    EXPECT_LE(distance(lower_gradients.dgamma, higher_gradients.dgamma), last_bit * std::fabs(higher_gradients.dgamma.hi)) << hard.name;
+    EXPECT_LE(distance(lower.variance, higher.variance), last_bit * higher.variance.hi)
+        << hard.name;
+    EXPECT_LE(distance(lower_gradients.dgamma, higher_gradients.dgamma),
+              last_bit * std::fabs(higher_gradients.dgamma.hi))
+        << hard.name;
   }
 }
 
-// The precision is chosen by the ratio of coefficients; this is the element-wise ratio that it must bound.
+// The precision is chosen by the ratio of coefficients; this is the element-wise ratio that it must
+// bound.
 TEST(verify_oracle, share_of_the_bound_is_at_most_what_the_coefficients_say) {
   for (const Hard& hard : hard_channels)
     for (const int accumulate : {ABN_F32, ABN_F64, ABN_BF16})
@@ -147,7 +169,9 @@ TEST(verify_oracle, share_of_the_bound_is_at_most_what_the_coefficients_say) {
         const abn_problem p = make_problem(1, 1, 150, ABN_F32, hard.activation, hard.parameter);
         abn_claims claims = plain_claims(ABN_CHECKPOINT_X, accumulate, 9);
         claims.statistics = statistics;
-        const Arithmetic own = oracle_arithmetic(p, claims, static_cast<int>(Precision::long_double)), judged = arithmetic_of(p, claims);
+        const Arithmetic own =
+                             oracle_arithmetic(p, claims, static_cast<int>(Precision::long_double)),
+                         judged = arithmetic_of(p, claims);
         const double share = oracle_share(own, judged);
         const Channel c = channel_of(hard, ABN_F32, 9);
         ForwardValues v;
@@ -161,12 +185,15 @@ TEST(verify_oracle, share_of_the_bound_is_at_most_what_the_coefficients_say) {
         plan.scheme = ABN_CHECKPOINT_X;
         plan.end_to_end = true;
         plan.forward = plan.backward = batch_statistics_error(own, numbers);
-        const BackwardErrors<Total> small_dx = BackwardBound<Total>(own, numbers, plan, c.backward, gradients).errors();
+        const BackwardErrors<Total> small_dx =
+            BackwardBound<Total>(own, numbers, plan, c.backward, gradients).errors();
         plan.forward = plan.backward = batch_statistics_error(judged, numbers);
-        const BackwardErrors<Total> large_dx = BackwardBound<Total>(judged, numbers, plan, c.backward, gradients).errors();
+        const BackwardErrors<Total> large_dx =
+            BackwardBound<Total>(judged, numbers, plan, c.backward, gradients).errors();
         for (std::size_t i = 0; i < c.forward.x.size(); ++i) {
           const double x = c.forward.x[i], xhat = v.xhat.hi[i], y = v.y[i];
-          ASSERT_LE(small.y(x, xhat, y).total(), share * large.y(x, xhat, y).total() * 1.0001) << hard.name;
+          ASSERT_LE(small.y(x, xhat, y).total(), share * large.y(x, xhat, y).total() * 1.0001)
+              << hard.name;
           ASSERT_LE(small_dx.dx[i].total(), share * large_dx.dx[i].total() * 1.0001) << hard.name;
         }
       }
@@ -185,14 +212,19 @@ bool beyond_long_double(const std::vector<Expectation>& expectations) {
 }
 
 TEST(verify_oracle, escalates_where_long_double_is_not_enough) {
-  const Inputs inputs = make_inputs(make_problem(4, 2, 250, ABN_F32, ABN_LEAKY_RELU, 0.01), Recipe{}, 1);
-  // float accumulators: 2^-40 m/h. Double accumulators summed by a tree of depth 12: 2^-11 * 1000/12 = 4 %. Sequential: 2^-11.
+  const Inputs inputs =
+      make_inputs(make_problem(4, 2, 250, ABN_F32, ABN_LEAKY_RELU, 0.01), Recipe{}, 1);
+  // float accumulators: 2^-40 m/h. Double accumulators summed by a tree of depth 12: 2^-11 *
+  // 1000/12 = 4 %. Sequential: 2^-11.
   EXPECT_FALSE(beyond_long_double(expect_forward(inputs, plain_claims(ABN_STANDARD, ABN_F32, 12))));
   EXPECT_TRUE(beyond_long_double(expect_forward(inputs, plain_claims(ABN_STANDARD, ABN_F64, 12))));
   EXPECT_TRUE(beyond_long_double(expect_gradient(inputs, plain_claims(ABN_STANDARD, ABN_F64, 12))));
-  // Storage in double escalates whatever the depth, as the value itself needs more than 64 bits to measure an error in ulp.
-  const Inputs doubles = make_inputs(make_problem(4, 2, 25, ABN_F64, ABN_LEAKY_RELU, 0.01), Recipe{}, 1);
-  EXPECT_TRUE(beyond_long_double(expect_forward(doubles, plain_claims(ABN_STANDARD, ABN_F64, 100))));
+  // Storage in double escalates whatever the depth, as the value itself needs more than 64 bits to
+  // measure an error in ulp.
+  const Inputs doubles =
+      make_inputs(make_problem(4, 2, 25, ABN_F64, ABN_LEAKY_RELU, 0.01), Recipe{}, 1);
+  EXPECT_TRUE(
+      beyond_long_double(expect_forward(doubles, plain_claims(ABN_STANDARD, ABN_F64, 100))));
 }
 
 TEST(verify_oracle, depth_is_capped_and_a_deeper_claim_is_a_wider_bound) {
@@ -204,7 +236,9 @@ TEST(verify_oracle, depth_is_capped_and_a_deeper_claim_is_a_wider_bound) {
   EXPECT_LT(bound(50), bound(100));
   EXPECT_EQ(bound(100), bound(1000000));
   const auto fit = [&](std::int64_t depth) {
-    return expect_forward(inputs, plain_claims(ABN_STANDARD, ABN_F32, depth))[0].points[0].fit_bound;
+    return expect_forward(inputs, plain_claims(ABN_STANDARD, ABN_F32, depth))[0]
+        .points[0]
+        .fit_bound;
   };
   EXPECT_EQ(fit(5), fit(1000000));
 }
@@ -217,7 +251,8 @@ TEST(verify_oracle, a_narrow_accumulate_type_or_a_bad_function_is_no_excuse_for_
     claims.function_ulp = function_ulp;
     return expect_forward(inputs, claims)[0].points[0];
   };
-  const Point good = point(ABN_F32, 2), narrow = point(ABN_BF16, 2), rough = point(ABN_F32, 1e6), wide = point(ABN_F64, 2);
+  const Point good = point(ABN_F32, 2), narrow = point(ABN_BF16, 2), rough = point(ABN_F32, 1e6),
+              wide = point(ABN_F64, 2);
   EXPECT_GT(narrow.bound, 100 * good.bound);
   EXPECT_EQ(narrow.fit_bound, good.fit_bound);
   EXPECT_LE(rough.fit_bound, 2 * good.fit_bound);
@@ -237,7 +272,8 @@ TEST(verify_oracle, layouts_agree) {
       nhwc.dz[to] = nchw.dz[from];
     }
   const abn_claims claims = plain_claims(ABN_IN_PLACE_1, ABN_F32, 8);
-  const auto compare_layouts = [&](const std::vector<Expectation>& a, const std::vector<Expectation>& b) {
+  const auto compare_layouts = [&](const std::vector<Expectation>& a,
+                                   const std::vector<Expectation>& b) {
     ASSERT_EQ(a.size(), b.size());
     for (std::size_t k = 0; k < a.size(); ++k)
       for (std::int64_t c = 0; c < p.c; ++c)

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "verify/check/outputs.hpp"
-#include "verify/problem/problem.hpp"
 #include "verify/expect/reference_variant.hpp"
+#include "verify/problem/problem.hpp"
 
 namespace {
 
@@ -21,9 +21,11 @@ Subject subject_of(const abn_variant& variant) {
 
 TEST(ReferenceVariants, HaveNamesOfTheirOwn) {
   std::set<std::string> names;
-  for (const abn_variant* const variant : reference_variants()) EXPECT_TRUE(names.insert(variant->name).second) << variant->name;
+  for (const abn_variant* const variant : reference_variants())
+    EXPECT_TRUE(names.insert(variant->name).second) << variant->name;
   EXPECT_EQ(names.size(), 15u);
-  EXPECT_EQ(std::string(reference_variant(ReferenceArithmetic::digits50, ABN_IN_PLACE_2).name), "reference_digits50_in_place_2");
+  EXPECT_EQ(std::string(reference_variant(ReferenceArithmetic::digits50, ABN_IN_PLACE_2).name),
+            "reference_digits50_in_place_2");
 }
 
 TEST(ReferenceVariants, StayWithinTheBoundsAndKeepTheContracts) {
@@ -39,7 +41,8 @@ TEST(ReferenceVariants, StayWithinTheBoundsAndKeepTheContracts) {
     std::uint64_t passed = 0;
     for (const Record& record : run(output_family, {&subject, 1}, cases, {.threads = 1})) {
       // A single case may hold data that tell nothing; none may be wrong.
-      EXPECT_TRUE(record.verdict == Verdict::pass || record.verdict == Verdict::skip || record.verdict == Verdict::inconclusive)
+      EXPECT_TRUE(record.verdict == Verdict::pass || record.verdict == Verdict::skip ||
+                  record.verdict == Verdict::inconclusive)
           << failure_text(record);
       passed += record.verdict == Verdict::pass;
     }

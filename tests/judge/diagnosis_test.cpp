@@ -1,4 +1,5 @@
-// Diagnosis: predictions without a change are the reference's, evidence adds up in any grouping, and what is named is said in words.
+// Diagnosis: predictions without a change are the reference's, evidence adds up in any grouping,
+// and what is named is said in words.
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
@@ -6,9 +7,9 @@
 #include <vector>
 
 #include "tests/bound/data.hpp"
+#include "verify/expect/expect.hpp"
 #include "verify/judge/diagnosis/diagnosis.hpp"
 #include "verify/judge/diagnosis/simulate.hpp"
-#include "verify/expect/expect.hpp"
 #include "verify/results/results.hpp"
 
 namespace {
@@ -50,10 +51,15 @@ TEST(Diagnosis, APredictionWithoutAChangeIsTheReference) {
             in.problem = &p, in.scheme = scheme;
             in.gamma = inputs.gamma[c], in.beta = inputs.beta[c];
             in.running_mean = inputs.running_mean[c], in.running_var = inputs.running_var[c];
-            if (mode == ABN_TRAINING) in.kept_mean = saved.mean[c], in.kept_variance = saved.variance[c];
+            if (mode == ABN_TRAINING)
+              in.kept_mean = saved.mean[c], in.kept_variance = saved.variance[c];
             std::vector<std::size_t> at;
-            for (std::int64_t i = 0; i < 21; ++i) at.push_back(static_cast<std::size_t>(sample_offset(p, static_cast<std::int64_t>(c), i)));
-            for (const std::size_t i : at) in.x.push_back(inputs.x[i]), in.dz.push_back(inputs.dz[i]), in.z.push_back(saved.z[i]);
+            for (std::int64_t i = 0; i < 21; ++i)
+              at.push_back(
+                  static_cast<std::size_t>(sample_offset(p, static_cast<std::int64_t>(c), i)));
+            for (const std::size_t i : at)
+              in.x.push_back(inputs.x[i]), in.dz.push_back(inputs.dz[i]),
+                  in.z.push_back(saved.z[i]);
             const Setting unchanged;
             ForwardPrediction<long double> y;
             ASSERT_TRUE(Simulation<long double>(in, unchanged).forward(y));
@@ -61,15 +67,29 @@ TEST(Diagnosis, APredictionWithoutAChangeIsTheReference) {
             ASSERT_TRUE(Simulation<long double>(in, unchanged).backward(b));
             const std::string where = to_string(p) + " scheme " + scheme_name(scheme);
             for (std::size_t i = 0; i < at.size(); ++i) {
-              EXPECT_NEAR(static_cast<double>(y.z[i]), of(forward, Output::z).points[at[i]].hi, close * 10) << where;
-              EXPECT_NEAR(static_cast<double>(b.dx[i]), of(backward, Output::dx).points[at[i]].hi, close * 100) << where;
+              EXPECT_NEAR(static_cast<double>(y.z[i]), of(forward, Output::z).points[at[i]].hi,
+                          close * 10)
+                  << where;
+              EXPECT_NEAR(static_cast<double>(b.dx[i]), of(backward, Output::dx).points[at[i]].hi,
+                          close * 100)
+                  << where;
             }
-            EXPECT_NEAR(static_cast<double>(b.dgamma), of(backward, Output::dgamma).points[c].hi, close * 100) << where;
-            EXPECT_NEAR(static_cast<double>(b.dbeta), of(backward, Output::dbeta).points[c].hi, close * 100) << where;
+            EXPECT_NEAR(static_cast<double>(b.dgamma), of(backward, Output::dgamma).points[c].hi,
+                        close * 100)
+                << where;
+            EXPECT_NEAR(static_cast<double>(b.dbeta), of(backward, Output::dbeta).points[c].hi,
+                        close * 100)
+                << where;
             if (mode != ABN_TRAINING) continue;
-            EXPECT_NEAR(static_cast<double>(y.variance), of(forward, Output::variance).points[c].hi, close * 10) << where;
-            EXPECT_NEAR(static_cast<double>(y.running_var), of(forward, Output::running_var).points[c].hi, close * 10) << where;
-            EXPECT_NEAR(static_cast<double>(y.running_mean), of(forward, Output::running_mean).points[c].hi, close * 10) << where;
+            EXPECT_NEAR(static_cast<double>(y.variance), of(forward, Output::variance).points[c].hi,
+                        close * 10)
+                << where;
+            EXPECT_NEAR(static_cast<double>(y.running_var),
+                        of(forward, Output::running_var).points[c].hi, close * 10)
+                << where;
+            EXPECT_NEAR(static_cast<double>(y.running_mean),
+                        of(forward, Output::running_mean).points[c].hi, close * 10)
+                << where;
           }
         }
 }
@@ -82,7 +102,8 @@ TEST(Diagnosis, RightOutputsHaveNothingToExplain) {
   std::vector<Stored> outputs;
   for (const Expectation& one : expected) {
     outputs.push_back({one.output, {}});
-    for (const Point& point : one.points) outputs.back().values.push_back(round_to(format_of(one.dtype), point.hi));
+    for (const Point& point : one.points)
+      outputs.back().values.push_back(round_to(format_of(one.dtype), point.hi));
   }
   EXPECT_EQ(diagnose({inputs, nullptr, claims, false, expected, outputs}).cases, 0U);
   // One wrong element is a failure that no formula explains.
@@ -95,7 +116,8 @@ TEST(Diagnosis, RightOutputsHaveNothingToExplain) {
 
 Explanation explanation(const char* name, std::uint64_t cases, double bits) {
   Explanation one;
-  one.name = name, one.sentence = std::string("the ") + name, one.cases = cases, one.bits = bits, one.numbers = 1;
+  one.name = name, one.sentence = std::string("the ") + name, one.cases = cases, one.bits = bits,
+  one.numbers = 1;
   return one;
 }
 
@@ -105,7 +127,8 @@ TEST(Diagnosis, AddsUpInAnyGrouping) {
       Diagnosis d;
       d.cases = 1;
       for (const char* const name : {"a", "b", "c"})
-        if (*rc::gen::inRange(0, 2) == 1) d.explanations.push_back(explanation(name, 1, *rc::gen::inRange(0, 100)));
+        if (*rc::gen::inRange(0, 2) == 1)
+          d.explanations.push_back(explanation(name, 1, *rc::gen::inRange(0, 100)));
       return d;
     };
     const Diagnosis a = any(), b = any(), c = any();
@@ -113,19 +136,22 @@ TEST(Diagnosis, AddsUpInAnyGrouping) {
     left += b, left += c, right += c, both += right;
     RC_ASSERT(left.cases == both.cases && left.explanations.size() == both.explanations.size());
     for (std::size_t i = 0; i < left.explanations.size(); ++i)
-      RC_ASSERT(left.explanations[i].name == both.explanations[i].name && left.explanations[i].bits == both.explanations[i].bits);
+      RC_ASSERT(left.explanations[i].name == both.explanations[i].name &&
+                left.explanations[i].bits == both.explanations[i].bits);
   }));
 }
 
 TEST(Diagnosis, NamesWhatExplainsAllCallsAndSaysHowSureItIs) {
   Diagnosis d;
   d.cases = 6;
-  d.explanations = {explanation("best", 6, 100), explanation("weaker", 6, 50), explanation("refuted", 4, 1000)};
+  d.explanations = {explanation("best", 6, 100), explanation("weaker", 6, 50),
+                    explanation("refuted", 4, 1000)};
   EXPECT_EQ(diagnosis_text(d), "matches the reference with the best (best)");
   d.explanations = {explanation("one", 6, 100), explanation("other", 6, 99)};
   EXPECT_EQ(diagnosis_text(d), "resembles the reference with the one (one), or the other (other)");
   d.explanations = {explanation("doubted", 5, 100)};
-  EXPECT_EQ(diagnosis_text(d), "resembles the reference with the doubted (doubted, in 5 of 6 calls looked at)");
+  EXPECT_EQ(diagnosis_text(d),
+            "resembles the reference with the doubted (doubted, in 5 of 6 calls looked at)");
   d.explanations = {explanation("a", 6, 100), explanation("b", 6, 100), explanation("c", 6, 100)};
   EXPECT_EQ(diagnosis_text(d), "") << "three that are as good say nothing";
   d.explanations = {explanation("chance", 6, 5)};
@@ -135,15 +161,17 @@ TEST(Diagnosis, NamesWhatExplainsAllCallsAndSaysHowSureItIs) {
 TEST(Diagnosis, SurvivesTheFile) {
   Results results;
   Record record;
-  record.id = "v/forward/f32/nchw/z", record.variant = "v", record.op = "forward", record.dtype = "f32", record.layout = "nchw",
-  record.check = "z";
-  record.kind = "numbers", record.verdict = Verdict::fail, record.reason = "wrong", record.cases = record.failed_cases = 1;
+  record.id = "v/forward/f32/nchw/z", record.variant = "v", record.op = "forward",
+  record.dtype = "f32", record.layout = "nchw", record.check = "z";
+  record.kind = "numbers", record.verdict = Verdict::fail, record.reason = "wrong",
+  record.cases = record.failed_cases = 1;
   record.diagnosis.cases = 6;
   record.diagnosis.explanations = {explanation("best", 6, 100.5)};
   results.records = {record};
   const std::string text = to_json(results);
   EXPECT_EQ(to_json(results_from_json(text)), text);
-  EXPECT_NE(failure_text(results_from_json(text).records.front()).find("likely    matches the reference with the best (best)"),
+  EXPECT_NE(failure_text(results_from_json(text).records.front())
+                .find("likely    matches the reference with the best (best)"),
             std::string::npos);
 }
 

@@ -1,12 +1,13 @@
-// At the kink: where y is within its error of 0, the true gradient accepts either branch of the activation, counts it, and does so for few.
+// At the kink: where y is within its error of 0, the true gradient accepts either branch of the
+// activation, counts it, and does so for few.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
-#include "verify/judge/judge.hpp"
 #include "verify/expect/expect.hpp"
+#include "verify/judge/judge.hpp"
 #include "verify/problem/problem.hpp"
 
 namespace {
@@ -29,7 +30,8 @@ Inputs at_the_kink(std::int64_t m, std::int64_t zeros) {
 abn_claims in_place() {
   abn_claims claims{};
   claims.struct_size = sizeof claims;
-  claims.scheme = ABN_IN_PLACE_1, claims.accumulate = ABN_F32, claims.saves = ABN_SAVES_Z | ABN_SAVES_VAR;
+  claims.scheme = ABN_IN_PLACE_1, claims.accumulate = ABN_F32,
+  claims.saves = ABN_SAVES_Z | ABN_SAVES_VAR;
   claims.depth_statistics = claims.depth_backward = 16, claims.function_ulp = 2;
   return claims;
 }
@@ -45,10 +47,12 @@ Measured other_branch(std::int64_t m, std::int64_t zeros) {
   const Expectation dx = expect_gradient(inputs, in_place()).front();
   double variance = 0;
   for (const double x : inputs.x) variance += x * x / static_cast<double>(m);
-  const double r = 1 / std::sqrt(variance + inputs.problem.eps), slope = inputs.problem.activation_parameter;
+  const double r = 1 / std::sqrt(variance + inputs.problem.eps),
+               slope = inputs.problem.activation_parameter;
   std::vector<double> got;
   for (std::size_t i = 0; i < dx.points.size(); ++i)
-    got.push_back(dx.points[i].hi - (i < static_cast<std::size_t>(zeros) ? r * (1 - slope) * inputs.dz[i] : 0));
+    got.push_back(dx.points[i].hi -
+                  (i < static_cast<std::size_t>(zeros) ? r * (1 - slope) * inputs.dz[i] : 0));
   Measured out{{}, dx.points};
   add_end_to_end(out.record, inputs.problem, dx, got);
   return out;
@@ -56,7 +60,9 @@ Measured other_branch(std::int64_t m, std::int64_t zeros) {
 
 TEST(Kink, FewOpenBranchesAreAcceptedAndCounted) {
   const Measured few = other_branch(400, 4);
-  EXPECT_EQ(std::count_if(few.points.begin(), few.points.end(), [](const Point& p) { return p.open; }), 4);
+  EXPECT_EQ(
+      std::count_if(few.points.begin(), few.points.end(), [](const Point& p) { return p.open; }),
+      4);
   EXPECT_TRUE(few.points[3].open && !few.points[4].open);
   EXPECT_EQ(few.record.open_branches, 4u);
   EXPECT_LT(few.record.end_to_end_cost, 1e-6);
@@ -77,7 +83,8 @@ TEST(Kink, OnStoredZTheBranchIsDefined) {
   for (const Expectation& one : expect_forward(inputs, in_place())) {
     if (one.output == Output::z)
       for (const Point& point : one.points) saved.z.push_back(static_cast<float>(point.hi));
-    if (one.output == Output::variance) saved.variance = {static_cast<float>(one.points.front().hi)};
+    if (one.output == Output::variance)
+      saved.variance = {static_cast<float>(one.points.front().hi)};
   }
   const Expectation dx = expect_backward(inputs, saved, in_place()).front();
   ASSERT_EQ(dx.points.size(), 400u);

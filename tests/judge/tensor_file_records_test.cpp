@@ -1,4 +1,5 @@
-// Judging tensor files: the real ones pass, a wrong element fails, and everything malformed is refused with a sentence.
+// Judging tensor files: the real ones pass, a wrong element fails, and everything malformed is
+// refused with a sentence.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -8,12 +9,12 @@
 #include <functional>
 
 #include "verify/check/outputs.hpp"
+#include "verify/data/safetensors.hpp"
 #include "verify/judge/tensor_file_records.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 #include "verify/run/runner.hpp"
-#include "verify/data/safetensors.hpp"
 
 using namespace abn::verify;
 
@@ -48,15 +49,19 @@ class Changed {
   const std::string& path() const { return path_; }
 
  private:
-  std::string path_ = (std::filesystem::temp_directory_path() / ("abn check-" + std::to_string(getpid()) + ".safetensors")).string();
+  std::string path_ = (std::filesystem::temp_directory_path() /
+                       ("abn check-" + std::to_string(getpid()) + ".safetensors"))
+                          .string();
 };
 
-std::string refusal(const std::function<void(SafetensorsFile&)>& change, const std::string& from = "head_early_f32.safetensors") {
+std::string refusal(const std::function<void(SafetensorsFile&)>& change,
+                    const std::string& from = "head_early_f32.safetensors") {
   const Changed file(from, change);
   try {
     check_file(file.path());
   } catch (const UsageError& refused) {
-    EXPECT_NE(std::string(refused.what()).find("; "), std::string::npos) << "says what to do: " << refused.what();
+    EXPECT_NE(std::string(refused.what()).find("; "), std::string::npos)
+        << "says what to do: " << refused.what();
     EXPECT_EQ(std::string(refused.what()).find('\n'), std::string::npos);
     return refused.what();
   }
@@ -93,7 +98,8 @@ TEST(TensorFileCheck, TheRealFilesPassAsWhatTheyDeclare) {
       EXPECT_NE(record.verdict, Verdict::fail) << failure_text(record);
       EXPECT_NE(record.verdict, Verdict::error) << failure_text(record);
       EXPECT_GT(record.tally.elements, 0u);
-      EXPECT_EQ(record.id, record.variant + "/" + record.op + "/" + record.dtype + "/" + record.layout + "/" + record.check);
+      EXPECT_EQ(record.id, record.variant + "/" + record.op + "/" + record.dtype + "/" +
+                               record.layout + "/" + record.check);
     }
   }
   EXPECT_EQ(judged, 30);
@@ -122,15 +128,18 @@ TEST(TensorFileCheck, OneElementOfDxThatIsOffByFourBoundsFails) {
     EXPECT_EQ(dx.tally.failed, 1u);
     EXPECT_NEAR(dx.tally.max_ratio, 4, 0.5);
     EXPECT_EQ(dx.witnesses.front().where, witness.where);
-    EXPECT_EQ(dx.witnesses.front().reproduce, "abn-verify check '" + file.path() + "'") << "the path has a blank in it";
-    for (const Record& record : after) EXPECT_TRUE(record.check == "dx" || record.verdict != Verdict::fail) << record.id;
+    EXPECT_EQ(dx.witnesses.front().reproduce, "abn-verify check '" + file.path() + "'")
+        << "the path has a blank in it";
+    for (const Record& record : after)
+      EXPECT_TRUE(record.check == "dx" || record.verdict != Verdict::fail) << record.id;
   }
 }
 
 TEST(TensorFileCheck, AMistakeInAStepIsNamed) {
   const std::string name = "stem_middle_f32.safetensors";
   const TensorFile file = read_tensor_file(real_folder() + name);
-  const auto dbeta = std::find_if(file.outputs.begin(), file.outputs.end(), [](const Stored& one) { return one.output == Output::dbeta; });
+  const auto dbeta = std::find_if(file.outputs.begin(), file.outputs.end(),
+                                  [](const Stored& one) { return one.output == Output::dbeta; });
   const abn_problem& p = file.inputs.problem;
   const double m = static_cast<double>(sample_count(p));
   ASSERT_NE(dbeta, file.outputs.end());
@@ -140,12 +149,17 @@ TEST(TensorFileCheck, AMistakeInAStepIsNamed) {
     unpack(format_of(p.dtype), dx.bytes.data(), values);
     for (std::int64_t c = 0; c < p.c; ++c) {
       const auto channel = static_cast<std::size_t>(c);
-      const double gamma = file.inputs.gamma[channel], g = p.scale == ABN_SCALE_ABS_EPS ? std::abs(gamma) + p.eps : gamma;
+      const double gamma = file.inputs.gamma[channel],
+                   g = p.scale == ABN_SCALE_ABS_EPS ? std::abs(gamma) + p.eps : gamma;
       double sum = 0, squares = 0;
       for_each_sample(p, c, [&](std::size_t, std::size_t at) { sum += file.inputs.x[at]; });
-      for_each_sample(p, c, [&](std::size_t, std::size_t at) { squares += std::pow(file.inputs.x[at] - sum / m, 2); });
+      for_each_sample(p, c, [&](std::size_t, std::size_t at) {
+        squares += std::pow(file.inputs.x[at] - sum / m, 2);
+      });
       const double term = g / std::sqrt(squares / m + p.eps) * dbeta->values[channel] / m;
-      for_each_sample(p, c, [&](std::size_t, std::size_t at) { values[at] = round_to(format_of(p.dtype), values[at] + term); });
+      for_each_sample(p, c, [&](std::size_t, std::size_t at) {
+        values[at] = round_to(format_of(p.dtype), values[at] + term);
+      });
     }
     pack(format_of(p.dtype), values, dx.bytes.data());
   });
@@ -153,12 +167,15 @@ TEST(TensorFileCheck, AMistakeInAStepIsNamed) {
   EXPECT_EQ(record_of(records, "dx").verdict, Verdict::fail);
   const std::string text = failure_text(record_of(records, "dx"));
   EXPECT_NE(text.find("dx_missing_mean_dy"), std::string::npos) << text;
-  EXPECT_EQ(failure_text(record_of(records, "dgamma")).find("dx_missing_mean_dy"), std::string::npos);
+  EXPECT_EQ(failure_text(record_of(records, "dgamma")).find("dx_missing_mean_dy"),
+            std::string::npos);
 }
 
 TEST(TensorFileCheck, AStricterClaimThanTheTruthFails) {
-  // bf16 files round y and dy on the way; a file that does not say so is judged by a bound without these terms.
-  const Changed file("stem_late_bf16.safetensors", [](SafetensorsFile& changed) { changed.metadata["abn.materialises"] = ""; });
+  // bf16 files round y and dy on the way; a file that does not say so is judged by a bound without
+  // these terms.
+  const Changed file("stem_late_bf16.safetensors",
+                     [](SafetensorsFile& changed) { changed.metadata["abn.materialises"] = ""; });
   EXPECT_EQ(record_of(check_file(file.path()), "z").verdict, Verdict::fail);
 }
 
@@ -191,10 +208,17 @@ TEST(TensorFileCheck, WhatIsMalformedIsRefused) {
       {"holds no x", [](File& f) { f.tensors.erase("x"); }},
       {"without dz", [](File& f) { f.tensors.erase("dz"); }},
       {"gamma without beta", [](File& f) { f.tensors.erase("beta"), f.tensors.erase("dbeta"); }},
-      {"dgamma without gamma", [](File& f) { f.tensors.erase("beta"), f.tensors.erase("gamma"), f.tensors.erase("dbeta"); }},
-      {"running_mean without running_var", [](File& f) { f.tensors.erase("running_var"), f.tensors.erase("running_var_out"); }},
+      {"dgamma without gamma",
+       [](File& f) {
+         f.tensors.erase("beta"), f.tensors.erase("gamma"), f.tensors.erase("dbeta");
+       }},
+      {"running_mean without running_var",
+       [](File& f) { f.tensors.erase("running_var"), f.tensors.erase("running_var_out"); }},
       {"running_var_out without running_var",
-       [](File& f) { f.tensors.erase("running_var"), f.tensors.erase("running_mean"), f.tensors.erase("running_mean_out"); }},
+       [](File& f) {
+         f.tensors.erase("running_var"), f.tensors.erase("running_mean"),
+             f.tensors.erase("running_mean_out");
+       }},
       {"needs F64", [](File& f) { f.metadata["abn.problem"] = "n24c10s1,f64,identity"; }},
       {"needs [24, 5, 2]", [](File& f) { f.metadata["abn.problem"] = "n24c5s2,identity"; }},
       {"needs [10]",
@@ -204,12 +228,16 @@ TEST(TensorFileCheck, WhatIsMalformedIsRefused) {
       {"inference has no backward",
        [](File& f) {
          f.metadata["abn.problem"] = "n24c10s1,identity,inference";
-         for (const char* name : {"saved_mean", "running_mean_out", "running_var_out"}) f.tensors.erase(name);
+         for (const char* name : {"saved_mean", "running_mean_out", "running_var_out"})
+           f.tensors.erase(name);
        }},
-      {"frozen mode does not compute", [](File& f) { f.metadata["abn.problem"] = "n24c10s1,identity,frozen"; }},
+      {"frozen mode does not compute",
+       [](File& f) { f.metadata["abn.problem"] = "n24c10s1,identity,frozen"; }},
       {"holds inputs only",
        [](File& f) {
-         for (const char* name : {"z", "dx", "dgamma", "dbeta", "saved_mean", "running_mean_out", "running_var_out"}) f.tensors.erase(name);
+         for (const char* name :
+              {"z", "dx", "dgamma", "dbeta", "saved_mean", "running_mean_out", "running_var_out"})
+           f.tensors.erase(name);
        }},
   };
   for (const auto& [part, change] : wrong) {
@@ -230,8 +258,10 @@ TEST(TensorFileCheck, AVariantRunsOnTheInputsOfAFile) {
     const auto records = run(output_family, subjects, cases, options);
     EXPECT_GT(records.size(), 30u);
     for (const Record& record : records) {
-      EXPECT_TRUE(record.verdict == Verdict::pass || record.verdict == Verdict::inconclusive) << failure_text(record);
-      for (const Witness& witness : record.witnesses) EXPECT_NE(witness.reproduce.find(path), std::string::npos);
+      EXPECT_TRUE(record.verdict == Verdict::pass || record.verdict == Verdict::inconclusive)
+          << failure_text(record);
+      for (const Witness& witness : record.witnesses)
+        EXPECT_NE(witness.reproduce.find(path), std::string::npos);
     }
     EXPECT_EQ(replay(to_string(cases[0].problem), path, 1).problem.c, cases[0].problem.c);
     EXPECT_THROW(replay("n2c3s4", path, 1), UsageError);
@@ -243,7 +273,8 @@ TEST(TensorFileCheck, WithoutDzForwardRunsAndBackwardSaysWhyNot) {
     for (const char* name : {"dz", "running_mean", "running_var"}) changed.tensors.erase(name);
   });
   const auto subjects = subjects_of(choose_device("emulator"), {}, false);
-  const auto records = run(output_family, std::span(subjects).first(1), std::vector{replay("", file.path(), 1)}, {});
+  const auto records =
+      run(output_family, std::span(subjects).first(1), std::vector{replay("", file.path(), 1)}, {});
   EXPECT_EQ(record_of(records, "z").verdict, Verdict::pass);
   EXPECT_EQ(record_of(records, "dx").verdict, Verdict::skip);
   EXPECT_NE(record_of(records, "dx").reason.find("no dz"), std::string::npos);

@@ -1,7 +1,9 @@
-// Numbers of the storage types, and sums: the arithmetic of the kernels in this folder, which shares nothing with the judge.
+// Numbers of the storage types, and sums: the arithmetic of the kernels in this folder, which
+// shares nothing with the judge.
 //
-// A value of f16 or bf16 is |v| = k 2^(e-p+1) with an integer k < 2^p and e >= emin, so rounding is to scale by a power of two and to round
-// to an integer. Everything narrower than double passes through double, which holds all of them exactly.
+// A value of f16 or bf16 is |v| = k 2^(e-p+1) with an integer k < 2^p and e >= emin, so rounding is
+// to scale by a power of two and to round to an integer. Everything narrower than double passes
+// through double, which holds all of them exactly.
 #pragma once
 
 #include <array>
@@ -22,7 +24,9 @@ struct Narrow {
   int precision, emin, emax;
 };
 constexpr Narrow narrow_format(int dtype) {
-  return dtype == ABN_F16 ? Narrow{11, -14, 15} : dtype == ABN_BF16 ? Narrow{8, -126, 127} : Narrow{24, -126, 127};
+  return dtype == ABN_F16    ? Narrow{11, -14, 15}
+         : dtype == ABN_BF16 ? Narrow{8, -126, 127}
+                             : Narrow{24, -126, 127};
 }
 
 /// `value` as the storage type holds it.
@@ -42,13 +46,18 @@ inline double rounded(int dtype, double value, Rounding rounding = Rounding::nea
 
 inline double largest(int dtype) {
   const Narrow format = narrow_format(dtype);
-  return dtype == ABN_F64 ? std::numeric_limits<double>::max() : std::ldexp(2 - std::ldexp(1.0, 1 - format.precision), format.emax);
+  return dtype == ABN_F64 ? std::numeric_limits<double>::max()
+                          : std::ldexp(2 - std::ldexp(1.0, 1 - format.precision), format.emax);
 }
 
 /// The value of the type next to `value`, on the side of zero.
-inline double next_towards_zero(int dtype, double value) { return rounded(dtype, std::nextafter(value, 0.0), Rounding::to_zero); }
+inline double next_towards_zero(int dtype, double value) {
+  return rounded(dtype, std::nextafter(value, 0.0), Rounding::to_zero);
+}
 
-constexpr std::int64_t bytes_of(int dtype) { return dtype == ABN_F64 ? 8 : dtype == ABN_F32 ? 4 : 2; }
+constexpr std::int64_t bytes_of(int dtype) {
+  return dtype == ABN_F64 ? 8 : dtype == ABN_F32 ? 4 : 2;
+}
 
 inline double load(int dtype, const void* from, std::int64_t at) {
   if (dtype == ABN_F64) return static_cast<const double*>(from)[at];
@@ -56,7 +65,8 @@ inline double load(int dtype, const void* from, std::int64_t at) {
   const std::uint16_t bits = static_cast<const std::uint16_t*>(from)[at];
   if (dtype == ABN_BF16) return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
   const int exponent = bits >> 10 & 31, fraction = bits & 1023;
-  const double size = exponent == 31  ? (fraction != 0 ? std::numeric_limits<double>::quiet_NaN() : std::numeric_limits<double>::infinity())
+  const double size = exponent == 31  ? (fraction != 0 ? std::numeric_limits<double>::quiet_NaN()
+                                                       : std::numeric_limits<double>::infinity())
                       : exponent == 0 ? std::ldexp(fraction, -24)
                                       : std::ldexp(1024 + fraction, exponent - 25);
   return (bits & 0x8000) != 0 ? -size : size;
@@ -68,7 +78,8 @@ inline void store(int dtype, double value, void* to, std::int64_t at) {
   if (dtype == ABN_F64) static_cast<double*>(to)[at] = value;
   if (dtype == ABN_F32) static_cast<float*>(to)[at] = static_cast<float>(value);
   if (dtype == ABN_BF16)
-    static_cast<std::uint16_t*>(to)[at] = static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(static_cast<float>(value)) >> 16);
+    static_cast<std::uint16_t*>(to)[at] =
+        static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(static_cast<float>(value)) >> 16);
   if (dtype != ABN_F16) return;
   const double size = std::fabs(value);
   int bits = 0;
@@ -80,9 +91,11 @@ inline void store(int dtype, double value, void* to, std::int64_t at) {
     bits = static_cast<int>(std::ldexp(size, 24));
   } else {
     const int exponent = std::ilogb(size);
-    bits = (exponent + 14) * 1024 + static_cast<int>(std::ldexp(size, 10 - exponent));  // the hidden bit adds the missing 1 to the exponent
+    // the hidden bit adds the missing 1 to the exponent
+    bits = (exponent + 14) * 1024 + static_cast<int>(std::ldexp(size, 10 - exponent));
   }
-  static_cast<std::uint16_t*>(to)[at] = static_cast<std::uint16_t>(bits | (std::signbit(value) ? 0x8000 : 0));
+  static_cast<std::uint16_t*>(to)[at] =
+      static_cast<std::uint16_t>(bits | (std::signbit(value) ? 0x8000 : 0));
 }
 
 /// How many roundings lie between one of `count` samples and their sum.

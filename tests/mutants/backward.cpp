@@ -1,4 +1,5 @@
-// Backward: y, xhat and dy of every sample found again by the scheme, both sums, then dx element by element.
+// Backward: y, xhat and dy of every sample found again by the scheme, both sums, then dx element by
+// element.
 #include "tests/mutants/channel.hpp"
 #include "tests/mutants/kernel.hpp"
 
@@ -17,12 +18,15 @@ struct Backward : Channel<A> {
   using Base::c, Base::eps, Base::has, Base::m, Base::p, Base::parameter, Base::plan;
   const abn_backward_args& a;
   A g = this->scale(a.gamma), beta = this->shift(a.beta);
-  A mean = a.mean != nullptr ? this->read_vector(a.mean) : A(0), r = this->inverse_deviation(this->read_vector(a.var));
+  A mean = a.mean != nullptr ? this->read_vector(a.mean) : A(0),
+    r = this->inverse_deviation(this->read_vector(a.var));
   bool in_place = plan.design.scheme == ABN_IN_PLACE_1 || plan.design.scheme == ABN_IN_PLACE_2;
   bool folded = plan.design.normalise == ABN_FOLDED || has(Bug::folded_unclaimed);
-  A g_of_inversion = has(Bug::gamma_floored) && std::fabs(g) < A(0x1p-10) ? std::copysign(A(0x1p-10), g) : g;
+  A g_of_inversion =
+      has(Bug::gamma_floored) && std::fabs(g) < A(0x1p-10) ? std::copysign(A(0x1p-10), g) : g;
 
-  Backward(const Plan& own_plan, const abn_problem& problem, std::int64_t channel, const abn_backward_args& args)
+  Backward(const Plan& own_plan, const abn_problem& problem, std::int64_t channel,
+           const abn_backward_args& args)
       : Base{own_plan, problem, channel, Pass::backward}, a(args) {}
 
   bool branch(A z, A xhat, A dz) const {
@@ -33,19 +37,25 @@ struct Backward : Channel<A> {
   }
 
   A liftable(A z) const {
-    const bool saturated = p.activation == ABN_ELU && z <= -parameter && !has(Bug::saturated_unguarded);
-    return saturated ? static_cast<A>(next_towards_zero(p.dtype, static_cast<double>(-parameter))) : z;
+    const bool saturated =
+        p.activation == ABN_ELU && z <= -parameter && !has(Bug::saturated_unguarded);
+    return saturated ? static_cast<A>(next_towards_zero(p.dtype, static_cast<double>(-parameter)))
+                     : z;
   }
 
   A inverted(A z, bool negative) const {
     if (!negative || has(Bug::slope_not_inverted)) return z;
-    if (p.activation == ABN_LEAKY_RELU) return has(Bug::slope_multiplied_in_inverse) ? z * this->slope() : z / this->slope();
-    return has(Bug::elu_log_of_sum) ? std::log(1 + z / this->alpha()) : std::log1p(z / this->alpha());
+    if (p.activation == ABN_LEAKY_RELU)
+      return has(Bug::slope_multiplied_in_inverse) ? z * this->slope() : z / this->slope();
+    return has(Bug::elu_log_of_sum) ? std::log(1 + z / this->alpha())
+                                    : std::log1p(z / this->alpha());
   }
 
   /// phi'
   A slope_at(A z, A y, bool negative) const {
-    if (!negative || has(Bug::slope_missing) || (has(Bug::slope_missing_in_frozen) && !this->training())) return 1;
+    if (!negative || has(Bug::slope_missing) ||
+        (has(Bug::slope_missing_in_frozen) && !this->training()))
+      return 1;
     if (p.activation == ABN_LEAKY_RELU) {
       if (has(Bug::slope_divided)) return 1 / this->slope();
       return has(Bug::slope_twice) ? this->slope() * this->slope() : this->slope();
@@ -65,7 +75,10 @@ struct Backward : Channel<A> {
 
   Recovered<A> recover() const {
     const std::vector<A> dz = this->read(a.dz, Tensor::dz);
-    const std::vector<A> kept = this->read(a.z != nullptr ? a.z : a.x != nullptr ? a.x : a.xhat, Tensor::kept);
+    const std::vector<A> kept = this->read(a.z != nullptr   ? a.z
+                                           : a.x != nullptr ? a.x
+                                                            : a.xhat,
+                                           Tensor::kept);
     const std::vector<A> x = a.x != nullptr ? this->read(a.x, Tensor::kept) : std::vector<A>();
     Recovered<A> out{kept, kept, dz};
     for (std::size_t i = 0; i < kept.size(); ++i) {
@@ -81,8 +94,9 @@ struct Backward : Channel<A> {
       } else {
         if (a.x != nullptr) xhat = (x[i] - mean) * r;
         const A factor = g * r;
-        y = folded && a.x != nullptr ? this->multiply_add(factor, x[i], this->multiply_add(-mean, factor, beta))
-                                     : this->multiply_add(g, xhat, beta);
+        y = folded && a.x != nullptr
+                ? this->multiply_add(factor, x[i], this->multiply_add(-mean, factor, beta))
+                : this->multiply_add(g, xhat, beta);
         z = a.z != nullptr ? liftable(z) : this->activate(y, xhat);
         negative = branch(z, xhat, dz[i]);
       }
@@ -97,14 +111,19 @@ struct Backward : Channel<A> {
   /// `before`: sum(dy) of the channel that was done before this one.
   void run(A& before) const {
     const Recovered<A> v = recover();
-    const std::vector<A> dz = has(Bug::sums_of_dz) || has(Bug::dbeta_of_dz) ? this->read(a.dz, Tensor::dz) : std::vector<A>();
+    const std::vector<A> dz = has(Bug::sums_of_dz) || has(Bug::dbeta_of_dz)
+                                  ? this->read(a.dz, Tensor::dz)
+                                  : std::vector<A>();
     const auto dy = [&](std::int64_t i) {
-      return has(Bug::sums_of_dz) ? dz[static_cast<std::size_t>(i)] : v.dy[static_cast<std::size_t>(i)];
+      return has(Bug::sums_of_dz) ? dz[static_cast<std::size_t>(i)]
+                                  : v.dy[static_cast<std::size_t>(i)];
     };
     const bool two = plan.design.scheme == ABN_IN_PLACE_2;
-    const bool ends = has(Bug::frozen_sums_end_at_40960) && p.mode == ABN_FROZEN && p.layout == ABN_NCHW;
+    const bool ends =
+        has(Bug::frozen_sums_end_at_40960) && p.mode == ABN_FROZEN && p.layout == ABN_NCHW;
     const std::int64_t seen = ends ? std::min(m, this->longest_row) : m;
-    const bool last_skipped = has(Bug::dgamma_last_skipped) || (has(Bug::power_of_two_dgamma_last_skipped) && this->power_of_two());
+    const bool last_skipped = has(Bug::dgamma_last_skipped) ||
+                              (has(Bug::power_of_two_dgamma_last_skipped) && this->power_of_two());
     const A s0 = this->sum(seen, dy);
     A s1 = this->sum(last_skipped ? seen - 1 : seen, [&](std::int64_t i) {
       const auto k = static_cast<std::size_t>(i);
@@ -113,24 +132,31 @@ struct Backward : Channel<A> {
     });
     if (has(Bug::dgamma_expanded)) {
       const std::vector<A> x = this->read(a.x, Tensor::kept);
-      s1 = r * (this->sum(m, [&](std::int64_t i) { return dy(i) * x[static_cast<std::size_t>(i)]; }) - mean * s0);
+      s1 = r * (this->sum(m, [&](std::int64_t i) {
+             return dy(i) * x[static_cast<std::size_t>(i)];
+           }) - mean * s0);
     }
     if (two) {
-      const A difference = has(Bug::in_place_2_without_beta) ? s1 : this->multiply_add(-beta, s0, s1);
+      const A difference =
+          has(Bug::in_place_2_without_beta) ? s1 : this->multiply_add(-beta, s0, s1);
       s1 = g == 0 ? A(0) : has(Bug::in_place_2_not_divided) ? difference : difference / g;
     }
     // The sum lies in the workspace until everything is done.
     auto* const kept = static_cast<double*>(a.workspace);
-    kept[c] = has(Bug::workspace_not_cleared) ? kept[c] + static_cast<double>(s0) : static_cast<double>(s0);
+    kept[c] = has(Bug::workspace_not_cleared) ? kept[c] + static_cast<double>(s0)
+                                              : static_cast<double>(s0);
     if (has(Bug::workspace_overrun)) kept[c + 1] = 0;
     const A own = static_cast<A>(kept[c]);
     if (!(has(Bug::gradients_only_with_dx) && a.dx == nullptr)) write_gradients(own, s1, dz);
     if (a.dx != nullptr) write_dx(v, has(Bug::sums_of_channel_before) ? before : own, s1);
     before = own;
-    if (has(Bug::in_place_sums_late) && a.dx != nullptr) {  // reads dz again, which in place is dx by now
+    // reads dz again, which in place is dx by now
+    if (has(Bug::in_place_sums_late) && a.dx != nullptr) {
       const std::vector<A> again = this->read(a.dz, Tensor::dz);
       if (p.activation == ABN_IDENTITY)
-        this->write_vector(a.dbeta, this->sum(m, [&](std::int64_t i) { return again[static_cast<std::size_t>(i)]; }));
+        this->write_vector(a.dbeta, this->sum(m, [&](std::int64_t i) {
+          return again[static_cast<std::size_t>(i)];
+        }));
     }
   }
 
@@ -143,10 +169,13 @@ struct Backward : Channel<A> {
     }
     if (has(Bug::dgamma_zero_in_frozen) && !this->training()) dgamma = 0;
     if (has(Bug::dgamma_mean)) dgamma /= static_cast<A>(m);
-    if (has(Bug::dbeta_of_dz)) dbeta = this->sum(m, [&](std::int64_t i) { return dz[static_cast<std::size_t>(i)]; });
+    if (has(Bug::dbeta_of_dz))
+      dbeta = this->sum(m, [&](std::int64_t i) { return dz[static_cast<std::size_t>(i)]; });
     if (has(Bug::dgamma_dbeta_swapped)) std::swap(dgamma, dbeta);
-    if (has(Bug::gradients_in_storage)) dgamma = this->in_storage(dgamma), dbeta = this->in_storage(dbeta);
-    if (has(Bug::gradients_accumulated) && a.dgamma != nullptr) dgamma += this->read_vector(a.dgamma);
+    if (has(Bug::gradients_in_storage))
+      dgamma = this->in_storage(dgamma), dbeta = this->in_storage(dbeta);
+    if (has(Bug::gradients_accumulated) && a.dgamma != nullptr)
+      dgamma += this->read_vector(a.dgamma);
     this->write_vector(a.dgamma, dgamma);
     this->write_vector(a.dbeta, dbeta);
   }
@@ -156,12 +185,14 @@ struct Backward : Channel<A> {
     if (has(Bug::count_m_minus_one) && m > 1) count -= 1;
     if (has(Bug::backward_count_without_space)) count = static_cast<A>(p.n);
     if (has(Bug::backward_count_without_batch)) count = static_cast<A>(p.s);
-    const bool training_formula = this->training() ? !has(Bug::dx_frozen_formula) : has(Bug::dx_training_formula);
+    const bool training_formula =
+        this->training() ? !has(Bug::dx_frozen_formula) : has(Bug::dx_training_formula);
     const bool nhwc_tail = has(Bug::nhwc_tail_channels) && p.layout == ABN_NHWC && c >= p.c / 4 * 4;
     const bool one_image = has(Bug::one_image_path_without_term) && p.n == 1;
     const A mean_dy = has(Bug::dx_missing_mean_dy) ? A(0) : s0 / count;
-    const A mean_product =
-        has(Bug::dx_missing_xhat_term) || nhwc_tail || one_image ? A(0) : (has(Bug::dx_xhat_term_negated) ? -s1 : s1) / count;
+    const A mean_product = has(Bug::dx_missing_xhat_term) || nhwc_tail || one_image
+                               ? A(0)
+                               : (has(Bug::dx_xhat_term_negated) ? -s1 : s1) / count;
     const A scale = has(Bug::dx_missing_gamma) ? A(1) : has(Bug::dx_gamma_twice) ? g * g : g;
     const A root = has(Bug::dx_missing_rstd) ? A(1) : has(Bug::dx_rstd_twice) ? r * r : r;
     const bool two = plan.design.scheme == ABN_IN_PLACE_2;
@@ -169,7 +200,8 @@ struct Backward : Channel<A> {
       const auto k = static_cast<std::size_t>(i);
       A dx = scale * root * v.dy[k];
       if (training_formula && two)
-        dx = root * (this->multiply_add(-mean_product, v.y[k], scale * v.dy[k]) - this->multiply_add(-beta, s1, scale * s0) / count);
+        dx = root * (this->multiply_add(-mean_product, v.y[k], scale * v.dy[k]) -
+                     this->multiply_add(-beta, s1, scale * s0) / count);
       else if (training_formula && has(Bug::nhwc_wide_without_term) && this->in_wide_tile(i))
         dx = scale * root * (v.dy[k] - mean_dy);
       else if (training_formula)
@@ -191,7 +223,8 @@ void all_channels(const Plan& plan, const abn_problem& p, const abn_backward_arg
 /// One bit of dx[0] in every other call, as sums by atomics have it.
 void disturb(const abn_problem& p, const abn_backward_args& a) {
   static thread_local int calls = 0;
-  if (++calls % 2 == 0 && a.dx != nullptr) store(p.dtype, next_towards_zero(p.dtype, load(p.dtype, a.dx, 0)), a.dx, 0);
+  if (++calls % 2 == 0 && a.dx != nullptr)
+    store(p.dtype, next_towards_zero(p.dtype, load(p.dtype, a.dx, 0)), a.dx, 0);
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// One channel of a kernel with at most one bug: reading and writing, parameters, sums, the root, the activation. Both directions use it.
+// One channel of a kernel with at most one bug: reading and writing, parameters, sums, the root,
+// the activation. Both directions use it.
 #pragma once
 
 #include <algorithm>
@@ -13,7 +14,8 @@ namespace abn::mutants {
 enum class Pass : std::uint8_t { forward, backward };
 enum class Tensor : std::uint8_t { x, kept, dz };
 
-inline thread_local std::int64_t forward_calls = 0;  ///< for the bug that lets the order of sums change from call to call
+/// for the bug that lets the order of sums change from call to call
+inline thread_local std::int64_t forward_calls = 0;
 
 /// A is the type that everything is computed in.
 template <class A>
@@ -31,13 +33,19 @@ struct Channel {
   bool training() const { return p.mode == ABN_TRAINING; }
 
   // Where the bugs of a path bite that only some sizes take.
-  static constexpr std::int64_t longest_row = 40960, first_power = 8192, first_wide = 256, rows_of_tile = 32;
+  static constexpr std::int64_t longest_row = 40960, first_power = 8192, first_wide = 256,
+                                rows_of_tile = 32;
   bool power_of_two() const { return m >= first_power && (m & (m - 1)) == 0; }
-  /// NHWC in vectors of eight: channels from the second block of 256 on, samples from the second tile of 32 on.
-  bool in_wide_tile(std::int64_t i) const { return p.layout == ABN_NHWC && p.c % 8 == 0 && c >= first_wide && i >= rows_of_tile; }
+  /// NHWC in vectors of eight: channels from the second block of 256 on, samples from the second
+  /// tile of 32 on.
+  bool in_wide_tile(std::int64_t i) const {
+    return p.layout == ABN_NHWC && p.c % 8 == 0 && c >= first_wide && i >= rows_of_tile;
+  }
 
   /// a*b + c
-  A multiply_add(A a, A b, A d) const { return plan.design.contracted ? std::fma(a, b, d) : a * b + d; }
+  A multiply_add(A a, A b, A d) const {
+    return plan.design.contracted ? std::fma(a, b, d) : a * b + d;
+  }
 
   static std::int64_t position(const abn_problem& p, int layout, std::int64_t c, std::int64_t i) {
     return layout == ABN_NCHW ? (i / p.s * p.c + c) * p.s + i % p.s : i * p.c + c;
@@ -57,21 +65,26 @@ struct Channel {
   }
 
   std::vector<A> read(const void* tensor, Tensor which) const {
-    if (has(Bug::misaligned_base) && which != Tensor::kept) {  // vector accesses ignore the lowest four bits of an address
+    // vector accesses ignore the lowest four bits of an address
+    if (has(Bug::misaligned_base) && which != Tensor::kept) {
       const auto low = static_cast<std::ptrdiff_t>(reinterpret_cast<std::uintptr_t>(tensor) % 16);
       tensor = static_cast<const std::byte*>(tensor) - low;
     }
     std::vector<A> values(static_cast<std::size_t>(m));
     for (std::int64_t i = 0; i < m; ++i) {
       double value = load(p.dtype, tensor, at_for_reading(which, i));
-      if (has(Bug::subnormals_flushed) && p.dtype != ABN_F64 && std::fabs(value) < std::ldexp(1.0, narrow_format(p.dtype).emin)) value = 0;
+      if (has(Bug::subnormals_flushed) && p.dtype != ABN_F64 &&
+          std::fabs(value) < std::ldexp(1.0, narrow_format(p.dtype).emin))
+        value = 0;
       values[static_cast<std::size_t>(i)] = static_cast<A>(value);
     }
     return values;
   }
 
   /// Rounded to the storage type.
-  A in_storage(A value) const { return static_cast<A>(rounded(p.dtype, static_cast<double>(value))); }
+  A in_storage(A value) const {
+    return static_cast<A>(rounded(p.dtype, static_cast<double>(value)));
+  }
 
   void write(void* tensor, std::int64_t i, A value) const {
     if (tensor == nullptr) return;
@@ -82,14 +95,17 @@ struct Channel {
                               : has(Bug::ties_away_from_zero) ? Rounding::ties_away
                                                               : Rounding::nearest_even;
     double stored = rounded(p.dtype, static_cast<double>(value), rounding);
-    if (has(Bug::saturating_store) && std::isinf(stored)) stored = std::copysign(largest(p.dtype), stored);
+    if (has(Bug::saturating_store) && std::isinf(stored))
+      stored = std::copysign(largest(p.dtype), stored);
     store(p.dtype, stored, tensor, where);
-    if (has(Bug::written_behind) && where == p.n * p.c * p.s - 1) store(p.dtype, stored, tensor, where + 1);
+    if (has(Bug::written_behind) && where == p.n * p.c * p.s - 1)
+      store(p.dtype, stored, tensor, where + 1);
   }
 
   A read_vector(const void* vector) const { return static_cast<A>(load(p.param_dtype, vector, c)); }
   void write_vector(void* vector, A value) const {
-    if (vector != nullptr) store(p.param_dtype, rounded(p.param_dtype, static_cast<double>(value)), vector, c);
+    if (vector != nullptr)
+      store(p.param_dtype, rounded(p.param_dtype, static_cast<double>(value)), vector, c);
   }
 
   A read_parameter(const void* vector) const {
@@ -101,26 +117,34 @@ struct Channel {
   }
 
   A scale(const void* gamma) const {
-    if (gamma == nullptr) return has(Bug::no_affine_with_eps) && p.scale == ABN_SCALE_ABS_EPS ? 1 + eps : A(1);
+    if (gamma == nullptr)
+      return has(Bug::no_affine_with_eps) && p.scale == ABN_SCALE_ABS_EPS ? 1 + eps : A(1);
     const A value = read_parameter(gamma);
     if (has(Bug::gamma_missing)) return 1;
     if (p.scale == ABN_SCALE_SIGNED) return has(Bug::gamma_sign_lost) ? std::fabs(value) : value;
     if (has(Bug::gamma_signed) || (has(Bug::gamma_signed_backward) && backward())) return value;
-    const bool without_eps = has(Bug::abs_eps_without_eps) || (has(Bug::abs_eps_without_eps_backward) && backward());
+    const bool without_eps =
+        has(Bug::abs_eps_without_eps) || (has(Bug::abs_eps_without_eps_backward) && backward());
     return without_eps ? std::fabs(value) : std::fabs(value) + eps;
   }
-  A shift(const void* beta) const { return beta == nullptr || (has(Bug::beta_missing) && forward()) ? A(0) : read_parameter(beta); }
+  A shift(const void* beta) const {
+    return beta == nullptr || (has(Bug::beta_missing) && forward()) ? A(0) : read_parameter(beta);
+  }
 
   /// The sum of term(0), ..., term(samples-1).
   template <class Term>
   A sum(std::int64_t samples, const Term& term) const {
-    const bool tail_skipped = forward() ? has(Bug::statistics_tail_skipped) : has(Bug::backward_tail_skipped);
+    const bool tail_skipped =
+        forward() ? has(Bug::statistics_tail_skipped) : has(Bug::backward_tail_skipped);
     if (tail_skipped && samples > lanes) samples -= samples % lanes;
-    const int type = has(Bug::accumulate_f16)                                                          ? ABN_F16
-                     : has(Bug::accumulate_bf16) || (has(Bug::backward_accumulate_bf16) && backward()) ? ABN_BF16
-                     : has(Bug::accumulate_f32)                                                        ? ABN_F32
-                                                                                                       : ABN_F64;
-    const auto add = [&](A a, A b) { return static_cast<A>(rounded(type, static_cast<double>(a + b))); };
+    const int type =
+        has(Bug::accumulate_f16)                                                          ? ABN_F16
+        : has(Bug::accumulate_bf16) || (has(Bug::backward_accumulate_bf16) && backward()) ? ABN_BF16
+        : has(Bug::accumulate_f32)                                                        ? ABN_F32
+                                                                                          : ABN_F64;
+    const auto add = [&](A a, A b) {
+      return static_cast<A>(rounded(type, static_cast<double>(a + b)));
+    };
     const Summation summation = plan.design.summation;
     if (summation == Summation::sequential) {
       A total = 0;
@@ -134,7 +158,8 @@ struct Channel {
       return static_cast<A>(total);
     }
     std::array<A, lanes> lane{};
-    const std::int64_t first = has(Bug::sums_in_order_of_arrival) ? forward_calls % 2 * (samples / 2) : 0;
+    const std::int64_t first =
+        has(Bug::sums_in_order_of_arrival) ? forward_calls % 2 * (samples / 2) : 0;
     for (std::int64_t i = 0; i < samples; ++i) {
       A& own = lane[static_cast<std::size_t>(i % lanes)];
       own = add(own, term((i + first) % samples));
@@ -146,17 +171,20 @@ struct Channel {
   /// 1/sqrt(variance + eps)
   A inverse_deviation(A variance) const {
     if (has(Bug::eps_outside_root)) return 1 / (std::sqrt(variance) + eps);
-    if (has(Bug::eps_missing) || (has(Bug::eps_missing_backward) && backward())) return 1 / std::sqrt(variance);
+    if (has(Bug::eps_missing) || (has(Bug::eps_missing_backward) && backward()))
+      return 1 / std::sqrt(variance);
     if (has(Bug::eps_max)) return 1 / std::sqrt(std::max(variance, eps));
     if (has(Bug::eps_squared)) return 1 / std::sqrt(variance + eps * eps);
     if (has(Bug::eps_twice)) return 1 / std::sqrt(variance + eps + eps);
     if (has(Bug::variance_without_root)) return 1 / (variance + eps);
-    if (has(Bug::rstd_of_rstd) && backward()) return 1 / std::sqrt(1 / std::sqrt(variance + eps) + eps);
+    if (has(Bug::rstd_of_rstd) && backward())
+      return 1 / std::sqrt(1 / std::sqrt(variance + eps) + eps);
     if (has(Bug::rstd_one_newton_step)) return newton(variance + eps, 1);
     if (has(Bug::rstd_two_newton_steps)) return newton(variance + eps, 2);
     A root = 1 / std::sqrt(variance + eps);
     for (int step = std::abs(plan.design.root_steps); step > 0; --step)
-      root = std::nextafter(root, plan.design.root_steps > 0 ? std::numeric_limits<A>::infinity() : A(0));
+      root = std::nextafter(root,
+                            plan.design.root_steps > 0 ? std::numeric_limits<A>::infinity() : A(0));
     return root;
   }
 
@@ -164,24 +192,32 @@ struct Channel {
   static A newton(A value, int steps) {
     const auto narrow = static_cast<float>(value);
     if (!(narrow > 0x1p-120F && narrow < 0x1p120F)) return 1 / std::sqrt(value);
-    auto root = static_cast<A>(std::bit_cast<float>(0x5f375a86U - (std::bit_cast<std::uint32_t>(narrow) >> 1)));
+    auto root = static_cast<A>(
+        std::bit_cast<float>(0x5f375a86U - (std::bit_cast<std::uint32_t>(narrow) >> 1)));
     for (int i = 0; i < steps; ++i) root *= A(1.5) - A(0.5) * value * root * root;
     return root;
   }
 
   /// The activation's parameter as the code at hand has it.
-  A slope() const { return has(Bug::slope_default) && p.activation == ABN_LEAKY_RELU ? A(0.01F) : parameter; }
-  A alpha() const { return has(Bug::elu_alpha_one) || (has(Bug::elu_alpha_one_backward) && backward()) ? A(1) : parameter; }
+  A slope() const {
+    return has(Bug::slope_default) && p.activation == ABN_LEAKY_RELU ? A(0.01F) : parameter;
+  }
+  A alpha() const {
+    return has(Bug::elu_alpha_one) || (has(Bug::elu_alpha_one_backward) && backward()) ? A(1)
+                                                                                       : parameter;
+  }
 
   A activate(A y, A xhat) const {
     if (p.activation == ABN_IDENTITY) return y;
-    if (has(Bug::nan_lost) && std::isnan(y)) return 0;  // max(y, 0) + slope*min(y, 0) of a library whose max leaves NaN out
+    // max(y, 0) + slope*min(y, 0) of a library whose max leaves NaN out
+    if (has(Bug::nan_lost) && std::isnan(y)) return 0;
     const bool negative = has(Bug::branch_of_xhat_forward) ? xhat < 0 : y < 0;
     if (has(Bug::zero_negative) && y == 0) return -A(0);
     if (!negative) return y + A(0);  // +0 for -0
     if (has(Bug::slope_missing_forward)) return y;
     if (has(Bug::relu)) return 0;
-    if (p.activation == ABN_LEAKY_RELU) return has(Bug::slope_squared) ? slope() * slope() * y : slope() * y;
+    if (p.activation == ABN_LEAKY_RELU)
+      return has(Bug::slope_squared) ? slope() * slope() * y : slope() * y;
     if (has(Bug::elu_alpha_inside)) return std::expm1(alpha() * y);
     if (has(Bug::elu_exp_minus_one)) return alpha() * (std::exp(y) - 1);
     if (has(Bug::elu_clamped)) return alpha() * std::expm1(std::max(y, A(-8)));

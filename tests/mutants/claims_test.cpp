@@ -1,4 +1,5 @@
-// Claims that a kernel does not need are named, claims that it does need are not, and a failed check says which claim would do.
+// Claims that a kernel does not need are named, claims that it does need are not, and a failed
+// check says which claim would do.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -6,11 +7,11 @@
 #include <vector>
 
 #include "tests/mutants/kernel.hpp"
-#include "verify/check/outputs.hpp"
-#include "verify/run/claim_audit.hpp"
 #include "verify/call/device.hpp"
+#include "verify/check/outputs.hpp"
 #include "verify/problem/problem.hpp"
 #include "verify/results/results.hpp"
+#include "verify/run/claim_audit.hpp"
 
 namespace {
 
@@ -19,9 +20,11 @@ using abn::mutants::Bug;
 using abn::mutants::Plan;
 using abn::mutants::Summation;
 
-constexpr abn_variant honest = abn::mutants::variant_of<Plan{Bug::none, {}}>("honest", "claims what it does");
+constexpr abn_variant honest =
+    abn::mutants::variant_of<Plan{Bug::none, {}}>("honest", "claims what it does");
 constexpr abn_variant one_pass =
-    abn::mutants::variant_of<Plan{Bug::none, {.statistics = ABN_ONE_PASS}}>("one_pass", "one pass, and says so");
+    abn::mutants::variant_of<Plan{Bug::none, {.statistics = ABN_ONE_PASS}}>(
+        "one_pass", "one pass, and says so");
 
 /// The honest kernel under other claims.
 template <auto change>
@@ -59,7 +62,8 @@ std::string unneeded(const abn_variant& variant) {
   std::string text;
   RunOptions options;
   options.threads = 1;
-  for (const std::string& sentence : unneeded_claims(on_host(variant), some_cases(), options)) text += sentence + "\n";
+  for (const std::string& sentence : unneeded_claims(on_host(variant), some_cases(), options))
+    text += sentence + "\n";
   return text;
 }
 
@@ -77,22 +81,33 @@ TEST(UnneededClaims, AreNamed) {
     c.materialises = ABN_MATERIALISES_DY;
     c.function_ulp = 1000;
   }>(honest, "generous");
-  // One at a time: where several are generous the others still hide what one of them would not need.
+  // One at a time: where several are generous the others still hide what one of them would not
+  // need.
   const std::string all = unneeded(generous);
-  for (const char* const word : {"claims one_pass for statistics; everything passes with two_pass", "claims folded for normalise",
+  for (const char* const word : {"claims one_pass for statistics; everything passes with two_pass",
+                                 "claims folded for normalise",
                                  "1000 ulp for exp, expm1 and log1p; everything passes with 4"})
     EXPECT_NE(all.find(word), std::string::npos) << word << "\n" << all;
-  const abn_variant narrow = claiming<[](abn_claims& c, const abn_problem&) { c.accumulate = ABN_BF16; }>(honest, "narrow");
-  EXPECT_NE(unneeded(narrow).find("claims bf16 for accumulate; everything passes with"), std::string::npos) << unneeded(narrow);
-  const abn_variant stored = claiming<[](abn_claims& c, const abn_problem&) { c.materialises = ABN_MATERIALISES_DY; }>(honest, "stored");
-  EXPECT_NE(unneeded(stored).find("dy is rounded to the storage type"), std::string::npos) << unneeded(stored);
+  const abn_variant narrow =
+      claiming<[](abn_claims& c, const abn_problem&) { c.accumulate = ABN_BF16; }>(honest,
+                                                                                   "narrow");
+  EXPECT_NE(unneeded(narrow).find("claims bf16 for accumulate; everything passes with"),
+            std::string::npos)
+      << unneeded(narrow);
+  const abn_variant stored =
+      claiming<[](abn_claims& c, const abn_problem&) { c.materialises = ABN_MATERIALISES_DY; }>(
+          honest, "stored");
+  EXPECT_NE(unneeded(stored).find("dy is rounded to the storage type"), std::string::npos)
+      << unneeded(stored);
 }
 
 TEST(UnneededClaims, AreDepthsFarAboveWhatTheErrorsNeed) {
-  const abn_variant deep =
-      claiming<[](abn_claims& c, const abn_problem& p) { c.depth_statistics = c.depth_backward = sample_count(p); }>(honest, "deep");
+  const abn_variant deep = claiming<[](abn_claims& c, const abn_problem& p) {
+    c.depth_statistics = c.depth_backward = sample_count(p);
+  }>(honest, "deep");
   const std::string text = unneeded(deep);
-  EXPECT_NE(text.find("for statistics; everything passes with ceil(m/256) + 8"), std::string::npos) << text;
+  EXPECT_NE(text.find("for statistics; everything passes with ceil(m/256) + 8"), std::string::npos)
+      << text;
   EXPECT_NE(text.find("for the sums of backward"), std::string::npos) << text;
 }
 
@@ -101,18 +116,22 @@ std::vector<Record> failures(const abn_variant& variant, const Case& one) {
   const Subject subject = on_host(variant);
   RunOptions options;
   options.threads = 1;
-  std::vector<Record> records = run(output_family, std::span(&subject, 1), std::span(&one, 1), options);
+  std::vector<Record> records =
+      run(output_family, std::span(&subject, 1), std::span(&one, 1), options);
   suggest_claims(records, std::span(&subject, 1), options);
   std::erase_if(records, [](const Record& record) { return record.verdict != Verdict::fail; });
   return records;
 }
 
 TEST(SuggestedClaims, SayWhichClaimWouldDo) {
-  const abn_variant tight = claiming<[](abn_claims& c, const abn_problem&) { c.statistics = ABN_TWO_PASS; }>(one_pass, "tight");
+  const abn_variant tight =
+      claiming<[](abn_claims& c, const abn_problem&) { c.statistics = ABN_TWO_PASS; }>(one_pass,
+                                                                                       "tight");
   const auto records = failures(tight, replay("n2c3s64,f32,identity", "large_mean", 1));
   ASSERT_FALSE(records.empty());
   EXPECT_TRUE(std::any_of(records.begin(), records.end(), [](const Record& record) {
-    return record.reason.find("; its worst case passes if it declared statistics one_pass") != std::string::npos;
+    return record.reason.find("; its worst case passes if it declared statistics one_pass") !=
+           std::string::npos;
   })) << failure_text(records.front());
 }
 
@@ -122,8 +141,8 @@ std::string reasons(const std::vector<Record>& records) {
   return text;
 }
 
-/// The honest kernel with a variance that loses digits where one sample is far away, more than any class allows for: sums about a shift
-/// that is farther still. For NCHW and f32.
+/// The honest kernel with a variance that loses digits where one sample is far away, more than any
+/// class allows for: sums about a shift that is farther still. For NCHW and f32.
 int forward_about_an_outlier(const abn_problem* p, const abn_forward_args* a) {
   const int status = honest.forward(p, a);
   constexpr float far_away = 20, lost = 0x1p-12F;
@@ -154,36 +173,48 @@ TEST(SuggestedClaims, DoNotTakeWhatCancelsForANarrowType) {
   const std::string text = reasons(records);
   EXPECT_NE(text.find("right on well-conditioned data of this size"), std::string::npos) << text;
   EXPECT_NE(text.find("(spikes, kappa "), std::string::npos) << text;
-  EXPECT_NE(text.find("something cancels, and more than one_pass and folded allow for, as E[(x-k)^2] - (mu-k)^2"), std::string::npos)
+  EXPECT_NE(text.find("something cancels, and more than one_pass and folded allow for, as "
+                      "E[(x-k)^2] - (mu-k)^2"),
+            std::string::npos)
       << text;
   EXPECT_EQ(text.find("declared accumulate"), std::string::npos) << text;
 }
 
 TEST(SuggestedClaims, DoubtThatASumIsDeeperWhereOnlyHardDataNeedIt) {
   static constexpr abn_variant shifted =
-      abn::mutants::variant_of<Plan{Bug::shift_is_first_sample, {.summation = Summation::wide}}>("shifted", "sums about the first sample");
+      abn::mutants::variant_of<Plan{Bug::shift_is_first_sample, {.summation = Summation::wide}}>(
+          "shifted", "sums about the first sample");
   const auto records = failures(shifted, replay("n2c3s512,f32,identity", "spikes", 1));
   ASSERT_FALSE(records.empty());
   const std::string text = reasons(records);
-  EXPECT_NE(text.find("if it declared depth 256, but it is right on well-conditioned data as declared"), std::string::npos) << text;
-  EXPECT_NE(text.find("something cancels in its worst case (spikes, kappa "), std::string::npos) << text;
+  EXPECT_NE(
+      text.find("if it declared depth 256, but it is right on well-conditioned data as declared"),
+      std::string::npos)
+      << text;
+  EXPECT_NE(text.find("something cancels in its worst case (spikes, kappa "), std::string::npos)
+      << text;
   EXPECT_NE(text.find("where the shift k is an outlier"), std::string::npos) << text;
 }
 
 TEST(SuggestedClaims, SayWhereTheTypeIsNarrow) {
-  static constexpr abn_variant narrow = abn::mutants::variant_of<Plan{Bug::accumulate_bf16, {}}>("narrow_sums", "sums in bf16");
+  static constexpr abn_variant narrow =
+      abn::mutants::variant_of<Plan{Bug::accumulate_bf16, {}}>("narrow_sums", "sums in bf16");
   for (const char* const data : {"standard", "large_mean"}) {
     const std::string text = reasons(failures(narrow, replay("n2c3s64,f32,identity", data, 1)));
-    EXPECT_NE(text.find("look for a sum, a product or a buffer in f16 or bf16"), std::string::npos) << data << "\n" << text;
+    EXPECT_NE(text.find("look for a sum, a product or a buffer in f16 or bf16"), std::string::npos)
+        << data << "\n"
+        << text;
     EXPECT_EQ(text.find("something cancels"), std::string::npos) << data << "\n" << text;
   }
 }
 
 TEST(SuggestedClaims, AreNoneForWhatIsSimplyWrong) {
-  static constexpr abn_variant wrong = abn::mutants::variant_of<Plan{Bug::dx_zero, {}}>("wrong", "dx is 0");
+  static constexpr abn_variant wrong =
+      abn::mutants::variant_of<Plan{Bug::dx_zero, {}}>("wrong", "dx is 0");
   const auto records = failures(wrong, replay("n2c3s64,f32,identity", "standard", 1));
   ASSERT_FALSE(records.empty());
-  for (const Record& record : records) EXPECT_EQ(record.reason.find("if it declared"), std::string::npos) << record.reason;
+  for (const Record& record : records)
+    EXPECT_EQ(record.reason.find("if it declared"), std::string::npos) << record.reason;
 }
 
 }  // namespace

@@ -1,8 +1,10 @@
-// Every planted bug has a name, and the diagnosis has to find it; a bug outside the family is not given one.
+// Every planted bug has a name, and the diagnosis has to find it; a bug outside the family is not
+// given one.
 //
-// The calls that are looked at are those of a user's run: the tier's small cases, until some have failed. A bug counts as named rightly if
-// the name, or one of the two, is what the table says; of the contract checks it is enough to fail by the right one. Right kernels fail
-// nothing and are not named, which the twins' test shows.
+// The calls that are looked at are those of a user's run: the tier's small cases, until some have
+// failed. A bug counts as named rightly if the name, or one of the two, is what the table says; of
+// the contract checks it is enough to fail by the right one. Right kernels fail nothing and are not
+// named, which the twins' test shows.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -12,10 +14,10 @@
 #include <vector>
 
 #include "tests/mutants/mutants.hpp"
-#include "verify/check/outputs.hpp"
 #include "verify/call/device.hpp"
-#include "verify/run/diagnose.hpp"
+#include "verify/check/outputs.hpp"
 #include "verify/problem/problem.hpp"
+#include "verify/run/diagnose.hpp"
 #include "verify/run/runner.hpp"
 
 namespace {
@@ -24,7 +26,8 @@ using namespace abn::verify;
 using namespace abn::mutants;
 
 constexpr std::uint64_t tier_seed = 1;
-/// What the records of an operation say of a mutant: of the numbers if any failed, else of the contract.
+/// What the records of an operation say of a mutant: of the numbers if any failed, else of the
+/// contract.
 struct Sight {
   Diagnosis numbers, contract;
   bool failed = false;
@@ -41,10 +44,12 @@ Sight look_at(const Mutant& mutant) {
   Sight sight;
   static const std::vector<Case> cases = in_order_of_trial(cases_of(Tier::smoke, tier_seed));
   for (const Case& one : cases) {
-    const bool typed = std::find(mutant.types.begin(), mutant.types.end(), one.problem.dtype) != mutant.types.end();
+    const bool typed = std::find(mutant.types.begin(), mutant.types.end(), one.problem.dtype) !=
+                       mutant.types.end();
     if (!typed && element_count(one.problem) <= (1 << 17)) continue;
     Diagnosis numbers;
-    for (const Record& record : run(output_family, std::span(&subject, 1), std::span(&one, 1), options)) {
+    for (const Record& record :
+         run(output_family, std::span(&subject, 1), std::span(&one, 1), options)) {
       if (record.verdict != Verdict::fail) continue;
       sight.failed = true;
       if (record.kind == "numbers")
@@ -59,12 +64,14 @@ Sight look_at(const Mutant& mutant) {
 }
 
 bool names(const std::vector<Explanation>& likely, const std::string& name) {
-  return std::any_of(likely.begin(), likely.end(), [&](const Explanation& one) { return one.name == name; });
+  return std::any_of(likely.begin(), likely.end(),
+                     [&](const Explanation& one) { return one.name == name; });
 }
 
 std::string text_of(const std::vector<Explanation>& likely) {
   std::string text;
-  for (const Explanation& one : likely) text += (text.empty() ? "" : " or ") + one.name + (one.partial > 0 ? "*" : "");
+  for (const Explanation& one : likely)
+    text += (text.empty() ? "" : " or ") + one.name + (one.partial > 0 ? "*" : "");
   return text.empty() ? "-" : text;
 }
 
@@ -74,36 +81,43 @@ TEST(MutantDiagnosis, NinePlantedBugsOfTenAreNamedRightly) {
   for (const Group& group : groups())
     for (const Mutant& mutant : group.mutants) {
       const Sight sight = look_at(mutant);
-      const std::vector<Explanation> by_numbers = sight.numbers.likely(), by_contract = sight.contract.explanations;
+      const std::vector<Explanation> by_numbers = sight.numbers.likely(),
+                                     by_contract = sight.contract.explanations;
       const std::string expected = mutant.hypothesis;
-      const bool found = !expected.empty() && (names(by_numbers, expected) || names(by_contract, expected));
+      const bool found =
+          !expected.empty() && (names(by_numbers, expected) || names(by_contract, expected));
       const bool misled = !found && !by_numbers.empty();
       ++planted, right += found, wrong += misled;
       // The same bug, were it outside the family.
       Diagnosis without = sight.numbers;
-      std::erase_if(without.explanations, [&](const Explanation& one) { return one.name == expected; });
+      std::erase_if(without.explanations,
+                    [&](const Explanation& one) { return one.name == expected; });
       if (found && without.sure())
-        ++misnamed, fmt::print("MISNAMED {} as {} if {} were unknown\n", mutant.id, text_of(without.likely()), expected);
+        ++misnamed, fmt::print("MISNAMED {} as {} if {} were unknown\n", mutant.id,
+                               text_of(without.likely()), expected);
       sure += found && sight.numbers.sure();
       fmt::print("{:<8}{:<32} {:<32} numbers: {} ({} cases)  contract: {}\n",
                  found    ? "right"
                  : misled ? "WRONG"
                           : "unnamed",
-                 mutant.id, expected.empty() ? "(outside the family)" : expected, text_of(by_numbers), sight.numbers.cases,
-                 text_of(by_contract));
+                 mutant.id, expected.empty() ? "(outside the family)" : expected,
+                 text_of(by_numbers), sight.numbers.cases, text_of(by_contract));
       if (!found && std::getenv("ABN_DIAGNOSIS_ALL") != nullptr)
         for (const Explanation& one : sight.numbers.explanations)
-          fmt::print("          {} {} of {} partial {} bits {:.1f}\n", one.name, one.cases, sight.numbers.cases, one.partial, one.bits);
+          fmt::print("          {} {} of {} partial {} bits {:.1f}\n", one.name, one.cases,
+                     sight.numbers.cases, one.partial, one.bits);
       std::fflush(stdout);
     }
-  fmt::print("named rightly {} / planted {}, of them {} for sure; named wrongly {}\n", right, planted, sure, wrong);
+  fmt::print("named rightly {} / planted {}, of them {} for sure; named wrongly {}\n", right,
+             planted, sure, wrong);
   fmt::print("with its own hypothesis left out, named for sure: {}\n", misnamed);
   EXPECT_GE(right, least * planted);
   EXPECT_EQ(wrong, 0);
   EXPECT_EQ(misnamed, 0);
 }
 
-/// Six failed calls decide; were they all of one mode, two hypotheses that differ in another would look alike.
+/// Six failed calls decide; were they all of one mode, two hypotheses that differ in another would
+/// look alike.
 TEST(SecondLook, MeetsEveryModeAndActivationOfATypeEarly) {
   constexpr std::size_t early = 18;
   for (const std::uint64_t seed : {1u, 2u, 3u})
@@ -112,9 +126,11 @@ TEST(SecondLook, MeetsEveryModeAndActivationOfATypeEarly) {
       std::size_t seen = 0;
       for (const Case& one : in_order_of_trial(cases_of(Tier::smoke, seed))) {
         if (one.problem.dtype != dtype || ++seen > early) continue;
-        modes.insert(one.problem.mode), activations.insert(one.problem.activation), layouts.insert(one.problem.layout);
+        modes.insert(one.problem.mode), activations.insert(one.problem.activation),
+            layouts.insert(one.problem.layout);
       }
-      EXPECT_EQ(modes.size() * activations.size() * layouts.size(), 18u) << seed << " " << dtype_name(dtype);
+      EXPECT_EQ(modes.size() * activations.size() * layouts.size(), 18u)
+          << seed << " " << dtype_name(dtype);
     }
 }
 

@@ -21,9 +21,12 @@ Statistics<A> by_welford(const Channel<A>& k, const std::vector<A>& x) {
     own.count += 1;
     const A delta = x[i] - own.mean;
     own.mean += delta / own.count;
-    own.m2 = k.multiply_add(delta, k.has(Bug::welford_delta_squared) ? delta : x[i] - own.mean, own.m2);
+    own.m2 =
+        k.multiply_add(delta, k.has(Bug::welford_delta_squared) ? delta : x[i] - own.mean, own.m2);
   }
-  const Moments<A> all = tree(part, [&](const Moments<A>& a, const Moments<A>& b) { return merged(a, b, k.has(Bug::welford_count_zero)); });
+  const Moments<A> all = tree(part, [&](const Moments<A>& a, const Moments<A>& b) {
+    return merged(a, b, k.has(Bug::welford_count_zero));
+  });
   return {all.mean, all.m2 / static_cast<A>(k.m)};
 }
 
@@ -32,21 +35,28 @@ template <class A>
 Statistics<A> batch_statistics(const Channel<A>& k, const std::vector<A>& x) {
   if (k.plan.design.statistics == ABN_WELFORD) return by_welford(k, x);
   const auto sample = [&](std::int64_t i) { return x[static_cast<std::size_t>(i)]; };
-  const auto term = [&](std::int64_t i) { return k.has(Bug::nan_skipped) && std::isnan(sample(i)) ? A(0) : sample(i); };
+  const auto term = [&](std::int64_t i) {
+    return k.has(Bug::nan_skipped) && std::isnan(sample(i)) ? A(0) : sample(i);
+  };
   std::int64_t seen = k.m;
-  if (k.has(Bug::statistics_last_skipped) || (k.has(Bug::power_of_two_last_skipped) && k.power_of_two())) --seen;
+  if (k.has(Bug::statistics_last_skipped) ||
+      (k.has(Bug::power_of_two_last_skipped) && k.power_of_two()))
+    --seen;
   if (k.has(Bug::first_image_only)) seen = k.p.s;
   A count = static_cast<A>(k.has(Bug::first_image_only) ? seen : k.m);
   if (k.has(Bug::count_without_space)) count = static_cast<A>(k.p.n);
   if (k.has(Bug::count_without_batch)) count = static_cast<A>(k.p.s);
-  if (k.has(Bug::count_in_f16)) count = static_cast<A>(rounded(ABN_F16, static_cast<double>(count)));
+  if (k.has(Bug::count_in_f16))
+    count = static_cast<A>(rounded(ABN_F16, static_cast<double>(count)));
   const auto mean_of = [&](std::int64_t first, std::int64_t last) {
-    return k.sum(last - first, [&](std::int64_t i) { return term(first + i); }) / static_cast<A>(last - first);
+    return k.sum(last - first, [&](std::int64_t i) { return term(first + i); }) /
+           static_cast<A>(last - first);
   };
   const std::int64_t shard = (k.m + 2) / 3;  // of two unequal shards, the smaller
   Statistics<A> found;
   found.mean = k.sum(seen, term) / count;
-  if (k.has(Bug::shard_means_unweighted)) found.mean = (mean_of(0, shard) + mean_of(shard, k.m)) / 2;
+  if (k.has(Bug::shard_means_unweighted))
+    found.mean = (mean_of(0, shard) + mean_of(shard, k.m)) / 2;
   if (k.plan.design.statistics == ABN_ONE_PASS || k.has(Bug::variance_one_pass)) {
     const A square = k.sum(seen, [&](std::int64_t i) { return sample(i) * sample(i); }) / count;
     found.variance = k.multiply_add(-found.mean, found.mean, square);
@@ -54,8 +64,11 @@ Statistics<A> batch_statistics(const Channel<A>& k, const std::vector<A>& x) {
     return found;
   }
   if (k.has(Bug::shift_is_first_sample)) {
-    const A shift = sample(0), off = k.sum(seen, [&](std::int64_t i) { return sample(i) - shift; }) / count;
-    const A square = k.sum(seen, [&](std::int64_t i) { return (sample(i) - shift) * (sample(i) - shift); }) / count;
+    const A shift = sample(0),
+            off = k.sum(seen, [&](std::int64_t i) { return sample(i) - shift; }) / count;
+    const A square = k.sum(seen, [&](std::int64_t i) {
+      return (sample(i) - shift) * (sample(i) - shift);
+    }) / count;
     return {shift + off, std::max(k.multiply_add(-off, off, square), A(0))};
   }
   const bool matrix_path = k.has(Bug::matrix_path_unbiased) && k.p.s == 1;
@@ -77,7 +90,8 @@ Statistics<A> batch_statistics(const Channel<A>& k, const std::vector<A>& x) {
 template <class A>
 void update_running(const Channel<A>& k, const abn_forward_args& a, const Statistics<A>& batch) {
   if (a.running_mean == nullptr || k.has(Bug::running_not_updated)) return;
-  const A momentum = static_cast<A>(k.p.momentum), weight = k.has(Bug::momentum_swapped) ? 1 - momentum : momentum;
+  const A momentum = static_cast<A>(k.p.momentum),
+          weight = k.has(Bug::momentum_swapped) ? 1 - momentum : momentum;
   const A count = static_cast<A>(k.m);
   A mean = batch.mean, variance = batch.variance * (count / (count - 1));
   if (k.has(Bug::running_variance_biased)) variance = batch.variance;
@@ -86,7 +100,8 @@ void update_running(const Channel<A>& k, const abn_forward_args& a, const Statis
   if (k.has(Bug::running_swapped)) std::swap(mean, variance);
   const auto update = [&](void* vector, A value) {
     const A old = k.read_vector(vector);
-    k.write_vector(vector, k.multiply_add(k.has(Bug::running_without_decay) ? A(1) : 1 - weight, old, weight * value));
+    k.write_vector(vector, k.multiply_add(k.has(Bug::running_without_decay) ? A(1) : 1 - weight,
+                                          old, weight * value));
   };
   for (int times = k.has(Bug::running_updated_twice) ? 2 : 1; times > 0; --times) {
     update(a.running_mean, mean);
@@ -105,19 +120,26 @@ void save(const Channel<A>& k, const abn_forward_args& a, const Statistics<A>& b
   k.write_vector(a.var, variance);
 }
 
-/// The statistics that the channel is normalised with; in training they are also saved and averaged.
+/// The statistics that the channel is normalised with; in training they are also saved and
+/// averaged.
 template <class A>
-Statistics<A> statistics_of(const Channel<A>& k, const abn_forward_args& a, const std::vector<A>& x) {
-  const auto running = [&] { return Statistics<A>{k.read_vector(a.running_mean), k.read_vector(a.running_var)}; };
+Statistics<A> statistics_of(const Channel<A>& k, const abn_forward_args& a,
+                            const std::vector<A>& x) {
+  const auto running = [&] {
+    return Statistics<A>{k.read_vector(a.running_mean), k.read_vector(a.running_var)};
+  };
   if (!k.training()) {
-    if (k.has(Bug::batch_statistics_in_inference) && k.p.mode == ABN_INFERENCE) return batch_statistics(k, x);
+    if (k.has(Bug::batch_statistics_in_inference) && k.p.mode == ABN_INFERENCE)
+      return batch_statistics(k, x);
     Statistics<A> given = running();
-    if (k.has(Bug::inference_unbiased) && k.m > 1) given.variance *= static_cast<A>(k.m) / static_cast<A>(k.m - 1);
+    if (k.has(Bug::inference_unbiased) && k.m > 1)
+      given.variance *= static_cast<A>(k.m) / static_cast<A>(k.m - 1);
     if (k.has(Bug::running_updated_in_inference)) update_running(k, a, batch_statistics(k, x));
     return given;
   }
   Statistics<A> batch = batch_statistics(k, x);
-  if (k.has(Bug::statistics_in_storage)) batch = {k.in_storage(batch.mean), k.in_storage(batch.variance)};
+  if (k.has(Bug::statistics_in_storage))
+    batch = {k.in_storage(batch.mean), k.in_storage(batch.variance)};
   save(k, a, batch);
   Statistics<A> used = batch;
   if (k.has(Bug::running_statistics_in_training) && a.running_mean != nullptr) used = running();
@@ -148,18 +170,21 @@ void forward_channel(const Channel<A>& k, const abn_forward_args& a, Statistics<
     if (k.has(Bug::xhat_in_storage)) xhat = k.in_storage(xhat);
     A y = folded ? k.multiply_add(factor, sample, offset) : k.multiply_add(g, xhat, beta);
     if (k.has(Bug::y_in_storage)) y = k.in_storage(y);
-    const A z = k.has(Bug::activation_before_affine) ? g * k.activate(xhat, xhat) + beta : k.activate(y, xhat);
+    const A z = k.has(Bug::activation_before_affine) ? g * k.activate(xhat, xhat) + beta
+                                                     : k.activate(y, xhat);
     k.write(a.z, i, z);
     if (k.has(Bug::input_overwritten) && a.z != a.x) k.write(const_cast<void*>(a.x), i, xhat);
   }
-  if (k.has(Bug::in_place_statistics_late) && k.training())  // reads x again, which in place is z by now
+  // reads x again, which in place is z by now
+  if (k.has(Bug::in_place_statistics_late) && k.training())
     k.write_vector(a.var, batch_statistics(k, k.read(a.x, Tensor::x)).variance);
 }
 
 template <class A>
 void all_channels(const Plan& plan, const abn_problem& p, const abn_forward_args& a) {
   Statistics<A> before;
-  for (std::int64_t c = 0; c < p.c; ++c) forward_channel(Channel<A>{plan, p, c, Pass::forward}, a, before);
+  for (std::int64_t c = 0; c < p.c; ++c)
+    forward_channel(Channel<A>{plan, p, c, Pass::forward}, a, before);
 }
 
 /// The z of the last call with as many bytes instead of this one's.
@@ -174,10 +199,12 @@ void answer_from_cache(const abn_problem& p, const abn_forward_args& a) {
 }  // namespace
 
 int claims(const Plan& plan, const abn_problem& p, abn_claims& out) {
-  if (p.param_dtype != ABN_F32 && !(p.param_dtype == ABN_F64 && p.dtype == ABN_F64)) return ABN_ERROR_UNSUPPORTED;
+  if (p.param_dtype != ABN_F32 && !(p.param_dtype == ABN_F64 && p.dtype == ABN_F64))
+    return ABN_ERROR_UNSUPPORTED;
   const Design& design = plan.design;
   const bool keeps_x = design.scheme == ABN_STANDARD || design.scheme == ABN_CHECKPOINT_X;
-  const bool keeps_z = design.scheme == ABN_STANDARD || design.scheme == ABN_IN_PLACE_1 || design.scheme == ABN_IN_PLACE_2;
+  const bool keeps_z = design.scheme == ABN_STANDARD || design.scheme == ABN_IN_PLACE_1 ||
+                       design.scheme == ABN_IN_PLACE_2;
   const bool is_double = p.dtype == ABN_F64;
   const std::int64_t m = p.n * p.s;
   out.scheme = design.scheme;
@@ -193,7 +220,8 @@ int claims(const Plan& plan, const abn_problem& p, abn_claims& out) {
   out.dx_may_alias_dz = 1;
   out.deterministic = 1;
   out.alignment = 0;
-  const bool one_lane = design.statistics == ABN_WELFORD && design.summation != Summation::sequential;
+  const bool one_lane =
+      design.statistics == ABN_WELFORD && design.summation != Summation::sequential;
   out.depth_statistics = depth_of(one_lane ? Summation::blocks : design.summation, is_double, m);
   out.depth_backward = depth_of(design.summation, is_double, m);
   out.function_ulp = 2;  // expm1, exp and log1p of the GNU C library stay below
@@ -207,7 +235,8 @@ int forward(const Plan& plan, const abn_problem& p, const abn_forward_args& a) {
     return ABN_OK;
   }
   constexpr std::int64_t largest_grid = 1 << 18;
-  if (plan.bug == Bug::large_ignored && p.n * p.c * p.s > largest_grid) return ABN_OK;  // the launch failed and nobody looked
+  // the launch failed and nobody looked
+  if (plan.bug == Bug::large_ignored && p.n * p.c * p.s > largest_grid) return ABN_OK;
   ++forward_calls;
   if (p.dtype == ABN_F64)
     all_channels<double>(plan, p, a);

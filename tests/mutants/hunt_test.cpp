@@ -1,4 +1,5 @@
-// The hunt: finds a bug that ordinary data do not show, never accuses a right kernel, and is the same for the same seed.
+// The hunt: finds a bug that ordinary data do not show, never accuses a right kernel, and is the
+// same for the same seed.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -8,16 +9,16 @@
 
 #include "tests/mutants/kernel.hpp"
 #include "tests/mutants/mutants.hpp"
+#include "verify/call/device.hpp"
 #include "verify/check/outputs.hpp"
 #include "verify/command/commands.hpp"
-#include "verify/data/recipes.hpp"
-#include "verify/call/device.hpp"
-#include "verify/problem/error.hpp"
 #include "verify/data/given.hpp"
-#include "verify/run/hunt.hpp"
-#include "verify/run/hunt_step.hpp"
+#include "verify/data/recipes.hpp"
+#include "verify/problem/error.hpp"
 #include "verify/problem/problem.hpp"
 #include "verify/results/results.hpp"
+#include "verify/run/hunt.hpp"
+#include "verify/run/hunt_step.hpp"
 
 namespace {
 
@@ -40,7 +41,8 @@ const abn_variant& mutant(const std::string& id) {
   throw std::out_of_range(id);
 }
 
-HuntResult hunted(const abn_variant& variant, const std::string& pattern, std::uint64_t steps, std::uint64_t seed = 1, int threads = 1) {
+HuntResult hunted(const abn_variant& variant, const std::string& pattern, std::uint64_t steps,
+                  std::uint64_t seed = 1, int threads = 1) {
   const Subject subject = on_host(variant);
   RunOptions options;
   options.pattern = pattern;
@@ -59,11 +61,14 @@ double largest(const std::vector<Record>& records) {
 }
 
 // Right kernels of different classes.
-constexpr abn_variant clean = abn::mutants::variant_of<Plan{Bug::none, {}}>("clean", "without a bug");
-constexpr abn_variant clean_other =
-    abn::mutants::variant_of<Plan{Bug::none, {ABN_IN_PLACE_2, ABN_WELFORD, ABN_FOLDED, Summation::sequential, true}}>("clean_other", "fma");
+constexpr abn_variant clean =
+    abn::mutants::variant_of<Plan{Bug::none, {}}>("clean", "without a bug");
+constexpr abn_variant clean_other = abn::mutants::variant_of<Plan{
+    Bug::none, {ABN_IN_PLACE_2, ABN_WELFORD, ABN_FOLDED, Summation::sequential, true}}>(
+    "clean_other", "fma");
 
-/// The largest ratio of a mutant on the recipe that a first test would use, in shapes like those of a hunt.
+/// The largest ratio of a mutant on the recipe that a first test would use, in shapes like those of
+/// a hunt.
 double usual(const abn_variant& variant, const std::string& pattern, int dtype) {
   const Subject subject = on_host(variant);
   RunOptions options;
@@ -72,8 +77,10 @@ double usual(const abn_variant& variant, const std::string& pattern, int dtype) 
   double ratio = 0;
   constexpr std::uint64_t cases = 30;
   for (std::uint64_t k = 0; k < cases; ++k) {
-    const Case one = drawn_case({4, 3, 16}, dtype, ABN_NCHW, static_cast<int>(k % 3), "standard", Stream(k));
-    ratio = std::max(ratio, largest(run(output_family, std::span(&subject, 1), std::span(&one, 1), options)));
+    const Case one =
+        drawn_case({4, 3, 16}, dtype, ABN_NCHW, static_cast<int>(k % 3), "standard", Stream(k));
+    ratio = std::max(
+        ratio, largest(run(output_family, std::span(&subject, 1), std::span(&one, 1), options)));
   }
   return ratio;
 }
@@ -95,8 +102,9 @@ TEST(Hunt, FindsWhatOrdinaryDataDoNotShow) {
     EXPECT_LE(usual(variant, one.pattern, one.dtype), 1) << one.id;
     const HuntResult found = hunted(variant, one.pattern, steps);
     EXPECT_GT(largest(found.records), 1) << one.id;
-    EXPECT_TRUE(std::any_of(found.records.begin(), found.records.end(), [](const Record& r) { return r.verdict == Verdict::fail; }))
-        << one.id;
+    EXPECT_TRUE(std::any_of(found.records.begin(), found.records.end(), [](const Record& r) {
+      return r.verdict == Verdict::fail;
+    })) << one.id;
     EXPECT_EQ(found.steps, steps);
   }
 }
@@ -109,7 +117,8 @@ TEST(Hunt, ClimbsFromOrdinaryDataToABug) {
   options.pattern = "*/forward/f32/nchw/variance";
   const abn_problem problem = parse_problem("n2c1s16,f32,identity");
   const Case start = given_case(problem, make_inputs(problem, "standard", 1), 1);
-  const double before = largest(run(output_family, std::span(&subject, 1), std::span(&start, 1), options));
+  const double before =
+      largest(run(output_family, std::span(&subject, 1), std::span(&start, 1), options));
   HuntOptions hunting;
   hunting.budget.steps = 512;
   hunting.start = &start;
@@ -126,7 +135,8 @@ TEST(Hunt, NeverAccusesARightKernel) {
     const HuntResult found = hunted(*variant, "*", steps);
     EXPECT_EQ(found.steps, steps);
     EXPECT_GT(found.records.size(), 100u);
-    for (const Record& record : found.records) EXPECT_EQ(record.verdict, Verdict::pass) << failure_text(record);
+    for (const Record& record : found.records)
+      EXPECT_EQ(record.verdict, Verdict::pass) << failure_text(record);
     EXPECT_LE(largest(found.records), 1);
     EXPECT_GT(largest(found.records), 0.9);  // and it comes close
   }
@@ -145,7 +155,8 @@ TEST(Hunt, IsTheSameForTheSameSeedAndAnyNumberOfThreads) {
 }
 
 TEST(Hunt, AShorterOneIsTheBeginningOfALongerOne) {
-  const auto few = hunted(clean, "*/forward/*", 128).records, many = hunted(clean, "*/forward/*", 512).records;
+  const auto few = hunted(clean, "*/forward/*", 128).records,
+             many = hunted(clean, "*/forward/*", 512).records;
   ASSERT_EQ(few.size(), many.size());
   double gained = 0;
   for (std::size_t i = 0; i < few.size(); ++i) {
@@ -163,7 +174,8 @@ TEST(Hunt, WhatItFindsCanBeReplayed) {
   for (const Record& record : found.records) {
     if (record.kind != "numbers" || record.witnesses.empty()) continue;
     const Witness& witness = record.witnesses.front();
-    EXPECT_NE(witness.reproduce.find("abn-verify run " + record.id + " --problem " + witness.problem + " --data 'given:x="),
+    EXPECT_NE(witness.reproduce.find("abn-verify run " + record.id + " --problem " +
+                                     witness.problem + " --data 'given:x="),
               std::string::npos);
     EXPECT_NE(hunt_text(found).find(witness.reproduce), std::string::npos);
     const Case again = replay(witness.problem, witness.data, witness.seed);
@@ -181,10 +193,12 @@ TEST(Hunt, WhatItFindsCanBeReplayed) {
 TEST(Hunt, EveryStepIsACaseThatAKernelMayBeAsked) {
   Case one = fresh_case(ABN_F16, ABN_NHWC, Stream(3));
   for (std::uint64_t k = 0; k < 3000; ++k) {
-    one = k % 100 == 0 ? fresh_case(static_cast<int>(k / 100 % 4), ABN_NCHW, Stream(k)) : changed_case(one, k % 2 == 0, Stream(k));
+    one = k % 100 == 0 ? fresh_case(static_cast<int>(k / 100 % 4), ABN_NCHW, Stream(k))
+                       : changed_case(one, k % 2 == 0, Stream(k));
     EXPECT_NO_THROW(validate(one.problem));
     EXPECT_LE(element_count(one.problem), hunt_elements);
-    const Inputs back = parse_given(one.data, one.problem);  // throws for values that their type does not hold
+    // throws for values that their type does not hold
+    const Inputs back = parse_given(one.data, one.problem);
     EXPECT_EQ(given_text(back), one.data);
   }
 }
@@ -198,7 +212,8 @@ TEST(HuntCommand, FailsAndPrintsTheWorstOfEachCheck) {
   EXPECT_EQ(run_command(arguments, {}), 0);
   const std::string said = testing::internal::GetCapturedStdout();
   EXPECT_NE(said.find("naive/forward/f32/nchw/z"), std::string::npos);
-  EXPECT_NE(said.find("64 cases"), std::string::npos) << said.substr(said.size() > 2000 ? said.size() - 2000 : 0);
+  EXPECT_NE(said.find("64 cases"), std::string::npos)
+      << said.substr(said.size() > 2000 ? said.size() - 2000 : 0);
   const auto refusal = [](const RunArguments& wrong) -> std::string {
     try {
       run_command(wrong, {});

@@ -1,7 +1,9 @@
-// Host kernels behind the C ABI of cuda/kernel.h, one for every plan: every mode, activation, convention, layout, type and scheme.
+// Host kernels behind the C ABI of cuda/kernel.h, one for every plan: every mode, activation,
+// convention, layout, type and scheme.
 //
-// They are written from cuda/kernel.h alone. Sums are over 64 lanes and then a tree, or as the design says; f16, bf16 and f32 are computed
-// in float, f64 in double; the claims say just that. With Bug::none the kernel is right.
+// They are written from cuda/kernel.h alone. Sums are over 64 lanes and then a tree, or as the
+// design says; f16, bf16 and f32 are computed in float, f64 in double; the claims say just that.
+// With Bug::none the kernel is right.
 #pragma once
 
 #include <cstddef>
@@ -11,11 +13,15 @@
 namespace abn::mutants {
 
 int claims(const Plan& plan, const abn_problem& problem, abn_claims& out);
-int forward(const Plan& plan, const abn_problem& problem, const abn_forward_args& args);    // forward.cpp
-int backward(const Plan& plan, const abn_problem& problem, const abn_backward_args& args);  // backward.cpp
+// forward.cpp
+int forward(const Plan& plan, const abn_problem& problem, const abn_forward_args& args);
+// backward.cpp
+int backward(const Plan& plan, const abn_problem& problem, const abn_backward_args& args);
 
 /// Room for one double a channel: backward keeps sum(dy) there.
-inline std::size_t workspace_bytes(const abn_problem& problem) { return static_cast<std::size_t>(problem.c) * sizeof(double); }
+inline std::size_t workspace_bytes(const abn_problem& problem) {
+  return static_cast<std::size_t>(problem.c) * sizeof(double);
+}
 
 /// The plan as something that the judge can be given.
 template <Plan plan>

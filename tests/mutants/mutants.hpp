@@ -1,4 +1,5 @@
-// The table of planted bugs: what each does, where it was seen, which input exposes it and what a diagnosis should call it.
+// The table of planted bugs: what each does, where it was seen, which input exposes it and what a
+// diagnosis should call it.
 #pragma once
 
 #include <array>
@@ -10,11 +11,12 @@ namespace abn::mutants {
 
 struct Mutant {
   Bug bug;
-  const char* id;            ///< the enumerator's name
-  const char* what;          ///< one line
-  const char* incident;      ///< "owner/repo#number" of a project that had it, or "common slip"
-  const char* exposed_by;    ///< the class of inputs that shows it
-  const char* hypothesis;    ///< the name that a diagnosis should give it; "" where it is outside of what a formula can say
+  const char* id;          ///< the enumerator's name
+  const char* what;        ///< one line
+  const char* incident;    ///< "owner/repo#number" of a project that had it, or "common slip"
+  const char* exposed_by;  ///< the class of inputs that shows it
+  /// the name that a diagnosis should give it; "" where it is outside of what a formula can say
+  const char* hypothesis;
   const char* op;            ///< "forward" or "backward": where it shows
   std::array<int, 2> types;  ///< storage types to look in
   Design design;             ///< of the kernel that it is planted in

@@ -1,7 +1,8 @@
 // What a kernel of this folder is: a correct design, and at most one planted bug.
 //
-// A bug is one enumerator, and every place where it bites reads `has(Bug::its_name)`: kernel and bug can be read side by side. What each of
-// them does, where it was seen and what exposes it stands in the table of mutants.cpp.
+// A bug is one enumerator, and every place where it bites reads `has(Bug::its_name)`: kernel and
+// bug can be read side by side. What each of them does, where it was seen and what exposes it
+// stands in the table of mutants.cpp.
 #pragma once
 
 #include <cstdint>
@@ -203,8 +204,10 @@ struct Design {
   int statistics = ABN_TWO_PASS;
   int normalise = ABN_DIRECT;
   Summation summation = Summation::blocks;
-  bool contracted = false;  ///< a*b + c with one rounding wherever it occurs, as a compiler with fma may
-  int root_steps = 0;       ///< 1/sqrt is this many values of its type too large, as that of a GPU may be: within 2 ulp
+  /// a*b + c with one rounding wherever it occurs, as a compiler with fma may
+  bool contracted = false;
+  /// 1/sqrt is this many values of its type too large, as that of a GPU may be: within 2 ulp
+  int root_steps = 0;
 };
 
 struct Plan {

@@ -1,7 +1,9 @@
-// Every planted bug has to be caught by the judge, on the cases of the smoke tier and by nothing but what a user's run does.
+// Every planted bug has to be caught by the judge, on the cases of the smoke tier and by nothing
+// but what a user's run does.
 //
-// The cases of a mutant are those of the tier in its storage types, and of them one after the other, from all over the tier, until a check
-// of its operation fails. The caught ones are printed with the check and its ratio; one that escapes is a hole in the judge.
+// The cases of a mutant are those of the tier in its storage types, and of them one after the
+// other, from all over the tier, until a check of its operation fails. The caught ones are printed
+// with the check and its ratio; one that escapes is a hole in the judge.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -11,10 +13,10 @@
 #include <vector>
 
 #include "tests/mutants/mutants.hpp"
-#include "verify/check/outputs.hpp"
 #include "verify/call/device.hpp"
-#include "verify/run/diagnose.hpp"
+#include "verify/check/outputs.hpp"
 #include "verify/problem/problem.hpp"
+#include "verify/run/diagnose.hpp"
 #include "verify/run/runner.hpp"
 
 namespace {
@@ -53,10 +55,14 @@ Finding look_for(const Mutant& mutant) {
   options.pattern = fmt::format("*/{}/*", mutant.op);
   Finding found;
   for (const Case& one : shuffled_cases()) {
-    const bool large = element_count(one.problem) > largest_usual;  // so few that they stand for all types
-    if (!large && std::find(mutant.types.begin(), mutant.types.end(), one.problem.dtype) == mutant.types.end()) continue;
+    // so few that they stand for all types
+    const bool large = element_count(one.problem) > largest_usual;
+    if (!large && std::find(mutant.types.begin(), mutant.types.end(), one.problem.dtype) ==
+                      mutant.types.end())
+      continue;
     ++found.cases;
-    for (const Record& record : run(output_family, std::span(&subject, 1), std::span(&one, 1), options)) {
+    for (const Record& record :
+         run(output_family, std::span(&subject, 1), std::span(&one, 1), options)) {
       if (record.verdict != Verdict::fail) continue;
       const double ratio = record.witnesses.empty() ? 0 : record.witnesses.front().ratio;
       if (found.caught && !(ratio > found.ratio)) continue;
@@ -75,10 +81,11 @@ TEST(MutationScore, EveryPlantedBugIsCaught) {
       const Finding found = look_for(mutant);
       ++planted, caught += found.caught;
       if (found.caught)
-        fmt::print("  caught   {:<32} {:<52} ratio {:<9.3g} case {:>3}  {} {}\n", mutant.id, found.check, found.ratio, found.cases,
-                   found.problem, found.data);
+        fmt::print("  caught   {:<32} {:<52} ratio {:<9.3g} case {:>3}  {} {}\n", mutant.id,
+                   found.check, found.ratio, found.cases, found.problem, found.data);
       else
-        fmt::print("  ESCAPED  {:<32} in {} cases; exposed by: {}\n", mutant.id, found.cases, mutant.exposed_by);
+        fmt::print("  ESCAPED  {:<32} in {} cases; exposed by: {}\n", mutant.id, found.cases,
+                   mutant.exposed_by);
       std::fflush(stdout);
       EXPECT_TRUE(found.caught) << mutant.id << ": " << mutant.what;
     }
@@ -90,7 +97,8 @@ TEST(MutationScore, EveryPlantedBugIsCaught) {
 TEST(MutationScore, WhatCannotBeSeenIsNotSeen) {
   for (const Mutant& mutant : invisible()) {
     const Finding found = look_for(mutant);
-    EXPECT_FALSE(found.caught) << mutant.id << " by " << found.check << " on " << found.problem << " " << found.data;
+    EXPECT_FALSE(found.caught) << mutant.id << " by " << found.check << " on " << found.problem
+                               << " " << found.data;
   }
 }
 
@@ -101,10 +109,12 @@ TEST(MutantTable, HasEachBugOnceAndSaysAllOfIt) {
   const auto take = [&](const Mutant& mutant) {
     EXPECT_TRUE(ids.insert(mutant.id).second) << mutant.id;
     EXPECT_TRUE(bugs.insert(mutant.bug).second) << mutant.id;
-    for (const char* const text : {mutant.what, mutant.incident, mutant.exposed_by}) EXPECT_FALSE(std::string(text).empty()) << mutant.id;
+    for (const char* const text : {mutant.what, mutant.incident, mutant.exposed_by})
+      EXPECT_FALSE(std::string(text).empty()) << mutant.id;
     EXPECT_STREQ(variant_of(mutant).name, mutant.id);
   };
-  for (const Group& group : groups()) std::for_each(group.mutants.begin(), group.mutants.end(), take);
+  for (const Group& group : groups())
+    std::for_each(group.mutants.begin(), group.mutants.end(), take);
   EXPECT_GE(ids.size(), least);
   for (const Mutant& mutant : invisible()) take(mutant);
   EXPECT_EQ(bugs.size(), static_cast<std::size_t>(Bug::count) - 1);  // all but none

@@ -1,7 +1,8 @@
-// The same kernel without a bug, in every design that the ABI knows, passes everywhere: no alarm over more than 10,000 channels.
+// The same kernel without a bug, in every design that the ABI knows, passes everywhere: no alarm
+// over more than 10,000 channels.
 //
-// Each design gets a share of the smoke tier's cases, with as many channels as keep a case small; ABN_TIER=full goes on with further seeds
-// of the tier until 10^6 channels have been judged.
+// Each design gets a share of the smoke tier's cases, with as many channels as keep a case small;
+// ABN_TIER=full goes on with further seeds of the tier until 10^6 channels have been judged.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -11,8 +12,8 @@
 #include <vector>
 
 #include "tests/mutants/twins.hpp"
-#include "verify/check/outputs.hpp"
 #include "verify/call/device.hpp"
+#include "verify/check/outputs.hpp"
 #include "verify/problem/problem.hpp"
 #include "verify/results/results.hpp"
 #include "verify/run/runner.hpp"
@@ -27,9 +28,11 @@ std::vector<Case> cases_for(std::size_t twin, std::uint64_t seed) {
   constexpr std::int64_t elements = 2000;
   std::vector<Case> all = cases_of(Tier::smoke, seed), out;
   for (std::size_t i = 0; i < all.size(); ++i) {
-    if ((i + i / std::size(twins)) % std::size(twins) != twin) continue;  // shifted each time round, so that twins meet all combinations
+    // shifted each time round, so that twins meet all combinations
+    if ((i + i / std::size(twins)) % std::size(twins) != twin) continue;
     abn_problem& p = all[i].problem;
-    if (const std::int64_t size = element_count(p); size > 0) p.c *= std::max<std::int64_t>(elements / size, 1);
+    if (const std::int64_t size = element_count(p); size > 0)
+      p.c *= std::max<std::int64_t>(elements / size, 1);
     out.push_back(std::move(all[i]));
   }
   return out;
@@ -66,8 +69,8 @@ TEST(CleanTwins, RaiseNoAlarm) {
         ADD_FAILURE() << "seed " << seed << "\n" << failure_text(record);
       }
     }
-  fmt::print("{} alarms over {} channels, {} elements; {} designs, seeds {} to {}\n", alarms, channels, compared, std::size(twins),
-             first_seed, seed - 1);
+  fmt::print("{} alarms over {} channels, {} elements; {} designs, seeds {} to {}\n", alarms,
+             channels, compared, std::size(twins), first_seed, seed - 1);
   EXPECT_GE(channels, wanted);
 }
 

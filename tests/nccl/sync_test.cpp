@@ -1,5 +1,6 @@
-// The sharded pass over NCCL, one thread a GPU: one rank has the bits of the whole pass, several agree with it. Built with -DABN_NCCL=ON
-// where there is NCCL; NCCL takes every GPU once, so the second test needs two.
+// The sharded pass over NCCL, one thread a GPU: one rank has the bits of the whole pass, several
+// agree with it. Built with -DABN_NCCL=ON where there is NCCL; NCCL takes every GPU once, so the
+// second test needs two.
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 
@@ -17,7 +18,8 @@ constexpr std::size_t per_image = channels * samples;
 
 const abn_split_variant& two_sweep_on_cuda() {
   for (std::uint32_t i = 0; const abn_variant* variant = abn_in_tree_variant(i); ++i)
-    if (std::strcmp(variant->name, "two_sweep") == 0 && variant->memory == ABN_MEMORY_CUDA) return *abn_split_of(variant);
+    if (std::strcmp(variant->name, "two_sweep") == 0 && variant->memory == ABN_MEMORY_CUDA)
+      return *abn_split_of(variant);
   throw std::runtime_error("two_sweep was not built for CUDA");
 }
 
@@ -45,7 +47,8 @@ std::vector<float> numbers(std::size_t count, unsigned seed) {
 class OnDevice {
  public:
   explicit OnDevice(std::size_t bytes) {
-    if (bytes > 0 && cudaMalloc(&data_, bytes) != cudaSuccess) throw std::runtime_error("cudaMalloc failed");
+    if (bytes > 0 && cudaMalloc(&data_, bytes) != cudaSuccess)
+      throw std::runtime_error("cudaMalloc failed");
   }
   explicit OnDevice(const std::vector<float>& values) : OnDevice(values.size() * sizeof(float)) {
     cudaMemcpy(data_, values.data(), values.size() * sizeof(float), cudaMemcpyHostToDevice);
@@ -68,28 +71,37 @@ struct Results {
   std::vector<float> z, dx, mean, var, dgamma, dbeta;
 };
 
-// Both passes over images [first, first + n) on the current GPU; without a communicator the whole pass.
+// Both passes over images [first, first + n) on the current GPU; without a communicator the whole
+// pass.
 Results run(std::int64_t first, std::int64_t n, abn::Communicator* communicator) {
   const abn_split_variant& variant = two_sweep_on_cuda();
   const abn_problem p = problem_of(n);
-  const auto begin = static_cast<std::size_t>(first) * per_image, count = static_cast<std::size_t>(n) * per_image;
+  const auto begin = static_cast<std::size_t>(first) * per_image,
+             count = static_cast<std::size_t>(n) * per_image;
   const auto of_shard = [&](unsigned seed) {
     const auto all = numbers(images * per_image, seed);
-    return std::vector<float>(all.begin() + static_cast<std::ptrdiff_t>(begin), all.begin() + static_cast<std::ptrdiff_t>(begin + count));
+    return std::vector<float>(all.begin() + static_cast<std::ptrdiff_t>(begin),
+                              all.begin() + static_cast<std::ptrdiff_t>(begin + count));
   };
-  const OnDevice x(of_shard(1)), dz(of_shard(2)), gamma(numbers(channels, 3)), beta(numbers(channels, 4));
-  const OnDevice z(count * 4), dx(count * 4), mean(channels * 4), var(channels * 4), dgamma(channels * 4), dbeta(channels * 4);
-  const std::size_t f_bytes = variant.base.workspace_bytes(&p, ABN_FORWARD), b_bytes = variant.base.workspace_bytes(&p, ABN_BACKWARD);
+  const OnDevice x(of_shard(1)), dz(of_shard(2)), gamma(numbers(channels, 3)),
+      beta(numbers(channels, 4));
+  const OnDevice z(count * 4), dx(count * 4), mean(channels * 4), var(channels * 4),
+      dgamma(channels * 4), dbeta(channels * 4);
+  const std::size_t f_bytes = variant.base.workspace_bytes(&p, ABN_FORWARD),
+                    b_bytes = variant.base.workspace_bytes(&p, ABN_BACKWARD);
   const OnDevice f_space(f_bytes), b_space(b_bytes);
   const int ranks = communicator != nullptr ? communicator->ranks() : 1;
-  const OnDevice f_partials(abn::sync_bytes(variant, p, ABN_FORWARD, ranks)), b_partials(abn::sync_bytes(variant, p, ABN_BACKWARD, ranks));
+  const OnDevice f_partials(abn::sync_bytes(variant, p, ABN_FORWARD, ranks)),
+      b_partials(abn::sync_bytes(variant, p, ABN_BACKWARD, ranks));
   abn_forward_args f{};
   f.struct_size = sizeof f;
-  f.x = x.get(), f.z = z.get(), f.gamma = gamma.get(), f.beta = beta.get(), f.mean = mean.get(), f.var = var.get();
+  f.x = x.get(), f.z = z.get(), f.gamma = gamma.get(), f.beta = beta.get(), f.mean = mean.get(),
+  f.var = var.get();
   f.workspace = f_space.get(), f.workspace_bytes = f_bytes;
   abn_backward_args b{};
   b.struct_size = sizeof b;
-  b.dz = dz.get(), b.z = z.get(), b.dx = dx.get(), b.gamma = gamma.get(), b.beta = beta.get(), b.var = var.get();
+  b.dz = dz.get(), b.z = z.get(), b.dx = dx.get(), b.gamma = gamma.get(), b.beta = beta.get(),
+  b.var = var.get();
   b.dgamma = dgamma.get(), b.dbeta = dbeta.get();
   b.workspace = b_space.get(), b.workspace_bytes = b_bytes;
   if (communicator == nullptr) {
@@ -100,7 +112,8 @@ Results run(std::int64_t first, std::int64_t n, abn::Communicator* communicator)
     EXPECT_EQ(abn::sync_backward(variant, p, b, *communicator, b_partials.get()), ABN_OK);
   }
   EXPECT_EQ(cudaDeviceSynchronize(), cudaSuccess);
-  return {z.values(count), dx.values(count), mean.values(channels), var.values(channels), dgamma.values(channels), dbeta.values(channels)};
+  return {z.values(count),      dx.values(count),        mean.values(channels),
+          var.values(channels), dgamma.values(channels), dbeta.values(channels)};
 }
 
 int gpus() {
@@ -111,7 +124,8 @@ int gpus() {
 // Every GPU as a rank, in a thread of its own.
 std::vector<Results> run_on(const std::vector<std::int64_t>& sizes) {
   std::vector<ncclComm_t> communicators(sizes.size());
-  EXPECT_EQ(ncclCommInitAll(communicators.data(), static_cast<int>(sizes.size()), nullptr), ncclSuccess);
+  EXPECT_EQ(ncclCommInitAll(communicators.data(), static_cast<int>(sizes.size()), nullptr),
+            ncclSuccess);
   std::vector<Results> results(sizes.size());
   std::vector<std::thread> threads;
   std::int64_t first = 0;
@@ -142,7 +156,8 @@ TEST(NcclSync, OneRankHasTheBitsOfTheWholePass) {
 TEST(NcclSync, UnevenShardsAgreeWithTheWholeBatch) {
   const int ranks = gpus();
   if (ranks < 2) GTEST_SKIP() << "needs two GPUs";
-  std::vector<std::int64_t> sizes(static_cast<std::size_t>(ranks), 0);  // a single image, a prime number of them, the rest, then none
+  // a single image, a prime number of them, the rest, then none
+  std::vector<std::int64_t> sizes(static_cast<std::size_t>(ranks), 0);
   sizes[0] = 1, sizes[1] = images - 1;
   if (ranks > 2) sizes[1] = 13, sizes[2] = images - 14;
   const Results whole = run(0, images, nullptr);

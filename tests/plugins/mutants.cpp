@@ -1,4 +1,5 @@
-// bin/plugins/mutants.so: every right kernel of tests/mutants/twins.hpp, then every planted bug that the judge has to catch.
+// bin/plugins/mutants.so: every right kernel of tests/mutants/twins.hpp, then every planted bug
+// that the judge has to catch.
 #include "tests/mutants/mutants.hpp"
 #include "tests/mutants/twins.hpp"
 

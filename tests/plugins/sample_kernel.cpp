@@ -1,11 +1,13 @@
-// A kernel in plain host loops, written from cuda/kernel.h and nothing else of this project: a sample plug-in, and with PLANTED_BUG
-// defined one of the wrong kernels that the judge has to tell from it.
+// A kernel in plain host loops, written from cuda/kernel.h and nothing else of this project: a
+// sample plug-in, and with PLANTED_BUG defined one of the wrong kernels that the judge has to tell
+// from it.
 //
 //   g++ -std=c++20 -shared -fPIC -ffp-contract=off -I. -o sample.so tests/plugins/sample_kernel.cpp
 //   abn-verify run --plugin ./sample.so --only-plugins
 //
-// InPlace-ABN I: forward may write z over x, and backward gets xhat back from z: y = phi^-1(z), xhat = (y - beta)/g. Statistics are
-// two-pass, and everything is computed in the storage type, f32 or f64, one sample after the other.
+// InPlace-ABN I: forward may write z over x, and backward gets xhat back from z: y = phi^-1(z),
+// xhat = (y - beta)/g. Statistics are two-pass, and everything is computed in the storage type, f32
+// or f64, one sample after the other.
 #include <cfenv>
 #include <cmath>
 #include <cstdint>
@@ -21,7 +23,16 @@
 
 namespace {
 
-enum class Bug { none, eps_outside_root, missing_xhat_term, nan_in_one, last_element_unwritten, input_overwritten, crash, leaves_rounding };
+enum class Bug {
+  none,
+  eps_outside_root,
+  missing_xhat_term,
+  nan_in_one,
+  last_element_unwritten,
+  input_overwritten,
+  crash,
+  leaves_rounding
+};
 constexpr Bug bug = Bug::PLANTED_BUG;
 
 /// Sample i = n*S + s of channel c.
@@ -40,7 +51,9 @@ struct Kernel {
     const T value = static_cast<const P*>(gamma)[c];
     return p.scale == ABN_SCALE_ABS_EPS ? std::fabs(value) + eps : value;
   }
-  T shift(const void* beta, int64_t c) const { return beta == nullptr ? T(0) : T(static_cast<const P*>(beta)[c]); }
+  T shift(const void* beta, int64_t c) const {
+    return beta == nullptr ? T(0) : T(static_cast<const P*>(beta)[c]);
+  }
 
   T inverse_deviation(T variance) const {
     if constexpr (bug == Bug::eps_outside_root) return 1 / (std::sqrt(variance) + eps);
@@ -48,7 +61,8 @@ struct Kernel {
   }
 
   T activate(T y) const {
-    if (p.activation == ABN_LEAKY_RELU) return y < 0 ? parameter * y : y == 0 ? T(0) : y;  // +0 for both zeros: a stored -0 is an underflow
+    // +0 for both zeros: a stored -0 is an underflow
+    if (p.activation == ABN_LEAKY_RELU) return y < 0 ? parameter * y : y == 0 ? T(0) : y;
     if (p.activation == ABN_ELU) return y < 0 ? parameter * std::expm1(y) : y;
     return y;
   }
@@ -60,7 +74,8 @@ struct Kernel {
     if (p.activation == ABN_LEAKY_RELU) {
       y = z / parameter, slope = parameter;
     } else {
-      if (z <= -parameter) z = std::nextafter(-parameter, T(0));  // saturated: the next value that has an inverse
+      // saturated: the next value that has an inverse
+      if (z <= -parameter) z = std::nextafter(-parameter, T(0));
       y = std::log1p(z / parameter), slope = z + parameter;
     }
   }
@@ -82,7 +97,8 @@ struct Kernel {
         variance /= static_cast<T>(m);
         keep(a.mean, c, mean);
         keep(a.var, c, variance);
-        const T momentum = static_cast<T>(p.momentum), unbiased = variance * (static_cast<T>(m) / static_cast<T>(m - 1));
+        const T momentum = static_cast<T>(p.momentum),
+                unbiased = variance * (static_cast<T>(m) / static_cast<T>(m - 1));
         update(a.running_mean, c, momentum, mean);
         update(a.running_var, c, momentum, unbiased);
       } else {
@@ -105,7 +121,8 @@ struct Kernel {
     T* const dx = static_cast<T*>(a.dx);
     const T count = static_cast<T>(m);
     for (int64_t c = 0; c < p.c; ++c) {
-      const T r = inverse_deviation(static_cast<const P*>(a.var)[c]), g = scale(a.gamma, c), beta = shift(a.beta, c);
+      const T r = inverse_deviation(static_cast<const P*>(a.var)[c]), g = scale(a.gamma, c),
+              beta = shift(a.beta, c);
       const auto gradient = [&](int64_t at, T& dy, T& xhat) {
         T y, slope;
         invert(z[at], y, slope);
@@ -120,7 +137,8 @@ struct Kernel {
         sum_dy_xhat += dy * xhat;
       }
       keep(a.dbeta, c, sum_dy);
-      const bool negative = p.scale == ABN_SCALE_ABS_EPS && a.gamma != nullptr && static_cast<const P*>(a.gamma)[c] < 0;
+      const bool negative = p.scale == ABN_SCALE_ABS_EPS && a.gamma != nullptr &&
+                            static_cast<const P*>(a.gamma)[c] < 0;
       keep(a.dgamma, c, negative ? -sum_dy_xhat : sum_dy_xhat);
       if (dx == nullptr) continue;
       for (int64_t i = 0; i < m; ++i) {
@@ -128,7 +146,9 @@ struct Kernel {
         T dy, xhat;
         gradient(at, dy, xhat);
         T bracket = dy;
-        if (p.mode == ABN_TRAINING) bracket = dy - sum_dy / count - (bug == Bug::missing_xhat_term ? T(0) : xhat * (sum_dy_xhat / count));
+        if (p.mode == ABN_TRAINING)
+          bracket = dy - sum_dy / count -
+                    (bug == Bug::missing_xhat_term ? T(0) : xhat * (sum_dy_xhat / count));
         dx[at] = g == 0 ? T(0) : g * r * bracket;
         if (bug == Bug::input_overwritten) const_cast<T*>(z)[at] = dy;  // "scratch"
       }
@@ -150,7 +170,8 @@ template <class Call>
 int with_kernel(const abn_problem& p, Call call) {
   if (p.dtype == ABN_F32 && p.param_dtype == ABN_F32) return call(Kernel<float, float>{p}), ABN_OK;
   if (p.dtype == ABN_F64 && p.param_dtype == ABN_F32) return call(Kernel<double, float>{p}), ABN_OK;
-  if (p.dtype == ABN_F64 && p.param_dtype == ABN_F64) return call(Kernel<double, double>{p}), ABN_OK;
+  if (p.dtype == ABN_F64 && p.param_dtype == ABN_F64)
+    return call(Kernel<double, double>{p}), ABN_OK;
   return ABN_ERROR_UNSUPPORTED;
 }
 
@@ -181,7 +202,8 @@ int forward(const abn_problem* p, const abn_forward_args* args) {
   if (is_empty(*p)) return ABN_OK;
   if (bug == Bug::crash && p->mode == ABN_TRAINING) *static_cast<volatile int*>(nullptr) = 0;
   const int status = with_kernel(*p, [&](const auto& kernel) { kernel.forward(*args); });
-  if (bug == Bug::leaves_rounding) std::fesetround(FE_UPWARD);  // right numbers, but everything behind the call rounds otherwise
+  // right numbers, but everything behind the call rounds otherwise
+  if (bug == Bug::leaves_rounding) std::fesetround(FE_UPWARD);
   return status;
 }
 
@@ -190,12 +212,15 @@ int backward(const abn_problem* p, const abn_backward_args* args) {
   return with_kernel(*p, [&](const auto& kernel) { kernel.backward(*args); });
 }
 
-const abn_variant variant = {ABN_ABI_VERSION, sizeof(abn_variant),
-                             SAMPLE_NAME,     "plain host loops, in place, two-pass, one sample after the other",
-                             ABN_MEMORY_HOST, 0,
-                             claims,          workspace_bytes,
-                             forward,         backward};
+const abn_variant variant = {
+    ABN_ABI_VERSION, sizeof(abn_variant),
+    SAMPLE_NAME,     "plain host loops, in place, two-pass, one sample after the other",
+    ABN_MEMORY_HOST, 0,
+    claims,          workspace_bytes,
+    forward,         backward};
 
 }  // namespace
 
-extern "C" __attribute__((visibility("default"))) const abn_variant* abn_plugin(uint32_t index) { return index == 0 ? &variant : nullptr; }
+extern "C" __attribute__((visibility("default"))) const abn_variant* abn_plugin(uint32_t index) {
+  return index == 0 ? &variant : nullptr;
+}

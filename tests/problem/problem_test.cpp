@@ -1,4 +1,5 @@
-// Problem strings: what is written is read back, and what no kernel may be asked is refused in a sentence.
+// Problem strings: what is written is read back, and what no kernel may be asked is refused in a
+// sentence.
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
@@ -19,7 +20,8 @@ TEST(Problems, DefaultsAndRounding) {
   EXPECT_EQ(p.layout, ABN_NHWC);
   EXPECT_EQ(p.dtype, ABN_BF16);
   EXPECT_EQ(p.param_dtype, ABN_F32);
-  EXPECT_EQ(p.activation_parameter, static_cast<double>(0.01f)) << "the slope is rounded once, to the parameter type";
+  EXPECT_EQ(p.activation_parameter, static_cast<double>(0.01f))
+      << "the slope is rounded once, to the parameter type";
   EXPECT_EQ(p.eps, static_cast<double>(1e-5f));
   EXPECT_EQ(p.struct_size, sizeof p);
   EXPECT_EQ(parse_problem("n1c1s2,f64").eps, 1e-5);
@@ -30,20 +32,26 @@ TEST(Problems, PrintedAndParsedAgainIsTheSameProblem) {
   EXPECT_TRUE(rc::check("parse_problem(to_string(p)) == p", [] {
     abn_problem p{};
     p.struct_size = sizeof p;
-    p.n = *rc::gen::inRange(0, 50), p.c = *rc::gen::inRange(0, 500), p.s = *rc::gen::inRange(0, 5000);
-    p.layout = *rc::gen::inRange(0, 2), p.dtype = *rc::gen::inRange(0, 4), p.activation = *rc::gen::inRange(0, 3);
+    p.n = *rc::gen::inRange(0, 50), p.c = *rc::gen::inRange(0, 500),
+    p.s = *rc::gen::inRange(0, 5000);
+    p.layout = *rc::gen::inRange(0, 2), p.dtype = *rc::gen::inRange(0, 4),
+    p.activation = *rc::gen::inRange(0, 3);
     p.param_dtype = p.dtype == ABN_F64 ? *rc::gen::inRange(2, 4) : static_cast<int>(ABN_F32);
     p.scale = *rc::gen::inRange(0, 2);
     p.mode = p.n * p.s == 1 ? static_cast<int>(ABN_FROZEN) : *rc::gen::inRange(0, 3);
     const Format& format = format_of(p.param_dtype);
-    const auto number = [&](double low) { return round_to(format, low + *rc::gen::inRange(0, 1000000) / 999999.0); };
+    const auto number = [&](double low) {
+      return round_to(format, low + *rc::gen::inRange(0, 1000000) / 999999.0);
+    };
     p.eps = number(0), p.momentum = std::min(number(0), 1.0);
     p.activation_parameter = p.activation == ABN_IDENTITY ? 0 : number(1e-3);
     const auto q = parse_problem(to_string(p));
     RC_ASSERT(to_string(q) == to_string(p));
-    RC_ASSERT(q.n == p.n && q.c == p.c && q.s == p.s && q.layout == p.layout && q.dtype == p.dtype && q.param_dtype == p.param_dtype);
+    RC_ASSERT(q.n == p.n && q.c == p.c && q.s == p.s && q.layout == p.layout &&
+              q.dtype == p.dtype && q.param_dtype == p.param_dtype);
     RC_ASSERT(q.activation == p.activation && q.scale == p.scale && q.mode == p.mode);
-    RC_ASSERT(q.eps == p.eps && q.momentum == p.momentum && q.activation_parameter == p.activation_parameter);
+    RC_ASSERT(q.eps == p.eps && q.momentum == p.momentum &&
+              q.activation_parameter == p.activation_parameter);
   }));
 }
 
@@ -52,18 +60,48 @@ TEST(Problems, OffsetsVisitEveryElementOnce) {
     const auto p = parse_problem(text);
     std::vector<int> seen(static_cast<std::size_t>(element_count(p)));
     for (std::int64_t c = 0; c < p.c; ++c)
-      for (std::int64_t i = 0; i < sample_count(p); ++i) ++seen.at(static_cast<std::size_t>(sample_offset(p, c, i)));
+      for (std::int64_t i = 0; i < sample_count(p); ++i)
+        ++seen.at(static_cast<std::size_t>(sample_offset(p, c, i)));
     for (const int count : seen) EXPECT_EQ(count, 1);
   }
 }
 
 TEST(Problems, WhatNoKernelMayBeAskedIsRefusedInOneSentence) {
-  const std::vector<std::string> bad{
-      "", "n", "n2", "n2c3", "n2c3s", "2c3s4", "n2c3s4x", "n-1c3s4", "n2c3s4,", "n2c3s4,,f16", "n2c3s4,bf17", "n2c3s4,f16,f32", "n2c3s4,nchw,nhwc",
-      "n2c3s4,leaky_relu:0", "n2c3s4,leaky_relu:-0.1", "n2c3s4,leaky_relu:nan", "n2c3s4,leaky_relu:inf", "n2c3s4,leaky_relu:", "n2c3s4,leaky_relu:x",
-      "n2c3s4,elu:0", "n2c3s4,elu:-1", "n2c3s4,identity:1", "n2c3s4,eps:-1e-5", "n2c3s4,eps:nan", "n2c3s4,eps:1e-60", "n2c3s4,momentum:1.5", "n2c3s4,momentum:-0.1",
-      "n2c3s4,param:f16", "n2c3s4,f16,param:f64", "n2c3s4,leaky_relu:1e-60", "n1c3s1", "n1c3s1,training", "n99999999999999999999c1s1",
-      "n4000000000c4000000000s4000000000", "n3000000000c3000000000s1"};
+  const std::vector<std::string> bad{"",
+                                     "n",
+                                     "n2",
+                                     "n2c3",
+                                     "n2c3s",
+                                     "2c3s4",
+                                     "n2c3s4x",
+                                     "n-1c3s4",
+                                     "n2c3s4,",
+                                     "n2c3s4,,f16",
+                                     "n2c3s4,bf17",
+                                     "n2c3s4,f16,f32",
+                                     "n2c3s4,nchw,nhwc",
+                                     "n2c3s4,leaky_relu:0",
+                                     "n2c3s4,leaky_relu:-0.1",
+                                     "n2c3s4,leaky_relu:nan",
+                                     "n2c3s4,leaky_relu:inf",
+                                     "n2c3s4,leaky_relu:",
+                                     "n2c3s4,leaky_relu:x",
+                                     "n2c3s4,elu:0",
+                                     "n2c3s4,elu:-1",
+                                     "n2c3s4,identity:1",
+                                     "n2c3s4,eps:-1e-5",
+                                     "n2c3s4,eps:nan",
+                                     "n2c3s4,eps:1e-60",
+                                     "n2c3s4,momentum:1.5",
+                                     "n2c3s4,momentum:-0.1",
+                                     "n2c3s4,param:f16",
+                                     "n2c3s4,f16,param:f64",
+                                     "n2c3s4,leaky_relu:1e-60",
+                                     "n1c3s1",
+                                     "n1c3s1,training",
+                                     "n99999999999999999999c1s1",
+                                     "n4000000000c4000000000s4000000000",
+                                     "n3000000000c3000000000s1"};
   for (const auto& text : bad) {
     try {
       parse_problem(text);
@@ -73,7 +111,9 @@ TEST(Problems, WhatNoKernelMayBeAskedIsRefusedInOneSentence) {
       EXPECT_GT(std::string(refused.what()).size(), 30u) << refused.what();
     }
   }
-  for (const char* good : {"n1c3s1,inference", "n1c3s1,frozen", "n0c3s4", "n2c0s4", "n2c3s0", "n2c3s4,eps:0", "n1c0s1"}) EXPECT_NO_THROW(parse_problem(good)) << good;
+  for (const char* good : {"n1c3s1,inference", "n1c3s1,frozen", "n0c3s4", "n2c0s4", "n2c3s0",
+                           "n2c3s4,eps:0", "n1c0s1"})
+    EXPECT_NO_THROW(parse_problem(good)) << good;
 }
 
 TEST(Problems, ARefusalQuotesWhatIsWrongAndEndsInWhatToDo) {
@@ -98,7 +138,9 @@ TEST(Problems, ARefusalQuotesWhatIsWrongAndEndsInWhatToDo) {
     } catch (const UsageError& refused) {
       const std::string sentence = refused.what();
       EXPECT_NE(sentence.find(quoted), std::string::npos) << sentence;
-      EXPECT_TRUE(sentence.size() >= next.size() && sentence.substr(sentence.size() - next.size()) == next) << sentence;
+      EXPECT_TRUE(sentence.size() >= next.size() &&
+                  sentence.substr(sentence.size() - next.size()) == next)
+          << sentence;
     }
   }
   EXPECT_NO_THROW(parse_problem("n2c3s4,f64,eps:1e-60")) << "what f32 cannot hold f64 can";
@@ -109,7 +151,8 @@ TEST(Problems, TheLargestSizesAreThoseWhoseBytesFitIntoAnInt64) {
   // 2^60 elements of 8 bytes are 2^63 bytes, one more than an int64 can count.
   EXPECT_THROW(parse_problem("n1048576c1048576s1048576"), UsageError);
   EXPECT_NO_THROW(parse_problem("n1048576c1048576s1048575"));
-  EXPECT_THROW(parse_problem("n0c4000000000s4000000000"), UsageError) << "an empty tensor hides no overflow of the other sizes";
+  EXPECT_THROW(parse_problem("n0c4000000000s4000000000"), UsageError)
+      << "an empty tensor hides no overflow of the other sizes";
 }
 
 TEST(Suggestions, TheNearestWordWins) {

@@ -1,4 +1,5 @@
-// Activations: inverse, derivative, signed zeros and edges; and the complex and dual scalars they run on.
+// Activations: inverse, derivative, signed zeros and edges; and the complex and dual scalars they
+// run on.
 
 #include <bit>
 #include <cstdint>
@@ -19,10 +20,11 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 constexpr double smallest = std::numeric_limits<double>::denorm_min();
 
-const std::vector<Activation<double>> activations = {{ActivationKind::identity, 1.0},    {ActivationKind::leaky_relu, 0.01},
-                                                     {ActivationKind::leaky_relu, 0.25}, {ActivationKind::leaky_relu, 3.0},
-                                                     {ActivationKind::elu, 1.0},         {ActivationKind::elu, 0.3},
-                                                     {ActivationKind::elu, 2.5}};
+const std::vector<Activation<double>> activations = {
+    {ActivationKind::identity, 1.0},    {ActivationKind::leaky_relu, 0.01},
+    {ActivationKind::leaky_relu, 0.25}, {ActivationKind::leaky_relu, 3.0},
+    {ActivationKind::elu, 1.0},         {ActivationKind::elu, 0.3},
+    {ActivationKind::elu, 2.5}};
 
 template <class T>
 Activation<T> convert(const Activation<double>& phi) {
@@ -34,13 +36,15 @@ bool same_bits(double a, double b) { return std::memcmp(&a, &b, sizeof a) == 0; 
 // Every finite double, subnormals and both zeros included, equally likely by bit pattern.
 rc::Gen<double> any_finite() {
   return rc::gen::suchThat(
-      rc::gen::map(rc::gen::arbitrary<std::uint64_t>(), [](std::uint64_t bits) { return std::bit_cast<double>(bits); }),
+      rc::gen::map(rc::gen::arbitrary<std::uint64_t>(),
+                   [](std::uint64_t bits) { return std::bit_cast<double>(bits); }),
       [](double v) { return std::isfinite(v); });
 }
 
 // Magnitudes from 2^-60 to 2^4, where ELU is neither saturated nor flat: phi' >= 10^-7.
 rc::Gen<double> moderate() {
-  return rc::gen::map(rc::gen::tuple(rc::gen::arbitrary<std::uint32_t>(), rc::gen::resize(full_range, rc::gen::inRange(-60, 4)),
+  return rc::gen::map(rc::gen::tuple(rc::gen::arbitrary<std::uint32_t>(),
+                                     rc::gen::resize(full_range, rc::gen::inRange(-60, 4)),
                                      rc::gen::arbitrary<bool>()),
                       [](const auto& t) {
                         const double fraction = 1 + std::get<0>(t) * 0x1p-32;
@@ -48,8 +52,8 @@ rc::Gen<double> moderate() {
                       });
 }
 
-// phi^-1(z) moves by dz / phi'(y). z carries 3 roundings (a library's expm1 is within 1 ulp, which is
-// 2, and the product) and z / alpha another; the inverse adds 2 of its own. The second order is
+// phi^-1(z) moves by dz / phi'(y). z carries 3 roundings (a library's expm1 is within 1 ulp, which
+// is 2, and the product) and z / alpha another; the inverse adds 2 of its own. The second order is
 // smaller by u / phi' = 10^-9.
 TEST(ReferenceActivation, InverseUndoesValue) {
   constexpr double second_order = 1 + 1e-8;
@@ -57,7 +61,8 @@ TEST(ReferenceActivation, InverseUndoesValue) {
     const double y = *moderate();
     for (const Activation<double>& phi : activations) {
       const double z = phi.value(y);
-      const double bound = unit_roundoff * (4 * std::abs(z) / phi.derivative_from_input(y) + 2 * std::abs(y));
+      const double bound =
+          unit_roundoff * (4 * std::abs(z) / phi.derivative_from_input(y) + 2 * std::abs(y));
       RC_ASSERT(std::abs(phi.inverse(z) - y) <= bound * second_order);
     }
   }));
@@ -79,7 +84,8 @@ TEST(ReferenceActivation, DerivativeFromOutputIsDerivativeFromInput) {
       const double from_input = phi.derivative_from_input(y);
       const double from_output = phi.derivative_from_output(phi.value(y));
       // z = alpha (e^y - 1) rounds at alpha u at most, so alpha + z is right to a few alpha u.
-      const double bound = phi.kind == ActivationKind::elu ? 4 * unit_roundoff * phi.parameter : 0.0;
+      const double bound =
+          phi.kind == ActivationKind::elu ? 4 * unit_roundoff * phi.parameter : 0.0;
       RC_ASSERT(std::abs(from_output - from_input) <= bound);
     }
   }));
@@ -128,10 +134,12 @@ TEST(ReferenceActivation, MinusZeroBelongsToTheNegativeBranch) {
   for (const Activation<double>& phi : activations) {
     EXPECT_TRUE(same_bits(phi.inverse(-0.0), -0.0));
     EXPECT_TRUE(same_bits(phi.inverse(0.0), 0.0));
-    const double inverse_slope = convert<Dual<double>>(phi).inverse(Dual<double>(-0.0, 1.0)).derivative;
+    const double inverse_slope =
+        convert<Dual<double>>(phi).inverse(Dual<double>(-0.0, 1.0)).derivative;
     EXPECT_EQ(inverse_slope, phi.kind == ActivationKind::identity ? 1 : 1 / phi.parameter);
     EXPECT_EQ(phi.derivative_from_output(0.0), 1);
-    EXPECT_EQ(phi.derivative_from_output(-0.0), phi.kind == ActivationKind::identity ? 1 : phi.parameter);
+    EXPECT_EQ(phi.derivative_from_output(-0.0),
+              phi.kind == ActivationKind::identity ? 1 : phi.parameter);
   }
 }
 
@@ -182,7 +190,8 @@ TEST(ReferenceActivation, LongDoubleIsDoubleWithMoreBits) {
 
 // ---- the scalars ----
 
-// The same functions of a complex number, by their definitions, in 64 bits. Away from 0 that loses nothing.
+// The same functions of a complex number, by their definitions, in 64 bits. Away from 0 that loses
+// nothing.
 TEST(ReferenceScalar, ComplexExpm1AndLog1pAreWhatTheirNamesSay) {
   EXPECT_TRUE(rc::check([] {
     const std::complex<double> z(*grid_value(3), *grid_value(3));
@@ -192,7 +201,8 @@ TEST(ReferenceScalar, ComplexExpm1AndLog1pAreWhatTheirNamesSay) {
     const std::complex<double> logarithm(std::log(wide + 1.0L));
     // Measured against max(1, modulus): one part may cancel where the other does not.
     RC_ASSERT(std::abs(expm1(z) - power) <= 8 * unit_roundoff * std::max(1.0, std::abs(power)));
-    RC_ASSERT(std::abs(log1p(z) - logarithm) <= 8 * unit_roundoff * std::max(1.0, std::abs(logarithm)));
+    RC_ASSERT(std::abs(log1p(z) - logarithm) <=
+              8 * unit_roundoff * std::max(1.0, std::abs(logarithm)));
   }));
 }
 
@@ -225,7 +235,8 @@ TEST(ReferenceScalar, DualAgreesWithAComplexStep) {
     const double a = -1 - std::abs(*grid_value(1));
     const double b = 1 + std::abs(*grid_value(1));
     constexpr double step = 0x1p-400;
-    const double by_complex = formula(std::complex<double>(a, step), std::complex<double>(b, 3 * step)).imag() / step;
+    const double by_complex =
+        formula(std::complex<double>(a, step), std::complex<double>(b, 3 * step)).imag() / step;
     const Dual<double> by_dual = formula(Dual<double>(a, 1.0), Dual<double>(b, 3.0));
     // About 20 operations on values up to expm1(4) = 54.
     RC_ASSERT(std::abs(by_dual.derivative - by_complex) <= 20 * unit_roundoff * 54 * 10);

@@ -20,7 +20,9 @@ T sum_of(const Vector<T>& values) {
   return values.sum();
 }
 
-Gradients<Real50> standard(const Problem& p, const Forward<Real50>& f) { return backward(p, f, Scheme::standard); }
+Gradients<Real50> standard(const Problem& p, const Forward<Real50>& f) {
+  return backward(p, f, Scheme::standard);
+}
 
 // ---- statistics ----
 
@@ -35,9 +37,12 @@ TEST(ReferenceStatistics, OfASmallSet) {
 TEST(ReferenceStatistics, AnyMergeOfShardsIsTheWhole) {
   EXPECT_TRUE(rc::check([] {
     const int count = *rc::gen::inRange(1, 30);
-    const Vector<Real50> x = convert<Real50>(*grid_vector(count, 8)) + Real50(*rc::gen::element(0, 1 << 20));
-    std::vector<int> cuts = *rc::gen::container<std::vector<int>>(4, rc::gen::inRange(0, count + 1));
-    cuts.insert(cuts.end(), {0, 1, count, count});  // at least one empty shard and one of a single sample
+    const Vector<Real50> x =
+        convert<Real50>(*grid_vector(count, 8)) + Real50(*rc::gen::element(0, 1 << 20));
+    std::vector<int> cuts =
+        *rc::gen::container<std::vector<int>>(4, rc::gen::inRange(0, count + 1));
+    // at least one empty shard and one of a single sample
+    cuts.insert(cuts.end(), {0, 1, count, count});
     std::sort(cuts.begin(), cuts.end());
     std::vector<Statistics<Real50>> shards;
     for (std::size_t i = 1; i < cuts.size(); ++i)
@@ -80,7 +85,8 @@ TEST(ReferenceSchemes, AllFiveAgree) {
     const Problem p = *problems();
     const Forward<Real50> f = forward<Real50>(p);
     const GradientScale scale = gradient_scale(p, f);
-    for (const Scheme scheme : all_schemes) RC_ASSERT(difference(backward(p, f, scheme), standard(p, f), scale) <= agreement);
+    for (const Scheme scheme : all_schemes)
+      RC_ASSERT(difference(backward(p, f, scheme), standard(p, f), scale) <= agreement);
   }));
 }
 
@@ -112,7 +118,8 @@ TEST(ReferenceSchemes, ShardsInSyncAreOneBatch) {
     const std::array<std::array<Eigen::Index, 2>, 2> shards = {{{0, cut}, {cut, m - cut}}};
 
     Statistics<Real50> all;
-    for (const auto& [at, n] : shards) all = merge(all, statistics(Vector<Real50>(x.segment(at, n))));
+    for (const auto& [at, n] : shards)
+      all = merge(all, statistics(Vector<Real50>(x.segment(at, n))));
 
     std::array<Forward<Real50>, 2> f;
     std::array<Recovered<Real50>, 2> recovered;
@@ -128,10 +135,11 @@ TEST(ReferenceSchemes, ShardsInSyncAreOneBatch) {
     Gradients<Real50> two = one;
     for (std::size_t i = 0; i < 2; ++i) {
       const auto& [at, n] = shards[i];
-      const Gradients<Real50> a =
-          gradients_synchronised(recovered[i], local_one[i], merge(local_one), f[i].g, f[i].r, dgamma_factor(channel));
+      const Gradients<Real50> a = gradients_synchronised(
+          recovered[i], local_one[i], merge(local_one), f[i].g, f[i].r, dgamma_factor(channel));
       const Gradients<Real50> b =
-          gradients_in_place_two(f[i].z, all.variance(), channel, Vector<Real50>(dz.segment(at, n)), local_two[i], merge(local_two));
+          gradients_in_place_two(f[i].z, all.variance(), channel, Vector<Real50>(dz.segment(at, n)),
+                                 local_two[i], merge(local_two));
       one.dx.segment(at, n) = a.dx, one.dgamma += a.dgamma, one.dbeta += a.dbeta;
       two.dx.segment(at, n) = b.dx, two.dgamma += b.dgamma, two.dbeta += b.dbeta;
     }
@@ -147,7 +155,8 @@ TEST(ReferenceIdentities, NormalisedSamplesHaveMeanZeroAndTheRightSquare) {
     Problem p = *problems();
     p.frozen = false;
     const Forward<Real50> f = forward<Real50>(p);
-    const Real50 square = as_count<Real50>(p.x.size()) * f.variance / (f.variance + Real50(p.channel.eps));
+    const Real50 square =
+        as_count<Real50>(p.x.size()) * f.variance / (f.variance + Real50(p.channel.eps));
     RC_ASSERT(difference(sum_of(f.xhat), Real50(0), Real50(1)) <= agreement);
     RC_ASSERT(difference(sum_of<Real50>(f.xhat * f.xhat), square, Real50(1)) <= agreement);
   }));
@@ -163,7 +172,8 @@ TEST(ReferenceIdentities, InputGradientSumsToZeroAndKnowsItsXhatPart) {
     const Real50 eps(p.channel.eps);
     const Real50 scale = gradient_scale(p, f).dx * 8;
     RC_ASSERT(difference(sum_of(got.dx), Real50(0), scale) <= agreement);
-    RC_ASSERT(difference(sum_of<Real50>(got.dx * f.xhat), Real50(f.g * f.r * s1 * eps / (f.variance + eps)), scale) <= agreement);
+    RC_ASSERT(difference(sum_of<Real50>(got.dx * f.xhat),
+                         Real50(f.g * f.r * s1 * eps / (f.variance + eps)), scale) <= agreement);
   }));
 }
 
@@ -177,7 +187,8 @@ TEST(ReferenceIdentities, BackwardIsLinear) {
     const Gradients<Real50> b = standard(other, f);
     Problem sum = p;
     sum.dz = 3 * p.dz - 0.5 * other.dz;  // exact in double
-    const Gradients<Real50> combined{3 * a.dx - Real50(0.5) * b.dx, 3 * a.dgamma - b.dgamma / 2, 3 * a.dbeta - b.dbeta / 2};
+    const Gradients<Real50> combined{3 * a.dx - Real50(0.5) * b.dx, 3 * a.dgamma - b.dgamma / 2,
+                                     3 * a.dbeta - b.dbeta / 2};
     GradientScale scale = gradient_scale(p, f);
     const GradientScale of_other = gradient_scale(other, f);
     scale = {scale.dx + of_other.dx, scale.sum + of_other.sum};
@@ -222,7 +233,8 @@ TEST(ReferenceIdentities, TrainingIsInferenceWithTheSavedStatisticsBitForBit) {
   EXPECT_TRUE(rc::check([] {
     Problem p = *problems();
     const Forward<double> training = forward_training(p.x, p.channel);
-    const Forward<double> inference = forward_inference(p.x, training.mean, training.variance, p.channel);
+    const Forward<double> inference =
+        forward_inference(p.x, training.mean, training.variance, p.channel);
     RC_ASSERT((training.z == inference.z).all());
   }));
 }
@@ -251,7 +263,8 @@ TEST(ReferenceIdentities, PowersOfTwoScaleBitForBit) {
 TEST(ReferenceEdges, EffectiveScaleAndItsDerivative) {
   Channel<double> c;
   c.eps = 0.25;
-  for (const auto& [gamma, g, factor] : std::vector<std::array<double, 3>>{{2, 2.25, 1}, {-2, 2.25, -1}, {0.0, 0.25, 1}, {-0.0, 0.25, 1}}) {
+  for (const auto& [gamma, g, factor] : std::vector<std::array<double, 3>>{
+           {2, 2.25, 1}, {-2, 2.25, -1}, {0.0, 0.25, 1}, {-0.0, 0.25, 1}}) {
     c.gamma = gamma;
     c.scale = ScaleConvention::abs_eps;
     EXPECT_EQ(effective_scale(c), g);
@@ -271,7 +284,8 @@ TEST(ReferenceEdges, NoSamplesAreNoWork) {
     const Recovered<Real50> recovered = recover_in_place(f.z, c, none);
     for (const Gradients<Real50>& got :
          {gradients_training(recovered, sums(recovered), f.g, f.r, Real50(1)),
-          gradients_frozen(recovered, sums(recovered), f.g, f.r, Real50(1)), gradients_in_place_two(f.z, f.variance, c, none)}) {
+          gradients_frozen(recovered, sums(recovered), f.g, f.r, Real50(1)),
+          gradients_in_place_two(f.z, f.variance, c, none)}) {
       EXPECT_EQ(got.dx.size(), 0);
       EXPECT_EQ(got.dgamma, 0);
       EXPECT_EQ(got.dbeta, 0);
@@ -319,7 +333,8 @@ TEST(ReferenceEdges, ScaleZeroLosesXAndNothingElse) {
     const Recovered<double> recovered = recover_in_place(f.z, c, dz);
     const double s0 = (dz * c.activation.derivative_from_input(-0.5)).sum();
     for (const Gradients<double>& got :
-         {gradients_training(recovered, sums(recovered), f.g, f.r, 1.0), gradients_in_place_two(f.z, f.variance, c, dz)}) {
+         {gradients_training(recovered, sums(recovered), f.g, f.r, 1.0),
+          gradients_in_place_two(f.z, f.variance, c, dz)}) {
       EXPECT_TRUE((got.dx == 0).all());
       EXPECT_EQ(got.dgamma, 0);
       EXPECT_NEAR(got.dbeta, s0, 1e-15);  // 5 terms of size 1 in double
@@ -328,7 +343,8 @@ TEST(ReferenceEdges, ScaleZeroLosesXAndNothingElse) {
 }
 
 TEST(ReferenceEdges, ANaNReachesEverySampleOfItsChannel) {
-  const Channel<Real50> c{1, 0, Real50(1e-5), ScaleConvention::signed_gamma, {ActivationKind::elu, 1}};
+  const Channel<Real50> c{
+      1, 0, Real50(1e-5), ScaleConvention::signed_gamma, {ActivationKind::elu, 1}};
   Vector<Real50> x = Vector<Real50>::LinSpaced(4, Real50(0), Real50(3));
   x[2] = std::numeric_limits<Real50>::quiet_NaN();
   for (const Real50& z : forward_training(x, c).z) EXPECT_TRUE(isnan(z));

@@ -1,4 +1,5 @@
-// expm1, exp and log1p in 50 digits: good to 16 units in the last place against 100 digits, and Boost's where they are not ordinary.
+// expm1, exp and log1p in 50 digits: good to 16 units in the last place against 100 digits, and
+// Boost's where they are not ordinary.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -20,7 +21,8 @@ double ulp_error(const Real50& got, const Real100& exact) {
   if (exact == 0) return got == 0 ? 0 : std::numeric_limits<double>::infinity();
   int exponent = 0;
   frexp(exact, &exponent);
-  return static_cast<double>(abs(ldexp(Real100(Real100(got) - exact), std::numeric_limits<Real50>::digits - exponent)));
+  return static_cast<double>(
+      abs(ldexp(Real100(Real100(got) - exact), std::numeric_limits<Real50>::digits - exponent)));
 }
 
 /// Arguments of all sizes and both signs, with mantissas longer than a double's.
@@ -48,7 +50,8 @@ TEST(exponential50, log1p_is_good_to_16_ulp_also_beside_minus_one) {
   std::uniform_real_distribution<double> uniform(0, 1);
   double worst = 0;
   for (int i = 0; i < 20000; ++i) {
-    Real50 t = i % 2 == 0 ? any_argument(random) : -1 + ldexp(Real50(uniform(random)), -static_cast<int>(random() % 60));
+    Real50 t = i % 2 == 0 ? any_argument(random)
+                          : -1 + ldexp(Real50(uniform(random)), -static_cast<int>(random() % 60));
     if (t <= -1) t = Real50(-uniform(random));
     worst = std::max(worst, ulp_error(log1p(t), log1p(Real100(t))));
   }
@@ -57,7 +60,8 @@ TEST(exponential50, log1p_is_good_to_16_ulp_also_beside_minus_one) {
 }
 
 TEST(exponential50, what_is_not_ordinary_is_left_to_the_library) {
-  const Real50 infinity = std::numeric_limits<Real50>::infinity(), nan = std::numeric_limits<Real50>::quiet_NaN();
+  const Real50 infinity = std::numeric_limits<Real50>::infinity(),
+               nan = std::numeric_limits<Real50>::quiet_NaN();
   EXPECT_TRUE(isnan(expm1(nan)));
   EXPECT_TRUE(isnan(exp(nan)));
   EXPECT_TRUE(isnan(log1p(nan)));
@@ -69,7 +73,8 @@ TEST(exponential50, what_is_not_ordinary_is_left_to_the_library) {
   EXPECT_EQ(log1p(Real50(0)), 0);
   EXPECT_EQ(log1p(Real50(-1)), -infinity);
   EXPECT_EQ(log1p(infinity), infinity);
-  for (const double large : {-1e7, 2e6}) EXPECT_EQ(expm1(Real50(large)), boost::multiprecision::expm1<Boost50>(Real50(large))) << large;
+  for (const double large : {-1e7, 2e6})
+    EXPECT_EQ(expm1(Real50(large)), boost::multiprecision::expm1<Boost50>(Real50(large))) << large;
 }
 
 }  // namespace

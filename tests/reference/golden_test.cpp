@@ -1,4 +1,5 @@
-// The reference against golden values from mpmath (60 digits) and PyTorch (float64), which share no code with it.
+// The reference against golden values from mpmath (60 digits) and PyTorch (float64), which share no
+// code with it.
 
 #include <cstdlib>
 #include <fstream>
@@ -21,11 +22,14 @@ struct GoldenCase {
   std::map<std::string, std::vector<std::string>> values;  // quantity -> values as text
 
   const std::string& text(const std::string& quantity) const { return values.at(quantity).at(0); }
-  double number(const std::string& quantity) const { return std::strtod(text(quantity).c_str(), nullptr); }
+  double number(const std::string& quantity) const {
+    return std::strtod(text(quantity).c_str(), nullptr);
+  }
   Vector<double> vector(const std::string& quantity) const {
     const auto& texts = values.at(quantity);
     Vector<double> out(static_cast<Eigen::Index>(texts.size()));
-    for (std::size_t i = 0; i < texts.size(); ++i) out[static_cast<Eigen::Index>(i)] = std::strtod(texts[i].c_str(), nullptr);
+    for (std::size_t i = 0; i < texts.size(); ++i)
+      out[static_cast<Eigen::Index>(i)] = std::strtod(texts[i].c_str(), nullptr);
     return out;
   }
 };
@@ -43,7 +47,9 @@ GoldenFile read_golden(const std::string& name) {
 #endif
   const std::string path = std::string(root == nullptr ? "." : root) + "/fixtures/golden/" + name;
   std::ifstream file(path);
-  if (!file) throw std::runtime_error(path + " cannot be read; set ABN_SOURCE_DIR to the root of the sources.");
+  if (!file)
+    throw std::runtime_error(path +
+                             " cannot be read; set ABN_SOURCE_DIR to the root of the sources.");
 
   GoldenFile golden;
   for (std::string line; std::getline(file, line);) {
@@ -58,10 +64,12 @@ GoldenFile read_golden(const std::string& name) {
     golden.body += line + '\n';
     std::string name_of_case, quantity, index, value;
     fields >> name_of_case >> quantity >> index >> value;
-    if (golden.cases.empty() || golden.cases.back().name != name_of_case) golden.cases.push_back({name_of_case, {}});
+    if (golden.cases.empty() || golden.cases.back().name != name_of_case)
+      golden.cases.push_back({name_of_case, {}});
     auto& values = golden.cases.back().values[quantity];
     if (value.empty() || index != (index == "-" ? "-" : std::to_string(values.size())))
-      throw std::runtime_error(path + " has a malformed row: " + line + "; regenerate it with " + golden.header["command"] + ".");
+      throw std::runtime_error(path + " has a malformed row: " + line + "; regenerate it with " +
+                               golden.header["command"] + ".");
     values.push_back(value);
   }
   return golden;
@@ -69,10 +77,13 @@ GoldenFile read_golden(const std::string& name) {
 
 Problem problem_of(const GoldenCase& golden) {
   static const std::map<std::string, ActivationKind> kinds = {
-      {"identity", ActivationKind::identity}, {"leaky_relu", ActivationKind::leaky_relu}, {"elu", ActivationKind::elu}};
+      {"identity", ActivationKind::identity},
+      {"leaky_relu", ActivationKind::leaky_relu},
+      {"elu", ActivationKind::elu}};
   Problem p;
   p.channel.activation = {kinds.at(golden.text("activation")), golden.number("parameter")};
-  p.channel.scale = golden.text("scale") == "abs_eps" ? ScaleConvention::abs_eps : ScaleConvention::signed_gamma;
+  p.channel.scale =
+      golden.text("scale") == "abs_eps" ? ScaleConvention::abs_eps : ScaleConvention::signed_gamma;
   p.channel.gamma = golden.number("gamma");
   p.channel.beta = golden.number("beta");
   p.channel.eps = golden.number("eps");
@@ -84,21 +95,27 @@ Problem problem_of(const GoldenCase& golden) {
   return p;
 }
 
-const std::set<std::string> output_names = {"mean", "variance", "new_mean", "new_variance", "z", "dx", "dgamma", "dbeta"};
+const std::set<std::string> output_names = {"mean", "variance", "new_mean", "new_variance",
+                                            "z",    "dx",       "dgamma",   "dbeta"};
 
 // Every output by the name it has in the files.
 template <class T>
 using Outputs = std::map<std::string, Vector<T>>;
 
 template <class T>
-Outputs<T> outputs_of(const Problem& p, const Forward<T>& f, const Gradients<T>& gradients, double momentum) {
+Outputs<T> outputs_of(const Problem& p, const Forward<T>& f, const Gradients<T>& gradients,
+                      double momentum) {
   const auto one = [](const T& value) { return Vector<T>(Vector<T>::Constant(1, value)); };
-  Outputs<T> out = {{"z", f.z}, {"dx", gradients.dx}, {"dgamma", one(gradients.dgamma)}, {"dbeta", one(gradients.dbeta)}};
+  Outputs<T> out = {{"z", f.z},
+                    {"dx", gradients.dx},
+                    {"dgamma", one(gradients.dgamma)},
+                    {"dbeta", one(gradients.dbeta)}};
   if (p.frozen) return out;
   out["mean"] = one(f.mean);
   out["variance"] = one(f.variance);
   out["new_mean"] = one(running_mean(T(p.old_mean), f.mean, T(momentum)));
-  out["new_variance"] = one(running_variance(T(p.old_variance), f.variance, as_count<T>(p.x.size()), T(momentum)));
+  out["new_variance"] =
+      one(running_variance(T(p.old_variance), f.variance, as_count<T>(p.x.size()), T(momentum)));
   return out;
 }
 
@@ -108,17 +125,20 @@ Outputs<T> outputs_of(const Problem& p, const Forward<T>& f, const Gradients<T>&
 Real100 last_digit(const std::string& text, int digits) {
   const auto exponent_at = text.find('e');
   const bool zero = text == "0.0";
-  const int exponent = zero || exponent_at == std::string::npos ? 0 : std::atoi(text.c_str() + exponent_at + 1);
+  const int exponent =
+      zero || exponent_at == std::string::npos ? 0 : std::atoi(text.c_str() + exponent_at + 1);
   return pow(Real100(10), exponent - digits + 1);
 }
 
 // What the error of an output in arithmetic with unit roundoff u is measured against.
-double output_scale(const std::string& name, const Problem& p, const GradientScale& scale, double sigma) {
+double output_scale(const std::string& name, const Problem& p, const GradientScale& scale,
+                    double sigma) {
   const double largest_x = p.x.abs().maxCoeff();
   if (name == "dx") return scale.dx;
   if (name == "dgamma" || name == "dbeta") return scale.sum;
   if (name == "mean" || name == "new_mean") return largest_x + std::abs(p.old_mean);
-  if (name == "variance" || name == "new_variance") return largest_x * sigma + sigma * sigma + p.old_variance;
+  if (name == "variance" || name == "new_variance")
+    return largest_x * sigma + sigma * sigma + p.old_variance;
   return 1;  // z: its size is within the factor 1 + |g| + |beta| of the amplification
 }
 
@@ -130,7 +150,8 @@ double worst_ratio(const GoldenCase& golden, const Outputs<T>& computed, const A
   for (const auto& [name, texts] : golden.values) {
     if (output_names.count(name) == 0 || computed.count(name) == 0) continue;
     const Vector<T>& got = computed.at(name);
-    if (static_cast<std::size_t>(got.size()) != texts.size()) return std::numeric_limits<double>::infinity();
+    if (static_cast<std::size_t>(got.size()) != texts.size())
+      return std::numeric_limits<double>::infinity();
     for (std::size_t i = 0; i < texts.size(); ++i) {
       const Real100 stored(texts[i]);
       const Real100 error = abs(stored - Real100(got[static_cast<Eigen::Index>(i)]));
@@ -141,14 +162,19 @@ double worst_ratio(const GoldenCase& golden, const Outputs<T>& computed, const A
 }
 
 // The five schemes in 100 digits, judged on the last stored digit.
-double ratio_to_digits(const GoldenCase& golden, const GoldenFile& file, const Problem& p, const Gradients<Real100>& gradients) {
+double ratio_to_digits(const GoldenCase& golden, const GoldenFile& file, const Problem& p,
+                       const Gradients<Real100>& gradients) {
   const int digits = std::stoi(file.header.at("digits"));
-  const Outputs<Real100> computed = outputs_of(p, forward<Real100>(p), gradients, golden.number("momentum"));
-  return worst_ratio(golden, computed, [&](const std::string&, const std::string& text) { return last_digit(text, digits); });
+  const Outputs<Real100> computed =
+      outputs_of(p, forward<Real100>(p), gradients, golden.number("momentum"));
+  return worst_ratio(golden, computed, [&](const std::string&, const std::string& text) {
+    return last_digit(text, digits);
+  });
 }
 
 // A scheme in 50 digits, judged on arithmetic with unit roundoff u.
-double ratio_to_roundoff(const GoldenCase& golden, const Problem& p, const Gradients<Real50>& gradients, double u) {
+double ratio_to_roundoff(const GoldenCase& golden, const Problem& p,
+                         const Gradients<Real50>& gradients, double u) {
   const Forward<Real50> f = forward<Real50>(p);
   const GradientScale scale = gradient_scale(p, f);
   const double growth = amplification(p, f);
@@ -176,13 +202,15 @@ TEST_P(ReferenceGoldenFile, FileIsAsItsToolWroteIt) {
   for (const char* key : {"tool", "version", "digits", "command", "date", "sha256"})
     EXPECT_EQ(file.header.count(key), 1u) << "header row '# " << key << "' is missing";
   EXPECT_EQ(sha256(file.body), file.header.at("sha256"))
-      << "The rows were edited after the tool wrote them; regenerate with: " << file.header.at("command");
+      << "The rows were edited after the tool wrote them; regenerate with: "
+      << file.header.at("command");
 }
 
 TEST_P(ReferenceGoldenFile, CoversEveryActivationScaleModeAndSign) {
   std::set<std::string> seen;
   for (const GoldenCase& golden : read_golden(GetParam()).cases)
-    seen.insert(golden.text("activation") + golden.text("scale") + golden.text("mode") + (golden.number("gamma") < 0 ? "-" : "+"));
+    seen.insert(golden.text("activation") + golden.text("scale") + golden.text("mode") +
+                (golden.number("gamma") < 0 ? "-" : "+"));
   for (const char* activation : {"identity", "leaky_relu", "elu"})
     for (const char* scale : {"signed_gamma", "abs_eps"})
       for (const char* mode : {"training", "frozen"})
@@ -191,7 +219,8 @@ TEST_P(ReferenceGoldenFile, CoversEveryActivationScaleModeAndSign) {
               << activation << ' ' << scale << ' ' << mode << ' ' << sign;
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, ReferenceGoldenFile, testing::Values("batch_norm_mpmath.tsv", "batch_norm_torch.tsv"),
+INSTANTIATE_TEST_SUITE_P(Engines, ReferenceGoldenFile,
+                         testing::Values("batch_norm_mpmath.tsv", "batch_norm_torch.tsv"),
                          [](const auto& file) { return file.index == 0 ? "mpmath" : "torch"; });
 
 TEST(ReferenceGolden, EverySchemeIn100DigitsAgreesWithMpmathToTheDigitsStored) {
@@ -206,7 +235,8 @@ TEST(ReferenceGolden, EverySchemeIn100DigitsAgreesWithMpmathToTheDigitsStored) {
         EXPECT_TRUE(isfinite(gradients.dgamma)) << golden.name;
         gradients.dgamma = Real100(golden.text("dgamma"));
       }
-      EXPECT_LE(ratio_to_digits(golden, file, p, gradients), 1) << golden.name << ", scheme " << static_cast<int>(scheme);
+      EXPECT_LE(ratio_to_digits(golden, file, p, gradients), 1)
+          << golden.name << ", scheme " << static_cast<int>(scheme);
     }
   }
 }

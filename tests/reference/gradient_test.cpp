@@ -1,11 +1,14 @@
-// The backward formulas against derivatives of the forward pass, found in three ways that know no backward formula.
+// The backward formulas against derivatives of the forward pass, found in three ways that know no
+// backward formula.
 //
-//   central differences in 100 digits   step h = 10^-33: off by h^2 f'''/6 = 10^-66 and, from rounding,
-//                                       10^-100 / h = 10^-67
+//   central differences in 100 digits   step h = 10^-33: off by h^2 f'''/6 = 10^-66 and, from
+//                                       rounding, 10^-100 / h = 10^-67
 //   duals in 50 digits                  exact derivatives of the forward formulas
-//   a complex step in double            Im L(x + ih) / h: no difference is taken, so only roundoff is left
+//   a complex step in double            Im L(x + ih) / h: no difference is taken, so only roundoff
+//                                       is left
 //
-// L = sum(dz z), so that dL/dz = dz. Each planted error at the end must be told from the right answer.
+// L = sum(dz z), so that dL/dz = dz. Each planted error at the end must be told from the right
+// answer.
 
 #include <functional>
 
@@ -50,17 +53,21 @@ T loss_moved(const Problem& p, Eigen::Index i, const T& step) {
 
 Gradients<Real100> by_central_differences(const Problem& p) {
   static const Real100 h("1e-33");
-  return gather<Real100>(
-      p, [&](Eigen::Index i) -> Real100 { return (loss_moved<Real100>(p, i, h) - loss_moved<Real100>(p, i, -h)) / (2 * h); });
+  return gather<Real100>(p, [&](Eigen::Index i) -> Real100 {
+    return (loss_moved<Real100>(p, i, h) - loss_moved<Real100>(p, i, -h)) / (2 * h);
+  });
 }
 
 Gradients<Real50> by_duals(const Problem& p) {
-  return gather<Real50>(p, [&](Eigen::Index i) -> Real50 { return loss_moved(p, i, Dual<Real50>(Real50(0), Real50(1))).derivative; });
+  return gather<Real50>(p, [&](Eigen::Index i) -> Real50 {
+    return loss_moved(p, i, Dual<Real50>(Real50(0), Real50(1))).derivative;
+  });
 }
 
 Gradients<double> by_complex_step(const Problem& p) {
   constexpr double h = 0x1p-400;  // h^2 underflows beside anything that matters
-  return gather<double>(p, [&](Eigen::Index i) { return loss_moved(p, i, std::complex<double>(0, h)).imag() / h; });
+  return gather<double>(
+      p, [&](Eigen::Index i) { return loss_moved(p, i, std::complex<double>(0, h)).imag() / h; });
 }
 
 // A difference may not straddle the kink at y = 0: none of the samples may sit on it.
@@ -71,7 +78,8 @@ TEST(ReferenceGradient, IsTheCentralDifferenceIn100Digits) {
     const Problem p = *problems();
     RC_PRE(off_the_kink(forward<double>(p)));
     const Forward<Real100> f = forward<Real100>(p);
-    RC_ASSERT(difference(backward(p, f, Scheme::standard), by_central_differences(p), gradient_scale(p, f)) <= central_tolerance);
+    RC_ASSERT(difference(backward(p, f, Scheme::standard), by_central_differences(p),
+                         gradient_scale(p, f)) <= central_tolerance);
   }));
 }
 
@@ -79,7 +87,8 @@ TEST(ReferenceGradient, IsTheDualDerivativeIn50Digits) {
   EXPECT_TRUE(rc::check([] {
     const Problem p = *problems();
     const Forward<Real50> f = forward<Real50>(p);
-    RC_ASSERT(difference(backward(p, f, Scheme::in_place_one), by_duals(p), gradient_scale(p, f)) <= dual_tolerance);
+    RC_ASSERT(difference(backward(p, f, Scheme::in_place_one), by_duals(p), gradient_scale(p, f)) <=
+              dual_tolerance);
   }));
 }
 
@@ -89,12 +98,13 @@ TEST(ReferenceGradient, IsTheComplexStepInDouble) {
     const Forward<double> f = forward<double>(p);
     RC_PRE(off_the_kink(f));
     // Both sides round like checkpointing in double.
-    RC_ASSERT(difference(backward(p, f, Scheme::checkpoint_x), by_complex_step(p), gradient_scale(p, f)) <=
-              2 * 0x1p-53 * amplification(p, f));
+    RC_ASSERT(difference(backward(p, f, Scheme::checkpoint_x), by_complex_step(p),
+                         gradient_scale(p, f)) <= 2 * 0x1p-53 * amplification(p, f));
   }));
 }
 
-// At y = 0 the derivative is, by convention, that of the positive branch; duals follow the code there.
+// At y = 0 the derivative is, by convention, that of the positive branch; duals follow the code
+// there.
 TEST(ReferenceGradient, OnTheKinkThePositiveBranchCounts) {
   Problem p;
   p.x = Vector<double>::Constant(3, 2.0);
@@ -115,9 +125,11 @@ struct Planted {
   std::function<Gradients<Real50>(const Problem&)> gradients;
 };
 
-// The standard backward pass with one thing changed by `spoil`, which sees everything it is made of.
+// The standard backward pass with one thing changed by `spoil`, which sees everything it is made
+// of.
 Planted planted(const char* name,
-                const std::function<void(Problem&, Forward<Real50>&, Recovered<Real50>&, Sums<Real50>&, Real50&)>& spoil) {
+                const std::function<void(Problem&, Forward<Real50>&, Recovered<Real50>&,
+                                         Sums<Real50>&, Real50&)>& spoil) {
   return {name, [spoil](const Problem& original) {
             Problem p = original;
             Forward<Real50> f = forward<Real50>(p);
@@ -126,8 +138,9 @@ Planted planted(const char* name,
             Real50 factor = dgamma_factor(convert<Real50>(p.channel));
             const Sums<Real50> right = total;
             spoil(p, f, recovered, total, factor);
-            Gradients<Real50> out =
-                p.frozen ? gradients_frozen(recovered, total, f.g, f.r, factor) : gradients_training(recovered, total, f.g, f.r, factor);
+            Gradients<Real50> out = p.frozen
+                                        ? gradients_frozen(recovered, total, f.g, f.r, factor)
+                                        : gradients_training(recovered, total, f.g, f.r, factor);
             // A term dropped from dx alone leaves the parameters' gradients right.
             if (total.s0 == 0) out.dbeta = right.s0;
             if (total.s1 == 0) out.dgamma = factor * right.s1;
@@ -151,14 +164,18 @@ const std::vector<Planted>& planted_errors() {
                 const Real50 m = as_count<Real50>(p.x.size());
                 f.r = reciprocal_deviation(Real50(f.variance * m / (m - 1)), Real50(p.channel.eps));
               }),
-      planted("eps outside the root", [](P& p, F& f, R&, S&, Real50&) { f.r = 1 / (sqrt(f.variance) + Real50(p.channel.eps)); }),
+      planted("eps outside the root",
+              [](P& p, F& f, R&, S&, Real50&) {
+                f.r = 1 / (sqrt(f.variance) + Real50(p.channel.eps));
+              }),
       planted("r without eps", [](P&, F& f, R&, S&, Real50&) { f.r = 1 / sqrt(f.variance); }),
       planted("dz in place of dy",
               [](P& p, F&, R& r, S& s, Real50&) {
                 r.dy = convert<Real50>(p.dz);
                 s = sums(r);
               }),
-      planted("dgamma with its sign lost", [](P&, F&, R&, S&, Real50& factor) { factor = -factor; }),
+      planted("dgamma with its sign lost",
+              [](P&, F&, R&, S&, Real50& factor) { factor = -factor; }),
       planted("xhat still times g",
               [](P&, F& f, R& r, S& s, Real50&) {
                 r.xhat *= f.g;
@@ -201,8 +218,10 @@ TEST(ReferenceGradient, PlantedErrorsAreTold) {
       ASSERT_LE(difference(backward(p, f, Scheme::standard), truth, against), dual_tolerance);
       for (const Planted& error : planted_errors()) {
         const std::string name = error.name;
-        if (kind == ActivationKind::identity && name == "dz in place of dy") continue;            // the same thing
-        if (scale == ScaleConvention::abs_eps && name == "dx with the sign of g lost") continue;  // g > 0
+        // the same thing
+        if (kind == ActivationKind::identity && name == "dz in place of dy") continue;
+        // g > 0
+        if (scale == ScaleConvention::abs_eps && name == "dx with the sign of g lost") continue;
         EXPECT_GT(difference(error.gradients(p), truth, against), smallest_planted_change) << name;
       }
     }

@@ -1,4 +1,5 @@
-// The reports: well-formed, complete, safe against hostile names, honest in their headline, and the same bytes every time.
+// The reports: well-formed, complete, safe against hostile names, honest in their headline, and the
+// same bytes every time.
 #include "verify/report/report.hpp"
 
 #include <gtest/gtest.h>
@@ -16,15 +17,16 @@
 
 #include "tests/report/sample.hpp"
 #include "verify/problem/error.hpp"
-#include "verify/report/plot.hpp"
 #include "verify/report/parts.hpp"
+#include "verify/report/plot.hpp"
 
 namespace abn::verify {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// What is wrong with the markup: unbalanced tags, unquoted or repeated attributes, stray '<' or '&', repeated ids; empty where nothing is.
+/// What is wrong with the markup: unbalanced tags, unquoted or repeated attributes, stray '<' or
+/// '&', repeated ids; empty where nothing is.
 std::string markup_error(const std::string& html, std::set<std::string>& ids) {
   const std::set<std::string> empty_tags{"meta", "!DOCTYPE"};
   std::vector<std::string> open;
@@ -40,7 +42,8 @@ std::string markup_error(const std::string& html, std::set<std::string>& ids) {
     }
     if (c == '>') return "stray >" + near();
     if (c != '<') {
-      if (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') return "control character" + near();
+      if (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t')
+        return "control character" + near();
       ++at;
       continue;
     }
@@ -48,13 +51,16 @@ std::string markup_error(const std::string& html, std::set<std::string>& ids) {
       const std::size_t end = html.find('>', at);
       const std::string name = html.substr(at + 2, end - at - 2);
       if (open.empty() || open.back() != name)
-        return "</" + name + "> closes " + (open.empty() ? "nothing" : "<" + open.back() + ">") + near();
+        return "</" + name + "> closes " + (open.empty() ? "nothing" : "<" + open.back() + ">") +
+               near();
       open.pop_back();
       at = end + 1;
       continue;
     }
     std::size_t name_end = at + 1;
-    while (name_end < html.size() && (std::isalnum(static_cast<unsigned char>(html[name_end])) || html[name_end] == '!')) ++name_end;
+    while (name_end < html.size() &&
+           (std::isalnum(static_cast<unsigned char>(html[name_end])) || html[name_end] == '!'))
+      ++name_end;
     const std::string name = html.substr(at + 1, name_end - at - 1);
     if (name.empty()) return "stray <" + near();
     std::size_t p = name_end;
@@ -70,7 +76,9 @@ std::string markup_error(const std::string& html, std::set<std::string>& ids) {
         break;
       }
       std::size_t end = p;
-      while (end < html.size() && (std::isalnum(static_cast<unsigned char>(html[end])) || html[end] == '-' || html[end] == ':')) ++end;
+      while (end < html.size() && (std::isalnum(static_cast<unsigned char>(html[end])) ||
+                                   html[end] == '-' || html[end] == ':'))
+        ++end;
       const std::string attribute = html.substr(p, end - p);
       if (attribute.empty()) return "bad attribute" + near();
       if (!attributes.insert(attribute).second) return "attribute twice: " + attribute + near();
@@ -105,7 +113,9 @@ std::string markup_error(const std::string& html) {
 
 std::size_t count(const std::string& text, const std::string& what) {
   std::size_t found = 0;
-  for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + what.size())) ++found;
+  for (std::size_t at = text.find(what); at != std::string::npos;
+       at = text.find(what, at + what.size()))
+    ++found;
   return found;
 }
 
@@ -136,7 +146,8 @@ struct OtherPath {
 
 bool have_gnuplot() { return draw({"probe", "probe", 100, 100, "plot x"}).problem.empty(); }
 
-/// Names that try to leave every context that a report puts them into: HTML, attributes, SVG, gnuplot, Markdown, CSV, a shell.
+/// Names that try to leave every context that a report puts them into: HTML, attributes, SVG,
+/// gnuplot, Markdown, CSV, a shell.
 std::vector<std::string> hostile_names() {
   return {"</details></main><script>alert(1)</script>",
           "\" onmouseover=\"alert(1)",
@@ -171,7 +182,8 @@ Results hostile() {
         record.tally = sample::tally(noise, 50, 3, 2, true);
         record.witnesses = {sample::witness(record, 3), sample::witness(record, 2)};
         for (Witness& witness : record.witnesses) {
-          witness.where = witness.reason = witness.data = witness.problem = witness.got_bits = witness.reproduce = name;
+          witness.where = witness.reason = witness.data = witness.problem = witness.got_bits =
+              witness.reproduce = name;
           witness.inputs = {{name, 1}};
           witness.terms = {{name, 0.5}};
         }
@@ -186,33 +198,38 @@ Results hostile() {
 }
 
 TEST(VerifyReport, PageIsWellFormedAndHasAnAnchorForEveryCheck) {
-  for (const Results& results : {sample::all_pass(), sample::mixed(), sample::tensor_files(), Results{}}) {
+  for (const Results& results :
+       {sample::all_pass(), sample::mixed(), sample::tensor_files(), Results{}}) {
     const std::string html = render_html(results);
     std::set<std::string> ids;
     EXPECT_EQ(markup_error(html, ids), "");
     for (const Record& record : results.records) EXPECT_EQ(ids.count(record.id), 1u) << record.id;
     for (const Record& record : results.records)
-      EXPECT_GE(count(html, "href=\"#" + record.id + "\""), record.kind == "numbers" ? 1u : 0u) << record.id;
+      EXPECT_GE(count(html, "href=\"#" + record.id + "\""), record.kind == "numbers" ? 1u : 0u)
+          << record.id;
   }
 }
 
 TEST(VerifyReport, TheMarkupCheckerFindsFaults) {
   EXPECT_EQ(markup_error("<p class=\"a\">x &lt; y<br/></p>"), "");
-  for (const char* bad : {"<p>", "<p></div></p>", "<p class=a></p>", "<p id=\"a\"></p><p id=\"a\"></p>", "a & b", "a < b",
-                          "<p title=\"<\"></p>", "<p a=\"1\" a=\"1\"></p>", "\x01"})
+  for (const char* bad :
+       {"<p>", "<p></div></p>", "<p class=a></p>", "<p id=\"a\"></p><p id=\"a\"></p>", "a & b",
+        "a < b", "<p title=\"<\"></p>", "<p a=\"1\" a=\"1\"></p>", "\x01"})
     EXPECT_NE(markup_error(bad), "") << bad;
 }
 
 TEST(VerifyReport, PageRefersToNothingOutside) {
   const std::string html = render_html(sample::mixed());
-  for (const char* reference : {"http:", "https:", "//cdn", "src=", "url(", "@import", "<link", "<iframe", "<img"})
+  for (const char* reference :
+       {"http:", "https:", "//cdn", "src=", "url(", "@import", "<link", "<iframe", "<img"})
     EXPECT_EQ(html.find(reference), std::string::npos) << reference;
 }
 
 TEST(VerifyReport, PageStaysSmall) {
   constexpr std::size_t largest = 2'000'000;
   Results results = sample::mixed();
-  for (Record& record : results.records) {  // the worst for size: every check has a detail with all its witnesses
+  // the worst for size: every check has a detail with all its witnesses
+  for (Record& record : results.records) {
     record.verdict = Verdict::fail;
     if (!record.witnesses.empty()) record.witnesses.resize(3, record.witnesses.front());
   }
@@ -243,14 +260,19 @@ TEST(VerifyReport, HeadlineIsThatOfTheResultsAndClaimsNothingOverWhatDidNotPass)
     return results;
   };
   const std::pair<Results, std::string> others[] = {
-      {with(Verdict::fail, 1), "fail"}, {with(Verdict::error, 1), "fail"},  {with(Verdict::inconclusive, 1), "inconclusive"},
-      {with(Verdict::skip, 1), "skip"}, {with(Verdict::skip, 256), "skip"}, {Results{}, "skip"}};
+      {with(Verdict::fail, 1), "fail"},
+      {with(Verdict::error, 1), "fail"},
+      {with(Verdict::inconclusive, 1), "inconclusive"},
+      {with(Verdict::skip, 1), "skip"},
+      {with(Verdict::skip, 256), "skip"},
+      {Results{}, "skip"}};
   for (const auto& [results, style] : others) {
     const std::string html = render_html(results);
     EXPECT_NE(shown_headline(html), well) << style;
     EXPECT_EQ(shown_headline(html), report::escape(headline(results)));
     EXPECT_NE(html.find("<h1 class=\"" + style + "\">"), std::string::npos) << style;
-    EXPECT_EQ(render_markdown(results).find("### abn-verify: " + headline(results).substr(0, 12)), 0u);
+    EXPECT_EQ(render_markdown(results).find("### abn-verify: " + headline(results).substr(0, 12)),
+              0u);
   }
   EXPECT_NE(render_html(others[3].first).find("What was not checked"), std::string::npos);
   EXPECT_NE(render_html(others[5].first).find("No check ran"), std::string::npos);
@@ -260,21 +282,25 @@ TEST(VerifyReport, FailuresAreOpenWithTheirTextWitnessAndCommand) {
   const Results results = sample::mixed();
   const std::string html = render_html(results);
   const std::string id = "two_sweep/backward/bf16/nhwc/dx";
-  const std::size_t begin = html.find("<details class=\"check\" id=\"" + id + "\""), end = html.find("</details>", begin);
+  const std::size_t begin = html.find("<details class=\"check\" id=\"" + id + "\""),
+                    end = html.find("</details>", begin);
   ASSERT_NE(begin, std::string::npos);
   const std::string block = html.substr(begin, end - begin);
   EXPECT_NE(block.substr(0, block.find('>')).find(" open"), std::string::npos);
   const Record& record = sample::find(const_cast<Results&>(results), id);
   for (const std::string& part :
-       {report::escape(failure_text(record)), record.witnesses[0].reproduce, record.witnesses[0].where, std::string("0x1.8p-7"),
-        std::string("bits 0xbb1c"), std::string("reduction of dy 61 %"), std::string("2 failed"), std::string("Next worst")})
+       {report::escape(failure_text(record)), record.witnesses[0].reproduce,
+        record.witnesses[0].where, std::string("0x1.8p-7"), std::string("bits 0xbb1c"),
+        std::string("reduction of dy 61 %"), std::string("2 failed"), std::string("Next worst")})
     EXPECT_NE(block.find(part), std::string::npos) << part;
-  const std::size_t passed = html.find("<details class=\"check\" id=\"two_sweep/backward/bf16/nchw/dx\"");
+  const std::size_t passed =
+      html.find("<details class=\"check\" id=\"two_sweep/backward/bf16/nchw/dx\"");
   ASSERT_NE(passed, std::string::npos);
   EXPECT_EQ(html.substr(passed, html.find('>', passed) - passed).find(" open"), std::string::npos);
 
   // A contract check that fails opens the row that it shares with those that passed.
-  const std::size_t guards = html.find("id=\"two_sweep/forward/f32/nhwc/guards\""), row = html.rfind("<details", guards);
+  const std::size_t guards = html.find("id=\"two_sweep/forward/f32/nhwc/guards\""),
+                    row = html.rfind("<details", guards);
   EXPECT_NE(html.substr(row, html.find('>', row) - row).find(" open"), std::string::npos);
 }
 
@@ -291,7 +317,8 @@ TEST(VerifyReport, InPlaceCostAndFitStandBesideTheVerdict) {
   EXPECT_NE(html.find("39 % <b>unsafe</b>"), std::string::npos);
   EXPECT_NE(html.find("<b>unsafe in place</b> in 4 cases"), std::string::npos);
   EXPECT_NE(html.find("41</span> unfit"), std::string::npos);
-  EXPECT_NE(html.find("<h1 class=\"pass\">"), std::string::npos) << "a measurement of the method fails no kernel";
+  EXPECT_NE(html.find("<h1 class=\"pass\">"), std::string::npos)
+      << "a measurement of the method fails no kernel";
 }
 
 TEST(VerifyReport, HostileNamesStayText) {
@@ -310,7 +337,8 @@ TEST(VerifyReport, HostileNamesStayText) {
   EXPECT_EQ(files.html.find("onmouseover=\"alert"), std::string::npos);
   EXPECT_EQ(files.html.find('\0'), std::string::npos);
 
-  // Markdown: outside of fenced blocks there is no tag but <sub>, no live mention, and each table row keeps its cells.
+  // Markdown: outside of fenced blocks there is no tag but <sub>, no live mention, and each table
+  // row keeps its cells.
   std::istringstream lines(files.markdown);
   std::string line, fence;
   while (std::getline(lines, line)) {
@@ -328,7 +356,8 @@ TEST(VerifyReport, HostileNamesStayText) {
     EXPECT_EQ(line.find("@everyone"), std::string::npos) << line;
     if (line.rfind("| ", 0) == 0) {
       std::size_t cells = 0;
-      for (std::size_t i = 0; i < line.size(); ++i) cells += line[i] == '|' && (i == 0 || line[i - 1] != '\\');
+      for (std::size_t i = 0; i < line.size(); ++i)
+        cells += line[i] == '|' && (i == 0 || line[i - 1] != '\\');
       EXPECT_EQ(cells, 3 + hostile_names().size()) << line;
     }
   }
@@ -377,7 +406,9 @@ TEST(VerifyReport, WithoutGnuplotThePageHasItsTablesAndSaysSo) {
 }
 
 TEST(VerifyReport, AGnuplotThatFailsOrTalksNonsenseIsAsGoodAsNone) {
-  for (const char* body : {"#!/bin/sh\nexit 1\n", "#!/bin/sh\necho '<svg><script>alert(1)</script></svg>'\n", "#!/bin/sh\nkill -9 $$\n"}) {
+  for (const char* body :
+       {"#!/bin/sh\nexit 1\n", "#!/bin/sh\necho '<svg><script>alert(1)</script></svg>'\n",
+        "#!/bin/sh\nkill -9 $$\n"}) {
     const Scratch scratch;
     const fs::path program = scratch.path / "gnuplot";
     std::ofstream(program) << body;
@@ -394,10 +425,12 @@ TEST(VerifyReport, EachVariantHasItsTwoFigures) {
   if (!have_gnuplot()) GTEST_SKIP() << "gnuplot is not installed";
   const std::string html = render_html(sample::mixed());
   EXPECT_EQ(count(html, "<svg "), 4u);
-  for (const char* label : {"Signed error in ulp of", "signed error in ulp of the output type", "ratio = |error| / bound",
-                            "0 ± ½: correctly rounded", "Ratio of error to bound of 64 checks of two_sweep"})
+  for (const char* label : {"Signed error in ulp of", "signed error in ulp of the output type",
+                            "ratio = |error| / bound", "0 ± ½: correctly rounded",
+                            "Ratio of error to bound of 64 checks of two_sweep"})
     EXPECT_NE(html.find(label), std::string::npos) << label;
-  EXPECT_EQ(html.find("rgb(  1"), std::string::npos) << "a marker colour that did not become a variable of the page";
+  EXPECT_EQ(html.find("rgb(  1"), std::string::npos)
+      << "a marker colour that did not become a variable of the page";
   EXPECT_EQ(html.find("color='rgb("), std::string::npos);
 
   Results few = sample::mixed();  // variants with few checks share a figure
@@ -426,7 +459,8 @@ TEST(VerifyReport, PlotsSurviveValuesWithoutAPlaceOnTheAxis) {
 }
 
 TEST(VerifyReport, MarkdownFitsIntoAComment) {
-  EXPECT_NE(render_markdown(sample::all_pass()).find("| `two_sweep` | backward |"), std::string::npos);
+  EXPECT_NE(render_markdown(sample::all_pass()).find("| `two_sweep` | backward |"),
+            std::string::npos);
   Results results = sample::mixed();
   for (Record& record : results.records) {
     record.verdict = Verdict::fail;
@@ -440,7 +474,8 @@ TEST(VerifyReport, MarkdownFitsIntoAComment) {
 
   Results many;  // nor do many variants or reasons break it
   for (int i = 0; i < 3000; ++i) {
-    Record record = sample::record("variant_with_a_rather_long_name_" + std::to_string(i), "forward", "f32", "nchw", "z", true);
+    Record record = sample::record("variant_with_a_rather_long_name_" + std::to_string(i),
+                                   "forward", "f32", "nchw", "z", true);
     record.verdict = Verdict::skip;
     record.reason = "reason " + std::to_string(i);
     many.records.push_back(record);
@@ -456,18 +491,23 @@ TEST(VerifyReport, ManyTensorFilesGetOneRowEachAndTheWorstOnesInMarkdown) {
   EXPECT_NE(markdown.find("| `deep_late_bf16` | backward |"), std::string::npos);
   EXPECT_NE(markdown.find("36 more rows passed, with ratios up to "), std::string::npos);
 
-  Results failed = results;  // rows that are left out are not said to have passed when they have not
+  // rows that are left out are not said to have passed when they have not
+  Results failed = results;
   for (Record& record : failed.records) record.verdict = Verdict::fail;
-  EXPECT_NE(render_markdown(failed).find("36 more rows are in index.html, not all of them passed"), std::string::npos);
+  EXPECT_NE(render_markdown(failed).find("36 more rows are in index.html, not all of them passed"),
+            std::string::npos);
 }
 
 TEST(VerifyReport, CsvHasOneRowARecord) {
   const Results results = sample::mixed();
   const std::string csv = render_csv(results);
   EXPECT_EQ(count(csv, "\n"), results.records.size() + 1);
-  EXPECT_NE(csv.find("two_sweep/backward/bf16/nhwc/dx,two_sweep,backward,bf16,nhwc,dx,numbers,fail,"), std::string::npos);
+  EXPECT_NE(
+      csv.find("two_sweep/backward/bf16/nhwc/dx,two_sweep,backward,bf16,nhwc,dx,numbers,fail,"),
+      std::string::npos);
 
-  // Read back by RFC 4180: every row has the columns of the header, and the hostile texts come out as they went in.
+  // Read back by RFC 4180: every row has the columns of the header, and the hostile texts come out
+  // as they went in.
   const Results bad = hostile();
   const std::string text = render_csv(bad);
   std::vector<std::vector<std::string>> rows{{""}};
@@ -518,7 +558,8 @@ TEST(VerifyReport, ADirectoryThatCannotBeIsAUsageError) {
   const Scratch scratch;
   std::ofstream(scratch.path / "file") << "x";
   for (const std::string& directory :
-       {(scratch.path / "file").string(), (scratch.path / "file" / "below").string(), std::string("/proc/none/report"), std::string()}) {
+       {(scratch.path / "file").string(), (scratch.path / "file" / "below").string(),
+        std::string("/proc/none/report"), std::string()}) {
     try {
       write_report(sample::all_pass(), directory);
       ADD_FAILURE() << directory;
@@ -533,9 +574,22 @@ TEST(VerifyReport, ADirectoryThatCannotBeIsAUsageError) {
 /// A study in which nothing is a friendly name.
 Study study_named(const std::string& name) {
   Study study{name, name, name, 1, {{name, name}}, {name}, {}, {}};
-  study.tables = {{name, name, name, {{name, ""}, {name + ", a", name}, {name + ", b", ""}}, {{name, 1.5, std::nan("")}, {name, INFINITY, name}}, false},
+  study.tables = {{name,
+                   name,
+                   name,
+                   {{name, ""}, {name + ", a", name}, {name + ", b", ""}},
+                   {{name, 1.5, std::nan("")}, {name, INFINITY, name}},
+                   false},
                   {name, name, "", {{name, ""}}, {{name}}, true}};
-  study.grids = {{name, name, name, name, 1, {name, name, {0.1, 1, 10}}, {name, name, {1, 100}}, {0, 0.5, 1, 5, INFINITY, NAN}, {0, 0.5, 2, 0.5, 2, INFINITY}}};
+  study.grids = {{name,
+                  name,
+                  name,
+                  name,
+                  1,
+                  {name, name, {0.1, 1, 10}},
+                  {name, name, {1, 100}},
+                  {0, 0.5, 1, 5, INFINITY, NAN},
+                  {0, 0.5, 2, 0.5, 2, INFINITY}}};
   return study;
 }
 
@@ -550,14 +604,17 @@ TEST(VerifyReport, StudiesHaveTheirSentencesMapsAndTables) {
   if (have_gnuplot()) {
     EXPECT_EQ(count(html, "<svg "), 6u);  // two a variant, one a grid
     EXPECT_NE(html.find("var(--cost3)"), std::string::npos);
-    EXPECT_NE(html.find(">first of two [first of two]<"), std::string::npos);  // an axis with its unit
+    // an axis with its unit
+    EXPECT_NE(html.find(">first of two [first of two]<"), std::string::npos);
     EXPECT_EQ(html.find("rgb(  1"), std::string::npos);
   }
   EXPECT_EQ(render_html(sample::mixed()), render_html(sample::mixed(), {}));
   EXPECT_EQ(html, render_html(sample::mixed(), studies));
   const std::string markdown = render_markdown(sample::mixed(), studies);
   EXPECT_NE(markdown.find("- first of two\n"), std::string::npos);
-  EXPECT_NE(markdown.find("| first of two | first of two, a \\[first of two\\] | first of two, b |"), std::string::npos);
+  EXPECT_NE(
+      markdown.find("| first of two | first of two, a \\[first of two\\] | first of two, b |"),
+      std::string::npos);
 
   // Studies alone: no verdict on checks that did not run.
   const std::string alone = render_html({}, studies);
@@ -567,12 +624,25 @@ TEST(VerifyReport, StudiesHaveTheirSentencesMapsAndTables) {
 }
 
 TEST(VerifyReport, TheMapIsColouredByWhatWasMeasuredAndItsLineIsWhatWasPredicted) {
-  Grid grid{"g", "g", "cost", "%", 1, {"x", "1", {1, 10, 100}}, {"y", "1", {1, 10}}, {0.0001, 0.5, 50, 0.0001, 0.5, 1e9}, {0.5, 0.5, 2, 0.5, 0.5, 2}};
+  Grid grid{"g",
+            "g",
+            "cost",
+            "%",
+            1,
+            {"x", "1", {1, 10, 100}},
+            {"y", "1", {1, 10}},
+            {0.0001, 0.5, 50, 0.0001, 0.5, 1e9},
+            {0.5, 0.5, 2, 0.5, 0.5, 2}};
   const PlotScript script = report::heat_map(grid, "map");
-  // Two rows of three cells in four classes, and one straight line between the second and the third column.
-  for (const char* block : {"$cells0", "$cells3", "$cells5", "$cells6"}) EXPECT_NE(script.commands.find(block), std::string::npos) << block;
-  for (const char* block : {"$cells1", "$cells2", "$cells4"}) EXPECT_EQ(script.commands.find(block), std::string::npos) << block;
-  EXPECT_NE(script.commands.find("$line << EOD\n1.5000 -0.5000\n1.5000 1.5000\n\nEOD"), std::string::npos) << script.commands;
+  // Two rows of three cells in four classes, and one straight line between the second and the third
+  // column.
+  for (const char* block : {"$cells0", "$cells3", "$cells5", "$cells6"})
+    EXPECT_NE(script.commands.find(block), std::string::npos) << block;
+  for (const char* block : {"$cells1", "$cells2", "$cells4"})
+    EXPECT_EQ(script.commands.find(block), std::string::npos) << block;
+  EXPECT_NE(script.commands.find("$line << EOD\n1.5000 -0.5000\n1.5000 1.5000\n\nEOD"),
+            std::string::npos)
+      << script.commands;
   grid.predicted = {0, 0, 0, 0, 0, 0};  // safe everywhere: no line
   EXPECT_EQ(report::heat_map(grid, "map").commands.find("$line"), std::string::npos);
   if (have_gnuplot()) {
@@ -599,7 +669,8 @@ TEST(VerifyReport, HostileStudiesStayText) {
   EXPECT_LE(render_markdown(sample::mixed(), many).size(), markdown_limit);
 }
 
-/// What `grad reference` and properties leave behind: no type and layout, and comparisons without a right value.
+/// What `grad reference` and properties leave behind: no type and layout, and comparisons without a
+/// right value.
 Results gradients_and_properties() {
   Results results = sample::all_pass();
   sample::Noise noise{5};
@@ -634,17 +705,23 @@ TEST(VerifyReport, GradientsAndPropertiesHaveTheirPlace) {
   EXPECT_EQ(markup_error(html, ids), "");
   for (const Record& record : results.records) {
     EXPECT_EQ(ids.count(record.id), 1u) << record.id;
-    EXPECT_GE(count(html, "href=\"#" + record.id + "\""), record.kind == "contract" ? 0u : 1u) << record.id;
+    EXPECT_GE(count(html, "href=\"#" + record.id + "\""), record.kind == "contract" ? 0u : 1u)
+        << record.id;
   }
-  // Methods and schemes are rows of a table of their own, not columns of the one with types and layouts.
+  // Methods and schemes are rows of a table of their own, not columns of the one with types and
+  // layouts.
   EXPECT_EQ(count(html, "<table class=\"overview\">"), 1u);
   EXPECT_EQ(count(html, "<table class=\"overview files\">"), 1u);
   EXPECT_NE(html.find("reference <span class=\"note\">complex_step "), std::string::npos);
   EXPECT_NE(html.find("property <b>linear</b>"), std::string::npos);
   EXPECT_NE(html.find("the two results differ"), std::string::npos);
-  for (const Record& record : results.records) EXPECT_FALSE(report::is_property(record) && is_unfit(record)) << record.id;
+  for (const Record& record : results.records)
+    EXPECT_FALSE(report::is_property(record) && is_unfit(record)) << record.id;
   EXPECT_NE(markdown.find("| `two_sweep` | property |"), std::string::npos);
-  EXPECT_NE(render_csv(results).find("two_sweep/property/f32/nchw/linear,two_sweep,property,f32,nchw,linear,property,pass,"), std::string::npos);
+  EXPECT_NE(
+      render_csv(results).find(
+          "two_sweep/property/f32/nchw/linear,two_sweep,property,f32,nchw,linear,property,pass,"),
+      std::string::npos);
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Results such as a real run leaves behind, made up from a fixed seed: what the report is tried on without running a kernel.
+// Results such as a real run leaves behind, made up from a fixed seed: what the report is tried on
+// without running a kernel.
 #pragma once
 
 #include <algorithm>
@@ -22,13 +23,16 @@ struct Noise {
   }
 };
 
-/// `elements` errors of about the given width in ulp and ratio, rounding to nearest where `rounded`.
-inline Tally tally(Noise& noise, std::uint64_t elements, double largest_ratio, double width, bool rounded) {
+/// `elements` errors of about the given width in ulp and ratio, rounding to nearest where
+/// `rounded`.
+inline Tally tally(Noise& noise, std::uint64_t elements, double largest_ratio, double width,
+                   bool rounded) {
   Tally out;
   out.elements = elements;
   for (std::uint64_t i = 0; i < elements; ++i) {
     const double bell = (noise() + noise() + noise() + noise() - 2) / 1.2;
-    const double ulp = (rounded ? noise() - 0.5 : 0) + width * bell * std::exp2(3 * noise() * noise());
+    const double ulp =
+        (rounded ? noise() - 0.5 : 0) + width * bell * std::exp2(3 * noise() * noise());
     const double ratio = largest_ratio * noise() * noise();
     out.sum_ulp += ulp;
     if (std::fabs(ulp) > std::fabs(out.max_abs_ulp)) out.max_abs_ulp = ulp;
@@ -49,7 +53,8 @@ inline Witness witness(const Record& record, double ratio) {
   out.problem = "n2c64s12," + record.layout + "," + record.dtype + ",leaky_relu:0.01";
   out.data = "spikes";
   out.seed = 17;
-  out.where = record.check == "dx" || record.check == "z" ? record.check + "[n 0, c 3, s 17]" : record.check + "[c 3]";
+  out.where = record.check == "dx" || record.check == "z" ? record.check + "[n 0, c 3, s 17]"
+                                                          : record.check + "[c 3]";
   out.expected = -0x1.2ap-9;
   out.expected_low = 0x1.8p-66;
   out.bound = 0x1.8p-13;
@@ -68,12 +73,13 @@ inline Witness witness(const Record& record, double ratio) {
     out.terms = {{"storage", 0.72}, {"variance", 0.2}, {"mean", 0.06}, {"arithmetic", 0.02}};
   out.kappa = 410;
   out.beta_over_g = 12;
-  out.reproduce = "abn-verify run " + record.id + " --problem " + out.problem + " --data spikes --seed 17";
+  out.reproduce =
+      "abn-verify run " + record.id + " --problem " + out.problem + " --data spikes --seed 17";
   return out;
 }
 
-inline Record record(const std::string& variant, const std::string& op, const std::string& dtype, const std::string& layout,
-                     const std::string& check, bool numbers) {
+inline Record record(const std::string& variant, const std::string& op, const std::string& dtype,
+                     const std::string& layout, const std::string& check, bool numbers) {
   Record out;
   out.variant = variant;
   out.op = op;
@@ -87,7 +93,8 @@ inline Record record(const std::string& variant, const std::string& op, const st
   return out;
 }
 
-/// 256 records, all passed: two variants, two ops, four types, two layouts, eight outputs and eight contract checks.
+/// 256 records, all passed: two variants, two ops, four types, two layouts, eight outputs and eight
+/// contract checks.
 inline Results all_pass() {
   Results out;
   out.provenance = {"0.1.0",
@@ -126,13 +133,16 @@ inline Results all_pass() {
     for (const char* op : {"backward", "forward"})
       for (const char* dtype : {"bf16", "f16", "f32", "f64"})
         for (const char* layout : {"nchw", "nhwc"}) {
-          const bool backward = std::string(op) == "backward", narrow = std::string(dtype) == "bf16" || std::string(dtype) == "f16";
+          const bool backward = std::string(op) == "backward",
+                     narrow = std::string(dtype) == "bf16" || std::string(dtype) == "f16";
           const auto outputs = backward ? std::vector<std::string>{"dbeta", "dgamma", "dx"}
-                                        : std::vector<std::string>{"mean", "running_mean", "running_var", "variance", "z"};
+                                        : std::vector<std::string>{"mean", "running_mean",
+                                                                   "running_var", "variance", "z"};
           for (const std::string& check : outputs) {
             const bool tensor = check == "dx" || check == "z";
             Record one = record(variant, op, dtype, layout, check, true);
-            one.tally = tally(noise, tensor ? 6000 : 1500, 0.02 + 0.95 * noise() * (tensor && narrow ? 1 : noise()),
+            one.tally = tally(noise, tensor ? 6000 : 1500,
+                              0.02 + 0.95 * noise() * (tensor && narrow ? 1 : noise()),
                               tensor && narrow ? 0.1 : 1.5, tensor);
             one.witnesses = {witness(one, one.tally.max_ratio)};
             if (backward) {
@@ -146,12 +156,14 @@ inline Results all_pass() {
           for (const char* check : {"guards", "inputs", "schedule", "unwritten"})
             out.records.push_back(record(variant, op, dtype, layout, check, false));
         }
-  std::sort(out.records.begin(), out.records.end(), [](const Record& a, const Record& b) { return a.id < b.id; });
+  std::sort(out.records.begin(), out.records.end(),
+            [](const Record& a, const Record& b) { return a.id < b.id; });
   return out;
 }
 
 inline Record& find(Results& results, const std::string& id) {
-  return *std::find_if(results.records.begin(), results.records.end(), [&](const Record& record) { return record.id == id; });
+  return *std::find_if(results.records.begin(), results.records.end(),
+                       [&](const Record& record) { return record.id == id; });
 }
 
 /// The same run with one of everything that can go wrong.
@@ -164,7 +176,8 @@ inline Results mixed() {
     record.tally = tally(noise, 6000, ratio, ratio, true);
     record.failed_cases = 2;
     record.witnesses.clear();
-    for (const double part : {1.0, 0.7, 0.2}) record.witnesses.push_back(witness(record, part * record.tally.max_ratio));
+    for (const double part : {1.0, 0.7, 0.2})
+      record.witnesses.push_back(witness(record, part * record.tally.max_ratio));
     record.witnesses.front().reason = "error above its bound";
     record.reason = "2 of 42 cases have elements whose error is above its bound";
   };
@@ -203,11 +216,13 @@ inline Results mixed() {
   Record& limited = find(out, "two_sweep/backward/bf16/nchw/dgamma");
   limited.discriminating_cases = 0;
   limited.method_limited_cases = limited.cases;
-  limited.reason = "within the bound, but in all 42 cases the in-place method itself leaves no signal to judge";
+  limited.reason =
+      "within the bound, but in all 42 cases the in-place method itself leaves no signal to judge";
   return out;
 }
 
-/// What judging a folder of tensor files leaves: many variants of one type and layout each, one of which fails.
+/// What judging a folder of tensor files leaves: many variants of one type and layout each, one of
+/// which fails.
 inline Results tensor_files() {
   Results out;
   out.provenance = {"0.1.0", "3f2a91c", "abn-verify check fixtures/real", "GCC 12.2.0", "", "",
@@ -220,11 +235,16 @@ inline Results tensor_files() {
         out.variants.push_back({name,
                                 "torch 1.13.1, native_batch_norm on the CPU",
                                 "file",
-                                {{"scheme", "standard"}, {"statistics", "welford"}, {"accumulate", "f32"}, {"materialises", "y, dy"}}});
-        for (const char* check : {"forward/mean", "forward/variance", "forward/z", "backward/dx", "backward/dgamma", "backward/dbeta"}) {
+                                {{"scheme", "standard"},
+                                 {"statistics", "welford"},
+                                 {"accumulate", "f32"},
+                                 {"materialises", "y, dy"}}});
+        for (const char* check : {"forward/mean", "forward/variance", "forward/z", "backward/dx",
+                                  "backward/dgamma", "backward/dbeta"}) {
           const std::string path = check;
           const std::size_t slash = path.find('/');
-          Record one = record(name, path.substr(0, slash), dtype, "nchw", path.substr(slash + 1), true);
+          Record one =
+              record(name, path.substr(0, slash), dtype, "nchw", path.substr(slash + 1), true);
           one.cases = one.discriminating_cases = 1;
           one.tally = tally(noise, 800, 0.9 * noise(), 0.4, true);
           one.witnesses = {witness(one, one.tally.max_ratio)};
@@ -235,7 +255,8 @@ inline Results tensor_files() {
   failed.tally = tally(noise, 800, 4.2, 3, true);
   failed.verdict = Verdict::fail;
   failed.reason = "1 of 800 elements above the bound, in 1 of 1 case";
-  std::sort(out.records.begin(), out.records.end(), [](const Record& a, const Record& b) { return a.id < b.id; });
+  std::sort(out.records.begin(), out.records.end(),
+            [](const Record& a, const Record& b) { return a.id < b.id; });
   return out;
 }
 

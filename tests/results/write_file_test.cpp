@@ -1,4 +1,5 @@
-// Where results are written: a file appears whole or not at all, and nothing that is no file is replaced by one.
+// Where results are written: a file appears whole or not at all, and nothing that is no file is
+// replaced by one.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -32,7 +33,8 @@ class WriteFile : public testing::Test {
   }
 
  private:
-  fs::path folder_ = fs::temp_directory_path() / ("abn-write-file-test." + std::to_string(getpid()));
+  fs::path folder_ =
+      fs::temp_directory_path() / ("abn-write-file-test." + std::to_string(getpid()));
 };
 
 TEST_F(WriteFile, AGoodFileSurvivesAFailedWrite) {

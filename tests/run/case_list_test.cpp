@@ -1,4 +1,5 @@
-// Case lists: what a hunt kept is read back as the same cases, bad lines are named, and the kernels of the tree pass the lists in fixtures/.
+// Case lists: what a hunt kept is read back as the same cases, bad lines are named, and the kernels
+// of the tree pass the lists in fixtures/.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -7,14 +8,15 @@
 #include <fstream>
 
 #include "tests/call/broken_variant.hpp"
-#include "verify/run/case_list.hpp"
-#include "verify/problem/error.hpp"
 #include "verify/data/given.hpp"
+#include "verify/problem/error.hpp"
+#include "verify/run/case_list.hpp"
 
 namespace {
 
 std::string scratch(const std::string& text) {
-  const std::string path = (std::filesystem::temp_directory_path() / ("abn-cases-" + std::to_string(getpid()))).string();
+  const std::string path =
+      (std::filesystem::temp_directory_path() / ("abn-cases-" + std::to_string(getpid()))).string();
   std::ofstream(path) << text;
   return path;
 }
@@ -45,7 +47,8 @@ TEST(CaseList, KeepsTheWorstCaseOfEveryCheckOnce) {
 
 TEST(CaseList, NamesTheLineThatIsNoCase) {
   EXPECT_NE(refusal("# a remark\nn2c1s3,f32 standard 4\n").find("Line 2 of "), std::string::npos);
-  EXPECT_NE(refusal("n2c1s3,f32\tstandard\t-4\n").find("a problem, its data and a seed"), std::string::npos);
+  EXPECT_NE(refusal("n2c1s3,f32\tstandard\t-4\n").find("a problem, its data and a seed"),
+            std::string::npos);
   EXPECT_NE(refusal("n2c1s3,f32\tno_such_recipe\t4\n").find("Line 1 of "), std::string::npos);
   EXPECT_NE(refusal("# nothing\n").find("holds no case"), std::string::npos);
 }
@@ -58,7 +61,8 @@ TEST(CaseList, WhatWasHuntedIsPassedByTheKernelsOfTheTree) {
   RunOptions options;
   options.device = "emulator";
   for (const char* const name : {"naive", "two_sweep"}) {
-    const std::vector<Case> cases = read_case_list(std::string(root != nullptr ? root : ".") + "/fixtures/hunted/" + name + ".tsv");
+    const std::vector<Case> cases = read_case_list(std::string(root != nullptr ? root : ".") +
+                                                   "/fixtures/hunted/" + name + ".tsv");
     EXPECT_GE(cases.size(), 50u) << name;
     double largest = 0;
     for (const Record& record : run(output_family, subjects, cases, options)) {

@@ -4,10 +4,10 @@
 
 #define ABN_ENTRY_OF_THIS_TEST right_variant_of_runner_test
 #include "tests/call/broken_variant.hpp"
-#include "verify/check/outputs.hpp"
 #include "verify/call/contract.hpp"
-#include "verify/problem/error.hpp"
+#include "verify/check/outputs.hpp"
 #include "verify/judge/judge.hpp"
+#include "verify/problem/error.hpp"
 
 using Runner = BrokenVariant;
 
@@ -16,7 +16,8 @@ TEST_F(Runner, UnsupportedIsASkipAndNonsenseAnError) {
   EXPECT_TRUE(skipped.empty());
   const std::vector<Subject> subjects{subject_of(broken_variant)};
   const std::vector<Case> cases{replay("n3c4s7,f16", "standard", 1)};
-  for (const Record& record : run_case(output_family, subjects[0], cases[0], {})) EXPECT_EQ(record.verdict, Verdict::skip) << record.id;
+  for (const Record& record : run_case(output_family, subjects[0], cases[0], {}))
+    EXPECT_EQ(record.verdict, Verdict::skip) << record.id;
 
   breakage.claims = [](abn_claims& c) { c.scheme = 17; };
   const auto records = run_one("n3c4s7,f32");
@@ -40,7 +41,8 @@ TEST_F(Runner, AVariantWithoutADeviceIsSkippedWithItsReason) {
 TEST_F(Runner, AWrongNumberHasAWitnessWithItsInputsBitsAndTerms) {
   breakage.backward = [](const abn_problem& p, const abn_backward_args& a) {
     const int status = ::backward(&p, &a);
-    if (a.dx != nullptr) static_cast<float*>(a.dx)[4 * 7 + 2 * 7 + 3] += 0.5f;  // n 1, c 2, s 3 in NCHW
+    // n 1, c 2, s 3 in NCHW
+    if (a.dx != nullptr) static_cast<float*>(a.dx)[4 * 7 + 2 * 7 + 3] += 0.5f;
     return status;
   };
   const Record record = run_one("n3c4s7,f32").at("backward/dx");
@@ -53,7 +55,8 @@ TEST_F(Runner, AWrongNumberHasAWitnessWithItsInputsBitsAndTerms) {
   EXPECT_GT(witness.ratio, 1000);
   EXPECT_EQ(witness.got_bits.size(), 10u);
   EXPECT_EQ(witness.reproduce,
-            "abn-verify run broken/backward/f32/nchw/dx --problem n3c4s7,nchw,f32,leaky_relu:0.01 --data standard --seed 4");
+            "abn-verify run broken/backward/f32/nchw/dx --problem n3c4s7,nchw,f32,leaky_relu:0.01 "
+            "--data standard --seed 4");
   std::map<std::string, double> inputs(witness.inputs.begin(), witness.inputs.end());
   for (const char* name : {"z", "dz", "gamma", "beta"}) EXPECT_EQ(inputs.count(name), 1u) << name;
   ASSERT_FALSE(witness.terms.empty());
@@ -67,7 +70,8 @@ TEST_F(Runner, PlacesAreNamedInBothLayouts) {
   for (std::int64_t n = 0; n < 3; ++n)
     for (std::int64_t c = 0; c < 4; ++c)
       for (std::int64_t s = 0; s < 7; ++s) {
-        const std::string name = "z[n " + std::to_string(n) + ", c " + std::to_string(c) + ", s " + std::to_string(s) + "]";
+        const std::string name = "z[n " + std::to_string(n) + ", c " + std::to_string(c) + ", s " +
+                                 std::to_string(s) + "]";
         EXPECT_EQ(place_of(nchw, "z", true, element_offset(nchw, n, c, s)), name);
         EXPECT_EQ(place_of(nhwc, "z", true, element_offset(nhwc, n, c, s)), name);
       }
@@ -86,7 +90,9 @@ TEST_F(Runner, ASchemeThatLosesTheSignalInPlaceIsUnsafeAndPasses) {
 TEST_F(Runner, TheNumberOfThreadsLeavesNoTrace) {
   const std::vector<Subject> subjects{subject_of(broken_variant)};
   std::vector<Case> cases = cases_of(Tier::smoke, 3);
-  std::erase_if(cases, [](const Case& one) { return one.problem.dtype != ABN_F32 || element_count(one.problem) > 1000; });
+  std::erase_if(cases, [](const Case& one) {
+    return one.problem.dtype != ABN_F32 || element_count(one.problem) > 1000;
+  });
   const auto json = [&](int threads) {
     RunOptions options;
     options.threads = threads;
@@ -142,7 +148,8 @@ TEST(InTreeVariants, PassASliceOfTheSmokeTierOnTheEmulator) {
   RunOptions options;
   options.device = "emulator";
   for (const Record& record : run(output_family, subjects, slice, options))
-    EXPECT_TRUE(record.verdict == Verdict::pass || record.verdict == Verdict::inconclusive) << failure_text(record);
+    EXPECT_TRUE(record.verdict == Verdict::pass || record.verdict == Verdict::inconclusive)
+        << failure_text(record);
 }
 
 TEST(InTreeVariants, AWrongDeviceWordIsRefused) {
@@ -156,5 +163,6 @@ TEST_F(BrokenVariant, ACallThatFailsIsHeardOfByWhoeverAskedForNumbersOnly) {
   ASSERT_EQ(records.count("forward/z"), 1u);
   EXPECT_EQ(records.at("forward/z").verdict, Verdict::error);
   EXPECT_NE(records.at("forward/z").reason.find("ABN_ERROR_LAUNCH"), std::string::npos);
-  EXPECT_EQ(run_one("n3c4s7,f32", "standard", 4, "broken/forward/*").at("forward/status").verdict, Verdict::fail);
+  EXPECT_EQ(run_one("n3c4s7,f32", "standard", 4, "broken/forward/*").at("forward/status").verdict,
+            Verdict::fail);
 }

@@ -1,4 +1,5 @@
-// The check that a kernel gives the same bits on a GPU and on the emulator; tried without a GPU, by giving a variant a twin.
+// The check that a kernel gives the same bits on a GPU and on the emulator; tried without a GPU, by
+// giving a variant a twin.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -10,9 +11,13 @@ using namespace abn::verify;
 
 namespace {
 
-std::vector<Record> run_with_twin(const std::string& variant, const std::string& twin, const std::string& problem) {
+std::vector<Record> run_with_twin(const std::string& variant, const std::string& twin,
+                                  const std::string& problem) {
   const auto all = subjects_of(choose_device("emulator"), {}, false);
-  const auto named = [&](const std::string& name) { return *std::find_if(all.begin(), all.end(), [&](const Subject& s) { return s.variant->name == name; }); };
+  const auto named = [&](const std::string& name) {
+    return *std::find_if(all.begin(), all.end(),
+                         [&](const Subject& s) { return s.variant->name == name; });
+  };
   Subject subject = named(variant);
   subject.twin = named(twin).variant;
   const Case one = replay(problem, "standard", 3);
@@ -26,7 +31,8 @@ std::vector<Record> run_with_twin(const std::string& variant, const std::string&
 TEST(Twin, TheSameSourceHasTheSameBits) {
   const auto records = run_with_twin("two_sweep", "two_sweep", "n3c5s700,bf16,leaky_relu:0.01");
   ASSERT_EQ(records.size(), 2u);  // forward and backward
-  for (const auto& record : records) EXPECT_EQ(record.verdict, Verdict::pass) << record.id << record.reason;
+  for (const auto& record : records)
+    EXPECT_EQ(record.verdict, Verdict::pass) << record.id << record.reason;
 }
 
 TEST(Twin, AnotherOrderOfSummationIsFoundAndNamed) {

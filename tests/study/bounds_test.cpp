@@ -1,5 +1,5 @@
-// The bounds measured again on fewer channels: none is exceeded, none is loose but where the committed study says so, and bounds that are
-// too small are noticed.
+// The bounds measured again on fewer channels: none is exceeded, none is loose but where the
+// committed study says so, and bounds that are too small are noticed.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -13,9 +13,9 @@
 #include <tuple>
 
 #include "verify/compare/compare.hpp"
-#include "verify/problem/format.hpp"
 #include "verify/data/given.hpp"
 #include "verify/expect/expect.hpp"
+#include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 #include "verify/study/bounds_study.hpp"
 
@@ -32,14 +32,16 @@ const std::vector<BoundsResult>& results() {
 
 Study committed() {
   const char* const root = std::getenv("ABN_SOURCE_DIR");
-  const std::string path = std::string(root != nullptr ? root : ".") + "/fixtures/studies/bounds.json";
+  const std::string path =
+      std::string(root != nullptr ? root : ".") + "/fixtures/studies/bounds.json";
   std::ifstream in(path);
   EXPECT_TRUE(in.good()) << path;
   return study_from_json({std::istreambuf_iterator<char>(in), {}});
 }
 
 std::size_t column_of(const Table& table, const std::string& name) {
-  const auto at = std::find_if(table.columns.begin(), table.columns.end(), [&](const Column& column) { return column.name == name; });
+  const auto at = std::find_if(table.columns.begin(), table.columns.end(),
+                               [&](const Column& column) { return column.name == name; });
   EXPECT_NE(at, table.columns.end()) << name;
   return static_cast<std::size_t>(at - table.columns.begin());
 }
@@ -77,15 +79,18 @@ TEST(BoundsStudy, NoRightKernelIsAboveItsBound) {
   }
 }
 
-/// With so few channels single cells may be loose by chance; a class as a whole is not, but where the sums of narrow values are exact.
+/// With so few channels single cells may be loose by chance; a class as a whole is not, but where
+/// the sums of narrow values are exact.
 TEST(BoundsStudy, EveryClassUsesItsBounds) {
   for (const BoundsResult& result : results())
     for (const Output output : bounds_outputs) {
       BoundsCell all;
       for (const BoundsCell& cell : result.of(output)) all += cell;
-      const bool exact = all.largest == 0 && format_of(result.declared.dtype).precision < format_of(result.declared.accumulate).precision;
+      const bool exact = all.largest == 0 && format_of(result.declared.dtype).precision <
+                                                 format_of(result.declared.accumulate).precision;
       if (!exact) {
-        EXPECT_FALSE(is_loose(output, all)) << class_text(result.declared) << " " << output_name(output) << " " << all.largest;
+        EXPECT_FALSE(is_loose(output, all))
+            << class_text(result.declared) << " " << output_name(output) << " " << all.largest;
       }
     }
 }
@@ -99,19 +104,22 @@ TEST(BoundsStudy, TheSameSeedGivesTheSameBytesForAnyNumberOfThreads) {
   EXPECT_NE(text(1, 1), text(2, 1));
 }
 
-// ---- what is committed ---------------------------------------------------------------------------------------------------------
+// ---- what is committed
+// -------------------------------------------------------------------------------------------------
 
 TEST(BoundsStudy, WhatIsCommittedIsAFullRunWithinAllBounds) {
   const Study study = committed();
   EXPECT_NE(study.conclusions.at(0).find("None of "), std::string::npos) << study.conclusions.at(0);
   for (const char* const name : {"forward", "backward"}) {
     const Table& table = table_of(study, name);
-    const std::size_t first = column_of(table, "kappa from, 1e0"), loose = column_of(table, "loose from"),
-                      count = column_of(table, "channels");
-    EXPECT_EQ(table.rows.size(), name == std::string("forward") ? 126u * 3 + 42 : 210u * 3);  // mean, variance, z and of one scheme xhat
+    const std::size_t first = column_of(table, "kappa from, 1e0"),
+                      loose = column_of(table, "loose from"), count = column_of(table, "channels");
+    // mean, variance, z and of one scheme xhat
+    EXPECT_EQ(table.rows.size(), name == std::string("forward") ? 126u * 3 + 42 : 210u * 3);
     for (const auto& row : table.rows) {
       EXPECT_GE(number(row[count]), static_cast<double>(bounds_channels));
-      const bool tensor = show_cell(row[0]) == "z" || show_cell(row[0]) == "xhat" || show_cell(row[0]) == "dx";
+      const bool tensor =
+          show_cell(row[0]) == "z" || show_cell(row[0]) == "xhat" || show_cell(row[0]) == "dx";
       for (int k = 0; k < kappa_decades; ++k) {
         const double ratio = number(row[first + static_cast<std::size_t>(k)]);
         if (std::isnan(ratio)) continue;
@@ -123,8 +131,8 @@ TEST(BoundsStudy, WhatIsCommittedIsAFullRunWithinAllBounds) {
   }
 }
 
-/// The reduced run is the beginning of the full one, so its largest ratios are not above those of the full one but for the digits of
-/// ELU's functions in another C library.
+/// The reduced run is the beginning of the full one, so its largest ratios are not above those of
+/// the full one but for the digits of ELU's functions in another C library.
 TEST(BoundsStudy, TheReducedRunIsTheBeginningOfWhatIsCommitted) {
   constexpr double band = 1.5;
   const Study now = bounds_study(results(), few_channels, 1), then = committed();
@@ -150,7 +158,8 @@ TEST(BoundsStudy, TheReducedRunIsTheBeginningOfWhatIsCommitted) {
   EXPECT_GT(equal, compared / 4);  // and they are not far below either
 }
 
-// ---- bounds that are too small -------------------------------------------------------------------------------------------------
+// ---- bounds that are too small
+// -------------------------------------------------------------------------------------------------
 
 struct TooSmall {
   const char* what;
@@ -160,7 +169,8 @@ struct TooSmall {
 };
 
 TEST(BoundsStudy, BoundsThatAreTooSmallAreNoticed) {
-  const KernelClass plain{ABN_F32, ABN_F32, ABN_TWO_PASS, false, Summation::sequential, ABN_STANDARD};
+  const KernelClass plain{ABN_F32,     ABN_F32, ABN_TWO_PASS, false, Summation::sequential,
+                          ABN_STANDARD};
   KernelClass one_pass = plain, folded = plain, pairwise = plain, in_place = plain, welford = plain;
   one_pass.statistics = ABN_ONE_PASS;
   welford.statistics = ABN_WELFORD;
@@ -168,14 +178,18 @@ TEST(BoundsStudy, BoundsThatAreTooSmallAreNoticed) {
   pairwise.summation = Summation::pairwise;
   in_place.scheme = ABN_IN_PLACE_1;
   const TooSmall planted[] = {
-      {"half the additions of the mean", plain, [](abn_claims& c) { c.depth_statistics = (c.depth_statistics + 1) / 2; }, Output::mean},
-      {"half the additions of the mean, by Welford", welford, [](abn_claims& c) { c.depth_statistics = (c.depth_statistics + 1) / 8; },
-       Output::mean},
-      {"half the additions of sum(dy)", plain, [](abn_claims& c) { c.depth_backward = (c.depth_backward + 1) / 2; }, Output::dbeta},
-      {"half the additions of sum(dy xhat)", in_place, [](abn_claims& c) { c.depth_backward = (c.depth_backward + 1) / 2; },
-       Output::dgamma},
-      {"one pass taken for two", one_pass, [](abn_claims& c) { c.statistics = ABN_TWO_PASS; }, Output::variance},
-      {"folded taken for direct", folded, [](abn_claims& c) { c.normalise = ABN_DIRECT; }, Output::z},
+      {"half the additions of the mean", plain,
+       [](abn_claims& c) { c.depth_statistics = (c.depth_statistics + 1) / 2; }, Output::mean},
+      {"half the additions of the mean, by Welford", welford,
+       [](abn_claims& c) { c.depth_statistics = (c.depth_statistics + 1) / 8; }, Output::mean},
+      {"half the additions of sum(dy)", plain,
+       [](abn_claims& c) { c.depth_backward = (c.depth_backward + 1) / 2; }, Output::dbeta},
+      {"half the additions of sum(dy xhat)", in_place,
+       [](abn_claims& c) { c.depth_backward = (c.depth_backward + 1) / 2; }, Output::dgamma},
+      {"one pass taken for two", one_pass, [](abn_claims& c) { c.statistics = ABN_TWO_PASS; },
+       Output::variance},
+      {"folded taken for direct", folded, [](abn_claims& c) { c.normalise = ABN_DIRECT; },
+       Output::z},
       {"f32 taken for f64", pairwise, [](abn_claims& c) { c.accumulate = ABN_F64; }, Output::dx},
   };
   for (const TooSmall& one : planted) {
@@ -183,50 +197,62 @@ TEST(BoundsStudy, BoundsThatAreTooSmallAreNoticed) {
     EXPECT_GT(wrong.failed, 0u) << one.what;
     EXPECT_FALSE(wrong.failure.empty()) << one.what;
     double largest = 0;
-    for (const BoundsCell& cell : wrong.of(one.caught_by)) largest = std::max(largest, cell.largest);
+    for (const BoundsCell& cell : wrong.of(one.caught_by))
+      largest = std::max(largest, cell.largest);
     EXPECT_GT(largest, 1) << one.what << ": " << wrong.failure;
     EXPECT_EQ(bounds_of(one.kernel, few_channels, 1).failed, 0u) << one.what << ", repaired";
   }
 }
 
 TEST(BoundsStudy, SaysWhichKernelIsAboveWhichBound) {
-  const KernelClass plain{ABN_F32, ABN_F32, ABN_TWO_PASS, false, Summation::sequential, ABN_STANDARD};
-  const std::vector<BoundsResult> wrong{bounds_of(plain, few_channels, 1, [](abn_claims& c) { c.depth_statistics = 1; })};
+  const KernelClass plain{ABN_F32,     ABN_F32, ABN_TWO_PASS, false, Summation::sequential,
+                          ABN_STANDARD};
+  const std::vector<BoundsResult> wrong{
+      bounds_of(plain, few_channels, 1, [](abn_claims& c) { c.depth_statistics = 1; })};
   EXPECT_FALSE(all_within(wrong));
   const std::string text = study_text(bounds_study(wrong, few_channels, 1), true);
   EXPECT_NE(text.find("the bounds are wrong"), std::string::npos);
-  EXPECT_NE(text.find("f32 accumulated in f32, two_pass, direct, sequential, standard"), std::string::npos) << text;
+  EXPECT_NE(text.find("f32 accumulated in f32, two_pass, direct, sequential, standard"),
+            std::string::npos)
+      << text;
   EXPECT_NE(text.find("error above its bound"), std::string::npos) << text;
 }
 
-// ---- what the study found ------------------------------------------------------------------------------------------------------
+// ---- what the study found
+// -------------------------------------------------------------------------------------------------
 
 std::uint64_t failures(Inputs inputs, const KernelClass& kernel, const Liberties& free) {
   if (inputs.problem.mode == ABN_TRAINING) inputs.running_mean.clear(), inputs.running_var.clear();
   const abn_claims claims = claims_of(kernel, inputs.problem);
   const KernelOutputs got = simulate(inputs, kernel, free);
   std::uint64_t failed = 0;
-  for (const auto& expectations : {expect_forward(inputs, claims), expect_backward(inputs, got.saved, claims)})
+  for (const auto& expectations :
+       {expect_forward(inputs, claims), expect_backward(inputs, got.saved, claims)})
     for (const Expectation& e : expectations) failed += compare_all(e, got.of(e.output)).failed;
   return failed;
 }
 
-/// beta is a normal number of f32 and a subnormal one of f16: reading it costs half a step, far more than u beta.
+/// beta is a normal number of f32 and a subnormal one of f16: reading it costs half a step, far
+/// more than u beta.
 TEST(SimulatedKernels, MayReadParametersThatAreSubnormalInANarrowAccumulator) {
   for (const int mode : {ABN_FROZEN, ABN_TRAINING})
     for (const int scheme : {ABN_IN_PLACE_1, ABN_IN_PLACE_2, ABN_STANDARD}) {
       const KernelClass kernel{ABN_F16, ABN_F16, ABN_TWO_PASS, false, Summation::pairwise, scheme};
       Inputs inputs = parse_given(
-          "given:x=0x1.f94p-1,0x1.f94p-1,0x1.f94p-1;dz=-0x1.4b8p-4,-0x1.854p-4,-0x1.188p-4;gamma=0x1.23cfeep-13;beta=0x1.d576f4p-16;"
+          "given:x=0x1.f94p-1,0x1.f94p-1,0x1.f94p-1;dz=-0x1.4b8p-4,-0x1.854p-4,-0x1.188p-4;gamma="
+          "0x1.23cfeep-13;beta=0x1.d576f4p-16;"
           "running_mean=0x1.f94p-1;running_var=0x1.8p-10",
-          parse_problem(mode == ABN_FROZEN ? "n1c1s3,f16,identity,eps:0.1,frozen" : "n1c1s3,f16,identity,eps:0.1"));
+          parse_problem(mode == ABN_FROZEN ? "n1c1s3,f16,identity,eps:0.1,frozen"
+                                           : "n1c1s3,f16,identity,eps:0.1"));
       EXPECT_EQ(failures(inputs, kernel, {}), 0u) << scheme_name(scheme) << " " << mode_name(mode);
     }
 }
 
-/// Scheme II multiplies beta by S0 and by S1, which leaves f16 where an ELU far below 0 makes S0 nothing and beta is large.
+/// Scheme II multiplies beta by S0 and by S1, which leaves f16 where an ELU far below 0 makes S0
+/// nothing and beta is large.
 TEST(SimulatedKernels, MayOverflowOnTheWayOfSchemeTwo) {
-  const KernelClass kernel{ABN_F16, ABN_F16, ABN_TWO_PASS, false, Summation::sequential, ABN_IN_PLACE_2};
+  const KernelClass kernel{ABN_F16,       ABN_F16, ABN_TWO_PASS, false, Summation::sequential,
+                           ABN_IN_PLACE_2};
   const Format &f16 = format_of(ABN_F16), &f32 = format_of(ABN_F32);
   Inputs inputs;
   inputs.problem = parse_problem("n1c1s42,f16,elu:1.7,eps:0.1");
@@ -243,7 +269,8 @@ TEST(SimulatedKernels, MayOverflowOnTheWayOfSchemeTwo) {
 
 /// z and y are subnormal or nearly so: the bound of z/slope must not vanish where it is worked out.
 TEST(SimulatedKernels, MayHaveAGammaThatIsSubnormalInDouble) {
-  const KernelClass kernel{ABN_F64, ABN_F64, ABN_TWO_PASS, false, Summation::sequential, ABN_IN_PLACE_1};
+  const KernelClass kernel{ABN_F64,       ABN_F64, ABN_TWO_PASS, false, Summation::sequential,
+                           ABN_IN_PLACE_1};
   Inputs inputs;
   inputs.problem = parse_problem("n1c1s16,f64,leaky_relu:0.01");
   inputs.gamma = {-0x0.41ec0b740d5dp-1022};
@@ -253,53 +280,67 @@ TEST(SimulatedKernels, MayHaveAGammaThatIsSubnormalInDouble) {
   }
   for (int k = 0; k < 10; ++k) {
     inputs.beta = {-0x1.10beaa370d41p-1017 * (1 + 0.1 * k)};
-    for (const bool reciprocals : {false, true}) EXPECT_EQ(failures(inputs, kernel, {.reciprocals = reciprocals}), 0u) << reciprocals;
+    for (const bool reciprocals : {false, true})
+      EXPECT_EQ(failures(inputs, kernel, {.reciprocals = reciprocals}), 0u) << reciprocals;
   }
 }
 
 /// Every step of Welford's mean divides, and may underflow.
 TEST(SimulatedKernels, MayUnderflowInEveryStepOfWelford) {
-  const KernelClass kernel{ABN_BF16, ABN_F32, ABN_WELFORD, false, Summation::sequential, ABN_STANDARD};
+  const KernelClass kernel{ABN_BF16,    ABN_F32, ABN_WELFORD, false, Summation::sequential,
+                           ABN_STANDARD};
   Inputs inputs;
   inputs.problem = parse_problem("n1c1s64,bf16,identity,eps:1e-08");
   inputs.gamma = {1};
   inputs.beta = {0};
   for (int sign = -1; sign <= 1; sign += 2) {
     inputs.x.clear(), inputs.dz.clear();
-    for (int i = 0; i < 64; ++i) inputs.x.push_back(sign * 0x1p-133 * (i % 7 + 3 * (i % 2))), inputs.dz.push_back(1);
-    for (const bool reciprocals : {false, true}) EXPECT_EQ(failures(inputs, kernel, {.reciprocals = reciprocals}), 0u) << reciprocals;
+    for (int i = 0; i < 64; ++i)
+      inputs.x.push_back(sign * 0x1p-133 * (i % 7 + 3 * (i % 2))), inputs.dz.push_back(1);
+    for (const bool reciprocals : {false, true})
+      EXPECT_EQ(failures(inputs, kernel, {.reciprocals = reciprocals}), 0u) << reciprocals;
   }
 }
 
-/// x minus a running mean of the other sign may be no number of the accumulate type, though xhat is one.
+/// x minus a running mean of the other sign may be no number of the accumulate type, though xhat is
+/// one.
 TEST(SimulatedKernels, MayOverflowInADifferenceFromAGivenMean) {
   for (const int scheme : {ABN_STANDARD, ABN_CHECKPOINT_X}) {
     const KernelClass kernel{ABN_F32, ABN_F32, ABN_TWO_PASS, false, Summation::sequential, scheme};
-    const Inputs inputs =
-        parse_given("given:x=0x1.fffffep+127,0x1p+0;dz=-0x1p-3,0x1p-2;gamma=0x1p+0;beta=0x0p+0;running_mean=-0x1p+123;running_var=0x1p+127",
-                    parse_problem("n1c1s2,f32,elu:1,eps:0.001,frozen"));
+    const Inputs inputs = parse_given(
+        "given:x=0x1.fffffep+127,0x1p+0;dz=-0x1p-3,0x1p-2;gamma=0x1p+0;beta=0x0p+0;running_mean=-"
+        "0x1p+123;running_var=0x1p+127",
+        parse_problem("n1c1s2,f32,elu:1,eps:0.001,frozen"));
     EXPECT_EQ(failures(inputs, kernel, {}), 0u) << scheme_name(scheme);
   }
 }
 
 /// The mean is half of the smallest number that there is.
 TEST(SimulatedKernels, MayRoundAMeanThatIsNoDouble) {
-  const KernelClass kernel{ABN_F64, ABN_F64, ABN_WELFORD, false, Summation::sequential, ABN_STANDARD};
+  const KernelClass kernel{ABN_F64,     ABN_F64, ABN_WELFORD, false, Summation::sequential,
+                           ABN_STANDARD};
   Inputs inputs;
   inputs.problem = parse_problem("n1c1s2,f64,identity");
   inputs.gamma = {1};
   inputs.beta = {0};
   inputs.dz = {1, 2};
   constexpr double least = 0x1p-1074;
-  for (const auto& x : {std::vector<double>{least, 0}, {-least, 0}, {0, least}, {0, -least}, {-least, least}, {least, 2 * least}}) {
+  for (const auto& x : {std::vector<double>{least, 0},
+                        {-least, 0},
+                        {0, least},
+                        {0, -least},
+                        {-least, least},
+                        {least, 2 * least}}) {
     inputs.x = x;
     EXPECT_EQ(failures(inputs, kernel, {}), 0u) << x[0] << " " << x[1];
   }
 }
 
-/// Finite numbers whose variance is beyond double: z may be anything, and is beta where 1/sqrt(infinity) is 0.
+/// Finite numbers whose variance is beyond double: z may be anything, and is beta where
+/// 1/sqrt(infinity) is 0.
 TEST(SimulatedKernels, MayOverflowInDouble) {
-  const KernelClass kernel{ABN_F64, ABN_F64, ABN_TWO_PASS, false, Summation::sequential, ABN_IN_PLACE_1};
+  const KernelClass kernel{ABN_F64,       ABN_F64, ABN_TWO_PASS, false, Summation::sequential,
+                           ABN_IN_PLACE_1};
   Inputs inputs;
   inputs.problem = parse_problem("n1c1s3,f64,identity");
   inputs.gamma = {1};

@@ -1,4 +1,5 @@
-// Every convention that a kernel may have is planted and has to be named; what is no convention must not be.
+// Every convention that a kernel may have is planted and has to be named; what is no convention
+// must not be.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -12,24 +13,32 @@
 #include <vector>
 
 #include "cuda/registry.h"
+#include "verify/expect/reference_variant.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/problem.hpp"
-#include "verify/expect/reference_variant.hpp"
 #include "verify/study/epsilon.hpp"
 
 namespace {
 
 using namespace abn::verify;
 
-/// A right in-place kernel whose conventions are plain functions: identity activation, f32 storage, arithmetic in double.
+/// A right in-place kernel whose conventions are plain functions: identity activation, f32 storage,
+/// arithmetic in double.
 struct Conventions {
-  std::function<double(double v, double eps, double m)> under_root = [](double v, double eps, double) { return v + eps; };
-  std::function<double(double gamma, double eps, bool abs_eps)> scale = [](double gamma, double eps, bool abs_eps) {
+  std::function<double(double v, double eps, double m)> under_root = [](double v, double eps,
+                                                                        double) { return v + eps; };
+  std::function<double(double gamma, double eps, bool abs_eps)> scale = [](double gamma, double eps,
+                                                                           bool abs_eps) {
     return abs_eps ? std::fabs(gamma) + eps : gamma;
   };
-  std::function<double(double v, double eps, double m)> kept = [](double v, double, double) { return v; };
-  std::function<double(double v, double eps, double m)> averaged = [](double v, double, double m) { return v * m / (m - 1); };
-  std::function<double(double s, double eps, double m)> under_root_again = [](double s, double eps, double) { return s + eps; };
+  std::function<double(double v, double eps, double m)> kept = [](double v, double, double) {
+    return v;
+  };
+  std::function<double(double v, double eps, double m)> averaged = [](double v, double, double m) {
+    return v * m / (m - 1);
+  };
+  std::function<double(double s, double eps, double m)> under_root_again =
+      [](double s, double eps, double) { return s + eps; };
   bool swapped_momentum = false;
 };
 Conventions planted;  // the entries below are plain functions and reach it here
@@ -59,10 +68,13 @@ int planted_forward(const abn_problem* p, const abn_forward_args* a) {
     for (std::int64_t i = 0; i < p->s; ++i) v += (x[i] - mean) * (x[i] - mean);
     v /= m;
     const double r = 1 / std::sqrt(planted.under_root(v, p->eps, m));
-    const double g = planted.scale(static_cast<const float*>(a->gamma)[c], p->eps, p->scale == ABN_SCALE_ABS_EPS);
-    for (std::int64_t i = 0; i < p->s; ++i) z[i] = static_cast<float>(g * ((x[i] - mean) * r) + static_cast<const float*>(a->beta)[c]);
+    const double g = planted.scale(static_cast<const float*>(a->gamma)[c], p->eps,
+                                   p->scale == ABN_SCALE_ABS_EPS);
+    for (std::int64_t i = 0; i < p->s; ++i)
+      z[i] = static_cast<float>(g * ((x[i] - mean) * r) + static_cast<const float*>(a->beta)[c]);
     if (a->mean != nullptr) static_cast<float*>(a->mean)[c] = static_cast<float>(mean);
-    if (a->var != nullptr) static_cast<float*>(a->var)[c] = static_cast<float>(planted.kept(v, p->eps, m));
+    if (a->var != nullptr)
+      static_cast<float*>(a->var)[c] = static_cast<float>(planted.kept(v, p->eps, m));
     const double weight = planted.swapped_momentum ? 1 - p->momentum : p->momentum;
     if (a->running_mean != nullptr) {
       float& average = static_cast<float*>(a->running_mean)[c];
@@ -70,7 +82,8 @@ int planted_forward(const abn_problem* p, const abn_forward_args* a) {
     }
     if (a->running_var != nullptr) {
       float& average = static_cast<float*>(a->running_var)[c];
-      average = static_cast<float>((1 - weight) * average + weight * planted.averaged(v, p->eps, m));
+      average =
+          static_cast<float>((1 - weight) * average + weight * planted.averaged(v, p->eps, m));
     }
   }
   return ABN_OK;
@@ -81,9 +94,11 @@ int planted_backward(const abn_problem* p, const abn_backward_args* a) {
   for (std::int64_t c = 0; c < p->c; ++c) {
     const float* const z = static_cast<const float*>(a->z) + c * p->s;
     const float* const dz = static_cast<const float*>(a->dz) + c * p->s;
-    const double g = planted.scale(static_cast<const float*>(a->gamma)[c], p->eps, p->scale == ABN_SCALE_ABS_EPS);
+    const double g = planted.scale(static_cast<const float*>(a->gamma)[c], p->eps,
+                                   p->scale == ABN_SCALE_ABS_EPS);
     const double beta = static_cast<const float*>(a->beta)[c];
-    const double r = 1 / std::sqrt(planted.under_root_again(static_cast<const float*>(a->var)[c], p->eps, m));
+    const double r =
+        1 / std::sqrt(planted.under_root_again(static_cast<const float*>(a->var)[c], p->eps, m));
     double s0 = 0, s1 = 0;
     for (std::int64_t i = 0; i < p->s; ++i) {
       s0 += dz[i];
@@ -93,13 +108,16 @@ int planted_backward(const abn_problem* p, const abn_backward_args* a) {
     if (a->dbeta != nullptr) static_cast<float*>(a->dbeta)[c] = static_cast<float>(s0);
     if (a->dx == nullptr) continue;
     for (std::int64_t i = 0; i < p->s; ++i)
-      static_cast<float*>(a->dx)[c * p->s + i] = static_cast<float>(g * r * (dz[i] - s0 / m - (z[i] - beta) / g * (s1 / m)));
+      static_cast<float*>(a->dx)[c * p->s + i] =
+          static_cast<float>(g * r * (dz[i] - s0 / m - (z[i] - beta) / g * (s1 / m)));
   }
   return ABN_OK;
 }
 
-const abn_variant planted_variant = {ABN_ABI_VERSION, sizeof(abn_variant), "planted",       "whatever the test says", ABN_MEMORY_HOST, 0,
-                                     planted_claims,  no_workspace,        planted_forward, planted_backward};
+const abn_variant planted_variant = {ABN_ABI_VERSION,          sizeof(abn_variant), "planted",
+                                     "whatever the test says", ABN_MEMORY_HOST,     0,
+                                     planted_claims,           no_workspace,        planted_forward,
+                                     planted_backward};
 
 Study study_of(const abn_variant& variant) {
   Subject subject;
@@ -137,7 +155,8 @@ void expect_textbook(const Study& study) {
   EXPECT_EQ(named(study, kept_variance), "v, biased");
   EXPECT_EQ(named(study, running_variance), "v m/(m-1), unbiased");
   EXPECT_EQ(named(study, backward_eps), "1/sqrt(s + eps)");
-  EXPECT_NE(all_conclusions(study).find("backward uses the same 1/sigma as forward"), std::string::npos);
+  EXPECT_NE(all_conclusions(study).find("backward uses the same 1/sigma as forward"),
+            std::string::npos);
 }
 
 class EpsilonStudy : public testing::Test {
@@ -150,7 +169,8 @@ TEST_F(EpsilonStudy, NamesTheTextbook) {
   expect_textbook(study);
   for (const auto& row : table_of(study, "findings").rows) {
     EXPECT_LE(std::get<double>(row[2]), 1) << std::get<std::string>(row[0]);
-    EXPECT_GT(std::get<double>(row[4]), 1000) << std::get<std::string>(row[0]);  // the next best is not close
+    // the next best is not close
+    EXPECT_GT(std::get<double>(row[4]), 1000) << std::get<std::string>(row[0]);
   }
 }
 
@@ -175,14 +195,17 @@ TEST_F(EpsilonStudy, NamesTheInTreeVariantsOnTheEmulator) {
   }
 }
 
-/// Conventions are words and have to be the same; of ratios, what explains must explain and what does not must not.
+/// Conventions are words and have to be the same; of ratios, what explains must explain and what
+/// does not must not.
 TEST_F(EpsilonStudy, ReproducesWhatIsCommittedOfEveryInTreeVariant) {
   for (const abn_variant* const variant : in_tree()) {
     SCOPED_TRACE(variant->name);
-    const std::filesystem::path path = studies() / (std::string("epsilon-") + variant->name + ".json");
+    const std::filesystem::path path =
+        studies() / (std::string("epsilon-") + variant->name + ".json");
     std::ifstream in(path);
     if (!in.good()) {
-      ADD_FAILURE() << path << " is missing; make it: abn-verify study epsilon " << variant->name << " --device emulator --out "
+      ADD_FAILURE() << path << " is missing; make it: abn-verify study epsilon " << variant->name
+                    << " --device emulator --out "
                     << "fixtures/studies/epsilon-" << variant->name << ".json";
       continue;
     }
@@ -192,9 +215,12 @@ TEST_F(EpsilonStudy, ReproducesWhatIsCommittedOfEveryInTreeVariant) {
     ASSERT_EQ(old_table.rows.size(), new_table.rows.size());
     for (std::size_t r = 0; r < old_table.rows.size(); ++r) {
       const auto &a = old_table.rows[r], &b = new_table.rows[r];
-      for (const std::size_t column : {0, 1, 3}) EXPECT_EQ(show_cell(a[column]), show_cell(b[column])) << "row " << r;
+      for (const std::size_t column : {0, 1, 3})
+        EXPECT_EQ(show_cell(a[column]), show_cell(b[column])) << "row " << r;
       for (const std::size_t column : {2, 4})
-        EXPECT_LE(std::fabs(std::log(std::get<double>(a[column]) / std::get<double>(b[column]))), std::log(1.5)) << "row " << r;
+        EXPECT_LE(std::fabs(std::log(std::get<double>(a[column]) / std::get<double>(b[column]))),
+                  std::log(1.5))
+            << "row " << r;
     }
     EXPECT_EQ(fixture.conclusions.back(), now.conclusions.back());
   }
@@ -206,13 +232,15 @@ TEST_F(EpsilonStudy, WhatIsCommittedIsOfVariantsThatExist) {
     const std::string name = entry.path().stem().string();
     if (name.rfind(head, 0) != 0) continue;
     const auto variants = in_tree();
-    EXPECT_TRUE(std::any_of(variants.begin(), variants.end(), [&](const abn_variant* one) { return head + one->name == name; }))
+    EXPECT_TRUE(std::any_of(variants.begin(), variants.end(),
+                            [&](const abn_variant* one) { return head + one->name == name; }))
         << entry.path() << " is of no in-tree variant";
   }
 }
 
 TEST_F(EpsilonStudy, NamesEverySchemeOfTheReference) {
-  for (const int scheme : {ABN_STANDARD, ABN_CHECKPOINT_X, ABN_CHECKPOINT_XHAT, ABN_IN_PLACE_1, ABN_IN_PLACE_2}) {
+  for (const int scheme :
+       {ABN_STANDARD, ABN_CHECKPOINT_X, ABN_CHECKPOINT_XHAT, ABN_IN_PLACE_1, ABN_IN_PLACE_2}) {
     SCOPED_TRACE(scheme_name(scheme));
     expect_textbook(study_of(reference_variant(ReferenceArithmetic::f32, scheme)));
   }
@@ -226,15 +254,19 @@ TEST_F(EpsilonStudy, NamesEveryRootAndDivisor) {
   };
   const Case cases[] = {
       {"1/sqrt(v + eps)", "1/sqrt(s + eps)", [](double v, double eps) { return v + eps; }},
-      {"1/(sqrt(v) + eps)", "1/(sqrt(s) + eps)", [](double v, double eps) { return (std::sqrt(v) + eps) * (std::sqrt(v) + eps); }},
-      {"1/sqrt(max(v, eps))", "1/sqrt(max(s, eps))", [](double v, double eps) { return std::max(v, eps); }},
+      {"1/(sqrt(v) + eps)", "1/(sqrt(s) + eps)",
+       [](double v, double eps) { return (std::sqrt(v) + eps) * (std::sqrt(v) + eps); }},
+      {"1/sqrt(max(v, eps))", "1/sqrt(max(s, eps))",
+       [](double v, double eps) { return std::max(v, eps); }},
       {"1/sqrt(v), eps missing", "1/sqrt(s)", [](double v, double) { return v; }},
   };
   for (const Case& one : cases)
     for (const bool unbiased : {false, true}) {
       SCOPED_TRACE(std::string(one.root) + (unbiased ? " unbiased" : " biased"));
       planted = {};
-      planted.under_root = [&](double v, double eps, double m) { return one.under(unbiased ? v * m / (m - 1) : v, eps); };
+      planted.under_root = [&](double v, double eps, double m) {
+        return one.under(unbiased ? v * m / (m - 1) : v, eps);
+      };
       planted.kept = [&](double v, double, double m) { return unbiased ? v * m / (m - 1) : v; };
       planted.under_root_again = [&](double s, double eps, double) { return one.under(s, eps); };
       const Study study = study_of(planted_variant);
@@ -242,7 +274,8 @@ TEST_F(EpsilonStudy, NamesEveryRootAndDivisor) {
       EXPECT_EQ(named(study, divisor), unbiased ? "unbiased" : "biased");
       EXPECT_EQ(named(study, kept_variance), unbiased ? "v m/(m-1), unbiased" : "v, biased");
       EXPECT_EQ(named(study, backward_eps), one.again);
-      EXPECT_NE(all_conclusions(study).find("backward uses the same 1/sigma"), std::string::npos) << all_conclusions(study);
+      EXPECT_NE(all_conclusions(study).find("backward uses the same 1/sigma"), std::string::npos)
+          << all_conclusions(study);
     }
 }
 
@@ -250,7 +283,9 @@ TEST_F(EpsilonStudy, TheMapShowsWhereAConventionMatters) {
   const Study textbook = study_of(planted_variant);
   ASSERT_EQ(textbook.grids.size(), 1u);
   for (const double percent : textbook.grids[0].measured) EXPECT_LT(percent, 0.001);
-  planted.under_root = [](double v, double eps, double) { return (std::sqrt(v) + eps) * (std::sqrt(v) + eps); };
+  planted.under_root = [](double v, double eps, double) {
+    return (std::sqrt(v) + eps) * (std::sqrt(v) + eps);
+  };
   const Grid grid = study_of(planted_variant).grids.at(0);
   double largest = 0;
   for (std::size_t i = 0; i < grid.measured.size(); ++i) {
@@ -279,7 +314,8 @@ TEST_F(EpsilonStudy, NamesEveryScale) {
 TEST_F(EpsilonStudy, NamesWhatIsBakedIntoTheSavedVariance) {
   const std::pair<const char*, double (*)(double, double, double)> keeps[] = {
       {"v + eps, eps baked in", [](double v, double eps, double) { return v + eps; }},
-      {"v m/(m-1) + eps, eps baked in", [](double v, double eps, double m) { return v * m / (m - 1) + eps; }},
+      {"v m/(m-1) + eps, eps baked in",
+       [](double v, double eps, double m) { return v * m / (m - 1) + eps; }},
       {"max(v, eps)", [](double v, double eps, double) { return std::max(v, eps); }},
       {"sqrt(v)", [](double v, double, double) { return std::sqrt(v); }},
       {"sqrt(v + eps)", [](double v, double eps, double) { return std::sqrt(v + eps); }},
@@ -296,9 +332,12 @@ TEST_F(EpsilonStudy, SaysWhetherBackwardAgreesWithForward) {
   planted.kept = [](double v, double eps, double) { return v + eps; };
   planted.under_root_again = [](double s, double, double) { return s; };
   Study study = study_of(planted_variant);
-  // What is kept is never below eps, so that the data cannot tell these two apart, and the study says so.
+  // What is kept is never below eps, so that the data cannot tell these two apart, and the study
+  // says so.
   EXPECT_EQ(named(study, backward_eps), "1/sqrt(max(s, eps)) or 1/sqrt(s)");
-  EXPECT_NE(all_conclusions(study).find("eps in backward: the data cannot separate 1/sqrt(max(s, eps)) or 1/sqrt(s)"), std::string::npos);
+  EXPECT_NE(all_conclusions(study).find(
+                "eps in backward: the data cannot separate 1/sqrt(max(s, eps)) or 1/sqrt(s)"),
+            std::string::npos);
   EXPECT_NE(all_conclusions(study).find("backward uses the same 1/sigma"), std::string::npos);
 
   // Added twice.
@@ -306,7 +345,8 @@ TEST_F(EpsilonStudy, SaysWhetherBackwardAgreesWithForward) {
   study = study_of(planted_variant);
   EXPECT_EQ(named(study, kept_variance), "v + eps, eps baked in");
   EXPECT_EQ(named(study, backward_eps), "1/sqrt(s + eps)");
-  EXPECT_NE(all_conclusions(study).find("does NOT use forward's 1/sigma"), std::string::npos) << all_conclusions(study);
+  EXPECT_NE(all_conclusions(study).find("does NOT use forward's 1/sigma"), std::string::npos)
+      << all_conclusions(study);
 
   // Bessel's correction in what is saved, undone in one kernel and forgotten in the other.
   planted.kept = [](double v, double, double m) { return v * m / (m - 1); };
@@ -315,7 +355,8 @@ TEST_F(EpsilonStudy, SaysWhetherBackwardAgreesWithForward) {
   EXPECT_EQ(named(study, backward_eps), "1/sqrt(s (m-1)/m + eps)");
   EXPECT_NE(all_conclusions(study).find("backward uses the same 1/sigma"), std::string::npos);
   planted.under_root_again = [](double s, double eps, double) { return s + eps; };
-  EXPECT_NE(all_conclusions(study_of(planted_variant)).find("does NOT use forward's 1/sigma"), std::string::npos);
+  EXPECT_NE(all_conclusions(study_of(planted_variant)).find("does NOT use forward's 1/sigma"),
+            std::string::npos);
 }
 
 TEST_F(EpsilonStudy, NamesTheRunningVariance) {
@@ -324,7 +365,9 @@ TEST_F(EpsilonStudy, NamesTheRunningVariance) {
       for (const bool baked : {false, true}) {
         planted = {};
         planted.swapped_momentum = swapped;
-        planted.averaged = [&](double v, double eps, double m) { return (unbiased ? v * m / (m - 1) : v) + (baked ? eps : 0); };
+        planted.averaged = [&](double v, double eps, double m) {
+          return (unbiased ? v * m / (m - 1) : v) + (baked ? eps : 0);
+        };
         const std::string expected = std::string(unbiased ? "v m/(m-1)" : "v") +
                                      (baked      ? " + eps, eps baked in"
                                       : unbiased ? ", unbiased"
@@ -338,7 +381,9 @@ TEST_F(EpsilonStudy, SaysThatItKnowsNoSuchConvention) {
   planted.under_root = [](double v, double eps, double) { return v + 2 * eps; };
   const Study study = study_of(planted_variant);
   EXPECT_EQ(named(study, forward_eps), "none of the known conventions");
-  EXPECT_NE(all_conclusions(study).find("eps in forward: none of the known conventions; the nearest is "), std::string::npos)
+  EXPECT_NE(
+      all_conclusions(study).find("eps in forward: none of the known conventions; the nearest is "),
+      std::string::npos)
       << all_conclusions(study);
   EXPECT_NE(all_conclusions(study).find("cannot be said"), std::string::npos);
 }
@@ -348,7 +393,9 @@ TEST_F(EpsilonStudy, ANanExplainsNothing) {
   const Study study = study_of(planted_variant);
   EXPECT_EQ(named(study, forward_eps), "none of the known conventions");
   EXPECT_EQ(named(study, kept_variance), "v, biased");
-  EXPECT_NE(all_conclusions(study).find("eps in forward: none of the known conventions, as an output is not finite."), std::string::npos);
+  EXPECT_NE(all_conclusions(study).find(
+                "eps in forward: none of the known conventions, as an output is not finite."),
+            std::string::npos);
 }
 
 TEST_F(EpsilonStudy, SaysWhatTheDataCannotSeparate) {

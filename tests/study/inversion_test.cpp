@@ -1,4 +1,5 @@
-// The inversion study: its predictions are bounds, its limits are where they must be, and what is committed is reproduced.
+// The inversion study: its predictions are bounds, its limits are where they must be, and what is
+// committed is reproduced.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -23,10 +24,15 @@ const Study& study() {
   return made;
 }
 
-double number(const Cell& cell) { return std::holds_alternative<double>(cell) ? std::get<double>(cell) : std::nan(""); }
-std::string word(const Cell& cell) { return std::holds_alternative<std::string>(cell) ? std::get<std::string>(cell) : ""; }
+double number(const Cell& cell) {
+  return std::holds_alternative<double>(cell) ? std::get<double>(cell) : std::nan("");
+}
+std::string word(const Cell& cell) {
+  return std::holds_alternative<std::string>(cell) ? std::get<std::string>(cell) : "";
+}
 
-const std::vector<Cell>& row_of(const Table& table, const std::string& storage, const std::string& activation) {
+const std::vector<Cell>& row_of(const Table& table, const std::string& storage,
+                                const std::string& activation) {
   for (const auto& row : table.rows)
     if (word(row[0]) == storage && show_cell(row[1]) == activation) return row;
   ADD_FAILURE() << "no row " << storage << " " << activation;
@@ -39,13 +45,15 @@ TEST(InversionStudy, NoMeasuredErrorIsAboveItsBound) {
   int points = 0;
   for (const int dtype : {ABN_F16, ABN_BF16, ABN_F32, ABN_F64})
     for (const int scheme : {ABN_IN_PLACE_1, ABN_IN_PLACE_2})
-      for (const auto& [activation, parameter] : {std::pair{ABN_LEAKY_RELU, 0.01}, std::pair{ABN_ELU, 1.0}}) {
-        const InversionSurface surface =
-            inversion_surface({dtype, activation, parameter, dtype == ABN_F64 ? ABN_F64 : ABN_F32, scheme}, axes, 7);
+      for (const auto& [activation, parameter] :
+           {std::pair{ABN_LEAKY_RELU, 0.01}, std::pair{ABN_ELU, 1.0}}) {
+        const InversionSurface surface = inversion_surface(
+            {dtype, activation, parameter, dtype == ABN_F64 ? ABN_F64 : ABN_F32, scheme}, axes, 7);
         for (const InversionPoint& point : surface.points)
           for (const Cost& cost : {point.dx, point.dgamma, point.dbeta, point.xhat}) {
             if (!std::isfinite(cost.measured)) continue;  // overflow of the storage type
-            EXPECT_LE(cost.measured, cost.predicted) << activation_text(surface.setting) << " dtype " << dtype << " scheme " << scheme;
+            EXPECT_LE(cost.measured, cost.predicted)
+                << activation_text(surface.setting) << " dtype " << dtype << " scheme " << scheme;
             ++points;
           }
       }
@@ -54,7 +62,8 @@ TEST(InversionStudy, NoMeasuredErrorIsAboveItsBound) {
 
 TEST(InversionStudy, ThePredictionIsNotIdle) {
   // Where storing z decides, the bound is within a factor of 3 of what is measured at its worst.
-  const InversionSurface surface = inversion_surface({ABN_F16, ABN_LEAKY_RELU, 0.01, ABN_F32, ABN_IN_PLACE_1}, inversion_axes(1), 1);
+  const InversionSurface surface = inversion_surface(
+      {ABN_F16, ABN_LEAKY_RELU, 0.01, ABN_F32, ABN_IN_PLACE_1}, inversion_axes(1), 1);
   for (std::size_t ratio = 3; ratio < 7; ++ratio) {  // |beta|/|gamma| from 1 to 1000
     const Cost xhat = surface.at(8, ratio).xhat;
     EXPECT_GT(xhat.measured, xhat.predicted / 3) << ratio;
@@ -64,13 +73,18 @@ TEST(InversionStudy, ThePredictionIsNotIdle) {
 TEST(InversionStudy, RatioAndSubnormalsAreTwoRegimes) {
   const Table& limits = table_of(study(), "limits");
   // Amplification: u |beta|/|gamma| about 1 %, so the safe ratio falls as the unit roundoff rises.
-  const auto ratio = [&](const char* storage) { return number(row_of(limits, storage, "leaky_relu:0.01")[2]); };
+  const auto ratio = [&](const char* storage) {
+    return number(row_of(limits, storage, "leaky_relu:0.01")[2]);
+  };
   EXPECT_NEAR(std::log10(ratio("f16") / ratio("bf16")), std::log10(8.0), 0.4);
   EXPECT_GT(ratio("f32"), 1000 * ratio("f16"));
   EXPECT_EQ(word(row_of(limits, "f64", "leaky_relu:0.01")[2]), "> 1e+06");
   // Subnormal z: f16 only, and later where the slope is larger.
-  const auto smallest = [&](const char* storage, const char* activation) { return row_of(limits, storage, activation)[4]; };
-  EXPECT_GT(number(smallest("f16", "leaky_relu:0.01")), 2 * number(smallest("f16", "leaky_relu:0.1")));
+  const auto smallest = [&](const char* storage, const char* activation) {
+    return row_of(limits, storage, activation)[4];
+  };
+  EXPECT_GT(number(smallest("f16", "leaky_relu:0.01")),
+            2 * number(smallest("f16", "leaky_relu:0.1")));
   EXPECT_EQ(word(smallest("bf16", "leaky_relu:0.01")), "< 1e-08");
   EXPECT_EQ(word(smallest("f32", "leaky_relu:0.01")), "< 1e-08");
 }
@@ -96,7 +110,8 @@ TEST(InversionStudy, CrossingsAreInterpolatedAndSaySoWhereThereAreNone) {
   EXPECT_NEAR(crossing({1, 10, 100}, {1e-4, 1e-3, 1e-1}, 0.01), std::sqrt(1000), 1e-9);
   EXPECT_TRUE(std::isinf(crossing({1, 10}, {1e-4, 1e-3}, 0.01)));
   EXPECT_TRUE(std::isnan(crossing({1, 10}, {1, 1}, 0.01)));
-  EXPECT_EQ(crossing({1, 10}, {1e-3, std::numeric_limits<double>::infinity()}, 0.01), 1);  // nothing to interpolate with
+  // nothing to interpolate with
+  EXPECT_EQ(crossing({1, 10}, {1e-3, std::numeric_limits<double>::infinity()}, 0.01), 1);
   EXPECT_EQ(crossing({1, 10}, {1e-3, std::nan("")}, 0.01), 1);
   EXPECT_EQ(crossing({0, 10}, {1e-3, 1}, 0.01), 10);
 }
@@ -124,20 +139,26 @@ TEST(InversionStudy, EveryRowHasACellAColumnAndEveryTableIsShown) {
   EXPECT_EQ(study_text(study(), true).find(study().tables[0].title), std::string::npos);
 }
 
-// ---- what is committed ---------------------------------------------------------------------------------------------------------
+// ---- what is committed
+// -------------------------------------------------------------------------------------------------
 
 Study committed() {
   const char* const root = std::getenv("ABN_SOURCE_DIR");
-  const std::string path = std::string(root != nullptr ? root : ".") + "/fixtures/studies/inversion.json";
+  const std::string path =
+      std::string(root != nullptr ? root : ".") + "/fixtures/studies/inversion.json";
   std::ifstream in(path);
   EXPECT_TRUE(in.good()) << path;
   return study_from_json({std::istreambuf_iterator<char>(in), {}});
 }
 
 constexpr double prediction_band =
-    1.01;                           // predictions are formulas: what is left are digits of the file and of the C library's exp and log
-constexpr double error_band = 1.5;  // the worst of 64 rounding errors, which another C library may draw anew for ELU
-const double boundary_band = std::pow(10, 1.0 / inversion_steps);  // where a measured cost passes 1 %: one step of the grid
+    // predictions are formulas: what is left are digits of the file and of the C library's exp and
+    // log
+    1.01;
+// the worst of 64 rounding errors, which another C library may draw anew for ELU
+constexpr double error_band = 1.5;
+// where a measured cost passes 1 %: one step of the grid
+const double boundary_band = std::pow(10, 1.0 / inversion_steps);
 
 bool within(double a, double b, double band) {
   if (std::isnan(a) && std::isnan(b)) return true;
@@ -153,20 +174,26 @@ TEST(InversionStudy, ReproducesWhatIsCommitted) {
     const Table &old = fixture.tables[t], &now = study().tables[t];
     ASSERT_EQ(old.name, now.name);
     ASSERT_EQ(old.rows.size(), now.rows.size()) << old.name;
-    const bool boundaries = old.name == "limits" || old.name == "gamma_at_beta" || old.name == "schemes";
+    const bool boundaries =
+        old.name == "limits" || old.name == "gamma_at_beta" || old.name == "schemes";
     for (std::size_t r = 0; r < old.rows.size(); ++r)
       for (std::size_t c = 0; c < old.columns.size(); ++c) {
         const Cell &a = old.rows[r][c], &b = now.rows[r][c];
-        const std::string place =
-            old.name + ", " + show_cell(now.rows[r][0]) + " " + show_cell(now.rows[r][1]) + ", " + now.columns[c].name;
-        const bool predicted = head_of(now.columns[c]).own == "predicted", measured = !predicted && !head_of(now.columns[c]).group.empty();
+        const std::string place = old.name + ", " + show_cell(now.rows[r][0]) + " " +
+                                  show_cell(now.rows[r][1]) + ", " + now.columns[c].name;
+        const bool predicted = head_of(now.columns[c]).own == "predicted",
+                   measured = !predicted && !head_of(now.columns[c]).group.empty();
         ++compared;
         if (!std::holds_alternative<double>(a) || !std::holds_alternative<double>(b)) {
           EXPECT_EQ(show_cell(a), show_cell(b)) << place;
           continue;
         }
-        const double band = predicted ? prediction_band : measured && boundaries ? boundary_band : measured ? error_band : prediction_band;
-        EXPECT_TRUE(within(number(a), number(b), band)) << place << ": " << number(a) << " became " << number(b);
+        const double band = predicted                ? prediction_band
+                            : measured && boundaries ? boundary_band
+                            : measured               ? error_band
+                                                     : prediction_band;
+        EXPECT_TRUE(within(number(a), number(b), band))
+            << place << ": " << number(a) << " became " << number(b);
       }
   }
   EXPECT_GT(compared, 500);
@@ -176,10 +203,12 @@ TEST(InversionStudy, ReproducesWhatIsCommitted) {
     ASSERT_EQ(old.predicted.size(), now.predicted.size()) << old.name;
     std::size_t far = 0;
     for (std::size_t i = 0; i < old.predicted.size(); ++i) {
-      EXPECT_TRUE(within(old.predicted[i], now.predicted[i], prediction_band)) << old.name << " cell " << i;
+      EXPECT_TRUE(within(old.predicted[i], now.predicted[i], prediction_band))
+          << old.name << " cell " << i;
       far += within(old.measured[i], now.measured[i], error_band) ? 0 : 1;
     }
-    EXPECT_LE(far, old.measured.size() / 50) << old.name;  // 2 %: single errors, such as one that is 0 by luck
+    // 2 %: single errors, such as one that is 0 by luck
+    EXPECT_LE(far, old.measured.size() / 50) << old.name;
   }
 }
 

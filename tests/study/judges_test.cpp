@@ -1,4 +1,5 @@
-// The rules of other projects stand where they say, the plain implementation is right, and what is committed is reproduced.
+// The rules of other projects stand where they say, the plain implementation is right, and what is
+// committed is reproduced.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -13,11 +14,11 @@
 #include <string_view>
 #include <vector>
 
-#include "verify/problem/claims.hpp"
 #include "verify/call/device.hpp"
-#include "verify/problem/error.hpp"
-#include "verify/expect/expect.hpp"
 #include "verify/call/plugin.hpp"
+#include "verify/expect/expect.hpp"
+#include "verify/problem/claims.hpp"
+#include "verify/problem/error.hpp"
 #include "verify/problem/problem.hpp"
 #include "verify/study/judges.hpp"
 #include "verify/study/judges_plain.hpp"
@@ -27,7 +28,8 @@ namespace {
 
 using namespace abn::verify;
 
-// ---- the rules -----------------------------------------------------------------------------------------------------------------
+// ---- the rules
+// -------------------------------------------------------------------------------------------------
 
 const JudgeRule& rule_named(std::string_view name) {
   for (const JudgeRule& rule : judge_rules())
@@ -36,7 +38,8 @@ const JudgeRule& rule_named(std::string_view name) {
 }
 
 /// The first of two elements is off by `error`, the second is exact.
-bool passes(std::string_view rule, Output output, int dtype, double exact, double plain, double error, double second) {
+bool passes(std::string_view rule, Output output, int dtype, double exact, double plain,
+            double error, double second) {
   const std::vector<double> got{exact + error, second}, truth{exact, second}, other{plain, second};
   return rule_named(rule).passes({output, dtype, dtype, got, truth, other});
 }
@@ -57,7 +60,8 @@ const Threshold thresholds[] = {
     {"PyTorch assert_close", Output::mean, ABN_F32, 1, 1.12e-5, 1.14e-5},
     {"PyTorch assert_close", Output::z, ABN_F64, 1, 1.99e-7, 2.01e-7},
     {"FlashAttention, twice", Output::z, ABN_F32, 0, 1.99e-3, 2.01e-3, 0, 1e-3},
-    {"FlashAttention, twice", Output::dx, ABN_BF16, 1, 7.80e-3, 7.82e-3},  // 1 + 0.3 - 0.3 is 1 - 2^-8 in bf16, and twice that is 2^-7
+    // 1 + 0.3 - 0.3 is 1 - 2^-8 in bf16, and twice that is 2^-7
+    {"FlashAttention, twice", Output::dx, ABN_BF16, 1, 7.80e-3, 7.82e-3},
     {"FlashAttention, twice", Output::dgamma, ABN_F32, 1, 1.99e-5, 2.01e-5},
     {"benchdnn bnorm", Output::z, ABN_F32, 1, 1.9e-6, 2.1e-6},
     {"benchdnn bnorm", Output::z, ABN_F32, 0x1p-20, 1.9e-6, 2.1e-6},
@@ -69,10 +73,12 @@ const Threshold thresholds[] = {
     {"KernelBench, first", Output::z, ABN_F32, 1, 1.99e-2, 2.01e-2},
     {"KernelBench", Output::z, ABN_F32, 1, 1.99e-4, 2.01e-4},
     {"KernelBench", Output::z, ABN_F16, 1, 1.99e-2, 2.01e-2},
-    {"MIOpenDriver", Output::z, ABN_F32, 1, 1.41e-4, 1.42e-4, 1},         // error = sqrt(2) 1e-4 (1 + error)
-    {"MIOpenDriver", Output::z, ABN_F16, 1, 2.83e-3, 2.84e-3, 1},         // with 2e-3
-    {"MIOpenDriver", Output::dx, ABN_F32, 1, 0.164, 0.166, 1},            // with 0.1
-    {"CUTLASS profiler", Output::z, ABN_F32, 1, 0.105, 0.106},            // error = 0.05 (2 + error)
+    // error = sqrt(2) 1e-4 (1 + error)
+    {"MIOpenDriver", Output::z, ABN_F32, 1, 1.41e-4, 1.42e-4, 1},
+    {"MIOpenDriver", Output::z, ABN_F16, 1, 2.83e-3, 2.84e-3, 1},  // with 2e-3
+    {"MIOpenDriver", Output::dx, ABN_F32, 1, 0.164, 0.166, 1},     // with 0.1
+    // error = 0.05 (2 + error)
+    {"CUTLASS profiler", Output::z, ABN_F32, 1, 0.105, 0.106},
     {"CUTLASS profiler", Output::z, ABN_F32, 0x1p-12, 1.95e-4, 1.96e-4},  // 0.05/256
     {"CUTLASS unit tests", Output::z, ABN_F32, 1, 0, 0x1p-23},
     {"TransformerEngine", Output::z, ABN_F32, 1, 4.9e-6, 5.1e-6},
@@ -81,7 +87,8 @@ const Threshold thresholds[] = {
     {"TransformerEngine", Output::z, ABN_BF16, 1, 0.99e-2, 1.01e-2},
     {"TransformerEngine", Output::variance, ABN_F32, 1, 4.9e-5, 5.1e-5},
     {"TransformerEngine", Output::dgamma, ABN_F32, 1, 4.9e-4, 5.1e-4},
-    {"TransformerEngine", Output::dx, ABN_BF16, 1, 0x1p-7, 0x1p-6},  // a neighbour in bf16 passes whatever the tolerance
+    // a neighbour in bf16 passes whatever the tolerance
+    {"TransformerEngine", Output::dx, ABN_BF16, 1, 0x1p-7, 0x1p-6},
     {"cuDNN frontend", Output::z, ABN_F16, 1, 1.99e-3, 2.01e-3},
     {"ONNX backend test", Output::z, ABN_F32, 1, 1.0000e-3, 1.0002e-3},
     {"ONNX backend test", Output::dx, ABN_F32, 0, 0.9e-7, 1.1e-7},
@@ -91,14 +98,19 @@ TEST(JudgesRules, PassOnOneSideOfTheirThresholdsAndFailOnTheOther) {
   std::set<std::string> seen;
   for (const Threshold& one : thresholds) {
     const auto at = [&](double error) {
-      return passes(one.rule, one.output, one.dtype, one.exact, one.exact + one.plain_error, error, one.second);
+      return passes(one.rule, one.output, one.dtype, one.exact, one.exact + one.plain_error, error,
+                    one.second);
     };
     for (const double sign : {1.0, -1.0}) {
-      const bool sided = std::string_view(one.rule) == "MIOpenDriver" || std::string_view(one.rule) == "CUTLASS profiler" ||
+      const bool sided = std::string_view(one.rule) == "MIOpenDriver" ||
+                         std::string_view(one.rule) == "CUTLASS profiler" ||
                          std::string_view(one.rule) == "TransformerEngine";
-      if (sided && sign < 0) continue;  // the size of the wrong value, or its distance to its neighbours, takes part
-      EXPECT_TRUE(at(sign * one.inside)) << one.rule << ' ' << output_name(one.output) << ' ' << one.inside;
-      EXPECT_FALSE(at(sign * one.outside)) << one.rule << ' ' << output_name(one.output) << ' ' << one.outside;
+      // the size of the wrong value, or its distance to its neighbours, takes part
+      if (sided && sign < 0) continue;
+      EXPECT_TRUE(at(sign * one.inside))
+          << one.rule << ' ' << output_name(one.output) << ' ' << one.inside;
+      EXPECT_FALSE(at(sign * one.outside))
+          << one.rule << ' ' << output_name(one.output) << ' ' << one.outside;
     }
     seen.insert(one.rule);
   }
@@ -107,32 +119,42 @@ TEST(JudgesRules, PassOnOneSideOfTheirThresholdsAndFailOnTheOther) {
 
 TEST(JudgesRules, RefuseNaNInfinityAndPassWhatIsExact) {
   for (const JudgeRule& rule : judge_rules())
-    for (const Output output : {Output::z, Output::mean, Output::variance, Output::dx, Output::dgamma}) {
+    for (const Output output :
+         {Output::z, Output::mean, Output::variance, Output::dx, Output::dgamma}) {
       const int dtype = is_tensor(output) ? ABN_BF16 : ABN_F32;
-      const auto at = [&](double error) { return passes(rule.name, output, dtype, 0.5, 0.5, error, 2); };
+      const auto at = [&](double error) {
+        return passes(rule.name, output, dtype, 0.5, 0.5, error, 2);
+      };
       EXPECT_TRUE(at(0)) << rule.name << ' ' << output_name(output);
       EXPECT_FALSE(at(std::nan(""))) << rule.name << ' ' << output_name(output);
-      EXPECT_FALSE(at(std::numeric_limits<double>::infinity())) << rule.name << ' ' << output_name(output);
+      EXPECT_FALSE(at(std::numeric_limits<double>::infinity()))
+          << rule.name << ' ' << output_name(output);
     }
 }
 
 TEST(JudgesRules, CompareWithTheReferenceInTheTypeOfTheOutput) {
   const std::vector<double> got{1}, exact{1 + 0x1p-30};
-  EXPECT_TRUE(rule_named("CUTLASS unit tests").passes({Output::z, ABN_F32, ABN_F32, got, exact, got}));
-  EXPECT_FALSE(rule_named("CUTLASS unit tests").passes({Output::z, ABN_F64, ABN_F64, got, exact, got}));
+  EXPECT_TRUE(
+      rule_named("CUTLASS unit tests").passes({Output::z, ABN_F32, ABN_F32, got, exact, got}));
+  EXPECT_FALSE(
+      rule_named("CUTLASS unit tests").passes({Output::z, ABN_F64, ABN_F64, got, exact, got}));
 }
 
-// ---- the data and the plain implementation -------------------------------------------------------------------------------------
+// ---- the data and the plain implementation
+// -------------------------------------------------------------------------------------
 
 TEST(JudgesData, HasTheGradesThatItSays) {
   for (const int dtype : {ABN_F16, ABN_BF16, ABN_F32}) {
     for (const Inputs& one : graded_cases(Grade::easy, dtype, 1)) {
-      EXPECT_TRUE(std::all_of(one.gamma.begin(), one.gamma.end(), [](double gamma) { return gamma == 1; }));
-      EXPECT_TRUE(std::all_of(one.beta.begin(), one.beta.end(), [](double beta) { return beta == 0; }));
+      EXPECT_TRUE(
+          std::all_of(one.gamma.begin(), one.gamma.end(), [](double gamma) { return gamma == 1; }));
+      EXPECT_TRUE(
+          std::all_of(one.beta.begin(), one.beta.end(), [](double beta) { return beta == 0; }));
     }
     for (const Inputs& one : graded_cases(Grade::realistic, dtype, 1)) {
       for (const double dz : one.dz) EXPECT_LT(std::fabs(dz), 1e-5);
-      for (const double gamma : one.gamma) EXPECT_TRUE(std::fabs(gamma) >= 0.1 && std::fabs(gamma) <= 1);
+      for (const double gamma : one.gamma)
+        EXPECT_TRUE(std::fabs(gamma) >= 0.1 && std::fabs(gamma) <= 1);
     }
     double ratio = 0, kappa = 0, least = 1;
     for (const Inputs& one : graded_cases(Grade::ill_conditioned, dtype, 1))
@@ -173,19 +195,24 @@ TEST(JudgesPlain, IsRightInF32ForEveryScheme) {
   for (const Grade grade : {Grade::easy, Grade::realistic})
     for (const Inputs& inputs : graded_cases(grade, ABN_F32, 1)) {
       const Numbers forward = plain_forward(inputs);
-      for (const Expectation& expectation : expect_forward(inputs, claims_for(inputs, ABN_STANDARD)))
+      for (const Expectation& expectation :
+           expect_forward(inputs, claims_for(inputs, ABN_STANDARD)))
         EXPECT_LT(largest_error(expectation, forward.at(expectation.output)), enough)
             << to_string(inputs.problem) << ' ' << output_name(expectation.output);
       if (inputs.problem.mode == ABN_INFERENCE) continue;
-      for (const int scheme : {ABN_STANDARD, ABN_CHECKPOINT_X, ABN_CHECKPOINT_XHAT, ABN_IN_PLACE_1}) {
+      for (const int scheme :
+           {ABN_STANDARD, ABN_CHECKPOINT_X, ABN_CHECKPOINT_XHAT, ABN_IN_PLACE_1}) {
         Saved saved;
         if (scheme == ABN_STANDARD || scheme == ABN_IN_PLACE_1) saved.z = forward.at(Output::z);
         if (scheme == ABN_CHECKPOINT_XHAT) saved.xhat = forward.at(Output::xhat);
-        if (inputs.problem.mode == ABN_TRAINING) saved.mean = forward.at(Output::mean), saved.variance = forward.at(Output::variance);
+        if (inputs.problem.mode == ABN_TRAINING)
+          saved.mean = forward.at(Output::mean), saved.variance = forward.at(Output::variance);
         const Numbers backward = plain_backward(inputs, saved, scheme == ABN_IN_PLACE_1);
-        for (const Expectation& expectation : expect_backward(inputs, saved, claims_for(inputs, scheme))) {
+        for (const Expectation& expectation :
+             expect_backward(inputs, saved, claims_for(inputs, scheme))) {
           EXPECT_LT(largest_error(expectation, backward.at(expectation.output)), 10 * enough)
-              << to_string(inputs.problem) << ' ' << scheme << ' ' << output_name(expectation.output);
+              << to_string(inputs.problem) << ' ' << scheme << ' '
+              << output_name(expectation.output);
           ++compared;
         }
       }
@@ -193,11 +220,13 @@ TEST(JudgesPlain, IsRightInF32ForEveryScheme) {
   EXPECT_GT(compared, 200);
 }
 
-// ---- the study -----------------------------------------------------------------------------------------------------------------
+// ---- the study
+// -------------------------------------------------------------------------------------------------
 
 const std::vector<Subject>& kernels() {
   static const Plugin plugin = load_plugin(planted_bugs_beside_program());
-  static const std::vector<Subject> all = subjects_of(choose_device("emulator"), std::span(&plugin, 1), true);
+  static const std::vector<Subject> all =
+      subjects_of(choose_device("emulator"), std::span(&plugin, 1), true);
   return all;
 }
 
@@ -229,21 +258,29 @@ TEST(JudgesStudy, ReproducesWhatIsCommitted) {
   const struct {
     Grade grade;
     int dtype;
-  } cells[] = {{Grade::easy, ABN_F32}, {Grade::realistic, ABN_BF16}, {Grade::ill_conditioned, ABN_F16}};
-  constexpr double band = 2;  // counts: other C libraries round expm1 and log1p differently, which decides for a bug near a threshold
+  } cells[] = {
+      {Grade::easy, ABN_F32}, {Grade::realistic, ABN_BF16}, {Grade::ill_conditioned, ABN_F16}};
+  // counts: other C libraries round expm1 and log1p differently, which decides for a bug near a
+  // threshold
+  constexpr double band = 2;
   const Table& types = table_of(committed(), "types");
   for (const auto& [grade, dtype] : cells) {
-    const std::vector<Verdicts> verdicts = verdicts_of(grade, dtype, kernels(), committed().seed, 2);
+    const std::vector<Verdicts> verdicts =
+        verdicts_of(grade, dtype, kernels(), committed().seed, 2);
     for (const auto& row : detail_rows(grade, dtype, kernels(), verdicts)) {
-      const auto same = [&](const auto& other) { return other[0] == row[0] && other[1] == row[1] && other[2] == row[2]; };
+      const auto same = [&](const auto& other) {
+        return other[0] == row[0] && other[1] == row[1] && other[2] == row[2];
+      };
       const auto old = std::find_if(types.rows.begin(), types.rows.end(), same);
       ASSERT_NE(old, types.rows.end());
       for (std::size_t c = 3; c < row.size(); ++c)
         EXPECT_NEAR(std::get<double>((*old)[c]), std::get<double>(row[c]), band)
-            << show_cell(row[0]) << ' ' << show_cell(row[1]) << ' ' << show_cell(row[2]) << ", " << types.columns[c].name;
+            << show_cell(row[0]) << ' ' << show_cell(row[1]) << ' ' << show_cell(row[2]) << ", "
+            << types.columns[c].name;
       if (std::get<std::string>(row[2]) != rule_name(own_rule())) continue;
       EXPECT_EQ(std::get<double>(row[6]), 0) << "a right kernel is refused";
-      EXPECT_GE(std::get<double>(row[4]), 0.9 * std::get<double>(row[3])) << "a tenth of the visible bugs escapes";
+      EXPECT_GE(std::get<double>(row[4]), 0.9 * std::get<double>(row[3]))
+          << "a tenth of the visible bugs escapes";
     }
   }
 }
@@ -253,13 +290,15 @@ TEST(JudgesStudy, IsTheSameForAnyNumberOfThreads) {
   std::vector<Subject> some;
   for (const Subject& kernel : kernels()) {
     const std::string_view name = kernel.variant->name;
-    if (name == "twin_in_place_1" || name == "stale_output" || name == "every_other_call_off" || name == "sums_in_order_of_arrival" ||
-        name == "dx_zero" || name == "workspace_not_cleared")
+    if (name == "twin_in_place_1" || name == "stale_output" || name == "every_other_call_off" ||
+        name == "sums_in_order_of_arrival" || name == "dx_zero" || name == "workspace_not_cleared")
       some.push_back(kernel);
   }
   ASSERT_EQ(some.size(), 6u);
-  const auto one = detail_rows(Grade::easy, ABN_F32, some, verdicts_of(Grade::easy, ABN_F32, some, 1, 1));
-  EXPECT_EQ(one, detail_rows(Grade::easy, ABN_F32, some, verdicts_of(Grade::easy, ABN_F32, some, 1, 4)));
+  const auto one =
+      detail_rows(Grade::easy, ABN_F32, some, verdicts_of(Grade::easy, ABN_F32, some, 1, 1));
+  EXPECT_EQ(one,
+            detail_rows(Grade::easy, ABN_F32, some, verdicts_of(Grade::easy, ABN_F32, some, 1, 4)));
   // A bug that is seen by what a call returns, and one that only the contract checks see.
   const auto caught = [&](std::size_t rule) { return std::get<double>(one[rule][4]); };
   EXPECT_GE(caught(own_rule()), 2);
@@ -270,7 +309,8 @@ TEST(JudgesStudy, TheReadmeShowsTheCommittedTable) {
   const std::string readme = text_of("README.md");
   for (const auto& row : table_of(committed(), "judges").rows) {
     std::string line = fmt::format("| {} |", std::get<std::string>(row[0]));
-    for (std::size_t c = 1; c < row.size(); ++c) line += fmt::format(" {:.0f} |", std::get<double>(row[c]));
+    for (std::size_t c = 1; c < row.size(); ++c)
+      line += fmt::format(" {:.0f} |", std::get<double>(row[c]));
     EXPECT_NE(readme.find(line), std::string::npos) << line;
   }
 }

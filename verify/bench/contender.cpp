@@ -3,14 +3,15 @@
 
 #include <vector>
 
+#include "verify/data/random.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
-#include "verify/data/random.hpp"
 
 namespace abn::verify {
 namespace {
 
-constexpr std::size_t boundary = 256, tile = (std::size_t{1} << 20) + 7;  // elements that are drawn; the rest of a tensor repeats them
+// elements that are drawn; the rest of a tensor repeats them
+constexpr std::size_t boundary = 256, tile = (std::size_t{1} << 20) + 7;
 
 /// The slots of a set, one after the other.
 class Slots {
@@ -30,9 +31,11 @@ class Slots {
 bool kept(const abn_claims& claims, std::uint32_t what) { return (claims.saves & what) != 0; }
 
 /// `count` values mean + deviation * (a nearly normal number), rounded to the format.
-std::vector<std::byte> drawn(const Format& format, std::size_t count, double mean, double deviation, const Stream& stream) {
+std::vector<std::byte> drawn(const Format& format, std::size_t count, double mean, double deviation,
+                             const Stream& stream) {
   std::vector<double> values(count);
-  for (std::size_t i = 0; i < count; ++i) values[i] = round_to(format, mean + deviation * stream.normal(i));
+  for (std::size_t i = 0; i < count; ++i)
+    values[i] = round_to(format, mean + deviation * stream.normal(i));
   std::vector<std::byte> bytes(count * static_cast<std::size_t>(format.bytes));
   pack(format, values, bytes.data());
   return bytes;
@@ -44,10 +47,12 @@ StageBuffer uploaded(Stage& stage, const std::vector<std::byte>& bytes) {
   return buffer;
 }
 
-StageBuffer random_tensor(Stage& stage, const Format& format, std::size_t bytes, double mean, double deviation, const Stream& stream) {
+StageBuffer random_tensor(Stage& stage, const Format& format, std::size_t bytes, double mean,
+                          double deviation, const Stream& stream) {
   StageBuffer buffer(stage, bytes);
   const std::vector<std::byte> first =
-      drawn(format, std::min(tile, bytes / static_cast<std::size_t>(format.bytes)), mean, deviation, stream);
+      drawn(format, std::min(tile, bytes / static_cast<std::size_t>(format.bytes)), mean, deviation,
+            stream);
   stage.upload(buffer.data(), first.data(), first.size());
   stage.run([&](void* queue) {
     int code = 0;
@@ -60,13 +65,15 @@ StageBuffer random_tensor(Stage& stage, const Format& format, std::size_t bytes,
 
 }  // namespace
 
-SpeedData make_speed_data(Stage& stage, const abn_problem& problem, bool backward, std::uint64_t seed) {
+SpeedData make_speed_data(Stage& stage, const abn_problem& problem, bool backward,
+                          std::uint64_t seed) {
   const Format &storage = format_of(problem.dtype), &parameter = format_of(problem.param_dtype);
   const Stream draw(seed);
   const auto channels = static_cast<std::size_t>(problem.c);
   SpeedData data;
   data.problem = problem;
-  data.tensor_bytes = static_cast<std::size_t>(element_count(problem)) * static_cast<std::size_t>(storage.bytes);
+  data.tensor_bytes =
+      static_cast<std::size_t>(element_count(problem)) * static_cast<std::size_t>(storage.bytes);
   data.slot_bytes = (data.tensor_bytes + boundary - 1) / boundary * boundary;
   data.channel_bytes = channels * static_cast<std::size_t>(parameter.bytes);
   data.x = random_tensor(stage, storage, data.tensor_bytes, 0.5, 2, draw.fork(0));
@@ -78,7 +85,8 @@ SpeedData make_speed_data(Stage& stage, const abn_problem& problem, bool backwar
   return data;
 }
 
-Contender::Contender(Stage& stage, const SpeedData& data, const abn_variant& variant, const abn_claims& claims, int direction)
+Contender::Contender(Stage& stage, const SpeedData& data, const abn_variant& variant,
+                     const abn_claims& claims, int direction)
     : stage_(stage), data_(data), variant_(variant), claims_(claims), direction_(direction) {
   const bool training = data.problem.mode == ABN_TRAINING;
   if (training) {
@@ -93,10 +101,13 @@ Contender::Contender(Stage& stage, const SpeedData& data, const abn_variant& var
   }
   dgamma_ = StageBuffer(stage, data.channel_bytes);
   dbeta_ = StageBuffer(stage, data.channel_bytes);
-  z_ = StageBuffer(stage, data.tensor_bytes);  // forward writes it even where backward does not want it
+  // forward writes it even where backward does not want it
+  z_ = StageBuffer(stage, data.tensor_bytes);
   if (kept(claims, ABN_SAVES_XHAT)) xhat_ = StageBuffer(stage, data.tensor_bytes);
   workspace_once_ = StageBuffer(stage, variant.workspace_bytes(&data.problem, ABN_FORWARD));
-  stage.run([&](void* stream) { return call_forward(data.x.data(), z_.data(), xhat_.data(), workspace_once_.data(), stream); });
+  stage.run([&](void* stream) {
+    return call_forward(data.x.data(), z_.data(), xhat_.data(), workspace_once_.data(), stream);
+  });
   inputs_.push_back(data.dz.data());
   if (kept(claims, ABN_SAVES_X)) inputs_.push_back(data.x.data());
   if (kept(claims, ABN_SAVES_Z)) inputs_.push_back(z_.data());
@@ -108,7 +119,8 @@ double Contender::claimed_bytes() const {
   const auto of = [](const abn_sweeps& sweeps) { return sweeps.loads + sweeps.stores; };
   int sweeps = of(claims_.sweeps_x) + of(claims_.sweeps_z) + of(claims_.sweeps_xhat);
   if (direction_ == ABN_BACKWARD) {
-    const int tensors = static_cast<int>(kept(claims_, ABN_SAVES_X)) + static_cast<int>(kept(claims_, ABN_SAVES_Z)) +
+    const int tensors = static_cast<int>(kept(claims_, ABN_SAVES_X)) +
+                        static_cast<int>(kept(claims_, ABN_SAVES_Z)) +
                         static_cast<int>(kept(claims_, ABN_SAVES_XHAT));
     sweeps = of(claims_.sweeps_dz) + tensors * of(claims_.sweeps_kept) + of(claims_.sweeps_dx);
   }
@@ -130,17 +142,20 @@ int Contender::forward(std::byte* pool, void* stream) const {
   Slots slots(pool, data_.slot_bytes);
   std::byte* const x = slots.take();
   std::byte* const z = claims_.z_may_alias_x != 0 ? x : slots.take();
-  return call_forward(x, z, kept(claims_, ABN_SAVES_XHAT) ? slots.take() : nullptr, workspace_.data(), stream);
+  return call_forward(x, z, kept(claims_, ABN_SAVES_XHAT) ? slots.take() : nullptr,
+                      workspace_.data(), stream);
 }
 
-int Contender::call_forward(const void* x, void* z, void* xhat, void* workspace, void* stream) const {
+int Contender::call_forward(const void* x, void* z, void* xhat, void* workspace,
+                            void* stream) const {
   abn_forward_args args{};
   args.struct_size = sizeof args;
   args.x = x, args.z = z, args.xhat = xhat;
   args.gamma = data_.gamma.data(), args.beta = data_.beta.data();
   args.running_mean = data_.running_mean.data(), args.running_var = data_.running_var.data();
   args.mean = mean_.data(), args.var = var_.data();
-  args.workspace = workspace, args.workspace_bytes = variant_.workspace_bytes(&data_.problem, ABN_FORWARD);
+  args.workspace = workspace,
+  args.workspace_bytes = variant_.workspace_bytes(&data_.problem, ABN_FORWARD);
   args.stream = stream;
   return variant_.forward(&data_.problem, &args);
 }
@@ -157,10 +172,15 @@ int Contender::backward(std::byte* pool, void* stream) const {
   args.xhat = kept(claims_, ABN_SAVES_XHAT) ? slots.take() : nullptr;
   args.dx = claims_.dx_may_alias_dz != 0 ? dz : slots.take();
   args.gamma = data_.gamma.data(), args.beta = data_.beta.data();
-  args.mean = !training ? data_.running_mean.data() : kept(claims_, ABN_SAVES_MEAN) ? mean_.data() : nullptr;
-  args.var = !training ? data_.running_var.data() : kept(claims_, ABN_SAVES_VAR) ? var_.data() : nullptr;
+  args.mean = !training                       ? data_.running_mean.data()
+              : kept(claims_, ABN_SAVES_MEAN) ? mean_.data()
+                                              : nullptr;
+  args.var = !training                      ? data_.running_var.data()
+             : kept(claims_, ABN_SAVES_VAR) ? var_.data()
+                                            : nullptr;
   args.dgamma = dgamma_.data(), args.dbeta = dbeta_.data();
-  args.workspace = workspace_.data(), args.workspace_bytes = variant_.workspace_bytes(&data_.problem, ABN_BACKWARD);
+  args.workspace = workspace_.data(),
+  args.workspace_bytes = variant_.workspace_bytes(&data_.problem, ABN_BACKWARD);
   args.stream = stream;
   return variant_.backward(&data_.problem, &args);
 }

@@ -20,12 +20,14 @@ struct SpeedData {
   StageBuffer x, dz;  ///< never written to
   StageBuffer gamma, beta, running_mean, running_var;
 };
-SpeedData make_speed_data(Stage& stage, const abn_problem& problem, bool backward, std::uint64_t seed);
+SpeedData make_speed_data(Stage& stage, const abn_problem& problem, bool backward,
+                          std::uint64_t seed);
 
 class Contender {
  public:
   /// Runs forward once where backward needs what it keeps. Throws DeviceError.
-  Contender(Stage& stage, const SpeedData& data, const abn_variant& variant, const abn_claims& claims, int direction);
+  Contender(Stage& stage, const SpeedData& data, const abn_variant& variant,
+            const abn_claims& claims, int direction);
   int slots() const { return static_cast<int>(inputs_.size()) + outputs_; }
   /// Bytes that one call moves between memory and chip as claimed; 0 where nothing is claimed.
   double claimed_bytes() const;

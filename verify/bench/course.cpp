@@ -10,7 +10,8 @@ namespace abn::verify {
 
 int sets_of(double footprint, double cache, double memory) {
   if (!(footprint > 0)) return 0;
-  const double wanted = std::clamp(std::ceil(sets_in_caches * cache / footprint), double{least_sets}, double{most_sets});
+  const double wanted = std::clamp(std::ceil(sets_in_caches * cache / footprint),
+                                   double{least_sets}, double{most_sets});
   return static_cast<int>(std::min(wanted, std::floor(memory / footprint)));
 }
 

@@ -1,9 +1,11 @@
-// How much the judge gets through in a second on one core, part by part, and how many memory accesses the emulator's sanitiser does.
+// How much the judge gets through in a second on one core, part by part, and how many memory
+// accesses the emulator's sanitiser does.
 //
-// An element is one z of a forward or one dx of a backward pass of variant I in training. The oracle is what there has to be in any case,
-// the exact value; its bound and the comparison are what judging adds, and the last column is how many times the oracle's own time
-// that costs. Every part runs until it has taken `least_seconds`, at least
-// `least_runs` times, and the quickest run counts: what comes on top is the machine's other work.
+// An element is one z of a forward or one dx of a backward pass of variant I in training. The
+// oracle is what there has to be in any case, the exact value; its bound and the comparison are
+// what judging adds, and the last column is how many times the oracle's own time that costs. Every
+// part runs until it has taken `least_seconds`, at least `least_runs` times, and the quickest run
+// counts: what comes on top is the machine's other work.
 #include "verify/bench/judge_speed.hpp"
 
 #include <fmt/format.h>
@@ -14,8 +16,8 @@
 #include "verify/command/parts.hpp"
 #include "verify/compare/compare.hpp"
 #include "verify/data/recipes.hpp"
-#include "verify/problem/format.hpp"
 #include "verify/expect/shared.hpp"
+#include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
 namespace abn::verify {
@@ -50,12 +52,14 @@ abn_claims recommended_claims(const abn_problem& problem) {
 /// A kernel's output without error: the exact values, rounded.
 std::vector<double> rounded(const Expectation& expectation) {
   std::vector<double> values;
-  for (const Point& point : expectation.points) values.push_back(round_to(format_of(expectation.dtype), point.hi));
+  for (const Point& point : expectation.points)
+    values.push_back(round_to(format_of(expectation.dtype), point.hi));
   return values;
 }
 
 struct Speed {
-  double values = 0, oracle = 0, comparison = 0;  ///< seconds an element: exact values, those with bounds, the comparison
+  /// seconds an element: exact values, those with bounds, the comparison
+  double values = 0, oracle = 0, comparison = 0;
 };
 
 Speed measure(const abn_problem& problem) {
@@ -92,8 +96,11 @@ Speed measure(const abn_problem& problem) {
   Speed speed;
   const double elements = 2 * static_cast<double>(element_count(problem));
   speed.values = quickest(values) / elements;
-  speed.oracle = quickest([&] { expect_forward(inputs, claims), expect_backward(inputs, saved, claims); }) / elements;
-  speed.comparison = quickest([&] { compare_all(*z, saved.z), compare_all(backward.front(), dx); }) / elements;
+  speed.oracle =
+      quickest([&] { expect_forward(inputs, claims), expect_backward(inputs, saved, claims); }) /
+      elements;
+  speed.comparison =
+      quickest([&] { compare_all(*z, saved.z), compare_all(backward.front(), dx); }) / elements;
   return speed;
 }
 
@@ -106,20 +113,26 @@ int bench_emulator() {
     return 1;
   }
   const auto accesses = static_cast<double>(speed.accesses);
-  fmt::print("{}\n{} accesses to buffers and shared memory in {:.2f} s: {:.3g} M/s, {:.2g} times as long as without instrumentation\n",
-             speed.workload, speed.accesses, speed.seconds, 1e-6 * accesses / speed.seconds, speed.seconds / speed.plain_seconds);
+  fmt::print(
+      "{}\n{} accesses to buffers and shared memory in {:.2f} s: {:.3g} M/s, {:.2g} times as long "
+      "as without instrumentation\n",
+      speed.workload, speed.accesses, speed.seconds, 1e-6 * accesses / speed.seconds,
+      speed.seconds / speed.plain_seconds);
   return 0;
 }
 
 int bench_judge() {
-  fmt::print("{:<36} {:>14} {:>14} {:>14} {:>14} {:>14}\n", "problem", "oracle", "with bounds", "comparison", "all", "judging/oracle");
-  for (const char* text : {"n8c16s1024,f32,leaky_relu:0.01", "n8c16s1024,bf16,leaky_relu:0.01", "n8c16s1024,f32,elu:1",
-                           "n2c16s512,f64,leaky_relu:0.01", "n2c16s512,f64,elu:1"}) {
+  fmt::print("{:<36} {:>14} {:>14} {:>14} {:>14} {:>14}\n", "problem", "oracle", "with bounds",
+             "comparison", "all", "judging/oracle");
+  for (const char* text :
+       {"n8c16s1024,f32,leaky_relu:0.01", "n8c16s1024,bf16,leaky_relu:0.01", "n8c16s1024,f32,elu:1",
+        "n2c16s512,f64,leaky_relu:0.01", "n2c16s512,f64,elu:1"}) {
     const Speed speed = measure(parse_problem(text));
     const double all = speed.oracle + speed.comparison;
     const auto rate = [](double seconds) { return fmt::format("{:.3g} M/s", 1e-6 / seconds); };
-    fmt::print("{:<36} {:>14} {:>14} {:>14} {:>14} {:>14.2f}\n", text, rate(speed.values), rate(speed.oracle), rate(speed.comparison),
-               rate(all), (all - speed.values) / speed.values);
+    fmt::print("{:<36} {:>14} {:>14} {:>14} {:>14} {:>14.2f}\n", text, rate(speed.values),
+               rate(speed.oracle), rate(speed.comparison), rate(all),
+               (all - speed.values) / speed.values);
   }
   return 0;
 }

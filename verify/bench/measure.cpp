@@ -8,12 +8,12 @@
 #include <memory>
 
 #include "cuda/plan.h"
-#include "verify/problem/claims.hpp"
-#include "verify/command/parts.hpp"
-#include "verify/call/device.hpp"
-#include "verify/problem/problem.hpp"
-#include "verify/check/sanitize/traffic.hpp"
 #include "verify/bench/contender.hpp"
+#include "verify/call/device.hpp"
+#include "verify/check/sanitize/traffic.hpp"
+#include "verify/command/parts.hpp"
+#include "verify/problem/claims.hpp"
+#include "verify/problem/problem.hpp"
 
 namespace abn::verify {
 namespace {
@@ -35,7 +35,9 @@ struct Pool {
   StageBuffer memory;
   std::size_t slot_bytes = 0;
   int sets = 0, slots = 0;
-  std::byte* set(int index) const { return memory.at(static_cast<std::size_t>(index * slots) * slot_bytes); }
+  std::byte* set(int index) const {
+    return memory.at(static_cast<std::size_t>(index * slots) * slot_bytes);
+  }
 };
 
 template <class Each>
@@ -47,31 +49,41 @@ int for_each_set(const Pool& pool, const Each& each) {
 
 Runner runner_of(Stage& stage, const Contender& contender, const Pool& pool) {
   Runner runner;
-  runner.before =
-      stage.record([&](void* stream) { return for_each_set(pool, [&](std::byte* set) { return contender.fill(set, stream); }); });
-  runner.timed =
-      stage.record([&](void* stream) { return for_each_set(pool, [&](std::byte* set) { return contender.call(set, stream); }); });
+  runner.before = stage.record([&](void* stream) {
+    return for_each_set(pool, [&](std::byte* set) { return contender.fill(set, stream); });
+  });
+  runner.timed = stage.record([&](void* stream) {
+    return for_each_set(pool, [&](std::byte* set) { return contender.call(set, stream); });
+  });
   runner.calls = pool.sets;
   return runner;
 }
 
-/// All slots of the pool one after the other. A copy goes half of the pool further, so that neither end is still in the cache.
-Runner floor_of(Stage& stage, const Pool& pool, const Contender& filler, bool copies, const void* source) {
+/// All slots of the pool one after the other. A copy goes half of the pool further, so that neither
+/// end is still in the cache.
+Runner floor_of(Stage& stage, const Pool& pool, const Contender& filler, bool copies,
+                const void* source) {
   const abn_floors* const floors = abn_in_tree_floors(stage.memory());
   if (floors == nullptr) throw DeviceError("this build has no floor kernels for " + stage.name());
   const int regions = pool.sets * pool.slots;
-  const auto region = [&pool](int index) { return pool.memory.at(static_cast<std::size_t>(index) * pool.slot_bytes); };
+  const auto region = [&pool](int index) {
+    return pool.memory.at(static_cast<std::size_t>(index) * pool.slot_bytes);
+  };
   Runner runner;
   runner.calls = regions;
-  runner.before = stage.record([&](void* stream) { return for_each_set(pool, [&](std::byte* set) { return filler.fill(set, stream); }); });
-  runner.timed = stage.record([floors, regions, region, copies, source, bytes = pool.slot_bytes](void* stream) {
-    int code = 0;
-    for (int i = 0; i < regions && code == 0; ++i) {
-      const void* const from = regions > 1 ? region((i + regions / 2) % regions) : source;
-      code = copies ? floors->copy(region(i), from, bytes, stream) : floors->scale(region(i), bytes, stream);
-    }
-    return code;
+  runner.before = stage.record([&](void* stream) {
+    return for_each_set(pool, [&](std::byte* set) { return filler.fill(set, stream); });
   });
+  runner.timed = stage.record(
+      [floors, regions, region, copies, source, bytes = pool.slot_bytes](void* stream) {
+        int code = 0;
+        for (int i = 0; i < regions && code == 0; ++i) {
+          const void* const from = regions > 1 ? region((i + regions / 2) % regions) : source;
+          code = copies ? floors->copy(region(i), from, bytes, stream)
+                        : floors->scale(region(i), bytes, stream);
+        }
+        return code;
+      });
   return runner;
 }
 
@@ -93,7 +105,8 @@ void guarded(SpeedRow& row, const Attempt& attempt) {
   }
 }
 
-std::vector<Entry> entries_of(Stage& stage, const SpeedData& data, int direction, std::span<const abn_variant* const> variants) {
+std::vector<Entry> entries_of(Stage& stage, const SpeedData& data, int direction,
+                              std::span<const abn_variant* const> variants) {
   std::vector<Entry> entries;
   for (const abn_variant* const variant : variants) {
     Entry& entry = entries.emplace_back();
@@ -105,7 +118,8 @@ std::vector<Entry> entries_of(Stage& stage, const SpeedData& data, int direction
     }
     if (claimed.status != ABN_OK || !claimed.nonsense.empty()) {
       entry.row.failed = true;
-      entry.row.note = claimed.nonsense.empty() ? "claims() failed" : "the claims make no sense: " + claimed.nonsense;
+      entry.row.note = claimed.nonsense.empty() ? "claims() failed"
+                                                : "the claims make no sense: " + claimed.nonsense;
       continue;
     }
     entry.claims = claimed.claims;
@@ -120,24 +134,28 @@ std::vector<Entry> entries_of(Stage& stage, const SpeedData& data, int direction
 
 }  // namespace
 
-double predicted_microseconds(const abn_variant& variant, const abn_problem& problem, int direction) {
+double predicted_microseconds(const abn_variant& variant, const abn_problem& problem,
+                              int direction) {
   if (std::string_view(variant.name) == "auto")
     for (const PlanRow& row : plan_rows(problem, direction))
       if (row.chosen) return row.microseconds;
   return std::numeric_limits<double>::quiet_NaN();
 }
 
-SpeedGroup measure_speed(Stage& stage, const SpeedProblem& subject, int direction, std::span<const abn_variant* const> variants,
-                         double seconds, std::uint64_t seed) {
+SpeedGroup measure_speed(Stage& stage, const SpeedProblem& subject, int direction,
+                         std::span<const abn_variant* const> variants, double seconds,
+                         std::uint64_t seed) {
   SpeedGroup group;
   group.subject = subject, group.direction = direction;
   const bool backward = direction == ABN_BACKWARD;
   const abn_problem& problem = subject.problem;
   group.tensor_bytes = static_cast<double>(element_count(problem)) * format_of(problem.dtype).bytes;
   group.floor_bytes = floor_sweeps(backward) * group.tensor_bytes;
-  const double needed = group.tensor_bytes * (backward ? 2.0 + 2.0 * static_cast<double>(variants.size()) : 2.0);
+  const double needed =
+      group.tensor_bytes * (backward ? 2.0 + 2.0 * static_cast<double>(variants.size()) : 2.0);
   if (const double free = stage.free_bytes(); needed > memory_share * free) {
-    group.skipped = fmt::format("needs {:.1f} GB of memory and {:.1f} GB are free", needed / 1e9, free / 1e9);
+    group.skipped =
+        fmt::format("needs {:.1f} GB of memory and {:.1f} GB are free", needed / 1e9, free / 1e9);
     return group;
   }
   const SpeedData data = make_speed_data(stage, problem, backward, seed);
@@ -159,22 +177,28 @@ SpeedGroup measure_speed(Stage& stage, const SpeedProblem& subject, int directio
     return group;
   }
   const double footprint = static_cast<double>(pool.slot_bytes) * pool.slots;
-  pool.sets = group.sets = sets_of(footprint, stage.cache_bytes(), memory_share * stage.free_bytes());
+  pool.sets = group.sets =
+      sets_of(footprint, stage.cache_bytes(), memory_share * stage.free_bytes());
   if (pool.sets == 0) {
-    group.skipped = fmt::format("a set of {:.1f} GB of buffers does not fit the memory that is free", footprint / 1e9);
+    group.skipped = fmt::format(
+        "a set of {:.1f} GB of buffers does not fit the memory that is free", footprint / 1e9);
     for (Entry& entry : entries) entry.row.measured = false;
     finish();
     return group;
   }
-  pool.memory = StageBuffer(stage, static_cast<std::size_t>(pool.sets * pool.slots) * pool.slot_bytes);
+  pool.memory =
+      StageBuffer(stage, static_cast<std::size_t>(pool.sets * pool.slots) * pool.slot_bytes);
 
-  Runner copy = floor_of(stage, pool, *filler, true, data.x.data()), scale = floor_of(stage, pool, *filler, false, nullptr);
+  Runner copy = floor_of(stage, pool, *filler, true, data.x.data()),
+         scale = floor_of(stage, pool, *filler, false, nullptr);
   for (Entry& entry : entries)
-    if (entry.row.measured) guarded(entry.row, [&] { entry.runner = runner_of(stage, *entry.contender, pool); });
+    if (entry.row.measured)
+      guarded(entry.row, [&] { entry.runner = runner_of(stage, *entry.contender, pool); });
 
   // One round that does not count: clocks rise, and the first replay of a graph is slower.
   const Stopwatch watch;
-  for (int round = -1; round < most_rounds && (round < least_rounds || watch.seconds() < seconds); ++round) {
+  for (int round = -1; round < most_rounds && (round < least_rounds || watch.seconds() < seconds);
+       ++round) {
     const bool counts = round >= 0;
     copy.turn(stage, counts), scale.turn(stage, counts);
     for (Entry& entry : entries)

@@ -10,9 +10,9 @@
 #include <stdexcept>
 
 #include "cuda/plan.h"
+#include "verify/bench/course.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/problem.hpp"
-#include "verify/bench/course.hpp"
 
 namespace abn::verify {
 namespace {
@@ -20,29 +20,40 @@ namespace {
 constexpr double nothing = std::numeric_limits<double>::quiet_NaN();
 
 std::size_t column_of(const Table& table, const std::string& name) {
-  const auto at = std::find_if(table.columns.begin(), table.columns.end(), [&](const Column& column) { return column.name == name; });
+  const auto at = std::find_if(table.columns.begin(), table.columns.end(),
+                               [&](const Column& column) { return column.name == name; });
   if (at == table.columns.end())
-    throw UsageError(fmt::format("the table \"{}\" has no column \"{}\"; measure with this version of abn-verify bench", table.name, name));
+    throw UsageError(fmt::format(
+        "the table \"{}\" has no column \"{}\"; measure with this version of abn-verify bench",
+        table.name, name));
   return static_cast<std::size_t>(at - table.columns.begin());
 }
 
 /// Microseconds by problem and direction.
 std::map<std::string, double> times_of_auto(const Study& study) {
   std::map<std::string, double> times;
-  const auto table = std::find_if(study.tables.begin(), study.tables.end(), [](const Table& one) { return one.name == "times"; });
+  const auto table = std::find_if(study.tables.begin(), study.tables.end(),
+                                  [](const Table& one) { return one.name == "times"; });
   if (table != study.tables.end()) {
-    const std::size_t problem = column_of(*table, "problem"), op = column_of(*table, "op"), variant = column_of(*table, "variant"),
+    const std::size_t problem = column_of(*table, "problem"), op = column_of(*table, "op"),
+                      variant = column_of(*table, "variant"),
                       time = column_of(*table, "time, median");
     for (const auto& row : table->rows) {
       const auto word = [&](std::size_t i) {
-        return i < row.size() && std::holds_alternative<std::string>(row[i]) ? std::get<std::string>(row[i]) : "";
+        return i < row.size() && std::holds_alternative<std::string>(row[i])
+                   ? std::get<std::string>(row[i])
+                   : "";
       };
-      if (word(variant) != "auto" || time >= row.size() || !std::holds_alternative<double>(row[time])) continue;
+      if (word(variant) != "auto" || time >= row.size() ||
+          !std::holds_alternative<double>(row[time]))
+        continue;
       times[word(problem) + " " + word(op)] = std::get<double>(row[time]);
     }
   }
   if (times.empty())
-    throw UsageError("The file given to --measured holds no times of auto; make one with abn-verify bench auto --out FILE");
+    throw UsageError(
+        "The file given to --measured holds no times of auto; make one with abn-verify bench auto "
+        "--out FILE");
   return times;
 }
 
@@ -61,7 +72,8 @@ std::vector<Column> columns_of(bool all, bool measured) {
                               {"barriers", ""},
                               {"shared memory of a block", "KiB"}};
   if (all) columns.push_back({"chosen", ""});
-  if (measured) columns.push_back({"measured", "us"}), columns.push_back({"measured / predicted", ""});
+  if (measured)
+    columns.push_back({"measured", "us"}), columns.push_back({"measured / predicted", ""});
   columns.push_back({"what takes the time", ""});
   return columns;
 }
@@ -86,21 +98,26 @@ std::vector<Cell> cells_of(const SpeedProblem& subject, const char* op, const Pl
 }  // namespace
 
 Study plan_study(std::span<const SpeedProblem> problems, const Study* measured) {
-  const std::map<std::string, double> times = measured != nullptr ? times_of_auto(*measured) : std::map<std::string, double>{};
+  const std::map<std::string, double> times =
+      measured != nullptr ? times_of_auto(*measured) : std::map<std::string, double>{};
   const Machine machine;
   Study study;
   study.name = "plan";
   study.title = "What auto chooses";
   study.summary =
-      "The cost model of auto: for every problem the candidates, and the one with the least predicted time. Predictions rank kernels; none "
+      "The cost model of auto: for every problem the candidates, and the one with the least "
+      "predicted time. Predictions rank kernels; none "
       "of them is a measurement.";
   study.settings = {{"processors", fmt::format("{}", machine.processors)},
                     {"bandwidth", fmt::format("{:g} TB/s", machine.bandwidth / 1e12)},
                     {"second-level cache", fmt::format("{:g} MB", machine.cache_bytes / 1e6)}};
   if (measured != nullptr)
-    for (const auto& [name, value] : measured->settings) study.settings.emplace_back("measured, " + name, value);
-  Table choices{"choices", "The kernel for every problem", "", columns_of(false, measured != nullptr), {}};
-  Table candidates{"candidates", "Every candidate", "A dash: not possible.", columns_of(true, false), {}, true};
+    for (const auto& [name, value] : measured->settings)
+      study.settings.emplace_back("measured, " + name, value);
+  Table choices{
+      "choices", "The kernel for every problem", "", columns_of(false, measured != nullptr), {}};
+  Table candidates{
+      "candidates", "Every candidate", "A dash: not possible.", columns_of(true, false), {}, true};
   std::map<std::string, int> taken;
   std::vector<double> ratios;
   int count = 0;
@@ -129,9 +146,11 @@ Study plan_study(std::span<const SpeedProblem> problems, const Study* measured) 
   for (const auto& [kernel, times_taken] : taken)
     study.conclusions.push_back(fmt::format("{}: {} of {} choices.", kernel, times_taken, count));
   if (!ratios.empty())
-    study.conclusions.push_back(fmt::format("Measured over predicted time: {:.2f} in the geometric mean of {} problems, {:.2f} to {:.2f}.",
-                                            geometric_mean(ratios), ratios.size(), *std::min_element(ratios.begin(), ratios.end()),
-                                            *std::max_element(ratios.begin(), ratios.end())));
+    study.conclusions.push_back(fmt::format(
+        "Measured over predicted time: {:.2f} in the geometric mean of {} problems, {:.2f} to "
+        "{:.2f}.",
+        geometric_mean(ratios), ratios.size(), *std::min_element(ratios.begin(), ratios.end()),
+        *std::max_element(ratios.begin(), ratios.end())));
   constexpr std::size_t most_rows_shown = 150;
   choices.detail = choices.rows.size() > most_rows_shown;
   study.tables.push_back(std::move(choices));

@@ -1,5 +1,5 @@
-// The choices of `auto` as a study: for every problem the kernel that its cost model takes, with bytes and time, and beside it what was
-// measured where there is a measurement.
+// The choices of `auto` as a study: for every problem the kernel that its cost model takes, with
+// bytes and time, and beside it what was measured where there is a measurement.
 #pragma once
 
 #include <span>
@@ -10,8 +10,9 @@
 
 namespace abn::verify {
 
-/// `measured` is a study of speed, or null. Every candidate has a row in the table "candidates", every problem and direction one in
-/// "choices". Throws UsageError for a study that holds no times of auto.
+/// `measured` is a study of speed, or null. Every candidate has a row in the table "candidates",
+/// every problem and direction one in "choices". Throws UsageError for a study that holds no times
+/// of auto.
 Study plan_study(std::span<const SpeedProblem> problems, const Study* measured);
 
 }  // namespace abn::verify

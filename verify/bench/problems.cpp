@@ -37,17 +37,20 @@ constexpr Layer layers[] = {
     {"DeepLabV3 pooling", 256, 1, false},
 };
 
-void add(std::vector<SpeedProblem>& to, const std::string& layer, std::int64_t n, std::int64_t c, std::int64_t s,
-         std::initializer_list<const char*> dtypes = {"f32", "f16", "bf16"}) {
+void add(std::vector<SpeedProblem>& to, const std::string& layer, std::int64_t n, std::int64_t c,
+         std::int64_t s, std::initializer_list<const char*> dtypes = {"f32", "f16", "bf16"}) {
   for (const char* const dtype : dtypes)
     for (const char* const layout : {"nchw", "nhwc"})
-      to.push_back({layer, parse_problem(fmt::format("n{}c{}s{},{},{},leaky_relu:0.01", n, c, s, layout, dtype))});
+      to.push_back({layer, parse_problem(fmt::format("n{}c{}s{},{},{},leaky_relu:0.01", n, c, s,
+                                                     layout, dtype))});
 }
 
-void add_layers(std::vector<SpeedProblem>& to, bool resnet_only, std::initializer_list<std::int64_t> batches) {
+void add_layers(std::vector<SpeedProblem>& to, bool resnet_only,
+                std::initializer_list<std::int64_t> batches) {
   for (const Layer& layer : layers)
     for (const std::int64_t n : batches)
-      if (n <= layer.most && (layer.resnet || !resnet_only)) add(to, layer.name, n, layer.c, layer.s);
+      if (n <= layer.most && (layer.resnet || !resnet_only))
+        add(to, layer.name, n, layer.c, layer.s);
 }
 
 void add_odd(std::vector<SpeedProblem>& to) {
@@ -66,7 +69,8 @@ void add_large(std::vector<SpeedProblem>& to) {
 const std::vector<SpeedSet>& speed_sets() {
   static const std::vector<SpeedSet> sets = {
       {"resnet50", "the layers of ResNet-50 at 32 and 256 images"},
-      {"table", "the layers of ResNet, ResNeXt, WideResNet-38 and DeepLabV3 at 2, 8, 32, 64 and 256 images"},
+      {"table",
+       "the layers of ResNet, ResNeXt, WideResNet-38 and DeepLabV3 at 2, 8, 32, 64 and 256 images"},
       {"odd", "3, 24, 65 and 200 channels of 1, 49 and 221 samples, 1 and 32 images"},
       {"large", "one tensor of more than 2^31 elements"},
       {"all", "table, odd and large"},
@@ -88,8 +92,9 @@ std::vector<SpeedProblem> speed_problems(std::string_view set) {
   } else {
     std::vector<std::string> names;
     for (const SpeedSet& one : speed_sets()) names.emplace_back(one.name);
-    throw UsageError(fmt::format("\"{}\" is no set of problems; did you mean {}? abn-verify bench --help lists all", set,
-                                 nearest(std::string(set), names)));
+    throw UsageError(fmt::format(
+        "\"{}\" is no set of problems; did you mean {}? abn-verify bench --help lists all", set,
+        nearest(std::string(set), names)));
   }
   return all;
 }

@@ -1,4 +1,5 @@
-// The problems that kernels are timed on: layers of networks that people train, odd sizes, and one tensor of more than 2^31 elements.
+// The problems that kernels are timed on: layers of networks that people train, odd sizes, and one
+// tensor of more than 2^31 elements.
 #pragma once
 
 #include <string>
@@ -21,7 +22,8 @@ struct SpeedSet {
 };
 const std::vector<SpeedSet>& speed_sets();
 
-/// f32, f16 and bf16 in both layouts, training, leaky ReLU 0.01. Throws UsageError for a name that is no set.
+/// f32, f16 and bf16 in both layouts, training, leaky ReLU 0.01. Throws UsageError for a name that
+/// is no set.
 std::vector<SpeedProblem> speed_problems(std::string_view set);
 
 }  // namespace abn::verify

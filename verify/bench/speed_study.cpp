@@ -14,12 +14,17 @@ namespace {
 
 constexpr double nothing = std::numeric_limits<double>::quiet_NaN();
 constexpr double giga = 1e9, mega = 1e6;
-constexpr std::size_t most_rows_shown = 150;  // beyond, a table is folded on the page and left out of Markdown
+// beyond, a table is folded on the page and left out of Markdown
+constexpr std::size_t most_rows_shown = 150;
 
-const char* direction_name(int direction) { return direction == ABN_FORWARD ? "forward" : "backward"; }
+const char* direction_name(int direction) {
+  return direction == ABN_FORWARD ? "forward" : "backward";
+}
 
 /// GB/s of `bytes` in so many microseconds.
-double rate(double bytes, double microseconds) { return microseconds > 0 ? bytes / microseconds * 1e6 / giga : nothing; }
+double rate(double bytes, double microseconds) {
+  return microseconds > 0 ? bytes / microseconds * 1e6 / giga : nothing;
+}
 
 /// Of the pace at which a tensor of this size is scaled in place.
 double share_of_ceiling(const SpeedGroup& group, double bytes, double microseconds) {
@@ -29,7 +34,8 @@ double share_of_ceiling(const SpeedGroup& group, double bytes, double microsecon
 Table floors_table(std::span<const SpeedGroup> groups) {
   Table table{"floors",
               "The pace of the memory",
-              "A copy and a scaling in place of one tensor, read and written bytes together: what nothing in place can beat.",
+              "A copy and a scaling in place of one tensor, read and written bytes together: what "
+              "nothing in place can beat.",
               {{"problem", ""},
                {"op", ""},
                {"tensor", "MB"},
@@ -41,9 +47,11 @@ Table floors_table(std::span<const SpeedGroup> groups) {
               true};
   for (const SpeedGroup& group : groups) {
     if (!group.skipped.empty()) continue;
-    table.rows.push_back({to_string(group.subject.problem), direction_name(group.direction), group.tensor_bytes / mega,
-                          static_cast<double>(group.sets), static_cast<double>(group.rounds),
-                          rate(2 * group.tensor_bytes, group.copy.median), rate(2 * group.tensor_bytes, group.scale.median)});
+    table.rows.push_back({to_string(group.subject.problem), direction_name(group.direction),
+                          group.tensor_bytes / mega, static_cast<double>(group.sets),
+                          static_cast<double>(group.rounds),
+                          rate(2 * group.tensor_bytes, group.copy.median),
+                          rate(2 * group.tensor_bytes, group.scale.median)});
   }
   return table;
 }
@@ -51,8 +59,10 @@ Table floors_table(std::span<const SpeedGroup> groups) {
 Table times_table(std::span<const SpeedGroup> groups) {
   Table table{"times",
               "Times of every variant",
-              "Of one call. Moved: the bytes that the variant claims to move. Ceiling: moved bytes over time, as a share of the pace of a "
-              "scaling in place. Floor: the same for the least that has to be moved, 2 tensor sizes forward and 3 backward.",
+              "Of one call. Moved: the bytes that the variant claims to move. Ceiling: moved bytes "
+              "over time, as a share of the pace of a "
+              "scaling in place. Floor: the same for the least that has to be moved, 2 tensor "
+              "sizes forward and 3 backward.",
               {{"layer", ""},
                {"problem", ""},
                {"op", ""},
@@ -70,7 +80,8 @@ Table times_table(std::span<const SpeedGroup> groups) {
               {}};
   for (const SpeedGroup& group : groups) {
     const auto row = [&](const std::string& variant) -> std::vector<Cell> {
-      return {group.subject.layer, to_string(group.subject.problem), direction_name(group.direction), variant, group.tensor_bytes / mega};
+      return {group.subject.layer, to_string(group.subject.problem),
+              direction_name(group.direction), variant, group.tensor_bytes / mega};
     };
     const auto empty_row = [&](const std::string& variant, const std::string& note) {
       table.rows.push_back(row(variant));
@@ -87,7 +98,8 @@ Table times_table(std::span<const SpeedGroup> groups) {
       std::vector<Cell> cells = row(one.variant);
       for (const double value :
            {one.bytes / mega, median, one.microseconds.p10, one.microseconds.p90, one.predicted,
-            100 * share_of_ceiling(group, one.bytes, median), 100 * share_of_ceiling(group, group.floor_bytes, median), one.launches})
+            100 * share_of_ceiling(group, one.bytes, median),
+            100 * share_of_ceiling(group, group.floor_bytes, median), one.launches})
         cells.emplace_back(value);
       cells.emplace_back(one.note);
       table.rows.push_back(std::move(cells));
@@ -97,21 +109,25 @@ Table times_table(std::span<const SpeedGroup> groups) {
 }
 
 const SpeedRow* measured_row(const SpeedGroup& group, const std::string& variant) {
-  const auto at = std::find_if(group.rows.begin(), group.rows.end(),
-                               [&](const SpeedRow& row) { return row.measured && row.variant == variant && row.microseconds.median > 0; });
+  const auto at = std::find_if(group.rows.begin(), group.rows.end(), [&](const SpeedRow& row) {
+    return row.measured && row.variant == variant && row.microseconds.median > 0;
+  });
   return at == group.rows.end() ? nullptr : &*at;
 }
 
 /// A class of problems whose ratios are averaged.
 std::string class_of(const SpeedGroup& group) {
   const abn_problem& p = group.subject.problem;
-  return fmt::format("{}|{}|{}|{}", dtype_name(p.dtype), layout_name(p.layout), direction_name(group.direction),
+  return fmt::format("{}|{}|{}|{}", dtype_name(p.dtype), layout_name(p.layout),
+                     direction_name(group.direction),
                      group.tensor_bytes >= large_tensor ? "25 MB and more" : "less than 25 MB");
 }
 
-/// Geometric means over the problems of each class, a column a variant. `value(group, row)` is NaN where a problem has none.
+/// Geometric means over the problems of each class, a column a variant. `value(group, row)` is NaN
+/// where a problem has none.
 template <class Value>
-Table by_class(Table table, std::span<const SpeedGroup> groups, const std::vector<std::string>& variants, const Value& value) {
+Table by_class(Table table, std::span<const SpeedGroup> groups,
+               const std::vector<std::string>& variants, const Value& value) {
   table.columns = {{"type", ""}, {"layout", ""}, {"op", ""}, {"tensors", ""}, {"problems", ""}};
   for (const std::string& variant : variants) table.columns.push_back({variant, ""});
   std::map<std::string, std::vector<const SpeedGroup*>> classes;
@@ -129,7 +145,8 @@ Table by_class(Table table, std::span<const SpeedGroup> groups, const std::vecto
       std::vector<double> values;
       for (const SpeedGroup* const group : members) {
         const SpeedRow* const one = measured_row(*group, variant);
-        if (const double found = one == nullptr ? nothing : value(*group, *one); found > 0) values.push_back(found);
+        if (const double found = one == nullptr ? nothing : value(*group, *one); found > 0)
+          values.push_back(found);
       }
       row.emplace_back(geometric_mean(values));
     }
@@ -139,21 +156,23 @@ Table by_class(Table table, std::span<const SpeedGroup> groups, const std::vecto
 }
 
 Table ratios_table(std::span<const SpeedGroup> groups, const std::vector<std::string>& variants) {
-  return by_class({"ratios",
-                   "How much faster than two_sweep",
-                   "Geometric means of time of two_sweep over time of the variant, by turns in one process.",
-                   {},
-                   {}},
-                  groups, variants, [](const SpeedGroup& group, const SpeedRow& row) {
-                    const SpeedRow* const base = measured_row(group, "two_sweep");
-                    return base == nullptr ? nothing : base->microseconds.median / row.microseconds.median;
-                  });
+  return by_class(
+      {"ratios",
+       "How much faster than two_sweep",
+       "Geometric means of time of two_sweep over time of the variant, by turns in one process.",
+       {},
+       {}},
+      groups, variants, [](const SpeedGroup& group, const SpeedRow& row) {
+        const SpeedRow* const base = measured_row(group, "two_sweep");
+        return base == nullptr ? nothing : base->microseconds.median / row.microseconds.median;
+      });
 }
 
 Table shares_table(std::span<const SpeedGroup> groups, const std::vector<std::string>& variants) {
   return by_class({"shares",
                    "Percent of the in-place ceiling",
-                   "Geometric means of moved bytes over time, as a share of the pace at which a tensor of that size is scaled in place.",
+                   "Geometric means of moved bytes over time, as a share of the pace at which a "
+                   "tensor of that size is scaled in place.",
                    {},
                    {}},
                   groups, variants, [](const SpeedGroup& group, const SpeedRow& row) {
@@ -161,7 +180,8 @@ Table shares_table(std::span<const SpeedGroup> groups, const std::vector<std::st
                   });
 }
 
-std::vector<std::string> conclusions_of(std::span<const SpeedGroup> groups, const std::vector<std::string>& variants) {
+std::vector<std::string> conclusions_of(std::span<const SpeedGroup> groups,
+                                        const std::vector<std::string>& variants) {
   std::vector<std::string> out;
   for (const std::string& variant : variants) {
     int large = 0, fast = 0, compared = 0, slower = 0;
@@ -172,23 +192,31 @@ std::vector<std::string> conclusions_of(std::span<const SpeedGroup> groups, cons
       const SpeedRow* const one = measured_row(group, variant);
       if (one == nullptr) continue;
       const double median = one->microseconds.median;
-      if (group.tensor_bytes >= large_tensor) ++large, fast += share_of_ceiling(group, one->bytes, median) >= wanted_share ? 1 : 0;
+      if (group.tensor_bytes >= large_tensor)
+        ++large, fast += share_of_ceiling(group, one->bytes, median) >= wanted_share ? 1 : 0;
       if (one->predicted > 0) predicted.push_back(median / one->predicted);
       const SpeedRow* const base = measured_row(group, "two_sweep");
       if (base == nullptr || base == one) continue;
       const double ratio = median / base->microseconds.median;
       ++compared, slower += ratio > slower_share ? 1 : 0;
-      if (ratio > worst) worst = ratio, where = fmt::format("{} {}", to_string(group.subject.problem), direction_name(group.direction));
+      if (ratio > worst)
+        worst = ratio, where = fmt::format("{} {}", to_string(group.subject.problem),
+                                           direction_name(group.direction));
     }
     if (large > 0)
-      out.push_back(fmt::format("{}: {} of {} problems with tensors of 25 MB and more run at 85 % of the in-place ceiling or above.",
-                                variant, fast, large));
+      out.push_back(
+          fmt::format("{}: {} of {} problems with tensors of 25 MB and more run at 85 % of the "
+                      "in-place ceiling or above.",
+                      variant, fast, large));
     if (compared > 0)
-      out.push_back(fmt::format("{}: slower than two_sweep by more than 5 % on {} of {} problems; {:.2f} times its time at worst, on {}.",
-                                variant, slower, compared, worst, where));
+      out.push_back(
+          fmt::format("{}: slower than two_sweep by more than 5 % on {} of {} problems; {:.2f} "
+                      "times its time at worst, on {}.",
+                      variant, slower, compared, worst, where));
     if (!predicted.empty())
-      out.push_back(fmt::format("{}: {:.2f} times the predicted time in the geometric mean of {} problems.", variant,
-                                geometric_mean(predicted), predicted.size()));
+      out.push_back(
+          fmt::format("{}: {:.2f} times the predicted time in the geometric mean of {} problems.",
+                      variant, geometric_mean(predicted), predicted.size()));
   }
   return out;
 }
@@ -197,7 +225,8 @@ std::vector<std::string> variants_of(std::span<const SpeedGroup> groups) {
   std::vector<std::string> names;
   for (const SpeedGroup& group : groups)
     for (const SpeedRow& row : group.rows)
-      if (std::find(names.begin(), names.end(), row.variant) == names.end()) names.push_back(row.variant);
+      if (std::find(names.begin(), names.end(), row.variant) == names.end())
+        names.push_back(row.variant);
   return names;
 }
 
@@ -209,7 +238,8 @@ Study speed_study(const SpeedRun& run) {
   study.name = "speed";
   study.title = "Speed";
   study.summary =
-      "Variants and floors by turns, each replay on buffers that the cache does not hold, filled again outside of the timed window. "
+      "Variants and floors by turns, each replay on buffers that the cache does not hold, filled "
+      "again outside of the timed window. "
       "Medians "
       "of the rounds.";
   study.seed = run.seed;
@@ -226,22 +256,28 @@ Study speed_study(const SpeedRun& run) {
 }
 
 std::string speed_text(const SpeedGroup& group) {
-  std::string out = fmt::format("{} {}{}{}\n", to_string(group.subject.problem), direction_name(group.direction),
-                                group.subject.layer.empty() ? "" : "  ", group.subject.layer);
+  std::string out =
+      fmt::format("{} {}{}{}\n", to_string(group.subject.problem), direction_name(group.direction),
+                  group.subject.layer.empty() ? "" : "  ", group.subject.layer);
   if (!group.skipped.empty()) out += fmt::format("  {}\n", group.skipped);
   if (group.rounds > 0)
-    out += fmt::format("  {:<16} {:>9.1f} us copy, {:.1f} us scaled in place: {:.0f} and {:.0f} GB/s; {} sets, {} rounds\n", "floors",
-                       group.copy.median, group.scale.median, rate(2 * group.tensor_bytes, group.copy.median),
-                       rate(2 * group.tensor_bytes, group.scale.median), group.sets, group.rounds);
+    out += fmt::format(
+        "  {:<16} {:>9.1f} us copy, {:.1f} us scaled in place: {:.0f} and {:.0f} GB/s; {} sets, {} "
+        "rounds\n",
+        "floors", group.copy.median, group.scale.median,
+        rate(2 * group.tensor_bytes, group.copy.median),
+        rate(2 * group.tensor_bytes, group.scale.median), group.sets, group.rounds);
   for (const SpeedRow& row : group.rows) {
     if (!row.measured) {
       out += fmt::format("  {:<16} {}\n", row.variant, row.note);
       continue;
     }
     const double median = row.microseconds.median;
-    out += fmt::format("  {:<16} {:>9.1f} us ({:.1f} to {:.1f}), {:.0f} % of the ceiling, {:.0f} % of the floor", row.variant, median,
-                       row.microseconds.p10, row.microseconds.p90, 100 * share_of_ceiling(group, row.bytes, median),
-                       100 * share_of_ceiling(group, group.floor_bytes, median));
+    out += fmt::format(
+        "  {:<16} {:>9.1f} us ({:.1f} to {:.1f}), {:.0f} % of the ceiling, {:.0f} % of the floor",
+        row.variant, median, row.microseconds.p10, row.microseconds.p90,
+        100 * share_of_ceiling(group, row.bytes, median),
+        100 * share_of_ceiling(group, group.floor_bytes, median));
     if (row.launches >= 0) out += fmt::format(", {:g} launches", row.launches);
     if (row.predicted > 0) out += fmt::format(", {:.1f} us predicted", row.predicted);
     out += row.note.empty() ? "\n" : "; " + row.note + "\n";

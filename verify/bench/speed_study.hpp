@@ -1,4 +1,5 @@
-// What was timed as a study: every problem with its floors and variants, the ratios between variants, and sentences on what came out.
+// What was timed as a study: every problem with its floors and variants, the ratios between
+// variants, and sentences on what came out.
 #pragma once
 
 #include <span>
@@ -9,8 +10,10 @@
 
 namespace abn::verify {
 
-inline constexpr double large_tensor = 25e6;  ///< bytes from which a tensor is no longer all latency
-inline constexpr double wanted_share = 0.85;  ///< of the in-place ceiling, in the bytes that a variant claims to move
+/// bytes from which a tensor is no longer all latency
+inline constexpr double large_tensor = 25e6;
+/// of the in-place ceiling, in the bytes that a variant claims to move
+inline constexpr double wanted_share = 0.85;
 inline constexpr double slower_share = 1.05;  ///< of two_sweep's time: a variant beyond it has lost
 
 struct SpeedRun {

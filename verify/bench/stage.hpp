@@ -1,5 +1,6 @@
-// Where kernels are timed: memory, recordings of work, and a clock. A GPU records CUDA graphs and times them by events; the host repeats
-// the calls and looks at its own clock, which says nothing of a GPU but runs the same course.
+// Where kernels are timed: memory, recordings of work, and a clock. A GPU records CUDA graphs and
+// times them by events; the host repeats the calls and looks at its own clock, which says nothing
+// of a GPU but runs the same course.
 #pragma once
 
 #include <cstddef>
@@ -18,9 +19,10 @@ class Recording {
   virtual ~Recording() = default;
   Recording(const Recording&) = delete;
   Recording& operator=(const Recording&) = delete;
-  virtual void enqueue() = 0;                      ///< throws DeviceError
-  virtual int launches() const = 0;                ///< of kernels in it; -1: unknown
-  virtual std::string note() const { return {}; }  ///< what a reader has to know of how it was recorded
+  virtual void enqueue() = 0;        ///< throws DeviceError
+  virtual int launches() const = 0;  ///< of kernels in it; -1: unknown
+  /// what a reader has to know of how it was recorded
+  virtual std::string note() const { return {}; }
 };
 
 /// What is enqueued on a stream; returns 0, or the code of what went wrong.
@@ -39,9 +41,12 @@ class Stage {
   virtual double free_bytes() const = 0;
   virtual void* allocate(std::size_t bytes) = 0;  ///< 256-byte aligned; throws DeviceError
   virtual void release(void* pointer) noexcept = 0;
-  virtual void upload(void* to, const void* from, std::size_t bytes) = 0;             ///< returns when it is done
-  virtual int copy(void* to, const void* from, std::size_t bytes, void* stream) = 0;  ///< within the device's memory, enqueued
-  /// Runs the work once while it is recorded where there is no other way. Throws DeviceError where it fails.
+  /// returns when it is done
+  virtual void upload(void* to, const void* from, std::size_t bytes) = 0;
+  /// within the device's memory, enqueued
+  virtual int copy(void* to, const void* from, std::size_t bytes, void* stream) = 0;
+  /// Runs the work once while it is recorded where there is no other way. Throws DeviceError where
+  /// it fails.
   virtual std::unique_ptr<Recording> record(const StageWork& work) = 0;
   /// Enqueues both one after the other; microseconds that the second took.
   virtual double time(Recording& before, Recording& timed) = 0;
@@ -57,8 +62,11 @@ std::unique_ptr<Stage> cuda_stage(int index);
 class StageBuffer {
  public:
   StageBuffer() = default;
-  StageBuffer(Stage& stage, std::size_t bytes) : stage_(&stage), data_(bytes > 0 ? stage.allocate(bytes) : nullptr) {}
-  StageBuffer(StageBuffer&& other) noexcept : stage_(other.stage_), data_(other.data_) { other.data_ = nullptr; }
+  StageBuffer(Stage& stage, std::size_t bytes)
+      : stage_(&stage), data_(bytes > 0 ? stage.allocate(bytes) : nullptr) {}
+  StageBuffer(StageBuffer&& other) noexcept : stage_(other.stage_), data_(other.data_) {
+    other.data_ = nullptr;
+  }
   StageBuffer& operator=(StageBuffer&& other) noexcept {
     std::swap(stage_, other.stage_), std::swap(data_, other.data_);
     return *this;

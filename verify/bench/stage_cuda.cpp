@@ -4,8 +4,8 @@
 
 #include <vector>
 
-#include "verify/call/device.hpp"
 #include "verify/bench/stage.hpp"
+#include "verify/call/device.hpp"
 
 namespace abn::verify {
 namespace {
@@ -13,7 +13,8 @@ namespace {
 void check(cudaError_t code, const char* call) {
   if (code == cudaSuccess) return;
   cudaGetLastError();
-  throw DeviceError(fmt::format("{}: {} ({})", call, cudaGetErrorString(code), cudaGetErrorName(code)));
+  throw DeviceError(
+      fmt::format("{}: {} ({})", call, cudaGetErrorString(code), cudaGetErrorName(code)));
 }
 
 class GraphRecording : public Recording {
@@ -41,10 +42,12 @@ class GraphRecording : public Recording {
   int launches_ = 0;
 };
 
-/// For work that cannot be captured: the calls one after the other, with what it costs to launch them.
+/// For work that cannot be captured: the calls one after the other, with what it costs to launch
+/// them.
 class PlainRecording : public Recording {
  public:
-  PlainRecording(cudaStream_t stream, StageWork work, std::string why) : stream_(stream), work_(std::move(work)), why_(std::move(why)) {}
+  PlainRecording(cudaStream_t stream, StageWork work, std::string why)
+      : stream_(stream), work_(std::move(work)), why_(std::move(why)) {}
   void enqueue() override {
     if (const int code = work_(stream_)) throw DeviceError(fmt::format("a call returned {}", code));
   }
@@ -73,8 +76,8 @@ class CudaStage : public Stage {
   }
   std::string name() const override { return fmt::format("cuda:{}", index_); }
   std::string describe() const override {
-    return fmt::format("{}, {} multiprocessors, {:.0f} MB of second-level cache", properties_.name, properties_.multiProcessorCount,
-                       properties_.l2CacheSize / 1e6);
+    return fmt::format("{}, {} multiprocessors, {:.0f} MB of second-level cache", properties_.name,
+                       properties_.multiProcessorCount, properties_.l2CacheSize / 1e6);
   }
   int memory() const override { return ABN_MEMORY_CUDA; }
   double cache_bytes() const override { return properties_.l2CacheSize; }
@@ -94,19 +97,23 @@ class CudaStage : public Stage {
     wait();
   }
   int copy(void* to, const void* from, std::size_t bytes, void* stream) override {
-    return cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, static_cast<cudaStream_t>(stream));
+    return cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice,
+                           static_cast<cudaStream_t>(stream));
   }
 
   std::unique_ptr<Recording> record(const StageWork& work) override {
     run(work);  // the first call may load modules and set attributes, which has no place in a graph
-    check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
+    check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal),
+          "cudaStreamBeginCapture");
     const int code = work(stream_);
     cudaGraph_t graph = nullptr;
     const cudaError_t ended = cudaStreamEndCapture(stream_, &graph);
     if (code != 0 || ended != cudaSuccess || graph == nullptr) {
       cudaGetLastError();
       if (graph != nullptr) cudaGraphDestroy(graph);
-      const std::string why = ended != cudaSuccess ? cudaGetErrorString(ended) : fmt::format("a call returned {} during capture", code);
+      const std::string why = ended != cudaSuccess
+                                  ? cudaGetErrorString(ended)
+                                  : fmt::format("a call returned {} during capture", code);
       return std::make_unique<PlainRecording>(stream_, work, why);
     }
     auto recording = std::make_unique<GraphRecording>(stream_, graph);
@@ -114,7 +121,8 @@ class CudaStage : public Stage {
     return recording;
   }
   double time(Recording& before, Recording& timed) override {
-    // The GPU is still busy with `before` when `timed` is enqueued, so that no gap between the two is timed.
+    // The GPU is still busy with `before` when `timed` is enqueued, so that no gap between the two
+    // is timed.
     before.enqueue();
     check(cudaEventRecord(begin_, stream_), "cudaEventRecord");
     timed.enqueue();

@@ -1,13 +1,14 @@
-// The host as a stage: for a run without a GPU, and for the tests of everything that happens around a kernel.
+// The host as a stage: for a run without a GPU, and for the tests of everything that happens around
+// a kernel.
 #include <cstring>
 #include <new>
 #include <stdexcept>
 
 #include "cuda/emulator/report.h"
-#include "verify/command/parts.hpp"
+#include "verify/bench/stage.hpp"
 #include "verify/call/device.hpp"
 #include "verify/call/float_environment.hpp"
-#include "verify/bench/stage.hpp"
+#include "verify/command/parts.hpp"
 
 namespace abn::verify {
 namespace {
@@ -18,12 +19,14 @@ class HostRecording : public Recording {
     emulator::Session session;  // counts the launches
     enqueue();
     const emulator::Report report = session.take_report();
-    if (!report.findings.empty()) throw DeviceError(report.findings.front().kind + ": " + report.findings.front().text);
+    if (!report.findings.empty())
+      throw DeviceError(report.findings.front().kind + ": " + report.findings.front().text);
     launches_ = static_cast<int>(report.launches);
   }
   void enqueue() override {
     const FloatEnvironment ours;
-    if (const int code = work_(nullptr)) throw DeviceError("a call returned " + std::to_string(code));
+    if (const int code = work_(nullptr))
+      throw DeviceError("a call returned " + std::to_string(code));
   }
   int launches() const override { return launches_; }
 
@@ -41,12 +44,16 @@ class HostStage : public Stage {
   double free_bytes() const override { return double{1 << 30}; }
   void* allocate(std::size_t bytes) override { return ::operator new(bytes, boundary); }
   void release(void* pointer) noexcept override { ::operator delete(pointer, boundary); }
-  void upload(void* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
+  void upload(void* to, const void* from, std::size_t bytes) override {
+    std::memcpy(to, from, bytes);
+  }
   int copy(void* to, const void* from, std::size_t bytes, void*) override {
     std::memcpy(to, from, bytes);
     return 0;
   }
-  std::unique_ptr<Recording> record(const StageWork& work) override { return std::make_unique<HostRecording>(work); }
+  std::unique_ptr<Recording> record(const StageWork& work) override {
+    return std::make_unique<HostRecording>(work);
+  }
   double time(Recording& before, Recording& timed) override {
     before.enqueue();
     const Stopwatch watch;

@@ -1,22 +1,30 @@
 // Error bounds of the backward pass of one channel: dx element by element, dgamma and dbeta.
 //
-// Every scheme first recovers xhat and dy with errors E_xhat, E_dy (verify/bound/recovery.hpp), then sums them:
+// Every scheme first recovers xhat and dy with errors E_xhat, E_dy (verify/bound/recovery.hpp),
+// then sums them:
 //   |dS0| <= sum E_dy + gamma(h) sum|dy|
 //   |dS1| <= sum(|dy| E_xhat + |xhat| E_dy + E_dy E_xhat) + gamma(h+1) sum|dy xhat| + m eta/2
-// (in place m eta: a kernel may divide by the fraction of g, 1/2 <= |fraction| < 1, once behind the sum),
-// and forms dx = g r (dy - S0/m - xhat S1/m). The bracket cancels, so every term stays on its own:
-//   |ddx| <= |g| r G { E_dy + dS0/m + |xhat| dS1/m + |S1|/m E_xhat + u (5|dy| + 6|S0|/m + 7|xhat S1|/m) } + |dx| rho
-// The counts are those of the longest sane order, dx = (g r/m)(m dy - S0 - xhat S1) or A dy + B xhat + C with A, B, C
-// rounded beforehand: two products and a sum or two for each, the reciprocal 1/m, g r.
+// (in place m eta: a kernel may divide by the fraction of g, 1/2 <= |fraction| < 1, once behind the
+// sum), and forms dx = g r (dy - S0/m - xhat S1/m). The bracket cancels, so every term stays on its
+// own:
+//   |ddx| <= |g| r G { E_dy + dS0/m + |xhat| dS1/m + |S1|/m E_xhat + u (5|dy| + 6|S0|/m + 7|xhat
+//   S1|/m) } + |dx| rho
+// The counts are those of the longest sane order, dx = (g r/m)(m dy - S0 - xhat S1) or A dy + B
+// xhat + C with A, B, C rounded beforehand: two products and a sum or two for each, the reciprocal
+// 1/m, g r.
 //
-// A product that underflows is off by eta/2, times whatever it is multiplied by afterwards; the orders in use differ in what that is:
-//   (g r/m)(m dy - S0 - xhat S1)                       the bracket, of size m |dy| + |S0| + |xhat S1|
-//   g r (dy - S0/m - (x-mu) (sum dy (x-mu)) r^2/m)     r for each of the m products in the sum, |g| (1 + r) |xhat| for what follows
+// A product that underflows is off by eta/2, times whatever it is multiplied by afterwards; the
+// orders in use differ in what that is:
+//   (g r/m)(m dy - S0 - xhat S1)                       the bracket, of size m |dy| + |S0| + |xhat
+//                                                      S1|
+//   g r (dy - S0/m - (x-mu) (sum dy (x-mu)) r^2/m)     r for each of the m products in the sum, |g|
+//                                                      (1 + r) |xhat| for what follows
 //   r (g dy - g S0/m - xhat (g S1/m))                  r and r |xhat|
 // Only data near the smallest numbers of the accumulate type can tell.
 //
-// Scheme II has dg = (Sy - beta S0)/g instead of S1, and dx = r (g dy - dg (y - beta)/m - g S0/m) with the four products
-// rounded apart; dg and y - beta are only amplified together as the same dg stands in both.
+// Scheme II has dg = (Sy - beta S0)/g instead of S1, and dx = r (g dy - dg (y - beta)/m - g S0/m)
+// with the four products rounded apart; dg and y - beta are only amplified together as the same dg
+// stands in both.
 #pragma once
 
 #include <algorithm>
@@ -30,14 +38,17 @@ namespace abn::verify {
 template <class Error>
 struct BackwardErrors {
   std::vector<Error> dx;
-  std::vector<bool> open;  ///< elements whose branch is anyone's (Recovered::open); empty where there is none
+  /// elements whose branch is anyone's (Recovered::open); empty where there is none
+  std::vector<bool> open;
   Error dgamma{}, dbeta{};
-  /// Something on the way may leave the accumulate type; what comes of it is nobody's promise, not even a number.
+  /// Something on the way may leave the accumulate type; what comes of it is nobody's promise, not
+  /// even a number.
   bool overflows = false;  ///< on the way to dx and dgamma
   bool dbeta_overflows = false;
 };
 
-/// May two arithmetics differ in their depths and in what they claim of statistics alone? Plain ones, whose loads and stores follow.
+/// May two arithmetics differ in their depths and in what they claim of statistics alone? Plain
+/// ones, whose loads and stores follow.
 inline bool is_same_arithmetic(const Arithmetic& a, const Arithmetic& b) {
   return a.u == b.u && a.eta == b.eta && a.largest == b.largest && a.function == b.function;
 }
@@ -45,15 +56,17 @@ inline bool is_same_arithmetic(const Arithmetic& a, const Arithmetic& b) {
 template <class Error, class Known = AnyRecovery>
 class BackwardBound {
  public:
-  BackwardBound(const Arithmetic& arithmetic, const ChannelNumbers& channel, const BackwardPlan& plan_of_channel,
-                const BackwardInput& input, const BackwardValues& values)
+  BackwardBound(const Arithmetic& arithmetic, const ChannelNumbers& channel,
+                const BackwardPlan& plan_of_channel, const BackwardInput& input,
+                const BackwardValues& values)
       : a(arithmetic),
         c(channel),
         v(values),
         recover(a, c, plan_of_channel, input, values),
         r_grown(c.r * recover.again.root.growth),
         scale(std::fabs(c.g) * r_grown),
-        product_grown(std::max({1.0, std::fabs(c.g), r_grown, scale}) * (1 + gamma_of(a.depth_backward, a.u))) {}
+        product_grown(std::max({1.0, std::fabs(c.g), r_grown, scale}) *
+                      (1 + gamma_of(a.depth_backward, a.u))) {}
 
   struct Sums {
     Error s0{}, s1{};
@@ -83,11 +96,13 @@ class BackwardBound {
     Sums sums = all.sums;
     BackwardErrors<Error> out;
     out.dx.resize(recovered.size());
-    if (std::any_of(recovered.begin(), recovered.end(), [](const Recovered<Error>& one) { return one.open; }))
+    if (std::any_of(recovered.begin(), recovered.end(),
+                    [](const Recovered<Error>& one) { return one.open; }))
       for (const Recovered<Error>& one : recovered) out.open.push_back(one.open);
     out.dbeta_overflows = !(sums.dy <= a.largest);
     out.overflows = out.dbeta_overflows || sums.overflows || !(sums.product <= a.largest);
-    if (recover.two()) out.overflows |= !(larger(std::fabs(c.beta) * sums.dy, std::fabs(v.s1)) <= a.largest);
+    if (recover.two())
+      out.overflows |= !(larger(std::fabs(c.beta) * sums.dy, std::fabs(v.s1)) <= a.largest);
     // Where all dz are 0, so is every result in any arithmetic, unless an overflow makes it NaN.
     if (sums.dy == 0 && sums.s1.total() < infinity) return out;
     const Closed closed = close(sums);
@@ -117,12 +132,14 @@ class BackwardBound {
 
  private:
   static constexpr double dy_roundings = 5, s0_roundings = 6, s1_roundings = 7;
-  static constexpr double frozen_roundings = 3;      // g r, its product with dy, dy = phi' dz counted in E_dy
+  // g r, its product with dy, dy = phi' dz counted in E_dy
+  static constexpr double frozen_roundings = 3;
   static constexpr double scheme_two_roundings = 3;  // of (Sy - beta S0)/g behind the sums
 
   /// What the sums bring to every element.
   struct Closed {
-    Error s0{}, s1{};                               ///< of dx by S0/m, and by S1/m for each unit of xhat
+    /// of dx by S0/m, and by S1/m for each unit of xhat
+    Error s0{}, s1{};
     double mean0 = 0, mean1 = 0;                    ///< the largest |S0|/m and |S1|/m
     double constant = 0, per_xhat = 0, per_dy = 0;  ///< what is rounded in dx itself
   };
@@ -131,7 +148,8 @@ class BackwardBound {
     const double value_error = one.value.total(), dy_error = one.dy.total();
     Error product{};  // apart from the sums, which each wait for the one before
     if (!(value_error < infinity))
-      product[Term::sum_dy_xhat] = infinity;  // even times dy = 0, as an overflow may stand behind it
+      // even times dy = 0, as an overflow may stand behind it
+      product[Term::sum_dy_xhat] = infinity;
     else
       product.add(std::fabs(dy), one.value);
     product.add(std::fabs(value), one.dy);
@@ -140,7 +158,8 @@ class BackwardBound {
     sums.s1.add(1, product);
     sums.overflows |= one.overflows;
     sums.dy += std::fabs(dy) + dy_error;
-    sums.product += (std::fabs(dy) + dy_error) * (std::fabs(value) + (value_error < infinity ? value_error : 0));
+    sums.product += (std::fabs(dy) + dy_error) *
+                    (std::fabs(value) + (value_error < infinity ? value_error : 0));
   }
 
   Closed close(Sums& sums) const {
@@ -156,8 +175,10 @@ class BackwardBound {
   }
   void close_arithmetic(Closed& closed) const {
     const double s0 = closed.mean0, s1 = closed.mean1, rounding = scale * a.u;
-    closed.constant = rounding * (s0_roundings + a.count_roundings) * s0 + a.eta * (2 + 2 * scale + 2 * r_grown);
-    closed.per_xhat = rounding * (s1_roundings + a.count_roundings) * s1 + a.eta * (1 + r_grown + std::fabs(c.g) + scale);
+    closed.constant =
+        rounding * (s0_roundings + a.count_roundings) * s0 + a.eta * (2 + 2 * scale + 2 * r_grown);
+    closed.per_xhat = rounding * (s1_roundings + a.count_roundings) * s1 +
+                      a.eta * (1 + r_grown + std::fabs(c.g) + scale);
     closed.per_dy = rounding * dy_roundings;
     if (!(scale / c.m < a.eta / a.u)) return;
     // g r/m is subnormal
@@ -169,19 +190,23 @@ class BackwardBound {
     const double h = a.depth_backward;
     sums.s0[Term::sum_dy] += times(gamma_of(h, a.u), sums.dy);
     if (sums.dy > a.largest) sums.s0[Term::sum_dy] = infinity;
-    const double each = recover.in_place() ? 2 : std::fmax(1, c.r);  // halves of eta that a product may be off by
-    sums.s1[Term::sum_dy_xhat] += times(gamma_of(h + 1, a.u), sums.product) + (c.m + 1) * each * a.eta / 2;
+    // halves of eta that a product may be off by
+    const double each = recover.in_place() ? 2 : std::fmax(1, c.r);
+    sums.s1[Term::sum_dy_xhat] +=
+        times(gamma_of(h + 1, a.u), sums.product) + (c.m + 1) * each * a.eta / 2;
     if (sums.product > a.largest) sums.s1[Term::sum_dy_xhat] = infinity;
     if (!recover.two()) return;
     // S1 = (Sy - beta S0)/g
     const double g = std::fabs(c.g), beta = std::fabs(c.beta);
     if (g == 0) return;
     if (larger(beta * sums.dy, std::fabs(v.s1)) > a.largest) sums.s1[Term::sum_dy_xhat] = infinity;
-    const double rounded = a.u * beta * std::fabs(v.s0) + recover.beta_load() * std::fabs(v.s0) + a.eta;
+    const double rounded =
+        a.u * beta * std::fabs(v.s0) + recover.beta_load() * std::fabs(v.s0) + a.eta;
     Error s1{};
     s1.add(1 / g, sums.s1);
     s1.add(beta / g, sums.s0);
-    s1[Term::sum_dy_xhat] += rounded / g + (scheme_two_roundings + recover.extra) * a.u * std::fabs(v.s1);
+    s1[Term::sum_dy_xhat] +=
+        rounded / g + (scheme_two_roundings + recover.extra) * a.u * std::fabs(v.s1);
     sums.s1 = s1;
   }
 
@@ -200,14 +225,15 @@ class BackwardBound {
     return e;
   }
 
-  /// m dy, and the sums times g, r or both, each before it is divided by m: as large as anything gets on the way to dx. Scheme II
-  /// multiplies dg, as far off as it may be, by y and beta apart.
+  /// m dy, and the sums times g, r or both, each before it is divided by m: as large as anything
+  /// gets on the way to dx. Scheme II multiplies dg, as far off as it may be, by y and beta apart.
   double largest_product(std::size_t i, const Closed& closed) const {
     if (recover.two())
       return (std::fabs(c.g) * (c.m * std::fabs(v.dy[i]) + std::fabs(v.s0)) +
               c.m * closed.mean1 * (std::fabs(v.y[i]) + std::fabs(c.beta))) *
              larger(1, r_grown) * (1 + gamma_of(a.depth_backward, a.u));
-    return (c.m * std::fabs(v.dy[i]) + std::fabs(v.s0) + std::fabs(v.s1 * v.xhat[i])) * product_grown;
+    return (c.m * std::fabs(v.dy[i]) + std::fabs(v.s0) + std::fabs(v.s1 * v.xhat[i])) *
+           product_grown;
   }
 
   Error training(std::size_t i, const Recovered<Error>& one, const Closed& closed) const {
@@ -217,20 +243,25 @@ class BackwardBound {
     e.add(1, closed.s0);
     e.add(xhat, closed.s1);
     e.add(scale * closed.mean1, one.value);
-    e[Term::arithmetic] += closed.constant + closed.per_xhat * xhat + closed.per_dy * std::fabs(v.dy[i]);
+    e[Term::arithmetic] +=
+        closed.constant + closed.per_xhat * xhat + closed.per_dy * std::fabs(v.dy[i]);
     add_root(e, std::fabs(v.dx.hi[i]));
     return e;
   }
 
   Error training_two(std::size_t i, const Recovered<Error>& one, const Closed& closed) const {
-    const double r = r_grown, g = std::fabs(c.g), xhat = std::fabs(v.xhat[i]), y = std::fabs(v.y[i]), s0 = closed.mean0, dg = closed.mean1;
+    const double r = r_grown, g = std::fabs(c.g), xhat = std::fabs(v.xhat[i]),
+                 y = std::fabs(v.y[i]), s0 = closed.mean0, dg = closed.mean1;
     Error e{};
     e.add(scale, one.dy);
     e.add(1, closed.s0);
     e.add(xhat, closed.s1);
     e.add(r * dg, one.value);
-    const double roundings = dy_roundings * g * std::fabs(v.dy[i]) + s1_roundings * (dg * y + g * s0 + std::fabs(c.beta) * dg);
-    e[Term::arithmetic] += r * a.u * (roundings + (a.count_roundings + recover.extra) * (dg * y + g * s0 + std::fabs(c.beta) * dg));
+    const double roundings = dy_roundings * g * std::fabs(v.dy[i]) +
+                             s1_roundings * (dg * y + g * s0 + std::fabs(c.beta) * dg);
+    e[Term::arithmetic] += r * a.u *
+                           (roundings + (a.count_roundings + recover.extra) *
+                                            (dg * y + g * s0 + std::fabs(c.beta) * dg));
     e[Term::arithmetic] += a.eta * (2 + 2 * r + y);
     add_root(e, std::fabs(v.dx.hi[i]));
     return e;
@@ -238,12 +269,13 @@ class BackwardBound {
 
   Error frozen(std::size_t i, const Recovered<Error>& one) const {
     const double dx = std::fabs(v.dx.hi[i]);
-    // Exactly 0, in which nothing underflows. dx itself would not tell: below half of the smallest double it is 0 as well.
+    // Exactly 0, in which nothing underflows. dx itself would not tell: below half of the smallest
+    // double it is 0 as well.
     const bool vanishes = c.g == 0 || recover.vanishes(i);
     Error e{};
     e.add(scale, one.dy);
-    e[Term::arithmetic] +=
-        frozen_roundings * a.u * dx * recover.again.root.growth + (vanishes ? 0 : a.eta * (1 + std::fabs(v.dy[i]) + r_grown));
+    e[Term::arithmetic] += frozen_roundings * a.u * dx * recover.again.root.growth +
+                           (vanishes ? 0 : a.eta * (1 + std::fabs(v.dy[i]) + r_grown));
     add_root(e, dx);
     return e;
   }
@@ -264,16 +296,19 @@ struct BothBackwardErrors {
   BackwardErrors<Total> recommended;
 };
 template <class Error>
-BothBackwardErrors<Error> backward_errors(const Arithmetic& declared, const BackwardPlan& plan, const Arithmetic& recommended,
-                                          const BackwardPlan& fit_plan, const ChannelNumbers& c, const BackwardInput& in,
-                                          const BackwardValues& v) {
+BothBackwardErrors<Error> backward_errors(const Arithmetic& declared, const BackwardPlan& plan,
+                                          const Arithmetic& recommended,
+                                          const BackwardPlan& fit_plan, const ChannelNumbers& c,
+                                          const BackwardInput& in, const BackwardValues& v) {
   if (!is_common(declared, c, plan, in) || !is_common(recommended, c, fit_plan, in))
-    return {BackwardBound<Error>(declared, c, plan, in, v).errors(), BackwardBound<Total>(recommended, c, fit_plan, in, v).errors()};
+    return {BackwardBound<Error>(declared, c, plan, in, v).errors(),
+            BackwardBound<Total>(recommended, c, fit_plan, in, v).errors()};
   const BackwardBound<Error, CommonRecovery> bound(declared, c, plan, in, v);
   const BackwardBound<Total, CommonRecovery> fit(recommended, c, fit_plan, in, v);
   const auto summed = bound.summed();
   if constexpr (std::is_same_v<Error, Total>)
-    if (is_same_arithmetic(declared, recommended)) return {bound.errors(summed), fit.errors(summed)};
+    if (is_same_arithmetic(declared, recommended))
+      return {bound.errors(summed), fit.errors(summed)};
   return {bound.errors(summed), fit.errors()};
 }
 

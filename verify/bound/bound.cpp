@@ -1,4 +1,5 @@
-// The rounding counts of verify/bound/bound.hpp as code: claims to numbers, the statistics, the root, and bounds from terms.
+// The rounding counts of verify/bound/bound.hpp as code: claims to numbers, the statistics, the
+// root, and bounds from terms.
 #include "verify/bound/bound.hpp"
 
 #include <algorithm>
@@ -18,16 +19,19 @@ constexpr double welford_additions = 2;  // a merge of M2 adds twice
 constexpr double welford_mean_roundings = 3;
 constexpr double one_pass_roundings = 4;
 constexpr double one_pass_square_roundings = 2;
-constexpr double root_roundings = 4.5;          // half of fl(v + eps), 2 ulp of a hardware reciprocal root
+// half of fl(v + eps), 2 ulp of a hardware reciprocal root
+constexpr double root_roundings = 4.5;
 constexpr double largest_variance_error = 0.5;  // where first order ends
 constexpr double running_roundings = 3;
 
 // The tree that `fit` recommends: lanes that each add up m/256 samples, then 8 levels.
 constexpr double recommended_lanes = 256;
 constexpr double recommended_levels = 8;
-constexpr double recommended_function_ulp = 4;  // the CUDA programming guide lists at most 2 for expf, expm1f and log1pf, glibc 1 to 2
+// the CUDA programming guide lists at most 2 for expf, expm1f and log1pf, glibc 1 to 2
+constexpr double recommended_function_ulp = 4;
 
-// The oracle's exp, expm1 and log1p: glibc documents at most 4 ulp for double and long double on x86, reference/exponential50.hpp 16.
+// The oracle's exp, expm1 and log1p: glibc documents at most 4 ulp for double and long double on
+// x86, reference/exponential50.hpp 16.
 constexpr double oracle_function_ulp = 16;
 
 Rounding narrowing(const Format& from, const Format& to) {
@@ -63,8 +67,8 @@ Arithmetic arithmetic_of(const abn_problem& problem, const abn_claims& claims) {
   };
   Arithmetic a;
   a.u = accumulate.unit_roundoff;
-  // Half of eta is what an underflow costs. Half of the smallest double is no double, nor is the tail of an exact value that is itself
-  // subnormal; f64 is therefore given a whole step.
+  // Half of eta is what an underflow costs. Half of the smallest double is no double, nor is the
+  // tail of an exact value that is itself subnormal; f64 is therefore given a whole step.
   a.eta = std::fmax(accumulate.smallest_subnormal, 2 * format_of(ABN_F64).smallest_subnormal);
   a.largest = accumulate.largest;
   a.load = narrowing(storage, accumulate);
@@ -87,17 +91,20 @@ Arithmetic arithmetic_of(const abn_problem& problem, const abn_claims& claims) {
 }
 
 Arithmetic recommended_arithmetic(const abn_problem& problem, const abn_claims& claims) {
-  // f32 for everything but f64, or what the variant has beyond that: no kernel is measured by a narrow type of its own choice.
+  // f32 for everything but f64, or what the variant has beyond that: no kernel is measured by a
+  // narrow type of its own choice.
   abn_claims recommended = claims;
   const int own = problem.dtype == ABN_F64 ? ABN_F64 : ABN_F32;
-  if (format_of(recommended.accumulate).precision < format_of(own).precision) recommended.accumulate = own;
+  if (format_of(recommended.accumulate).precision < format_of(own).precision)
+    recommended.accumulate = own;
   recommended.function_ulp = std::fmin(claims.function_ulp, recommended_function_ulp);
   Arithmetic a = arithmetic_of(problem, recommended);
   const double m = static_cast<double>(sample_count(problem));
   a.y = a.xhat = a.dy = a.statistics = {};
   a.statistics_class = ABN_TWO_PASS;
   a.folded = false;
-  a.depth_statistics = a.depth_backward = std::fmax(1, std::fmin(std::ceil(m / recommended_lanes) + recommended_levels, m));
+  a.depth_statistics = a.depth_backward =
+      std::fmax(1, std::fmin(std::ceil(m / recommended_lanes) + recommended_levels, m));
   return a;
 }
 
@@ -114,10 +121,12 @@ Arithmetic oracle_arithmetic(const abn_problem& problem, const abn_claims& claim
 double oracle_share(const Arithmetic& own, const Arithmetic& judged) {
   const auto share = [&](double own_depth, double judged_depth, double k) {
     const double most = gamma_of(own_depth + k, own.u);
-    return most == infinity ? infinity : most / gamma_of(judged_depth + k, judged.u);  // 0 where the judged bound is infinite
+    // 0 where the judged bound is infinite
+    return most == infinity ? infinity : most / gamma_of(judged_depth + k, judged.u);
   };
   const double functions = (own.function + own.u) / (judged.function + judged.u);
-  return std::max({own.u / judged.u, functions, share(own.depth_statistics, judged.depth_statistics, mean_roundings),
+  return std::max({own.u / judged.u, functions,
+                   share(own.depth_statistics, judged.depth_statistics, mean_roundings),
                    share(own.depth_backward, judged.depth_backward, 0)});
 }
 
@@ -128,19 +137,25 @@ StatisticsError batch_statistics_error(const Arithmetic& a, const ChannelNumbers
   const bool welford = a.statistics_class == ABN_WELFORD;
   const double square = c.variance + c.mean * c.mean;
   StatisticsError e;
-  e.mean = times(gamma_of(h + mean_roundings + extra, a.u), c.mean_abs) + a.load.u * c.mean_abs + a.eta;
+  e.mean =
+      times(gamma_of(h + mean_roundings + extra, a.u), c.mean_abs) + a.load.u * c.mean_abs + a.eta;
   if (welford)
-    e.mean += times(gamma_of(welford_mean_roundings * std::fmin(h, 2 * std::log2(c.m) + 2), a.u), c.mean_abs_deviation) + h * a.eta / 2;
+    e.mean += times(gamma_of(welford_mean_roundings * std::fmin(h, 2 * std::log2(c.m) + 2), a.u),
+                    c.mean_abs_deviation) +
+              h * a.eta / 2;
   e.mean_materialised = a.statistics(std::fabs(c.mean) + e.mean);
   const double off = e.mean + e.mean_materialised;  // the second pass may subtract the rounded mean
   if (welford) {
     e.variance =
-        times(gamma_of(welford_additions * h + welford_roundings + extra, a.u), c.variance) + 2 * std::sqrt(c.variance) * off + off * off;
+        times(gamma_of(welford_additions * h + welford_roundings + extra, a.u), c.variance) +
+        2 * std::sqrt(c.variance) * off + off * off;
   } else if (a.statistics_class == ABN_ONE_PASS) {
-    e.variance = times(gamma_of(h + one_pass_roundings + extra, a.u), square) + 2 * std::fabs(c.mean) * off + off * off +
+    e.variance = times(gamma_of(h + one_pass_roundings + extra, a.u), square) +
+                 2 * std::fabs(c.mean) * off + off * off +
                  one_pass_square_roundings * a.u * c.mean * c.mean;
   } else {
-    e.variance = times(gamma_of(h + two_pass_roundings + extra, a.u), c.variance + off * off) + off * off;
+    e.variance =
+        times(gamma_of(h + two_pass_roundings + extra, a.u), c.variance + off * off) + off * off;
   }
   // Reading x into a narrower type moves each sample by load.u |x|.
   e.variance += a.load.u * (2 * std::sqrt(c.variance * square) + a.load.u * square);
@@ -148,11 +163,13 @@ StatisticsError batch_statistics_error(const Arithmetic& a, const ChannelNumbers
   e.variance_materialised = a.statistics(c.variance + e.variance);
   const double grown = c.m * (1 + gamma_of(h, a.u));  // a sum of roundings up
   if (!(grown * c.mean_abs <= a.largest)) e.mean = e.variance = infinity, e.overflows = true;
-  if (!(grown * (a.statistics_class == ABN_ONE_PASS ? square : c.variance) <= a.largest)) e.variance = infinity, e.overflows = true;
+  if (!(grown * (a.statistics_class == ABN_ONE_PASS ? square : c.variance) <= a.largest))
+    e.variance = infinity, e.overflows = true;
   return e;
 }
 
-StatisticsError given_statistics_error(const Arithmetic& a, const ChannelNumbers& c, bool materialised) {
+StatisticsError given_statistics_error(const Arithmetic& a, const ChannelNumbers& c,
+                                       bool materialised) {
   StatisticsError e;
   e.mean = a.load_parameter(std::fabs(c.mean));
   e.variance = a.load_parameter(c.variance);
@@ -163,7 +180,8 @@ StatisticsError given_statistics_error(const Arithmetic& a, const ChannelNumbers
   return e;
 }
 
-RootError root_error(const Arithmetic& a, const ChannelNumbers& c, const StatisticsError& statistics) {
+RootError root_error(const Arithmetic& a, const ChannelNumbers& c,
+                     const StatisticsError& statistics) {
   const double radicand = c.variance + c.eps;
   const double own = (statistics.variance + a.load_parameter(c.eps)) / radicand;
   const double materialised = statistics.variance_materialised / radicand;
@@ -178,7 +196,8 @@ RootError root_error(const Arithmetic& a, const ChannelNumbers& c, const Statist
   return root;
 }
 
-double running_error(const Arithmetic& a, double momentum, double old, double value, double value_error) {
+double running_error(const Arithmetic& a, double momentum, double old, double value,
+                     double value_error) {
   const double kept = std::fabs((1 - momentum) * old), added = std::fabs(momentum * value);
   const double textbook = running_roundings * a.u * (kept + added);
   const double incremental = a.u * (2 * std::fabs(momentum * (value - old)) + kept + added);
@@ -191,9 +210,12 @@ Shares shares_of(const Terms& terms) {
   const double total = terms.total();
   if (total == 0) return shares;
   float infinite = 0;
-  for (std::size_t i = 0; i < term_count; ++i) infinite += !(terms.part[i] < infinity) ? 1.0F : 0.0F;
   for (std::size_t i = 0; i < term_count; ++i)
-    shares[i] = infinite == 0 ? static_cast<float>(terms.part[i] / total) : !(terms.part[i] < infinity) ? 1 / infinite : 0;
+    infinite += !(terms.part[i] < infinity) ? 1.0F : 0.0F;
+  for (std::size_t i = 0; i < term_count; ++i)
+    shares[i] = infinite == 0                 ? static_cast<float>(terms.part[i] / total)
+                : !(terms.part[i] < infinity) ? 1 / infinite
+                                              : 0;
   return shares;
 }
 

@@ -1,13 +1,16 @@
 // Error bounds of the forward pass of one channel, element by element.
 //
-//   xhat = (x - mu) r      |dxhat| <= r G E_mu + |xhat| (rho + 2u G)                      G = 1 + rho, rho the error of r
-//   y = g xhat + beta      |dy|    <= |g| r G E_mu + |g xhat| (rho + (3 + a) u G) + u|y|  a = 1 for g = |gamma| + eps
-// whether g and r are multiplied first or last. The folded form y = A x + B, A = g r, B = beta - A mu, keeps the error of A in
-// A (x - mu), but rounds A x, A mu and B separately: u (|A x| + |A mu| + |B|) more, amplified by kappa.
+//   xhat = (x - mu) r      |dxhat| <= r G E_mu + |xhat| (rho + 2u G)
+//   y = g xhat + beta      |dy|    <= |g| r G E_mu + |g xhat| (rho + (3 + a) u G) + u|y|
+// with G = 1 + rho, rho the error of r, and a = 1 for g = |gamma| + eps,
+// whether g and r are multiplied first or last. The folded form y = A x + B, A = g r, B = beta - A
+// mu, keeps the error of A in A (x - mu), but rounds A x, A mu and B separately: u (|A x| + |A mu|
+// + |B|) more, amplified by kappa.
 //
-// z = phi(y) multiplies dy by the largest phi' between y and y^: 1, slope or alpha e^(y + |dy|), and where |dy| >= |y| by the
-// larger of both branches; then slope*y, alpha*expm1(y) are rounded (Term::activation) and z is stored (Term::storage).
-// Products of nonzero numbers may underflow: eta/2 each, so many that they are bounded together.
+// z = phi(y) multiplies dy by the largest phi' between y and y^: 1, slope or alpha e^(y + |dy|),
+// and where |dy| >= |y| by the larger of both branches; then slope*y, alpha*expm1(y) are rounded
+// (Term::activation) and z is stored (Term::storage). Products of nonzero numbers may underflow:
+// eta/2 each, so many that they are bounded together.
 #pragma once
 
 #include <algorithm>
@@ -20,17 +23,22 @@ namespace abn::verify {
 inline double steepest(const ChannelNumbers& c, double y, double doubt) {
   if (c.activation == ABN_IDENTITY) return 1;
   if (y >= 0 && y > doubt) return 1;
-  const double left = c.activation == ABN_LEAKY_RELU ? c.parameter : c.parameter * std::exp(std::fmin(y + doubt, 0));
+  const double left = c.activation == ABN_LEAKY_RELU
+                          ? c.parameter
+                          : c.parameter * std::exp(std::fmin(y + doubt, 0));
   return -y > doubt ? left : larger(1, left);
 }
 
-/// Reading g into a narrower type, in roundings of it: 1, or more where it is subnormal there. None where nothing rounds.
+/// Reading g into a narrower type, in roundings of it: 1, or more where it is subnormal there. None
+/// where nothing rounds.
 inline double parameter_roundings(const Arithmetic& a, double g) {
-  return a.u > 0 && a.load_parameter.u > 0 && g != 0 ? a.load_parameter(std::fabs(g)) / (a.u * std::fabs(g)) : 0;
+  return a.u > 0 && a.load_parameter.u > 0 && g != 0
+             ? a.load_parameter(std::fabs(g)) / (a.u * std::fabs(g))
+             : 0;
 }
 
-/// What is known of an arithmetic when its bounds are compiled: nothing, or that it is plain, as nearly all are. Then a dozen questions
-/// are not asked at every element.
+/// What is known of an arithmetic when its bounds are compiled: nothing, or that it is plain, as
+/// nearly all are. Then a dozen questions are not asked at every element.
 struct AnyArithmetic {
   static constexpr bool plain = false;
 };
@@ -39,15 +47,23 @@ struct PlainArithmetic {
 };
 /// Does it read and compute in one type, unfolded, with nothing rounded on the way?
 inline bool is_plain(const Arithmetic& a) {
-  const auto never = [](const Rounding& r) { return r.u == 0 && r.eta == 0 && r.largest == infinity; };
-  return !a.folded && never(a.load) && never(a.load_parameter) && never(a.y) && never(a.xhat) && never(a.dy) && never(a.statistics);
+  const auto never = [](const Rounding& r) {
+    return r.u == 0 && r.eta == 0 && r.largest == infinity;
+  };
+  return !a.folded && never(a.load) && never(a.load_parameter) && never(a.y) && never(a.xhat) &&
+         never(a.dy) && never(a.statistics);
 }
 
 template <class Error, class Known = AnyArithmetic>
 class ForwardBound {
  public:
-  ForwardBound(const Arithmetic& arithmetic, const ChannelNumbers& channel, const StatisticsError& statistics)
-      : a(arithmetic), c(channel), root(root_error(arithmetic, channel, statistics)), r_grown(c.r * root.growth), r_inverse(1 / c.r) {
+  ForwardBound(const Arithmetic& arithmetic, const ChannelNumbers& channel,
+               const StatisticsError& statistics)
+      : a(arithmetic),
+        c(channel),
+        root(root_error(arithmetic, channel, statistics)),
+        r_grown(c.r * root.growth),
+        r_inverse(1 / c.r) {
     mean = times(r_grown, statistics.mean);
     mean_materialised = times(r_grown, statistics.mean_materialised);
     g = std::fabs(c.g);
@@ -68,8 +84,11 @@ class ForwardBound {
     if (root.variance == infinity) return unknown();
     Error e{};
     e.add(g, normalised(x, xhat, normalise_roundings + scale_roundings));
-    if (folded()) e[Term::arithmetic] += a.u * (g * r_grown * (std::fabs(x) + std::fabs(c.mean)) + std::fabs(c.beta - c.g * c.r * c.mean));
-    // (g (x - mu)) r, (g r) (x - mu), or (g r) x + (beta - (g r) mu), whose first product underflows
+    if (folded())
+      e[Term::arithmetic] += a.u * (g * r_grown * (std::fabs(x) + std::fabs(c.mean)) +
+                                    std::fabs(c.beta - c.g * c.r * c.mean));
+    // (g (x - mu)) r, (g r) (x - mu), or (g r) x + (beta - (g r) mu), whose first product
+    // underflows
     const double factor = folded() ? std::fabs(x) + std::fabs(c.mean) : std::fabs(xhat) * r_inverse;
     if (xhat != 0) e[Term::arithmetic] += a.eta / 2 * (r_grown + factor);
     return affine(e, xhat, y);
@@ -90,16 +109,20 @@ class ForwardBound {
     e.add(steepest(c, y, doubt), y_error);
     if (c.activation != ABN_IDENTITY && !(y >= doubt)) {
       const double roundings = c.activation == ABN_ELU ? a.function + a.u : a.u;
-      e[Term::activation] += (roundings + a.load_parameter.u) * (std::fabs(z) + e.total()) + a.eta / 2;
+      e[Term::activation] +=
+          (roundings + a.load_parameter.u) * (std::fabs(z) + e.total()) + a.eta / 2;
     }
     return e;
   }
 
-  /// Does a step towards y overflow the accumulate type, whichever product is taken first? What comes of that is nobody's promise, not
-  /// even that it is no NaN (0 times infinity). Given statistics only: those of the batch keep |xhat| below sqrt(m).
+  /// Does a step towards y overflow the accumulate type, whichever product is taken first? What
+  /// comes of that is nobody's promise, not even that it is no NaN (0 times infinity). Given
+  /// statistics only: those of the batch keep |xhat| below sqrt(m).
   bool overflows(double x, double xhat, double y) const {
-    const double size = std::fabs(xhat), distance = folded() ? std::fabs(x) + std::fabs(c.mean) : std::fabs(x - c.mean);
-    const double largest = std::max({distance, distance * c.r, distance * g, g * c.r, distance * (g * c.r), size, g * size, std::fabs(y)});
+    const double size = std::fabs(xhat),
+                 distance = folded() ? std::fabs(x) + std::fabs(c.mean) : std::fabs(x - c.mean);
+    const double largest = std::max({distance, distance * c.r, distance * g, g * c.r,
+                                     distance * (g * c.r), size, g * size, std::fabs(y)});
     constexpr double room = 16;  // roundings on the way, in units of u
     return !(largest <= a.largest * (1 - room * a.u));
   }
@@ -111,7 +134,8 @@ class ForwardBound {
   double mean = 0, mean_materialised = 0;  ///< r G E_mu
   double g = 1;                            ///< |g|
   double scale_roundings = 1;              ///< product by g, |gamma| + eps
-  double beta_load = 0;                    ///< reading beta into a narrower type, where it may be subnormal
+  /// reading beta into a narrower type, where it may be subnormal
+  double beta_load = 0;
 
  private:
   bool folded() const { return !Known::plain && a.folded; }
@@ -131,7 +155,8 @@ class ForwardBound {
     Error e{};
     e[Term::mean] += mean;
     e[Term::variance] += times(root.variance, size);
-    if constexpr (!Known::plain) e[Term::materialised] += mean_materialised + times(root.materialised, size);
+    if constexpr (!Known::plain)
+      e[Term::materialised] += mean_materialised + times(root.materialised, size);
     e[Term::arithmetic] += times(root.arithmetic + roundings * a.u * root.growth, size);
     if constexpr (!Known::plain) e[Term::arithmetic] += a.load.u * std::fabs(x) * r_grown;
     if (size > 0) e[Term::arithmetic] += a.eta;

@@ -1,15 +1,19 @@
-// Error bounds of what backward recovers of one channel: xhat (y under scheme II) and dy, element by element.
+// Error bounds of what backward recovers of one channel: xhat (y under scheme II) and dy, element
+// by element.
 //
 // Recovery from a stored z, exact or E_z off (Term::inversion, and E_z by its own terms):
-//   y      leaky ReLU  E_z/slope + 2u|y|            z times a rounded 1/slope; nothing where slope is a power of 2
-//          ELU         with t = z/alpha, 1 + t = w/alpha: log(1 + q), q = (E_z + 2u|z|)/w, downwards -log(1 - q), and no lower
-//                      than the logarithm of the smallest 1 + t that the type can hold; then the error of log1p; eta/2 for
-//                      the quotient and for the logarithm, which are subnormal where z is
-//   xhat   E_y/|g| + (3+a) u|xhat|                  difference, 1/g, product; a = 1 for g = |gamma| + eps
+//   y      leaky ReLU  E_z/slope + 2u|y|            z times a rounded 1/slope; nothing where slope
+//                                                   is a power of 2
+//          ELU         with t = z/alpha, 1 + t = w/alpha: log(1 + q), q = (E_z + 2u|z|)/w,
+//                      downwards -log(1 - q), and no lower than the logarithm of the smallest 1 + t
+//                      that the type can hold; then the error of log1p; eta/2 for the quotient and
+//                      for the logarithm, which are subnormal where z is
+//   xhat   E_y/|g| + (3+a) u|xhat|                  difference, 1/g, product; a = 1 for g = |gamma|
+//                                                   + eps
 //          folded: 3u (|y| + |beta|)/|g| instead    y/g and beta/g rounded apart
 //   dy     u|dy| for slope*dz; u w|dz| + u|dy| for (z + alpha) dz
-// Recovery from x is the forward pass again (verify/bound/forward.hpp). Where y is within its error of the kink, and the sign
-// was not stored, both branches are possible: |dz| |1 - slope| more.
+// Recovery from x is the forward pass again (verify/bound/forward.hpp). Where y is within its error
+// of the kink, and the sign was not stored, both branches are possible: |dz| |1 - slope| more.
 #pragma once
 
 #include "verify/bound/forward.hpp"
@@ -20,20 +24,24 @@ namespace abn::verify {
 /// What the bound of one channel's backward depends on beside the arithmetic.
 struct BackwardPlan {
   int scheme = ABN_STANDARD;
-  bool end_to_end = false;   ///< from the exact x, so that stored z, xhat and statistics are themselves in error
+  /// from the exact x, so that stored z, xhat and statistics are themselves in error
+  bool end_to_end = false;
   StatisticsError forward;   ///< errors of the statistics that forward normalised with (end to end)
   StatisticsError backward;  ///< errors of those that backward has
-  double smallest_gap = 0;   ///< ELU: smallest z + alpha > 0 of the storage type, where saturated z are moved to
+  /// ELU: smallest z + alpha > 0 of the storage type, where saturated z are moved to
+  double smallest_gap = 0;
 };
 
-/// InPlace-ABN I on its own stored z in training, in plain arithmetic: nearly every element that is ever judged.
+/// InPlace-ABN I on its own stored z in training, in plain arithmetic: nearly every element that is
+/// ever judged.
 struct CommonRecovery : PlainArithmetic {
   static constexpr bool common = true;
 };
 struct AnyRecovery : AnyArithmetic {
   static constexpr bool common = false;
 };
-inline bool is_common(const Arithmetic& a, const ChannelNumbers& c, const BackwardPlan& plan, const BackwardInput& in) {
+inline bool is_common(const Arithmetic& a, const ChannelNumbers& c, const BackwardPlan& plan,
+                      const BackwardInput& in) {
   return is_plain(a) && plan.scheme == ABN_IN_PLACE_1 && !plan.end_to_end && !in.frozen && c.g != 0;
 }
 
@@ -48,7 +56,8 @@ struct Recovered {
 template <class Error, class Known = AnyRecovery>
 class Recovery {
  public:
-  Recovery(const Arithmetic& arithmetic, const ChannelNumbers& channel, const BackwardPlan& plan_of_channel, const BackwardInput& input,
+  Recovery(const Arithmetic& arithmetic, const ChannelNumbers& channel,
+           const BackwardPlan& plan_of_channel, const BackwardInput& input,
            const BackwardValues& values)
       : a(arithmetic),
         c(channel),
@@ -110,19 +119,24 @@ class Recovery {
     return out;
   }
 
-  bool in_place() const { return Known::common || plan.scheme == ABN_IN_PLACE_1 || plan.scheme == ABN_IN_PLACE_2; }
+  bool in_place() const {
+    return Known::common || plan.scheme == ABN_IN_PLACE_1 || plan.scheme == ABN_IN_PLACE_2;
+  }
   bool two() const { return !Known::common && plan.scheme == ABN_IN_PLACE_2; }
   bool end_to_end() const { return !Known::common && plan.end_to_end; }
   bool frozen() const { return !Known::common && in.frozen; }
   bool lost() const { return !Known::common && in_place() && c.g == 0; }  ///< xhat is
   double beta_load() const { return forward.beta_load; }
-  bool vanishes(std::size_t i) const { return in.dz[i] == 0; }  ///< dy = phi' dz does; phi' is nowhere 0
+  /// dy = phi' dz does; phi' is nowhere 0
+  bool vanishes(std::size_t i) const { return in.dz[i] == 0; }
 
  private:
   static constexpr double inversion_roundings = 3;   // difference, 1/g, product
   static constexpr double reciprocal_roundings = 2;  // 1/slope or 1/alpha, product
 
-  bool stored_branch() const { return !end_to_end() && (in.source == Source::z || in.source == Source::x_and_z); }
+  bool stored_branch() const {
+    return !end_to_end() && (in.source == Source::z || in.source == Source::x_and_z);
+  }
   bool negative(std::size_t i) const {
     if (c.activation == ABN_IDENTITY) return false;
     return Known::common || stored_branch() ? std::signbit(in.z[i]) : v.y[i] < 0;
@@ -130,33 +144,42 @@ class Recovery {
   double z(std::size_t i) const {
     if (Known::common || !in.z.empty()) return in.z[i];
     const double y = v.y[i];
-    return c.activation == ABN_IDENTITY || y >= 0 ? y : c.activation == ABN_LEAKY_RELU ? c.parameter * y : c.parameter * std::expm1(y);
+    return c.activation == ABN_IDENTITY || y >= 0 ? y
+           : c.activation == ABN_LEAKY_RELU       ? c.parameter * y
+                                                  : c.parameter * std::expm1(y);
   }
   /// z + alpha on the negative branch of ELU.
-  double gap(std::size_t i) const { return stored_branch() ? in.z[i] + c.parameter : c.parameter * std::exp(v.y[i]); }
+  double gap(std::size_t i) const {
+    return stored_branch() ? in.z[i] + c.parameter : c.parameter * std::exp(v.y[i]);
+  }
 
   /// xhat, or what it is recovered from, beyond the accumulate type.
   bool leaves_type(std::size_t i) const {
     return static_cast<int>(!(std::fabs(v.y[i]) + std::fabs(c.beta) <= a.largest)) |
-           static_cast<int>(!(std::fabs(v.xhat[i]) <= a.largest)) | static_cast<int>(reciprocal_overflows);
+           static_cast<int>(!(std::fabs(v.xhat[i]) <= a.largest)) |
+           static_cast<int>(reciprocal_overflows);
   }
 
   /// Error of y (scheme II) or xhat recovered from z.
   Error inverted(std::size_t i, const Error& z_error) const {
     Error e = c.activation == ABN_ELU ? inverted_elu(i, z_error) : inverted_linear(i, z_error);
     if constexpr (!Known::plain) e[Term::materialised] += a.y(std::fabs(v.y[i]) + e.total());
-    if (!(std::fabs(v.y[i]) <= a.largest)) e[Term::inversion] = infinity;  // z/slope overflows the accumulate type
+    // z/slope overflows the accumulate type
+    if (!(std::fabs(v.y[i]) <= a.largest)) e[Term::inversion] = infinity;
     return two() || lost() ? e : normalised(i, e);
   }
 
   Error inverted_linear(std::size_t i, const Error& z_error) const {
     if (c.activation == ABN_IDENTITY) return z_error;
     const double size = std::fabs(z(i));
-    const bool crossed = end_to_end() && size <= z_error.total();  // the stored z may be on the other side of the kink
+    // the stored z may be on the other side of the kink
+    const bool crossed = end_to_end() && size <= z_error.total();
     Error e{};
-    if constexpr (!Known::common) e.add(crossed ? larger(1, parameter_inverse) : negative(i) ? parameter_inverse : 1, z_error);
+    if constexpr (!Known::common)
+      e.add(crossed ? larger(1, parameter_inverse) : negative(i) ? parameter_inverse : 1, z_error);
     const double on = crossed ? switched(true, size > 0) : switched(negative(i), size > 0);
-    e[Term::inversion] += on * (quotient * (size * parameter_inverse) + a.eta / 2);  // in this order nothing is lost below 2^-1074
+    // in this order nothing is lost below 2^-1074
+    e[Term::inversion] += on * (quotient * (size * parameter_inverse) + a.eta / 2);
     return e;
   }
 
@@ -169,7 +192,8 @@ class Recovery {
       return e;
     }
     const double underflow = size > 0 ? a.eta / 2 : 0;  // of z/alpha, and of the logarithm
-    const double own = own_quotient(i) + c.parameter * underflow, error = larger(logarithm(i, total + own), crossed ? total : 0);
+    const double own = own_quotient(i) + c.parameter * underflow,
+                 error = larger(logarithm(i, total + own), crossed ? total : 0);
     if (error < infinity && total + own > 0) {
       e.add(error / (total + own), z_error);
       e[Term::inversion] += larger(0, error - e.total());
@@ -196,18 +220,24 @@ class Recovery {
   /// The rounding of z/slope or z/alpha, as an error of z.
   double own_quotient(std::size_t i) const { return quotient * std::fabs(z(i)); }
 
-  /// |log1p(t^) - log1p(t)| where t^ alpha is z off by `off`, and t^ no closer to -1 than the types allow.
+  /// |log1p(t^) - log1p(t)| where t^ alpha is z off by `off`, and t^ no closer to -1 than the types
+  /// allow.
   double logarithm(std::size_t i, double off) const {
     const double w = negative(i) ? gap(i) : c.parameter;
-    const double lifted = w < plan.smallest_gap ? std::log(plan.smallest_gap / w) : 0;  // a saturated z is moved up
+    // a saturated z is moved up
+    const double lifted = w < plan.smallest_gap ? std::log(plan.smallest_gap / w) : 0;
     if (off == 0) return lifted;
-    const double lowest = larger(plan.smallest_gap, a.u * c.parameter) / 2;  // half: t itself is rounded
+    // half: t itself is rounded
+    const double lowest = larger(plan.smallest_gap, a.u * c.parameter) / 2;
     const double down = w - off > lowest ? -std::log1p(-off / w) : std::fabs(std::log(w / lowest));
     return larger(larger(std::log1p(off / w), down), lifted);
   }
 
-  /// 1 where both hold, as a factor: which elements are negative cannot be foretold, and a wrong guess costs as much as the rest.
-  static double switched(bool first, bool second) { return static_cast<double>(static_cast<int>(first) & static_cast<int>(second)); }
+  /// 1 where both hold, as a factor: which elements are negative cannot be foretold, and a wrong
+  /// guess costs as much as the rest.
+  static double switched(bool first, bool second) {
+    return static_cast<double>(static_cast<int>(first) & static_cast<int>(second));
+  }
 
   /// 1 unless multiplying by 1/value is exact.
   static double inexact(double value) {
@@ -223,7 +253,9 @@ class Recovery {
     // The sign of a NaN is nobody's promise either.
     const bool kink = (end_to_end() && !(std::fabs(v.y[i]) > doubt)) || std::isnan(z(i));
     if (kink && dz != 0)
-      e[Term::activation] += dz * (std::fabs(1 - c.parameter) + (c.activation == ABN_ELU ? std::fabs(z(i)) + z_error.total() : 0));
+      e[Term::activation] +=
+          dz * (std::fabs(1 - c.parameter) +
+                (c.activation == ABN_ELU ? std::fabs(z(i)) + z_error.total() : 0));
     const double on = kink ? switched(true, dz != 0) : switched(negative(i), dz != 0);
     if (c.activation == ABN_ELU && on != 0) {
       const double w = gap(i);
@@ -232,22 +264,29 @@ class Recovery {
       e[Term::activation] += dz * (a.u * (w + z_error.total()) + a.load_parameter.u * c.parameter);
       if (!in_place()) e.add(dz, freedom_of_standard(i, w));
     }
-    e[Term::activation] += on * ((a.u + a.load_parameter.u) * (std::fabs(v.dy[i]) + e.total()) + a.eta / 2);
+    e[Term::activation] +=
+        on * ((a.u + a.load_parameter.u) * (std::fabs(v.dy[i]) + e.total()) + a.eta / 2);
     return e;
   }
 
-  /// A kernel that never inverts need not move a saturated z: its phi' = z + alpha is then 0, or what the rounding of -alpha makes of it.
-  /// One that claims to have a y of its own may take phi' = alpha e^y from it. That knows nothing of the rounding of z; and where y is
-  /// found again from x, it and the y behind the stored z each have an error, with the statistics rounded between them when saved.
+  /// A kernel that never inverts need not move a saturated z: its phi' = z + alpha is then 0, or
+  /// what the rounding of -alpha makes of it. One that claims to have a y of its own may take phi'
+  /// = alpha e^y from it. That knows nothing of the rounding of z; and where y is found again from
+  /// x, it and the y behind the stored z each have an error, with the statistics rounded between
+  /// them when saved.
   Error freedom_of_standard(std::size_t i, double w) const {
     Error e{};
-    e[Term::activation] += c.parameter * (a.function + 2 * a.u) + (w <= plan.smallest_gap ? plan.smallest_gap + a.kept.u * c.parameter : 0);
+    e[Term::activation] +=
+        c.parameter * (a.function + 2 * a.u) +
+        (w <= plan.smallest_gap ? plan.smallest_gap + a.kept.u * c.parameter : 0);
     if (plan.end_to_end || a.y.u == 0) return e;
     e[Term::materialised] += a.kept(std::fabs(z(i)));
     if (in.source != Source::x_and_z) return e;
-    const double saved =
-        std::fabs(c.g) * c.r * (a.store_parameter(std::fabs(c.mean)) + c.r * std::fabs(v.xhat[i]) / 2 * a.store_parameter(c.variance));
-    e[Term::materialised] += w * std::expm1(2 * again.y(in.x[i], v.xhat[i], v.y[i]).total() + saved);
+    const double saved = std::fabs(c.g) * c.r *
+                         (a.store_parameter(std::fabs(c.mean)) +
+                          c.r * std::fabs(v.xhat[i]) / 2 * a.store_parameter(c.variance));
+    e[Term::materialised] +=
+        w * std::expm1(2 * again.y(in.x[i], v.xhat[i], v.y[i]).total() + saved);
     return e;
   }
 
@@ -264,7 +303,8 @@ class Recovery {
       // alpha e^y, or z + alpha with z = alpha expm1(y): either way within a few u of alpha
       e[Term::activation] += dz * c.parameter * (a.function + 2 * a.u + a.load_parameter.u);
     }
-    e[Term::activation] += (a.u + a.load_parameter.u) * (std::fabs(v.dy[i]) + e.total()) + a.eta / 2;
+    e[Term::activation] +=
+        (a.u + a.load_parameter.u) * (std::fabs(v.dy[i]) + e.total()) + a.eta / 2;
     return e;
   }
 
@@ -277,11 +317,13 @@ class Recovery {
   ForwardBound<Error, Known> forward;
   double g_inverse, parameter_inverse;  ///< 1/|g|, 1/slope or 1/alpha
   double quotient;                      ///< roundings of z/slope or z/alpha, relative
-  bool reciprocal_overflows;            ///< 1/g does, which folded kernels form: no promise then of what is recovered
+  /// 1/g does, which folded kernels form: no promise then of what is recovered
+  bool reciprocal_overflows;
 
  public:
   const ForwardBound<Error, Known> again;  ///< with the statistics that backward has
-  const double extra;                      ///< roundings of |gamma| + eps, and of g read into a narrower type
+  /// roundings of |gamma| + eps, and of g read into a narrower type
+  const double extra;
 };
 
 }  // namespace abn::verify

@@ -9,20 +9,26 @@
 namespace abn::verify {
 namespace {
 
-constexpr std::size_t boundary_bytes = 256;  // what cudaMalloc aligns to, and what kernel.h promises for the workspace
+// what cudaMalloc aligns to, and what kernel.h promises for the workspace
+constexpr std::size_t boundary_bytes = 256;
 
-/// A 16-bit word that makes a NaN of every f16, bf16, f32 and f64 that it is the high end of: exponent bits and the first mantissa bits of
-/// f64 (which has 11 exponent bits) all set, and a random rest that is not zero.
+/// A 16-bit word that makes a NaN of every f16, bf16, f32 and f64 that it is the high end of:
+/// exponent bits and the first mantissa bits of f64 (which has 11 exponent bits) all set, and a
+/// random rest that is not zero.
 std::uint16_t nan_word(std::uint64_t random) {
   return static_cast<std::uint16_t>(0x7ff0u | ((random & 1) << 15) | (1 + (random >> 1) % 15));
 }
 
-/// A 16-bit word that makes a finite number of each: about 16 in f16, 3e7 in bf16 and f32, 5e59 in f64.
-std::uint16_t finite_word(std::uint64_t random) { return static_cast<std::uint16_t>(0x4c00u | (random & 0xffu)); }
+/// A 16-bit word that makes a finite number of each: about 16 in f16, 3e7 in bf16 and f32, 5e59 in
+/// f64.
+std::uint16_t finite_word(std::uint64_t random) {
+  return static_cast<std::uint16_t>(0x4c00u | (random & 0xffu));
+}
 
 }  // namespace
 
-Arena::Arena(Device& device, Placement placement, Poison poison, int alignment, std::uint64_t offset_seed, std::uint64_t poison_seed)
+Arena::Arena(Device& device, Placement placement, Poison poison, int alignment,
+             std::uint64_t offset_seed, std::uint64_t poison_seed)
     : device_(device),
       placement_(placement),
       poison_(poison),
@@ -45,7 +51,8 @@ void Arena::fill(std::size_t begin, std::size_t end, bool finite) {
   }
 }
 
-int Arena::place(std::string name, Role role, const Format& format, std::size_t bytes, std::size_t boundary) {
+int Arena::place(std::string name, Role role, const Format& format, std::size_t bytes,
+                 std::size_t boundary) {
   std::size_t begin = (before_.size() + boundary_bytes - 1) / boundary_bytes * boundary_bytes;
   if (placement_ != Placement::aligned && boundary < boundary_bytes) {
     // An odd multiple of the least boundary, so that no more than it can be relied on.
@@ -54,7 +61,8 @@ int Arena::place(std::string name, Role role, const Format& format, std::size_t 
     begin += boundary * (2 * draw.below(boundary_bytes / (2 * boundary), turn) + 1);
   }
   before_.resize(begin + bytes + guard_bytes);
-  const std::size_t previous = slots_.empty() ? guard_bytes : slots_.back().begin + slots_.back().bytes + guard_bytes;
+  const std::size_t previous =
+      slots_.empty() ? guard_bytes : slots_.back().begin + slots_.back().bytes + guard_bytes;
   fill(previous, begin, false);  // what alignment left out belongs to the guard
   fill(begin, begin + bytes, poison_ == Poison::finite);
   fill(begin + bytes, before_.size(), false);
@@ -64,24 +72,30 @@ int Arena::place(std::string name, Role role, const Format& format, std::size_t 
 
 int Arena::add(std::string name, Role role, const Format& format, std::span<const double> values) {
   const auto element = static_cast<std::size_t>(format.bytes);
-  const int slot = place(std::move(name), role, format, values.size() * element, std::max(alignment_, element));
+  const int slot =
+      place(std::move(name), role, format, values.size() * element, std::max(alignment_, element));
   pack(format, values, before_.data() + slots_.back().begin);
   return slot;
 }
 
 int Arena::add_output(std::string name, const Format& format, std::size_t count) {
   const auto element = static_cast<std::size_t>(format.bytes);
-  return place(std::move(name), Role::output, format, count * element, std::max(alignment_, element));
+  return place(std::move(name), Role::output, format, count * element,
+               std::max(alignment_, element));
 }
 
-int Arena::add_workspace(std::size_t bytes) { return place("workspace", Role::workspace, format_of(ABN_F16), bytes, boundary_bytes); }
+int Arena::add_workspace(std::size_t bytes) {
+  return place("workspace", Role::workspace, format_of(ABN_F16), bytes, boundary_bytes);
+}
 
 void Arena::upload() {
   if (memory_ == nullptr) memory_ = static_cast<std::byte*>(device_.allocate(before_.size()));
   device_.upload(memory_, before_.data(), before_.size());
 }
 
-void* Arena::address(int buffer) const { return memory_ + slots_[static_cast<std::size_t>(buffer)].begin; }
+void* Arena::address(int buffer) const {
+  return memory_ + slots_[static_cast<std::size_t>(buffer)].begin;
+}
 
 void Arena::download() {
   device_.synchronise();
@@ -96,7 +110,8 @@ std::span<const std::byte> Arena::bytes(int buffer) const {
 
 std::vector<Arena::View> Arena::views() const {
   std::vector<View> all;
-  for (const Slot& slot : slots_) all.push_back({slot.name, slot.role, *slot.format, memory_ + slot.begin, slot.bytes});
+  for (const Slot& slot : slots_)
+    all.push_back({slot.name, slot.role, *slot.format, memory_ + slot.begin, slot.bytes});
   return all;
 }
 
@@ -117,7 +132,8 @@ bool Arena::holds_poison(int buffer, std::size_t element) const {
 std::vector<Change> Arena::broken_guards() const {
   std::vector<Change> changes;
   std::size_t begin = 0;
-  for (std::size_t i = 0; i <= slots_.size(); ++i) {  // the guard before buffer i; the last one is behind the last buffer
+  // the guard before buffer i; the last one is behind the last buffer
+  for (std::size_t i = 0; i <= slots_.size(); ++i) {
     const std::size_t end = i < slots_.size() ? slots_[i].begin : before_.size();
     if (std::memcmp(before_.data() + begin, after_.data() + begin, end - begin) != 0) {
       std::int64_t changed = 0;
@@ -130,8 +146,11 @@ std::vector<Change> Arena::broken_guards() const {
       // Named after the nearer neighbour.
       const bool behind = i > 0 && (i == slots_.size() || first - begin <= end - first);
       const Slot& slot = slots_[behind ? i - 1 : i];
-      const std::int64_t size = slot.format->bytes, distance = static_cast<std::int64_t>(first) - static_cast<std::int64_t>(slot.begin);
-      changes.push_back({slot.name, distance >= 0 ? distance / size : (distance - size + 1) / size, changed});
+      const std::int64_t size = slot.format->bytes,
+                         distance = static_cast<std::int64_t>(first) -
+                                    static_cast<std::int64_t>(slot.begin);
+      changes.push_back(
+          {slot.name, distance >= 0 ? distance / size : (distance - size + 1) / size, changed});
     }
     if (i < slots_.size()) begin = slots_[i].begin + slots_[i].bytes;
   }
@@ -142,10 +161,12 @@ std::vector<Change> Arena::changed(bool inputs) const {
   std::vector<Change> changes;
   for (const Slot& slot : slots_) {
     if (slot.role == Role::workspace || (slot.role == Role::input) != inputs) continue;
-    if (std::memcmp(before_.data() + slot.begin, after_.data() + slot.begin, slot.bytes) == 0) continue;
+    if (std::memcmp(before_.data() + slot.begin, after_.data() + slot.begin, slot.bytes) == 0)
+      continue;
     std::int64_t count = 0, first = -1;
     for (std::size_t at = slot.begin; at < slot.begin + slot.bytes; ++at)
-      if (before_[at] != after_[at] && count++ == 0) first = static_cast<std::int64_t>(at - slot.begin) / slot.format->bytes;
+      if (before_[at] != after_[at] && count++ == 0)
+        first = static_cast<std::int64_t>(at - slot.begin) / slot.format->bytes;
     changes.push_back({slot.name, first, count});
   }
   return changes;

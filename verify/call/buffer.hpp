@@ -1,11 +1,13 @@
-// The buffers of one call: guarded on both sides, poisoned where a kernel has to write, at offsets that no kernel asked for.
+// The buffers of one call: guarded on both sides, poisoned where a kernel has to write, at offsets
+// that no kernel asked for.
 //
 // All buffers of a call lie in one block of device memory, prepared as an image on the host:
 //
 //   guard | x | guard | gamma | guard | z | guard | ... | workspace | guard
 //
-// After the call the block is read back and every byte that had to stay is compared. Guards and NaN poison are made of words that
-// are a NaN in every type at once, so that reading them shows in the result, too; they differ by seed and position.
+// After the call the block is read back and every byte that had to stay is compared. Guards and NaN
+// poison are made of words that are a NaN in every type at once, so that reading them shows in the
+// result, too; they differ by seed and position.
 #pragma once
 
 #include <cstddef>
@@ -29,35 +31,41 @@ enum class Role : std::uint8_t {
 /// Where a buffer may begin.
 enum class Placement : std::uint8_t {
   aligned,  ///< on a 256-byte boundary, as allocators give
-  shifted,  ///< all at the same distance from such a boundary, which is as little aligned as the variant's claim permits
-  mixed,    ///< each at a distance of its own
+  /// all at the same distance from such a boundary, which is as little aligned as the variant's
+  /// claim permits
+  shifted,
+  mixed,  ///< each at a distance of its own
 };
 
 /// Fills outputs before a call.
 enum class Poison : std::uint8_t {
-  nan,     ///< NaNs in every type: whatever is computed from them is seen
-  finite,  ///< finite values in every type: for kernels that lose a NaN on the way, as max and comparisons do
+  nan,  ///< NaNs in every type: whatever is computed from them is seen
+  /// finite values in every type: for kernels that lose a NaN on the way, as max and comparisons do
+  finite,
 };
 
 /// Bytes of a buffer, or of the guards beside it, that a call changed.
 struct Change {
-  std::string buffer;    ///< "x", "workspace", ...
-  std::int64_t element;  ///< the first one, as an index into the buffer; negative or past its end for a guard
-  std::int64_t bytes;    ///< how many bytes in all
+  std::string buffer;  ///< "x", "workspace", ...
+  /// the first one, as an index into the buffer; negative or past its end for a guard
+  std::int64_t element;
+  std::int64_t bytes;  ///< how many bytes in all
 };
 
 class Arena {
  public:
   static constexpr std::size_t guard_bytes = 4096;
 
-  /// `alignment` as in abn_claims. One seed decides the offsets, the same in all calls that are to be compared; the other guards and
-  /// poison.
-  Arena(Device& device, Placement placement, Poison poison, int alignment, std::uint64_t offset_seed, std::uint64_t poison_seed);
+  /// `alignment` as in abn_claims. One seed decides the offsets, the same in all calls that are to
+  /// be compared; the other guards and poison.
+  Arena(Device& device, Placement placement, Poison poison, int alignment,
+        std::uint64_t offset_seed, std::uint64_t poison_seed);
   ~Arena();
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
-  /// Adds a buffer and returns its number. `values` are packed in `format`; outputs have a count only.
+  /// Adds a buffer and returns its number. `values` are packed in `format`; outputs have a count
+  /// only.
   int add(std::string name, Role role, const Format& format, std::span<const double> values);
   int add_output(std::string name, const Format& format, std::size_t count);
   int add_workspace(std::size_t bytes);
@@ -70,8 +78,12 @@ class Arena {
 
   std::vector<double> values(int buffer) const;
   std::span<const std::byte> bytes(int buffer) const;
-  const Format& format(int buffer) const { return *slots_[static_cast<std::size_t>(buffer)].format; }
-  const std::string& name(int buffer) const { return slots_[static_cast<std::size_t>(buffer)].name; }
+  const Format& format(int buffer) const {
+    return *slots_[static_cast<std::size_t>(buffer)].format;
+  }
+  const std::string& name(int buffer) const {
+    return slots_[static_cast<std::size_t>(buffer)].name;
+  }
 
   /// All buffers, in the order in which they were added; upload() comes first.
   struct View {
@@ -100,7 +112,8 @@ class Arena {
     std::size_t begin, bytes;
   };
   std::vector<Change> changed(bool inputs) const;
-  int place(std::string name, Role role, const Format& format, std::size_t bytes, std::size_t boundary);
+  int place(std::string name, Role role, const Format& format, std::size_t bytes,
+            std::size_t boundary);
   void fill(std::size_t begin, std::size_t end, bool finite);
 
   Device& device_;

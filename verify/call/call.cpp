@@ -8,8 +8,8 @@
 #include "cuda/emulator/report.h"
 #include "verify/call/crash.hpp"
 #include "verify/call/float_environment.hpp"
-#include "verify/problem/problem.hpp"
 #include "verify/data/random.hpp"
+#include "verify/problem/problem.hpp"
 
 namespace abn::verify {
 namespace {
@@ -17,20 +17,25 @@ namespace {
 constexpr int none = -1;  // a buffer that is not there: its pointer is NULL
 
 std::string status_text(int status) {
-  constexpr const char* names[] = {"ABN_OK", "ABN_ERROR_UNSUPPORTED", "ABN_ERROR_ARGUMENT", "ABN_ERROR_WORKSPACE", "ABN_ERROR_LAUNCH"};
+  constexpr const char* names[] = {"ABN_OK", "ABN_ERROR_UNSUPPORTED", "ABN_ERROR_ARGUMENT",
+                                   "ABN_ERROR_WORKSPACE", "ABN_ERROR_LAUNCH"};
   return status >= 0 && status < 5 ? names[status] : fmt::format("{}", status);
 }
 
-/// Tells the sanitiser of every buffer, by the names of kernel.h. What is written in place is watched as its input and as its output, which
-/// makes it one buffer "x = z".
+/// Tells the sanitiser of every buffer, by the names of kernel.h. What is written in place is
+/// watched as its input and as its output, which makes it one buffer "x = z".
 void watch(emulator::Session& session, const Arena& arena) {
   for (const Arena::View& view : arena.views()) {
     const bool workspace = view.role == Role::workspace;
-    const std::size_t element = !workspace ? static_cast<std::size_t>(view.format.bytes) : view.bytes % 4 == 0 ? 4 : 1;
+    const std::size_t element = !workspace            ? static_cast<std::size_t>(view.format.bytes)
+                                : view.bytes % 4 == 0 ? 4
+                                                      : 1;
     const auto add = [&](const char* name, bool written, bool writable) {
-      session.watch({name, view.address, view.bytes, static_cast<unsigned>(element), written, writable});
+      session.watch(
+          {name, view.address, view.bytes, static_cast<unsigned>(element), written, writable});
     };
-    const bool given = view.role == Role::input || view.role == Role::updated, in_place = view.role == Role::updated;
+    const bool given = view.role == Role::input || view.role == Role::updated,
+               in_place = view.role == Role::updated;
     if (in_place && view.name == "z") add("x", true, false);
     if (in_place && view.name == "dx") add("dz", true, false);
     add(view.name == "variance" ? "var" : view.name.c_str(), given, view.role != Role::input);
@@ -52,25 +57,29 @@ void make(Call& call, const Subject& subject, const Setup& setup, Invoke&& invok
     emulator::Report& report = call.report = session.take_report();
     if (!report.findings.empty()) {
       const emulator::Finding& finding = report.findings.front();
-      call.trouble = fmt::format("{} in {}: {}", finding.kind, finding.kernel, finding.text);  // the text names the block and the thread
+      // the text names the block and the thread
+      call.trouble = fmt::format("{} in {}: {}", finding.kind, finding.kernel, finding.text);
     }
   } else {
     status = invoke();
   }
   call.arena->download();
   if (status != ABN_OK && call.trouble.empty())
-    call.trouble = fmt::format("returned {} for a problem that claims() accepts", status_text(status));
+    call.trouble =
+        fmt::format("returned {} for a problem that claims() accepts", status_text(status));
 }
 
 }  // namespace
 
 Draws draw(const Inputs& inputs, const abn_claims& claims, std::uint64_t seed) {
-  const Stream random(seed ^ 0x62756666657273U);  // "buffers": apart from the streams of data and problem
-  constexpr std::uint64_t one_in = 8;             // how often an optional output is left out
+  // "buffers": apart from the streams of data and problem
+  const Stream random(seed ^ 0x62756666657273U);
+  constexpr std::uint64_t one_in = 8;  // how often an optional output is left out
   const auto asked = [&](std::uint64_t index) { return random.below(one_in, index) != 0; };
   Draws draws{};
   draws.placement = static_cast<Placement>(random.below(3, 0));
-  // Inference and frozen mode read the running statistics, and backward needs those that the scheme saves.
+  // Inference and frozen mode read the running statistics, and backward needs those that the scheme
+  // saves.
   draws.asked_again.running = inputs.problem.mode != ABN_TRAINING || asked(1);
   draws.asked_again.mean = (claims.saves & ABN_SAVES_MEAN) != 0 || asked(2);
   draws.asked_again.variance = (claims.saves & ABN_SAVES_VAR) != 0 || asked(6);
@@ -78,11 +87,13 @@ Draws draw(const Inputs& inputs, const abn_claims& claims, std::uint64_t seed) {
   draws.asked_again.dgamma = asked(4);
   draws.asked_again.dbeta = asked(5);
   draws.offsets = random.bits(9);
-  for (std::uint64_t i = 0; i < 2; ++i) draws.poison[i] = random.bits(10 + i), draws.schedule[i] = random.bits(20 + i);
+  for (std::uint64_t i = 0; i < 2; ++i)
+    draws.poison[i] = random.bits(10 + i), draws.schedule[i] = random.bits(20 + i);
   return draws;
 }
 
-Caller::Caller(const Subject& subject, const Inputs& inputs, const abn_claims& claims, std::uint64_t seed)
+Caller::Caller(const Subject& subject, const Inputs& inputs, const abn_claims& claims,
+               std::uint64_t seed)
     : subject_(subject),
       variant_(*subject.variant),
       inputs_(inputs),
@@ -98,14 +109,17 @@ Call Caller::forward(const Setup& setup) const {
   Call call = begin(setup);
   Arena& arena = *call.arena;
   const bool training = problem_.mode == ABN_TRAINING;
-  const int x = arena.add(setup.in_place ? "z" : "x", setup.in_place ? Role::updated : Role::input, storage_, inputs_.x);
+  const int x = arena.add(setup.in_place ? "z" : "x", setup.in_place ? Role::updated : Role::input,
+                          storage_, inputs_.x);
   const int z = setup.in_place ? x : output(call, Output::z);
   const int xhat = (claims_.saves & ABN_SAVES_XHAT) != 0 ? output(call, Output::xhat) : none;
   const auto [gamma, beta] = affine(arena);
   const Role role = training ? Role::updated : Role::input;
   const bool with_running = setup.asked.running && !inputs_.running_mean.empty();
-  const int running_mean = with_running ? arena.add("running_mean", role, parameter_, inputs_.running_mean) : none;
-  const int running_var = with_running ? arena.add("running_var", role, parameter_, inputs_.running_var) : none;
+  const int running_mean =
+      with_running ? arena.add("running_mean", role, parameter_, inputs_.running_mean) : none;
+  const int running_var =
+      with_running ? arena.add("running_var", role, parameter_, inputs_.running_var) : none;
   const int mean = training && setup.asked.mean ? output(call, Output::mean) : none;
   const int var = training && setup.asked.variance ? output(call, Output::variance) : none;
   const std::size_t bytes = variant_.workspace_bytes(&problem_, ABN_FORWARD);
@@ -123,13 +137,15 @@ Call Caller::forward(const Setup& setup) const {
   args.gamma = at(gamma), args.beta = at(beta);
   args.running_mean = at(running_mean), args.running_var = at(running_var);
   args.mean = at(mean), args.var = at(var);
-  args.workspace = at(workspace), args.workspace_bytes = bytes, args.stream = subject_.device->stream();
+  args.workspace = at(workspace), args.workspace_bytes = bytes,
+  args.stream = subject_.device->stream();
   const CrashNote note("forward");
   make(call, subject_, setup, [&] {
     const FloatEnvironment ours;
     return variant_.forward(&problem_, &args);
   });
-  std::stable_sort(call.outputs.begin(), call.outputs.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::stable_sort(call.outputs.begin(), call.outputs.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
   return call;
 }
 
@@ -138,10 +154,12 @@ Call Caller::backward(const Setup& setup, const Saved& saved) const {
   Arena& arena = *call.arena;
   const bool training = problem_.mode == ABN_TRAINING;
   const auto kept = [&](std::uint32_t flag) { return (claims_.saves & flag) != 0; };
-  const auto input = [&](const char* name, const Format& format, const std::vector<double>& values) {
+  const auto input = [&](const char* name, const Format& format,
+                         const std::vector<double>& values) {
     return arena.add(name, Role::input, format, values);
   };
-  const int dz = arena.add(setup.in_place ? "dx" : "dz", setup.in_place ? Role::updated : Role::input, storage_, inputs_.dz);
+  const int dz = arena.add(setup.in_place ? "dx" : "dz",
+                           setup.in_place ? Role::updated : Role::input, storage_, inputs_.dz);
   const int x = kept(ABN_SAVES_X) ? input("x", storage_, inputs_.x) : none;
   const int z = kept(ABN_SAVES_Z) ? input("z", storage_, saved.z) : none;
   const int xhat = kept(ABN_SAVES_XHAT) ? input("xhat", storage_, saved.xhat) : none;
@@ -170,7 +188,8 @@ Call Caller::backward(const Setup& setup, const Saved& saved) const {
   args.dz = at(dz), args.x = at(x), args.z = at(z), args.xhat = at(xhat), args.dx = at(dx);
   args.gamma = at(gamma), args.beta = at(beta), args.mean = at(mean), args.var = at(var);
   args.dgamma = at(dgamma), args.dbeta = at(dbeta);
-  args.workspace = at(workspace), args.workspace_bytes = bytes, args.stream = subject_.device->stream();
+  args.workspace = at(workspace), args.workspace_bytes = bytes,
+  args.stream = subject_.device->stream();
   const CrashNote note("backward");
   make(call, subject_, setup, [&] {
     const FloatEnvironment ours;
@@ -182,14 +201,15 @@ Call Caller::backward(const Setup& setup, const Saved& saved) const {
 Call Caller::begin(const Setup& setup) const {
   Call call;
   call.in_place = setup.in_place;
-  call.arena =
-      std::make_unique<Arena>(*subject_.device, draws_.placement, setup.poison, claims_.alignment, draws_.offsets, setup.poison_seed);
+  call.arena = std::make_unique<Arena>(*subject_.device, draws_.placement, setup.poison,
+                                       claims_.alignment, draws_.offsets, setup.poison_seed);
   return call;
 }
 
 int Caller::output(Call& call, Output which) const {
   const bool tensor = is_tensor(which);
-  const int buffer = call.arena->add_output(output_name(which), tensor ? storage_ : parameter_, tensor ? elements_ : channels_);
+  const int buffer = call.arena->add_output(output_name(which), tensor ? storage_ : parameter_,
+                                            tensor ? elements_ : channels_);
   call.outputs.emplace_back(which, buffer);
   return buffer;
 }

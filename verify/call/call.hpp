@@ -34,7 +34,7 @@ struct Call {
   std::unique_ptr<Arena> arena;
   std::vector<std::pair<Output, int>> outputs;  ///< the judged buffers, in the order of Output
   bool in_place = false;
-  std::string trouble;  ///< how the call itself went wrong; empty: ABN_OK and nothing found
+  std::string trouble;      ///< how the call itself went wrong; empty: ABN_OK and nothing found
   emulator::Report report;  ///< what the emulator saw of a sanitised call
 };
 
@@ -43,13 +43,15 @@ struct Setup {
   std::uint64_t poison_seed, schedule;
   bool in_place;
   Asked asked;
-  std::optional<emulator::Schedule> sanitize{};  ///< see every access, under this schedule; the subject's variant is then an instrumented one
+  /// see every access, under this schedule; the subject's variant is then an instrumented one
+  std::optional<emulator::Schedule> sanitize{};
 };
 
 /// Makes the calls of one case. Throws DeviceError.
 class Caller {
  public:
-  Caller(const Subject& subject, const Inputs& inputs, const abn_claims& claims, std::uint64_t seed);
+  Caller(const Subject& subject, const Inputs& inputs, const abn_claims& claims,
+         std::uint64_t seed);
   const Draws& draws() const { return draws_; }
   Call forward(const Setup& setup) const;
   Call backward(const Setup& setup, const Saved& saved) const;

@@ -16,10 +16,13 @@ bool is_tensor_buffer(const std::string& name) {
 }
 
 /// Updated buffers hold values before the call and no poison.
-bool is_poisoned(Output output) { return output != Output::running_mean && output != Output::running_var; }
+bool is_poisoned(Output output) {
+  return output != Output::running_mean && output != Output::running_var;
+}
 
 bool same_value(double a, double b) {
-  return (std::isnan(a) && std::isnan(b)) || std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
+  return (std::isnan(a) && std::isnan(b)) ||
+         std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
 }
 
 /// The buffer of an output that may have been left out of a call; -1 then.
@@ -45,19 +48,24 @@ Contract broken(const char* check, std::string where, std::string reason) {
   return contract;
 }
 
-Contract guards_contract(const std::vector<const Call*>& calls, bool empty, const abn_problem& problem) {
+Contract guards_contract(const std::vector<const Call*>& calls, bool empty,
+                         const abn_problem& problem) {
   for (const Call* call : calls) {
     const auto guards = call->arena->broken_guards();
     if (!guards.empty()) {
       const Change& change = guards.front();
       return broken("guards", fmt::format("{}[{}]", change.buffer, change.element),
-                    fmt::format("{} bytes {} {} were written", change.bytes, change.element < 0 ? "before" : "behind", change.buffer));
+                    fmt::format("{} bytes {} {} were written", change.bytes,
+                                change.element < 0 ? "before" : "behind", change.buffer));
     }
     if (!empty) continue;
     const auto written = call->arena->written();
     if (!written.empty())
-      return broken("guards", place_of(problem, written.front().buffer, is_tensor_buffer(written.front().buffer), written.front().element),
-                    fmt::format("{} was written although there is no work: N*C*S is 0", written.front().buffer));
+      return broken("guards",
+                    place_of(problem, written.front().buffer,
+                             is_tensor_buffer(written.front().buffer), written.front().element),
+                    fmt::format("{} was written although there is no work: N*C*S is 0",
+                                written.front().buffer));
   }
   return held("guards");
 }
@@ -67,14 +75,16 @@ Contract inputs_contract(const std::vector<const Call*>& calls, const abn_proble
     const auto changes = call->arena->changed_inputs();
     if (changes.empty()) continue;
     const Change& change = changes.front();
-    return broken("inputs", place_of(problem, change.buffer, is_tensor_buffer(change.buffer), change.element),
-                  fmt::format("{} is read only here and {} of its bytes were changed", change.buffer, change.bytes));
+    return broken("inputs",
+                  place_of(problem, change.buffer, is_tensor_buffer(change.buffer), change.element),
+                  fmt::format("{} is read only here and {} of its bytes were changed",
+                              change.buffer, change.bytes));
   }
   return held("inputs");
 }
 
-Contract equal_bits(const char* check, const Call& first, const Call& second, const abn_problem& problem, const char* reason,
-                    const Marks* unwritten) {
+Contract equal_bits(const char* check, const Call& first, const Call& second,
+                    const abn_problem& problem, const char* reason, const Marks* unwritten) {
   for (std::size_t i = 0; i < first.outputs.size(); ++i) {
     const auto [output, buffer] = first.outputs[i];
     const int other = buffer_of(second, output);
@@ -83,7 +93,10 @@ Contract equal_bits(const char* check, const Call& first, const Call& second, co
     for (std::size_t e = 0; e < a.size(); ++e) {
       if (same_value(a[e], b[e]) || (unwritten != nullptr && (*unwritten)[i][e])) continue;
       const Format& format = first.arena->format(buffer);
-      Contract contract = broken(check, place_of(problem, output_name(output), is_tensor(output), static_cast<std::int64_t>(e)), reason);
+      Contract contract = broken(
+          check,
+          place_of(problem, output_name(output), is_tensor(output), static_cast<std::int64_t>(e)),
+          reason);
       contract.expected = a[e], contract.got = b[e], contract.compares = true;
       contract.got_bits = fmt::format("{:#0{}x}", bits_of(format, b[e]), 2 + 2 * format.bytes);
       return contract;
@@ -96,11 +109,13 @@ Marks unwritten_in(const Call& first, const Call& second) {
   Marks all;
   for (std::size_t i = 0; i < first.outputs.size(); ++i) {
     const auto [output, buffer] = first.outputs[i];
-    const std::size_t count = first.arena->bytes(buffer).size() / static_cast<std::size_t>(first.arena->format(buffer).bytes);
+    const std::size_t count = first.arena->bytes(buffer).size() /
+                              static_cast<std::size_t>(first.arena->format(buffer).bytes);
     std::vector<bool> marks(count, false);
     const int other = buffer_of(second, output);
     if (is_poisoned(output) && other >= 0)
-      for (std::size_t e = 0; e < count; ++e) marks[e] = first.arena->holds_poison(buffer, e) && second.arena->holds_poison(other, e);
+      for (std::size_t e = 0; e < count; ++e)
+        marks[e] = first.arena->holds_poison(buffer, e) && second.arena->holds_poison(other, e);
     all.push_back(std::move(marks));
   }
   return all;
@@ -109,7 +124,8 @@ Marks unwritten_in(const Call& first, const Call& second) {
 bool any_poison(const Call& call) {
   for (const auto& [output, buffer] : call.outputs) {
     if (!is_poisoned(output)) continue;
-    const std::size_t count = call.arena->bytes(buffer).size() / static_cast<std::size_t>(call.arena->format(buffer).bytes);
+    const std::size_t count = call.arena->bytes(buffer).size() /
+                              static_cast<std::size_t>(call.arena->format(buffer).bytes);
     for (std::size_t e = 0; e < count; ++e)
       if (call.arena->holds_poison(buffer, e)) return true;
   }
@@ -122,19 +138,23 @@ Contract unwritten_contract(const Call& first, const Marks& marks, const abn_pro
     if (at == marks[i].end()) continue;
     const Output output = first.outputs[i].first;
     const auto count = std::count(marks[i].begin(), marks[i].end(), true);
-    return broken(
-        "unwritten", place_of(problem, output_name(output), is_tensor(output), at - marks[i].begin()),
-        fmt::format("{} of {} elements of {} still hold what was there before the call", count, marks[i].size(), output_name(output)));
+    return broken("unwritten",
+                  place_of(problem, output_name(output), is_tensor(output), at - marks[i].begin()),
+                  fmt::format("{} of {} elements of {} still hold what was there before the call",
+                              count, marks[i].size(), output_name(output)));
   }
   return held("unwritten");
 }
 
-std::string place_of(const abn_problem& problem, const std::string& name, bool tensor, std::int64_t element) {
+std::string place_of(const abn_problem& problem, const std::string& name, bool tensor,
+                     std::int64_t element) {
   if (!tensor) return fmt::format("{}[c {}]", name, element);
   const std::int64_t c_first = element / problem.s, c_last = element / problem.c;
   if (problem.layout == ABN_NHWC)
-    return fmt::format("{}[n {}, c {}, s {}]", name, c_last / problem.s, element % problem.c, c_last % problem.s);
-  return fmt::format("{}[n {}, c {}, s {}]", name, c_first / problem.c, c_first % problem.c, element % problem.s);
+    return fmt::format("{}[n {}, c {}, s {}]", name, c_last / problem.s, element % problem.c,
+                       c_last % problem.s);
+  return fmt::format("{}[n {}, c {}, s {}]", name, c_first / problem.c, c_first % problem.c,
+                     element % problem.s);
 }
 
 }  // namespace abn::verify

@@ -10,7 +10,8 @@ namespace abn::verify {
 
 /// The outcome of one contract check of one operation.
 struct Contract {
-  std::string check;      ///< "status", "guards", "inputs", "unwritten", "alias", "schedule" or "repeat"
+  /// "status", "guards", "inputs", "unwritten", "alias", "schedule" or "repeat"
+  std::string check;
   std::string reason;     ///< one sentence; empty where it held
   std::string where;      ///< "z[n 0, c 3, s 17]", "x[-2]"; empty where it held
   bool compares = false;  ///< two values were compared:
@@ -24,15 +25,16 @@ Contract broken(const char* check, std::string where, std::string reason);
 using Marks = std::vector<std::vector<bool>>;
 
 /// No byte beside a buffer is written; where there is no work, no output either.
-Contract guards_contract(const std::vector<const Call*>& calls, bool empty, const abn_problem& problem);
+Contract guards_contract(const std::vector<const Call*>& calls, bool empty,
+                         const abn_problem& problem);
 
 /// No byte of an input is written.
 Contract inputs_contract(const std::vector<const Call*>& calls, const abn_problem& problem);
 
-/// Two calls agree in every bit of the outputs that both have (any NaN equals any NaN); elements with a mark are left out. `reason` is what
-/// a difference means.
-Contract equal_bits(const char* check, const Call& first, const Call& second, const abn_problem& problem, const char* reason,
-                    const Marks* unwritten);
+/// Two calls agree in every bit of the outputs that both have (any NaN equals any NaN); elements
+/// with a mark are left out. `reason` is what a difference means.
+Contract equal_bits(const char* check, const Call& first, const Call& second,
+                    const abn_problem& problem, const char* reason, const Marks* unwritten);
 
 /// Marks the elements that hold their poison after both calls, whose poisons differ.
 Marks unwritten_in(const Call& first, const Call& second);
@@ -40,6 +42,7 @@ Contract unwritten_contract(const Call& first, const Marks& marks, const abn_pro
 bool any_poison(const Call& call);
 
 /// "z[n 0, c 3, s 17]" for an element of a tensor, "mean[c 3]" for one of a vector.
-std::string place_of(const abn_problem& problem, const std::string& name, bool tensor, std::int64_t element);
+std::string place_of(const abn_problem& problem, const std::string& name, bool tensor,
+                     std::int64_t element);
 
 }  // namespace abn::verify

@@ -1,4 +1,5 @@
-// A note of what a thread is about to call, kept where a signal handler and another process can read it.
+// A note of what a thread is about to call, kept where a signal handler and another process can
+// read it.
 #pragma once
 
 #include <cstdint>

@@ -17,7 +17,8 @@ struct DeviceError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Memory, copies and one stream a thread. All members may be called from several threads at once and throw DeviceError.
+/// Memory, copies and one stream a thread. All members may be called from several threads at once
+/// and throw DeviceError.
 class Device {
  public:
   virtual ~Device() = default;
@@ -28,8 +29,9 @@ class Device {
   virtual void release(void* pointer) noexcept = 0;
   virtual void upload(void* to, const std::byte* from, std::size_t bytes) = 0;
   virtual void download(std::byte* to, const void* from, std::size_t bytes) = 0;
-  virtual void synchronise() = 0;  ///< waits for this thread's stream; throws if anything on it failed
-  virtual void* stream() = 0;      ///< this thread's stream; null on the host
+  /// waits for this thread's stream; throws if anything on it failed
+  virtual void synchronise() = 0;
+  virtual void* stream() = 0;  ///< this thread's stream; null on the host
 };
 
 std::shared_ptr<Device> host_device();
@@ -39,12 +41,13 @@ struct CudaStatus {
   bool built = false;                ///< this build has the CUDA side
   std::string runtime, driver;       ///< versions, "12.8"; empty where unknown
   std::vector<std::string> devices;  ///< one description a device
-  std::string unavailable;           ///< why there is no device, one sentence; empty where there is one
+  /// why there is no device, one sentence; empty where there is one
+  std::string unavailable;
 };
 CudaStatus cuda_status();
 
-/// GPU `index`, or null where there is no driver, no such device or no CUDA side in this build; `unavailable` then says so.
-/// Throws DeviceError for every other failure.
+/// GPU `index`, or null where there is no driver, no such device or no CUDA side in this build;
+/// `unavailable` then says so. Throws DeviceError for every other failure.
 std::shared_ptr<Device> cuda_device(int index, std::string& unavailable);
 
 /// What --device asked for.

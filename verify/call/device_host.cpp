@@ -14,12 +14,18 @@ namespace {
 class HostDevice : public Device {
  public:
   std::string name() const override { return "emulator"; }
-  std::string describe() const override { return "emulator: one fiber a CUDA thread, on this processor"; }
+  std::string describe() const override {
+    return "emulator: one fiber a CUDA thread, on this processor";
+  }
   int memory() const override { return ABN_MEMORY_HOST; }
   void* allocate(std::size_t bytes) override { return ::operator new(bytes, boundary); }
   void release(void* pointer) noexcept override { ::operator delete(pointer, boundary); }
-  void upload(void* to, const std::byte* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
-  void download(std::byte* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
+  void upload(void* to, const std::byte* from, std::size_t bytes) override {
+    std::memcpy(to, from, bytes);
+  }
+  void download(std::byte* to, const void* from, std::size_t bytes) override {
+    std::memcpy(to, from, bytes);
+  }
   void synchronise() override {}
   void* stream() override { return nullptr; }
 
@@ -67,7 +73,10 @@ DeviceChoice choose_device(std::string_view text) {
     if (parsed.ec != std::errc{} || parsed.ptr != end) index = -1;
   }
   if (index < 0)
-    throw UsageError(fmt::format("\"{}\" is no device; use auto, emulator or cuda:N with the number of a GPU, for example cuda:0", text));
+    throw UsageError(
+        fmt::format("\"{}\" is no device; use auto, emulator or cuda:N with the number of a GPU, "
+                    "for example cuda:0",
+                    text));
   choice.emulator = false;
   choice.cuda_index = index;
   choice.cuda = cuda_device(index, choice.unavailable);

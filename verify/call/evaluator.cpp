@@ -5,9 +5,13 @@ namespace abn::verify {
 namespace {
 
 /// Each schedule has its own buffers, too: the seed of its draws.
-std::uint64_t seed_of(std::uint64_t seed, std::uint64_t schedule) { return seed + 0x9e3779b97f4a7c15u * schedule; }
+std::uint64_t seed_of(std::uint64_t seed, std::uint64_t schedule) {
+  return seed + 0x9e3779b97f4a7c15u * schedule;
+}
 
-Setup setup_of(const Draws& draws, bool in_place) { return {Poison::nan, draws.poison[0], draws.schedule[0], in_place, {}}; }
+Setup setup_of(const Draws& draws, bool in_place) {
+  return {Poison::nan, draws.poison[0], draws.schedule[0], in_place, {}};
+}
 
 void require_success(const Call& call) {
   if (!call.trouble.empty()) throw CallFailed(call.trouble);
@@ -15,7 +19,8 @@ void require_success(const Call& call) {
 
 }  // namespace
 
-ForwardNumbers Evaluator::forward(const Inputs& inputs, bool in_place, std::uint64_t schedule) const {
+ForwardNumbers Evaluator::forward(const Inputs& inputs, bool in_place,
+                                  std::uint64_t schedule) const {
   const Caller caller(subject_, inputs, claims_, seed_of(seed_, schedule));
   ++evaluations_.forward;
   const Call call = caller.forward(setup_of(caller.draws(), in_place));
@@ -40,7 +45,8 @@ ForwardNumbers Evaluator::forward(const Inputs& inputs, bool in_place, std::uint
   return numbers;
 }
 
-BackwardNumbers Evaluator::backward(const Inputs& inputs, const Saved& saved, bool in_place, std::uint64_t schedule) const {
+BackwardNumbers Evaluator::backward(const Inputs& inputs, const Saved& saved, bool in_place,
+                                    std::uint64_t schedule) const {
   const Caller caller(subject_, inputs, claims_, seed_of(seed_, schedule));
   ++evaluations_.backward;
   const Call call = caller.backward(setup_of(caller.draws(), in_place), saved);
@@ -65,7 +71,8 @@ Saved Evaluator::saved(const abn_problem& problem, const ForwardNumbers& forward
   if (kept(ABN_SAVES_Z)) saved.z = forward.z;
   if (kept(ABN_SAVES_XHAT)) saved.xhat = forward.xhat;
   if (problem.mode != ABN_TRAINING) return saved;
-  const bool empty = forward.mean.empty();  // an empty problem leaves nothing behind; its backward is given zeros
+  // an empty problem leaves nothing behind; its backward is given zeros
+  const bool empty = forward.mean.empty();
   const std::vector<double> zeros(empty ? static_cast<std::size_t>(problem.c) : 0, 0.0);
   if (kept(ABN_SAVES_MEAN)) saved.mean = empty ? zeros : forward.mean;
   if (kept(ABN_SAVES_VAR)) saved.variance = empty ? zeros : forward.variance;

@@ -1,6 +1,8 @@
-// Calls a variant for its numbers alone, as often as it takes: what gradients, properties and studies are made of.
+// Calls a variant for its numbers alone, as often as it takes: what gradients, properties and
+// studies are made of.
 //
-// Every call has guarded and poisoned buffers like any other, but nothing is compared; the contract checks of `run` do that.
+// Every call has guarded and poisoned buffers like any other, but nothing is compared; the contract
+// checks of `run` do that.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +19,8 @@ struct CallFailed : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// What forward wrote; vectors that the mode or the scheme does not have are empty. For an empty problem all of them are.
+/// What forward wrote; vectors that the mode or the scheme does not have are empty. For an empty
+/// problem all of them are.
 struct ForwardNumbers {
   std::vector<double> z, xhat;                                    ///< N*C*S
   std::vector<double> mean, variance, running_mean, running_var;  ///< C; training only
@@ -30,13 +33,18 @@ struct BackwardNumbers {
 
 class Evaluator {
  public:
-  /// `claims` are those for every problem that will be asked. The seed decides placement, poison and the first schedule.
-  Evaluator(const Subject& subject, const abn_claims& claims, std::uint64_t seed) : subject_(subject), claims_(claims), seed_(seed) {}
+  /// `claims` are those for every problem that will be asked. The seed decides placement, poison
+  /// and the first schedule.
+  Evaluator(const Subject& subject, const abn_claims& claims, std::uint64_t seed)
+      : subject_(subject), claims_(claims), seed_(seed) {}
 
-  /// Throws CallFailed or DeviceError. `in_place`: z is written over x, or dx over dz, for variants that claim that they may.
-  /// `schedule` > 0: another order of threads and blocks on the emulator, other poison and another placement.
-  ForwardNumbers forward(const Inputs& inputs, bool in_place = false, std::uint64_t schedule = 0) const;
-  BackwardNumbers backward(const Inputs& inputs, const Saved& saved, bool in_place = false, std::uint64_t schedule = 0) const;
+  /// Throws CallFailed or DeviceError. `in_place`: z is written over x, or dx over dz, for variants
+  /// that claim that they may. `schedule` > 0: another order of threads and blocks on the emulator,
+  /// other poison and another placement.
+  ForwardNumbers forward(const Inputs& inputs, bool in_place = false,
+                         std::uint64_t schedule = 0) const;
+  BackwardNumbers backward(const Inputs& inputs, const Saved& saved, bool in_place = false,
+                           std::uint64_t schedule = 0) const;
 
   /// What the scheme keeps for backward of what forward wrote.
   Saved saved(const abn_problem& problem, const ForwardNumbers& forward) const;

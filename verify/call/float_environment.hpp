@@ -1,6 +1,8 @@
-// Keeps the judge's arithmetic its own: a kernel may change the rounding mode, or flush subnormals to zero, for itself only.
+// Keeps the judge's arithmetic its own: a kernel may change the rounding mode, or flush subnormals
+// to zero, for itself only.
 //
-// A shared object linked with -ffast-math does the latter to the thread that loads it, before any of its functions is called.
+// A shared object linked with -ffast-math does the latter to the thread that loads it, before any
+// of its functions is called.
 #pragma once
 
 #include <cfenv>

@@ -1,4 +1,5 @@
-// Plug-ins: shared objects with kernel variants of a user's own, loaded through the same ABI as the in-tree variants.
+// Plug-ins: shared objects with kernel variants of a user's own, loaded through the same ABI as the
+// in-tree variants.
 #pragma once
 
 #include <span>
@@ -10,13 +11,16 @@
 namespace abn::verify {
 
 struct Plugin {
-  std::string path;                          ///< as the user gave it
-  std::vector<const abn_variant*> variants;  ///< at least one; valid until the process ends, for the library stays loaded
-  /// Its kernels run on this program's emulator: abn_add_kernel() of ci/cmake/kernel.cmake built it, and a second shared object beside it,
-  /// which holds the same variants with every memory access instrumented.
+  std::string path;  ///< as the user gave it
+  /// at least one; valid until the process ends, for the library stays loaded
+  std::vector<const abn_variant*> variants;
+  /// Its kernels run on this program's emulator: abn_add_kernel() of ci/cmake/kernel.cmake built
+  /// it, and a second shared object beside it, which holds the same variants with every memory
+  /// access instrumented.
   bool emulated = false;
   std::vector<const abn_variant*> instrumented{};
-  std::string not_instrumented{};  ///< why there are none, and what to do: one sentence without its full stop
+  /// why there are none, and what to do: one sentence without its full stop
+  std::string not_instrumented{};
 };
 
 /// Throws UsageError, one sentence, for whatever is not a usable plug-in.

@@ -10,26 +10,31 @@ namespace {
 
 std::vector<Stored> stored(const Call& call) {
   std::vector<Stored> all;
-  for (const auto& [output, buffer] : call.outputs) all.push_back({output, call.arena->values(buffer)});
+  for (const auto& [output, buffer] : call.outputs)
+    all.push_back({output, call.arena->values(buffer)});
   return all;
 }
 
 const char* difference_means(const Subject& subject) {
-  return subject.emulated ? "another schedule of threads and blocks, or other bytes in memory that nobody wrote, gave other bits"
-                          : "the same call again, with other bytes in memory that nobody wrote, gave other bits";
+  return subject.emulated
+             ? "another schedule of threads and blocks, or other bytes in memory that nobody "
+               "wrote, gave other bits"
+             : "the same call again, with other bytes in memory that nobody wrote, gave other bits";
 }
 
 /// The two or three calls of one operation. `call` makes one.
 template <class MakeCall>
-Operation operate(const Subject& subject, const abn_problem& problem, const abn_claims& claims, const Draws& draws, bool may_alias,
-                  MakeCall&& call) {
+Operation operate(const Subject& subject, const abn_problem& problem, const abn_claims& claims,
+                  const Draws& draws, bool may_alias, MakeCall&& call) {
   Operation operation;
   operation.called = true;
   const bool empty = element_count(problem) == 0;
-  // With offsets of their own, x and z together may take another path through a kernel than one buffer alone, and round differently.
+  // With offsets of their own, x and z together may take another path through a kernel than one
+  // buffer alone, and round differently.
   const bool in_place = may_alias && draws.placement != Placement::mixed;
   const Call first = call(Setup{Poison::nan, draws.poison[0], draws.schedule[0], false, {}});
-  const Call second = call(Setup{Poison::finite, draws.poison[1], draws.schedule[1], in_place, draws.asked_again});
+  const Call second =
+      call(Setup{Poison::finite, draws.poison[1], draws.schedule[1], in_place, draws.asked_again});
   std::vector<const Call*> calls{&first, &second};
 
   Contract status = held("status");
@@ -45,20 +50,25 @@ Operation operate(const Subject& subject, const abn_problem& problem, const abn_
   if (both && !empty) {
     const bool equal = equal_bits("", first, second, problem, "", nullptr).where.empty();
     if (in_place && (!equal || any_poison(first))) {
-      third = call(Setup{Poison::finite, draws.poison[1], draws.schedule[1], false, draws.asked_again});
+      third =
+          call(Setup{Poison::finite, draws.poison[1], draws.schedule[1], false, draws.asked_again});
       calls.push_back(&third);
     }
     const bool has_third = third.arena != nullptr && third.trouble.empty();
-    const Call* const again = has_third ? &third : in_place ? nullptr : &second;  // out of place, like the first
+    // out of place, like the first
+    const Call* const again = has_third ? &third : in_place ? nullptr : &second;
     const auto marks = again != nullptr ? unwritten_in(first, *again) : Marks{};
     operation.contracts.push_back(unwritten_contract(first, marks, problem));
     if (claims.deterministic == 1) {
       const char* const check = repetition_check(subject);
-      operation.contracts.push_back(again == nullptr ? held(check)
-                                                     : equal_bits(check, first, *again, problem, difference_means(subject), &marks));
+      operation.contracts.push_back(
+          again == nullptr
+              ? held(check)
+              : equal_bits(check, first, *again, problem, difference_means(subject), &marks));
       if (in_place) {
         const char* const means = "in place gave other bits than out of place";
-        operation.contracts.push_back(has_third ? equal_bits("alias", third, second, problem, means, &marks) : held("alias"));
+        operation.contracts.push_back(
+            has_third ? equal_bits("alias", third, second, problem, means, &marks) : held("alias"));
       }
     } else {
       (in_place ? operation.aliased : operation.repeated) = stored(second);
@@ -79,32 +89,38 @@ std::vector<double> values_of(const std::vector<Stored>& outputs, Output which) 
 
 }  // namespace
 
-const char* repetition_check(const Subject& subject) { return subject.emulated ? "schedule" : "repeat"; }
+const char* repetition_check(const Subject& subject) {
+  return subject.emulated ? "schedule" : "repeat";
+}
 
-Trial attempt(const Subject& subject, const Inputs& inputs, const abn_claims& claims, std::uint64_t seed, bool with_backward) {
+Trial attempt(const Subject& subject, const Inputs& inputs, const abn_claims& claims,
+              std::uint64_t seed, bool with_backward) {
   const Caller caller(subject, inputs, claims, seed);
   const abn_problem& problem = inputs.problem;
   Trial trial;
   trial.forward = operate(subject, problem, claims, caller.draws(), claims.z_may_alias_x == 1,
                           [&](const Setup& setup) { return caller.forward(setup); });
-  const bool possible = problem.mode != ABN_INFERENCE && inputs.dz.size() == inputs.x.size() && trial.forward.usable;
+  const bool possible =
+      problem.mode != ABN_INFERENCE && inputs.dz.size() == inputs.x.size() && trial.forward.usable;
   if (!with_backward || !possible) return trial;
 
   const auto kept = [&](std::uint32_t flag) { return (claims.saves & flag) != 0; };
   if (kept(ABN_SAVES_Z)) trial.saved.z = values_of(trial.forward.outputs, Output::z);
   if (kept(ABN_SAVES_XHAT)) trial.saved.xhat = values_of(trial.forward.outputs, Output::xhat);
   if (problem.mode == ABN_TRAINING) {
-    // An empty problem leaves nothing behind; its backward is given zeros, which it must not look at either.
+    // An empty problem leaves nothing behind; its backward is given zeros, which it must not look
+    // at either.
     const bool empty = element_count(problem) == 0;
     const auto statistic = [&](Output which) {
-      return empty ? std::vector<double>(static_cast<std::size_t>(problem.c), 0.0) : values_of(trial.forward.outputs, which);
+      return empty ? std::vector<double>(static_cast<std::size_t>(problem.c), 0.0)
+                   : values_of(trial.forward.outputs, which);
     };
     if (kept(ABN_SAVES_MEAN)) trial.saved.mean = statistic(Output::mean);
     if (kept(ABN_SAVES_VAR)) trial.saved.variance = statistic(Output::variance);
   }
   const bool may_alias = claims.dx_may_alias_dz == 1 && caller.draws().asked_again.dx;
-  trial.backward =
-      operate(subject, problem, claims, caller.draws(), may_alias, [&](const Setup& setup) { return caller.backward(setup, trial.saved); });
+  trial.backward = operate(subject, problem, claims, caller.draws(), may_alias,
+                           [&](const Setup& setup) { return caller.backward(setup, trial.saved); });
   return trial;
 }
 

@@ -1,9 +1,10 @@
 // One trial: all calls of one variant on one case, and the contract checks on how they went.
 //
-// Each operation is called at least twice. The first call is out of place, with NaN as poison; its numbers are what the oracle judges.
-// The second has finite poison, another schedule, NULL for some optional outputs, and works in place where the variant claims that it
-// may. Its bits have to be the first call's. Where they are not, a third call, out of place with the second one's poison and schedule,
-// tells whether it was aliasing or not, and which elements nobody wrote.
+// Each operation is called at least twice. The first call is out of place, with NaN as poison; its
+// numbers are what the oracle judges. The second has finite poison, another schedule, NULL for some
+// optional outputs, and works in place where the variant claims that it may. Its bits have to be
+// the first call's. Where they are not, a third call, out of place with the second one's poison and
+// schedule, tells whether it was aliasing or not, and which elements nobody wrote.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +21,12 @@ struct Operation {
   bool usable = false;  ///< the first call came back with ABN_OK: its numbers can be judged
   std::vector<Stored> outputs;
   std::vector<Stored>
-      repeated,  ///< those of the second call, which asks for less, of a variant that claims no determinism: likewise judged by the bound
-      aliased;   ///< those of the in-place call of a variant that claims no determinism: judged by the bound, as bits may differ
+      /// those of the second call, which asks for less, of a variant that claims no determinism:
+      /// likewise judged by the bound
+      repeated,
+      /// those of the in-place call of a variant that claims no determinism: judged by the bound,
+      /// as bits may differ
+      aliased;
   std::vector<Contract> contracts;
 };
 
@@ -30,11 +35,13 @@ struct Trial {
   Saved saved;
 };
 
-/// Runs the variant: forward, and backward on what forward stored where it is wanted, there is one and forward came back well. Throws
-/// DeviceError.
-Trial attempt(const Subject& subject, const Inputs& inputs, const abn_claims& claims, std::uint64_t seed, bool with_backward);
+/// Runs the variant: forward, and backward on what forward stored where it is wanted, there is one
+/// and forward came back well. Throws DeviceError.
+Trial attempt(const Subject& subject, const Inputs& inputs, const abn_claims& claims,
+              std::uint64_t seed, bool with_backward);
 
-/// The name of the check that runs a call again: "schedule" on the emulator, which can choose another one, else "repeat".
+/// The name of the check that runs a call again: "schedule" on the emulator, which can choose
+/// another one, else "repeat".
 const char* repetition_check(const Subject& subject);
 
 }  // namespace abn::verify

@@ -13,14 +13,16 @@
 namespace abn::verify {
 namespace {
 
-Origin origin_of(const Family& family, const Subject& subject, const Case& one, const RunOptions& options) {
+Origin origin_of(const Family& family, const Subject& subject, const Case& one,
+                 const RunOptions& options) {
   Origin origin;
   origin.variant = subject.variant->name;
   origin.problem = one.problem;
   origin.data = one.data;
   origin.seed = one.seed;
   origin.command_head = fmt::format("abn-verify {} ", family.verb);
-  origin.command_tail = fmt::format(" --problem {} --data {} --seed {}", to_string(one.problem), shell_word(one.data), one.seed);
+  origin.command_tail = fmt::format(" --problem {} --data {} --seed {}", to_string(one.problem),
+                                    shell_word(one.data), one.seed);
   origin.per_channel = options.per_channel;
   if (!subject.plugin.empty()) origin.command_tail += " --plugin " + shell_word(subject.plugin);
   origin.command_tail += family.flags;
@@ -34,16 +36,21 @@ abn_claims claims_or_none(const Subject& subject, const abn_problem& problem) {
   return claimed.status == ABN_OK && claimed.nonsense.empty() ? claimed.claims : abn_claims{};
 }
 
-/// The checks of a case whose ids match the pattern; those of no claims in particular where the variant does not support the problem.
-std::vector<CheckName> wanted_checks(const Family& family, const Subject& subject, const Case& one, const RunOptions& options) {
-  std::vector<CheckName> checks = family.checks(subject, claims_or_none(subject, one.problem), one.problem);
+/// The checks of a case whose ids match the pattern; those of no claims in particular where the
+/// variant does not support the problem.
+std::vector<CheckName> wanted_checks(const Family& family, const Subject& subject, const Case& one,
+                                     const RunOptions& options) {
+  std::vector<CheckName> checks =
+      family.checks(subject, claims_or_none(subject, one.problem), one.problem);
   std::erase_if(checks, [&](const CheckName& name) {
-    return !matches(options.pattern, id_of(subject.variant->name, one.problem, name.op, name.check));
+    return !matches(options.pattern,
+                    id_of(subject.variant->name, one.problem, name.op, name.check));
   });
   return checks;
 }
 
-std::vector<Record> skipped_case(const std::vector<CheckName>& wanted, const Origin& origin, const std::string& reason) {
+std::vector<Record> skipped_case(const std::vector<CheckName>& wanted, const Origin& origin,
+                                 const std::string& reason) {
   std::vector<Record> records;
   for (const CheckName& name : wanted) records.push_back(skip_record(origin, name, reason));
   return records;
@@ -59,13 +66,18 @@ Record skip_record(const Origin& origin, const CheckName& name, const std::strin
   return record;
 }
 
-std::vector<Record> run_case(const Family& family, const Subject& subject, const Case& one, const RunOptions& options) {
+std::vector<Record> run_case(const Family& family, const Subject& subject, const Case& one,
+                             const RunOptions& options) {
   const std::vector<CheckName> wanted = wanted_checks(family, subject, one, options);
   if (wanted.empty()) return {};
   const Origin origin = origin_of(family, subject, one, options);
   if (subject.device == nullptr) return skipped_case(wanted, origin, subject.unavailable);
-  if (const std::string why = family.refuses != nullptr ? family.refuses(subject) : ""; !why.empty()) return skipped_case(wanted, origin, why);
-  const auto failed = [&](const std::string& reason) { return failed_case(family, subject, one, options, wanted.front().op, reason); };
+  if (const std::string why = family.refuses != nullptr ? family.refuses(subject) : "";
+      !why.empty())
+    return skipped_case(wanted, origin, why);
+  const auto failed = [&](const std::string& reason) {
+    return failed_case(family, subject, one, options, wanted.front().op, reason);
+  };
   try {
     const Claimed claimed = claims_of(*subject.variant, one.problem);
     if (claimed.status == ABN_ERROR_UNSUPPORTED)
@@ -77,12 +89,14 @@ std::vector<Record> run_case(const Family& family, const Subject& subject, const
   }
 }
 
-std::vector<Record> failed_case(const Family& family, const Subject& subject, const Case& one, const RunOptions& options,
-                                const std::string& op, const std::string& reason) {
+std::vector<Record> failed_case(const Family& family, const Subject& subject, const Case& one,
+                                const RunOptions& options, const std::string& op,
+                                const std::string& reason) {
   const std::vector<CheckName> wanted = wanted_checks(family, subject, one, options);
   if (wanted.empty()) return {};
-  const auto status = std::find_if(wanted.begin(), wanted.end(),
-                                   [&](const CheckName& name) { return op == name.op && std::string_view(name.check) == "status"; });
+  const auto status = std::find_if(wanted.begin(), wanted.end(), [&](const CheckName& name) {
+    return op == name.op && std::string_view(name.check) == "status";
+  });
   const CheckName& name = status != wanted.end() ? *status : wanted.front();
   const Origin origin = origin_of(family, subject, one, options);
   Record record = blank_record(origin, name.op, name.check, name.kind);

@@ -1,7 +1,9 @@
-// A family of checks, and the line that every case of every family goes along: pattern, claims, records.
+// A family of checks, and the line that every case of every family goes along: pattern, claims,
+// records.
 //
-// A family says which checks a variant has for a problem, which cases a tier gives it, and how a case becomes records. What is the
-// same for all of them (a variant that is not there, that does not support the problem, that contradicts itself or throws) is here.
+// A family says which checks a variant has for a problem, which cases a tier gives it, and how a
+// case becomes records. What is the same for all of them (a variant that is not there, that does
+// not support the problem, that contradicts itself or throws) is here.
 #pragma once
 
 #include <string>
@@ -25,26 +27,34 @@ struct Work {
   const abn_claims& claims;
   const RunOptions& options;
   const std::vector<CheckName>& wanted;  ///< its checks whose ids match the pattern; never empty
-  Origin origin;                         ///< for records and witnesses; its reproduce line names exactly one case
+  /// for records and witnesses; its reproduce line names exactly one case
+  Origin origin;
 };
 
 struct Family {
   const char* verb;  ///< of the command line, for reproduce lines
   /// The checks that a problem has for a variant that makes these claims.
-  std::vector<CheckName> (*checks)(const Subject& subject, const abn_claims& claims, const abn_problem& problem);
+  std::vector<CheckName> (*checks)(const Subject& subject, const abn_claims& claims,
+                                   const abn_problem& problem);
   std::vector<Case> (*cases)(Tier tier, std::uint64_t seed);
   /// The wanted records. What it throws becomes an error record.
   std::vector<Record> (*make)(const Work& work);
-  std::string (*refuses)(const Subject& subject) = nullptr;  ///< why no check of the family can run on a subject; empty: they can. May be null
-  const char* flags = "";  ///< options without which the command line does not run the family: " --sanitize", for reproduce lines
+  /// why no check of the family can run on a subject; empty: they can. May be null
+  std::string (*refuses)(const Subject& subject) = nullptr;
+  /// options without which the command line does not run the family: " --sanitize", for reproduce
+  /// lines
+  const char* flags = "";
 };
 
 /// All wanted records of a case. Does not throw: what goes wrong is an error record.
-std::vector<Record> run_case(const Family& family, const Subject& subject, const Case& one, const RunOptions& options);
+std::vector<Record> run_case(const Family& family, const Subject& subject, const Case& one,
+                             const RunOptions& options);
 
-/// The record of a case that did not come to an end: an error of the operation's `status` check, or of the first wanted check.
-std::vector<Record> failed_case(const Family& family, const Subject& subject, const Case& one, const RunOptions& options,
-                                const std::string& op, const std::string& reason);
+/// The record of a case that did not come to an end: an error of the operation's `status` check, or
+/// of the first wanted check.
+std::vector<Record> failed_case(const Family& family, const Subject& subject, const Case& one,
+                                const RunOptions& options, const std::string& op,
+                                const std::string& reason);
 
 Record skip_record(const Origin& origin, const CheckName& name, const std::string& reason);
 

@@ -8,11 +8,11 @@
 #include <span>
 #include <string_view>
 
-#include "verify/problem/claims.hpp"
-#include "verify/judge/diagnosis/diagnosis.hpp"
-#include "verify/expect/expect.hpp"
-#include "verify/problem/problem.hpp"
 #include "verify/call/trial.hpp"
+#include "verify/expect/expect.hpp"
+#include "verify/judge/diagnosis/diagnosis.hpp"
+#include "verify/problem/claims.hpp"
+#include "verify/problem/problem.hpp"
 
 namespace abn::verify {
 namespace {
@@ -20,13 +20,17 @@ namespace {
 constexpr const char* numbers = "numbers";
 constexpr const char* contract = "contract";
 
-/// What was never written differs from call to call too; the other checks then say nothing of their own.
+/// What was never written differs from call to call too; the other checks then say nothing of their
+/// own.
 bool is_cause(const Operation& operation, const Contract& outcome) {
-  return outcome.check == "unwritten" || std::none_of(operation.contracts.begin(), operation.contracts.end(),
-                                                      [](const Contract& one) { return one.check == "unwritten" && !one.reason.empty(); });
+  return outcome.check == "unwritten" ||
+         std::none_of(
+             operation.contracts.begin(), operation.contracts.end(),
+             [](const Contract& one) { return one.check == "unwritten" && !one.reason.empty(); });
 }
 
-Record contract_record(const Origin& origin, const CheckName& name, const Contract& outcome, bool is_cause) {
+Record contract_record(const Origin& origin, const CheckName& name, const Contract& outcome,
+                       bool is_cause) {
   Record record = blank_record(origin, name.op, name.check, name.kind);
   if (outcome.reason.empty()) return record;
   record.verdict = Verdict::fail;
@@ -37,7 +41,8 @@ Record contract_record(const Origin& origin, const CheckName& name, const Contra
   witness.where = outcome.where;
   witness.reason = outcome.reason;
   if (outcome.compares) {
-    witness.expected = outcome.expected, witness.got = outcome.got, witness.error = outcome.got - outcome.expected;
+    witness.expected = outcome.expected, witness.got = outcome.got,
+    witness.error = outcome.got - outcome.expected;
     witness.got_bits = outcome.got_bits;
     witness.reason += fmt::format(" ({:a} and {:a})", outcome.expected, outcome.got);
   }
@@ -45,18 +50,23 @@ Record contract_record(const Origin& origin, const CheckName& name, const Contra
   return record;
 }
 
-/// A second call of a variant without a claim to determinism: its numbers have to keep the bound that the others are judged by.
-Contract by_bound(const char* check, const std::vector<Stored>& outputs, const std::vector<Expectation>& expectations,
-                  const abn_problem& problem) {
-  const char* const call = std::string_view(check) == "alias" ? "in place" : "in the second call, which asks for fewer outputs";
+/// A second call of a variant without a claim to determinism: its numbers have to keep the bound
+/// that the others are judged by.
+Contract by_bound(const char* check, const std::vector<Stored>& outputs,
+                  const std::vector<Expectation>& expectations, const abn_problem& problem) {
+  const char* const call = std::string_view(check) == "alias"
+                               ? "in place"
+                               : "in the second call, which asks for fewer outputs";
   for (const Expectation& expectation : expectations)
     for (const Stored& stored : outputs) {
       if (stored.output != expectation.output) continue;
       const Tally tally = compare_all(expectation, stored.values);
       if (tally.failed == 0) continue;
       Contract outcome = broken(
-          check, place_of(problem, output_name(stored.output), is_tensor(stored.output), tally.worst),
-          fmt::format("{}, {} of {} elements of {} are above their bound", call, tally.failed, tally.elements, output_name(stored.output)));
+          check,
+          place_of(problem, output_name(stored.output), is_tensor(stored.output), tally.worst),
+          fmt::format("{}, {} of {} elements of {} are above their bound", call, tally.failed,
+                      tally.elements, output_name(stored.output)));
       outcome.compares = true;
       outcome.expected = expectation.points[static_cast<std::size_t>(tally.worst)].hi;
       outcome.got = stored.values[static_cast<std::size_t>(tally.worst)];
@@ -67,27 +77,36 @@ Contract by_bound(const char* check, const std::vector<Stored>& outputs, const s
 
 const Expectation* find(const std::vector<Expectation>& expectations, std::string_view check) {
   const auto at =
-      std::find_if(expectations.begin(), expectations.end(), [&](const Expectation& one) { return check == output_name(one.output); });
+      std::find_if(expectations.begin(), expectations.end(),
+                   [&](const Expectation& one) { return check == output_name(one.output); });
   return at == expectations.end() ? nullptr : &*at;
 }
 
 const Stored* find(const std::vector<Stored>& outputs, Output output) {
-  const auto at = std::find_if(outputs.begin(), outputs.end(), [&](const Stored& one) { return one.output == output; });
+  const auto at = std::find_if(outputs.begin(), outputs.end(),
+                               [&](const Stored& one) { return one.output == output; });
   return at == outputs.end() ? nullptr : &*at;
 }
 
-/// A GPU and the emulator round every operation alike, so the same source gives the same bits (any NaN equals any NaN). ELU is
-/// left out: its exp, expm1 and log1p come from two libraries.
-bool has_equal_bits(const Subject& subject, const abn_problem& problem) { return subject.twin != nullptr && problem.activation != ABN_ELU; }
+/// A GPU and the emulator round every operation alike, so the same source gives the same bits (any
+/// NaN equals any NaN). ELU is left out: its exp, expm1 and log1p come from two libraries.
+bool has_equal_bits(const Subject& subject, const abn_problem& problem) {
+  return subject.twin != nullptr && problem.activation != ABN_ELU;
+}
 
-Contract equal_to_emulator(const Operation& gpu, const Operation& emulated, const abn_problem& problem) {
+Contract equal_to_emulator(const Operation& gpu, const Operation& emulated,
+                           const abn_problem& problem) {
   for (const Stored& one : gpu.outputs) {
     const Stored* const other = find(emulated.outputs, one.output);
-    if (other == nullptr) return broken("emulator", output_name(one.output), "the emulator did not give this output");
+    if (other == nullptr)
+      return broken("emulator", output_name(one.output), "the emulator did not give this output");
     for (std::size_t i = 0; i < one.values.size(); ++i) {
       const double a = one.values[i], b = other->values[i];
-      if ((std::isnan(a) && std::isnan(b)) || (a == b && std::signbit(a) == std::signbit(b))) continue;
-      Contract outcome = broken("emulator", place_of(problem, output_name(one.output), is_tensor(one.output), static_cast<std::int64_t>(i)),
+      if ((std::isnan(a) && std::isnan(b)) || (a == b && std::signbit(a) == std::signbit(b)))
+        continue;
+      Contract outcome = broken("emulator",
+                                place_of(problem, output_name(one.output), is_tensor(one.output),
+                                         static_cast<std::int64_t>(i)),
                                 "the GPU and the emulator, which run the same source, differ");
       outcome.compares = true;
       outcome.expected = b, outcome.got = a;
@@ -106,34 +125,47 @@ struct Line {
   const Trial trial;
   const bool diagnosed;
 
-  void add_operation(std::vector<Record>& records, const std::vector<CheckName>& wanted, std::string_view op) const {
+  void add_operation(std::vector<Record>& records, const std::vector<CheckName>& wanted,
+                     std::string_view op) const {
     std::vector<CheckName> names;
-    std::copy_if(wanted.begin(), wanted.end(), std::back_inserter(names), [&](const CheckName& name) { return op == name.op; });
+    std::copy_if(wanted.begin(), wanted.end(), std::back_inserter(names),
+                 [&](const CheckName& name) { return op == name.op; });
     if (names.empty()) return;
     const bool backward = op == "backward";
     const Operation& operation = backward ? trial.backward : trial.forward;
     if (!operation.called) {
       const std::string reason =
-          trial.forward.usable ? "the file has no dz" : "forward did not come back well, so there is nothing to go back from";
+          trial.forward.usable
+              ? "the file has no dz"
+              : "forward did not come back well, so there is nothing to go back from";
       for (const CheckName& name : names) records.push_back(skip_record(origin, name, reason));
       return;
     }
-    const auto is_numeric = [](const CheckName& name) { return std::string_view(name.kind) == numbers; };
-    const bool judged = operation.usable &&
-                        (std::any_of(names.begin(), names.end(), is_numeric) || !operation.aliased.empty() || !operation.repeated.empty());
+    const auto is_numeric = [](const CheckName& name) {
+      return std::string_view(name.kind) == numbers;
+    };
+    const bool judged =
+        operation.usable && (std::any_of(names.begin(), names.end(), is_numeric) ||
+                             !operation.aliased.empty() || !operation.repeated.empty());
     std::vector<Expectation> expected, gradient;
     if (judged) {
-      expected = backward ? expect_backward(exact, trial.saved, claims) : expect_forward(exact, claims);
+      expected =
+          backward ? expect_backward(exact, trial.saved, claims) : expect_forward(exact, claims);
       if (backward && is_in_place(claims)) gradient = expect_gradient(exact, claims);
     }
     const auto explain = [&](Output output, std::int64_t element) {
       return shares_of(exact, backward ? &trial.saved : nullptr, claims, output, element);
     };
     const std::size_t first = records.size();
-    // A call that did not come back well fails its status; whoever left that check out hears of it from those that were asked for.
-    const auto is_status = [](const auto& check) { return std::string_view(check.check) == "status"; };
-    const auto status = std::find_if(operation.contracts.begin(), operation.contracts.end(), is_status);
-    const bool unheard = !operation.usable && status != operation.contracts.end() && std::none_of(names.begin(), names.end(), is_status);
+    // A call that did not come back well fails its status; whoever left that check out hears of it
+    // from those that were asked for.
+    const auto is_status = [](const auto& check) {
+      return std::string_view(check.check) == "status";
+    };
+    const auto status =
+        std::find_if(operation.contracts.begin(), operation.contracts.end(), is_status);
+    const bool unheard = !operation.usable && status != operation.contracts.end() &&
+                         std::none_of(names.begin(), names.end(), is_status);
     for (const CheckName& name : names) {
       if (is_numeric(name) && unheard) {
         Contract outcome = *status;
@@ -145,10 +177,13 @@ struct Line {
       }
       if (is_numeric(name)) {
         const Expectation* const expectation = find(expected, name.check);
-        const Stored* const got = expectation != nullptr ? find(operation.outputs, expectation->output) : nullptr;
-        if (got == nullptr) continue;  // an empty problem, an output that this case has not, or a call whose status failed
+        const Stored* const got =
+            expectation != nullptr ? find(operation.outputs, expectation->output) : nullptr;
+        // an empty problem, an output that this case has not, or a call whose status failed
+        if (got == nullptr) continue;
         Record record = judge(origin, op, inputs, trial.saved, *expectation, got->values, explain);
-        if (const Expectation* const truth = find(gradient, name.check)) add_end_to_end(record, origin.problem, *truth, got->values);
+        if (const Expectation* const truth = find(gradient, name.check))
+          add_end_to_end(record, origin.problem, *truth, got->values);
         records.push_back(std::move(record));
         continue;
       }
@@ -157,18 +192,24 @@ struct Line {
       if (made != operation.contracts.end())
         records.push_back(contract_record(origin, name, *made, is_cause(operation, *made)));
       else if (std::string_view(name.check) == "alias" && !operation.aliased.empty())
-        records.push_back(contract_record(origin, name, by_bound(name.check, operation.aliased, expected, origin.problem), true));
+        records.push_back(contract_record(
+            origin, name, by_bound(name.check, operation.aliased, expected, origin.problem), true));
       else if (std::string_view(name.check) == "again" && !operation.repeated.empty())
-        records.push_back(contract_record(origin, name, by_bound(name.check, operation.repeated, expected, origin.problem), true));
+        records.push_back(contract_record(
+            origin, name, by_bound(name.check, operation.repeated, expected, origin.problem),
+            true));
     }
     if (diagnosed)
       explain_failures(std::span(records).subspan(first),
-                       {exact, backward ? &trial.saved : nullptr, claims, backward, expected, operation.outputs});
+                       {exact, backward ? &trial.saved : nullptr, claims, backward, expected,
+                        operation.outputs});
   }
 
   /// All outputs of a call speak together, and what they say belongs to each that failed.
   static void explain_failures(std::span<Record> records, const Evidence& evidence) {
-    const auto failed = [](const Record& record) { return record.kind == numbers && record.tally.failed > 0; };
+    const auto failed = [](const Record& record) {
+      return record.kind == numbers && record.tally.failed > 0;
+    };
     if (std::none_of(records.begin(), records.end(), failed)) return;
     const Diagnosis diagnosis = diagnose(evidence);
     for (Record& record : records)
@@ -177,13 +218,15 @@ struct Line {
 };
 
 /// The checks that a problem of this mode has, for a variant that makes these claims.
-std::vector<CheckName> checks_of(const Subject& subject, const abn_claims& claims, const abn_problem& problem) {
+std::vector<CheckName> checks_of(const Subject& subject, const abn_claims& claims,
+                                 const abn_problem& problem) {
   std::vector<CheckName> checks;
   const auto add_contracts = [&](const char* op, bool may_alias) {
     if (may_alias) checks.push_back({op, "alias", contract});
     checks.push_back({op, "guards", contract});
     checks.push_back({op, "inputs", contract});
-    checks.push_back({op, claims.deterministic == 1 ? repetition_check(subject) : "again", contract});
+    checks.push_back(
+        {op, claims.deterministic == 1 ? repetition_check(subject) : "again", contract});
     if (subject.twin != nullptr) checks.push_back({op, "emulator", contract});
     checks.push_back({op, "status", contract});
     checks.push_back({op, "unwritten", contract});
@@ -191,10 +234,12 @@ std::vector<CheckName> checks_of(const Subject& subject, const abn_claims& claim
   checks.push_back({"forward", "z", numbers});
   if ((claims.saves & ABN_SAVES_XHAT) != 0) checks.push_back({"forward", "xhat", numbers});
   if (problem.mode == ABN_TRAINING)
-    for (const char* statistic : {"mean", "variance", "running_mean", "running_var"}) checks.push_back({"forward", statistic, numbers});
+    for (const char* statistic : {"mean", "variance", "running_mean", "running_var"})
+      checks.push_back({"forward", statistic, numbers});
   add_contracts("forward", claims.z_may_alias_x == 1);
   if (problem.mode == ABN_INFERENCE) return checks;
-  for (const char* gradient : {"dx", "dgamma", "dbeta"}) checks.push_back({"backward", gradient, numbers});
+  for (const char* gradient : {"dx", "dgamma", "dbeta"})
+    checks.push_back({"backward", gradient, numbers});
   add_contracts("backward", claims.dx_may_alias_dz == 1);
   return checks;
 }
@@ -203,20 +248,29 @@ std::vector<Record> records_of(const Work& work) {
   const Subject& subject = work.subject;
   const Case& one = work.one;
   const abn_claims& claims = work.claims;
-  const auto any = [&](auto&& holds) { return std::any_of(work.wanted.begin(), work.wanted.end(), holds); };
-  const bool with_backward = any([](const CheckName& name) { return std::string_view(name.op) == "backward"; });
+  const auto any = [&](auto&& holds) {
+    return std::any_of(work.wanted.begin(), work.wanted.end(), holds);
+  };
+  const bool with_backward =
+      any([](const CheckName& name) { return std::string_view(name.op) == "backward"; });
   Inputs inputs = inputs_of(one);
   Inputs exact = for_oracle(inputs);
   Trial trial = attempt(subject, inputs, claims, one.seed, with_backward);
-  const bool wants_twin = any([](const CheckName& name) { return std::string_view(name.check) == "emulator"; });
+  const bool wants_twin =
+      any([](const CheckName& name) { return std::string_view(name.check) == "emulator"; });
   if (wants_twin && has_equal_bits(subject, one.problem)) {
     Subject emulated = subject;
-    emulated.variant = subject.twin, emulated.device = host_device(), emulated.emulated = true, emulated.twin = nullptr;
+    emulated.variant = subject.twin, emulated.device = host_device(), emulated.emulated = true,
+    emulated.twin = nullptr;
     const Trial on_emulator = attempt(emulated, inputs, claims, one.seed, with_backward);
-    trial.forward.contracts.push_back(equal_to_emulator(trial.forward, on_emulator.forward, one.problem));
-    if (trial.backward.called) trial.backward.contracts.push_back(equal_to_emulator(trial.backward, on_emulator.backward, one.problem));
+    trial.forward.contracts.push_back(
+        equal_to_emulator(trial.forward, on_emulator.forward, one.problem));
+    if (trial.backward.called)
+      trial.backward.contracts.push_back(
+          equal_to_emulator(trial.backward, on_emulator.backward, one.problem));
   }
-  const Line line{work.origin, std::move(inputs), std::move(exact), claims, std::move(trial), work.options.diagnose};
+  const Line line{work.origin, std::move(inputs), std::move(exact),
+                  claims,      std::move(trial),  work.options.diagnose};
   std::vector<Record> records;
   line.add_operation(records, work.wanted, "forward");
   line.add_operation(records, work.wanted, "backward");

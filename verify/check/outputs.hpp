@@ -5,7 +5,8 @@
 
 namespace abn::verify {
 
-/// forward/z, forward/mean, ..., backward/dbeta with their bounds, and the contract checks of both operations.
+/// forward/z, forward/mean, ..., backward/dbeta with their bounds, and the contract checks of both
+/// operations.
 extern const Family output_family;
 
 }  // namespace abn::verify

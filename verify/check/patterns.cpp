@@ -7,33 +7,38 @@
 #include <charconv>
 #include <cstddef>
 
+#include "verify/call/evaluator.hpp"
+#include "verify/expect/expect.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/error.hpp"
-#include "verify/call/evaluator.hpp"
 #include "verify/problem/format.hpp"
-#include "verify/expect/expect.hpp"
 #include "verify/problem/problem.hpp"
 
 namespace abn::verify {
 namespace {
 
 constexpr const char* op = "patterns";
-constexpr double eps = 0x1p-10;                               // a power of two, so that 1 - eps and its sum with eps are exact in f32
-constexpr std::int64_t largest_case = std::int64_t{1} << 18;  // the judge takes some 500 bytes an element
+// a power of two, so that 1 - eps and its sum with eps are exact in f32
+constexpr double eps = 0x1p-10;
+// the judge takes some 500 bytes an element
+constexpr std::int64_t largest_case = std::int64_t{1} << 18;
 
 std::uint64_t pattern_count(int dtype) { return std::uint64_t{1} << (8 * format_of(dtype).bytes); }
 
-/// A hexadecimal or decimal number at the front of `text`, which is removed; false where there is none.
+/// A hexadecimal or decimal number at the front of `text`, which is removed; false where there is
+/// none.
 bool take_number(std::string_view& text, std::uint64_t& value) {
   const bool hex = text.starts_with("0x");
   if (hex) text.remove_prefix(2);
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, hex ? 16 : 10);
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), value, hex ? 16 : 10);
   if (error != std::errc()) return false;
   text.remove_prefix(static_cast<std::size_t>(end - text.data()));
   return true;
 }
 
-std::vector<CheckName> checks_of(const Subject&, const abn_claims& claims, const abn_problem& problem) {
+std::vector<CheckName> checks_of(const Subject&, const abn_claims& claims,
+                                 const abn_problem& problem) {
   if (problem.mode != ABN_FROZEN || problem.dtype == ABN_F64) return {};
   std::vector<CheckName> checks{{op, "activation", "numbers"}, {op, "derivative", "numbers"}};
   if (is_in_place(claims)) checks.push_back({op, "inverse", "numbers"});
@@ -47,53 +52,65 @@ std::vector<Case> pattern_cases(Tier tier, std::uint64_t seed) {
     if (dtype == ABN_F32 && tier != Tier::exhaustive) continue;
     for (const int activation : {ABN_IDENTITY, ABN_LEAKY_RELU, ABN_ELU})
       for (const int scale : {ABN_SCALE_SIGNED, ABN_SCALE_ABS_EPS}) {
-        // Of the hours that f32 takes none goes to what the 16-bit types have shown: g is 1 either way, and the identity is the identity.
-        if (dtype == ABN_F32 && scale != (activation == ABN_LEAKY_RELU ? ABN_SCALE_SIGNED : ABN_SCALE_ABS_EPS)) continue;
+        // Of the hours that f32 takes none goes to what the 16-bit types have shown: g is 1 either
+        // way, and the identity is the identity.
+        if (dtype == ABN_F32 &&
+            scale != (activation == ABN_LEAKY_RELU ? ABN_SCALE_SIGNED : ABN_SCALE_ABS_EPS))
+          continue;
         if (dtype == ABN_F32 && activation == ABN_IDENTITY) continue;
         abn_problem problem = parse_problem("n1c1s1,frozen");
         problem.dtype = dtype;
         problem.activation = activation;
-        problem.activation_parameter = activation == ABN_LEAKY_RELU ? round_to(format_of(ABN_F32), 0.01) : activation == ABN_ELU ? 1 : 0;
+        problem.activation_parameter = activation == ABN_LEAKY_RELU
+                                           ? round_to(format_of(ABN_F32), 0.01)
+                                       : activation == ABN_ELU ? 1
+                                                               : 0;
         problem.scale = scale;
         problem.eps = eps;
-        problem.layout = turn++ % 2 == 0 ? ABN_NCHW : ABN_NHWC;  // with one sample a channel the memory is the same, the kernel is not
+        // with one sample a channel the memory is the same, the kernel is not
+        problem.layout = turn++ % 2 == 0 ? ABN_NCHW : ABN_NHWC;
         const auto count = static_cast<std::int64_t>(pattern_count(dtype));
         problem.c = std::min(count, largest_case);
         for (std::int64_t first = 0; first < count; first += problem.c)
-          cases.push_back(replay(to_string(problem), fmt::format("{}{:#x}", patterns_prefix, first), seed));
+          cases.push_back(
+              replay(to_string(problem), fmt::format("{}{:#x}", patterns_prefix, first), seed));
       }
   }
   return cases;
 }
 
-/// The numbers of one output. Within a range a constant may be right (phi' = 1), so the kernel that computes nothing is the one that
-/// leaves zeros.
-Record judged(const Work& work, const Inputs& inputs, const Saved& saved, const Expectation& expected, const std::vector<double>& got,
-              const char* check) {
+/// The numbers of one output. Within a range a constant may be right (phi' = 1), so the kernel that
+/// computes nothing is the one that leaves zeros.
+Record judged(const Work& work, const Inputs& inputs, const Saved& saved,
+              const Expectation& expected, const std::vector<double>& got, const char* check) {
   const auto explain = [&](Output output, std::int64_t element) {
     return shares_of(inputs, output == Output::z ? nullptr : &saved, work.claims, output, element);
   };
   Record record = judge(work.origin, op, inputs, saved, expected, got, explain, check);
-  record.discriminating_cases = compare_all(expected, std::vector<double>(got.size(), 0.0)).failed > 0 ? 1 : 0;
+  record.discriminating_cases =
+      compare_all(expected, std::vector<double>(got.size(), 0.0)).failed > 0 ? 1 : 0;
   return record;
 }
 
 const Expectation& find(const std::vector<Expectation>& all, Output output) {
-  return *std::find_if(all.begin(), all.end(), [&](const Expectation& one) { return one.output == output; });
+  return *std::find_if(all.begin(), all.end(),
+                       [&](const Expectation& one) { return one.output == output; });
 }
 
 std::vector<Record> records_of(const Work& work) {
   if (!is_pattern_data(work.one.data)) return {};
   const auto wants = [&](const char* check) {
-    return std::any_of(work.wanted.begin(), work.wanted.end(),
-                       [&](const CheckName& name) { return std::string_view(name.check) == check; });
+    return std::any_of(work.wanted.begin(), work.wanted.end(), [&](const CheckName& name) {
+      return std::string_view(name.check) == check;
+    });
   };
   const Inputs inputs = inputs_of(work.one);
   const Evaluator evaluator(work.subject, work.claims, work.one.seed);
   const ForwardNumbers forward = evaluator.forward(inputs);
   std::vector<Record> records;
   if (wants("activation"))
-    records.push_back(judged(work, inputs, {}, find(expect_forward(inputs, work.claims), Output::z), forward.z, "activation"));
+    records.push_back(judged(work, inputs, {}, find(expect_forward(inputs, work.claims), Output::z),
+                             forward.z, "activation"));
   const bool inverse = wants("inverse");
   if (!inverse && !wants("derivative")) return records;
   Saved saved = evaluator.saved(inputs.problem, forward);
@@ -101,14 +118,18 @@ std::vector<Record> records_of(const Work& work) {
   const BackwardNumbers backward = evaluator.backward(inputs, saved);
   const std::vector<Expectation> expected = expect_backward(inputs, saved, work.claims);
   if (wants("derivative")) {
-    records.push_back(judged(work, inputs, saved, find(expected, Output::dx), backward.dx, "derivative"));
-    Record sums = judged(work, inputs, saved, find(expected, Output::dbeta), backward.dbeta, "derivative");
+    records.push_back(
+        judged(work, inputs, saved, find(expected, Output::dx), backward.dx, "derivative"));
+    Record sums =
+        judged(work, inputs, saved, find(expected, Output::dbeta), backward.dbeta, "derivative");
     sums.cases = 0;  // the same case, seen through another output
     sums.failed_cases = records.back().failed_cases > 0 ? 0 : sums.failed_cases;
     sums.discriminating_cases = 0;
     merge(records.back(), sums);
   }
-  if (inverse) records.push_back(judged(work, inputs, saved, find(expected, Output::dgamma), backward.dgamma, "inverse"));
+  if (inverse)
+    records.push_back(
+        judged(work, inputs, saved, find(expected, Output::dgamma), backward.dgamma, "inverse"));
   return records;
 }
 
@@ -122,16 +143,19 @@ std::uint64_t first_pattern(const abn_problem& problem, std::string_view data) {
   std::string_view text = data.substr(patterns_prefix.size());
   std::uint64_t first = 0;
   if (!take_number(text, first) || !text.empty())
-    throw UsageError(fmt::format("\"{}\" does not say where to begin; write it like {}0x3c00", data, patterns_prefix));
+    throw UsageError(fmt::format("\"{}\" does not say where to begin; write it like {}0x3c00", data,
+                                 patterns_prefix));
   if (problem.dtype == ABN_F64 || problem.mode != ABN_FROZEN || problem.n != 1 || problem.s != 1)
     throw UsageError(
-        fmt::format("{} needs one sample a channel, frozen statistics and f16, bf16 or f32; give a problem like "
+        fmt::format("{} needs one sample a channel, frozen statistics and f16, bf16 or f32; give a "
+                    "problem like "
                     "n1c65536s1,f16,elu:1,eps:{},frozen",
                     data, eps));
   const auto channels = static_cast<std::uint64_t>(problem.c);
   if (first >= pattern_count(problem.dtype) || channels > pattern_count(problem.dtype) - first)
-    throw UsageError(fmt::format("{} has no {} patterns from {:#x} on; begin earlier or take fewer channels", dtype_name(problem.dtype),
-                                 channels, first));
+    throw UsageError(
+        fmt::format("{} has no {} patterns from {:#x} on; begin earlier or take fewer channels",
+                    dtype_name(problem.dtype), channels, first));
   return first;
 }
 
@@ -143,12 +167,14 @@ Inputs pattern_inputs(const abn_problem& problem, std::string_view data) {
   const Format& storage = format_of(problem.dtype);
   std::vector<std::byte> bytes;
   for (std::size_t c = 0; c < channels; ++c)
-    for (int byte = 0; byte < storage.bytes; ++byte) bytes.push_back(static_cast<std::byte>((first + c) >> (8 * byte)));
+    for (int byte = 0; byte < storage.bytes; ++byte)
+      bytes.push_back(static_cast<std::byte>((first + c) >> (8 * byte)));
   inputs.x.resize(channels);
   unpack(storage, bytes.data(), inputs.x);
   const double rest = 1 - problem.eps;
   inputs.dz.assign(channels, 1);
-  inputs.gamma.assign(channels, round_to(format_of(problem.param_dtype), problem.scale == ABN_SCALE_ABS_EPS ? rest : 1));
+  inputs.gamma.assign(channels, round_to(format_of(problem.param_dtype),
+                                         problem.scale == ABN_SCALE_ABS_EPS ? rest : 1));
   inputs.beta.assign(channels, 0);
   inputs.running_mean.assign(channels, 0);
   inputs.running_var.assign(channels, round_to(format_of(problem.param_dtype), rest));
@@ -158,10 +184,11 @@ Inputs pattern_inputs(const abn_problem& problem, std::string_view data) {
 PatternRange parse_pattern_range(std::string_view text) {
   PatternRange range;
   std::string_view rest = text;
-  const bool good =
-      take_number(rest, range.first) && rest.starts_with('-') && (rest.remove_prefix(1), take_number(rest, range.last)) && rest.empty();
+  const bool good = take_number(rest, range.first) && rest.starts_with('-') &&
+                    (rest.remove_prefix(1), take_number(rest, range.last)) && rest.empty();
   if (!good || range.first > range.last)
-    throw UsageError(fmt::format("\"{}\" is no range of bit patterns; write it like 0x3f800000-0x3fffffff", text));
+    throw UsageError(fmt::format(
+        "\"{}\" is no range of bit patterns; write it like 0x3f800000-0x3fffffff", text));
   return range;
 }
 

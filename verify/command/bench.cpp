@@ -1,21 +1,22 @@
-// The verbs bench and plan: times of kernels beside the pace of the memory, and what auto chooses and predicts.
+// The verbs bench and plan: times of kernels beside the pace of the memory, and what auto chooses
+// and predicts.
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 
-#include "verify/data/cases.hpp"
-#include "verify/command/parts.hpp"
-#include "verify/call/device.hpp"
-#include "verify/problem/error.hpp"
-#include "verify/call/plugin.hpp"
-#include "verify/problem/problem.hpp"
-#include "verify/run/runner.hpp"
 #include "verify/bench/judge_speed.hpp"
 #include "verify/bench/plan_study.hpp"
 #include "verify/bench/speed_study.hpp"
+#include "verify/call/device.hpp"
+#include "verify/call/plugin.hpp"
+#include "verify/command/parts.hpp"
+#include "verify/data/cases.hpp"
+#include "verify/problem/error.hpp"
+#include "verify/problem/problem.hpp"
 #include "verify/problem/suggest.hpp"
+#include "verify/run/runner.hpp"
 
 namespace abn::verify {
 namespace {
@@ -23,30 +24,39 @@ namespace {
 constexpr int nothing_ran = 77;
 
 /// Those that the user named, or else a set.
-std::vector<SpeedProblem> problems_of(const std::vector<std::string>& given, const std::string& set) {
+std::vector<SpeedProblem> problems_of(const std::vector<std::string>& given,
+                                      const std::string& set) {
   std::vector<SpeedProblem> problems;
   for (const std::string& text : given) problems.push_back({"", parse_problem(text)});
   for (const SpeedProblem& one : problems)
     if (element_count(one.problem) == 0)
-      throw UsageError(fmt::format("{} has no elements, so there is nothing to time; make it larger", to_string(one.problem)));
+      throw UsageError(
+          fmt::format("{} has no elements, so there is nothing to time; make it larger",
+                      to_string(one.problem)));
   return given.empty() ? speed_problems(set) : problems;
 }
 
 /// Those whose names match, wherever they can run. Throws UsageError if there are none.
-std::vector<Subject> subjects_named(const BenchArguments& arguments, const DeviceChoice& choice, std::span<const Plugin> plugins) {
+std::vector<Subject> subjects_named(const BenchArguments& arguments, const DeviceChoice& choice,
+                                    std::span<const Plugin> plugins) {
   std::vector<Subject> subjects = subjects_of(choice, plugins, arguments.only_plugins);
   std::vector<std::string> names;
   for (const Subject& subject : subjects) names.emplace_back(subject.variant->name);
-  std::erase_if(subjects, [&](const Subject& subject) { return !matches(arguments.what, subject.variant->name); });
+  std::erase_if(subjects, [&](const Subject& subject) {
+    return !matches(arguments.what, subject.variant->name);
+  });
   if (subjects.empty())
-    throw UsageError(fmt::format(
-        "\"{}\" matches no variant; the nearest name is {} (abn-verify list --names), and judge and emulator measure the tool itself",
-        arguments.what, nearest(arguments.what, names)));
+    throw UsageError(
+        fmt::format("\"{}\" matches no variant; the nearest name is {} (abn-verify list --names), "
+                    "and judge and emulator measure the tool itself",
+                    arguments.what, nearest(arguments.what, names)));
   return subjects;
 }
 
-/// What failed outside of the variants, such as memory that ran out: a row that says so, for the other problems are still to be timed.
-SpeedGroup measured_or_reason(Stage& stage, const SpeedProblem& problem, int direction, std::span<const abn_variant* const> variants,
+/// What failed outside of the variants, such as memory that ran out: a row that says so, for the
+/// other problems are still to be timed.
+SpeedGroup measured_or_reason(Stage& stage, const SpeedProblem& problem, int direction,
+                              std::span<const abn_variant* const> variants,
                               const BenchArguments& arguments) {
   try {
     return measure_speed(stage, problem, direction, variants, arguments.seconds, arguments.seed);
@@ -89,22 +99,30 @@ int bench_command(const BenchArguments& arguments, const Invocation& invocation)
     return nothing_ran;
   }
   if (choice.cuda == nullptr && arguments.problems.empty())
-    throw UsageError("On the emulator a set of problems takes days and says nothing; name a small one, such as --problem n2c8s16");
-  const std::unique_ptr<Stage> stage = choice.cuda != nullptr ? cuda_stage(choice.cuda_index) : host_stage();
+    throw UsageError(
+        "On the emulator a set of problems takes days and says nothing; name a small one, such as "
+        "--problem n2c8s16");
+  const std::unique_ptr<Stage> stage =
+      choice.cuda != nullptr ? cuda_stage(choice.cuda_index) : host_stage();
   std::vector<const abn_variant*> variants;
   for (const Subject& subject : subjects)
-    if (subject.device != nullptr && subject.device->memory() == stage->memory()) variants.push_back(subject.variant);
+    if (subject.device != nullptr && subject.device->memory() == stage->memory())
+      variants.push_back(subject.variant);
   if (variants.empty())
-    throw UsageError(
-        fmt::format("The variants that match \"{}\" do not run on {}; choose their device with --device", arguments.what, stage->name()));
+    throw UsageError(fmt::format(
+        "The variants that match \"{}\" do not run on {}; choose their device with --device",
+        arguments.what, stage->name()));
 
   if (!arguments.quiet) fmt::print("{}\n", stage->describe());
   std::vector<SpeedGroup> groups;
-  const auto study_so_far = [&] { return speed_study({stage->describe(), invocation.command, arguments.seed, groups}); };
+  const auto study_so_far = [&] {
+    return speed_study({stage->describe(), invocation.command, arguments.seed, groups});
+  };
   const auto keep = [&](const Study& study) {
     if (!arguments.out.empty()) write_file_atomically(arguments.out, study_to_json(study));
   };
-  constexpr double between_writes = 10;  // seconds: a run that is cut off leaves what it has measured
+  // seconds: a run that is cut off leaves what it has measured
+  constexpr double between_writes = 10;
   Stopwatch since_write;
   bool measured = false, failed = false;
   for (const SpeedProblem& problem : problems)
@@ -121,7 +139,8 @@ int bench_command(const BenchArguments& arguments, const Invocation& invocation)
   const Study study = study_so_far();
   keep(study);
   for (const std::string& sentence : study.conclusions) fmt::print("{}\n", sentence);
-  if (!arguments.out.empty()) fmt::print("Times: {} (abn-verify report makes tables of it)\n", arguments.out);
+  if (!arguments.out.empty())
+    fmt::print("Times: {} (abn-verify report makes tables of it)\n", arguments.out);
   return failed ? 1 : measured ? 0 : nothing_ran;
 }
 
@@ -132,15 +151,19 @@ int plan_command(const PlanArguments& arguments) {
   if (!arguments.measured.empty()) {
     const std::string text = read_text(arguments.measured);
     if (!is_study(text))
-      throw UsageError(fmt::format("{} holds no times; make some with abn-verify bench auto --out FILE", arguments.measured));
+      throw UsageError(
+          fmt::format("{} holds no times; make some with abn-verify bench auto --out FILE",
+                      arguments.measured));
     measured = study_from_json(text);
   }
   const Study study = plan_study(problems, arguments.measured.empty() ? nullptr : &measured);
   if (!arguments.out.empty()) write_file_atomically(arguments.out, study_to_json(study));
   // Candidates are many: shown where somebody asked for few problems.
-  fmt::print("{}\n", table_text(table_of(study, arguments.problems.empty() ? "choices" : "candidates")));
+  fmt::print("{}\n",
+             table_text(table_of(study, arguments.problems.empty() ? "choices" : "candidates")));
   for (const std::string& sentence : study.conclusions) fmt::print("{}\n", sentence);
-  if (!arguments.out.empty()) fmt::print("Plan: {} (abn-verify report makes tables of it)\n", arguments.out);
+  if (!arguments.out.empty())
+    fmt::print("Plan: {} (abn-verify report makes tables of it)\n", arguments.out);
   return 0;
 }
 

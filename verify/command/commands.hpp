@@ -30,12 +30,15 @@ struct RunArguments {
   std::uint64_t seed = 1;
   std::string problem, data;         ///< both empty: the tier; else exactly one case
   std::vector<std::string> tensors;  ///< files or folders of tensor files, run beside the tier
-  std::string patterns;              ///< FIRST-LAST: only these bit patterns; empty: all of the tier
-  double hunt = 0;                   ///< seconds to search for the worst data instead of running a tier; 0: no limit of time
-  std::uint64_t hunt_steps = 0;      ///< cases of that search; both 0: no search
-  std::string keep;                  ///< file for the worst cases of that search
-  std::string cases;                 ///< file of such cases to run instead of a tier
-  bool sanitize = false, only_sanitize = false;  ///< the checks that see every memory access, too; or nothing else
+  /// FIRST-LAST: only these bit patterns; empty: all of the tier
+  std::string patterns;
+  /// seconds to search for the worst data instead of running a tier; 0: no limit of time
+  double hunt = 0;
+  std::uint64_t hunt_steps = 0;  ///< cases of that search; both 0: no search
+  std::string keep;              ///< file for the worst cases of that search
+  std::string cases;             ///< file of such cases to run instead of a tier
+  /// the checks that see every memory access, too; or nothing else
+  bool sanitize = false, only_sanitize = false;
   int threads = 0;
   std::string out;
   bool quiet = false;
@@ -78,9 +81,9 @@ struct BenchArguments {
   std::vector<std::string> plugins;
   bool only_plugins = false;
   std::string device = "auto";
-  std::string set = "all";            ///< of problems, where none is given
+  std::string set = "all";  ///< of problems, where none is given
   std::vector<std::string> problems;
-  double seconds = 0.2;               ///< for a problem in one direction
+  double seconds = 0.2;  ///< for a problem in one direction
   std::uint64_t seed = 1;
   bool list = false, quiet = false;
   std::string out;

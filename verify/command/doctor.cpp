@@ -8,16 +8,16 @@
 #include <nlohmann/json.hpp>
 
 #include "abn_build.hpp"
-#include "verify/check/outputs.hpp"
-#include "verify/command/commands.hpp"
 #include "verify/check/exact/family.hpp"
 #include "verify/check/gradient/kernel_gradients.hpp"
 #include "verify/check/gradient/reference_check.hpp"
 #include "verify/check/gradient/reference_jacobian.hpp"
+#include "verify/check/outputs.hpp"
 #include "verify/check/patterns.hpp"
 #include "verify/check/property/property.hpp"
-#include "verify/run/runner.hpp"
 #include "verify/check/sanitize/family.hpp"
+#include "verify/command/commands.hpp"
+#include "verify/run/runner.hpp"
 
 namespace abn::verify {
 namespace {
@@ -32,18 +32,25 @@ void line(const char* what, const std::string& value) { fmt::print("{:<12} {}\n"
 }  // namespace
 
 int doctor_command(const DoctorArguments& arguments) {
-  line("abn-verify", fmt::format("{} ({}{})", build::version, build::git, build::dirty ? ", modified" : ""));
+  line("abn-verify",
+       fmt::format("{} ({}{})", build::version, build::git, build::dirty ? ", modified" : ""));
   line("compiler", build::compiler);
   const CudaStatus cuda = cuda_status();
-  line("CUDA", cuda.built ? fmt::format("built with {}, runtime {}", build::cuda, cuda.runtime) : "CPU-only build");
+  line("CUDA", cuda.built ? fmt::format("built with {}, runtime {}", build::cuda, cuda.runtime)
+                          : "CPU-only build");
   line("driver", cuda.driver.empty() ? "none" : cuda.driver);
   for (const auto& device : cuda.devices) line("GPU", device);
-  line("oracle", fmt::format("double, then long double ({} bits), then 50 decimal digits; 100 for derivatives",
-                             std::numeric_limits<long double>::digits));
-  line("plots", runs("gnuplot --version") ? "gnuplot" : "none: gnuplot is not on PATH, reports have tables only");
+  line(
+      "oracle",
+      fmt::format("double, then long double ({} bits), then 50 decimal digits; 100 for derivatives",
+                  std::numeric_limits<long double>::digits));
+  line("plots", runs("gnuplot --version")
+                    ? "gnuplot"
+                    : "none: gnuplot is not on PATH, reports have tables only");
   for (const auto& subject : subjects_of(choose_device("auto"), {}, false))
-    line("variant",
-         fmt::format("{} on {}", subject.variant->name, subject.device ? subject.device->describe() : "nothing: " + subject.unavailable));
+    line("variant", fmt::format("{} on {}", subject.variant->name,
+                                subject.device ? subject.device->describe()
+                                               : "nothing: " + subject.unavailable));
   const bool gpu = !cuda.devices.empty();
   line("skipped", gpu ? "nothing" : fmt::format("checks on a GPU: {}", cuda.unavailable));
   return arguments.require_gpu && !gpu ? 1 : 0;
@@ -60,9 +67,11 @@ int list_command(const ListArguments& arguments) {
   }
   std::vector<std::string> all;
   for (const auto& subject : subjects)
-    for (const Family* const family : {&output_family, &property_family, &pattern_family, &exact_family, &gradient_family, &sanitize_family})
+    for (const Family* const family : {&output_family, &property_family, &pattern_family,
+                                       &exact_family, &gradient_family, &sanitize_family})
       for (auto& id : check_ids(*family, subject)) all.push_back(std::move(id));
-  for (const auto& ids : {reference_gradient_ids(), reference_jacobian_ids()}) all.insert(all.end(), ids.begin(), ids.end());
+  for (const auto& ids : {reference_gradient_ids(), reference_jacobian_ids()})
+    all.insert(all.end(), ids.begin(), ids.end());
   std::sort(all.begin(), all.end());
   require_match(arguments.pattern, all);
   std::erase_if(all, [&](const std::string& id) { return !matches(arguments.pattern, id); });
@@ -73,7 +82,10 @@ int list_command(const ListArguments& arguments) {
       const VariantInfo info = describe(subject);
       auto claims = nlohmann::ordered_json::object();
       for (const auto& [name, value] : info.claims) claims[name] = value;
-      variants.push_back({{"name", info.name}, {"summary", info.summary}, {"memory", info.memory}, {"claims", claims}});
+      variants.push_back({{"name", info.name},
+                          {"summary", info.summary},
+                          {"memory", info.memory},
+                          {"claims", claims}});
     }
     fmt::print("{}\n", nlohmann::ordered_json{{"variants", variants}, {"checks", all}}.dump(2));
     return 0;

@@ -1,4 +1,5 @@
-// The command line abn-verify: parses the arguments, calls the verb, turns what went wrong into a sentence and an exit code.
+// The command line abn-verify: parses the arguments, calls the verb, turns what went wrong into a
+// sentence and an exit code.
 #include <fmt/format.h>
 
 #ifdef __GLIBC__
@@ -11,9 +12,9 @@
 #include <exception>
 
 #include "abn_build.hpp"
+#include "verify/bench/problems.hpp"
 #include "verify/command/commands.hpp"
 #include "verify/problem/error.hpp"
-#include "verify/bench/problems.hpp"
 #include "verify/problem/suggest.hpp"
 
 namespace {
@@ -21,14 +22,17 @@ namespace {
 constexpr int usage_error = 2;
 
 constexpr const char* footer =
-    "Exit codes: 0 all passed; 1 a check failed, erred or was inconclusive; 2 the command, a file or the setup is wrong;\n"
+    "Exit codes: 0 all passed; 1 a check failed, erred or was inconclusive; 2 the command, a file "
+    "or the setup is wrong;\n"
     "77 nothing could run.";
 
 /// One argument as a shell would need it.
 std::string quoted(const std::string& argument) {
-  const bool plain = !argument.empty() && std::all_of(argument.begin(), argument.end(), [](unsigned char c) {
-    return std::isalnum(c) || std::string_view("_-./,:=+@%").find(static_cast<char>(c)) != std::string_view::npos;
-  });
+  const bool plain =
+      !argument.empty() && std::all_of(argument.begin(), argument.end(), [](unsigned char c) {
+        return std::isalnum(c) ||
+               std::string_view("_-./,:=+@%").find(static_cast<char>(c)) != std::string_view::npos;
+      });
   if (plain) return argument;
   std::string text = "'";
   for (const char c : argument) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
@@ -38,8 +42,10 @@ std::string quoted(const std::string& argument) {
 const CLI::Validator is_seed(
     [](std::string& text) {
       const bool whole =
-          !text.empty() && text.size() <= 19 && std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c); });
-      return whole ? std::string() : fmt::format("\"{}\" is no whole number of up to 19 digits", text);
+          !text.empty() && text.size() <= 19 &&
+          std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c); });
+      return whole ? std::string()
+                   : fmt::format("\"{}\" is no whole number of up to 19 digits", text);
     },
     "NUMBER", "seed");
 
@@ -48,124 +54,194 @@ int parse_and_call(int argc, char** argv) {
   CLI::App app("Does a batch norm + activation kernel compute the right numbers?", "abn-verify");
   app.footer(footer);
   app.require_subcommand(1);
-  app.set_version_flag("--version", fmt::format("abn-verify {} ({}{})", build::version, build::git, build::dirty ? ", modified" : ""));
+  app.set_version_flag("--version", fmt::format("abn-verify {} ({}{})", build::version, build::git,
+                                                build::dirty ? ", modified" : ""));
   app.option_defaults()->always_capture_default();
 
   DoctorArguments doctor;
-  auto* doctor_verb = app.add_subcommand("doctor", "Toolchain, device, driver, and what would be skipped and why");
-  doctor_verb->add_flag("--require-gpu", doctor.require_gpu, "End with exit code 1 where no GPU can be used");
+  auto* doctor_verb =
+      app.add_subcommand("doctor", "Toolchain, device, driver, and what would be skipped and why");
+  doctor_verb->add_flag("--require-gpu", doctor.require_gpu,
+                        "End with exit code 1 where no GPU can be used");
 
   ListArguments list;
-  auto* list_verb = app.add_subcommand("list", "Variants and the ids of their checks, variant/op/dtype/layout/check");
+  auto* list_verb = app.add_subcommand(
+      "list", "Variants and the ids of their checks, variant/op/dtype/layout/check");
   list_verb->add_option("GLOB", list.pattern, "Only the ids that match");
-  list_verb->add_option("--plugin", list.plugins, "A shared object with variants of your own (may be repeated)")->allow_extra_args(false);
+  list_verb
+      ->add_option("--plugin", list.plugins,
+                   "A shared object with variants of your own (may be repeated)")
+      ->allow_extra_args(false);
   list_verb->add_flag("--json", list.json, "As JSON");
   list_verb->add_flag("--names", list.names, "Only the names of the variants");
 
   const auto add_run_options = [](CLI::App* verb, RunArguments& arguments) {
-    verb->add_option("GLOB", arguments.pattern, "Only checks whose id matches; a variant's name stands for all of its checks");
-    verb->add_option("--plugin", arguments.plugins, "A shared object with variants of your own (may be repeated)")->allow_extra_args(false);
+    verb->add_option("GLOB", arguments.pattern,
+                     "Only checks whose id matches; a variant's name stands for all of its checks");
+    verb->add_option("--plugin", arguments.plugins,
+                     "A shared object with variants of your own (may be repeated)")
+        ->allow_extra_args(false);
     verb->add_flag("--only-plugins", arguments.only_plugins, "Leave the in-tree variants out");
     verb->add_option("--device", arguments.device, "auto, cuda:N or emulator");
     verb->add_option("--tier", arguments.tier, "smoke, full or exhaustive");
-    verb->add_option("--seed", arguments.seed, "Decides data, buffers and schedules")->check(is_seed);
-    verb->add_option("--problem", arguments.problem, "Run one case: its problem, such as n2c64s12,nhwc,bf16,leaky_relu:0.01");
-    verb->add_option("--data", arguments.data, "Run one case: its data recipe, its numbers (given:x=...), or a tensor file");
-    verb->add_option("--threads", arguments.threads, "Cases at a time; 0 for one a core")->check(CLI::Range(0, 1024));
+    verb->add_option("--seed", arguments.seed, "Decides data, buffers and schedules")
+        ->check(is_seed);
+    verb->add_option("--problem", arguments.problem,
+                     "Run one case: its problem, such as n2c64s12,nhwc,bf16,leaky_relu:0.01");
+    verb->add_option("--data", arguments.data,
+                     "Run one case: its data recipe, its numbers (given:x=...), or a tensor file");
+    verb->add_option("--threads", arguments.threads, "Cases at a time; 0 for one a core")
+        ->check(CLI::Range(0, 1024));
     verb->add_option("--out", arguments.out, "Write the results to this file");
     verb->add_flag("--quiet", arguments.quiet, "Print failures only");
   };
   RunArguments run;
   auto* run_verb = app.add_subcommand("run", "Run variants and judge their numbers");
   add_run_options(run_verb, run);
-  run_verb->add_option("--tensors", run.tensors, "Also run on the inputs in these tensor files or folders")->allow_extra_args(false);
-  run_verb->add_option("--hunt", run.hunt, "Search this many seconds for the data that use most of the bounds, instead of running a tier")
+  run_verb
+      ->add_option("--tensors", run.tensors,
+                   "Also run on the inputs in these tensor files or folders")
+      ->allow_extra_args(false);
+  run_verb
+      ->add_option("--hunt", run.hunt,
+                   "Search this many seconds for the data that use most of the bounds, instead of "
+                   "running a tier")
       ->check(CLI::Range(0.0, 1e6));
-  run_verb->add_option("--hunt-steps", run.hunt_steps, "The same for this many cases a variant, which is the same search every time")
+  run_verb
+      ->add_option("--hunt-steps", run.hunt_steps,
+                   "The same for this many cases a variant, which is the same search every time")
       ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1'000'000'000}));
-  run_verb->add_option("--keep", run.keep, "Write the worst cases of a hunt to this file, which --cases takes");
+  run_verb->add_option("--keep", run.keep,
+                       "Write the worst cases of a hunt to this file, which --cases takes");
   run_verb->add_option("--cases", run.cases, "Run the cases in this file instead of a tier");
-  run_verb->add_option("--patterns", run.patterns, "Only these bit patterns of patterns/ checks, such as 0x3f800000-0x3fffffff");
+  run_verb->add_option(
+      "--patterns", run.patterns,
+      "Only these bit patterns of patterns/ checks, such as 0x3f800000-0x3fffffff");
 
   run_verb->add_flag("--sanitize", run.sanitize,
-                     "Also see every memory access on the emulator: races, unwritten reads, overruns, barriers, traffic");
-  run_verb->add_flag("--only-sanitize", run.only_sanitize, "The same, and leave all other checks out");
+                     "Also see every memory access on the emulator: races, unwritten reads, "
+                     "overruns, barriers, traffic");
+  run_verb->add_flag("--only-sanitize", run.only_sanitize,
+                     "The same, and leave all other checks out");
 
   TrafficArguments traffic;
-  auto* traffic_verb = app.add_subcommand("traffic", "Bytes and sectors that variants move, counted by the emulator, beside the floor");
-  traffic_verb->add_option("GLOB", traffic.pattern, "Only variant/op that match; a variant's name stands for its forward and backward");
-  traffic_verb->add_option("--problem", traffic.problem, "What to run, such as n2c64s12,nhwc,bf16,leaky_relu:0.01")->required();
-  traffic_verb->add_option("--data", traffic.data, "Its data recipe, its numbers (given:x=...), or a tensor file");
-  traffic_verb->add_option("--plugin", traffic.plugins, "A shared object that abn_add_kernel() built (may be repeated)")
+  auto* traffic_verb = app.add_subcommand(
+      "traffic", "Bytes and sectors that variants move, counted by the emulator, beside the floor");
+  traffic_verb->add_option(
+      "GLOB", traffic.pattern,
+      "Only variant/op that match; a variant's name stands for its forward and backward");
+  traffic_verb
+      ->add_option("--problem", traffic.problem,
+                   "What to run, such as n2c64s12,nhwc,bf16,leaky_relu:0.01")
+      ->required();
+  traffic_verb->add_option("--data", traffic.data,
+                           "Its data recipe, its numbers (given:x=...), or a tensor file");
+  traffic_verb
+      ->add_option("--plugin", traffic.plugins,
+                   "A shared object that abn_add_kernel() built (may be repeated)")
       ->allow_extra_args(false);
   traffic_verb->add_flag("--only-plugins", traffic.only_plugins, "Leave the in-tree variants out");
-  traffic_verb->add_option("--seed", traffic.seed, "Decides data, where buffers lie, and schedules")->check(is_seed);
+  traffic_verb->add_option("--seed", traffic.seed, "Decides data, where buffers lie, and schedules")
+      ->check(is_seed);
   traffic_verb->add_option("--out", traffic.out, "Write the counts to this file, as JSON");
 
   RunArguments grad;
-  auto* grad_verb = app.add_subcommand("grad", "Prove the gradients of the reference, or of a variant against its own forward");
+  auto* grad_verb = app.add_subcommand(
+      "grad", "Prove the gradients of the reference, or of a variant against its own forward");
   add_run_options(grad_verb, grad);
 
   StudyArguments study;
   auto* study_verb =
       app.add_subcommand("study",
-                         "Where in-place is safe (inversion), how sharp the bounds are (bounds), which eps convention a variant "
+                         "Where in-place is safe (inversion), how sharp the bounds are (bounds), "
+                         "which eps convention a variant "
                          "implements (epsilon), what the rules of other projects catch (judges)");
   study_verb->add_option("WHAT", study.what, "inversion, bounds, epsilon or judges")->required();
   study_verb->add_option("VARIANT", study.variant, "For epsilon: the variant to look at");
-  study_verb->add_option("--plugin", study.plugins, "A shared object with variants of your own (may be repeated)")->allow_extra_args(false);
+  study_verb
+      ->add_option("--plugin", study.plugins,
+                   "A shared object with variants of your own (may be repeated)")
+      ->allow_extra_args(false);
   study_verb->add_option("--device", study.device, "auto, cuda:N or emulator");
   study_verb->add_option("--seed", study.seed, "Decides the data")->check(is_seed);
-  study_verb->add_option("--channels", study.channels, "For bounds: channels of every class; 0 for those of a full run, 100,000")
+  study_verb
+      ->add_option("--channels", study.channels,
+                   "For bounds: channels of every class; 0 for those of a full run, 100,000")
       ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1'000'000'000}));
-  study_verb->add_option("--threads", study.threads, "0 for one a core")->check(CLI::Range(0, 1024));
+  study_verb->add_option("--threads", study.threads, "0 for one a core")
+      ->check(CLI::Range(0, 1024));
   study_verb->add_option("--out", study.out, "Write the study to this file, which report takes");
   study_verb->add_flag("--quiet", study.quiet, "Print conclusions only");
 
   CheckArguments check;
-  auto* check_verb = app.add_subcommand("check", "Judge tensors that a framework dumped (fixtures/README.md has the format)");
-  check_verb->add_option("FILE", check.files, "Files, or folders of .safetensors files")->required();
+  auto* check_verb = app.add_subcommand(
+      "check", "Judge tensors that a framework dumped (fixtures/README.md has the format)");
+  check_verb->add_option("FILE", check.files, "Files, or folders of .safetensors files")
+      ->required();
   check_verb->add_option("--out", check.out, "Write the results to this file");
   check_verb->add_flag("--quiet", check.quiet, "Print failures only");
 
   ReportArguments report;
-  auto* report_verb = app.add_subcommand("report", "Turn results into index.html, report.md, report.csv and one results.json");
-  report_verb->add_option("FILE", report.files, "Results that run, grad and check wrote, and studies")->required();
+  auto* report_verb = app.add_subcommand(
+      "report", "Turn results into index.html, report.md, report.csv and one results.json");
+  report_verb
+      ->add_option("FILE", report.files, "Results that run, grad and check wrote, and studies")
+      ->required();
   report_verb->add_option("--out", report.out, "The folder to write to");
 
   std::string sets = "Problems by name:";
   for (const SpeedSet& set : speed_sets()) sets += fmt::format("\n  {:<10} {}", set.name, set.what);
   BenchArguments bench;
-  auto* bench_verb =
-      app.add_subcommand("bench", "Time kernels on a GPU beside the pace of its memory; or judge, or emulator: the tool itself");
+  auto* bench_verb = app.add_subcommand("bench",
+                                        "Time kernels on a GPU beside the pace of its memory; or "
+                                        "judge, or emulator: the tool itself");
   bench_verb->footer(sets);
-  bench_verb->add_option("WHAT", bench.what, "Names of variants, as a pattern; or judge, or emulator");
-  bench_verb->add_option("--plugin", bench.plugins, "A shared object with variants of your own (may be repeated)")->allow_extra_args(false);
-  bench_verb->add_flag("--only-plugins", bench.only_plugins, "Leave the in-tree variants out");
-  bench_verb->add_option("--device", bench.device, "auto, cuda:N, or emulator for a dry run whose times say nothing");
-  bench_verb->add_option("--shapes", bench.set, "The set of problems");
-  bench_verb->add_option("--problem", bench.problems, "A problem instead of a set, such as n32c256s3136,nhwc,bf16 (may be repeated)")
+  bench_verb->add_option("WHAT", bench.what,
+                         "Names of variants, as a pattern; or judge, or emulator");
+  bench_verb
+      ->add_option("--plugin", bench.plugins,
+                   "A shared object with variants of your own (may be repeated)")
       ->allow_extra_args(false);
-  bench_verb->add_option("--seconds", bench.seconds, "For each problem and direction, at least 11 rounds")->check(CLI::Range(0.0, 1e4));
+  bench_verb->add_flag("--only-plugins", bench.only_plugins, "Leave the in-tree variants out");
+  bench_verb->add_option("--device", bench.device,
+                         "auto, cuda:N, or emulator for a dry run whose times say nothing");
+  bench_verb->add_option("--shapes", bench.set, "The set of problems");
+  bench_verb
+      ->add_option("--problem", bench.problems,
+                   "A problem instead of a set, such as n32c256s3136,nhwc,bf16 (may be repeated)")
+      ->allow_extra_args(false);
+  bench_verb
+      ->add_option("--seconds", bench.seconds, "For each problem and direction, at least 11 rounds")
+      ->check(CLI::Range(0.0, 1e4));
   bench_verb->add_option("--seed", bench.seed, "Decides the data")->check(is_seed);
   bench_verb->add_flag("--list", bench.list, "Print the problems and stop");
-  bench_verb->add_option("--out", bench.out, "Write the times to this file, which report and plan --measured take");
+  bench_verb->add_option("--out", bench.out,
+                         "Write the times to this file, which report and plan --measured take");
   bench_verb->add_flag("--quiet", bench.quiet, "Print conclusions only");
 
   PlanArguments plan;
-  auto* plan_verb = app.add_subcommand("plan", "What the variant auto chooses for a problem and why: candidates, bytes, predicted time");
+  auto* plan_verb = app.add_subcommand(
+      "plan",
+      "What the variant auto chooses for a problem and why: candidates, bytes, predicted time");
   plan_verb->footer(sets);
   plan_verb->add_option("--shapes", plan.set, "The set of problems");
-  plan_verb->add_option("--problem", plan.problems, "A problem instead of a set, with all of its candidates (may be repeated)")
+  plan_verb
+      ->add_option("--problem", plan.problems,
+                   "A problem instead of a set, with all of its candidates (may be repeated)")
       ->allow_extra_args(false);
-  plan_verb->add_option("--measured", plan.measured, "Show the times in this file, which bench wrote, beside the predicted ones");
-  plan_verb->add_option("--out", plan.out, "Write choices and candidates to this file, which report takes");
+  plan_verb->add_option(
+      "--measured", plan.measured,
+      "Show the times in this file, which bench wrote, beside the predicted ones");
+  plan_verb->add_option("--out", plan.out,
+                        "Write choices and candidates to this file, which report takes");
 
   if (argc > 1 && argv[1][0] != '-') {
-    const std::vector<std::string> verbs{"doctor", "list", "run", "traffic", "grad", "study", "check", "report", "bench", "plan"};
+    const std::vector<std::string> verbs{"doctor", "list",  "run",    "traffic", "grad",
+                                         "study",  "check", "report", "bench",   "plan"};
     if (std::find(verbs.begin(), verbs.end(), argv[1]) == verbs.end())
-      throw UsageError(
-          fmt::format("\"{}\" is no verb of abn-verify; did you mean {}? abn-verify --help lists all", argv[1], nearest(argv[1], verbs)));
+      throw UsageError(fmt::format(
+          "\"{}\" is no verb of abn-verify; did you mean {}? abn-verify --help lists all", argv[1],
+          nearest(argv[1], verbs)));
   }
   try {
     app.parse(argc, argv);
@@ -173,7 +249,8 @@ int parse_and_call(int argc, char** argv) {
     return app.exit(asked);
   } catch (const CLI::ParseError& wrong) {
     const auto verbs = app.get_subcommands();
-    throw UsageError(fmt::format("{}; see abn-verify {}--help", wrong.what(), verbs.empty() ? "" : verbs.front()->get_name() + " "));
+    throw UsageError(fmt::format("{}; see abn-verify {}--help", wrong.what(),
+                                 verbs.empty() ? "" : verbs.front()->get_name() + " "));
   }
 
   Invocation invocation{"abn-verify"};
@@ -190,8 +267,9 @@ int parse_and_call(int argc, char** argv) {
   return report_command(report);
 }
 
-// The tensors of one case are freed before those of the next are made: memory that goes back to the system in between comes in again page
-// by page, zeroed, which takes a fifth of all the time that judging takes.
+// The tensors of one case are freed before those of the next are made: memory that goes back to the
+// system in between comes in again page by page, zeroed, which takes a fifth of all the time that
+// judging takes.
 void keep_freed_memory() {
 #ifdef __GLIBC__
   mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the largest that there is
@@ -208,7 +286,10 @@ int main(int argc, char** argv) {
   } catch (const abn::verify::UsageError& wrong) {
     fmt::print(stderr, "abn-verify: {}\n", wrong.what());
   } catch (const std::exception& wrong) {
-    fmt::print(stderr, "abn-verify: {}; this is a fault of the tool or of the machine, abn-verify doctor may show which\n", wrong.what());
+    fmt::print(stderr,
+               "abn-verify: {}; this is a fault of the tool or of the machine, abn-verify doctor "
+               "may show which\n",
+               wrong.what());
   }
   return usage_error;
 }

@@ -40,7 +40,9 @@ std::vector<std::string> tensor_files(const std::vector<std::string>& paths) {
     std::vector<std::string> found;
     for (const auto& entry : fs::directory_iterator(path, error))
       if (entry.path().extension() == ".safetensors") found.push_back(entry.path().string());
-    if (found.empty()) throw UsageError(fmt::format("The folder {} holds no .safetensors file; name one that does, or a file", path));
+    if (found.empty())
+      throw UsageError(fmt::format(
+          "The folder {} holds no .safetensors file; name one that does, or a file", path));
     std::sort(found.begin(), found.end());
     files.insert(files.end(), found.begin(), found.end());
   }
@@ -49,20 +51,31 @@ std::vector<std::string> tensor_files(const std::vector<std::string>& paths) {
 
 void require_writable(const std::string& path) {
   if (path.empty()) return;
-  if (fs::is_character_file(path) || fs::is_fifo(path)) return;  // a terminal or a pipe is written to as it is
-  const fs::path parent = fs::path(path).has_parent_path() ? fs::path(path).parent_path() : fs::path(".");
-  if (fs::is_directory(path)) throw UsageError(fmt::format("{} is a folder; give --out the name of a file", path));
+  // a terminal or a pipe is written to as it is
+  if (fs::is_character_file(path) || fs::is_fifo(path)) return;
+  const fs::path parent =
+      fs::path(path).has_parent_path() ? fs::path(path).parent_path() : fs::path(".");
+  if (fs::is_directory(path))
+    throw UsageError(fmt::format("{} is a folder; give --out the name of a file", path));
   if (!fs::is_directory(parent))
-    throw UsageError(fmt::format("{} cannot be written; make the folder {} first, or choose another file", path, parent.string()));
+    throw UsageError(
+        fmt::format("{} cannot be written; make the folder {} first, or choose another file", path,
+                    parent.string()));
   if (access(parent.c_str(), W_OK) != 0)
-    throw UsageError(fmt::format("{} cannot be written, the folder {} does not permit it; choose another file", path, parent.string()));
+    throw UsageError(
+        fmt::format("{} cannot be written, the folder {} does not permit it; choose another file",
+                    path, parent.string()));
 }
 
 std::string read_text(const std::string& path) {
-  if (fs::is_directory(path)) throw UsageError(fmt::format("{} is a folder; name a file in it that abn-verify wrote with --out", path));
+  if (fs::is_directory(path))
+    throw UsageError(
+        fmt::format("{} is a folder; name a file in it that abn-verify wrote with --out", path));
   std::ifstream in(path, std::ios::binary);
   std::string text{std::istreambuf_iterator<char>(in), {}};
-  if (!in) throw UsageError(fmt::format("{} cannot be read; name a file that abn-verify wrote with --out", path));
+  if (!in)
+    throw UsageError(
+        fmt::format("{} cannot be read; name a file that abn-verify wrote with --out", path));
   return text;
 }
 
@@ -81,7 +94,8 @@ Provenance provenance_of(const Invocation& invocation) {
 int finish(const Results& results, const std::string& out, bool quiet) {
   if (!out.empty()) write_file_atomically(out, to_json(results));
   for (const auto& record : results.records)
-    if (record.verdict != Verdict::pass && record.verdict != Verdict::skip) fmt::print("{}\n", failure_text(record));
+    if (record.verdict != Verdict::pass && record.verdict != Verdict::skip)
+      fmt::print("{}\n", failure_text(record));
   if (!quiet) fmt::print("{}\n", summary_table(results));
   for (const auto& variant : results.variants)
     for (const auto& sentence : variant.unneeded)

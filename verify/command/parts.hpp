@@ -1,4 +1,5 @@
-// What the verbs share: looking at --out before a long run, provenance, the summary on the terminal, and the files of results.
+// What the verbs share: looking at --out before a long run, provenance, the summary on the
+// terminal, and the files of results.
 #pragma once
 
 #include <chrono>
@@ -10,10 +11,12 @@
 
 namespace abn::verify {
 
-/// The named files, and the .safetensors files of the named folders in order of name. Throws UsageError for a folder without any.
+/// The named files, and the .safetensors files of the named folders in order of name. Throws
+/// UsageError for a folder without any.
 std::vector<std::string> tensor_files(const std::vector<std::string>& paths);
 
-/// A long run must not end in a file that cannot be written: looked at before it begins. Throws UsageError.
+/// A long run must not end in a file that cannot be written: looked at before it begins. Throws
+/// UsageError.
 void require_writable(const std::string& path);
 
 /// Throws UsageError for what is no file that can be read.
@@ -26,7 +29,9 @@ int finish(const Results& results, const std::string& out, bool quiet);
 
 class Stopwatch {
  public:
-  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count(); }
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+  }
 
  private:
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();

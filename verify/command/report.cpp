@@ -7,8 +7,8 @@
 #include <map>
 #include <vector>
 
-#include "verify/judge/tensor_file_records.hpp"
 #include "verify/command/parts.hpp"
+#include "verify/judge/tensor_file_records.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/report/report.hpp"
 #include "verify/study/study.hpp"
@@ -27,26 +27,33 @@ int check_command(const CheckArguments& arguments, const Invocation& invocation)
   const bool one_file = arguments.files.size() == 1 && !fs::is_directory(arguments.files.front());
   std::size_t without_outputs = 0;
   for (const auto& file : tensor_files(arguments.files)) {
-    if (!one_file && read_tensor_file(file).outputs.empty()) {  // in a folder, files that hold inputs only are there for run
+    // in a folder, files that hold inputs only are there for run
+    if (!one_file && read_tensor_file(file).outputs.empty()) {
       ++without_outputs;
       continue;
     }
     auto records = check_file(file);
-    results.records.insert(results.records.end(), std::make_move_iterator(records.begin()), std::make_move_iterator(records.end()));
+    results.records.insert(results.records.end(), std::make_move_iterator(records.begin()),
+                           std::make_move_iterator(records.end()));
     results.variants.push_back(describe_file(file));
   }
   if (results.records.empty())
     throw UsageError(
-        "None of these files holds an output to judge; add outputs such as z or dx, or run kernels on their inputs with abn-verify run "
+        "None of these files holds an output to judge; add outputs such as z or dx, or run kernels "
+        "on their inputs with abn-verify run "
         "--tensors");
-  std::stable_sort(results.records.begin(), results.records.end(), [](const Record& a, const Record& b) { return a.id < b.id; });
+  std::stable_sort(results.records.begin(), results.records.end(),
+                   [](const Record& a, const Record& b) { return a.id < b.id; });
   results.provenance = provenance_of(invocation);
   results.provenance.seconds = stopwatch.seconds();
   results.provenance.tier = "tensor files";
   results.provenance.device = "as recorded in the files";
   results.provenance.driver = "none";
   if (without_outputs > 0)
-    fmt::print("{} files hold inputs only and were left out; run kernels on them with abn-verify run --tensors.\n", without_outputs);
+    fmt::print(
+        "{} files hold inputs only and were left out; run kernels on them with abn-verify run "
+        "--tensors.\n",
+        without_outputs);
   return finish(results, arguments.out, arguments.quiet);
 }
 
@@ -78,8 +85,10 @@ int report_command(const ReportArguments& arguments) {
     } else {
       all.provenance.command += "; " + one.provenance.command;
       all.provenance.seconds += one.provenance.seconds;
-      if (all.provenance.device != one.provenance.device) all.provenance.device += "; " + one.provenance.device;
-      if (all.provenance.tier != one.provenance.tier) all.provenance.tier += "; " + one.provenance.tier;
+      if (all.provenance.device != one.provenance.device)
+        all.provenance.device += "; " + one.provenance.device;
+      if (all.provenance.tier != one.provenance.tier)
+        all.provenance.tier += "; " + one.provenance.tier;
       all.provenance.dirty |= one.provenance.dirty;
     }
     first = false;
@@ -88,7 +97,8 @@ int report_command(const ReportArguments& arguments) {
   for (auto& [name, variant] : variants) all.variants.push_back(std::move(variant));
   write_report(all, arguments.out, studies);
   write_file_atomically((fs::path(arguments.out) / "results.json").string(), to_json(all));
-  if (!all.records.empty() || studies.empty()) fmt::print("{}\n{}\n", summary_table(all), headline(all));
+  if (!all.records.empty() || studies.empty())
+    fmt::print("{}\n{}\n", summary_table(all), headline(all));
   fmt::print("Report: {}\n", (fs::path(arguments.out) / "index.html").string());
   return 0;
 }

@@ -1,18 +1,19 @@
-// The verb study: inversion, the sharpness of the bounds, the eps convention of one variant, or rules side by side.
+// The verb study: inversion, the sharpness of the bounds, the eps convention of one variant, or
+// rules side by side.
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <cstdio>
 
+#include "verify/call/plugin.hpp"
 #include "verify/command/parts.hpp"
 #include "verify/problem/error.hpp"
-#include "verify/call/plugin.hpp"
+#include "verify/problem/suggest.hpp"
 #include "verify/run/runner.hpp"
 #include "verify/study/bounds_study.hpp"
 #include "verify/study/epsilon.hpp"
 #include "verify/study/inversion_study.hpp"
 #include "verify/study/judges.hpp"
-#include "verify/problem/suggest.hpp"
 
 namespace abn::verify {
 namespace {
@@ -31,7 +32,9 @@ StudyProgress progress_on_terminal() {
 
 Study judges_of(const StudyArguments& arguments) {
   if (!arguments.variant.empty())
-    throw UsageError(fmt::format("study judges looks at all variants of a plug-in and takes no name; leave {} out", arguments.variant));
+    throw UsageError(fmt::format(
+        "study judges looks at all variants of a plug-in and takes no name; leave {} out",
+        arguments.variant));
   std::vector<Plugin> plugins;
   for (const auto& path : arguments.plugins) plugins.push_back(load_plugin(path));
   if (plugins.empty()) plugins.push_back(load_plugin(planted_bugs_beside_program()));
@@ -43,7 +46,8 @@ Study judges_of(const StudyArguments& arguments) {
 Study epsilon_of(const StudyArguments& arguments) {
   if (arguments.variant.empty())
     throw UsageError(
-        "study epsilon looks at one variant; name it, such as abn-verify study epsilon two_sweep (abn-verify list --names has all)");
+        "study epsilon looks at one variant; name it, such as abn-verify study epsilon two_sweep "
+        "(abn-verify list --names has all)");
   std::vector<Plugin> plugins;
   for (const auto& path : arguments.plugins) plugins.push_back(load_plugin(path));
   refuse_equal_names(plugins);
@@ -53,8 +57,10 @@ Study epsilon_of(const StudyArguments& arguments) {
     if (arguments.variant == subject.variant->name) return epsilon_study(subject, arguments.seed);
     names.emplace_back(subject.variant->name);
   }
-  throw UsageError(fmt::format("There is no variant \"{}\"; did you mean {}? abn-verify list --names has all, and --plugin adds yours",
-                               arguments.variant, nearest(arguments.variant, names)));
+  throw UsageError(
+      fmt::format("There is no variant \"{}\"; did you mean {}? abn-verify list --names has all, "
+                  "and --plugin adds yours",
+                  arguments.variant, nearest(arguments.variant, names)));
 }
 
 }  // namespace
@@ -62,17 +68,21 @@ Study epsilon_of(const StudyArguments& arguments) {
 int study_command(const StudyArguments& arguments, const Invocation&) {
   require_writable(arguments.out);
   if (arguments.channels != 0 && arguments.what != "bounds")
-    throw UsageError(fmt::format("--channels belongs to study bounds; leave it out for study {}", arguments.what));
+    throw UsageError(fmt::format("--channels belongs to study bounds; leave it out for study {}",
+                                 arguments.what));
   if (!arguments.variant.empty() && (arguments.what == "inversion" || arguments.what == "bounds"))
-    throw UsageError(fmt::format("study {} measures the {} and takes no variant; leave {} out, or ask for study epsilon {}", arguments.what,
-                                 arguments.what == "bounds" ? "bounds" : "method", arguments.variant, arguments.variant));
+    throw UsageError(fmt::format(
+        "study {} measures the {} and takes no variant; leave {} out, or ask for study epsilon {}",
+        arguments.what, arguments.what == "bounds" ? "bounds" : "method", arguments.variant,
+        arguments.variant));
   Study study;
   bool holds = true;
   if (arguments.what == "inversion") {
     study = inversion_study(arguments.seed, arguments.threads, progress_on_terminal());
   } else if (arguments.what == "bounds") {
     const std::uint64_t channels = arguments.channels != 0 ? arguments.channels : bounds_channels;
-    const std::vector<BoundsResult> results = bounds_results(channels, arguments.seed, arguments.threads, progress_on_terminal());
+    const std::vector<BoundsResult> results =
+        bounds_results(channels, arguments.seed, arguments.threads, progress_on_terminal());
     study = bounds_study(results, channels, arguments.seed);
     holds = all_within(results);
   } else if (arguments.what == "epsilon") {
@@ -80,7 +90,8 @@ int study_command(const StudyArguments& arguments, const Invocation&) {
   } else if (arguments.what == "judges") {
     study = judges_of(arguments);
   } else {
-    throw UsageError(fmt::format("There is no study \"{}\"; ask for inversion, bounds, epsilon or judges", arguments.what));
+    throw UsageError(fmt::format(
+        "There is no study \"{}\"; ask for inversion, bounds, epsilon or judges", arguments.what));
   }
   if (!arguments.out.empty()) write_file_atomically(arguments.out, study_to_json(study));
   fmt::print("{}", study_text(study, arguments.quiet));

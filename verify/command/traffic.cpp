@@ -1,15 +1,16 @@
-// The verb traffic: what variants move on one problem, buffer by buffer, beside the least that there is to move.
+// The verb traffic: what variants move on one problem, buffer by buffer, beside the least that
+// there is to move.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "verify/problem/claims.hpp"
-#include "verify/command/parts.hpp"
-#include "verify/problem/error.hpp"
-#include "verify/problem/problem.hpp"
 #include "verify/check/sanitize/family.hpp"
 #include "verify/check/sanitize/traffic.hpp"
+#include "verify/command/parts.hpp"
+#include "verify/problem/claims.hpp"
+#include "verify/problem/error.hpp"
+#include "verify/problem/problem.hpp"
 #include "verify/problem/suggest.hpp"
 
 namespace abn::verify {
@@ -19,13 +20,19 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* schema = "abn-verify-traffic/1";
 
-double share(std::uint64_t moved, std::uint64_t of) { return of == 0 ? 0 : static_cast<double>(moved) / static_cast<double>(of); }
-
-std::string per_request(std::uint64_t sectors, std::uint64_t requests) {
-  return requests == 0 ? "" : fmt::format("{:.1f}", static_cast<double>(sectors) / static_cast<double>(requests));
+double share(std::uint64_t moved, std::uint64_t of) {
+  return of == 0 ? 0 : static_cast<double>(moved) / static_cast<double>(of);
 }
 
-std::string sweeps_or_dash(std::uint64_t moved, std::uint64_t of) { return moved == 0 ? "-" : fmt::format("{:.2f}", share(moved, of)); }
+std::string per_request(std::uint64_t sectors, std::uint64_t requests) {
+  return requests == 0
+             ? ""
+             : fmt::format("{:.1f}", static_cast<double>(sectors) / static_cast<double>(requests));
+}
+
+std::string sweeps_or_dash(std::uint64_t moved, std::uint64_t of) {
+  return moved == 0 ? "-" : fmt::format("{:.2f}", share(moved, of));
+}
 
 void print_call(const std::string& variant, const MovedBy& call) {
   fmt::print("\n{}/{}{}", variant, call.op, call.in_place ? ", in place" : "");
@@ -34,15 +41,18 @@ void print_call(const std::string& variant, const MovedBy& call) {
     return;
   }
   const double floor = floor_sweeps(call.op == "backward");
-  fmt::print(": {:.2f} tensor sizes moved, the floor is {:.2f}; {:.2f} by sectors\n", tensor_sweeps(call.buffers), floor,
-             sector_sweeps(call.buffers));
-  fmt::print("  {:<14} {:>10} {:>11} {:>11} {:>7} {:>7} {:>9} {:>9} {:>12}\n", "buffer", "bytes", "loaded", "stored", "loads", "stores",
-             "requests", "sectors", "per request");
+  fmt::print(": {:.2f} tensor sizes moved, the floor is {:.2f}; {:.2f} by sectors\n",
+             tensor_sweeps(call.buffers), floor, sector_sweeps(call.buffers));
+  fmt::print("  {:<14} {:>10} {:>11} {:>11} {:>7} {:>7} {:>9} {:>9} {:>12}\n", "buffer", "bytes",
+             "loaded", "stored", "loads", "stores", "requests", "sectors", "per request");
   for (const BufferTraffic& buffer : call.buffers) {
-    const std::uint64_t requests = buffer.load_requests + buffer.store_requests, sectors = buffer.load_sectors + buffer.store_sectors;
-    std::string line = fmt::format("  {:<14} {:>10} {:>11} {:>11} {:>7} {:>7} {:>9} {:>9} {:>12}", buffer.buffer, buffer.bytes,
-                                   buffer.loaded, buffer.stored, sweeps_or_dash(buffer.loaded, buffer.bytes),
-                                   sweeps_or_dash(buffer.stored, buffer.bytes), requests, sectors, per_request(sectors, requests));
+    const std::uint64_t requests = buffer.load_requests + buffer.store_requests,
+                        sectors = buffer.load_sectors + buffer.store_sectors;
+    std::string line = fmt::format("  {:<14} {:>10} {:>11} {:>11} {:>7} {:>7} {:>9} {:>9} {:>12}",
+                                   buffer.buffer, buffer.bytes, buffer.loaded, buffer.stored,
+                                   sweeps_or_dash(buffer.loaded, buffer.bytes),
+                                   sweeps_or_dash(buffer.stored, buffer.bytes), requests, sectors,
+                                   per_request(sectors, requests));
     if (buffer.atomics > 0) line += fmt::format("  {} atomics", buffer.atomics);
     fmt::print("{}\n", line);
   }
@@ -72,12 +82,15 @@ Json call_json(const MovedBy& call) {
                                {"load_sectors", b.load_sectors},
                                {"store_sectors", b.store_sectors},
                                {"atomics", b.atomics}});
-    if (b.claimed_loads >= 0) json["buffers"].back().update({{"claimed_loads", b.claimed_loads}, {"claimed_stores", b.claimed_stores}});
+    if (b.claimed_loads >= 0)
+      json["buffers"].back().update(
+          {{"claimed_loads", b.claimed_loads}, {"claimed_stores", b.claimed_stores}});
   }
   return json;
 }
 
-/// Does the pattern select this operation? A bare name stands for the variant; part of a check id, such as two_sweep/forward/f32, too.
+/// Does the pattern select this operation? A bare name stands for the variant; part of a check id,
+/// such as two_sweep/forward/f32, too.
 bool selects(const std::string& pattern, const std::string& variant, const std::string& op) {
   if (pattern.find_first_of("/*?[") == std::string::npos) return pattern == variant;
   return matches(pattern, variant + "/" + op) || matches(pattern, variant);
@@ -89,35 +102,46 @@ int traffic_command(const TrafficArguments& arguments, const Invocation& invocat
   require_writable(arguments.out);
   const Case one = replay(arguments.problem, arguments.data, arguments.seed);
   if (element_count(one.problem) == 0)
-    throw UsageError(fmt::format("{} has no elements, so nothing is moved; make it larger", to_string(one.problem)));
+    throw UsageError(fmt::format("{} has no elements, so nothing is moved; make it larger",
+                                 to_string(one.problem)));
   std::vector<Plugin> plugins;
   for (const auto& path : arguments.plugins) plugins.push_back(load_plugin(path));
   refuse_equal_names(plugins);
   if (arguments.only_plugins && plugins.empty())
-    throw UsageError("--only-plugins without a plug-in leaves nothing to run; add --plugin libmine.so");
+    throw UsageError(
+        "--only-plugins without a plug-in leaves nothing to run; add --plugin libmine.so");
   const auto subjects = subjects_of(choose_device("emulator"), plugins, arguments.only_plugins);
   std::vector<std::string> known;
   for (const Subject& subject : subjects)
-    for (const char* const op : {"forward", "backward"}) known.push_back(fmt::format("{}/{}", subject.variant->name, op));
+    for (const char* const op : {"forward", "backward"})
+      known.push_back(fmt::format("{}/{}", subject.variant->name, op));
   const auto selected = [&](const Subject& subject, const std::string& op) {
     return selects(arguments.pattern, subject.variant->name, op);
   };
-  if (std::none_of(subjects.begin(), subjects.end(),
-                   [&](const Subject& subject) { return selected(subject, "forward") || selected(subject, "backward"); }))
+  if (std::none_of(subjects.begin(), subjects.end(), [&](const Subject& subject) {
+        return selected(subject, "forward") || selected(subject, "backward");
+      }))
     throw UsageError(
-        fmt::format("\"{}\" matches no variant's forward or backward; the nearest is {} (abn-verify list --names shows the variants)",
+        fmt::format("\"{}\" matches no variant's forward or backward; the nearest is {} "
+                    "(abn-verify list --names shows the variants)",
                     arguments.pattern, nearest(arguments.pattern, known)));
 
-  Json json{{"schema", schema}, {"command", invocation.command}, {"problem", to_string(one.problem)}, {"variants", Json::array()}};
-  fmt::print("{}, {} bytes a tensor\n", to_string(one.problem), element_count(one.problem) * format_of(one.problem.dtype).bytes);
+  Json json{{"schema", schema},
+            {"command", invocation.command},
+            {"problem", to_string(one.problem)},
+            {"variants", Json::array()}};
+  fmt::print("{}, {} bytes a tensor\n", to_string(one.problem),
+             element_count(one.problem) * format_of(one.problem.dtype).bytes);
   bool any = false, wrong = false;
   for (const Subject& subject : subjects) {
     const std::string name = subject.variant->name;
     if (!selected(subject, "forward") && !selected(subject, "backward")) continue;
     const Claimed claimed = claims_of(*subject.variant, one.problem);
     std::string skipped = not_sanitisable(subject);
-    if (skipped.empty() && claimed.status == ABN_ERROR_UNSUPPORTED) skipped = "the variant does not support " + to_string(one.problem);
-    if (skipped.empty() && !claimed.nonsense.empty()) skipped = "the claims make no sense: " + claimed.nonsense;
+    if (skipped.empty() && claimed.status == ABN_ERROR_UNSUPPORTED)
+      skipped = "the variant does not support " + to_string(one.problem);
+    if (skipped.empty() && !claimed.nonsense.empty())
+      skipped = "the claims make no sense: " + claimed.nonsense;
     json["variants"].push_back({{"variant", name}});
     if (!skipped.empty()) {
       fmt::print("\n{}: {}\n", name, skipped);
@@ -134,7 +158,8 @@ int traffic_command(const TrafficArguments& arguments, const Invocation& invocat
     }
   }
   if (!arguments.out.empty()) {
-    write_file_atomically(arguments.out, json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+    write_file_atomically(arguments.out,
+                          json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
     fmt::print("\nCounts: {}\n", arguments.out);
   }
   constexpr int nothing_ran = 77;

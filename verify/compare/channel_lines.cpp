@@ -11,17 +11,19 @@
 
 namespace abn::verify {
 
-std::vector<ChannelLine> channel_lines(const abn_problem& problem, const Expectation& expectation, const std::vector<double>& got,
-                                       const Explain& explain) {
+std::vector<ChannelLine> channel_lines(const abn_problem& problem, const Expectation& expectation,
+                                       const std::vector<double>& got, const Explain& explain) {
   const bool tensor = is_tensor(expectation.output);
   const Format& format = format_of(expectation.dtype);
   const std::int64_t samples = tensor ? sample_count(problem) : 1;
   std::vector<Tally> tallies(static_cast<std::size_t>(problem.c));
   for (std::size_t c = 0; c < tallies.size(); ++c)
     for (std::int64_t i = 0; i < samples; ++i) {
-      const std::int64_t at = tensor ? sample_offset(problem, static_cast<std::int64_t>(c), i) : static_cast<std::int64_t>(c);
+      const std::int64_t at = tensor ? sample_offset(problem, static_cast<std::int64_t>(c), i)
+                                     : static_cast<std::int64_t>(c);
       const auto k = static_cast<std::size_t>(at);
-      tallies[c].add(at, expectation.points[k], got[k], compare(expectation.points[k], got[k], format));
+      tallies[c].add(at, expectation.points[k], got[k],
+                     compare(expectation.points[k], got[k], format));
     }
   std::vector<std::size_t> order(tallies.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -36,12 +38,16 @@ std::vector<ChannelLine> channel_lines(const abn_problem& problem, const Expecta
     if (tally.elements == 0) continue;
     const auto count = static_cast<double>(tally.elements);
     ChannelLine line;
-    line.channel = static_cast<std::int64_t>(c), line.elements = tally.elements, line.failed = tally.failed;
-    line.max_ratio = tally.max_ratio, line.mean_ratio = tally.sum_ratio / count, line.p99_ratio = tally.p99_ratio();
+    line.channel = static_cast<std::int64_t>(c), line.elements = tally.elements,
+    line.failed = tally.failed;
+    line.max_ratio = tally.max_ratio, line.mean_ratio = tally.sum_ratio / count,
+    line.p99_ratio = tally.p99_ratio();
     line.mean_ulp = tally.sum_ulp / count;
     // A NaN has a sign and a payload, which differ between machines and would make files differ.
     if (c < expectation.channels.size())
-      line.kappa = std::isnan(expectation.channels[c].kappa) ? std::numeric_limits<double>::quiet_NaN() : expectation.channels[c].kappa;
+      line.kappa = std::isnan(expectation.channels[c].kappa)
+                       ? std::numeric_limits<double>::quiet_NaN()
+                       : expectation.channels[c].kappa;
     if (expectation.points[static_cast<std::size_t>(tally.worst)].bound > 0) {
       const Shares shares = explain(expectation.output, tally.worst);
       const auto largest = std::max_element(shares.begin(), shares.end());

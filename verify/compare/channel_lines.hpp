@@ -1,4 +1,5 @@
-// The errors of one output channel by channel, for a reader who asks whether a failure is everywhere or in a few channels.
+// The errors of one output channel by channel, for a reader who asks whether a failure is
+// everywhere or in a few channels.
 #pragma once
 
 #include <functional>
@@ -13,9 +14,11 @@ struct ChannelLine {
   std::int64_t channel = 0;
   std::uint64_t elements = 0, failed = 0;
   double max_ratio = 0, mean_ratio = 0, p99_ratio = 0;  ///< mean over finite ones
-  double mean_ulp = 0;                                  ///< signed, over elements with a finite error
+  /// signed, over elements with a finite error
+  double mean_ulp = 0;
   double kappa = 1;
-  std::string dominating;  ///< the term with the largest share of the bound at the channel's worst element
+  /// the term with the largest share of the bound at the channel's worst element
+  std::string dominating;
 };
 
 /// The shares of the terms in the bound of one element.
@@ -25,7 +28,7 @@ using Explain = std::function<Shares(Output, std::int64_t)>;
 inline constexpr std::size_t most_channel_lines = 16;
 
 /// The worst channels, the worst first: by failed elements, then by the largest ratio.
-std::vector<ChannelLine> channel_lines(const abn_problem& problem, const Expectation& expectation, const std::vector<double>& got,
-                                       const Explain& explain);
+std::vector<ChannelLine> channel_lines(const abn_problem& problem, const Expectation& expectation,
+                                       const std::vector<double>& got, const Explain& explain);
 
 }  // namespace abn::verify

@@ -19,8 +19,11 @@ double inference_output(const Inputs& in, std::size_t element) {
   const auto at = static_cast<std::int64_t>(element);
   const auto c = static_cast<std::size_t>(p.layout == ABN_NCHW ? at / p.s % p.c : at % p.c);
   double g = 1, beta = 0;
-  if (in.affine) g = p.scale == ABN_SCALE_ABS_EPS ? std::fabs(in.gamma[c]) + p.eps : in.gamma[c], beta = in.beta[c];
-  const double y = g * (in.x[element] - in.running_mean[c]) / std::sqrt(in.running_var[c] + p.eps) + beta;
+  if (in.affine)
+    g = p.scale == ABN_SCALE_ABS_EPS ? std::fabs(in.gamma[c]) + p.eps : in.gamma[c],
+    beta = in.beta[c];
+  const double y =
+      g * (in.x[element] - in.running_mean[c]) / std::sqrt(in.running_var[c] + p.eps) + beta;
   double z = y;
   if (p.activation == ABN_LEAKY_RELU && y < 0) z = p.activation_parameter * y;
   if (p.activation == ABN_ELU && y < 0) z = p.activation_parameter * std::expm1(y);
@@ -38,8 +41,9 @@ bool discriminates(const Expectation& expectation, std::span<const NullOutput> n
   };
   if (expectation.points.empty()) return false;
   if (!caught([](std::size_t) { return 0.0; })) return false;
-  // A single element is a constant by nature; only more of them can tell a constant kernel. The constant to try is the middle of what
-  // all bounds have in common: if the format has any value in there, then the one nearest to the middle.
+  // A single element is a constant by nature; only more of them can tell a constant kernel. The
+  // constant to try is the middle of what all bounds have in common: if the format has any value in
+  // there, then the one nearest to the middle.
   if (expectation.points.size() > 1) {
     double low = -infinity, high = infinity;
     for (const Point& point : expectation.points)
@@ -61,8 +65,9 @@ std::vector<NullOutput> nulls_of(const Inputs& inputs, const Expectation& expect
     nulls.emplace_back([copied](std::size_t i) { return (*copied)[i]; });
   const std::size_t size = expectation.points.size();
   if (size > 1)  // of an earlier call on other data: the right values, but of the next element
-    nulls.emplace_back(
-        [&expectation, size](std::size_t i) { return round_to(format_of(expectation.dtype), expectation.points[(i + 1) % size].hi); });
+    nulls.emplace_back([&expectation, size](std::size_t i) {
+      return round_to(format_of(expectation.dtype), expectation.points[(i + 1) % size].hi);
+    });
   const bool has_running = !inputs.running_mean.empty() && !inputs.running_var.empty();
   if (expectation.output == Output::z && inputs.problem.mode == ABN_TRAINING && has_running)
     nulls.emplace_back([&inputs](std::size_t i) { return inference_output(inputs, i); });

@@ -1,7 +1,9 @@
-// Would a kernel that computes nothing pass? If so, the data of a case say nothing of the kernel that passed.
+// Would a kernel that computes nothing pass? If so, the data of a case say nothing of the kernel
+// that passed.
 //
-// What such a kernel leaves in its output: zeros, a constant, a copy of its input, what an earlier call left there (the right values of
-// other data), or what inference would have given where training was asked for.
+// What such a kernel leaves in its output: zeros, a constant, a copy of its input, what an earlier
+// call left there (the right values of other data), or what inference would have given where
+// training was asked for.
 #pragma once
 
 #include <functional>
@@ -16,7 +18,8 @@ namespace abn::verify {
 /// An output without the work: the value of each element.
 using NullOutput = std::function<double(std::size_t)>;
 
-/// Zeros and a constant are tried always. True where every null output fails on at least one element.
+/// Zeros and a constant are tried always. True where every null output fails on at least one
+/// element.
 bool discriminates(const Expectation& expectation, std::span<const NullOutput> nulls);
 
 /// The null outputs that an output has beside those. They refer to the arguments.

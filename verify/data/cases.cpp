@@ -1,4 +1,5 @@
-// The tiers: for each (storage type, layout, mode) one walk through recipes and shapes, so that none is missed; then sizes that are dear.
+// The tiers: for each (storage type, layout, mode) one walk through recipes and shapes, so that
+// none is missed; then sizes that are dear.
 #include "verify/data/cases.hpp"
 
 #include <fmt/format.h>
@@ -9,15 +10,15 @@
 #include <filesystem>
 #include <iterator>
 
-#include "verify/judge/tensor_file_records.hpp"
-#include "verify/data/recipes.hpp"
-#include "verify/problem/error.hpp"
-#include "verify/data/exact.hpp"
-#include "verify/problem/format.hpp"
-#include "verify/data/given.hpp"
 #include "verify/check/patterns.hpp"
-#include "verify/problem/problem.hpp"
+#include "verify/data/exact.hpp"
+#include "verify/data/given.hpp"
 #include "verify/data/random.hpp"
+#include "verify/data/recipes.hpp"
+#include "verify/judge/tensor_file_records.hpp"
+#include "verify/problem/error.hpp"
+#include "verify/problem/format.hpp"
+#include "verify/problem/problem.hpp"
 #include "verify/problem/suggest.hpp"
 
 namespace abn::verify {
@@ -25,10 +26,12 @@ namespace {
 
 constexpr std::array tier_names{"smoke", "full", "exhaustive"};
 
-/// A case takes up to about 500 bytes of the judge's memory an element (exact value, bound and its shares, for three expectations).
+/// A case takes up to about 500 bytes of the judge's memory an element (exact value, bound and its
+/// shares, for three expectations).
 constexpr std::int64_t most_elements = std::int64_t{1} << 24;
 
-// Sizes that are multiples of nothing, tails of every length behind 16-byte accesses, and the smallest of everything.
+// Sizes that are multiples of nothing, tails of every length behind 16-byte accesses, and the
+// smallest of everything.
 constexpr Shape smoke_shapes[] = {
     {2, 3, 5},     // tails everywhere
     {4, 8, 64},    // multiples of everything
@@ -65,19 +68,22 @@ constexpr Shape full_shapes[] = {
     {6, 2, 12544},  // 112x112 pixels
 };
 
-// What goes wrong only from some size on (a grid that is cut off, an index of 16 bits): few cases, for each takes as long as a hundred
-// others. One a layout; smoke: beyond 2^16 samples a channel and 2^18 elements; full: beyond 2^20 elements, for each type.
+// What goes wrong only from some size on (a grid that is cut off, an index of 16 bits): few cases,
+// for each takes as long as a hundred others. One a layout; smoke: beyond 2^16 samples a channel
+// and 2^18 elements; full: beyond 2^20 elements, for each type.
 constexpr Shape large_smoke_shapes[] = {{2, 4, 32801}, {3, 700, 125}};
 constexpr Shape large_full_shapes[] = {{2, 4, 140001}, {9, 1030, 121}, {70001, 17, 1}};
 
-// Sizes for which kernels often have another path, each as small as it can be: rows of more than 40 x 1024 samples, a multiple of every
-// vector, and the same with a vector across channels; a power of two of samples; vectors across more channels than a block has threads,
-// with more samples than a warp has lanes.
-constexpr Shape long_row{1, 1, 41008}, long_pixels{1, 4, 41001}, power_of_two{4, 1, 4096}, wide{3, 264, 13};
+// Sizes for which kernels often have another path, each as small as it can be: rows of more than 40
+// x 1024 samples, a multiple of every vector, and the same with a vector across channels; a power
+// of two of samples; vectors across more channels than a block has threads, with more samples than
+// a warp has lanes.
+constexpr Shape long_row{1, 1, 41008}, long_pixels{1, 4, 41001}, power_of_two{4, 1, 4096},
+    wide{3, 264, 13};
 constexpr Shape many_images{300, 2, 4}, many_channels{2, 1100, 2}, odd_rows{1, 8, 1027};
 
-constexpr double slopes[] = {0.01, 0.2, 0.0078125, 1.5}, alphas[] = {1, 0.5, 1.7}, epses[] = {1e-5, 1e-3, 1e-5, 0.1},
-                 momenta[] = {0.1, 0.01, 1, 0.5, 0};
+constexpr double slopes[] = {0.01, 0.2, 0.0078125, 1.5}, alphas[] = {1, 0.5, 1.7},
+                 epses[] = {1e-5, 1e-3, 1e-5, 0.1}, momenta[] = {0.1, 0.01, 1, 0.5, 0};
 
 constexpr std::uint64_t readable_seeds = 1'000'000'000;  // nine digits are enough and can be typed
 
@@ -86,9 +92,11 @@ constexpr auto turn(const Table& table, std::uint64_t index) {
   return table[index % std::size(table)];
 }
 
-/// What varies between the cases of one (type, layout, activation, mode, scale), all drawn from the case's seed.
+/// What varies between the cases of one (type, layout, activation, mode, scale), all drawn from the
+/// case's seed.
 void vary(abn_problem& problem, const std::string& data, std::uint64_t seed) {
-  const Stream draw(seed ^ 0x70726f626c656dU);  // "problem": apart from the stream that the data come from
+  // "problem": apart from the stream that the data come from
+  const Stream draw(seed ^ 0x70726f626c656dU);
   problem.param_dtype = problem.dtype == ABN_F64 && draw.below(3, 0) != 0 ? ABN_F64 : ABN_F32;
   const Format& parameter = format_of(problem.param_dtype);
   const double activation = problem.activation == ABN_LEAKY_RELU ? turn(slopes, draw.bits(1))
@@ -96,7 +104,8 @@ void vary(abn_problem& problem, const std::string& data, std::uint64_t seed) {
                                                                  : 0;
   problem.activation_parameter = round_to(parameter, activation);
   // eps = 0 divides by the variance itself, so only where the data have one.
-  const bool without_eps = (data == "standard" || data == "mixed_gamma") && problem.n * problem.s > 4 && draw.below(4, 2) == 0;
+  const bool without_eps = (data == "standard" || data == "mixed_gamma") &&
+                           problem.n * problem.s > 4 && draw.below(4, 2) == 0;
   problem.eps = without_eps ? 0 : round_to(parameter, turn(epses, draw.bits(3)));
   problem.momentum = round_to(parameter, turn(momenta, draw.bits(4)));
 }
@@ -112,7 +121,8 @@ struct Walk {
 };
 
 /// Large shapes in training on standard data, from another place of the tables for each round.
-void append_large(std::vector<Case>& cases, bool all_types, std::uint64_t seed, std::uint64_t round) {
+void append_large(std::vector<Case>& cases, bool all_types, std::uint64_t seed,
+                  std::uint64_t round) {
   constexpr std::uint64_t apart = 1000;  // from the streams of `append`
   const Stream seeds = Stream(seed).fork(apart + round);
   std::uint64_t step = round;
@@ -131,12 +141,14 @@ void append_large(std::vector<Case>& cases, bool all_types, std::uint64_t seed, 
     return;
   }
   for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype)
-    for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout) add(turn(large_full_shapes, step), dtype, layout);
+    for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout)
+      add(turn(large_full_shapes, step), dtype, layout);
 }
 
-/// The sizes of other paths. Which narrow type comes with which layout is the seed's; f64, whose exact values cost ten times as much,
-/// has the long ones in larger tiers only.
-void append_paths(std::vector<Case>& cases, bool all_types, std::uint64_t seed, std::uint64_t round) {
+/// The sizes of other paths. Which narrow type comes with which layout is the seed's; f64, whose
+/// exact values cost ten times as much, has the long ones in larger tiers only.
+void append_paths(std::vector<Case>& cases, bool all_types, std::uint64_t seed,
+                  std::uint64_t round) {
   constexpr std::uint64_t apart = 2000;  // from the streams of the others
   const Stream seeds = Stream(seed).fork(apart + round);
   constexpr int narrow_types = 3;
@@ -154,20 +166,28 @@ void append_paths(std::vector<Case>& cases, bool all_types, std::uint64_t seed, 
   };
   if (all_types) {
     for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype)
-      for (const int mode : {ABN_INFERENCE, ABN_FROZEN}) add_long(dtype, ABN_NCHW, mode), add_long(dtype, ABN_NHWC, mode);
+      for (const int mode : {ABN_INFERENCE, ABN_FROZEN})
+        add_long(dtype, ABN_NCHW, mode), add_long(dtype, ABN_NHWC, mode);
   } else {
-    for (int k = 0; k < narrow_types; ++k) add_long((first + k) % narrow_types, k == 0 ? ABN_NHWC : ABN_NCHW, ABN_INFERENCE);
+    for (int k = 0; k < narrow_types; ++k)
+      add_long((first + k) % narrow_types, k == 0 ? ABN_NHWC : ABN_NCHW, ABN_INFERENCE);
     add_long((first + 1) % narrow_types, ABN_NCHW, ABN_FROZEN);
   }
-  // Among so many samples one is lost in the roundings of a deep sum, unless it is as large as the last of these.
-  for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype) add(power_of_two, dtype, (first + dtype) % 2, ABN_TRAINING, "spikes");
-  for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype) add(wide, dtype, ABN_NHWC, ABN_TRAINING, "standard");
-  // More images and more channels than a block has threads, and rows of vectors whose last ones are no whole bundle.
+  // Among so many samples one is lost in the roundings of a deep sum, unless it is as large as the
+  // last of these.
+  for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype)
+    add(power_of_two, dtype, (first + dtype) % 2, ABN_TRAINING, "spikes");
+  for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype)
+    add(wide, dtype, ABN_NHWC, ABN_TRAINING, "standard");
+  // More images and more channels than a block has threads, and rows of vectors whose last ones are
+  // no whole bundle.
   for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype) {
     add(many_images, dtype, (first + dtype + 1) % 2, ABN_TRAINING, "standard");
-    for (const int layout : {ABN_NCHW, ABN_NHWC}) add(many_channels, dtype, layout, ABN_TRAINING, "standard");
+    for (const int layout : {ABN_NCHW, ABN_NHWC})
+      add(many_channels, dtype, layout, ABN_TRAINING, "standard");
     if (all_types || dtype != ABN_F64)  // as above
-      for (const int mode : {ABN_TRAINING, ABN_FROZEN}) add(odd_rows, dtype, ABN_NHWC, mode, "spikes");
+      for (const int mode : {ABN_TRAINING, ABN_FROZEN})
+        add(odd_rows, dtype, ABN_NHWC, mode, "spikes");
   }
 }
 
@@ -182,8 +202,9 @@ void append(std::vector<Case>& cases, const Walk& walk, std::uint64_t seed, std:
   for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype)
     for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout)
       for (int mode = ABN_TRAINING; mode <= ABN_FROZEN; ++mode) {
-        // Each group of activations and conventions continues the walk of the one before, shifted by one so that recipes meet other
-        // activations and shapes; a group is longer than either table, so every recipe and every shape comes at least once.
+        // Each group of activations and conventions continues the walk of the one before, shifted
+        // by one so that recipes meet other activations and shapes; a group is longer than either
+        // table, so every recipe and every shape comes at least once.
         const auto group = static_cast<std::uint64_t>((dtype * 2 + layout) * 3 + mode);
         std::uint64_t step = 0;
         for (std::uint64_t k = 0; k < walk.per_combination; ++k)
@@ -219,7 +240,8 @@ Tier tier_from_name(std::string_view name) {
   for (std::size_t i = 0; i < tier_names.size(); ++i)
     if (name == tier_names[i]) return static_cast<Tier>(i);
   const std::vector<std::string> words(tier_names.begin(), tier_names.end());
-  throw UsageError(fmt::format("\"{}\" is no tier; did you mean {}? (they are {})", name, nearest(name, words), fmt::join(words, ", ")));
+  throw UsageError(fmt::format("\"{}\" is no tier; did you mean {}? (they are {})", name,
+                               nearest(name, words), fmt::join(words, ", ")));
 }
 
 const char* tier_name(Tier tier) { return tier_names[static_cast<std::size_t>(tier)]; }
@@ -234,13 +256,17 @@ std::vector<Case> cases_of(Tier tier, std::uint64_t seed) {
     append_paths(cases, walk.large, seed, round);
   };
   if (tier == Tier::smoke) add(smoke, 0);
-  const std::uint64_t rounds = tier == Tier::full ? 1 : tier == Tier::exhaustive ? exhaustive_rounds : 0;
+  const std::uint64_t rounds = tier == Tier::full         ? 1
+                               : tier == Tier::exhaustive ? exhaustive_rounds
+                                                          : 0;
   for (std::uint64_t round = 1; round <= rounds; ++round) add(full, round);
   return cases;
 }
 
-Case drawn_case(const Shape& shape, int dtype, int layout, int activation, const char* recipe, const Stream& draw) {
-  constexpr double usual_slopes[] = {0.01, 0.25}, usual_alphas[] = {1, 0.5}, usual_epses[] = {1e-5, 1e-3, 0.1};
+Case drawn_case(const Shape& shape, int dtype, int layout, int activation, const char* recipe,
+                const Stream& draw) {
+  constexpr double usual_slopes[] = {0.01, 0.25}, usual_alphas[] = {1, 0.5},
+                   usual_epses[] = {1e-5, 1e-3, 0.1};
   Case one;
   abn_problem& p = one.problem;
   p.struct_size = sizeof p;
@@ -248,9 +274,10 @@ Case drawn_case(const Shape& shape, int dtype, int layout, int activation, const
   p.dtype = dtype, p.layout = layout, p.activation = activation;
   p.param_dtype = dtype == ABN_F64 ? ABN_F64 : ABN_F32;
   const Format& parameter = format_of(p.param_dtype);
-  p.activation_parameter = activation == ABN_LEAKY_RELU ? round_to(parameter, turn(usual_slopes, draw.bits(0)))
-                           : activation == ABN_ELU      ? turn(usual_alphas, draw.bits(0))
-                                                        : 0;
+  p.activation_parameter = activation == ABN_LEAKY_RELU
+                               ? round_to(parameter, turn(usual_slopes, draw.bits(0)))
+                           : activation == ABN_ELU ? turn(usual_alphas, draw.bits(0))
+                                                   : 0;
   p.eps = round_to(parameter, turn(usual_epses, draw.bits(1)));
   p.momentum = round_to(parameter, momenta[0]);
   one.data = recipe;
@@ -263,39 +290,55 @@ Case replay(std::string_view problem, std::string_view data, std::uint64_t seed)
   one.seed = seed;
   if (data.empty()) data = "standard";
   one.data = data;
-  const bool is_file = !is_recipe(data) && !data.starts_with(given_prefix) && !is_pattern_data(data) && !is_exact_data(data) &&
-                       (data.find('/') != data.npos || data.find(".safetensors") != data.npos || std::filesystem::exists(data));
+  const bool is_file = !is_recipe(data) && !data.starts_with(given_prefix) &&
+                       !is_pattern_data(data) && !is_exact_data(data) &&
+                       (data.find('/') != data.npos || data.find(".safetensors") != data.npos ||
+                        std::filesystem::exists(data));
   if (is_file) {
     one.given = std::make_shared<const Inputs>(read_tensor_file(one.data).inputs);
     one.problem = one.given->problem;
     if (!problem.empty() && to_string(parse_problem(problem)) != to_string(one.problem))
-      throw UsageError(fmt::format("--problem is {} but {} holds {}; leave --problem out, for the file brings its own",
-                                   to_string(parse_problem(problem)), data, to_string(one.problem)));
+      throw UsageError(fmt::format(
+          "--problem is {} but {} holds {}; leave --problem out, for the file brings its own",
+          to_string(parse_problem(problem)), data, to_string(one.problem)));
     return one;
   }
-  const bool is_given = data.starts_with(given_prefix), is_patterns = is_pattern_data(data), is_exact = is_exact_data(data);
+  const bool is_given = data.starts_with(given_prefix), is_patterns = is_pattern_data(data),
+             is_exact = is_exact_data(data);
   if (problem.empty() && is_given)
-    throw UsageError("--data given: needs to know its problem; give it too, for example --problem n1c1s2,f32");
+    throw UsageError(
+        "--data given: needs to know its problem; give it too, for example --problem n1c1s2,f32");
   if (problem.empty())
-    throw UsageError(fmt::format("The recipe {} needs a problem to make data for; give one, for example --problem n2c64s12,bf16", data));
+    throw UsageError(
+        fmt::format("The recipe {} needs a problem to make data for; give one, for example "
+                    "--problem n2c64s12,bf16",
+                    data));
   one.problem = parse_problem(problem);
-  if (!is_given && !is_patterns && !is_exact && !is_recipe(data)) make_inputs(abn_problem{}, data, seed);  // says what is wrong
+  // says what is wrong
+  if (!is_given && !is_patterns && !is_exact && !is_recipe(data))
+    make_inputs(abn_problem{}, data, seed);
   if (element_count(one.problem) > most_elements)
-    throw UsageError(fmt::format("{} has {} elements, and at most {} can be judged at once; make it smaller", to_string(one.problem),
-                                 element_count(one.problem), most_elements));
+    throw UsageError(
+        fmt::format("{} has {} elements, and at most {} can be judged at once; make it smaller",
+                    to_string(one.problem), element_count(one.problem), most_elements));
   if (is_patterns) first_pattern(one.problem, data);  // says what is wrong
   if (is_exact) exact_plan(one.problem, seed);        // likewise
   if (is_given) one.given = std::make_shared<const Inputs>(parse_given(data, one.problem));
   return one;
 }
 
-bool matches(const std::string& pattern, const std::string& id) { return fnmatch(pattern.c_str(), id.c_str(), 0) == 0; }
+bool matches(const std::string& pattern, const std::string& id) {
+  return fnmatch(pattern.c_str(), id.c_str(), 0) == 0;
+}
 
 void require_match(const std::string& pattern, std::span<const std::string> ids) {
-  if (std::any_of(ids.begin(), ids.end(), [&](const std::string& id) { return matches(pattern, id); })) return;
+  if (std::any_of(ids.begin(), ids.end(),
+                  [&](const std::string& id) { return matches(pattern, id); }))
+    return;
   const std::vector<std::string> known(ids.begin(), ids.end());
   throw UsageError(
-      fmt::format("\"{}\" matches no check; the nearest is {} (abn-verify list shows them all)", pattern, nearest(pattern, known)));
+      fmt::format("\"{}\" matches no check; the nearest is {} (abn-verify list shows them all)",
+                  pattern, nearest(pattern, known)));
 }
 
 }  // namespace abn::verify

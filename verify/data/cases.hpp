@@ -8,15 +8,17 @@
 #include <string_view>
 #include <vector>
 
-#include "verify/problem/inputs.hpp"
 #include "verify/data/random.hpp"
+#include "verify/problem/inputs.hpp"
 
 namespace abn::verify {
 
-/// One problem with its data. The seed decides the data of a recipe, where buffers lie, their poison and the schedules.
+/// One problem with its data. The seed decides the data of a recipe, where buffers lie, their
+/// poison and the schedules.
 struct Case {
   abn_problem problem{};
-  std::string data = "standard";  ///< name of a recipe, path of a tensor file, or the numbers themselves (verify/data/given.hpp)
+  /// name of a recipe, path of a tensor file, or the numbers themselves (verify/data/given.hpp)
+  std::string data = "standard";
   std::uint64_t seed = 0;
   std::shared_ptr<const Inputs> given;  ///< inputs that no recipe makes
 };
@@ -28,20 +30,24 @@ enum class Tier : std::uint8_t { smoke, full, exhaustive };
 Tier tier_from_name(std::string_view name);  ///< throws UsageError
 const char* tier_name(Tier tier);
 
-/// The cases of a tier, in order. For each storage type, layout, activation, mode and scale convention it takes a fixed number of
-/// cases, rotating through all recipes and all shapes so that each of them meets each (type, layout, mode); `seed` moves the data
-/// and the pairing. Every case has a seed of its own.
+/// The cases of a tier, in order. For each storage type, layout, activation, mode and scale
+/// convention it takes a fixed number of cases, rotating through all recipes and all shapes so that
+/// each of them meets each (type, layout, mode); `seed` moves the data and the pairing. Every case
+/// has a seed of its own.
 std::vector<Case> cases_of(Tier tier, std::uint64_t seed);
 
 struct Shape {
   std::int64_t n, c, s;
 };
 
-/// A training case, signed gamma, f32 parameters (f64 with f64 storage), the rest drawn: slope, alpha, eps and the data's seed.
-Case drawn_case(const Shape& shape, int dtype, int layout, int activation, const char* recipe, const Stream& draw);
+/// A training case, signed gamma, f32 parameters (f64 with f64 storage), the rest drawn: slope,
+/// alpha, eps and the data's seed.
+Case drawn_case(const Shape& shape, int dtype, int layout, int activation, const char* recipe,
+                const Stream& draw);
 
-/// Exactly one case: what --problem, --data and --seed say. `data` is a recipe (standard if empty), given:... or the path of a tensor
-/// file (then `problem` may be empty, and must else be the file's own). Throws UsageError.
+/// Exactly one case: what --problem, --data and --seed say. `data` is a recipe (standard if empty),
+/// given:... or the path of a tensor file (then `problem` may be empty, and must else be the file's
+/// own). Throws UsageError.
 Case replay(std::string_view problem, std::string_view data, std::uint64_t seed);
 
 /// True where the shell pattern (*, ?, [..]; * also matches /) matches the check id.

@@ -9,10 +9,10 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "verify/data/random.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
-#include "verify/data/random.hpp"
 
 namespace abn::verify {
 namespace {
@@ -23,10 +23,12 @@ struct Solution {
   int unit = 0, root = 0;
 };
 
-// These keep every number within f16's range: x is below 2^15, and so are dx and, for |dy| < 2^10, dy/slope.
+// These keep every number within f16's range: x is below 2^15, and so are dx and, for |dy| < 2^10,
+// dy/slope.
 constexpr int smallest_root = -2, largest_root = 6;
 constexpr int smallest_unit = -14, largest_unit = 4;  // log2(u)
-constexpr double largest_mean = 0x1p20;               // of M: products with momentum take further bits
+// of M: products with momentum take further bits
+constexpr double largest_mean = 0x1p20;
 constexpr double smallest_slope = 0x1p-6, largest_slope = 0x1p6;
 
 bool is_power_of_two(double value) {
@@ -34,12 +36,18 @@ bool is_power_of_two(double value) {
   return value > 0 && std::isfinite(value) && std::frexp(value, &exponent) == 0.5;
 }
 
-bool is_slope(double value) { return is_power_of_two(value) && value >= smallest_slope && value <= largest_slope; }
+bool is_slope(double value) {
+  return is_power_of_two(value) && value >= smallest_slope && value <= largest_slope;
+}
 
 bool holds(int dtype, double value) { return round_to(format_of(dtype), value) == value; }
 
-std::int64_t factor_of(const abn_problem& problem) { return sample_count(problem) % 2 == 0 ? 1 : 2; }  // q
-std::int64_t largest_step(const abn_problem& problem) {                                                // max|e_i|
+// q
+std::int64_t factor_of(const abn_problem& problem) {
+  return sample_count(problem) % 2 == 0 ? 1 : 2;
+}
+// max|e_i|
+std::int64_t largest_step(const abn_problem& problem) {
   return sample_count(problem) % 2 == 0 ? 1 : 2;
 }
 
@@ -47,9 +55,12 @@ std::int64_t largest_step(const abn_problem& problem) {                         
 double usual_eps(const abn_problem& problem) { return factor_of(problem) == 1 ? 0.75 : 0.5; }
 
 /// The bits that sums have: of f32, in which 16-bit types are added up, or of f64.
-double room(const abn_problem& problem) { return std::ldexp(1.0, format_of(problem.dtype == ABN_F64 ? ABN_F64 : ABN_F32).precision); }
+double room(const abn_problem& problem) {
+  return std::ldexp(1.0, format_of(problem.dtype == ABN_F64 ? ABN_F64 : ABN_F32).precision);
+}
 double storage_room(const abn_problem& problem) {
-  return std::ldexp(1.0, std::min(format_of(problem.dtype).precision, format_of(problem.param_dtype).precision));
+  return std::ldexp(
+      1.0, std::min(format_of(problem.dtype).precision, format_of(problem.param_dtype).precision));
 }
 
 std::vector<Solution> solutions_of(const abn_problem& p) {
@@ -65,8 +76,9 @@ std::vector<Solution> solutions_of(const abn_problem& p) {
     while (odd != std::floor(odd)) odd *= 2, --exponent;
     constexpr double deepest = 0x1p20;
     if (odd > deepest || exponent < smallest_unit || exponent > largest_unit) continue;
-    const bool fits =
-        m * q * odd * odd <= room(p) && static_cast<double>(2 * largest_step(p)) * odd <= storage_room(p) && holds(p.param_dtype, q * rest);
+    const bool fits = m * q * odd * odd <= room(p) &&
+                      static_cast<double>(2 * largest_step(p)) * odd <= storage_room(p) &&
+                      holds(p.param_dtype, q * rest);
     if (fits) found.push_back({static_cast<std::int64_t>(odd), exponent, root});
   }
   return found;
@@ -76,8 +88,10 @@ std::vector<Solution> solutions_of(const abn_problem& p) {
 std::vector<std::int32_t> steps(std::int64_t m, const Stream& draw) {
   std::vector<std::int32_t> out;
   const auto add = [&](std::initializer_list<std::int32_t> block) { out.insert(out.end(), block); };
-  // Blocks of three, which leave no e that only one sample has; five samples have no room for three of them.
-  for (std::int64_t count = m % 4 == 3 ? 1 : m % 4 == 1 && m > 5 ? 3 : 0; count > 0; --count) add({2, -1, -1});
+  // Blocks of three, which leave no e that only one sample has; five samples have no room for three
+  // of them.
+  for (std::int64_t count = m % 4 == 3 ? 1 : m % 4 == 1 && m > 5 ? 3 : 0; count > 0; --count)
+    add({2, -1, -1});
   if (m == 5) add({-2, -1, 0, 1, 2});
   while (static_cast<std::int64_t>(out.size()) < m) {
     if (m % 2 == 0)
@@ -87,7 +101,8 @@ std::vector<std::int32_t> steps(std::int64_t m, const Stream& draw) {
   }
   for (std::size_t i = out.size() - 1; i > 0; --i) std::swap(out[i], out[draw.below(i + 1, i)]);
   // The sample that a kernel leaves out most easily must not be one that adds nothing.
-  std::swap(out.back(), *std::find_if(out.begin(), out.end(), [](std::int32_t e) { return e != 0; }));
+  std::swap(out.back(),
+            *std::find_if(out.begin(), out.end(), [](std::int32_t e) { return e != 0; }));
   return out;
 }
 
@@ -95,8 +110,10 @@ std::vector<std::int32_t> steps(std::int64_t m, const Stream& draw) {
 struct Gradient {
   std::int64_t slope, mean, spread;
 };
-constexpr std::array gradients{Gradient{16, 5, 900}, Gradient{8, 3, 90}, Gradient{4, 3, 20}, Gradient{4, 3, 8}, Gradient{2, 1, 4},
-                               Gradient{1, 1, 2},    Gradient{1, 1, 0},  Gradient{0, 3, 99}, Gradient{0, 1, 4}, Gradient{0, 1, 0}};
+constexpr std::array gradients{Gradient{16, 5, 900}, Gradient{8, 3, 90}, Gradient{4, 3, 20},
+                               Gradient{4, 3, 8},    Gradient{2, 1, 4},  Gradient{1, 1, 2},
+                               Gradient{1, 1, 0},    Gradient{0, 3, 99}, Gradient{0, 1, 4},
+                               Gradient{0, 1, 0}};
 
 /// The sizes of a channel that its sums depend on.
 struct Sizes {
@@ -110,24 +127,35 @@ bool fits(const abn_problem& p, const Sizes& sizes, const Gradient& gradient) {
   const double largest = number(gradient.mean + gradient.slope * largest_step(p) + gradient.spread);
   const double reach = number(sizes.reach + sizes.offset);
   if (largest > storage_room(p) || m * largest * reach > room(p)) return false;
-  const int zeros = gradient.slope == 0 ? 2 * sizes.depth : std::countr_zero(static_cast<std::uint64_t>(gradient.slope * factor_of(p)));
+  const int zeros =
+      gradient.slope == 0
+          ? 2 * sizes.depth
+          : std::countr_zero(static_cast<std::uint64_t>(gradient.slope * factor_of(p)));
   const double unit = std::ldexp(1.0, std::min(0, zeros - 2 * sizes.depth));
-  return m * (largest + number(gradient.mean) + std::ldexp(t * number(sizes.a) * reach, -2 * sizes.depth)) <= room(p) * unit;
+  return m * (largest + number(gradient.mean) +
+              std::ldexp(t * number(sizes.a) * reach, -2 * sizes.depth)) <=
+         room(p) * unit;
 }
 
-void add_gradients(ExactChannel& channel, const abn_problem& p, const Sizes& sizes, const std::vector<std::int32_t>& e,
-                   const Stream& draw) {
-  const auto* const gradient = std::find_if(gradients.begin(), gradients.end(), [&](const Gradient& one) { return fits(p, sizes, one); });
+void add_gradients(ExactChannel& channel, const abn_problem& p, const Sizes& sizes,
+                   const std::vector<std::int32_t>& e, const Stream& draw) {
+  const auto* const gradient = std::find_if(
+      gradients.begin(), gradients.end(), [&](const Gradient& one) { return fits(p, sizes, one); });
   if (gradient == gradients.end())
-    throw UsageError(fmt::format("{} has more samples a channel than exact sums have bits for; make it smaller", to_string(p)));
+    throw UsageError(
+        fmt::format("{} has more samples a channel than exact sums have bits for; make it smaller",
+                    to_string(p)));
   channel.mean_dy = draw.sign(0) < 0 ? -gradient->mean : gradient->mean;
   const std::int64_t slope = draw.sign(1) < 0 ? -gradient->slope : gradient->slope;
   channel.gradient_unit = std::ldexp(1.0, -static_cast<int>(draw.below(4, 2)));
-  // A few w only, so that samples are alike: whatever a kernel's root is, they then have the same result.
+  // A few w only, so that samples are alike: whatever a kernel's root is, they then have the same
+  // result.
   const auto most = static_cast<std::int32_t>(gradient->spread),
-             less = static_cast<std::int32_t>(draw.fork(1).below(static_cast<std::uint64_t>(most) + 1, 0));
+             less = static_cast<std::int32_t>(
+                 draw.fork(1).below(static_cast<std::uint64_t>(most) + 1, 0));
   const std::array spreads{most, -most, less, -less};
-  std::array<std::int64_t, 5> waiting{-1, -1, -1, -1, -1};  // of each e, the sample whose w has no partner yet
+  // of each e, the sample whose w has no partner yet
+  std::array<std::int64_t, 5> waiting{-1, -1, -1, -1, -1};
   channel.dy.resize(e.size());
   for (std::size_t i = 0; i < e.size(); ++i) {
     channel.dy[i] = static_cast<std::int32_t>(channel.mean_dy + slope * e[i]);
@@ -142,7 +170,8 @@ void add_gradients(ExactChannel& channel, const abn_problem& p, const Sizes& siz
     other = -1;
   }
   for (std::size_t i = 0; i < e.size(); ++i) {
-    const std::int64_t product = std::int64_t{channel.dy[i]} * (channel.deviation[i] - channel.shift);
+    const std::int64_t product =
+        std::int64_t{channel.dy[i]} * (channel.deviation[i] - channel.shift);
     channel.products += product;
     channel.magnitudes += std::abs(product);
   }
@@ -179,8 +208,10 @@ struct Place {
   bool one_pass = true;
 };
 
-/// The largest |M| is that of the one-pass variance, in every fourth channel that of the plain sum; and what the storage type holds.
-Place place_of(const abn_problem& p, std::int64_t a, bool affine, std::int64_t c, const Stream& draw) {
+/// The largest |M| is that of the one-pass variance, in every fourth channel that of the plain sum;
+/// and what the storage type holds.
+Place place_of(const abn_problem& p, std::int64_t a, bool affine, std::int64_t c,
+               const Stream& draw) {
   Place place;
   place.shift = static_cast<std::int64_t>(draw.below(5, 0)) - 2;
   const bool odd = sample_count(p) % 2 == 1;
@@ -188,15 +219,21 @@ Place place_of(const abn_problem& p, std::int64_t a, bool affine, std::int64_t c
   if (odd && (!affine || c % 3 == 2)) return {};  // y is 0 where x is
   const std::int64_t reach = largest_step(p) * a + std::abs(place.shift);
 
-  const double sum = std::min(room(p) / static_cast<double>(sample_count(p)), largest_mean), square = std::floor(std::sqrt(sum));
-  const auto within = [&](double limit) { return static_cast<std::int64_t>(std::min(limit, storage_room(p))) - reach; };
+  const double sum = std::min(room(p) / static_cast<double>(sample_count(p)), largest_mean),
+               square = std::floor(std::sqrt(sum));
+  const auto within = [&](double limit) {
+    return static_cast<std::int64_t>(std::min(limit, storage_room(p))) - reach;
+  };
   place.one_pass = c % 4 != 3 && within(square) >= 0;
   const std::int64_t largest = std::max<std::int64_t>(within(place.one_pass ? square : sum), 0);
-  place.mean = static_cast<std::int64_t>(draw.below(static_cast<std::uint64_t>(largest) + 1, 1)) * (draw.sign(2) < 0 ? -1 : 1);
+  place.mean = static_cast<std::int64_t>(draw.below(static_cast<std::uint64_t>(largest) + 1, 1)) *
+               (draw.sign(2) < 0 ? -1 : 1);
   if (!affine) return place;
 
-  const std::int64_t most = std::min<std::int64_t>(2 * a + 3, static_cast<std::int64_t>(storage_room(p)) - reach);
-  const std::int64_t wanted = static_cast<std::int64_t>(draw.below(2 * static_cast<std::uint64_t>(most) + 1, 3)) - most;
+  const std::int64_t most =
+      std::min<std::int64_t>(2 * a + 3, static_cast<std::int64_t>(storage_room(p)) - reach);
+  const std::int64_t wanted =
+      static_cast<std::int64_t>(draw.below(2 * static_cast<std::uint64_t>(most) + 1, 3)) - most;
   const std::int64_t shift = p.mode == ABN_TRAINING ? 0 : place.shift;
   // The nearest that leaves no y at 0.
   for (std::int64_t turn = 0;; ++turn) {
@@ -205,7 +242,8 @@ Place place_of(const abn_problem& p, std::int64_t a, bool affine, std::int64_t c
   }
 }
 
-ExactChannel channel_of(const abn_problem& p, const std::vector<Solution>& solutions, bool affine, std::int64_t c, const Stream& draw) {
+ExactChannel channel_of(const abn_problem& p, const std::vector<Solution>& solutions, bool affine,
+                        std::int64_t c, const Stream& draw) {
   const Solution& solution = solutions[draw.below(solutions.size(), 0)];
   const Place place = place_of(p, solution.a, affine, c, draw.fork(4));
   const bool given = p.mode != ABN_TRAINING;
@@ -214,31 +252,41 @@ ExactChannel channel_of(const abn_problem& p, const std::vector<Solution>& solut
   channel.one_pass = place.one_pass;
   if (given) channel.shift = place.shift;
   channel.mean = channel.unit * static_cast<double>(place.mean);
-  channel.variance = static_cast<double>(factor_of(p) * solution.a * solution.a) * channel.unit * channel.unit;
+  channel.variance =
+      static_cast<double>(factor_of(p) * solution.a * solution.a) * channel.unit * channel.unit;
   channel.running_mean = channel.unit * static_cast<double>(place.mean + place.shift);
   int root = solution.root + static_cast<int>(draw.below(2, 1));
   if (!holds(p.param_dtype, std::ldexp(1.0, 2 * root) - p.eps)) root = solution.root;
   channel.running_var = std::ldexp(1.0, 2 * root) - p.eps;
   channel.r = std::ldexp(1.0, given ? -root : -solution.root);
   add_scale(channel, p, affine, draw.fork(1));
-  channel.beta = channel.g * channel.unit * channel.r * static_cast<double>(place.offset) + 0.0;  // never -0
+  // never -0
+  channel.beta = channel.g * channel.unit * channel.r * static_cast<double>(place.offset) + 0.0;
 
   const double slope = p.activation == ABN_LEAKY_RELU ? std::min(p.activation_parameter, 1.0) : 1;
-  if (std::fabs(channel.g) * channel.unit * channel.r * slope < format_of(p.dtype).smallest_subnormal)
-    throw UsageError(fmt::format("{} cannot hold z for exact data with eps {}; take a larger eps, such as {}", dtype_name(p.dtype), p.eps,
-                                 usual_eps(p)));
+  if (std::fabs(channel.g) * channel.unit * channel.r * slope <
+      format_of(p.dtype).smallest_subnormal)
+    throw UsageError(
+        fmt::format("{} cannot hold z for exact data with eps {}; take a larger eps, such as {}",
+                    dtype_name(p.dtype), p.eps, usual_eps(p)));
 
   const std::vector<std::int32_t> e = steps(sample_count(p), draw.fork(2));
-  for (const std::int32_t one : e) channel.deviation.push_back(static_cast<std::int32_t>(one * solution.a));
+  for (const std::int32_t one : e)
+    channel.deviation.push_back(static_cast<std::int32_t>(one * solution.a));
   const std::int64_t reach = largest_step(p) * solution.a + std::abs(place.shift);
-  add_gradients(channel, p, {solution.a, reach, std::abs(place.offset), solution.root - solution.unit}, e, draw.fork(3));
+  add_gradients(channel, p,
+                {solution.a, reach, std::abs(place.offset), solution.root - solution.unit}, e,
+                draw.fork(3));
   return channel;
 }
 
 [[noreturn]] void refuse_count(std::int64_t m) {
   std::int64_t other = m;
   while (!has_exact_reciprocal(other)) ++other;
-  throw UsageError(fmt::format("1/{} is too far from its rounded value for exact data; take {} samples a channel, for example", m, other));
+  throw UsageError(
+      fmt::format("1/{} is too far from its rounded value for exact data; take {} samples a "
+                  "channel, for example",
+                  m, other));
 }
 
 }  // namespace
@@ -250,7 +298,8 @@ bool has_exact_reciprocal(std::int64_t m) {
     return std::fabs(std::fma(count, reciprocal, -1.0)) <= format.unit_roundoff / 2;
   };
   const auto count = static_cast<double>(m);
-  return good(count, 1.0F / static_cast<float>(m), format_of(ABN_F32)) && good(count, 1 / count, format_of(ABN_F64));
+  return good(count, 1.0F / static_cast<float>(m), format_of(ABN_F32)) &&
+         good(count, 1 / count, format_of(ABN_F64));
 }
 
 bool has_exact_channels(const abn_problem& problem) { return !solutions_of(problem).empty(); }
@@ -258,23 +307,29 @@ bool has_exact_channels(const abn_problem& problem) { return !solutions_of(probl
 ExactPlan exact_plan(const abn_problem& problem, std::uint64_t seed) {
   const std::int64_t m = sample_count(problem);
   if (problem.activation == ABN_ELU)
-    throw UsageError("ELU is never exact; give the identity or a leaky ReLU with a slope such as 0.25 for exact data");
-  if (problem.activation == ABN_LEAKY_RELU && !is_slope(problem.activation_parameter))
     throw UsageError(
-        fmt::format("The slope {} is no power of two near 1; take 0.25 or another one for exact data", problem.activation_parameter));
+        "ELU is never exact; give the identity or a leaky ReLU with a slope such as 0.25 for exact "
+        "data");
+  if (problem.activation == ABN_LEAKY_RELU && !is_slope(problem.activation_parameter))
+    throw UsageError(fmt::format(
+        "The slope {} is no power of two near 1; take 0.25 or another one for exact data",
+        problem.activation_parameter));
   if (m < 2) throw UsageError("Exact data need two samples a channel; give more images or pixels");
   if (!has_exact_reciprocal(m)) refuse_count(m);
   const std::vector<Solution> solutions = solutions_of(problem);
   if (solutions.empty())
-    throw UsageError(fmt::format("No a of few bits makes {}a^2 + {} a power of 4; take eps:{} for example, or fewer samples a channel",
-                                 factor_of(problem) == 1 ? "" : "2", problem.eps, usual_eps(problem)));
+    throw UsageError(
+        fmt::format("No a of few bits makes {}a^2 + {} a power of 4; take eps:{} for example, or "
+                    "fewer samples a channel",
+                    factor_of(problem) == 1 ? "" : "2", problem.eps, usual_eps(problem)));
   ExactPlan plan;
   plan.problem = problem;
   const Stream root = Stream(seed).fork(11);
   constexpr std::uint64_t no_affine_every = 5;
   plan.affine = seed % no_affine_every != no_affine_every - 1;
   for (std::int64_t c = 0; c < problem.c; ++c)
-    plan.channels.push_back(channel_of(problem, solutions, plan.affine, c, root.fork(static_cast<std::uint64_t>(c))));
+    plan.channels.push_back(
+        channel_of(problem, solutions, plan.affine, c, root.fork(static_cast<std::uint64_t>(c))));
   return plan;
 }
 
@@ -294,8 +349,10 @@ Inputs exact_inputs(const ExactPlan& plan) {
       inputs.beta.push_back(channel.beta);
     }
     for (std::size_t i = 0; i < channel.dy.size(); ++i) {
-      const auto at = static_cast<std::size_t>(sample_offset(p, static_cast<std::int64_t>(c), static_cast<std::int64_t>(i)));
-      const double from_mean = channel.unit * static_cast<double>(channel.deviation[i] - channel.shift);
+      const auto at = static_cast<std::size_t>(
+          sample_offset(p, static_cast<std::int64_t>(c), static_cast<std::int64_t>(i)));
+      const double from_mean =
+          channel.unit * static_cast<double>(channel.deviation[i] - channel.shift);
       const double y = channel.g * (channel.r * from_mean) + channel.beta;
       inputs.x[at] = channel.mean + channel.unit * channel.deviation[i];
       inputs.dz[at] = channel.gradient_unit * channel.dy[i];

@@ -42,10 +42,13 @@ double number(std::string_view text, const Field& field, const Format& format) {
   char* end = nullptr;
   const double value = std::strtod(word.c_str(), &end);
   if (word.empty() || end != word.c_str() + word.size())
-    throw UsageError(fmt::format("\"{}\" in {} of --data is no number; write it like 0x1.8p-3, 0.1875, inf or nan", word, field.name));
+    throw UsageError(fmt::format(
+        "\"{}\" in {} of --data is no number; write it like 0x1.8p-3, 0.1875, inf or nan", word,
+        field.name));
   if (!std::isnan(value) && round_to(format, value) != value)
-    throw UsageError(fmt::format("{} in {} of --data cannot be stored as {}; the nearest that can is {:a}", word, field.name,
-                                 dtype_name(format.dtype), round_to(format, value)));
+    throw UsageError(
+        fmt::format("{} in {} of --data cannot be stored as {}; the nearest that can is {:a}", word,
+                    field.name, dtype_name(format.dtype), round_to(format, value)));
   return value;
 }
 
@@ -55,7 +58,8 @@ const Field& field_named(std::string_view name) {
     if (name == field.name) return field;
     names.emplace_back(field.name);
   }
-  throw UsageError(fmt::format("\"{}\" is no tensor of --data given:; did you mean {}?", name, nearest(std::string(name), names)));
+  throw UsageError(fmt::format("\"{}\" is no tensor of --data given:; did you mean {}?", name,
+                               nearest(std::string(name), names)));
 }
 
 }  // namespace
@@ -79,22 +83,27 @@ std::string given_text(const Inputs& inputs) {
 Inputs parse_given(std::string_view text, const abn_problem& problem) {
   Inputs inputs;
   inputs.problem = problem;
-  const auto elements = static_cast<std::size_t>(element_count(problem)), channels = static_cast<std::size_t>(problem.c);
+  const auto elements = static_cast<std::size_t>(element_count(problem)),
+             channels = static_cast<std::size_t>(problem.c);
   text.remove_prefix(given_prefix.size());
   while (!text.empty()) {
     std::string_view part = next(text, ';');
     const Field& field = field_named(next(part, '='));
     std::vector<double>& values = inputs.*field.values;
-    if (!values.empty()) throw UsageError(fmt::format("--data gives {} twice; give it once", field.name));
+    if (!values.empty())
+      throw UsageError(fmt::format("--data gives {} twice; give it once", field.name));
     const Format& format = format_of(field.tensor ? problem.dtype : problem.param_dtype);
     while (!part.empty()) values.push_back(number(next(part, ','), field, format));
     const std::size_t expected = field.tensor ? elements : channels;
     if (values.size() != expected)
-      throw UsageError(fmt::format("--data gives {} values of {} and {} needs {}; give as many as the problem has", values.size(),
-                                   field.name, to_string(problem), expected));
+      throw UsageError(fmt::format(
+          "--data gives {} values of {} and {} needs {}; give as many as the problem has",
+          values.size(), field.name, to_string(problem), expected));
   }
-  if (inputs.x.size() != elements) throw UsageError("--data given: has no x; write given:x=... with one value an element");
-  if (inputs.gamma.empty() != inputs.beta.empty()) throw UsageError("--data gives one of gamma and beta; give both or neither");
+  if (inputs.x.size() != elements)
+    throw UsageError("--data given: has no x; write given:x=... with one value an element");
+  if (inputs.gamma.empty() != inputs.beta.empty())
+    throw UsageError("--data gives one of gamma and beta; give both or neither");
   inputs.affine = !inputs.gamma.empty();
   if (inputs.running_mean.empty()) inputs.running_mean.assign(channels, 0);
   if (inputs.running_var.empty()) inputs.running_var.assign(channels, 1);

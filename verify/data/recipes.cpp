@@ -1,4 +1,5 @@
-// The recipes: a plan for each channel (where its samples lie, its parameters, its gradient), then the samples.
+// The recipes: a plan for each channel (where its samples lie, its parameters, its gradient), then
+// the samples.
 #include "verify/data/recipes.hpp"
 
 #include <fmt/format.h>
@@ -9,10 +10,10 @@
 #include <limits>
 #include <vector>
 
+#include "verify/data/random.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
-#include "verify/data/random.hpp"
 #include "verify/problem/suggest.hpp"
 
 namespace abn::verify {
@@ -37,15 +38,22 @@ constexpr std::array recipe_table{
     Recipe{"standard", "moderate mean, spread, gamma and beta, every channel different"},
     Recipe{"large_mean", "|mean|/sigma from 1000 up to what the storage type can still resolve"},
     Recipe{"tiny_gamma", "gamma of either sign from 2^-14 to 2^-8"},
-    Recipe{"mixed_gamma", "gamma of both signs from 1/8 to 4, and one that is exactly 0 where there are two channels or more"},
+    Recipe{"mixed_gamma",
+           "gamma of both signs from 1/8 to 4, and one that is exactly 0 where there are two "
+           "channels or more"},
     Recipe{"large_beta", "|beta|/|gamma| from 16 to 1024, which the in-place inversion amplifies"},
     Recipe{"constant", "every other channel holds one value only, so its variance is 0"},
-    Recipe{"zeros", "exact zeros in x and dz; in half the channels mean and beta are 0, so y is exactly 0"},
-    Recipe{"spikes", "one sample in 64 is up to 1000 times larger than the others; so are the first and the last"},
-    Recipe{"subnormals", "x of every other channel and dz of the rest are subnormal in the storage type"},
+    Recipe{"zeros",
+           "exact zeros in x and dz; in half the channels mean and beta are 0, so y is exactly 0"},
+    Recipe{"spikes",
+           "one sample in 64 is up to 1000 times larger than the others; so are the first and the "
+           "last"},
+    Recipe{"subnormals",
+           "x of every other channel and dz of the rest are subnormal in the storage type"},
     Recipe{"special", "NaN and infinities in x or dz of some channels, the others clean"},
     Recipe{"saturating",
-           "y far below zero in half the channels (ELU saturates), at or near underflow in the rest (leaky ReLU loses the value, not the "
+           "y far below zero in half the channels (ELU saturates), at or near underflow in the "
+           "rest (leaky ReLU loses the value, not the "
            "sign)"},
     Recipe{"no_affine", "gamma and beta are null"},
 };
@@ -58,13 +66,15 @@ struct Plan {
   double gamma = 1, beta = 0;
   double dz_scale = 1;
   double running_mean = 0, running_var = 1;
-  bool on_grid = false;  // samples are multiples of 1/8 in exact pairs +-, so that their mean is exactly 0
+  // samples are multiples of 1/8 in exact pairs +-, so that their mean is exactly 0
+  bool on_grid = false;
   bool spiky = false;
   bool zeros_in_dz = false;
   double special_x = 0, special_dz = 0;  // if not 0: one sample is this NaN or infinity
 };
 
-Plan plan_channel(Kind kind, const abn_problem& problem, const Stream& root, std::uint64_t seed, std::int64_t c) {
+Plan plan_channel(Kind kind, const abn_problem& problem, const Stream& root, std::uint64_t seed,
+                  std::int64_t c) {
   const Stream draw = root.fork(plan_label).fork(static_cast<std::uint64_t>(c));
   const Format& storage = format_of(problem.dtype);
   const Format& parameter = format_of(problem.param_dtype);
@@ -79,8 +89,10 @@ Plan plan_channel(Kind kind, const abn_problem& problem, const Stream& root, std
     case Kind::no_affine:
       break;
     case Kind::large_mean: {
-      // Three bits of the storage type are left to the samples' spread; beyond 2^16 the variance of f32 sums would be all error.
-      const double highest = std::min(storage.precision - 3, problem.param_dtype == ABN_F64 ? 33 : 16);
+      // Three bits of the storage type are left to the samples' spread; beyond 2^16 the variance of
+      // f32 sums would be all error.
+      const double highest =
+          std::min(storage.precision - 3, problem.param_dtype == ABN_F64 ? 33 : 16);
       const double ratio = draw.power_of_two(std::min(10.0, highest - 2), highest, 4);
       plan.mean = draw.sign(5) * ratio * plan.sigma;
       break;
@@ -91,7 +103,9 @@ Plan plan_channel(Kind kind, const abn_problem& problem, const Stream& root, std
       break;
     case Kind::mixed_gamma: {
       const bool zero =
-          problem.c > 1 && c == static_cast<std::int64_t>(root.fork(case_label).below(static_cast<std::uint64_t>(problem.c), 0));
+          problem.c > 1 &&
+          c == static_cast<std::int64_t>(
+                   root.fork(case_label).below(static_cast<std::uint64_t>(problem.c), 0));
       plan.gamma = zero ? 0 : (even ? -1 : 1) * draw.power_of_two(-3, 2, 5);
       break;
     }
@@ -118,7 +132,8 @@ Plan plan_channel(Kind kind, const abn_problem& problem, const Stream& root, std
       }
       break;
     case Kind::special: {
-      constexpr double nan = std::numeric_limits<double>::quiet_NaN(), infinity = std::numeric_limits<double>::infinity();
+      constexpr double nan = std::numeric_limits<double>::quiet_NaN(),
+                       infinity = std::numeric_limits<double>::infinity();
       switch ((static_cast<std::uint64_t>(c) + seed) % 6) {
         case 0:
           plan.special_x = nan;
@@ -145,18 +160,23 @@ Plan plan_channel(Kind kind, const abn_problem& problem, const Stream& root, std
         plan.gamma = draw.power_of_two(1, 4, 4);
         plan.beta = draw.uniform(-30, 0, 5);
       } else if (draw.below(2, 6) == 0) {
-        // y of a few times the smallest number that there is: slope*y is stored as -0, and its sign is all that backward has.
-        plan.gamma = draw.sign(4) * 4 * std::max(storage.smallest_subnormal, parameter.smallest_subnormal);
+        // y of a few times the smallest number that there is: slope*y is stored as -0, and its sign
+        // is all that backward has.
+        plan.gamma =
+            draw.sign(4) * 4 * std::max(storage.smallest_subnormal, parameter.smallest_subnormal);
         plan.beta = 0;
       } else {
-        // y a little above what the storage type can hold as a normal number, so that slope*y is below it; for f16 (where gamma is f32)
-        // further down.
-        plan.gamma = draw.sign(4) * std::ldexp(1.0, std::max(storage.emin - (storage.dtype == ABN_F16 ? 4 : 0), parameter.emin));
+        // y a little above what the storage type can hold as a normal number, so that slope*y is
+        // below it; for f16 (where gamma is f32) further down.
+        plan.gamma = draw.sign(4) *
+                     std::ldexp(1.0, std::max(storage.emin - (storage.dtype == ABN_F16 ? 4 : 0),
+                                              parameter.emin));
         plan.beta = 0;
       }
       break;
   }
-  // Loss divided by the batch, as frameworks do, in every third case; half of that exponent in the next. f16 would lose such gradients.
+  // Loss divided by the batch, as frameworks do, in every third case; half of that exponent in the
+  // next. f16 would lose such gradients.
   const double batch = 64.0 * static_cast<double>(std::max<std::int64_t>(sample_count(problem), 1));
   constexpr double smallest_f16_gradient = 0x1p-8;
   const double scales[] = {1, 1 / 8.0, 1 / batch};
@@ -175,7 +195,8 @@ Plan plan_channel(Kind kind, const abn_problem& problem, const Stream& root, std
 /// The samples of one channel, standardised: zero mean, unit spread.
 double standardised(const Plan& plan, const Stream& draw, std::int64_t i, std::int64_t m) {
   const auto index = static_cast<std::uint64_t>(i);
-  if (plan.on_grid) {  // i and i^1 are a pair; every fourth pair is 0, and so is a last sample that has no partner
+  // i and i^1 are a pair; every fourth pair is 0, and so is a last sample that has no partner
+  if (plan.on_grid) {
     const auto pair = index / 2;
     if (pair % 4 == 1 || (index ^ 1) >= static_cast<std::uint64_t>(m)) return 0;
     const double size = static_cast<double>(1 + draw.below(16, pair)) / 8;
@@ -183,7 +204,8 @@ double standardised(const Plan& plan, const Stream& draw, std::int64_t i, std::i
   }
   const double t = draw.normal(index);
   constexpr std::uint64_t one_in = 64;
-  // The last one too, so that it counts among many: a kernel that loses it is then off by more than sums of any depth may be.
+  // The last one too, so that it counts among many: a kernel that loses it is then off by more than
+  // sums of any depth may be.
   const bool end = index == 0 || (m > static_cast<std::int64_t>(one_in) && i == m - 1);
   const bool spike = plan.spiky && (end || draw.fork(1).below(one_in, index) == 0);
   return spike ? t * draw.power_of_two(5, 10, index) : t;
@@ -201,21 +223,24 @@ void fill_channel(Inputs& inputs, const Plan& plan, const Stream& root, std::int
     const auto at = static_cast<std::size_t>(sample_offset(problem, c, i));
     const double t = standardised(plan, x_draw, i, m);
     inputs.x[at] = round_to(storage, plan.mean + scale * t);
-    // Correlated with xhat, so that S1 is not small, and not of zero mean, so that S0 is not: a term left out is then seen.
+    // Correlated with xhat, so that S1 is not small, and not of zero mean, so that S0 is not: a
+    // term left out is then seen.
     const double gradient = 0.7 * dz_draw.normal(index) + 0.4 * std::clamp(t, -3.0, 3.0) + 0.25;
     const bool zero = plan.zeros_in_dz && dz_draw.fork(1).below(3, index) == 0;
     inputs.dz[at] = zero ? 0 : round_to(storage, plan.dz_scale * gradient);
   }
   if (m > 0) {
-    const auto where = static_cast<std::size_t>(
-        sample_offset(problem, c, static_cast<std::int64_t>(x_draw.fork(2).below(static_cast<std::uint64_t>(m), 0))));
+    const auto where = static_cast<std::size_t>(sample_offset(
+        problem, c,
+        static_cast<std::int64_t>(x_draw.fork(2).below(static_cast<std::uint64_t>(m), 0))));
     if (plan.special_x != 0) inputs.x[where] = plan.special_x;
     if (plan.special_dz != 0) inputs.dz[where] = plan.special_dz;
   }
 }
 
 int recipe_index(std::string_view name) {
-  const auto at = std::find_if(recipe_table.begin(), recipe_table.end(), [&](const Recipe& recipe) { return name == recipe.name; });
+  const auto at = std::find_if(recipe_table.begin(), recipe_table.end(),
+                               [&](const Recipe& recipe) { return name == recipe.name; });
   return at == recipe_table.end() ? -1 : static_cast<int>(at - recipe_table.begin());
 }
 
@@ -230,8 +255,8 @@ Inputs make_inputs(const abn_problem& problem, std::string_view recipe, std::uin
   if (index < 0) {
     std::vector<std::string> names;
     for (const Recipe& known : recipe_table) names.emplace_back(known.name);
-    throw UsageError(
-        fmt::format("\"{}\" is no data recipe; did you mean {}? (they are {})", recipe, nearest(recipe, names), fmt::join(names, ", ")));
+    throw UsageError(fmt::format("\"{}\" is no data recipe; did you mean {}? (they are {})", recipe,
+                                 nearest(recipe, names), fmt::join(names, ", ")));
   }
   const auto kind = static_cast<Kind>(index);
   const Stream root(seed);
@@ -239,7 +264,8 @@ Inputs make_inputs(const abn_problem& problem, std::string_view recipe, std::uin
   Inputs inputs;
   inputs.problem = problem;
   inputs.affine = kind != Kind::no_affine;
-  const auto elements = static_cast<std::size_t>(element_count(problem)), channels = static_cast<std::size_t>(problem.c);
+  const auto elements = static_cast<std::size_t>(element_count(problem)),
+             channels = static_cast<std::size_t>(problem.c);
   inputs.x.resize(elements);
   inputs.dz.resize(elements);
   inputs.running_mean.resize(channels);

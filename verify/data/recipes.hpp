@@ -1,7 +1,9 @@
-// Data recipes: the inputs of a case, made from the problem, the name of a recipe and a seed, and from nothing else.
+// Data recipes: the inputs of a case, made from the problem, the name of a recipe and a seed, and
+// from nothing else.
 //
-// Every number is a function of (seed, tensor, channel, sample) through a counter-based generator of our own, so the same
-// case has the same bits on every machine, in every layout and with any number of threads. Values are rounded to their types.
+// Every number is a function of (seed, tensor, channel, sample) through a counter-based generator
+// of our own, so the same case has the same bits on every machine, in every layout and with any
+// number of threads. Values are rounded to their types.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +23,8 @@ struct Recipe {
 std::span<const Recipe> recipes();
 bool is_recipe(std::string_view name);
 
-/// Inputs of a problem that passed validate(). Throws UsageError for an unknown recipe, naming the nearest.
-/// An empty problem gets its C-sized vectors and empty tensors.
+/// Inputs of a problem that passed validate(). Throws UsageError for an unknown recipe, naming the
+/// nearest. An empty problem gets its C-sized vectors and empty tensors.
 Inputs make_inputs(const abn_problem& problem, std::string_view recipe, std::uint64_t seed);
 
 }  // namespace abn::verify

@@ -1,5 +1,5 @@
-// Reader and writer of safetensors files; the header is parsed as a stream of events, so duplicate names are seen and nesting costs
-// nothing.
+// Reader and writer of safetensors files; the header is parsed as a stream of events, so duplicate
+// names are seen and nesting costs nothing.
 #include "verify/data/safetensors.hpp"
 
 #include <fmt/format.h>
@@ -22,11 +22,14 @@
 namespace abn::verify {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "tensor data is little-endian and is copied as it is");
+static_assert(std::endian::native == std::endian::little,
+              "tensor data is little-endian and is copied as it is");
 
-constexpr std::size_t length_bytes = 8;                         // of the header's length
-constexpr std::uint64_t largest_header = 100'000'000;           // the limit of the format's own library
-constexpr std::uint64_t largest_file = std::uint64_t{4} << 30;  // one layer of one training step is far smaller
+constexpr std::size_t length_bytes = 8;  // of the header's length
+// the limit of the format's own library
+constexpr std::uint64_t largest_header = 100'000'000;
+// one layer of one training step is far smaller
+constexpr std::uint64_t largest_file = std::uint64_t{4} << 30;
 constexpr const char* metadata_name = "__metadata__";
 
 /// Bytes of one element; 0 for an unknown type.
@@ -39,22 +42,28 @@ std::uint64_t element_bytes(std::string_view dtype) {
 }
 
 /// Product of shape times the element size; nothing if it does not fit in 63 bits.
-std::optional<std::uint64_t> tensor_bytes(const std::vector<std::int64_t>& shape, std::uint64_t element) {
+std::optional<std::uint64_t> tensor_bytes(const std::vector<std::int64_t>& shape,
+                                          std::uint64_t element) {
   std::uint64_t bytes = element;
   for (const std::int64_t size : shape) {
-    if (size < 0 || __builtin_mul_overflow(bytes, static_cast<std::uint64_t>(size), &bytes)) return std::nullopt;
-    if (bytes > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) return std::nullopt;
+    if (size < 0 || __builtin_mul_overflow(bytes, static_cast<std::uint64_t>(size), &bytes))
+      return std::nullopt;
+    if (bytes > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
+      return std::nullopt;
   }
   return bytes;
 }
 
-std::string shape_text(const std::vector<std::int64_t>& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  return fmt::format("[{}]", fmt::join(shape, ", "));
+}
 
 /// A string of the file for a message: short, and without anything that a terminal would obey.
 std::string printable(std::string_view text) {
   constexpr std::size_t longest = 60;
   std::string out = "'";
-  for (const char letter : text.substr(0, longest)) out += static_cast<unsigned char>(letter) < 0x20 || letter == 0x7f ? '?' : letter;
+  for (const char letter : text.substr(0, longest))
+    out += static_cast<unsigned char>(letter) < 0x20 || letter == 0x7f ? '?' : letter;
   return out + (text.size() > longest ? "...'" : "'");
 }
 
@@ -66,8 +75,8 @@ struct Entry {
   std::set<std::string, std::less<>> fields;
 };
 
-/// Receives the events of the JSON parser and builds metadata and entries. A handler that returns false stops the parser; `problem` then
-/// says why.
+/// Receives the events of the JSON parser and builds metadata and entries. A handler that returns
+/// false stops the parser; `problem` then says why.
 class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
  public:
   std::map<std::string, std::string> metadata;
@@ -77,19 +86,25 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
   bool key(std::string& name) override {
     if (depth_ == 1) {
       if (!names_.insert(name).second)
-        return refuse(fmt::format("the name {} occurs twice; give every tensor a name of its own", printable(name)));
+        return refuse(fmt::format("the name {} occurs twice; give every tensor a name of its own",
+                                  printable(name)));
       in_metadata_ = name == metadata_name;
       if (!in_metadata_) {
         entries.emplace_back();
         entries.back().name = name;
       }
     } else if (in_metadata_) {
-      if (metadata.contains(name)) return refuse(fmt::format("the metadata key {} occurs twice; write it once", printable(name)));
+      if (metadata.contains(name))
+        return refuse(
+            fmt::format("the metadata key {} occurs twice; write it once", printable(name)));
     } else {
       if (name != "dtype" && name != "shape" && name != "data_offsets")
-        return refuse(fmt::format("{} has the unknown field {}; write only dtype, shape and data_offsets", subject(), printable(name)));
+        return refuse(
+            fmt::format("{} has the unknown field {}; write only dtype, shape and data_offsets",
+                        subject(), printable(name)));
       if (!entries.back().fields.insert(name).second)
-        return refuse(fmt::format("the field {} of {} occurs twice; write it once", printable(name), subject()));
+        return refuse(fmt::format("the field {} of {} occurs twice; write it once", printable(name),
+                                  subject()));
     }
     key_ = name;
     return true;
@@ -107,7 +122,8 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
 
   bool number_unsigned(number_unsigned_t value) override {
     if (!in_list_) return unexpected("a number");
-    if (value > static_cast<number_unsigned_t>(std::numeric_limits<std::int64_t>::max())) return bad_number("does not fit in 63 bits");
+    if (value > static_cast<number_unsigned_t>(std::numeric_limits<std::int64_t>::max()))
+      return bad_number("does not fit in 63 bits");
     list().push_back(static_cast<std::int64_t>(value));
     return true;
   }
@@ -132,7 +148,8 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
     if (depth_ == 2 && !in_metadata_) {
       for (const char* field : {"dtype", "shape", "data_offsets"})
         if (!entries.back().fields.contains(field))
-          return refuse(fmt::format("{} has no {}; write dtype, shape and data_offsets", subject(), field));
+          return refuse(
+              fmt::format("{} has no {}; write dtype, shape and data_offsets", subject(), field));
     }
     --depth_;
     return true;
@@ -149,8 +166,11 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
   bool null() override { return unexpected("null"); }
   bool boolean(bool) override { return unexpected("a truth value"); }
   bool binary(binary_t&) override { return unexpected("binary data"); }
-  bool parse_error(std::size_t position, const std::string&, const nlohmann::json::exception&) override {
-    return refuse(fmt::format("the header is not valid JSON near byte {}; write the file again with a safetensors writer", position));
+  bool parse_error(std::size_t position, const std::string&,
+                   const nlohmann::json::exception&) override {
+    return refuse(fmt::format(
+        "the header is not valid JSON near byte {}; write the file again with a safetensors writer",
+        position));
   }
 
  private:
@@ -159,22 +179,34 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
     return false;
   }
   std::string subject() const { return "tensor " + printable(entries.back().name); }
-  std::vector<std::int64_t>& list() { return key_ == "shape" ? entries.back().shape : entries.back().offsets; }
+  std::vector<std::int64_t>& list() {
+    return key_ == "shape" ? entries.back().shape : entries.back().offsets;
+  }
   bool bad_number(const char* what) {
-    return refuse(fmt::format("a number in {} of {} {}; write whole numbers from 0", key_, subject(), what));
+    return refuse(
+        fmt::format("a number in {} of {} {}; write whole numbers from 0", key_, subject(), what));
   }
   bool unexpected(const char* what) {
-    if (depth_ == 0) return refuse("the header is not a JSON object; write the file again with a safetensors writer");
+    if (depth_ == 0)
+      return refuse(
+          "the header is not a JSON object; write the file again with a safetensors writer");
     if (depth_ == 1)
-      return refuse(fmt::format("{} is {} where an object belongs; write the file again with a safetensors writer",
-                                printable(key_of_level_one()), what));
+      return refuse(fmt::format(
+          "{} is {} where an object belongs; write the file again with a safetensors writer",
+          printable(key_of_level_one()), what));
     if (in_metadata_)
       return refuse(
-          fmt::format("the metadata value of {} is {}; metadata maps strings to strings, so write it as a string", printable(key_), what));
+          fmt::format("the metadata value of {} is {}; metadata maps strings to strings, so write "
+                      "it as a string",
+                      printable(key_), what));
     return refuse(
-        fmt::format("{} of {} holds {}; write dtype as a string, shape and data_offsets as lists of whole numbers", key_, subject(), what));
+        fmt::format("{} of {} holds {}; write dtype as a string, shape and data_offsets as lists "
+                    "of whole numbers",
+                    key_, subject(), what));
   }
-  std::string key_of_level_one() const { return in_metadata_ ? metadata_name : entries.back().name; }
+  std::string key_of_level_one() const {
+    return in_metadata_ ? metadata_name : entries.back().name;
+  }
 
   int depth_ = 0;  // objects that are open; 2 at most
   bool in_metadata_ = false, in_list_ = false;
@@ -182,87 +214,125 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
   std::set<std::string> names_;
 };
 
-[[noreturn]] void fail(const std::string& path, const std::string& sentence) { throw UsageError(fmt::format("{}: {}.", path, sentence)); }
+[[noreturn]] void fail(const std::string& path, const std::string& sentence) {
+  throw UsageError(fmt::format("{}: {}.", path, sentence));
+}
 
 std::uint64_t checked_file_size(const std::string& path) {
   std::error_code error;
   const auto status = std::filesystem::status(path, error);
-  if (status.type() == std::filesystem::file_type::not_found) fail(path, "there is no such file; check the path");
-  if (error) fail(path, fmt::format("the file cannot be looked at ({}); check the path and its permissions", error.message()));
-  if (std::filesystem::is_directory(status)) fail(path, "this is a folder; name a .safetensors file in it");
-  if (!std::filesystem::is_regular_file(status)) fail(path, "this is not a regular file; copy the data to a file first");
+  if (status.type() == std::filesystem::file_type::not_found)
+    fail(path, "there is no such file; check the path");
+  if (error)
+    fail(path, fmt::format("the file cannot be looked at ({}); check the path and its permissions",
+                           error.message()));
+  if (std::filesystem::is_directory(status))
+    fail(path, "this is a folder; name a .safetensors file in it");
+  if (!std::filesystem::is_regular_file(status))
+    fail(path, "this is not a regular file; copy the data to a file first");
   const std::uint64_t size = std::filesystem::file_size(path, error);
-  if (error) fail(path, fmt::format("the size of the file cannot be read ({}); check its permissions", error.message()));
+  if (error)
+    fail(path, fmt::format("the size of the file cannot be read ({}); check its permissions",
+                           error.message()));
   if (size == 0) fail(path, "the file is empty; dump it again");
   if (size > largest_file)
-    fail(path,
-         fmt::format("the file has {} bytes and {} are the most that is read; dump one layer of one step a file", size, largest_file));
+    fail(path, fmt::format("the file has {} bytes and {} are the most that is read; dump one layer "
+                           "of one step a file",
+                           size, largest_file));
   return size;
 }
 
 void read_exactly(std::ifstream& in, const std::string& path, void* to, std::uint64_t bytes) {
   if (bytes == 0) return;
   in.read(static_cast<char*>(to), static_cast<std::streamsize>(bytes));
-  if (!in) fail(path, "the file ended or could not be read while it was being read; wait until its writer is done and try again");
+  if (!in)
+    fail(path,
+         "the file ended or could not be read while it was being read; wait until its writer is "
+         "done and try again");
 }
 
 /// Checks an entry by itself and against the size of the data.
 void check_entry(const std::string& path, const Entry& entry, std::uint64_t data_bytes) {
   const std::string subject = "tensor " + printable(entry.name);
   const std::uint64_t element = element_bytes(entry.dtype);
-  if (element == 0) fail(path, fmt::format("{} has the unknown dtype {}; write F16, BF16, F32 or F64", subject, printable(entry.dtype)));
-  if (entry.offsets.size() != 2) fail(path, fmt::format("{} has {} data_offsets; write two, begin and end", subject, entry.offsets.size()));
-  const auto begin = static_cast<std::uint64_t>(entry.offsets[0]), end = static_cast<std::uint64_t>(entry.offsets[1]);
+  if (element == 0)
+    fail(path, fmt::format("{} has the unknown dtype {}; write F16, BF16, F32 or F64", subject,
+                           printable(entry.dtype)));
+  if (entry.offsets.size() != 2)
+    fail(path, fmt::format("{} has {} data_offsets; write two, begin and end", subject,
+                           entry.offsets.size()));
+  const auto begin = static_cast<std::uint64_t>(entry.offsets[0]),
+             end = static_cast<std::uint64_t>(entry.offsets[1]);
   const auto bytes = tensor_bytes(entry.shape, element);
-  if (!bytes) fail(path, fmt::format("the size of {} of shape {} overflows; check the shape", subject, shape_text(entry.shape)));
-  if (begin > end) fail(path, fmt::format("{} ends at byte {} before it begins at {}; write begin first", subject, end, begin));
+  if (!bytes)
+    fail(path, fmt::format("the size of {} of shape {} overflows; check the shape", subject,
+                           shape_text(entry.shape)));
+  if (begin > end)
+    fail(path, fmt::format("{} ends at byte {} before it begins at {}; write begin first", subject,
+                           end, begin));
   if (end > data_bytes)
-    fail(path,
-         fmt::format("{} ends at byte {} but the file holds {} bytes of data; it is truncated or its offsets are wrong, so dump it again",
-                     subject, end, data_bytes));
+    fail(path, fmt::format("{} ends at byte {} but the file holds {} bytes of data; it is "
+                           "truncated or its offsets are wrong, so dump it again",
+                           subject, end, data_bytes));
   if (end - begin != *bytes)
-    fail(path, fmt::format("{} has {} bytes but {} of shape {} needs {}; make data_offsets, dtype and shape agree", subject, end - begin,
-                           entry.dtype, shape_text(entry.shape), *bytes));
+    fail(
+        path,
+        fmt::format(
+            "{} has {} bytes but {} of shape {} needs {}; make data_offsets, dtype and shape agree",
+            subject, end - begin, entry.dtype, shape_text(entry.shape), *bytes));
 }
 
 /// The offsets must cover the data: no byte twice, none left over.
 void check_cover(const std::string& path, std::vector<Entry>& entries, std::uint64_t data_bytes) {
-  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.offsets < b.offsets; });
+  std::sort(entries.begin(), entries.end(),
+            [](const Entry& a, const Entry& b) { return a.offsets < b.offsets; });
   std::uint64_t covered = 0;
   const Entry* last = nullptr;
   for (const Entry& entry : entries) {
     const auto begin = static_cast<std::uint64_t>(entry.offsets[0]);
     if (begin < covered)
-      fail(path, fmt::format("tensors {} and {} overlap; give each bytes of its own", printable(last->name), printable(entry.name)));
+      fail(path, fmt::format("tensors {} and {} overlap; give each bytes of its own",
+                             printable(last->name), printable(entry.name)));
     if (begin > covered)
-      fail(path, fmt::format("{} bytes before tensor {} belong to no tensor; write the tensors without gaps", begin - covered,
-                             printable(entry.name)));
+      fail(path,
+           fmt::format(
+               "{} bytes before tensor {} belong to no tensor; write the tensors without gaps",
+               begin - covered, printable(entry.name)));
     covered = static_cast<std::uint64_t>(entry.offsets[1]);
     last = &entry;
   }
   if (covered < data_bytes)
-    fail(path, fmt::format("the last {} bytes belong to no tensor; write no more data than the offsets cover", data_bytes - covered));
+    fail(path,
+         fmt::format(
+             "the last {} bytes belong to no tensor; write no more data than the offsets cover",
+             data_bytes - covered));
 }
 
-/// The header's text for a file, and its tensors in the order of their data: wide elements first, so that each lies aligned.
+/// The header's text for a file, and its tensors in the order of their data: wide elements first,
+/// so that each lies aligned.
 std::pair<std::string, std::vector<const Tensor*>> header_of(const SafetensorsFile& file) {
   std::vector<const Tensor*> order;
   for (const auto& [name, tensor] : file.tensors) {
     const auto bytes = tensor_bytes(tensor.shape, element_bytes(tensor.dtype));
     if (element_bytes(tensor.dtype) == 0 || !bytes || *bytes != tensor.bytes.size())
-      throw std::invalid_argument(fmt::format("tensor {} has {} bytes, which do not match {} of shape {}", printable(name),
-                                              tensor.bytes.size(), tensor.dtype, shape_text(tensor.shape)));
+      throw std::invalid_argument(
+          fmt::format("tensor {} has {} bytes, which do not match {} of shape {}", printable(name),
+                      tensor.bytes.size(), tensor.dtype, shape_text(tensor.shape)));
     if (name != tensor.name || name == metadata_name)
-      throw std::invalid_argument(fmt::format("tensor {} is filed under {}", printable(tensor.name), printable(name)));
+      throw std::invalid_argument(
+          fmt::format("tensor {} is filed under {}", printable(tensor.name), printable(name)));
     order.push_back(&tensor);
   }
-  std::stable_sort(order.begin(), order.end(),
-                   [](const Tensor* a, const Tensor* b) { return element_bytes(a->dtype) > element_bytes(b->dtype); });
+  std::stable_sort(order.begin(), order.end(), [](const Tensor* a, const Tensor* b) {
+    return element_bytes(a->dtype) > element_bytes(b->dtype);
+  });
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
   if (!file.metadata.empty()) header[metadata_name] = file.metadata;
   std::uint64_t offset = 0;
   for (const Tensor* tensor : order) {
-    header[tensor->name] = {{"dtype", tensor->dtype}, {"shape", tensor->shape}, {"data_offsets", {offset, offset + tensor->bytes.size()}}};
+    header[tensor->name] = {{"dtype", tensor->dtype},
+                            {"shape", tensor->shape},
+                            {"data_offsets", {offset, offset + tensor->bytes.size()}}};
     offset += tensor->bytes.size();
   }
   try {
@@ -279,23 +349,27 @@ std::pair<std::string, std::vector<const Tensor*>> header_of(const SafetensorsFi
 SafetensorsFile read_safetensors(const std::string& path) {
   const std::uint64_t file_bytes = checked_file_size(path);
   std::ifstream in(path, std::ios::binary);
-  if (!in) fail(path, fmt::format("the file cannot be opened ({}); check its permissions", std::strerror(errno)));
+  if (!in)
+    fail(path, fmt::format("the file cannot be opened ({}); check its permissions",
+                           std::strerror(errno)));
   if (file_bytes < length_bytes)
-    fail(path, fmt::format("the file has {} bytes, too few for a safetensors header; dump it again", file_bytes));
+    fail(path, fmt::format("the file has {} bytes, too few for a safetensors header; dump it again",
+                           file_bytes));
 
   std::uint64_t header_bytes = 0;
   read_exactly(in, path, &header_bytes, length_bytes);
   if (header_bytes > largest_header)
-    fail(path,
-         fmt::format(
-             "the header claims {} bytes and {} are the most that is read; this is no safetensors file or a damaged one, so dump it again",
-             header_bytes, largest_header));
+    fail(path, fmt::format("the header claims {} bytes and {} are the most that is read; this is "
+                           "no safetensors file or a damaged one, so dump it again",
+                           header_bytes, largest_header));
   if (header_bytes > file_bytes - length_bytes)
-    fail(path, fmt::format("the header claims {} bytes but only {} follow; the file is truncated, so dump it again", header_bytes,
-                           file_bytes - length_bytes));
+    fail(path, fmt::format("the header claims {} bytes but only {} follow; the file is truncated, "
+                           "so dump it again",
+                           header_bytes, file_bytes - length_bytes));
   std::string text(header_bytes, '\0');
   read_exactly(in, path, text.data(), header_bytes);
-  if (text.empty() || text.front() != '{') fail(path, "the header does not begin with '{'; this is no safetensors file, so name one");
+  if (text.empty() || text.front() != '{')
+    fail(path, "the header does not begin with '{'; this is no safetensors file, so name one");
 
   HeaderEvents events;
   if (!nlohmann::json::sax_parse(text, &events)) fail(path, events.problem);
@@ -308,7 +382,8 @@ SafetensorsFile read_safetensors(const std::string& path) {
   for (Entry& entry : events.entries) {  // in the order of their data
     std::vector<std::byte> bytes(static_cast<std::size_t>(entry.offsets[1] - entry.offsets[0]));
     read_exactly(in, path, bytes.data(), bytes.size());
-    file.tensors.emplace(entry.name, Tensor{entry.name, std::move(entry.dtype), std::move(entry.shape), std::move(bytes)});
+    file.tensors.emplace(entry.name, Tensor{entry.name, std::move(entry.dtype),
+                                            std::move(entry.shape), std::move(bytes)});
   }
   return file;
 }
@@ -320,7 +395,9 @@ void write_safetensors(const std::string& path, const SafetensorsFile& file) {
   const auto give_up = [&](const std::string& why) {
     std::error_code ignored;
     std::filesystem::remove(temporary, ignored);
-    fail(path, fmt::format("the file cannot be written ({}); choose a folder that exists, is writable and has space", why));
+    fail(path, fmt::format("the file cannot be written ({}); choose a folder that exists, is "
+                           "writable and has space",
+                           why));
   };
   errno = 0;
   std::ofstream out(temporary, std::ios::binary | std::ios::trunc);
@@ -328,7 +405,8 @@ void write_safetensors(const std::string& path, const SafetensorsFile& file) {
   out.write(reinterpret_cast<const char*>(&header_bytes), length_bytes);
   out.write(header.data(), static_cast<std::streamsize>(header.size()));
   for (const Tensor* tensor : order)
-    out.write(reinterpret_cast<const char*>(tensor->bytes.data()), static_cast<std::streamsize>(tensor->bytes.size()));
+    out.write(reinterpret_cast<const char*>(tensor->bytes.data()),
+              static_cast<std::streamsize>(tensor->bytes.size()));
   out.close();
   if (!out) give_up(errno != 0 ? std::strerror(errno) : "input/output error");
   std::error_code error;

@@ -10,18 +10,18 @@
 #include <filesystem>
 #include <optional>
 
+#include "verify/data/safetensors.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
-#include "verify/data/safetensors.hpp"
 #include "verify/problem/suggest.hpp"
 
 namespace abn::verify {
 namespace {
 
-/// Frameworks call the C library, SLEEF (1 or 3.5 ulp) or CUDA (expm1f: 1 ulp, expf: 2 ulp), and say nowhere which: the worst of these,
-/// rounded up.
+/// Frameworks call the C library, SLEEF (1 or 3.5 ulp) or CUDA (expm1f: 1 ulp, expf: 2 ulp), and
+/// say nowhere which: the worst of these, rounded up.
 constexpr double undeclared_function_ulp = 4;
 
 struct OutputName {
@@ -37,8 +37,9 @@ constexpr std::array output_names{OutputName{"saved_mean", Output::mean},
                                   OutputName{"dgamma", Output::dgamma},
                                   OutputName{"dbeta", Output::dbeta}};
 constexpr std::array input_names{"x", "dz", "gamma", "beta", "running_mean", "running_var"};
-constexpr std::array keys{"abn.format",    "abn.problem",          "abn.scheme",         "abn.statistics",  "abn.accumulate",
-                          "abn.normalise", "abn.depth_statistics", "abn.depth_backward", "abn.materialises"};
+constexpr std::array keys{"abn.format",           "abn.problem",        "abn.scheme",
+                          "abn.statistics",       "abn.accumulate",     "abn.normalise",
+                          "abn.depth_statistics", "abn.depth_backward", "abn.materialises"};
 
 const char* container_type(int dtype) {
   constexpr const char* names[] = {"F16", "BF16", "F32", "F64"};
@@ -48,8 +49,9 @@ const char* container_type(int dtype) {
 std::string clean_name(const std::string& path) {
   std::string name = std::filesystem::path(path).stem().string();
   for (char& letter : name)
-    if ((std::isalnum(static_cast<unsigned char>(letter)) == 0 || static_cast<unsigned char>(letter) >= 0x80) && letter != '_' &&
-        letter != '-')
+    if ((std::isalnum(static_cast<unsigned char>(letter)) == 0 ||
+         static_cast<unsigned char>(letter) >= 0x80) &&
+        letter != '_' && letter != '-')
       letter = '_';
   return name;
 }
@@ -73,23 +75,29 @@ class Reader {
     if (text("abn.format").value_or("") != "1")
       refuse(R"(declares no abn.format "1")", "add it to the metadata as fixtures/README.md shows");
     const auto problem_text = text("abn.problem");
-    if (!problem_text) refuse("declares no abn.problem", "add its sizes and options as fixtures/README.md shows");
+    if (!problem_text)
+      refuse("declares no abn.problem", "add its sizes and options as fixtures/README.md shows");
     TensorFile out;
     out.name = clean_name(path_);
-    out.inputs.problem = within(*problem_text, [](std::string_view word) { return parse_problem(word); });
+    out.inputs.problem =
+        within(*problem_text, [](std::string_view word) { return parse_problem(word); });
     problem_ = out.inputs.problem;
-    if (element_count(problem_) == 0) refuse("holds a problem without elements", "dump a step that has some");
+    if (element_count(problem_) == 0)
+      refuse("holds a problem without elements", "dump a step that has some");
     out.inputs.affine = has("gamma");
     out.inputs.x = tensor("x", true);
-    if (out.inputs.x.empty()) refuse("holds no x", "add the input of the batch norm as it was before the step");
+    if (out.inputs.x.empty())
+      refuse("holds no x", "add the input of the batch norm as it was before the step");
     out.inputs.dz = tensor("dz", true);
     out.inputs.gamma = tensor("gamma", false), out.inputs.beta = tensor("beta", false);
-    out.inputs.running_mean = tensor("running_mean", false), out.inputs.running_var = tensor("running_var", false);
+    out.inputs.running_mean = tensor("running_mean", false),
+    out.inputs.running_var = tensor("running_var", false);
     for (const auto& [name, output] : output_names) {
       auto values = tensor(name, is_tensor(output));
       if (!values.empty()) out.outputs.push_back({output, std::move(values)});
     }
-    std::stable_sort(out.outputs.begin(), out.outputs.end(), [](const auto& a, const auto& b) { return a.output < b.output; });
+    std::stable_sort(out.outputs.begin(), out.outputs.end(),
+                     [](const auto& a, const auto& b) { return a.output < b.output; });
     refuse_contradictions();
     read_claims(out);
     return out;
@@ -118,7 +126,8 @@ class Reader {
     for (const auto& [name, tensor] : file_.tensors)
       if (std::find(names.begin(), names.end(), name) == names.end())
         refuse(fmt::format("has the unknown tensor \"{}\"", name),
-               fmt::format("did you mean {}? Leave out what is none of {}", nearest(name, names), fmt::join(names, ", ")));
+               fmt::format("did you mean {}? Leave out what is none of {}", nearest(name, names),
+                           fmt::join(names, ", ")));
   }
 
   /// The values of a tensor, N*C*S or C of them; empty where the file has none of this name.
@@ -128,21 +137,26 @@ class Reader {
     const Tensor& found = at->second;
     const int dtype = full ? problem_.dtype : problem_.param_dtype;
     if (found.dtype != container_type(dtype))
-      refuse(fmt::format("holds {} as {} and its problem needs {}", name, found.dtype, container_type(dtype)),
+      refuse(fmt::format("holds {} as {} and its problem needs {}", name, found.dtype,
+                         container_type(dtype)),
              full ? "name the type of the tensors in abn.problem"
-                  : "store parameters in param's type, which is f32 unless abn.problem says param:f64 or f64");
+                  : "store parameters in param's type, which is f32 unless abn.problem says "
+                    "param:f64 or f64");
     if (!(full ? shape_fits(found.shape) : found.shape == std::vector<std::int64_t>{problem_.c}))
-      refuse(fmt::format("holds {} with shape [{}] and its problem needs {}", name, fmt::join(found.shape, ", "),
+      refuse(fmt::format("holds {} with shape [{}] and its problem needs {}", name,
+                         fmt::join(found.shape, ", "),
                          full ? full_shape() : fmt::format("[{}]", problem_.c)),
              "correct the sizes in abn.problem or the tensor");
-    std::vector<double> values(static_cast<std::size_t>(full ? element_count(problem_) : problem_.c));
+    std::vector<double> values(
+        static_cast<std::size_t>(full ? element_count(problem_) : problem_.c));
     unpack(format_of(dtype), found.bytes.data(), values);
     return values;
   }
 
   std::string full_shape() const {
-    return problem_.layout == ABN_NCHW ? fmt::format("[{}, {}, {}]", problem_.n, problem_.c, problem_.s)
-                                       : fmt::format("[{}, {}, {}]", problem_.n, problem_.s, problem_.c);
+    return problem_.layout == ABN_NCHW
+               ? fmt::format("[{}, {}, {}]", problem_.n, problem_.c, problem_.s)
+               : fmt::format("[{}, {}, {}]", problem_.n, problem_.s, problem_.c);
   }
 
   /// N first, C second or last, and the rest multiplies to S.
@@ -152,20 +166,23 @@ class Reader {
     if (shape[channel] != problem_.c) return false;
     std::int64_t spatial = 1;
     for (std::size_t i = 1; i < shape.size(); ++i)
-      if (i != channel) spatial *= shape[i];  // no overflow: the container has checked that the whole product fits
+      // no overflow: the container has checked that the whole product fits
+      if (i != channel) spatial *= shape[i];
     return spatial == problem_.s;
   }
 
   void refuse_contradictions() const {
     const auto together = [&](const char* one, const char* other) {
       if (has(one) != has(other))
-        refuse(fmt::format("holds {} without {}", has(one) ? one : other, has(one) ? other : one), "add the other or leave both out");
+        refuse(fmt::format("holds {} without {}", has(one) ? one : other, has(one) ? other : one),
+               "add the other or leave both out");
     };
     together("gamma", "beta");
     together("running_mean", "running_var");
     const auto needs = [&](const char* name, const char* needed) {
       if (has(name) && !has(needed))
-        refuse(fmt::format("holds {} without {}, from which it follows", name, needed), fmt::format("add {}", needed));
+        refuse(fmt::format("holds {} without {}, from which it follows", name, needed),
+               fmt::format("add {}", needed));
     };
     for (const char* const gradient : {"dx", "dgamma", "dbeta"}) needs(gradient, "dz");
     needs("dgamma", "gamma");
@@ -174,15 +191,20 @@ class Reader {
     needs("running_var_out", "running_var");
     if (problem_.mode == ABN_TRAINING) return;
     if (!has("running_mean"))
-      refuse(fmt::format("holds no running_mean and running_var, which {} mode normalises with", mode_name(problem_.mode)), "add them");
-    for (const char* const name : {"saved_mean", "saved_var", "running_mean_out", "running_var_out"})
+      refuse(fmt::format("holds no running_mean and running_var, which {} mode normalises with",
+                         mode_name(problem_.mode)),
+             "add them");
+    for (const char* const name :
+         {"saved_mean", "saved_var", "running_mean_out", "running_var_out"})
       if (has(name))
-        refuse(fmt::format("holds {}, which {} mode does not compute", name, mode_name(problem_.mode)),
-               "leave it out or correct the mode in abn.problem");
+        refuse(
+            fmt::format("holds {}, which {} mode does not compute", name, mode_name(problem_.mode)),
+            "leave it out or correct the mode in abn.problem");
     if (problem_.mode == ABN_INFERENCE)
       for (const char* const name : {"dx", "dgamma", "dbeta"})
         if (has(name))
-          refuse(fmt::format("holds {}, and inference has no backward", name), "correct the mode in abn.problem: it is training or frozen");
+          refuse(fmt::format("holds {}, and inference has no backward", name),
+                 "correct the mode in abn.problem: it is training or frozen");
   }
 
   std::int64_t depth(const char* key) const {
@@ -193,12 +215,14 @@ class Reader {
     const char* const end = value->data() + value->size();
     const auto parsed = std::from_chars(value->data(), end, count);
     if (parsed.ec != std::errc{} || parsed.ptr != end || count < 1 || count > m)
-      refuse(fmt::format("declares {} \"{}\"", key, *value), fmt::format("use a whole number from 1 to m = N*S = {}", m));
+      refuse(fmt::format("declares {} \"{}\"", key, *value),
+             fmt::format("use a whole number from 1 to m = N*S = {}", m));
     return count;
   }
 
   std::uint32_t materialises(const std::string& list) const {
-    constexpr std::array names{"y", "xhat", "dy", "statistics"};  // in the order of the ABN_MATERIALISES_ bits
+    // in the order of the ABN_MATERIALISES_ bits
+    constexpr std::array names{"y", "xhat", "dy", "statistics"};
     std::uint32_t flags = 0;
     for (std::string_view rest = list; !rest.empty();) {
       const std::size_t comma = rest.find(',');
@@ -217,19 +241,25 @@ class Reader {
     abn_claims& claims = out.claims;
     claims.struct_size = sizeof claims;
     out.declares = true;
-    for (const char* const key : {"abn.scheme", "abn.statistics", "abn.accumulate", "abn.normalise", "abn.materialises"})
+    for (const char* const key :
+         {"abn.scheme", "abn.statistics", "abn.accumulate", "abn.normalise", "abn.materialises"})
       if (!text(key)) {
         if (!out.outputs.empty())
-          refuse(fmt::format("holds outputs and declares no {}", key), "say how they were computed, for the error bound follows from it");
+          refuse(fmt::format("holds outputs and declares no {}", key),
+                 "say how they were computed, for the error bound follows from it");
         out.declares = false;
       }
-    if (const auto word = text("abn.scheme")) claims.scheme = within(*word, [](std::string_view name) { return scheme_from_name(name); });
+    if (const auto word = text("abn.scheme"))
+      claims.scheme = within(*word, [](std::string_view name) { return scheme_from_name(name); });
     if (const auto word = text("abn.statistics"))
-      claims.statistics = within(*word, [](std::string_view name) { return statistics_from_name(name); });
+      claims.statistics =
+          within(*word, [](std::string_view name) { return statistics_from_name(name); });
     if (const auto word = text("abn.accumulate"))
-      claims.accumulate = within(*word, [](std::string_view name) { return dtype_from_name(name); });
+      claims.accumulate =
+          within(*word, [](std::string_view name) { return dtype_from_name(name); });
     if (const auto word = text("abn.normalise"))
-      claims.normalise = within(*word, [](std::string_view name) { return normalise_from_name(name); });
+      claims.normalise =
+          within(*word, [](std::string_view name) { return normalise_from_name(name); });
     if (const auto word = text("abn.materialises")) claims.materialises = materialises(*word);
     claims.depth_statistics = depth("abn.depth_statistics");
     claims.depth_backward = depth("abn.depth_backward");

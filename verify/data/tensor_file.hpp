@@ -1,4 +1,5 @@
-// One batch norm + activation of one training step in a safetensors file: its tensors and declarations, checked against its problem.
+// One batch norm + activation of one training step in a safetensors file: its tensors and
+// declarations, checked against its problem.
 //
 // fixtures/README.md describes both for those who write such files.
 #pragma once
@@ -12,14 +13,18 @@
 namespace abn::verify {
 
 struct TensorFile {
-  std::string name;       ///< the file's stem, with anything but letters, digits, '_' and '-' replaced by '_': first part of its check ids
-  Inputs inputs;          ///< vectors and dz that the file lacks are empty
-  bool declares = false;  ///< it says how its outputs were computed; needed to judge them, not to run variants on its inputs
-  abn_claims claims{};    ///< what it says
+  /// the file's stem, with anything but letters, digits, '_' and '-' replaced by '_': first part of
+  /// its check ids
+  std::string name;
+  Inputs inputs;  ///< vectors and dz that the file lacks are empty
+  /// it says how its outputs were computed; needed to judge them, not to run variants on its inputs
+  bool declares = false;
+  abn_claims claims{};          ///< what it says
   std::vector<Stored> outputs;  ///< in the order of Output
 };
 
-/// Throws UsageError for anything but a well-formed file whose tensors have the types and shapes of its problem.
+/// Throws UsageError for anything but a well-formed file whose tensors have the types and shapes of
+/// its problem.
 TensorFile read_tensor_file(const std::string& path);
 
 }  // namespace abn::verify

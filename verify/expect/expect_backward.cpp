@@ -6,8 +6,8 @@
 #include <stdexcept>
 
 #include "verify/bound/backward.hpp"
-#include "verify/problem/format.hpp"
 #include "verify/expect/shared.hpp"
+#include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
 namespace abn::verify {
@@ -22,7 +22,9 @@ struct BackwardExpectations {
   Expectation dx, dgamma, dbeta;
 };
 
-bool in_place(const abn_claims& claims) { return claims.scheme == ABN_IN_PLACE_1 || claims.scheme == ABN_IN_PLACE_2; }
+bool in_place(const abn_claims& claims) {
+  return claims.scheme == ABN_IN_PLACE_1 || claims.scheme == ABN_IN_PLACE_2;
+}
 
 Source source_of(const abn_claims& claims) {
   switch (claims.scheme) {
@@ -45,13 +47,15 @@ void lift_saturated(std::vector<double>& z, const abn_problem& p) {
     if (value <= -p.activation_parameter) value = lowest;
 }
 
-BackwardPlan plan_of(const Arithmetic& a, const ChannelNumbers& numbers, const abn_problem& p, const abn_claims& claims, bool end_to_end,
-                     bool batch) {
+BackwardPlan plan_of(const Arithmetic& a, const ChannelNumbers& numbers, const abn_problem& p,
+                     const abn_claims& claims, bool end_to_end, bool batch) {
   const bool training = p.mode == ABN_TRAINING;
   BackwardPlan plan;
   plan.scheme = claims.scheme;
   plan.end_to_end = end_to_end;
-  if (p.activation == ABN_ELU) plan.smallest_gap = next_above(format_of(p.dtype), -p.activation_parameter) + p.activation_parameter;
+  if (p.activation == ABN_ELU)
+    plan.smallest_gap =
+        next_above(format_of(p.dtype), -p.activation_parameter) + p.activation_parameter;
   if (!training) {
     plan.forward = plan.backward = given_statistics_error(a, numbers, true);
   } else if (end_to_end) {
@@ -59,21 +63,24 @@ BackwardPlan plan_of(const Arithmetic& a, const ChannelNumbers& numbers, const a
     plan.backward.mean += a.store_parameter(std::fabs(numbers.mean));
     plan.backward.variance += a.store_parameter(numbers.variance);
   } else {
-    plan.backward = batch ? batch_statistics_error(a, numbers) : given_statistics_error(a, numbers, false);
+    plan.backward =
+        batch ? batch_statistics_error(a, numbers) : given_statistics_error(a, numbers, false);
   }
   return plan;
 }
 
-// What no rule of the operation settles. ELU takes its branch from the sign bit of z, and a NaN may have either: phi' is 1 or NaN,
-// so dy of that element and dbeta are undefined. The true gradient of data that are not finite is no measure of anything.
-void set_undefined(const BackwardInput& in, const BackwardValues& found, bool true_gradient, const abn_problem& p, std::int64_t c,
-                   BackwardExpectations& out) {
+// What no rule of the operation settles. ELU takes its branch from the sign bit of z, and a NaN may
+// have either: phi' is 1 or NaN, so dy of that element and dbeta are undefined. The true gradient
+// of data that are not finite is no measure of anything.
+void set_undefined(const BackwardInput& in, const BackwardValues& found, bool true_gradient,
+                   const abn_problem& p, std::int64_t c, BackwardExpectations& out) {
   const auto channel = static_cast<std::size_t>(c);
   const auto finite = [](const std::vector<double>& values) {
     return std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); });
   };
   const auto dx_at = [&](std::size_t i) -> Point& {
-    return out.dx.points[static_cast<std::size_t>(sample_offset(p, c, static_cast<std::int64_t>(i)))];
+    return out.dx
+        .points[static_cast<std::size_t>(sample_offset(p, c, static_cast<std::int64_t>(i)))];
   };
   if (true_gradient && !(finite(in.x) && finite(in.dz))) {
     for (std::size_t i = 0; i < in.dz.size(); ++i) dx_at(i).rule = Rule::anything;
@@ -81,17 +88,20 @@ void set_undefined(const BackwardInput& in, const BackwardValues& found, bool tr
   }
   if (p.activation != ABN_ELU || true_gradient) return;
   for (std::size_t i = 0; i < in.dz.size(); ++i) {
-    const bool kept = in.source == Source::z || in.source == Source::x_and_z;  // else z is found again from y
+    // else z is found again from y
+    const bool kept = in.source == Source::z || in.source == Source::x_and_z;
     if (!std::isnan(kept ? in.z[i] : found.y[i])) continue;
     out.dbeta.points[channel].rule = Rule::anything;
     if (in.frozen) dx_at(i).rule = Rule::anything;
   }
 }
 
-// Everything of channel c; writes to that channel's points only. `saved` is null for the true gradient.
+// Everything of channel c; writes to that channel's points only. `saved` is null for the true
+// gradient.
 template <class Error>
-void backward_channel(const Inputs& inputs, const Saved* saved, const abn_claims& claims, const Judges& judges, std::int64_t c,
-                      BackwardScratch& scratch, BackwardExpectations& out) {
+void backward_channel(const Inputs& inputs, const Saved* saved, const abn_claims& claims,
+                      const Judges& judges, std::int64_t c, BackwardScratch& scratch,
+                      BackwardExpectations& out) {
   const abn_problem& p = inputs.problem;
   const auto channel = static_cast<std::size_t>(c);
   const bool training = p.mode == ABN_TRAINING;
@@ -115,19 +125,23 @@ void backward_channel(const Inputs& inputs, const Saved* saved, const abn_claims
     in.statistics = {};
   } else {
     batch = reads_x && (saved->mean.empty() || saved->variance.empty());
-    in.statistics =
-        batch ? GivenStatistics{} : GivenStatistics{true, saved->mean.empty() ? 0 : saved->mean[channel], saved->variance[channel]};
+    in.statistics = batch ? GivenStatistics{}
+                          : GivenStatistics{true, saved->mean.empty() ? 0 : saved->mean[channel],
+                                            saved->variance[channel]};
   }
   backward_values(judges.precision, in, v);
 
   ChannelNumbers numbers = numbers_of(p, in.parameters, v.mean.hi, v.variance.hi, v.r, v.g);
   if (!in.statistics.given) add_moments(numbers, in.x, v.xhat);
   const BackwardPlan plan = plan_of(judges.declared, numbers, p, claims, saved == nullptr, batch);
-  const BackwardPlan fit_plan = plan_of(judges.recommended, numbers, p, claims, saved == nullptr, batch);
-  const auto [declared, recommended] = backward_errors<Error>(judges.declared, plan, judges.recommended, fit_plan, numbers, in, v);
+  const BackwardPlan fit_plan =
+      plan_of(judges.recommended, numbers, p, claims, saved == nullptr, batch);
+  const auto [declared, recommended] =
+      backward_errors<Error>(judges.declared, plan, judges.recommended, fit_plan, numbers, in, v);
 
   // One element that is not finite reaches every dx of a training channel through the sums.
-  const bool spoiled = training && !(std::isfinite(v.s0) && std::isfinite(v.s1) && std::isfinite(v.r) && std::isfinite(v.g));
+  const bool spoiled = training && !(std::isfinite(v.s0) && std::isfinite(v.s1) &&
+                                     std::isfinite(v.r) && std::isfinite(v.g));
   const Rule otherwise = training ? Rule::any_nonfinite : Rule::same_class;
   const bool no_statistics = plan.backward.overflows || plan.forward.overflows;
   for_each_sample(p, c, [&](std::size_t i, std::size_t at) {
@@ -140,9 +154,11 @@ void backward_channel(const Inputs& inputs, const Saved* saved, const abn_claims
       point.rule = Rule::anything;
   });
   set_point(out.dbeta, channel, v.dbeta, declared.dbeta, recommended.dbeta, Rule::any_nonfinite);
-  set_point(out.dgamma, channel, v.dgamma, declared.dgamma, recommended.dgamma, Rule::any_nonfinite);
+  set_point(out.dgamma, channel, v.dgamma, declared.dgamma, recommended.dgamma,
+            Rule::any_nonfinite);
   const auto release = [&](Expectation& e, bool overflows) {
-    if (overflows && e.points[channel].rule == Rule::bounded) e.points[channel].rule = Rule::anything;
+    if (overflows && e.points[channel].rule == Rule::bounded)
+      e.points[channel].rule = Rule::anything;
   };
   release(out.dgamma, no_statistics || declared.overflows);
   release(out.dbeta, no_statistics || declared.dbeta_overflows);
@@ -156,7 +172,8 @@ void backward_channel(const Inputs& inputs, const Saved* saved, const abn_claims
   } else if (!reads_x && !inputs.x.empty()) {
     const double share = 1 / numbers.m;  // of each, since the sum of them may overflow
     double parts[4]{};                   // which need not wait for each other
-    for_each_sample(p, c, [&](std::size_t i, std::size_t at) { parts[i % 4] += inputs.x[at] * share; });
+    for_each_sample(p, c,
+                    [&](std::size_t i, std::size_t at) { parts[i % 4] += inputs.x[at] * share; });
     mean = (parts[0] + parts[1]) + (parts[2] + parts[3]);
   }
   facts.kappa = condition_of_variance(mean, numbers.variance);
@@ -165,7 +182,8 @@ void backward_channel(const Inputs& inputs, const Saved* saved, const abn_claims
   double scale = 0, scale_product = 0;
   const double u = format_of(p.dtype).unit_roundoff;
   for (std::size_t i = 0; i < v.dy.size(); ++i) {
-    // Saturation makes dy as small as it likes; below a rounding error of dz it is no size to measure by.
+    // Saturation makes dy as small as it likes; below a rounding error of dz it is no size to
+    // measure by.
     const double size = larger(std::fabs(v.dy[i]), u * std::fabs(in.dz[i]));
     largest = larger(size, largest);  // a NaN counts for nothing
     scale += size;
@@ -182,7 +200,8 @@ void backward_channel(const Inputs& inputs, const Saved* saved, const abn_claims
   keep(out.dbeta, scale);
 }
 
-// Do more than half of the elements have a bound above the largest value of their channel, and `counts` holds for them?
+// Do more than half of the elements have a bound above the largest value of their channel, and
+// `counts` holds for them?
 template <class Predicate>
 bool mostly_drowned(const Expectation& e, const abn_problem& p, const Predicate& counts) {
   const auto size = static_cast<std::int64_t>(e.points.size());
@@ -195,7 +214,9 @@ bool mostly_drowned(const Expectation& e, const abn_problem& p, const Predicate&
         visit(0, static_cast<std::size_t>(c));
     };
     double largest = 0;
-    each([&](std::size_t, std::size_t at) { largest = larger(std::fabs(e.points[at].hi), largest); });
+    each([&](std::size_t, std::size_t at) {
+      largest = larger(std::fabs(e.points[at].hi), largest);
+    });
     std::int64_t here = 0, in_channel = 0;
     each([&](std::size_t, std::size_t at) {
       const Point& point = e.points[at];
@@ -208,23 +229,28 @@ bool mostly_drowned(const Expectation& e, const abn_problem& p, const Predicate&
   return 2 * found > size;
 }
 
-// Is it the inversion that drowns the signal? True where for more than half of the elements the bound exceeds the largest value
-// of their channel, and inversion is its largest term.
+// Is it the inversion that drowns the signal? True where for more than half of the elements the
+// bound exceeds the largest value of their channel, and inversion is its largest term.
 bool is_limited_by_method(const Expectation& e, const abn_problem& p) {
   return mostly_drowned(e, p, [&](std::size_t i) {
     const Shares& shares = e.shares[i];
-    return shares[static_cast<std::size_t>(Term::inversion)] >= *std::max_element(shares.begin(), shares.end());
+    return shares[static_cast<std::size_t>(Term::inversion)] >=
+           *std::max_element(shares.begin(), shares.end());
   });
 }
 
-std::vector<Expectation> backward(const Inputs& inputs, const Saved* saved, const abn_claims& claims, Detail detail) {
+std::vector<Expectation> backward(const Inputs& inputs, const Saved* saved,
+                                  const abn_claims& claims, Detail detail) {
   const abn_problem& p = inputs.problem;
   if (element_count(p) == 0) return {};
-  check_inputs(inputs, saved == nullptr || source_of(claims) == Source::x || source_of(claims) == Source::x_and_z);
+  check_inputs(inputs, saved == nullptr || source_of(claims) == Source::x ||
+                           source_of(claims) == Source::x_and_z);
   require_size(inputs.dz.size(), static_cast<std::size_t>(element_count(p)), "dz");
-  if (p.mode == ABN_INFERENCE) throw std::invalid_argument("Inference has no backward pass; ask for training or frozen mode.");
+  if (p.mode == ABN_INFERENCE)
+    throw std::invalid_argument("Inference has no backward pass; ask for training or frozen mode.");
   const Judges judges = judges_of(p, claims);
-  BackwardExpectations out{blank_expectation(Output::dx, p, detail), blank_expectation(Output::dgamma, p, detail),
+  BackwardExpectations out{blank_expectation(Output::dx, p, detail),
+                           blank_expectation(Output::dgamma, p, detail),
                            blank_expectation(Output::dbeta, p, detail)};
   BackwardScratch scratch;
   const auto channel = detail == Detail::shares ? backward_channel<Terms> : backward_channel<Total>;
@@ -234,9 +260,11 @@ std::vector<Expectation> backward(const Inputs& inputs, const Saved* saved, cons
   if (!in_place(claims)) return all;
   if (detail == Detail::shares) {
     for (Expectation& e : all) e.method_limited = is_limited_by_method(e, p);
-  } else if (std::any_of(all.begin(), all.end(),
-                         [&](const Expectation& e) { return mostly_drowned(e, p, [](std::size_t) { return true; }); })) {
-    const std::vector<Expectation> detailed = backward(inputs, saved, claims, Detail::shares);  // rare: ask which term it is
+  } else if (std::any_of(all.begin(), all.end(), [&](const Expectation& e) {
+               return mostly_drowned(e, p, [](std::size_t) { return true; });
+             })) {
+    // rare: ask which term it is
+    const std::vector<Expectation> detailed = backward(inputs, saved, claims, Detail::shares);
     for (std::size_t i = 0; i < all.size(); ++i) all[i].method_limited = detailed[i].method_limited;
   }
   return all;
@@ -244,19 +272,23 @@ std::vector<Expectation> backward(const Inputs& inputs, const Saved* saved, cons
 
 }  // namespace
 
-std::vector<Expectation> expect_backward(const Inputs& inputs, const Saved& saved, const abn_claims& claims, Detail detail) {
+std::vector<Expectation> expect_backward(const Inputs& inputs, const Saved& saved,
+                                         const abn_claims& claims, Detail detail) {
   const abn_problem& p = inputs.problem;
-  const auto elements = static_cast<std::size_t>(element_count(p)), channels = static_cast<std::size_t>(p.c);
+  const auto elements = static_cast<std::size_t>(element_count(p)),
+             channels = static_cast<std::size_t>(p.c);
   if (elements == 0) return {};
   const Source source = source_of(claims);
-  if (source == Source::z || source == Source::x_and_z) require_size(saved.z.size(), elements, "the saved z");
+  if (source == Source::z || source == Source::x_and_z)
+    require_size(saved.z.size(), elements, "the saved z");
   if (source == Source::xhat) require_size(saved.xhat.size(), elements, "the saved xhat");
   if (p.mode == ABN_TRAINING && (source == Source::z || source == Source::xhat))
     require_size(saved.variance.size(), channels, "the saved variance");
   return backward(inputs, &saved, claims, detail);
 }
 
-std::vector<Expectation> expect_gradient(const Inputs& inputs, const abn_claims& claims, Detail detail) {
+std::vector<Expectation> expect_gradient(const Inputs& inputs, const abn_claims& claims,
+                                         Detail detail) {
   return backward(inputs, nullptr, claims, detail);
 }
 

@@ -5,8 +5,8 @@
 #include <cmath>
 
 #include "verify/bound/forward.hpp"
-#include "verify/problem/format.hpp"
 #include "verify/expect/shared.hpp"
+#include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
 namespace abn::verify {
@@ -22,24 +22,29 @@ struct ForwardStatistics {
 };
 
 template <class Error>
-ForwardStatistics<Error> statistics_errors(const Arithmetic& a, const ChannelNumbers& c, const StatisticsError& s, const ForwardInput& in) {
+ForwardStatistics<Error> statistics_errors(const Arithmetic& a, const ChannelNumbers& c,
+                                           const StatisticsError& s, const ForwardInput& in) {
   ForwardStatistics<Error> out;
-  const double mean = std::fabs(c.mean), p = std::fabs(in.parameters.momentum), unbiased = c.m / (c.m - 1);
+  const double mean = std::fabs(c.mean), p = std::fabs(in.parameters.momentum),
+               unbiased = c.m / (c.m - 1);
   out.mean[Term::mean] += s.mean;
   out.mean[Term::materialised] += s.mean_materialised;
   out.mean[Term::storage] += a.store_parameter(mean + out.mean.total());
   out.variance[Term::variance] += s.variance;
   out.variance[Term::materialised] += s.variance_materialised;
   out.variance[Term::storage] += a.store_parameter(c.variance + out.variance.total());
-  const auto running = [&](Error& e, Term term, double old, double value, double factor, const Error& batch, double roundings) {
-    e.add(p * factor, batch);  // with its storage: the stored statistic may be the one that is averaged
+  const auto running = [&](Error& e, Term term, double old, double value, double factor,
+                           const Error& batch, double roundings) {
+    // with its storage: the stored statistic may be the one that is averaged
+    e.add(p * factor, batch);
     e[term] += roundings * a.u * p * std::fabs(value);
     e[Term::arithmetic] += running_error(a, in.parameters.momentum, old, value, 0);
-    e[Term::storage] += a.store_parameter(std::fabs((1 - in.parameters.momentum) * old + in.parameters.momentum * value) + e.total());
+    e[Term::storage] += a.store_parameter(
+        std::fabs((1 - in.parameters.momentum) * old + in.parameters.momentum * value) + e.total());
   };
   running(out.running_mean, Term::mean, in.running_mean, c.mean, 1, out.mean, 0);
-  running(out.running_var, Term::variance, in.running_var, c.variance * unbiased, unbiased, out.variance,
-          unbiased_roundings + a.count_roundings);
+  running(out.running_var, Term::variance, in.running_var, c.variance * unbiased, unbiased,
+          out.variance, unbiased_roundings + a.count_roundings);
   return out;
 }
 
@@ -50,7 +55,8 @@ struct ForwardScratch {
 
 // Everything of channel c; writes to that channel's points only.
 template <class Error, class Known>
-void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c, ForwardScratch& scratch, ForwardExpectations& out) {
+void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c,
+                     ForwardScratch& scratch, ForwardExpectations& out) {
   const abn_problem& p = inputs.problem;
   const auto channel = static_cast<std::size_t>(c);
   const bool training = p.mode == ABN_TRAINING;
@@ -69,23 +75,30 @@ void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c,
   const auto statistics = [&](const Arithmetic& a) {
     return training ? batch_statistics_error(a, numbers) : given_statistics_error(a, numbers, true);
   };
-  const StatisticsError declared = statistics(judges.declared), recommended = statistics(judges.recommended);
+  const StatisticsError declared = statistics(judges.declared),
+                        recommended = statistics(judges.recommended);
   const ForwardBound<Error, Known> bound(judges.declared, numbers, declared);
   const ForwardBound<Total, Known> fit(judges.recommended, numbers, recommended);
 
   // Non-finite data spoil a training channel whole; elsewhere each element has its class.
-  const bool spoiled = training && !(std::isfinite(v.mean.hi) && std::isfinite(v.variance.hi) && std::isfinite(v.r) && std::isfinite(v.g) &&
-                                     std::isfinite(numbers.beta));
+  const bool spoiled =
+      training && !(std::isfinite(v.mean.hi) && std::isfinite(v.variance.hi) &&
+                    std::isfinite(v.r) && std::isfinite(v.g) && std::isfinite(numbers.beta));
   // Finite data whose sums leave every type are no such data; they are an overflow like any other.
-  const bool overflown = training && declared.overflows && std::all_of(in.x.begin(), in.x.end(), [](double x) { return std::isfinite(x); });
-  const Rule unknown = overflown ? Rule::anything : Rule::any_nonfinite, otherwise = training ? unknown : Rule::same_class;
-  // Sums that overflow, and a variance of nothing but rounding that eps = 0 divides by, leave no promise; with eps > 0 a kernel that
-  // makes NaN of a small negative variance is wrong.
-  const bool no_promise = training && (declared.overflows || (numbers.eps == 0 && bound.root.variance == infinity));
+  const bool overflown =
+      training && declared.overflows &&
+      std::all_of(in.x.begin(), in.x.end(), [](double x) { return std::isfinite(x); });
+  const Rule unknown = overflown ? Rule::anything : Rule::any_nonfinite,
+             otherwise = training ? unknown : Rule::same_class;
+  // Sums that overflow, and a variance of nothing but rounding that eps = 0 divides by, leave no
+  // promise; with eps > 0 a kernel that makes NaN of a small negative variance is wrong.
+  const bool no_promise =
+      training && (declared.overflows || (numbers.eps == 0 && bound.root.variance == infinity));
   const auto release = [](Point& point) {
     if (point.rule == Rule::bounded) point.rule = Rule::anything;
   };
-  const double storage_largest = format_of(p.dtype).largest;  // beyond it z has to be infinite, whatever overflowed first
+  // beyond it z has to be infinite, whatever overflowed first
+  const double storage_largest = format_of(p.dtype).largest;
   for_each_sample(p, c, [&](std::size_t i, std::size_t at) {
     const double x = in.x[i], y = v.y[i], xhat = v.xhat.hi[i];
     Point& z = out.z.points[at];
@@ -95,7 +108,8 @@ void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c,
     } else {
       Error y_error{};
       Total y_fit{};
-      if (std::isfinite(y)) {  // y = -infinity is exact in any arithmetic, and ELU makes it finite again
+      // y = -infinity is exact in any arithmetic, and ELU makes it finite again
+      if (std::isfinite(y)) {
         y_error = bound.y(x, xhat, y);
         y_fit = fit.y(x, xhat, y);
       }
@@ -104,11 +118,14 @@ void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c,
       z_error[Term::storage] += judges.declared.store(std::fabs(v.z.hi[i]) + z_error.total());
       z_fit[Term::storage] += judges.recommended.store(std::fabs(v.z.hi[i]) + z_fit.total());
       set_point(out.z, at, element(v.z, i), z_error, z_fit, otherwise);
-      const bool inside = std::isfinite(x) && std::fabs(v.z.hi[i]) <= storage_largest;  // an infinite x stays one in any arithmetic
+      // an infinite x stays one in any arithmetic
+      const bool inside = std::isfinite(x) && std::fabs(v.z.hi[i]) <= storage_largest;
       if (training ? no_promise : inside && bound.overflows(x, xhat, y)) release(z);
       // The backward reads the sign of z; where y may be on either side of 0 it is anyone's.
       const double doubt = y_error.total();
-      if (p.activation == ABN_LEAKY_RELU && z.rule == Rule::bounded && (std::fabs(y) > doubt || doubt == 0)) z.rule = Rule::signed_bounded;
+      if (p.activation == ABN_LEAKY_RELU && z.rule == Rule::bounded &&
+          (std::fabs(y) > doubt || doubt == 0))
+        z.rule = Rule::signed_bounded;
     }
     if (!out.xhat.points.empty()) {
       Point& point = out.xhat.points[at];
@@ -128,7 +145,8 @@ void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c,
   ChannelFacts facts;
   facts.kappa = condition_of_variance(numbers.mean, numbers.variance);
   facts.beta_over_g = std::fabs(numbers.beta) / std::fabs(numbers.g);
-  for (Expectation* e : {&out.z, &out.xhat, &out.mean, &out.variance, &out.running_mean, &out.running_var})
+  for (Expectation* e :
+       {&out.z, &out.xhat, &out.mean, &out.variance, &out.running_mean, &out.running_var})
     if (!e->channels.empty()) e->channels[channel] = facts;
   if (!training) return;
   const auto wide = statistics_errors<Error>(judges.declared, numbers, declared, in);
@@ -136,8 +154,10 @@ void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c,
   set_point(out.mean, channel, v.mean, wide.mean, narrow.mean, unknown);
   set_point(out.variance, channel, v.variance, wide.variance, narrow.variance, unknown);
   if (averages) {
-    set_point(out.running_mean, channel, v.running_mean, wide.running_mean, narrow.running_mean, unknown);
-    set_point(out.running_var, channel, v.running_var, wide.running_var, narrow.running_var, unknown);
+    set_point(out.running_mean, channel, v.running_mean, wide.running_mean, narrow.running_mean,
+              unknown);
+    set_point(out.running_var, channel, v.running_var, wide.running_var, narrow.running_var,
+              unknown);
   }
   if (!declared.overflows) return;
   for (Expectation* e : {&out.mean, &out.variance, &out.running_mean, &out.running_var})
@@ -146,7 +166,8 @@ void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c,
 
 }  // namespace
 
-std::vector<Expectation> expect_forward(const Inputs& inputs, const abn_claims& claims, Detail detail) {
+std::vector<Expectation> expect_forward(const Inputs& inputs, const abn_claims& claims,
+                                        Detail detail) {
   const abn_problem& p = inputs.problem;
   if (element_count(p) == 0) return {};
   check_inputs(inputs, true);
@@ -158,7 +179,8 @@ std::vector<Expectation> expect_forward(const Inputs& inputs, const abn_claims& 
     asked.push_back(&e);
   };
   ask(out.z, Output::z);
-  if (claims.scheme == ABN_CHECKPOINT_XHAT || (claims.saves & ABN_SAVES_XHAT) != 0) ask(out.xhat, Output::xhat);
+  if (claims.scheme == ABN_CHECKPOINT_XHAT || (claims.saves & ABN_SAVES_XHAT) != 0)
+    ask(out.xhat, Output::xhat);
   if (p.mode == ABN_TRAINING) {
     ask(out.mean, Output::mean);
     ask(out.variance, Output::variance);

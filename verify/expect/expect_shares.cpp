@@ -1,4 +1,5 @@
-// The shares of one element's bound, from its channel alone: what a witness shows is not worth computing for every element.
+// The shares of one element's bound, from its channel alone: what a witness shows is not worth
+// computing for every element.
 #include <stdexcept>
 
 #include "verify/expect/expect.hpp"
@@ -12,7 +13,8 @@ std::vector<double> one_of(const std::vector<double>& vector, std::int64_t c) {
   return vector.empty() ? vector : std::vector<double>{vector[static_cast<std::size_t>(c)]};
 }
 
-std::vector<double> samples_of(const abn_problem& problem, const std::vector<double>& tensor, std::int64_t c) {
+std::vector<double> samples_of(const abn_problem& problem, const std::vector<double>& tensor,
+                               std::int64_t c) {
   std::vector<double> out;
   if (!tensor.empty()) gather(problem, tensor, c, out);
   return out;
@@ -20,10 +22,15 @@ std::vector<double> samples_of(const abn_problem& problem, const std::vector<dou
 
 }  // namespace
 
-Shares shares_of(const Inputs& inputs, const Saved* saved, const abn_claims& claims, Output output, std::int64_t element) {
+Shares shares_of(const Inputs& inputs, const Saved* saved, const abn_claims& claims, Output output,
+                 std::int64_t element) {
   const abn_problem& p = inputs.problem;
-  const std::int64_t c = !is_tensor(output) ? element : p.layout == ABN_NHWC ? element % p.c : element / p.s % p.c;
-  const std::int64_t sample = !is_tensor(output) ? 0 : p.layout == ABN_NHWC ? element / p.c : element / (p.c * p.s) * p.s + element % p.s;
+  const std::int64_t c = !is_tensor(output)     ? element
+                         : p.layout == ABN_NHWC ? element % p.c
+                                                : element / p.s % p.c;
+  const std::int64_t sample = !is_tensor(output)     ? 0
+                              : p.layout == ABN_NHWC ? element / p.c
+                                                     : element / (p.c * p.s) * p.s + element % p.s;
   Inputs one{p,
              inputs.affine,
              samples_of(p, inputs.x, c),
@@ -40,12 +47,15 @@ Shares shares_of(const Inputs& inputs, const Saved* saved, const abn_claims& cla
   } else if (saved == nullptr) {
     expected = expect_gradient(one, claims, Detail::shares);
   } else {
-    const Saved kept{samples_of(p, saved->z, c), samples_of(p, saved->xhat, c), one_of(saved->mean, c), one_of(saved->variance, c)};
+    const Saved kept{samples_of(p, saved->z, c), samples_of(p, saved->xhat, c),
+                     one_of(saved->mean, c), one_of(saved->variance, c)};
     expected = expect_backward(one, kept, claims, Detail::shares);
   }
   for (const Expectation& e : expected)
     if (e.output == output) return e.shares[static_cast<std::size_t>(sample)];
-  throw std::invalid_argument("These claims and this mode have no such output; ask for one that expect_forward or expect_backward give.");
+  throw std::invalid_argument(
+      "These claims and this mode have no such output; ask for one that expect_forward or "
+      "expect_backward give.");
 }
 
 }  // namespace abn::verify

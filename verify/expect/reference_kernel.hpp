@@ -1,4 +1,5 @@
-// The entries of a reference variant, for any scalar; each scalar is instantiated in one .cpp (reference_variant_*.cpp).
+// The entries of a reference variant, for any scalar; each scalar is instantiated in one .cpp
+// (reference_variant_*.cpp).
 #pragma once
 
 #include <algorithm>
@@ -8,8 +9,8 @@
 #include <vector>
 
 #include "reference/backward.hpp"
-#include "verify/problem/format.hpp"
 #include "verify/expect/shared.hpp"
+#include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
 namespace abn::verify {
@@ -42,23 +43,31 @@ struct Data {
   const abn_problem& p;
   const Format& storage = format_of(p.dtype);
   const Format& parameter = format_of(p.param_dtype);
-  std::size_t elements = static_cast<std::size_t>(element_count(p)), channels = static_cast<std::size_t>(p.c);
+  std::size_t elements = static_cast<std::size_t>(element_count(p)),
+              channels = static_cast<std::size_t>(p.c);
 
-  std::vector<double> tensor(const void* from) const { return from == nullptr ? std::vector<double>() : read(storage, from, elements); }
-  std::vector<double> vector(const void* from) const { return from == nullptr ? std::vector<double>() : read(parameter, from, channels); }
+  std::vector<double> tensor(const void* from) const {
+    return from == nullptr ? std::vector<double>() : read(storage, from, elements);
+  }
+  std::vector<double> vector(const void* from) const {
+    return from == nullptr ? std::vector<double>() : read(parameter, from, channels);
+  }
 
   Vector<T> channel(const std::vector<double>& all, std::int64_t c) const {
     std::vector<double> values;
     gather(p, all, c, values);
     Vector<T> out(static_cast<Eigen::Index>(values.size()));
-    for (std::size_t i = 0; i < values.size(); ++i) out[static_cast<Eigen::Index>(i)] = T(values[i]);
+    for (std::size_t i = 0; i < values.size(); ++i)
+      out[static_cast<Eigen::Index>(i)] = T(values[i]);
     return out;
   }
   void scatter(const Vector<T>& values, std::int64_t c, std::vector<double>& all) const {
-    for (Eigen::Index i = 0; i < values.size(); ++i) all[static_cast<std::size_t>(sample_offset(p, c, i))] = static_cast<double>(values[i]);
+    for (Eigen::Index i = 0; i < values.size(); ++i)
+      all[static_cast<std::size_t>(sample_offset(p, c, i))] = static_cast<double>(values[i]);
   }
 
-  reference::Channel<T> parameters(const std::vector<double>& gamma, const std::vector<double>& beta, std::size_t c) const {
+  reference::Channel<T> parameters(const std::vector<double>& gamma,
+                                   const std::vector<double>& beta, std::size_t c) const {
     using reference::ActivationKind;
     using reference::ScaleConvention;
     reference::Channel<T> out;
@@ -70,7 +79,8 @@ struct Data {
     if (gamma.empty()) return out;
     out.gamma = T(gamma[c]);
     out.beta = T(beta[c]);
-    out.scale = p.scale == ABN_SCALE_ABS_EPS ? ScaleConvention::abs_eps : ScaleConvention::signed_gamma;
+    out.scale =
+        p.scale == ABN_SCALE_ABS_EPS ? ScaleConvention::abs_eps : ScaleConvention::signed_gamma;
     return out;
   }
 };
@@ -81,25 +91,32 @@ int forward(const abn_problem* problem, const abn_forward_args* args) {
   if (data.elements == 0) return ABN_OK;
   const abn_problem& p = *problem;
   const bool training = p.mode == ABN_TRAINING;
-  const std::vector<double> x = data.tensor(args->x), gamma = data.vector(args->gamma), beta = data.vector(args->beta);
-  std::vector<double> running_mean = data.vector(args->running_mean), running_var = data.vector(args->running_var);
-  std::vector<double> z(data.elements), xhat(data.elements), mean(data.channels), variance(data.channels);
+  const std::vector<double> x = data.tensor(args->x), gamma = data.vector(args->gamma),
+                            beta = data.vector(args->beta);
+  std::vector<double> running_mean = data.vector(args->running_mean),
+                      running_var = data.vector(args->running_var);
+  std::vector<double> z(data.elements), xhat(data.elements), mean(data.channels),
+      variance(data.channels);
   const T momentum(p.momentum);
   for (std::int64_t c = 0; c < p.c; ++c) {
     const auto at = static_cast<std::size_t>(c);
     const reference::Channel<T> channel = data.parameters(gamma, beta, at);
     const Vector<T> samples = data.channel(x, c);
-    const reference::Forward<T> f = training ? reference::forward_training(samples, channel)
-                                             : reference::forward_inference(samples, T(running_mean[at]), T(running_var[at]), channel);
+    const reference::Forward<T> f = training
+                                        ? reference::forward_training(samples, channel)
+                                        : reference::forward_inference(samples, T(running_mean[at]),
+                                                                       T(running_var[at]), channel);
     data.scatter(f.z, c, z);
     data.scatter(f.xhat, c, xhat);
     mean[at] = static_cast<double>(f.mean);
     variance[at] = static_cast<double>(f.variance);
     if (!training) continue;
-    if (!running_mean.empty()) running_mean[at] = static_cast<double>(reference::running_mean(T(running_mean[at]), f.mean, momentum));
+    if (!running_mean.empty())
+      running_mean[at] =
+          static_cast<double>(reference::running_mean(T(running_mean[at]), f.mean, momentum));
     if (!running_var.empty())
-      running_var[at] = static_cast<double>(
-          reference::running_variance(T(running_var[at]), f.variance, reference::as_count<T>(samples.size()), momentum));
+      running_var[at] = static_cast<double>(reference::running_variance(
+          T(running_var[at]), f.variance, reference::as_count<T>(samples.size()), momentum));
   }
   write(data.storage, z, args->z);
   write(data.storage, xhat, args->xhat);
@@ -127,9 +144,10 @@ int backward(const abn_problem* problem, const abn_backward_args* args) {
   if (data.elements == 0) return ABN_OK;
   const abn_problem& p = *problem;
   const bool training = p.mode == ABN_TRAINING;
-  const std::vector<double> x = data.tensor(args->x), xhat = data.tensor(args->xhat), dz = data.tensor(args->dz);
-  const std::vector<double> gamma = data.vector(args->gamma), beta = data.vector(args->beta), mean = data.vector(args->mean),
-                            var = data.vector(args->var);
+  const std::vector<double> x = data.tensor(args->x), xhat = data.tensor(args->xhat),
+                            dz = data.tensor(args->dz);
+  const std::vector<double> gamma = data.vector(args->gamma), beta = data.vector(args->beta),
+                            mean = data.vector(args->mean), var = data.vector(args->var);
   std::vector<double> z = data.tensor(args->z);
   lift_saturated(data, z);
   std::vector<double> dx(data.elements), dgamma(data.channels), dbeta(data.channels);
@@ -138,20 +156,28 @@ int backward(const abn_problem* problem, const abn_backward_args* args) {
     const reference::Channel<T> channel = data.parameters(gamma, beta, at);
     const Vector<T> upstream = data.channel(dz, c);
     const T variance(var[at]);
-    const T g = reference::effective_scale(channel), r = reference::reciprocal_deviation(variance, channel.eps);
+    const T g = reference::effective_scale(channel),
+            r = reference::reciprocal_deviation(variance, channel.eps);
     const T factor = reference::dgamma_factor(channel);
     reference::Gradients<T> gradients;
     if (scheme == ABN_IN_PLACE_2 && training) {
-      gradients = reference::gradients_in_place_two(data.channel(z, c), variance, channel, upstream);
+      gradients =
+          reference::gradients_in_place_two(data.channel(z, c), variance, channel, upstream);
     } else {
       const reference::Recovered<T> recovered =
           scheme == ABN_STANDARD
-              ? reference::recover_standard(data.channel(x, c), data.channel(z, c), T(mean[at]), variance, channel, upstream)
-          : scheme == ABN_CHECKPOINT_X    ? reference::recover_checkpoint_x(data.channel(x, c), T(mean[at]), variance, channel, upstream)
-          : scheme == ABN_CHECKPOINT_XHAT ? reference::recover_checkpoint_xhat(data.channel(xhat, c), channel, upstream)
-                                          : reference::recover_in_place(data.channel(z, c), channel, upstream);
+              ? reference::recover_standard(data.channel(x, c), data.channel(z, c), T(mean[at]),
+                                            variance, channel, upstream)
+          : scheme == ABN_CHECKPOINT_X
+              ? reference::recover_checkpoint_x(data.channel(x, c), T(mean[at]), variance, channel,
+                                                upstream)
+          : scheme == ABN_CHECKPOINT_XHAT
+              ? reference::recover_checkpoint_xhat(data.channel(xhat, c), channel, upstream)
+              : reference::recover_in_place(data.channel(z, c), channel, upstream);
       const reference::Sums<T> sums =
-          scheme == ABN_IN_PLACE_2 ? reference::sums_in_place_two(recovered.y, recovered.dy, channel) : reference::sums(recovered);
+          scheme == ABN_IN_PLACE_2
+              ? reference::sums_in_place_two(recovered.y, recovered.dy, channel)
+              : reference::sums(recovered);
       gradients = training ? reference::gradients_training(recovered, sums, g, r, factor)
                            : reference::gradients_frozen(recovered, sums, g, r, factor);
     }
@@ -175,14 +201,16 @@ int claims(const abn_problem* p, abn_claims* out) {
   out->accumulate = accumulate;
   out->saves = ABN_SAVES_VAR | (in_place                        ? std::uint32_t{ABN_SAVES_Z}
                                 : scheme == ABN_CHECKPOINT_XHAT ? std::uint32_t{ABN_SAVES_XHAT}
-                                : scheme == ABN_CHECKPOINT_X    ? std::uint32_t{ABN_SAVES_X | ABN_SAVES_MEAN}
-                                                                : std::uint32_t{ABN_SAVES_X | ABN_SAVES_Z | ABN_SAVES_MEAN});
+                                : scheme == ABN_CHECKPOINT_X
+                                    ? std::uint32_t{ABN_SAVES_X | ABN_SAVES_MEAN}
+                                    : std::uint32_t{ABN_SAVES_X | ABN_SAVES_Z | ABN_SAVES_MEAN});
   out->materialises = 0;
   out->z_may_alias_x = in_place || scheme == ABN_CHECKPOINT_XHAT;  // the others read x again
   out->dx_may_alias_dz = 1;
   out->deterministic = 1;
   out->alignment = 0;
-  out->depth_statistics = out->depth_backward = std::max<std::int64_t>(sample_count(*p), 1);  // one sample after the other
+  // one sample after the other
+  out->depth_statistics = out->depth_backward = std::max<std::int64_t>(sample_count(*p), 1);
   out->function_ulp = 2;  // exp, expm1 and log1p of the GNU C library and of Boost stay below
   return ABN_OK;
 }
@@ -206,9 +234,11 @@ constexpr abn_variant variant(const char* name) {
 /// The row of a scalar: names are those of its variants, by scheme.
 template <class T, int accumulate>
 ReferenceRow row(const std::array<const char*, std::tuple_size_v<ReferenceRow>>& names) {
-  return {variant<T, accumulate, ABN_STANDARD>(names[ABN_STANDARD]), variant<T, accumulate, ABN_CHECKPOINT_X>(names[ABN_CHECKPOINT_X]),
+  return {variant<T, accumulate, ABN_STANDARD>(names[ABN_STANDARD]),
+          variant<T, accumulate, ABN_CHECKPOINT_X>(names[ABN_CHECKPOINT_X]),
           variant<T, accumulate, ABN_CHECKPOINT_XHAT>(names[ABN_CHECKPOINT_XHAT]),
-          variant<T, accumulate, ABN_IN_PLACE_1>(names[ABN_IN_PLACE_1]), variant<T, accumulate, ABN_IN_PLACE_2>(names[ABN_IN_PLACE_2])};
+          variant<T, accumulate, ABN_IN_PLACE_1>(names[ABN_IN_PLACE_1]),
+          variant<T, accumulate, ABN_IN_PLACE_2>(names[ABN_IN_PLACE_2])};
 }
 
 }  // namespace reference_kernel

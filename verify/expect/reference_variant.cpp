@@ -16,8 +16,10 @@ std::span<const abn_variant* const> reference_variants() {
   static const auto all = [] {
     std::array<const abn_variant*, 3 * std::tuple_size_v<ReferenceRow>> table{};
     std::size_t next = 0;
-    for (const auto arithmetic : {ReferenceArithmetic::f32, ReferenceArithmetic::f64, ReferenceArithmetic::digits50})
-      for (int scheme = ABN_STANDARD; scheme <= ABN_IN_PLACE_2; ++scheme) table[next++] = &reference_variant(arithmetic, scheme);
+    for (const auto arithmetic :
+         {ReferenceArithmetic::f32, ReferenceArithmetic::f64, ReferenceArithmetic::digits50})
+      for (int scheme = ABN_STANDARD; scheme <= ABN_IN_PLACE_2; ++scheme)
+        table[next++] = &reference_variant(arithmetic, scheme);
     return table;
   }();
   return all;

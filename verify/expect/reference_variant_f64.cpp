@@ -4,9 +4,9 @@
 namespace abn::verify {
 
 const ReferenceRow& reference_row_f64() {
-  static const ReferenceRow row =
-      reference_kernel::row<double, ABN_F64>({"reference_f64_standard", "reference_f64_checkpoint_x", "reference_f64_checkpoint_xhat",
-                                              "reference_f64_in_place_1", "reference_f64_in_place_2"});
+  static const ReferenceRow row = reference_kernel::row<double, ABN_F64>(
+      {"reference_f64_standard", "reference_f64_checkpoint_x", "reference_f64_checkpoint_xhat",
+       "reference_f64_in_place_1", "reference_f64_in_place_2"});
   return row;
 }
 

@@ -10,11 +10,15 @@
 namespace abn::verify {
 
 Judges judges_of(const abn_problem& problem, const abn_claims& claims) {
-  Judges judges{Precision::real50, arithmetic_of(problem, claims), recommended_arithmetic(problem, claims)};
-  if (problem.dtype == ABN_F64) return judges;  // 64 bits are too short for the value itself where the output has 53
+  Judges judges{Precision::real50, arithmetic_of(problem, claims),
+                recommended_arithmetic(problem, claims)};
+  // 64 bits are too short for the value itself where the output has 53
+  if (problem.dtype == ABN_F64) return judges;
   for (const Precision precision : {Precision::long_double, Precision::binary64}) {
     const Arithmetic own = oracle_arithmetic(problem, claims, static_cast<int>(precision));
-    if (std::fmax(oracle_share(own, judges.declared), oracle_share(own, judges.recommended)) > largest_oracle_share) break;
+    if (std::fmax(oracle_share(own, judges.declared), oracle_share(own, judges.recommended)) >
+        largest_oracle_share)
+      break;
     judges.precision = precision;
   }
   return judges;
@@ -30,32 +34,39 @@ ChannelParameters parameters_of(const Inputs& inputs, std::size_t c) {
   return out;
 }
 
-void gather(const abn_problem& p, const std::vector<double>& tensor, std::int64_t c, std::vector<double>& out) {
+void gather(const abn_problem& p, const std::vector<double>& tensor, std::int64_t c,
+            std::vector<double>& out) {
   out.resize(static_cast<std::size_t>(sample_count(p)));
-  for_each_sample(p, c, [from = tensor.data(), to = out.data()](std::size_t i, std::size_t at) { to[i] = from[at]; });
+  for_each_sample(p, c, [from = tensor.data(), to = out.data()](std::size_t i, std::size_t at) {
+    to[i] = from[at];
+  });
 }
 
 void require_size(std::size_t size, std::size_t expected, const char* what) {
   if (size != expected)
-    throw std::invalid_argument(std::string("The oracle was given ") + std::to_string(size) + " values of " + what + " instead of " +
-                                std::to_string(expected) + "; pass every tensor with N*C*S and every vector with C elements.");
+    throw std::invalid_argument(std::string("The oracle was given ") + std::to_string(size) +
+                                " values of " + what + " instead of " + std::to_string(expected) +
+                                "; pass every tensor with N*C*S and every vector with C elements.");
 }
 
 void check_inputs(const Inputs& inputs, bool needs_x) {
   const auto channels = static_cast<std::size_t>(inputs.problem.c);
-  if (needs_x || !inputs.x.empty()) require_size(inputs.x.size(), static_cast<std::size_t>(element_count(inputs.problem)), "x");
+  if (needs_x || !inputs.x.empty())
+    require_size(inputs.x.size(), static_cast<std::size_t>(element_count(inputs.problem)), "x");
   if (inputs.affine) {
     require_size(inputs.gamma.size(), channels, "gamma");
     require_size(inputs.beta.size(), channels, "beta");
   }
   // A training step may be judged without running averages.
-  const bool skipped = inputs.problem.mode == ABN_TRAINING && inputs.running_mean.empty() && inputs.running_var.empty();
+  const bool skipped = inputs.problem.mode == ABN_TRAINING && inputs.running_mean.empty() &&
+                       inputs.running_var.empty();
   if (skipped) return;
   require_size(inputs.running_mean.size(), channels, "running_mean");
   require_size(inputs.running_var.size(), channels, "running_var");
 }
 
-ChannelNumbers numbers_of(const abn_problem& p, const ChannelParameters& parameters, double mean, double variance, double r, double g) {
+ChannelNumbers numbers_of(const abn_problem& p, const ChannelParameters& parameters, double mean,
+                          double variance, double r, double g) {
   ChannelNumbers out;
   out.m = static_cast<double>(sample_count(p));
   out.mean = mean;
@@ -74,7 +85,8 @@ void add_moments(ChannelNumbers& c, const std::vector<double>& x, const std::vec
   double sum = 0, deviations = 0;
   for (const double value : x) sum += std::fabs(value);
   for (const double value : xhat) deviations += std::fabs(value);
-  c.mean_abs = larger(sum / c.m, std::fmin(sum, format_of(ABN_F64).smallest_subnormal));  // 0 stands for zeros only
+  // 0 stands for zeros only
+  c.mean_abs = larger(sum / c.m, std::fmin(sum, format_of(ABN_F64).smallest_subnormal));
   c.mean_abs_deviation = c.r < infinity ? deviations / (c.m * c.r) : 0;
 }
 

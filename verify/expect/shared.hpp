@@ -1,9 +1,11 @@
-// What the forward and the backward expectations share: the chosen precision, one channel's inputs, and points from bounds.
+// What the forward and the backward expectations share: the chosen precision, one channel's inputs,
+// and points from bounds.
 //
-// Which precision a problem needs is decided before it is evaluated: the oracle's own error obeys the same formulas as the
-// bounds it judges by, with its own u and sequential sums, so their ratio is known from the coefficients (oracle_share). Against
-// float and narrower accumulators it is 2^-29 m/h in double and 2^-40 m/h in long double; against double accumulators 2^-11 m/h
-// in long double, which is why most of those go to 50 digits (2^-115 m/h). No m makes 100 digits necessary.
+// Which precision a problem needs is decided before it is evaluated: the oracle's own error obeys
+// the same formulas as the bounds it judges by, with its own u and sequential sums, so their ratio
+// is known from the coefficients (oracle_share). Against float and narrower accumulators it is
+// 2^-29 m/h in double and 2^-40 m/h in long double; against double accumulators 2^-11 m/h in long
+// double, which is why most of those go to 50 digits (2^-115 m/h). No m makes 100 digits necessary.
 #pragma once
 
 #include <cmath>
@@ -12,9 +14,9 @@
 #include <vector>
 
 #include "verify/bound/bound.hpp"
-#include "verify/problem/inputs.hpp"
 #include "verify/expect/expect.hpp"
 #include "verify/oracle/channel.hpp"
+#include "verify/problem/inputs.hpp"
 
 namespace abn::verify {
 
@@ -30,17 +32,21 @@ Judges judges_of(const abn_problem& problem, const abn_claims& claims);
 ChannelParameters parameters_of(const Inputs& inputs, std::size_t c);
 
 /// The m samples of channel c out of a tensor.
-void gather(const abn_problem& problem, const std::vector<double>& tensor, std::int64_t c, std::vector<double>& out);
+void gather(const abn_problem& problem, const std::vector<double>& tensor, std::int64_t c,
+            std::vector<double>& out);
 
 /// Throws std::invalid_argument unless `size` is `expected`.
 void require_size(std::size_t size, std::size_t expected, const char* what);
 void check_inputs(const Inputs& inputs, bool needs_x);
 
-ChannelNumbers numbers_of(const abn_problem& problem, const ChannelParameters& parameters, double mean, double variance, double r,
-                          double g);
+ChannelNumbers numbers_of(const abn_problem& problem, const ChannelParameters& parameters,
+                          double mean, double variance, double r, double g);
 /// A and D of the batch statistics.
-void add_moments(ChannelNumbers& channel, const std::vector<double>& x, const std::vector<double>& xhat);
-inline double condition_of_variance(double mean, double variance) { return std::sqrt(1 + mean * mean / variance); }
+void add_moments(ChannelNumbers& channel, const std::vector<double>& x,
+                 const std::vector<double>& xhat);
+inline double condition_of_variance(double mean, double variance) {
+  return std::sqrt(1 + mean * mean / variance);
+}
 
 /// An expectation of the right size, without values.
 Expectation blank_expectation(Output output, const abn_problem& problem, Detail detail);
@@ -49,11 +55,15 @@ inline void set_value(Point& point, const Wide& value) {
   point.hi = value.hi;
   point.lo = value.lo;
 }
-inline Wide element(const WideVector& values, std::size_t i) { return {values.hi[i], values.lo[i]}; }
+inline Wide element(const WideVector& values, std::size_t i) {
+  return {values.hi[i], values.lo[i]};
+}
 
-/// Element `at`: a finite value with its bounds, or `rule_if_not` where the exact value is NaN or infinite. With Terms, the shares too.
+/// Element `at`: a finite value with its bounds, or `rule_if_not` where the exact value is NaN or
+/// infinite. With Terms, the shares too.
 template <class Error>
-void set_point(Expectation& e, std::size_t at, const Wide& value, const Error& declared, const Total& recommended, Rule rule_if_not) {
+void set_point(Expectation& e, std::size_t at, const Wide& value, const Error& declared,
+               const Total& recommended, Rule rule_if_not) {
   Point& point = e.points[at];
   set_value(point, value);
   if (!std::isfinite(value.hi)) {

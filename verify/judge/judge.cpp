@@ -10,8 +10,8 @@
 #include <stdexcept>
 
 #include "verify/call/contract.hpp"
-#include "verify/problem/format.hpp"
 #include "verify/compare/nulls.hpp"
+#include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
 namespace abn::verify {
@@ -25,10 +25,12 @@ std::int64_t channel_of(const abn_problem& problem, bool tensor, std::int64_t el
 }
 
 /// The numbers that a reader wants beside a witness: those that its formula takes.
-std::vector<std::pair<std::string, double>> shown_inputs(const Inputs& inputs, const Saved& saved, Output output, std::int64_t element) {
+std::vector<std::pair<std::string, double>> shown_inputs(const Inputs& inputs, const Saved& saved,
+                                                         Output output, std::int64_t element) {
   std::vector<std::pair<std::string, double>> shown;
   const bool tensor = is_tensor(output);
-  const auto at = static_cast<std::size_t>(element), c = static_cast<std::size_t>(channel_of(inputs.problem, tensor, element));
+  const auto at = static_cast<std::size_t>(element),
+             c = static_cast<std::size_t>(channel_of(inputs.problem, tensor, element));
   const auto show = [&](const char* name, const std::vector<double>& values, std::size_t index) {
     if (index < values.size()) shown.emplace_back(name, values[index]);
   };
@@ -53,14 +55,17 @@ std::vector<std::pair<std::string, double>> shown_inputs(const Inputs& inputs, c
   return shown;
 }
 
-/// Sums whose exact value is nothing beside their terms, under bounds that are sharp beside those terms: half of the terms left out
-/// would show, and that zeros pass is no fault of the data. (beta before another batch norm has such a gradient.)
+/// Sums whose exact value is nothing beside their terms, under bounds that are sharp beside those
+/// terms: half of the terms left out would show, and that zeros pass is no fault of the data. (beta
+/// before another batch norm has such a gradient.)
 bool cancels(const Expectation& expectation) {
   constexpr double sharp = 0.01;
-  if (is_tensor(expectation.output) || expectation.channels.size() != expectation.points.size()) return false;
+  if (is_tensor(expectation.output) || expectation.channels.size() != expectation.points.size())
+    return false;
   for (std::size_t c = 0; c < expectation.points.size(); ++c) {
     const double scale = expectation.channels[c].scale;
-    if (!(scale > 0 && expectation.points[c].bound <= sharp * scale && std::abs(expectation.points[c].hi) <= expectation.points[c].bound))
+    if (!(scale > 0 && expectation.points[c].bound <= sharp * scale &&
+          std::abs(expectation.points[c].hi) <= expectation.points[c].bound))
       return false;
   }
   return !expectation.points.empty();
@@ -68,11 +73,14 @@ bool cancels(const Expectation& expectation) {
 
 }  // namespace
 
-std::string id_of(const std::string& variant, const abn_problem& problem, std::string_view op, std::string_view check) {
-  return fmt::format("{}/{}/{}/{}/{}", variant, op, dtype_name(problem.dtype), layout_name(problem.layout), check);
+std::string id_of(const std::string& variant, const abn_problem& problem, std::string_view op,
+                  std::string_view check) {
+  return fmt::format("{}/{}/{}/{}/{}", variant, op, dtype_name(problem.dtype),
+                     layout_name(problem.layout), check);
 }
 
-Record blank_record(const Origin& origin, std::string_view op, std::string_view check, std::string_view kind) {
+Record blank_record(const Origin& origin, std::string_view op, std::string_view check,
+                    std::string_view kind) {
   Record record;
   record.id = id_of(origin.variant, origin.problem, op, check);
   record.variant = origin.variant;
@@ -90,16 +98,21 @@ Witness blank_witness(const Origin& origin, const std::string& id) {
   witness.problem = to_string(origin.problem);
   witness.data = origin.data;
   witness.seed = origin.seed;
-  if (!origin.command_head.empty()) witness.reproduce = origin.command_head + (origin.command_names_id ? id : "") + origin.command_tail;
+  if (!origin.command_head.empty())
+    witness.reproduce =
+        origin.command_head + (origin.command_names_id ? id : "") + origin.command_tail;
   return witness;
 }
 
-Record judge(const Origin& origin, std::string_view op, const Inputs& inputs, const Saved& saved, const Expectation& expectation,
-             const std::vector<double>& got, const Explain& explain, std::string_view check) {
+Record judge(const Origin& origin, std::string_view op, const Inputs& inputs, const Saved& saved,
+             const Expectation& expectation, const std::vector<double>& got, const Explain& explain,
+             std::string_view check) {
   const std::string output = output_name(expectation.output);
   if (expectation.points.size() != got.size())
-    throw std::logic_error(fmt::format("{} has {} expectations and {} values", output, expectation.points.size(), got.size()));
-  Record record = blank_record(origin, op, check.empty() ? std::string_view(output) : check, "numbers");
+    throw std::logic_error(fmt::format("{} has {} expectations and {} values", output,
+                                       expectation.points.size(), got.size()));
+  Record record =
+      blank_record(origin, op, check.empty() ? std::string_view(output) : check, "numbers");
   const Format& format = format_of(expectation.dtype);
   record.tally = compare_all(expectation, got);
   record.bias = bias_of(expectation, got);
@@ -119,46 +132,61 @@ Record judge(const Origin& origin, std::string_view op, const Inputs& inputs, co
   witness.expected = point.hi, witness.expected_low = point.lo;
   witness.got = got[static_cast<std::size_t>(worst)];
   witness.got_bits = fmt::format("0x{:0{}x}", bits_of(format, witness.got), 2 * format.bytes);
-  witness.error = comparison.error, witness.bound = point.bound, witness.ratio = comparison.ratio, witness.ulp = comparison.ulp;
+  witness.error = comparison.error, witness.bound = point.bound, witness.ratio = comparison.ratio,
+  witness.ulp = comparison.ulp;
   witness.reason = comparison.reason;
   witness.inputs = shown_inputs(inputs, saved, expectation.output, worst);
   if (point.bound > 0) {
     const Shares shares = explain(expectation.output, worst);
     for (std::size_t term = 0; term < term_count; ++term)
-      if (shares[term] > smallest_share_shown) witness.terms.emplace_back(term_name(static_cast<Term>(term)), shares[term]);
+      if (shares[term] > smallest_share_shown)
+        witness.terms.emplace_back(term_name(static_cast<Term>(term)), shares[term]);
   }
-  std::stable_sort(witness.terms.begin(), witness.terms.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::stable_sort(witness.terms.begin(), witness.terms.end(),
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
   const auto channel = static_cast<std::size_t>(channel_of(inputs.problem, tensor, worst));
   if (channel < expectation.channels.size()) {
     // A NaN has a sign and a payload, which differ between machines and would make files differ.
-    const auto plain = [](double value) { return std::isnan(value) ? std::numeric_limits<double>::quiet_NaN() : value; };
+    const auto plain = [](double value) {
+      return std::isnan(value) ? std::numeric_limits<double>::quiet_NaN() : value;
+    };
     witness.kappa = plain(expectation.channels[channel].kappa);
     witness.beta_over_g = plain(expectation.channels[channel].beta_over_g);
   }
-  if (record.failed_cases > 0 || origin.per_channel) witness.channels = channel_lines(inputs.problem, expectation, got, explain);
+  if (record.failed_cases > 0 || origin.per_channel)
+    witness.channels = channel_lines(inputs.problem, expectation, got, explain);
   record.witnesses.push_back(std::move(witness));
   return record;
 }
 
-void add_end_to_end(Record& record, const abn_problem& problem, const Expectation& gradient, const std::vector<double>& got) {
+void add_end_to_end(Record& record, const abn_problem& problem, const Expectation& gradient,
+                    const std::vector<double>& got) {
   record.has_end_to_end = true;
   record.end_to_end = compare_all(gradient, got);
   const bool tensor = is_tensor(gradient.output);
-  // Where y is within its error of the kink, dx may follow either branch. That excuses few elements; a case with more of them measures all.
-  const auto open = static_cast<std::uint64_t>(
-      std::count_if(gradient.points.begin(), gradient.points.end(), [](const Point& point) { return point.open; }));
+  // Where y is within its error of the kink, dx may follow either branch. That excuses few
+  // elements; a case with more of them measures all.
+  const auto open =
+      static_cast<std::uint64_t>(std::count_if(gradient.points.begin(), gradient.points.end(),
+                                               [](const Point& point) { return point.open; }));
   const bool excused = static_cast<double>(open) <= most_open * static_cast<double>(got.size());
   if (excused) record.open_branches = open;
-  // Measured against the gradient's size before anything cancels: a channel whose gradient is 0 by cancellation has no size of its own.
+  // Measured against the gradient's size before anything cancels: a channel whose gradient is 0 by
+  // cancellation has no size of its own.
   for (std::size_t i = 0; i < got.size(); ++i) {
     const Point& point = gradient.points[i];
     if (point.rule != Rule::bounded && point.rule != Rule::signed_bounded) continue;
     if (point.open && excused) continue;
-    const double scale = gradient.channels[static_cast<std::size_t>(channel_of(problem, tensor, static_cast<std::int64_t>(i)))].scale;
+    const double scale = gradient
+                             .channels[static_cast<std::size_t>(
+                                 channel_of(problem, tensor, static_cast<std::int64_t>(i)))]
+                             .scale;
     const double error = std::abs((got[i] - point.hi) - point.lo);
-    // A gradient that the storage type cannot hold any better is no loss that working in place caused.
+    // A gradient that the storage type cannot hold any better is no loss that working in place
+    // caused.
     const double representable = ulp_of(format_of(gradient.dtype), point.hi) / 2;
-    if (scale > 0 && error > representable) record.end_to_end_cost = std::max(record.end_to_end_cost, error / scale);
+    if (scale > 0 && error > representable)
+      record.end_to_end_cost = std::max(record.end_to_end_cost, error / scale);
   }
   if (record.end_to_end_cost > unsafe_cost) record.unsafe_cases = 1;
 }
@@ -171,12 +199,16 @@ Inputs for_oracle(Inputs inputs) {
 }
 
 std::string shell_word(const std::string& text) {
-  const bool plain = !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char letter) {
-    return std::isalnum(letter) != 0 || std::string_view("_-./,:=+@%").find(static_cast<char>(letter)) != std::string_view::npos;
-  });
+  const bool plain =
+      !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char letter) {
+        return std::isalnum(letter) != 0 ||
+               std::string_view("_-./,:=+@%").find(static_cast<char>(letter)) !=
+                   std::string_view::npos;
+      });
   if (plain) return text;
   std::string quoted = "'";
-  for (const char letter : text) quoted += letter == '\'' ? std::string("'\\''") : std::string(1, letter);
+  for (const char letter : text)
+    quoted += letter == '\'' ? std::string("'\\''") : std::string(1, letter);
   return quoted + "'";
 }
 

@@ -1,4 +1,5 @@
-// From one output to its record: the comparison, the witness, and for in-place schemes what they cost end to end.
+// From one output to its record: the comparison, the witness, and for in-place schemes what they
+// cost end to end.
 #pragma once
 
 #include <string>
@@ -16,32 +17,42 @@ struct Origin {
   abn_problem problem{};
   std::string data;
   std::uint64_t seed = 0;
-  std::string command_head, command_tail;  ///< what reproduces it; without a head there is no such line
-  bool command_names_id = true;            ///< the check id goes between head and tail
-  bool per_channel = false;                ///< channel by channel also where nothing failed
+  /// what reproduces it; without a head there is no such line
+  std::string command_head, command_tail;
+  bool command_names_id = true;  ///< the check id goes between head and tail
+  bool per_channel = false;      ///< channel by channel also where nothing failed
 };
 
 /// variant/op/dtype/layout/check
-std::string id_of(const std::string& variant, const abn_problem& problem, std::string_view op, std::string_view check);
+std::string id_of(const std::string& variant, const abn_problem& problem, std::string_view op,
+                  std::string_view check);
 
-/// The record of one case, with nothing in it yet. op is "forward" or "backward", kind "numbers" or "contract".
-Record blank_record(const Origin& origin, std::string_view op, std::string_view check, std::string_view kind);
+/// The record of one case, with nothing in it yet. op is "forward" or "backward", kind "numbers" or
+/// "contract".
+Record blank_record(const Origin& origin, std::string_view op, std::string_view check,
+                    std::string_view kind);
 
 /// A witness with its problem, data, seed and reproduce line.
 Witness blank_witness(const Origin& origin, const std::string& id);
 
-/// Compares every element of one output with its expectation. `saved` is shown beside a witness of backward.
-/// `check` names the record where it is not the output's own. Throws std::logic_error if the sizes differ.
-Record judge(const Origin& origin, std::string_view op, const Inputs& inputs, const Saved& saved, const Expectation& expectation,
-             const std::vector<double>& got, const Explain& explain, std::string_view check = {});
+/// Compares every element of one output with its expectation. `saved` is shown beside a witness of
+/// backward. `check` names the record where it is not the output's own. Throws std::logic_error if
+/// the sizes differ.
+Record judge(const Origin& origin, std::string_view op, const Inputs& inputs, const Saved& saved,
+             const Expectation& expectation, const std::vector<double>& got, const Explain& explain,
+             std::string_view check = {});
 
-/// The same output against the gradient at the unrounded x. The largest |error| / max|exact| of a channel (for dgamma and dbeta: of all
-/// channels) is what the in-place scheme costs; above `unsafe_cost` it is no longer noise beside the gradient.
+/// The same output against the gradient at the unrounded x. The largest |error| / max|exact| of a
+/// channel (for dgamma and dbeta: of all channels) is what the in-place scheme costs; above
+/// `unsafe_cost` it is no longer noise beside the gradient.
 inline constexpr double unsafe_cost = 0.01;
-inline constexpr double most_open = 0.01;  ///< of a case's elements may be left out of that for their nearness to the kink
-void add_end_to_end(Record& record, const abn_problem& problem, const Expectation& gradient, const std::vector<double>& got);
+/// of a case's elements may be left out of that for their nearness to the kink
+inline constexpr double most_open = 0.01;
+void add_end_to_end(Record& record, const abn_problem& problem, const Expectation& gradient,
+                    const std::vector<double>& got);
 
-/// Inputs as the oracle takes them: running statistics that a file lacks are 0, and nothing that is judged depends on them.
+/// Inputs as the oracle takes them: running statistics that a file lacks are 0, and nothing that is
+/// judged depends on them.
 Inputs for_oracle(Inputs inputs);
 
 /// A word as a shell needs it.

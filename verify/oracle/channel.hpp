@@ -1,8 +1,8 @@
 // One channel of the oracle: what goes into reference/, and what comes out of it in any precision.
 //
-// Functions of one channel are pure; verify/oracle/evaluate.hpp defines them for any scalar, and each scalar is instantiated
-// in one .cpp only (oracle_double.cpp, oracle_long_double.cpp, oracle_real50.cpp), which keeps the multiprecision headers out of
-// everything else.
+// Functions of one channel are pure; verify/oracle/evaluate.hpp defines them for any scalar, and
+// each scalar is instantiated in one .cpp only (oracle_double.cpp, oracle_long_double.cpp,
+// oracle_real50.cpp), which keeps the multiprecision headers out of everything else.
 #pragma once
 
 #include <vector>
@@ -36,7 +36,8 @@ struct GivenStatistics {
   double mean = 0, variance = 0;
 };
 
-/// Forward of one channel: m samples of x; running averages are only read where `statistics` is not given.
+/// Forward of one channel: m samples of x; running averages are only read where `statistics` is not
+/// given.
 struct ForwardInput {
   ChannelParameters parameters;
   std::vector<double> x;

@@ -1,4 +1,5 @@
-// The oracle's channel functions for any scalar: exact inputs into reference/, its results out as hi + lo.
+// The oracle's channel functions for any scalar: exact inputs into reference/, its results out as
+// hi + lo.
 #pragma once
 
 #include <cmath>
@@ -37,7 +38,8 @@ void widen(const reference::Vector<T>& values, WideVector& out) {
 template <class T>
 void narrow(const reference::Vector<T>& values, std::vector<double>& out) {
   out.resize(static_cast<std::size_t>(values.size()));
-  for (std::size_t i = 0; i < out.size(); ++i) out[i] = narrow(values[static_cast<Eigen::Index>(i)]);
+  for (std::size_t i = 0; i < out.size(); ++i)
+    out[i] = narrow(values[static_cast<Eigen::Index>(i)]);
 }
 
 template <class T>
@@ -67,9 +69,10 @@ template <class T>
 void forward(const ForwardInput& in, ForwardValues& out) {
   const reference::Channel<T> channel = channel_of<T>(in.parameters);
   const reference::Vector<T> x = exact<T>(in.x);
-  const reference::Forward<T> f = in.statistics.given
-                                      ? reference::forward_inference(x, T(in.statistics.mean), T(in.statistics.variance), channel)
-                                      : reference::forward_training(x, channel);
+  const reference::Forward<T> f =
+      in.statistics.given ? reference::forward_inference(x, T(in.statistics.mean),
+                                                         T(in.statistics.variance), channel)
+                          : reference::forward_training(x, channel);
   out.mean = wide(f.mean);
   out.variance = wide(f.variance);
   out.r = narrow(f.r);
@@ -80,7 +83,8 @@ void forward(const ForwardInput& in, ForwardValues& out) {
   if (in.statistics.given) return;
   const T momentum(in.parameters.momentum);
   out.running_mean = wide(T(reference::running_mean(T(in.running_mean), f.mean, momentum)));
-  out.running_var = wide(T(reference::running_variance(T(in.running_var), f.variance, reference::as_count<T>(x.size()), momentum)));
+  out.running_var = wide(T(reference::running_variance(
+      T(in.running_var), f.variance, reference::as_count<T>(x.size()), momentum)));
 }
 
 template <class T>
@@ -95,17 +99,20 @@ void backward(const BackwardInput& in, BackwardValues& out) {
     mean = batch.mean;
     variance = batch.variance();
   }
-  const reference::Recovered<T> recovered = in.source == Source::x ? reference::recover_checkpoint_x(x, mean, variance, channel, dz)
-                                            : in.source == Source::x_and_z
-                                                ? reference::recover_standard(x, exact<T>(in.z), mean, variance, channel, dz)
-                                            : in.source == Source::xhat ? reference::recover_checkpoint_xhat(exact<T>(in.xhat), channel, dz)
-                                                                        : reference::recover_in_place(exact<T>(in.z), channel, dz);
+  const reference::Recovered<T> recovered =
+      in.source == Source::x ? reference::recover_checkpoint_x(x, mean, variance, channel, dz)
+      : in.source == Source::x_and_z
+          ? reference::recover_standard(x, exact<T>(in.z), mean, variance, channel, dz)
+      : in.source == Source::xhat
+          ? reference::recover_checkpoint_xhat(exact<T>(in.xhat), channel, dz)
+          : reference::recover_in_place(exact<T>(in.z), channel, dz);
   const reference::Sums<T> sums = reference::sums(recovered);
   const T g = reference::effective_scale(channel);
   const T r = reference::reciprocal_deviation(variance, channel.eps);
   const T factor = reference::dgamma_factor(channel);
   const reference::Gradients<T> gradients =
-      in.frozen ? reference::gradients_frozen(recovered, sums, g, r, factor) : reference::gradients_training(recovered, sums, g, r, factor);
+      in.frozen ? reference::gradients_frozen(recovered, sums, g, r, factor)
+                : reference::gradients_training(recovered, sums, g, r, factor);
   out.mean = wide(mean);
   out.variance = wide(variance);
   out.r = narrow(r);

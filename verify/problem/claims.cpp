@@ -12,7 +12,8 @@
 namespace abn::verify {
 namespace {
 
-/// What backward cannot do without, for each scheme. With x at hand the statistics can be found again; without it they cannot.
+/// What backward cannot do without, for each scheme. With x at hand the statistics can be found
+/// again; without it they cannot.
 std::uint32_t needed(int scheme, int mode) {
   const std::uint32_t variance = mode == ABN_TRAINING ? std::uint32_t{ABN_SAVES_VAR} : 0u;
   switch (scheme) {
@@ -29,55 +30,79 @@ std::uint32_t needed(int scheme, int mode) {
 
 std::string nonsense_in_traffic(const abn_claims& claims) {
   constexpr int most = 1000;
-  const std::pair<const char*, const abn_sweeps*> all[] = {{"sweeps_x", &claims.sweeps_x},       {"sweeps_z", &claims.sweeps_z},
-                                                           {"sweeps_xhat", &claims.sweeps_xhat}, {"sweeps_dz", &claims.sweeps_dz},
-                                                           {"sweeps_kept", &claims.sweeps_kept}, {"sweeps_dx", &claims.sweeps_dx}};
+  const std::pair<const char*, const abn_sweeps*> all[] = {
+      {"sweeps_x", &claims.sweeps_x},       {"sweeps_z", &claims.sweeps_z},
+      {"sweeps_xhat", &claims.sweeps_xhat}, {"sweeps_dz", &claims.sweeps_dz},
+      {"sweeps_kept", &claims.sweeps_kept}, {"sweeps_dx", &claims.sweeps_dx}};
   for (const auto& [name, sweeps] : all) {
     if (sweeps->loads < 0 || sweeps->loads > most || sweeps->stores < 0 || sweeps->stores > most)
-      return fmt::format("its {} are {} loads and {} stores; use 0 to {}", name, sweeps->loads, sweeps->stores, most);
-    const bool input = sweeps == &claims.sweeps_x || sweeps == &claims.sweeps_dz || sweeps == &claims.sweeps_kept;
-    if (input && sweeps->stores != 0) return fmt::format("its {} have {} stores; inputs are not written, so use 0", name, sweeps->stores);
+      return fmt::format("its {} are {} loads and {} stores; use 0 to {}", name, sweeps->loads,
+                         sweeps->stores, most);
+    const bool input =
+        sweeps == &claims.sweeps_x || sweeps == &claims.sweeps_dz || sweeps == &claims.sweeps_kept;
+    if (input && sweeps->stores != 0)
+      return fmt::format("its {} have {} stores; inputs are not written, so use 0", name,
+                         sweeps->stores);
   }
-  if (claims.coalesced < 0 || claims.coalesced > 1) return fmt::format("its coalesced is {}; use 0 or 1", claims.coalesced);
+  if (claims.coalesced < 0 || claims.coalesced > 1)
+    return fmt::format("its coalesced is {}; use 0 or 1", claims.coalesced);
   return {};
 }
 
 /// "z and var" for a mask of ABN_SAVES_ flags.
 std::string saved_names(std::uint32_t saves) {
   std::string names;
-  for (const auto& [flag, name] :
-       {std::pair{ABN_SAVES_X, "x"}, {ABN_SAVES_Z, "z"}, {ABN_SAVES_XHAT, "xhat"}, {ABN_SAVES_MEAN, "mean"}, {ABN_SAVES_VAR, "var"}})
-    if ((saves & static_cast<std::uint32_t>(flag)) != 0) names += (names.empty() ? "" : " and ") + std::string(name);
+  for (const auto& [flag, name] : {std::pair{ABN_SAVES_X, "x"},
+                                   {ABN_SAVES_Z, "z"},
+                                   {ABN_SAVES_XHAT, "xhat"},
+                                   {ABN_SAVES_MEAN, "mean"},
+                                   {ABN_SAVES_VAR, "var"}})
+    if ((saves & static_cast<std::uint32_t>(flag)) != 0)
+      names += (names.empty() ? "" : " and ") + std::string(name);
   return names;
 }
 
 }  // namespace
 
-bool is_in_place(const abn_claims& claims) { return claims.scheme == ABN_IN_PLACE_1 || claims.scheme == ABN_IN_PLACE_2; }
+bool is_in_place(const abn_claims& claims) {
+  return claims.scheme == ABN_IN_PLACE_1 || claims.scheme == ABN_IN_PLACE_2;
+}
 
 std::string nonsense_in(const abn_claims& claims, const abn_problem& problem) {
-  const auto outside = [](std::int64_t value, std::int64_t last) { return value < 0 || value > last; };
+  const auto outside = [](std::int64_t value, std::int64_t last) {
+    return value < 0 || value > last;
+  };
   if (outside(claims.scheme, ABN_IN_PLACE_2))
-    return fmt::format("its scheme is {}; use one of ABN_STANDARD to ABN_IN_PLACE_2", claims.scheme);
+    return fmt::format("its scheme is {}; use one of ABN_STANDARD to ABN_IN_PLACE_2",
+                       claims.scheme);
   if (outside(claims.statistics, ABN_ONE_PASS))
-    return fmt::format("its statistics are {}; use one of ABN_TWO_PASS to ABN_ONE_PASS", claims.statistics);
-  if (outside(claims.normalise, ABN_FOLDED)) return fmt::format("its normalise is {}; use ABN_DIRECT or ABN_FOLDED", claims.normalise);
+    return fmt::format("its statistics are {}; use one of ABN_TWO_PASS to ABN_ONE_PASS",
+                       claims.statistics);
+  if (outside(claims.normalise, ABN_FOLDED))
+    return fmt::format("its normalise is {}; use ABN_DIRECT or ABN_FOLDED", claims.normalise);
   if (outside(claims.accumulate, ABN_F64))
-    return fmt::format("its accumulate type is {}; use one of ABN_F16 to ABN_F64", claims.accumulate);
-  constexpr std::uint32_t all_saves = ABN_SAVES_X | ABN_SAVES_Z | ABN_SAVES_XHAT | ABN_SAVES_MEAN | ABN_SAVES_VAR;
-  constexpr std::uint32_t all_materialises = ABN_MATERIALISES_Y | ABN_MATERIALISES_XHAT | ABN_MATERIALISES_DY | ABN_MATERIALISES_STATISTICS;
-  if ((claims.saves & ~all_saves) != 0) return fmt::format("its saves are {:#x}; use the ABN_SAVES_ flags only", claims.saves);
+    return fmt::format("its accumulate type is {}; use one of ABN_F16 to ABN_F64",
+                       claims.accumulate);
+  constexpr std::uint32_t all_saves =
+      ABN_SAVES_X | ABN_SAVES_Z | ABN_SAVES_XHAT | ABN_SAVES_MEAN | ABN_SAVES_VAR;
+  constexpr std::uint32_t all_materialises = ABN_MATERIALISES_Y | ABN_MATERIALISES_XHAT |
+                                             ABN_MATERIALISES_DY | ABN_MATERIALISES_STATISTICS;
+  if ((claims.saves & ~all_saves) != 0)
+    return fmt::format("its saves are {:#x}; use the ABN_SAVES_ flags only", claims.saves);
   if ((claims.materialises & ~all_materialises) != 0)
-    return fmt::format("its materialises is {:#x}; use the ABN_MATERIALISES_ flags only", claims.materialises);
+    return fmt::format("its materialises is {:#x}; use the ABN_MATERIALISES_ flags only",
+                       claims.materialises);
   if (problem.mode != ABN_INFERENCE) {
     const std::uint32_t missing = needed(claims.scheme, problem.mode) & ~claims.saves;
     if (missing != 0)
-      return fmt::format("its scheme {} needs {}, which it does not save; add the flag to saves", scheme_name(claims.scheme),
-                         saved_names(missing));
+      return fmt::format("its scheme {} needs {}, which it does not save; add the flag to saves",
+                         scheme_name(claims.scheme), saved_names(missing));
   }
   constexpr int largest_alignment = 256;  // what the workspace gets, and what allocators give
-  if (outside(claims.alignment, largest_alignment) || (claims.alignment & (claims.alignment - 1)) != 0)
-    return fmt::format("its alignment is {}; use 0 or a power of two up to {}", claims.alignment, largest_alignment);
+  if (outside(claims.alignment, largest_alignment) ||
+      (claims.alignment & (claims.alignment - 1)) != 0)
+    return fmt::format("its alignment is {}; use 0 or a power of two up to {}", claims.alignment,
+                       largest_alignment);
   for (const int flag : {claims.z_may_alias_x, claims.dx_may_alias_dz, claims.deterministic})
     if (outside(flag, 1)) return fmt::format("one of its flags is {}; use 0 or 1", flag);
   if (element_count(problem) > 0)
@@ -98,11 +123,15 @@ std::string sweeps_text(const abn_claims& claims, bool backward) {
   std::string text;
   const auto add = [&](const char* name, int times, const char* way) {
     if (times > 0)
-      text += fmt::format("{}{} {} {}", text.empty() ? "" : ", ", name, times == 1 ? "once" : fmt::format("{} times", times), way);
+      text += fmt::format("{}{} {} {}", text.empty() ? "" : ", ", name,
+                          times == 1 ? "once" : fmt::format("{} times", times), way);
   };
-  const auto tensor = [&](const char* name, const abn_sweeps& sweeps) { add(name, sweeps.loads, "in"), add(name, sweeps.stores, "out"); };
+  const auto tensor = [&](const char* name, const abn_sweeps& sweeps) {
+    add(name, sweeps.loads, "in"), add(name, sweeps.stores, "out");
+  };
   if (backward)
-    tensor("dz", claims.sweeps_dz), tensor("what is kept", claims.sweeps_kept), tensor("dx", claims.sweeps_dx);
+    tensor("dz", claims.sweeps_dz), tensor("what is kept", claims.sweeps_kept),
+        tensor("dx", claims.sweeps_dx);
   else
     tensor("x", claims.sweeps_x), tensor("z", claims.sweeps_z), tensor("xhat", claims.sweeps_xhat);
   return text;
@@ -114,7 +143,8 @@ Claimed claims_of(const abn_variant& variant, const abn_problem& problem) {
   claimed.status = variant.claims(&problem, &claimed.claims);
   if (claimed.status != ABN_OK) {
     if (claimed.status != ABN_ERROR_UNSUPPORTED)
-      claimed.nonsense = fmt::format("claims() returned {}; return ABN_OK or ABN_ERROR_UNSUPPORTED", claimed.status);
+      claimed.nonsense = fmt::format("claims() returned {}; return ABN_OK or ABN_ERROR_UNSUPPORTED",
+                                     claimed.status);
     return claimed;
   }
   claimed.nonsense = nonsense_in(claimed.claims, problem);

@@ -10,7 +10,9 @@ namespace abn::verify {
 struct Claimed {
   int status = ABN_OK;  ///< what claims() returned; ABN_ERROR_UNSUPPORTED: the case is skipped
   abn_claims claims{};
-  std::string nonsense;  ///< one sentence if the claims contradict themselves or cuda/kernel.h; then nothing can be judged by them
+  /// one sentence if the claims contradict themselves or cuda/kernel.h; then nothing can be judged
+  /// by them
+  std::string nonsense;
 };
 
 /// Asks the variant. Depths above m = N*S are cut to m, which no order of summation exceeds.

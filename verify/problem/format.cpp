@@ -21,11 +21,14 @@ constexpr double largest_of(int precision, int emax) {
 const Format formats[] = {
     {ABN_F16, 2, 11, -14, largest_of(11, 15), std::ldexp(1.0, -11), std::ldexp(1.0, -24)},
     {ABN_BF16, 2, 8, -126, largest_of(8, 127), std::ldexp(1.0, -8), std::ldexp(1.0, -133)},
-    {ABN_F32, 4, 24, -126, std::numeric_limits<float>::max(), std::ldexp(1.0, -24), std::ldexp(1.0, -149)},
-    {ABN_F64, 8, 53, -1022, std::numeric_limits<double>::max(), std::ldexp(1.0, -53), std::ldexp(1.0, -1074)},
+    {ABN_F32, 4, 24, -126, std::numeric_limits<float>::max(), std::ldexp(1.0, -24),
+     std::ldexp(1.0, -149)},
+    {ABN_F64, 8, 53, -1022, std::numeric_limits<double>::max(), std::ldexp(1.0, -53),
+     std::ldexp(1.0, -1074)},
 };
 
-// A NaN keeps its sign and its payload, as far as the narrower type holds it; arithmetic would quiet it, so bits are moved.
+// A NaN keeps its sign and its payload, as far as the narrower type holds it; arithmetic would
+// quiet it, so bits are moved.
 constexpr int double_fraction_bits = 52;
 
 int fraction_bits(const Format& format) { return format.precision - 1; }
@@ -33,8 +36,10 @@ int fraction_bits(const Format& format) { return format.precision - 1; }
 std::uint64_t nan_bits(const Format& format, double value) {
   const auto wide = std::bit_cast<std::uint64_t>(value);
   const int stored = fraction_bits(format), width = 8 * format.bytes;
-  std::uint64_t fraction = (wide & ((std::uint64_t{1} << double_fraction_bits) - 1)) >> (double_fraction_bits - stored);
-  if (fraction == 0) fraction = std::uint64_t{1} << (stored - 1);  // all of the payload was in the bits that are lost
+  std::uint64_t fraction =
+      (wide & ((std::uint64_t{1} << double_fraction_bits) - 1)) >> (double_fraction_bits - stored);
+  // all of the payload was in the bits that are lost
+  if (fraction == 0) fraction = std::uint64_t{1} << (stored - 1);
   const std::uint64_t exponent = ((std::uint64_t{1} << (width - 1 - stored)) - 1) << stored;
   return (wide >> 63) << (width - 1) | exponent | fraction;
 }
@@ -42,7 +47,9 @@ std::uint64_t nan_bits(const Format& format, double value) {
 double nan_from(const Format& format, std::uint64_t bits) {
   const int stored = fraction_bits(format), width = 8 * format.bytes;
   const std::uint64_t fraction = bits & ((std::uint64_t{1} << stored) - 1);
-  return std::bit_cast<double>(bits >> (width - 1) << 63 | std::uint64_t{0x7ff} << double_fraction_bits | fraction << (double_fraction_bits - stored));
+  return std::bit_cast<double>(bits >> (width - 1) << 63 |
+                               std::uint64_t{0x7ff} << double_fraction_bits |
+                               fraction << (double_fraction_bits - stored));
 }
 
 // The bits of a 16-bit format with `stored` fraction bits, for a number that the format represents.
@@ -57,9 +64,13 @@ std::uint16_t bits16(const Format& format, double value) {
   int exponent;
   std::frexp(magnitude, &exponent);
   exponent -= 1;
-  if (exponent < format.emin) return static_cast<std::uint16_t>(sign | static_cast<unsigned>(magnitude / format.smallest_subnormal));
-  const auto significand = static_cast<unsigned>(std::ldexp(magnitude, stored - exponent));  // hidden bit included
-  return static_cast<std::uint16_t>(sign | ((static_cast<unsigned>(exponent - format.emin) << stored) + significand));
+  if (exponent < format.emin)
+    return static_cast<std::uint16_t>(sign |
+                                      static_cast<unsigned>(magnitude / format.smallest_subnormal));
+  // hidden bit included
+  const auto significand = static_cast<unsigned>(std::ldexp(magnitude, stored - exponent));
+  return static_cast<std::uint16_t>(
+      sign | ((static_cast<unsigned>(exponent - format.emin) << stored) + significand));
 }
 
 double value16(const Format& format, std::uint16_t bits) {
@@ -73,7 +84,8 @@ double value16(const Format& format, std::uint16_t bits) {
   } else if (exponent == 0) {
     magnitude = fraction * format.smallest_subnormal;
   } else {
-    magnitude = std::ldexp(static_cast<double>(fraction + (1u << stored)), static_cast<int>(exponent) - 1 + format.emin - stored);
+    magnitude = std::ldexp(static_cast<double>(fraction + (1u << stored)),
+                           static_cast<int>(exponent) - 1 + format.emin - stored);
   }
   return bits & 0x8000u ? -magnitude : magnitude;
 }
@@ -85,22 +97,29 @@ const Format& format_of(int dtype) { return formats[dtype]; }
 double round_to(const Format& format, double value) {
   if (format.dtype == ABN_F64 || !std::isfinite(value) || value == 0) return value;
   const double step = ulp_of(format, value);
-  // value / step < 2^p is exact (a power of two), and nearbyint rounds to nearest even in the default mode.
+  // value / step < 2^p is exact (a power of two), and nearbyint rounds to nearest even in the
+  // default mode.
   const double rounded = std::nearbyint(value / step) * step;
-  if (std::fabs(rounded) > format.largest) return std::copysign(std::numeric_limits<double>::infinity(), value);
+  if (std::fabs(rounded) > format.largest)
+    return std::copysign(std::numeric_limits<double>::infinity(), value);
   return std::copysign(rounded, value);
 }
 
 double next_above(const Format& format, double value) {
   if (std::isnan(value) || value == std::numeric_limits<double>::infinity()) return value;
-  if (format.dtype == ABN_F64) return std::nextafter(value, std::numeric_limits<double>::infinity());
-  if (value < -format.largest) return -format.largest;  // minus infinity, and doubles that the format has no value for
-  const double below = round_to(format, value) > value ? -std::numeric_limits<double>::infinity() : round_to(format, value);
-  if (std::isinf(below)) return round_to(format, value);  // value lies between two of the format's; rounding went up
+  if (format.dtype == ABN_F64)
+    return std::nextafter(value, std::numeric_limits<double>::infinity());
+  // minus infinity, and doubles that the format has no value for
+  if (value < -format.largest) return -format.largest;
+  const double below = round_to(format, value) > value ? -std::numeric_limits<double>::infinity()
+                                                       : round_to(format, value);
+  // value lies between two of the format's; rounding went up
+  if (std::isinf(below)) return round_to(format, value);
   double step = ulp_of(format, below);
   // Going up from a negative power of two the spacing is that of the binade below.
   int exponent;
-  if (below < 0 && std::frexp(below, &exponent) == -0.5 && -below > std::ldexp(1.0, format.emin)) step /= 2;
+  if (below < 0 && std::frexp(below, &exponent) == -0.5 && -below > std::ldexp(1.0, format.emin))
+    step /= 2;
   const double next = below + step;
   return next > format.largest ? std::numeric_limits<double>::infinity() : next;
 }
@@ -108,16 +127,20 @@ double next_above(const Format& format, double value) {
 std::uint64_t bits_of(const Format& format, double value) {
   if (std::isnan(value)) return nan_bits(format, value);
   switch (format.dtype) {
-    case ABN_F64: return std::bit_cast<std::uint64_t>(value);
-    case ABN_F32: return std::bit_cast<std::uint32_t>(static_cast<float>(value));
-    default: return bits16(format, value);
+    case ABN_F64:
+      return std::bit_cast<std::uint64_t>(value);
+    case ABN_F32:
+      return std::bit_cast<std::uint32_t>(static_cast<float>(value));
+    default:
+      return bits16(format, value);
   }
 }
 
 void pack(const Format& format, std::span<const double> values, std::byte* out) {
   for (std::size_t i = 0; i < values.size(); ++i) {
     const std::uint64_t bits = bits_of(format, values[i]);
-    std::memcpy(out + i * static_cast<std::size_t>(format.bytes), &bits, static_cast<std::size_t>(format.bytes));
+    std::memcpy(out + i * static_cast<std::size_t>(format.bytes), &bits,
+                static_cast<std::size_t>(format.bytes));
   }
 }
 

@@ -1,7 +1,9 @@
-// The floating-point formats that tensors are stored in, and exact conversions between them and double.
+// The floating-point formats that tensors are stored in, and exact conversions between them and
+// double.
 //
-// Every value of f16, bf16, f32 and f64 is a double, so the whole suite carries stored values as doubles and
-// rounds only here: to nearest, ties to even, with subnormals, overflow to infinity and signed zeros.
+// Every value of f16, bf16, f32 and f64 is a double, so the whole suite carries stored values as
+// doubles and rounds only here: to nearest, ties to even, with subnormals, overflow to infinity and
+// signed zeros.
 #pragma once
 
 #include <algorithm>
@@ -18,7 +20,8 @@
 
 namespace abn::verify {
 
-/// Parameters of a binary format: precision p in bits (with the hidden bit), emin of the smallest normal number 2^emin.
+/// Parameters of a binary format: precision p in bits (with the hidden bit), emin of the smallest
+/// normal number 2^emin.
 struct Format {
   int dtype;
   int bytes;
@@ -37,10 +40,13 @@ double round_to(const Format& format, double value);
 /// ulp(value) = 2^(e-p+1) of the binade of `value` (Goldberg), not below the subnormal step.
 inline double ulp_of(const Format& format, double value) {
   if (!std::isfinite(value)) return std::numeric_limits<double>::quiet_NaN();
-  // From the bits of the double and not by frexp and ldexp: every comparison and every rounding asks. A subnormal double has the exponent
-  // field 0, that is -1023, which no format's emin lies below.
+  // From the bits of the double and not by frexp and ldexp: every comparison and every rounding
+  // asks. A subnormal double has the exponent field 0, that is -1023, which no format's emin lies
+  // below.
   constexpr int bias = 1023, fraction_bits = 52;
-  const int exponent = std::max(static_cast<int>(std::bit_cast<std::uint64_t>(value) >> fraction_bits & 0x7ff) - bias, format.emin);
+  const int exponent = std::max(
+      static_cast<int>(std::bit_cast<std::uint64_t>(value) >> fraction_bits & 0x7ff) - bias,
+      format.emin);
   const int step = exponent - format.precision + 1;
   if (step <= -bias) return std::ldexp(1.0, step);  // f64 alone: the step itself is subnormal
   return std::bit_cast<double>(static_cast<std::uint64_t>(step + bias) << fraction_bits);

@@ -18,14 +18,16 @@ namespace abn::verify {
 namespace {
 
 constexpr const char* example = "write for example n2c64s12,nhwc,bf16,leaky_relu:0.01";
-constexpr double default_slope = 0.01, default_alpha = 1.0, default_eps = 1e-5, default_momentum = 0.1;
+constexpr double default_slope = 0.01, default_alpha = 1.0, default_eps = 1e-5,
+                 default_momentum = 0.1;
 
 constexpr std::array dtype_names{"f16", "bf16", "f32", "f64"};
 constexpr std::array layout_names{"nchw", "nhwc"};
 constexpr std::array activation_names{"identity", "leaky_relu", "elu"};
 constexpr std::array scale_names{"signed", "abs_eps"};
 constexpr std::array mode_names{"training", "inference", "frozen"};
-constexpr std::array scheme_names{"standard", "checkpoint_x", "checkpoint_xhat", "in_place_1", "in_place_2"};
+constexpr std::array scheme_names{"standard", "checkpoint_x", "checkpoint_xhat", "in_place_1",
+                                  "in_place_2"};
 constexpr std::array statistics_names{"two_pass", "welford", "one_pass"};
 constexpr std::array normalise_names{"direct", "folded"};
 
@@ -37,14 +39,16 @@ int index_in(const std::array<const char*, Size>& names, std::string_view name) 
 
 template <std::size_t Size>
 const char* name_in(const std::array<const char*, Size>& names, int index) {
-  return index >= 0 && index < static_cast<int>(Size) ? names[static_cast<std::size_t>(index)] : "unknown";
+  return index >= 0 && index < static_cast<int>(Size) ? names[static_cast<std::size_t>(index)]
+                                                      : "unknown";
 }
 
 template <std::size_t Size>
 int require(const std::array<const char*, Size>& names, std::string_view name, const char* what) {
   const int index = index_in(names, name);
   if (index < 0)
-    throw UsageError(fmt::format("\"{}\" is no {}; use one of {}", name, what, fmt::join(names, ", ")));
+    throw UsageError(
+        fmt::format("\"{}\" is no {}; use one of {}", name, what, fmt::join(names, ", ")));
   return index;
 }
 
@@ -52,7 +56,8 @@ double parse_number(std::string_view text, std::string_view option) {
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{} || end != text.data() + text.size() || !std::isfinite(value))
-    throw UsageError(fmt::format("\"{}\" needs a finite number after the colon and has \"{}\"; {}", option, text, example));
+    throw UsageError(fmt::format("\"{}\" needs a finite number after the colon and has \"{}\"; {}",
+                                 option, text, example));
   return value;
 }
 
@@ -62,21 +67,29 @@ void parse_sizes(std::string_view text, abn_problem& problem) {
   const char* const end = at + text.size();
   for (auto [letter, size] : {std::pair{'n', &problem.n}, {'c', &problem.c}, {'s', &problem.s}}) {
     const bool named = at != end && *at == letter;
-    const auto result = named ? std::from_chars(at + 1, end, *size) : std::from_chars_result{at, std::errc::invalid_argument};
+    const auto result = named ? std::from_chars(at + 1, end, *size)
+                              : std::from_chars_result{at, std::errc::invalid_argument};
     if (result.ec == std::errc::result_out_of_range)
-      throw UsageError(fmt::format("The size {} in \"{}\" is too large for 64 bits; {}", letter, text, example));
+      throw UsageError(
+          fmt::format("The size {} in \"{}\" is too large for 64 bits; {}", letter, text, example));
     if (result.ec != std::errc{})
-      throw UsageError(fmt::format("\"{}\" does not begin with its sizes as nN, cC and sS; {}", text, example));
+      throw UsageError(
+          fmt::format("\"{}\" does not begin with its sizes as nN, cC and sS; {}", text, example));
     at = result.ptr;
   }
-  if (at != end) throw UsageError(fmt::format("\"{}\" has something behind its sizes that is no comma; {}", text, example));
+  if (at != end)
+    throw UsageError(
+        fmt::format("\"{}\" has something behind its sizes that is no comma; {}", text, example));
 }
 
 std::string shortest(double value, int param_dtype) {
-  return param_dtype == ABN_F32 ? fmt::format("{}", static_cast<float>(value)) : fmt::format("{}", value);
+  return param_dtype == ABN_F32 ? fmt::format("{}", static_cast<float>(value))
+                                : fmt::format("{}", value);
 }
 
-double default_parameter(int activation) { return activation == ABN_LEAKY_RELU ? default_slope : activation == ABN_ELU ? default_alpha : 0.0; }
+double default_parameter(int activation) {
+  return activation == ABN_LEAKY_RELU ? default_slope : activation == ABN_ELU ? default_alpha : 0.0;
+}
 
 }  // namespace
 
@@ -91,12 +104,15 @@ abn_problem parse_problem(std::string_view text) {
   double parameter = std::numeric_limits<double>::quiet_NaN();
   std::set<std::string> seen;
   const auto once = [&](const char* what, std::string_view option) {
-    if (!seen.insert(what).second) throw UsageError(fmt::format("\"{}\" sets the {} a second time in \"{}\"; leave one of them out", option, what, text));
+    if (!seen.insert(what).second)
+      throw UsageError(fmt::format(
+          "\"{}\" sets the {} a second time in \"{}\"; leave one of them out", option, what, text));
   };
 
   const std::size_t comma = text.find(',');
   parse_sizes(text.substr(0, comma), problem);
-  std::string_view rest = comma == std::string_view::npos ? std::string_view{} : text.substr(comma + 1);
+  std::string_view rest =
+      comma == std::string_view::npos ? std::string_view{} : text.substr(comma + 1);
   while (comma != std::string_view::npos) {
     const std::size_t next = rest.find(',');
     const std::string_view option = rest.substr(0, next);
@@ -113,7 +129,8 @@ abn_problem parse_problem(std::string_view text) {
       once("scale convention", option), problem.scale = index;
     } else if (!has_value && (index = index_in(mode_names, word)) >= 0) {
       once("mode", option), problem.mode = index;
-    } else if ((index = index_in(activation_names, word)) >= 0 && !(has_value && index == ABN_IDENTITY)) {
+    } else if ((index = index_in(activation_names, word)) >= 0 &&
+               !(has_value && index == ABN_IDENTITY)) {
       once("activation", option), problem.activation = index;
       if (has_value) parameter = parse_number(value, option);
     } else if (has_value && word == "eps") {
@@ -122,29 +139,44 @@ abn_problem parse_problem(std::string_view text) {
       once("momentum", option), problem.momentum = parse_number(value, option);
     } else if (has_value && word == "param") {
       once("parameter type", option), param_dtype = index_in(dtype_names, value);
-      if (param_dtype < ABN_F32) throw UsageError(fmt::format("\"{}\" in \"{}\" is no type for parameters; use param:f32 or param:f64", option, text));
+      if (param_dtype < ABN_F32)
+        throw UsageError(
+            fmt::format("\"{}\" in \"{}\" is no type for parameters; use param:f32 or param:f64",
+                        option, text));
     } else {
-      static const std::vector<std::string> words{"nchw", "nhwc", "f16", "bf16", "f32", "f64", "param:f32", "param:f64", "identity",
-                                                  "leaky_relu:0.01", "elu:1", "eps:1e-05", "momentum:0.1", "signed", "abs_eps", "training",
-                                                  "inference", "frozen"};
-      throw UsageError(fmt::format("\"{}\" in \"{}\" is no option of a problem; did you mean {}?", option, text, nearest(option, words)));
+      static const std::vector<std::string> words{
+          "nchw",     "nhwc",      "f16",          "bf16",     "f32",
+          "f64",      "param:f32", "param:f64",    "identity", "leaky_relu:0.01",
+          "elu:1",    "eps:1e-05", "momentum:0.1", "signed",   "abs_eps",
+          "training", "inference", "frozen"};
+      throw UsageError(fmt::format("\"{}\" in \"{}\" is no option of a problem; did you mean {}?",
+                                   option, text, nearest(option, words)));
     }
     if (next == std::string_view::npos) break;
     rest = rest.substr(next + 1);
   }
 
-  problem.param_dtype = param_dtype >= 0 ? param_dtype : problem.dtype == ABN_F64 ? ABN_F64 : ABN_F32;
-  problem.activation_parameter = std::isnan(parameter) ? default_parameter(problem.activation) : parameter;
-  // Refused before rounding, so that the sentence quotes what was typed; validate() looks again at what is left after it.
+  problem.param_dtype = param_dtype >= 0           ? param_dtype
+                        : problem.dtype == ABN_F64 ? ABN_F64
+                                                   : ABN_F32;
+  problem.activation_parameter =
+      std::isnan(parameter) ? default_parameter(problem.activation) : parameter;
+  // Refused before rounding, so that the sentence quotes what was typed; validate() looks again at
+  // what is left after it.
   validate(problem);
   const Format& format = format_of(problem.param_dtype);
   const char* const parameter_name = problem.activation == ABN_ELU ? "alpha" : "slope";
-  for (auto [name, field] : {std::pair{"eps", &problem.eps}, {"momentum", &problem.momentum}, {parameter_name, &problem.activation_parameter}}) {
+  for (auto [name, field] : {std::pair{"eps", &problem.eps},
+                             {"momentum", &problem.momentum},
+                             {parameter_name, &problem.activation_parameter}}) {
     const double rounded = round_to(format, *field);
     if (*field > 0 && rounded == 0 && field != &problem.momentum)
-      throw UsageError(fmt::format("The {} {} in \"{}\" rounds to 0 in {}; use a larger one", name, *field, text, dtype_name(problem.param_dtype)));
+      throw UsageError(fmt::format("The {} {} in \"{}\" rounds to 0 in {}; use a larger one", name,
+                                   *field, text, dtype_name(problem.param_dtype)));
     if (!std::isfinite(rounded))
-      throw UsageError(fmt::format("The {} {} in \"{}\" is beyond the range of {}; use a smaller one", name, *field, text, dtype_name(problem.param_dtype)));
+      throw UsageError(
+          fmt::format("The {} {} in \"{}\" is beyond the range of {}; use a smaller one", name,
+                      *field, text, dtype_name(problem.param_dtype)));
     *field = rounded;
   }
   validate(problem);
@@ -152,13 +184,18 @@ abn_problem parse_problem(std::string_view text) {
 }
 
 std::string to_string(const abn_problem& problem) {
-  std::string text = fmt::format("n{}c{}s{},{},{}", problem.n, problem.c, problem.s, layout_name(problem.layout), dtype_name(problem.dtype));
-  if (problem.param_dtype != (problem.dtype == ABN_F64 ? ABN_F64 : ABN_F32)) text += fmt::format(",param:{}", dtype_name(problem.param_dtype));
+  std::string text = fmt::format("n{}c{}s{},{},{}", problem.n, problem.c, problem.s,
+                                 layout_name(problem.layout), dtype_name(problem.dtype));
+  if (problem.param_dtype != (problem.dtype == ABN_F64 ? ABN_F64 : ABN_F32))
+    text += fmt::format(",param:{}", dtype_name(problem.param_dtype));
   text += fmt::format(",{}", activation_name(problem.activation));
   const Format& format = format_of(problem.param_dtype);
-  if (problem.activation != ABN_IDENTITY) text += fmt::format(":{}", shortest(problem.activation_parameter, problem.param_dtype));
-  if (problem.eps != round_to(format, default_eps)) text += fmt::format(",eps:{}", shortest(problem.eps, problem.param_dtype));
-  if (problem.momentum != round_to(format, default_momentum)) text += fmt::format(",momentum:{}", shortest(problem.momentum, problem.param_dtype));
+  if (problem.activation != ABN_IDENTITY)
+    text += fmt::format(":{}", shortest(problem.activation_parameter, problem.param_dtype));
+  if (problem.eps != round_to(format, default_eps))
+    text += fmt::format(",eps:{}", shortest(problem.eps, problem.param_dtype));
+  if (problem.momentum != round_to(format, default_momentum))
+    text += fmt::format(",momentum:{}", shortest(problem.momentum, problem.param_dtype));
   if (problem.scale != ABN_SCALE_SIGNED) text += fmt::format(",{}", scale_name(problem.scale));
   if (problem.mode != ABN_TRAINING) text += fmt::format(",{}", mode_name(problem.mode));
   return text;
@@ -166,30 +203,44 @@ std::string to_string(const abn_problem& problem) {
 
 void validate(const abn_problem& problem) {
   if (problem.n < 0 || problem.c < 0 || problem.s < 0)
-    throw UsageError(fmt::format("The sizes n{}c{}s{} must not be negative; use 0 or more", problem.n, problem.c, problem.s));
+    throw UsageError(fmt::format("The sizes n{}c{}s{} must not be negative; use 0 or more",
+                                 problem.n, problem.c, problem.s));
   std::int64_t bytes = 8;  // of the widest type, so that no buffer of the case can overflow
   for (const std::int64_t size : {problem.n, problem.c, problem.s})
     if (size > 0 && __builtin_mul_overflow(bytes, size, &bytes))
-      throw UsageError(fmt::format("A tensor of n{}c{}s{} does not fit into 2^63 bytes; use smaller sizes", problem.n, problem.c, problem.s));
+      throw UsageError(
+          fmt::format("A tensor of n{}c{}s{} does not fit into 2^63 bytes; use smaller sizes",
+                      problem.n, problem.c, problem.s));
   if (problem.mode == ABN_TRAINING && sample_count(problem) == 1 && problem.c > 0)
-    throw UsageError("Training on one sample a channel has no variance; use n*s of at least 2, or inference or frozen");
-  if (problem.param_dtype != ABN_F32 && !(problem.param_dtype == ABN_F64 && problem.dtype == ABN_F64))
-    throw UsageError(fmt::format("Parameters of type {} do not go with {} tensors; use param:f32, or param:f64 with f64", dtype_name(problem.param_dtype),
-                                 dtype_name(problem.dtype)));
-  if (problem.activation != ABN_IDENTITY && !(problem.activation_parameter > 0 && std::isfinite(problem.activation_parameter)))
-    throw UsageError(fmt::format("{} with {} {} has no inverse; use a finite one above 0", activation_name(problem.activation),
-                                 problem.activation == ABN_ELU ? "alpha" : "slope", problem.activation_parameter));
+    throw UsageError(
+        "Training on one sample a channel has no variance; use n*s of at least 2, or inference or "
+        "frozen");
+  if (problem.param_dtype != ABN_F32 &&
+      !(problem.param_dtype == ABN_F64 && problem.dtype == ABN_F64))
+    throw UsageError(fmt::format(
+        "Parameters of type {} do not go with {} tensors; use param:f32, or param:f64 with f64",
+        dtype_name(problem.param_dtype), dtype_name(problem.dtype)));
+  if (problem.activation != ABN_IDENTITY &&
+      !(problem.activation_parameter > 0 && std::isfinite(problem.activation_parameter)))
+    throw UsageError(fmt::format("{} with {} {} has no inverse; use a finite one above 0",
+                                 activation_name(problem.activation),
+                                 problem.activation == ABN_ELU ? "alpha" : "slope",
+                                 problem.activation_parameter));
   if (!(problem.eps >= 0 && std::isfinite(problem.eps)))
-    throw UsageError(fmt::format("eps {} is no finite number of 0 or more; write for example eps:1e-05", problem.eps));
+    throw UsageError(fmt::format(
+        "eps {} is no finite number of 0 or more; write for example eps:1e-05", problem.eps));
   if (!(problem.momentum >= 0 && problem.momentum <= 1))
-    throw UsageError(fmt::format("momentum {} is no weight; use a number from 0 to 1", problem.momentum));
+    throw UsageError(
+        fmt::format("momentum {} is no weight; use a number from 0 to 1", problem.momentum));
 }
 
 std::int64_t sample_count(const abn_problem& problem) { return problem.n * problem.s; }
 std::int64_t element_count(const abn_problem& problem) { return problem.n * problem.c * problem.s; }
 
-std::int64_t element_offset(const abn_problem& problem, std::int64_t n, std::int64_t c, std::int64_t s) {
-  return problem.layout == ABN_NCHW ? (n * problem.c + c) * problem.s + s : (n * problem.s + s) * problem.c + c;
+std::int64_t element_offset(const abn_problem& problem, std::int64_t n, std::int64_t c,
+                            std::int64_t s) {
+  return problem.layout == ABN_NCHW ? (n * problem.c + c) * problem.s + s
+                                    : (n * problem.s + s) * problem.c + c;
 }
 
 const char* dtype_name(int dtype) { return name_in(dtype_names, dtype); }
@@ -202,7 +253,11 @@ const char* statistics_name(int statistics) { return name_in(statistics_names, s
 const char* normalise_name(int normalise) { return name_in(normalise_names, normalise); }
 int dtype_from_name(std::string_view name) { return require(dtype_names, name, "type"); }
 int scheme_from_name(std::string_view name) { return require(scheme_names, name, "scheme"); }
-int statistics_from_name(std::string_view name) { return require(statistics_names, name, "class of statistics"); }
-int normalise_from_name(std::string_view name) { return require(normalise_names, name, "way to normalise"); }
+int statistics_from_name(std::string_view name) {
+  return require(statistics_names, name, "class of statistics");
+}
+int normalise_from_name(std::string_view name) {
+  return require(normalise_names, name, "way to normalise");
+}
 
 }  // namespace abn::verify

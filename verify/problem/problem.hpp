@@ -1,10 +1,12 @@
-// A problem (sizes, layout, types, activation, eps, mode) as one string that people type and records carry.
+// A problem (sizes, layout, types, activation, eps, mode) as one string that people type and
+// records carry.
 //
 //   n2c64s12,nhwc,bf16,leaky_relu:0.01,eps:1e-05,momentum:0.1,abs_eps,frozen
 //
 // The sizes come first, then options in any order: nchw|nhwc, f16|bf16|f32|f64, param:f32|f64,
-// identity|leaky_relu[:slope]|elu[:alpha], eps:E, momentum:P, signed|abs_eps, training|inference|frozen.
-// Left out means: nchw, f32, param f64 with f64 and else f32, leaky_relu:0.01, eps:1e-05, momentum:0.1, signed, training.
+// identity|leaky_relu[:slope]|elu[:alpha], eps:E, momentum:P, signed|abs_eps,
+// training|inference|frozen. Left out means: nchw, f32, param f64 with f64 and else f32,
+// leaky_relu:0.01, eps:1e-05, momentum:0.1, signed, training.
 #pragma once
 
 #include <cstdint>
@@ -15,21 +17,24 @@
 
 namespace abn::verify {
 
-/// Parses and validates a problem string; eps, slope, alpha and momentum are rounded to the parameter type.
-/// Throws UsageError with one sentence that ends in what to do next.
+/// Parses and validates a problem string; eps, slope, alpha and momentum are rounded to the
+/// parameter type. Throws UsageError with one sentence that ends in what to do next.
 abn_problem parse_problem(std::string_view text);
 
-/// The canonical string: every field that differs from its default, in a fixed order; parse_problem inverts it exactly.
+/// The canonical string: every field that differs from its default, in a fixed order; parse_problem
+/// inverts it exactly.
 std::string to_string(const abn_problem& problem);
 
-/// Refuses what no kernel may be asked: slope or alpha <= 0, eps < 0, negative or overflowing sizes, m = 1 in training.
+/// Refuses what no kernel may be asked: slope or alpha <= 0, eps < 0, negative or overflowing
+/// sizes, m = 1 in training.
 void validate(const abn_problem& problem);
 
 std::int64_t sample_count(const abn_problem& problem);   ///< m = N*S
 std::int64_t element_count(const abn_problem& problem);  ///< N*C*S
 
 /// Position of (n, c, s) in a dense tensor of the problem's layout.
-std::int64_t element_offset(const abn_problem& problem, std::int64_t n, std::int64_t c, std::int64_t s);
+std::int64_t element_offset(const abn_problem& problem, std::int64_t n, std::int64_t c,
+                            std::int64_t s);
 
 /// Position of channel c's i-th sample, i = n*S + s.
 inline std::int64_t sample_offset(const abn_problem& problem, std::int64_t c, std::int64_t i) {
@@ -43,11 +48,13 @@ void for_each_sample(const abn_problem& problem, std::int64_t c, const Visit& vi
   std::size_t i = 0;
   for (std::int64_t n = 0; n < problem.n; ++n) {
     const std::int64_t first = element_offset(problem, n, c, 0);
-    for (std::int64_t s = 0; s < problem.s; ++s) visit(i++, static_cast<std::size_t>(first + s * step));
+    for (std::int64_t s = 0; s < problem.s; ++s)
+      visit(i++, static_cast<std::size_t>(first + s * step));
   }
 }
 
-// The words of check ids, JSON and the command line; the inverse functions throw UsageError on an unknown word.
+// The words of check ids, JSON and the command line; the inverse functions throw UsageError on an
+// unknown word.
 const char* dtype_name(int dtype);
 const char* layout_name(int layout);
 const char* activation_name(int activation);

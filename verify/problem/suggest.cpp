@@ -27,7 +27,9 @@ std::string nearest(std::string_view typed, const std::vector<std::string>& cand
   std::string best;
   std::size_t least = 0;
   for (const auto& candidate : candidates)
-    if (const std::size_t distance = edit_distance(typed, candidate); best.empty() || distance < least) best = candidate, least = distance;
+    if (const std::size_t distance = edit_distance(typed, candidate);
+        best.empty() || distance < least)
+      best = candidate, least = distance;
   return best;
 }
 

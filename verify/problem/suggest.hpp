@@ -7,7 +7,8 @@
 
 namespace abn::verify {
 
-/// The candidate with the smallest edit distance to `typed`, the first of equals; empty where there are none.
+/// The candidate with the smallest edit distance to `typed`, the first of equals; empty where there
+/// are none.
 std::string nearest(std::string_view typed, const std::vector<std::string>& candidates);
 
 }  // namespace abn::verify

@@ -1,13 +1,13 @@
-// The section on what the emulator's sanitiser saw: five checks a variant and operation, and what each moved beside the least there is to
-// move.
+// The section on what the emulator's sanitiser saw: five checks a variant and operation, and what
+// each moved beside the least there is to move.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <map>
 
-#include "verify/report/parts.hpp"
 #include "verify/check/sanitize/traffic.hpp"
+#include "verify/report/parts.hpp"
 
 namespace abn::verify::report {
 namespace {
@@ -21,14 +21,19 @@ constexpr std::array<Heading, 5> headings{{{"races", "races"},
                                            {"barriers", "barriers"},
                                            {"traffic", "traffic as claimed"}}};
 
-bool is_of(const Record& record, const char* check) { return is_contract(record) && record.check == check; }
+bool is_of(const Record& record, const char* check) {
+  return is_contract(record) && record.check == check;
+}
 
 using Records = std::vector<const Record*>;
 
-/// How many types and layouts came to which verdict, linked to the worst; the colour is that of what did run.
+/// How many types and layouts came to which verdict, linked to the worst; the colour is that of
+/// what did run.
 std::string verdict_cell(const Records& records) {
   if (records.empty()) return "<td></td>";
-  const auto rank = [](const Record& record) { return record.verdict == Verdict::skip ? -1 : severity(record.verdict); };
+  const auto rank = [](const Record& record) {
+    return record.verdict == Verdict::skip ? -1 : severity(record.verdict);
+  };
   const Record* worst = records.front();
   std::map<int, std::pair<Verdict, int>> counts;  // by falling rank
   for (const Record* const record : records) {
@@ -41,20 +46,23 @@ std::string verdict_cell(const Records& records) {
   for (const auto& [negated, counted] : counts)
     text += fmt::format("{}{} {}", text.empty() ? "" : ", ", counted.second, glyph(counted.first));
   return fmt::format("<td class=\"{}\"><a href=\"#{}\" title=\"{}\">{}</a></td>",
-                     worst->verdict == Verdict::pass ? "contract" : verdict_name(worst->verdict), anchor(worst->id), escape(worst->id),
-                     text);
+                     worst->verdict == Verdict::pass ? "contract" : verdict_name(worst->verdict),
+                     anchor(worst->id), escape(worst->id), text);
 }
 
 std::string verdicts(const std::vector<Records>& groups) {
-  std::string out = "<div class=\"scroll\"><table class=\"overview accesses\">\n<thead><tr><td></td>";
-  for (const Heading& heading : headings) out += fmt::format("<th scope=\"col\">{}</th>", heading.title);
+  std::string out =
+      "<div class=\"scroll\"><table class=\"overview accesses\">\n<thead><tr><td></td>";
+  for (const Heading& heading : headings)
+    out += fmt::format("<th scope=\"col\">{}</th>", heading.title);
   out += "</tr></thead>\n<tbody>\n";
   for (const Records& group : groups) {
-    out +=
-        fmt::format("<tr class=\"numbers\"><th scope=\"row\">{} <b>{}</b></th>", escape(group.front()->variant), escape(group.front()->op));
+    out += fmt::format("<tr class=\"numbers\"><th scope=\"row\">{} <b>{}</b></th>",
+                       escape(group.front()->variant), escape(group.front()->op));
     for (const Heading& heading : headings) {
       Records own;
-      std::copy_if(group.begin(), group.end(), std::back_inserter(own), [&](const Record* one) { return is_of(*one, heading.check); });
+      std::copy_if(group.begin(), group.end(), std::back_inserter(own),
+                   [&](const Record* one) { return is_of(*one, heading.check); });
       out += verdict_cell(own);
     }
     out += "</tr>\n";
@@ -88,19 +96,23 @@ struct Extent {
     if (largest == nullptr) low = moved, sectors_low = by_sectors;
     if (largest == nullptr || call.elements > largest->elements) largest = &call;
     low = std::min(low, moved), high = std::max(high, moved);
-    sectors_low = std::min(sectors_low, by_sectors), sectors_high = std::max(sectors_high, by_sectors);
+    sectors_low = std::min(sectors_low, by_sectors),
+    sectors_high = std::max(sectors_high, by_sectors);
   }
 };
 
 Records all_seen(const Results& results) {
   Records seen;
   for (const Record* const record : reading_order(results))
-    if (std::any_of(headings.begin(), headings.end(), [&](const Heading& heading) { return is_of(*record, heading.check); }))
+    if (std::any_of(headings.begin(), headings.end(),
+                    [&](const Heading& heading) { return is_of(*record, heading.check); }))
       seen.push_back(record);
   return seen;
 }
 
-bool same_operation(const Record& a, const Record& b) { return a.variant == b.variant && a.op == b.op; }
+bool same_operation(const Record& a, const Record& b) {
+  return a.variant == b.variant && a.op == b.op;
+}
 
 }  // namespace
 
@@ -111,8 +123,10 @@ std::vector<MovedRow> moved_rows(const Results& results) {
     for (const Record* const record : group)
       for (const CallTraffic& call : record->traffic) modes[call.mode].add(call);
     for (const auto& [mode, extent] : modes)
-      rows.push_back({group.front()->variant, group.front()->op, mode, tensors(*extent.largest, false), tensors(*extent.largest, true),
-                      range(extent.low, extent.high), fmt::format("{:.0f}", floor_sweeps(group.front()->op == "backward")),
+      rows.push_back({group.front()->variant, group.front()->op, mode,
+                      tensors(*extent.largest, false), tensors(*extent.largest, true),
+                      range(extent.low, extent.high),
+                      fmt::format("{:.0f}", floor_sweeps(group.front()->op == "backward")),
                       range(extent.sectors_low, extent.sectors_high), extent.largest->problem});
   }
   return rows;
@@ -124,22 +138,30 @@ std::string accesses(const Results& results) {
   std::string rows;
   for (const MovedRow& row : moved_rows(results))
     rows += fmt::format(
-        "<tr><th scope=\"row\">{} <b>{}</b> {}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td><code>{}</code></td></tr>\n",
-        escape(row.variant), escape(row.op), escape(row.mode), escape(row.loaded), escape(row.stored), row.sweeps, row.floor,
-        row.by_sectors, escape(row.problem));
+        "<tr><th scope=\"row\">{} <b>{}</b> "
+        "{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td><code>{}</code></td></"
+        "tr>\n",
+        escape(row.variant), escape(row.op), escape(row.mode), escape(row.loaded),
+        escape(row.stored), row.sweeps, row.floor, row.by_sectors, escape(row.problem));
   std::string out =
-      "<section id=\"accesses\">\n<h2>What every memory access showed</h2>\n<p class=\"note\">Each kernel ran on the emulator with all of "
+      "<section id=\"accesses\">\n<h2>What every memory access showed</h2>\n<p class=\"note\">Each "
+      "kernel ran on the emulator with all of "
       "its memory "
-      "accesses seen, under random and adversarial schedules of threads and blocks. Counted are types and layouts.</p>\n" +
+      "accesses seen, under random and adversarial schedules of threads and blocks. Counted are "
+      "types and layouts.</p>\n" +
       verdicts(split(seen, same_operation));
   if (!rows.empty())
     out +=
-        "<h3>What the calls moved</h3>\n<div class=\"scroll\"><table class=\"values\">\n<tr><th></th><th>loaded</th><th>stored</th>"
-        "<th>tensor sizes in all</th><th>floor</th><th>by sectors</th><th>largest call</th></tr>\n" +
+        "<h3>What the calls moved</h3>\n<div class=\"scroll\"><table "
+        "class=\"values\">\n<tr><th></th><th>loaded</th><th>stored</th>"
+        "<th>tensor sizes in all</th><th>floor</th><th>by sectors</th><th>largest "
+        "call</th></tr>\n" +
         rows +
-        "</table></div>\n<p class=\"note\">In units of one tensor. The floor is what has to cross memory if nothing is moved twice. By "
+        "</table></div>\n<p class=\"note\">In units of one tensor. The floor is what has to cross "
+        "memory if nothing is moved twice. By "
         "sectors: what "
-        "the caches are asked for, 32 bytes at a time, where neighbouring lanes share one; far above the bytes, accesses are "
+        "the caches are asked for, 32 bytes at a time, where neighbouring lanes share one; far "
+        "above the bytes, accesses are "
         "scattered.</p>\n";
   return out + "</section>\n";
 }

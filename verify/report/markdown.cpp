@@ -1,11 +1,12 @@
-// report.md: what fits into a pull-request comment: the headline, the worst ratios in one table, the failures in full.
+// report.md: what fits into a pull-request comment: the headline, the worst ratios in one table,
+// the failures in full.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <map>
 
-#include "verify/report/report.hpp"
 #include "verify/report/parts.hpp"
+#include "verify/report/report.hpp"
 
 namespace abn::verify {
 namespace {
@@ -13,7 +14,8 @@ namespace {
 constexpr std::size_t most_failures = 50;
 constexpr std::size_t most_rows = 24;
 constexpr std::size_t most_reasons = 12;
-constexpr std::size_t closing_room = 400;    // for the line that says how many failures were left out
+// for the line that says how many failures were left out
+constexpr std::size_t closing_room = 400;
 constexpr std::size_t longest_text = 8'000;  // of one failure
 constexpr std::size_t longest_name = 120;    // in a table or a sentence
 constexpr std::size_t longest_headline = 500;
@@ -26,7 +28,8 @@ std::string shortened(const std::string& text, std::size_t limit) {
   return text.substr(0, end) + "…";
 }
 
-/// Text in which Markdown, HTML and table cells find nothing to interpret: no tags, no links, no mentions.
+/// Text in which Markdown, HTML and table cells find nothing to interpret: no tags, no links, no
+/// mentions.
 std::string plain(const std::string& text, std::size_t limit = longest_name) {
   std::string out;
   for (const char c : shortened(text, limit)) {
@@ -52,7 +55,8 @@ std::string plain(const std::string& text, std::size_t limit = longest_name) {
 
 /// A code span where the text is an ordinary name, else plain text.
 std::string code(const std::string& text) {
-  const bool ordinary = !text.empty() && text.size() <= longest_name && report::anchor(text) == text;
+  const bool ordinary =
+      !text.empty() && text.size() <= longest_name && report::anchor(text) == text;
   return ordinary ? "`" + text + "`" : plain(text);
 }
 
@@ -79,7 +83,8 @@ std::string table_cell(const std::vector<const Record*>& group, const std::strin
   if (ratio >= 0) out += report::show_ratio(ratio) + " ";
   if (verdicts.size() == 1 && verdicts.begin()->second.first == Verdict::pass) out += "✓ ";
   for (const auto& [negated, counted] : verdicts)
-    if (counted.first != Verdict::pass) out += fmt::format("**{} {}** ", counted.second, verdict_name(counted.first));
+    if (counted.first != Verdict::pass)
+      out += fmt::format("**{} {}** ", counted.second, verdict_name(counted.first));
   return out + "|";
 }
 
@@ -105,12 +110,15 @@ std::string table(const Results& results) {
   out += rule + "\n";
   // Where there are many rows, those that matter: the worst verdicts, then the largest ratios.
   using Group = std::vector<const Record*>;
-  const auto groups = report::split(order, [](const Record& a, const Record& b) { return a.variant == b.variant && a.op == b.op; });
+  const auto groups = report::split(order, [](const Record& a, const Record& b) {
+    return a.variant == b.variant && a.op == b.op;
+  });
   const auto rank = [](const Group& group) {
     std::pair<int, double> worst{0, 0};
     for (const Record* record : group) {
       worst.first = std::max(worst.first, report::severity(record->verdict));
-      worst.second = std::max(worst.second, report::has_numbers(*record) ? report::ranking_ratio(*record) : 0);
+      worst.second =
+          std::max(worst.second, report::has_numbers(*record) ? report::ranking_ratio(*record) : 0);
     }
     return worst;
   };
@@ -119,7 +127,8 @@ std::string table(const Results& results) {
   std::sort(ranks.rbegin(), ranks.rend());
   std::size_t shown = 0;
   for (const Group& group : groups) {
-    if (shown == most_rows || (groups.size() > most_rows && rank(group) < ranks[most_rows - 1])) continue;
+    if (shown == most_rows || (groups.size() > most_rows && rank(group) < ranks[most_rows - 1]))
+      continue;
     ++shown;
     out += fmt::format("| {} | {} |", code(group.front()->variant), plain(group.front()->op));
     for (const std::string& dtype : dtypes) out += table_cell(group, dtype);
@@ -128,7 +137,8 @@ std::string table(const Results& results) {
   if (shown < groups.size()) {
     const auto& [severity, ratio] = ranks[shown];
     out += fmt::format("\n{} more rows {}, with ratios up to {}.\n", groups.size() - shown,
-                       severity == 0 ? "passed" : "are in index.html, not all of them passed", report::show_ratio(ratio));
+                       severity == 0 ? "passed" : "are in index.html, not all of them passed",
+                       report::show_ratio(ratio));
   }
   return out;
 }
@@ -138,14 +148,17 @@ std::string moved(const Results& results) {
   const auto rows = report::moved_rows(results);
   if (rows.empty()) return "";
   std::string out =
-      "What the calls moved, in units of one tensor (the floor: nothing is moved twice):\n\n| variant | op | mode | loaded | stored | in all | "
+      "What the calls moved, in units of one tensor (the floor: nothing is moved twice):\n\n| "
+      "variant | op | mode | loaded | stored | in all | "
       "floor | by sectors |\n|---|---|---|---|---|---|---|---|\n";
   for (std::size_t i = 0; i < std::min(rows.size(), most_rows); ++i) {
     const auto& row = rows[i];
-    out += fmt::format("| {} | {} | {} | {} | {} | {} | {} | {} |\n", code(row.variant), plain(row.op), plain(row.mode), plain(row.loaded),
-                       plain(row.stored), row.sweeps, row.floor, row.by_sectors);
+    out += fmt::format("| {} | {} | {} | {} | {} | {} | {} | {} |\n", code(row.variant),
+                       plain(row.op), plain(row.mode), plain(row.loaded), plain(row.stored),
+                       row.sweeps, row.floor, row.by_sectors);
   }
-  if (rows.size() > most_rows) out += fmt::format("\n{} more rows are in index.html.\n", rows.size() - most_rows);
+  if (rows.size() > most_rows)
+    out += fmt::format("\n{} more rows are in index.html.\n", rows.size() - most_rows);
   return out + "\n";
 }
 
@@ -153,7 +166,8 @@ std::string of_table(const Table& table) {
   std::string heads = "|", rule = "|", out;
   for (const Column& column : table.columns) {
     const Head head = head_of(column);
-    heads += fmt::format(" {} |", plain(head.group.empty() ? head.own : head.group + ", " + head.own));
+    heads +=
+        fmt::format(" {} |", plain(head.group.empty() ? head.own : head.group + ", " + head.own));
     rule += "---|";
   }
   out = fmt::format("{}\n\n{}\n{}\n", plain(table.title), heads, rule);
@@ -170,7 +184,8 @@ std::string of_studies(std::span<const Study> studies, std::size_t room) {
   std::string out;
   for (const Study& study : studies) {
     std::string text = fmt::format("### {}\n\n", plain(study.title));
-    for (const std::string& sentence : study.conclusions) text += fmt::format("- {}\n", plain(sentence, longest_headline));
+    for (const std::string& sentence : study.conclusions)
+      text += fmt::format("- {}\n", plain(sentence, longest_headline));
     text += "\n";
     if (!study.tables.empty()) text += of_table(study.tables.front());
     if (out.size() + text.size() > room) break;
@@ -182,27 +197,38 @@ std::string of_studies(std::span<const Study> studies, std::size_t room) {
 }  // namespace
 
 std::string render_markdown(const Results& results, std::span<const Study> studies) {
-  if (results.records.empty() && !studies.empty()) return shortened(of_studies(studies, markdown_limit), markdown_limit);
+  if (results.records.empty() && !studies.empty())
+    return shortened(of_studies(studies, markdown_limit), markdown_limit);
   const Summary summary = summarise(results);
   const Provenance& from = results.provenance;
-  std::string out = fmt::format("### abn-verify: {}\n\n", plain(headline(results), longest_headline));
-  out += fmt::format("{} pass, {} fail, {} inconclusive, {} skip, {} error; {} and {} compared.\n\n", report::show_count(summary.pass),
-                     report::show_count(summary.fail), report::show_count(summary.inconclusive), report::show_count(summary.skip),
-                     report::show_count(summary.error), report::show_plural(summary.cases, "case"),
-                     report::show_plural(summary.elements, "element"));
-  if (!results.records.empty()) out += "Largest ratio |error| / bound by type (up to 1 passes):\n\n" + table(results) + "\n";
+  std::string out =
+      fmt::format("### abn-verify: {}\n\n", plain(headline(results), longest_headline));
+  out +=
+      fmt::format("{} pass, {} fail, {} inconclusive, {} skip, {} error; {} and {} compared.\n\n",
+                  report::show_count(summary.pass), report::show_count(summary.fail),
+                  report::show_count(summary.inconclusive), report::show_count(summary.skip),
+                  report::show_count(summary.error), report::show_plural(summary.cases, "case"),
+                  report::show_plural(summary.elements, "element"));
+  if (!results.records.empty())
+    out += "Largest ratio |error| / bound by type (up to 1 passes):\n\n" + table(results) + "\n";
 
   const Record* costliest = nullptr;
   for (const Record& record : results.records)
-    if (record.has_end_to_end && (costliest == nullptr || record.end_to_end_cost > costliest->end_to_end_cost)) costliest = &record;
+    if (record.has_end_to_end &&
+        (costliest == nullptr || record.end_to_end_cost > costliest->end_to_end_cost))
+      costliest = &record;
   if (costliest != nullptr)
     out += fmt::format(
-        "In-place cost, a measurement of the method that fails no kernel: up to {} of the gradient's size ({}), {} unsafe in "
+        "In-place cost, a measurement of the method that fails no kernel: up to {} of the "
+        "gradient's size ({}), {} unsafe in "
         "place.\n\n",
-        report::show_percent(costliest->end_to_end_cost), code(costliest->id), report::show_plural(summary.unsafe, "check"));
+        report::show_percent(costliest->end_to_end_cost), code(costliest->id),
+        report::show_plural(summary.unsafe, "check"));
   if (summary.unfit > 0)
-    out += fmt::format("{} consistent with what the variant declares, yet worse than twice the recommended class (unfit).\n\n",
-                       report::show_plural(summary.unfit, "check"));
+    out += fmt::format(
+        "{} consistent with what the variant declares, yet worse than twice the recommended class "
+        "(unfit).\n\n",
+        report::show_plural(summary.unfit, "check"));
 
   out += moved(results);
 
@@ -212,14 +238,16 @@ std::string render_markdown(const Results& results, std::span<const Study> studi
   std::size_t reasons = 0;
   for (const auto& [reason, count] : skipped) {
     if (reasons++ == most_reasons) break;
-    out += fmt::format("- {} skipped: {}\n", report::show_count(count), reason.empty() ? "no reason was recorded" : plain(reason));
+    out += fmt::format("- {} skipped: {}\n", report::show_count(count),
+                       reason.empty() ? "no reason was recorded" : plain(reason));
   }
   if (!skipped.empty()) out += "\n";
 
   std::string origin;
   for (const std::string& part :
        {from.version.empty() ? "" : "abn-verify " + from.version,
-        from.git.empty() ? "" : "git " + from.git + (from.dirty ? " (modified)" : ""), from.compiler, from.cuda, from.driver, from.device,
+        from.git.empty() ? "" : "git " + from.git + (from.dirty ? " (modified)" : ""),
+        from.compiler, from.cuda, from.driver, from.device,
         from.tier.empty() ? "" : "tier " + from.tier, fmt::format("seed {}", from.seed), from.time})
     if (!part.empty()) origin += (origin.empty() ? "" : " · ") + plain(part);
   origin = "<sub>" + origin + "</sub>\n";
@@ -228,14 +256,21 @@ std::string render_markdown(const Results& results, std::span<const Study> studi
   std::size_t shown = 0;
   for (const Record* record : failures) {
     std::string text = fenced(shortened(failure_text(*record), longest_text)) + "\n";
-    if (shown == most_failures || out.size() + text.size() + origin.size() + closing_room > markdown_limit) break;
+    if (shown == most_failures ||
+        out.size() + text.size() + origin.size() + closing_room > markdown_limit)
+      break;
     out += text;
     ++shown;
   }
   if (shown < failures.size())
-    out += fmt::format("{} more that failed, were inconclusive or errored: all of them are in index.html and results.json.\n\n",
-                       failures.size() - shown);
-  if (!studies.empty()) out += of_studies(studies, markdown_limit - std::min(markdown_limit, out.size() + origin.size() + closing_room));
+    out += fmt::format(
+        "{} more that failed, were inconclusive or errored: all of them are in index.html and "
+        "results.json.\n\n",
+        failures.size() - shown);
+  if (!studies.empty())
+    out += of_studies(
+        studies,
+        markdown_limit - std::min(markdown_limit, out.size() + origin.size() + closing_room));
   return out + origin;
 }
 

@@ -1,4 +1,5 @@
-// The top of the page: the verdict in one sentence, the counts, what needs attention and what was not checked.
+// The top of the page: the verdict in one sentence, the counts, what needs attention and what was
+// not checked.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,7 +13,8 @@ namespace {
 constexpr std::size_t most_links = 50;
 constexpr std::size_t most_reasons = 12;
 
-/// Worst verdict of the whole run, for the colour of the headline; a run of which nothing passed is a skip.
+/// Worst verdict of the whole run, for the colour of the headline; a run of which nothing passed is
+/// a skip.
 const char* overall(const Summary& summary) {
   if (summary.fail + summary.error > 0) return "fail";
   if (summary.inconclusive > 0) return "inconclusive";
@@ -20,10 +22,13 @@ const char* overall(const Summary& summary) {
 }
 
 std::string tile(const char* colour, std::uint64_t count, const char* label) {
-  return fmt::format("<li class=\"{}{}\"><b>{}</b>{}</li>\n", colour, count == 0 ? " none" : "", show_count(count), label);
+  return fmt::format("<li class=\"{}{}\"><b>{}</b>{}</li>\n", colour, count == 0 ? " none" : "",
+                     show_count(count), label);
 }
 
-std::string link(const Record& record) { return fmt::format("<a href=\"#{}\">{}</a>", anchor(record.id), escape(record.id)); }
+std::string link(const Record& record) {
+  return fmt::format("<a href=\"#{}\">{}</a>", anchor(record.id), escape(record.id));
+}
 
 }  // namespace
 
@@ -31,15 +36,21 @@ std::string masthead(const Results& results) {
   const Summary summary = summarise(results);
   const Provenance& from = results.provenance;
   std::string context;
-  for (const std::string& part : {from.device, from.tier.empty() ? "" : "tier " + from.tier, fmt::format("seed {}", from.seed),
-                                  from.git.empty() ? "" : from.git + (from.dirty ? ", modified" : ""), from.time})
+  for (const std::string& part :
+       {from.device, from.tier.empty() ? "" : "tier " + from.tier,
+        fmt::format("seed {}", from.seed),
+        from.git.empty() ? "" : from.git + (from.dirty ? ", modified" : ""), from.time})
     if (!part.empty()) context += fmt::format("<span>{}</span>", escape(part));
-  std::string out = fmt::format("<header>\n<p class=\"kicker\">abn-verify</p>\n<h1 class=\"{}\">{}</h1>\n<p class=\"context\">{}</p>\n",
-                                overall(summary), escape(headline(results)), context);
-  out += "<ul class=\"tiles\">\n" + tile("pass", summary.pass, "pass") + tile("fail", summary.fail, "fail") +
-         tile("inconclusive", summary.inconclusive, "inconclusive") + tile("skip", summary.skip, "skip") +
-         tile("error", summary.error, "error");
-  out += tile("plain", summary.cases, "cases run") + tile("plain", summary.elements, "elements compared");
+  std::string out = fmt::format(
+      "<header>\n<p class=\"kicker\">abn-verify</p>\n<h1 class=\"{}\">{}</h1>\n<p "
+      "class=\"context\">{}</p>\n",
+      overall(summary), escape(headline(results)), context);
+  out += "<ul class=\"tiles\">\n" + tile("pass", summary.pass, "pass") +
+         tile("fail", summary.fail, "fail") +
+         tile("inconclusive", summary.inconclusive, "inconclusive") +
+         tile("skip", summary.skip, "skip") + tile("error", summary.error, "error");
+  out += tile("plain", summary.cases, "cases run") +
+         tile("plain", summary.elements, "elements compared");
   if (summary.unfit > 0) out += tile("inconclusive", summary.unfit, "unfit");
   if (summary.unsafe > 0) out += tile("plain", summary.unsafe, "unsafe in place");
   return out + "</ul>\n</header>\n";
@@ -52,13 +63,17 @@ std::string attention(const Results& results) {
     out += "<section>\n<h2>What needs attention</h2>\n<ul class=\"attention\">\n";
     for (std::size_t i = 0; i < std::min(records.size(), most_links); ++i) {
       const Record& record = *records[i];
-      out += fmt::format("<li><span class=\"verdict {0}\">{1} {0}</span>{2}{3} <span class=\"why\">{4}</span></li>\n",
-                         verdict_name(record.verdict), glyph(record.verdict), link(record),
-                         has_numbers(record) ? fmt::format(" ratio {}", show_ratio(record.tally.max_ratio)) : "", escape(record.reason));
+      out += fmt::format(
+          "<li><span class=\"verdict {0}\">{1} {0}</span>{2}{3} <span "
+          "class=\"why\">{4}</span></li>\n",
+          verdict_name(record.verdict), glyph(record.verdict), link(record),
+          has_numbers(record) ? fmt::format(" ratio {}", show_ratio(record.tally.max_ratio)) : "",
+          escape(record.reason));
     }
     out += "</ul>\n";
     if (records.size() > most_links)
-      out += fmt::format("<p class=\"note\">and {} more, in the tables below.</p>\n", records.size() - most_links);
+      out += fmt::format("<p class=\"note\">and {} more, in the tables below.</p>\n",
+                         records.size() - most_links);
     out += "</section>\n";
   }
   std::map<std::string, std::vector<const Record*>> skipped;
@@ -69,13 +84,17 @@ std::string attention(const Results& results) {
     std::size_t shown = 0;
     for (const auto& [reason, members] : skipped) {
       if (shown++ == most_reasons) break;
-      out += fmt::format("<li><span class=\"verdict skip\">{} skip</span>{}{} <span class=\"why\">{}</span></li>\n", glyph(Verdict::skip),
-                         link(*members.front()), members.size() > 1 ? fmt::format(" and {} more", members.size() - 1) : "",
-                         reason.empty() ? "no reason was recorded" : escape(reason));
+      out += fmt::format(
+          "<li><span class=\"verdict skip\">{} skip</span>{}{} <span "
+          "class=\"why\">{}</span></li>\n",
+          glyph(Verdict::skip), link(*members.front()),
+          members.size() > 1 ? fmt::format(" and {} more", members.size() - 1) : "",
+          reason.empty() ? "no reason was recorded" : escape(reason));
     }
     out += "</ul>\n";
     if (skipped.size() > most_reasons)
-      out += fmt::format("<p class=\"note\">and {} more reasons, in the tables below.</p>\n", skipped.size() - most_reasons);
+      out += fmt::format("<p class=\"note\">and {} more reasons, in the tables below.</p>\n",
+                         skipped.size() - most_reasons);
     out += "</section>\n";
   }
   return out;

@@ -1,10 +1,11 @@
-// The HTML page as a whole, and its last sections: how to read it, what the variants claim, where the numbers come from.
+// The HTML page as a whole, and its last sections: how to read it, what the variants claim, where
+// the numbers come from.
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "verify/report/report.hpp"
 #include "verify/report/parts.hpp"
+#include "verify/report/report.hpp"
 
 namespace abn::verify {
 namespace report {
@@ -39,30 +40,36 @@ std::string variant_table(const Results& results) {
     for (const auto& [key, value] : variant.claims)
       if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
 
-  std::vector<std::vector<std::string>> table(1 + results.variants.size());  // a row a variant, below the heads
+  // a row a variant, below the heads
+  std::vector<std::vector<std::string>> table(1 + results.variants.size());
   table[0] = {"", "what it is", "runs in"};
   table[0].insert(table[0].end(), keys.begin(), keys.end());
   for (std::size_t i = 0; i < results.variants.size(); ++i) {
     const VariantInfo& variant = results.variants[i];
     table[i + 1] = {variant.name, variant.summary, variant.memory};
     for (const std::string& key : keys) {
-      const auto claim = std::find_if(variant.claims.begin(), variant.claims.end(), [&](const auto& pair) { return pair.first == key; });
+      const auto claim = std::find_if(variant.claims.begin(), variant.claims.end(),
+                                      [&](const auto& pair) { return pair.first == key; });
       table[i + 1].push_back(claim == variant.claims.end() ? "" : claim->second);
     }
   }
-  const bool sideways = results.variants.size() <= most_side_by_side;  // a few variants are compared column by column
-  const std::size_t rows = sideways ? table[0].size() : table.size(), columns = sideways ? table.size() : table[0].size();
+  // a few variants are compared column by column
+  const bool sideways = results.variants.size() <= most_side_by_side;
+  const std::size_t rows = sideways ? table[0].size() : table.size(),
+                    columns = sideways ? table.size() : table[0].size();
   std::string out =
-      "<section>\n<h2>What the variants declare</h2>\n<p class=\"note\">The bounds above are for these claims: a claim that is too "
+      "<section>\n<h2>What the variants declare</h2>\n<p class=\"note\">The bounds above are for "
+      "these claims: a claim that is too "
       "generous "
-      "widens them, one that is too strict makes the kernel fail.</p>\n<div class=\"scroll\"><table class=\"claims\">\n";
+      "widens them, one that is too strict makes the kernel fail.</p>\n<div "
+      "class=\"scroll\"><table class=\"claims\">\n";
   for (std::size_t row = 0; row < rows; ++row) {
     out += "<tr>";
     for (std::size_t column = 0; column < columns; ++column) {
       const std::string& text = sideways ? table[column][row] : table[row][column];
       const char* scope = row == 0 ? "col" : "row";
-      out +=
-          row == 0 || column == 0 ? fmt::format("<th scope=\"{}\">{}</th>", scope, escape(text)) : fmt::format("<td>{}</td>", escape(text));
+      out += row == 0 || column == 0 ? fmt::format("<th scope=\"{}\">{}</th>", scope, escape(text))
+                                     : fmt::format("<td>{}</td>", escape(text));
     }
     out += "</tr>\n";
   }
@@ -72,7 +79,10 @@ std::string variant_table(const Results& results) {
     for (const std::string& sentence : variant.unneeded)
       unneeded += fmt::format("<li>{}, {}</li>\n", escape(variant.name), escape(sentence));
   if (!unneeded.empty())
-    out += "<p class=\"note\">More generous than the errors needed; advice, no failure:</p>\n<ul class=\"said\">\n" + unneeded + "</ul>\n";
+    out +=
+        "<p class=\"note\">More generous than the errors needed; advice, no failure:</p>\n<ul "
+        "class=\"said\">\n" +
+        unneeded + "</ul>\n";
   return out + "</section>\n";
 }
 
@@ -94,7 +104,10 @@ std::string provenance(const Results& results) {
   add("tier", from.tier);
   add("seed", std::to_string(from.seed));
   add("time",
-      from.time.empty() ? "" : fmt::format("{}{}", from.time, from.seconds > 0 ? fmt::format(", took {:.1f} s", from.seconds) : ""));
+      from.time.empty()
+          ? ""
+          : fmt::format("{}{}", from.time,
+                        from.seconds > 0 ? fmt::format(", took {:.1f} s", from.seconds) : ""));
   add("schema", results_schema);
   return out + "</dl>\n</section>\n";
 }
@@ -105,15 +118,19 @@ std::string render_html(const Results& results, std::span<const Study> all_studi
   using namespace report;
   const bool studies_only = results.records.empty() && !all_studies.empty();
   std::string out =
-      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, "
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta "
+      "name=\"viewport\" content=\"width=device-width, "
       "initial-scale=1\">\n"
       "<meta name=\"color-scheme\" content=\"light dark\">\n";
   out += fmt::format("<title>{} – abn-verify</title>\n<style>{}</style>\n</head>\n<body>\n<main>\n",
-                     escape(studies_only ? all_studies.front().title : headline(results)), style_sheet());
+                     escape(studies_only ? all_studies.front().title : headline(results)),
+                     style_sheet());
   if (studies_only)
-    return out + "<header>\n<p class=\"kicker\">abn-verify</p>\n</header>\n" + studies(all_studies) + "</main>\n</body>\n</html>\n";
-  out += masthead(results) + attention(results) + overview(results) + accesses(results) + legend() + plots(results) + studies(all_studies) +
-         check_table(results) + variant_table(results) + provenance(results);
+    return out + "<header>\n<p class=\"kicker\">abn-verify</p>\n</header>\n" +
+           studies(all_studies) + "</main>\n</body>\n</html>\n";
+  out += masthead(results) + attention(results) + overview(results) + accesses(results) + legend() +
+         plots(results) + studies(all_studies) + check_table(results) + variant_table(results) +
+         provenance(results);
   return out + fmt::format("</main>\n<script>{}</script>\n</body>\n</html>\n", script());
 }
 

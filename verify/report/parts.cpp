@@ -14,9 +14,12 @@ namespace {
 
 constexpr double saturated_ulp = 1 << 20;  // Comparison::ulp ends there
 
-/// Length of the UTF-8 sequence at the start of `text`, 0 if it is none (overlong forms and surrogates included).
+/// Length of the UTF-8 sequence at the start of `text`, 0 if it is none (overlong forms and
+/// surrogates included).
 std::size_t utf8_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
+  const auto byte = [&](std::size_t i) {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u;
+  };
   const unsigned first = byte(0);
   std::size_t length = first < 0x80                    ? 1
                        : first >= 0xc2 && first < 0xe0 ? 2
@@ -30,15 +33,20 @@ std::size_t utf8_length(std::string_view text) {
   return length;
 }
 
-/// Position of `word` in a list of the usual words; unusual ones come behind, in alphabetical order.
+/// Position of `word` in a list of the usual words; unusual ones come behind, in alphabetical
+/// order.
 template <std::size_t Count>
-std::tuple<std::size_t, std::string_view> rank(const std::array<std::string_view, Count>& usual, std::string_view word) {
+std::tuple<std::size_t, std::string_view> rank(const std::array<std::string_view, Count>& usual,
+                                               std::string_view word) {
   const auto found = std::find(usual.begin(), usual.end(), word);
-  return {static_cast<std::size_t>(found - usual.begin()), found == usual.end() ? word : std::string_view{}};
+  return {static_cast<std::size_t>(found - usual.begin()),
+          found == usual.end() ? word : std::string_view{}};
 }
 
-constexpr std::array<std::string_view, 6> ops{"forward", "backward", "exact", "patterns", "gradient", "property"};
-constexpr std::array<std::string_view, 9> outputs{"mean", "variance", "running_mean", "running_var", "xhat", "z", "dx", "dgamma", "dbeta"};
+constexpr std::array<std::string_view, 6> ops{"forward",  "backward", "exact",
+                                              "patterns", "gradient", "property"};
+constexpr std::array<std::string_view, 9> outputs{
+    "mean", "variance", "running_mean", "running_var", "xhat", "z", "dx", "dgamma", "dbeta"};
 constexpr std::array<std::string_view, 4> dtypes{"f16", "bf16", "f32", "f64"};
 constexpr std::array<std::string_view, 2> layouts{"nchw", "nhwc"};
 
@@ -88,7 +96,8 @@ std::string escape(std::string_view text) {
 }
 
 std::string anchor(std::string_view id) {
-  constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:-";
+  constexpr std::string_view plain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:-";
   std::string out;
   for (const char c : id) {
     if (plain.find(c) != std::string_view::npos)
@@ -113,7 +122,8 @@ std::string show_ulp(double ulp) {
   if (ulp == 0) return "0";
   if (ulp >= saturated_ulp) return "≥ 2^20";
   if (ulp <= -saturated_ulp) return "≤ −2^20";
-  return fmt::format("{}{:.{}g}", ulp < 0 ? "−" : "+", std::fabs(ulp), std::fabs(ulp) < 0.1 ? 2 : 3);
+  return fmt::format("{}{:.{}g}", ulp < 0 ? "−" : "+", std::fabs(ulp),
+                     std::fabs(ulp) < 0.1 ? 2 : 3);
 }
 
 std::string show_percent(double fraction) {
@@ -136,9 +146,13 @@ std::string show_plural(std::uint64_t count, std::string_view noun) {
   return fmt::format("{} {}{}", show_count(count), noun, count == 1 ? "" : "s");
 }
 
-std::string show_decimal(double value) { return std::isnan(value) ? "NaN" : fmt::format("{:.17g}", value); }
+std::string show_decimal(double value) {
+  return std::isnan(value) ? "NaN" : fmt::format("{:.17g}", value);
+}
 
-std::string show_hex(double value) { return std::isfinite(value) ? fmt::format("{:a}", value) : show_decimal(value); }
+std::string show_hex(double value) {
+  return std::isfinite(value) ? fmt::format("{:a}", value) : show_decimal(value);
+}
 
 const char* glyph(Verdict verdict) {
   switch (verdict) {
@@ -172,22 +186,28 @@ int severity(Verdict verdict) {
   return 4;
 }
 
-bool needs_attention(Verdict verdict) { return severity(verdict) >= severity(Verdict::inconclusive); }
+bool needs_attention(Verdict verdict) {
+  return severity(verdict) >= severity(Verdict::inconclusive);
+}
 
 bool is_contract(const Record& record) { return record.kind == "contract"; }
 
 bool has_numbers(const Record& record) { return !is_contract(record) && record.tally.elements > 0; }
 
 double ranking_ratio(const Record& record) {
-  return std::isnan(record.tally.max_ratio) ? std::numeric_limits<double>::infinity() : record.tally.max_ratio;
+  return std::isnan(record.tally.max_ratio) ? std::numeric_limits<double>::infinity()
+                                            : record.tally.max_ratio;
 }
 
 bool is_property(const Record& record) { return record.kind == "property"; }
 
-bool has_types(const Record& record) { return std::find(dtypes.begin(), dtypes.end(), record.dtype) != dtypes.end(); }
+bool has_types(const Record& record) {
+  return std::find(dtypes.begin(), dtypes.end(), record.dtype) != dtypes.end();
+}
 
 bool is_method_limited(const Record& record) {
-  return record.verdict == Verdict::pass && has_numbers(record) && record.discriminating_cases == 0 && record.method_limited_cases > 0;
+  return record.verdict == Verdict::pass && has_numbers(record) &&
+         record.discriminating_cases == 0 && record.method_limited_cases > 0;
 }
 
 std::vector<const Record*> reading_order(const Results& results) {
@@ -195,10 +215,12 @@ std::vector<const Record*> reading_order(const Results& results) {
   for (const Record& record : results.records) order.push_back(&record);
   const auto key = [](const Record& r) {
     return std::tuple(std::string_view(r.variant), rank(ops, r.op), is_contract(r),
-                      is_contract(r) ? rank(outputs, "") : rank(outputs, r.check), rank(dtypes, r.dtype), rank(layouts, r.layout),
-                      std::string_view(r.check), std::string_view(r.id));
+                      is_contract(r) ? rank(outputs, "") : rank(outputs, r.check),
+                      rank(dtypes, r.dtype), rank(layouts, r.layout), std::string_view(r.check),
+                      std::string_view(r.id));
   };
-  std::stable_sort(order.begin(), order.end(), [&](const Record* a, const Record* b) { return key(*a) < key(*b); });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](const Record* a, const Record* b) { return key(*a) < key(*b); });
   return order;
 }
 
@@ -206,8 +228,11 @@ std::vector<const Record*> attention_order(const Results& results) {
   std::vector<const Record*> order;
   for (const Record& record : results.records)
     if (needs_attention(record.verdict)) order.push_back(&record);
-  const auto key = [](const Record& r) { return std::tuple(-severity(r.verdict), -ranking_ratio(r), std::string_view(r.id)); };
-  std::stable_sort(order.begin(), order.end(), [&](const Record* a, const Record* b) { return key(*a) < key(*b); });
+  const auto key = [](const Record& r) {
+    return std::tuple(-severity(r.verdict), -ranking_ratio(r), std::string_view(r.id));
+  };
+  std::stable_sort(order.begin(), order.end(),
+                   [&](const Record* a, const Record* b) { return key(*a) < key(*b); });
   return order;
 }
 

@@ -1,4 +1,5 @@
-// What the report's pages share: escaping, numbers as people read them, the order of rows, and the sections of the HTML page.
+// What the report's pages share: escaping, numbers as people read them, the order of rows, and the
+// sections of the HTML page.
 #pragma once
 
 #include <cstdint>
@@ -13,36 +14,46 @@
 
 namespace abn::verify::report {
 
-/// Text for HTML, in content and in quoted attributes alike: markup characters become entities, control characters and bytes that are
-/// not UTF-8 become U+FFFD, for names come from users and their files.
+/// Text for HTML, in content and in quoted attributes alike: markup characters become entities,
+/// control characters and bytes that are not UTF-8 become U+FFFD, for names come from users and
+/// their files.
 std::string escape(std::string_view text);
 
-/// The HTML id of a check: the check id itself where it has letters, digits and _./:- only; any other byte becomes ~XX, so that
-/// different ids have different anchors.
+/// The HTML id of a check: the check id itself where it has letters, digits and _./:- only; any
+/// other byte becomes ~XX, so that different ids have different anchors.
 std::string anchor(std::string_view id);
 
-std::string show_ratio(double ratio);                                 ///< 2 or 3 digits; never "1" for what is not 1; infinity as a sign
-std::string show_ulp(double ulp);                                     ///< 2 or 3 digits with sign; saturated values as such
-std::string show_percent(double fraction);                            ///< 0.0123 -> "1.2 %"; in text that is not escaped yet
+/// 2 or 3 digits; never "1" for what is not 1; infinity as a sign
+std::string show_ratio(double ratio);
+/// 2 or 3 digits with sign; saturated values as such
+std::string show_ulp(double ulp);
+/// 0.0123 -> "1.2 %"; in text that is not escaped yet
+std::string show_percent(double fraction);
 std::string show_count(std::uint64_t count);                          ///< 1234567 -> "1,234,567"
 std::string show_plural(std::uint64_t count, std::string_view noun);  ///< "1 case", "2 cases"
 std::string show_decimal(double value);                               ///< 17 digits
 std::string show_hex(double value);                                   ///< 0x1.8p-7
 
-const char* glyph(Verdict verdict);     ///< a sign beside the colour, so that colour never stands alone
+/// a sign beside the colour, so that colour never stands alone
+const char* glyph(Verdict verdict);
 int severity(Verdict verdict);          ///< pass < skip < inconclusive < fail < error
 bool needs_attention(Verdict verdict);  ///< fail, error or inconclusive
 
 bool is_contract(const Record& record);
-bool is_property(const Record& record);      ///< two results of a kernel, compared with each other: no recommended class, no ulp of a right value
-bool has_types(const Record& record);        ///< the id's third and fourth part are type and layout; of the reference's gradients they are method and scheme
-bool has_numbers(const Record& record);      ///< compared with a bound, and on at least one element
-double ranking_ratio(const Record& record);  ///< the largest ratio for sorting: a NaN counts as infinity
+/// two results of a kernel, compared with each other: no recommended class, no ulp of a right value
+bool is_property(const Record& record);
+/// the id's third and fourth part are type and layout; of the reference's gradients they are method
+/// and scheme
+bool has_types(const Record& record);
+bool has_numbers(const Record& record);  ///< compared with a bound, and on at least one element
+/// the largest ratio for sorting: a NaN counts as infinity
+double ranking_ratio(const Record& record);
 
-bool is_method_limited(const Record& record);  ///< passed, but no case could tell right from nothing, because of the in-place method itself
+/// passed, but no case could tell right from nothing, because of the in-place method itself
+bool is_method_limited(const Record& record);
 
-/// Records in reading order: by variant, op, output in the order of the computation, type from narrow to wide, layout; contract checks
-/// last.
+/// Records in reading order: by variant, op, output in the order of the computation, type from
+/// narrow to wide, layout; contract checks last.
 std::vector<const Record*> reading_order(const Results& results);
 
 /// Those that need attention: errors, failures, inconclusive ones, each by falling ratio.
@@ -50,7 +61,8 @@ std::vector<const Record*> attention_order(const Results& results);
 
 /// Consecutive records for which `same` holds, as ranges of `records`.
 template <class Same>
-std::vector<std::vector<const Record*>> split(const std::vector<const Record*>& records, Same same) {
+std::vector<std::vector<const Record*>> split(const std::vector<const Record*>& records,
+                                              Same same) {
   std::vector<std::vector<const Record*>> groups;
   for (const Record* record : records) {
     if (groups.empty() || !same(*groups.back().back(), *record)) groups.emplace_back();
@@ -68,11 +80,13 @@ std::vector<MovedRow> moved_rows(const Results& results);
 // The sections of the page.
 std::string style_sheet();
 std::string script();
-std::string masthead(const Results& results);     ///< the headline and the tiles
-std::string attention(const Results& results);    ///< what failed, links; what was skipped, by reason
-std::string overview(const Results& results);     ///< every check in one table, coloured by ratio
-std::string plots(const Results& results);        ///< two figures a variant
-std::string accesses(const Results& results);     ///< what the sanitiser saw, and what the calls moved
+std::string masthead(const Results& results);  ///< the headline and the tiles
+/// what failed, links; what was skipped, by reason
+std::string attention(const Results& results);
+std::string overview(const Results& results);  ///< every check in one table, coloured by ratio
+std::string plots(const Results& results);     ///< two figures a variant
+/// what the sanitiser saw, and what the calls moved
+std::string accesses(const Results& results);
 std::string check_table(const Results& results);  ///< one row a check, which opens to its detail
 std::string legend();                             ///< how to read the page
 std::string variant_table(const Results& results);

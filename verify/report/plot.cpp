@@ -1,7 +1,9 @@
-// gnuplot as a process: the script goes in through its standard input, SVG comes out and is fitted into a page.
+// gnuplot as a process: the script goes in through its standard input, SVG comes out and is fitted
+// into a page.
 //
-// gnuplot writes fixed colours and ids. A script therefore uses marker colours rgb(1, 1, k), which become var(--name k) here, and every
-// id gets the plot's name in front. Titles, unused symbols and fixed sizes go, so that the element scales and shows no tooltips.
+// gnuplot writes fixed colours and ids. A script therefore uses marker colours rgb(1, 1, k), which
+// become var(--name k) here, and every id gets the plot's name in front. Titles, unused symbols and
+// fixed sizes go, so that the element scales and shows no tooltips.
 #include "verify/report/plot.hpp"
 
 #include <fcntl.h>
@@ -25,7 +27,8 @@ extern char** environ;
 namespace abn::verify {
 namespace {
 
-constexpr auto time_limit = std::chrono::seconds(20);  // a plot takes about 0.05 s; this only ends a process that hangs
+// a plot takes about 0.05 s; this only ends a process that hangs
+constexpr auto time_limit = std::chrono::seconds(20);
 constexpr int marker_red = 1, marker_green = 1;
 
 struct Close {
@@ -36,7 +39,9 @@ using File = std::unique_ptr<std::FILE, Close>;
 /// Runs `gnuplot -d -` on the text; false where it is missing, fails or hangs.
 bool run_gnuplot(const std::string& text, std::string& output) {
   const File in(std::tmpfile()), out(std::tmpfile());
-  if (!in || !out || std::fwrite(text.data(), 1, text.size(), in.get()) != text.size() || std::fflush(in.get()) != 0) return false;
+  if (!in || !out || std::fwrite(text.data(), 1, text.size(), in.get()) != text.size() ||
+      std::fflush(in.get()) != 0)
+    return false;
   std::rewind(in.get());
 
   posix_spawn_file_actions_t actions;
@@ -45,7 +50,8 @@ bool run_gnuplot(const std::string& text, std::string& output) {
   posix_spawn_file_actions_adddup2(&actions, fileno(out.get()), STDOUT_FILENO);
   posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
 
-  std::string program = "gnuplot", no_startup_files = "-d", standard_input = "-", locale = "LC_ALL=C";
+  std::string program = "gnuplot", no_startup_files = "-d", standard_input = "-",
+              locale = "LC_ALL=C";
   char* arguments[] = {program.data(), no_startup_files.data(), standard_input.data(), nullptr};
   std::vector<char*> environment;
   for (char** entry = environ; *entry != nullptr; ++entry)
@@ -54,7 +60,8 @@ bool run_gnuplot(const std::string& text, std::string& output) {
   environment.push_back(nullptr);
 
   pid_t child = 0;
-  const int spawned = posix_spawnp(&child, program.c_str(), &actions, nullptr, arguments, environment.data());
+  const int spawned =
+      posix_spawnp(&child, program.c_str(), &actions, nullptr, arguments, environment.data());
   posix_spawn_file_actions_destroy(&actions);
   if (spawned != 0) return false;
 
@@ -78,7 +85,9 @@ bool run_gnuplot(const std::string& text, std::string& output) {
 }
 
 void replace_all(std::string& text, std::string_view from, std::string_view to) {
-  for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) text.replace(at, from.size(), to);
+  for (std::size_t at = text.find(from); at != std::string::npos;
+       at = text.find(from, at + to.size()))
+    text.replace(at, from.size(), to);
 }
 
 /// Removes everything from each `begin` to the following `end`, both included.
@@ -94,10 +103,13 @@ void remove_spans(std::string& text, std::string_view begin, std::string_view en
 std::string with_page_colours(const std::string& text) {
   std::string out;
   std::size_t done = 0;
-  for (std::size_t at = text.find("rgb("); at != std::string::npos; at = text.find("rgb(", at + 1)) {
+  for (std::size_t at = text.find("rgb("); at != std::string::npos;
+       at = text.find("rgb(", at + 1)) {
     int red = 0, green = 0, blue = 0, length = 0;
     const auto count = static_cast<int>(plot_colours().size());
-    if (std::sscanf(text.c_str() + at, "rgb(%d,%d,%d)%n", &red, &green, &blue, &length) != 3 || length == 0) continue;
+    if (std::sscanf(text.c_str() + at, "rgb(%d,%d,%d)%n", &red, &green, &blue, &length) != 3 ||
+        length == 0)
+      continue;
     if (red != marker_red || green != marker_green || blue < 1 || blue > count) continue;
     out.append(text, done, at - done);
     out += "var(--" + plot_colours()[static_cast<std::size_t>(blue - 1)] + ")";
@@ -106,11 +118,13 @@ std::string with_page_colours(const std::string& text) {
   return out.append(text, done);
 }
 
-/// The symbols that a point style refers to, with what they refer to in turn; the others are left out.
+/// The symbols that a point style refers to, with what they refer to in turn; the others are left
+/// out.
 void keep_used_symbols(std::string& text) {
   for (bool changed = true; changed;) {
     changed = false;
-    for (std::size_t at = text.find("id='gp"); at != std::string::npos; at = text.find("id='gp", at + 1)) {
+    for (std::size_t at = text.find("id='gp"); at != std::string::npos;
+         at = text.find("id='gp", at + 1)) {
       const std::size_t name = at + 4, name_end = text.find('\'', name);
       if (name_end == std::string::npos) return;
       if (text.find("'#" + text.substr(name, name_end - name) + "'") != std::string::npos) continue;
@@ -138,9 +152,9 @@ std::string compact(const std::string& text) {
 }  // namespace
 
 const std::vector<std::string>& plot_colours() {
-  static const std::vector<std::string> names{"ink",  "muted", "line",  "pass",  "fail",  "inconclusive", "error",
-                                              "zone", "bias",  "heat1", "heat2", "heat3", "heat4",        "heat5",
-                                              "cost1", "cost2", "cost3"};
+  static const std::vector<std::string> names{
+      "ink",   "muted", "line",  "pass",  "fail",  "inconclusive", "error", "zone", "bias",
+      "heat1", "heat2", "heat3", "heat4", "heat5", "cost1",        "cost2", "cost3"};
   return names;
 }
 
@@ -151,7 +165,8 @@ std::string plot_colour(std::string_view css_name) {
 }
 
 std::string plot_label(std::string_view text) {
-  constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 _./:+-";
+  constexpr std::string_view plain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 _./:+-";
   std::string out(text);
   for (char& c : out)
     if (plain.find(c) == std::string_view::npos) c = '?';
@@ -159,16 +174,22 @@ std::string plot_label(std::string_view text) {
 }
 
 Plot draw(const PlotScript& script) {
-  const std::string text = fmt::format("set terminal svg size {},{} font \"sans-serif,11\" noenhanced name \"{}\"\nset encoding utf8\n{}\n",
-                                       script.width, script.height, script.name, script.commands);
+  const std::string text = fmt::format(
+      "set terminal svg size {},{} font \"sans-serif,11\" noenhanced name \"{}\"\nset encoding "
+      "utf8\n{}\n",
+      script.width, script.height, script.name, script.commands);
   std::string svg;
   if (!run_gnuplot(text, svg))
     return {"",
-            "There are no plots, because gnuplot is missing or failed; install it (apt-get install gnuplot-nox) and run abn-verify report "
+            "There are no plots, because gnuplot is missing or failed; install it (apt-get install "
+            "gnuplot-nox) and run abn-verify report "
             "again."};
   const std::size_t begin = svg.find("<g id=\"gnuplot_canvas\">"), end = svg.rfind("</svg>");
-  if (begin == std::string::npos || end == std::string::npos || end < begin || svg.find("<script") != std::string::npos)
-    return {"", "There are no plots, because this gnuplot writes an SVG that the report cannot use; gnuplot 5.4 is known to work."};
+  if (begin == std::string::npos || end == std::string::npos || end < begin ||
+      svg.find("<script") != std::string::npos)
+    return {"",
+            "There are no plots, because this gnuplot writes an SVG that the report cannot use; "
+            "gnuplot 5.4 is known to work."};
 
   svg = svg.substr(begin, end - begin);
   remove_spans(svg, "<title>", "</title>");
@@ -185,8 +206,10 @@ Plot draw(const PlotScript& script) {
   replace_all(svg, "gnuplot_canvas", script.name);
   replace_all(svg, "id='gp", "id='" + script.name + "_");
   replace_all(svg, "'#gp", "'#" + script.name + "_");
-  return {fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\" stroke-width=\"1\">\n{}</svg>\n", script.width,
-                      script.height, report::escape(script.description), with_page_colours(svg)),
+  return {fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\" "
+                      "stroke-width=\"1\">\n{}</svg>\n",
+                      script.width, script.height, report::escape(script.description),
+                      with_page_colours(svg)),
           ""};
 }
 

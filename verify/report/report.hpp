@@ -1,7 +1,9 @@
-// The reports that people read: one self-contained HTML page, a Markdown comment and a CSV table, each a function of Results and studies alone.
+// The reports that people read: one self-contained HTML page, a Markdown comment and a CSV table,
+// each a function of Results and studies alone.
 //
-// The page needs no network and no script (a short one adds filtering and sorting where scripts run). Its plots are drawn by gnuplot;
-// where gnuplot is missing or fails, the page has its tables and says so. The same Results give the same bytes.
+// The page needs no network and no script (a short one adds filtering and sorting where scripts
+// run). Its plots are drawn by gnuplot; where gnuplot is missing or fails, the page has its tables
+// and says so. The same Results give the same bytes.
 #pragma once
 
 #include <span>
@@ -13,9 +15,10 @@
 namespace abn::verify {
 
 struct ReportFiles {
-  std::string html;      ///< index.html
-  std::string markdown;  ///< report.md, at most markdown_limit bytes, so that it fits into a pull-request comment
-  std::string csv;       ///< report.csv, one row a record
+  std::string html;  ///< index.html
+  /// report.md, at most markdown_limit bytes, so that it fits into a pull-request comment
+  std::string markdown;
+  std::string csv;  ///< report.csv, one row a record
 };
 
 /// GitHub refuses comments above 65,536 characters.
@@ -27,8 +30,10 @@ std::string render_markdown(const Results& results, std::span<const Study> studi
 std::string render_csv(const Results& results);
 ReportFiles render_report(const Results& results, std::span<const Study> studies = {});
 
-/// Writes index.html, report.md and report.csv into `directory`, which is made if need be; each file appears whole or not at all.
-/// Throws UsageError where the directory cannot be made or written.
-void write_report(const Results& results, const std::string& directory, std::span<const Study> studies = {});
+/// Writes index.html, report.md and report.csv into `directory`, which is made if need be; each
+/// file appears whole or not at all. Throws UsageError where the directory cannot be made or
+/// written.
+void write_report(const Results& results, const std::string& directory,
+                  std::span<const Study> studies = {});
 
 }  // namespace abn::verify

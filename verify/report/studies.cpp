@@ -1,7 +1,9 @@
-// The section of the studies: sentences, heat maps with the predicted boundary drawn in, and tables.
+// The section of the studies: sentences, heat maps with the predicted boundary drawn in, and
+// tables.
 //
-// A heat map has a cell a grid point, coloured by the decade of what was measured: blue up to the threshold, orange to red above it. The
-// line runs along the edges of cells, between those whose prediction is up to the threshold and those whose is above.
+// A heat map has a cell a grid point, coloured by the decade of what was measured: blue up to the
+// threshold, orange to red above it. The line runs along the edges of cells, between those whose
+// prediction is up to the threshold and those whose is above.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,15 +13,16 @@
 #include <string>
 #include <vector>
 
-#include "verify/report/plot.hpp"
 #include "verify/report/parts.hpp"
+#include "verify/report/plot.hpp"
 
 namespace abn::verify::report {
 namespace {
 
 constexpr int width = 640, height = 330, left = 74, right = 118, top = 14, bottom = 50;
 constexpr int classes = 7;
-constexpr std::array<const char*, classes> colours{"heat1", "heat2", "heat3", "heat4", "cost1", "cost2", "cost3"};
+constexpr std::array<const char*, classes> colours{"heat1", "heat2", "heat3", "heat4",
+                                                   "cost1", "cost2", "cost3"};
 constexpr int classes_below = 4;  // of the threshold; the others are above it, a decade each
 
 /// Which colour a value has; values that are no number have the worst.
@@ -33,7 +36,8 @@ int class_of(double value, double threshold) {
 std::string superscript(int exponent) {
   constexpr std::array<const char*, 10> digits{"⁰", "¹", "²", "³", "⁴", "⁵", "⁶", "⁷", "⁸", "⁹"};
   std::string text = exponent < 0 ? "⁻" : "";
-  for (const char digit : std::to_string(std::abs(exponent))) text += digits[static_cast<std::size_t>(digit - '0')];
+  for (const char digit : std::to_string(std::abs(exponent)))
+    text += digits[static_cast<std::size_t>(digit - '0')];
   return text;
 }
 
@@ -42,7 +46,8 @@ std::string tics(const std::vector<double>& values) {
   constexpr std::size_t few = 6;
   if (values.size() <= few) {
     std::string text;
-    for (const double value : values) text += fmt::format("{}\"{:g}\" {:.5g}", text.empty() ? "" : ", ", value, std::log10(value));
+    for (const double value : values)
+      text += fmt::format("{}\"{:g}\" {:.5g}", text.empty() ? "" : ", ", value, std::log10(value));
     return text;
   }
   const int low = static_cast<int>(std::ceil(std::log10(values.front()) - 1e-9)),
@@ -50,7 +55,11 @@ std::string tics(const std::vector<double>& values) {
   std::string text;
   const int step = std::max(1, (high - low + 11) / 12);
   for (int power = low; power <= high; power += step)
-    text += fmt::format("{}\"{}\" {}", text.empty() ? "" : ", ", power == 0 ? "1" : power == 1 ? "10" : "10" + superscript(power), power);
+    text += fmt::format("{}\"{}\" {}", text.empty() ? "" : ", ",
+                        power == 0   ? "1"
+                        : power == 1 ? "10"
+                                     : "10" + superscript(power),
+                        power);
   return text;
 }
 
@@ -67,23 +76,27 @@ std::vector<double> edges(const std::vector<double>& values) {
 
 bool drawable(const Grid& grid) {
   const auto positive = [](const std::vector<double>& values) {
-    return !values.empty() && std::all_of(values.begin(), values.end(), [](double v) { return v > 0 && std::isfinite(v); }) &&
-           std::is_sorted(values.begin(), values.end(), [](double a, double b) { return a <= b; });
+    return !values.empty() && std::all_of(values.begin(), values.end(), [](double v) {
+      return v > 0 && std::isfinite(v);
+    }) && std::is_sorted(values.begin(), values.end(), [](double a, double b) { return a <= b; });
   };
   return positive(grid.x.values) && positive(grid.y.values) && grid.threshold > 0;
 }
 
 /// Boxes of one colour each, runs of equal cells of a row in one box.
-std::string cells(const Grid& grid, const std::vector<double>& x, const std::vector<double>& y, std::array<bool, classes>& used) {
+std::string cells(const Grid& grid, const std::vector<double>& x, const std::vector<double>& y,
+                  std::array<bool, classes>& used) {
   std::array<std::string, classes> blocks;
   const std::size_t columns = grid.x.values.size();
   for (std::size_t row = 0; row < grid.y.values.size(); ++row)
     for (std::size_t begin = 0; begin < columns;) {
       const int which = class_of(grid.measured[row * columns + begin], grid.threshold);
       std::size_t end = begin + 1;
-      while (end < columns && class_of(grid.measured[row * columns + end], grid.threshold) == which) ++end;
-      blocks[static_cast<std::size_t>(which)] += fmt::format("{:.4f} {:.4f} {:.4f} {:.4f} {:.4f} {:.4f}\n", (x[begin] + x[end]) / 2,
-                                                             (y[row] + y[row + 1]) / 2, x[begin], x[end], y[row], y[row + 1]);
+      while (end < columns && class_of(grid.measured[row * columns + end], grid.threshold) == which)
+        ++end;
+      blocks[static_cast<std::size_t>(which)] +=
+          fmt::format("{:.4f} {:.4f} {:.4f} {:.4f} {:.4f} {:.4f}\n", (x[begin] + x[end]) / 2,
+                      (y[row] + y[row + 1]) / 2, x[begin], x[end], y[row], y[row + 1]);
       begin = end;
     }
   std::string data;
@@ -97,7 +110,9 @@ std::string cells(const Grid& grid, const std::vector<double>& x, const std::vec
 /// Segments along the edges where the prediction passes the threshold, straight runs in one piece.
 std::string boundary(const Grid& grid, const std::vector<double>& x, const std::vector<double>& y) {
   const std::size_t columns = grid.x.values.size(), rows = grid.y.values.size();
-  const auto safe = [&](std::size_t row, std::size_t column) { return grid.predicted[row * columns + column] <= grid.threshold; };
+  const auto safe = [&](std::size_t row, std::size_t column) {
+    return grid.predicted[row * columns + column] <= grid.threshold;
+  };
   std::string data;
   const auto add = [&](double x0, double y0, double x1, double y1) {
     data += fmt::format("{:.4f} {:.4f}\n{:.4f} {:.4f}\n\n", x0, y0, x1, y1);
@@ -120,7 +135,8 @@ std::string boundary(const Grid& grid, const std::vector<double>& x, const std::
 }
 
 std::string axis_label(const Axis& axis) {
-  // A bar is in no name that comes from elsewhere: plot_label takes all but letters and digits, and these are needed as they are.
+  // A bar is in no name that comes from elsewhere: plot_label takes all but letters and digits, and
+  // these are needed as they are.
   std::string text;
   for (const char c : axis.name) text += c == '|' ? "|" : plot_label(std::string(1, c));
   return text + (axis.unit.empty() ? "" : " [" + plot_label(axis.unit) + "]");
@@ -132,18 +148,24 @@ std::string colour_bar(const Grid& grid) {
   constexpr double bar_left = 1 - (right - 16.0) / width, bar_right = bar_left + 16.0 / width;
   std::string out;
   for (int k = 0; k < classes; ++k) {
-    const double low = from + (to - from) * k / classes, high = from + (to - from) * (k + 1) / classes;
+    const double low = from + (to - from) * k / classes,
+                 high = from + (to - from) * (k + 1) / classes;
     out += fmt::format(
-        "set object rectangle from screen {:.5f}, screen {:.5f} to screen {:.5f}, screen {:.5f} front fs solid noborder fc {}\n", bar_left,
-        low, bar_right, high, plot_colour(colours[static_cast<std::size_t>(k)]));
+        "set object rectangle from screen {:.5f}, screen {:.5f} to screen {:.5f}, screen {:.5f} "
+        "front fs solid noborder fc {}\n",
+        bar_left, low, bar_right, high, plot_colour(colours[static_cast<std::size_t>(k)]));
     if (k + 1 < classes)
-      out += fmt::format("set label \"{:g}{}\" at screen {:.5f}, screen {:.5f} left textcolor {} front\n",
-                         grid.threshold * std::pow(10.0, k + 1 - classes_below),
-                         grid.unit.empty() ? "" : " " + std::string(grid.unit == "%" ? "%" : plot_label(grid.unit)),
-                         bar_right + 6.0 / width, high, plot_colour(k + 1 == classes_below ? "ink" : "muted"));
+      out += fmt::format(
+          "set label \"{:g}{}\" at screen {:.5f}, screen {:.5f} left textcolor {} front\n",
+          grid.threshold * std::pow(10.0, k + 1 - classes_below),
+          grid.unit.empty() ? ""
+                            : " " + std::string(grid.unit == "%" ? "%" : plot_label(grid.unit)),
+          bar_right + 6.0 / width, high, plot_colour(k + 1 == classes_below ? "ink" : "muted"));
   }
-  return out + fmt::format("set label \"measured\" at screen {:.5f}, screen {:.5f} left textcolor {} front\n", bar_left, to + 0.05,
-                           plot_colour("muted"));
+  return out +
+         fmt::format(
+             "set label \"measured\" at screen {:.5f}, screen {:.5f} left textcolor {} front\n",
+             bar_left, to + 0.05, plot_colour("muted"));
 }
 
 std::string script_of(const Grid& grid) {
@@ -154,21 +176,27 @@ std::string script_of(const Grid& grid) {
   if (!line.empty()) commands += fmt::format("$line << EOD\n{}EOD\n", line);
   const auto share = [](int part, int whole) { return static_cast<double>(part) / whole; };
   commands += fmt::format(
-      "set lmargin at screen {:.5f}\nset rmargin at screen {:.5f}\nset bmargin at screen {:.5f}\nset tmargin at screen {:.5f}\nunset "
+      "set lmargin at screen {:.5f}\nset rmargin at screen {:.5f}\nset bmargin at screen "
+      "{:.5f}\nset tmargin at screen {:.5f}\nunset "
       "key\nset clip two\n"
-      "set border 3 lc {line}\nset tics nomirror\nset xrange [{:.6g}:{:.6g}]\nset yrange [{:.6g}:{:.6g}]\n"
+      "set border 3 lc {line}\nset tics nomirror\nset xrange [{:.6g}:{:.6g}]\nset yrange "
+      "[{:.6g}:{:.6g}]\n"
       "set xtics scale 0.6,0 textcolor {muted} ({})\nset ytics scale 0.6,0 textcolor {muted} ({})\n"
-      "set xlabel \"{}\" textcolor {ink} offset 0,0.2\nset ylabel \"{}\" textcolor {ink} offset 0.6,0\n",
-      share(left, width), share(width - right, width), share(bottom, height), share(height - top, height), x.front(), x.back(), y.front(),
-      y.back(), tics(grid.x.values), tics(grid.y.values), axis_label(grid.x), axis_label(grid.y), fmt::arg("line", plot_colour("line")),
-      fmt::arg("muted", plot_colour("muted")), fmt::arg("ink", plot_colour("ink")));
+      "set xlabel \"{}\" textcolor {ink} offset 0,0.2\nset ylabel \"{}\" textcolor {ink} offset "
+      "0.6,0\n",
+      share(left, width), share(width - right, width), share(bottom, height),
+      share(height - top, height), x.front(), x.back(), y.front(), y.back(), tics(grid.x.values),
+      tics(grid.y.values), axis_label(grid.x), axis_label(grid.y),
+      fmt::arg("line", plot_colour("line")), fmt::arg("muted", plot_colour("muted")),
+      fmt::arg("ink", plot_colour("ink")));
   commands += colour_bar(grid);
   std::string plotted;
   for (std::size_t k = 0; k < used.size(); ++k)
     if (used[k])
-      plotted += fmt::format("{}$cells{} using 1:2:3:4:5:6 with boxxyerror fs solid noborder lc {}", plotted.empty() ? "" : ", ", k,
-                             plot_colour(colours[k]));
-  if (!line.empty()) plotted += fmt::format(", $line using 1:2 with lines lw 2.2 lc {}", plot_colour("ink"));
+      plotted += fmt::format("{}$cells{} using 1:2:3:4:5:6 with boxxyerror fs solid noborder lc {}",
+                             plotted.empty() ? "" : ", ", k, plot_colour(colours[k]));
+  if (!line.empty())
+    plotted += fmt::format(", $line using 1:2 with lines lw 2.2 lc {}", plot_colour("ink"));
   return commands + "plot " + plotted;
 }
 
@@ -180,42 +208,54 @@ std::string cell_text(const Cell& cell) {
 std::string table_html(const Table& table) {
   std::vector<Head> heads;
   for (const Column& column : table.columns) heads.push_back(head_of(column));
-  const bool grouped = std::any_of(heads.begin(), heads.end(), [](const Head& head) { return !head.group.empty(); });
+  const bool grouped =
+      std::any_of(heads.begin(), heads.end(), [](const Head& head) { return !head.group.empty(); });
   // A column of numbers stands at the right, and so do words such as "> 1e+01" among them.
   std::vector<bool> numeric(heads.size(), false);
   for (const auto& row : table.rows)
-    for (std::size_t i = 0; i < row.size(); ++i) numeric[i] = numeric[i] || std::holds_alternative<double>(row[i]);
+    for (std::size_t i = 0; i < row.size(); ++i)
+      numeric[i] = numeric[i] || std::holds_alternative<double>(row[i]);
   for (std::size_t i = 0; i < heads.size(); ++i) numeric[i] = numeric[i] || !heads[i].group.empty();
   std::string first, second;
   for (std::size_t i = 0; i < heads.size();) {
     std::size_t end = i + 1;
-    while (end < heads.size() && !heads[i].group.empty() && heads[end].group == heads[i].group) ++end;
+    while (end < heads.size() && !heads[i].group.empty() && heads[end].group == heads[i].group)
+      ++end;
     first += heads[i].group.empty()
                  ? "<td></td>"
-                 : fmt::format("<th colspan=\"{}\" scope=\"colgroup\" class=\"number\">{}</th>", end - i, escape(heads[i].group));
-    for (; i < end; ++i) second += fmt::format("<th scope=\"col\"{}>{}</th>", numeric[i] ? " class=\"number\"" : "", escape(heads[i].own));
+                 : fmt::format("<th colspan=\"{}\" scope=\"colgroup\" class=\"number\">{}</th>",
+                               end - i, escape(heads[i].group));
+    for (; i < end; ++i)
+      second += fmt::format("<th scope=\"col\"{}>{}</th>", numeric[i] ? " class=\"number\"" : "",
+                            escape(heads[i].own));
   }
-  std::string out = "<div class=\"scroll\"><table class=\"claims study\">\n<thead>" + (grouped ? "<tr>" + first + "</tr>\n" : "") + "<tr>" +
-                    second + "</tr></thead>\n<tbody>\n";
+  std::string out = "<div class=\"scroll\"><table class=\"claims study\">\n<thead>" +
+                    (grouped ? "<tr>" + first + "</tr>\n" : "") + "<tr>" + second +
+                    "</tr></thead>\n<tbody>\n";
   for (const auto& row : table.rows) {
     out += "<tr>";
     for (std::size_t i = 0; i < row.size(); ++i)
-      out += numeric[i] ? fmt::format("<td class=\"number\">{}</td>", escape(show_cell(row[i]))) : cell_text(row[i]);
+      out += numeric[i] ? fmt::format("<td class=\"number\">{}</td>", escape(show_cell(row[i])))
+                        : cell_text(row[i]);
     out += "</tr>\n";
   }
-  return out + "</tbody></table></div>\n" + (table.note.empty() ? "" : fmt::format("<p class=\"note\">{}</p>\n", escape(table.note)));
+  return out + "</tbody></table></div>\n" +
+         (table.note.empty() ? "" : fmt::format("<p class=\"note\">{}</p>\n", escape(table.note)));
 }
 
 std::string legend_of(const Grid& grid) {
-  return fmt::format("<span class=\"key\">{} measured, in {}; the line is where {} predicts {:g} {}</span>", escape(grid.quantity),
-                     escape(grid.unit), escape(grid.predictor), grid.threshold, escape(grid.unit));
+  return fmt::format(
+      "<span class=\"key\">{} measured, in {}; the line is where {} predicts {:g} {}</span>",
+      escape(grid.quantity), escape(grid.unit), escape(grid.predictor), grid.threshold,
+      escape(grid.unit));
 }
 
 }  // namespace
 
 PlotScript heat_map(const Grid& grid, const std::string& name) {
   return {name,
-          fmt::format("Heat map: {}, measured, over {} and {}", plot_label(grid.title), plot_label(grid.x.name), plot_label(grid.y.name)),
+          fmt::format("Heat map: {}, measured, over {} and {}", plot_label(grid.title),
+                      plot_label(grid.x.name), plot_label(grid.y.name)),
           width, height, script_of(grid)};
 }
 
@@ -223,10 +263,12 @@ std::string studies(std::span<const Study> all) {
   std::string out, problem;
   for (std::size_t s = 0; s < all.size(); ++s) {
     const Study& study = all[s];
-    out += fmt::format("<section class=\"study\">\n<h2>{}</h2>\n<p class=\"note\">{}</p>\n", escape(study.title), escape(study.summary));
+    out += fmt::format("<section class=\"study\">\n<h2>{}</h2>\n<p class=\"note\">{}</p>\n",
+                       escape(study.title), escape(study.summary));
     if (!study.conclusions.empty()) {
       out += "<ul class=\"said\">\n";
-      for (const std::string& sentence : study.conclusions) out += fmt::format("<li>{}</li>\n", escape(sentence));
+      for (const std::string& sentence : study.conclusions)
+        out += fmt::format("<li>{}</li>\n", escape(sentence));
       out += "</ul>\n";
     }
     std::string figures;
@@ -236,16 +278,18 @@ std::string studies(std::span<const Study> all) {
       if (plot.svg.empty())
         problem = plot.problem;
       else
-        figures += fmt::format("<figure><figcaption><b>{}</b>{}</figcaption>\n{}</figure>\n", escape(study.grids[i].title),
-                               legend_of(study.grids[i]), plot.svg);
+        figures += fmt::format("<figure><figcaption><b>{}</b>{}</figcaption>\n{}</figure>\n",
+                               escape(study.grids[i].title), legend_of(study.grids[i]), plot.svg);
     }
     if (!figures.empty()) out += "<div class=\"plots\">\n" + figures + "</div>\n";
     for (const Table& table : study.tables)
       out += table.detail
-                 ? fmt::format("<details class=\"more\"><summary>{}</summary>\n{}</details>\n", escape(table.title), table_html(table))
+                 ? fmt::format("<details class=\"more\"><summary>{}</summary>\n{}</details>\n",
+                               escape(table.title), table_html(table))
                  : fmt::format("<h4>{}</h4>\n{}", escape(table.title), table_html(table));
     std::string settings = fmt::format("seed {}", study.seed);
-    for (const auto& [name, value] : study.settings) settings += fmt::format("; {}: {}", name, value);
+    for (const auto& [name, value] : study.settings)
+      settings += fmt::format("; {}: {}", name, value);
     out += fmt::format("<p class=\"note\">{}</p>\n</section>\n", escape(settings));
   }
   if (!problem.empty()) out += fmt::format("<p class=\"note\">{}</p>\n", escape(problem));

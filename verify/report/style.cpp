@@ -1,4 +1,5 @@
-// How the page looks: one style sheet for light and dark, wide and narrow, and a short script that adds filtering and sorting.
+// How the page looks: one style sheet for light and dark, wide and narrow, and a short script that
+// adds filtering and sorting.
 #include "verify/report/parts.hpp"
 
 namespace abn::verify::report {

@@ -12,10 +12,12 @@ namespace abn::verify {
 Diagnosis& Diagnosis::operator+=(const Diagnosis& other) {
   cases += other.cases;
   for (const Explanation& one : other.explanations) {
-    const auto place = std::lower_bound(explanations.begin(), explanations.end(), one.name,
-                                        [](const Explanation& a, const std::string& name) { return a.name < name; });
+    const auto place = std::lower_bound(
+        explanations.begin(), explanations.end(), one.name,
+        [](const Explanation& a, const std::string& name) { return a.name < name; });
     if (place != explanations.end() && place->name == one.name)
-      place->cases += one.cases, place->partial += one.partial, place->bits += one.bits, place->numbers += one.numbers;
+      place->cases += one.cases, place->partial += one.partial, place->bits += one.bits,
+          place->numbers += one.numbers;
     else
       explanations.insert(place, one);
   }
@@ -23,18 +25,24 @@ Diagnosis& Diagnosis::operator+=(const Diagnosis& other) {
 }
 
 std::vector<Explanation> Diagnosis::likely() const {
-  constexpr double tie = 4;             // bits of difference that are none
-  constexpr std::uint64_t dissent = 6;  // one call of so many may be beyond a hypothesis: its own bound is not known
+  constexpr double tie = 4;  // bits of difference that are none
+  // one call of so many may be beyond a hypothesis: its own bound is not known
+  constexpr std::uint64_t dissent = 6;
   constexpr double least_bits = 12, least_mean_bits = 1;
   std::vector<Explanation> all;
-  std::copy_if(explanations.begin(), explanations.end(), std::back_inserter(all), [&](const Explanation& one) {
-    return one.cases + cases / dissent >= cases &&
-           (one.by_contract || (one.bits >= least_bits && one.bits >= least_mean_bits * one.numbers));
-  });
+  std::copy_if(explanations.begin(), explanations.end(), std::back_inserter(all),
+               [&](const Explanation& one) {
+                 return one.cases + cases / dissent >= cases &&
+                        (one.by_contract ||
+                         (one.bits >= least_bits && one.bits >= least_mean_bits * one.numbers));
+               });
   const auto rank = [](const Explanation& one) { return std::pair(one.by_marks, one.partial); };
-  std::stable_sort(all.begin(), all.end(),
-                   [&](const Explanation& a, const Explanation& b) { return rank(a) != rank(b) ? rank(a) < rank(b) : a.bits > b.bits; });
-  const auto worse = [&](const Explanation& one) { return rank(one) != rank(all.front()) || one.bits < all.front().bits - tie; };
+  std::stable_sort(all.begin(), all.end(), [&](const Explanation& a, const Explanation& b) {
+    return rank(a) != rank(b) ? rank(a) < rank(b) : a.bits > b.bits;
+  });
+  const auto worse = [&](const Explanation& one) {
+    return rank(one) != rank(all.front()) || one.bits < all.front().bits - tie;
+  };
   all.erase(std::find_if(all.begin(), all.end(), worse), all.end());
   constexpr std::size_t most = 2;
   if (all.size() > most) all.clear();
@@ -43,19 +51,28 @@ std::vector<Explanation> Diagnosis::likely() const {
 
 bool Diagnosis::sure() const {
   const std::vector<Explanation> all = likely();
-  return all.size() == 1 && (all[0].by_contract || (cases >= 2 && all[0].cases == cases && all[0].partial == 0 && !all[0].by_marks));
+  return all.size() == 1 && (all[0].by_contract || (cases >= 2 && all[0].cases == cases &&
+                                                    all[0].partial == 0 && !all[0].by_marks));
 }
 
 Diagnosis diagnose_contract(const std::string& check) {
   static const std::map<std::string, Explanation> known{
-      {"guards", {"written_out_of_bounds", "memory written that is not its own", 1, 0, false, 0, 0, true}},
+      {"guards",
+       {"written_out_of_bounds", "memory written that is not its own", 1, 0, false, 0, 0, true}},
       {"inputs", {"input_overwritten", "an input used as scratch", 1, 0, false, 0, 0, true}},
-      {"unwritten", {"not_all_written", "a part of the output never written", 1, 0, false, 0, 0, true}},
-      {"alias", {"wrong_in_place", "an input read after in-place output has replaced it", 1, 0, false, 0, 0, true}},
+      {"unwritten",
+       {"not_all_written", "a part of the output never written", 1, 0, false, 0, 0, true}},
+      {"alias",
+       {"wrong_in_place", "an input read after in-place output has replaced it", 1, 0, false, 0, 0,
+        true}},
       {"schedule",
-       {"not_deterministic", "results that depend on the order of threads or on what memory held before", 1, 0, false, 0, 0, true}},
+       {"not_deterministic",
+        "results that depend on the order of threads or on what memory held before", 1, 0, false, 0,
+        0, true}},
       {"repeat",
-       {"not_deterministic", "results that depend on the order of threads or on what memory held before", 1, 0, false, 0, 0, true}},
+       {"not_deterministic",
+        "results that depend on the order of threads or on what memory held before", 1, 0, false, 0,
+        0, true}},
   };
   Diagnosis out;
   const auto found = known.find(check);
@@ -69,10 +86,13 @@ std::string diagnosis_text(const Diagnosis& diagnosis) {
   std::string text;
   for (const Explanation& one : diagnosis.likely())
     text += fmt::format("{}{} ({}{}{})", text.empty() ? "" : ", or ", one.sentence, one.name,
-                        one.cases < diagnosis.cases ? fmt::format(", in {} of {} calls looked at", one.cases, diagnosis.cases) : "",
+                        one.cases < diagnosis.cases ? fmt::format(", in {} of {} calls looked at",
+                                                                  one.cases, diagnosis.cases)
+                                                    : "",
                         one.partial > 0 ? ", in some channels only" : "");
   if (text.empty() || diagnosis.explanations.front().by_contract) return text;
-  return (diagnosis.sure() ? "matches the reference with " : "resembles the reference with ") + text;
+  return (diagnosis.sure() ? "matches the reference with " : "resembles the reference with ") +
+         text;
 }
 
 }  // namespace abn::verify

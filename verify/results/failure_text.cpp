@@ -1,4 +1,5 @@
-// What a failed check prints: what failed by how much, its witness, the dominating terms of the bound, and a command that replays it.
+// What a failed check prints: what failed by how much, its witness, the dominating terms of the
+// bound, and a command that replays it.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,10 +14,16 @@ namespace abn::verify {
 namespace {
 
 /// A value as the exact hex float that a C compiler or Python reads back.
-std::string hex(double value) { return std::isfinite(value) ? fmt::format("{:a}", value) : std::isnan(value) ? "nan" : value < 0 ? "-inf" : "inf"; }
+std::string hex(double value) {
+  return std::isfinite(value) ? fmt::format("{:a}", value)
+         : std::isnan(value)  ? "nan"
+         : value < 0          ? "-inf"
+                              : "inf";
+}
 
 std::string upper(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
   return text;
 }
 
@@ -27,10 +34,12 @@ std::string numbers(const Record& record, const Witness& witness) {
   if (!witness.got_bits.empty()) text += fmt::format(" ({})", witness.got_bits);
   if (!witness.reason.empty()) text += fmt::format("\n  because   {}", witness.reason);
   text += "\n  bound     ";
-  for (const auto& [name, share] : witness.terms) text += fmt::format("{} {:.0f} %, ", name, 100 * share);
+  for (const auto& [name, share] : witness.terms)
+    text += fmt::format("{} {:.0f} %, ", name, 100 * share);
   if (witness.terms.empty()) text += fmt::format("{:.3g}, ", witness.bound);
   text.resize(text.size() - 2);
-  if (record.kind == "property") return text + "\n";  // two results of the kernel: their bounds add up, and no one source dominates
+  // two results of the kernel: their bounds add up, and no one source dominates
+  if (record.kind == "property") return text + "\n";
   text += fmt::format("; kappa {:.3g}", witness.kappa);
   if (record.op == "backward") text += fmt::format(", |beta|/|g| {:.3g}", witness.beta_over_g);
   return text + "\n";
@@ -42,8 +51,9 @@ std::string failure_text(const Record& record) {
   std::string text = fmt::format("{} {}", upper(verdict_name(record.verdict)), record.id);
   const bool with_numbers = record.kind != "contract" && record.tally.elements > 0;
   if (with_numbers)
-    text += fmt::format("   ratio {:.3g}   ({} of {} elements, p99 {:.2g}, NaN or infinity {})", record.tally.max_ratio, record.tally.failed,
-                        record.tally.elements, record.tally.p99_ratio(), record.tally.nonfinite_got);
+    text += fmt::format("   ratio {:.3g}   ({} of {} elements, p99 {:.2g}, NaN or infinity {})",
+                        record.tally.max_ratio, record.tally.failed, record.tally.elements,
+                        record.tally.p99_ratio(), record.tally.nonfinite_got);
   text += "\n";
   if (!record.reason.empty()) text += fmt::format("  reason    {}\n", record.reason);
   if (const std::string likely = diagnosis_text(record.diagnosis); !likely.empty())
@@ -53,7 +63,9 @@ std::string failure_text(const Record& record) {
   if (with_numbers)
     text += numbers(record, witness);
   else if (!witness.where.empty() || !witness.reason.empty())
-    text += fmt::format("  witness   {}{}{}\n", witness.where, witness.where.empty() || witness.reason.empty() ? "" : ": ", witness.reason);
+    text +=
+        fmt::format("  witness   {}{}{}\n", witness.where,
+                    witness.where.empty() || witness.reason.empty() ? "" : ": ", witness.reason);
   if (!witness.reproduce.empty()) text += fmt::format("  reproduce {}\n", witness.reproduce);
   return text;
 }

@@ -1,4 +1,5 @@
-// results.json, both ways. Keys keep their order, NaN and infinities are strings, so the same results have the same bytes.
+// results.json, both ways. Keys keep their order, NaN and infinities are strings, so the same
+// results have the same bytes.
 #include <fmt/format.h>
 
 #include <array>
@@ -19,12 +20,15 @@ Json number(double value) {
   return std::isnan(value) ? "nan" : value < 0 ? "-inf" : "inf";
 }
 
-/// What a file of this schema cannot hold is refused and never read as something else, least of all as a NaN or a 0.
+/// What a file of this schema cannot hold is refused and never read as something else, least of all
+/// as a NaN or a 0.
 [[noreturn]] void refuse(const Json& json, const char* expected) {
   constexpr std::size_t quoted = 40;  // of what may be a whole array
   std::string text = json.dump(-1, ' ', true, Json::error_handler_t::replace);
   if (text.size() > quoted) text = text.substr(0, quoted) + "...";
-  throw UsageError(fmt::format("These results hold {} where {} is expected; write them again with abn-verify run --out", text, expected));
+  throw UsageError(fmt::format(
+      "These results hold {} where {} is expected; write them again with abn-verify run --out",
+      text, expected));
 }
 
 double number_from(const Json& json) {
@@ -51,7 +55,10 @@ std::array<std::uint64_t, Size> counts_from(const Json& json) {
 }
 
 /// Witness numbers also as hex floats, for people who paste them into a test.
-Json exact(double value) { return {{"value", number(value)}, {"hex", std::isfinite(value) ? Json(fmt::format("{:a}", value)) : number(value)}}; }
+Json exact(double value) {
+  return {{"value", number(value)},
+          {"hex", std::isfinite(value) ? Json(fmt::format("{:a}", value)) : number(value)}};
+}
 double exact_from(const Json& json) { return number_from(json.at("value")); }
 
 Json pairs(const std::vector<std::pair<std::string, double>>& list, bool as_exact) {
@@ -66,12 +73,17 @@ Json pairs(const std::vector<std::pair<std::string, double>>& list, bool as_exac
 
 std::vector<std::pair<std::string, double>> pairs_from(const Json& json, bool as_exact) {
   std::vector<std::pair<std::string, double>> list;
-  for (const auto& one : json) list.emplace_back(one.at("name"), as_exact ? exact_from(one) : number_from(one.at("share")));
+  for (const auto& one : json)
+    list.emplace_back(one.at("name"), as_exact ? exact_from(one) : number_from(one.at("share")));
   return list;
 }
 
 Json comparison_json(const Comparison& c) {
-  return {{"passed", c.passed}, {"error", number(c.error)}, {"ratio", number(c.ratio)}, {"fit_ratio", number(c.fit_ratio)}, {"ulp", number(c.ulp)}};
+  return {{"passed", c.passed},
+          {"error", number(c.error)},
+          {"ratio", number(c.ratio)},
+          {"fit_ratio", number(c.fit_ratio)},
+          {"ulp", number(c.ulp)}};
 }
 
 Comparison comparison_from(const Json& json) {
@@ -139,22 +151,33 @@ Json channels_json(const std::vector<ChannelLine>& lines) {
 std::vector<ChannelLine> channels_from(const Json& json) {
   std::vector<ChannelLine> lines;
   for (const Json& one : json)
-    lines.push_back({one.at("channel"), count_from(one.at("elements")), count_from(one.at("failed")), number_from(one.at("max_ratio")),
-                     number_from(one.at("mean_ratio")), number_from(one.at("p99_ratio")), number_from(one.at("mean_ulp")),
-                     number_from(one.at("kappa")), one.at("dominating")});
+    lines.push_back({one.at("channel"), count_from(one.at("elements")),
+                     count_from(one.at("failed")), number_from(one.at("max_ratio")),
+                     number_from(one.at("mean_ratio")), number_from(one.at("p99_ratio")),
+                     number_from(one.at("mean_ulp")), number_from(one.at("kappa")),
+                     one.at("dominating")});
   return lines;
 }
 
 Json witness_json(const Witness& w) {
-  Json json{{"problem", w.problem},   {"data", w.data},
-          {"seed", w.seed},         {"where", w.where},
-          {"expected", exact(w.expected)}, {"expected_low", exact(w.expected_low)},
-          {"got", exact(w.got)},    {"got_bits", w.got_bits},
-          {"error", number(w.error)},      {"bound", number(w.bound)},
-          {"ratio", number(w.ratio)},      {"ulp", number(w.ulp)},
-          {"reason", w.reason},     {"inputs", pairs(w.inputs, true)},
-          {"terms", pairs(w.terms, false)},      {"kappa", number(w.kappa)},
-          {"beta_over_g", number(w.beta_over_g)}, {"reproduce", w.reproduce}};
+  Json json{{"problem", w.problem},
+            {"data", w.data},
+            {"seed", w.seed},
+            {"where", w.where},
+            {"expected", exact(w.expected)},
+            {"expected_low", exact(w.expected_low)},
+            {"got", exact(w.got)},
+            {"got_bits", w.got_bits},
+            {"error", number(w.error)},
+            {"bound", number(w.bound)},
+            {"ratio", number(w.ratio)},
+            {"ulp", number(w.ulp)},
+            {"reason", w.reason},
+            {"inputs", pairs(w.inputs, true)},
+            {"terms", pairs(w.terms, false)},
+            {"kappa", number(w.kappa)},
+            {"beta_over_g", number(w.beta_over_g)},
+            {"reproduce", w.reproduce}};
   if (!w.channels.empty()) json["channels"] = channels_json(w.channels);
   return json;
 }
@@ -203,8 +226,10 @@ Diagnosis diagnosis_from(const Json& json) {
   Diagnosis d;
   d.cases = count_from(json.at("cases"));
   for (const Json& one : json.at("explanations"))
-    d.explanations.push_back({one.at("name"), one.at("sentence"), count_from(one.at("cases")), count_from(one.at("partial")),
-                              one.at("by_marks"), number_from(one.at("bits")), number_from(one.at("numbers")), one.at("by_contract")});
+    d.explanations.push_back({one.at("name"), one.at("sentence"), count_from(one.at("cases")),
+                              count_from(one.at("partial")), one.at("by_marks"),
+                              number_from(one.at("bits")), number_from(one.at("numbers")),
+                              one.at("by_contract")});
   return d;
 }
 
@@ -223,9 +248,14 @@ Json traffic_json(const std::vector<CallTraffic>& calls) {
                          {"load_sectors", b.load_sectors},
                          {"store_sectors", b.store_sectors},
                          {"atomics", b.atomics}});
-      if (b.claimed_loads >= 0) buffers.back().update({{"claimed_loads", b.claimed_loads}, {"claimed_stores", b.claimed_stores}});
+      if (b.claimed_loads >= 0)
+        buffers.back().update(
+            {{"claimed_loads", b.claimed_loads}, {"claimed_stores", b.claimed_stores}});
     }
-    json.push_back({{"mode", call.mode}, {"problem", call.problem}, {"elements", call.elements}, {"buffers", buffers}});
+    json.push_back({{"mode", call.mode},
+                    {"problem", call.problem},
+                    {"elements", call.elements},
+                    {"buffers", buffers}});
   }
   return json;
 }
@@ -239,9 +269,12 @@ std::vector<CallTraffic> traffic_from(const Json& json) {
       buffer.buffer = b.at("buffer");
       buffer.tensor = b.at("tensor");
       buffer.bytes = count_from(b.at("bytes"));
-      buffer.loaded = count_from(b.at("bytes_loaded")), buffer.stored = count_from(b.at("bytes_stored"));
-      buffer.load_requests = count_from(b.at("load_requests")), buffer.store_requests = count_from(b.at("store_requests"));
-      buffer.load_sectors = count_from(b.at("load_sectors")), buffer.store_sectors = count_from(b.at("store_sectors"));
+      buffer.loaded = count_from(b.at("bytes_loaded")),
+      buffer.stored = count_from(b.at("bytes_stored"));
+      buffer.load_requests = count_from(b.at("load_requests")),
+      buffer.store_requests = count_from(b.at("store_requests"));
+      buffer.load_sectors = count_from(b.at("load_sectors")),
+      buffer.store_sectors = count_from(b.at("store_sectors"));
       buffer.atomics = count_from(b.at("atomics"));
       if (b.contains("claimed_loads")) {
         buffer.claimed_loads = static_cast<int>(count_from(b.at("claimed_loads")));
@@ -255,14 +288,24 @@ std::vector<CallTraffic> traffic_from(const Json& json) {
 }
 
 Json record_json(const Record& r) {
-  Json json{{"id", r.id},         {"variant", r.variant}, {"op", r.op},
-            {"dtype", r.dtype},   {"layout", r.layout},   {"check", r.check},
-            {"kind", r.kind},     {"verdict", verdict_name(r.verdict)}, {"reason", r.reason},
-            {"cases", r.cases},   {"failed_cases", r.failed_cases},     {"skipped_cases", r.skipped_cases},
-            {"discriminating_cases", r.discriminating_cases}, {"method_limited_cases", r.method_limited_cases},
+  Json json{{"id", r.id},
+            {"variant", r.variant},
+            {"op", r.op},
+            {"dtype", r.dtype},
+            {"layout", r.layout},
+            {"check", r.check},
+            {"kind", r.kind},
+            {"verdict", verdict_name(r.verdict)},
+            {"reason", r.reason},
+            {"cases", r.cases},
+            {"failed_cases", r.failed_cases},
+            {"skipped_cases", r.skipped_cases},
+            {"discriminating_cases", r.discriminating_cases},
+            {"method_limited_cases", r.method_limited_cases},
             {"cancelled_cases", r.cancelled_cases}};
   if (r.evaluations.forward + r.evaluations.backward > 0)
-    json["evaluations"] = {{"forward", r.evaluations.forward}, {"backward", r.evaluations.backward}};
+    json["evaluations"] = {{"forward", r.evaluations.forward},
+                           {"backward", r.evaluations.backward}};
   if (r.kind != "contract") {
     json["fit"] = r.tally.max_fit_ratio <= 1;
     json["tally"] = tally_json(r.tally);
@@ -293,10 +336,12 @@ Record record_from(const Json& json) {
   r.layout = json.at("layout");
   r.check = json.at("check");
   r.kind = json.at("kind");
-  if (r.kind != "numbers" && r.kind != "property" && r.kind != "contract") refuse(json.at("kind"), "\"numbers\", \"property\" or \"contract\"");
+  if (r.kind != "numbers" && r.kind != "property" && r.kind != "contract")
+    refuse(json.at("kind"), "\"numbers\", \"property\" or \"contract\"");
   const auto verdict = json.at("verdict").get<std::string>();
   bool known = false;
-  for (const Verdict v : {Verdict::pass, Verdict::fail, Verdict::inconclusive, Verdict::skip, Verdict::error})
+  for (const Verdict v :
+       {Verdict::pass, Verdict::fail, Verdict::inconclusive, Verdict::skip, Verdict::error})
     if (verdict == verdict_name(v)) r.verdict = v, known = true;
   if (!known) refuse(json.at("verdict"), "a verdict");
   r.reason = json.at("reason");
@@ -314,7 +359,9 @@ Record record_from(const Json& json) {
   if (json.contains("diagnosis")) r.diagnosis = diagnosis_from(json.at("diagnosis"));
   if (json.contains("bias")) {
     const Json& bias = json.at("bias");
-    const auto lean = [](const Json& pair) { return Lean{number_from(pair.at(0)), number_from(pair.at(1))}; };
+    const auto lean = [](const Json& pair) {
+      return Lean{number_from(pair.at(0)), number_from(pair.at(1))};
+    };
     r.bias = {count_from(bias.at("cases")), lean(bias.at("up")), lean(bias.at("outward"))};
   }
   for (const auto& w : json.at("witnesses")) r.witnesses.push_back(witness_from(w));
@@ -331,8 +378,10 @@ Record record_from(const Json& json) {
 }
 
 Json provenance_json(const Provenance& p) {
-  return {{"version", p.version}, {"git", p.git},     {"dirty", p.dirty},   {"command", p.command}, {"compiler", p.compiler}, {"cuda", p.cuda},
-          {"driver", p.driver},   {"device", p.device}, {"tier", p.tier},   {"seed", p.seed},       {"time", p.time},         {"seconds", number(p.seconds)}};
+  return {{"version", p.version}, {"git", p.git},           {"dirty", p.dirty},
+          {"command", p.command}, {"compiler", p.compiler}, {"cuda", p.cuda},
+          {"driver", p.driver},   {"device", p.device},     {"tier", p.tier},
+          {"seed", p.seed},       {"time", p.time},         {"seconds", number(p.seconds)}};
 }
 
 Provenance provenance_from(const Json& json) {
@@ -360,18 +409,29 @@ std::string to_json(const Results& results) {
             {"headline", headline(results)},
             {"provenance", provenance_json(results.provenance)},
             {"summary",
-             {{"pass", sum.pass}, {"fail", sum.fail}, {"inconclusive", sum.inconclusive}, {"skip", sum.skip}, {"error", sum.error},
-              {"cases", sum.cases}, {"elements", sum.elements}, {"unfit", sum.unfit}, {"unsafe_in_place", sum.unsafe}}}};
+             {{"pass", sum.pass},
+              {"fail", sum.fail},
+              {"inconclusive", sum.inconclusive},
+              {"skip", sum.skip},
+              {"error", sum.error},
+              {"cases", sum.cases},
+              {"elements", sum.elements},
+              {"unfit", sum.unfit},
+              {"unsafe_in_place", sum.unsafe}}}};
   json["variants"] = Json::array();
   for (const auto& variant : results.variants) {
     Json claims = Json::object();
     for (const auto& [name, value] : variant.claims) claims[name] = value;
-    json["variants"].push_back({{"name", variant.name}, {"summary", variant.summary}, {"memory", variant.memory}, {"claims", claims}});
+    json["variants"].push_back({{"name", variant.name},
+                                {"summary", variant.summary},
+                                {"memory", variant.memory},
+                                {"claims", claims}});
     if (!variant.unneeded.empty()) json["variants"].back()["unneeded_claims"] = variant.unneeded;
   }
   json["checks"] = Json::array();
   for (const auto& record : results.records) json["checks"].push_back(record_json(record));
-  // Names of files may hold bytes that are no UTF-8; they are replaced rather than allowed to end the run.
+  // Names of files may hold bytes that are no UTF-8; they are replaced rather than allowed to end
+  // the run.
   return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -379,20 +439,25 @@ Results results_from_json(const std::string& text) {
   try {
     const Json json = Json::parse(text);
     if (!json.is_object() || !json.contains("schema") || json.at("schema") != results_schema)
-      throw UsageError(fmt::format("This is no result of schema {}; write it again with this version of run", results_schema));
+      throw UsageError(
+          fmt::format("This is no result of schema {}; write it again with this version of run",
+                      results_schema));
     Results results;
     results.provenance = provenance_from(json.at("provenance"));
     for (const auto& one : json.at("variants")) {
       VariantInfo info{one.at("name"), one.at("summary"), one.at("memory"), {}, {}};
-      for (const auto& [name, value] : one.at("claims").items()) info.claims.emplace_back(name, value.get<std::string>());
+      for (const auto& [name, value] : one.at("claims").items())
+        info.claims.emplace_back(name, value.get<std::string>());
       if (one.contains("unneeded_claims"))
-        for (const auto& sentence : one.at("unneeded_claims")) info.unneeded.push_back(sentence.get<std::string>());
+        for (const auto& sentence : one.at("unneeded_claims"))
+          info.unneeded.push_back(sentence.get<std::string>());
       results.variants.push_back(std::move(info));
     }
     for (const auto& one : json.at("checks")) results.records.push_back(record_from(one));
     return results;
   } catch (const nlohmann::json::exception& wrong) {
-    throw UsageError(fmt::format("This is no results file ({}); write it again with abn-verify run --out", wrong.what()));
+    throw UsageError(fmt::format(
+        "This is no results file ({}); write it again with abn-verify run --out", wrong.what()));
   }
 }
 

@@ -27,7 +27,8 @@ bool worse(const Witness& a, const Witness& b) {
   return std::fabs(a.ulp) > std::fabs(b.ulp);
 }
 
-/// skip < pass < inconclusive < fail < error: a sum is as bad as its worst part, and a skip never hides what did run.
+/// skip < pass < inconclusive < fail < error: a sum is as bad as its worst part, and a skip never
+/// hides what did run.
 int severity(Verdict verdict) {
   switch (verdict) {
     case Verdict::skip:
@@ -44,9 +45,12 @@ int severity(Verdict verdict) {
   return 4;
 }
 
-std::string plural(std::uint64_t count, const char* noun) { return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s"); }
+std::string plural(std::uint64_t count, const char* noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
 
-/// Errors beyond the last bins saturate there: they are no measurement, and their number must not look like one.
+/// Errors beyond the last bins saturate there: they are no measurement, and their number must not
+/// look like one.
 std::string show_ulp(double ulp) {
   const int bin = ulp_bin(ulp);
   return bin == 0 ? "< -2^20" : bin == Tally::ulp_bins - 1 ? "> 2^20" : fmt::format("{:.3g}", ulp);
@@ -60,7 +64,10 @@ std::string scope(const Record& record) {
 
 std::string work(const Record& record) {
   const Evaluations& calls = record.evaluations;
-  return calls.forward + calls.backward == 0 ? "" : fmt::format("; {} forward and {} backward evaluations", calls.forward, calls.backward);
+  return calls.forward + calls.backward == 0
+             ? ""
+             : fmt::format("; {} forward and {} backward evaluations", calls.forward,
+                           calls.backward);
 }
 
 }  // namespace
@@ -71,7 +78,8 @@ const char* verdict_name(Verdict verdict) {
 }
 
 void merge(Record& into, const Record& from) {
-  if (severity(from.verdict) > severity(into.verdict)) into.verdict = from.verdict, into.reason = from.reason;
+  if (severity(from.verdict) > severity(into.verdict))
+    into.verdict = from.verdict, into.reason = from.reason;
   into.cases += from.cases;
   into.failed_cases += from.failed_cases;
   into.skipped_cases += from.skipped_cases;
@@ -91,8 +99,9 @@ void merge(Record& into, const Record& from) {
   into.unsafe_cases += from.unsafe_cases;
   into.open_branches += from.open_branches;
   for (const CallTraffic& call : from.traffic) {
-    const auto at = std::lower_bound(into.traffic.begin(), into.traffic.end(), call,
-                                     [](const CallTraffic& a, const CallTraffic& b) { return a.mode < b.mode; });
+    const auto at = std::lower_bound(
+        into.traffic.begin(), into.traffic.end(), call,
+        [](const CallTraffic& a, const CallTraffic& b) { return a.mode < b.mode; });
     if (at == into.traffic.end() || at->mode != call.mode)
       into.traffic.insert(at, call);
     else if (call.elements > at->elements)
@@ -106,11 +115,12 @@ void conclude(Record& record) {
   if (record.tally.failed > 0 || record.failed_cases > 0) {
     record.verdict = Verdict::fail;
     if (record.tally.failed > 0)
-      record.reason = fmt::format("{} of {} {}, in {} of {}", record.tally.failed, plural(record.tally.elements, "element"),
-                                  record.op == "exact"        ? "not right to the last bit"
-                                  : record.kind == "property" ? "break the property"
-                                                              : "above the bound or of the wrong class",
-                                  record.failed_cases, plural(ran, "case"));
+      record.reason = fmt::format(
+          "{} of {} {}, in {} of {}", record.tally.failed, plural(record.tally.elements, "element"),
+          record.op == "exact"        ? "not right to the last bit"
+          : record.kind == "property" ? "break the property"
+                                      : "above the bound or of the wrong class",
+          record.failed_cases, plural(ran, "case"));
     return;
   }
   if (ran == 0) {
@@ -127,25 +137,31 @@ void conclude(Record& record) {
     const bool compared = record.tally.elements > 0;
     record.verdict = compared ? Verdict::pass : Verdict::inconclusive;
     record.reason =
-        compared ? fmt::format("held in {}, the largest difference is {:.3g} of what it may be", scope(record), record.tally.max_ratio)
+        compared ? fmt::format("held in {}, the largest difference is {:.3g} of what it may be",
+                               scope(record), record.tally.max_ratio)
                  : std::string("nothing was compared; use other data or a larger problem");
     return;
   }
   if (record.discriminating_cases == 0) {
     if (record.cancelled_cases >= ran) {
       record.verdict = Verdict::pass;
-      record.reason =
-          fmt::format("largest error {:.3g} of its bound; the exact sums cancel to 0, so zeros are right here", record.tally.max_ratio);
+      record.reason = fmt::format(
+          "largest error {:.3g} of its bound; the exact sums cancel to 0, so zeros are right here",
+          record.tally.max_ratio);
       return;
     }
     const bool by_method = record.method_limited_cases >= ran;
     record.verdict = by_method ? Verdict::pass : Verdict::inconclusive;
-    record.reason =
-        by_method
-            ? fmt::format("within the bound, but in all {} the in-place method itself leaves no signal to judge", plural(ran, "case"))
-            : fmt::format(
-                  "within the bound, but {} could tell a right kernel from one that computes nothing; use other data or a larger problem",
-                  ran == 1 ? std::string("the one case that ran did not show data that") : fmt::format("none of {}", plural(ran, "case")));
+    record.reason = by_method
+                        ? fmt::format(
+                              "within the bound, but in all {} the in-place method itself leaves "
+                              "no signal to judge",
+                              plural(ran, "case"))
+                        : fmt::format(
+                              "within the bound, but {} could tell a right kernel from one that "
+                              "computes nothing; use other data or a larger problem",
+                              ran == 1 ? std::string("the one case that ran did not show data that")
+                                       : fmt::format("none of {}", plural(ran, "case")));
     return;
   }
   record.verdict = Verdict::pass;
@@ -153,11 +169,14 @@ void conclude(Record& record) {
     record.reason = fmt::format("right to the last bit in {}", scope(record));
     return;
   }
-  record.reason = fmt::format("largest error {:.3g} of its bound over {}{}", record.tally.max_ratio, scope(record), work(record));
+  record.reason = fmt::format("largest error {:.3g} of its bound over {}{}", record.tally.max_ratio,
+                              scope(record), work(record));
   if (const std::string bias = bias_text(record.bias); !bias.empty()) record.reason += "; " + bias;
 }
 
-bool is_unfit(const Record& record) { return record.kind == "numbers" && !(record.tally.max_fit_ratio <= 1); }
+bool is_unfit(const Record& record) {
+  return record.kind == "numbers" && !(record.tally.max_fit_ratio <= 1);
+}
 
 Summary summarise(const Results& results) {
   Summary sum;
@@ -198,44 +217,59 @@ std::string headline(const Results& results) {
   const Summary sum = summarise(results);
   const std::uint64_t all = results.records.size();
   if (all == 0)
-    return "Nothing was checked: no check that was asked for belongs to this problem (its type, layout, mode and tier) and to what the "
+    return "Nothing was checked: no check that was asked for belongs to this problem (its type, "
+           "layout, mode and tier) and to what the "
            "variant "
            "supports; abn-verify list shows the checks there are.";
   if (sum.skip == all)
-    return fmt::format("Nothing could run: all {} were skipped, {}.", plural(all, "check"), results.records.front().reason);
+    return fmt::format("Nothing could run: all {} were skipped, {}.", plural(all, "check"),
+                       results.records.front().reason);
   std::string bad;
-  for (const auto& [count, what] : {std::pair{sum.fail, "fail"}, {sum.error, "could not be made"}, {sum.inconclusive, "are inconclusive"}})
+  for (const auto& [count, what] : {std::pair{sum.fail, "fail"},
+                                    {sum.error, "could not be made"},
+                                    {sum.inconclusive, "are inconclusive"}})
     if (count > 0) bad += fmt::format("{}{} {}", bad.empty() ? "" : ", ", count, what);
-  const auto in_part = static_cast<std::uint64_t>(std::count_if(results.records.begin(), results.records.end(), [](const Record& record) {
-    return record.verdict != Verdict::skip && record.skipped_cases > 0;
-  }));
+  const auto in_part = static_cast<std::uint64_t>(
+      std::count_if(results.records.begin(), results.records.end(), [](const Record& record) {
+        return record.verdict != Verdict::skip && record.skipped_cases > 0;
+      }));
   std::string skipped = sum.skip > 0 ? fmt::format("; {} skipped", sum.skip) : "";
   if (in_part > 0) skipped += fmt::format("; {} skipped some of their cases", in_part);
   if (!bad.empty()) {
-    const auto first = std::find_if(results.records.begin(), results.records.end(), [](const Record& r) {
-      return r.verdict == Verdict::fail || r.verdict == Verdict::error || r.verdict == Verdict::inconclusive;
-    });
-    return fmt::format("Of {}, {}{}; the first is {}.", plural(all, "check"), bad, skipped, first->id);
+    const auto first =
+        std::find_if(results.records.begin(), results.records.end(), [](const Record& r) {
+          return r.verdict == Verdict::fail || r.verdict == Verdict::error ||
+                 r.verdict == Verdict::inconclusive;
+        });
+    return fmt::format("Of {}, {}{}; the first is {}.", plural(all, "check"), bad, skipped,
+                       first->id);
   }
   double worst = 0;
   for (const auto& record : results.records) worst = std::max(worst, record.tally.max_ratio);
-  const std::string passed = skipped.empty()
-                                 ? (all == 1 ? std::string("The only check passes") : fmt::format("All {} pass", plural(all, "check")))
-                                 : fmt::format("All {} that ran pass{}", plural(sum.pass, "check"), skipped);
-  if (sum.elements == 0) return fmt::format("{}: {}, no numbers among them.", passed, plural(sum.cases, "case"));
-  const auto first_unfit = std::find_if(results.records.begin(), results.records.end(),
-                                        [](const Record& record) { return record.verdict == Verdict::pass && is_unfit(record); });
+  const std::string passed =
+      skipped.empty() ? (all == 1 ? std::string("The only check passes")
+                                  : fmt::format("All {} pass", plural(all, "check")))
+                      : fmt::format("All {} that ran pass{}", plural(sum.pass, "check"), skipped);
+  if (sum.elements == 0)
+    return fmt::format("{}: {}, no numbers among them.", passed, plural(sum.cases, "case"));
+  const auto first_unfit = std::find_if(
+      results.records.begin(), results.records.end(),
+      [](const Record& record) { return record.verdict == Verdict::pass && is_unfit(record); });
   const std::string unfit =
       sum.unfit > 0 && first_unfit != results.records.end()
           ? fmt::format(" {} unfit, worse than twice what the recommended class may be: {}{}.",
-                        sum.unfit == 1 ? "1 is" : fmt::format("{} are", sum.unfit), sum.unfit == 1 ? "" : "first ", first_unfit->id)
+                        sum.unfit == 1 ? "1 is" : fmt::format("{} are", sum.unfit),
+                        sum.unfit == 1 ? "" : "first ", first_unfit->id)
           : "";
   const auto biased =
-      std::count_if(results.records.begin(), results.records.end(), [](const Record& record) { return !bias_text(record.bias).empty(); });
+      std::count_if(results.records.begin(), results.records.end(),
+                    [](const Record& record) { return !bias_text(record.bias).empty(); });
   const std::string leaning =
-      biased > 0 ? fmt::format(" {} biased: the errors lean to one side.", biased == 1 ? "1 is" : fmt::format("{} are", biased)) : "";
-  return fmt::format("{}: {} compared, the largest error is {:.2f} of its bound.{}{}", passed, plural(sum.elements, "element"), worst,
-                     unfit, leaning);
+      biased > 0 ? fmt::format(" {} biased: the errors lean to one side.",
+                               biased == 1 ? "1 is" : fmt::format("{} are", biased))
+                 : "";
+  return fmt::format("{}: {} compared, the largest error is {:.2f} of its bound.{}{}", passed,
+                     plural(sum.elements, "element"), worst, unfit, leaning);
 }
 
 std::string summary_table(const Results& results) {
@@ -261,19 +295,23 @@ std::string summary_table(const Results& results) {
   }
   for (const auto& [name, row] : rows) width = std::max(width, name.size());
   // At most 100 columns for the in-tree variants, unless there is bad news.
-  std::string text = fmt::format("{:<{}}  {:>5}  {:>9}  {:>7}  {:>8}  {}\n", "", width, "pass", "elements", "ratio", "ulp", "worst check");
+  std::string text = fmt::format("{:<{}}  {:>5}  {:>9}  {:>7}  {:>8}  {}\n", "", width, "pass",
+                                 "elements", "ratio", "ulp", "worst check");
   for (const auto& [name, row] : rows) {
     std::string notes;
     const auto note = [&](std::uint64_t count, const char* what) {
       if (count > 0) notes += fmt::format("{}{} {}", notes.empty() ? "" : ", ", count, what);
     };
-    for (const Verdict verdict : {Verdict::error, Verdict::fail, Verdict::inconclusive, Verdict::skip})
+    for (const Verdict verdict :
+         {Verdict::error, Verdict::fail, Verdict::inconclusive, Verdict::skip})
       note(row.verdicts[static_cast<std::size_t>(verdict)], verdict_name(verdict));
     note(row.unfit, "unfit");
     note(row.unsafe, "unsafe in place");
-    std::string line = fmt::format("{:<{}}  {:>5}  {:>9}  {:>7.3g}  {:>8}  {:<17}  {}", name, width,
-                                   fmt::format("{}/{}", row.verdicts[static_cast<std::size_t>(Verdict::pass)], row.checks),
-                                   row.tally.elements, std::max(row.worst, 0.0), show_ulp(row.tally.max_abs_ulp), row.check, notes);
+    std::string line = fmt::format(
+        "{:<{}}  {:>5}  {:>9}  {:>7.3g}  {:>8}  {:<17}  {}", name, width,
+        fmt::format("{}/{}", row.verdicts[static_cast<std::size_t>(Verdict::pass)], row.checks),
+        row.tally.elements, std::max(row.worst, 0.0), show_ulp(row.tally.max_abs_ulp), row.check,
+        notes);
     line.erase(line.find_last_not_of(' ') + 1);
     text += line + "\n";
   }
@@ -282,7 +320,9 @@ std::string summary_table(const Results& results) {
 
 void write_file_atomically(const std::string& path, const std::string& text) {
   namespace fs = std::filesystem;
-  const auto refuse = [&](const char* what) { throw UsageError(fmt::format("{} {}; choose another --out or make room", path, what)); };
+  const auto refuse = [&](const char* what) {
+    throw UsageError(fmt::format("{} {}; choose another --out or make room", path, what));
+  };
   const auto write_all = [&](int file) {
     for (std::size_t done = 0; done < text.size();) {
       const ssize_t wrote = write(file, text.data() + done, text.size() - done);
@@ -296,7 +336,9 @@ void write_file_atomically(const std::string& path, const std::string& text) {
   const fs::file_status there = fs::status(path, error);
   // A terminal, a pipe or a device is written to; a rename would put a file in its place.
   if (fs::exists(there) && !fs::is_regular_file(there)) {
-    const int stream = fs::is_character_file(there) || fs::is_fifo(there) ? open(path.c_str(), O_WRONLY | O_CLOEXEC) : -1;
+    const int stream = fs::is_character_file(there) || fs::is_fifo(there)
+                           ? open(path.c_str(), O_WRONLY | O_CLOEXEC)
+                           : -1;
     if (stream < 0) refuse("is not a file that can be written");
     const bool good = write_all(stream);
     if (close(stream) != 0 || !good) refuse("could not be written to its end");

@@ -1,4 +1,5 @@
-// results.json: what one run found, as data. `run` and `check` write it once; reports, diffs and Markdown are functions of it.
+// results.json: what one run found, as data. `run` and `check` write it once; reports, diffs and
+// Markdown are functions of it.
 #pragma once
 
 #include <cstdint>
@@ -18,34 +19,40 @@ inline constexpr const char* results_schema = "abn-verify/1";
 enum class Verdict : std::uint8_t { pass, fail, inconclusive, skip, error };
 const char* verdict_name(Verdict verdict);
 
-/// One element worth showing: the worst of its record, with all that is needed to understand and reproduce it.
+/// One element worth showing: the worst of its record, with all that is needed to understand and
+/// reproduce it.
 struct Witness {
   std::string problem, data;  ///< problem string and recipe (or file) name
   std::uint64_t seed = 0;
-  std::string where;          ///< "dx[n 0, c 3, s 17]" or "dgamma[c 3]"
+  std::string where;  ///< "dx[n 0, c 3, s 17]" or "dgamma[c 3]"
   double expected = 0, expected_low = 0, got = 0, error = 0, bound = 0, ratio = 0, ulp = 0;
-  std::string got_bits;       ///< "0xbb15"
+  std::string got_bits;  ///< "0xbb15"
   std::string reason;
   std::vector<std::pair<std::string, double>> inputs;  ///< ("z", 0x1.8p-7), ("dz", ...)
-  std::vector<std::pair<std::string, double>> terms;   ///< largest first, share of the bound, those above 1 %
+  /// largest first, share of the bound, those above 1 %
+  std::vector<std::pair<std::string, double>> terms;
   double kappa = 1, beta_over_g = 0;
-  std::string reproduce;      ///< one shell command
+  std::string reproduce;              ///< one shell command
   std::vector<ChannelLine> channels;  ///< the worst channels of this case
 };
 
 /// Calls of a kernel's forward and backward that a check took; 0 where nobody counts.
 struct Evaluations {
   std::uint64_t forward = 0, backward = 0;
-  Evaluations& operator+=(const Evaluations& other) { return forward += other.forward, backward += other.backward, *this; }
+  Evaluations& operator+=(const Evaluations& other) {
+    return forward += other.forward, backward += other.backward, *this;
+  }
 };
 
-/// What one call moved between one of its buffers and its threads, counted by the emulator (cuda/emulator/report.h).
+/// What one call moved between one of its buffers and its threads, counted by the emulator
+/// (cuda/emulator/report.h).
 struct BufferTraffic {
-  std::string buffer;               ///< "x", "x = z" where both are one, "workspace", ...
-  bool tensor = false;              ///< of the problem's N*C*S elements
-  std::uint64_t bytes = 0;          ///< its size
+  std::string buffer;                    ///< "x", "x = z" where both are one, "workspace", ...
+  bool tensor = false;                   ///< of the problem's N*C*S elements
+  std::uint64_t bytes = 0;               ///< its size
   std::uint64_t loaded = 0, stored = 0;  ///< bytes
-  std::uint64_t load_requests = 0, store_requests = 0, load_sectors = 0, store_sectors = 0, atomics = 0;
+  std::uint64_t load_requests = 0, store_requests = 0, load_sectors = 0, store_sectors = 0,
+                atomics = 0;
   int claimed_loads = -1, claimed_stores = -1;  ///< sweeps; -1: nothing is claimed
 };
 
@@ -56,26 +63,37 @@ struct CallTraffic {
   std::vector<BufferTraffic> buffers;
 };
 
-/// The result of one check id over all its cases. Records with equal ids add up; the order of addition decides nothing but ties.
+/// The result of one check id over all its cases. Records with equal ids add up; the order of
+/// addition decides nothing but ties.
 struct Record {
   std::string id, variant, op, dtype, layout, check;
-  std::string kind;      ///< "numbers" (compared with a bound, on data that can tell), "property" (two results of the kernel compared with
-                         ///< each other) or "contract" (guards, unwritten, inputs, alias, schedule, status; and what the emulator's
-                         ///< sanitiser sees: races, unwritten_reads, bounds, barriers, traffic)
+  /// "numbers" (compared with a bound, on data that can tell), "property" (two results of the
+  /// kernel compared with each other) or "contract" (guards, unwritten, inputs, alias, schedule,
+  /// status; and what the emulator's sanitiser sees: races, unwritten_reads, bounds, barriers,
+  /// traffic)
+  std::string kind;
   Verdict verdict = Verdict::pass;
   std::string reason;
-  std::uint64_t cases = 0, failed_cases = 0, skipped_cases = 0, discriminating_cases = 0, method_limited_cases = 0, cancelled_cases = 0;
+  std::uint64_t cases = 0, failed_cases = 0, skipped_cases = 0, discriminating_cases = 0,
+                method_limited_cases = 0, cancelled_cases = 0;
   Evaluations evaluations;
   Tally tally;
   Bias bias;
-  Diagnosis diagnosis;                  ///< of failures: what would explain them
-  std::vector<Witness> witnesses;       ///< worst first; at most three; the first is the worst of all
-  bool has_end_to_end = false;          ///< backward of in-place schemes: against the true gradient at the unrounded x
-  Tally end_to_end;                     ///< ratios against the bound that includes the cost of storing z
-  double end_to_end_cost = 0;           ///< largest |error| over ChannelFacts::scale, the size of the gradient before anything cancels: what in-place costs; a measurement
-  std::uint64_t unsafe_cases = 0;       ///< cases in which that cost exceeds 1 %
-  std::uint64_t open_branches = 0;      ///< elements too near the kink for the cost to tell which branch is right; they are left out of it
-  std::vector<CallTraffic> traffic;     ///< of `traffic` checks: the largest call of each mode, in the order of the modes' names
+  Diagnosis diagnosis;  ///< of failures: what would explain them
+  /// worst first; at most three; the first is the worst of all
+  std::vector<Witness> witnesses;
+  /// backward of in-place schemes: against the true gradient at the unrounded x
+  bool has_end_to_end = false;
+  /// ratios against the bound that includes the cost of storing z
+  Tally end_to_end;
+  /// largest |error| over ChannelFacts::scale, the size of the gradient before anything cancels:
+  /// what in-place costs; a measurement
+  double end_to_end_cost = 0;
+  std::uint64_t unsafe_cases = 0;  ///< cases in which that cost exceeds 1 %
+  /// elements too near the kink for the cost to tell which branch is right; they are left out of it
+  std::uint64_t open_branches = 0;
+  /// of `traffic` checks: the largest call of each mode, in the order of the modes' names
+  std::vector<CallTraffic> traffic;
 };
 
 struct Provenance {
@@ -88,8 +106,10 @@ struct Provenance {
 /// What a variant says of itself, for the reader of a report.
 struct VariantInfo {
   std::string name, summary, memory;  ///< memory: "host", "emulated" or "cuda"
-  std::vector<std::pair<std::string, std::string>> claims;  ///< ("scheme", "in_place_1"), ("statistics", "welford"), ("depth at m = 1024", "..."), ...
-  std::vector<std::string> unneeded{};  ///< sentences on claims that are more generous than its errors were; advice, no failure
+  /// ("scheme", "in_place_1"), ("statistics", "welford"), ("depth at m = 1024", "..."), ...
+  std::vector<std::pair<std::string, std::string>> claims;
+  /// sentences on claims that are more generous than its errors were; advice, no failure
+  std::vector<std::string> unneeded{};
 };
 
 struct Results {
@@ -98,23 +118,34 @@ struct Results {
   std::vector<Record> records;  ///< ordered by id
 };
 
-/// Worse than twice the recommended class may be: possibly consistent with what the variant declares, but no better than that.
+/// Worse than twice the recommended class may be: possibly consistent with what the variant
+/// declares, but no better than that.
 bool is_unfit(const Record& record);
 
-/// Counts of verdicts, and the exit code that they mean: 0 all passed, 1 a check failed or was inconclusive or errored, 77 nothing could run.
-struct Summary { std::uint64_t pass = 0, fail = 0, inconclusive = 0, skip = 0, error = 0, cases = 0, elements = 0, unfit = 0, unsafe = 0; };
+/// Counts of verdicts, and the exit code that they mean: 0 all passed, 1 a check failed or was
+/// inconclusive or errored, 77 nothing could run.
+struct Summary {
+  std::uint64_t pass = 0, fail = 0, inconclusive = 0, skip = 0, error = 0, cases = 0, elements = 0,
+                unfit = 0, unsafe = 0;
+};
 Summary summarise(const Results& results);
 int exit_code(const Results& results);
 
-/// Adds `from` to `into` (same id); keeps the worst witnesses and the worst verdict with its reason.
+/// Adds `from` to `into` (same id); keeps the worst witnesses and the worst verdict with its
+/// reason.
 void merge(Record& into, const Record& from);
 
 /// Sets verdict and reason of a record from its counts; called once after the last merge.
 void conclude(Record& record);
 
-std::string to_json(const Results& results);             ///< stable key order, NaN and infinities as strings, floats as decimal (17 digits) and witnesses as hex too
-Results results_from_json(const std::string& text);      ///< throws UsageError on another schema or malformed text
-void write_file_atomically(const std::string& path, const std::string& text);  ///< a file whole or not at all, behind a symbolic link too; pipes and devices are written to; throws UsageError
+/// stable key order, NaN and infinities as strings, floats as decimal (17 digits) and witnesses as
+/// hex too
+std::string to_json(const Results& results);
+/// throws UsageError on another schema or malformed text
+Results results_from_json(const std::string& text);
+/// a file whole or not at all, behind a symbolic link too; pipes and devices are written to; throws
+/// UsageError
+void write_file_atomically(const std::string& path, const std::string& text);
 
 /// The design's failure text for a failed or inconclusive record (several lines, no colour).
 std::string failure_text(const Record& record);

@@ -1,4 +1,5 @@
-// Reading and writing of case lists; a line is what `replay` takes, so that a list knows no format of its own.
+// Reading and writing of case lists; a line is what `replay` takes, so that a list knows no format
+// of its own.
 #include "verify/run/case_list.hpp"
 
 #include <fmt/format.h>
@@ -13,24 +14,32 @@ namespace abn::verify {
 
 std::vector<Case> read_case_list(const std::string& path) {
   std::ifstream file(path);
-  if (!file) throw UsageError(fmt::format("The case list {} cannot be read; name a file that run --hunt --keep wrote", path));
+  if (!file)
+    throw UsageError(fmt::format(
+        "The case list {} cannot be read; name a file that run --hunt --keep wrote", path));
   std::vector<Case> cases;
   std::string line;
   for (std::size_t number = 1; std::getline(file, line); ++number) {
     if (line.empty() || line.front() == '#') continue;
     std::istringstream fields(line);
     std::string problem, data, seed;
-    const bool three = std::getline(fields, problem, '\t') && std::getline(fields, data, '\t') && std::getline(fields, seed, '\t');
-    if (!three || seed.empty() || seed.size() > 19 || seed.find_first_not_of("0123456789") != std::string::npos)
+    const bool three = std::getline(fields, problem, '\t') && std::getline(fields, data, '\t') &&
+                       std::getline(fields, seed, '\t');
+    if (!three || seed.empty() || seed.size() > 19 ||
+        seed.find_first_not_of("0123456789") != std::string::npos)
       throw UsageError(
-          fmt::format("Line {} of {} is no case; a line is a problem, its data and a seed with a tab between them", number, path));
+          fmt::format("Line {} of {} is no case; a line is a problem, its data and a seed with a "
+                      "tab between them",
+                      number, path));
     try {
       cases.push_back(replay(problem, data, std::stoull(seed)));
     } catch (const UsageError& wrong) {
       throw UsageError(fmt::format("Line {} of {}: {}", number, path, wrong.what()));
     }
   }
-  if (cases.empty()) throw UsageError(fmt::format("The case list {} holds no case; hunt for some with run --hunt 60 --keep {}", path, path));
+  if (cases.empty())
+    throw UsageError(fmt::format(
+        "The case list {} holds no case; hunt for some with run --hunt 60 --keep {}", path, path));
   return cases;
 }
 
@@ -42,7 +51,9 @@ std::string case_list_text(std::span<const Record> records) {
     checks_of[fmt::format("{}\t{}\t{}", worst.problem, worst.data, worst.seed)] +=
         fmt::format("# {}  ratio {:.3g}\n", record.id, record.tally.max_ratio);
   }
-  std::string text = "# Cases that used most of the bounds, found by abn-verify run --hunt; problem, data and seed.\n";
+  std::string text =
+      "# Cases that used most of the bounds, found by abn-verify run --hunt; problem, data and "
+      "seed.\n";
   for (const auto& [one, checks] : checks_of) text += "\n" + checks + one + "\n";
   return text;
 }

@@ -3,7 +3,8 @@
 //   # two_sweep/backward/f32/nchw/dx  ratio 0.91
 //   n2c1s3,f32,leaky_relu:0.01<TAB>given:x=0x1p+0,...<TAB>4711
 //
-// Problem, data and seed as the command line has them; what begins with # and empty lines are for readers.
+// Problem, data and seed as the command line has them; what begins with # and empty lines are for
+// readers.
 #pragma once
 
 #include <span>
@@ -18,7 +19,8 @@ namespace abn::verify {
 /// The cases of a file, in order. Throws UsageError with the line that is none.
 std::vector<Case> read_case_list(const std::string& path);
 
-/// The worst case of every check of numbers, each case once, with the checks that it is the worst of and their ratios above it.
+/// The worst case of every check of numbers, each case once, with the checks that it is the worst
+/// of and their ratios above it.
 std::string case_list_text(std::span<const Record> records);
 
 }  // namespace abn::verify

@@ -1,4 +1,5 @@
-// Both questions as families of their own, whose records never reach a reader: so they share the runner's threads and its processes.
+// Both questions as families of their own, whose records never reach a reader: so they share the
+// runner's threads and its processes.
 #include "verify/run/claim_audit.hpp"
 
 #include <fmt/format.h>
@@ -9,22 +10,24 @@
 #include <map>
 #include <string_view>
 
-#include "verify/check/outputs.hpp"
-#include "verify/problem/claims.hpp"
-#include "verify/check/family.hpp"
-#include "verify/problem/format.hpp"
-#include "verify/expect/expect.hpp"
-#include "verify/problem/problem.hpp"
 #include "verify/call/trial.hpp"
+#include "verify/check/family.hpp"
+#include "verify/check/outputs.hpp"
+#include "verify/expect/expect.hpp"
+#include "verify/problem/claims.hpp"
+#include "verify/problem/format.hpp"
+#include "verify/problem/problem.hpp"
 
 namespace abn::verify {
 namespace {
 
-constexpr std::int64_t lanes = 256, levels = 8;      // of the recommended tree (verify/bound/bound.cpp)
-constexpr double usual_function_ulp = 4;             // likewise
-constexpr std::uint64_t least_cases = 16;            // fewer say nothing of a kernel
-constexpr std::int64_t largest_suggested = 1 << 16;  // elements; every claim that is tried judges the case once more
-constexpr std::size_t most_suggested = 16;           // failed checks of a variant
+// of the recommended tree (verify/bound/bound.cpp)
+constexpr std::int64_t lanes = 256, levels = 8;
+constexpr double usual_function_ulp = 4;   // likewise
+constexpr std::uint64_t least_cases = 16;  // fewer say nothing of a kernel
+// elements; every claim that is tried judges the case once more
+constexpr std::int64_t largest_suggested = 1 << 16;
+constexpr std::size_t most_suggested = 16;  // failed checks of a variant
 constexpr const char* op = "claims";
 
 /// One of the things that a kernel declares.
@@ -52,14 +55,18 @@ bool narrow_depth(std::int64_t& depth, const abn_problem& problem) {
 
 template <std::uint32_t flag>
 bool narrow_flag(abn_claims& claims, const abn_problem& problem) {
-  if ((claims.materialises & flag) == 0 || format_of(problem.dtype).precision >= format_of(claims.accumulate).precision) return false;
+  if ((claims.materialises & flag) == 0 ||
+      format_of(problem.dtype).precision >= format_of(claims.accumulate).precision)
+    return false;
   claims.materialises &= ~flag;
   return true;
 }
 
 constexpr Claim all_claims[] = {
-    {"depth_statistics", Side::forward, true, [](abn_claims& c, const abn_problem& p) { return narrow_depth(c.depth_statistics, p); }},
-    {"depth_backward", Side::backward, false, [](abn_claims& c, const abn_problem& p) { return narrow_depth(c.depth_backward, p); }},
+    {"depth_statistics", Side::forward, true,
+     [](abn_claims& c, const abn_problem& p) { return narrow_depth(c.depth_statistics, p); }},
+    {"depth_backward", Side::backward, false,
+     [](abn_claims& c, const abn_problem& p) { return narrow_depth(c.depth_backward, p); }},
     {"statistics", Side::forward, true,
      [](abn_claims& c, const abn_problem&) {
        const bool one_pass = c.statistics == ABN_ONE_PASS;
@@ -92,7 +99,8 @@ constexpr Claim all_claims[] = {
 };
 
 bool applies(const Claim& claim, const abn_claims& claims, const abn_problem& problem) {
-  if (element_count(problem) == 0 || (claim.training_only && problem.mode != ABN_TRAINING)) return false;
+  if (element_count(problem) == 0 || (claim.training_only && problem.mode != ABN_TRAINING))
+    return false;
   if (claim.side == Side::backward && problem.mode == ABN_INFERENCE) return false;
   abn_claims narrowed = claims;
   return claim.narrow(narrowed, problem);
@@ -108,11 +116,13 @@ const std::vector<double>* values_of(const Operation& operation, Output output) 
 Tally tally_of(const std::vector<Expectation>& expectations, const Operation& operation) {
   Tally all;
   for (const Expectation& expectation : expectations)
-    if (const auto* const values = values_of(operation, expectation.output)) all += compare_all(expectation, *values);
+    if (const auto* const values = values_of(operation, expectation.output))
+      all += compare_all(expectation, *values);
   return all;
 }
 
-std::vector<CheckName> generous_checks(const Subject&, const abn_claims& claims, const abn_problem& problem) {
+std::vector<CheckName> generous_checks(const Subject&, const abn_claims& claims,
+                                       const abn_problem& problem) {
   std::vector<CheckName> checks;
   for (const Claim& claim : all_claims)
     if (applies(claim, claims, problem)) checks.push_back({op, claim.name, "numbers"});
@@ -124,12 +134,14 @@ std::vector<Record> generous_records(const Work& work) {
   const Trial trial = attempt(work.subject, inputs, work.claims, work.one.seed, true);
   std::vector<Record> records;
   for (const CheckName& name : work.wanted) {
-    const auto claim = std::find_if(std::begin(all_claims), std::end(all_claims),
-                                    [&](const Claim& one) { return std::string_view(one.name) == name.check; });
+    const auto claim =
+        std::find_if(std::begin(all_claims), std::end(all_claims),
+                     [&](const Claim& one) { return std::string_view(one.name) == name.check; });
     abn_claims narrowed = work.claims;
     claim->narrow(narrowed, work.one.problem);
     Record record = blank_record(work.origin, name.op, name.check, name.kind);
-    if (claim->side != Side::backward && trial.forward.usable) record.tally += tally_of(expect_forward(exact, narrowed), trial.forward);
+    if (claim->side != Side::backward && trial.forward.usable)
+      record.tally += tally_of(expect_forward(exact, narrowed), trial.forward);
     if (claim->side != Side::forward && trial.backward.usable)
       record.tally += tally_of(expect_backward(exact, trial.saved, narrowed), trial.backward);
     records.push_back(std::move(record));
@@ -139,39 +151,49 @@ std::vector<Record> generous_records(const Work& work) {
 
 const Family generous_family{"run", generous_checks, cases_of, generous_records};
 
-std::string flags_text(const std::string& name) { return name.substr(std::string_view("materialises_").size()); }
+std::string flags_text(const std::string& name) {
+  return name.substr(std::string_view("materialises_").size());
+}
 
 /// What is claimed and what is enough, at the most that any of the cases has.
-std::string sentence_of(const std::string& check, const Subject& subject, std::span<const Case> cases,
-                        const std::vector<std::string>& types) {
+std::string sentence_of(const std::string& check, const Subject& subject,
+                        std::span<const Case> cases, const std::vector<std::string>& types) {
   std::int64_t declared = 0, enough = 0;
   double ulp = 0;
   std::string accumulate, wider;
   for (const Case& one : cases) {
-    if (std::find(types.begin(), types.end(), dtype_name(one.problem.dtype)) == types.end()) continue;
+    if (std::find(types.begin(), types.end(), dtype_name(one.problem.dtype)) == types.end())
+      continue;
     const Claimed claimed = claims_of(*subject.variant, one.problem);
     if (claimed.status != ABN_OK || !claimed.nonsense.empty()) continue;
-    declared = std::max(declared, check == "depth_backward" ? claimed.claims.depth_backward : claimed.claims.depth_statistics);
+    declared = std::max(declared, check == "depth_backward" ? claimed.claims.depth_backward
+                                                            : claimed.claims.depth_statistics);
     enough = std::max(enough, tree_depth(one.problem));
     ulp = std::max(ulp, claimed.claims.function_ulp);
     accumulate = dtype_name(claimed.claims.accumulate);
     wider = one.problem.dtype == ABN_F64 ? "f64" : "f32";
   }
   const auto depth = [&](const char* what) {
-    return fmt::format("claims depth up to {} for {}; everything passes with ceil(m/{}) + {}, at most {}", declared, what, lanes, levels,
-                       enough);
+    return fmt::format(
+        "claims depth up to {} for {}; everything passes with ceil(m/{}) + {}, at most {}",
+        declared, what, lanes, levels, enough);
   };
   if (check == "depth_statistics") return depth("statistics");
   if (check == "depth_backward") return depth("the sums of backward");
-  if (check == "statistics") return "claims one_pass for statistics; everything passes with two_pass";
+  if (check == "statistics")
+    return "claims one_pass for statistics; everything passes with two_pass";
   if (check == "normalise") return "claims folded for normalise; everything passes with direct";
-  if (check == "accumulate") return fmt::format("claims {} for accumulate; everything passes with {}", accumulate, wider);
+  if (check == "accumulate")
+    return fmt::format("claims {} for accumulate; everything passes with {}", accumulate, wider);
   if (check == "function_ulp")
-    return fmt::format("claims {:g} ulp for exp, expm1 and log1p; everything passes with {:g}", ulp, usual_function_ulp);
-  return fmt::format("claims that {} is rounded to the storage type; everything passes without", flags_text(check));
+    return fmt::format("claims {:g} ulp for exp, expm1 and log1p; everything passes with {:g}", ulp,
+                       usual_function_ulp);
+  return fmt::format("claims that {} is rounded to the storage type; everything passes without",
+                     flags_text(check));
 }
 
-// ---- claims that are too tight -------------------------------------------------------------------------------------------------
+// ---- claims that are too tight
+// -------------------------------------------------------------------------------------------------
 
 constexpr std::string_view by_depth = "depth";
 
@@ -179,7 +201,8 @@ constexpr std::string_view by_depth = "depth";
 struct Wider {
   std::string text;
   abn_claims claims;
-  const char* doubt = "";  ///< where it excuses much that it is not: by_depth, or the accumulate types that are as coarse
+  /// where it excuses much that it is not: by_depth, or the accumulate types that are as coarse
+  const char* doubt = "";
 };
 
 /// One at a time, from the least that is given away to the most.
@@ -190,11 +213,13 @@ std::vector<Wider> wider_than(const abn_claims& claims, const abn_problem& probl
     widen(one.claims);
     all.push_back(std::move(one));
   };
-  const std::int64_t m = sample_count(problem), depth = backward ? claims.depth_backward : claims.depth_statistics;
+  const std::int64_t m = sample_count(problem),
+                     depth = backward ? claims.depth_backward : claims.depth_statistics;
   for (std::int64_t more = 1; depth < m;) {
     while (more <= depth) more *= 2;
     const std::int64_t tried = std::min(more, m);
-    add(fmt::format("depth {}", tried), [&](abn_claims& c) { (backward ? c.depth_backward : c.depth_statistics) = tried; });
+    add(fmt::format("depth {}", tried),
+        [&](abn_claims& c) { (backward ? c.depth_backward : c.depth_statistics) = tried; });
     all.back().doubt = by_depth.data();
     if (tried == m) break;
     more *= 2;
@@ -203,29 +228,41 @@ std::vector<Wider> wider_than(const abn_claims& claims, const abn_problem& probl
     if (problem.activation == ABN_ELU && claims.function_ulp < ulp)
       add(fmt::format("function_ulp {:g}", ulp), [&](abn_claims& c) { c.function_ulp = ulp; });
   const std::pair<const char*, std::uint32_t> flags[] = {
-      {"y", ABN_MATERIALISES_Y}, {"xhat", ABN_MATERIALISES_XHAT}, {"dy", ABN_MATERIALISES_DY}, {"statistics", ABN_MATERIALISES_STATISTICS}};
+      {"y", ABN_MATERIALISES_Y},
+      {"xhat", ABN_MATERIALISES_XHAT},
+      {"dy", ABN_MATERIALISES_DY},
+      {"statistics", ABN_MATERIALISES_STATISTICS}};
   for (const auto& [name, flag] : flags)
-    if ((claims.materialises & flag) == 0 && format_of(problem.dtype).precision < format_of(claims.accumulate).precision)
-      add(fmt::format("that it materialises {}", name), [bit = flag](abn_claims& c) { c.materialises |= bit; });
-  if (claims.normalise != ABN_FOLDED) add("normalise folded", [](abn_claims& c) { c.normalise = ABN_FOLDED; });
-  if (claims.statistics == ABN_TWO_PASS) add("statistics welford", [](abn_claims& c) { c.statistics = ABN_WELFORD; });
-  if (claims.statistics != ABN_ONE_PASS) add("statistics one_pass", [](abn_claims& c) { c.statistics = ABN_ONE_PASS; });
+    if ((claims.materialises & flag) == 0 &&
+        format_of(problem.dtype).precision < format_of(claims.accumulate).precision)
+      add(fmt::format("that it materialises {}", name),
+          [bit = flag](abn_claims& c) { c.materialises |= bit; });
+  if (claims.normalise != ABN_FOLDED)
+    add("normalise folded", [](abn_claims& c) { c.normalise = ABN_FOLDED; });
+  if (claims.statistics == ABN_TWO_PASS)
+    add("statistics welford", [](abn_claims& c) { c.statistics = ABN_WELFORD; });
+  if (claims.statistics != ABN_ONE_PASS)
+    add("statistics one_pass", [](abn_claims& c) { c.statistics = ABN_ONE_PASS; });
   for (const int type : {ABN_F32, ABN_F16, ABN_BF16})
     if (format_of(type).precision < format_of(claims.accumulate).precision) {
-      add(fmt::format("accumulate {}", dtype_name(type)), [type](abn_claims& c) { c.accumulate = type; });
-      all.back().doubt = type == ABN_F32 ? "f32" : "f16 or bf16";  // the bound of either holds for the other in most cases
+      add(fmt::format("accumulate {}", dtype_name(type)),
+          [type](abn_claims& c) { c.accumulate = type; });
+      // the bound of either holds for the other in most cases
+      all.back().doubt = type == ABN_F32 ? "f32" : "f16 or bf16";
     }
   return all;
 }
 
-std::vector<CheckName> numeric_checks(const Subject& subject, const abn_claims& claims, const abn_problem& problem) {
+std::vector<CheckName> numeric_checks(const Subject& subject, const abn_claims& claims,
+                                      const abn_problem& problem) {
   std::vector<CheckName> checks = output_family.checks(subject, claims, problem);
-  std::erase_if(checks, [](const CheckName& name) { return std::string_view(name.kind) != "numbers"; });
+  std::erase_if(checks,
+                [](const CheckName& name) { return std::string_view(name.kind) != "numbers"; });
   return checks;
 }
 
-/// The witness of the record is the claim that would do, in its reason, and what it leaves in doubt in its place; there is none where none
-/// would.
+/// The witness of the record is the claim that would do, in its reason, and what it leaves in doubt
+/// in its place; there is none where none would.
 std::vector<Record> wider_records(const Work& work) {
   const Inputs inputs = inputs_of(work.one), exact = for_oracle(inputs);
   const Trial trial = attempt(work.subject, inputs, work.claims, work.one.seed, true);
@@ -235,7 +272,8 @@ std::vector<Record> wider_records(const Work& work) {
     const Operation& operation = backward ? trial.backward : trial.forward;
     Record record = blank_record(work.origin, name.op, name.check, name.kind);
     const auto passes = [&](const abn_claims& claims) {
-      for (const Expectation& expectation : backward ? expect_backward(exact, trial.saved, claims) : expect_forward(exact, claims)) {
+      for (const Expectation& expectation :
+           backward ? expect_backward(exact, trial.saved, claims) : expect_forward(exact, claims)) {
         if (std::string_view(output_name(expectation.output)) != name.check) continue;
         const auto* const values = values_of(operation, expectation.output);
         return values != nullptr && compare_all(expectation, *values).failed == 0;
@@ -257,13 +295,16 @@ std::vector<Record> wider_records(const Work& work) {
 const Family wider_family{"run", numeric_checks, cases_of, wider_records};
 
 /// Is every number of such a call right on data that nothing is difficult about?
-bool right_on_standard_data(const Subject& subject, const Record& failed, const RunOptions& options) {
+bool right_on_standard_data(const Subject& subject, const Record& failed,
+                            const RunOptions& options) {
   const Witness& witness = failed.witnesses.front();
   const Case plain = replay(witness.problem, "standard", witness.seed);
   RunOptions own = options;
-  own.pattern = fmt::format("{}/{}/{}/{}/*", failed.variant, failed.op, failed.dtype, failed.layout);
+  own.pattern =
+      fmt::format("{}/{}/{}/{}/*", failed.variant, failed.op, failed.dtype, failed.layout);
   own.progress = false;
-  const std::vector<Record> records = run(output_family, std::span(&subject, 1), std::span(&plain, 1), own);
+  const std::vector<Record> records =
+      run(output_family, std::span(&subject, 1), std::span(&plain, 1), own);
   return std::none_of(records.begin(), records.end(), [](const Record& one) {
     return one.kind == "numbers" && (one.verdict == Verdict::fail || one.verdict == Verdict::error);
   });
@@ -275,10 +316,12 @@ const char* cancelling(const Record& failed) {
                                  : "E[(x-k)^2] - (mu-k)^2 does where the shift k is an outlier";
 }
 
-/// What to make of an error that a wider claim allows. Deeper sums and a coarser accumulate type excuse much that is neither: a kernel that
-/// has them errs on every kind of data, while one that errs on difficult data alone loses digits in a difference, which no type cures and
-/// no claim should hide.
-std::string advice(const Subject& subject, const Record& failed, const Witness& wider, const RunOptions& options) {
+/// What to make of an error that a wider claim allows. Deeper sums and a coarser accumulate type
+/// excuse much that is neither: a kernel that has them errs on every kind of data, while one that
+/// errs on difficult data alone loses digits in a difference, which no type cures and no claim
+/// should hide.
+std::string advice(const Subject& subject, const Record& failed, const Witness& wider,
+                   const RunOptions& options) {
   const std::string& doubt = wider.where;
   const std::string usual = fmt::format("; its worst case passes if it declared {}", wider.reason);
   if (doubt.empty()) return usual;
@@ -286,26 +329,30 @@ std::string advice(const Subject& subject, const Record& failed, const Witness& 
   const Witness& witness = failed.witnesses.front();
   const bool right = right_on_standard_data(subject, failed, options);
   if (doubt == by_depth)
-    return usual +
-           (right ? fmt::format(", but it is right on well-conditioned data as declared: if no sum is that deep, something cancels in "
-                                "its worst case ({}, kappa {:.3g}), as {}",
-                                witness.data, witness.kappa, cancelling(failed))
-                  : "");
+    return usual + (right ? fmt::format(", but it is right on well-conditioned data as declared: "
+                                        "if no sum is that deep, something cancels in "
+                                        "its worst case ({}, kappa {:.3g}), as {}",
+                                        witness.data, witness.kappa, cancelling(failed))
+                          : "");
   if (right)
     return fmt::format(
-        "; right on well-conditioned data of this size, so its types are wide enough, but in its worst case ({}, kappa {:.3g}) it errs as "
-        "arithmetic in {} would: something cancels, and more than one_pass and folded allow for, as {}; form the difference first, for no "
+        "; right on well-conditioned data of this size, so its types are wide enough, but in its "
+        "worst case ({}, kappa {:.3g}) it errs as "
+        "arithmetic in {} would: something cancels, and more than one_pass and folded allow for, "
+        "as {}; form the difference first, for no "
         "claim covers this",
         witness.data, witness.kappa, doubt, cancelling(failed));
   return fmt::format(
-      "; errors as large as arithmetic in {0} makes, on well-conditioned data too: look for a sum, a product or a buffer in {0}, or a "
+      "; errors as large as arithmetic in {0} makes, on well-conditioned data too: look for a sum, "
+      "a product or a buffer in {0}, or a "
       "formula that is slightly off; declare that type only if it is meant",
       doubt);
 }
 
 }  // namespace
 
-std::vector<std::string> unneeded_claims(const Subject& subject, std::span<const Case> cases, const RunOptions& options) {
+std::vector<std::string> unneeded_claims(const Subject& subject, std::span<const Case> cases,
+                                         const RunOptions& options) {
   if (subject.device == nullptr) return {};
   RunOptions own = options;
   own.pattern = fmt::format("{}/{}/*", subject.variant->name, op);
@@ -331,17 +378,20 @@ std::vector<std::string> unneeded_claims(const Subject& subject, std::span<const
       passed += sum.cases;
     }
     if (!types.empty())
-      sentences.push_back(fmt::format("{}: {} ({} cases)", fmt::join(types, ", "), sentence_of(claim.name, subject, cases, types), passed));
+      sentences.push_back(fmt::format("{}: {} ({} cases)", fmt::join(types, ", "),
+                                      sentence_of(claim.name, subject, cases, types), passed));
   }
   return sentences;
 }
 
-void suggest_claims(std::vector<Record>& records, std::span<const Subject> subjects, const RunOptions& options) {
+void suggest_claims(std::vector<Record>& records, std::span<const Subject> subjects,
+                    const RunOptions& options) {
   for (const Subject& subject : subjects) {
     if (subject.device == nullptr) continue;
     std::size_t suggested = 0;
     for (Record& record : records) {
-      const bool above = record.variant == subject.variant->name && record.verdict == Verdict::fail && record.kind == "numbers" &&
+      const bool above = record.variant == subject.variant->name &&
+                         record.verdict == Verdict::fail && record.kind == "numbers" &&
                          !record.witnesses.empty() && std::isfinite(record.tally.max_ratio);
       if (!above || suggested == most_suggested) continue;
       const Witness& witness = record.witnesses.front();
@@ -351,7 +401,8 @@ void suggest_claims(std::vector<Record>& records, std::span<const Subject> subje
       RunOptions own = options;
       own.pattern = record.id;
       own.progress = false;
-      for (const Record& found : run(wider_family, std::span(&subject, 1), std::span(&one, 1), own)) {
+      for (const Record& found :
+           run(wider_family, std::span(&subject, 1), std::span(&one, 1), own)) {
         if (found.verdict != Verdict::error && !found.witnesses.empty())
           record.reason += advice(subject, record, found.witnesses.front(), options);
       }

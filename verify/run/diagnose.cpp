@@ -31,29 +31,36 @@ std::vector<Case> in_order_of_trial(std::span<const Case> cases) {
     const Case& one = cases[i * stride % cases.size()];
     (element_count(one.problem) <= most_elements ? small : large).push_back(one);
   }
-  std::stable_sort(large.begin(), large.end(),
-                   [](const Case& a, const Case& b) { return element_count(a.problem) < element_count(b.problem); });
+  std::stable_sort(large.begin(), large.end(), [](const Case& a, const Case& b) {
+    return element_count(a.problem) < element_count(b.problem);
+  });
   small.insert(small.end(), large.begin(), large.end());
   return small;
 }
 
-void look_again(std::vector<Record>& records, const Family& family, std::span<const Subject> subjects, std::span<const Case> cases,
+void look_again(std::vector<Record>& records, const Family& family,
+                std::span<const Subject> subjects, std::span<const Case> cases,
                 const RunOptions& options) {
   const std::vector<Case> ordered = in_order_of_trial(cases);
-  using Group = std::tuple<std::string, std::string, std::string, std::string>;  // variant, op, type, layout
+  // variant, op, type, layout
+  using Group = std::tuple<std::string, std::string, std::string, std::string>;
   std::set<Group> done;
   for (const Record& failed : records) {
     if (failed.verdict != Verdict::fail || failed.kind != "numbers") continue;
     if (!done.emplace(failed.variant, failed.op, failed.dtype, failed.layout).second) continue;
-    const auto subject =
-        std::find_if(subjects.begin(), subjects.end(), [&](const Subject& one) { return failed.variant == one.variant->name; });
+    const auto subject = std::find_if(subjects.begin(), subjects.end(), [&](const Subject& one) {
+      return failed.variant == one.variant->name;
+    });
     if (subject == subjects.end()) continue;
     RunOptions again = options;
-    again.pattern = fmt::format("{}/{}/{}/{}/*", failed.variant, failed.op, failed.dtype, failed.layout);
+    again.pattern =
+        fmt::format("{}/{}/{}/{}/*", failed.variant, failed.op, failed.dtype, failed.layout);
     again.diagnose = true, again.progress = false, again.threads = 1;
     Diagnosis diagnosis;
     for (const Case& one : ordered) {
-      if (dtype_name(one.problem.dtype) != failed.dtype || layout_name(one.problem.layout) != failed.layout) continue;
+      if (dtype_name(one.problem.dtype) != failed.dtype ||
+          layout_name(one.problem.layout) != failed.layout)
+        continue;
       Diagnosis found;  // the same for all outputs of a call
       for (const Record& record : run(family, std::span(&*subject, 1), std::span(&one, 1), again))
         if (record.kind == "numbers" && record.diagnosis.cases > 0) found = record.diagnosis;
@@ -61,7 +68,8 @@ void look_again(std::vector<Record>& records, const Family& family, std::span<co
       if (has_enough(diagnosis)) break;
     }
     for (Record& record : records)
-      if (record.verdict == Verdict::fail && record.kind == "numbers" && record.variant == failed.variant && record.op == failed.op &&
+      if (record.verdict == Verdict::fail && record.kind == "numbers" &&
+          record.variant == failed.variant && record.op == failed.op &&
           record.dtype == failed.dtype && record.layout == failed.layout)
         record.diagnosis = diagnosis;
   }

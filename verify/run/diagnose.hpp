@@ -1,7 +1,9 @@
-// A second look at what failed: a few cases of each failed check again, this time asking what would explain it.
+// A second look at what failed: a few cases of each failed check again, this time asking what would
+// explain it.
 //
-// Explaining costs some hundred evaluations of a case, so it is done for failures only, on small cases, and on few of them: the tier's, in
-// an order that meets every mode, activation and recipe early, until enough have failed. The order is the same for any number of threads.
+// Explaining costs some hundred evaluations of a case, so it is done for failures only, on small
+// cases, and on few of them: the tier's, in an order that meets every mode, activation and recipe
+// early, until enough have failed. The order is the same for any number of threads.
 #pragma once
 
 #include <cstddef>
@@ -12,15 +14,17 @@
 
 namespace abn::verify {
 
-/// Steps of so many, around the end and on, meet each of `count` things once, and after few of them have been everywhere: a tier's cases of
-/// one mode or type stand side by side.
+/// Steps of so many, around the end and on, meet each of `count` things once, and after few of them
+/// have been everywhere: a tier's cases of one mode or type stand side by side.
 std::size_t mixing_stride(std::size_t count);
 
-/// Every case once: small ones in an order that meets every mode, activation and recipe early, then the larger ones by size.
+/// Every case once: small ones in an order that meets every mode, activation and recipe early, then
+/// the larger ones by size.
 std::vector<Case> in_order_of_trial(std::span<const Case> cases);
 
 /// Gives the failed records of a family their diagnosis.
-void look_again(std::vector<Record>& records, const Family& family, std::span<const Subject> subjects, std::span<const Case> cases,
+void look_again(std::vector<Record>& records, const Family& family,
+                std::span<const Subject> subjects, std::span<const Case> cases,
                 const RunOptions& options);
 
 }  // namespace abn::verify

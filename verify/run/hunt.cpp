@@ -13,14 +13,15 @@
 
 #include "verify/check/outputs.hpp"
 #include "verify/problem/claims.hpp"
+#include "verify/problem/problem.hpp"
 #include "verify/run/hunt_step.hpp"
 #include "verify/run/isolate.hpp"
-#include "verify/problem/problem.hpp"
 
 namespace abn::verify {
 namespace {
 
-constexpr std::size_t round_size = 32;     // steps that do not know of one another; no matter how many threads take them
+// steps that do not know of one another; no matter how many threads take them
+constexpr std::size_t round_size = 32;
 constexpr int patience = 200;              // steps without gain until a climb begins again
 constexpr std::uint64_t fresh_one_in = 8;  // steps that begin elsewhere anyway
 constexpr const char* numbers = "numbers";
@@ -40,7 +41,8 @@ std::vector<Climb> climbs_of(const Subject& subject, const RunOptions& options, 
   std::map<std::string, Climb> all;
   for (const int dtype : {ABN_F16, ABN_BF16, ABN_F32, ABN_F64})
     for (const int layout : {ABN_NCHW, ABN_NHWC}) {
-      if (start != nullptr && (start->problem.dtype != dtype || start->problem.layout != layout)) continue;
+      if (start != nullptr && (start->problem.dtype != dtype || start->problem.layout != layout))
+        continue;
       for (const int mode : {ABN_TRAINING, ABN_INFERENCE, ABN_FROZEN}) {
         if (start != nullptr && start->problem.mode != mode) continue;
         abn_problem problem = start != nullptr ? start->problem : parse_problem("n2c2s8");
@@ -52,7 +54,13 @@ std::vector<Climb> climbs_of(const Subject& subject, const RunOptions& options, 
         if (claimed.status != ABN_OK || !claimed.nonsense.empty()) continue;
         for (const CheckName& name : output_family.checks(subject, claimed.claims, problem)) {
           if (std::string_view(name.kind) != numbers) continue;
-          Climb climb{id_of(subject.variant->name, problem, name.op, name.check), dtype, layout, false, {}, -1, 0};
+          Climb climb{id_of(subject.variant->name, problem, name.op, name.check),
+                      dtype,
+                      layout,
+                      false,
+                      {},
+                      -1,
+                      0};
           if (matches(options.pattern, climb.id)) all.try_emplace(climb.id, std::move(climb));
         }
       }
@@ -66,7 +74,10 @@ std::vector<Climb> climbs_of(const Subject& subject, const RunOptions& options, 
 class Hunter {
  public:
   Hunter(const Subject& subject, const RunOptions& options, const HuntOptions& hunt)
-      : subject_(subject), options_(options), hunt_(hunt), climbs_(climbs_of(subject, options, hunt.start)) {
+      : subject_(subject),
+        options_(options),
+        hunt_(hunt),
+        climbs_(climbs_of(subject, options, hunt.start)) {
     for (std::size_t i = 0; i < climbs_.size(); ++i) by_id_[climbs_[i].id] = i;
   }
 
@@ -87,16 +98,21 @@ class Hunter {
     std::mutex taking;
     const auto take = [&](std::size_t index, std::vector<Record> records) {
       const std::lock_guard lock(taking);
-      made[index].insert(made[index].end(), std::make_move_iterator(records.begin()), std::make_move_iterator(records.end()));
+      made[index].insert(made[index].end(), std::make_move_iterator(records.begin()),
+                         std::make_move_iterator(records.end()));
     };
-    const int threads = options_.threads > 0 ? options_.threads : static_cast<int>(std::max(std::thread::hardware_concurrency(), 1u));
+    const int threads = options_.threads > 0
+                            ? options_.threads
+                            : static_cast<int>(std::max(std::thread::hardware_concurrency(), 1u));
     const bool may_crash = !subject_.plugin.empty() && subject_.variant->memory == ABN_MEMORY_HOST;
     if (may_crash)
       run_isolated(output_family, subject_, cases, options_, threads, take);
     else
-      in_parallel(cases.size(), threads,
-                  [&](std::size_t index, int) { take(index, run_case(output_family, subject_, cases[index], options_)); });
-    for (std::size_t k = 0; k < cases.size(); ++k) learn(climbs_[targets[k]], cases[k], std::move(made[k]));
+      in_parallel(cases.size(), threads, [&](std::size_t index, int) {
+        take(index, run_case(output_family, subject_, cases[index], options_));
+      });
+    for (std::size_t k = 0; k < cases.size(); ++k)
+      learn(climbs_[targets[k]], cases[k], std::move(made[k]));
   }
 
  private:
@@ -123,7 +139,8 @@ class Hunter {
           climb.best = one, climb.ratio = ratio, climb.stale = 0, climb.found = true;
         }
       }
-      record.bias = {};  // the errors of data that were chosen for their errors lean as they were chosen
+      // the errors of data that were chosen for their errors lean as they were chosen
+      record.bias = {};
       const auto [merged, added] = records_.try_emplace(record.id);
       if (added)
         merged->second = std::move(record);
@@ -150,7 +167,8 @@ std::vector<Record> skipped(const Subject& subject, const RunOptions& options) {
 
 }  // namespace
 
-HuntResult hunt(std::span<const Subject> subjects, const RunOptions& options, const HuntOptions& hunt_options) {
+HuntResult hunt(std::span<const Subject> subjects, const RunOptions& options,
+                const HuntOptions& hunt_options) {
   HuntResult result;
   std::map<std::string, Record> records;
   std::vector<Hunter> hunters;
@@ -168,11 +186,13 @@ HuntResult hunt(std::span<const Subject> subjects, const RunOptions& options, co
     const auto begin = std::chrono::steady_clock::now();
     const auto over = [&] {
       const std::chrono::duration<double> gone = std::chrono::steady_clock::now() - begin;
-      return (budget.seconds > 0 && gone.count() >= share) || (budget.steps > 0 && hunter.steps() >= budget.steps);
+      return (budget.seconds > 0 && gone.count() >= share) ||
+             (budget.steps > 0 && hunter.steps() >= budget.steps);
     };
     do {
       hunter.round();
-      if (hunt_options.progress) hunt_options.progress(hunter.name(), hunter.steps(), hunter.largest());
+      if (hunt_options.progress)
+        hunt_options.progress(hunter.name(), hunter.steps(), hunter.largest());
     } while (!over());
     result.steps += hunter.steps();
     for (auto& [id, record] : hunter.records()) records.try_emplace(id, std::move(record));
@@ -188,9 +208,10 @@ std::string hunt_text(const HuntResult& result) {
   std::string text;
   for (const Record& record : result.records) {
     if (record.kind != numbers || record.witnesses.empty()) continue;
-    text +=
-        fmt::format("{:<48} largest ratio {:<8.3g} of {} cases\n", record.id, record.tally.max_ratio, record.cases - record.skipped_cases);
-    if (!record.witnesses.front().reproduce.empty()) text += fmt::format("  {}\n", record.witnesses.front().reproduce);
+    text += fmt::format("{:<48} largest ratio {:<8.3g} of {} cases\n", record.id,
+                        record.tally.max_ratio, record.cases - record.skipped_cases);
+    if (!record.witnesses.front().reproduce.empty())
+      text += fmt::format("  {}\n", record.witnesses.front().reproduce);
   }
   return text;
 }

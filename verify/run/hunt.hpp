@@ -1,9 +1,12 @@
-// The adversary of `run --hunt`: climbs error/bound, check by check, through problems and data, and keeps the worst that it meets.
+// The adversary of `run --hunt`: climbs error/bound, check by check, through problems and data, and
+// keeps the worst that it meets.
 //
-// Every check of numbers has a climb of its own: the case with the largest ratio so far, and steps away from it (verify/run/hunt_step.hpp). A
-// step that another check gains from is that check's new place, too. A climb that has stood still for long begins again elsewhere; what
-// it found stays in the records. Steps come in rounds of fixed size whose cases depend on the seed and on the rounds before alone, so a
-// hunt of N steps is the same for any number of threads, and one under a budget of time is the beginning of a longer one.
+// Every check of numbers has a climb of its own: the case with the largest ratio so far, and steps
+// away from it (verify/run/hunt_step.hpp). A step that another check gains from is that check's new
+// place, too. A climb that has stood still for long begins again elsewhere; what it found stays in
+// the records. Steps come in rounds of fixed size whose cases depend on the seed and on the rounds
+// before alone, so a hunt of N steps is the same for any number of threads, and one under a budget
+// of time is the beginning of a longer one.
 #pragma once
 
 #include <cstdint>
@@ -28,12 +31,16 @@ struct HuntOptions {
 };
 
 struct HuntResult {
-  std::vector<Record> records;  ///< concluded, ordered by id: all cases of the hunt together, as those of a run; the worst is the witness
-  std::uint64_t steps = 0;      ///< cases that were tried
+  /// concluded, ordered by id: all cases of the hunt together, as those of a run; the worst is the
+  /// witness
+  std::vector<Record> records;
+  std::uint64_t steps = 0;  ///< cases that were tried
 };
 
-/// Hunts through the outputs of every subject, one after the other, each with its share of the seconds.
-HuntResult hunt(std::span<const Subject> subjects, const RunOptions& options, const HuntOptions& hunt_options);
+/// Hunts through the outputs of every subject, one after the other, each with its share of the
+/// seconds.
+HuntResult hunt(std::span<const Subject> subjects, const RunOptions& options,
+                const HuntOptions& hunt_options);
 
 /// Per check id the largest ratio and the command that replays it, as people read it.
 std::string hunt_text(const HuntResult& result);

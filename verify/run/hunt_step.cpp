@@ -1,4 +1,5 @@
-// The changes, and how they keep a case legal: values of their type, finite, and a problem that a kernel may be asked.
+// The changes, and how they keep a case legal: values of their type, finite, and a problem that a
+// kernel may be asked.
 #include "verify/run/hunt_step.hpp"
 
 #include <algorithm>
@@ -7,16 +8,16 @@
 #include <utility>
 #include <vector>
 
+#include "verify/data/given.hpp"
 #include "verify/data/recipes.hpp"
 #include "verify/problem/format.hpp"
-#include "verify/data/given.hpp"
 #include "verify/problem/problem.hpp"
 
 namespace abn::verify {
 namespace {
 
-constexpr double slopes[] = {0.01, 0.25, 0.1, 1.5, 0.0078125}, alphas[] = {1, 0.5, 1.7}, epses[] = {1e-5, 1e-3, 1e-1, 1e-8},
-                 momenta[] = {0.1, 0.01, 1, 0.5};
+constexpr double slopes[] = {0.01, 0.25, 0.1, 1.5, 0.0078125}, alphas[] = {1, 0.5, 1.7},
+                 epses[] = {1e-5, 1e-3, 1e-1, 1e-8}, momenta[] = {0.1, 0.01, 1, 0.5};
 constexpr std::uint64_t readable_seeds = 1'000'000'000;
 
 template <class Table>
@@ -24,7 +25,9 @@ constexpr auto turn(const Table& table, std::uint64_t index) {
   return table[index % std::size(table)];
 }
 
-double fitted(const Format& format, double value) { return std::clamp(round_to(format, value), -format.largest, format.largest); }
+double fitted(const Format& format, double value) {
+  return std::clamp(round_to(format, value), -format.largest, format.largest);
+}
 
 void set_activation(abn_problem& p, int activation, std::uint64_t bits) {
   p.activation = activation;
@@ -55,7 +58,8 @@ class Channel {
   Place place() {
     Place place;
     for (std::int64_t i = 0; i < m_; ++i) place.mean += x(i) / static_cast<double>(m_);
-    for (std::int64_t i = 0; i < m_; ++i) place.sigma += (x(i) - place.mean) * (x(i) - place.mean) / static_cast<double>(m_);
+    for (std::int64_t i = 0; i < m_; ++i)
+      place.sigma += (x(i) - place.mean) * (x(i) - place.mean) / static_cast<double>(m_);
     place.sigma = std::sqrt(place.sigma);
     return place;
   }
@@ -74,17 +78,21 @@ class Channel {
     if (in_.affine) in_.beta[index()] = fitted(parameter_, value);
   }
   double gamma() const { return in_.affine ? in_.gamma[index()] : 1; }
-  /// Running statistics near those of the batch, so that what has frozen ones meets the same numbers.
+  /// Running statistics near those of the batch, so that what has frozen ones meets the same
+  /// numbers.
   void follow(const Stream& draw) {
     const Place now = place();
     in_.running_mean[index()] = fitted(parameter_, now.mean + 0.3 * now.sigma * draw.normal(0));
-    in_.running_var[index()] = fitted(parameter_, now.sigma * now.sigma * draw.uniform(0.5, 1.5, 1));
+    in_.running_var[index()] =
+        fitted(parameter_, now.sigma * now.sigma * draw.uniform(0.5, 1.5, 1));
   }
   void change(const Stream& draw);
 
  private:
   std::size_t index() const { return static_cast<std::size_t>(c_); }
-  std::size_t at(std::int64_t i) const { return static_cast<std::size_t>(sample_offset(p_, c_, i)); }
+  std::size_t at(std::int64_t i) const {
+    return static_cast<std::size_t>(sample_offset(p_, c_, i));
+  }
   void change_value(std::vector<double>& values, const Stream& draw);
 
   Inputs& in_;
@@ -95,14 +103,18 @@ class Channel {
 
 /// One value: a neighbour, another bit of its fraction, a spike, a zero, or a copy of another.
 void Channel::change_value(std::vector<double>& values, const Stream& draw) {
-  const auto any = [&](std::uint64_t label) { return at(static_cast<std::int64_t>(draw.below(static_cast<std::uint64_t>(m_), label))); };
+  const auto any = [&](std::uint64_t label) {
+    return at(static_cast<std::int64_t>(draw.below(static_cast<std::uint64_t>(m_), label)));
+  };
   double& value = values[any(0)];
   switch (draw.below(6, 1)) {
     case 0:
       value = fitted(storage_, value + draw.sign(2) * ulp_of(storage_, value));
       return;
     case 1:
-      value = fitted(storage_, value + draw.sign(2) * std::ldexp(ulp_of(storage_, value), static_cast<int>(draw.below(10, 3))));
+      value =
+          fitted(storage_, value + draw.sign(2) * std::ldexp(ulp_of(storage_, value),
+                                                             static_cast<int>(draw.below(10, 3))));
       return;
     case 2:
       value = fitted(storage_, value * draw.power_of_two(-8, 8, 2));
@@ -124,7 +136,8 @@ void Channel::change(const Stream& draw) {
   switch (draw.below(16, 0)) {
     case 0:  // another kappa
     case 1: {
-      const double mean = draw.sign(1) * sigma * draw.power_of_two(-3, std::min(storage_.precision - 1, 20), 2);
+      const double mean =
+          draw.sign(1) * sigma * draw.power_of_two(-3, std::min(storage_.precision - 1, 20), 2);
       each_x([&](double x, std::int64_t) { return x - now.mean + mean; });
       return follow(draw.fork(1));
     }
@@ -139,16 +152,21 @@ void Channel::change(const Stream& draw) {
       return follow(draw.fork(1));
     }
     case 4:
-      return set_gamma(draw.below(2, 1) == 0 ? gamma() * draw.power_of_two(-2, 2, 2) : draw.sign(2) * draw.power_of_two(-14, 5, 3));
+      return set_gamma(draw.below(2, 1) == 0 ? gamma() * draw.power_of_two(-2, 2, 2)
+                                             : draw.sign(2) * draw.power_of_two(-14, 5, 3));
     case 5:
-      return set_beta(draw.below(6, 1) == 0 ? 0 : draw.sign(2) * std::fabs(gamma()) * draw.power_of_two(-3, 14, 3));
+      return set_beta(draw.below(6, 1) == 0
+                          ? 0
+                          : draw.sign(2) * std::fabs(gamma()) * draw.power_of_two(-3, 14, 3));
     case 6: {
       const double factor = draw.sign(1) * draw.power_of_two(-8, 4, 2);
       return each_dz([&](double dz, std::int64_t) { return factor * dz; });
     }
     case 7: {  // dz along xhat, or less so
-      const double along = draw.uniform(-2, 2, 1), size = std::fabs(dz(0)) > 0 ? std::fabs(dz(0)) : 1;
-      return each_dz([&](double dz, std::int64_t i) { return dz + along * size * (x(i) - now.mean) / sigma; });
+      const double along = draw.uniform(-2, 2, 1),
+                   size = std::fabs(dz(0)) > 0 ? std::fabs(dz(0)) : 1;
+      return each_dz(
+          [&](double dz, std::int64_t i) { return dz + along * size * (x(i) - now.mean) / sigma; });
     }
     case 8: {  // a mean of dz
       const double shift = draw.uniform(-4, 4, 1) * (std::fabs(dz(0)) > 0 ? std::fabs(dz(0)) : 1);
@@ -167,16 +185,19 @@ void Channel::change(const Stream& draw) {
       return each_x([&](double, std::int64_t i) { return values[static_cast<std::size_t>(i)]; });
     }
     case 11:  // a large one first, and ones that it swallows
-      each_x([&](double x, std::int64_t i) { return i == 0 ? x : x * draw.power_of_two(-24, -8, 1); });
+      each_x(
+          [&](double x, std::int64_t i) { return i == 0 ? x : x * draw.power_of_two(-24, -8, 1); });
       return follow(draw.fork(1));
     default: {
       const std::uint64_t times = 1 + draw.below(4, 1);
-      for (std::uint64_t k = 0; k < times; ++k) change_value(draw.below(2, 2 + k) == 0 ? in_.x : in_.dz, draw.fork(k));
+      for (std::uint64_t k = 0; k < times; ++k)
+        change_value(draw.below(2, 2 + k) == 0 ? in_.x : in_.dz, draw.fork(k));
     }
   }
 }
 
-/// The numbers of `from` in a problem of other sizes: samples and channels repeat where there are more of them.
+/// The numbers of `from` in a problem of other sizes: samples and channels repeat where there are
+/// more of them.
 Inputs resized(const Inputs& from, abn_problem problem) {
   Inputs out;
   out.problem = problem;
@@ -265,7 +286,8 @@ Case fresh_case(int dtype, int layout, const Stream& draw) {
   p.momentum = round_to(parameter, turn(momenta, draw.bits(7)));
   p.scale = static_cast<int>(draw.below(2, 8));
   const auto names = recipes();
-  return given_case(p, make_inputs(p, names[draw.below(names.size(), 9)].name, draw.bits(10)), draw.below(readable_seeds, 11));
+  return given_case(p, make_inputs(p, names[draw.below(names.size(), 9)].name, draw.bits(10)),
+                    draw.below(readable_seeds, 11));
 }
 
 Case changed_case(const Case& from, bool same_problem, const Stream& draw) {
@@ -277,7 +299,8 @@ Case changed_case(const Case& from, bool same_problem, const Stream& draw) {
     if (can_change && one.below(5, 0) == 0) {
       change_problem(inputs, one.fork(0));
     } else if (element_count(inputs.problem) > 0) {
-      const auto c = static_cast<std::int64_t>(one.below(static_cast<std::uint64_t>(inputs.problem.c), 1));
+      const auto c =
+          static_cast<std::int64_t>(one.below(static_cast<std::uint64_t>(inputs.problem.c), 1));
       Channel(inputs, c).change(one.fork(1));
     }
   }

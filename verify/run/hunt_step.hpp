@@ -1,4 +1,5 @@
-// Where a hunt goes: fresh cases, and steps away from one. Pure functions of their stream of random numbers.
+// Where a hunt goes: fresh cases, and steps away from one. Pure functions of their stream of random
+// numbers.
 #pragma once
 
 #include "verify/data/cases.hpp"
@@ -12,8 +13,9 @@ inline constexpr std::int64_t hunt_elements = 1024;
 /// A small case of a storage type and layout, its data from one of the recipes.
 Case fresh_case(int dtype, int layout, const Stream& draw);
 
-/// The same numbers with one to three changes: to a channel as a whole (kappa, spread, gamma, |beta|/|gamma|, size of dz and how it
-/// follows xhat, order), to single values (a bit, a spike, a copy), or, unless `same_problem`, to the problem itself.
+/// The same numbers with one to three changes: to a channel as a whole (kappa, spread, gamma,
+/// |beta|/|gamma|, size of dz and how it follows xhat, order), to single values (a bit, a spike, a
+/// copy), or, unless `same_problem`, to the problem itself.
 Case changed_case(const Case& from, bool same_problem, const Stream& draw);
 
 /// The case with its numbers written out, as its reproduce line needs them.

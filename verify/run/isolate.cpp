@@ -1,7 +1,9 @@
-// Child processes, the pipe on which they hand back records, and the search for the case that crashed.
+// Child processes, the pipe on which they hand back records, and the search for the case that
+// crashed.
 //
-// A child with several threads has several cases in hand when it dies. Each of them is then run again in a child of its own, which
-// needs no signal handler in the plug-in's way and finds the culprit whatever it died of.
+// A child with several threads has several cases in hand when it dies. Each of them is then run
+// again in a child of its own, which needs no signal handler in the plug-in's way and finds the
+// culprit whatever it died of.
 #include "verify/run/isolate.hpp"
 
 #include <fmt/format.h>
@@ -51,7 +53,9 @@ bool read_all(int file, void* data, std::size_t bytes) {
     pollfd waiting{file, POLLIN, 0};
     const int ready = poll(&waiting, 1, patience_seconds * 1000);
     if (ready < 0 && errno == EINTR) continue;
-    if (ready == 0) throw std::runtime_error(fmt::format("did not come back within {} seconds", patience_seconds));
+    if (ready == 0)
+      throw std::runtime_error(
+          fmt::format("did not come back within {} seconds", patience_seconds));
     const ssize_t got = read(file, at, bytes);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return false;
@@ -64,7 +68,8 @@ bool read_all(int file, void* data, std::size_t bytes) {
 class SharedNotes {
  public:
   explicit SharedNotes(int threads) : count_(static_cast<std::size_t>(threads)) {
-    void* const memory = mmap(nullptr, count_ * sizeof(ThreadNote), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void* const memory = mmap(nullptr, count_ * sizeof(ThreadNote), PROT_READ | PROT_WRITE,
+                              MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) throw std::bad_alloc();
     notes_ = static_cast<ThreadNote*>(memory);
     for (std::size_t i = 0; i < count_; ++i) new (notes_ + i) ThreadNote;
@@ -80,7 +85,9 @@ class SharedNotes {
 };
 
 std::string death_of(int status) {
-  if (WIFSIGNALED(status)) return fmt::format("the plug-in crashed with signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)));
+  if (WIFSIGNALED(status))
+    return fmt::format("the plug-in crashed with signal {} ({})", WTERMSIG(status),
+                       strsignal(WTERMSIG(status)));
   return fmt::format("the plug-in ended the process with exit code {}", WEXITSTATUS(status));
 }
 
@@ -97,7 +104,8 @@ struct Outcome {
 
 class Isolation {
  public:
-  Isolation(const Family& family, const Subject& subject, std::span<const Case> cases, const RunOptions& options,
+  Isolation(const Family& family, const Subject& subject, std::span<const Case> cases,
+            const RunOptions& options,
             const std::function<void(std::size_t, std::vector<Record>)>& sink)
       : family_(family), subject_(subject), cases_(cases), options_(options), sink_(sink) {}
 
@@ -105,7 +113,8 @@ class Isolation {
   Outcome run(const std::vector<std::size_t>& indices, int threads) const {
     SharedNotes notes(threads);
     int ends[2];
-    if (pipe(ends) != 0) throw std::runtime_error(fmt::format("no pipe to a child process: {}", strerror(errno)));
+    if (pipe(ends) != 0)
+      throw std::runtime_error(fmt::format("no pipe to a child process: {}", strerror(errno)));
     fflush(nullptr);  // or the child would hold a copy of what is not yet written
     const pid_t child = fork();
     if (child < 0) {
@@ -141,19 +150,23 @@ class Isolation {
     if (outcome.death.empty()) outcome.death = death_of(status);
     for (const ThreadNote& note : notes.all()) {
       const auto index = static_cast<std::size_t>(note.current);
-      if (note.current >= 0 && std::find(outcome.finished.begin(), outcome.finished.end(), index) == outcome.finished.end())
+      if (note.current >= 0 && std::find(outcome.finished.begin(), outcome.finished.end(), index) ==
+                                   outcome.finished.end())
         outcome.suspects.push_back({index, note.operation});
     }
-    std::sort(outcome.suspects.begin(), outcome.suspects.end(), [](const Suspect& a, const Suspect& b) { return a.index < b.index; });
+    std::sort(outcome.suspects.begin(), outcome.suspects.end(),
+              [](const Suspect& a, const Suspect& b) { return a.index < b.index; });
     return outcome;
   }
 
   void fail(std::size_t index, const std::string& operation, const std::string& reason) const {
-    sink_(index, failed_case(family_, subject_, cases_[index], options_, operation.empty() ? "forward" : operation, reason));
+    sink_(index, failed_case(family_, subject_, cases_[index], options_,
+                             operation.empty() ? "forward" : operation, reason));
   }
 
  private:
-  void work(const std::vector<std::size_t>& indices, int threads, const SharedNotes& notes, int pipe_end) const {
+  void work(const std::vector<std::size_t>& indices, int threads, const SharedNotes& notes,
+            int pipe_end) const {
     std::mutex writing;
     in_parallel(indices.size(), threads, [&](std::size_t turn, int thread) {
       ThreadNote& note = notes.all()[static_cast<std::size_t>(thread)];
@@ -164,7 +177,8 @@ class Isolation {
       const std::string text = to_json(results);
       const Header header{note.current, text.size()};
       const std::lock_guard lock(writing);
-      if (!write_all(pipe_end, &header, sizeof header) || !write_all(pipe_end, text.data(), text.size()))
+      if (!write_all(pipe_end, &header, sizeof header) ||
+          !write_all(pipe_end, text.data(), text.size()))
         _exit(1);  // nobody listens any more
       note.current = -1;
     });
@@ -179,25 +193,29 @@ class Isolation {
 
 void erase_all(std::vector<std::size_t>& from, std::vector<std::size_t> these) {
   std::sort(these.begin(), these.end());
-  std::erase_if(from, [&](std::size_t index) { return std::binary_search(these.begin(), these.end(), index); });
+  std::erase_if(from, [&](std::size_t index) {
+    return std::binary_search(these.begin(), these.end(), index);
+  });
 }
 
 }  // namespace
 
-void in_parallel(std::size_t count, int threads, const std::function<void(std::size_t, int)>& work) {
+void in_parallel(std::size_t count, int threads,
+                 const std::function<void(std::size_t, int)>& work) {
   std::atomic<std::size_t> next{0};
   const auto loop = [&](int thread) {
     for (std::size_t index = next++; index < count; index = next++) work(index, thread);
   };
   std::vector<std::thread> others;
-  const int useful =
-      static_cast<int>(std::min<std::size_t>(static_cast<std::size_t>(std::max(threads, 1)), std::max<std::size_t>(count, 1)));
+  const int useful = static_cast<int>(std::min<std::size_t>(
+      static_cast<std::size_t>(std::max(threads, 1)), std::max<std::size_t>(count, 1)));
   for (int thread = 1; thread < useful; ++thread) others.emplace_back(loop, thread);
   loop(0);
   for (std::thread& other : others) other.join();
 }
 
-void run_isolated(const Family& family, const Subject& subject, std::span<const Case> cases, const RunOptions& options, int threads,
+void run_isolated(const Family& family, const Subject& subject, std::span<const Case> cases,
+                  const RunOptions& options, int threads,
                   const std::function<void(std::size_t, std::vector<Record>)>& sink) {
   const Isolation isolation(family, subject, cases, options, sink);
   std::vector<std::size_t> pending(cases.size());
@@ -211,12 +229,14 @@ void run_isolated(const Family& family, const Subject& subject, std::span<const 
     bool found = false;
     for (const Suspect& suspect : outcome.suspects) {
       erase_all(pending, {suspect.index});
-      const Outcome alone = outcome.suspects.size() == 1 ? outcome : isolation.run({suspect.index}, 1);
+      const Outcome alone =
+          outcome.suspects.size() == 1 ? outcome : isolation.run({suspect.index}, 1);
       if (alone.death.empty()) continue;
       isolation.fail(suspect.index, suspect.operation, alone.death);
       found = true, ++crashes;
     }
-    // Each of them alone came through: it takes two at a time, which no entry of a variant may mind.
+    // Each of them alone came through: it takes two at a time, which no entry of a variant may
+    // mind.
     if (!found) {
       isolation.fail(outcome.suspects.front().index, outcome.suspects.front().operation,
                      outcome.death + ", but only while other cases ran beside this one");
@@ -224,7 +244,8 @@ void run_isolated(const Family& family, const Subject& subject, std::span<const 
     }
     if (crashes < most_crashes) continue;
     for (const std::size_t index : pending)
-      isolation.fail(index, "", fmt::format("not run: the plug-in had crashed {} times before", crashes));
+      isolation.fail(index, "",
+                     fmt::format("not run: the plug-in had crashed {} times before", crashes));
     return;
   }
 }

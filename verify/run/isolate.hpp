@@ -1,4 +1,5 @@
-// Runs the cases of a host plug-in in a process of their own: what crashes there is an error of its case and of nothing else.
+// Runs the cases of a host plug-in in a process of their own: what crashes there is an error of its
+// case and of nothing else.
 #pragma once
 
 #include <functional>
@@ -12,9 +13,11 @@ namespace abn::verify {
 /// How long a child may go without finishing a case before it counts as hung.
 inline constexpr int patience_seconds = 300;
 
-/// Runs the cases in child processes with `threads` threads each and hands every case's records to `sink`, in any order.
-/// A case that crashes, hangs or ends its process becomes an error record; behind the third one the rest are errors, too.
-void run_isolated(const Family& family, const Subject& subject, std::span<const Case> cases, const RunOptions& options, int threads,
+/// Runs the cases in child processes with `threads` threads each and hands every case's records to
+/// `sink`, in any order. A case that crashes, hangs or ends its process becomes an error record;
+/// behind the third one the rest are errors, too.
+void run_isolated(const Family& family, const Subject& subject, std::span<const Case> cases,
+                  const RunOptions& options, int threads,
                   const std::function<void(std::size_t, std::vector<Record>)>& sink);
 
 /// Calls work(index, thread) for 0..count-1 from `threads` threads; work must not throw.

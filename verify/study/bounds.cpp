@@ -9,10 +9,10 @@
 #include <stdexcept>
 
 #include "verify/compare/compare.hpp"
-#include "verify/problem/format.hpp"
-#include "verify/expect/expect.hpp"
-#include "verify/problem/problem.hpp"
 #include "verify/data/random.hpp"
+#include "verify/expect/expect.hpp"
+#include "verify/problem/format.hpp"
+#include "verify/problem/problem.hpp"
 
 namespace abn::verify {
 namespace {
@@ -20,19 +20,24 @@ namespace {
 struct TypePair {
   int dtype, accumulate;
 };
-constexpr TypePair type_pairs[] = {{ABN_F16, ABN_F32}, {ABN_BF16, ABN_F32}, {ABN_F32, ABN_F32},  {ABN_F64, ABN_F64},
-                                   {ABN_F32, ABN_F64}, {ABN_F16, ABN_F16},  {ABN_BF16, ABN_BF16}};
+constexpr TypePair type_pairs[] = {{ABN_F16, ABN_F32},  {ABN_BF16, ABN_F32}, {ABN_F32, ABN_F32},
+                                   {ABN_F64, ABN_F64},  {ABN_F32, ABN_F64},  {ABN_F16, ABN_F16},
+                                   {ABN_BF16, ABN_BF16}};
 
 enum class Shape : std::uint8_t {
-  normal,   ///< independent, nearly normal
-  spikes,   ///< one in 17 a thousand times larger
-  sorted,   ///< rising from the first sample to the last, so that running means drift
-  swamped,  ///< a large sample in each lane, then ones just below half of its last place: every addition rounds the same way
-  two,      ///< two values, so that roundings repeat
+  normal,  ///< independent, nearly normal
+  spikes,  ///< one in 17 a thousand times larger
+  sorted,  ///< rising from the first sample to the last, so that running means drift
+  /// a large sample in each lane, then ones just below half of its last place: every addition
+  /// rounds the same way
+  swamped,
+  two,  ///< two values, so that roundings repeat
 };
 
-constexpr double slopes[] = {0.01, 0.25, 0.1, 1.5}, alphas[] = {1, 0.5, 1.7}, epses[] = {1e-5, 1e-3, 1e-1};
-constexpr std::int64_t batch_elements = 2048;  // few channels a batch are many batches, each with liberties of its own
+constexpr double slopes[] = {0.01, 0.25, 0.1, 1.5}, alphas[] = {1, 0.5, 1.7},
+                 epses[] = {1e-5, 1e-3, 1e-1};
+// few channels a batch are many batches, each with liberties of its own
+constexpr std::int64_t batch_elements = 2048;
 
 template <class Table>
 constexpr auto turn(const Table& table, std::uint64_t index) {
@@ -41,7 +46,9 @@ constexpr auto turn(const Table& table, std::uint64_t index) {
 
 bool is_narrow(int dtype) { return dtype == ABN_F16 || dtype == ABN_BF16; }
 /// 50 digits take a hundred times as long as double, so the channels that need them are short.
-bool is_slow(const KernelClass& declared) { return declared.dtype == ABN_F64 || declared.accumulate == ABN_F64; }
+bool is_slow(const KernelClass& declared) {
+  return declared.dtype == ABN_F64 || declared.accumulate == ABN_F64;
+}
 
 /// m: mostly 32 to 63, sometimes fewer, and each octave up to 4096 in its turn.
 std::int64_t samples_of(const KernelClass& declared, const Stream& draw) {
@@ -53,7 +60,9 @@ std::int64_t samples_of(const KernelClass& declared, const Stream& draw) {
   if (kind < 5) return from(2, 32);
   if (kind < 52) return from(32, 64);
   const std::int64_t octave = from(6, 13);
-  return octave == 12 ? 4096 : (std::int64_t{1} << octave) + static_cast<std::int64_t>(draw.below(std::uint64_t{1} << octave, 2));
+  return octave == 12 ? 4096
+                      : (std::int64_t{1} << octave) +
+                            static_cast<std::int64_t>(draw.below(std::uint64_t{1} << octave, 2));
 }
 
 struct Batch {
@@ -61,38 +70,52 @@ struct Batch {
   Liberties free;
 };
 
-/// Exponents of 2 between which the sizes of a batch's numbers lie, so that nothing that is judged leaves f16.
+/// Exponents of 2 between which the sizes of a batch's numbers lie, so that nothing that is judged
+/// leaves f16.
 struct Ranges {
-  double x_low = -8, x_high = 8, gamma_low = -14, gamma_high = 5, dz_low = -20, dz_high = 4, beta_high = 14, beta_over_gamma = 14;
+  double x_low = -8, x_high = 8, gamma_low = -14, gamma_high = 5, dz_low = -20, dz_high = 4,
+         beta_high = 14, beta_over_gamma = 14;
 };
 Ranges ranges_of(const KernelClass& declared) {
   Ranges ranges;
-  if (declared.dtype == ABN_F16) ranges.x_low = -4, ranges.x_high = 4, ranges.dz_low = -12, ranges.dz_high = -5, ranges.beta_high = 10;
-  if (declared.accumulate == ABN_F16) ranges.x_high = 1, ranges.gamma_low = -15, ranges.gamma_high = 1;  // 1/g does not overflow
+  if (declared.dtype == ABN_F16)
+    ranges.x_low = -4, ranges.x_high = 4, ranges.dz_low = -12, ranges.dz_high = -5,
+    ranges.beta_high = 10;
+  // 1/g does not overflow
+  if (declared.accumulate == ABN_F16)
+    ranges.x_high = 1, ranges.gamma_low = -15, ranges.gamma_high = 1;
   return ranges;
 }
 
 void fill_channel(Inputs& inputs, const KernelClass& declared, const Stream& draw, std::size_t c) {
-  const Format &storage = format_of(inputs.problem.dtype), &parameter = format_of(inputs.problem.param_dtype);
+  const Format &storage = format_of(inputs.problem.dtype),
+               &parameter = format_of(inputs.problem.param_dtype);
   const auto m = static_cast<std::size_t>(sample_count(inputs.problem));
   const Ranges ranges = ranges_of(declared);
   const Stream plan = draw.fork(0), x_draw = draw.fork(1), dz_draw = draw.fork(2);
-  constexpr Shape shapes[] = {Shape::normal, Shape::normal, Shape::normal, Shape::normal, Shape::normal,
-                              Shape::spikes, Shape::sorted, Shape::two,    Shape::swamped};
+  constexpr Shape shapes[] = {Shape::normal, Shape::normal, Shape::normal,
+                              Shape::normal, Shape::normal, Shape::spikes,
+                              Shape::sorted, Shape::two,    Shape::swamped};
   const Shape shape = turn(shapes, plan.bits(0));
   constexpr double log2_of_1e6 = 19.93;
-  const double kappa = plan.power_of_two(-1, log2_of_1e6, 1), size = plan.power_of_two(ranges.x_low, ranges.x_high, 2);
+  const double kappa = plan.power_of_two(-1, log2_of_1e6, 1),
+               size = plan.power_of_two(ranges.x_low, ranges.x_high, 2);
   const double sigma = size / std::max(kappa, 1.0), mean = plan.sign(3) * kappa * sigma;
   const double gamma = plan.sign(4) * plan.power_of_two(ranges.gamma_low, ranges.gamma_high, 5);
-  const double amplified = plan.below(8, 6) == 0 ? 0 : plan.power_of_two(-3, ranges.beta_over_gamma, 7);
-  const double beta = plan.sign(8) * std::min(amplified * std::fabs(gamma), std::ldexp(1.0, static_cast<int>(ranges.beta_high)));
+  const double amplified =
+      plan.below(8, 6) == 0 ? 0 : plan.power_of_two(-3, ranges.beta_over_gamma, 7);
+  const double beta = plan.sign(8) * std::min(amplified * std::fabs(gamma),
+                                              std::ldexp(1.0, static_cast<int>(ranges.beta_high)));
   const double upstream = plan.power_of_two(ranges.dz_low, ranges.dz_high, 9);
   constexpr double correlations[] = {0, 0.4, 1, -1}, drifts[] = {0, 0.25, 1, -4};
   const double correlation = turn(correlations, plan.bits(10)), drift = turn(drifts, plan.bits(11));
   const bool swamped = shape == Shape::swamped;
-  // A little less than half of an ulp of 1 in the accumulate type; where storage cannot hold that, half of it, which ties to even.
-  const double u = format_of(declared.accumulate).unit_roundoff, dust = is_narrow(inputs.problem.dtype) ? u * 0.96875 : u * (1 - 0x1p-8);
-  const std::size_t lanes = std::min<std::size_t>(declared.summation == Summation::lanes ? 32 : 1, m);
+  // A little less than half of an ulp of 1 in the accumulate type; where storage cannot hold that,
+  // half of it, which ties to even.
+  const double u = format_of(declared.accumulate).unit_roundoff,
+               dust = is_narrow(inputs.problem.dtype) ? u * 0.96875 : u * (1 - 0x1p-8);
+  const std::size_t lanes =
+      std::min<std::size_t>(declared.summation == Summation::lanes ? 32 : 1, m);
 
   inputs.gamma[c] = round_to(parameter, gamma);
   inputs.beta[c] = round_to(parameter, beta);
@@ -107,8 +130,10 @@ void fill_channel(Inputs& inputs, const KernelClass& declared, const Stream& dra
   for (std::size_t i = 0; i < m; ++i) {
     const std::size_t at = c * m + i;
     const bool first = i < lanes;
-    const double spike = shape == Shape::spikes ? 1e-3 : 1;  // the spikes have the size, so that it stays in range
-    inputs.x[at] = round_to(storage, swamped ? size * (first ? 1 : dust) : mean + spike * sigma * t[i]);
+    // the spikes have the size, so that it stays in range
+    const double spike = shape == Shape::spikes ? 1e-3 : 1;
+    inputs.x[at] =
+        round_to(storage, swamped ? size * (first ? 1 : dust) : mean + spike * sigma * t[i]);
     const double gradient = dz_draw.normal(i) + correlation * std::clamp(t[i], -3.0, 3.0) + drift;
     inputs.dz[at] = round_to(storage, upstream * (swamped ? (first ? 1 : dust) : gradient));
   }
@@ -131,27 +156,33 @@ Batch make_batch(const KernelClass& declared, const Stream& draw) {
   p.activation = turn(activations, draw.bits(0));
   const Format& parameter = format_of(p.param_dtype);
   p.activation_parameter = p.activation == ABN_IDENTITY ? 0
-                           : p.activation == ABN_ELU    ? round_to(parameter, turn(alphas, draw.bits(1)))
-                                                        : round_to(parameter, turn(slopes, draw.bits(1)));
+                           : p.activation == ABN_ELU
+                               ? round_to(parameter, turn(alphas, draw.bits(1)))
+                               : round_to(parameter, turn(slopes, draw.bits(1)));
   p.eps = round_to(parameter, turn(epses, draw.bits(2)));
   p.momentum = round_to(parameter, 0.1);
   p.scale = draw.below(2, 3) == 0 ? ABN_SCALE_SIGNED : ABN_SCALE_ABS_EPS;
   p.mode = draw.below(frozen_in, 4) == 0 ? ABN_FROZEN : ABN_TRAINING;
-  batch.free = {static_cast<int>(draw.below(3, 5)), draw.below(2, 6) == 0, static_cast<int>(draw.below(3, 7)) - 1};
-  const auto size = static_cast<std::size_t>(element_count(p)), channels = static_cast<std::size_t>(p.c);
+  batch.free = {static_cast<int>(draw.below(3, 5)), draw.below(2, 6) == 0,
+                static_cast<int>(draw.below(3, 7)) - 1};
+  const auto size = static_cast<std::size_t>(element_count(p)),
+             channels = static_cast<std::size_t>(p.c);
   Inputs& inputs = batch.inputs;
   inputs.x.resize(size);
   inputs.dz.resize(size);
   inputs.gamma.resize(channels);
   inputs.beta.resize(channels);
-  if (p.mode == ABN_FROZEN) inputs.running_mean.resize(channels), inputs.running_var.resize(channels);
+  if (p.mode == ABN_FROZEN)
+    inputs.running_mean.resize(channels), inputs.running_var.resize(channels);
   const Stream channel_draws = draw.fork(2);
-  for (std::size_t c = 0; c < channels; ++c) fill_channel(inputs, declared, channel_draws.fork(c), c);
+  for (std::size_t c = 0; c < channels; ++c)
+    fill_channel(inputs, declared, channel_draws.fork(c), c);
   return batch;
 }
 
 std::size_t index_of(Output output) {
-  return static_cast<std::size_t>(std::find(bounds_outputs.begin(), bounds_outputs.end(), output) - bounds_outputs.begin());
+  return static_cast<std::size_t>(std::find(bounds_outputs.begin(), bounds_outputs.end(), output) -
+                                  bounds_outputs.begin());
 }
 
 /// The decade of kappa; all from 1e5 on are one, with those of a channel without variance.
@@ -161,8 +192,8 @@ std::size_t decade_of(double kappa) {
   return kappa_decades - 1;
 }
 
-void judge(BoundsResult& result, const Expectation& e, const std::vector<double>& got, const std::vector<std::size_t>& decades,
-           const abn_problem& problem) {
+void judge(BoundsResult& result, const Expectation& e, const std::vector<double>& got,
+           const std::vector<std::size_t>& decades, const abn_problem& problem) {
   const std::size_t output = index_of(e.output);
   if (output == bounds_outputs.size()) return;
   const Format& format = format_of(e.dtype);
@@ -170,14 +201,16 @@ void judge(BoundsResult& result, const Expectation& e, const std::vector<double>
   for (std::size_t i = 0; i < e.points.size(); ++i) {
     const Point& point = e.points[i];
     BoundsCell& cell = result.cells[output][decades[i / per_channel]];
-    const bool bounded = (point.rule == Rule::bounded || point.rule == Rule::signed_bounded) && point.bound < HUGE_VAL;
+    const bool bounded = (point.rule == Rule::bounded || point.rule == Rule::signed_bounded) &&
+                         point.bound < HUGE_VAL;
     ++(bounded ? cell.judged : cell.void_);
     const Comparison comparison = compare(point, got[i], format);
     if (bounded) cell.largest = std::max(cell.largest, comparison.ratio);
     if (comparison.passed || result.failed++ > 0) continue;
     result.failure =
-        fmt::format("{}, {}: {}[{}] of {} should be {:a} and is {:a}, {:.3g} of its bound ({})", class_text(result.declared),
-                    to_string(problem), output_name(e.output), i, e.points.size(), point.hi, got[i], comparison.ratio, comparison.reason);
+        fmt::format("{}, {}: {}[{}] of {} should be {:a} and is {:a}, {:.3g} of its bound ({})",
+                    class_text(result.declared), to_string(problem), output_name(e.output), i,
+                    e.points.size(), point.hi, got[i], comparison.ratio, comparison.reason);
   }
 }
 
@@ -190,23 +223,29 @@ BoundsCell& BoundsCell::operator+=(const BoundsCell& other) {
   return *this;
 }
 
-const std::array<BoundsCell, kappa_decades>& BoundsResult::of(Output output) const { return cells.at(index_of(output)); }
+const std::array<BoundsCell, kappa_decades>& BoundsResult::of(Output output) const {
+  return cells.at(index_of(output));
+}
 
 std::vector<KernelClass> bounds_classes() {
-  constexpr int schemes[] = {ABN_STANDARD, ABN_CHECKPOINT_X, ABN_CHECKPOINT_XHAT, ABN_IN_PLACE_1, ABN_IN_PLACE_2};
+  constexpr int schemes[] = {ABN_STANDARD, ABN_CHECKPOINT_X, ABN_CHECKPOINT_XHAT, ABN_IN_PLACE_1,
+                             ABN_IN_PLACE_2};
   constexpr int statistics[] = {ABN_TWO_PASS, ABN_WELFORD, ABN_ONE_PASS};
   std::vector<KernelClass> all;
   for (const TypePair& types : type_pairs)
     for (const bool folded : {false, true})
-      for (const Summation summation : {Summation::sequential, Summation::pairwise, Summation::lanes})
+      for (const Summation summation :
+           {Summation::sequential, Summation::pairwise, Summation::lanes})
         for (std::size_t k = 0; k < std::size(schemes); ++k)
-          all.push_back({types.dtype, types.accumulate, turn(statistics, k), folded, summation, schemes[k]});
+          all.push_back(
+              {types.dtype, types.accumulate, turn(statistics, k), folded, summation, schemes[k]});
   return all;
 }
 
 std::string class_text(const KernelClass& declared) {
-  return fmt::format("{} accumulated in {}, {}, {}, {}, {}", dtype_name(declared.dtype), dtype_name(declared.accumulate),
-                     statistics_name(declared.statistics), normalise_name(declared.folded ? ABN_FOLDED : ABN_DIRECT),
+  return fmt::format("{} accumulated in {}, {}, {}, {}, {}", dtype_name(declared.dtype),
+                     dtype_name(declared.accumulate), statistics_name(declared.statistics),
+                     normalise_name(declared.folded ? ABN_FOLDED : ABN_DIRECT),
                      summation_name(declared.summation), scheme_name(declared.scheme));
 }
 
@@ -215,8 +254,9 @@ BoundsResult bounds_of(const KernelClass& declared, std::uint64_t channels, std:
   BoundsResult result;
   result.declared = declared;
   std::uint64_t label = 0;
-  for (const int part : {declared.dtype, declared.accumulate, declared.statistics, declared.folded ? 1 : 0,
-                         static_cast<int>(declared.summation), declared.scheme})
+  for (const int part :
+       {declared.dtype, declared.accumulate, declared.statistics, declared.folded ? 1 : 0,
+        static_cast<int>(declared.summation), declared.scheme})
     label = label * 8 + static_cast<std::uint64_t>(part);
   const Stream draws = Stream(seed).fork(label);
   for (std::uint64_t number = 0; result.channels < channels; ++number) {
@@ -227,9 +267,11 @@ BoundsResult bounds_of(const KernelClass& declared, std::uint64_t channels, std:
     const KernelOutputs got = simulate(batch.inputs, declared, batch.free);
     const std::vector<Expectation> forward = expect_forward(batch.inputs, claims);
     std::vector<std::size_t> decades;
-    for (const ChannelFacts& facts : forward.front().channels) decades.push_back(decade_of(facts.kappa));
+    for (const ChannelFacts& facts : forward.front().channels)
+      decades.push_back(decade_of(facts.kappa));
     for (const Expectation& e : forward) judge(result, e, got.of(e.output), decades, p);
-    for (const Expectation& e : expect_backward(batch.inputs, got.saved, claims)) judge(result, e, got.of(e.output), decades, p);
+    for (const Expectation& e : expect_backward(batch.inputs, got.saved, claims))
+      judge(result, e, got.of(e.output), decades, p);
     if (p.mode == ABN_TRAINING) result.channels += static_cast<std::uint64_t>(p.c);
   }
   return result;
@@ -237,6 +279,8 @@ BoundsResult bounds_of(const KernelClass& declared, std::uint64_t channels, std:
 
 double sharp_enough(Output output) { return is_tensor(output) ? sharp_element : sharp_reduction; }
 
-bool is_loose(Output output, const BoundsCell& cell) { return cell.judged > 0 && cell.largest < sharp_enough(output); }
+bool is_loose(Output output, const BoundsCell& cell) {
+  return cell.judged > 0 && cell.largest < sharp_enough(output);
+}
 
 }  // namespace abn::verify

@@ -1,9 +1,12 @@
-// How sharp the bounds are: right kernels of every declared class on random channels, and the largest error/bound that they reach.
+// How sharp the bounds are: right kernels of every declared class on random channels, and the
+// largest error/bound that they reach.
 //
-// A bound that is too small fails a right kernel; one that is too large lets a wrong one pass. So no ratio may be above 1, and the largest
-// of every class, output and decade of kappa should not be far below it. Channels differ in kappa, sizes of x, gamma, beta and dz, shape
-// of the samples and m; batches of channels in activation, eps, convention and the liberties that a class leaves. Every random number is
-// a function of (seed, class, batch, channel, sample), so a shorter run is the beginning of a longer one.
+// A bound that is too small fails a right kernel; one that is too large lets a wrong one pass. So
+// no ratio may be above 1, and the largest of every class, output and decade of kappa should not be
+// far below it. Channels differ in kappa, sizes of x, gamma, beta and dz, shape of the samples and
+// m; batches of channels in activation, eps, convention and the liberties that a class leaves.
+// Every random number is a function of (seed, class, batch, channel, sample), so a shorter run is
+// the beginning of a longer one.
 #pragma once
 
 #include <array>
@@ -20,19 +23,22 @@ inline constexpr int kappa_decades = 6;                    ///< [1, 10), ..., [1
 inline constexpr std::uint64_t bounds_channels = 100'000;  ///< of every class in a full run
 
 /// What a bound has to be used to by the best of many right kernels, or it is called loose.
-inline constexpr double sharp_element = 1e-2;    // z, xhat, dx
-inline constexpr double sharp_reduction = 1e-3;  // mean, variance, dgamma, dbeta: their errors add up like a random walk, the bound like m
+inline constexpr double sharp_element = 1e-2;  // z, xhat, dx
+// mean, variance, dgamma, dbeta: their errors add up like a random walk, the bound like m
+inline constexpr double sharp_reduction = 1e-3;
 
 /// One output of one class within a decade of kappa.
 struct BoundsCell {
   double largest = 0;        ///< error/bound
   std::uint64_t judged = 0;  ///< values with a finite bound
-  std::uint64_t void_ = 0;   ///< values of which nothing is demanded: first order has ended, or a sum leaves its type
+  /// values of which nothing is demanded: first order has ended, or a sum leaves its type
+  std::uint64_t void_ = 0;
   BoundsCell& operator+=(const BoundsCell& other);
 };
 
-inline constexpr std::array bounds_outputs{Output::mean, Output::variance, Output::z,    Output::xhat,
-                                           Output::dx,   Output::dgamma,   Output::dbeta};
+inline constexpr std::array bounds_outputs{Output::mean, Output::variance, Output::z,
+                                           Output::xhat, Output::dx,       Output::dgamma,
+                                           Output::dbeta};
 struct BoundsResult {
   KernelClass declared;
   std::uint64_t channels = 0;  ///< in training
@@ -42,12 +48,13 @@ struct BoundsResult {
   const std::array<BoundsCell, kappa_decades>& of(Output output) const;
 };
 
-/// Every pair of storage and accumulate type, normalisation and summation with every scheme; and with every statistics, as three follow
-/// from five schemes in turn.
+/// Every pair of storage and accumulate type, normalisation and summation with every scheme; and
+/// with every statistics, as three follow from five schemes in turn.
 std::vector<KernelClass> bounds_classes();
 std::string class_text(const KernelClass& declared);
 
-/// At least `channels` channels of one class. `claimed`: changes what the kernel declares, for planting bounds that are too small.
+/// At least `channels` channels of one class. `claimed`: changes what the kernel declares, for
+/// planting bounds that are too small.
 BoundsResult bounds_of(const KernelClass& declared, std::uint64_t channels, std::uint64_t seed,
                        const std::function<void(abn_claims&)>& claimed = {});
 

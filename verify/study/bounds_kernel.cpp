@@ -1,4 +1,5 @@
-// One template in the accumulate type: f32 and f64 are the machine's own, f16 and bf16 are rounded after every operation.
+// One template in the accumulate type: f32 and f64 are the machine's own, f16 and bf16 are rounded
+// after every operation.
 #include "verify/study/bounds_kernel.hpp"
 
 #include <algorithm>
@@ -13,11 +14,13 @@ namespace abn::verify {
 namespace {
 
 constexpr std::size_t lane_count = 32;
-constexpr int lane_levels = 5;     // log2 of it
-constexpr double claimed_ulp = 2;  // what glibc lists for expf, expm1f, log1pf and their double forms is 1 to 2 ulp
+constexpr int lane_levels = 5;  // log2 of it
+// what glibc lists for expf, expm1f, log1pf and their double forms is 1 to 2 ulp
+constexpr double claimed_ulp = 2;
 constexpr double hardware_root_ulp = 1.5;
 
-/// A number of a narrow format. Every operation is done in double and rounded, which is what rounding once would give (53 >= 2*11 + 2).
+/// A number of a narrow format. Every operation is done in double and rounded, which is what
+/// rounding once would give (53 >= 2*11 + 2).
 template <int Dtype>
 struct Narrow {
   double value = 0;
@@ -34,7 +37,9 @@ struct Narrow {
   friend Narrow exp(Narrow a) { return Narrow(std::exp(a.value)); }
   friend Narrow expm1(Narrow a) { return Narrow(std::expm1(a.value)); }
   friend Narrow log1p(Narrow a) { return Narrow(std::log1p(a.value)); }
-  friend Narrow fma(Narrow a, Narrow b, Narrow c) { return Narrow(std::fma(a.value, b.value, c.value)); }
+  friend Narrow fma(Narrow a, Narrow b, Narrow c) {
+    return Narrow(std::fma(a.value, b.value, c.value));
+  }
 };
 
 template <class A>
@@ -55,7 +60,8 @@ class Kernel {
     out_.saved.z.resize(size);
     out_.saved.xhat.resize(size);
     out_.dx.resize(size);
-    for (auto* const vector : {&out_.saved.mean, &out_.saved.variance, &out_.dgamma, &out_.dbeta}) vector->resize(channels);
+    for (auto* const vector : {&out_.saved.mean, &out_.saved.variance, &out_.dgamma, &out_.dbeta})
+      vector->resize(channels);
     for (auto* const vector : {&x_, &y_, &xhat_, &dy_}) vector->resize(m_);
     for (c_ = 0; c_ < channels; ++c_) {
       g_ = A(in_.gamma[c_]);
@@ -78,11 +84,13 @@ class Kernel {
   double stored(A value) const { return round_to(storage_, static_cast<double>(value)); }
   double parameter(A value) const { return round_to(parameter_, static_cast<double>(value)); }
 
-  /// Reduces m samples in the declared order. `start` makes a partial result of sample i, `absorb` adds sample i to one, `merge` adds two.
+  /// Reduces m samples in the declared order. `start` makes a partial result of sample i, `absorb`
+  /// adds sample i to one, `merge` adds two.
   template <class T, class Start, class Absorb, class Merge>
   T reduced(const Start& start, const Absorb& absorb, const Merge& merge) const {
     if (class_.summation == Summation::pairwise) return halved<T>(0, m_, start, merge);
-    const std::size_t lanes = std::min(class_.summation == Summation::lanes ? lane_count : std::size_t{1}, m_);
+    const std::size_t lanes =
+        std::min(class_.summation == Summation::lanes ? lane_count : std::size_t{1}, m_);
     T part[lane_count]{};
     for (std::size_t i = 0; i < m_; ++i) {
       if (i < lanes)
@@ -91,7 +99,8 @@ class Kernel {
         absorb(part[i % lanes], i);
     }
     for (std::size_t width = lanes; width > 1; width = (width + 1) / 2)
-      for (std::size_t i = 0; i + (width + 1) / 2 < width; ++i) part[i] = merge(part[i], part[i + (width + 1) / 2]);
+      for (std::size_t i = 0; i + (width + 1) / 2 < width; ++i)
+        part[i] = merge(part[i], part[i + (width + 1) / 2]);
     return part[0];
   }
   template <class T, class Start, class Merge>
@@ -103,7 +112,8 @@ class Kernel {
   template <class Term>
   A sum(const Term& term) const {
     return reduced<A>(
-        term, [&](A& lane, std::size_t i) { lane = lane + term(i); }, [](A a, A b) { return a + b; });
+        term, [&](A& lane, std::size_t i) { lane = lane + term(i); },
+        [](A a, A b) { return a + b; });
   }
 
   Partial welford() const {
@@ -116,7 +126,8 @@ class Kernel {
     const auto merge = [](const Partial& a, const Partial& b) {
       const double count = a.count + b.count;
       const A delta = b.mean - a.mean, part = A(b.count) / A(count);
-      return Partial{count, a.mean + delta * part, a.m2 + b.m2 + delta * delta * (A(a.count) * part)};
+      return Partial{count, a.mean + delta * part,
+                     a.m2 + b.m2 + delta * delta * (A(a.count) * part)};
     };
     return reduced<Partial>(start, absorb, merge);
   }
@@ -127,7 +138,8 @@ class Kernel {
     if constexpr (std::is_same_v<A, float>) {
       if (free_.root != 0) {
         const double exact = 1 / std::sqrt(static_cast<double>(radicand));
-        return static_cast<float>(exact + free_.root * hardware_root_ulp * ulp_of(format_of(ABN_F32), exact));
+        return static_cast<float>(exact + free_.root * hardware_root_ulp *
+                                              ulp_of(format_of(ABN_F32), exact));
       }
     }
     return A(1) / sqrt(radicand);
@@ -197,10 +209,12 @@ class Kernel {
     const A parameter(p_.activation_parameter), inverse = A(1) / g_;
     for (std::size_t i = 0; i < m_; ++i) {
       double kept = out_.saved.z[at(i)];
-      if (in_place && elu && kept <= -p_.activation_parameter) kept = next_above(storage_, -p_.activation_parameter);
+      if (in_place && elu && kept <= -p_.activation_parameter)
+        kept = next_above(storage_, -p_.activation_parameter);
       bool negative = std::signbit(kept);
       if (in_place) {
-        const A z(kept);  // divided by alpha: times a rounded 1/alpha it may reach -1, of which there is no logarithm
+        // divided by alpha: times a rounded 1/alpha it may reach -1, of which there is no logarithm
+        const A z(kept);
         y_[i] = !negative ? z : leaky ? divide(z, parameter) : elu ? log1p(z / parameter) : z;
         xhat_[i] = class_.folded ? y_[i] * inverse - beta_ * inverse : divide(y_[i] - beta_, g_);
       } else if (class_.scheme == ABN_CHECKPOINT_XHAT) {
@@ -215,14 +229,15 @@ class Kernel {
       const A dz(in_.dz[at(i)]);
       dy_[i] = !negative || !(leaky || elu) ? dz
                : leaky                      ? parameter * dz
-                                            : (from_output ? A(kept) + parameter : parameter * exp(y_[i])) * dz;
+                       : (from_output ? A(kept) + parameter : parameter * exp(y_[i])) * dz;
     }
   }
 
   void backward() {
     using std::fma;
     const bool training = p_.mode == ABN_TRAINING, two = class_.scheme == ABN_IN_PLACE_2;
-    const A mean(training ? out_.saved.mean[c_] : in_.running_mean[c_]), variance(training ? out_.saved.variance[c_] : in_.running_var[c_]);
+    const A mean(training ? out_.saved.mean[c_] : in_.running_mean[c_]),
+        variance(training ? out_.saved.variance[c_] : in_.running_var[c_]);
     const A r = reciprocal_root(variance), count(count_);
     recover(mean, r);
     const A s0 = sum([&](std::size_t i) { return dy_[i]; });
@@ -302,7 +317,8 @@ abn_claims claims_of(const KernelClass& declared, const abn_problem& problem) {
     default:
       claims.saves = ABN_SAVES_Z | ABN_SAVES_VAR;
   }
-  claims.depth_statistics = claims.depth_backward = depth_of(declared.summation, sample_count(problem));
+  claims.depth_statistics = claims.depth_backward =
+      depth_of(declared.summation, sample_count(problem));
   claims.function_ulp = claimed_ulp;
   return claims;
 }
@@ -328,7 +344,8 @@ const std::vector<double>& KernelOutputs::of(Output output) const {
   }
 }
 
-KernelOutputs simulate(const Inputs& inputs, const KernelClass& declared, const Liberties& liberties) {
+KernelOutputs simulate(const Inputs& inputs, const KernelClass& declared,
+                       const Liberties& liberties) {
   switch (declared.accumulate) {
     case ABN_F16:
       return Kernel<Narrow<ABN_F16>>(inputs, declared, liberties).run();

@@ -1,7 +1,9 @@
-// Right kernels of every declared class, for measuring the bounds: each sum is really done in the accumulate type, in the declared order.
+// Right kernels of every declared class, for measuring the bounds: each sum is really done in the
+// accumulate type, in the declared order.
 //
-// A class is what a kernel declares. Within it a kernel is free (verify/bound/bound.hpp): which product it takes first, whether it contracts
-// a*b + c, whether it multiplies by a rounded reciprocal, and whether its reciprocal root is one of hardware; `Liberties` picks.
+// A class is what a kernel declares. Within it a kernel is free (verify/bound/bound.hpp): which
+// product it takes first, whether it contracts a*b + c, whether it multiplies by a rounded
+// reciprocal, and whether its reciprocal root is one of hardware; `Liberties` picks.
 #pragma once
 
 #include <cstdint>
@@ -33,9 +35,11 @@ struct KernelClass {
 abn_claims claims_of(const KernelClass& declared, const abn_problem& problem);
 
 struct Liberties {
-  int order = 0;             ///< 0 as the formulas are written, 1 factors multiplied beforehand, 2 contracted
+  /// 0 as the formulas are written, 1 factors multiplied beforehand, 2 contracted
+  int order = 0;
   bool reciprocals = false;  ///< multiplies by a rounded 1/x instead of dividing
-  int root = 0;              ///< f32 only; not 0: r is 1.5 ulp too small (-1) or too large (+1), within the 2 ulp of hardware
+  /// f32 only; not 0: r is 1.5 ulp too small (-1) or too large (+1), within the 2 ulp of hardware
+  int root = 0;
 };
 
 /// Everything that is judged, as stored.
@@ -46,6 +50,7 @@ struct KernelOutputs {
 };
 
 /// Forward and backward. The problem is nchw with n = 1, in training or frozen, and no g is 0.
-KernelOutputs simulate(const Inputs& inputs, const KernelClass& declared, const Liberties& liberties);
+KernelOutputs simulate(const Inputs& inputs, const KernelClass& declared,
+                       const Liberties& liberties);
 
 }  // namespace abn::verify

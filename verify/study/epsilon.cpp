@@ -18,10 +18,13 @@ using namespace epsilon;
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-void add(Finding& finding, const char* name, double ratio) { finding.candidates.push_back({name, ratio}); }
+void add(Finding& finding, const char* name, double ratio) {
+  finding.candidates.push_back({name, ratio});
+}
 
 Finding sorted(Finding finding) {
-  std::stable_sort(finding.candidates.begin(), finding.candidates.end(), [](const auto& a, const auto& b) { return a.ratio < b.ratio; });
+  std::stable_sort(finding.candidates.begin(), finding.candidates.end(),
+                   [](const auto& a, const auto& b) { return a.ratio < b.ratio; });
   return finding;
 }
 
@@ -29,7 +32,8 @@ const Evidence& first(const Sweep& sweep) { return sweep.asked.front().evidence;
 
 const std::vector<Place>& first_places(const Sweep& sweep) { return sweep.asked.front().places; }
 
-/// The ratio of a root and a divisor with whichever scale explains most, for every scale that was asked for.
+/// The ratio of a root and a divisor with whichever scale explains most, for every scale that was
+/// asked for.
 double forward_ratio(const Sweep& sweep, std::size_t root, std::size_t divisor) {
   double largest = 0;
   for (const auto& [asked, evidence, places] : sweep.asked) {
@@ -42,7 +46,8 @@ double forward_ratio(const Sweep& sweep, std::size_t root, std::size_t divisor) 
 double backward_ratio(const Sweep& sweep, std::size_t back) {
   double largest = 0;
   for (const auto& [asked, evidence, places] : sweep.asked)
-    raise(largest, *std::min_element(evidence.backward[back].begin(), evidence.backward[back].end()));
+    raise(largest,
+          *std::min_element(evidence.backward[back].begin(), evidence.backward[back].end()));
   return largest;
 }
 
@@ -56,16 +61,20 @@ std::vector<Finding> findings_of(const Sweep& sweep) {
   std::vector<Finding> all;
   Finding eps{forward_question, {}}, divisor{divisor_question, {}};
   for (std::size_t root = 0; root < roots.size(); ++root)
-    add(eps, roots[root].name, std::min(forward_ratio(sweep, root, 0), forward_ratio(sweep, root, 1)));
+    add(eps, roots[root].name,
+        std::min(forward_ratio(sweep, root, 0), forward_ratio(sweep, root, 1)));
   for (std::size_t i = 0; i < divisors.size(); ++i) {
     double best = infinity;
-    for (std::size_t root = 0; root < roots.size(); ++root) best = std::min(best, forward_ratio(sweep, root, i));
+    for (std::size_t root = 0; root < roots.size(); ++root)
+      best = std::min(best, forward_ratio(sweep, root, i));
     add(divisor, divisors[i].name, best);
   }
   all.push_back(sorted(eps));
   all.push_back(sorted(divisor));
   for (const auto& [asked, evidence, places] : sweep.asked) {
-    Finding scale{asked == ABN_SCALE_SIGNED ? "scale where signed is asked for" : "scale where |gamma| + eps is asked for", {}};
+    Finding scale{asked == ABN_SCALE_SIGNED ? "scale where signed is asked for"
+                                            : "scale where |gamma| + eps is asked for",
+                  {}};
     for (std::size_t i = 0; i < scales.size(); ++i) {
       double best = infinity;
       for (const auto& by_root : evidence.forward)
@@ -81,7 +90,8 @@ std::vector<Finding> findings_of(const Sweep& sweep) {
   };
   if (first(sweep).has_saved) {
     Finding saved{saved_question, {}};
-    for (std::size_t i = 0; i < kept.size(); ++i) add(saved, kept[i].name, largest([&](const Evidence& e) { return e.saved[i]; }));
+    for (std::size_t i = 0; i < kept.size(); ++i)
+      add(saved, kept[i].name, largest([&](const Evidence& e) { return e.saved[i]; }));
     all.push_back(sorted(saved));
   }
   Finding averaged{running_question, {}};
@@ -90,54 +100,68 @@ std::vector<Finding> findings_of(const Sweep& sweep) {
   all.push_back(sorted(averaged));
   if (first(sweep).has_backward) {
     Finding backward{backward_question, {}};
-    for (std::size_t i = 0; i < backs.size(); ++i) add(backward, backs[i].name, backward_ratio(sweep, i));
+    for (std::size_t i = 0; i < backs.size(); ++i)
+      add(backward, backs[i].name, backward_ratio(sweep, i));
     all.push_back(sorted(backward));
   }
   return all;
 }
 
-/// How far 1/sigma of backward is from forward's, relatively, at the worst point of the sweep and for the pair of candidates that agree
-/// best among those that explain everything; NaN where one of them is not named.
+/// How far 1/sigma of backward is from forward's, relatively, at the worst point of the sweep and
+/// for the pair of candidates that agree best among those that explain everything; NaN where one of
+/// them is not named.
 double disagreement(const Sweep& sweep) {
   double best = std::numeric_limits<double>::quiet_NaN();
   for (std::size_t root = 0; root < roots.size(); ++root)
     for (std::size_t divisor = 0; divisor < divisors.size(); ++divisor)
       for (std::size_t kept_as = 0; kept_as < kept.size(); ++kept_as)
         for (std::size_t back = 0; back < backs.size(); ++back) {
-          if (!(forward_ratio(sweep, root, divisor) <= 1) || !(first(sweep).saved[kept_as] <= 1) || !(backward_ratio(sweep, back) <= 1))
+          if (!(forward_ratio(sweep, root, divisor) <= 1) || !(first(sweep).saved[kept_as] <= 1) ||
+              !(backward_ratio(sweep, back) <= 1))
             continue;
           double worst = 0;
           for (const Place& place : first_places(sweep)) {
             const auto& [v, eps, m, gamma, exponent, factor] = place;
-            const Real forward = roots[root].under(with_divisor(v, m, divisors[divisor].unbiased), eps);
+            const Real forward =
+                roots[root].under(with_divisor(v, m, divisors[divisor].unbiased), eps);
             const Real backward = backs[back].under(kept[kept_as].value(v, eps, m), eps, m);
-            worst = std::max(worst, static_cast<double>(std::fabs(std::sqrt(forward / backward) - 1)));
+            worst =
+                std::max(worst, static_cast<double>(std::fabs(std::sqrt(forward / backward) - 1)));
           }
           if (std::isnan(best) || worst < best) best = worst;
         }
   return best;
 }
 
-std::string show(double ratio) { return std::isinf(ratio) ? "infinite" : fmt::format("{:.3g}", ratio); }
+std::string show(double ratio) {
+  return std::isinf(ratio) ? "infinite" : fmt::format("{:.3g}", ratio);
+}
 
 std::string sentence_of(const Finding& finding) {
   const Finding::Candidate& nearest = finding.candidates.front();
   const Finding::Candidate* const next = finding.runner_up();
-  const std::string rest = next != nullptr ? fmt::format("; the next best, {}, reaches {}", next->name, show(next->ratio)) : "";
+  const std::string rest = next != nullptr ? fmt::format("; the next best, {}, reaches {}",
+                                                         next->name, show(next->ratio))
+                                           : "";
   switch (finding.answer()) {
     case Finding::Answer::one:
-      return fmt::format("{}: {} (largest error/bound {}{}).", finding.question, nearest.name, show(nearest.ratio), rest);
+      return fmt::format("{}: {} (largest error/bound {}{}).", finding.question, nearest.name,
+                         show(nearest.ratio), rest);
     case Finding::Answer::several:
-      return fmt::format("{}: the data cannot separate {}{}.", finding.question, finding.name(), rest);
+      return fmt::format("{}: the data cannot separate {}{}.", finding.question, finding.name(),
+                         rest);
     case Finding::Answer::none:
       break;
   }
-  if (std::isinf(nearest.ratio)) return fmt::format("{}: none of the known conventions, as an output is not finite.", finding.question);
-  return fmt::format("{}: none of the known conventions; the nearest is {} with error/bound {}.", finding.question, nearest.name,
-                     show(nearest.ratio));
+  if (std::isinf(nearest.ratio))
+    return fmt::format("{}: none of the known conventions, as an output is not finite.",
+                       finding.question);
+  return fmt::format("{}: none of the known conventions; the nearest is {} with error/bound {}.",
+                     finding.question, nearest.name, show(nearest.ratio));
 }
 
-/// The convention that explains most: indices of its root, divisor and scale, for the scale that was asked for first.
+/// The convention that explains most: indices of its root, divisor and scale, for the scale that
+/// was asked for first.
 struct Best {
   std::size_t root = 0, divisor = 0, scale = 0;
   double ratio = infinity;
@@ -147,11 +171,13 @@ Best best_of(const Evidence& evidence) {
   for (std::size_t root = 0; root < roots.size(); ++root)
     for (std::size_t divisor = 0; divisor < divisors.size(); ++divisor)
       for (std::size_t scale = 0; scale < scales.size(); ++scale)
-        if (const double ratio = evidence.forward[root][divisor][scale]; ratio < best.ratio) best = {root, divisor, scale, ratio};
+        if (const double ratio = evidence.forward[root][divisor][scale]; ratio < best.ratio)
+          best = {root, divisor, scale, ratio};
   return best;
 }
 
-/// How far g/sigma is from the textbook's, in percent, over v/eps and m: the largest of all eps. Predicted by the convention that is named.
+/// How far g/sigma is from the textbook's, in percent, over v/eps and m: the largest of all eps.
+/// Predicted by the convention that is named.
 Grid grid_of(const Sweep& sweep, const std::string& name) {
   const Asked& asked = sweep.asked.front();
   const Best best = best_of(asked.evidence);
@@ -165,36 +191,51 @@ Grid grid_of(const Sweep& sweep, const std::string& name) {
             {},
             {},
             "the convention that is named"};
-  for (int exponent = lowest_exponent; exponent <= highest_exponent; ++exponent) grid.x.values.push_back(std::pow(10.0, exponent));
+  for (int exponent = lowest_exponent; exponent <= highest_exponent; ++exponent)
+    grid.x.values.push_back(std::pow(10.0, exponent));
   for (const std::int64_t m : sample_counts) grid.y.values.push_back(static_cast<double>(m));
   grid.measured.assign(grid.x.values.size() * grid.y.values.size(), 0);
   grid.predicted = grid.measured;
   for (const Place& place : asked.places) {
-    const auto row = static_cast<std::size_t>(std::find(grid.y.values.begin(), grid.y.values.end(), static_cast<double>(place.m)) -
-                                              grid.y.values.begin());
-    const std::size_t cell = row * grid.x.values.size() + static_cast<std::size_t>(place.exponent - lowest_exponent);
-    const Real textbook = scales[asked.scale == ABN_SCALE_SIGNED ? 0 : 1].g(place.gamma, place.eps) / std::sqrt(place.v + place.eps);
-    const Real named = scales[best.scale].g(place.gamma, place.eps) /
-                       std::sqrt(roots[best.root].under(with_divisor(place.v, place.m, divisors[best.divisor].unbiased), place.eps));
-    const auto deviation = [&](Real factor) { return 100 * static_cast<double>(std::fabs(factor / textbook - 1)); };
+    const auto row = static_cast<std::size_t>(
+        std::find(grid.y.values.begin(), grid.y.values.end(), static_cast<double>(place.m)) -
+        grid.y.values.begin());
+    const std::size_t cell =
+        row * grid.x.values.size() + static_cast<std::size_t>(place.exponent - lowest_exponent);
+    const Real textbook =
+        scales[asked.scale == ABN_SCALE_SIGNED ? 0 : 1].g(place.gamma, place.eps) /
+        std::sqrt(place.v + place.eps);
+    const Real named =
+        scales[best.scale].g(place.gamma, place.eps) /
+        std::sqrt(roots[best.root].under(
+            with_divisor(place.v, place.m, divisors[best.divisor].unbiased), place.eps));
+    const auto deviation = [&](Real factor) {
+      return 100 * static_cast<double>(std::fabs(factor / textbook - 1));
+    };
     raise(grid.measured[cell], deviation(place.factor));
     if (best.ratio <= 1) raise(grid.predicted[cell], deviation(named));
   }
   return grid;
 }
 
-constexpr double equal_enough = 1e-9;  // far above what two formulas for one q differ by in long double, far below any convention
+// far above what two formulas for one q differ by in long double, far below any convention
+constexpr double equal_enough = 1e-9;
 
 std::string agreement_sentence(double apart) {
-  if (std::isnan(apart)) return "Whether backward uses forward's 1/sigma cannot be said, as one of the two is not named.";
+  if (std::isnan(apart))
+    return "Whether backward uses forward's 1/sigma cannot be said, as one of the two is not "
+           "named.";
   if (apart <= equal_enough) return "backward uses the same 1/sigma as forward.";
-  return fmt::format("backward does NOT use forward's 1/sigma: it is off by up to {:.3g} % of it in this sweep.", 100 * apart);
+  return fmt::format(
+      "backward does NOT use forward's 1/sigma: it is off by up to {:.3g} % of it in this sweep.",
+      100 * apart);
 }
 
 }  // namespace
 
 Finding::Answer Finding::answer() const {
-  const auto fits = std::count_if(candidates.begin(), candidates.end(), [](const Candidate& one) { return one.ratio <= 1; });
+  const auto fits = std::count_if(candidates.begin(), candidates.end(),
+                                  [](const Candidate& one) { return one.ratio <= 1; });
   return fits == 1 ? Answer::one : fits > 1 ? Answer::several : Answer::none;
 }
 
@@ -206,18 +247,21 @@ std::string Finding::name() const {
 }
 
 const Finding::Candidate* Finding::runner_up() const {
-  const auto at = std::find_if(candidates.begin(), candidates.end(), [](const Candidate& one) { return !(one.ratio <= 1); });
+  const auto at = std::find_if(candidates.begin(), candidates.end(),
+                               [](const Candidate& one) { return !(one.ratio <= 1); });
   return at == candidates.end() ? nullptr : &*at;
 }
 
 Study epsilon_study(const Subject& subject, std::uint64_t seed) {
   const std::string name = subject.variant->name;
   if (subject.device == nullptr)
-    throw UsageError(fmt::format("{} cannot run here: {}; choose another --device", name, subject.unavailable));
+    throw UsageError(
+        fmt::format("{} cannot run here: {}; choose another --device", name, subject.unavailable));
   const Sweep sweep = sweep_of(subject, seed);
   if (sweep.asked.empty())
     throw UsageError(
-        fmt::format("{} supports no training problem of {} to {} samples a channel, so there is nothing to look at; choose another variant",
+        fmt::format("{} supports no training problem of {} to {} samples a channel, so there is "
+                    "nothing to look at; choose another variant",
                     name, sample_counts.front(), sample_counts.back()));
   const std::vector<Finding> findings = findings_of(sweep);
 
@@ -225,32 +269,46 @@ Study epsilon_study(const Subject& subject, std::uint64_t seed) {
   study.name = "epsilon " + name;
   study.title = fmt::format("The conventions of {}", name);
   study.summary = fmt::format(
-      "Training over eps from {:g} to {:g}, v/eps from 1e{} to 1e{} and {} to {} samples a channel. A convention is named where it alone "
+      "Training over eps from {:g} to {:g}, v/eps from 1e{} to 1e{} and {} to {} samples a "
+      "channel. A convention is named where it alone "
       "explains every output "
       "within the bound of what the variant declares.",
-      epsilons.front(), epsilons.back(), lowest_exponent, highest_exponent, sample_counts.front(), sample_counts.back());
+      epsilons.front(), epsilons.back(), lowest_exponent, highest_exponent, sample_counts.front(),
+      sample_counts.back());
   study.seed = seed;
-  study.settings = {{"variant", name},
-                    {"storage, activation", sweep.settings},
-                    {"channels looked at", std::to_string(sweep.asked.size() * first_places(sweep).size())}};
+  study.settings = {
+      {"variant", name},
+      {"storage, activation", sweep.settings},
+      {"channels looked at", std::to_string(sweep.asked.size() * first_places(sweep).size())}};
   Table table{"findings",
               fmt::format("What {} computes", name),
               "Largest |error| / bound over the sweep; a convention explains the variant up to 1.",
-              {{"question", ""}, {"convention", ""}, {"largest ratio", ""}, {"next best", ""}, {"its ratio", ""}},
+              {{"question", ""},
+               {"convention", ""},
+               {"largest ratio", ""},
+               {"next best", ""},
+               {"its ratio", ""}},
               {},
               false};
-  Table evidence{"evidence", "All candidates", "", {{"question", ""}, {"candidate", ""}, {"largest ratio", ""}}, {}, true};
+  Table evidence{"evidence", "All candidates",
+                 "",         {{"question", ""}, {"candidate", ""}, {"largest ratio", ""}},
+                 {},         true};
   for (const Finding& finding : findings) {
     study.conclusions.push_back(sentence_of(finding));
-    const Finding::Candidate* const next = finding.answer() == Finding::Answer::none ? &finding.candidates.front() : finding.runner_up();
+    const Finding::Candidate* const next = finding.answer() == Finding::Answer::none
+                                               ? &finding.candidates.front()
+                                               : finding.runner_up();
     const bool named = finding.answer() != Finding::Answer::none;
     table.rows.push_back({finding.question, finding.name(),
-                          named ? Cell(finding.candidates.front().ratio) : Cell(std::numeric_limits<double>::quiet_NaN()),
-                          next != nullptr ? next->name : "", next != nullptr ? Cell(next->ratio) : Cell(std::string())});
+                          named ? Cell(finding.candidates.front().ratio)
+                                : Cell(std::numeric_limits<double>::quiet_NaN()),
+                          next != nullptr ? next->name : "",
+                          next != nullptr ? Cell(next->ratio) : Cell(std::string())});
     for (const Finding::Candidate& candidate : finding.candidates)
       evidence.rows.push_back({finding.question, candidate.name, candidate.ratio});
   }
-  if (first(sweep).has_backward && first(sweep).has_saved) study.conclusions.push_back(agreement_sentence(disagreement(sweep)));
+  if (first(sweep).has_backward && first(sweep).has_saved)
+    study.conclusions.push_back(agreement_sentence(disagreement(sweep)));
   study.tables = {table, evidence};
   if (sweep.settings.find(activation_name(ABN_IDENTITY)) != std::string::npos)
     study.grids.push_back(grid_of(sweep, name));  // read off z where it is y

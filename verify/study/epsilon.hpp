@@ -1,10 +1,14 @@
-// `study epsilon`: which convention a kernel implements for eps, for the divisor of the variance and for the scale, named from its outputs.
+// `study epsilon`: which convention a kernel implements for eps, for the divisor of the variance
+// and for the scale, named from its outputs.
 //
-// The variant is run in training over eps, over v/eps from 1e-6 to 1e6 and over small m, where conventions differ most. Every candidate is
-// a kernel that would be right by that convention, so it is judged as every kernel is, by the bound of its own claims: the one quantity
-// that conventions differ in is q, what stands under the root, 1/sigma = 1/sqrt(q). The forward pass of a candidate is therefore that of
-// eps' = q - v in the oracle, its backward that of a saved variance q with eps' = 0, and its scale g is a signed gamma of that value.
-// A candidate explains the kernel if every output of the sweep is within its bound; a kernel is named only if exactly one does.
+// The variant is run in training over eps, over v/eps from 1e-6 to 1e6 and over small m, where
+// conventions differ most. Every candidate is a kernel that would be right by that convention, so
+// it is judged as every kernel is, by the bound of its own claims: the one quantity that
+// conventions differ in is q, what stands under the root, 1/sigma = 1/sqrt(q). The forward pass of
+// a candidate is therefore that of eps' = q - v in the oracle, its backward that of a saved
+// variance q with eps' = 0, and its scale g is a signed gamma of that value. A candidate explains
+// the kernel if every output of the sweep is within its bound; a kernel is named only if exactly
+// one does.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +24,8 @@ namespace abn::verify {
 struct Finding {
   struct Candidate {
     std::string name;
-    double ratio = 0;  ///< largest over the sweep; infinity where a NaN or an infinity stands for a number
+    /// largest over the sweep; infinity where a NaN or an infinity stands for a number
+    double ratio = 0;
   };
   std::string question;
   std::vector<Candidate> candidates;
@@ -33,7 +38,8 @@ struct Finding {
   const Candidate* runner_up() const;
 };
 
-/// Throws UsageError where the variant cannot be run in training at all, CallFailed and DeviceError where a call goes wrong.
+/// Throws UsageError where the variant cannot be run in training at all, CallFailed and DeviceError
+/// where a call goes wrong.
 Study epsilon_study(const Subject& subject, std::uint64_t seed);
 
 }  // namespace abn::verify

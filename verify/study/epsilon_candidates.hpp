@@ -51,7 +51,8 @@ inline constexpr std::array<Kept, 8> kept{{
     {"v, biased", [](Real v, Real, Real) -> Real { return v; }},
     {"v m/(m-1), unbiased", [](Real v, Real, Real m) -> Real { return v * m / (m - 1); }},
     {"v + eps, eps baked in", [](Real v, Real eps, Real) -> Real { return v + eps; }},
-    {"v m/(m-1) + eps, eps baked in", [](Real v, Real eps, Real m) -> Real { return v * m / (m - 1) + eps; }},
+    {"v m/(m-1) + eps, eps baked in",
+     [](Real v, Real eps, Real m) -> Real { return v * m / (m - 1) + eps; }},
     {"max(v, eps)", [](Real v, Real eps, Real) -> Real { return v < eps ? eps : v; }},
     {"sqrt(v)", [](Real v, Real, Real) -> Real { return std::sqrt(v); }},
     {"sqrt(v + eps)", [](Real v, Real eps, Real) -> Real { return std::sqrt(v + eps); }},
@@ -88,8 +89,10 @@ inline constexpr std::array<Back, 10> backs{{
      }},
     {"1/sqrt(max(s, eps))", [](Real s, Real eps, Real) -> Real { return s < eps ? eps : s; }},
     {"1/sqrt(s)", [](Real s, Real, Real) -> Real { return s; }},
-    {"1/sqrt(s m/(m-1) + eps)", [](Real s, Real eps, Real m) -> Real { return s * m / (m - 1) + eps; }},
-    {"1/sqrt(s (m-1)/m + eps)", [](Real s, Real eps, Real m) -> Real { return s * (m - 1) / m + eps; }},
+    {"1/sqrt(s m/(m-1) + eps)",
+     [](Real s, Real eps, Real m) -> Real { return s * m / (m - 1) + eps; }},
+    {"1/sqrt(s (m-1)/m + eps)",
+     [](Real s, Real eps, Real m) -> Real { return s * (m - 1) / m + eps; }},
     {"1/(sqrt(s m/(m-1)) + eps)",
      [](Real s, Real eps, Real m) -> Real {
        const Real sd = std::sqrt(s * m / (m - 1)) + eps;

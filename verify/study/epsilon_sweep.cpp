@@ -5,25 +5,27 @@
 
 #include <optional>
 
-#include "verify/problem/claims.hpp"
-#include "verify/compare/compare.hpp"
 #include "verify/call/evaluator.hpp"
+#include "verify/compare/compare.hpp"
+#include "verify/data/random.hpp"
 #include "verify/expect/expect.hpp"
 #include "verify/expect/shared.hpp"
+#include "verify/problem/claims.hpp"
 #include "verify/problem/problem.hpp"
-#include "verify/data/random.hpp"
 
 namespace abn::verify::epsilon {
 namespace {
 
-constexpr double smallest_f16_eps = 1e-3;  // v = 1e-6 eps and less would be lost in f16's subnormal numbers
+// v = 1e-6 eps and less would be lost in f16's subnormal numbers
+constexpr double smallest_f16_eps = 1e-3;
 constexpr std::array<double, 4> gammas{1, -0.75, 0.5, -1.5};
 constexpr double momentum = 0.1;
 
 std::optional<abn_problem> first_supported(const abn_variant& variant, const char* scale) {
   for (const char* dtype : {"f32", "f64", "bf16", "f16"})
     for (const char* activation : {"identity", "leaky_relu:0.01", "elu:1"}) {
-      abn_problem problem = parse_problem(fmt::format("n1c1s{},{},{},{}", sample_counts.back(), dtype, activation, scale));
+      abn_problem problem = parse_problem(
+          fmt::format("n1c1s{},{},{},{}", sample_counts.back(), dtype, activation, scale));
       const Claimed claimed = claims_of(variant, problem);
       if (claimed.status == ABN_OK && claimed.nonsense.empty()) return problem;
     }
@@ -51,8 +53,10 @@ SweepPoint point_of(abn_problem problem, double eps, std::int64_t m, std::uint64
   in.dz.resize(elements);
   const Stream root(seed);
   for (std::int64_t c = 0; c < problem.c; ++c) {
-    const Stream draw = root.fork(static_cast<std::uint64_t>(c)).fork(static_cast<std::uint64_t>(m));
-    const double sigma = std::sqrt(problem.eps * std::pow(10.0, static_cast<double>(lowest_exponent + c)));
+    const Stream draw =
+        root.fork(static_cast<std::uint64_t>(c)).fork(static_cast<std::uint64_t>(m));
+    const double sigma =
+        std::sqrt(problem.eps * std::pow(10.0, static_cast<double>(lowest_exponent + c)));
     Real sum = 0, squares = 0;
     for (std::int64_t i = 0; i < m; ++i) {
       const auto index = static_cast<std::uint64_t>(i);
@@ -72,7 +76,8 @@ SweepPoint point_of(abn_problem problem, double eps, std::int64_t m, std::uint64
     in.beta.push_back(0);
     in.running_mean.push_back(0);
     in.running_var.push_back(
-        round_to(parameter, 3 * static_cast<double>(point.variance.back())));  // of v's own size, so that both weights show
+        // of v's own size, so that both weights show
+        round_to(parameter, 3 * static_cast<double>(point.variance.back())));
   }
   return point;
 }
@@ -100,7 +105,8 @@ Saved one_channel(const abn_problem& problem, const Saved& all, std::int64_t c) 
   return one;
 }
 
-double ratio_of(const std::vector<Expectation>& expectations, Output output, const std::vector<double>& got) {
+double ratio_of(const std::vector<Expectation>& expectations, Output output,
+                const std::vector<double>& got) {
   for (const Expectation& expectation : expectations)
     if (expectation.output == output) {
       const Tally tally = compare_all(expectation, got);
@@ -120,9 +126,11 @@ double ratio_to(double got, Real value, double bound) {
   const double error = std::fabs(static_cast<double>(got - value));
   return error <= bound ? error / bound : std::isnan(error) ? infinity : error / bound;
 }
-constexpr double roundings = 4;  // of v + eps, v m/(m-1), a root or a quotient, and of the value that is stored
+// of v + eps, v m/(m-1), a root or a quotient, and of the value that is stored
+constexpr double roundings = 4;
 
-void look_at_channel(Evidence& evidence, const Inputs& all, Real v, std::int64_t c, const ForwardNumbers& numbers, const Saved& saved,
+void look_at_channel(Evidence& evidence, const Inputs& all, Real v, std::int64_t c,
+                     const ForwardNumbers& numbers, const Saved& saved,
                      const BackwardNumbers& gradients, const abn_claims& claims) {
   const abn_problem& p = all.problem;
   const auto at = static_cast<std::size_t>(c);
@@ -135,32 +143,40 @@ void look_at_channel(Evidence& evidence, const Inputs& all, Real v, std::int64_t
       for (std::size_t scale = 0; scale < scales.size(); ++scale) {
         Inputs as = inputs;
         as.problem.scale = ABN_SCALE_SIGNED;
-        as.problem.eps = static_cast<double>(roots[root].under(with_divisor(v, m, divisors[divisor].unbiased), eps) - v);
+        as.problem.eps = static_cast<double>(
+            roots[root].under(with_divisor(v, m, divisors[divisor].unbiased), eps) - v);
         as.gamma = {static_cast<double>(scales[scale].g(inputs.gamma[0], eps))};
-        raise(evidence.forward[root][divisor][scale], ratio_of(expect_forward(as, claims), Output::z, z));
+        raise(evidence.forward[root][divisor][scale],
+              ratio_of(expect_forward(as, claims), Output::z, z));
       }
 
   // The textbook's bound of v; what is made of v inherits it.
   Inputs textbook = inputs;
   textbook.problem.scale = ABN_SCALE_SIGNED;
   const double off = bound_of(expect_forward(textbook, claims), Output::variance);
-  const double u = std::max(format_of(claims.accumulate).unit_roundoff, format_of(p.param_dtype).unit_roundoff);
+  const double u =
+      std::max(format_of(claims.accumulate).unit_roundoff, format_of(p.param_dtype).unit_roundoff);
   const Real low = std::max<Real>(v - off, 0), high = v + off;
   if (!numbers.variance.empty()) {
     evidence.has_saved = true;
     for (std::size_t i = 0; i < kept.size(); ++i) {
       const Real value = kept[i].value(v, eps, m);
-      const Real spread = std::max(std::fabs(kept[i].value(low, eps, m) - value), std::fabs(kept[i].value(high, eps, m) - value));
-      raise(evidence.saved[i], ratio_to(numbers.variance[at], value, static_cast<double>(spread + roundings * u * std::fabs(value))));
+      const Real spread = std::max(std::fabs(kept[i].value(low, eps, m) - value),
+                                   std::fabs(kept[i].value(high, eps, m) - value));
+      raise(evidence.saved[i],
+            ratio_to(numbers.variance[at], value,
+                     static_cast<double>(spread + roundings * u * std::fabs(value))));
     }
   }
   if (!numbers.running_var.empty())
     for (std::size_t i = 0; i < running.size(); ++i) {
-      const Real weight = running[i].swapped ? 1 - static_cast<Real>(p.momentum) : p.momentum, before = inputs.running_var[0];
+      const Real weight = running[i].swapped ? 1 - static_cast<Real>(p.momentum) : p.momentum,
+                 before = inputs.running_var[0];
       const Real entered = with_divisor(v, m, running[i].unbiased) + (running[i].baked ? eps : 0);
       const Real value = (1 - weight) * before + weight * entered;
-      const double bound = static_cast<double>(weight * with_divisor(off, m, running[i].unbiased)) +
-                           roundings * u * static_cast<double>((1 - weight) * before + weight * entered);
+      const double bound =
+          static_cast<double>(weight * with_divisor(off, m, running[i].unbiased)) +
+          roundings * u * static_cast<double>((1 - weight) * before + weight * entered);
       raise(evidence.averaged[i], ratio_to(numbers.running_var[at], value, bound));
     }
 
@@ -178,7 +194,8 @@ void look_at_channel(Evidence& evidence, const Inputs& all, Real v, std::int64_t
       Saved kept_as = own;
       kept_as.variance = {static_cast<double>(backs[back].under(own.variance[0], eps, m))};
       raise(evidence.backward[back][scale],
-            kept_as.variance[0] > 0 ? ratio_of(expect_backward(as, kept_as, claims), Output::dx, dx) : infinity);
+            kept_as.variance[0] > 0 ? ratio_of(expect_backward(as, kept_as, claims), Output::dx, dx)
+                                    : infinity);
     }
 }
 
@@ -191,7 +208,8 @@ Real factor_of(const Inputs& inputs, std::int64_t c, const std::vector<double>& 
   Real mean = 0, product = 0, square = 0;
   for (const double value : x) mean += value;
   mean /= static_cast<Real>(x.size());
-  for (std::size_t i = 0; i < x.size(); ++i) product += (x[i] - mean) * z[i], square += (x[i] - mean) * (x[i] - mean);
+  for (std::size_t i = 0; i < x.size(); ++i)
+    product += (x[i] - mean) * z[i], square += (x[i] - mean) * (x[i] - mean);
   return product / square;
 }
 
@@ -209,11 +227,12 @@ Asked evidence_of(const Subject& subject, const abn_problem& base, std::uint64_t
       const Saved saved = evaluator.saved(p, forward);
       const BackwardNumbers backward = evaluator.backward(point.inputs, saved);
       for (std::int64_t c = 0; c < p.c; ++c) {
-        look_at_channel(asked.evidence, point.inputs, point.variance[static_cast<std::size_t>(c)], c, forward, saved, backward,
-                        evaluator.claims());
-        asked.places.push_back({point.variance[static_cast<std::size_t>(c)], p.eps, static_cast<Real>(m),
-                                point.inputs.gamma[static_cast<std::size_t>(c)], lowest_exponent + static_cast<int>(c),
-                                factor_of(point.inputs, c, forward.z)});
+        look_at_channel(asked.evidence, point.inputs, point.variance[static_cast<std::size_t>(c)],
+                        c, forward, saved, backward, evaluator.claims());
+        asked.places.push_back(
+            {point.variance[static_cast<std::size_t>(c)], p.eps, static_cast<Real>(m),
+             point.inputs.gamma[static_cast<std::size_t>(c)], lowest_exponent + static_cast<int>(c),
+             factor_of(point.inputs, c, forward.z)});
       }
     }
   }
@@ -226,7 +245,9 @@ Sweep sweep_of(const Subject& subject, std::uint64_t seed) {
   Sweep sweep;
   for (const int scale : {ABN_SCALE_SIGNED, ABN_SCALE_ABS_EPS})
     if (const auto problem = first_supported(*subject.variant, scale_name(scale))) {
-      if (sweep.asked.empty()) sweep.settings = fmt::format("{}, {}", dtype_name(problem->dtype), activation_name(problem->activation));
+      if (sweep.asked.empty())
+        sweep.settings =
+            fmt::format("{}, {}", dtype_name(problem->dtype), activation_name(problem->activation));
       Asked asked = evidence_of(subject, *problem, seed);
       if (!asked.places.empty()) sweep.asked.push_back(std::move(asked));
     }

@@ -1,4 +1,5 @@
-// What `study epsilon` measures: a variant's outputs over eps, v/eps and m, against every candidate convention.
+// What `study epsilon` measures: a variant's outputs over eps, v/eps and m, against every candidate
+// convention.
 #pragma once
 
 #include <algorithm>
@@ -30,7 +31,9 @@ inline void raise(double& largest, double ratio) {
 
 /// The ratios of everything, over all points.
 struct Evidence {
-  std::array<std::array<std::array<double, scales.size()>, divisors.size()>, roots.size()> forward{};  ///< for one scale that was asked for
+  /// for one scale that was asked for
+  std::array<std::array<std::array<double, scales.size()>, divisors.size()>, roots.size()>
+      forward{};
   Ratios<kept.size()> saved{};
   Ratios<running.size()> averaged{};
   std::array<std::array<double, scales.size()>, backs.size()> backward{};
@@ -41,7 +44,8 @@ struct Evidence {
 struct Place {
   Real v = 0, eps = 0, m = 0, gamma = 0;
   int exponent = 0;  ///< of v/eps, about
-  Real factor = 0;   ///< what x - mean was multiplied by, read off z; NaN where the activation is not the identity
+  /// what x - mean was multiplied by, read off z; NaN where the activation is not the identity
+  Real factor = 0;
 };
 
 /// One convention of the scale that was asked for, ABN_SCALE_*.
@@ -56,7 +60,8 @@ struct Sweep {
   std::string settings;  ///< storage type and activation
 };
 
-/// Runs the variant. Without any problem that it supports the sweep is empty. Throws CallFailed and DeviceError.
+/// Runs the variant. Without any problem that it supports the sweep is empty. Throws CallFailed and
+/// DeviceError.
 Sweep sweep_of(const Subject& subject, std::uint64_t seed);
 
 }  // namespace abn::verify::epsilon

@@ -1,4 +1,5 @@
-// The surfaces: inputs for all grid points at once, one forward and one backward of a reference variant, and the oracle's expectations.
+// The surfaces: inputs for all grid points at once, one forward and one backward of a reference
+// variant, and the oracle's expectations.
 #include "verify/study/inversion.hpp"
 
 #include <fmt/format.h>
@@ -7,14 +8,14 @@
 #include <cmath>
 
 #include "reference/backward.hpp"
-#include "verify/problem/claims.hpp"
 #include "verify/call/evaluator.hpp"
-#include "verify/problem/format.hpp"
-#include "verify/expect/expect.hpp"
-#include "verify/expect/shared.hpp"
-#include "verify/problem/problem.hpp"
 #include "verify/data/random.hpp"
+#include "verify/expect/expect.hpp"
 #include "verify/expect/reference_variant.hpp"
+#include "verify/expect/shared.hpp"
+#include "verify/problem/claims.hpp"
+#include "verify/problem/format.hpp"
+#include "verify/problem/problem.hpp"
 
 namespace abn::verify {
 namespace {
@@ -25,7 +26,8 @@ constexpr std::int64_t images = 4;
 
 abn_problem problem_of(const InversionSetting& setting, const InversionAxes& axes) {
   const std::size_t channels = 2 * axes.gammas.size() * axes.ratios.size();  // beta of both signs
-  return parse_problem(fmt::format("n{}c{}s{},{},{},eps:0", images, channels, inversion_samples / images, dtype_name(setting.dtype),
+  return parse_problem(fmt::format("n{}c{}s{},{},{},eps:0", images, channels,
+                                   inversion_samples / images, dtype_name(setting.dtype),
                                    activation_text(setting)));
 }
 
@@ -46,7 +48,8 @@ Inputs inputs_of(const InversionSetting& setting, const InversionAxes& axes, std
     dz.push_back(0.7 * dz_draw.normal(i) + 0.4 * t + 0.25);
     largest = std::max(largest, std::fabs(dz.back()));
   }
-  const auto elements = static_cast<std::size_t>(element_count(in.problem)), channels = static_cast<std::size_t>(in.problem.c);
+  const auto elements = static_cast<std::size_t>(element_count(in.problem)),
+             channels = static_cast<std::size_t>(in.problem.c);
   in.x.resize(elements);
   in.dz.resize(elements);
   in.running_mean.assign(channels, 0);
@@ -56,9 +59,12 @@ Inputs inputs_of(const InversionSetting& setting, const InversionAxes& axes, std
     const double ratio = axes.ratios[c / 2 % axes.ratios.size()];
     in.gamma.push_back(gamma);
     in.beta.push_back(round_to(parameter, (c % 2 == 0 ? 1 : -1) * ratio * gamma));
-    const int exponent = std::min(largest_dz_exponent, sigma_exponent - static_cast<int>(std::floor(std::log2(gamma * largest))));
+    const int exponent =
+        std::min(largest_dz_exponent,
+                 sigma_exponent - static_cast<int>(std::floor(std::log2(gamma * largest))));
     for (std::int64_t i = 0; i < inversion_samples; ++i) {
-      const auto at = static_cast<std::size_t>(sample_offset(in.problem, static_cast<std::int64_t>(c), i));
+      const auto at =
+          static_cast<std::size_t>(sample_offset(in.problem, static_cast<std::int64_t>(c), i));
       const auto sample = static_cast<std::size_t>(i);
       in.x[at] = x[sample];
       in.dz[at] = round_to(storage, std::ldexp(dz[sample], exponent));
@@ -82,25 +88,41 @@ double lifted(const Format& storage, int activation, double parameter, double z)
 }
 
 /// One rounding of z to its type, as an error of z.
-double storing(const Format& storage, double z) { return std::max(storage.unit_roundoff * std::fabs(z), storage.smallest_subnormal / 2); }
+double storing(const Format& storage, double z) {
+  return std::max(storage.unit_roundoff * std::fabs(z), storage.smallest_subnormal / 2);
+}
 
-/// Largest change of phi^-1 where z = phi(y) is off by `off` either way, and not below the lowest z that can be stored.
-double inverse_error(const Format& storage, const reference::Activation<long double>& phi, int activation, long double y, double off) {
-  // y itself is lost in z where ELU saturates, and the rounding of z to double is not to count: all of this in long double.
-  const long double z = phi.value(y), lowest = activation == ABN_ELU ? next_above(storage, -static_cast<double>(phi.parameter)) : -infinity;
-  const auto moved = [&](long double to) { return std::fabs(phi.inverse(std::max(to, lowest)) - y); };
+/// Largest change of phi^-1 where z = phi(y) is off by `off` either way, and not below the lowest z
+/// that can be stored.
+double inverse_error(const Format& storage, const reference::Activation<long double>& phi,
+                     int activation, long double y, double off) {
+  // y itself is lost in z where ELU saturates, and the rounding of z to double is not to count: all
+  // of this in long double.
+  const long double z = phi.value(y),
+                    lowest = activation == ABN_ELU
+                                 ? next_above(storage, -static_cast<double>(phi.parameter))
+                                 : -infinity;
+  const auto moved = [&](long double to) {
+    return std::fabs(phi.inverse(std::max(to, lowest)) - y);
+  };
   return static_cast<double>(std::max(moved(z - off), moved(z + off)));
 }
 
 /// What is no number is as bad as can be.
-double worse(double a, double b) { return std::isnan(a) || std::isnan(b) ? infinity : std::max(a, b); }
-Cost worse(const Cost& a, const Cost& b) { return {worse(a.measured, b.measured), worse(a.predicted, b.predicted)}; }
+double worse(double a, double b) {
+  return std::isnan(a) || std::isnan(b) ? infinity : std::max(a, b);
+}
+Cost worse(const Cost& a, const Cost& b) {
+  return {worse(a.measured, b.measured), worse(a.predicted, b.predicted)};
+}
 
-/// Recovered xhat of one channel against the exact one. The prediction is of first order: z rounded once, carried through the inverse
-/// at its steepest, with the roundings of y = g xhat + beta and the statistics' (h+2)u mean|x|/sigma and (h+7)/2 u |xhat|; then 3 roundings
-/// of the inverse (reciprocal, quotient, logarithm) and 5 of (y - beta)/g, in the accumulate type.
+/// Recovered xhat of one channel against the exact one. The prediction is of first order: z rounded
+/// once, carried through the inverse at its steepest, with the roundings of y = g xhat + beta and
+/// the statistics' (h+2)u mean|x|/sigma and (h+7)/2 u |xhat|; then 3 roundings of the inverse
+/// (reciprocal, quotient, logarithm) and 5 of (y - beta)/g, in the accumulate type.
 template <class T>
-Cost xhat_cost(const Inputs& inputs, std::int64_t c, const std::vector<double>& z_stored, double u) {
+Cost xhat_cost(const Inputs& inputs, std::int64_t c, const std::vector<double>& z_stored,
+               double u) {
   const abn_problem& p = inputs.problem;
   const Format& storage = format_of(p.dtype);
   const auto at = static_cast<std::size_t>(c);
@@ -123,29 +145,38 @@ Cost xhat_cost(const Inputs& inputs, std::int64_t c, const std::vector<double>& 
     stored[i] = T(lifted(storage, p.activation, p.activation_parameter, z[sample]));
   }
   const auto f = reference::forward_training(samples, exact);
-  const auto recovered = reference::recover_in_place(stored, channel, reference::Vector<T>(reference::Vector<T>::Zero(m)));
-  const double size = static_cast<double>(samples.cwiseAbs().mean() * f.r), h = static_cast<double>(m);
+  const auto recovered = reference::recover_in_place(
+      stored, channel, reference::Vector<T>(reference::Vector<T>::Zero(m)));
+  const double size = static_cast<double>(samples.cwiseAbs().mean() * f.r),
+               h = static_cast<double>(m);
   Cost worst;
   for (Eigen::Index i = 0; i < m; ++i) {
-    const double xhat = static_cast<double>(f.xhat[i]), y = static_cast<double>(f.y[i]), value = static_cast<double>(f.z[i]);
+    const double xhat = static_cast<double>(f.xhat[i]), y = static_cast<double>(f.y[i]),
+                 value = static_cast<double>(f.z[i]);
     const double statistics = (h + 2) * u * size + (h + 7) / 2 * u * std::fabs(xhat),
                  own = u * (2 * std::fabs(gamma * xhat) + std::fabs(y));
-    const double slope = y < 0 ? static_cast<double>(exact.activation.derivative_from_input(f.y[i])) : 1;
+    const double slope =
+        y < 0 ? static_cast<double>(exact.activation.derivative_from_input(f.y[i])) : 1;
     const double off = storing(storage, value) + slope * (own + gamma * statistics);
     const double moved = inverse_error(storage, exact.activation, p.activation, f.y[i], off);
     // What is recovered is rounded at its own size, which may be far from that of what was stored.
-    const double inversion = 3 * u * (std::fabs(y) + moved) / gamma + 5 * u * (std::fabs(xhat) + moved / gamma);
+    const double inversion =
+        3 * u * (std::fabs(y) + moved) / gamma + 5 * u * (std::fabs(xhat) + moved / gamma);
     worst.predicted = worse(worst.predicted, moved / gamma + inversion);
-    worst.measured = worse(worst.measured, std::fabs(static_cast<double>(static_cast<long double>(recovered.xhat[i]) - f.xhat[i])));
+    worst.measured = worse(
+        worst.measured,
+        std::fabs(static_cast<double>(static_cast<long double>(recovered.xhat[i]) - f.xhat[i])));
   }
   return worst;
 }
 
-/// One element of a gradient: an error that the storage type cannot avoid is no cost of working in place, as in every record.
+/// One element of a gradient: an error that the storage type cannot avoid is no cost of working in
+/// place, as in every record.
 Cost cost_of(const Expectation& expectation, std::size_t i, std::size_t c, double got) {
   const Point& point = expectation.points[i];
   const double scale = expectation.channels[c].scale;
-  if (point.rule == Rule::anything && std::isfinite(point.hi)) return {infinity, infinity};  // an overflow on the way: nothing is left
+  // an overflow on the way: nothing is left
+  if (point.rule == Rule::anything && std::isfinite(point.hi)) return {infinity, infinity};
   if (point.rule != Rule::bounded && point.rule != Rule::signed_bounded) return {};
   const double error = std::fabs((got - point.hi) - point.lo);
   const double representable = ulp_of(format_of(expectation.dtype), point.hi) / 2;
@@ -153,44 +184,57 @@ Cost cost_of(const Expectation& expectation, std::size_t i, std::size_t c, doubl
 }
 
 const std::vector<double>& numbers_of_output(const BackwardNumbers& numbers, Output output) {
-  return output == Output::dx ? numbers.dx : output == Output::dgamma ? numbers.dgamma : numbers.dbeta;
+  return output == Output::dx       ? numbers.dx
+         : output == Output::dgamma ? numbers.dgamma
+                                    : numbers.dbeta;
 }
 
 }  // namespace
 
 InversionAxes inversion_axes(int steps) {
   InversionAxes axes;
-  for (int i = -8 * steps; i <= steps; ++i) axes.gammas.push_back(std::pow(10.0, static_cast<double>(i) / steps));
+  for (int i = -8 * steps; i <= steps; ++i)
+    axes.gammas.push_back(std::pow(10.0, static_cast<double>(i) / steps));
   axes.ratios.push_back(0);
-  for (int i = -2 * steps; i <= 6 * steps; ++i) axes.ratios.push_back(std::pow(10.0, static_cast<double>(i) / steps));
+  for (int i = -2 * steps; i <= 6 * steps; ++i)
+    axes.ratios.push_back(std::pow(10.0, static_cast<double>(i) / steps));
   return axes;
 }
 
 std::string activation_text(const InversionSetting& setting) {
-  return setting.activation == ABN_IDENTITY ? "identity" : fmt::format("{}:{:g}", activation_name(setting.activation), setting.parameter);
+  return setting.activation == ABN_IDENTITY
+             ? "identity"
+             : fmt::format("{}:{:g}", activation_name(setting.activation), setting.parameter);
 }
 
 Cost InversionPoint::gradient() const { return worse(worse(dx, dgamma), dbeta); }
 
-InversionSurface inversion_surface(const InversionSetting& setting, const InversionAxes& axes, std::uint64_t seed) {
+InversionSurface inversion_surface(const InversionSetting& setting, const InversionAxes& axes,
+                                   std::uint64_t seed) {
   const Inputs inputs = inputs_of(setting, axes, seed);
   const bool single = setting.accumulate == ABN_F32;
   Subject subject;
-  subject.variant = &reference_variant(single ? ReferenceArithmetic::f32 : ReferenceArithmetic::f64, setting.scheme);
+  subject.variant = &reference_variant(single ? ReferenceArithmetic::f32 : ReferenceArithmetic::f64,
+                                       setting.scheme);
   subject.device = host_device();
   const Evaluator evaluator(subject, claims_of(*subject.variant, inputs.problem).claims, seed);
   const ForwardNumbers forward = evaluator.forward(inputs);
-  const BackwardNumbers backward = evaluator.backward(inputs, evaluator.saved(inputs.problem, forward));
+  const BackwardNumbers backward =
+      evaluator.backward(inputs, evaluator.saved(inputs.problem, forward));
   const std::vector<Expectation> gradient = expect_gradient(inputs, evaluator.claims());
 
-  InversionSurface surface{setting, axes, std::vector<InversionPoint>(axes.gammas.size() * axes.ratios.size())};
+  InversionSurface surface{setting, axes,
+                           std::vector<InversionPoint>(axes.gammas.size() * axes.ratios.size())};
   const double u = format_of(setting.accumulate).unit_roundoff;
   for (std::int64_t c = 0; c < inputs.problem.c; ++c) {
     const auto channel = static_cast<std::size_t>(c);
     InversionPoint& point = surface.points[channel / 2];
-    point.xhat = worse(point.xhat, single ? xhat_cost<float>(inputs, c, forward.z, u) : xhat_cost<double>(inputs, c, forward.z, u));
+    point.xhat = worse(point.xhat, single ? xhat_cost<float>(inputs, c, forward.z, u)
+                                          : xhat_cost<double>(inputs, c, forward.z, u));
     for (const Expectation& expectation : gradient) {
-      Cost& cost = expectation.output == Output::dx ? point.dx : expectation.output == Output::dgamma ? point.dgamma : point.dbeta;
+      Cost& cost = expectation.output == Output::dx       ? point.dx
+                   : expectation.output == Output::dgamma ? point.dgamma
+                                                          : point.dbeta;
       const std::vector<double>& got = numbers_of_output(backward, expectation.output);
       if (!is_tensor(expectation.output)) {
         cost = worse(cost, cost_of(expectation, channel, channel, got[channel]));
@@ -211,7 +255,8 @@ EluLimit elu_limit(int dtype, double alpha) {
   constexpr double deepest = -64;  // below what any of the types can tell from -alpha
   const Format& storage = format_of(dtype);
   const double gap = next_above(storage, -alpha) + alpha;
-  EluLimit limit{dtype, alpha, std::log(gap / 2 / alpha), 0, {-infinity, -infinity}, {-infinity, -infinity}};
+  EluLimit limit{
+      dtype, alpha, std::log(gap / 2 / alpha), 0, {-infinity, -infinity}, {-infinity, -infinity}};
   const auto stored = [&](double y) { return round_to(storage, alpha * std::expm1(y)); };
   double saturated = deepest, alive = 0;
   for (int halving = 0; halving < 60; ++halving) {
@@ -224,7 +269,8 @@ EluLimit elu_limit(int dtype, double alpha) {
     // Half a spacing of the type where z lies; the inverse is steepest downwards.
     const double off = ulp_of(storage, alpha * std::expm1(y)) / 2;
     const double y_predicted = off < w ? -std::log1p(-off / w) : infinity, phi_predicted = off / w;
-    const double y_measured = std::fabs(std::log1p(used / alpha) - y), phi_measured = std::fabs(used + alpha - w) / w;
+    const double y_measured = std::fabs(std::log1p(used / alpha) - y),
+                 phi_measured = std::fabs(used + alpha - w) / w;
     const auto note = [&](double& where, double error) {
       if (where == -infinity && error > percent) where = y;
     };

@@ -6,16 +6,16 @@
 #include <algorithm>
 #include <cmath>
 
+#include "verify/data/random.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
-#include "verify/data/random.hpp"
 
 namespace abn::verify {
 namespace {
 
-/// Small, so that every kernel can run them all; together they have every mode, activation, layout and convention, more than 96 channels,
-/// more than 32 images, tails of rows and of channels, one image, one sample a row, two problems of one size, and more samples than f16
-/// can count.
+/// Small, so that every kernel can run them all; together they have every mode, activation, layout
+/// and convention, more than 96 channels, more than 32 images, tails of rows and of channels, one
+/// image, one sample a row, two problems of one size, and more samples than f16 can count.
 constexpr const char* problems[] = {
     "n4c6s33,nchw,leaky_relu:0.01",          "n2c5s64,nhwc,leaky_relu:0.2,abs_eps",
     "n3c4s50,nchw,elu:1.5,eps:0.001",        "n33c3s9,nhwc,identity,abs_eps",
@@ -37,7 +37,9 @@ struct Plan {
 /// 2^-20, the size of the gradients of a mean over a batch of a million terms.
 constexpr double realistic_gradient = 0x1p-20;
 /// Where the storage type ends first, three bits are left to the samples' spread.
-double largest_mean_over_sigma(int dtype) { return std::min(1000.0, std::ldexp(1.0, format_of(dtype).precision - 3)); }
+double largest_mean_over_sigma(int dtype) {
+  return std::min(1000.0, std::ldexp(1.0, format_of(dtype).precision - 3));
+}
 
 Plan plan_of(Grade grade, int dtype, const Stream& draw, std::int64_t c) {
   Plan plan;
@@ -65,7 +67,11 @@ Plan plan_of(Grade grade, int dtype, const Stream& draw, std::int64_t c) {
 
 }  // namespace
 
-const char* grade_name(Grade grade) { return grade == Grade::easy ? "easy" : grade == Grade::realistic ? "realistic" : "ill-conditioned"; }
+const char* grade_name(Grade grade) {
+  return grade == Grade::easy        ? "easy"
+         : grade == Grade::realistic ? "realistic"
+                                     : "ill-conditioned";
+}
 
 std::vector<Inputs> graded_cases(Grade grade, int dtype, std::uint64_t seed) {
   std::vector<Inputs> cases;

@@ -25,7 +25,9 @@ struct Plain {
   A at(const std::vector<double>& tensor, std::int64_t c, std::int64_t i) const {
     return static_cast<A>(tensor[static_cast<std::size_t>(sample_offset(p, c, i))]);
   }
-  static A of(const std::vector<double>& vector, std::int64_t c) { return static_cast<A>(vector[static_cast<std::size_t>(c)]); }
+  static A of(const std::vector<double>& vector, std::int64_t c) {
+    return static_cast<A>(vector[static_cast<std::size_t>(c)]);
+  }
   A g(std::int64_t c) const {
     if (!inputs.affine) return 1;
     const A gamma = of(inputs.gamma, c);
@@ -62,16 +64,22 @@ struct Plain {
     Numbers out;
     std::vector<double>&z = out[Output::z], &xhat = out[Output::xhat];
     z.resize(inputs.x.size()), xhat.resize(inputs.x.size());
-    const auto keep = [&](Output output, A value) { out[output].push_back(round_to(parameter, static_cast<double>(value))); };
+    const auto keep = [&](Output output, A value) {
+      out[output].push_back(round_to(parameter, static_cast<double>(value)));
+    };
     for (std::int64_t c = 0; c < p.c; ++c) {
       A mean = of(inputs.running_mean, c), variance = of(inputs.running_var, c);
       if (p.mode == ABN_TRAINING) {
         const A old_mean = mean, old_variance = variance, momentum = static_cast<A>(p.momentum);
         mean = sum([&](std::int64_t i) { return at(inputs.x, c, i); }) / count;
-        variance = sum([&](std::int64_t i) { return (at(inputs.x, c, i) - mean) * (at(inputs.x, c, i) - mean); }) / count;
+        variance = sum([&](std::int64_t i) {
+                     return (at(inputs.x, c, i) - mean) * (at(inputs.x, c, i) - mean);
+                   }) /
+                   count;
         keep(Output::mean, mean), keep(Output::variance, variance);
         keep(Output::running_mean, (1 - momentum) * old_mean + momentum * mean);
-        keep(Output::running_var, (1 - momentum) * old_variance + momentum * (variance * count / (count - 1)));
+        keep(Output::running_var,
+             (1 - momentum) * old_variance + momentum * (variance * count / (count - 1)));
       }
       const A r = 1 / std::sqrt(variance + eps);
       for (std::int64_t i = 0; i < m; ++i) {
@@ -90,10 +98,15 @@ struct Plain {
     dx.resize(inputs.dz.size());
     // A scheme that reads x again may keep no statistics.
     const bool training = p.mode == ABN_TRAINING,
-               found_again = training && (saved.variance.empty() || (!in_place && saved.xhat.empty() && saved.mean.empty()));
+               found_again = training && (saved.variance.empty() ||
+                                          (!in_place && saved.xhat.empty() && saved.mean.empty()));
     const Numbers again = found_again ? forward() : Numbers{};
-    const std::vector<double>& means = found_again ? again.at(Output::mean) : training ? saved.mean : inputs.running_mean;
-    const std::vector<double>& variances = found_again ? again.at(Output::variance) : training ? saved.variance : inputs.running_var;
+    const std::vector<double>& means = found_again ? again.at(Output::mean)
+                                       : training  ? saved.mean
+                                                   : inputs.running_mean;
+    const std::vector<double>& variances = found_again ? again.at(Output::variance)
+                                           : training  ? saved.variance
+                                                       : inputs.running_var;
     std::vector<A> xhat(static_cast<std::size_t>(m)), dy(static_cast<std::size_t>(m));
     for (std::int64_t c = 0; c < p.c; ++c) {
       const A scale = g(c), r = 1 / std::sqrt(of(variances, c) + eps);
@@ -104,20 +117,24 @@ struct Plain {
           y = stored(inverted(at(saved.z, c, i)));
           xhat[k] = scale == 0 ? A(0) : stored((y - beta(c)) / scale);
         } else {
-          xhat[k] = saved.xhat.empty() ? (at(inputs.x, c, i) - of(means, c)) * r : at(saved.xhat, c, i);
+          xhat[k] =
+              saved.xhat.empty() ? (at(inputs.x, c, i) - of(means, c)) * r : at(saved.xhat, c, i);
           y = stored(scale * xhat[k] + beta(c));
         }
         dy[k] = stored(at(inputs.dz, c, i) * derivative(y));
       }
       const A s0 = sum([&](std::int64_t i) { return dy[static_cast<std::size_t>(i)]; });
-      const A s1 = sum([&](std::int64_t i) { return dy[static_cast<std::size_t>(i)] * xhat[static_cast<std::size_t>(i)]; });
+      const A s1 = sum([&](std::int64_t i) {
+        return dy[static_cast<std::size_t>(i)] * xhat[static_cast<std::size_t>(i)];
+      });
       const bool turned = inputs.affine && p.scale == ABN_SCALE_ABS_EPS && of(inputs.gamma, c) < 0;
       out[Output::dgamma].push_back(round_to(parameter, static_cast<double>(turned ? -s1 : s1)));
       out[Output::dbeta].push_back(round_to(parameter, static_cast<double>(s0)));
       for (std::int64_t i = 0; i < m; ++i) {
         const auto k = static_cast<std::size_t>(i);
         const A inner = p.mode == ABN_TRAINING ? dy[k] - s0 / count - xhat[k] * s1 / count : dy[k];
-        dx[static_cast<std::size_t>(sample_offset(p, c, i))] = static_cast<double>(stored(scale * r * inner));
+        dx[static_cast<std::size_t>(sample_offset(p, c, i))] =
+            static_cast<double>(stored(scale * r * inner));
       }
     }
     return out;
@@ -127,11 +144,13 @@ struct Plain {
 }  // namespace
 
 Numbers plain_forward(const Inputs& inputs) {
-  return inputs.problem.dtype == ABN_F64 ? Plain<double>{inputs}.forward() : Plain<float>{inputs}.forward();
+  return inputs.problem.dtype == ABN_F64 ? Plain<double>{inputs}.forward()
+                                         : Plain<float>{inputs}.forward();
 }
 
 Numbers plain_backward(const Inputs& inputs, const Saved& saved, bool in_place) {
-  return inputs.problem.dtype == ABN_F64 ? Plain<double>{inputs}.backward(saved, in_place) : Plain<float>{inputs}.backward(saved, in_place);
+  return inputs.problem.dtype == ABN_F64 ? Plain<double>{inputs}.backward(saved, in_place)
+                                         : Plain<float>{inputs}.backward(saved, in_place);
 }
 
 }  // namespace abn::verify

@@ -1,7 +1,9 @@
-// A plain implementation in the precision of the kernels under test, for rules that measure an error against another one.
+// A plain implementation in the precision of the kernels under test, for rules that measure an
+// error against another one.
 //
-// It is what a framework does operation by operation: arithmetic in float, sums over 32 lanes and then a tree, and every tensor between
-// two operations (y, the recovered y and xhat, dy) rounded to the storage type. f64 is computed in double.
+// It is what a framework does operation by operation: arithmetic in float, sums over 32 lanes and
+// then a tree, and every tensor between two operations (y, the recovered y and xhat, dy) rounded to
+// the storage type. f64 is computed in double.
 #pragma once
 
 #include <map>
@@ -17,7 +19,8 @@ using Numbers = std::map<Output, std::vector<double>>;
 /// z and xhat; in training also the statistics and the running buffers.
 Numbers plain_forward(const Inputs& inputs);
 
-/// dx, dgamma and dbeta from what a forward kept: `in_place` from its z, else from its xhat or, without one, from x.
+/// dx, dgamma and dbeta from what a forward kept: `in_place` from its z, else from its xhat or,
+/// without one, from x.
 Numbers plain_backward(const Inputs& inputs, const Saved& saved, bool in_place);
 
 }  // namespace abn::verify

@@ -1,7 +1,9 @@
-// Pass or fail as other projects decide it: each rule is a pure function of one output and its exact values.
+// Pass or fail as other projects decide it: each rule is a pure function of one output and its
+// exact values.
 //
-// Most rules compare with a reference that is held in the output's own type, so they are given the exact value rounded to it: the best
-// reference that such a rule can have. What a rule says, in one sentence, and where it was read stand beside it in the table.
+// Most rules compare with a reference that is held in the output's own type, so they are given the
+// exact value rounded to it: the best reference that such a rule can have. What a rule says, in one
+// sentence, and where it was read stand beside it in the table.
 #pragma once
 
 #include <span>
@@ -13,8 +15,9 @@ namespace abn::verify {
 /// One output of one call.
 struct Sample {
   Output output = Output::z;
-  int dtype = 0;    ///< in which the output is stored
-  int storage = 0;  ///< of the problem's tensors: some rules choose the tolerance of every output by it
+  int dtype = 0;  ///< in which the output is stored
+  /// of the problem's tensors: some rules choose the tolerance of every output by it
+  int storage = 0;
   std::span<const double> got;
   std::span<const double> exact;  ///< in double
   std::span<const double> plain;  ///< of a plain implementation in the same precision

@@ -13,8 +13,9 @@ namespace {
 
 /// Characters that a terminal shows: UTF-8 continuation bytes take no room.
 std::size_t width_of(const std::string& text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+  }));
 }
 
 std::string padded(const std::string& text, std::size_t width, bool right) {
@@ -24,7 +25,9 @@ std::string padded(const std::string& text, std::size_t width, bool right) {
 
 }  // namespace
 
-double six_digits(double value) { return std::isfinite(value) ? std::strtod(fmt::format("{:.6g}", value).c_str(), nullptr) : value; }
+double six_digits(double value) {
+  return std::isfinite(value) ? std::strtod(fmt::format("{:.6g}", value).c_str(), nullptr) : value;
+}
 
 std::string show_cell(const Cell& cell) {
   if (const std::string* const word = std::get_if<std::string>(&cell)) return *word;
@@ -45,7 +48,8 @@ std::string table_text(const Table& table) {
   std::vector<std::size_t> widths;
   std::vector<bool> numbers(table.columns.size(), true);
   std::vector<Head> heads;
-  for (const Column& column : table.columns) heads.push_back(head_of(column)), widths.push_back(width_of(heads.back().own));
+  for (const Column& column : table.columns)
+    heads.push_back(head_of(column)), widths.push_back(width_of(heads.back().own));
   for (const auto& row : table.rows)
     for (std::size_t i = 0; i < row.size(); ++i) {
       widths[i] = std::max(widths[i], width_of(show_cell(row[i])));
@@ -54,7 +58,8 @@ std::string table_text(const Table& table) {
   std::string groups;  // the line above the heads
   for (std::size_t i = 0; i < heads.size();) {
     std::size_t end = i + 1, room = widths[i];
-    while (end < heads.size() && !heads[i].group.empty() && heads[end].group == heads[i].group) room += 2 + widths[end++];
+    while (end < heads.size() && !heads[i].group.empty() && heads[end].group == heads[i].group)
+      room += 2 + widths[end++];
     const std::size_t needed = width_of(heads[i].group);
     if (needed > room) widths[i] += needed - room, room = needed;
     groups += "  " + padded(heads[i].group, room, false);
@@ -64,7 +69,8 @@ std::string table_text(const Table& table) {
   std::string out = table.title + "\n" + (groups.empty() ? "" : groups + "\n");
   const auto line = [&](auto&& text_of) {
     std::string text;
-    for (std::size_t i = 0; i < table.columns.size(); ++i) text += "  " + padded(text_of(i), widths[i], numbers[i]);
+    for (std::size_t i = 0; i < table.columns.size(); ++i)
+      text += "  " + padded(text_of(i), widths[i], numbers[i]);
     text.erase(text.find_last_not_of(' ') + 1);
     out += text + "\n";
   };
@@ -85,8 +91,10 @@ std::string study_text(const Study& study, bool quiet) {
 }
 
 const Table& table_of(const Study& study, std::string_view name) {
-  const auto at = std::find_if(study.tables.begin(), study.tables.end(), [&](const Table& table) { return table.name == name; });
-  if (at == study.tables.end()) throw std::out_of_range(fmt::format("the study {} has no table {}", study.name, name));
+  const auto at = std::find_if(study.tables.begin(), study.tables.end(),
+                               [&](const Table& table) { return table.name == name; });
+  if (at == study.tables.end())
+    throw std::out_of_range(fmt::format("the study {} has no table {}", study.name, name));
   return *at;
 }
 

@@ -1,6 +1,8 @@
-// A study as a value: what was swept, the tables and heat maps that came out, and what follows from them in sentences.
+// A study as a value: what was swept, the tables and heat maps that came out, and what follows from
+// them in sentences.
 //
-// It holds no time, no machine and no version, so the same seed gives the same bytes; `report` draws it and the command line prints it.
+// It holds no time, no machine and no version, so the same seed gives the same bytes; `report`
+// draws it and the command line prints it.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +16,8 @@ namespace abn::verify {
 
 inline constexpr const char* study_schema = "abn-verify-study/1";
 
-/// A number or a word; a NaN is a value that does not exist ("never", "nowhere") and is shown as a dash.
+/// A number or a word; a NaN is a value that does not exist ("never", "nowhere") and is shown as a
+/// dash.
 using Cell = std::variant<double, std::string>;
 
 /// Columns side by side whose names are "A, b" and "A, c" share a head A above b and c.
@@ -59,7 +62,8 @@ struct Study {
   std::vector<Grid> grids;
 };
 
-/// Stable key order and bytes; numbers have 6 significant digits, which is more than a study can mean.
+/// Stable key order and bytes; numbers have 6 significant digits, which is more than a study can
+/// mean.
 std::string study_to_json(const Study& study);
 /// Throws UsageError on another schema or malformed text.
 Study study_from_json(const std::string& text);

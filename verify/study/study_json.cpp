@@ -22,10 +22,15 @@ double special(const std::string& text) {
   if (text == "nan") return std::numeric_limits<double>::quiet_NaN();
   if (text == "inf") return std::numeric_limits<double>::infinity();
   if (text == "-inf") return -std::numeric_limits<double>::infinity();
-  throw UsageError(fmt::format("This study holds \"{}\" where a number is expected; write it again with abn-verify study --out", text));
+  throw UsageError(
+      fmt::format("This study holds \"{}\" where a number is expected; write it again with "
+                  "abn-verify study --out",
+                  text));
 }
 
-double number_from(const Json& json) { return json.is_string() ? special(json.get<std::string>()) : json.get<double>(); }
+double number_from(const Json& json) {
+  return json.is_string() ? special(json.get<std::string>()) : json.get<double>();
+}
 
 Json numbers(const std::vector<double>& values) {
   Json json = Json::array();
@@ -51,9 +56,11 @@ Cell cell_from(const Json& json) {
 }
 
 Json table_json(const Table& table) {
-  Json json{{"name", table.name}, {"title", table.title}, {"note", table.note}, {"detail", table.detail}};
+  Json json{
+      {"name", table.name}, {"title", table.title}, {"note", table.note}, {"detail", table.detail}};
   json["columns"] = Json::array();
-  for (const Column& column : table.columns) json["columns"].push_back({{"name", column.name}, {"unit", column.unit}});
+  for (const Column& column : table.columns)
+    json["columns"].push_back({{"name", column.name}, {"unit", column.unit}});
   json["rows"] = Json::array();
   for (const auto& row : table.rows) {
     Json cells = Json::array();
@@ -65,20 +72,27 @@ Json table_json(const Table& table) {
 
 Table table_from(const Json& json) {
   Table table{json.at("name"), json.at("title"), json.at("note"), {}, {}, json.at("detail")};
-  for (const Json& one : json.at("columns")) table.columns.push_back({one.at("name"), one.at("unit")});
+  for (const Json& one : json.at("columns"))
+    table.columns.push_back({one.at("name"), one.at("unit")});
   for (const Json& row : json.at("rows")) {
     std::vector<Cell> cells;
     for (const Json& one : row) cells.push_back(cell_from(one));
     if (cells.size() != table.columns.size())
-      throw UsageError(fmt::format("A row of the table {} has {} cells for {} columns; write the study again with abn-verify study --out",
-                                   table.name, cells.size(), table.columns.size()));
+      throw UsageError(
+          fmt::format("A row of the table {} has {} cells for {} columns; write the study again "
+                      "with abn-verify study --out",
+                      table.name, cells.size(), table.columns.size()));
     table.rows.push_back(std::move(cells));
   }
   return table;
 }
 
-Json axis_json(const Axis& axis) { return {{"name", axis.name}, {"unit", axis.unit}, {"values", numbers(axis.values)}}; }
-Axis axis_from(const Json& json) { return {json.at("name"), json.at("unit"), numbers_from(json.at("values"))}; }
+Json axis_json(const Axis& axis) {
+  return {{"name", axis.name}, {"unit", axis.unit}, {"values", numbers(axis.values)}};
+}
+Axis axis_from(const Json& json) {
+  return {json.at("name"), json.at("unit"), numbers_from(json.at("values"))};
+}
 
 Json grid_json(const Grid& grid) {
   return {{"name", grid.name},
@@ -107,14 +121,20 @@ Grid grid_from(const Json& json) {
   const std::size_t cells = grid.x.values.size() * grid.y.values.size();
   if (cells == 0 || grid.measured.size() != cells || grid.predicted.size() != cells)
     throw UsageError(
-        fmt::format("The grid {} does not have a number a cell; write the study again with abn-verify study --out", grid.name));
+        fmt::format("The grid {} does not have a number a cell; write the study again with "
+                    "abn-verify study --out",
+                    grid.name));
   return grid;
 }
 
 }  // namespace
 
 std::string study_to_json(const Study& study) {
-  Json json{{"schema", study_schema}, {"name", study.name}, {"title", study.title}, {"summary", study.summary}, {"seed", study.seed}};
+  Json json{{"schema", study_schema},
+            {"name", study.name},
+            {"title", study.title},
+            {"summary", study.summary},
+            {"seed", study.seed}};
   json["settings"] = Json::object();
   for (const auto& [name, value] : study.settings) json["settings"][name] = value;
   json["conclusions"] = study.conclusions;
@@ -145,7 +165,8 @@ std::string study_to_json(const Study& study) {
         }
         out += "[";
         for (std::size_t row = 0; row < member.size(); ++row)
-          out += (row == 0 ? "\n    " : ",\n    ") + member[row].dump(-1, ' ', false, Json::error_handler_t::replace);
+          out += (row == 0 ? "\n    " : ",\n    ") +
+                 member[row].dump(-1, ' ', false, Json::error_handler_t::replace);
         out += "]";
       }
       out += "}";
@@ -159,15 +180,27 @@ Study study_from_json(const std::string& text) {
   try {
     const Json json = Json::parse(text);
     if (!json.is_object() || json.value("schema", "") != study_schema)
-      throw UsageError(fmt::format("This is no study of schema {}; write one with abn-verify study --out", study_schema));
-    Study study{json.at("name"), json.at("title"), json.at("summary"), json.at("seed").get<std::uint64_t>(), {}, {}, {}, {}};
-    for (const auto& [name, value] : json.at("settings").items()) study.settings.emplace_back(name, value.get<std::string>());
-    for (const Json& one : json.at("conclusions")) study.conclusions.push_back(one.get<std::string>());
+      throw UsageError(fmt::format(
+          "This is no study of schema {}; write one with abn-verify study --out", study_schema));
+    Study study{json.at("name"),
+                json.at("title"),
+                json.at("summary"),
+                json.at("seed").get<std::uint64_t>(),
+                {},
+                {},
+                {},
+                {}};
+    for (const auto& [name, value] : json.at("settings").items())
+      study.settings.emplace_back(name, value.get<std::string>());
+    for (const Json& one : json.at("conclusions"))
+      study.conclusions.push_back(one.get<std::string>());
     for (const Json& one : json.at("tables")) study.tables.push_back(table_from(one));
     for (const Json& one : json.at("grids")) study.grids.push_back(grid_from(one));
     return study;
   } catch (const Json::exception& wrong) {
-    throw UsageError(fmt::format("This study cannot be read ({}); write it again with abn-verify study --out", wrong.what()));
+    throw UsageError(
+        fmt::format("This study cannot be read ({}); write it again with abn-verify study --out",
+                    wrong.what()));
   }
 }
 
@@ -175,7 +208,8 @@ bool is_study(const std::string& text) {
   const Json json = Json::parse(text, nullptr, false);
   if (!json.is_object()) return false;
   const auto schema = json.find("schema");
-  return schema != json.end() && schema->is_string() && schema->get<std::string>().rfind("abn-verify-study/", 0) == 0;
+  return schema != json.end() && schema->is_string() &&
+         schema->get<std::string>().rfind("abn-verify-study/", 0) == 0;
 }
 
 }  // namespace abn::verify

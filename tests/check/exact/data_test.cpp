@@ -1,4 +1,5 @@
-// Exact data are what they are said to be: storable, exact in every order that was counted, and the closed forms are the oracle's results.
+// Exact data are what they are said to be: storable, exact in every order that was counted, and the
+// closed forms are the oracle's results.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -7,15 +8,15 @@
 #include <string>
 #include <vector>
 
-#include "verify/data/cases.hpp"
-#include "verify/problem/claims.hpp"
-#include "verify/problem/error.hpp"
 #include "verify/check/exact/answer.hpp"
 #include "verify/check/exact/family.hpp"
-#include "verify/problem/format.hpp"
+#include "verify/data/cases.hpp"
 #include "verify/expect/expect.hpp"
-#include "verify/problem/problem.hpp"
 #include "verify/expect/reference_variant.hpp"
+#include "verify/problem/claims.hpp"
+#include "verify/problem/error.hpp"
+#include "verify/problem/format.hpp"
+#include "verify/problem/problem.hpp"
 
 namespace {
 
@@ -39,7 +40,8 @@ TEST(ExactData, FitTheirTypes) {
     };
     const abn_problem& p = one.problem;
     EXPECT_TRUE(fits(inputs.x, p.dtype) && fits(inputs.dz, p.dtype)) << to_string(p);
-    for (const auto* vector : {&inputs.gamma, &inputs.beta, &inputs.running_mean, &inputs.running_var})
+    for (const auto* vector :
+         {&inputs.gamma, &inputs.beta, &inputs.running_mean, &inputs.running_var})
       EXPECT_TRUE(fits(*vector, p.param_dtype)) << to_string(p);
     EXPECT_EQ(to_string(parse_problem(to_string(p))), to_string(p));
     EXPECT_EQ(parse_problem(to_string(p)).eps, p.eps);
@@ -50,9 +52,13 @@ TEST(ExactData, FitTheirTypes) {
 template <class A>
 std::vector<A> sums(const std::vector<A>& terms) {
   A forwards = 0, backwards = 0;
-  for (std::size_t i = 0; i < terms.size(); ++i) forwards += terms[i], backwards += terms[terms.size() - 1 - i];
-  const std::function<A(std::size_t, std::size_t)> halves = [&](std::size_t first, std::size_t last) -> A {
-    return last - first == 1 ? terms[first] : halves(first, first + (last - first) / 2) + halves(first + (last - first) / 2, last);
+  for (std::size_t i = 0; i < terms.size(); ++i)
+    forwards += terms[i], backwards += terms[terms.size() - 1 - i];
+  const std::function<A(std::size_t, std::size_t)> halves = [&](std::size_t first,
+                                                                std::size_t last) -> A {
+    return last - first == 1 ? terms[first]
+                             : halves(first, first + (last - first) / 2) +
+                                   halves(first + (last - first) / 2, last);
   };
   return {forwards, backwards, halves(0, terms.size())};
 }
@@ -63,7 +69,8 @@ void expect_exact_sums(const ExactPlan& plan) {
   const auto m = static_cast<A>(sample_count(p));
   for (const ExactChannel& k : plan.channels) {
     std::vector<A> x, squares, deviations, dy, product, product_y;
-    const auto mean = static_cast<A>(k.mean), r = static_cast<A>(k.r), g = static_cast<A>(k.g), beta = static_cast<A>(k.beta);
+    const auto mean = static_cast<A>(k.mean), r = static_cast<A>(k.r), g = static_cast<A>(k.g),
+               beta = static_cast<A>(k.beta);
     const auto centre = static_cast<A>(k.shift != 0 ? k.running_mean : k.mean);
     for (std::size_t i = 0; i < k.dy.size(); ++i) {
       x.push_back(static_cast<A>(k.mean + k.unit * k.deviation[i]));
@@ -76,13 +83,16 @@ void expect_exact_sums(const ExactPlan& plan) {
     const A s0 = static_cast<A>(k.gradient_unit * static_cast<double>(k.mean_dy)) * m;
     const A s1 = static_cast<A>(k.gradient_unit * k.unit * static_cast<double>(k.products)) * r;
     for (const A sum : sums(x)) ASSERT_EQ(sum, m * mean) << to_string(p);
-    for (const A sum : sums(deviations)) ASSERT_EQ(sum / m, static_cast<A>(k.variance)) << to_string(p);
-    for (const A sum : sums(deviations)) ASSERT_EQ(sum * (1 / m), static_cast<A>(k.variance)) << to_string(p);
+    for (const A sum : sums(deviations))
+      ASSERT_EQ(sum / m, static_cast<A>(k.variance)) << to_string(p);
+    for (const A sum : sums(deviations))
+      ASSERT_EQ(sum * (1 / m), static_cast<A>(k.variance)) << to_string(p);
     for (const A sum : sums(dy)) ASSERT_EQ(sum, s0) << to_string(p);
     for (const A sum : sums(product)) ASSERT_EQ(sum, s1) << to_string(p);
     for (const A sum : sums(product_y)) ASSERT_EQ(sum, g * s1 + beta * s0) << to_string(p);
     if (k.one_pass) {
-      for (const A sum : sums(squares)) ASSERT_EQ(sum / m - mean * mean, static_cast<A>(k.variance)) << to_string(p);
+      for (const A sum : sums(squares))
+        ASSERT_EQ(sum / m - mean * mean, static_cast<A>(k.variance)) << to_string(p);
     }
     if (p.mode != ABN_TRAINING) continue;
     ASSERT_EQ(1 / std::sqrt(static_cast<A>(k.variance) + static_cast<A>(p.eps)), r) << to_string(p);
@@ -91,9 +101,13 @@ void expect_exact_sums(const ExactPlan& plan) {
     for (std::size_t i = 0; i < k.dy.size(); ++i) {
       const A xhat = (x[i] - mean) * r, y = g * xhat + beta;
       const A textbook = g * r * (dy[i] - s0 / m - xhat * (s1 / m));
-      ASSERT_EQ((m * dy[i] - s0 - xhat * s1) * (g * r * inverse), textbook) << to_string(p) << " sample " << i;
-      ASSERT_EQ(g * r * dy[i] - (g * r * inverse) * s0 - (x[i] - mean) * (s1 * inverse * r * r * g), textbook) << to_string(p);
-      ASSERT_EQ(r * ((g * dy[i] - y * (s1 * inverse)) - (g * s0 - beta * s1) * inverse), textbook) << to_string(p);
+      ASSERT_EQ((m * dy[i] - s0 - xhat * s1) * (g * r * inverse), textbook)
+          << to_string(p) << " sample " << i;
+      ASSERT_EQ(g * r * dy[i] - (g * r * inverse) * s0 - (x[i] - mean) * (s1 * inverse * r * r * g),
+                textbook)
+          << to_string(p);
+      ASSERT_EQ(r * ((g * dy[i] - y * (s1 * inverse)) - (g * s0 - beta * s1) * inverse), textbook)
+          << to_string(p);
     }
   }
 }
@@ -114,20 +128,25 @@ TEST(ExactData, HaveTheResultsOfTheOracle) {
   for (const Case& one : exact_family.cases(Tier::smoke, 1))
     for (int scheme = ABN_STANDARD; scheme <= ABN_IN_PLACE_2; ++scheme) {
       const abn_problem& p = one.problem;
-      const abn_claims claims = claims_of(reference_variant(ReferenceArithmetic::f64, scheme), p).claims;
+      const abn_claims claims =
+          claims_of(reference_variant(ReferenceArithmetic::f64, scheme), p).claims;
       const ExactPlan plan = exact_plan(p, one.seed);
       const Inputs inputs = exact_inputs(plan);
       std::vector<Expectation> all = expect_forward(inputs, claims);
       if (p.mode != ABN_INFERENCE) {
-        for (Expectation& e : expect_backward(inputs, exact_saved(plan, claims), claims)) all.push_back(std::move(e));
+        for (Expectation& e : expect_backward(inputs, exact_saved(plan, claims), claims))
+          all.push_back(std::move(e));
       }
       for (const Expectation& oracle : all) {
-        if (oracle.output == Output::running_var || (!plan.affine && oracle.output == Output::dgamma)) continue;
+        if (oracle.output == Output::running_var ||
+            (!plan.affine && oracle.output == Output::dgamma))
+          continue;
         const std::vector<double> none(oracle.points.size(), std::nan(""));
         const Expectation closed = exact_expectation(plan, claims, oracle.output, none);
         for (std::size_t i = 0; i < none.size(); ++i, ++compared) {
           const double due = round_to(format_of(oracle.dtype), oracle.points[i].hi);
-          ASSERT_EQ(closed.points[i].hi, due) << to_string(p) << " --seed " << one.seed << " " << output_name(oracle.output) << " " << i;
+          ASSERT_EQ(closed.points[i].hi, due) << to_string(p) << " --seed " << one.seed << " "
+                                              << output_name(oracle.output) << " " << i;
           ASSERT_EQ(closed.points[i].bound, 0);
         }
       }
@@ -147,7 +166,8 @@ TEST(ExactData, MeetEveryTypeLayoutAndMode) {
     large |= sample_count(p) > 65536;
     for (const ExactChannel& k : exact_plan(p, one.seed).channels) {
       wide |= std::abs(k.deviation.front()) > 2048;
-      for (const std::int32_t d : k.deviation) zero_y |= k.g * k.r * k.unit * (d - k.shift) + k.beta == 0;
+      for (const std::int32_t d : k.deviation)
+        zero_y |= k.g * k.r * k.unit * (d - k.shift) + k.beta == 0;
     }
   }
   EXPECT_EQ(seen.size(), 4u * 2 * 3);
@@ -173,12 +193,15 @@ TEST(ExactData, AreRefusedWhereThereAreNone) {
                                       {"n1c3s1,f32,identity,eps:0.75,frozen", "two samples"},
                                       {"n1c1s16777215,f32,identity,eps:0.75", "samples"},
                                       {"n1c1s2,f16,leaky_relu:0.015625,eps:4095.99999762", "eps"}})
-    EXPECT_NE(message(problem).find(says), std::string::npos) << problem << ": " << message(problem);
+    EXPECT_NE(message(problem).find(says), std::string::npos)
+        << problem << ": " << message(problem);
 }
 
 TEST(ExactData, ReciprocalsOfCountsAreJudgedByTheirError) {
-  for (const std::int64_t good : {2, 3, 33, 64, 96, 100, 257, 4099, 65537}) EXPECT_TRUE(has_exact_reciprocal(good)) << good;
-  for (const std::int64_t bad : {7, 41, 49, 98, 1000}) EXPECT_FALSE(has_exact_reciprocal(bad)) << bad;
+  for (const std::int64_t good : {2, 3, 33, 64, 96, 100, 257, 4099, 65537})
+    EXPECT_TRUE(has_exact_reciprocal(good)) << good;
+  for (const std::int64_t bad : {7, 41, 49, 98, 1000})
+    EXPECT_FALSE(has_exact_reciprocal(bad)) << bad;
   // What it is for: 41 * fl(1/41) is not 1 in single precision.
   EXPECT_NE(41.0F * (1.0F / 41.0F), 1.0F);
 }

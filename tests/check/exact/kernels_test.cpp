@@ -1,4 +1,5 @@
-// Kernels on exact data: right ones of every design have every bit, approximate roots are no alarm, and one wrong bit anywhere is.
+// Kernels on exact data: right ones of every design have every bit, approximate roots are no alarm,
+// and one wrong bit anywhere is.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -11,12 +12,12 @@
 
 #include "tests/mutants/kernel.hpp"
 #include "tests/mutants/mutants.hpp"
-#include "verify/problem/claims.hpp"
 #include "verify/check/exact/family.hpp"
 #include "verify/data/exact.hpp"
+#include "verify/expect/reference_variant.hpp"
+#include "verify/problem/claims.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
-#include "verify/expect/reference_variant.hpp"
 
 namespace {
 
@@ -26,7 +27,8 @@ using abn::mutants::Plan;
 using abn::mutants::Summation;
 using abn::mutants::variant_of;
 
-std::vector<Record> records_of(const abn_variant& variant, const std::vector<Case>& cases, const std::string& pattern = "*") {
+std::vector<Record> records_of(const abn_variant& variant, const std::vector<Case>& cases,
+                               const std::string& pattern = "*") {
   Subject subject;
   subject.variant = &variant;
   subject.device = host_device();
@@ -43,27 +45,40 @@ std::string alarms(const std::vector<Record>& records) {
 
 constexpr abn_variant twins[] = {
     variant_of<Plan{Bug::none, {.scheme = ABN_STANDARD}}>("standard", "keeps x and z"),
-    variant_of<Plan{Bug::none, {.scheme = ABN_STANDARD, .normalise = ABN_FOLDED}}>("standard_folded", "a x + b"),
-    variant_of<Plan{Bug::none, {.scheme = ABN_STANDARD, .statistics = ABN_WELFORD, .contracted = true}}>("standard_welford_fma", "fma"),
-    variant_of<Plan{Bug::none, {.scheme = ABN_CHECKPOINT_X, .summation = Summation::pairwise}}>("checkpoint_x", "pairwise sums"),
-    variant_of<Plan{Bug::none, {.scheme = ABN_CHECKPOINT_XHAT, .statistics = ABN_ONE_PASS}}>("checkpoint_xhat", "one pass"),
+    variant_of<Plan{Bug::none, {.scheme = ABN_STANDARD, .normalise = ABN_FOLDED}}>(
+        "standard_folded", "a x + b"),
+    variant_of<Plan{Bug::none,
+                    {.scheme = ABN_STANDARD, .statistics = ABN_WELFORD, .contracted = true}}>(
+        "standard_welford_fma", "fma"),
+    variant_of<Plan{Bug::none, {.scheme = ABN_CHECKPOINT_X, .summation = Summation::pairwise}}>(
+        "checkpoint_x", "pairwise sums"),
+    variant_of<Plan{Bug::none, {.scheme = ABN_CHECKPOINT_XHAT, .statistics = ABN_ONE_PASS}}>(
+        "checkpoint_xhat", "one pass"),
     variant_of<Plan{Bug::none, {}}>("in_place_1", "64 lanes and a tree"),
-    variant_of<Plan{Bug::none, {.statistics = ABN_ONE_PASS, .summation = Summation::sequential}}>("in_place_1_one_pass", "one by one"),
-    variant_of<Plan{Bug::none, {.statistics = ABN_WELFORD}}>("in_place_1_welford", "Chan's merges of 64 lanes"),
-    variant_of<Plan{Bug::none, {.statistics = ABN_WELFORD, .summation = Summation::sequential}}>("in_place_1_welford_long", "one by one"),
-    variant_of<Plan{Bug::none, {.normalise = ABN_FOLDED, .contracted = true}}>("in_place_1_folded_fma", "a x + b with fma"),
-    variant_of<Plan{Bug::none, {.summation = Summation::wide}}>("in_place_1_wide", "sums in double"),
+    variant_of<Plan{Bug::none, {.statistics = ABN_ONE_PASS, .summation = Summation::sequential}}>(
+        "in_place_1_one_pass", "one by one"),
+    variant_of<Plan{Bug::none, {.statistics = ABN_WELFORD}}>("in_place_1_welford",
+                                                             "Chan's merges of 64 lanes"),
+    variant_of<Plan{Bug::none, {.statistics = ABN_WELFORD, .summation = Summation::sequential}}>(
+        "in_place_1_welford_long", "one by one"),
+    variant_of<Plan{Bug::none, {.normalise = ABN_FOLDED, .contracted = true}}>(
+        "in_place_1_folded_fma", "a x + b with fma"),
+    variant_of<Plan{Bug::none, {.summation = Summation::wide}}>("in_place_1_wide",
+                                                                "sums in double"),
     variant_of<Plan{Bug::none, {.scheme = ABN_IN_PLACE_2}}>("in_place_2", "gradients written in y"),
-    variant_of<Plan{Bug::none, {.scheme = ABN_IN_PLACE_2, .summation = Summation::wide, .contracted = true}}>("in_place_2_wide_fma", "fma"),
+    variant_of<Plan{Bug::none,
+                    {.scheme = ABN_IN_PLACE_2, .summation = Summation::wide, .contracted = true}}>(
+        "in_place_2_wide_fma", "fma"),
 };
 
 TEST(ExactKernels, ResultsThatAreAllZeroAreRightToo) {
   // Two samples a channel with one dy each; an odd count without an affine (seed 4 has none).
-  for (const Case& one :
-       {replay("n2c33s1,f32,identity,eps:2.0018079280853271", "exact", 1), replay("n3c4s1,f32,identity,eps:0.5", "exact", 4)})
+  for (const Case& one : {replay("n2c33s1,f32,identity,eps:2.0018079280853271", "exact", 1),
+                          replay("n3c4s1,f32,identity,eps:0.5", "exact", 4)})
     for (const abn_variant& twin : twins)
       for (const Record& record : records_of(twin, {one}))
-        EXPECT_TRUE(record.verdict == Verdict::pass || record.verdict == Verdict::skip) << failure_text(record);
+        EXPECT_TRUE(record.verdict == Verdict::pass || record.verdict == Verdict::skip)
+            << failure_text(record);
 }
 
 /// Every `share`-th case of the smoke tier, beginning with `first`.
@@ -91,7 +106,8 @@ std::uint64_t seed_count() {
 
 TEST(ExactKernels, RightOnesHaveEveryBit) {
   for (const abn_variant& twin : twins)
-    for (std::uint64_t seed = 1; seed <= seed_count(); ++seed) expect_every_bit(twin, exact_family.cases(Tier::smoke, seed));
+    for (std::uint64_t seed = 1; seed <= seed_count(); ++seed)
+      expect_every_bit(twin, exact_family.cases(Tier::smoke, seed));
 }
 
 TEST(ExactKernels, TheReferenceHasEveryBit) {
@@ -100,16 +116,20 @@ TEST(ExactKernels, TheReferenceHasEveryBit) {
     const std::string_view name = kernel->name;
     if (name.find("digits50") != name.npos) continue;  // as exact as f64, and slow
     std::vector<Case> cases = some_cases(3, 4, share++);
-    if (name.find("f32") != name.npos) std::erase_if(cases, [](const Case& one) { return one.problem.dtype == ABN_F64; });
+    if (name.find("f32") != name.npos)
+      std::erase_if(cases, [](const Case& one) { return one.problem.dtype == ABN_F64; });
     expect_every_bit(*kernel, cases);
   }
 }
 
-// ---- roots -------------------------------------------------------------------------------------------------------------------
+// ---- roots
+// -------------------------------------------------------------------------------------------------
 
 template <int Steps>
 constexpr Plan off(int scheme, int normalise = ABN_DIRECT, bool contracted = false) {
-  return {Bug::none, {.scheme = scheme, .normalise = normalise, .contracted = contracted, .root_steps = Steps}};
+  return {
+      Bug::none,
+      {.scheme = scheme, .normalise = normalise, .contracted = contracted, .root_steps = Steps}};
 }
 template <int Steps>
 const std::vector<abn_variant>& kernels_with_root() {
@@ -129,14 +149,17 @@ const std::vector<abn_variant>& kernels_with_root() {
 TEST(ExactKernels, RootsWithinTwoUlpAreNoAlarm) {
   std::size_t approximate = 0, share = 0;
   for (const auto* kernels :
-       {&kernels_with_root<-4>(), &kernels_with_root<-3>(), &kernels_with_root<-1>(), &kernels_with_root<1>(), &kernels_with_root<2>()})
+       {&kernels_with_root<-4>(), &kernels_with_root<-3>(), &kernels_with_root<-1>(),
+        &kernels_with_root<1>(), &kernels_with_root<2>()})
     for (const abn_variant& kernel : *kernels)
       for (std::uint64_t seed = 1; seed < seed_count(); ++seed) {
         const std::vector<Record> records = records_of(kernel, some_cases(seed, 3, share++));
         EXPECT_EQ(alarms(records), "") << kernel.name;
         for (const Record& record : records) {
-          const bool has_root = record.check == "z" || record.check == "xhat" || record.check == "dx" || record.check == "dgamma";
-          EXPECT_TRUE(has_root || record.check == "running_var" || record.tally.max_ratio == 0) << record.id;
+          const bool has_root = record.check == "z" || record.check == "xhat" ||
+                                record.check == "dx" || record.check == "dgamma";
+          EXPECT_TRUE(has_root || record.check == "running_var" || record.tally.max_ratio == 0)
+              << record.id;
           approximate += has_root && record.tally.max_ratio > 0 ? 1 : 0;
         }
       }
@@ -148,10 +171,12 @@ TEST(ExactKernels, RootsFurtherOffAre) {
   std::erase_if(cases, [](const Case& one) { return one.problem.dtype != ABN_F32; });
   for (const auto* kernels : {&kernels_with_root<-40>(), &kernels_with_root<20>()})
     for (const abn_variant& kernel : *kernels)
-      for (const char* check : {"*/z", "*/dx"}) EXPECT_NE(alarms(records_of(kernel, cases, check)), "") << kernel.name << check;
+      for (const char* check : {"*/z", "*/dx"})
+        EXPECT_NE(alarms(records_of(kernel, cases, check)), "") << kernel.name << check;
 }
 
-// ---- one wrong bit -----------------------------------------------------------------------------------------------------------
+// ---- one wrong bit
+// -------------------------------------------------------------------------------------------------
 
 /// A right kernel that spoils the last bit of one element of one output.
 struct Fault {
@@ -189,8 +214,9 @@ abn_variant faulty() {
   return variant;
 }
 
-/// Is there nothing that could excuse the fault? One-pass statistics say nothing of channels with a large mean, another root explains a
-/// sample that has no like and dgamma where it is found from x, and dx may lie in the middle between two values of 16 bits.
+/// Is there nothing that could excuse the fault? One-pass statistics say nothing of channels with a
+/// large mean, another root explains a sample that has no like and dgamma where it is found from x,
+/// and dx may lie in the middle between two values of 16 bits.
 bool has_no_excuse(const Case& one, const abn_claims& claims) {
   const ExactPlan plan = exact_plan(one.problem, one.seed);
   const ExactChannel& channel = fault.first ? plan.channels.front() : plan.channels.back();
@@ -203,26 +229,39 @@ bool has_no_excuse(const Case& one, const abn_claims& claims) {
   const std::size_t at = fault.first ? 0 : channel.dy.size() - 1;
   std::size_t alike = 0;
   for (std::size_t i = 0; i < channel.dy.size(); ++i)
-    alike += channel.deviation[i] == channel.deviation[at] && (!is_dx || channel.dy[i] == channel.dy[at]) ? 1 : 0;
+    alike +=
+        channel.deviation[i] == channel.deviation[at] && (!is_dx || channel.dy[i] == channel.dy[at])
+            ? 1
+            : 0;
   return alike > 1;
 }
 
 void expect_found(const Case& one, const Record& record) {
-  ASSERT_EQ(record.verdict, Verdict::fail) << record.id << " " << to_string(one.problem) << " --seed " << one.seed;
+  ASSERT_EQ(record.verdict, Verdict::fail)
+      << record.id << " " << to_string(one.problem) << " --seed " << one.seed;
   const std::string text = failure_text(record);
   EXPECT_EQ(record.tally.failed, 1u) << text;
   EXPECT_NE(text.find("not right to the last bit"), text.npos) << text;
-  EXPECT_NE(text.find(fmt::format("--problem {} --data exact --seed {}", to_string(one.problem), one.seed)), text.npos) << text;
+  EXPECT_NE(text.find(fmt::format("--problem {} --data exact --seed {}", to_string(one.problem),
+                                  one.seed)),
+            text.npos)
+      << text;
   const bool tensor = fault.output == "z" || fault.output == "xhat" || fault.output == "dx";
   const abn_problem& p = one.problem;
-  const std::string place = tensor ? fmt::format("[n {}, c {}, s {}]", p.n - 1, p.c - 1, p.s - 1) : fmt::format("[c {}]", p.c - 1);
-  EXPECT_NE(text.find(fault.output + (!fault.first ? place : tensor ? "[n 0, c 0, s 0]" : "[c 0]")), text.npos) << text;
+  const std::string place = tensor ? fmt::format("[n {}, c {}, s {}]", p.n - 1, p.c - 1, p.s - 1)
+                                   : fmt::format("[c {}]", p.c - 1);
+  EXPECT_NE(text.find(fault.output + (!fault.first ? place
+                                      : tensor     ? "[n 0, c 0, s 0]"
+                                                   : "[c 0]")),
+            text.npos)
+      << text;
 }
 
 TEST(ExactKernels, OneWrongBitIsFoundAndNamed) {
   std::size_t share = 0, found = 0;
   for (const abn_variant* const kernel : {&twins[0], &twins[4], &twins[5], &twins[11]})
-    for (const char* output : {"z", "xhat", "mean", "variance", "running_mean", "dx", "dgamma", "dbeta"})
+    for (const char* output :
+         {"z", "xhat", "mean", "variance", "running_mean", "dx", "dgamma", "dbeta"})
       for (const bool first : {true, false}) {
         fault = {kernel, output, first};
         const abn_variant variant = faulty();
@@ -230,7 +269,8 @@ TEST(ExactKernels, OneWrongBitIsFoundAndNamed) {
           for (const Record& record : records_of(variant, {one})) {
             const bool wrong = record.check == output;
             if (!wrong) {
-              EXPECT_TRUE(record.verdict == Verdict::pass || record.verdict == Verdict::skip) << failure_text(record);
+              EXPECT_TRUE(record.verdict == Verdict::pass || record.verdict == Verdict::skip)
+                  << failure_text(record);
             } else if (has_no_excuse(one, claims_of(*kernel, one.problem).claims)) {
               expect_found(one, record);
               ++found;
@@ -243,16 +283,19 @@ TEST(ExactKernels, OneWrongBitIsFoundAndNamed) {
 TEST(ExactKernels, AnApproximateRootExcusesNoSingleElement) {
   std::vector<Case> cases = exact_family.cases(Tier::smoke, 1);
   std::erase_if(cases, [](const Case& one) {
-    return one.problem.dtype < ABN_F32 || sample_count(one.problem) % 2 == 1 || sample_count(one.problem) < 8;
+    return one.problem.dtype < ABN_F32 || sample_count(one.problem) % 2 == 1 ||
+           sample_count(one.problem) < 8;
   });
   ASSERT_GT(cases.size(), 5u);
   fault = {&kernels_with_root<-1>()[0], "z", false};
   const abn_variant variant = faulty();
   for (const Case& one : cases)
-    for (const Record& record : records_of(variant, {one}, "*/z")) EXPECT_EQ(record.verdict, Verdict::fail) << to_string(one.problem);
+    for (const Record& record : records_of(variant, {one}, "*/z"))
+      EXPECT_EQ(record.verdict, Verdict::fail) << to_string(one.problem);
 }
 
-// ---- planted bugs ------------------------------------------------------------------------------------------------------------
+// ---- planted bugs
+// -------------------------------------------------------------------------------------------------
 
 const abn::mutants::Mutant& mutant_of(Bug bug) {
   for (const abn::mutants::Group& group : abn::mutants::groups())
@@ -266,7 +309,8 @@ std::string caught(const abn::mutants::Mutant& mutant, const std::vector<Case>& 
   for (const Case& one : cases)
     for (const Record& record : records_of(variant_of(mutant), {one}))
       if (record.verdict == Verdict::fail)
-        return fmt::format("{}, {} of {} elements, {}", record.id, record.tally.failed, record.tally.elements, to_string(one.problem));
+        return fmt::format("{}, {} of {} elements, {}", record.id, record.tally.failed,
+                           record.tally.elements, to_string(one.problem));
   return {};
 }
 
@@ -288,24 +332,30 @@ std::vector<Case> cases_where(const Condition& condition) {
 }
 
 TEST(ExactKernels, OneSampleOfSixtyFiveThousandIsMissed) {
-  expect_caught({Bug::statistics_last_skipped, Bug::dgamma_last_skipped, Bug::statistics_tail_skipped, Bug::backward_tail_skipped,
-                 Bug::samples_of_16_bits, Bug::count_m_minus_one, Bug::variance_unbiased, Bug::saved_variance_unbiased},
+  expect_caught({Bug::statistics_last_skipped, Bug::dgamma_last_skipped,
+                 Bug::statistics_tail_skipped, Bug::backward_tail_skipped, Bug::samples_of_16_bits,
+                 Bug::count_m_minus_one, Bug::variance_unbiased, Bug::saved_variance_unbiased},
                 cases_where([](const abn_problem& p) { return sample_count(p) > 65536; }));
 }
 
 TEST(ExactKernels, SumsAndProductsOfTooFewBitsAreFound) {
-  expect_caught({Bug::accumulate_f16, Bug::accumulate_bf16, Bug::backward_accumulate_bf16, Bug::products_in_tf32, Bug::gradients_in_storage,
-                 Bug::parameters_in_storage, Bug::statistics_in_storage, Bug::truncated_store, Bug::rstd_two_newton_steps},
+  expect_caught({Bug::accumulate_f16, Bug::accumulate_bf16, Bug::backward_accumulate_bf16,
+                 Bug::products_in_tf32, Bug::gradients_in_storage, Bug::parameters_in_storage,
+                 Bug::statistics_in_storage, Bug::truncated_store, Bug::rstd_two_newton_steps},
                 cases_where([](const abn_problem& p) { return p.dtype != ABN_F64; }));
-  expect_caught({Bug::accumulate_f32}, cases_where([](const abn_problem& p) { return p.dtype == ABN_F64; }));
+  expect_caught({Bug::accumulate_f32},
+                cases_where([](const abn_problem& p) { return p.dtype == ABN_F64; }));
 }
 
 TEST(ExactKernels, TailsAndBranchesAreFound) {
-  expect_caught({Bug::row_tail_shifted, Bug::row_tail_unwritten, Bug::nhwc_tail_channels, Bug::last_element_unwritten, Bug::count_in_f16,
-                 Bug::channels_modulo_64, Bug::channels_behind_64_dropped, Bug::images_modulo_32, Bug::zero_negative, Bug::branch_of_xhat,
-                 Bug::branch_of_xhat_forward, Bug::matrix_path_unbiased, Bug::one_image_path_without_term, Bug::dgamma_sign_lost,
-                 Bug::abs_eps_without_eps, Bug::in_place_2_without_beta, Bug::welford_delta_squared, Bug::every_other_call_off},
-                cases_where([](const abn_problem&) { return true; }));
+  expect_caught(
+      {Bug::row_tail_shifted, Bug::row_tail_unwritten, Bug::nhwc_tail_channels,
+       Bug::last_element_unwritten, Bug::count_in_f16, Bug::channels_modulo_64,
+       Bug::channels_behind_64_dropped, Bug::images_modulo_32, Bug::zero_negative,
+       Bug::branch_of_xhat, Bug::branch_of_xhat_forward, Bug::matrix_path_unbiased,
+       Bug::one_image_path_without_term, Bug::dgamma_sign_lost, Bug::abs_eps_without_eps,
+       Bug::in_place_2_without_beta, Bug::welford_delta_squared, Bug::every_other_call_off},
+      cases_where([](const abn_problem&) { return true; }));
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// The full Jacobian of kernels: that it passes for right ones on every branch, with the evaluations that colouring promises, and fails for
-// wrong ones.
+// The full Jacobian of kernels: that it passes for right ones on every branch, with the evaluations
+// that colouring promises, and fails for wrong ones.
 #include <gtest/gtest.h>
 
 #include "tests/check/gradient/planted.hpp"
@@ -17,20 +17,23 @@ Verdict verdict(const char* check, const char* problem = "n2c3s64,f64,leaky_relu
 }  // namespace
 
 TEST(KernelJacobian, PassesOnEveryBranch) {
-  for (const char* options :
-       {"identity", "leaky_relu", "elu", "leaky_relu,frozen", "elu,frozen", "elu,abs_eps", "leaky_relu:0.25,nhwc,abs_eps", "elu,param:f32"})
+  for (const char* options : {"identity", "leaky_relu", "elu", "leaky_relu,frozen", "elu,frozen",
+                              "elu,abs_eps", "leaky_relu:0.25,nhwc,abs_eps", "elu,param:f32"})
     for (const char* data : {"standard", "mixed_gamma", "large_beta", "spikes"}) {
-      const auto records = grad(planted_variant<Planted::none>(), std::string("n2c3s9,f64,") + options, "*jacobian*", data);
+      const auto records = grad(planted_variant<Planted::none>(),
+                                std::string("n2c3s9,f64,") + options, "*jacobian*", data);
       ASSERT_EQ(records.size(), 3U);
       for (const auto& [check, record] : records) {
-        EXPECT_EQ(record.verdict, Verdict::pass) << options << " " << data << " " << check << ": " << record.reason;
+        EXPECT_EQ(record.verdict, Verdict::pass)
+            << options << " " << data << " " << check << ": " << record.reason;
         EXPECT_EQ(record.discriminating_cases, 1U);
       }
     }
 }
 
 TEST(KernelJacobian, LooksAtEveryInputWithTwoEvaluationsEach) {
-  const auto records = grad(planted_variant<Planted::none>(), "n2c5s8,f64,leaky_relu", "*jacobian*");
+  const auto records =
+      grad(planted_variant<Planted::none>(), "n2c5s8,f64,leaky_relu", "*jacobian*");
   constexpr std::uint64_t m = 16, channels = 5;
   EXPECT_EQ(records.at("jacobian_dx").tally.elements, m * m * channels);
   EXPECT_EQ(records.at("jacobian_dgamma").tally.elements, m * channels);
@@ -63,16 +66,20 @@ TEST(KernelJacobian, RefusesABackwardOfAnotherForward) {
     };
     return variant;
   }();
-  EXPECT_EQ(grad(steeper, "n2c3s9,f64,leaky_relu:0.25", "*jacobian_dbeta").at("jacobian_dbeta").verdict, Verdict::fail);
+  EXPECT_EQ(
+      grad(steeper, "n2c3s9,f64,leaky_relu:0.25", "*jacobian_dbeta").at("jacobian_dbeta").verdict,
+      Verdict::fail);
 }
 
 TEST(KernelJacobian, SkipsWhatIsTooLargeOrNotFinite) {
   const auto large = grad(planted_variant<Planted::none>(), "n2c1s1000,f64", "*jacobian_dx");
   EXPECT_EQ(large.at("jacobian_dx").verdict, Verdict::skip);
   EXPECT_NE(large.at("jacobian_dx").reason.find("too large"), std::string::npos);
-  const auto special = grad(planted_variant<Planted::none>(), "n2c4s8,f64", "*jacobian_dx", "special");
+  const auto special =
+      grad(planted_variant<Planted::none>(), "n2c4s8,f64", "*jacobian_dx", "special");
   EXPECT_EQ(special.at("jacobian_dx").verdict, Verdict::skip);
   const auto tiny =
-      grad(planted_variant<Planted::none>(), "n2c4s8,f64", "*jacobian_dx", "saturating");  // no sample can be moved off the kink
+      // no sample can be moved off the kink
+      grad(planted_variant<Planted::none>(), "n2c4s8,f64", "*jacobian_dx", "saturating");
   EXPECT_EQ(tiny.at("jacobian_dx").verdict, Verdict::skip);
 }

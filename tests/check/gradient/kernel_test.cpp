@@ -1,4 +1,5 @@
-// Gradient checks without differences: what they certify, what they refuse, and objectives that would see nothing.
+// Gradient checks without differences: what they certify, what they refuse, and objectives that
+// would see nothing.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -7,9 +8,9 @@
 
 #include "cuda/registry.h"
 #include "tests/check/gradient/planted.hpp"
-#include "verify/data/recipes.hpp"
 #include "verify/call/evaluator.hpp"
 #include "verify/check/gradient/probes.hpp"
+#include "verify/data/recipes.hpp"
 #include "verify/expect/expect.hpp"
 
 namespace {
@@ -27,7 +28,8 @@ std::set<std::string> failed(const std::map<std::string, Record>& records) {
 }
 
 void expect_certified(const std::map<std::string, Record>& records) {
-  for (const char* check : {"probe_ones", "probe_xhat", "probe_units", "probe_rademacher", "adjoint"}) {
+  for (const char* check :
+       {"probe_ones", "probe_xhat", "probe_units", "probe_rademacher", "adjoint"}) {
     const auto at = records.find(check);
     ASSERT_NE(at, records.end()) << check;
     EXPECT_EQ(at->second.verdict, Verdict::pass) << check << ": " << at->second.reason;
@@ -51,43 +53,61 @@ TEST(GradientProbes, CertifyARightKernelAtBothSizes) {
 TEST(GradientProbes, RefuseWrongBackwardsAtBothSizes) {
   for (const char* problem : {small, large}) {
     const std::set<std::string> all{"probe_ones", "probe_units", "probe_xhat"};
-    EXPECT_EQ(failed(grad(planted_variant<Planted::dx_zero>(), problem, "*probe_[oux]*")), all) << problem;
-    EXPECT_EQ(failed(grad(planted_variant<Planted::missing_rstd>(), problem, "*probe_[oux]*")), all) << problem;
-    EXPECT_EQ(failed(grad(planted_variant<Planted::missing_mean>(), problem, "*probe_[oux]*")), all) << problem;
-    EXPECT_EQ(failed(grad(planted_variant<Planted::missing_xhat>(), problem, "*probe_[oux]*")), all) << problem;
+    EXPECT_EQ(failed(grad(planted_variant<Planted::dx_zero>(), problem, "*probe_[oux]*")), all)
+        << problem;
+    EXPECT_EQ(failed(grad(planted_variant<Planted::missing_rstd>(), problem, "*probe_[oux]*")), all)
+        << problem;
+    EXPECT_EQ(failed(grad(planted_variant<Planted::missing_mean>(), problem, "*probe_[oux]*")), all)
+        << problem;
+    EXPECT_EQ(failed(grad(planted_variant<Planted::missing_xhat>(), problem, "*probe_[oux]*")), all)
+        << problem;
   }
 }
 
 TEST(GradientProbes, RandomSignsRefuseThemToo) {
-  EXPECT_TRUE(failed(grad(planted_variant<Planted::dx_zero>(), small)).contains("probe_rademacher"));
-  EXPECT_TRUE(failed(grad(planted_variant<Planted::missing_mean>(), small)).contains("probe_rademacher"));
-  EXPECT_TRUE(failed(grad(planted_variant<Planted::dgamma_negated>(), small)).contains("probe_rademacher"));
-  EXPECT_TRUE(failed(grad(planted_variant<Planted::dbeta_halved>(), small)).contains("probe_rademacher"));
+  EXPECT_TRUE(
+      failed(grad(planted_variant<Planted::dx_zero>(), small)).contains("probe_rademacher"));
+  EXPECT_TRUE(
+      failed(grad(planted_variant<Planted::missing_mean>(), small)).contains("probe_rademacher"));
+  EXPECT_TRUE(
+      failed(grad(planted_variant<Planted::dgamma_negated>(), small)).contains("probe_rademacher"));
+  EXPECT_TRUE(
+      failed(grad(planted_variant<Planted::dbeta_halved>(), small)).contains("probe_rademacher"));
 }
 
 TEST(GradientProbes, SayWhatTheyMiss) {
   const auto records = grad(planted_variant<Planted::none>(), small, "*rademacher");
   std::map<std::string, double> shown;
-  for (const auto& [name, value] : records.at("probe_rademacher").witnesses.at(0).inputs) shown[name] = value;
+  for (const auto& [name, value] : records.at("probe_rademacher").witnesses.at(0).inputs)
+    shown[name] = value;
   EXPECT_NEAR(shown.at("missed at most, one channel"), std::pow(13.0 / 16, 16), 1e-12);
   EXPECT_NEAR(shown.at("missed at most, all channels"), std::pow(13.0 / 16, 64), 1e-12);
 }
 
 TEST(GradientProbes, StandAtTheEdgesOfTiles) {
   EXPECT_EQ(unit_positions(34), (std::vector<std::int64_t>{0, 1, 31, 32, 33}));
-  EXPECT_EQ(unit_positions(1100), (std::vector<std::int64_t>{0, 1, 31, 32, 33, 255, 256, 257, 1023, 1024, 1099}));
+  EXPECT_EQ(unit_positions(1100),
+            (std::vector<std::int64_t>{0, 1, 31, 32, 33, 255, 256, 257, 1023, 1024, 1099}));
 }
 
 TEST(GradientAdjoint, RefusesABackwardThatIsNotSelfAdjoint) {
   EXPECT_TRUE(failed(grad(planted_variant<Planted::sum_of_dz>(), small)).contains("adjoint"));
-  EXPECT_TRUE(failed(grad(planted_variant<Planted::sum_of_dz>(), "n2c4s64,f64,elu", "*adjoint")).contains("adjoint"));
+  EXPECT_TRUE(failed(grad(planted_variant<Planted::sum_of_dz>(), "n2c4s64,f64,elu", "*adjoint"))
+                  .contains("adjoint"));
 }
 
 TEST(GradientDifference, RefusesWrongBackwardsInF32) {
   for (const char* problem : {small, large}) {
-    EXPECT_TRUE(failed(grad(planted_variant<Planted::dx_zero>(), problem, "*difference")).contains("difference")) << problem;
-    EXPECT_TRUE(failed(grad(planted_variant<Planted::missing_rstd>(), problem, "*difference")).contains("difference")) << problem;
-    EXPECT_EQ(grad(planted_variant<Planted::none>(), problem, "*difference").at("difference").verdict, Verdict::pass) << problem;
+    EXPECT_TRUE(failed(grad(planted_variant<Planted::dx_zero>(), problem, "*difference"))
+                    .contains("difference"))
+        << problem;
+    EXPECT_TRUE(failed(grad(planted_variant<Planted::missing_rstd>(), problem, "*difference"))
+                    .contains("difference"))
+        << problem;
+    EXPECT_EQ(
+        grad(planted_variant<Planted::none>(), problem, "*difference").at("difference").verdict,
+        Verdict::pass)
+        << problem;
   }
 }
 
@@ -126,7 +146,8 @@ TEST(GradientFamily, SmokeTierPassesOnTheInTreeKernels) {
   std::size_t skipped = 0;
   for (const Record& record : records) {
     skipped += record.verdict == Verdict::skip ? 1 : 0;
-    EXPECT_TRUE(record.verdict == Verdict::pass || (record.verdict == Verdict::skip && record.check == "difference"))
+    EXPECT_TRUE(record.verdict == Verdict::pass ||
+                (record.verdict == Verdict::skip && record.check == "difference"))
         << record.id << ": " << record.reason;
   }
   EXPECT_LE(skipped, 4U);  // differences in a type too narrow for them
@@ -136,10 +157,13 @@ TEST(GradientFamily, SmokeTierPassesOnTheInTreeKernels) {
   EXPECT_GT(all.backward, 0U);
 }
 
-TEST(GradientFamily, HasNoChecksForInference) { EXPECT_TRUE(grad(planted_variant<Planted::none>(), "n2c4s64,f32,inference").empty()); }
+TEST(GradientFamily, HasNoChecksForInference) {
+  EXPECT_TRUE(grad(planted_variant<Planted::none>(), "n2c4s64,f32,inference").empty());
+}
 
-// Batch norm's output has sum beta m and sum of squares about (beta^2 + g^2 v/(v+eps)) m whatever x is, so objectives made of them have
-// next to no gradient, and a backward that writes zeros passes any test by them.
+// Batch norm's output has sum beta m and sum of squares about (beta^2 + g^2 v/(v+eps)) m whatever x
+// is, so objectives made of them have next to no gradient, and a backward that writes zeros passes
+// any test by them.
 TEST(GradientObjectives, SumAndHalfSumOfSquaresSeeNothing) {
   for (const char* name : {"naive", "two_sweep"}) {
     Subject subject;
@@ -167,10 +191,13 @@ TEST(GradientObjectives, SumAndHalfSumOfSquaresSeeNothing) {
       return largest;
     };
     double smallest_variance = forward.variance[0];
-    for (const double variance : forward.variance) smallest_variance = std::min(smallest_variance, variance);
-    const double of_sum = relative_gradient(std::vector<double>(inputs.x.size(), 1.0)), of_squares = relative_gradient(forward.z);
-    EXPECT_LT(of_sum, 1e-13) << name;                                              // rounding alone
-    EXPECT_LE(of_squares, 1.01 * inputs.problem.eps / smallest_variance) << name;  // xhat eps/(v + eps)
+    for (const double variance : forward.variance)
+      smallest_variance = std::min(smallest_variance, variance);
+    const double of_sum = relative_gradient(std::vector<double>(inputs.x.size(), 1.0)),
+                 of_squares = relative_gradient(forward.z);
+    EXPECT_LT(of_sum, 1e-13) << name;  // rounding alone
+    // xhat eps/(v + eps)
+    EXPECT_LE(of_squares, 1.01 * inputs.problem.eps / smallest_variance) << name;
     RecordProperty(std::string(name) + "_sum", fmt::format("{:.2g}", of_sum));
     RecordProperty(std::string(name) + "_half_sum_of_squares", fmt::format("{:.2g}", of_squares));
     EXPECT_GT(relative_gradient(make_inputs(inputs.problem, "standard", 5).dz), 0.1) << name;

@@ -1,4 +1,5 @@
-// The methods that find derivatives by number, on functions of known difficulty: the error is within the bar, and the bar is of use.
+// The methods that find derivatives by number, on functions of known difficulty: the error is
+// within the bar, and the bar is of use.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -22,8 +23,8 @@ using reference::Real50;
 constexpr double u = 0x1p-53;
 // How much wider than the true error a bar may be on a smooth function.
 constexpr double usefulness = 1e4;
-// The bar of an extrapolated value is the error of its parents, of an order less and at twice the step: with a wide step, where the order
-// is 8 and truncation rules, they are that much worse.
+// The bar of an extrapolated value is the error of its parents, of an order less and at twice the
+// step: with a wide step, where the order is 8 and truncation rules, they are that much worse.
 constexpr double usefulness_of_order_8 = 1e5;
 
 /// A function with its derivative, both as templates over the scalar.
@@ -38,7 +39,10 @@ template <class T>
 std::vector<Known<T>> smooth_functions() {
   using std::exp;
   return {
-      {"exp", [](const T& x) -> T { return exp(x); }, [](const T& x) -> T { return exp(x); }, {-3, -0.1, 0, 0.7, 1.9999999999999998, 2}},
+      {"exp",
+       [](const T& x) -> T { return exp(x); },
+       [](const T& x) -> T { return exp(x); },
+       {-3, -0.1, 0, 0.7, 1.9999999999999998, 2}},
       {"1/(1+x^2)",
        [](const T& x) -> T { return 1 / (1 + x * x); },
        [](const T& x) -> T { return -2 * x / ((1 + x * x) * (1 + x * x)); },
@@ -50,8 +54,11 @@ std::vector<Known<T>> smooth_functions() {
   };
 }
 
-/// The derivative of (1 - cos x)/x^2 near 0, by its series; the next term is below 1e-17 at x = 0.1.
-double cancelling_slope(double x) { return x * (-1.0 / 12 + x * x * (1.0 / 180 + x * x * (-1.0 / 6720 + x * x / 453600))); }
+/// The derivative of (1 - cos x)/x^2 near 0, by its series; the next term is below 1e-17 at x =
+/// 0.1.
+double cancelling_slope(double x) {
+  return x * (-1.0 / 12 + x * x * (1.0 / 180 + x * x * (-1.0 / 6720 + x * x / 453600)));
+}
 
 /// A few roundings of one value of f; the functions above take fewer than 4.
 template <class T>
@@ -75,8 +82,10 @@ TEST(CentralDifference, CoversItsErrorOnSmoothFunctionsInDouble) {
         SCOPED_TRACE(known.name + " at " + std::to_string(x) + " step " + std::to_string(step));
         EXPECT_LE(error_over_bar(estimate, exact), 1);
         EXPECT_FALSE(estimate.kink);
-        // The bar is of use: no wider than 1e4 true errors, or than what rounding alone makes of the step.
-        const double floor = std::max(std::abs(estimate.value - exact), u * std::abs(known.f(x)) / step);
+        // The bar is of use: no wider than 1e4 true errors, or than what rounding alone makes of
+        // the step.
+        const double floor =
+            std::max(std::abs(estimate.value - exact), u * std::abs(known.f(x)) / step);
         EXPECT_LE(estimate.error, (step > 0.1 ? usefulness_of_order_8 : usefulness) * floor);
         // A derivative off by 1e-6 is caught, and one off by 10 bars.
         if (step <= 0.1) {
@@ -93,7 +102,8 @@ TEST(CentralDifference, CoversItsErrorIn50And100Digits) {
       for (const double at : known.at) {
         const T x(at);
         const T exact = known.derivative(x);
-        const EstimateOf<T> estimate = central_difference<T>(known.f, x, T(step), noise_of<T>(known.f(x)), 4);
+        const EstimateOf<T> estimate =
+            central_difference<T>(known.f, x, T(step), noise_of<T>(known.f(x)), 4);
         SCOPED_TRACE(known.name + " at " + std::to_string(at));
         EXPECT_LE(error_over_bar<T>(estimate, exact), 1);
         EXPECT_FALSE(estimate.kink);
@@ -106,7 +116,8 @@ TEST(CentralDifference, CoversItsErrorIn50And100Digits) {
   check(Real100(), 1e-20, 75);
 }
 
-// Over a step sequence the order of the value rises by 2 a level: halving the step divides the error by 2^(2 levels).
+// Over a step sequence the order of the value rises by 2 a level: halving the step divides the
+// error by 2^(2 levels).
 TEST(CentralDifference, HasOrderTwoToEight) {
   const auto f = [](const Real100& x) -> Real100 { return exp(x); };
   const Real100 exact = exp(Real100(1));
@@ -114,24 +125,30 @@ TEST(CentralDifference, HasOrderTwoToEight) {
     std::vector<CentralLevel<Real100>> taken;
     for (int k = 0; k < levels; ++k, step /= 2) {
       const Real100 left = 1 - Real100(step), right = 1 + Real100(step);
-      taken.push_back(central_level<Real100>(left, Real100(1), right, f(left), f(Real100(1)), f(right)));
+      taken.push_back(
+          central_level<Real100>(left, Real100(1), right, f(left), f(Real100(1)), f(right)));
     }
-    return abs(extrapolate<Real100>(std::span<const CentralLevel<Real100>>(taken), Real100("1e-99")).value - exact);
+    return abs(extrapolate<Real100>(std::span<const CentralLevel<Real100>>(taken), Real100("1e-99"))
+                   .value -
+               exact);
   };
   for (int levels = 1; levels <= 4; ++levels) {
-    const double order = std::log2(static_cast<double>(Real100(table_corner(levels, 0x1p-10) / table_corner(levels, 0x1p-11))));
+    const double order = std::log2(static_cast<double>(
+        Real100(table_corner(levels, 0x1p-10) / table_corner(levels, 0x1p-11))));
     EXPECT_NEAR(order, 2 * levels, 0.01);
   }
 }
 
 TEST(CentralDifference, OneLevelOrAValueThatIsNotFiniteHasNoBar) {
   const CentralLevel<double> one = central_level(0.5, 1.0, 1.5, 1.0, 2.0, 3.0);
-  EXPECT_TRUE(std::isinf(extrapolate<double>(std::span<const CentralLevel<double>>(&one, 1), 0.0).error));
+  EXPECT_TRUE(
+      std::isinf(extrapolate<double>(std::span<const CentralLevel<double>>(&one, 1), 0.0).error));
   EXPECT_TRUE(std::isinf(ridders([](double x) { return 1 / (x - x); }, 1, 0.1, 1e-16).error));
   EXPECT_TRUE(std::isinf(ridders([](double x) { return std::sqrt(x); }, 0.0, 0.1, 1e-16).error));
 }
 
-// Steps are powers of two; where x + h needs a digit more than there is, the point in fact taken counts.
+// Steps are powers of two; where x + h needs a digit more than there is, the point in fact taken
+// counts.
 TEST(CentralDifference, DividesByTheStepThatWasTaken) {
   EXPECT_EQ(exact_step(0.1), 0.0625);
   EXPECT_EQ(exact_step(0.25), 0.25);
@@ -144,7 +161,8 @@ TEST(CentralDifference, DividesByTheStepThatWasTaken) {
 
 /// sin(x) with independent noise, uniform in +-size.
 double noisy_sine(double x, double size) {
-  return std::sin(x) + size * Stream(static_cast<std::uint64_t>(std::llround(x * 0x1p40))).uniform(-1, 1, 0);
+  return std::sin(x) +
+         size * Stream(static_cast<std::uint64_t>(std::llround(x * 0x1p40))).uniform(-1, 1, 0);
 }
 
 TEST(CentralDifference, CoversPlantedNoise) {
@@ -153,7 +171,8 @@ TEST(CentralDifference, CoversPlantedNoise) {
     for (int i = 0; i < 200; ++i) {
       const double x = 0.1 + 0.006 * i;
       const double step = 4 * balanced_step(size, 1);
-      const Estimate estimate = ridders([&](double t) { return noisy_sine(t, size); }, x, step, size + u);
+      const Estimate estimate =
+          ridders([&](double t) { return noisy_sine(t, size); }, x, step, size + u);
       EXPECT_LE(std::abs(estimate.value - std::cos(x)), estimate.error) << size << " at " << x;
       ++all;
       tight += estimate.error < 100 * std::cbrt(size * size);
@@ -190,18 +209,21 @@ TEST(CentralDifference, CoversCancellation) {
   }
 }
 
-// Never a wrong value with a small bar: whichever slope of the kink is meant, the bar covers it, wherever the kink lies between the steps.
+// Never a wrong value with a small bar: whichever slope of the kink is meant, the bar covers it,
+// wherever the kink lies between the steps.
 TEST(CentralDifference, CoversKinks) {
   struct Bent {
     const char* name;
     double left, right, curve;
   };
   int flagged = 0, straddling = 0;
-  for (const Bent& bent :
-       {Bent{"|x|", -1, 1, 0}, Bent{"leaky ReLU", 0.01, 1, 0}, Bent{"bent parabola", 0.5, 1, 3}, Bent{"nearly straight", 0.99, 1, 0.5}})
+  for (const Bent& bent : {Bent{"|x|", -1, 1, 0}, Bent{"leaky ReLU", 0.01, 1, 0},
+                           Bent{"bent parabola", 0.5, 1, 3}, Bent{"nearly straight", 0.99, 1, 0.5}})
     for (int i = -400; i <= 400; ++i) {
       const double x = i / 256.0 * 0.0625;
-      const auto f = [&](double t) { return (t < 0 ? bent.left : bent.right) * t + bent.curve * t * t + 0.1 * std::exp(t); };
+      const auto f = [&](double t) {
+        return (t < 0 ? bent.left : bent.right) * t + bent.curve * t * t + 0.1 * std::exp(t);
+      };
       const double around = 2 * bent.curve * x + 0.1 * std::exp(x);
       const Estimate estimate = ridders(f, x, 0.0625, 8 * u);
       const double left = bent.left + around, right = bent.right + around;
@@ -220,22 +242,28 @@ TEST(CentralDifference, CoversKinks) {
   EXPECT_EQ(flagged, straddling);
 }
 
-// The same at random: sines, exponentials and lines with a kink anywhere and of any size, also one that hides behind the curvature.
+// The same at random: sines, exponentials and lines with a kink anywhere and of any size, also one
+// that hides behind the curvature.
 TEST(CentralDifference, CoversRandomBentFunctions) {
   int outside = 0, false_alarms = 0, useless = 0;
   for (std::uint64_t key = 0; key < 100000; ++key) {
     const Stream stream(key);
-    const double sine = stream.normal(0), power = stream.normal(1), frequency = stream.power_of_two(-3, 2, 2), rate = stream.normal(3);
-    const double phase = stream.uniform(0, 6, 4), line = stream.normal(5), step = stream.power_of_two(-8, -2, 6);
+    const double sine = stream.normal(0), power = stream.normal(1),
+                 frequency = stream.power_of_two(-3, 2, 2), rate = stream.normal(3);
+    const double phase = stream.uniform(0, 6, 4), line = stream.normal(5),
+                 step = stream.power_of_two(-8, -2, 6);
     const bool bent = key % 2 == 1;
     const double jump = bent ? stream.power_of_two(-12, 1, 7) * stream.sign(8) : 0;
     const double near = key % 5 == 0 ? stream.power_of_two(-10, 0, 9) : 1;
     const double at = stream.uniform(-1.2, 1.2, 10) * step * near;
     const auto f = [&](double x) {
-      return sine * std::sin(frequency * x + phase) + power * std::exp(rate * x) + line * x + jump * std::abs(x - at) / 2;
+      return sine * std::sin(frequency * x + phase) + power * std::exp(rate * x) + line * x +
+             jump * std::abs(x - at) / 2;
     };
-    const double exact = sine * frequency * std::cos(phase) + power * rate + line + (at < 0 ? jump : -jump) / 2;
-    const Estimate estimate = ridders(f, 0, step, 8 * u * (std::abs(sine) + 2 * std::abs(power) + 1));
+    const double exact =
+        sine * frequency * std::cos(phase) + power * rate + line + (at < 0 ? jump : -jump) / 2;
+    const Estimate estimate =
+        ridders(f, 0, step, 8 * u * (std::abs(sine) + 2 * std::abs(power) + 1));
     outside += !(std::abs(estimate.value - exact) <= estimate.error);
     false_alarms += !bent && estimate.kink;
     useless += !bent && estimate.error > 1e-5;
@@ -245,25 +273,29 @@ TEST(CentralDifference, CoversRandomBentFunctions) {
   EXPECT_EQ(useless, 0);
 }
 
-// ---- complex steps and duals ----------------------------------------------------------------------
+// ---- complex steps and duals
+// ----------------------------------------------------------------------
 
 TEST(ComplexStep, CoversItsErrorAndIsOfUse) {
   using C = std::complex<double>;
   constexpr double roundings_of_f = 8;
   for (const double x : {-3.0, -0.3, 0.4, 1.0, 5.0}) {
-    const Estimate exponential = complex_step([](const C& t) { return std::exp(t); }, x, 1, roundings_of_f * std::exp(x));
+    const Estimate exponential =
+        complex_step([](const C& t) { return std::exp(t); }, x, 1, roundings_of_f * std::exp(x));
     EXPECT_LE(error_over_bar(exponential, std::exp(x)), 1) << x;
     const double q = 1 + x * x, exact = -2 * x / (q * q);
-    const Estimate quotient = complex_step([](const C& t) { return 1.0 / (1.0 + t * t); }, x, 1, roundings_of_f * std::abs(exact));
+    const Estimate quotient = complex_step([](const C& t) { return 1.0 / (1.0 + t * t); }, x, 1,
+                                           roundings_of_f * std::abs(exact));
     EXPECT_LE(error_over_bar(quotient, exact), 1) << x;
     EXPECT_LE(quotient.error, usefulness * u * std::abs(exact));
     EXPECT_GT(error_over_bar(quotient, exact * (1 + 1e-6)), 1);
     EXPECT_GT(error_over_bar(quotient, exact + 10 * quotient.error), 1);
   }
-  // What cancels in the derivative is what the bar has to carry: terms of size 1/x^2 times the condition.
+  // What cancels in the derivative is what the bar has to carry: terms of size 1/x^2 times the
+  // condition.
   for (const double x : {1e-1, 1e-2, 1e-3}) {
-    const Estimate estimate =
-        complex_step([](const C& t) { return (1.0 - std::cos(t)) / (t * t); }, x, x, roundings_of_f * 2 / (x * x * x));
+    const Estimate estimate = complex_step([](const C& t) { return (1.0 - std::cos(t)) / (t * t); },
+                                           x, x, roundings_of_f * 2 / (x * x * x));
     EXPECT_LE(error_over_bar(estimate, cancelling_slope(x)), 1) << x;
   }
   // A kink is seen by its branch alone, that of the real part.
@@ -277,25 +309,30 @@ TEST(DualDerivative, CoversItsErrorAndIsOfUse) {
   constexpr double roundings_of_f = 8;
   for (const double at : {-3.0, -0.3, 0.4, 1.0, 5.0}) {
     const Real50 x(at), q = 1 + x * x, exact = -2 * x / (q * q);
-    const auto quotient = dual_derivative<D, Real50>([](const D& t) { return D(1) / (D(1) + t * t); }, x, roundings_of_f * abs(exact));
+    const auto quotient = dual_derivative<D, Real50>(
+        [](const D& t) { return D(1) / (D(1) + t * t); }, x, roundings_of_f * abs(exact));
     EXPECT_LE(error_over_bar<Real50>(quotient, exact), 1) << at;
     EXPECT_LE(quotient.error, usefulness * unit_roundoff<Real50>() * abs(exact));
     EXPECT_LT(quotient.error, Real50("1e-48"));
     EXPECT_GT(error_over_bar<Real50>(quotient, exact * (1 + Real50(1e-6))), 1);
     EXPECT_GT(error_over_bar<Real50>(quotient, exact + 10 * quotient.error), 1);
-    const auto exponential = dual_derivative<D, Real50>([](const D& t) { return exp(t); }, x, roundings_of_f * exp(x));
+    const auto exponential =
+        dual_derivative<D, Real50>([](const D& t) { return exp(t); }, x, roundings_of_f * exp(x));
     EXPECT_LE(error_over_bar<Real50>(exponential, exp(x)), 1) << at;
   }
 }
 
-// ---- noise ----------------------------------------------------------------------------------------
+// ---- noise
+// ----------------------------------------------------------------------------------------
 
 TEST(MeasuredNoise, IsWithinAFactorOfFourOfPlantedNoise) {
   int close = 0, all = 0;
   for (const double size : {1e-14, 1e-10, 1e-6, 1e-3})
     for (int repeat = 0; repeat < 100; ++repeat) {
       std::vector<double> values;
-      for (int i = 0; i < 13; ++i) values.push_back(noisy_sine(0.3 + repeat * 1e-3 + i * 1e-10 * (size > 1e-11 ? 1e3 : 1), size));
+      for (int i = 0; i < 13; ++i)
+        values.push_back(
+            noisy_sine(0.3 + repeat * 1e-3 + i * 1e-10 * (size > 1e-11 ? 1e3 : 1), size));
       const double deviation = size / std::sqrt(3.0), found = measured_noise(values);
       ++all;
       close += found > deviation / 4 && found < deviation * 4;
@@ -308,7 +345,8 @@ TEST(MeasuredNoise, IsWithinAFactorOfFourOfPlantedNoise) {
 TEST(MeasuredNoise, TellsAFunctionFromItsNoise) {
   std::vector<double> same(9, 0.25), wide, few(5, 1.0);
   EXPECT_EQ(measured_noise(same), 0);
-  // Steps that are far too wide: differences of a steep exponential grow by a constant factor and never change sign.
+  // Steps that are far too wide: differences of a steep exponential grow by a constant factor and
+  // never change sign.
   for (int i = 0; i < 9; ++i) wide.push_back(std::exp(3.0 * i));
   EXPECT_TRUE(std::isnan(measured_noise(wide)));
   EXPECT_THROW(measured_noise(few), std::invalid_argument);

@@ -1,5 +1,5 @@
-// A right in-place kernel for every storage type, and the same with one wrong backward after the other: what gradient checks have to
-// refuse.
+// A right in-place kernel for every storage type, and the same with one wrong backward after the
+// other: what gradient checks have to refuse.
 #pragma once
 
 #include <cmath>
@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "verify/call/device.hpp"
-#include "verify/problem/format.hpp"
 #include "verify/check/gradient/kernel_gradients.hpp"
-#include "verify/problem/problem.hpp"
 #include "verify/expect/reference_variant.hpp"
+#include "verify/problem/format.hpp"
+#include "verify/problem/problem.hpp"
 #include "verify/results/results.hpp"
 
 namespace abn::verify {
@@ -31,7 +31,8 @@ enum class Planted {
 
 /// The forward, and what is kept, is the reference's; f64 in f64 and the others in f32.
 inline const abn_variant& right_kernel(const abn_problem& p) {
-  return reference_variant(p.dtype == ABN_F64 ? ReferenceArithmetic::f64 : ReferenceArithmetic::f32, ABN_IN_PLACE_1);
+  return reference_variant(p.dtype == ABN_F64 ? ReferenceArithmetic::f64 : ReferenceArithmetic::f32,
+                           ABN_IN_PLACE_1);
 }
 
 inline std::vector<double> read(int dtype, const void* from, std::int64_t count) {
@@ -51,35 +52,46 @@ int planted_backward(const abn_problem* problem, const abn_backward_args* a) {
   const abn_problem& p = *problem;
   const std::int64_t m = sample_count(p);
   const Format& storage = format_of(p.dtype);
-  const std::vector<double> z = read(p.dtype, a->z, element_count(p)), dz = read(p.dtype, a->dz, element_count(p));
-  const std::vector<double> gamma = read(p.param_dtype, a->gamma, p.c), beta = read(p.param_dtype, a->beta, p.c),
+  const std::vector<double> z = read(p.dtype, a->z, element_count(p)),
+                            dz = read(p.dtype, a->dz, element_count(p));
+  const std::vector<double> gamma = read(p.param_dtype, a->gamma, p.c),
+                            beta = read(p.param_dtype, a->beta, p.c),
                             variance = read(p.param_dtype, a->var, p.c);
   std::vector<double> dx(z.size()), dgamma(gamma.size()), dbeta(gamma.size());
   for (std::int64_t c = 0; c < p.c; ++c) {
     const auto channel = static_cast<std::size_t>(c);
-    const double g = p.scale == ABN_SCALE_ABS_EPS ? std::fabs(gamma[channel]) + p.eps : gamma[channel],
+    const double g = p.scale == ABN_SCALE_ABS_EPS ? std::fabs(gamma[channel]) + p.eps
+                                                  : gamma[channel],
                  r = 1 / std::sqrt(variance[channel] + p.eps);
     std::vector<double> dy(static_cast<std::size_t>(m)), xhat(dy.size());
     double sum = 0, sum_xhat = 0;
     for (std::size_t i = 0; i < dy.size(); ++i) {
       const auto at = static_cast<std::size_t>(sample_offset(p, c, static_cast<std::int64_t>(i)));
       double y = z[at], slope = 1;
-      if (std::signbit(y) && p.activation == ABN_LEAKY_RELU) slope = p.activation_parameter, y /= slope;
+      if (std::signbit(y) && p.activation == ABN_LEAKY_RELU)
+        slope = p.activation_parameter, y /= slope;
       if (std::signbit(y) && p.activation == ABN_ELU) {
-        if (y <= -p.activation_parameter) y = next_above(storage, round_to(storage, -p.activation_parameter));  // saturated
+        // saturated
+        if (y <= -p.activation_parameter)
+          y = next_above(storage, round_to(storage, -p.activation_parameter));
         slope = y + p.activation_parameter, y = std::log1p(y / p.activation_parameter);
       }
-      dy[i] = dz[at] * slope, xhat[i] = g == 0 ? 0 : (y - beta[channel]) / g;  // g = 0 leaves nothing of x
+      // g = 0 leaves nothing of x
+      dy[i] = dz[at] * slope, xhat[i] = g == 0 ? 0 : (y - beta[channel]) / g;
       sum += bug == Planted::sum_of_dz ? dz[at] : dy[i];
       sum_xhat += dy[i] * xhat[i];
-      if (bug == Planted::narrow_sums) sum = round_to(storage, sum), sum_xhat = round_to(storage, sum_xhat);
+      if (bug == Planted::narrow_sums)
+        sum = round_to(storage, sum), sum_xhat = round_to(storage, sum_xhat);
     }
     const double count = static_cast<double>(m);
     for (std::size_t i = 0; i < dy.size(); ++i) {
       double bracket = dy[i];
       if (p.mode == ABN_TRAINING && bug != Planted::missing_mean) bracket -= sum / count;
-      if (p.mode == ABN_TRAINING && bug != Planted::missing_xhat) bracket -= xhat[i] * sum_xhat / count;
-      const double gradient = bug == Planted::dx_zero ? 0 : bug == Planted::missing_rstd ? g * bracket : g * r * bracket;
+      if (p.mode == ABN_TRAINING && bug != Planted::missing_xhat)
+        bracket -= xhat[i] * sum_xhat / count;
+      const double gradient = bug == Planted::dx_zero        ? 0
+                              : bug == Planted::missing_rstd ? g * bracket
+                                                             : g * r * bracket;
       dx[static_cast<std::size_t>(sample_offset(p, c, static_cast<std::int64_t>(i)))] = gradient;
     }
     const bool negative = p.scale == ABN_SCALE_ABS_EPS && gamma[channel] < 0;
@@ -94,22 +106,29 @@ int planted_backward(const abn_problem* problem, const abn_backward_args* a) {
 
 template <Planted bug>
 const abn_variant& planted_variant() {
-  static const abn_variant variant = {ABN_ABI_VERSION,
-                                      sizeof(abn_variant),
-                                      "planted",
-                                      "in place, with one bug",
-                                      ABN_MEMORY_HOST,
-                                      0,
-                                      [](const abn_problem* p, abn_claims* out) { return right_kernel(*p).claims(p, out); },
-                                      [](const abn_problem* p, int direction) { return right_kernel(*p).workspace_bytes(p, direction); },
-                                      [](const abn_problem* p, const abn_forward_args* a) { return right_kernel(*p).forward(p, a); },
-                                      planted_backward<bug>};
+  static const abn_variant variant = {
+      ABN_ABI_VERSION,
+      sizeof(abn_variant),
+      "planted",
+      "in place, with one bug",
+      ABN_MEMORY_HOST,
+      0,
+      [](const abn_problem* p, abn_claims* out) { return right_kernel(*p).claims(p, out); },
+      [](const abn_problem* p, int direction) {
+        return right_kernel(*p).workspace_bytes(p, direction);
+      },
+      [](const abn_problem* p, const abn_forward_args* a) {
+        return right_kernel(*p).forward(p, a);
+      },
+      planted_backward<bug>};
   return variant;
 }
 
 /// Records of one variant on one problem, by the last part of their ids.
-inline std::map<std::string, Record> grad(const abn_variant& variant, const std::string& problem, const std::string& pattern = "*",
-                                          const std::string& data = "standard", std::uint64_t seed = 3) {
+inline std::map<std::string, Record> grad(const abn_variant& variant, const std::string& problem,
+                                          const std::string& pattern = "*",
+                                          const std::string& data = "standard",
+                                          std::uint64_t seed = 3) {
   Subject subject;
   subject.variant = &variant;
   subject.device = host_device();
@@ -119,7 +138,8 @@ inline std::map<std::string, Record> grad(const abn_variant& variant, const std:
   options.threads = 1;
   options.pattern = pattern;
   std::map<std::string, Record> by_check;
-  for (Record& record : run(gradient_family, subjects, cases, options)) by_check[record.check] = std::move(record);
+  for (Record& record : run(gradient_family, subjects, cases, options))
+    by_check[record.check] = std::move(record);
   return by_check;
 }
 

@@ -1,12 +1,13 @@
-// The full Jacobian of the reference: the hand-derived gradients pass, wrong ones do not, and the bars are sharp enough to tell.
+// The full Jacobian of the reference: the hand-derived gradients pass, wrong ones do not, and the
+// bars are sharp enough to tell.
 #include <gtest/gtest.h>
 
 #include <map>
 #include <string>
 
+#include "verify/check/gradient/reference_jacobian.hpp"
 #include "verify/data/cases.hpp"
 #include "verify/problem/error.hpp"
-#include "verify/check/gradient/reference_jacobian.hpp"
 #include "verify/problem/problem.hpp"
 
 namespace {
@@ -18,18 +19,21 @@ using abn::reference::Gradients;
 using abn::reference::Pack;
 using abn::reference::Recovered;
 
-std::map<std::string, Record> jacobian(const std::string& problem, const PackBackward& backward = standard_backward,
+std::map<std::string, Record> jacobian(const std::string& problem,
+                                       const PackBackward& backward = standard_backward,
                                        std::uint64_t seed = 3) {
   const Case one = replay(problem, "standard", seed);
   std::map<std::string, Record> by_check;
-  for (Record& record : check_reference_jacobian(inputs_of(one), one.data, seed, "*", backward)) by_check[record.check] = std::move(record);
+  for (Record& record : check_reference_jacobian(inputs_of(one), one.data, seed, "*", backward))
+    by_check[record.check] = std::move(record);
   return by_check;
 }
 
 TEST(ReferenceJacobian, TheHandDerivedGradientsAreWithinTheBars) {
-  for (const char* text :
-       {"n8c3s16,f64,leaky_relu", "n3c4s7,f64,elu:1", "n3c4s7,f64,elu:0.5,abs_eps", "n2c3s5,f64,leaky_relu:0.2,abs_eps",
-        "n1c2s2,f64,identity", "n3c3s3,f64,leaky_relu,frozen,nhwc", "n5c2s3,f64,elu:1.7,frozen", "n1c5s129,f64,leaky_relu,eps:0"})
+  for (const char* text : {"n8c3s16,f64,leaky_relu", "n3c4s7,f64,elu:1",
+                           "n3c4s7,f64,elu:0.5,abs_eps", "n2c3s5,f64,leaky_relu:0.2,abs_eps",
+                           "n1c2s2,f64,identity", "n3c3s3,f64,leaky_relu,frozen,nhwc",
+                           "n5c2s3,f64,elu:1.7,frozen", "n1c5s129,f64,leaky_relu,eps:0"})
     for (std::uint64_t seed = 0; seed < 3; ++seed) {
       const abn_problem p = parse_problem(text);
       for (const auto& [check, record] : jacobian(text, standard_backward, seed)) {
@@ -49,8 +53,8 @@ TEST(ReferenceJacobian, TheBarsAreFarBelowWhatABugWouldChange) {
 /// A backward that is wrong as `spoil` says, on a channel of m samples.
 template <class Spoil>
 PackBackward wrong(Spoil spoil) {
-  return [spoil](const Forward<Pack>& f, const Channel<Pack>& channel, const abn::reference::Vector<Pack>& dz, bool frozen,
-                 Recovered<Pack>& recovered) {
+  return [spoil](const Forward<Pack>& f, const Channel<Pack>& channel,
+                 const abn::reference::Vector<Pack>& dz, bool frozen, Recovered<Pack>& recovered) {
     Gradients<Pack> gradients = standard_backward(f, channel, dz, frozen, recovered);
     spoil(gradients, f, recovered);
     return gradients;
@@ -61,8 +65,11 @@ void expect_failing(const char* name, const PackBackward& backward, const std::s
   for (const char* text : {"n8c2s16,f64,leaky_relu", "n2c2s3,f64,elu:1"})
     for (const auto& [made, record] : jacobian(text, backward)) {
       const std::string failure = failure_text(record);
-      EXPECT_EQ(record.verdict, made == check ? Verdict::fail : Verdict::pass) << name << " " << text << "\n" << failure;
-      const bool replays = failure.find("reproduce abn-verify grad reference/gradient/f64/nchw/" + made) != std::string::npos;
+      EXPECT_EQ(record.verdict, made == check ? Verdict::fail : Verdict::pass)
+          << name << " " << text << "\n"
+          << failure;
+      const bool replays = failure.find("reproduce abn-verify grad reference/gradient/f64/nchw/" +
+                                        made) != std::string::npos;
       EXPECT_TRUE(replays) << failure;
     }
 }
@@ -71,37 +78,52 @@ TEST(ReferenceJacobian, WrongGradientsFailInTheirOwnCheckAndInNoOther) {
   using Grads = Gradients<Pack>;
   using F = Forward<Pack>;
   using R = Recovered<Pack>;
-  expect_failing("dx = 0", wrong([](Grads& g, const F&, const R&) { g.dx = g.dx * Pack(0.0); }), "jacobian_dx");
-  expect_failing("missing rstd", wrong([](Grads& g, const F& f, const R&) { g.dx = g.dx / f.r; }), "jacobian_dx");
-  expect_failing("missing mean term",
-                 wrong([](Grads& g, const F& f, const R& r) { g.dx = g.dx + f.g * f.r * (g.dbeta / Pack(double(r.dy.size()))); }),
+  expect_failing("dx = 0", wrong([](Grads& g, const F&, const R&) { g.dx = g.dx * Pack(0.0); }),
                  "jacobian_dx");
-  expect_failing("missing xhat term",
-                 wrong([](Grads& g, const F& f, const R& r) { g.dx = g.dx + f.g * f.r * (g.dgamma / Pack(double(r.dy.size()))) * r.xhat; }),
+  expect_failing("missing rstd", wrong([](Grads& g, const F& f, const R&) { g.dx = g.dx / f.r; }),
+                 "jacobian_dx");
+  expect_failing("missing mean term", wrong([](Grads& g, const F& f, const R& r) {
+                   g.dx = g.dx + f.g * f.r * (g.dbeta / Pack(double(r.dy.size())));
+                 }),
+                 "jacobian_dx");
+  expect_failing("missing xhat term", wrong([](Grads& g, const F& f, const R& r) {
+                   g.dx = g.dx + f.g * f.r * (g.dgamma / Pack(double(r.dy.size()))) * r.xhat;
+                 }),
                  "jacobian_dx");
   expect_failing("the mean over m - 1", wrong([](Grads& g, const F& f, const R& r) {
                    const double m = double(r.dy.size());
                    g.dx = g.dx - f.g * f.r * g.dbeta * Pack(1 / (m - 1) - 1 / m);
                  }),
                  "jacobian_dx");
-  expect_failing("one input off by 1e-6", wrong([](Grads& g, const F&, const R&) { g.dx[3] *= Pack(1 + 1e-6); }), "jacobian_dx");
-  expect_failing("NaN in one entry", wrong([](Grads& g, const F&, const R&) { g.dx[1].lane[2] = std::nan(""); }), "jacobian_dx");
-  expect_failing("sign of dgamma", wrong([](Grads& g, const F&, const R&) { g.dgamma = -g.dgamma; }), "jacobian_dgamma");
-  expect_failing("dbeta without phi'", wrong([](Grads& g, const F&, const R&) { g.dbeta = Pack(1.0); }), "jacobian_dbeta");
+  expect_failing("one input off by 1e-6",
+                 wrong([](Grads& g, const F&, const R&) { g.dx[3] *= Pack(1 + 1e-6); }),
+                 "jacobian_dx");
+  expect_failing("NaN in one entry",
+                 wrong([](Grads& g, const F&, const R&) { g.dx[1].lane[2] = std::nan(""); }),
+                 "jacobian_dx");
+  expect_failing("sign of dgamma",
+                 wrong([](Grads& g, const F&, const R&) { g.dgamma = -g.dgamma; }),
+                 "jacobian_dgamma");
+  expect_failing("dbeta without phi'",
+                 wrong([](Grads& g, const F&, const R&) { g.dbeta = Pack(1.0); }),
+                 "jacobian_dbeta");
 }
 
 TEST(ReferenceJacobian, ARightGradientOfAnotherBranchFails) {
-  const PackBackward no_branch = [](const Forward<Pack>& f, const Channel<Pack>& channel, const abn::reference::Vector<Pack>& dz,
-                                    bool frozen, Recovered<Pack>& recovered) {
+  const PackBackward no_branch = [](const Forward<Pack>& f, const Channel<Pack>& channel,
+                                    const abn::reference::Vector<Pack>& dz, bool frozen,
+                                    Recovered<Pack>& recovered) {
     Forward<Pack> positive = f;
     for (Pack& z : positive.z) z = Pack(1.0);
     return standard_backward(positive, channel, dz, frozen, recovered);
   };
-  for (const auto& [check, record] : jacobian("n4c2s8,f64,leaky_relu", no_branch)) EXPECT_EQ(record.verdict, Verdict::fail) << check;
+  for (const auto& [check, record] : jacobian("n4c2s8,f64,leaky_relu", no_branch))
+    EXPECT_EQ(record.verdict, Verdict::fail) << check;
 }
 
 TEST(ReferenceJacobian, OtherProblemsAreRefused) {
-  for (const char* text : {"n3c4s7,f32", "n3c4s7,f64,param:f32", "n3c4s7,f64,inference"}) EXPECT_THROW(jacobian(text), UsageError) << text;
+  for (const char* text : {"n3c4s7,f32", "n3c4s7,f64,param:f32", "n3c4s7,f64,inference"})
+    EXPECT_THROW(jacobian(text), UsageError) << text;
   Inputs at_the_kink = inputs_of(replay("n2c2s2,f64,leaky_relu", "standard", 1));
   at_the_kink.gamma = {0, 0}, at_the_kink.beta = {0, 0};  // y is 0 whatever x is
   EXPECT_THROW(check_reference_jacobian(at_the_kink, "x", 1, "*"), UsageError);

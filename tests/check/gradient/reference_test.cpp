@@ -1,13 +1,14 @@
-// The gradient check of the reference: the reference passes it, and every planted wrong derivation fails it, under every method.
+// The gradient check of the reference: the reference passes it, and every planted wrong derivation
+// fails it, under every method.
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <string>
 #include <vector>
 
-#include "verify/data/cases.hpp"
 #include "verify/check/gradient/reference_check.hpp"
 #include "verify/check/gradient/reference_derivation.hpp"
+#include "verify/data/cases.hpp"
 
 namespace abn::verify::gradient {
 namespace {
@@ -48,7 +49,8 @@ Gradients<T> written_out(const OneChannel<T>& setup, Bug bug) {
   const T g = kept.g;
   Gradients<T> out{Vector<T>(dy.size()), T(0), dy.sum()};
   out.dgamma = (dy * xhat).sum();
-  if (channel.scale == ScaleConvention::abs_eps && channel.gamma < 0 && bug != Bug::sign_of_gamma) out.dgamma = -out.dgamma;
+  if (channel.scale == ScaleConvention::abs_eps && channel.gamma < 0 && bug != Bug::sign_of_gamma)
+    out.dgamma = -out.dgamma;
   if (setup.frozen) {
     out.dx = g * r * dy;
     return out;
@@ -57,14 +59,16 @@ Gradients<T> written_out(const OneChannel<T>& setup, Bug bug) {
   Eigen::Index begin = 0;
   for (const Eigen::Index size : bug == Bug::local_sums ? setup.shards : whole) {
     if (size == 0) continue;
-    const Vector<T> part = dy.segment(begin, size), part_xhat = xhat.segment(begin, size), part_y = kept.y.segment(begin, size);
+    const Vector<T> part = dy.segment(begin, size), part_xhat = xhat.segment(begin, size),
+                    part_y = kept.y.segment(begin, size);
     const T s0 = part.sum(), s1 = (part * part_xhat).sum(), m = T(static_cast<double>(size));
     Vector<T> dx = part;
     if (bug == Bug::in_place_sign) {
       dx = (g * part - s1 / m * part_y - (g * s0 + channel.beta * s1) / m) / g;
     } else {
       if (bug != Bug::mean_term) dx -= s0 / m;
-      if (bug != Bug::xhat_term) dx -= part_xhat * (s1 / (bug == Bug::m_less_one ? T(m - T(1)) : m));
+      if (bug != Bug::xhat_term)
+        dx -= part_xhat * (s1 / (bug == Bug::m_less_one ? T(m - T(1)) : m));
     }
     out.dx.segment(begin, size) = g * r * dx;
     begin += size;
@@ -92,8 +96,9 @@ GradientFunction<T> scaled_by(const T& factor) {
 std::vector<ReferenceCase> few_cases(Data data = Data::ordinary) {
   std::vector<ReferenceCase> few;
   for (const ReferenceCase& one : reference_cases()) {
-    const bool chosen = (one.activation.kind == ActivationKind::leaky_relu && one.activation.parameter == 0.01) ||
-                        (one.activation.kind == ActivationKind::elu && one.activation.parameter == 2.5);
+    const bool chosen =
+        (one.activation.kind == ActivationKind::leaky_relu && one.activation.parameter == 0.01) ||
+        (one.activation.kind == ActivationKind::elu && one.activation.parameter == 2.5);
     if (chosen && one.data == data) few.push_back(one);
   }
   return few;
@@ -113,13 +118,15 @@ TEST(ReferenceGradientCheck, EveryRecordOfTheReferencePasses) {
   for (std::size_t i = 0; i < ids.size(); ++i) {
     const Record& record = records[i];
     EXPECT_EQ(record.id, ids[i]);
-    EXPECT_EQ(record.verdict, Verdict::pass) << record.id << ": " << record.reason
-                                             << (record.witnesses.empty() ? "" : record.witnesses[0].reason);
+    EXPECT_EQ(record.verdict, Verdict::pass)
+        << record.id << ": " << record.reason
+        << (record.witnesses.empty() ? "" : record.witnesses[0].reason);
     EXPECT_EQ(record.tally.failed, 0u);
     EXPECT_GT(record.cases, all - 20);  // in place leaves out gamma = 0 under the signed convention
     EXPECT_GT(record.discriminating_cases * 10, record.cases * 9) << record.id;
     ASSERT_FALSE(record.witnesses.empty());
-    EXPECT_NE(record.witnesses[0].reproduce.find("abn-verify grad " + record.id + " --seed 7"), std::string::npos);
+    EXPECT_NE(record.witnesses[0].reproduce.find("abn-verify grad " + record.id + " --seed 7"),
+              std::string::npos);
   }
 }
 
@@ -184,15 +191,20 @@ class ReferenceGradientPlanted : public testing::TestWithParam<Planted> {};
 
 TEST_P(ReferenceGradientPlanted, FailsUnderEveryMethod) {
   const Planted& one = GetParam();
-  // Where the bug makes no difference, in frozen mode, its cases pass; so only training is asked, which must fail.
+  // Where the bug makes no difference, in frozen mode, its cases pass; so only training is asked,
+  // which must fail.
   const std::vector<ReferenceCase> cases = without(few_cases(), true);
   std::vector<std::string> patterns;
-  for (const char* method : methods) patterns.push_back(std::string("reference/gradient/") + method + "/" + one.scheme + "/" + one.output);
-  if (std::string(one.scheme) != "standard") patterns.push_back(std::string("reference/gradient/real50/") + one.scheme + "/agreement");
+  for (const char* method : methods)
+    patterns.push_back(std::string("reference/gradient/") + method + "/" + one.scheme + "/" +
+                       one.output);
+  if (std::string(one.scheme) != "standard")
+    patterns.push_back(std::string("reference/gradient/real50/") + one.scheme + "/agreement");
   for (const std::string& pattern : patterns) {
     const std::vector<Record> right = check_gradients(planted(Bug::none), cases, pattern, seed, 1);
     ASSERT_EQ(right.size(), 1u) << pattern;
-    EXPECT_EQ(right[0].verdict, Verdict::pass) << pattern << ": without the bug: " << right[0].reason << right[0].witnesses[0].reason;
+    EXPECT_EQ(right[0].verdict, Verdict::pass)
+        << pattern << ": without the bug: " << right[0].reason << right[0].witnesses[0].reason;
     const std::vector<Record> wrong = check_gradients(planted(one.bug), cases, pattern, seed, 1);
     ASSERT_EQ(wrong.size(), 1u);
     EXPECT_EQ(wrong[0].verdict, Verdict::fail) << pattern;
@@ -204,23 +216,25 @@ TEST_P(ReferenceGradientPlanted, FailsUnderEveryMethod) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Bugs, ReferenceGradientPlanted,
-                         testing::Values(Planted{"MeanTerm", Bug::mean_term, "standard", "dx"},
-                                         Planted{"XhatTerm", Bug::xhat_term, "checkpoint_xhat", "dx"},
-                                         Planted{"PhiIsOne", Bug::phi_is_one, "in_place_1", "dbeta"},
-                                         Planted{"SignOfGamma", Bug::sign_of_gamma, "checkpoint_x", "dgamma"},
-                                         Planted{"EpsOutsideRoot", Bug::eps_outside_root, "standard", "dgamma"},
-                                         Planted{"MLessOne", Bug::m_less_one, "in_place_1", "dx"},
-                                         Planted{"InPlaceSign", Bug::in_place_sign, "in_place_2", "dx"},
-                                         Planted{"LocalSums", Bug::local_sums, "sync", "dx"}),
-                         [](const auto& planted_bug) { return std::string(planted_bug.param.name); });
+INSTANTIATE_TEST_SUITE_P(
+    Bugs, ReferenceGradientPlanted,
+    testing::Values(Planted{"MeanTerm", Bug::mean_term, "standard", "dx"},
+                    Planted{"XhatTerm", Bug::xhat_term, "checkpoint_xhat", "dx"},
+                    Planted{"PhiIsOne", Bug::phi_is_one, "in_place_1", "dbeta"},
+                    Planted{"SignOfGamma", Bug::sign_of_gamma, "checkpoint_x", "dgamma"},
+                    Planted{"EpsOutsideRoot", Bug::eps_outside_root, "standard", "dgamma"},
+                    Planted{"MLessOne", Bug::m_less_one, "in_place_1", "dx"},
+                    Planted{"InPlaceSign", Bug::in_place_sign, "in_place_2", "dx"},
+                    Planted{"LocalSums", Bug::local_sums, "sync", "dx"}),
+    [](const auto& planted_bug) { return std::string(planted_bug.param.name); });
 
 TEST(ReferenceGradientCheck, FindsGradientsThatAreZero) {
   const auto nothing = [](const auto& setup, Scheme) {
     using T = typename std::decay_t<decltype(setup.x)>::Scalar;
     return Gradients<T>{Vector<T>::Constant(setup.x.size(), T(0)), T(0), T(0)};
   };
-  const std::vector<Record> records = check_gradients({nothing, nothing, nothing}, few_cases(Data::kink), "*", seed, 2);
+  const std::vector<Record> records =
+      check_gradients({nothing, nothing, nothing}, few_cases(Data::kink), "*", seed, 2);
   EXPECT_EQ(records.size(), reference_gradient_ids().size());
   for (const Record& record : records) {
     EXPECT_EQ(record.verdict, Verdict::fail) << record.id;
@@ -228,17 +242,20 @@ TEST(ReferenceGradientCheck, FindsGradientsThatAreZero) {
   }
 }
 
-// The bars are as narrow as the arithmetic allows: an error far below what double shows fails in 50 and 100 digits.
+// The bars are as narrow as the arithmetic allows: an error far below what double shows fails in 50
+// and 100 digits.
 TEST(ReferenceGradientCheck, FindsErrorsFarBelowOneInAMillion) {
   struct Size {
     double in_double;
     const char *in_real50, *in_real100;
   };
   for (const Size& size : {Size{1e-6, "1e-6", "1e-6"}, Size{1e-10, "1e-40", "1e-46"}}) {
-    const Derivation wrong{scaled_by<double>(1 + size.in_double), scaled_by<Real50>(1 + Real50(size.in_real50)),
+    const Derivation wrong{scaled_by<double>(1 + size.in_double),
+                           scaled_by<Real50>(1 + Real50(size.in_real50)),
                            scaled_by<Real100>(1 + Real100(size.in_real100))};
     for (const char* method : methods)
-      for (const Record& record : check_gradients(wrong, few_cases(), std::string("*/") + method + "/in_place_?/*", seed, 1)) {
+      for (const Record& record : check_gradients(
+               wrong, few_cases(), std::string("*/") + method + "/in_place_?/*", seed, 1)) {
         EXPECT_EQ(record.verdict, Verdict::fail) << record.id << " off by " << size.in_double;
         EXPECT_EQ(record.failed_cases, record.cases) << record.id << " off by " << size.in_double;
       }
@@ -264,17 +281,22 @@ TEST(ReferenceGradientCheck, TellsTenBarsFromHalfABar) {
         const double bar = check_gradients({}, {one}, id, seed, 1).at(0).witnesses.at(0).bound;
         ASSERT_GT(bar, 0) << describe(one);
         const auto off_by = [](double error) {
-          return Derivation{with_dbeta_off_by<double>(error), with_dbeta_off_by<Real50>(error), with_dbeta_off_by<Real100>(error)};
+          return Derivation{with_dbeta_off_by<double>(error), with_dbeta_off_by<Real50>(error),
+                            with_dbeta_off_by<Real100>(error)};
         };
-        EXPECT_EQ(check_gradients(off_by(10 * bar), {one}, id, seed, 1).at(0).verdict, Verdict::fail) << id << " " << describe(one);
-        EXPECT_EQ(check_gradients(off_by(bar / 2), {one}, id, seed, 1).at(0).failed_cases, 0u) << id << " " << describe(one);
+        EXPECT_EQ(check_gradients(off_by(10 * bar), {one}, id, seed, 1).at(0).verdict,
+                  Verdict::fail)
+            << id << " " << describe(one);
+        EXPECT_EQ(check_gradients(off_by(bar / 2), {one}, id, seed, 1).at(0).failed_cases, 0u)
+            << id << " " << describe(one);
       }
 }
 
 // A NaN is no gradient, under any bar.
 TEST(ReferenceGradientCheck, FindsNan) {
   const auto nan = [](const OneChannel<double>& setup, Scheme) {
-    return Gradients<double>{Vector<double>::Constant(setup.x.size(), std::nan("")), std::nan(""), std::nan("")};
+    return Gradients<double>{Vector<double>::Constant(setup.x.size(), std::nan("")), std::nan(""),
+                             std::nan("")};
   };
   Derivation wrong;
   wrong.in_double = nan;

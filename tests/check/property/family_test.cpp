@@ -1,4 +1,5 @@
-// The property checks of `run`: they hold for the reference and for every in-tree variant, on every recipe, and none of them is idle.
+// The property checks of `run`: they hold for the reference and for every in-tree variant, on every
+// recipe, and none of them is idle.
 #include <gtest/gtest.h>
 
 #include <map>
@@ -24,7 +25,8 @@ Subject on_host(const abn_variant& variant, bool emulated) {
 std::set<std::string> held(const std::vector<Record>& records) {
   std::set<std::string> names;
   for (const Record& record : records) {
-    EXPECT_TRUE(record.verdict == Verdict::pass || record.verdict == Verdict::skip) << failure_text(record);
+    EXPECT_TRUE(record.verdict == Verdict::pass || record.verdict == Verdict::skip)
+        << failure_text(record);
     EXPECT_EQ(record.kind, "property");
     if (record.verdict == Verdict::pass) names.insert(record.check);
   }
@@ -47,7 +49,8 @@ TEST(PropertyFamily, HoldsForTheReference) {
 TEST(PropertyFamily, HoldsForTheInTreeVariants) {
   const std::vector<Case> cases = property_family.cases(Tier::smoke, 1);
   std::set<std::string> names;
-  for (std::uint32_t index = 0; const abn_variant* const variant = abn_in_tree_variant(index); ++index) {
+  for (std::uint32_t index = 0; const abn_variant* const variant = abn_in_tree_variant(index);
+       ++index) {
     if (variant->memory != ABN_MEMORY_HOST) continue;
     const Subject subject = on_host(*variant, true);
     names.merge(held(run(property_family, {&subject, 1}, cases, {.threads = 1})));

@@ -1,11 +1,14 @@
-// Cases for properties, generated and shrunk by ourselves: RapidCheck's own numbers have no NaN, infinity, subnormal or large value.
+// Cases for properties, generated and shrunk by ourselves: RapidCheck's own numbers have no NaN,
+// infinity, subnormal or large value.
 //
-// A generated case is a problem with its inputs. What is drawn: the type, layout, activation, mode and scale; m around the widths of a
-// vector access, a warp and a block, split into N*S; and for each channel and tensor one kind of numbers (Kind). All of it is a function
-// of one 64-bit word, which is what RapidCheck draws.
+// A generated case is a problem with its inputs. What is drawn: the type, layout, activation, mode
+// and scale; m around the widths of a vector access, a warp and a block, split into N*S; and for
+// each channel and tensor one kind of numbers (Kind). All of it is a function of one 64-bit word,
+// which is what RapidCheck draws.
 //
-// Shrinking goes by a measure (complexity) that every step has to lower, so it ends: fewer channels, fewer samples, default
-// parameters, a simpler problem, a smaller mean (kappa down), shorter mantissas, exponents nearer to 0, simple numbers.
+// Shrinking goes by a measure (complexity) that every step has to lower, so it ends: fewer
+// channels, fewer samples, default parameters, a simpler problem, a smaller mean (kappa down),
+// shorter mantissas, exponents nearer to 0, simple numbers.
 #pragma once
 
 #include <fmt/format.h>
@@ -20,12 +23,12 @@
 #include <ostream>
 #include <vector>
 
-#include "verify/problem/format.hpp"
 #include "verify/data/given.hpp"
-#include "verify/problem/inputs.hpp"
-#include "verify/judge/judge.hpp"
-#include "verify/problem/problem.hpp"
 #include "verify/data/random.hpp"
+#include "verify/judge/judge.hpp"
+#include "verify/problem/format.hpp"
+#include "verify/problem/inputs.hpp"
+#include "verify/problem/problem.hpp"
 
 namespace property_tests {
 
@@ -37,17 +40,29 @@ struct GeneratedCase {
 };
 
 /// What numbers a channel has.
-enum class Kind : std::uint8_t { normal, patterns, exponents, special, near_point, cancelling, offset, integers };
+enum class Kind : std::uint8_t {
+  normal,
+  patterns,
+  exponents,
+  special,
+  near_point,
+  cancelling,
+  offset,
+  integers
+};
 inline constexpr std::uint64_t kind_count = 8;
 
 /// `count` numbers of a kind, rounded to the format. `finite` keeps NaN and infinity out.
-inline std::vector<double> numbers(Kind kind, const Format& format, std::size_t count, const Stream& draw, bool finite) {
+inline std::vector<double> numbers(Kind kind, const Format& format, std::size_t count,
+                                   const Stream& draw, bool finite) {
   std::vector<double> out(count);
   const double scale = draw.power_of_two(-4, 4, 0);
   const double kappa = draw.power_of_two(1, 12, 1) * draw.sign(2);
-  const double points[] = {0, 1, -1, format.smallest_subnormal, std::ldexp(1.0, format.emin), 2, -17.25, -8.5, -6.25};
+  const double points[] = {
+      0, 1, -1, format.smallest_subnormal, std::ldexp(1.0, format.emin), 2, -17.25, -8.5, -6.25};
   const double point = points[draw.below(std::size(points), 3)];
-  const double inf = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
+  const double inf = std::numeric_limits<double>::infinity(),
+               nan = std::numeric_limits<double>::quiet_NaN();
   const double specials[] = {0.0,
                              -0.0,
                              1,
@@ -109,7 +124,8 @@ inline std::vector<double> numbers(Kind kind, const Format& format, std::size_t 
   return out;
 }
 
-inline constexpr std::array<std::int64_t, 18> sample_counts{1, 2, 3, 4, 6, 8, 16, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 257};
+inline constexpr std::array<std::int64_t, 18> sample_counts{
+    1, 2, 3, 4, 6, 8, 16, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 257};
 inline constexpr std::int64_t most_elements = 400;
 
 /// The case that a 64-bit word stands for. `size` 0..100 allows longer channels.
@@ -129,21 +145,26 @@ inline GeneratedCase case_of(std::uint64_t word, int size) {
   const std::uint64_t mode = pick(6);
   p.mode = mode == 0 ? ABN_INFERENCE : mode == 1 ? ABN_FROZEN : ABN_TRAINING;
   const Format &parameter = format_of(p.param_dtype), &storage = format_of(p.dtype);
-  constexpr double slopes[] = {0.01, 0.25, 1.5, 0.2}, alphas[] = {1, 0.5, 1.7}, epses[] = {1e-5, 1e-3, 0.1, 0x1p-10};
+  constexpr double slopes[] = {0.01, 0.25, 1.5, 0.2}, alphas[] = {1, 0.5, 1.7},
+                   epses[] = {1e-5, 1e-3, 0.1, 0x1p-10};
   const std::uint64_t of_activation = pick(12);
-  p.activation_parameter = p.activation == ABN_LEAKY_RELU ? round_to(parameter, slopes[of_activation % 4])
-                           : p.activation == ABN_ELU      ? round_to(parameter, alphas[of_activation % 3])
-                                                          : 0;
+  p.activation_parameter =
+      p.activation == ABN_LEAKY_RELU ? round_to(parameter, slopes[of_activation % 4])
+      : p.activation == ABN_ELU      ? round_to(parameter, alphas[of_activation % 3])
+                                     : 0;
   p.eps = round_to(parameter, epses[pick(4)]);
   p.momentum = round_to(parameter, 0.1);
   const std::size_t reach = sample_counts.size() * static_cast<std::size_t>(20 + size) / 120;
-  const std::int64_t m = std::max<std::int64_t>(sample_counts[pick(std::max<std::size_t>(reach, 4))], p.mode == ABN_TRAINING ? 2 : 1);
+  const std::int64_t m = std::max<std::int64_t>(
+      sample_counts[pick(std::max<std::size_t>(reach, 4))], p.mode == ABN_TRAINING ? 2 : 1);
   p.n = m;
-  for (const std::int64_t divisor : {2, 3, 1, 5, 127})  // N*S = m with a small N, a large N, or S = 1
+  // N*S = m with a small N, a large N, or S = 1
+  for (const std::int64_t divisor : {2, 3, 1, 5, 127})
     if (m % divisor == 0 && pick(3) == 0) p.n = divisor;
   if (p.n < m && pick(2) == 0) p.n = m / p.n;
   p.s = m / p.n;
-  p.c = 1 + static_cast<std::int64_t>(pick(static_cast<std::uint64_t>(std::clamp<std::int64_t>(most_elements / m, 1, 6))));
+  p.c = 1 + static_cast<std::int64_t>(pick(
+                static_cast<std::uint64_t>(std::clamp<std::int64_t>(most_elements / m, 1, 6))));
 
   // One case in four may have anything in it; the others are numbers that a network could have.
   const bool finite = pick(4) != 0;
@@ -154,8 +175,11 @@ inline GeneratedCase case_of(std::uint64_t word, int size) {
       const Stream own = draw.fork(label * 1000 + static_cast<std::uint64_t>(c));
       Kind kind = static_cast<Kind>(own.below(kind_count, 0));
       if (finite && kind == Kind::patterns) kind = Kind::normal;
-      const std::vector<double> values = numbers(kind, storage, static_cast<std::size_t>(m), own.fork(7), finite);
-      for (std::int64_t i = 0; i < m; ++i) tensor[static_cast<std::size_t>(sample_offset(p, c, i))] = values[static_cast<std::size_t>(i)];
+      const std::vector<double> values =
+          numbers(kind, storage, static_cast<std::size_t>(m), own.fork(7), finite);
+      for (std::int64_t i = 0; i < m; ++i)
+        tensor[static_cast<std::size_t>(sample_offset(p, c, i))] =
+            values[static_cast<std::size_t>(i)];
     }
   };
   fill(1, out.inputs.x), fill(2, out.inputs.dz);
@@ -165,7 +189,9 @@ inline GeneratedCase case_of(std::uint64_t word, int size) {
     const auto at = [&](std::uint64_t which) { return c * 8 + which; };
     if (out.inputs.affine) {
       const std::uint64_t kind = vectors.below(8, at(0));
-      const double gamma = kind == 0 ? 0 : kind == 1 ? vectors.power_of_two(-20, 3, at(1)) : vectors.uniform(0.25, 2, at(1));
+      const double gamma = kind == 0   ? 0
+                           : kind == 1 ? vectors.power_of_two(-20, 3, at(1))
+                                       : vectors.uniform(0.25, 2, at(1));
       out.inputs.gamma.push_back(round_to(parameter, gamma * vectors.sign(at(2))));
       const double beta = vectors.below(4, at(3)) == 0   ? 0
                           : vectors.below(4, at(3)) == 1 ? vectors.uniform(-40, 4, at(4))
@@ -178,7 +204,8 @@ inline GeneratedCase case_of(std::uint64_t word, int size) {
   return out;
 }
 
-/// Bits between the first and the last 1 of a value's significand, plus the size of its exponent and its sign; 0 for 0.
+/// Bits between the first and the last 1 of a value's significand, plus the size of its exponent
+/// and its sign; 0 for 0.
 inline std::int64_t complexity(double value) {
   if (std::isnan(value)) return 400;
   if (std::isinf(value)) return 399;
@@ -194,17 +221,21 @@ inline std::int64_t complexity(double value) {
 inline std::array<std::int64_t, 3> complexity(const GeneratedCase& one) {
   const abn_problem& p = one.inputs.problem;
   std::int64_t numbers = 0;
-  for (const auto* tensor :
-       {&one.inputs.x, &one.inputs.dz, &one.inputs.gamma, &one.inputs.beta, &one.inputs.running_mean, &one.inputs.running_var})
+  for (const auto* tensor : {&one.inputs.x, &one.inputs.dz, &one.inputs.gamma, &one.inputs.beta,
+                             &one.inputs.running_mean, &one.inputs.running_var})
     for (const double value : *tensor) numbers += complexity(value);
-  const std::int64_t problem = (p.layout != ABN_NCHW) + 2 * p.activation + (p.mode != ABN_TRAINING) + (p.scale != ABN_SCALE_SIGNED) +
-                               4 * std::abs(p.dtype - ABN_F32) + one.inputs.affine + static_cast<std::int64_t>(one.seed != 0) +
-                               complexity(p.eps) + complexity(p.activation_parameter);
+  const std::int64_t problem = (p.layout != ABN_NCHW) + 2 * p.activation +
+                               (p.mode != ABN_TRAINING) + (p.scale != ABN_SCALE_SIGNED) +
+                               4 * std::abs(p.dtype - ABN_F32) + one.inputs.affine +
+                               static_cast<std::int64_t>(one.seed != 0) + complexity(p.eps) +
+                               complexity(p.activation_parameter);
   return {p.c * sample_count(p) * 4 + p.c + p.n, problem, numbers};
 }
 
-/// The case with other samples and channels: those of `images`, `channels`, `pixels` of the old one.
-inline GeneratedCase part(const GeneratedCase& from, const std::vector<std::int64_t>& images, const std::vector<std::int64_t>& channels,
+/// The case with other samples and channels: those of `images`, `channels`, `pixels` of the old
+/// one.
+inline GeneratedCase part(const GeneratedCase& from, const std::vector<std::int64_t>& images,
+                          const std::vector<std::int64_t>& channels,
                           const std::vector<std::int64_t>& pixels) {
   GeneratedCase out = from;
   Inputs& to = out.inputs;
@@ -218,17 +249,20 @@ inline GeneratedCase part(const GeneratedCase& from, const std::vector<std::int6
     for (std::int64_t c = 0; c < p.c; ++c)
       for (std::int64_t s = 0; s < p.s; ++s) {
         const auto a = static_cast<std::size_t>(element_offset(p, n, c, s));
-        const auto b = static_cast<std::size_t>(element_offset(old.problem, images[static_cast<std::size_t>(n)],
-                                                               channels[static_cast<std::size_t>(c)], pixels[static_cast<std::size_t>(s)]));
+        const auto b = static_cast<std::size_t>(element_offset(
+            old.problem, images[static_cast<std::size_t>(n)], channels[static_cast<std::size_t>(c)],
+            pixels[static_cast<std::size_t>(s)]));
         to.x[a] = old.x[b], to.dz[a] = old.dz[b];
       }
   const auto pick = [&](const std::vector<double>& values) {
     std::vector<double> kept;
     for (const std::int64_t c : channels)
-      if (static_cast<std::size_t>(c) < values.size()) kept.push_back(values[static_cast<std::size_t>(c)]);
+      if (static_cast<std::size_t>(c) < values.size())
+        kept.push_back(values[static_cast<std::size_t>(c)]);
     return kept;
   };
-  to.gamma = pick(old.gamma), to.beta = pick(old.beta), to.running_mean = pick(old.running_mean), to.running_var = pick(old.running_var);
+  to.gamma = pick(old.gamma), to.beta = pick(old.beta), to.running_mean = pick(old.running_mean),
+  to.running_var = pick(old.running_var);
   return out;
 }
 
@@ -246,9 +280,11 @@ inline GeneratedCase in_type(GeneratedCase one, int dtype) {
   const Format &storage = format_of(p.dtype), &parameter = format_of(p.param_dtype);
   for (auto* tensor : {&one.inputs.x, &one.inputs.dz})
     for (double& value : *tensor) value = round_to(storage, value);
-  for (auto* vector : {&one.inputs.gamma, &one.inputs.beta, &one.inputs.running_mean, &one.inputs.running_var})
+  for (auto* vector :
+       {&one.inputs.gamma, &one.inputs.beta, &one.inputs.running_mean, &one.inputs.running_var})
     for (double& value : *vector) value = round_to(parameter, value);
-  p.eps = round_to(parameter, p.eps), p.activation_parameter = round_to(parameter, p.activation_parameter);
+  p.eps = round_to(parameter, p.eps),
+  p.activation_parameter = round_to(parameter, p.activation_parameter);
   p.momentum = round_to(parameter, p.momentum);
   return one;
 }
@@ -260,7 +296,8 @@ inline std::vector<double> simpler(double value) {
   out.push_back(-value);
   int exponent = 0;
   const double fraction = std::frexp(value, &exponent);
-  for (const int bits : {1, 2, 4, 8, 12, 18, 24, 40}) out.push_back(std::ldexp(std::trunc(std::ldexp(fraction, bits)), exponent - bits));
+  for (const int bits : {1, 2, 4, 8, 12, 18, 24, 40})
+    out.push_back(std::ldexp(std::trunc(std::ldexp(fraction, bits)), exponent - bits));
   out.push_back(std::ldexp(fraction, (exponent - 1) / 2 + 1));
   return out;
 }
@@ -302,31 +339,43 @@ inline std::vector<GeneratedCase> simpler(const GeneratedCase& one) {
     how(candidate);
     offer(std::move(candidate));
   };
-  change([](GeneratedCase& c) { c.inputs.affine = false, c.inputs.gamma.clear(), c.inputs.beta.clear(); });
-  change([](GeneratedCase& c) { c.inputs.problem.activation = ABN_IDENTITY, c.inputs.problem.activation_parameter = 0; });
+  change([](GeneratedCase& c) {
+    c.inputs.affine = false, c.inputs.gamma.clear(), c.inputs.beta.clear();
+  });
+  change([](GeneratedCase& c) {
+    c.inputs.problem.activation = ABN_IDENTITY, c.inputs.problem.activation_parameter = 0;
+  });
   change([](GeneratedCase& c) { c.inputs.problem.layout = ABN_NCHW; });
   change([](GeneratedCase& c) { c.inputs.problem.scale = ABN_SCALE_SIGNED; });
   change([](GeneratedCase& c) { c.inputs.problem.mode = ABN_TRAINING; });
   change([](GeneratedCase& c) { c.seed = 0; });
   offer(in_type(one, ABN_F32));
-  for (const double eps : {1.0, 0x1p-10, 0x1p-17}) change([&](GeneratedCase& c) { c.inputs.problem.eps = eps; });
+  for (const double eps : {1.0, 0x1p-10, 0x1p-17})
+    change([&](GeneratedCase& c) { c.inputs.problem.eps = eps; });
   if (p.activation != ABN_IDENTITY)
-    change([](GeneratedCase& c) { c.inputs.problem.activation_parameter = c.inputs.problem.activation == ABN_ELU ? 1 : 0.25; });
+    change([](GeneratedCase& c) {
+      c.inputs.problem.activation_parameter = c.inputs.problem.activation == ABN_ELU ? 1 : 0.25;
+    });
 
   // Whole tensors at once, then number by number.
   const Format &storage = format_of(p.dtype), &parameter = format_of(p.param_dtype);
-  const auto tensors = {&Inputs::x, &Inputs::dz, &Inputs::gamma, &Inputs::beta, &Inputs::running_mean, &Inputs::running_var};
+  const auto tensors = {&Inputs::x,    &Inputs::dz,           &Inputs::gamma,
+                        &Inputs::beta, &Inputs::running_mean, &Inputs::running_var};
   for (const auto tensor : tensors) {
     const bool stored = tensor == &Inputs::x || tensor == &Inputs::dz;
     const Format& format = stored ? storage : parameter;
     if ((one.inputs.*tensor).empty()) continue;
     change([&](GeneratedCase& c) {
-      std::fill((c.inputs.*tensor).begin(), (c.inputs.*tensor).end(), tensor == &Inputs::running_var ? 1.0 : 0.0);
+      std::fill((c.inputs.*tensor).begin(), (c.inputs.*tensor).end(),
+                tensor == &Inputs::running_var ? 1.0 : 0.0);
     });
-    change([&](GeneratedCase& c) { std::fill((c.inputs.*tensor).begin(), (c.inputs.*tensor).end(), 1.0); });
+    change([&](GeneratedCase& c) {
+      std::fill((c.inputs.*tensor).begin(), (c.inputs.*tensor).end(), 1.0);
+    });
     if (tensor == &Inputs::x) {  // kappa down
       change([&](GeneratedCase& c) {
-        for (double& value : c.inputs.x) value = round_to(format, value - std::nearbyint(one.inputs.x.front()));
+        for (double& value : c.inputs.x)
+          value = round_to(format, value - std::nearbyint(one.inputs.x.front()));
       });
     }
     for (const int bits : {1, 3, 6, 10, 16})
@@ -334,7 +383,9 @@ inline std::vector<GeneratedCase> simpler(const GeneratedCase& one) {
         for (double& value : c.inputs.*tensor) {
           int exponent = 0;
           const double fraction = std::frexp(value, &exponent);
-          if (std::isfinite(value)) value = round_to(format, std::ldexp(std::trunc(std::ldexp(fraction, bits)), exponent - bits));
+          if (std::isfinite(value))
+            value = round_to(format,
+                             std::ldexp(std::trunc(std::ldexp(fraction, bits)), exponent - bits));
         }
       });
     constexpr std::size_t few = 12;
@@ -343,7 +394,8 @@ inline std::vector<GeneratedCase> simpler(const GeneratedCase& one) {
       for (const double value : simpler((one.inputs.*tensor)[i])) {
         const double rounded = round_to(format, value);
         if (tensor == &Inputs::running_var && !(rounded > 0)) continue;
-        if (complexity(rounded) < complexity((one.inputs.*tensor)[i])) change([&](GeneratedCase& c) { (c.inputs.*tensor)[i] = rounded; });
+        if (complexity(rounded) < complexity((one.inputs.*tensor)[i]))
+          change([&](GeneratedCase& c) { (c.inputs.*tensor)[i] = rounded; });
       }
   }
   return out;
@@ -355,11 +407,14 @@ inline rc::Gen<GeneratedCase> generated_case(std::function<bool(const abn_proble
     rc::Random source = random;
     constexpr int most_draws = 1000;
     GeneratedCase drawn = case_of(source.next(), size);
-    for (int i = 0; i < most_draws && !fits(drawn.inputs.problem); ++i) drawn = case_of(source.next(), size);
+    for (int i = 0; i < most_draws && !fits(drawn.inputs.problem); ++i)
+      drawn = case_of(source.next(), size);
     if (!fits(drawn.inputs.problem)) throw rc::GenerationFailure("no problem fits this property");
     return rc::shrinkable::shrinkRecur(std::move(drawn), [fits](const GeneratedCase& one) {
       std::vector<GeneratedCase> candidates = simpler(one);
-      std::erase_if(candidates, [&](const GeneratedCase& candidate) { return !fits(candidate.inputs.problem); });
+      std::erase_if(candidates, [&](const GeneratedCase& candidate) {
+        return !fits(candidate.inputs.problem);
+      });
       return rc::seq::fromContainer(std::move(candidates));
     });
   };
@@ -367,8 +422,9 @@ inline rc::Gen<GeneratedCase> generated_case(std::function<bool(const abn_proble
 
 /// The command that runs just this case.
 inline std::string replay_command(const std::string& id, const GeneratedCase& one) {
-  return fmt::format("abn-verify run {} --problem {} --data {} --seed {}", id, shell_word(to_string(one.inputs.problem)),
-                     shell_word(given_text(one.inputs)), one.seed);
+  return fmt::format("abn-verify run {} --problem {} --data {} --seed {}", id,
+                     shell_word(to_string(one.inputs.problem)), shell_word(given_text(one.inputs)),
+                     one.seed);
 }
 
 /// For RapidCheck: channel by channel, each number in hexadecimal and decimal.
@@ -380,16 +436,21 @@ inline void showValue(const GeneratedCase& one, std::ostream& os) {
   for (std::int64_t c = 0; c < std::min(p.c, most_shown); ++c) {
     const auto at = static_cast<std::size_t>(c);
     os << fmt::format("  channel {}:", c);
-    if (in.affine) os << fmt::format(" gamma {:a} ({:.6g}), beta {:a} ({:.6g})", in.gamma[at], in.gamma[at], in.beta[at], in.beta[at]);
+    if (in.affine)
+      os << fmt::format(" gamma {:a} ({:.6g}), beta {:a} ({:.6g})", in.gamma[at], in.gamma[at],
+                        in.beta[at], in.beta[at]);
     if (p.mode != ABN_TRAINING)
-      os << fmt::format(" running mean {:a} ({:.6g}), running var {:a} ({:.6g})", in.running_mean[at], in.running_mean[at],
-                        in.running_var[at], in.running_var[at]);
+      os << fmt::format(" running mean {:a} ({:.6g}), running var {:a} ({:.6g})",
+                        in.running_mean[at], in.running_mean[at], in.running_var[at],
+                        in.running_var[at]);
     os << '\n';
     for (std::int64_t i = 0; i < std::min(sample_count(p), most_shown); ++i) {
       const auto element = static_cast<std::size_t>(sample_offset(p, c, i));
-      os << fmt::format("    x {:a} ({:.6g})  dz {:a} ({:.6g})\n", in.x[element], in.x[element], in.dz[element], in.dz[element]);
+      os << fmt::format("    x {:a} ({:.6g})  dz {:a} ({:.6g})\n", in.x[element], in.x[element],
+                        in.dz[element], in.dz[element]);
     }
-    if (sample_count(p) > most_shown) os << fmt::format("    and {} more samples\n", sample_count(p) - most_shown);
+    if (sample_count(p) > most_shown)
+      os << fmt::format("    and {} more samples\n", sample_count(p) - most_shown);
   }
   if (p.c > most_shown) os << fmt::format("  and {} more channels\n", p.c - most_shown);
 }

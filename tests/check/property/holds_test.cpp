@@ -1,4 +1,5 @@
-// Every property on generated cases: for the reference in 50 digits, f64 and f32, for every in-tree variant on the emulator, and on a GPU.
+// Every property on generated cases: for the reference in 50 digits, f64 and f32, for every in-tree
+// variant on the emulator, and on a GPU.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -19,7 +20,8 @@ void expect_held(const Property& property, const Subject& subject, int cases) {
   const Outcome outcome = outcome_of(property, subject, cases);
   EXPECT_TRUE(outcome.held) << subject.variant->name << ": " << outcome.text;
   constexpr int one_in = 5;
-  EXPECT_GE(outcome.compared, cases / one_in) << subject.variant->name << ": " << property.name << " compared next to nothing";
+  EXPECT_GE(outcome.compared, cases / one_in)
+      << subject.variant->name << ": " << property.name << " compared next to nothing";
 }
 
 class Properties : public testing::TestWithParam<const char*> {
@@ -28,10 +30,12 @@ class Properties : public testing::TestWithParam<const char*> {
 };
 
 TEST_P(Properties, HoldForTheReference) {
-  // The five schemes take turns; each property meets each arithmetic. What is not in place has nothing to invert.
+  // The five schemes take turns; each property meets each arithmetic. What is not in place has
+  // nothing to invert.
   const std::string name = GetParam();
   int turn = static_cast<int>(&property() - properties().data());
-  for (const auto arithmetic : {ReferenceArithmetic::digits50, ReferenceArithmetic::f64, ReferenceArithmetic::f32}) {
+  for (const auto arithmetic :
+       {ReferenceArithmetic::digits50, ReferenceArithmetic::f64, ReferenceArithmetic::f32}) {
     const bool inverts = name == "round_trip" || name == "recovery";
     const int scheme = inverts ? ABN_IN_PLACE_1 + turn++ % 2 : turn++ % (ABN_IN_PLACE_2 + 1);
     expect_held(property(), on_host(reference_variant(arithmetic, scheme)), cases_of_reference);
@@ -39,8 +43,10 @@ TEST_P(Properties, HoldForTheReference) {
 }
 
 TEST_P(Properties, HoldForEveryVariantOnTheEmulator) {
-  for (std::uint32_t index = 0; const abn_variant* const variant = abn_in_tree_variant(index); ++index)
-    if (variant->memory == ABN_MEMORY_HOST) expect_held(property(), on_host(*variant, true), cases_of_kernel);
+  for (std::uint32_t index = 0; const abn_variant* const variant = abn_in_tree_variant(index);
+       ++index)
+    if (variant->memory == ABN_MEMORY_HOST)
+      expect_held(property(), on_host(*variant, true), cases_of_kernel);
 }
 
 class PropertiesOnAGpu : public Properties {};
@@ -49,7 +55,8 @@ TEST_P(PropertiesOnAGpu, HoldForEveryVariant) {
   std::string unavailable;
   const std::shared_ptr<Device> gpu = cuda_device(0, unavailable);
   if (gpu == nullptr) GTEST_SKIP() << unavailable;
-  for (std::uint32_t index = 0; const abn_variant* const variant = abn_in_tree_variant(index); ++index) {
+  for (std::uint32_t index = 0; const abn_variant* const variant = abn_in_tree_variant(index);
+       ++index) {
     if (variant->memory != ABN_MEMORY_CUDA) continue;
     Subject subject;
     subject.variant = variant;
@@ -64,7 +71,9 @@ std::vector<const char*> names() {
   return out;
 }
 
-INSTANTIATE_TEST_SUITE_P(All, PropertiesOnAGpu, testing::ValuesIn(names()), [](const auto& each) { return std::string(each.param); });
-INSTANTIATE_TEST_SUITE_P(All, Properties, testing::ValuesIn(names()), [](const auto& each) { return std::string(each.param); });
+INSTANTIATE_TEST_SUITE_P(All, PropertiesOnAGpu, testing::ValuesIn(names()),
+                         [](const auto& each) { return std::string(each.param); });
+INSTANTIATE_TEST_SUITE_P(All, Properties, testing::ValuesIn(names()),
+                         [](const auto& each) { return std::string(each.param); });
 
 }  // namespace

@@ -1,7 +1,8 @@
-// Each property fails on variants planted to break it, and RapidCheck's minimal case is small: the list of them is `bugs`.
+// Each property fails on variants planted to break it, and RapidCheck's minimal case is small: the
+// list of them is `bugs`.
 //
-// A planted variant is a reference variant around which a function meddles with what goes in or comes out, in double. It claims what the
-// reference claims.
+// A planted variant is a reference variant around which a function meddles with what goes in or
+// comes out, in double. It claims what the reference claims.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -65,8 +66,10 @@ struct ForwardCall {
   void run() {
     abn_forward_args a{};
     a.struct_size = sizeof a;
-    a.x = x.ready(), a.z = z.ready(), a.xhat = xhat.ready(), a.gamma = gamma.ready(), a.beta = beta.ready();
-    a.running_mean = running_mean.ready(), a.running_var = running_var.ready(), a.mean = mean.ready(), a.var = var.ready();
+    a.x = x.ready(), a.z = z.ready(), a.xhat = xhat.ready(), a.gamma = gamma.ready(),
+    a.beta = beta.ready();
+    a.running_mean = running_mean.ready(), a.running_var = running_var.ready(),
+    a.mean = mean.ready(), a.var = var.ready();
     base->forward(&p, &a);
     for (Slot* slot : {&z, &xhat, &running_mean, &running_var, &mean, &var}) slot->read();
   }
@@ -94,8 +97,10 @@ struct BackwardCall {
   void run() {
     abn_backward_args a{};
     a.struct_size = sizeof a;
-    a.dz = dz.ready(), a.x = x.ready(), a.z = z.ready(), a.xhat = xhat.ready(), a.dx = dx.ready(), a.gamma = gamma.ready();
-    a.beta = beta.ready(), a.mean = mean.ready(), a.var = var.ready(), a.dgamma = dgamma.ready(), a.dbeta = dbeta.ready();
+    a.dz = dz.ready(), a.x = x.ready(), a.z = z.ready(), a.xhat = xhat.ready(), a.dx = dx.ready(),
+    a.gamma = gamma.ready();
+    a.beta = beta.ready(), a.mean = mean.ready(), a.var = var.ready(), a.dgamma = dgamma.ready(),
+    a.dbeta = dbeta.ready();
     base->backward(&p, &a);
     for (Slot* slot : {&dx, &dgamma, &dbeta}) slot->read();
   }
@@ -104,7 +109,9 @@ struct BackwardCall {
     const double own = gamma.values[static_cast<std::size_t>(c)];
     return p.scale == ABN_SCALE_ABS_EPS ? std::abs(own) + p.eps : own;
   }
-  double r(std::int64_t c) const { return 1 / std::sqrt(var.values[static_cast<std::size_t>(c)] + p.eps); }
+  double r(std::int64_t c) const {
+    return 1 / std::sqrt(var.values[static_cast<std::size_t>(c)] + p.eps);
+  }
 };
 
 struct Bug {
@@ -137,9 +144,11 @@ int planted_forward(const abn_problem* p, const abn_forward_args* a) {
                    slot(q, a->mean, c),
                    slot(q, a->var, c)};
   bug->forward(call);
-  store(t, call.z.values, a->z), store(t, call.xhat.values, a->xhat), store(q, call.mean.values, a->mean),
-      store(q, call.var.values, a->var);
-  if (p->mode == ABN_TRAINING) store(q, call.running_mean.values, a->running_mean), store(q, call.running_var.values, a->running_var);
+  store(t, call.z.values, a->z), store(t, call.xhat.values, a->xhat),
+      store(q, call.mean.values, a->mean), store(q, call.var.values, a->var);
+  if (p->mode == ABN_TRAINING)
+    store(q, call.running_mean.values, a->running_mean),
+        store(q, call.running_var.values, a->running_var);
   return ABN_OK;
 }
 int planted_backward(const abn_problem* p, const abn_backward_args* a) {
@@ -159,7 +168,8 @@ int planted_backward(const abn_problem* p, const abn_backward_args* a) {
                     slot(q, a->dgamma, c),
                     slot(q, a->dbeta, c)};
   bug->backward(call);
-  store(t, call.dx.values, a->dx), store(q, call.dgamma.values, a->dgamma), store(q, call.dbeta.values, a->dbeta);
+  store(t, call.dx.values, a->dx), store(q, call.dgamma.values, a->dgamma),
+      store(q, call.dbeta.values, a->dbeta);
   return ABN_OK;
 }
 
@@ -171,7 +181,9 @@ template <class Call, class Change>
 void each(const Call& call, Values& tensor, Change change) {
   for (std::size_t i = 0; i < tensor.size(); ++i) change(tensor[i], channel(call.p, i));
 }
-double one_up(int dtype, double value) { return std::isfinite(value) ? next_above(format_of(dtype), value) : value; }
+double one_up(int dtype, double value) {
+  return std::isfinite(value) ? next_above(format_of(dtype), value) : value;
+}
 /// The gradients of frozen statistics: both means of the bracket are missing.
 void without_means(BackwardCall& call) {
   call.p.mode = ABN_FROZEN;
@@ -179,7 +191,8 @@ void without_means(BackwardCall& call) {
 }
 double sum_of_channel(const abn_problem& p, const Values& tensor, std::int64_t c) {
   double sum = 0;
-  for (std::int64_t i = 0; i < sample_count(p); ++i) sum += tensor[static_cast<std::size_t>(sample_offset(p, c, i))];
+  for (std::int64_t i = 0; i < sample_count(p); ++i)
+    sum += tensor[static_cast<std::size_t>(sample_offset(p, c, i))];
   return sum;
 }
 int calls = 0;
@@ -201,7 +214,8 @@ const std::vector<Bug> bugs = {
                   call.run();
                   if (call.p.activation != ABN_ELU) return;
                   each(call, call.z.values, [&](double z, std::int64_t c) {
-                    if (z <= -call.p.activation_parameter && call.dgamma.present) call.dgamma.values[static_cast<std::size_t>(c)] = NAN;
+                    if (z <= -call.p.activation_parameter && call.dgamma.present)
+                      call.dgamma.values[static_cast<std::size_t>(c)] = NAN;
                   });
                 }),
     in_backward("round_trip", "xhat recovered as y/g, beta forgotten",
@@ -214,22 +228,36 @@ const std::vector<Bug> bugs = {
                  call.run();
                  each(call, call.z.values, [&](double& z, std::int64_t) {
                    const double unit = 16 * ulp_of(format_of(call.p.dtype), z);
-                   if (std::isfinite(z) && std::abs(z) > 64 * format_of(call.p.dtype).smallest_subnormal) z = std::trunc(z / unit) * unit;
+                   if (std::isfinite(z) &&
+                       std::abs(z) > 64 * format_of(call.p.dtype).smallest_subnormal)
+                     z = std::trunc(z / unit) * unit;
                  });
                }),
     in_forward("epsilon_variance", "max(v, eps) under the root",
-               [](ForwardCall& call) { call.run_with([](double v, double eps) { return std::max(v, eps); }); }),
-    in_forward("epsilon_variance", "eps missing", [](ForwardCall& call) { call.run_with([](double v, double) { return v; }); }),
-    in_forward("epsilon_vanishing", "eps added to the sum of squares of eight samples' worth",
-               [](ForwardCall& call) { call.run_with([](double v, double eps) { return v + 8 * eps; }); }),
+               [](ForwardCall& call) {
+                 call.run_with([](double v, double eps) { return std::max(v, eps); });
+               }),
+    in_forward("epsilon_variance", "eps missing",
+               [](ForwardCall& call) { call.run_with([](double v, double) { return v; }); }),
+    in_forward(
+        "epsilon_vanishing", "eps added to the sum of squares of eight samples' worth",
+        [](ForwardCall& call) { call.run_with([](double v, double eps) { return v + 8 * eps; }); }),
     in_forward("epsilon_dominating", "eps behind the root: sqrt(v) + eps",
-               [](ForwardCall& call) { call.run_with([](double v, double eps) { return (std::sqrt(v) + eps) * (std::sqrt(v) + eps); }); }),
+               [](ForwardCall& call) {
+                 call.run_with([](double v, double eps) {
+                   return (std::sqrt(v) + eps) * (std::sqrt(v) + eps);
+                 });
+               }),
     in_forward("epsilon_dominating", "a root each: sqrt(v) + sqrt(eps)",
                [](ForwardCall& call) {
-                 call.run_with([](double v, double eps) { return (std::sqrt(v) + std::sqrt(eps)) * (std::sqrt(v) + std::sqrt(eps)); });
+                 call.run_with([](double v, double eps) {
+                   return (std::sqrt(v) + std::sqrt(eps)) * (std::sqrt(v) + std::sqrt(eps));
+                 });
                }),
     in_forward("epsilon_monotone", "eps subtracted",
-               [](ForwardCall& call) { call.run_with([](double v, double eps) { return std::abs(v - eps); }); }),
+               [](ForwardCall& call) {
+                 call.run_with([](double v, double eps) { return std::abs(v - eps); });
+               }),
     in_forward("constant_channel", "a channel without variance is set to 0",
                [](ForwardCall& call) {
                  call.run();
@@ -242,7 +270,8 @@ const std::vector<Bug> bugs = {
                 [](BackwardCall& call) {
                   call.run();
                   for (std::size_t c = 0; c < call.dgamma.values.size(); ++c)
-                    if (call.p.scale == ABN_SCALE_ABS_EPS && call.gamma.values[c] < 0) call.dgamma.values[c] = -call.dgamma.values[c];
+                    if (call.p.scale == ABN_SCALE_ABS_EPS && call.gamma.values[c] < 0)
+                      call.dgamma.values[c] = -call.dgamma.values[c];
                 }),
     in_forward("epsilon_of_scale", "|gamma| without eps",
                [](ForwardCall& call) {
@@ -275,7 +304,8 @@ const std::vector<Bug> bugs = {
                   const Values dx = call.dx.values;
                   if (training)
                     each(call, call.dx.values, [&](double& value, std::int64_t c) {
-                      value -= sum_of_channel(call.p, dx, c) / static_cast<double>(sample_count(call.p));
+                      value -=
+                          sum_of_channel(call.p, dx, c) / static_cast<double>(sample_count(call.p));
                     });
                 }),
     in_backward("linear", "dz clipped to 1",
@@ -295,18 +325,22 @@ const std::vector<Bug> bugs = {
                   const auto m = static_cast<double>(sample_count(call.p));
                   if (call.p.mode == ABN_TRAINING && call.dbeta.present)
                     each(call, call.dx.values, [&](double& dx, std::int64_t c) {
-                      dx -= call.scale(c) * call.r(c) * call.dbeta.values[static_cast<std::size_t>(c)] / (m * (m - 1));
+                      dx -= call.scale(c) * call.r(c) *
+                            call.dbeta.values[static_cast<std::size_t>(c)] / (m * (m - 1));
                     });
                 }),
     in_backward("self_adjoint", "half of the dz of the element before leaks into dx",
                 [](BackwardCall& call) {
                   call.run();
-                  for (std::size_t i = 1; i < call.dx.values.size(); ++i) call.dx.values[i] += call.dz.values[i - 1] / 2;
+                  for (std::size_t i = 1; i < call.dx.values.size(); ++i)
+                    call.dx.values[i] += call.dz.values[i - 1] / 2;
                 }),
     in_forward("channel_permutation", "odd channels one ulp higher",
                [](ForwardCall& call) {
                  call.run();
-                 each(call, call.z.values, [&](double& z, std::int64_t c) { z = c % 2 == 1 ? one_up(call.p.dtype, z) : z; });
+                 each(call, call.z.values, [&](double& z, std::int64_t c) {
+                   z = c % 2 == 1 ? one_up(call.p.dtype, z) : z;
+                 });
                }),
     in_backward("channel_permutation", "the sums of channel 0 are used for all",
                 [](BackwardCall& call) {
@@ -317,14 +351,17 @@ const std::vector<Bug> bugs = {
                 [](BackwardCall& call) {
                   call.run();
                   for (std::size_t c = 0; c < call.dbeta.values.size(); ++c) {
-                    const auto first = static_cast<std::size_t>(sample_offset(call.p, static_cast<std::int64_t>(c), 0));
-                    if (call.p.activation == ABN_IDENTITY) call.dbeta.values[c] -= call.dz.values[first];
+                    const auto first = static_cast<std::size_t>(
+                        sample_offset(call.p, static_cast<std::int64_t>(c), 0));
+                    if (call.p.activation == ABN_IDENTITY)
+                      call.dbeta.values[c] -= call.dz.values[first];
                   }
                 }),
     in_forward("layout", "NHWC takes the beta of the channel before",
                [](ForwardCall& call) {
                  if (call.p.layout == ABN_NHWC && !call.beta.values.empty())
-                   std::rotate(call.beta.values.begin(), call.beta.values.end() - 1, call.beta.values.end());
+                   std::rotate(call.beta.values.begin(), call.beta.values.end() - 1,
+                               call.beta.values.end());
                  call.run();
                }),
     in_backward("layout", "NHWC rounds dx to half of its bits",
@@ -335,7 +372,8 @@ const std::vector<Bug> bugs = {
                     int exponent = 0;
                     const double fraction = std::frexp(dx, &exponent);
                     const int bits = format_of(call.p.dtype).precision / 2;
-                    if (std::isfinite(dx)) dx = std::ldexp(std::nearbyint(std::ldexp(fraction, bits)), exponent - bits);
+                    if (std::isfinite(dx))
+                      dx = std::ldexp(std::nearbyint(std::ldexp(fraction, bits)), exponent - bits);
                   }
                 }),
     in_forward("shift", "x clamped to 8 against overflow",
@@ -348,7 +386,8 @@ const std::vector<Bug> bugs = {
                [](ForwardCall& call) {
                  call.run();
                  for (std::size_t c = 0; c < call.var.values.size(); ++c) {
-                   const double mean = call.mean.values[c], u = std::sqrt(format_of(call.p.param_dtype).unit_roundoff);
+                   const double mean = call.mean.values[c],
+                                u = std::sqrt(format_of(call.p.param_dtype).unit_roundoff);
                    call.var.values[c] += u * mean * mean;
                  }
                }),
@@ -370,7 +409,9 @@ const std::vector<Bug> bugs = {
                     if (dx != 0) dx = one_up(call.p.dtype, dx);
                 }),
     in_forward("scaling_x", "a variance below 1/16 taken for 1/16",
-               [](ForwardCall& call) { call.run_with([](double v, double eps) { return std::max(v, 0x1p-4) + eps; }); }),
+               [](ForwardCall& call) {
+                 call.run_with([](double v, double eps) { return std::max(v, 0x1p-4) + eps; });
+               }),
     in_forward("shards", "the unbiased variance saved",
                [](ForwardCall& call) {
                  call.run();
@@ -385,16 +426,19 @@ const std::vector<Bug> bugs = {
     in_forward("in_place", "in place the last element is done twice",
                [](ForwardCall& call) {
                  call.run();
-                 if (call.aliased && !call.z.values.empty()) call.z.values.back() = 2 * call.z.values.back();
+                 if (call.aliased && !call.z.values.empty())
+                   call.z.values.back() = 2 * call.z.values.back();
                }),
     in_backward("in_place", "in place the sums see a dz that is dx already",
                 [](BackwardCall& call) {
                   call.run();
                   if (!call.aliased) return;
                   for (std::size_t c = 0; c < call.dbeta.values.size(); ++c)
-                    call.dbeta.values[c] = sum_of_channel(call.p, call.dx.values, static_cast<std::int64_t>(c));
+                    call.dbeta.values[c] =
+                        sum_of_channel(call.p, call.dx.values, static_cast<std::int64_t>(c));
                 }),
-    in_forward("deterministic", "sums in the order in which blocks arrive: every other call one ulp off",
+    in_forward("deterministic",
+               "sums in the order in which blocks arrive: every other call one ulp off",
                [](ForwardCall& call) {
                  call.run();
                  if (++calls % 2 == 0)
@@ -404,7 +448,8 @@ const std::vector<Bug> bugs = {
                 [](BackwardCall& call) {
                   call.run();
                   if (++calls % 3 == 0)
-                    for (double& dgamma : call.dgamma.values) dgamma = one_up(call.p.param_dtype, dgamma);
+                    for (double& dgamma : call.dgamma.values)
+                      dgamma = one_up(call.p.param_dtype, dgamma);
                 }),
 };
 
@@ -424,23 +469,30 @@ TEST_P(Planted, IsFoundAndItsMinimalCaseIsSmall) {
   const Outcome outcome = outcome_of(*property, on_host(variant), most_cases);
   ASSERT_FALSE(outcome.held) << property->name << " does not see this: " << bug->what;
   const abn_problem& p = outcome.smallest.inputs.problem;
-  fmt::print("{}: {}\n  after {} cases: {} ({} x {})\n", bug->property, bug->what, outcome.compared, to_string(p), p.c, sample_count(p));
+  fmt::print("{}: {}\n  after {} cases: {} ({} x {})\n", bug->property, bug->what, outcome.compared,
+             to_string(p), p.c, sample_count(p));
   ASSERT_EQ(outcome.record.verdict, Verdict::fail) << outcome.text;
   EXPECT_LE(p.c, bug->most_channels) << outcome.text;
   EXPECT_LE(sample_count(p), bug->most_samples) << outcome.text;
   // What is printed says what was compared with what, names the check and replays just this case.
-  EXPECT_NE(outcome.text.find(fmt::format("because   {}: ", property->broken)), std::string::npos) << outcome.text;
+  EXPECT_NE(outcome.text.find(fmt::format("because   {}: ", property->broken)), std::string::npos)
+      << outcome.text;
   EXPECT_EQ(outcome.text.find("error above its bound"), std::string::npos) << outcome.text;
-  const std::string id = fmt::format("planted/property/{}/{}/{}", dtype_name(p.dtype), layout_name(p.layout), property->name);
+  const std::string id = fmt::format("planted/property/{}/{}/{}", dtype_name(p.dtype),
+                                     layout_name(p.layout), property->name);
   EXPECT_NE(outcome.text.find("FAIL " + id), std::string::npos) << outcome.text;
-  EXPECT_NE(outcome.text.find(replay_command(id, outcome.smallest)), std::string::npos) << outcome.text;
-  const Inputs again = parse_given(given_text(outcome.smallest.inputs), parse_problem(to_string(p)));
+  EXPECT_NE(outcome.text.find(replay_command(id, outcome.smallest)), std::string::npos)
+      << outcome.text;
+  const Inputs again =
+      parse_given(given_text(outcome.smallest.inputs), parse_problem(to_string(p)));
   EXPECT_EQ(given_text(again), given_text(outcome.smallest.inputs));
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Planted, testing::Range<std::size_t>(0, bugs.size()), [](const auto& each_index) {
-  return std::string(bugs[each_index.param].property) + "_" + std::to_string(each_index.param);
-});
+INSTANTIATE_TEST_SUITE_P(All, Planted, testing::Range<std::size_t>(0, bugs.size()),
+                         [](const auto& each_index) {
+                           return std::string(bugs[each_index.param].property) + "_" +
+                                  std::to_string(each_index.param);
+                         });
 
 /// The witness of a planted bug on a given case.
 Witness witness_of(const Bug& planted, const char* problem, const char* data, std::uint64_t seed) {
@@ -470,30 +522,40 @@ double input(const Witness& witness, const std::string& name) {
   return std::nan("");
 }
 
-/// A property gives the kernel other numbers than its case has: those are what explains the failure.
+/// A property gives the kernel other numbers than its case has: those are what explains the
+/// failure.
 TEST(PropertyWitness, ShowsTheInputsThatWereUsed) {
-  const Witness scale = witness_of(bug_of("epsilon_of_scale", "|gamma| without eps"), "n2c3s5,f32,identity,eps:0.1,abs_eps", "standard", 3);
+  const Witness scale = witness_of(bug_of("epsilon_of_scale", "|gamma| without eps"),
+                                   "n2c3s5,f32,identity,eps:0.1,abs_eps", "standard", 3);
   EXPECT_EQ(input(scale, "eps"), 0x1p-4);
-  EXPECT_EQ(input(scale, "gamma(signed)"), std::abs(input(scale, "gamma(abs_eps)")) + input(scale, "eps"));
+  EXPECT_EQ(input(scale, "gamma(signed)"),
+            std::abs(input(scale, "gamma(abs_eps)")) + input(scale, "eps"));
   EXPECT_EQ(std::fmod(input(scale, "gamma(abs_eps)"), 0x1p-4), 0);
   EXPECT_TRUE(std::isnan(input(scale, "gamma"))) << "the case's own gamma was not used";
 
-  const Witness flipped = witness_of(bug_of("sign_flip", "dx rounded upwards"), "n2c3s5,f32,identity", "standard", 3);
+  const Witness flipped =
+      witness_of(bug_of("sign_flip", "dx rounded upwards"), "n2c3s5,f32,identity", "standard", 3);
   EXPECT_EQ(input(flipped, "dz(flipped)"), -input(flipped, "dz"));
 
-  const Witness variance = witness_of(bug_of("epsilon_variance", "eps missing"), "n2c3s5,f32,identity,eps:0.1", "standard", 3);
+  const Witness variance = witness_of(bug_of("epsilon_variance", "eps missing"),
+                                      "n2c3s5,f32,identity,eps:0.1", "standard", 3);
   EXPECT_TRUE(std::isnan(input(variance, "gamma"))) << "no affine was given";
 
-  const Witness probe = witness_of(bug_of("round_trip", "xhat recovered as y/g, beta forgotten"), "n2c3s5,f32,identity", "standard", 3);
+  const Witness probe = witness_of(bug_of("round_trip", "xhat recovered as y/g, beta forgotten"),
+                                   "n2c3s5,f32,identity", "standard", 3);
   EXPECT_EQ(input(probe, "dz"), 1);
 }
 
 TEST(PropertyWitness, SaysWhetherBitsOrBoundsAreBroken) {
-  const Witness bits = witness_of(bug_of("channel_permutation", "odd channels one ulp higher"), "n2c4s8,nhwc,f32,identity", "standard", 3);
+  const Witness bits = witness_of(bug_of("channel_permutation", "odd channels one ulp higher"),
+                                  "n2c4s8,nhwc,f32,identity", "standard", 3);
   EXPECT_EQ(bits.reason, "the result changes when the channels are permuted: the bits differ");
   const Witness bound =
-      witness_of(bug_of("sample_permutation", "the first sample missing in dbeta"), "n2c4s8,nhwc,f32,identity", "standard", 3);
-  EXPECT_EQ(bound.reason, "the result changes when the samples of a channel are permuted: they differ by more than rounding explains");
+      witness_of(bug_of("sample_permutation", "the first sample missing in dbeta"),
+                 "n2c4s8,nhwc,f32,identity", "standard", 3);
+  EXPECT_EQ(bound.reason,
+            "the result changes when the samples of a channel are permuted: they differ by more "
+            "than rounding explains");
 }
 
 TEST(PropertyTable, SaysOfEachWhatBreaksItInWordsOfItsOwn) {
@@ -521,7 +583,8 @@ TEST(PlantedVariants, AreRightKernelsWithoutTheirBug) {
 TEST(PlantedVariants, EveryPropertyHasOne) {
   std::set<std::string> planted;
   for (const Bug& one : bugs) planted.insert(one.property);
-  for (const Property& property : properties()) EXPECT_TRUE(planted.contains(property.name)) << property.name << " has no planted bug";
+  for (const Property& property : properties())
+    EXPECT_TRUE(planted.contains(property.name)) << property.name << " has no planted bug";
   EXPECT_EQ(planted.size(), properties().size());
 }
 

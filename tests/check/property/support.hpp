@@ -9,8 +9,8 @@
 #include <string>
 
 #include "tests/check/property/generators.hpp"
-#include "verify/problem/claims.hpp"
 #include "verify/check/property/property.hpp"
+#include "verify/problem/claims.hpp"
 
 namespace property_tests {
 
@@ -21,13 +21,16 @@ inline bool full_tier() {
   return tier != nullptr && std::string(tier) == "full";
 }
 
-/// Settings of RapidCheck. Without RC_PARAMS in the environment the seed is fixed, or with ABN_TIER=full a random one, and RapidCheck
-/// prints it; max_success in RC_PARAMS goes before `cases`, of which the full tier takes ten times as many.
+/// Settings of RapidCheck. Without RC_PARAMS in the environment the seed is fixed, or with
+/// ABN_TIER=full a random one, and RapidCheck prints it; max_success in RC_PARAMS goes before
+/// `cases`, of which the full tier takes ten times as many.
 inline rc::detail::TestParams settings(int cases) {
   static const bool given = [] {
     const char* const words = std::getenv("RC_PARAMS");
     if (words != nullptr) return std::string(words).find("max_success") != std::string::npos;
-    const std::uint64_t seed = full_tier() ? std::uint64_t{std::random_device{}()} << 32 | std::random_device{}() : fixed_seed;
+    const std::uint64_t seed =
+        full_tier() ? std::uint64_t{std::random_device{}()} << 32 | std::random_device{}()
+                    : fixed_seed;
     setenv("RC_PARAMS", fmt::format("seed={}", seed).c_str(), 0);
     return false;
   }();
@@ -54,13 +57,15 @@ struct Outcome {
   Record record;           ///< what it failed with
 };
 
-inline Record record_of(const Property& property, const Subject& subject, const GeneratedCase& one) {
+inline Record record_of(const Property& property, const Subject& subject,
+                        const GeneratedCase& one) {
   Origin origin;
   origin.variant = subject.variant->name;
   origin.problem = one.inputs.problem;
   origin.data = "given";
   origin.seed = one.seed;
-  origin.command_head = replay_command(id_of(origin.variant, origin.problem, "property", property.name), one);
+  origin.command_head =
+      replay_command(id_of(origin.variant, origin.problem, "property", property.name), one);
   origin.command_names_id = false;
   Record record = examine(property, subject, one.inputs, one.seed, origin);
   conclude(record);
@@ -70,7 +75,8 @@ inline Record record_of(const Property& property, const Subject& subject, const 
 inline Outcome outcome_of(const Property& property, const Subject& subject, int cases) {
   const auto fits = [&](const abn_problem& problem) {
     const Claimed claimed = claims_of(*subject.variant, problem);
-    return claimed.status == ABN_OK && claimed.nonsense.empty() && property.applies(problem, claimed.claims);
+    return claimed.status == ABN_OK && claimed.nonsense.empty() &&
+           property.applies(problem, claimed.claims);
   };
   Outcome out;
   const auto holds = [&] {

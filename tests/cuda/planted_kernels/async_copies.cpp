@@ -1,4 +1,5 @@
-// Defects around asynchronous copies into shared memory: what is read, written or handed on before a copy is done.
+// Defects around asynchronous copies into shared memory: what is read, written or handed on before
+// a copy is done.
 #include "cuda/device/async_copy.cuh"
 #include "tests/cuda/kernels_of_copies.cuh"
 #include "tests/cuda/planted_kernels/planted.hpp"
@@ -172,7 +173,8 @@ __global__ void tile_beyond_the_source(const float* in, float* out) {
   prepare(shared);
   if (threadIdx.x == 0) {
     mbarrier_arrive_expect_tx(shared.full[0], sizeof shared.in[0]);
-    defect(), bulk_load(shared.in[0], in + 4, sizeof shared.in[0], shared.full[0]);  // 16 bytes too far
+    // 16 bytes too far
+    defect(), bulk_load(shared.in[0], in + 4, sizeof shared.in[0], shared.full[0]);
   }
   mbarrier_wait(shared.full[0], 0);
   out[blockIdx.x * threads + threadIdx.x] = shared.in[0][threadIdx.x];
@@ -201,7 +203,8 @@ __global__ void pushed_value_read_without_a_wait(float* out) {
   }
   cluster.sync();
   if (threadIdx.x < cluster.num_blocks())
-    defect(), store_async(&shared.part[cluster.block_rank()], 1.0f, shared.full, static_cast<int>(threadIdx.x));
+    defect(), store_async(&shared.part[cluster.block_rank()], 1.0f, shared.full,
+                          static_cast<int>(threadIdx.x));
   cluster.sync();
   float sum = 0;
   for (unsigned b = 0; b < cluster.num_blocks(); ++b) sum += (defect(), shared.part[b]);
@@ -222,7 +225,9 @@ void tiles(Scene& s) {
   run(Kernel, s.input("in", tile), s.output("out", blocks * threads));
 }
 
-LaunchConfig in_clusters() { return {.grid = 6, .block = threads, .shared_bytes = sizeof(tests::Gathered), .cluster = 3}; }
+LaunchConfig in_clusters() {
+  return {.grid = 6, .block = threads, .shared_bytes = sizeof(tests::Gathered), .cluster = 3};
+}
 
 constexpr const char* race = emulator::data_race;
 constexpr const char* in_shared = "shared memory";
@@ -230,15 +235,25 @@ const tests::Plant plant(
     ABN_PLANTED_BY,
     {
         {"element: read before the wait", race, in_shared, elements<read_before_the_wait>},
-        {"element: read by others without a barrier", race, in_shared, elements<read_by_others_without_a_barrier>},
+        {"element: read by others without a barrier", race, in_shared,
+         elements<read_by_others_without_a_barrier>},
         {"element: barrier before the wait", race, in_shared, elements<barrier_before_the_wait>},
-        {"element: wait for one group too few", race, in_shared, elements<wait_for_one_group_too_few>},
-        {"element: stage filled while it is read", race, in_shared, elements<stage_filled_while_it_is_read>},
-        {"element: two copies into one place", race, in_shared, elements<two_copies_into_one_place>},
+        {"element: wait for one group too few", race, in_shared,
+         elements<wait_for_one_group_too_few>},
+        {"element: stage filled while it is read", race, in_shared,
+         elements<stage_filled_while_it_is_read>},
+        {"element: two copies into one place", race, in_shared,
+         elements<two_copies_into_one_place>},
         {"element: source changed before the wait", race, "data",
-         [](Scene& s) { run(source_changed_before_the_wait, s.zeros("data", blocks * threads), s.output("out", blocks * threads)); }},
+         [](Scene& s) {
+           run(source_changed_before_the_wait, s.zeros("data", blocks * threads),
+               s.output("out", blocks * threads));
+         }},
         {"element: beyond the source", emulator::out_of_bounds, "in",
-         [](Scene& s) { run(element_beyond_the_source, s.input("in", threads), s.output("out", blocks * threads)); }},
+         [](Scene& s) {
+           run(element_beyond_the_source, s.input("in", threads),
+               s.output("out", blocks * threads));
+         }},
         {"element: never waited for", emulator::async_copy, nullptr,
          [](Scene& s) { run(element_that_is_never_waited_for, s.input("in", threads)); }},
         {"tile: read before it is there", race, in_shared, tiles<tile_read_before_it_is_there>},
@@ -249,18 +264,28 @@ const tests::Plant plant(
         {"tile: never waited for", emulator::async_copy, nullptr,
          [](Scene& s) { run(load_that_is_never_waited_for, s.input("in", tile)); }},
         {"push: read without a wait", race, in_shared,
-         [](Scene& s) { launch(in_clusters(), pushed_value_read_without_a_wait, s.output("out", 6)); }},
+         [](Scene& s) {
+           launch(in_clusters(), pushed_value_read_without_a_wait, s.output("out", 6));
+         }},
         {"elements in stages", nullptr, nullptr,
          [](Scene& s) {
-           launch({blocks, threads, sizeof(Staged)}, tests::double_by_stages, s.input("in", blocks * 5 * wide),
-                  s.output("out", blocks * 5 * wide), 5);
+           launch({blocks, threads, sizeof(Staged)}, tests::double_by_stages,
+                  s.input("in", blocks * 5 * wide), s.output("out", blocks * 5 * wide), 5);
          }},
         {"bulk pipeline", nullptr, nullptr,
-         [](Scene& s) { run(tests::add_one_in_bulk, s.input("in", blocks * 5 * tile), s.output("out", blocks * 5 * tile), 5); }},
+         [](Scene& s) {
+           run(tests::add_one_in_bulk, s.input("in", blocks * 5 * tile),
+               s.output("out", blocks * 5 * tile), 5);
+         }},
         {"bulk copy", nullptr, nullptr,
-         [](Scene& s) { run(tests::copy_in_bulk, s.input("in", blocks * 2 * tile), s.output("out", blocks * 2 * tile)); }},
+         [](Scene& s) {
+           run(tests::copy_in_bulk, s.input("in", blocks * 2 * tile),
+               s.output("out", blocks * 2 * tile));
+         }},
         {"pushed to peers", nullptr, nullptr,
-         [](Scene& s) { launch(in_clusters(), tests::push_to_peers, s.input("in", 6), s.output("out", 6)); }},
+         [](Scene& s) {
+           launch(in_clusters(), tests::push_to_peers, s.input("in", 6), s.output("out", 6));
+         }},
     });
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Defects of a single access (outside, misaligned, of what nobody wrote, into an input) and of barriers and warp operations.
+// Defects of a single access (outside, misaligned, of what nobody wrote, into an input) and of
+// barriers and warp operations.
 #include "cuda/device/platform.cuh"
 #include "tests/cuda/planted_kernels/planted.hpp"
 
@@ -170,7 +171,8 @@ void on_x(Scene& s, Kernel kernel) {
   run(kernel, x, s.output("out", count));
 }
 
-constexpr char outside[] = "out of bounds", misaligned[] = "misaligned access", unwritten[] = "unwritten read", mask[] = "shuffle mask";
+constexpr char outside[] = "out of bounds", misaligned[] = "misaligned access",
+               unwritten[] = "unwritten read", mask[] = "shuffle mask";
 
 const tests::Plant plant(
     ABN_PLANTED_BY,
@@ -180,11 +182,13 @@ const tests::Plant plant(
         {"read one before", outside, "x", [](Scene& s) { on_x(s, read_before); }},
         {"overrun by a vector", outside, "x", [](Scene& s) { on_x(s, overrun_by_one_vector); }},
         {"a vector beyond", outside, "x", [](Scene& s) { on_x(s, a_vector_beyond); }},
-        {"element of another size", outside, "x", [](Scene& s) { on_x(s, element_of_another_size); }},
+        {"element of another size", outside, "x",
+         [](Scene& s) { on_x(s, element_of_another_size); }},
         {"misaligned vector", misaligned, nullptr, [](Scene& s) { on_x(s, misaligned_vector); }},
         {"misaligned double", misaligned, "x", [](Scene& s) { on_x(s, misaligned_double); }},
         {"misaligned word", misaligned, "x", [](Scene& s) { on_x(s, misaligned_word); }},
-        {"write to an input", "write to a read-only buffer", "x", [](Scene& s) { on_x(s, write_to_an_input); }},
+        {"write to an input", "write to a read-only buffer", "x",
+         [](Scene& s) { on_x(s, write_to_an_input); }},
         {"unwritten tail", unwritten, "middle",
          [](Scene& s) {
            float* const middle = s.output("middle", count);
@@ -195,26 +199,37 @@ const tests::Plant plant(
          [](Scene& s) {
            launch({1, threads}, tail_in_a_vector, s.output("out", count));
          }},
-        {"workspace added to", unwritten, "workspace", [](Scene& s) { run(workspace_added_to, s.output("workspace", count)); }},
+        {"workspace added to", unwritten, "workspace",
+         [](Scene& s) { run(workspace_added_to, s.output("workspace", count)); }},
         {"workspace counted in", unwritten, "workspace",
-         [](Scene& s) { run(workspace_counted_in, reinterpret_cast<unsigned*>(s.output("workspace", count))); }},
+         [](Scene& s) {
+           run(workspace_counted_in, reinterpret_cast<unsigned*>(s.output("workspace", count)));
+         }},
         {"parts merged too far", unwritten, "parts",
          [](Scene& s) {
-           launch({1, threads}, parts_merged_too_far, reinterpret_cast<Part*>(s.output("parts", 64)), s.output("out", threads));
+           launch({1, threads}, parts_merged_too_far,
+                  reinterpret_cast<Part*>(s.output("parts", 64)), s.output("out", threads));
          }},
-        {"divergent barrier", "barrier divergence", nullptr, [](Scene&) { run(divergent_barrier); }},
+        {"divergent barrier", "barrier divergence", nullptr,
+         [](Scene&) { run(divergent_barrier); }},
         {"two barriers", "barrier divergence", nullptr, [](Scene&) { run(two_barriers); }},
-        {"barrier in a loop", "barrier divergence", nullptr, [](Scene&) { run(barrier_in_a_loop); }},
-        {"shuffle in a branch", mask, nullptr, [](Scene& s) { run(shuffle_in_a_branch, s.zeros("out", threads)); }},
-        {"lane left out", mask, nullptr, [](Scene& s) { run(lane_left_out, s.zeros("out", threads)); }},
-        {"lanes that returned", mask, nullptr, [](Scene& s) { run(lanes_that_returned, s.zeros("out", threads)); }},
+        {"barrier in a loop", "barrier divergence", nullptr,
+         [](Scene&) { run(barrier_in_a_loop); }},
+        {"shuffle in a branch", mask, nullptr,
+         [](Scene& s) { run(shuffle_in_a_branch, s.zeros("out", threads)); }},
+        {"lane left out", mask, nullptr,
+         [](Scene& s) { run(lane_left_out, s.zeros("out", threads)); }},
+        {"lanes that returned", mask, nullptr,
+         [](Scene& s) { run(lanes_that_returned, s.zeros("out", threads)); }},
         {"block that stays away", "deadlock", nullptr,
          [](Scene&) {
            launch_cooperative({blocks, threads}, block_that_stays_away);
          }},
-        {"waits for nobody", "endless loop", nullptr, [](Scene& s) { run(waits_for_nobody, s.counters("flag", 1)); }},
+        {"waits for nobody", "endless loop", nullptr,
+         [](Scene& s) { run(waits_for_nobody, s.counters("flag", 1)); }},
         {"exactly", nullptr, nullptr, [](Scene& s) { on_x(s, exactly); }},
-        {"tables", nullptr, nullptr, [](Scene& s) { run(tables, Table{}, s.output("out", blocks * threads)); }},
+        {"tables", nullptr, nullptr,
+         [](Scene& s) { run(tables, Table{}, s.output("out", blocks * threads)); }},
     });
 
 }  // namespace

@@ -14,14 +14,21 @@ struct Tiles {
   alignas(16) float out[2][tile];
 };
 
-enum class ProxyFence { by_all, by_nobody, by_the_first_only, before_the_stores, behind_the_barrier };
+enum class ProxyFence {
+  by_all,
+  by_nobody,
+  by_the_first_only,
+  before_the_stores,
+  behind_the_barrier
+};
 template <ProxyFence Fence>
 __global__ void store_a_tile(float* out) {
   Tiles& shared = dynamic_shared<Tiles>();
   const unsigned t = threadIdx.x;
   if (Fence == ProxyFence::before_the_stores) fence_proxy_async();
   for (unsigned i = t; i < tile; i += threads) defect(), shared.out[0][i] = 1;
-  if (Fence == ProxyFence::by_all || (Fence == ProxyFence::by_the_first_only && t == 0)) fence_proxy_async();
+  if (Fence == ProxyFence::by_all || (Fence == ProxyFence::by_the_first_only && t == 0))
+    fence_proxy_async();
   __syncthreads();
   if (t == 0) {
     if (Fence == ProxyFence::behind_the_barrier) fence_proxy_async();
@@ -31,7 +38,8 @@ __global__ void store_a_tile(float* out) {
   }
 }
 
-// The thread that has stored fences behind the barrier, and nothing says that it has done so when the copy is started.
+// The thread that has stored fences behind the barrier, and nothing says that it has done so when
+// the copy is started.
 __global__ void fence_behind_the_barrier_of_another(float* out) {
   Tiles& shared = dynamic_shared<Tiles>();
   const unsigned t = threadIdx.x;
@@ -135,7 +143,8 @@ template <bool Fenced>
 __global__ void store_what_a_peer_wrote(float* out) {
   const auto cluster = this_cluster();
   Tiles& shared = dynamic_shared<Tiles>();
-  Tiles* const peer = cluster.map_shared_rank(&shared, static_cast<int>((cluster.block_rank() + 1) % cluster.num_blocks()));
+  Tiles* const peer = cluster.map_shared_rank(
+      &shared, static_cast<int>((cluster.block_rank() + 1) % cluster.num_blocks()));
   cluster.sync();
   for (unsigned i = threadIdx.x; i < tile; i += threads) defect(), peer->out[0][i] = 1;
   if (Fenced) fence_proxy_async();
@@ -155,31 +164,46 @@ template <void (*Kernel)(float*)>
 void stores(Scene& s) {
   run(Kernel, s.output("out", blocks * tile));
 }
-LaunchConfig in_clusters() { return {.grid = 6, .block = threads, .shared_bytes = sizeof(Tiles), .cluster = 3}; }
+LaunchConfig in_clusters() {
+  return {.grid = 6, .block = threads, .shared_bytes = sizeof(Tiles), .cluster = 3};
+}
 
 constexpr const char* race = emulator::data_race;
 constexpr const char* in_shared = "shared memory";
 const tests::Plant plant(
     ABN_PLANTED_BY,
     {
-        {"store: no proxy fence", emulator::missing_proxy_fence, in_shared, stores<store_a_tile<ProxyFence::by_nobody>>},
-        {"store: proxy fence of one thread", emulator::missing_proxy_fence, in_shared, stores<store_a_tile<ProxyFence::by_the_first_only>>},
+        {"store: no proxy fence", emulator::missing_proxy_fence, in_shared,
+         stores<store_a_tile<ProxyFence::by_nobody>>},
+        {"store: proxy fence of one thread", emulator::missing_proxy_fence, in_shared,
+         stores<store_a_tile<ProxyFence::by_the_first_only>>},
         {"store: proxy fence before the writes", emulator::missing_proxy_fence, in_shared,
          stores<store_a_tile<ProxyFence::before_the_stores>>},
-        {"store: proxy fence of another too late", emulator::missing_proxy_fence, in_shared, stores<fence_behind_the_barrier_of_another>},
+        {"store: proxy fence of another too late", emulator::missing_proxy_fence, in_shared,
+         stores<fence_behind_the_barrier_of_another>},
         {"store: no barrier before it", race, in_shared, stores<store_without_a_barrier>},
         {"store: source overwritten", race, in_shared, stores<source_overwritten>},
         {"store: result read back", race, "data",
-         [](Scene& s) { run(result_read_back, s.output("data", blocks * tile), s.output("out", blocks * threads)); }},
-        {"store: of what nobody wrote", emulator::unwritten_read, in_shared, stores<store_of_what_nobody_wrote>},
-        {"store: beyond the output", emulator::out_of_bounds, "out", stores<store_beyond_the_output>},
+         [](Scene& s) {
+           run(result_read_back, s.output("data", blocks * tile),
+               s.output("out", blocks * threads));
+         }},
+        {"store: of what nobody wrote", emulator::unwritten_read, in_shared,
+         stores<store_of_what_nobody_wrote>},
+        {"store: beyond the output", emulator::out_of_bounds, "out",
+         stores<store_beyond_the_output>},
         {"store: by two blocks", race, "out", stores<two_blocks_store>},
         {"store: a peer's writes, no proxy fence", emulator::missing_proxy_fence, in_shared,
-         [](Scene& s) { launch(in_clusters(), store_what_a_peer_wrote<false>, s.output("out", 6 * tile)); }},
+         [](Scene& s) {
+           launch(in_clusters(), store_what_a_peer_wrote<false>, s.output("out", 6 * tile));
+         }},
         {"store: a peer's writes", nullptr, nullptr,
-         [](Scene& s) { launch(in_clusters(), store_what_a_peer_wrote<true>, s.output("out", 6 * tile)); }},
+         [](Scene& s) {
+           launch(in_clusters(), store_what_a_peer_wrote<true>, s.output("out", 6 * tile));
+         }},
         {"store: proxy fence by all", nullptr, nullptr, stores<store_a_tile<ProxyFence::by_all>>},
-        {"store: proxy fence behind the barrier", nullptr, nullptr, stores<store_a_tile<ProxyFence::behind_the_barrier>>},
+        {"store: proxy fence behind the barrier", nullptr, nullptr,
+         stores<store_a_tile<ProxyFence::behind_the_barrier>>},
     });
 
 }  // namespace

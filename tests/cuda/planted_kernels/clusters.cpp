@@ -1,4 +1,5 @@
-// Defects in clusters: shared memory of peers without the barrier that it needs, before them, between them and behind them.
+// Defects in clusters: shared memory of peers without the barrier that it needs, before them,
+// between them and behind them.
 #include "cuda/device/cluster.cuh"
 #include "tests/cuda/kernels_of_clusters.cuh"
 #include "tests/cuda/planted_kernels/planted.hpp"
@@ -10,7 +11,9 @@ namespace {
 using tests::defect, tests::Scene, tests::Row, tests::Pushed;
 constexpr unsigned threads = 64, clusters = 3, size = 4, all = threads * clusters * size;
 
-__device__ __forceinline__ int next_rank() { return static_cast<int>((this_cluster().block_rank() + 1) % size); }
+__device__ __forceinline__ int next_rank() {
+  return static_cast<int>((this_cluster().block_rank() + 1) % size);
+}
 
 // The peer need not have begun: only its own block has met.
 __global__ void peer_that_has_not_begun(float* out) {
@@ -18,7 +21,8 @@ __global__ void peer_that_has_not_begun(float* out) {
   own.value[threadIdx.x] = 1;
   __syncthreads();
   const Row* const peer = this_cluster().map_shared_rank(&own, next_rank());
-  out[blockIdx.x * threads + threadIdx.x] = (defect(), static_cast<float>(peer->value[threadIdx.x]));
+  out[blockIdx.x * threads + threadIdx.x] =
+      (defect(), static_cast<float>(peer->value[threadIdx.x]));
   this_cluster().sync();
 }
 
@@ -28,7 +32,8 @@ __global__ void read_without_a_second_barrier(float* out) {
   defect(), own.value[threadIdx.x] = 1;
   __syncthreads();
   const Row* const peer = this_cluster().map_shared_rank(&own, next_rank());
-  out[blockIdx.x * threads + threadIdx.x] = (defect(), static_cast<float>(peer->value[threadIdx.x]));
+  out[blockIdx.x * threads + threadIdx.x] =
+      (defect(), static_cast<float>(peer->value[threadIdx.x]));
   this_cluster().sync();
 }
 
@@ -50,11 +55,13 @@ __global__ void write_between_arrival_and_wait(float* out) {
   defect(), own.value[threadIdx.x] = 1;
   this_cluster().barrier_wait();
   const Row* const peer = this_cluster().map_shared_rank(&own, next_rank());
-  out[blockIdx.x * threads + threadIdx.x] = (defect(), static_cast<float>(peer->value[threadIdx.x]));
+  out[blockIdx.x * threads + threadIdx.x] =
+      (defect(), static_cast<float>(peer->value[threadIdx.x]));
   this_cluster().sync();
 }
 
-// Rank 0 has arrived in the next phase, most likely, when a peer comes out of this one, and the barrier says nothing of that.
+// Rank 0 has arrived in the next phase, most likely, when a peer comes out of this one, and the
+// barrier says nothing of that.
 __global__ void peer_in_the_next_phase(float* out) {
   Row& own = dynamic_shared<Row>();
   const Row* const first = this_cluster().map_shared_rank(&own, 0);
@@ -64,7 +71,8 @@ __global__ void peer_in_the_next_phase(float* out) {
     for (int i = 0; i < 200; ++i) __nanosleep(20);
   this_cluster().barrier_wait();
   if (rank == 0 && threadIdx.x == 0) defect(), own.value[0] = 1;
-  if (rank == 1 && threadIdx.x == 0) out[blockIdx.x] = (defect(), static_cast<float>(first->value[0]));
+  if (rank == 1 && threadIdx.x == 0)
+    out[blockIdx.x] = (defect(), static_cast<float>(first->value[0]));
   this_cluster().barrier_arrive();
   this_cluster().barrier_wait();
 }
@@ -84,7 +92,8 @@ __global__ void in_one_step_and_in_two(float* out) {
   meet();
 }
 
-// Even lanes load before the barrier of the cluster and odd ones behind it, by the same line of the source.
+// Even lanes load before the barrier of the cluster and odd ones behind it, by the same line of the
+// source.
 __global__ void loads_in_turns(const float* in, float* out) {
   const unsigned t = threadIdx.x;
   float value = 0;
@@ -143,7 +152,8 @@ __global__ void read_from_a_block_that_may_have_returned(float* out) {
   own.value[threadIdx.x] = 1;
   this_cluster().sync();
   __nanosleep(20);
-  out[blockIdx.x * threads + threadIdx.x] = (defect(), static_cast<float>(peer->value[threadIdx.x]));
+  out[blockIdx.x * threads + threadIdx.x] =
+      (defect(), static_cast<float>(peer->value[threadIdx.x]));
 }
 
 __global__ void write_to_a_block_that_may_have_returned() {
@@ -182,7 +192,8 @@ __global__ void unwritten_at_a_peers(float* out) {
   if (this_cluster().block_rank() != 2) own.value[threadIdx.x] = 1;
   this_cluster().sync();
   const Row* const peer = this_cluster().map_shared_rank(&own, next_rank());
-  out[blockIdx.x * threads + threadIdx.x] = (defect(), static_cast<float>(peer->value[threadIdx.x]));
+  out[blockIdx.x * threads + threadIdx.x] =
+      (defect(), static_cast<float>(peer->value[threadIdx.x]));
   this_cluster().sync();
 }
 
@@ -192,7 +203,10 @@ __global__ void skipped_by_a_warp() {
 
 template <class... P, class... A>
 void run(void (*kernel)(P...), A... arguments) {
-  launch(LaunchConfig{.grid = clusters * size, .block = threads, .shared_bytes = sizeof(Row), .cluster = size}, kernel, arguments...);
+  launch(
+      LaunchConfig{
+          .grid = clusters * size, .block = threads, .shared_bytes = sizeof(Row), .cluster = size},
+      kernel, arguments...);
 }
 template <void (*Kernel)(float*)>
 void with_output(Scene& s) {
@@ -203,40 +217,64 @@ constexpr const char* race = emulator::data_race;
 const tests::Plant plant(
     ABN_PLANTED_BY,
     {
-        {"cluster: a peer that has not begun", emulator::cluster_peer, "shared memory", with_output<peer_that_has_not_begun>},
-        {"cluster: no second barrier", race, "shared memory", with_output<read_without_a_second_barrier>},
-        {"cluster: read between arrival and wait", race, "shared memory", with_output<read_between_arrival_and_wait>},
-        {"cluster: write between arrival and wait", race, "shared memory", with_output<write_between_arrival_and_wait>},
-        {"cluster: a peer in the next phase", race, "shared memory", with_output<peer_in_the_next_phase>},
-        {"cluster: no barrier before reuse", race, "shared memory", with_output<reuse_without_a_barrier>},
-        {"cluster: barrier of the block only", race, "shared memory", with_output<pushed_and_read_behind_a_barrier_of_the_block>},
-        {"cluster: pushed into one place", race, "shared memory", with_output<pushed_on_top_of_each_other>},
-        {"cluster: read at the end", emulator::cluster_peer_left, "shared memory", with_output<read_from_a_block_that_may_have_returned>},
+        {"cluster: a peer that has not begun", emulator::cluster_peer, "shared memory",
+         with_output<peer_that_has_not_begun>},
+        {"cluster: no second barrier", race, "shared memory",
+         with_output<read_without_a_second_barrier>},
+        {"cluster: read between arrival and wait", race, "shared memory",
+         with_output<read_between_arrival_and_wait>},
+        {"cluster: write between arrival and wait", race, "shared memory",
+         with_output<write_between_arrival_and_wait>},
+        {"cluster: a peer in the next phase", race, "shared memory",
+         with_output<peer_in_the_next_phase>},
+        {"cluster: no barrier before reuse", race, "shared memory",
+         with_output<reuse_without_a_barrier>},
+        {"cluster: barrier of the block only", race, "shared memory",
+         with_output<pushed_and_read_behind_a_barrier_of_the_block>},
+        {"cluster: pushed into one place", race, "shared memory",
+         with_output<pushed_on_top_of_each_other>},
+        {"cluster: read at the end", emulator::cluster_peer_left, "shared memory",
+         with_output<read_from_a_block_that_may_have_returned>},
         {"cluster: write at the end", emulator::cluster_peer_left, "shared memory",
          [](Scene&) { run(write_to_a_block_that_may_have_returned); }},
         {"cluster: returned on a relaxed flag", emulator::cluster_peer_left, "shared memory",
-         [](Scene& s) { run(return_on_a_relaxed_flag, s.output("out", all), s.counters("read", clusters * size)); }},
-        {"cluster: beyond a peer's memory", emulator::out_of_bounds, "shared memory", with_output<beyond_a_peers_memory>},
-        {"cluster: unwritten at a peer's", emulator::unwritten_read, "shared memory", with_output<unwritten_at_a_peers>},
-        {"cluster: skipped by a warp", emulator::barrier_divergence, nullptr, [](Scene&) { run(skipped_by_a_warp); }},
+         [](Scene& s) {
+           run(return_on_a_relaxed_flag, s.output("out", all), s.counters("read", clusters * size));
+         }},
+        {"cluster: beyond a peer's memory", emulator::out_of_bounds, "shared memory",
+         with_output<beyond_a_peers_memory>},
+        {"cluster: unwritten at a peer's", emulator::unwritten_read, "shared memory",
+         with_output<unwritten_at_a_peers>},
+        {"cluster: skipped by a warp", emulator::barrier_divergence, nullptr,
+         [](Scene&) { run(skipped_by_a_warp); }},
         {"cluster: in one step and in two", nullptr, nullptr, with_output<in_one_step_and_in_two>},
-        {"cluster: loads in turns", nullptr, nullptr, [](Scene& s) { run(loads_in_turns, s.input("in", all), s.output("out", all)); }},
+        {"cluster: loads in turns", nullptr, nullptr,
+         [](Scene& s) { run(loads_in_turns, s.input("in", all), s.output("out", all)); }},
         {"cluster: row passed on", nullptr, nullptr,
          [](Scene& s) {
-           run(tests::pass_on, reinterpret_cast<const int*>(s.input("in", all)), reinterpret_cast<int*>(s.output("out", all)), 3);
+           run(tests::pass_on, reinterpret_cast<const int*>(s.input("in", all)),
+               reinterpret_cast<int*>(s.output("out", all)), 3);
          }},
         {"cluster: partials pushed", nullptr, nullptr,
-         [](Scene& s) { run(tests::sum_over_cluster, s.input("in", all), s.output("out", clusters * size)); }},
-        {"cluster: arrival and wait apart", nullptr, nullptr, [](Scene& s) { run(tests::split_barrier, s.counters("out", all), 3); }},
+         [](Scene& s) {
+           run(tests::sum_over_cluster, s.input("in", all), s.output("out", clusters * size));
+         }},
+        {"cluster: arrival and wait apart", nullptr, nullptr,
+         [](Scene& s) { run(tests::split_barrier, s.counters("out", all), 3); }},
         {"cluster and grid", nullptr, nullptr,
          [](Scene& s) {
-           launch_cooperative(LaunchConfig{.grid = clusters * size, .block = threads, .shared_bytes = sizeof(Row), .cluster = size},
-                              tests::cluster_then_grid, reinterpret_cast<int*>(s.output("sums", clusters)),
+           launch_cooperative(LaunchConfig{.grid = clusters * size,
+                                           .block = threads,
+                                           .shared_bytes = sizeof(Row),
+                                           .cluster = size},
+                              tests::cluster_then_grid,
+                              reinterpret_cast<int*>(s.output("sums", clusters)),
                               reinterpret_cast<int*>(s.output("out", clusters * size)));
          }},
         {"cluster of one", nullptr, nullptr,
          [](Scene& s) {
-           launch({5, threads, sizeof(Row)}, tests::pass_on, reinterpret_cast<const int*>(s.input("in", 5 * threads)),
+           launch({5, threads, sizeof(Row)}, tests::pass_on,
+                  reinterpret_cast<const int*>(s.input("in", 5 * threads)),
                   reinterpret_cast<int*>(s.output("out", 5 * threads)), 0);
          }},
     });

@@ -1,4 +1,5 @@
-// Defects in global memory: races between blocks, and what is missing between a block's results and the block that reads them.
+// Defects in global memory: races between blocks, and what is missing between a block's results and
+// the block that reads them.
 #include "cuda/device/platform.cuh"
 #include "tests/cuda/planted_kernels/planted.hpp"
 
@@ -57,7 +58,8 @@ __global__ void atomic_met_by_a_plain_read(unsigned* count, unsigned* out) {
   if (threadIdx.x == 32) out[blockIdx.x] = (defect(), *count);
 }
 
-// ---- the last block finishes: every block leaves a part and takes a ticket, and the one with the last ticket adds up the parts
+// ---- the last block finishes: every block leaves a part and takes a ticket, and the one with the
+// last ticket adds up the parts
 
 enum class Fence { none, of_block, device, by_all, before_the_data, before_the_barrier };
 template <Fence Release, bool Acquire, bool All>
@@ -214,48 +216,86 @@ void last_block(Scene& s) {
   float* const parts = s.output("parts", all);
   unsigned* const ticket = s.counters("ticket", 1);
   float* const out = s.output("out", threads);
-  for (int again = 0; again < 2; ++again) run(last_block_sums<Release, Acquire, All>, x, parts, ticket, out);
+  for (int again = 0; again < 2; ++again)
+    run(last_block_sums<Release, Acquire, All>, x, parts, ticket, out);
 }
 
 const tests::Plant plant(
     ABN_PLANTED_BY,
     {
-        {"all blocks write", race, "out", [](Scene& s) { run(all_blocks_write, s.output("out", 1)); }},
-        {"two lanes write", race, "out", [](Scene& s) { run(two_lanes_write, s.output("out", all / 2)); }},
+        {"all blocks write", race, "out",
+         [](Scene& s) { run(all_blocks_write, s.output("out", 1)); }},
+        {"two lanes write", race, "out",
+         [](Scene& s) { run(two_lanes_write, s.output("out", all / 2)); }},
         {"stencil in place", race, "x", [](Scene& s) { run(in_place_stencil, s.zeros("x", all)); }},
-        {"wide over narrow", race, "pairs", [](Scene& s) { run(wide_over_narrow, reinterpret_cast<float2*>(s.output("pairs", all))); }},
-        {"narrow under wide", race, "x", [](Scene& s) { run(narrow_under_wide, s.zeros("x", all), s.output("out", all)); }},
+        {"wide over narrow", race, "pairs",
+         [](Scene& s) {
+           run(wide_over_narrow, reinterpret_cast<float2*>(s.output("pairs", all)));
+         }},
+        {"narrow under wide", race, "x",
+         [](Scene& s) { run(narrow_under_wide, s.zeros("x", all), s.output("out", all)); }},
         {"ticket without an atomic", race, "ticket",
-         [](Scene& s) { run(ticket_without_atomic, s.counters("ticket", 1), s.counters("out", blocks)); }},
+         [](Scene& s) {
+           run(ticket_without_atomic, s.counters("ticket", 1), s.counters("out", blocks));
+         }},
         {"atomic met by a plain read", race, "count",
-         [](Scene& s) { run(atomic_met_by_a_plain_read, s.counters("count", 1), s.counters("out", blocks)); }},
+         [](Scene& s) {
+           run(atomic_met_by_a_plain_read, s.counters("count", 1), s.counters("out", blocks));
+         }},
         {"last block: no fence", race, "parts", last_block<Fence::none, true, false>},
         {"last block: no fence, all threads", race, "parts", last_block<Fence::none, true, true>},
         {"last block: fence of the block", race, "parts", last_block<Fence::of_block, true, false>},
-        {"last block: fence before the data", race, "parts", last_block<Fence::before_the_data, true, false>},
-        {"last block: no barrier before the ticket", race, "parts", last_block<Fence::before_the_barrier, true, true>},
-        {"last block: no fence behind the ticket", race, "parts", last_block<Fence::device, false, true>},
+        {"last block: fence before the data", race, "parts",
+         last_block<Fence::before_the_data, true, false>},
+        {"last block: no barrier before the ticket", race, "parts",
+         last_block<Fence::before_the_barrier, true, true>},
+        {"last block: no fence behind the ticket", race, "parts",
+         last_block<Fence::device, false, true>},
         {"phases without the grid's barrier", race, "values",
-         [](Scene& s) { run_together(two_phases<false>, s.output("values", all), s.output("out", all)); }},
+         [](Scene& s) {
+           run_together(two_phases<false>, s.output("values", all), s.output("out", all));
+         }},
         {"barrier by hand without fences", race, "values",
-         [](Scene& s) { run_together(barrier_by_hand<false>, s.output("values", all), s.counters("count", 1), s.output("out", all)); }},
+         [](Scene& s) {
+           run_together(barrier_by_hand<false>, s.output("values", all), s.counters("count", 1),
+                        s.output("out", all));
+         }},
         {"last block", nullptr, nullptr, last_block<Fence::device, true, false>},
         {"last block, all threads", nullptr, nullptr, last_block<Fence::device, true, true>},
         {"last block, all threads fence", nullptr, nullptr, last_block<Fence::by_all, true, true>},
         {"phases with the grid's barrier", nullptr, nullptr,
-         [](Scene& s) { run_together(two_phases<true>, s.output("values", all), s.output("out", all)); }},
+         [](Scene& s) {
+           run_together(two_phases<true>, s.output("values", all), s.output("out", all));
+         }},
         {"barrier by hand", nullptr, nullptr,
-         [](Scene& s) { run_together(barrier_by_hand<true>, s.output("values", all), s.counters("count", 1), s.output("out", all)); }},
-        {"phases of a grid", nullptr, nullptr, [](Scene& s) { run_together(grid_phases, s.output("values", all), s.output("out", all)); }},
+         [](Scene& s) {
+           run_together(barrier_by_hand<true>, s.output("values", all), s.counters("count", 1),
+                        s.output("out", all));
+         }},
+        {"phases of a grid", nullptr, nullptr,
+         [](Scene& s) {
+           run_together(grid_phases, s.output("values", all), s.output("out", all));
+         }},
         {"halves of a word", nullptr, nullptr,
-         [](Scene& s) { run(halves_of_a_word, reinterpret_cast<unsigned short*>(s.output("out", all / 2))); }},
+         [](Scene& s) {
+           run(halves_of_a_word, reinterpret_cast<unsigned short*>(s.output("out", all / 2)));
+         }},
         {"chain of blocks", nullptr, nullptr,
-         [](Scene& s) { run_together(chain_of_blocks, s.output("values", blocks), s.counters("flags", blocks)); }},
+         [](Scene& s) {
+           run_together(chain_of_blocks, s.output("values", blocks), s.counters("flags", blocks));
+         }},
         {"flag for a warp", nullptr, nullptr,
-         [](Scene& s) { run_together(flag_for_a_warp, s.output("data", threads), s.counters("flag", 1), s.output("out", all)); }},
+         [](Scene& s) {
+           run_together(flag_for_a_warp, s.output("data", threads), s.counters("flag", 1),
+                        s.output("out", all));
+         }},
         {"to and fro", nullptr, nullptr,
-         [](Scene& s) { run_together(to_and_fro, s.output("data", 1), s.counters("flags", 2), s.output("out", 5)); }},
-        {"atomics only", nullptr, nullptr, [](Scene& s) { run(atomics_only, s.zeros("sums", 4), s.counters("out", 1)); }},
+         [](Scene& s) {
+           run_together(to_and_fro, s.output("data", 1), s.counters("flags", 2),
+                        s.output("out", 5));
+         }},
+        {"atomics only", nullptr, nullptr,
+         [](Scene& s) { run(atomics_only, s.zeros("sums", 4), s.counters("out", 1)); }},
         {"launch after launch", nullptr, nullptr,
          [](Scene& s) {
            float* const values = s.zeros("values", all);

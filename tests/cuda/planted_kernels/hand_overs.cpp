@@ -1,4 +1,5 @@
-// Defects where blocks hand work over by release and acquire, and at the barrier of a group of blocks.
+// Defects where blocks hand work over by release and acquire, and at the barrier of a group of
+// blocks.
 #include "cuda/device/acquire_release.cuh"
 #include "tests/cuda/kernels_of_groups.cuh"
 #include "tests/cuda/planted_kernels/planted.hpp"
@@ -8,10 +9,18 @@ inline namespace ABN_BUILD {
 namespace {
 
 using tests::defect, tests::Scene;
-constexpr unsigned threads = 64, size = 3, groups = 2, blocks = size * groups, all = blocks * threads;
+constexpr unsigned threads = 64, size = 3, groups = 2, blocks = size * groups,
+                   all = blocks * threads;
 
 // Block 0 leaves a message and releases the flag; the other blocks acquire it.
-enum class Slip { none, no_release, no_acquire, released_too_early, no_barrier_before, no_barrier_behind };
+enum class Slip {
+  none,
+  no_release,
+  no_acquire,
+  released_too_early,
+  no_barrier_before,
+  no_barrier_behind
+};
 template <Slip Made>
 __global__ void hand_over(float* message, unsigned* flag, float* out) {
   const unsigned t = threadIdx.x;
@@ -20,7 +29,8 @@ __global__ void hand_over(float* message, unsigned* flag, float* out) {
     defect(), message[t] = 1;
     if (Made != Slip::no_barrier_before) __syncthreads();
     if (t == 0 && Made == Slip::no_release) atomicExch(flag, 1u);
-    if (t == 0 && Made != Slip::no_release && Made != Slip::released_too_early) store_release(flag, 1u);
+    if (t == 0 && Made != Slip::no_release && Made != Slip::released_too_early)
+      store_release(flag, 1u);
     return;
   }
   if (t == 0) {
@@ -33,7 +43,8 @@ __global__ void hand_over(float* message, unsigned* flag, float* out) {
   out[blockIdx.x * threads + t] = (defect(), message[t ^ 1]);
 }
 
-// Blocks count themselves by releasing adds; block 0 acquires the count, which it has come to by way of others.
+// Blocks count themselves by releasing adds; block 0 acquires the count, which it has come to by
+// way of others.
 template <bool Acquires>
 __global__ void count_in(float* parts, unsigned* count, float* out) {
   if (threadIdx.x != 0) return;
@@ -80,28 +91,42 @@ const tests::Plant plant(
         {"flag: not released", race, "message", handed_over<Slip::no_release>},
         {"flag: not acquired", race, "message", handed_over<Slip::no_acquire>},
         {"flag: released too early", race, "message", handed_over<Slip::released_too_early>},
-        {"flag: no barrier before the release", race, "message", handed_over<Slip::no_barrier_before>},
-        {"flag: no barrier behind the acquire", race, "message", handed_over<Slip::no_barrier_behind>},
+        {"flag: no barrier before the release", race, "message",
+         handed_over<Slip::no_barrier_before>},
+        {"flag: no barrier behind the acquire", race, "message",
+         handed_over<Slip::no_barrier_behind>},
         {"count: not acquired", race, "parts",
-         [](Scene& s) { run(count_in<false>, s.output("parts", blocks), s.counters("count", 1), s.output("out", 1)); }},
+         [](Scene& s) {
+           run(count_in<false>, s.output("parts", blocks), s.counters("count", 1),
+               s.output("out", 1));
+         }},
         {"group: read before the barrier", race, "slots",
          [](Scene& s) {
-           run(read_before_the_groups_barrier, s.counters("counters", groups), s.output("slots", all), s.output("out", all));
+           run(read_before_the_groups_barrier, s.counters("counters", groups),
+               s.output("slots", all), s.output("out", all));
          }},
         {"group: across groups", race, "slots",
-         [](Scene& s) { run(across_groups, s.counters("counters", groups), s.output("slots", all), s.output("out", all)); }},
+         [](Scene& s) {
+           run(across_groups, s.counters("counters", groups), s.output("slots", all),
+               s.output("out", all));
+         }},
         {"flag: released and acquired", nullptr, nullptr, handed_over<Slip::none>},
         {"count: acquired", nullptr, nullptr,
-         [](Scene& s) { run(count_in<true>, s.output("parts", blocks), s.counters("count", 1), s.output("out", 1)); }},
+         [](Scene& s) {
+           run(count_in<true>, s.output("parts", blocks), s.counters("count", 1),
+               s.output("out", 1));
+         }},
         {"groups in rounds", nullptr, nullptr,
          [](Scene& s) {
            unsigned* const counters = s.counters("counters", groups);
            int* const slots = reinterpret_cast<int*>(s.output("slots", 3 * all));
-           for (const int rounds : {1, 4}) run(tests::rounds_of_groups, counters, slots, rounds, size);
+           for (const int rounds : {1, 4})
+             run(tests::rounds_of_groups, counters, slots, rounds, size);
          }},
         {"flag for every thread", nullptr, nullptr,
          [](Scene& s) {
-           run(tests::broadcast, s.counters("flag", 1), reinterpret_cast<int*>(s.output("message", threads)),
+           run(tests::broadcast, s.counters("flag", 1),
+               reinterpret_cast<int*>(s.output("message", threads)),
                reinterpret_cast<int*>(s.output("out", all)));
          }},
         {"hints", nullptr, nullptr,
@@ -109,7 +134,8 @@ const tests::Plant plant(
            const float* const from = s.input("from", all);
            float* const to = s.output("to", all);
            for (const int kind : {0, 1, 2})
-             launch({blocks, threads / 4}, tests::copy_with_hints<float>, from, to, static_cast<int>(all / 4), kind);
+             launch({blocks, threads / 4}, tests::copy_with_hints<float>, from, to,
+                    static_cast<int>(all / 4), kind);
          }},
     });
 

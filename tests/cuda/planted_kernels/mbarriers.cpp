@@ -172,9 +172,12 @@ __global__ void warp_hands_over(int* out) {
 
 template <void (*Kernel)(int*)>
 void ring(Scene& s) {
-  launch({blocks, threads, sizeof(Ring)}, Kernel, reinterpret_cast<int*>(s.output("out", 32 * blocks)));
+  launch({blocks, threads, sizeof(Ring)}, Kernel,
+         reinterpret_cast<int*>(s.output("out", 32 * blocks)));
 }
-LaunchConfig in_clusters() { return {.grid = 6, .block = threads, .shared_bytes = sizeof(Collected), .cluster = 3}; }
+LaunchConfig in_clusters() {
+  return {.grid = 6, .block = threads, .shared_bytes = sizeof(Collected), .cluster = 3};
+}
 
 constexpr const char* race = emulator::data_race;
 constexpr const char* in_shared = "shared memory";
@@ -190,15 +193,20 @@ const tests::Plant plant(
         {"mbarrier: arrival of the next phase", race, in_shared, ring<arrival_of_the_next_phase>},
         {"mbarrier: memory read beside it", race, in_shared, ring<used_as_memory_too_early>},
         {"mbarrier: arrival at a peer before the write", race, in_shared,
-         [](Scene& s) { launch(in_clusters(), arrives_at_a_peer_too_early, reinterpret_cast<int*>(s.output("out", 2))); }},
+         [](Scene& s) {
+           launch(in_clusters(), arrives_at_a_peer_too_early,
+                  reinterpret_cast<int*>(s.output("out", 2)));
+         }},
         {"mbarriers: ring", nullptr, nullptr,
          [](Scene& s) {
-           launch({blocks, threads, sizeof(Ring)}, tests::through_a_ring, reinterpret_cast<int*>(s.output("out", 32 * blocks)), 13);
+           launch({blocks, threads, sizeof(Ring)}, tests::through_a_ring,
+                  reinterpret_cast<int*>(s.output("out", 32 * blocks)), 13);
          }},
         {"mbarriers: warps hand over", nullptr, nullptr, ring<warp_hands_over>},
         {"mbarriers: peers arrive", nullptr, nullptr,
          [](Scene& s) {
-           launch(in_clusters(), tests::arrive_at_rank_0, reinterpret_cast<int*>(s.zeros("flags", 6)),
+           launch(in_clusters(), tests::arrive_at_rank_0,
+                  reinterpret_cast<int*>(s.zeros("flags", 6)),
                   reinterpret_cast<int*>(s.output("out", 2)));
          }},
     });

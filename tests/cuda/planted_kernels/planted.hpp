@@ -1,7 +1,8 @@
-// Planted defects and their table: small kernels that are wrong in one way, each marked at the line that a finding has to name.
+// Planted defects and their table: small kernels that are wrong in one way, each marked at the line
+// that a finding has to name.
 //
-// The kernels are compiled with instrumentation, by g++ and again by clang++ where there is one; this header and what it declares is
-// plain C++, so that the two and the tests share it.
+// The kernels are compiled with instrumentation, by g++ and again by clang++ where there is one;
+// this header and what it declares is plain C++, so that the two and the tests share it.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +18,8 @@ namespace abn::tests {
 // Stands on the line of an access (or barrier) that is wrong, and is called just before it.
 void defect(const char* file = __builtin_FILE(), unsigned line = __builtin_LINE());
 
-// Buffers that lie so far apart that an overrun of one does not reach the next, in a session of their own.
+// Buffers that lie so far apart that an overrun of one does not reach the next, in a session of
+// their own.
 class Scene {
  public:
   explicit Scene(const emulator::Settings& settings);

@@ -1,4 +1,5 @@
-// Defects in shared memory: races between the threads of a block, unwritten reads, accesses beside it.
+// Defects in shared memory: races between the threads of a block, unwritten reads, accesses beside
+// it.
 #include "cuda/device/platform.cuh"
 #include "tests/cuda/planted_kernels/planted.hpp"
 
@@ -167,7 +168,8 @@ __global__ void neighbours_of_all_sizes(float* out) {
   if (t == 0) shared.last = blockIdx.x + 1 == gridDim.x;
   __syncthreads();
   const unsigned other = threads - 1 - t;
-  const float sum = static_cast<float>(shared.byte[other]) + static_cast<float>(shared.half[other]) + shared.value[other];
+  const float sum = static_cast<float>(shared.byte[other]) +
+                    static_cast<float>(shared.half[other]) + shared.value[other];
   if (!shared.last) out[blockIdx.x * threads + t] = sum;
 }
 
@@ -252,31 +254,44 @@ void run_tight(void (*kernel)(P...), A... arguments) {
   launch({blocks, threads, sizeof(Floats)}, kernel, arguments...);
 }
 
-constexpr char race[] = "data race", unwritten[] = "unwritten read", outside[] = "out of bounds", memory[] = "shared memory";
+constexpr char race[] = "data race", unwritten[] = "unwritten read", outside[] = "out of bounds",
+               memory[] = "shared memory";
 float* out(Scene& s) { return s.output("out", blocks * threads); }
 const float* x(Scene& s) { return s.input("x", threads); }
 
 const tests::Plant plant(
     ABN_PLANTED_BY,
     {
-        {"read before the barrier", race, memory, [](Scene& s) { run(s, read_before_the_barrier, out(s)); }},
-        {"reuse without a barrier", race, memory, [](Scene& s) { run(s, reuse_without_barrier, x(s), out(s)); }},
+        {"read before the barrier", race, memory,
+         [](Scene& s) { run(s, read_before_the_barrier, out(s)); }},
+        {"reuse without a barrier", race, memory,
+         [](Scene& s) { run(s, reuse_without_barrier, x(s), out(s)); }},
         {"sum overwritten", race, memory, [](Scene& s) { run(s, sum_overwritten, x(s), out(s)); }},
-        {"tree without a barrier", race, memory, [](Scene& s) { run(s, tree_without_barrier, x(s), out(s)); }},
+        {"tree without a barrier", race, memory,
+         [](Scene& s) { run(s, tree_without_barrier, x(s), out(s)); }},
         {"shuffle as order", race, memory, [](Scene& s) { run(s, shuffle_as_order, out(s)); }},
         {"vote as order", race, memory, [](Scene& s) { run(s, vote_as_order, out(s)); }},
         {"warp in step", race, memory, [](Scene& s) { run(s, warp_in_step, x(s), out(s)); }},
         {"halves of a warp", race, memory, [](Scene& s) { run(s, halves_of_a_warp, out(s)); }},
-        {"__syncwarp for the block", race, memory, [](Scene& s) { run(s, syncwarp_for_the_block, out(s)); }},
-        {"counted without an atomic", race, memory, [](Scene& s) { run(s, counted_without_atomic, s.counters("count", blocks)); }},
+        {"__syncwarp for the block", race, memory,
+         [](Scene& s) { run(s, syncwarp_for_the_block, out(s)); }},
+        {"counted without an atomic", race, memory,
+         [](Scene& s) { run(s, counted_without_atomic, s.counters("count", blocks)); }},
         {"never written", unwritten, memory, [](Scene& s) { run(s, never_written, out(s)); }},
-        {"left by another block", unwritten, memory, [](Scene& s) { run(s, left_by_another_block, out(s)); }},
-        {"one beyond shared memory", outside, memory, [](Scene& s) { run_tight(one_beyond, out(s)); }},
-        {"one before shared memory", outside, memory, [](Scene& s) { run_tight(one_before, out(s)); }},
-        {"neighbours of all sizes", nullptr, nullptr, [](Scene& s) { run(s, neighbours_of_all_sizes, out(s)); }},
-        {"copies of padding", nullptr, nullptr, [](Scene& s) { run(s, copies_of_padding, out(s)); }},
-        {"warp with __syncwarp", nullptr, nullptr, [](Scene& s) { run(s, warp_with_syncwarp, x(s), out(s)); }},
-        {"atomics in shared memory", nullptr, nullptr, [](Scene& s) { run(s, atomics_in_shared_memory, s.counters("count", blocks)); }},
+        {"left by another block", unwritten, memory,
+         [](Scene& s) { run(s, left_by_another_block, out(s)); }},
+        {"one beyond shared memory", outside, memory,
+         [](Scene& s) { run_tight(one_beyond, out(s)); }},
+        {"one before shared memory", outside, memory,
+         [](Scene& s) { run_tight(one_before, out(s)); }},
+        {"neighbours of all sizes", nullptr, nullptr,
+         [](Scene& s) { run(s, neighbours_of_all_sizes, out(s)); }},
+        {"copies of padding", nullptr, nullptr,
+         [](Scene& s) { run(s, copies_of_padding, out(s)); }},
+        {"warp with __syncwarp", nullptr, nullptr,
+         [](Scene& s) { run(s, warp_with_syncwarp, x(s), out(s)); }},
+        {"atomics in shared memory", nullptr, nullptr,
+         [](Scene& s) { run(s, atomics_in_shared_memory, s.counters("count", blocks)); }},
         {"flag with fences", nullptr, nullptr, [](Scene& s) { run(s, flag_with_fences, out(s)); }},
     });
 

@@ -30,11 +30,14 @@ struct Triple {
 __global__ void copy_structs_kernel(const Triple* from, Triple* to, unsigned count) {
   if (index() < count) to[index()] = from[index()];
 }
-__global__ void copy_bytes_kernel(const float* from, float* to, unsigned bytes) { memcpy(to, from, bytes); }
+__global__ void copy_bytes_kernel(const float* from, float* to, unsigned bytes) {
+  memcpy(to, from, bytes);
+}
 __global__ void clear_kernel(float* to, unsigned bytes) { memset(to, 0, bytes); }
 __global__ void count_kernel(unsigned* counter) { atomicAdd(counter, 1u); }
 __global__ void uneven_kernel(const float* from, float* to) {
-  for (unsigned i = 0; i < threadIdx.x % 4 + 1; ++i) to[threadIdx.x * 4 + i] = from[threadIdx.x * 4 + i];
+  for (unsigned i = 0; i < threadIdx.x % 4 + 1; ++i)
+    to[threadIdx.x * 4 + i] = from[threadIdx.x * 4 + i];
 }
 __global__ void taking_turns_kernel(const float* from, float* to) {
   for (unsigned turn = 0; turn < 2; ++turn) {
@@ -67,8 +70,9 @@ const bool registered = [] {
           },
       .copy_structs =
           [](const float* from, float* to, unsigned count) {
-            return launch({blocks_for(count / 3), threads}, copy_structs_kernel, reinterpret_cast<const Triple*>(from),
-                          reinterpret_cast<Triple*>(to), count / 3);
+            return launch({blocks_for(count / 3), threads}, copy_structs_kernel,
+                          reinterpret_cast<const Triple*>(from), reinterpret_cast<Triple*>(to),
+                          count / 3);
           },
       .copy_bytes =
           [](const float* from, float* to, unsigned count) {

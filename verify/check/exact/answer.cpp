@@ -14,7 +14,8 @@
 namespace abn::verify {
 namespace {
 
-/// A value, how much its roundings may add up to where nothing is exact any more, and whether r enters it.
+/// A value, how much its roundings may add up to where nothing is exact any more, and whether r
+/// enters it.
 struct Due {
   double value = 0, terms = 0, extra = 0;
   bool of_root = false;
@@ -29,11 +30,21 @@ struct Formulas {
   bool training = p.mode == ABN_TRAINING;
   bool from_x = claims.scheme == ABN_STANDARD || claims.scheme == ABN_CHECKPOINT_X;
 
-  double deviation(const ExactChannel& k, std::size_t i) const { return k.unit * static_cast<double>(k.deviation[i] - k.shift); }
-  double slope_at(double y) const { return y < 0 && p.activation == ABN_LEAKY_RELU ? p.activation_parameter : 1; }
-  double sum_dy(const ExactChannel& k) const { return k.gradient_unit * static_cast<double>(k.mean_dy) * m; }
-  double sum_product(const ExactChannel& k) const { return k.gradient_unit * (k.unit * k.r) * static_cast<double>(k.products); }
-  double sum_magnitude(const ExactChannel& k) const { return k.gradient_unit * (k.unit * k.r) * static_cast<double>(k.magnitudes); }
+  double deviation(const ExactChannel& k, std::size_t i) const {
+    return k.unit * static_cast<double>(k.deviation[i] - k.shift);
+  }
+  double slope_at(double y) const {
+    return y < 0 && p.activation == ABN_LEAKY_RELU ? p.activation_parameter : 1;
+  }
+  double sum_dy(const ExactChannel& k) const {
+    return k.gradient_unit * static_cast<double>(k.mean_dy) * m;
+  }
+  double sum_product(const ExactChannel& k) const {
+    return k.gradient_unit * (k.unit * k.r) * static_cast<double>(k.products);
+  }
+  double sum_magnitude(const ExactChannel& k) const {
+    return k.gradient_unit * (k.unit * k.r) * static_cast<double>(k.magnitudes);
+  }
   double sum_slack() const { return gamma_of(static_cast<double>(claims.depth_backward) + 4, u); }
 
   double xhat(const ExactChannel& k, std::size_t i) const { return k.r * deviation(k, i); }
@@ -44,7 +55,8 @@ struct Formulas {
     if (output == Output::xhat) return {here, std::fabs(exact), 0, true};
     const double value = k.g * here + k.beta;
     double terms = std::fabs(k.g * exact) + std::fabs(k.beta);
-    if (claims.normalise == ABN_FOLDED) terms += std::fabs(k.g * k.r) * (std::fabs(k.mean) + std::fabs(k.running_mean)) * 2;
+    if (claims.normalise == ABN_FOLDED)
+      terms += std::fabs(k.g * k.r) * (std::fabs(k.mean) + std::fabs(k.running_mean)) * 2;
     const double slope = slope_at(value);
     return {slope * value + 0.0, slope * terms, 0, true};
   }
@@ -52,16 +64,20 @@ struct Formulas {
   Due dx(const ExactChannel& k, std::size_t i, double theta) const {
     const double scale = k.g * k.r * (1 + theta), dy = k.gradient_unit * k.dy[i];
     if (!training) return {scale * dy, std::fabs(scale * dy), 0, true};
-    const double mean_dy = sum_dy(k) / m, mean_product = sum_product(k) / m, product = xhat(k, i) * mean_product;
+    const double mean_dy = sum_dy(k) / m, mean_product = sum_product(k) / m,
+                 product = xhat(k, i) * mean_product;
     // xhat and S1 each carry r where they are found from x.
     const double both = from_x ? (1 + theta) * (1 + theta) : 1;
-    const double terms = std::fabs(scale) * (std::fabs(dy) + std::fabs(mean_dy) + std::fabs(product));
-    const double extra = from_x ? std::fabs(scale * xhat(k, i)) * sum_slack() * sum_magnitude(k) / m : 0;
+    const double terms =
+        std::fabs(scale) * (std::fabs(dy) + std::fabs(mean_dy) + std::fabs(product));
+    const double extra =
+        from_x ? std::fabs(scale * xhat(k, i)) * sum_slack() * sum_magnitude(k) / m : 0;
     return {scale * (dy - mean_dy - product * both), terms, extra, true};
   }
 
   Due dgamma(const ExactChannel& k, double theta) const {
-    const double sign = p.scale == ABN_SCALE_ABS_EPS && k.gamma < 0 ? -1 : 1, sum = sign * sum_product(k);
+    const double sign = p.scale == ABN_SCALE_ABS_EPS && k.gamma < 0 ? -1 : 1,
+                 sum = sign * sum_product(k);
     if (!from_x) return {sum, 0, 0, false};
     return {sum * (1 + theta), 0, sum_slack() * sum_magnitude(k), true};
   }
@@ -86,26 +102,39 @@ struct Formulas {
   }
 };
 
-constexpr double rounded_terms(Output output) { return output == Output::xhat ? 2 : output == Output::dx ? 6 : 4; }
+constexpr double rounded_terms(Output output) {
+  return output == Output::xhat ? 2 : output == Output::dx ? 6 : 4;
+}
 
-constexpr double root_steps[] = {-1, -2, 2, -3, -4, 4};  // of u: the neighbours of 2^-K within 2 ulp
+// of u: the neighbours of 2^-K within 2 ulp
+constexpr double root_steps[] = {-1, -2, 2, -3, -4, 4};
 constexpr double furthest_root = 4;
 
 /// One output's points, exact first, then with the freedom of the root.
 class Search {
  public:
-  Search(const ExactPlan& plan, const abn_claims& claims, Output output, const std::vector<double>& got)
-      : plan_(plan), p_(plan.problem), claims_(claims), output_(output), got_(got), formulas_{plan, claims}, tensor_(is_tensor(output)) {}
+  Search(const ExactPlan& plan, const abn_claims& claims, Output output,
+         const std::vector<double>& got)
+      : plan_(plan),
+        p_(plan.problem),
+        claims_(claims),
+        output_(output),
+        got_(got),
+        formulas_{plan, claims},
+        tensor_(is_tensor(output)) {}
 
   Expectation expectation() {
     out_.output = output_;
     out_.dtype = tensor_ ? p_.dtype : p_.param_dtype;
     out_.points.resize(got_.size());
     narrows_ = format().precision < format_of(claims_.accumulate).precision;
-    const bool backward = output_ == Output::dx || output_ == Output::dgamma || output_ == Output::dbeta;
-    by_squares_ = claims_.statistics == ABN_ONE_PASS && finds_statistics(p_, claims_, backward ? ABN_BACKWARD : ABN_FORWARD);
+    const bool backward =
+        output_ == Output::dx || output_ == Output::dgamma || output_ == Output::dbeta;
+    by_squares_ = claims_.statistics == ABN_ONE_PASS &&
+                  finds_statistics(p_, claims_, backward ? ABN_BACKWARD : ABN_FORWARD);
 
-    std::map<double, std::vector<std::size_t>> others;  // by r: the channels that are not those of 2^-K
+    // by r: the channels that are not those of 2^-K
+    std::map<double, std::vector<std::size_t>> others;
     for (std::size_t c = 0; c < plan_.channels.size(); ++c)
       if (!set_exact(c) && due(c, 0, 0).of_root) others[plan_.channels[c].r].push_back(c);
     for (const auto& [r, channels] : others) excuse(channels);
@@ -116,15 +145,26 @@ class Search {
   const Format& format() const { return format_of(out_.dtype); }
   std::size_t count(std::size_t c) const { return tensor_ ? plan_.channels[c].dy.size() : 1; }
   std::size_t place(std::size_t c, std::size_t i) const {
-    return tensor_ ? static_cast<std::size_t>(sample_offset(p_, static_cast<std::int64_t>(c), static_cast<std::int64_t>(i))) : c;
+    return tensor_ ? static_cast<std::size_t>(sample_offset(p_, static_cast<std::int64_t>(c),
+                                                            static_cast<std::int64_t>(i)))
+                   : c;
   }
-  Due due(std::size_t c, std::size_t i, double theta) const { return formulas_.at(output_, plan_.channels[c], i, theta); }
-  double slack(const Due& one) const { return gamma_of(rounded_terms(output_), formulas_.u) * one.terms + one.extra; }
+  Due due(std::size_t c, std::size_t i, double theta) const {
+    return formulas_.at(output_, plan_.channels[c], i, theta);
+  }
+  double slack(const Due& one) const {
+    return gamma_of(rounded_terms(output_), formulas_.u) * one.terms + one.extra;
+  }
   /// How far another root within 2 ulp can be from the exact value, before it is stored.
-  double reach(const Due& one) const { return one.of_root ? slack(one) + furthest_root * formulas_.u * std::fabs(one.value) : 0; }
-  bool is_absorbed(const Due& one) const { return narrows_ && reach(one) < ulp_of(format(), one.value) / 2; }
+  double reach(const Due& one) const {
+    return one.of_root ? slack(one) + furthest_root * formulas_.u * std::fabs(one.value) : 0;
+  }
+  bool is_absorbed(const Due& one) const {
+    return narrows_ && reach(one) < ulp_of(format(), one.value) / 2;
+  }
 
-  /// The nearest value of the format; where storing hides the root, either neighbour of a middle that lies within its reach.
+  /// The nearest value of the format; where storing hides the root, either neighbour of a middle
+  /// that lies within its reach.
   double stored(const Due& one, double got) const {
     const double nearest = round_to(format(), one.value);
     if (got == nearest || !narrows_ || !is_absorbed(one)) return nearest;
@@ -135,7 +175,8 @@ class Search {
 
   /// Does the channel have these bits?
   bool set_exact(std::size_t c) {
-    const bool released = by_squares_ && !plan_.channels[c].one_pass, leaky_z = output_ == Output::z && p_.activation == ABN_LEAKY_RELU;
+    const bool released = by_squares_ && !plan_.channels[c].one_pass,
+               leaky_z = output_ == Output::z && p_.activation == ABN_LEAKY_RELU;
     bool exact = true;
     for (std::size_t i = 0; i < count(c); ++i) {
       Point& point = out_.points[place(c, i)];
@@ -159,7 +200,9 @@ class Search {
     return true;
   }
 
-  double bound(const Due& one) const { return slack(one) + (narrows_ ? ulp_of(format(), one.value) / 2 : 0); }
+  double bound(const Due& one) const {
+    return slack(one) + (narrows_ ? ulp_of(format(), one.value) / 2 : 0);
+  }
 
   bool explains(double theta, std::size_t c) const {
     for (std::size_t i = 0; i < count(c); ++i) {
@@ -175,7 +218,9 @@ class Search {
       if (!is_consistent(c)) return;
     for (const double steps : root_steps) {
       const double theta = steps * formulas_.u;
-      if (!std::all_of(channels.begin(), channels.end(), [&](std::size_t c) { return explains(theta, c); })) continue;
+      if (!std::all_of(channels.begin(), channels.end(),
+                       [&](std::size_t c) { return explains(theta, c); }))
+        continue;
       for (const std::size_t c : channels)
         for (std::size_t i = 0; i < count(c); ++i) {
           const Due one = due(c, i, theta);
@@ -217,7 +262,8 @@ Saved exact_saved(const ExactPlan& plan, const abn_claims& claims) {
   for (std::size_t c = 0; c < plan.channels.size(); ++c) {
     const ExactChannel& channel = plan.channels[c];
     for (std::size_t i = 0; i < channel.dy.size(); ++i) {
-      const auto at = static_cast<std::size_t>(sample_offset(p, static_cast<std::int64_t>(c), static_cast<std::int64_t>(i)));
+      const auto at = static_cast<std::size_t>(
+          sample_offset(p, static_cast<std::int64_t>(c), static_cast<std::int64_t>(i)));
       if (kept(ABN_SAVES_Z)) saved.z[at] = formulas.forward_element(channel, i, 0, Output::z).value;
       if (kept(ABN_SAVES_XHAT)) saved.xhat[at] = formulas.xhat(channel, i);
     }
@@ -228,7 +274,8 @@ Saved exact_saved(const ExactPlan& plan, const abn_claims& claims) {
   return saved;
 }
 
-Expectation exact_expectation(const ExactPlan& plan, const abn_claims& claims, Output output, const std::vector<double>& got) {
+Expectation exact_expectation(const ExactPlan& plan, const abn_claims& claims, Output output,
+                              const std::vector<double>& got) {
   return Search(plan, claims, output, got).expectation();
 }
 

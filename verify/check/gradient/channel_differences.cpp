@@ -10,9 +10,11 @@
 namespace abn::verify {
 namespace {
 
-constexpr double own_roundings = 20;              // dy, xhat, two means, their products and differences, g r
-constexpr double kink_margin = 1.5;               // steps away from the kink: rounding moves y, too
-constexpr double usual_parameter_step = 0x1p-13;  // near the cube root of u, for |xhat| and y of order 1
+// dy, xhat, two means, their products and differences, g r
+constexpr double own_roundings = 20;
+constexpr double kink_margin = 1.5;  // steps away from the kink: rounding moves y, too
+// near the cube root of u, for |xhat| and y of order 1
+constexpr double usual_parameter_step = 0x1p-13;
 
 double power_of_two_below(double value) { return std::exp2(std::floor(std::log2(value))); }
 
@@ -27,7 +29,8 @@ double reach_of(const ChannelDifferences& d, double rho, double largest_xhat, st
   return g * std::sqrt(2 / v) * (rho + std::fabs(c.xhat[j]) / c.r * e / v);
 }
 
-/// Truncation of a central difference with step h whose function changes by at most `change` within rho.
+/// Truncation of a central difference with step h whose function changes by at most `change` within
+/// rho.
 double truncation(double change, double h, double rho) {
   if (change == 0) return 0;
   const double share = h / rho;
@@ -35,8 +38,10 @@ double truncation(double change, double h, double rho) {
 }
 
 void find_radius(ChannelDifferences& d, double largest_xhat) {
-  constexpr double far_for_elu = 0.5;  // y may move by this much on the circle, or e^y would make the estimate of no use
-  const double far = d.channel.parameters.activation == ABN_ELU ? far_for_elu : std::numeric_limits<double>::max();
+  // y may move by this much on the circle, or e^y would make the estimate of no use
+  constexpr double far_for_elu = 0.5;
+  const double far =
+      d.channel.parameters.activation == ABN_ELU ? far_for_elu : std::numeric_limits<double>::max();
   d.rho = std::sqrt(static_cast<double>(d.m())) / d.channel.r;
   const auto too_far = [&] {
     for (std::size_t j = 0; j < d.m(); ++j)
@@ -47,20 +52,24 @@ void find_radius(ChannelDifferences& d, double largest_xhat) {
 }
 
 /// Everything but `out`, for the samples as they are.
-void find_bars(ChannelDifferences& d, const abn_problem& problem, const abn_claims& claims, const Arithmetic& arithmetic) {
+void find_bars(ChannelDifferences& d, const abn_problem& problem, const abn_claims& claims,
+               const Arithmetic& arithmetic) {
   const KernelChannel& c = d.channel;
   d.judged = c.usable();
   if (!d.judged) return;
   ChannelNumbers numbers = numbers_of(problem, c.parameters, c.mean, c.variance, c.r, c.g);
   if (!d.frozen) add_moments(numbers, c.x, c.xhat);
-  const ForwardBound<Total> bound(
-      arithmetic, numbers, d.frozen ? given_statistics_error(arithmetic, numbers, false) : batch_statistics_error(arithmetic, numbers));
+  const ForwardBound<Total> bound(arithmetic, numbers,
+                                  d.frozen ? given_statistics_error(arithmetic, numbers, false)
+                                           : batch_statistics_error(arithmetic, numbers));
   const double u = arithmetic.u, g = std::fabs(c.g), largest_xhat = c.largest_xhat();
   const double saved = arithmetic.store_parameter.u;  // of the statistics that backward is given
-  const double k = gamma_of(arithmetic.depth_backward + own_roundings, u) + (bound.root.growth - 1) + saved;
+  const double k =
+      gamma_of(arithmetic.depth_backward + own_roundings, u) + (bound.root.growth - 1) + saved;
   find_radius(d, largest_xhat);
 
-  for (auto* const values : {&d.same, &d.with_xhat, &d.with_error, &d.change, &d.diagonal, &d.z_error, &d.xhat_error, &d.relative})
+  for (auto* const values : {&d.same, &d.with_xhat, &d.with_error, &d.change, &d.diagonal,
+                             &d.z_error, &d.xhat_error, &d.relative})
     values->assign(d.m(), 0);
   std::vector<double> slopes(d.m());
   double noise = 0, change = 0;
@@ -75,21 +84,27 @@ void find_bars(ChannelDifferences& d, const abn_problem& problem, const abn_clai
     d.change[j] = slopes[j] * reach;
     d.relative[j] = k + u + (curved ? (d.z_error[j] + 2 * u * c.parameters.parameter) / slope : 0);
     if (!is_in_place(claims))
-      d.xhat_error[j] =
-          bound.xhat(x, xhat).total() + saved * (std::fabs(c.mean) * c.r + std::fabs(xhat)) + arithmetic.kept(std::fabs(xhat));
+      d.xhat_error[j] = bound.xhat(x, xhat).total() +
+                        saved * (std::fabs(c.mean) * c.r + std::fabs(xhat)) +
+                        arithmetic.kept(std::fabs(xhat));
     else if (g > 0)
-      d.xhat_error[j] =
-          (d.z_error[j] / slope + (arithmetic.function + 4 * u) * (std::fabs(y) + std::fabs(c.beta))) / g + 4 * u * std::fabs(xhat);
+      d.xhat_error[j] = (d.z_error[j] / slope +
+                         (arithmetic.function + 4 * u) * (std::fabs(y) + std::fabs(c.beta))) /
+                            g +
+                        4 * u * std::fabs(xhat);
     noise = std::max(noise, d.z_error[j]);
     change = std::max(change, d.change[j]);
   }
 
-  // noise/h + change h^2/rho^3 is least at h^3 = noise rho^3 / (2 change); well inside of the circle.
+  // noise/h + change h^2/rho^3 is least at h^3 = noise rho^3 / (2 change); well inside of the
+  // circle.
   const double best = change > 0 ? d.rho * std::cbrt(noise / (2 * change)) : d.rho / 4;
   d.step = power_of_two_below(std::min(best, d.rho / 4));
   const double gamma = std::fabs(c.parameters.gamma);
   d.gamma_step = d.beta_step = usual_parameter_step;
-  if (c.parameters.abs_eps && gamma > 0) d.gamma_step = std::min(d.gamma_step, power_of_two_below(gamma / 2));  // |gamma| has a kink
+  // |gamma| has a kink
+  if (c.parameters.abs_eps && gamma > 0)
+    d.gamma_step = std::min(d.gamma_step, power_of_two_below(gamma / 2));
   d.judged = std::isfinite(noise) && std::isfinite(k) && std::isfinite(d.step) && d.step > 0;
 
   const double count = static_cast<double>(d.m());
@@ -105,23 +120,31 @@ void find_bars(ChannelDifferences& d, const abn_problem& problem, const abn_clai
 }
 
 double distance_needed(const ChannelDifferences& d, double largest_xhat, std::size_t j) {
-  const double moves = std::max(reach_of(d, d.step, largest_xhat, j), std::max(d.gamma_step * std::fabs(d.channel.xhat[j]), d.beta_step));
+  const double moves = std::max(reach_of(d, d.step, largest_xhat, j),
+                                std::max(d.gamma_step * std::fabs(d.channel.xhat[j]), d.beta_step));
   const double flattest =
-      d.channel.parameters.activation == ABN_IDENTITY ? 1 : std::min(1.0, d.channel.parameters.parameter);  // at the kink
+      // at the kink
+      d.channel.parameters.activation == ABN_IDENTITY
+          ? 1
+          : std::min(1.0, d.channel.parameters.parameter);
   return kink_margin * moves + d.z_error[j] / flattest;
 }
 
-/// Of dz_j/dgamma (factor |xhat_j|, off by factor_error) or dz_j/dbeta (factor 1) by points +- width/2 from `parameter`.
-double parameter_bar(const ChannelDifferences& d, std::size_t j, double factor, double factor_error, double parameter, double width,
-                     double got, const Format& format) {
+/// Of dz_j/dgamma (factor |xhat_j|, off by factor_error) or dz_j/dbeta (factor 1) by points +-
+/// width/2 from `parameter`.
+double parameter_bar(const ChannelDifferences& d, std::size_t j, double factor, double factor_error,
+                     double parameter, double width, double got, const Format& format) {
   constexpr double reach = 0.5;  // of y on the circle, whose radius is reach/factor
   const KernelChannel& c = d.channel;
   const bool curved = c.parameters.activation == ABN_ELU && c.y[j] < 0;
   const double slope = slope_at(c, c.y[j]) * (curved ? std::exp(reach) : 1), h = width / 2;
   const double bent = curved && factor > 0 ? truncation(slope * reach, h, reach / factor) : 0;
   // Rounding the parameter +- h may have moved the middle; its gradient is stored in its own type.
-  const double middle = curved ? format.unit_roundoff * (std::fabs(parameter) + width) * (1 + c.xhat[j] * c.xhat[j]) : 0;
-  return bent + d.z_error[j] / h + slope * ((factor + factor_error) * d.relative[j] + factor_error) + middle +
+  const double middle =
+      curved ? format.unit_roundoff * (std::fabs(parameter) + width) * (1 + c.xhat[j] * c.xhat[j])
+             : 0;
+  return bent + d.z_error[j] / h +
+         slope * ((factor + factor_error) * d.relative[j] + factor_error) + middle +
          format.unit_roundoff * std::fabs(got);
 }
 
@@ -129,26 +152,32 @@ double parameter_bar(const ChannelDifferences& d, std::size_t j, double factor, 
 
 double ChannelDifferences::dx_bar(std::size_t i, std::size_t j) const {
   if (frozen && i != j) return 0;  // nothing moves, and nothing is passed on
-  return same[j] + std::fabs(channel.xhat[i]) * with_xhat[j] + xhat_error[i] * with_error[j] + off_middle(i) * change[j] +
-         (i == j ? diagonal[j] : 0);
+  return same[j] + std::fabs(channel.xhat[i]) * with_xhat[j] + xhat_error[i] * with_error[j] +
+         off_middle(i) * change[j] + (i == j ? diagonal[j] : 0);
 }
 
-double ChannelDifferences::dgamma_bar(std::size_t j, double width, double got, const Format& format) const {
-  return parameter_bar(*this, j, std::fabs(channel.xhat[j]), xhat_error[j], channel.parameters.gamma, width, got, format);
+double ChannelDifferences::dgamma_bar(std::size_t j, double width, double got,
+                                      const Format& format) const {
+  return parameter_bar(*this, j, std::fabs(channel.xhat[j]), xhat_error[j],
+                       channel.parameters.gamma, width, got, format);
 }
 
-double ChannelDifferences::dbeta_bar(std::size_t j, double width, double got, const Format& format) const {
+double ChannelDifferences::dbeta_bar(std::size_t j, double width, double got,
+                                     const Format& format) const {
   return parameter_bar(*this, j, 1, 0, channel.beta, width, got, format);
 }
 
-ChannelDifferences channel_differences(Inputs& inputs, std::int64_t c, const abn_claims& claims, const Arithmetic& arithmetic) {
+ChannelDifferences channel_differences(Inputs& inputs, std::int64_t c, const abn_claims& claims,
+                                       const Arithmetic& arithmetic) {
   ChannelDifferences d;
   d.frozen = inputs.problem.mode == ABN_FROZEN;
   d.channel = kernel_channel(inputs, c);
   if (!d.channel.usable()) return d;
   double largest_xhat = 0;
   leave_the_kink(inputs, c, 0, [&](const KernelChannel& channel, std::size_t j) {
-    if (j == 0) d.channel = channel, largest_xhat = channel.largest_xhat(), find_bars(d, inputs.problem, claims, arithmetic);
+    if (j == 0)
+      d.channel = channel, largest_xhat = channel.largest_xhat(),
+      find_bars(d, inputs.problem, claims, arithmetic);
     return d.judged ? distance_needed(d, largest_xhat, j) : 0;
   });
   d.channel = kernel_channel(inputs, c);

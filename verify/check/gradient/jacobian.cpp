@@ -7,9 +7,9 @@
 #include <cmath>
 #include <string_view>
 
+#include "verify/check/gradient/channel_differences.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/format.hpp"
-#include "verify/check/gradient/channel_differences.hpp"
 #include "verify/problem/problem.hpp"
 
 namespace abn::verify {
@@ -24,8 +24,12 @@ struct Jacobian {
   std::vector<ChannelDifferences> differences;
   std::int64_t m, channels;
 
-  std::size_t at(std::int64_t c, std::int64_t j) const { return static_cast<std::size_t>(sample_offset(inputs.problem, c, j)); }
-  const ChannelDifferences& of(std::int64_t c) const { return differences[static_cast<std::size_t>(c)]; }
+  std::size_t at(std::int64_t c, std::int64_t j) const {
+    return static_cast<std::size_t>(sample_offset(inputs.problem, c, j));
+  }
+  const ChannelDifferences& of(std::int64_t c) const {
+    return differences[static_cast<std::size_t>(c)];
+  }
   bool left_out(std::int64_t c, std::int64_t j) const {
     const ChannelDifferences& d = of(c);
     return !d.judged || d.out[static_cast<std::size_t>(j)] != 0;
@@ -44,14 +48,15 @@ struct Jacobian {
     return out;
   }
 
-  void compare_entry(Record& record, double difference, double bar, double backward, const char* what, std::int64_t c, std::int64_t i,
-                     std::int64_t j) const {
+  void compare_entry(Record& record, double difference, double bar, double backward,
+                     const char* what, std::int64_t c, std::int64_t i, std::int64_t j) const {
     Point point;
     point.hi = difference, point.bound = point.fit_bound = bar;
     if (std::fabs(difference) > bar) record.discriminating_cases = 1;
     Witness* const witness = add_point(record, work.origin, point, backward, ABN_F64);
     if (witness == nullptr) return;
-    witness->where = i < 0 ? fmt::format("dz[c {}, sample {}]/d{}", c, j, what) : fmt::format("dz[c {}, sample {}]/dx[sample {}]", c, j, i);
+    witness->where = i < 0 ? fmt::format("dz[c {}, sample {}]/d{}", c, j, what)
+                           : fmt::format("dz[c {}, sample {}]/dx[sample {}]", c, j, i);
   }
 
   void columns(Record& record, const std::vector<BackwardNumbers>& rows) const {
@@ -61,7 +66,8 @@ struct Jacobian {
         const double h = of(c).judged ? of(c).step : 0;
         plus.x[at(c, i)] += h, minus.x[at(c, i)] -= h;
       }
-      const std::vector<double> above = evaluator.forward(plus).z, below = evaluator.forward(minus).z;
+      const std::vector<double> above = evaluator.forward(plus).z,
+                                below = evaluator.forward(minus).z;
       for (std::int64_t c = 0; c < channels; ++c) {
         const double width = plus.x[at(c, i)] - minus.x[at(c, i)];
         plus.x[at(c, i)] = minus.x[at(c, i)] = inputs.x[at(c, i)];
@@ -78,7 +84,8 @@ struct Jacobian {
     if (!inputs.affine) return;
     Inputs plus = inputs, minus = inputs;
     const Format& format = format_of(inputs.problem.param_dtype);
-    std::vector<double>&up = of_gamma ? plus.gamma : plus.beta, &down = of_gamma ? minus.gamma : minus.beta;
+    std::vector<double>&up = of_gamma ? plus.gamma : plus.beta,
+    &down = of_gamma ? minus.gamma : minus.beta;
     for (std::size_t c = 0; c < differences.size(); ++c) {
       const double h = of_gamma ? differences[c].gamma_step : differences[c].beta_step;
       up[c] = round_to(format, up[c] + h), down[c] = round_to(format, down[c] - h);
@@ -93,8 +100,10 @@ struct Jacobian {
         if (left_out(c, j)) continue;
         const auto sample = static_cast<std::size_t>(j);
         const double got = (of_gamma ? rows[sample].dgamma : rows[sample].dbeta)[channel];
-        const double bar = of_gamma ? d.dgamma_bar(sample, width, got, format) : d.dbeta_bar(sample, width, got, format);
-        compare_entry(record, (above[at(c, j)] - below[at(c, j)]) / width, bar, got, of_gamma ? "gamma" : "beta", c, -1, j);
+        const double bar = of_gamma ? d.dgamma_bar(sample, width, got, format)
+                                    : d.dbeta_bar(sample, width, got, format);
+        compare_entry(record, (above[at(c, j)] - below[at(c, j)]) / width, bar, got,
+                      of_gamma ? "gamma" : "beta", c, -1, j);
       }
     }
   }
@@ -102,7 +111,9 @@ struct Jacobian {
 
 }  // namespace
 
-bool is_jacobian(const CheckName& name) { return std::string_view(name.check).starts_with("jacobian_"); }
+bool is_jacobian(const CheckName& name) {
+  return std::string_view(name.check).starts_with("jacobian_");
+}
 
 std::vector<Record> jacobian_records(const Work& work, const Evaluator& evaluator, Inputs inputs) {
   std::vector<CheckName> names;
@@ -117,7 +128,9 @@ std::vector<Record> jacobian_records(const Work& work, const Evaluator& evaluato
   const std::int64_t m = sample_count(p);
   if (m > most_jacobian_samples || m * m * p.c > most_jacobian_entries)
     return skip_all(
-        fmt::format("a Jacobian of {} samples a channel and {} channels is too large; use the probes, or a smaller problem", m, p.c));
+        fmt::format("a Jacobian of {} samples a channel and {} channels is too large; use the "
+                    "probes, or a smaller problem",
+                    m, p.c));
 
   const Arithmetic arithmetic = arithmetic_of(p, work.claims);
   Jacobian jacobian{work, evaluator, inputs, {}, m, p.c};
@@ -128,10 +141,13 @@ std::vector<Record> jacobian_records(const Work& work, const Evaluator& evaluato
     left_out += !d.judged ? m : std::count(d.out.begin(), d.out.end(), 1);
   }
   if (static_cast<double>(left_out) > most_left_out * static_cast<double>(m * p.c))
-    return skip_all(fmt::format("{} of {} outputs are not finite or cannot be kept off the kink; use other data, such as --data standard",
-                                left_out, m * p.c));
+    return skip_all(
+        fmt::format("{} of {} outputs are not finite or cannot be kept off the kink; use other "
+                    "data, such as --data standard",
+                    left_out, m * p.c));
 
-  const std::vector<BackwardNumbers> rows = jacobian.rows(evaluator.saved(p, evaluator.forward(inputs)));
+  const std::vector<BackwardNumbers> rows =
+      jacobian.rows(evaluator.saved(p, evaluator.forward(inputs)));
   for (const CheckName& name : names) {
     Record record = blank_record(work.origin, name.op, name.check, name.kind);
     const std::string_view check = name.check;
@@ -144,7 +160,8 @@ std::vector<Record> jacobian_records(const Work& work, const Evaluator& evaluato
       continue;
     }
     if (left_out > 0)
-      for (Witness& witness : record.witnesses) witness.inputs.emplace_back("outputs left out", static_cast<double>(left_out));
+      for (Witness& witness : record.witnesses)
+        witness.inputs.emplace_back("outputs left out", static_cast<double>(left_out));
     records.push_back(std::move(record));
   }
   return records;

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "verify/problem/format.hpp"
 #include "verify/expect/shared.hpp"
+#include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
 namespace abn::verify {
@@ -39,7 +39,8 @@ KernelChannel kernel_channel(const Inputs& inputs, std::int64_t c) {
     out.mean = inputs.running_mean[at], out.variance = inputs.running_var[at];
   }
   out.r = 1 / std::sqrt(out.variance + out.parameters.eps);
-  out.g = out.parameters.abs_eps ? std::fabs(out.parameters.gamma) + out.parameters.eps : out.parameters.gamma;
+  out.g = out.parameters.abs_eps ? std::fabs(out.parameters.gamma) + out.parameters.eps
+                                 : out.parameters.gamma;
   out.beta = out.parameters.beta;
   for (const double value : out.x) {
     out.xhat.push_back((value - out.mean) * out.r);
@@ -50,11 +51,14 @@ KernelChannel kernel_channel(const Inputs& inputs, std::int64_t c) {
 
 double slope_at(const KernelChannel& channel, double y) {
   if (channel.parameters.activation == ABN_IDENTITY || y >= 0) return 1;
-  return channel.parameters.activation == ABN_LEAKY_RELU ? channel.parameters.parameter : channel.parameters.parameter * std::exp(y);
+  return channel.parameters.activation == ABN_LEAKY_RELU
+             ? channel.parameters.parameter
+             : channel.parameters.parameter * std::exp(y);
 }
 
-std::int64_t leave_the_kink(Inputs& inputs, std::int64_t c, double grid,
-                            const std::function<double(const KernelChannel&, std::size_t)>& margin) {
+std::int64_t leave_the_kink(
+    Inputs& inputs, std::int64_t c, double grid,
+    const std::function<double(const KernelChannel&, std::size_t)>& margin) {
   constexpr int rounds = 30;  // a moved sample moves the statistics, and they the others
   const Format& format = format_of(inputs.problem.dtype);
   for (int round = 0;; ++round) {
@@ -69,13 +73,15 @@ std::int64_t leave_the_kink(Inputs& inputs, std::int64_t c, double grid,
       const double shift = std::copysign(1.5 * wanted / scale, channel.g * channel.y[j]);
       double moved = channel.x[j] + shift;
       if (grid > 0) moved = std::round(moved / grid) * grid;
-      inputs.x[static_cast<std::size_t>(sample_offset(inputs.problem, c, static_cast<std::int64_t>(j)))] = round_to(format, moved);
+      inputs.x[static_cast<std::size_t>(sample_offset(
+          inputs.problem, c, static_cast<std::int64_t>(j)))] = round_to(format, moved);
     }
     if (near == 0 || round == rounds) return near;
   }
 }
 
-Witness* add_point(Record& record, const Origin& origin, const Point& point, double got, int dtype) {
+Witness* add_point(Record& record, const Origin& origin, const Point& point, double got,
+                   int dtype) {
   const Format& format = format_of(dtype);
   const Comparison comparison = compare(point, got, format);
   const std::int64_t before = record.tally.worst;
@@ -85,7 +91,8 @@ Witness* add_point(Record& record, const Origin& origin, const Point& point, dou
   Witness witness = blank_witness(origin, record.id);
   witness.expected = point.hi, witness.expected_low = point.lo, witness.got = got;
   witness.got_bits = fmt::format("0x{:0{}x}", bits_of(format, got), 2 * format.bytes);
-  witness.error = comparison.error, witness.bound = point.bound, witness.ratio = comparison.ratio, witness.ulp = comparison.ulp;
+  witness.error = comparison.error, witness.bound = point.bound, witness.ratio = comparison.ratio,
+  witness.ulp = comparison.ulp;
   witness.reason = comparison.reason;
   record.witnesses.assign(1, std::move(witness));
   return &record.witnesses.front();

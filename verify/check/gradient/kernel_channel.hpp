@@ -1,4 +1,5 @@
-// One channel of a kernel's inputs in double: where its samples lie, what they are normalised to, and how to keep them off the kink.
+// One channel of a kernel's inputs in double: where its samples lie, what they are normalised to,
+// and how to keep them off the kink.
 #pragma once
 
 #include <cstdint>
@@ -25,12 +26,14 @@ KernelChannel kernel_channel(const Inputs& inputs, std::int64_t c);
 /// phi'(y) off the kink.
 double slope_at(const KernelChannel& channel, double y);
 
-/// Moves the samples of channel c whose |y| is below their margin away from the kink, further in the direction that they have from it,
-/// to multiples of `grid` (0: any number of the storage type). Returns how many samples are too near still.
+/// Moves the samples of channel c whose |y| is below their margin away from the kink, further in
+/// the direction that they have from it, to multiples of `grid` (0: any number of the storage
+/// type). Returns how many samples are too near still.
 std::int64_t leave_the_kink(Inputs& inputs, std::int64_t c, double grid,
                             const std::function<double(const KernelChannel&, std::size_t)>& margin);
 
-/// Compares one more number of a record. Where it is the worst so far, returns its witness, for `where` to be filled in; else null.
+/// Compares one more number of a record. Where it is the worst so far, returns its witness, for
+/// `where` to be filled in; else null.
 Witness* add_point(Record& record, const Origin& origin, const Point& point, double got, int dtype);
 
 }  // namespace abn::verify

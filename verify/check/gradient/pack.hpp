@@ -1,10 +1,12 @@
 // Eight doubles as one scalar of the reference: one evaluation of its formulas at eight points.
 //
-// Finite differences evaluate the same formula at points that differ little. With a Pack as scalar, lanes are those points: elementwise
-// arithmetic, which the compiler turns into the machine's vector instructions, and each lane has the bits that a double would have.
+// Finite differences evaluate the same formula at points that differ little. With a Pack as scalar,
+// lanes are those points: elementwise arithmetic, which the compiler turns into the machine's
+// vector instructions, and each lane has the bits that a double would have.
 //
-// A branch is decided by lane 0 for all lanes. That is right where all lanes lie on the same side of it, which is for the caller to see
-// to: steps that do not cross the activation's kink (verify/check/gradient/reference_jacobian.hpp keeps the samples away from it).
+// A branch is decided by lane 0 for all lanes. That is right where all lanes lie on the same side
+// of it, which is for the caller to see to: steps that do not cross the activation's kink
+// (verify/check/gradient/reference_jacobian.hpp keeps the samples away from it).
 #pragma once
 
 #include <cmath>
@@ -15,11 +17,13 @@ namespace abn::reference {
 
 struct Pack {
   static constexpr int lanes = 8;
-  typedef double Vector __attribute__((vector_size(lanes * sizeof(double)), aligned(16)));  // 16: what Eigen aligns its arrays to
+  // 16: what Eigen aligns its arrays to
+  typedef double Vector __attribute__((vector_size(lanes * sizeof(double)), aligned(16)));
   Vector lane;  // not initialised: arrays of packs are written before they are read
 
   Pack() = default;
-  Pack(double all) : lane{all, all, all, all, all, all, all, all} {}  // implicit: the constants of a formula
+  // implicit: the constants of a formula
+  Pack(double all) : lane{all, all, all, all, all, all, all, all} {}
   explicit Pack(const Vector& values) : lane(values) {}
 
   Pack& operator+=(const Pack& b) { return lane += b.lane, *this; }

@@ -1,4 +1,5 @@
-// Cotangents, and what a kernel's backward makes of them beside the exact adjoint and beside itself.
+// Cotangents, and what a kernel's backward makes of them beside the exact adjoint and beside
+// itself.
 #include "verify/check/gradient/probes.hpp"
 
 #include <fmt/format.h>
@@ -8,11 +9,11 @@
 #include <set>
 #include <string_view>
 
-#include "verify/problem/format.hpp"
 #include "verify/check/gradient/kernel_channel.hpp"
-#include "verify/expect/expect.hpp"
-#include "verify/problem/problem.hpp"
 #include "verify/data/random.hpp"
+#include "verify/expect/expect.hpp"
+#include "verify/problem/format.hpp"
+#include "verify/problem/problem.hpp"
 
 namespace abn::verify {
 namespace {
@@ -24,7 +25,8 @@ struct Passed {
   std::vector<Expectation> expected;
 };
 
-Passed pass_back(const Evaluator& evaluator, const Inputs& inputs, const Saved& saved, std::vector<double> dz) {
+Passed pass_back(const Evaluator& evaluator, const Inputs& inputs, const Saved& saved,
+                 std::vector<double> dz) {
   Passed out{inputs, {}, {}};
   out.inputs.dz = std::move(dz);
   out.got = evaluator.backward(out.inputs, saved);
@@ -37,24 +39,31 @@ const std::vector<double>& values_of(const BackwardNumbers& got, Output output) 
 }
 
 /// dx, dgamma and dbeta of one probe, and all probes of one check, are one case.
-void add_probe(Record& record, const Work& work, const CheckName& name, const Saved& saved, const Passed& passed) {
-  std::uint64_t limited = record.method_limited_cases, discriminating = record.discriminating_cases, failed = record.failed_cases;
+void add_probe(Record& record, const Work& work, const CheckName& name, const Saved& saved,
+               const Passed& passed) {
+  std::uint64_t limited = record.method_limited_cases, discriminating = record.discriminating_cases,
+                failed = record.failed_cases;
   for (const Expectation& expectation : passed.expected) {
     const std::vector<double>& got = values_of(passed.got, expectation.output);
     if (got.size() != expectation.points.size()) continue;  // no affine
     const auto explain = [&](Output output, std::int64_t element) {
       return shares_of(passed.inputs, &saved, work.claims, output, element);
     };
-    const Record one = judge(work.origin, name.op, passed.inputs, saved, expectation, got, explain, name.check);
+    const Record one =
+        judge(work.origin, name.op, passed.inputs, saved, expectation, got, explain, name.check);
     merge(record, one);
-    discriminating |= one.discriminating_cases, failed |= one.failed_cases, limited |= one.method_limited_cases;
+    discriminating |= one.discriminating_cases, failed |= one.failed_cases,
+        limited |= one.method_limited_cases;
   }
   record.cases = 1;
-  record.discriminating_cases = discriminating, record.failed_cases = failed, record.method_limited_cases = limited;
+  record.discriminating_cases = discriminating, record.failed_cases = failed,
+  record.method_limited_cases = limited;
   record.cancelled_cases = 0;
 }
 
-std::vector<double> constant_probe(const Inputs& inputs, double value) { return std::vector<double>(inputs.x.size(), value); }
+std::vector<double> constant_probe(const Inputs& inputs, double value) {
+  return std::vector<double>(inputs.x.size(), value);
+}
 
 std::vector<double> xhat_probe(const Inputs& inputs) {
   std::vector<double> dz = constant_probe(inputs, 0);
@@ -64,7 +73,8 @@ std::vector<double> xhat_probe(const Inputs& inputs) {
     const KernelChannel channel = kernel_channel(inputs, c);
     for (std::size_t i = 0; i < channel.xhat.size(); ++i) {
       const double value = round_to(format, channel.xhat[i]);
-      dz[static_cast<std::size_t>(sample_offset(p, c, static_cast<std::int64_t>(i)))] = std::isfinite(value) ? value : 1;
+      dz[static_cast<std::size_t>(sample_offset(p, c, static_cast<std::int64_t>(i)))] =
+          std::isfinite(value) ? value : 1;
     }
   }
   return dz;
@@ -72,7 +82,8 @@ std::vector<double> xhat_probe(const Inputs& inputs) {
 
 std::vector<double> unit_probe(const Inputs& inputs, std::int64_t at) {
   std::vector<double> dz = constant_probe(inputs, 0);
-  for (std::int64_t c = 0; c < inputs.problem.c; ++c) dz[static_cast<std::size_t>(sample_offset(inputs.problem, c, at))] = 1;
+  for (std::int64_t c = 0; c < inputs.problem.c; ++c)
+    dz[static_cast<std::size_t>(sample_offset(inputs.problem, c, at))] = 1;
   return dz;
 }
 
@@ -87,52 +98,70 @@ std::vector<double> random_probe(const Inputs& inputs, const Stream& draw, doubl
   std::vector<double> dz = constant_probe(inputs, 0);
   const Format& format = format_of(inputs.problem.dtype);
   constexpr double mean = 0.25;
-  for (std::size_t i = 0; i < dz.size(); ++i) dz[i] = round_to(format, scale * (draw.normal(i) + mean));
+  for (std::size_t i = 0; i < dz.size(); ++i)
+    dz[i] = round_to(format, scale * (draw.normal(i) + mean));
   return dz;
 }
 
-/// phi' from the stored z, branch by sign bit, saturated ELU as the next value above -alpha (cuda/kernel.h).
+/// phi' from the stored z, branch by sign bit, saturated ELU as the next value above -alpha
+/// (cuda/kernel.h).
 double stored_slope(const abn_problem& p, const Format& format, double z) {
   if (p.activation == ABN_IDENTITY || !std::signbit(z)) return 1;
   if (p.activation == ABN_LEAKY_RELU) return p.activation_parameter;
-  if (z <= -p.activation_parameter) z = next_above(format, round_to(format, -p.activation_parameter));
+  if (z <= -p.activation_parameter)
+    z = next_above(format, round_to(format, -p.activation_parameter));
   return z + p.activation_parameter;
 }
 
-Record adjoint_record(const Work& work, const CheckName& name, const Evaluator& evaluator, const Inputs& inputs, const Saved& saved) {
+Record adjoint_record(const Work& work, const CheckName& name, const Evaluator& evaluator,
+                      const Inputs& inputs, const Saved& saved) {
   constexpr double scales[][2] = {{1, 1}, {1, 0x1p-6}, {0x1p5, 0x1p-3}};
   constexpr long double own_rounding =
-      0x1p-60L;  // a product of doubles is rounded once in long double, and its sum has few terms that matter
+      // a product of doubles is rounded once in long double, and its sum has few terms that matter
+      0x1p-60L;
   Record record = blank_record(work.origin, name.op, name.check, name.kind);
   const abn_problem& p = inputs.problem;
   const Format& format = format_of(p.dtype);
   const Stream draws = Stream(work.one.seed).fork(11);
   std::uint64_t label = 0;
   for (const auto& scale : scales) {
-    const Passed u = pass_back(evaluator, inputs, saved, random_probe(inputs, draws.fork(label++), scale[0]));
-    const Passed v = pass_back(evaluator, inputs, saved, random_probe(inputs, draws.fork(label++), scale[1]));
+    const Passed u =
+        pass_back(evaluator, inputs, saved, random_probe(inputs, draws.fork(label++), scale[0]));
+    const Passed v =
+        pass_back(evaluator, inputs, saved, random_probe(inputs, draws.fork(label++), scale[1]));
     for (std::int64_t c = 0; c < p.c; ++c) {
       long double left = 0, right = 0, bound = 0, size = 0;
       for (std::int64_t i = 0; i < sample_count(p); ++i) {
         const auto at = static_cast<std::size_t>(sample_offset(p, c, i));
-        const long double slope = stored_slope(p, format, saved.z[at]), du = slope * u.inputs.dz[at], dv = slope * v.inputs.dz[at];
+        const long double slope = stored_slope(p, format, saved.z[at]),
+                          du = slope * u.inputs.dz[at], dv = slope * v.inputs.dz[at];
         left += du * v.got.dx[at], right += dv * u.got.dx[at];
         size += std::fabs(du * v.got.dx[at]) + std::fabs(dv * u.got.dx[at]);
-        bound += std::fabs(du) * v.expected.front().points[at].bound + std::fabs(dv) * u.expected.front().points[at].bound;
+        bound += std::fabs(du) * v.expected.front().points[at].bound +
+                 std::fabs(dv) * u.expected.front().points[at].bound;
       }
       Point point;
-      point.hi = static_cast<double>(left), point.lo = static_cast<double>(left - static_cast<long double>(point.hi));
-      point.bound = point.fit_bound = static_cast<double>(bound + own_rounding * static_cast<long double>(sample_count(p)) * size) +
-                                      0x1p-53 * static_cast<double>(std::fabs(right));  // `right` as a double
-      if (!std::isfinite(point.bound)) continue;                                        // non-finite data, and what no bound is known for
-      if (Witness* const witness = add_point(record, work.origin, point, static_cast<double>(right), ABN_F64)) {
+      point.hi = static_cast<double>(left),
+      point.lo = static_cast<double>(left - static_cast<long double>(point.hi));
+      point.bound = point.fit_bound =
+          static_cast<double>(bound +
+                              own_rounding * static_cast<long double>(sample_count(p)) * size) +
+          // `right` as a double
+          0x1p-53 * static_cast<double>(std::fabs(right));
+      // non-finite data, and what no bound is known for
+      if (!std::isfinite(point.bound)) continue;
+      if (Witness* const witness =
+              add_point(record, work.origin, point, static_cast<double>(right), ABN_F64)) {
         if (!witness->reason.empty())
-          witness->reason = "sum(phi' u B(v)) is not sum(phi' v B(u)), where B takes dz to dx: " + witness->reason;
-        witness->where = fmt::format("sum(phi' u B(v))[c {}], u of size {}, v of size {}", c, scale[0], scale[1]);
+          witness->reason = "sum(phi' u B(v)) is not sum(phi' v B(u)), where B takes dz to dx: " +
+                            witness->reason;
+        witness->where = fmt::format("sum(phi' u B(v))[c {}], u of size {}, v of size {}", c,
+                                     scale[0], scale[1]);
       }
     }
   }
-  if (record.tally.elements == 0) return skip_record(work.origin, name, "no channel has a finite bound");
+  if (record.tally.elements == 0)
+    return skip_record(work.origin, name, "no channel has a finite bound");
   return record;
 }
 
@@ -146,10 +175,12 @@ std::vector<std::int64_t> unit_positions(std::int64_t m) {
 }
 
 bool is_probe(const CheckName& name) {
-  return std::string_view(name.check).starts_with("probe_") || std::string_view(name.check) == "adjoint";
+  return std::string_view(name.check).starts_with("probe_") ||
+         std::string_view(name.check) == "adjoint";
 }
 
-std::vector<Record> probe_records(const Work& work, const Evaluator& evaluator, const Inputs& inputs) {
+std::vector<Record> probe_records(const Work& work, const Evaluator& evaluator,
+                                  const Inputs& inputs) {
   std::vector<Record> records;
   if (std::none_of(work.wanted.begin(), work.wanted.end(), is_probe)) return records;
   const Saved saved = evaluator.saved(inputs.problem, evaluator.forward(inputs));
@@ -165,17 +196,21 @@ std::vector<Record> probe_records(const Work& work, const Evaluator& evaluator, 
     if (check == "probe_ones") probes.push_back(constant_probe(inputs, 1));
     if (check == "probe_xhat") probes.push_back(xhat_probe(inputs));
     if (check == "probe_units")
-      for (const std::int64_t at : unit_positions(sample_count(inputs.problem))) probes.push_back(unit_probe(inputs, at));
+      for (const std::int64_t at : unit_positions(sample_count(inputs.problem)))
+        probes.push_back(unit_probe(inputs, at));
     if (check == "probe_rademacher")
-      for (int k = 0; k < rademacher_probes; ++k) probes.push_back(sign_probe(inputs, draws.fork(static_cast<std::uint64_t>(k))));
+      for (int k = 0; k < rademacher_probes; ++k)
+        probes.push_back(sign_probe(inputs, draws.fork(static_cast<std::uint64_t>(k))));
     Record record = blank_record(work.origin, name.op, name.check, name.kind);
-    for (auto& dz : probes) add_probe(record, work, name, saved, pass_back(evaluator, inputs, saved, std::move(dz)));
+    for (auto& dz : probes)
+      add_probe(record, work, name, saved, pass_back(evaluator, inputs, saved, std::move(dz)));
     if (check == "probe_rademacher")
       for (Witness& witness : record.witnesses) {
         constexpr double missed_once = 13.0 / 16;
         const double one_channel = std::pow(missed_once, rademacher_probes);
         witness.inputs.emplace_back("missed at most, one channel", one_channel);
-        witness.inputs.emplace_back("missed at most, all channels", std::pow(one_channel, static_cast<double>(inputs.problem.c)));
+        witness.inputs.emplace_back("missed at most, all channels",
+                                    std::pow(one_channel, static_cast<double>(inputs.problem.c)));
       }
     records.push_back(std::move(record));
   }

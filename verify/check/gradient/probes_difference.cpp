@@ -1,4 +1,5 @@
-// A directional derivative of each channel through the kernel's own forward, with steps and bars from the noise that it has.
+// A directional derivative of each channel through the kernel's own forward, with steps and bars
+// from the noise that it has.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -6,20 +7,21 @@
 #include <cmath>
 
 #include "verify/bound/bound.hpp"
-#include "verify/problem/format.hpp"
 #include "verify/check/gradient/kernel_channel.hpp"
 #include "verify/check/gradient/methods.hpp"
 #include "verify/check/gradient/probes.hpp"
-#include "verify/expect/expect.hpp"
-#include "verify/problem/problem.hpp"
 #include "verify/data/random.hpp"
+#include "verify/expect/expect.hpp"
+#include "verify/problem/format.hpp"
+#include "verify/problem/problem.hpp"
 
 namespace abn::verify {
 namespace {
 
-constexpr int noise_values = 9;         // as More and Wild use
-constexpr int levels = 4;               // of Richardson's table
-constexpr double noise_factor = 8;      // of the measured deviation that a value is taken to be off by
+constexpr int noise_values = 9;  // as More and Wild use
+constexpr int levels = 4;        // of Richardson's table
+// of the measured deviation that a value is taken to be off by
+constexpr double noise_factor = 8;
 constexpr double widest_share = 0.125;  // of sigma: the first step of the table
 constexpr double least_digits = 0.5;
 
@@ -36,8 +38,10 @@ Direction direction_of(const KernelChannel& channel, const Format& format) {
   double largest = 0;
   for (const double value : channel.x) largest = std::max(largest, std::fabs(value));
   if (!channel.usable() || !(largest > 0) || channel.g == 0) return d;
-  d.grid = 2 * ulp_of(format, 2 * largest);  // one binade and one bit in reserve: x + t v stays on it
-  // Fine enough to differentiate by, and not so fine that steps of the noise table are lost in a wide type.
+  // one binade and one bit in reserve: x + t v stays on it
+  d.grid = 2 * ulp_of(format, 2 * largest);
+  // Fine enough to differentiate by, and not so fine that steps of the noise table are lost in a
+  // wide type.
   d.grid = std::max(d.grid, std::exp2(std::floor(std::log2(sigma * 0x1p-30))));
   d.first_step = std::exp2(std::floor(std::log2(widest_share * sigma / d.grid)));
   d.usable = d.first_step >= 2;
@@ -46,7 +50,8 @@ Direction direction_of(const KernelChannel& channel, const Format& format) {
 
 }  // namespace
 
-Record difference_record(const Work& work, const CheckName& name, const Evaluator& evaluator, Inputs inputs) {
+Record difference_record(const Work& work, const CheckName& name, const Evaluator& evaluator,
+                         Inputs inputs) {
   const abn_problem& p = inputs.problem;
   const Format& format = format_of(p.dtype);
   const std::int64_t m = sample_count(p);
@@ -64,18 +69,23 @@ Record difference_record(const Work& work, const CheckName& name, const Evaluato
       leave_the_kink(inputs, c, d.grid, [&](const KernelChannel& channel, std::size_t) {
         return 2 * std::fabs(channel.g) * channel.r * d.first_step * d.grid;
       });
-      const Direction again = direction_of(kernel_channel(inputs, c), format);  // moved samples move sigma
+      // moved samples move sigma
+      const Direction again = direction_of(kernel_channel(inputs, c), format);
       d.usable = again.usable && again.grid <= d.grid;
     }
     directions.push_back(d);
   }
-  for (std::size_t i = 0; i < inputs.dz.size(); ++i) inputs.dz[i] = round_to(format, weights.normal(i) + 0.25);
+  for (std::size_t i = 0; i < inputs.dz.size(); ++i)
+    inputs.dz[i] = round_to(format, weights.normal(i) + 0.25);
   const std::vector<Expectation> expected = expect_gradient(inputs, work.claims);
-  // Mostly up the gradient, where a short step changes f most; random for one sample in four, so that not all of v is known beforehand.
+  // Mostly up the gradient, where a short step changes f most; random for one sample in four, so
+  // that not all of v is known beforehand.
   constexpr std::size_t random_every = 4;
   const auto direction = [&](std::size_t at) {
     const double gradient = expected.front().points[at].hi;
-    return at % random_every == 0 || gradient == 0 || std::isnan(gradient) ? signs.sign(at) : std::copysign(1.0, gradient);
+    return at % random_every == 0 || gradient == 0 || std::isnan(gradient)
+               ? signs.sign(at)
+               : std::copysign(1.0, gradient);
   };
 
   /// f of each channel at t = factor(c) grid steps.
@@ -105,11 +115,14 @@ Record difference_record(const Work& work, const CheckName& name, const Evaluato
 
   std::vector<std::vector<double>> near;  // [k][c]
   for (int k = 0; k < noise_values; ++k)
-    near.push_back(evaluate([k](const Direction&) { return static_cast<double>(k - noise_values / 2); }));
+    near.push_back(
+        evaluate([k](const Direction&) { return static_cast<double>(k - noise_values / 2); }));
   const std::vector<double>& middle = near[noise_values / 2];
   std::array<std::vector<double>, levels> above, below;
   for (int k = 0; k < levels; ++k) {
-    const auto step = [k](const Direction& d) { return std::max(1.0, std::ldexp(d.first_step, -k)); };
+    const auto step = [k](const Direction& d) {
+      return std::max(1.0, std::ldexp(d.first_step, -k));
+    };
     above[static_cast<std::size_t>(k)] = evaluate(step);
     below[static_cast<std::size_t>(k)] = evaluate([&](const Direction& d) { return -step(d); });
   }
@@ -138,8 +151,9 @@ Record difference_record(const Work& work, const CheckName& name, const Evaluato
     const KernelChannel numbers = kernel_channel(inputs, c);
     for (std::int64_t i = 0; i < m; ++i) {
       const auto at = static_cast<std::size_t>(sample_offset(p, c, i));
-      const double half =
-          ulp_of(format, slope_at(numbers, numbers.y[static_cast<std::size_t>(i)]) * numbers.y[static_cast<std::size_t>(i)]) / 2;
+      const double half = ulp_of(format, slope_at(numbers, numbers.y[static_cast<std::size_t>(i)]) *
+                                             numbers.y[static_cast<std::size_t>(i)]) /
+                          2;
       squares += inputs.dz[at] * inputs.dz[at] * half * half / 3;
     }
     noise = std::max(std::isfinite(noise) ? noise : 0.0, std::sqrt(squares));
@@ -149,24 +163,29 @@ Record difference_record(const Work& work, const CheckName& name, const Evaluato
       const double t = std::ldexp(d.first_step, -static_cast<int>(k));
       if (t < 1) break;
       const double h = t * d.grid;
-      taken[count++] = central_level<double>(-h, 0, h, below[k][channel], middle[channel], above[k][channel]);
+      taken[count++] =
+          central_level<double>(-h, 0, h, below[k][channel], middle[channel], above[k][channel]);
     }
-    const Estimate estimate = extrapolate<double>(std::span<const CentralLevel<double>>(taken.data(), count), noise_factor * noise);
+    const Estimate estimate = extrapolate<double>(
+        std::span<const CentralLevel<double>>(taken.data(), count), noise_factor * noise);
     Point point;
     point.hi = estimate.value, point.bound = point.fit_bound = estimate.error + bound;
     if (!std::isfinite(point.bound)) continue;
     const double seen = std::log10(std::fabs(estimate.value) / estimate.error);
     digits = std::max(digits, seen);
     if (std::fabs(point.hi) > point.bound) record.discriminating_cases = 1;
-    if (Witness* const witness = add_point(record, work.origin, point, static_cast<double>(sum), ABN_F64))
+    if (Witness* const witness =
+            add_point(record, work.origin, point, static_cast<double>(sum), ABN_F64))
       witness->where = fmt::format("<v, dx>[c {}]", c);
   }
   if (record.tally.failed == 0 && digits < least_digits)
     return skip_record(work.origin, name,
-                       fmt::format("in {} a difference sees {:.1f} decimal digits here, less than half of one; the probes judge this case",
+                       fmt::format("in {} a difference sees {:.1f} decimal digits here, less than "
+                                   "half of one; the probes judge this case",
                                    dtype_name(p.dtype), digits));
   if (record.tally.failed == 0 && record.discriminating_cases == 0) record.method_limited_cases = 1;
-  for (Witness& witness : record.witnesses) witness.inputs.emplace_back("decimal digits seen", std::floor(10 * digits) / 10);
+  for (Witness& witness : record.witnesses)
+    witness.inputs.emplace_back("decimal digits seen", std::floor(10 * digits) / 10);
   return record;
 }
 

@@ -1,4 +1,5 @@
-// The channels on which the gradients of the reference are checked: every activation, convention and mode, and the edges of each.
+// The channels on which the gradients of the reference are checked: every activation, convention
+// and mode, and the edges of each.
 #include <fmt/format.h>
 
 #include "verify/check/gradient/reference_derivation.hpp"
@@ -24,8 +25,10 @@ std::vector<Eigen::Index> shards_of(Eigen::Index m) {
 
 /// r and g as the forward pass takes them.
 std::pair<Real100, Real100> scales(const OneChannel<Real100>& setup) {
-  const Real100 variance = setup.frozen ? setup.running_variance : reference::statistics(setup.x).variance();
-  return {reference::reciprocal_deviation(variance, setup.channel.eps), reference::effective_scale(setup.channel)};
+  const Real100 variance =
+      setup.frozen ? setup.running_variance : reference::statistics(setup.x).variance();
+  return {reference::reciprocal_deviation(variance, setup.channel.eps),
+          reference::effective_scale(setup.channel)};
 }
 
 }  // namespace
@@ -58,10 +61,13 @@ const char* data_name(Data data) {
 
 std::string describe(const ReferenceCase& one) {
   const ActivationKind kind = one.activation.kind;
-  const std::string activation = kind == ActivationKind::identity
-                                     ? std::string("identity")
-                                     : fmt::format("{}:{}", kind == ActivationKind::elu ? "elu" : "leaky_relu", one.activation.parameter);
-  return fmt::format("{}, {}, gamma {} 0, {}, {}", activation, one.scale == ScaleConvention::abs_eps ? "abs_eps" : "signed",
+  const std::string activation =
+      kind == ActivationKind::identity
+          ? std::string("identity")
+          : fmt::format("{}:{}", kind == ActivationKind::elu ? "elu" : "leaky_relu",
+                        one.activation.parameter);
+  return fmt::format("{}, {}, gamma {} 0, {}, {}", activation,
+                     one.scale == ScaleConvention::abs_eps ? "abs_eps" : "signed",
                      one.data == Data::gamma_zero ? "="
                      : one.negative_gamma         ? "<"
                                                   : ">",
@@ -70,10 +76,13 @@ std::string describe(const ReferenceCase& one) {
 
 std::vector<ReferenceCase> reference_cases() {
   const Activation<double> activations[] = {
-      {ActivationKind::identity, 1}, {ActivationKind::leaky_relu, 0.01}, {ActivationKind::leaky_relu, 0.5}, {ActivationKind::leaky_relu, 2},
-      {ActivationKind::elu, 1},      {ActivationKind::elu, 0.5},         {ActivationKind::elu, 2.5}};
-  constexpr Data kinds[] = {Data::ordinary, Data::kink,     Data::tiny_variance, Data::eps_zero,  Data::gamma_zero,
-                            Data::outlier,  Data::constant, Data::two_samples,   Data::saturated, Data::offset};
+      {ActivationKind::identity, 1},     {ActivationKind::leaky_relu, 0.01},
+      {ActivationKind::leaky_relu, 0.5}, {ActivationKind::leaky_relu, 2},
+      {ActivationKind::elu, 1},          {ActivationKind::elu, 0.5},
+      {ActivationKind::elu, 2.5}};
+  constexpr Data kinds[] = {Data::ordinary,   Data::kink,    Data::tiny_variance, Data::eps_zero,
+                            Data::gamma_zero, Data::outlier, Data::constant,      Data::two_samples,
+                            Data::saturated,  Data::offset};
   std::vector<ReferenceCase> cases;
   for (const auto& activation : activations)
     for (const ScaleConvention scale : {ScaleConvention::signed_gamma, ScaleConvention::abs_eps})
@@ -88,9 +97,12 @@ std::vector<ReferenceCase> reference_cases() {
   return cases;
 }
 
-OneChannel<Real100> make_setup(const ReferenceCase& one, std::uint64_t seed, const Real100& margin) {
-  // The same numbers for every activation and mode of one kind of data: what differs between two cases is what their names say.
-  const Stream stream = Stream(seed).fork(static_cast<std::uint64_t>(one.data)).fork(one.negative_gamma ? 1 : 0);
+OneChannel<Real100> make_setup(const ReferenceCase& one, std::uint64_t seed,
+                               const Real100& margin) {
+  // The same numbers for every activation and mode of one kind of data: what differs between two
+  // cases is what their names say.
+  const Stream stream =
+      Stream(seed).fork(static_cast<std::uint64_t>(one.data)).fork(one.negative_gamma ? 1 : 0);
   const Eigen::Index m = one.data == Data::two_samples ? 2 : usual_samples;
   OneChannel<Real100> setup;
   setup.frozen = one.frozen;
@@ -109,12 +121,18 @@ OneChannel<Real100> make_setup(const ReferenceCase& one, std::uint64_t seed, con
     setup.dz[i] = sign * weights.uniform(0.25, 1.5, index + 64) + weight_mean;
   }
   if (one.data == Data::outlier) setup.x[m / 2] = huge_outlier;
-  setup.running_mean = one.data == Data::offset ? far_offset : one.data == Data::tiny_variance ? 1 : 0.125;
-  setup.running_variance = one.data == Data::tiny_variance ? 1e-12 : one.data == Data::outlier ? 1e14 : 0.8125;
+  setup.running_mean = one.data == Data::offset          ? far_offset
+                       : one.data == Data::tiny_variance ? 1
+                                                         : 0.125;
+  setup.running_variance = one.data == Data::tiny_variance ? 1e-12
+                           : one.data == Data::outlier     ? 1e14
+                                                           : 0.8125;
 
   Channel<Real100>& channel = setup.channel;
   channel.eps = one.data == Data::eps_zero ? 0 : usual_eps;
-  channel.gamma = one.data == Data::gamma_zero ? 0 : one.negative_gamma ? -usual_gamma : usual_gamma;
+  channel.gamma = one.data == Data::gamma_zero ? 0
+                  : one.negative_gamma         ? -usual_gamma
+                                               : usual_gamma;
   channel.beta = one.data == Data::saturated ? saturated_beta : usual_beta;
   channel.scale = one.scale;
   channel.activation = {one.activation.kind, Real100(one.activation.parameter)};

@@ -1,9 +1,11 @@
 // The records of the hand-derived gradients of the reference beside numeric ones.
 //
-// A verdict is |hand-derived - numeric| <= bar, with bar = the method's own bar + (roundings u M) of the hand-derived evaluation in the
-// same scalar (verify/check/gradient/reference_derivation.hpp). For central100 the bar must besides be at most 1e-50 of the gradient's size, so
-// that a wide bar passes nothing. Where that size is 0 (g = 0, or xhat = 0 throughout) the forward pass does not depend on the input at
-// all: its differences are then exactly 0, which is demanded, and the bar of the hand-derived gradient stands alone.
+// A verdict is |hand-derived - numeric| <= bar, with bar = the method's own bar + (roundings u M)
+// of the hand-derived evaluation in the same scalar
+// (verify/check/gradient/reference_derivation.hpp). For central100 the bar must besides be at most
+// 1e-50 of the gradient's size, so that a wide bar passes nothing. Where that size is 0 (g = 0, or
+// xhat = 0 throughout) the forward pass does not depend on the input at all: its differences are
+// then exactly 0, which is demanded, and the bar of the hand-derived gradient stands alone.
 #include "verify/check/gradient/reference_check.hpp"
 
 #include <fmt/format.h>
@@ -16,8 +18,8 @@
 #include <string_view>
 #include <thread>
 
-#include "verify/data/cases.hpp"
 #include "verify/check/gradient/reference_numeric.hpp"
+#include "verify/data/cases.hpp"
 
 namespace abn::verify {
 namespace gradient {
@@ -25,7 +27,8 @@ namespace {
 
 using reference::Gradients;
 
-constexpr Method all_methods[] = {Method::central100, Method::complex, Method::dual50, Method::real50};
+constexpr Method all_methods[] = {Method::central100, Method::complex, Method::dual50,
+                                  Method::real50};
 
 const char* method_name(Method method) {
   switch (method) {
@@ -41,7 +44,8 @@ const char* method_name(Method method) {
   return "?";
 }
 
-constexpr double agreement_width = 1e-45;  // of two schemes in 50 digits, beside condition number times size
+// of two schemes in 50 digits, beside condition number times size
+constexpr double agreement_width = 1e-45;
 
 /// The standard scheme's gradients, as what the others are to agree with.
 Components<Real50> by_standard_scheme(const OneChannel<Real50>& setup) {
@@ -106,7 +110,8 @@ Comparison compare_element(const Element<T>& element) {
   out.ratio = size == 0         ? 0
               : element.bar > 0 ? static_cast<double>(T(abs(difference)) / T(element.bar))
                                 : std::numeric_limits<double>::infinity();
-  if (std::isnan(out.ratio) || std::isnan(size)) out.ratio = std::numeric_limits<double>::infinity();
+  if (std::isnan(out.ratio) || std::isnan(size))
+    out.ratio = std::numeric_limits<double>::infinity();
   out.passed = within;
   if (!within) out.reason = "error above its bound";
   if (element.numeric.widest > 0 && !(element.bar <= element.numeric.widest)) {
@@ -119,11 +124,14 @@ Comparison compare_element(const Element<T>& element) {
     out.ratio = std::numeric_limits<double>::infinity();
     out.reason = "the forward pass moves with an input that it does not depend on";
   }
-  if (out.passed) out.ratio = std::min(out.ratio, 1.0);  // a quotient may round up where the comparison itself held
+  // a quotient may round up where the comparison itself held
+  if (out.passed) out.ratio = std::min(out.ratio, 1.0);
   return out;
 }
 
-std::string place(Eigen::Index i, Eigen::Index m) { return i < m ? fmt::format("dx[{}]", i) : i == m ? "dgamma" : "dbeta"; }
+std::string place(Eigen::Index i, Eigen::Index m) {
+  return i < m ? fmt::format("dx[{}]", i) : i == m ? "dgamma" : "dbeta";
+}
 
 /// What is the same for all records of one case and method.
 struct Place {
@@ -132,13 +140,16 @@ struct Place {
 };
 
 template <class T>
-void judge_component(Record& record, const Place& place_of_it, Eigen::Index i, Eigen::Index m, const Element<T>& element) {
+void judge_component(Record& record, const Place& place_of_it, Eigen::Index i, Eigen::Index m,
+                     const Element<T>& element) {
   const Comparison comparison = compare_element(element);
-  const double expected = static_cast<double>(element.numeric.value), got = static_cast<double>(element.got);
+  const double expected = static_cast<double>(element.numeric.value),
+               got = static_cast<double>(element.got);
   const Point point{.hi = expected, .lo = 0, .bound = element.bar, .fit_bound = 0};
   record.tally.add(i, point, got, comparison);
   using std::abs;
-  if (static_cast<double>(T(abs(element.numeric.value))) > element.bar) record.discriminating_cases = 1;
+  if (static_cast<double>(T(abs(element.numeric.value))) > element.bar)
+    record.discriminating_cases = 1;
   if (record.tally.worst != i) return;
   Witness witness;
   witness.problem = describe(place_of_it.one);
@@ -151,8 +162,9 @@ void judge_component(Record& record, const Place& place_of_it, Eigen::Index i, E
   witness.reason = comparison.reason;
   // Only of a failure are the digits worth their time.
   if (!comparison.passed)
-    witness.reason += fmt::format(": {} in {}, numeric {}, hand-derived {}, bar {:.3g}", witness.where, witness.problem,
-                                  digits(element.numeric.value), digits(element.got), element.bar);
+    witness.reason += fmt::format(": {} in {}, numeric {}, hand-derived {}, bar {:.3g}",
+                                  witness.where, witness.problem, digits(element.numeric.value),
+                                  digits(element.got), element.bar);
   witness.reproduce = fmt::format("abn-verify grad {} --seed {}", record.id, place_of_it.seed);
   record.witnesses.assign(1, std::move(witness));
 }
@@ -166,26 +178,33 @@ struct Wanted {
   }
   bool any(Method method) const {
     for (const Scheme scheme : all_schemes)
-      if (!(method == Method::real50 && scheme == Scheme::standard) && any(method, scheme_name(scheme))) return true;
+      if (!(method == Method::real50 && scheme == Scheme::standard) &&
+          any(method, scheme_name(scheme)))
+        return true;
     return false;
   }
 };
 
 /// The records of one case under one method, in the scalar T of that method.
 template <class T>
-void judge_schemes(std::vector<Record>& out, Method method, const Place& at, const Wanted& wanted, const OneChannel<T>& setup,
-                   const Components<T>& numeric, const GradientFunction<T>& hand) {
+void judge_schemes(std::vector<Record>& out, Method method, const Place& at, const Wanted& wanted,
+                   const OneChannel<T>& setup, const Components<T>& numeric,
+                   const GradientFunction<T>& hand) {
   const Eigen::Index m = setup.x.size();
   const bool flat = reference::effective_scale(setup.channel) == T(0);
   const bool agreement = method == Method::real50;
-  const Magnitudes from_z = magnitudes(setup, true, true), from_phi = magnitudes(setup, false, true),
+  const Magnitudes from_z = magnitudes(setup, true, true),
+                   from_phi = magnitudes(setup, false, true),
                    from_x = magnitudes(setup, false, false);
   for (const Scheme scheme : all_schemes) {
-    if ((agreement && scheme == Scheme::standard) || !wanted.any(method, scheme_name(scheme))) continue;
+    if ((agreement && scheme == Scheme::standard) || !wanted.any(method, scheme_name(scheme)))
+      continue;
     if (inverts(scheme) && flat) continue;  // nothing of x is left in z
     const bool checkpointing = scheme == Scheme::checkpoint_x || scheme == Scheme::checkpoint_xhat;
     // The standard scheme, with which the others are compared, reads phi' off z.
-    const Magnitudes& sizes = inverts(scheme) ? from_z : checkpointing && !agreement ? from_x : from_phi;
+    const Magnitudes& sizes = inverts(scheme)               ? from_z
+                              : checkpointing && !agreement ? from_x
+                                                            : from_phi;
     const Gradients<T> got = hand(setup, scheme);
     for (const OutputRange& output : outputs_of(method, m)) {
       Record record = blank(method, scheme_name(scheme), output.name);
@@ -193,8 +212,14 @@ void judge_schemes(std::vector<Record>& out, Method method, const Place& at, con
       for (Eigen::Index i = output.begin; i < output.end; ++i) {
         const Component<T>& expected = numeric[static_cast<std::size_t>(i)];
         const double own = agreement ? agreement_width * component_of(sizes, i)
-                                     : static_cast<double>(unit_roundoff<T>()) * roundings(m) * component_of(sizes, i);
-        judge_component<T>(record, at, i, m, {expected, i < m ? got.dx[i] : i == m ? got.dgamma : got.dbeta, expected.bar + own});
+                                     : static_cast<double>(unit_roundoff<T>()) * roundings(m) *
+                                           component_of(sizes, i);
+        judge_component<T>(record, at, i, m,
+                           {expected,
+                            i < m    ? got.dx[i]
+                            : i == m ? got.dgamma
+                                     : got.dbeta,
+                            expected.bar + own});
       }
       record.failed_cases = record.tally.failed > 0 ? 1 : 0;
       if (record.failed_cases > 0) record.verdict = Verdict::fail;
@@ -203,28 +228,35 @@ void judge_schemes(std::vector<Record>& out, Method method, const Place& at, con
   }
 }
 
-std::vector<Record> check_case(const Derivation& derivation, const ReferenceCase& one, const Wanted& wanted, std::uint64_t seed) {
+std::vector<Record> check_case(const Derivation& derivation, const ReferenceCase& one,
+                               const Wanted& wanted, std::uint64_t seed) {
   std::vector<Record> out;
   const Place at{one, seed};
   for (const Method method : all_methods) {
     if (!wanted.any(method)) continue;
     const OneChannel<Real100> setup = make_setup(one, seed, kink_margin(method));
     if (method == Method::central100) {
-      judge_schemes<Real100>(out, method, at, wanted, setup, by_central_differences(setup, magnitudes(setup, false, false)),
+      judge_schemes<Real100>(out, method, at, wanted, setup,
+                             by_central_differences(setup, magnitudes(setup, false, false)),
                              derivation.in_real100);
     } else if (method == Method::complex) {
       const OneChannel<double> own = convert<double>(setup);
-      judge_schemes<double>(out, method, at, wanted, own, by_complex_steps(own, magnitudes(own, false, false)), derivation.in_double);
+      judge_schemes<double>(out, method, at, wanted, own,
+                            by_complex_steps(own, magnitudes(own, false, false)),
+                            derivation.in_double);
     } else {
       const OneChannel<Real50> own = convert<Real50>(setup);
-      const Components<Real50> expected = method == Method::dual50 ? by_duals(own, magnitudes(own, false, false)) : by_standard_scheme(own);
+      const Components<Real50> expected = method == Method::dual50
+                                              ? by_duals(own, magnitudes(own, false, false))
+                                              : by_standard_scheme(own);
       judge_schemes<Real50>(out, method, at, wanted, own, expected, derivation.in_real50);
     }
   }
   // Both ways to synchronise are one case of one record.
   std::vector<Record> joined;
   for (Record& record : out) {
-    const auto same = std::find_if(joined.begin(), joined.end(), [&](const Record& other) { return other.id == record.id; });
+    const auto same = std::find_if(joined.begin(), joined.end(),
+                                   [&](const Record& other) { return other.id == record.id; });
     if (same == joined.end()) {
       joined.push_back(std::move(record));
       continue;
@@ -258,16 +290,19 @@ const char* scheme_name(Scheme scheme) {
   return "?";
 }
 
-std::vector<Record> check_gradients(const Derivation& derivation, const std::vector<ReferenceCase>& cases, const std::string& pattern,
-                                    std::uint64_t seed, int threads) {
+std::vector<Record> check_gradients(const Derivation& derivation,
+                                    const std::vector<ReferenceCase>& cases,
+                                    const std::string& pattern, std::uint64_t seed, int threads) {
   const Wanted wanted{pattern};
   std::vector<std::vector<Record>> found(cases.size());
   std::atomic<std::size_t> next{0};
   const auto work = [&] {
-    for (std::size_t i = next++; i < cases.size(); i = next++) found[i] = check_case(derivation, cases[i], wanted, seed);
+    for (std::size_t i = next++; i < cases.size(); i = next++)
+      found[i] = check_case(derivation, cases[i], wanted, seed);
   };
   {
-    const unsigned cores = threads > 0 ? static_cast<unsigned>(threads) : std::max(1u, std::thread::hardware_concurrency());
+    const unsigned cores = threads > 0 ? static_cast<unsigned>(threads)
+                                       : std::max(1u, std::thread::hardware_concurrency());
     std::vector<std::jthread> others;
     for (unsigned i = 1; i < cores; ++i) others.emplace_back(work);
     work();
@@ -298,13 +333,17 @@ std::vector<std::string> reference_gradient_ids() {
   std::vector<std::string> ids;
   for (const Method method : all_methods)
     for (const Scheme scheme : all_schemes) {
-      if (scheme == Scheme::sync_in_place || (method == Method::real50 && scheme == Scheme::standard)) continue;
-      for (const OutputRange& output : outputs_of(method, 1)) ids.push_back(id_of_check(method, scheme_name(scheme), output.name));
+      if (scheme == Scheme::sync_in_place ||
+          (method == Method::real50 && scheme == Scheme::standard))
+        continue;
+      for (const OutputRange& output : outputs_of(method, 1))
+        ids.push_back(id_of_check(method, scheme_name(scheme), output.name));
     }
   return ids;
 }
 
-std::vector<Record> check_reference_gradients(const std::string& pattern, std::uint64_t seed, int threads) {
+std::vector<Record> check_reference_gradients(const std::string& pattern, std::uint64_t seed,
+                                              int threads) {
   return gradient::check_gradients({}, gradient::reference_cases(), pattern, seed, threads);
 }
 

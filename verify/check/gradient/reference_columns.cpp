@@ -11,7 +11,8 @@ using reference::Pack;
 
 class Columns {
  public:
-  Columns(const ReferenceChannel& channel, const Rows& rows) : s(channel), d(channel.differences), rows_(rows), x_(packed(d.channel.x)) {}
+  Columns(const ReferenceChannel& channel, const Rows& rows)
+      : s(channel), d(channel.differences), rows_(rows), x_(packed(d.channel.x)) {}
 
   void find(std::vector<Entry>& worst) {
     worst.resize(s.m());
@@ -28,7 +29,8 @@ class Columns {
         for (std::size_t k = 0; k < points; ++k)
           if (largest[k] > best[k]) best[k] = largest[k], at[k] = begin;
       }
-      for (std::size_t k = 0; k < points && i + k < s.m(); ++k) worst[i + k] = entry(i, k, at[k], std::min(at[k] + stretch, s.m()));
+      for (std::size_t k = 0; k < points && i + k < s.m(); ++k)
+        worst[i + k] = entry(i, k, at[k], std::min(at[k] + stretch, s.m()));
     }
   }
 
@@ -36,30 +38,37 @@ class Columns {
   static constexpr std::size_t stretch = 64;
   static constexpr double outside = 1e300;  // the ratio of what is not within its bar
 
-  std::size_t input(std::size_t i, std::size_t k) const { return std::min(i + k, s.m() - 1); }  // behind the end: the last one again
+  // behind the end: the last one again
+  std::size_t input(std::size_t i, std::size_t k) const { return std::min(i + k, s.m() - 1); }
 
   void perturb(std::size_t i) {
     for (std::size_t k = 0; k < points; ++k) {
       const std::size_t at = input(i, k);
       Pack& sample = x_[static_cast<Eigen::Index>(at)];
-      if (i + k < s.m()) sample.lane[k] = d.channel.x[at] + d.step, sample.lane[k + points] = d.channel.x[at] - d.step;
+      if (i + k < s.m())
+        sample.lane[k] = d.channel.x[at] + d.step,
+        sample.lane[k + points] = d.channel.x[at] - d.step;
       per_width_[k] = i + k < s.m() ? 1 / (sample.lane[k] - sample.lane[k + points]) : 0;
-      xhat_[k] = std::fabs(d.channel.xhat[at]), error_[k] = d.xhat_error[at], off_middle_[k] = d.off_middle(at);
+      xhat_[k] = std::fabs(d.channel.xhat[at]), error_[k] = d.xhat_error[at],
+      off_middle_[k] = d.off_middle(at);
     }
   }
   void restore(std::size_t i) {
-    for (std::size_t k = 0; k < points; ++k) x_[static_cast<Eigen::Index>(input(i, k))] = Pack(d.channel.x[input(i, k)]);
+    for (std::size_t k = 0; k < points; ++k)
+      x_[static_cast<Eigen::Index>(input(i, k))] = Pack(d.channel.x[input(i, k)]);
   }
 
   Pair difference(std::size_t j, int pair) const {
     Pair plus, minus;
-    const char* const lanes = reinterpret_cast<const char*>(&z_[j].lane) + static_cast<std::size_t>(pair) * sizeof plus;
+    const char* const lanes =
+        reinterpret_cast<const char*>(&z_[j].lane) + static_cast<std::size_t>(pair) * sizeof plus;
     __builtin_memcpy(&plus, lanes, sizeof plus);
     __builtin_memcpy(&minus, lanes + sizeof(Points), sizeof minus);
     return (plus - minus) * per_width_.pair[pair];
   }
   Pair allowed(std::size_t j, int pair) const {
-    return d.same[j] + xhat_.pair[pair] * d.with_xhat[j] + error_.pair[pair] * d.with_error[j] + off_middle_.pair[pair] * d.change[j];
+    return d.same[j] + xhat_.pair[pair] * d.with_xhat[j] + error_.pair[pair] * d.with_error[j] +
+           off_middle_.pair[pair] * d.change[j];
   }
 
   /// The largest ratios of entries begin..end-1, none of which is on the diagonal.
@@ -68,7 +77,8 @@ class Columns {
       Pair most = largest.pair[pair];
       auto good = most == most;
       for (std::size_t j = begin; j < end; ++j) {
-        const Pair bar = allowed(j, pair), off = difference(j, pair) - row_[j].pair[pair], error = off > -off ? off : -off;
+        const Pair bar = allowed(j, pair), off = difference(j, pair) - row_[j].pair[pair],
+                   error = off > -off ? off : -off;
         good &= error <= bar;
         const Pair ratio = error / bar;
         most = ratio > most ? ratio : most;
@@ -78,7 +88,8 @@ class Columns {
   }
   Points largest_ratio(std::size_t i, std::size_t begin, std::size_t end) const {
     Points largest{};
-    const std::size_t diagonal = std::clamp(i, begin, end), behind = std::clamp(i + points, begin, end);
+    const std::size_t diagonal = std::clamp(i, begin, end),
+                      behind = std::clamp(i + points, begin, end);
     largest_ratio(begin, diagonal, largest);
     largest_ratio(behind, end, largest);
     for (std::size_t k = 0; k < points && diagonal < behind; ++k) {
@@ -98,7 +109,8 @@ class Columns {
     double largest = -1;
     for (std::size_t j = begin; j < end; ++j) {
       const int pair = static_cast<int>(k / 2);
-      const Entry one{difference(j, pair)[k % 2], allowed(j, pair)[k % 2] + (j - i == k ? d.diagonal[j] : 0), row_[j][k]};
+      const Entry one{difference(j, pair)[k % 2],
+                      allowed(j, pair)[k % 2] + (j - i == k ? d.diagonal[j] : 0), row_[j][k]};
       const double ratio = ratio_of(one);
       if (ratio > largest) largest = ratio, worst = one;
     }
@@ -118,15 +130,21 @@ class Columns {
 
 reference::Vector<Pack> packed(const std::vector<double>& values) {
   reference::Vector<Pack> out(static_cast<Eigen::Index>(values.size()));
-  for (std::size_t i = 0; i < values.size(); ++i) out[static_cast<Eigen::Index>(i)] = Pack(values[i]);
+  for (std::size_t i = 0; i < values.size(); ++i)
+    out[static_cast<Eigen::Index>(i)] = Pack(values[i]);
   return out;
 }
 
-reference::Forward<Pack> ReferenceChannel::forward(const reference::Vector<Pack>& x, const reference::Channel<Pack>& with) const {
-  return differences.frozen ? reference::forward_inference(x, Pack(differences.channel.mean), Pack(differences.channel.variance), with)
+reference::Forward<Pack> ReferenceChannel::forward(const reference::Vector<Pack>& x,
+                                                   const reference::Channel<Pack>& with) const {
+  return differences.frozen ? reference::forward_inference(x, Pack(differences.channel.mean),
+                                                           Pack(differences.channel.variance), with)
                             : reference::forward_training(x, with);
 }
 
-void worst_of_columns(const ReferenceChannel& channel, const Rows& rows, std::vector<Entry>& worst) { Columns(channel, rows).find(worst); }
+void worst_of_columns(const ReferenceChannel& channel, const Rows& rows,
+                      std::vector<Entry>& worst) {
+  Columns(channel, rows).find(worst);
+}
 
 }  // namespace abn::verify

@@ -1,9 +1,10 @@
-// The columns of the reference's Jacobian: every input of one channel perturbed, four of them in an evaluation, and the worst entry of
-// each.
+// The columns of the reference's Jacobian: every input of one channel perturbed, four of them in an
+// evaluation, and the worst entry of each.
 //
-// Lanes k and k + 4 of a Pack (verify/check/gradient/pack.hpp) are x_k + h and x_k - h. Nearly all of the time of a full Jacobian goes into
-// comparing m entries of every column with their bars, so that loop keeps no more than the largest ratio of a stretch of outputs; which
-// entry of the worst stretch it was is found by looking again.
+// Lanes k and k + 4 of a Pack (verify/check/gradient/pack.hpp) are x_k + h and x_k - h. Nearly all
+// of the time of a full Jacobian goes into comparing m entries of every column with their bars, so
+// that loop keeps no more than the largest ratio of a stretch of outputs; which entry of the worst
+// stretch it was is found by looking again.
 #pragma once
 
 #include <cstddef>
@@ -15,8 +16,10 @@
 
 namespace abn::verify {
 
-inline constexpr int points = reference::Pack::lanes / 2;              ///< inputs perturbed in one evaluation
-typedef double Pair __attribute__((vector_size(2 * sizeof(double))));  // what every x86-64 and AArch64 has registers for
+/// inputs perturbed in one evaluation
+inline constexpr int points = reference::Pack::lanes / 2;
+// what every x86-64 and AArch64 has registers for
+typedef double Pair __attribute__((vector_size(2 * sizeof(double))));
 struct Points {
   static constexpr int pairs = points / 2;
   Pair pair[pairs];
@@ -31,14 +34,16 @@ struct ReferenceChannel {
   reference::Forward<reference::Pack> base;
 
   std::size_t m() const { return differences.m(); }
-  reference::Forward<reference::Pack> forward(const reference::Vector<reference::Pack>& x,
-                                              const reference::Channel<reference::Pack>& with) const;
+  reference::Forward<reference::Pack> forward(
+      const reference::Vector<reference::Pack>& x,
+      const reference::Channel<reference::Pack>& with) const;
 };
 
 /// All samples, each the same in all lanes.
 reference::Vector<reference::Pack> packed(const std::vector<double>& values);
 
-/// Backward of unit cotangents, all j: dx[block m + j][k] = dz_j/dx_(points block + k), dgamma[j], dbeta[j].
+/// Backward of unit cotangents, all j: dx[block m + j][k] = dz_j/dx_(points block + k), dgamma[j],
+/// dbeta[j].
 struct Rows {
   std::vector<Points> dx;
   std::vector<double> dgamma, dbeta;
@@ -49,7 +54,8 @@ struct Entry {
   double difference = 0, bar = 0, backward = 0;
 };
 
-/// Of every input i the entry dz_j/dx_i that uses most of its bar; an entry that is not within its bar, NaN or not, before any other.
+/// Of every input i the entry dz_j/dx_i that uses most of its bar; an entry that is not within its
+/// bar, NaN or not, before any other.
 void worst_of_columns(const ReferenceChannel& channel, const Rows& rows, std::vector<Entry>& worst);
 
 }  // namespace abn::verify

@@ -1,25 +1,28 @@
-// The gradients of the reference under every scheme, and how exact a correct evaluation of them is: what the gradient check of the
-// reference checks.
+// The gradients of the reference under every scheme, and how exact a correct evaluation of them is:
+// what the gradient check of the reference checks.
 //
-// The derivation is an argument of the check, a function of (setup, scheme) for each scalar, so that a wrong one can be put in its place.
+// The derivation is an argument of the check, a function of (setup, scheme) for each scalar, so
+// that a wrong one can be put in its place.
 //
-// Rounding. Let u be the unit roundoff of the scalar, A = max|x|. To first order, with constants gathered in `roundings`(m):
-//   xhat_j   is off by u e_j,      e_j = A r + |xhat_j| + 1        mean off by u A; r by u relatively; 1 >= mean|xhat| for the sum of
-//   deviations
-//            recovered from z:     e_j += (|y_j| + |beta| + e^-y_j)/|g|         y - beta cancels; ELU's log1p(z/alpha) (e^-y only there)
-//   phi'_j   is off by u E_j relatively; 1 for straight lines, for the negative branch of ELU  1 + |g| e_j + |beta| (e^y), and 2 e^-y_j
-//   more where
-//            it is read off z as alpha + z
+// Rounding. Let u be the unit roundoff of the scalar, A = max|x|. To first order, with constants
+// gathered in `roundings`(m):
+//   xhat_j   is off by u e_j,      e_j = A r + |xhat_j| + 1
+//            mean off by u A; r by u relatively; 1 >= mean|xhat| for the sum of deviations
+//            recovered from z:     e_j += (|y_j| + |beta| + e^-y_j)/|g|
+//            y - beta cancels; ELU's log1p(z/alpha) (e^-y only there)
+//   phi'_j   is off by u E_j relatively; E_j = 1 for straight lines, for the negative branch of ELU
+//            1 + |g| e_j + |beta| (e^y), and 2 e^-y_j more where it is read off z as alpha + z
 // and a gradient by u M, M the sum of the absolute terms, each with the factor by which it is off:
 //   M(dbeta)  = sum |dy_j| E_j
 //   M(dgamma) = sum |dy_j| (E_j |xhat_j| + e_j)
-//   M(dx_i)   = |g| r [ E_i |dy_i| + mean_j |dy_j| ( E_j (1 + |xhat_i xhat_j|) + e_j |xhat_i| + e_i |xhat_j| ) ]     frozen: the first term
-//   alone
-// M over the size of the gradient, |g| r max|dz| for dx, sum|dz xhat| for dgamma, sum|dz| for dbeta, is the condition number of the
-// problem. What differentiates the forward pass by the chain rule adds up the same terms, with e_j and E_j as they are without z.
+//   M(dx_i)   = |g| r [ E_i |dy_i| + mean_j |dy_j| ( E_j (1 + |xhat_i xhat_j|) + e_j |xhat_i|
+//               + e_i |xhat_j| ) ]; frozen: the first term alone
+// M over the size of the gradient, |g| r max|dz| for dx, sum|dz xhat| for dgamma, sum|dz| for
+// dbeta, is the condition number of the problem. What differentiates the forward pass by the chain
+// rule adds up the same terms, with e_j and E_j as they are without z.
 //
-// Source of the formulas: reference/backward.hpp, and N. J. Higham, "Accuracy and Stability of Numerical Algorithms", 2nd ed. (2002),
-// chapter 3.
+// Source of the formulas: reference/backward.hpp, and N. J. Higham, "Accuracy and Stability of
+// Numerical Algorithms", 2nd ed. (2002), chapter 3.
 #pragma once
 
 #include <cmath>
@@ -40,14 +43,25 @@ using reference::Real100;
 using reference::Real50;
 using reference::Vector;
 
-/// sync is standard batch norm over shards; sync_in_place in-place II over the same shards. Both are reported as "sync".
-enum class Scheme : std::uint8_t { standard, checkpoint_x, checkpoint_xhat, in_place_1, in_place_2, sync, sync_in_place };
-inline constexpr Scheme all_schemes[] = {Scheme::standard,   Scheme::checkpoint_x, Scheme::checkpoint_xhat, Scheme::in_place_1,
-                                         Scheme::in_place_2, Scheme::sync,         Scheme::sync_in_place};
+/// sync is standard batch norm over shards; sync_in_place in-place II over the same shards. Both
+/// are reported as "sync".
+enum class Scheme : std::uint8_t {
+  standard,
+  checkpoint_x,
+  checkpoint_xhat,
+  in_place_1,
+  in_place_2,
+  sync,
+  sync_in_place
+};
+inline constexpr Scheme all_schemes[] = {
+    Scheme::standard,   Scheme::checkpoint_x, Scheme::checkpoint_xhat, Scheme::in_place_1,
+    Scheme::in_place_2, Scheme::sync,         Scheme::sync_in_place};
 const char* scheme_name(Scheme scheme);
 /// Does the backward pass know xhat only through z, so that it needs g != 0?
 inline bool inverts(Scheme scheme) {
-  return scheme == Scheme::in_place_1 || scheme == Scheme::in_place_2 || scheme == Scheme::sync_in_place;
+  return scheme == Scheme::in_place_1 || scheme == Scheme::in_place_2 ||
+         scheme == Scheme::sync_in_place;
 }
 
 /// One channel with its objective sum dz_j z_j, in some scalar.
@@ -79,7 +93,8 @@ OneChannel<To> convert(const OneChannel<From>& from) {
 
 template <class T>
 reference::Forward<T> forward(const OneChannel<T>& setup) {
-  return setup.frozen ? reference::forward_inference(setup.x, setup.running_mean, setup.running_variance, setup.channel)
+  return setup.frozen ? reference::forward_inference(setup.x, setup.running_mean,
+                                                     setup.running_variance, setup.channel)
                       : reference::forward_training(setup.x, setup.channel);
 }
 
@@ -89,7 +104,8 @@ T objective(const OneChannel<T>& setup) {
   return (setup.dz * forward(setup).z).sum();
 }
 
-/// The hand-derived gradients over the shards of `setup`; `in_place` chooses in-place II within a shard.
+/// The hand-derived gradients over the shards of `setup`; `in_place` chooses in-place II within a
+/// shard.
 template <class T>
 reference::Gradients<T> synchronised(const OneChannel<T>& setup, bool in_place) {
   using namespace reference;
@@ -127,9 +143,11 @@ reference::Gradients<T> synchronised(const OneChannel<T>& setup, bool in_place) 
   begin = 0;
   for (std::size_t shard = 0; shard < setup.shards.size(); ++shard) {
     const T factor = dgamma_factor(setup.channel);
-    const Gradients<T> part = setup.frozen ? gradients_frozen(recovered[shard], local[shard], g, r, factor)
-                              : in_place   ? gradients_in_place_two(z[shard], variance, setup.channel, dz[shard], local[shard], global)
-                                           : gradients_synchronised(recovered[shard], local[shard], global, g, r, factor);
+    const Gradients<T> part =
+        setup.frozen ? gradients_frozen(recovered[shard], local[shard], g, r, factor)
+        : in_place   ? gradients_in_place_two(z[shard], variance, setup.channel, dz[shard],
+                                              local[shard], global)
+                     : gradients_synchronised(recovered[shard], local[shard], global, g, r, factor);
     out.dx.segment(begin, setup.shards[shard]) = part.dx;
     out.dgamma += part.dgamma;
     out.dbeta += part.dbeta;
@@ -138,14 +156,17 @@ reference::Gradients<T> synchronised(const OneChannel<T>& setup, bool in_place) 
   return out;
 }
 
-/// The hand-derived gradients of reference/backward.hpp; what a scheme keeps is taken from the forward pass in the same scalar.
+/// The hand-derived gradients of reference/backward.hpp; what a scheme keeps is taken from the
+/// forward pass in the same scalar.
 template <class T>
 reference::Gradients<T> hand_derived(const OneChannel<T>& setup, Scheme scheme) {
   using namespace reference;
-  if (scheme == Scheme::sync || scheme == Scheme::sync_in_place) return synchronised(setup, scheme == Scheme::sync_in_place);
+  if (scheme == Scheme::sync || scheme == Scheme::sync_in_place)
+    return synchronised(setup, scheme == Scheme::sync_in_place);
   const Forward<T> kept = forward(setup);
   const Channel<T>& channel = setup.channel;
-  if (scheme == Scheme::in_place_2 && !setup.frozen) return gradients_in_place_two(kept.z, kept.variance, channel, setup.dz);
+  if (scheme == Scheme::in_place_2 && !setup.frozen)
+    return gradients_in_place_two(kept.z, kept.variance, channel, setup.dz);
   Recovered<T> recovered;
   switch (scheme) {
     case Scheme::standard:
@@ -161,7 +182,9 @@ reference::Gradients<T> hand_derived(const OneChannel<T>& setup, Scheme scheme) 
       recovered = recover_in_place(kept.z, channel, setup.dz);
       break;
   }
-  const Sums<T> sum = scheme == Scheme::in_place_2 ? sums_in_place_two(recovered.y, recovered.dy, channel) : sums(recovered);
+  const Sums<T> sum = scheme == Scheme::in_place_2
+                          ? sums_in_place_two(recovered.y, recovered.dy, channel)
+                          : sums(recovered);
   const T factor = dgamma_factor(channel);
   return setup.frozen ? gradients_frozen(recovered, sum, kept.g, kept.r, factor)
                       : gradients_training(recovered, sum, kept.g, kept.r, factor);
@@ -177,7 +200,8 @@ struct Derivation {
   GradientFunction<Real100> in_real100 = hand_derived<Real100>;
 };
 
-/// M, the size of each gradient, and what an objective value is off by, all in units of u (see the top of this file).
+/// M, the size of each gradient, and what an objective value is off by, all in units of u (see the
+/// top of this file).
 struct Magnitudes {
   std::vector<double> dx;
   double dgamma = 0, dbeta = 0;
@@ -185,8 +209,9 @@ struct Magnitudes {
   double objective = 0;
 };
 
-/// Roundings that one term passes on its way into a gradient: at most m in each of two sums of sums (the statistics, then S0 and S1), as
-/// many again where the scalar carries a derivative, 16 for an exponential or a logarithm and 32 for single operations.
+/// Roundings that one term passes on its way into a gradient: at most m in each of two sums of sums
+/// (the statistics, then S0 and S1), as many again where the scalar carries a derivative, 16 for an
+/// exponential or a logarithm and 32 for single operations.
 inline double roundings(Eigen::Index m) { return 4 * static_cast<double>(m) + 48; }
 
 template <class T>
@@ -227,7 +252,8 @@ Magnitudes magnitudes(const OneChannel<T>& setup, bool from_z, bool phi_from_z) 
   for (std::size_t i = 0; i < m; ++i) {
     double through_statistics = 0;
     for (std::size_t j = 0; j < m && !setup.frozen; ++j)
-      through_statistics += dy[j] * (relative[j] * (1 + xhat[i] * xhat[j]) + e[j] * xhat[i] + e[i] * xhat[j]);
+      through_statistics +=
+          dy[j] * (relative[j] * (1 + xhat[i] * xhat[j]) + e[j] * xhat[i] + e[i] * xhat[j]);
     out.dx.push_back(g * r * (relative[i] * dy[i] + through_statistics / static_cast<double>(m)));
   }
   return out;
@@ -236,7 +262,18 @@ Magnitudes magnitudes(const OneChannel<T>& setup, bool from_z, bool phi_from_z) 
 // ---- cases --------------------------------------------------------------------------------------
 
 /// The kinds of data, by the edge that each sits on.
-enum class Data : std::uint8_t { ordinary, kink, tiny_variance, eps_zero, gamma_zero, outlier, constant, two_samples, saturated, offset };
+enum class Data : std::uint8_t {
+  ordinary,
+  kink,
+  tiny_variance,
+  eps_zero,
+  gamma_zero,
+  outlier,
+  constant,
+  two_samples,
+  saturated,
+  offset
+};
 const char* data_name(Data data);
 
 struct ReferenceCase {
@@ -245,18 +282,22 @@ struct ReferenceCase {
   bool negative_gamma = false, frozen = false;
   Data data = Data::ordinary;
 };
-std::string describe(const ReferenceCase& one);  ///< "leaky_relu:0.01, signed, gamma < 0, training, kink"
+/// "leaky_relu:0.01, signed, gamma < 0, training, kink"
+std::string describe(const ReferenceCase& one);
 
 /// Every activation, convention, sign of gamma, mode and kind of data that go together.
 std::vector<ReferenceCase> reference_cases();
 
-/// The channel of a case. Data::kink puts one sample at y = margin and one at y = -margin, about. Depends on nothing but its arguments.
+/// The channel of a case. Data::kink puts one sample at y = margin and one at y = -margin, about.
+/// Depends on nothing but its arguments.
 OneChannel<Real100> make_setup(const ReferenceCase& one, std::uint64_t seed, const Real100& margin);
 
 // ---- the check ----------------------------------------------------------------------------------
 
-/// Records of the ids that match, over the cases; in order of reference_gradient_ids(), the same for any number of threads (0: one a core).
-std::vector<Record> check_gradients(const Derivation& derivation, const std::vector<ReferenceCase>& cases, const std::string& pattern,
-                                    std::uint64_t seed, int threads);
+/// Records of the ids that match, over the cases; in order of reference_gradient_ids(), the same
+/// for any number of threads (0: one a core).
+std::vector<Record> check_gradients(const Derivation& derivation,
+                                    const std::vector<ReferenceCase>& cases,
+                                    const std::string& pattern, std::uint64_t seed, int threads);
 
 }  // namespace abn::verify::gradient

@@ -1,4 +1,5 @@
-// Channel by channel: a step and its error bars, the rows by backward, the columns by differences, and the worst of each input.
+// Channel by channel: a step and its error bars, the rows by backward, the columns by differences,
+// and the worst of each input.
 #include "verify/check/gradient/reference_jacobian.hpp"
 
 #include <fmt/format.h>
@@ -7,14 +8,14 @@
 #include <cmath>
 #include <cstddef>
 
+#include "verify/check/gradient/reference_columns.hpp"
 #include "verify/data/cases.hpp"
+#include "verify/expect/reference_variant.hpp"
+#include "verify/judge/judge.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/format.hpp"
-#include "verify/check/gradient/reference_columns.hpp"
-#include "verify/judge/judge.hpp"
 #include "verify/problem/problem.hpp"
-#include "verify/expect/reference_variant.hpp"
 
 namespace abn::verify {
 namespace {
@@ -27,18 +28,21 @@ using reference::Vector;
 
 constexpr const char* op = "gradient";
 
-ReferenceChannel reference_channel(Inputs& inputs, std::size_t c, const abn_claims& claims, const Arithmetic& arithmetic) {
+ReferenceChannel reference_channel(Inputs& inputs, std::size_t c, const abn_claims& claims,
+                                   const Arithmetic& arithmetic) {
   ReferenceChannel s;
   s.differences = channel_differences(inputs, static_cast<std::int64_t>(c), claims, arithmetic);
   const ChannelDifferences& d = s.differences;
   if (!d.judged || std::count(d.out.begin(), d.out.end(), 1) > 0)
     throw UsageError(
-        fmt::format("Channel {} has samples that are not finite, or at the activation's kink and cannot be moved away from it; "
+        fmt::format("Channel {} has samples that are not finite, or at the activation's kink and "
+                    "cannot be moved away from it; "
                     "use other data, such as --data standard",
                     c));
   const ChannelParameters& p = d.channel.parameters;
   s.channel.gamma = Pack(p.gamma), s.channel.beta = Pack(p.beta), s.channel.eps = Pack(p.eps);
-  s.channel.scale = p.abs_eps ? reference::ScaleConvention::abs_eps : reference::ScaleConvention::signed_gamma;
+  s.channel.scale =
+      p.abs_eps ? reference::ScaleConvention::abs_eps : reference::ScaleConvention::signed_gamma;
   s.channel.activation.kind = p.activation == ABN_LEAKY_RELU ? reference::ActivationKind::leaky_relu
                               : p.activation == ABN_ELU      ? reference::ActivationKind::elu
                                                              : reference::ActivationKind::identity;
@@ -56,7 +60,8 @@ void find_rows(const ReferenceChannel& s, const PackBackward& backward, Rows& ro
   for (std::size_t j = 0; j < m; j += Pack::lanes) {
     const std::size_t lanes = std::min<std::size_t>(Pack::lanes, m - j);
     for (std::size_t k = 0; k < lanes; ++k) dz[static_cast<Eigen::Index>(j + k)].lane[k] = 1;
-    const Gradients<Pack> gradients = backward(s.base, s.channel, dz, s.differences.frozen, recovered);
+    const Gradients<Pack> gradients =
+        backward(s.base, s.channel, dz, s.differences.frozen, recovered);
     for (std::size_t k = 0; k < lanes; ++k) {
       dz[static_cast<Eigen::Index>(j + k)].lane[k] = 0;
       rows.dgamma[j + k] = gradients.dgamma.lane[k], rows.dbeta[j + k] = gradients.dbeta.lane[k];
@@ -71,43 +76,53 @@ void find_rows(const ReferenceChannel& s, const PackBackward& backward, Rows& ro
 }
 
 /// dz_j/dgamma and dz_j/dbeta by one evaluation: lanes 0 to 3 are gamma and beta, up and down.
-void find_parameters(const ReferenceChannel& s, const Rows& rows, std::vector<Entry>& gamma, std::vector<Entry>& beta) {
+void find_parameters(const ReferenceChannel& s, const Rows& rows, std::vector<Entry>& gamma,
+                     std::vector<Entry>& beta) {
   const ChannelDifferences& d = s.differences;
   const Format& format = format_of(ABN_F64);
   Channel<Pack> moved = s.channel;
   moved.gamma.lane[0] += d.gamma_step, moved.gamma.lane[1] -= d.gamma_step;
   moved.beta.lane[2] += d.beta_step, moved.beta.lane[3] -= d.beta_step;
-  const double gamma_width = moved.gamma.lane[0] - moved.gamma.lane[1], beta_width = moved.beta.lane[2] - moved.beta.lane[3];
+  const double gamma_width = moved.gamma.lane[0] - moved.gamma.lane[1],
+               beta_width = moved.beta.lane[2] - moved.beta.lane[3];
   const Forward<Pack> f = s.forward(packed(d.channel.x), moved);
   gamma.clear(), beta.clear();
   for (std::size_t j = 0; j < s.m(); ++j) {
     const Pack& z = f.z[static_cast<Eigen::Index>(j)];
     const double dgamma = rows.dgamma[j], dbeta = rows.dbeta[j];
-    if (d.has_dgamma()) gamma.push_back({(z.lane[0] - z.lane[1]) / gamma_width, d.dgamma_bar(j, gamma_width, dgamma, format), dgamma});
-    beta.push_back({(z.lane[2] - z.lane[3]) / beta_width, d.dbeta_bar(j, beta_width, dbeta, format), dbeta});
+    if (d.has_dgamma())
+      gamma.push_back({(z.lane[0] - z.lane[1]) / gamma_width,
+                       d.dgamma_bar(j, gamma_width, dgamma, format), dgamma});
+    beta.push_back(
+        {(z.lane[2] - z.lane[3]) / beta_width, d.dbeta_bar(j, beta_width, dbeta, format), dbeta});
   }
 }
 
 /// Tallies entries of one channel into a record; place(k) names the k-th.
 template <class Place>
-void add_entries(Record& record, const Origin& origin, const std::vector<Entry>& entries, Place&& place) {
+void add_entries(Record& record, const Origin& origin, const std::vector<Entry>& entries,
+                 Place&& place) {
   for (std::size_t k = 0; k < entries.size(); ++k) {
     const Entry& one = entries[k];
     Point point;
     point.hi = one.difference, point.bound = point.fit_bound = one.bar;
     if (std::fabs(one.difference) > one.bar) record.discriminating_cases = 1;
-    if (Witness* const witness = add_point(record, origin, point, one.backward, ABN_F64)) witness->where = place(k);
+    if (Witness* const witness = add_point(record, origin, point, one.backward, ABN_F64))
+      witness->where = place(k);
   }
 }
 
 }  // namespace
 
-Gradients<Pack> standard_backward(const Forward<Pack>& f, const Channel<Pack>& channel, const Vector<Pack>& dz, bool frozen,
+Gradients<Pack> standard_backward(const Forward<Pack>& f, const Channel<Pack>& channel,
+                                  const Vector<Pack>& dz, bool frozen,
                                   reference::Recovered<Pack>& recovered) {
   recovered.dy = reference::upstream_of_affine(f.z, channel, dz);
   const auto sums = reference::sums(recovered);
-  return frozen ? reference::gradients_frozen(recovered, sums, f.g, f.r, reference::dgamma_factor(channel))
-                : reference::gradients_training(recovered, sums, f.g, f.r, reference::dgamma_factor(channel));
+  return frozen ? reference::gradients_frozen(recovered, sums, f.g, f.r,
+                                              reference::dgamma_factor(channel))
+                : reference::gradients_training(recovered, sums, f.g, f.r,
+                                                reference::dgamma_factor(channel));
 }
 
 std::vector<std::string> reference_jacobian_ids() {
@@ -118,24 +133,28 @@ std::vector<std::string> reference_jacobian_ids() {
   return ids;
 }
 
-std::vector<Record> check_reference_jacobian(const Inputs& inputs, const std::string& data, std::uint64_t seed, const std::string& pattern,
+std::vector<Record> check_reference_jacobian(const Inputs& inputs, const std::string& data,
+                                             std::uint64_t seed, const std::string& pattern,
                                              const PackBackward& backward) {
   const abn_problem& p = inputs.problem;
   if (p.dtype != ABN_F64 || p.param_dtype != ABN_F64 || p.mode == ABN_INFERENCE)
     throw UsageError(
-        fmt::format("The Jacobian of the reference is found in f64, in training or with frozen statistics, and not for {}; "
+        fmt::format("The Jacobian of the reference is found in f64, in training or with frozen "
+                    "statistics, and not for {}; "
                     "give a problem like n8c32s64,f64,leaky_relu",
                     to_string(p)));
   Origin origin;
   origin.variant = "reference";
   origin.problem = p, origin.data = data, origin.seed = seed;
   origin.command_head = "abn-verify grad ";
-  origin.command_tail = fmt::format(" --problem {} --data {} --seed {}", to_string(p), shell_word(data), seed);
+  origin.command_tail =
+      fmt::format(" --problem {} --data {} --seed {}", to_string(p), shell_word(data), seed);
   std::vector<Record> records;
   for (const char* output : {"dx", "dgamma", "dbeta"})
     records.push_back(blank_record(origin, op, fmt::format("jacobian_{}", output), "numbers"));
 
-  const abn_claims claims = claims_of(reference_variant(ReferenceArithmetic::f64, ABN_STANDARD), p).claims;
+  const abn_claims claims =
+      claims_of(reference_variant(ReferenceArithmetic::f64, ABN_STANDARD), p).claims;
   const Arithmetic arithmetic = arithmetic_of(p, claims);
   Inputs moved = inputs;
   Rows rows;
@@ -145,16 +164,20 @@ std::vector<Record> check_reference_jacobian(const Inputs& inputs, const std::st
     find_rows(channel, backward, rows);
     worst_of_columns(channel, rows, dx);
     find_parameters(channel, rows, dgamma, dbeta);
-    add_entries(records[0], origin, dx, [&](std::size_t i) { return fmt::format("dz/dx[c {}, sample {}]", c, i); });
-    add_entries(records[1], origin, dgamma, [&](std::size_t j) { return fmt::format("dz[c {}, sample {}]/dgamma", c, j); });
-    add_entries(records[2], origin, dbeta, [&](std::size_t j) { return fmt::format("dz[c {}, sample {}]/dbeta", c, j); });
+    add_entries(records[0], origin, dx,
+                [&](std::size_t i) { return fmt::format("dz/dx[c {}, sample {}]", c, i); });
+    add_entries(records[1], origin, dgamma,
+                [&](std::size_t j) { return fmt::format("dz[c {}, sample {}]/dgamma", c, j); });
+    add_entries(records[2], origin, dbeta,
+                [&](std::size_t j) { return fmt::format("dz[c {}, sample {}]/dbeta", c, j); });
   }
   std::erase_if(records, [&](const Record& record) { return !matches(pattern, record.id); });
   for (Record& record : records) {
     record.failed_cases = record.tally.failed > 0 ? 1 : 0;
     conclude(record);
     if (record.verdict == Verdict::pass)
-      record.reason += fmt::format("; {} forward and {} backward evaluations of the problem", 2 * (sample_count(p) + 2), sample_count(p));
+      record.reason += fmt::format("; {} forward and {} backward evaluations of the problem",
+                                   2 * (sample_count(p) + 2), sample_count(p));
   }
   return records;
 }

@@ -1,4 +1,5 @@
-// Numeric derivatives of the reference's forward pass, component by component: by central differences, complex steps and dual numbers.
+// Numeric derivatives of the reference's forward pass, component by component: by central
+// differences, complex steps and dual numbers.
 #pragma once
 
 #include <cstdint>
@@ -23,12 +24,14 @@ struct Component {
 template <class T>
 using Components = std::vector<Component<T>>;
 
-/// How close to a kink a sample may be for a method to tell its side: some steps, or some roundings of y.
+/// How close to a kink a sample may be for a method to tell its side: some steps, or some roundings
+/// of y.
 Real100 kink_margin(Method method);
 
-/// `sizes` are those of the setup where nothing is read off z. Where the size of a gradient is 0, every value of the objective must be the
-/// same: else the component `moves`.
-Components<Real100> by_central_differences(const OneChannel<Real100>& setup, const Magnitudes& sizes);
+/// `sizes` are those of the setup where nothing is read off z. Where the size of a gradient is 0,
+/// every value of the objective must be the same: else the component `moves`.
+Components<Real100> by_central_differences(const OneChannel<Real100>& setup,
+                                           const Magnitudes& sizes);
 Components<double> by_complex_steps(const OneChannel<double>& setup, const Magnitudes& sizes);
 Components<Real50> by_duals(const OneChannel<Real50>& setup, const Magnitudes& sizes);
 

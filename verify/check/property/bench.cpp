@@ -5,23 +5,25 @@
 
 #include <algorithm>
 
+#include "verify/expect/expect.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/format.hpp"
-#include "verify/expect/expect.hpp"
 #include "verify/problem/problem.hpp"
 
 namespace abn::verify {
 namespace {
 
-void add(Outputs& outputs, Output output, std::vector<double> got, std::vector<Expectation>& expected, bool bounded) {
+void add(Outputs& outputs, Output output, std::vector<double> got,
+         std::vector<Expectation>& expected, bool bounded) {
   if (got.empty()) return;
   Result result{output, std::move(got), {}};
   result.expected.output = output;
-  const auto at = std::find_if(expected.begin(), expected.end(), [&](const Expectation& one) { return one.output == output; });
+  const auto at = std::find_if(expected.begin(), expected.end(),
+                               [&](const Expectation& one) { return one.output == output; });
   if (at != expected.end()) result.expected = std::move(*at);
   if (bounded && result.expected.points.size() != result.got.size())
-    throw std::logic_error(
-        fmt::format("{} has {} expectations and {} values", output_name(output), result.expected.points.size(), result.got.size()));
+    throw std::logic_error(fmt::format("{} has {} expectations and {} values", output_name(output),
+                                       result.expected.points.size(), result.got.size()));
   outputs.results.push_back(std::move(result));
 }
 
@@ -34,17 +36,21 @@ const Result& Outputs::operator[](Output output) const {
 }
 
 bool Outputs::has(Output output) const {
-  return std::any_of(results.begin(), results.end(), [&](const Result& one) { return one.output == output; });
+  return std::any_of(results.begin(), results.end(),
+                     [&](const Result& one) { return one.output == output; });
 }
 
 abn_claims Bench::claims(const abn_problem& problem) const {
   const Claimed claimed = claims_of(*subject_.variant, problem);
-  if (claimed.status != ABN_OK) throw NotSupported(fmt::format("{} does not support {}", subject_.variant->name, to_string(problem)));
+  if (claimed.status != ABN_OK)
+    throw NotSupported(
+        fmt::format("{} does not support {}", subject_.variant->name, to_string(problem)));
   if (!claimed.nonsense.empty()) throw std::runtime_error(claimed.nonsense);
   return claimed.claims;
 }
 
-Outputs Bench::forward(const Inputs& inputs, Bounds bounds, bool in_place, std::uint64_t schedule) const {
+Outputs Bench::forward(const Inputs& inputs, Bounds bounds, bool in_place,
+                       std::uint64_t schedule) const {
   const abn_claims claimed = claims(inputs.problem);
   const Evaluator evaluator(subject_, claimed, seed_);
   ForwardNumbers numbers = evaluator.forward(inputs, in_place, schedule);
@@ -63,9 +69,11 @@ Outputs Bench::forward(const Inputs& inputs, Bounds bounds, bool in_place, std::
   return out;
 }
 
-Outputs Bench::backward(const Inputs& inputs, const Saved& saved, Bounds bounds, bool in_place, std::uint64_t schedule) const {
+Outputs Bench::backward(const Inputs& inputs, const Saved& saved, Bounds bounds, bool in_place,
+                        std::uint64_t schedule) const {
   const abn_claims claimed = claims(inputs.problem);
-  BackwardNumbers numbers = Evaluator(subject_, claimed, seed_).backward(inputs, saved, in_place, schedule);
+  BackwardNumbers numbers =
+      Evaluator(subject_, claimed, seed_).backward(inputs, saved, in_place, schedule);
   std::vector<Expectation> expected;
   if (bounds == Bounds::stored) expected = expect_backward(inputs, saved, claimed);
   if (bounds == Bounds::truth) expected = expect_gradient(inputs, claimed);
@@ -80,7 +88,8 @@ Outputs Bench::backward(const Inputs& inputs, const Saved& saved, Bounds bounds,
 
 bool is_ordinary(const Point& point, int dtype) {
   constexpr double headroom = 4;  // a relation may double a value and its error
-  return (point.rule == Rule::bounded || point.rule == Rule::signed_bounded) && std::isfinite(point.hi) && std::isfinite(point.bound) &&
+  return (point.rule == Rule::bounded || point.rule == Rule::signed_bounded) &&
+         std::isfinite(point.hi) && std::isfinite(point.bound) &&
          std::abs(point.hi) + point.bound < format_of(dtype).largest / headroom;
 }
 
@@ -121,7 +130,8 @@ void show_no_affine(Examination& examination) {
   for (const char* const name : {"gamma", "beta"}) show_channels(examination, name, {});
 }
 
-void expect_near(Examination& examination, Finding& finding, std::int64_t index, long double exact, double bound, double got) {
+void expect_near(Examination& examination, Finding& finding, std::int64_t index, long double exact,
+                 double bound, double got) {
   if (!std::isfinite(bound) || !std::isfinite(exact)) {
     ++examination.left_out;
     return;
@@ -135,7 +145,9 @@ void expect_near(Examination& examination, Finding& finding, std::int64_t index,
   finding.index.push_back(index);
 }
 
-int dtype_of(const abn_problem& problem, Output output) { return is_tensor(output) ? problem.dtype : problem.param_dtype; }
+int dtype_of(const abn_problem& problem, Output output) {
+  return is_tensor(output) ? problem.dtype : problem.param_dtype;
+}
 
 std::int64_t channel_of(const abn_problem& problem, std::int64_t element) {
   return problem.layout == ABN_NHWC ? element % problem.c : element / problem.s % problem.c;
@@ -147,10 +159,15 @@ double scale_of(const Inputs& inputs, std::int64_t c) {
   return inputs.problem.scale == ABN_SCALE_ABS_EPS ? std::abs(gamma) + inputs.problem.eps : gamma;
 }
 
-double beta_of(const Inputs& inputs, std::int64_t c) { return inputs.affine ? inputs.beta[static_cast<std::size_t>(c)] : 0; }
+double beta_of(const Inputs& inputs, std::int64_t c) {
+  return inputs.affine ? inputs.beta[static_cast<std::size_t>(c)] : 0;
+}
 
 double dgamma_sign(const Inputs& inputs, std::int64_t c) {
-  return inputs.affine && inputs.problem.scale == ABN_SCALE_ABS_EPS && inputs.gamma[static_cast<std::size_t>(c)] < 0 ? -1 : 1;
+  return inputs.affine && inputs.problem.scale == ABN_SCALE_ABS_EPS &&
+                 inputs.gamma[static_cast<std::size_t>(c)] < 0
+             ? -1
+             : 1;
 }
 
 long double activate(const abn_problem& problem, long double y) {
@@ -169,7 +186,8 @@ bool statistics_fit(const Outputs& forward, std::int64_t c) {
 
 ChannelStatistics statistics_of(const Outputs& forward, std::int64_t c) {
   const auto at = static_cast<std::size_t>(c);
-  const Point &mean = forward[Output::mean].expected.points[at], &variance = forward[Output::variance].expected.points[at];
+  const Point &mean = forward[Output::mean].expected.points[at],
+              &variance = forward[Output::variance].expected.points[at];
   ChannelStatistics out;
   const int dtype = forward.problem.param_dtype;
   if (!is_ordinary(mean, dtype) || !is_ordinary(variance, dtype)) return out;

@@ -1,4 +1,5 @@
-// A kernel on the bench: its results with their bounds, for any problem that a property makes of its case.
+// A kernel on the bench: its results with their bounds, for any problem that a property makes of
+// its case.
 #pragma once
 
 #include <cmath>
@@ -7,8 +8,8 @@
 #include <vector>
 
 #include "verify/call/evaluator.hpp"
-#include "verify/compare/expectation.hpp"
 #include "verify/check/property/property.hpp"
+#include "verify/compare/expectation.hpp"
 
 namespace abn::verify {
 
@@ -44,9 +45,10 @@ class Bench {
   Bench(const Subject& subject, std::uint64_t seed) : subject_(subject), seed_(seed) {}
 
   abn_claims claims(const abn_problem& problem) const;  ///< throws NotSupported
-  Outputs forward(const Inputs& inputs, Bounds bounds = Bounds::stored, bool in_place = false, std::uint64_t schedule = 0) const;
-  Outputs backward(const Inputs& inputs, const Saved& saved, Bounds bounds = Bounds::stored, bool in_place = false,
-                   std::uint64_t schedule = 0) const;
+  Outputs forward(const Inputs& inputs, Bounds bounds = Bounds::stored, bool in_place = false,
+                  std::uint64_t schedule = 0) const;
+  Outputs backward(const Inputs& inputs, const Saved& saved, Bounds bounds = Bounds::stored,
+                   bool in_place = false, std::uint64_t schedule = 0) const;
   std::uint64_t seed() const { return seed_; }
 
  private:
@@ -61,7 +63,8 @@ bool is_ordinary(const Point& point, int dtype);
 
 /// The finding for an output, added if it is not there yet.
 Finding& finding_of(Examination& examination, Output output, int dtype);
-/// A finding for numbers made from an output, one a channel or one an element; the mathematics of this room is in double or better.
+/// A finding for numbers made from an output, one a channel or one an element; the mathematics of
+/// this room is in double or better.
 Finding& finding_of(Examination& examination, Output output, const char* what, bool by_channel);
 /// What a witness shows of an input that the property changed; see Used.
 void show_elements(Examination& examination, const char* name, const std::vector<double>& values);
@@ -71,11 +74,13 @@ void show_problem(Examination& examination, const char* name, double value);
 void show_no_affine(Examination& examination);
 
 /// got must be `exact` within `bound`; a bound that is not finite leaves the element out.
-void expect_near(Examination& examination, Finding& finding, std::int64_t index, long double exact, double bound, double got);
+void expect_near(Examination& examination, Finding& finding, std::int64_t index, long double exact,
+                 double bound, double got);
 
 /// got_a[i] = factor got_b[at(i)] within the bounds of both and `slack(i)`.
 template <class At, class Slack>
-void relate(Examination& examination, const Result& a, const Result& b, At at, double factor, Slack slack) {
+void relate(Examination& examination, const Result& a, const Result& b, At at, double factor,
+            Slack slack) {
   Finding& finding = finding_of(examination, a.output, a.expected.dtype);
   for (std::size_t i = 0; i < a.got.size(); ++i) {
     const auto j = static_cast<std::size_t>(at(static_cast<std::int64_t>(i)));
@@ -85,12 +90,15 @@ void relate(Examination& examination, const Result& a, const Result& b, At at, d
       continue;
     }
     const auto index = static_cast<std::int64_t>(j);  // b is the case in its own order
-    const double bound = of_a.bound + std::abs(factor) * of_b.bound + slack(static_cast<std::int64_t>(i));
+    const double bound =
+        of_a.bound + std::abs(factor) * of_b.bound + slack(static_cast<std::int64_t>(i));
     // Where the other side is no number although one is expected, it is what fails.
     if (std::isfinite(b.got[j]))
-      expect_near(examination, finding, index, static_cast<long double>(factor) * b.got[j], bound, a.got[i]);
+      expect_near(examination, finding, index, static_cast<long double>(factor) * b.got[j], bound,
+                  a.got[i]);
     else
-      expect_near(examination, finding, index, static_cast<long double>(factor) * of_b.hi, bound, b.got[j]);
+      expect_near(examination, finding, index, static_cast<long double>(factor) * of_b.hi, bound,
+                  b.got[j]);
   }
 }
 template <class At>
@@ -100,10 +108,11 @@ void relate(Examination& examination, const Result& a, const Result& b, At at, d
 
 inline std::int64_t same_place(std::int64_t i) { return i; }
 
-/// got_a[i] has the bits of factor got_b[at(i)], factor a power of two or its negative; any NaN equals any NaN. `signs`: of zeros too.
+/// got_a[i] has the bits of factor got_b[at(i)], factor a power of two or its negative; any NaN
+/// equals any NaN. `signs`: of zeros too.
 template <class At, class Qualifies>
-void same_bits(Examination& examination, const Result& a, const Result& b, int dtype, At at, double factor, bool signs,
-               Qualifies qualifies) {
+void same_bits(Examination& examination, const Result& a, const Result& b, int dtype, At at,
+               double factor, bool signs, Qualifies qualifies) {
   Finding& finding = finding_of(examination, a.output, dtype);
   for (std::size_t i = 0; i < a.got.size(); ++i) {
     const std::int64_t index = at(static_cast<std::int64_t>(i));  // b is the case in its own order
@@ -113,7 +122,9 @@ void same_bits(Examination& examination, const Result& a, const Result& b, int d
     }
     Point point;
     point.hi = factor * b.got[static_cast<std::size_t>(index)];
-    point.rule = !std::isfinite(point.hi) ? Rule::same_class : signs ? Rule::signed_bounded : Rule::bounded;
+    point.rule = !std::isfinite(point.hi) ? Rule::same_class
+                 : signs                  ? Rule::signed_bounded
+                                          : Rule::bounded;
     finding.expected.points.push_back(point);
     finding.got.push_back(a.got[i]);
     finding.index.push_back(index);
@@ -126,7 +137,8 @@ void same_bits(Examination& examination, const Result& a, const Result& b, int d
 
 // The mathematics of one channel, in long double.
 
-/// Rounding of sums and functions in long double, generously: beside it every bound of f64 arithmetic is large.
+/// Rounding of sums and functions in long double, generously: beside it every bound of f64
+/// arithmetic is large.
 inline constexpr long double own_rounding = 0x1p-58L;
 /// What the double of an expectation loses where it is subnormal.
 inline constexpr double own_underflow = 0x1p-1022;
@@ -145,7 +157,8 @@ struct ChannelStatistics {
   bool usable = false;  ///< both fit into the parameter type, and variance + eps > 0
 };
 ChannelStatistics statistics_of(const Outputs& forward, std::int64_t c);
-/// Whether what forward saves of a channel can be saved: a variance that overflows the parameter type leaves backward without one.
+/// Whether what forward saves of a channel can be saved: a variance that overflows the parameter
+/// type leaves backward without one.
 bool statistics_fit(const Outputs& forward, std::int64_t c);
 
 }  // namespace abn::verify

@@ -1,13 +1,14 @@
 // What eps does to a channel: the variance that it leaves, its limits, and where it must not be.
 //
-// With v the batch variance, xhat = (x-mean)/sqrt(v+eps) has the variance v/(v+eps), tends to (x-mean)/sqrt(v) as eps vanishes,
-// relatively by 1 - 1/sqrt(1+eps/v) <= eps/(2v), and to (x-mean)/sqrt(eps) as eps dominates, relatively by at most v/(2 eps).
+// With v the batch variance, xhat = (x-mean)/sqrt(v+eps) has the variance v/(v+eps), tends to
+// (x-mean)/sqrt(v) as eps vanishes, relatively by 1 - 1/sqrt(1+eps/v) <= eps/(2v), and to
+// (x-mean)/sqrt(eps) as eps dominates, relatively by at most v/(2 eps).
 #include <algorithm>
 #include <limits>
 
+#include "verify/check/property/bench.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
-#include "verify/check/property/bench.hpp"
 
 namespace abn::verify {
 namespace {
@@ -44,9 +45,13 @@ Examination variance_of_xhat(const Bench& bench, const Inputs& inputs) {
       const long double d = z.got[static_cast<std::size_t>(sample_offset(p, c, i))] - sum / m;
       squares += d * d;
     }
-    // Centring does not lengthen a vector, so the two standard deviations differ by the root mean square of the errors at most.
-    const long double exact = statistics.variance * statistics.r * statistics.r, error = std::sqrt(bounds / m);
-    expect_near(out, finding, c, exact, static_cast<double>(2 * std::sqrt(exact) * error + error * error + exact * own_rounding * m),
+    // Centring does not lengthen a vector, so the two standard deviations differ by the root mean
+    // square of the errors at most.
+    const long double exact = statistics.variance * statistics.r * statistics.r,
+                      error = std::sqrt(bounds / m);
+    expect_near(out, finding, c, exact,
+                static_cast<double>(2 * std::sqrt(exact) * error + error * error +
+                                    exact * own_rounding * m),
                 static_cast<double>(squares / m));
   }
   return out;
@@ -55,7 +60,8 @@ Examination variance_of_xhat(const Bench& bench, const Inputs& inputs) {
 /// eps that is a power of two, at least the type's smallest normal number.
 double power_near(double value, int dtype) {
   const Format& format = format_of(dtype);
-  return value > 0 ? std::ldexp(1.0, std::clamp(std::ilogb(value), format.emin, -format.emin)) : std::ldexp(1.0, format.emin);
+  return value > 0 ? std::ldexp(1.0, std::clamp(std::ilogb(value), format.emin, -format.emin))
+                   : std::ldexp(1.0, format.emin);
 }
 
 /// The variances of the channels that vary at all: smallest and largest, 0 if there is none.
@@ -92,9 +98,11 @@ Examination vanishing(const Bench& bench, const Inputs& inputs) {
     const std::int64_t c = channel_of(inputs.problem, i);
     const ChannelStatistics statistics = statistics_of(b, c);
     if (!statistics.usable) return std::numeric_limits<double>::infinity();
-    const long double xhat = (inputs.x[static_cast<std::size_t>(i)] - statistics.mean) * statistics.r;
+    const long double xhat =
+        (inputs.x[static_cast<std::size_t>(i)] - statistics.mean) * statistics.r;
     const long double relative = little.problem.eps / (2 * statistics.variance);
-    return static_cast<double>(lipschitz(inputs.problem) * std::abs(scale_of(inputs, c) * xhat) * relative * (1 + own_rounding));
+    return static_cast<double>(lipschitz(inputs.problem) * std::abs(scale_of(inputs, c) * xhat) *
+                               relative * (1 + own_rounding));
   });
   return out;
 }
@@ -119,12 +127,15 @@ Examination dominating(const Bench& bench, const Inputs& inputs) {
       ++out.left_out;
       continue;
     }
-    const long double eps = much.problem.eps, scaled = scale_of(much, c) * (inputs.x[i] - statistics.mean) / std::sqrt(eps);
+    const long double eps = much.problem.eps,
+                      scaled = scale_of(much, c) * (inputs.x[i] - statistics.mean) / std::sqrt(eps);
     const long double distance = lipschitz(p) * std::abs(scaled) * statistics.variance / (2 * eps);
     const long double beta = beta_of(much, c),
                       own = own_rounding * lipschitz(p) *
-                            (std::abs(scaled) + std::abs(beta) + std::abs(scale_of(much, c) * statistics.mean) / std::sqrt(eps));
-    expect_near(out, finding, index, activate(p, scaled + beta), point.bound + static_cast<double>(distance + own), z.got[i]);
+                            (std::abs(scaled) + std::abs(beta) +
+                             std::abs(scale_of(much, c) * statistics.mean) / std::sqrt(eps));
+    expect_near(out, finding, index, activate(p, scaled + beta),
+                point.bound + static_cast<double>(distance + own), z.got[i]);
   }
   return out;
 }
@@ -134,7 +145,8 @@ Examination constant_channel(const Bench& bench, const Inputs& inputs) {
   Inputs flat = inputs;
   for (std::int64_t c = 0; c < p.c; ++c)
     for (std::int64_t i = 0; i < sample_count(p); ++i)
-      flat.x[static_cast<std::size_t>(sample_offset(p, c, i))] = inputs.x[static_cast<std::size_t>(sample_offset(p, c, 0))];
+      flat.x[static_cast<std::size_t>(sample_offset(p, c, i))] =
+          inputs.x[static_cast<std::size_t>(sample_offset(p, c, 0))];
   const Outputs forward = bench.forward(flat);
   const Result& z = forward[Output::z];
   Examination out;
@@ -147,7 +159,9 @@ Examination constant_channel(const Bench& bench, const Inputs& inputs) {
     }
     const auto index = static_cast<std::int64_t>(i);
     const long double exact = activate(p, beta_of(flat, channel_of(p, index)));
-    expect_near(out, finding, index, exact, z.expected.points[i].bound + static_cast<double>(own_rounding * std::abs(exact)), z.got[i]);
+    expect_near(out, finding, index, exact,
+                z.expected.points[i].bound + static_cast<double>(own_rounding * std::abs(exact)),
+                z.got[i]);
   }
   return out;
 }
@@ -157,7 +171,8 @@ Examination monotone(const Bench& bench, const Inputs& inputs) {
   Inputs more = plain;
   constexpr double factor = 4;
   const double least = spread_of(bench.forward(plain)).smallest;
-  more.problem.eps = power_near(std::max(inputs.problem.eps, least) * factor, inputs.problem.param_dtype);
+  more.problem.eps =
+      power_near(std::max(inputs.problem.eps, least) * factor, inputs.problem.param_dtype);
   const Outputs a = bench.forward(more), b = bench.forward(plain);
   const Result &large = a[Output::z], &small = b[Output::z];
   const int dtype = inputs.problem.dtype;
@@ -167,13 +182,15 @@ Examination monotone(const Bench& bench, const Inputs& inputs) {
   Finding& finding = finding_of(out, Output::z, "|xhat|", false);
   for (std::size_t i = 0; i < large.got.size(); ++i) {
     const Point &of_large = large.expected.points[i], &of_small = small.expected.points[i];
-    if (!is_ordinary(of_large, dtype) || !is_ordinary(of_small, dtype) || !(more.problem.eps > inputs.problem.eps)) {
+    if (!is_ordinary(of_large, dtype) || !is_ordinary(of_small, dtype) ||
+        !(more.problem.eps > inputs.problem.eps)) {
       ++out.left_out;
       continue;
     }
     // Smaller is as expected; what is larger is held to the smaller eps's value.
     const double got = std::abs(large.got[i]), limit = std::abs(small.got[i]);
-    expect_near(out, finding, static_cast<std::int64_t>(i), got <= limit ? got : limit, of_large.bound + of_small.bound, got);
+    expect_near(out, finding, static_cast<std::int64_t>(i), got <= limit ? got : limit,
+                of_large.bound + of_small.bound, got);
   }
   return out;
 }
@@ -197,7 +214,8 @@ Examination of_scale(const Bench& bench, const Inputs& inputs) {
     out.left_out = inputs.x.size();
     return out;
   }
-  show_channels(out, "gamma(abs_eps)", official.gamma), show_channels(out, "gamma(signed)", plain.gamma);
+  show_channels(out, "gamma(abs_eps)", official.gamma),
+      show_channels(out, "gamma(signed)", plain.gamma);
   show_problem(out, "eps", eps);
   const Outputs a = bench.forward(official), b = bench.forward(plain);
   const auto equal = [&](const Outputs& one, const Outputs& other) {
@@ -213,36 +231,57 @@ Examination of_scale(const Bench& bench, const Inputs& inputs) {
         if (!is_ordinary(of_a, p.param_dtype) || !is_ordinary(of_b, p.param_dtype))
           ++out.left_out;
         else
-          expect_near(out, finding, static_cast<std::int64_t>(c),
-                      static_cast<long double>(dgamma_sign(official, static_cast<std::int64_t>(c))) * reference.got[c],
-                      of_a.bound + of_b.bound, result.got[c]);
+          expect_near(
+              out, finding, static_cast<std::int64_t>(c),
+              static_cast<long double>(dgamma_sign(official, static_cast<std::int64_t>(c))) *
+                  reference.got[c],
+              of_a.bound + of_b.bound, result.got[c]);
       }
     }
   };
   equal(a, b);
-  if (p.mode != ABN_INFERENCE) equal(bench.backward(official, a.saved), bench.backward(plain, a.saved));
+  if (p.mode != ABN_INFERENCE)
+    equal(bench.backward(official, a.saved), bench.backward(plain, a.saved));
   return out;
 }
 
 bool is_training(const abn_problem& p, const abn_claims&) { return p.mode == ABN_TRAINING; }
 
 constexpr Property table[] = {
-    {"epsilon_variance", "In training the variance of xhat is v/(v+eps); read from z without activation and affine.",
+    {"epsilon_variance",
+     "In training the variance of xhat is v/(v+eps); read from z without activation and affine.",
      "the variance of xhat is not v/(v+eps)",
-     [](const abn_problem& p, const abn_claims&) { return p.mode == ABN_TRAINING && p.activation == ABN_IDENTITY; }, variance_of_xhat},
+     [](const abn_problem& p, const abn_claims&) {
+       return p.mode == ABN_TRAINING && p.activation == ABN_IDENTITY;
+     },
+     variance_of_xhat},
     {"epsilon_vanishing",
-     "In training z tends to that of eps = 0 as eps vanishes, relatively by eps/(2v) at most; channels that vary, signed scale.",
+     "In training z tends to that of eps = 0 as eps vanishes, relatively by eps/(2v) at most; "
+     "channels that vary, signed scale.",
      "z with an eps far below the variance is not that with eps = 0",
-     [](const abn_problem& p, const abn_claims&) { return p.mode == ABN_TRAINING && p.scale == ABN_SCALE_SIGNED; }, vanishing},
-    {"epsilon_dominating", "In training xhat tends to (x-mean)/sqrt(eps) as eps dominates, relatively by v/(2 eps) at most.",
-     "z with an eps far above the variance is not that of xhat = (x-mean)/sqrt(eps)", is_training, dominating},
-    {"epsilon_monotone", "In training |xhat| does not grow with eps; read from z without activation and affine.", "|xhat| grows with eps",
-     [](const abn_problem& p, const abn_claims&) { return p.mode == ABN_TRAINING && p.activation == ABN_IDENTITY; }, monotone},
+     [](const abn_problem& p, const abn_claims&) {
+       return p.mode == ABN_TRAINING && p.scale == ABN_SCALE_SIGNED;
+     },
+     vanishing},
+    {"epsilon_dominating",
+     "In training xhat tends to (x-mean)/sqrt(eps) as eps dominates, relatively by v/(2 eps) at "
+     "most.",
+     "z with an eps far above the variance is not that of xhat = (x-mean)/sqrt(eps)", is_training,
+     dominating},
+    {"epsilon_monotone",
+     "In training |xhat| does not grow with eps; read from z without activation and affine.",
+     "|xhat| grows with eps",
+     [](const abn_problem& p, const abn_claims&) {
+       return p.mode == ABN_TRAINING && p.activation == ABN_IDENTITY;
+     },
+     monotone},
     {"constant_channel", "In training a channel of equal samples has z = phi(beta); eps > 0.",
      "z of a channel of equal samples is not phi(beta)",
-     [](const abn_problem& p, const abn_claims&) { return p.mode == ABN_TRAINING && p.eps > 0; }, constant_channel},
+     [](const abn_problem& p, const abn_claims&) { return p.mode == ABN_TRAINING && p.eps > 0; },
+     constant_channel},
     {"epsilon_of_scale",
-     "The scale |gamma| + eps has the results of a gamma of that value, dgamma times sign(gamma); where the sum is exact.",
+     "The scale |gamma| + eps has the results of a gamma of that value, dgamma times sign(gamma); "
+     "where the sum is exact.",
      "the scale |gamma| + eps does not give what a signed gamma of that value gives",
      [](const abn_problem&, const abn_claims&) { return true; }, of_scale},
 };

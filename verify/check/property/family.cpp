@@ -6,12 +6,12 @@
 #include <cmath>
 
 #include "verify/call/contract.hpp"
-#include "verify/data/recipes.hpp"
-#include "verify/problem/format.hpp"
 #include "verify/check/patterns.hpp"
-#include "verify/problem/problem.hpp"
 #include "verify/check/property/bench.hpp"
 #include "verify/data/random.hpp"
+#include "verify/data/recipes.hpp"
+#include "verify/problem/format.hpp"
+#include "verify/problem/problem.hpp"
 
 namespace abn::verify {
 namespace {
@@ -19,8 +19,9 @@ namespace {
 constexpr const char* op = "property";
 constexpr const char* kind = "property";
 
-/// Channels whose every finite number, and whose r, is far enough below the accumulate type's largest for products of three of them: what
-/// overflows on the way to a finite result is no property's business.
+/// Channels whose every finite number, and whose r, is far enough below the accumulate type's
+/// largest for products of three of them: what overflows on the way to a finite result is no
+/// property's business.
 std::vector<bool> fit_channels(const Inputs& inputs, const abn_claims& claims) {
   const abn_problem& p = inputs.problem;
   const double limit = std::sqrt(std::sqrt(format_of(claims.accumulate).largest));
@@ -29,9 +30,11 @@ std::vector<bool> fit_channels(const Inputs& inputs, const abn_claims& claims) {
     return at >= values.size() || !std::isfinite(values[at]) || std::abs(values[at]) <= limit;
   };
   for (std::size_t i = 0; i < inputs.x.size(); ++i)
-    if (!within(inputs.x, i) || !within(inputs.dz, i)) fit[static_cast<std::size_t>(channel_of(p, static_cast<std::int64_t>(i)))] = false;
+    if (!within(inputs.x, i) || !within(inputs.dz, i))
+      fit[static_cast<std::size_t>(channel_of(p, static_cast<std::int64_t>(i)))] = false;
   for (std::size_t c = 0; c < fit.size(); ++c)
-    for (const auto* vector : {&inputs.gamma, &inputs.beta, &inputs.running_mean, &inputs.running_var})
+    for (const auto* vector :
+         {&inputs.gamma, &inputs.beta, &inputs.running_mean, &inputs.running_var})
       if (!within(*vector, c)) fit[c] = false;
   return fit;
 }
@@ -41,7 +44,8 @@ void leave_out(Examination& examination, const abn_problem& problem, const std::
   for (Finding& finding : examination.findings) {
     std::size_t kept = 0;
     for (std::size_t i = 0; i < finding.got.size(); ++i) {
-      const std::int64_t index = finding.index[i], c = finding.by_channel ? index : channel_of(problem, index);
+      const std::int64_t index = finding.index[i],
+                         c = finding.by_channel ? index : channel_of(problem, index);
       if (!fit[static_cast<std::size_t>(c)]) {
         ++examination.left_out;
         continue;
@@ -55,7 +59,8 @@ void leave_out(Examination& examination, const abn_problem& problem, const std::
   }
 }
 
-/// What was compared with what, and how they differ: rounding explains all up to the bound, and where that is 0 every bit has to agree.
+/// What was compared with what, and how they differ: rounding explains all up to the bound, and
+/// where that is 0 every bit has to agree.
 std::string reason_of(const Property& property, const Point& point, const Comparison& comparison) {
   if (comparison.passed) return {};
   const bool is_error = std::isfinite(comparison.error);
@@ -65,11 +70,15 @@ std::string reason_of(const Property& property, const Point& point, const Compar
                                         : "they differ by more than rounding explains");
 }
 
-/// The inputs of an element, or of a channel where the finding is of channels: the case's own, but where the property used others.
-void show_inputs(Witness& witness, const Inputs& inputs, const std::vector<Used>& used, bool tensor, std::int64_t index) {
+/// The inputs of an element, or of a channel where the finding is of channels: the case's own, but
+/// where the property used others.
+void show_inputs(Witness& witness, const Inputs& inputs, const std::vector<Used>& used, bool tensor,
+                 std::int64_t index) {
   const std::int64_t c = tensor ? channel_of(inputs.problem, index) : index;
-  const auto show = [&](const std::string& name, const std::vector<double>& values, std::int64_t at) {
-    if (static_cast<std::size_t>(at) < values.size()) witness.inputs.emplace_back(name, values[static_cast<std::size_t>(at)]);
+  const auto show = [&](const std::string& name, const std::vector<double>& values,
+                        std::int64_t at) {
+    if (static_cast<std::size_t>(at) < values.size())
+      witness.inputs.emplace_back(name, values[static_cast<std::size_t>(at)]);
   };
   const auto is_of = [](const Used& one, std::string_view input) {
     return std::string_view(one.name).substr(0, one.name.find('(')) == input;
@@ -80,30 +89,38 @@ void show_inputs(Witness& witness, const Inputs& inputs, const std::vector<Used>
       if (!is_of(one, input)) continue;
       any = true;
       if (tensor || one.per != Used::Per::element)
-        show(one.name, one.values, one.per == Used::Per::element ? index : one.per == Used::Per::channel ? c : 0);
+        show(one.name, one.values,
+             one.per == Used::Per::element   ? index
+             : one.per == Used::Per::channel ? c
+                                             : 0);
     }
     return any;
   };
   for (const auto& [name, values] : {std::pair{"x", &inputs.x}, std::pair{"dz", &inputs.dz}})
     if (!show_used(name) && tensor) show(name, *values, index);
-  for (const auto& [name, values] : {std::pair{"gamma", &inputs.gamma}, std::pair{"beta", &inputs.beta}})
+  for (const auto& [name, values] :
+       {std::pair{"gamma", &inputs.gamma}, std::pair{"beta", &inputs.beta}})
     if (!show_used(name)) show(name, *values, c);
-  for (const char* const name : {"running_mean", "running_var", "eps"}) show_used(name);  // of the case's own the problem tells
+  // of the case's own the problem tells
+  for (const char* const name : {"running_mean", "running_var", "eps"}) show_used(name);
 }
 
 /// The worst element of a finding with the numbers that belong to it.
-Witness witness_of(const Origin& origin, const std::string& id, const Property& property, const Inputs& inputs,
-                   const std::vector<Used>& used, const Finding& finding, const Tally& tally) {
+Witness witness_of(const Origin& origin, const std::string& id, const Property& property,
+                   const Inputs& inputs, const std::vector<Used>& used, const Finding& finding,
+                   const Tally& tally) {
   const auto worst = static_cast<std::size_t>(tally.worst);
   const Point& point = finding.expected.points[worst];
   const Output output = finding.expected.output;
   const bool tensor = !finding.by_channel;
   const std::int64_t index = finding.index[worst];
   Witness witness = blank_witness(origin, id);
-  witness.where = place_of(inputs.problem, finding.what.empty() ? output_name(output) : finding.what, tensor, index);
+  witness.where = place_of(
+      inputs.problem, finding.what.empty() ? output_name(output) : finding.what, tensor, index);
   witness.expected = point.hi, witness.expected_low = point.lo, witness.got = finding.got[worst];
   const Comparison& comparison = tally.worst_comparison;
-  witness.error = comparison.error, witness.bound = point.bound, witness.ratio = comparison.ratio, witness.ulp = comparison.ulp;
+  witness.error = comparison.error, witness.bound = point.bound, witness.ratio = comparison.ratio,
+  witness.ulp = comparison.ulp;
   witness.reason = reason_of(property, point, comparison);
   if (finding.what.empty()) {
     const Format& format = format_of(finding.expected.dtype);
@@ -118,8 +135,8 @@ Witness witness_of(const Origin& origin, const std::string& id, const Property& 
 std::span<const Property> properties() {
   static const std::vector<Property> all = [] {
     std::vector<Property> out;
-    for (const auto& part :
-         {inversion_properties(), epsilon_properties(), gradient_properties(), symmetry_properties(), repetition_properties()})
+    for (const auto& part : {inversion_properties(), epsilon_properties(), gradient_properties(),
+                             symmetry_properties(), repetition_properties()})
       out.insert(out.end(), part.begin(), part.end());
     return out;
   }();
@@ -132,7 +149,8 @@ const Property* property_named(std::string_view name) {
   return nullptr;
 }
 
-Record examine(const Property& property, const Subject& subject, const Inputs& inputs, std::uint64_t seed, const Origin& origin) {
+Record examine(const Property& property, const Subject& subject, const Inputs& inputs,
+               std::uint64_t seed, const Origin& origin) {
   const CheckName name{op, property.name, kind};
   Examination examination;
   try {
@@ -150,22 +168,26 @@ Record examine(const Property& property, const Subject& subject, const Inputs& i
     record.tally += tally;
     if (tally.worst < 0) continue;
     const bool worse = worst == nullptr || (tally.failed > 0) > (tally_of_worst.failed > 0) ||
-                       ((tally.failed > 0) == (tally_of_worst.failed > 0) && tally.max_ratio > tally_of_worst.max_ratio);
+                       ((tally.failed > 0) == (tally_of_worst.failed > 0) &&
+                        tally.max_ratio > tally_of_worst.max_ratio);
     if (worse) worst = &finding, tally_of_worst = tally;
   }
   if (record.tally.elements == 0)
     return skip_record(origin, name,
-                       fmt::format("no element satisfies the condition ({} left out): {}", examination.left_out, property.statement));
+                       fmt::format("no element satisfies the condition ({} left out): {}",
+                                   examination.left_out, property.statement));
   record.failed_cases = record.tally.failed > 0 ? 1 : 0;
   if (record.failed_cases > 0) record.verdict = Verdict::fail;
   if (worst != nullptr)
-    record.witnesses.push_back(witness_of(origin, record.id, property, inputs, examination.used, *worst, tally_of_worst));
+    record.witnesses.push_back(
+        witness_of(origin, record.id, property, inputs, examination.used, *worst, tally_of_worst));
   return record;
 }
 
 namespace {
 
-std::vector<CheckName> checks_of(const Subject&, const abn_claims& claims, const abn_problem& problem) {
+std::vector<CheckName> checks_of(const Subject&, const abn_claims& claims,
+                                 const abn_problem& problem) {
   std::vector<CheckName> checks;
   if (element_count(problem) == 0) return checks;
   for (const Property& one : properties())
@@ -173,9 +195,11 @@ std::vector<CheckName> checks_of(const Subject&, const abn_claims& claims, const
   return checks;
 }
 
-// Around the widths of a vector access, a warp and a tile, and small: a property takes a dozen calls.
-constexpr std::array shapes{Shape{2, 3, 5},  Shape{1, 5, 33}, Shape{4, 2, 8},  Shape{5, 9, 1},  Shape{3, 1, 43},
-                            Shape{1, 2, 65}, Shape{2, 4, 31}, Shape{16, 3, 4}, Shape{33, 4, 1}, Shape{2, 33, 3}};
+// Around the widths of a vector access, a warp and a tile, and small: a property takes a dozen
+// calls.
+constexpr std::array shapes{Shape{2, 3, 5},  Shape{1, 5, 33}, Shape{4, 2, 8},  Shape{5, 9, 1},
+                            Shape{3, 1, 43}, Shape{1, 2, 65}, Shape{2, 4, 31}, Shape{16, 3, 4},
+                            Shape{33, 4, 1}, Shape{2, 33, 3}};
 
 std::vector<Case> property_cases(Tier tier, std::uint64_t seed) {
   const std::uint64_t rounds = tier == Tier::smoke ? 3 : tier == Tier::full ? 24 : 192;
@@ -188,7 +212,8 @@ std::vector<Case> property_cases(Tier tier, std::uint64_t seed) {
       for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout)
         for (int activation = ABN_IDENTITY; activation <= ABN_ELU; ++activation, ++step) {
           const Stream draw = seeds.fork(step);
-          Case one = drawn_case(shapes[step % shapes.size()], dtype, layout, activation, names[(step + round) % names.size()].name, draw);
+          Case one = drawn_case(shapes[step % shapes.size()], dtype, layout, activation,
+                                names[(step + round) % names.size()].name, draw);
           // Most properties are of training.
           const std::uint64_t mode = draw.below(6, 3);
           one.problem.mode = mode == 0 ? ABN_INFERENCE : mode == 1 ? ABN_FROZEN : ABN_TRAINING;
@@ -202,9 +227,11 @@ std::vector<Record> records_of(const Work& work) {
   std::vector<Record> records;
   if (is_pattern_data(work.one.data)) return records;
   Inputs inputs = for_oracle(inputs_of(work.one));
-  if (inputs.dz.size() != inputs.x.size()) inputs.dz.assign(inputs.x.size(), 0.0);  // a file without dz
+  // a file without dz
+  if (inputs.dz.size() != inputs.x.size()) inputs.dz.assign(inputs.x.size(), 0.0);
   for (const CheckName& name : work.wanted)
-    records.push_back(examine(*property_named(name.check), work.subject, inputs, work.one.seed, work.origin));
+    records.push_back(
+        examine(*property_named(name.check), work.subject, inputs, work.one.seed, work.origin));
   return records;
 }
 

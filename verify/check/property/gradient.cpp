@@ -2,20 +2,23 @@
 #include <algorithm>
 #include <limits>
 
-#include "verify/problem/claims.hpp"
 #include "verify/check/property/bench.hpp"
 #include "verify/check/property/rearrange.hpp"
 #include "verify/expect/reference_variant.hpp"
+#include "verify/problem/claims.hpp"
 
 namespace abn::verify {
 namespace {
 
 bool has_backward(const abn_problem& problem) { return problem.mode != ABN_INFERENCE; }
 
-/// Samples of channel c whose point is fit for a relation; false where one is not, for then no sum can be judged.
+/// Samples of channel c whose point is fit for a relation; false where one is not, for then no sum
+/// can be judged.
 bool all_ordinary(const Result& result, const abn_problem& p, std::int64_t c) {
   for (std::int64_t i = 0; i < sample_count(p); ++i)
-    if (!is_ordinary(result.expected.points[static_cast<std::size_t>(sample_offset(p, c, i))], p.dtype)) return false;
+    if (!is_ordinary(result.expected.points[static_cast<std::size_t>(sample_offset(p, c, i))],
+                     p.dtype))
+      return false;
   return true;
 }
 
@@ -28,7 +31,9 @@ Examination equivalence(const Bench& bench, const Inputs& inputs) {
   const auto equal = [&](Examination& out, const Outputs& a, const Outputs& b) {
     for (const Result& one : a.results)
       relate(out, one, b[one.output], same_place, 1, [&](std::int64_t i) {
-        return statistics_fit(forward, is_tensor(one.output) ? channel_of(p, i) : i) ? 0.0 : std::numeric_limits<double>::infinity();
+        return statistics_fit(forward, is_tensor(one.output) ? channel_of(p, i) : i)
+                   ? 0.0
+                   : std::numeric_limits<double>::infinity();
       });
   };
   Examination out;
@@ -41,7 +46,8 @@ Examination equivalence(const Bench& bench, const Inputs& inputs) {
     equal(out, truth, partner.backward(inputs, own, Bounds::truth));
     // On the same stored z the two in-place methods are the same function.
     if (!is_in_place(claims) || (scheme != ABN_IN_PLACE_1 && scheme != ABN_IN_PLACE_2)) continue;
-    equal(out, bench.backward(inputs, saved), partner.backward(inputs, {saved.z, {}, {}, saved.variance}));
+    equal(out, bench.backward(inputs, saved),
+          partner.backward(inputs, {saved.z, {}, {}, saved.variance}));
   }
   return out;
 }
@@ -65,7 +71,8 @@ Examination sum_dx(const Bench& bench, const Inputs& inputs) {
       sum += dx.got[at], own += std::abs(dx.got[at]);
       bound += dx.expected.points[at].bound;
     }
-    expect_near(out, finding, c, 0, bound + static_cast<double>(own * own_rounding), static_cast<double>(sum));
+    expect_near(out, finding, c, 0, bound + static_cast<double>(own * own_rounding),
+                static_cast<double>(sum));
   }
   return out;
 }
@@ -87,7 +94,8 @@ Examination sum_dx_xhat(const Bench& bench, const Inputs& inputs) {
       const Result& dgamma = gradients[Output::dgamma];
       const Point& point = dgamma.expected.points[static_cast<std::size_t>(c)];
       usable = is_ordinary(point, p.param_dtype);
-      s1 = static_cast<long double>(dgamma.got[static_cast<std::size_t>(c)]) * dgamma_sign(inputs, c);
+      s1 = static_cast<long double>(dgamma.got[static_cast<std::size_t>(c)]) *
+           dgamma_sign(inputs, c);
       s1_bound = point.bound;
     } else {
       usable = usable && g == 0;  // without an affine S1 is not among the outputs
@@ -96,16 +104,19 @@ Examination sum_dx_xhat(const Bench& bench, const Inputs& inputs) {
       ++out.left_out;
       continue;
     }
-    const long double share = static_cast<long double>(p.eps) * statistics.r * statistics.r, factor = g * statistics.r * share;
+    const long double share = static_cast<long double>(p.eps) * statistics.r * statistics.r,
+                      factor = g * statistics.r * share;
     long double sum = 0, own = std::abs(factor * s1);
     double bound = static_cast<double>(std::abs(factor)) * s1_bound;
     for (std::int64_t i = 0; i < sample_count(p); ++i) {
       const auto at = static_cast<std::size_t>(sample_offset(p, c, i));
       const long double xhat = (inputs.x[at] - statistics.mean) * statistics.r;
-      sum += dx.got[at] * xhat, own += std::abs(dx.got[at]) * (std::abs(xhat) + std::abs(statistics.mean) * statistics.r);
+      sum += dx.got[at] * xhat,
+          own += std::abs(dx.got[at]) * (std::abs(xhat) + std::abs(statistics.mean) * statistics.r);
       bound += dx.expected.points[at].bound * static_cast<double>(std::abs(xhat));
     }
-    expect_near(out, finding, c, factor * s1, bound + static_cast<double>(own * own_rounding), static_cast<double>(sum));
+    expect_near(out, finding, c, factor * s1, bound + static_cast<double>(own * own_rounding),
+                static_cast<double>(sum));
   }
   return out;
 }
@@ -116,7 +127,8 @@ Examination linear(const Bench& bench, const Inputs& inputs) {
   first.dz = gridded_dz(inputs, bench.seed()), second.dz = another_dz(inputs, bench.seed());
   constexpr double a = 2, b = -1;  // at most 80 steps of the grid
   for (std::size_t i = 0; i < both.dz.size(); ++i) both.dz[i] = a * first.dz[i] + b * second.dz[i];
-  const Outputs of_both = bench.backward(both, saved), of_first = bench.backward(first, saved), of_second = bench.backward(second, saved);
+  const Outputs of_both = bench.backward(both, saved), of_first = bench.backward(first, saved),
+                of_second = bench.backward(second, saved);
   Examination out;
   show_elements(out, "dz(u)", first.dz), show_elements(out, "dz(v)", second.dz);
   for (const Result& sum : of_both.results) {
@@ -124,7 +136,8 @@ Examination linear(const Bench& bench, const Inputs& inputs) {
     const int dtype = sum.expected.dtype;
     Finding& finding = finding_of(out, sum.output, dtype);
     for (std::size_t i = 0; i < sum.got.size(); ++i) {
-      const Point &of_sum = sum.expected.points[i], &of_u = u.expected.points[i], &of_v = v.expected.points[i];
+      const Point &of_sum = sum.expected.points[i], &of_u = u.expected.points[i],
+                  &of_v = v.expected.points[i];
       if (!is_ordinary(of_sum, dtype) || !is_ordinary(of_u, dtype) || !is_ordinary(of_v, dtype))
         ++out.left_out;
       else
@@ -148,10 +161,12 @@ Examination constants(const Bench& bench, const Inputs& inputs) {
   for (const Result& one : gradients.results) {
     const int dtype = one.expected.dtype;
     Finding& finding = finding_of(out, one.output, dtype);
-    const double expected = one.output == Output::dbeta ? constant * static_cast<double>(sample_count(p)) : 0;
+    const double expected =
+        one.output == Output::dbeta ? constant * static_cast<double>(sample_count(p)) : 0;
     for (std::size_t i = 0; i < one.got.size(); ++i) {
       const auto index = static_cast<std::int64_t>(i);
-      if (!is_ordinary(one.expected.points[i], dtype) || !statistics_fit(forward, is_tensor(one.output) ? channel_of(p, index) : index))
+      if (!is_ordinary(one.expected.points[i], dtype) ||
+          !statistics_fit(forward, is_tensor(one.output) ? channel_of(p, index) : index))
         ++out.left_out;
       else
         expect_near(out, finding, index, expected, one.expected.points[i].bound, one.got[i]);
@@ -178,11 +193,14 @@ Examination self_adjoint(const Bench& bench, const Inputs& inputs) {
     double bound = 0;
     for (std::int64_t i = 0; i < sample_count(p); ++i) {
       const auto at = static_cast<std::size_t>(sample_offset(p, c, i));
-      const long double l = static_cast<long double>(bu.got[at]) * second.dz[at], r = static_cast<long double>(bv.got[at]) * first.dz[at];
+      const long double l = static_cast<long double>(bu.got[at]) * second.dz[at],
+                        r = static_cast<long double>(bv.got[at]) * first.dz[at];
       left += l, right += r, own += std::abs(l) + std::abs(r);
-      bound += bu.expected.points[at].bound * std::abs(second.dz[at]) + bv.expected.points[at].bound * std::abs(first.dz[at]);
+      bound += bu.expected.points[at].bound * std::abs(second.dz[at]) +
+               bv.expected.points[at].bound * std::abs(first.dz[at]);
     }
-    expect_near(out, finding, c, right, bound + static_cast<double>(own * own_rounding), static_cast<double>(left));
+    expect_near(out, finding, c, right, bound + static_cast<double>(own * own_rounding),
+                static_cast<double>(left));
   }
   return out;
 }
@@ -191,20 +209,32 @@ bool is_training(const abn_problem& p, const abn_claims&) { return p.mode == ABN
 
 constexpr Property table[] = {
     {"equivalence",
-     "Every scheme has the same gradients at the unrounded x, and both in-place methods on the same stored z, within the bounds of both.",
+     "Every scheme has the same gradients at the unrounded x, and both in-place methods on the "
+     "same stored z, within the bounds of both.",
      "the gradients are not those that the reference finds by another scheme",
      [](const abn_problem& p, const abn_claims&) { return has_backward(p); }, equivalence},
-    {"sum_dx", "In training the dx of a channel add up to 0.", "the dx of a channel do not add up to 0", is_training, sum_dx},
-    {"sum_dx_xhat", "In training sum(dx*xhat) = g r S1 eps/(v+eps), with S1 from the kernel's own dgamma.",
+    {"sum_dx", "In training the dx of a channel add up to 0.",
+     "the dx of a channel do not add up to 0", is_training, sum_dx},
+    {"sum_dx_xhat",
+     "In training sum(dx*xhat) = g r S1 eps/(v+eps), with S1 from the kernel's own dgamma.",
      "sum(dx*xhat) is not g r S1 eps/(v+eps), with S1 from dgamma", is_training, sum_dx_xhat},
-    {"linear", "Backward is linear in dz: B(2u - v) = 2 B(u) - B(v).", "the gradients of 2u - v are not twice those of u less those of v",
+    {"linear", "Backward is linear in dz: B(2u - v) = 2 B(u) - B(v).",
+     "the gradients of 2u - v are not twice those of u less those of v",
      [](const abn_problem& p, const abn_claims&) { return has_backward(p); }, linear},
-    {"constants", "In training a dy that is the same everywhere has dx = 0, dgamma = 0 and dbeta = m dy; identity activation.",
+    {"constants",
+     "In training a dy that is the same everywhere has dx = 0, dgamma = 0 and dbeta = m dy; "
+     "identity activation.",
      "a dy that is the same everywhere does not give dx = 0, dgamma = 0 and dbeta = m dy",
-     [](const abn_problem& p, const abn_claims&) { return p.mode == ABN_TRAINING && p.activation == ABN_IDENTITY; }, constants},
+     [](const abn_problem& p, const abn_claims&) {
+       return p.mode == ABN_TRAINING && p.activation == ABN_IDENTITY;
+     },
+     constants},
     {"self_adjoint", "Backward is self-adjoint: sum(B(u) v) = sum(u B(v)); identity activation.",
      "sum(B(u) v) is not sum(u B(v)), where B takes dz to dx",
-     [](const abn_problem& p, const abn_claims&) { return has_backward(p) && p.activation == ABN_IDENTITY; }, self_adjoint},
+     [](const abn_problem& p, const abn_claims&) {
+       return has_backward(p) && p.activation == ABN_IDENTITY;
+     },
+     self_adjoint},
 };
 
 }  // namespace

@@ -1,28 +1,32 @@
-// What an in-place kernel recovers from its stored z: back to the same z, and to the xhat that it came from.
+// What an in-place kernel recovers from its stored z: back to the same z, and to the xhat that it
+// came from.
 //
-// With frozen statistics and a cotangent that is 1 at one sample of every channel and 0 elsewhere, backward gives dbeta = phi'(y)
-// and dgamma = phi'(y) xhat of just that sample, so xhat = dgamma/dbeta. Every case asks for the first and the last sample and two
-// between them.
+// With frozen statistics and a cotangent that is 1 at one sample of every channel and 0 elsewhere,
+// backward gives dbeta = phi'(y) and dgamma = phi'(y) xhat of just that sample, so xhat =
+// dgamma/dbeta. Every case asks for the first and the last sample and two between them.
 #include <algorithm>
 
-#include "verify/problem/claims.hpp"
-#include "verify/problem/format.hpp"
 #include "verify/check/property/bench.hpp"
 #include "verify/check/property/rearrange.hpp"
+#include "verify/problem/claims.hpp"
+#include "verify/problem/format.hpp"
 
 namespace abn::verify {
 namespace {
 
 std::vector<std::int64_t> probed(std::int64_t m, std::uint64_t seed) {
   const Stream stream = Stream(seed).fork(4);
-  const auto drawn = [&](std::uint64_t i) { return static_cast<std::int64_t>(stream.below(static_cast<std::uint64_t>(m), i)); };
+  const auto drawn = [&](std::uint64_t i) {
+    return static_cast<std::int64_t>(stream.below(static_cast<std::uint64_t>(m), i));
+  };
   std::vector<std::int64_t> out{0, m - 1, drawn(0), drawn(1)};
   std::sort(out.begin(), out.end());
   out.erase(std::unique(out.begin(), out.end()), out.end());
   return out;
 }
 
-/// What every element that is looked at was given: a cotangent of 1, and the affine of the frozen case.
+/// What every element that is looked at was given: a cotangent of 1, and the affine of the frozen
+/// case.
 void show_probe(Examination& out, const Inputs& frozen) {
   show_problem(out, "dz", 1);
   show_channels(out, "gamma", frozen.gamma), show_channels(out, "beta", frozen.beta);
@@ -31,7 +35,8 @@ void show_probe(Examination& out, const Inputs& frozen) {
 Inputs probe(const Inputs& frozen, std::int64_t sample) {
   Inputs out = frozen;
   std::fill(out.dz.begin(), out.dz.end(), 0.0);
-  for (std::int64_t c = 0; c < out.problem.c; ++c) out.dz[static_cast<std::size_t>(sample_offset(out.problem, c, sample))] = 1;
+  for (std::int64_t c = 0; c < out.problem.c; ++c)
+    out.dz[static_cast<std::size_t>(sample_offset(out.problem, c, sample))] = 1;
   return out;
 }
 
@@ -62,24 +67,32 @@ Examination round_trip(const Bench& bench, const Inputs& inputs) {
       const Point &of_product = dgamma.expected.points[at], &of_slope = dbeta.expected.points[at];
       double z = saved.z[static_cast<std::size_t>(element)];
       const long double g = scale_of(frozen, c), beta = beta_of(frozen, c);
-      if (!is_ordinary(of_product, p.param_dtype) || !is_ordinary(of_slope, p.param_dtype) || g == 0 || !std::isfinite(z) ||
-          !(std::abs(of_slope.hi) > 2 * of_slope.bound)) {
+      if (!is_ordinary(of_product, p.param_dtype) || !is_ordinary(of_slope, p.param_dtype) ||
+          g == 0 || !std::isfinite(z) || !(std::abs(of_slope.hi) > 2 * of_slope.bound)) {
         ++out.left_out;
         continue;
       }
       // A saturated z stands for the next one that can be inverted.
-      if (p.activation == ABN_ELU && z <= -p.activation_parameter) z = next_above(format_of(p.dtype), -p.activation_parameter);
-      const long double product = dgamma.got[at], slope = dbeta.got[at], xhat = dgamma_sign(frozen, c) * product / slope;
-      const long double error = (of_product.bound + std::abs(xhat) * of_slope.bound) / (std::abs(slope) - of_slope.bound);
+      if (p.activation == ABN_ELU && z <= -p.activation_parameter)
+        z = next_above(format_of(p.dtype), -p.activation_parameter);
+      const long double product = dgamma.got[at], slope = dbeta.got[at],
+                        xhat = dgamma_sign(frozen, c) * product / slope;
+      const long double error =
+          (of_product.bound + std::abs(xhat) * of_slope.bound) / (std::abs(slope) - of_slope.bound);
       const auto forward = [&](long double value) { return activate(p, g * value + beta); };
-      const long double back = forward(xhat), own = own_rounding * lipschitz(p) * (std::abs(g * xhat) + std::abs(beta));
-      const long double bound = std::max(std::abs(forward(xhat + error) - back), std::abs(forward(xhat - error) - back)) + own;
+      const long double back = forward(xhat),
+                        own = own_rounding * lipschitz(p) * (std::abs(g * xhat) + std::abs(beta));
+      const long double bound =
+          std::max(std::abs(forward(xhat + error) - back), std::abs(forward(xhat - error) - back)) +
+          own;
       if (std::isfinite(back) && std::isfinite(static_cast<double>(bound)))
-        expect_near(out, finding, element, z, static_cast<double>(bound), static_cast<double>(back));
+        expect_near(out, finding, element, z, static_cast<double>(bound),
+                    static_cast<double>(back));
       else if (std::isfinite(product) && std::isfinite(slope))
         ++out.left_out;
       else
-        expect_near(out, finding, element, z, 0, static_cast<double>(product / slope));  // no number where one is expected
+        // no number where one is expected
+        expect_near(out, finding, element, z, 0, static_cast<double>(product / slope));
     }
   }
   return out;
@@ -99,9 +112,11 @@ Examination recovery(const Bench& bench, const Inputs& inputs) {
       const auto at = static_cast<std::size_t>(c);
       const Point &of_product = dgamma.expected.points[at], &of_slope = dbeta.expected.points[at];
       const std::int64_t element = sample_offset(p, c, sample);
-      const long double x = frozen.x[static_cast<std::size_t>(element)], mean = frozen.running_mean[at];
+      const long double x = frozen.x[static_cast<std::size_t>(element)],
+                        mean = frozen.running_mean[at];
       const long double r = 1 / std::sqrt(static_cast<long double>(frozen.running_var[at]) + p.eps);
-      if (!is_ordinary(of_product, p.param_dtype) || !is_ordinary(of_slope, p.param_dtype) || !std::isfinite(r)) {
+      if (!is_ordinary(of_product, p.param_dtype) || !is_ordinary(of_slope, p.param_dtype) ||
+          !std::isfinite(r)) {
         ++out.left_out;
         continue;
       }
@@ -109,7 +124,9 @@ Examination recovery(const Bench& bench, const Inputs& inputs) {
       const long double xhat = (x - mean) * r * dgamma_sign(frozen, c), slope = dbeta.got[at];
       const long double own = own_rounding * std::abs(slope) * (std::abs(x) + std::abs(mean)) * r;
       expect_near(out, finding, element, slope * xhat,
-                  of_product.bound + of_slope.bound * static_cast<double>(std::abs(xhat)) + static_cast<double>(own), dgamma.got[at]);
+                  of_product.bound + of_slope.bound * static_cast<double>(std::abs(xhat)) +
+                      static_cast<double>(own),
+                  dgamma.got[at]);
     }
   }
   return out;
@@ -119,10 +136,14 @@ bool in_place(const abn_problem&, const abn_claims& claims) { return is_in_place
 
 constexpr Property table[] = {
     {"round_trip",
-     "The xhat that backward recovers from the stored z gives that z again, saturated ones as the next that can be inverted; in place, g "
+     "The xhat that backward recovers from the stored z gives that z again, saturated ones as the "
+     "next that can be inverted; in place, g "
      "not 0.",
-     "the xhat that backward recovers from the stored z does not lead back to that z", in_place, round_trip},
-    {"recovery", "The xhat that backward recovers from the kernel's own stored z is that of x, up to what storing z costs; in place.",
+     "the xhat that backward recovers from the stored z does not lead back to that z", in_place,
+     round_trip},
+    {"recovery",
+     "The xhat that backward recovers from the kernel's own stored z is that of x, up to what "
+     "storing z costs; in place.",
      "the xhat that backward recovers from the stored z is not that of x", in_place, recovery},
 };
 

@@ -1,10 +1,12 @@
-// Properties: what holds for every kernel whatever its method, each stated once and judged by the bounds of the kernel's own claims.
+// Properties: what holds for every kernel whatever its method, each stated once and judged by the
+// bounds of the kernel's own claims.
 //
-// A property makes the calls that it needs of one kernel on one case and relates their results: two results of the kernel, or a
-// result and what the mathematics makes of it. With a* the exact value of one side, E its bound (verify/expect/expect.hpp) and T the relation,
-// exact arithmetic gives a* = T(b*), so |a - T(b)| <= E_a + |T| E_b. Where both sides round alike, the bound is 0.
-// Elements whose exact value is not finite, whose bound is infinite or whose condition does not hold are left out and counted;
-// a case in which nothing is left is skipped.
+// A property makes the calls that it needs of one kernel on one case and relates their results: two
+// results of the kernel, or a result and what the mathematics makes of it. With a* the exact value
+// of one side, E its bound (verify/expect/expect.hpp) and T the relation, exact arithmetic gives a*
+// = T(b*), so |a - T(b)| <= E_a + |T| E_b. Where both sides round alike, the bound is 0. Elements
+// whose exact value is not finite, whose bound is infinite or whose condition does not hold are
+// left out and counted; a case in which nothing is left is skipped.
 #pragma once
 
 #include <cstdint>
@@ -21,15 +23,19 @@ class Bench;
 
 /// Elements of one output (or one number a channel) with what is expected of them.
 struct Finding {
-  Expectation expected;             ///< points of those elements only; bound 0 means bit for bit
-  std::vector<double> got;          ///< as many
-  std::vector<std::int64_t> index;  ///< of each: its element in the case's own layout, or its channel
-  bool by_channel = false;          ///< which of the two
-  std::string what;  ///< where it is not the output itself but a double made from it: "sum(dx)"; `expected.dtype` is then f64
+  Expectation expected;     ///< points of those elements only; bound 0 means bit for bit
+  std::vector<double> got;  ///< as many
+  /// of each: its element in the case's own layout, or its channel
+  std::vector<std::int64_t> index;
+  bool by_channel = false;  ///< which of the two
+  /// where it is not the output itself but a double made from it: "sum(dx)"; `expected.dtype` is
+  /// then f64
+  std::string what;
 };
 
-/// An input as the property changed it, which a witness shows in place of the case's own. The name is that of the input, and in brackets
-/// which of several calls had it: "gamma(abs_eps)". One value for the problem, each channel or each element; without any it was not used.
+/// An input as the property changed it, which a witness shows in place of the case's own. The name
+/// is that of the input, and in brackets which of several calls had it: "gamma(abs_eps)". One value
+/// for the problem, each channel or each element; without any it was not used.
 struct Used {
   enum class Per : std::uint8_t { problem, channel, element };
   std::string name;
@@ -59,7 +65,8 @@ std::span<const Property> properties();
 const Property* property_named(std::string_view name);
 
 /// The record of one case, not concluded: kind "property"; a skip where nothing could be compared.
-Record examine(const Property& property, const Subject& subject, const Inputs& inputs, std::uint64_t seed, const Origin& origin);
+Record examine(const Property& property, const Subject& subject, const Inputs& inputs,
+               std::uint64_t seed, const Origin& origin);
 
 /// property/NAME for every property that applies.
 extern const Family property_family;

@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
-#include "verify/problem/format.hpp"
 #include "verify/check/property/bench.hpp"
+#include "verify/problem/format.hpp"
 
 namespace abn::verify {
 namespace {
@@ -28,16 +28,21 @@ Grid grid_of(const abn_problem& problem, const std::vector<double>& tensor, std:
   constexpr int steps = 5;     // 32 on either side of 0
   constexpr double room = 16;  // for sums of a few, and for what the kernel makes of them
   const double step = std::ldexp(1.0, std::ilogb(largest) + 1 - steps);
-  return step >= format.smallest_subnormal * room && largest <= format.largest / (room * room) ? Grid{step} : Grid{};
+  return step >= format.smallest_subnormal * room && largest <= format.largest / (room * room)
+             ? Grid{step}
+             : Grid{};
 }
 
 std::vector<double> gridded_dz(const Inputs& inputs, std::uint64_t seed) {
   const Stream stream = Stream(seed).fork(1);
   std::vector<double> out(inputs.dz.size());
   std::vector<Grid> grids;
-  for (std::int64_t c = 0; c < inputs.problem.c; ++c) grids.push_back(grid_of(inputs.problem, inputs.dz, c));
+  for (std::int64_t c = 0; c < inputs.problem.c; ++c)
+    grids.push_back(grid_of(inputs.problem, inputs.dz, c));
   for (std::size_t i = 0; i < out.size(); ++i) {
-    const double step = grids[static_cast<std::size_t>(channel_of(inputs.problem, static_cast<std::int64_t>(i)))].step;
+    const double step =
+        grids[static_cast<std::size_t>(channel_of(inputs.problem, static_cast<std::int64_t>(i)))]
+            .step;
     out[i] = step > 0 ? std::nearbyint(inputs.dz[i] / step) * step : random_integer(stream, i);
   }
   return out;
@@ -47,9 +52,12 @@ std::vector<double> another_dz(const Inputs& inputs, std::uint64_t seed) {
   const Stream stream = Stream(seed).fork(2);
   std::vector<double> out(inputs.dz.size());
   std::vector<Grid> grids;
-  for (std::int64_t c = 0; c < inputs.problem.c; ++c) grids.push_back(grid_of(inputs.problem, inputs.dz, c));
+  for (std::int64_t c = 0; c < inputs.problem.c; ++c)
+    grids.push_back(grid_of(inputs.problem, inputs.dz, c));
   for (std::size_t i = 0; i < out.size(); ++i) {
-    const double step = grids[static_cast<std::size_t>(channel_of(inputs.problem, static_cast<std::int64_t>(i)))].step;
+    const double step =
+        grids[static_cast<std::size_t>(channel_of(inputs.problem, static_cast<std::int64_t>(i)))]
+            .step;
     out[i] = random_integer(stream, i) * (step > 0 ? step : 1);
   }
   return out;

@@ -4,13 +4,14 @@
 #include <cmath>
 #include <vector>
 
+#include "verify/data/random.hpp"
 #include "verify/problem/inputs.hpp"
 #include "verify/problem/problem.hpp"
-#include "verify/data/random.hpp"
 
 namespace abn::verify {
 
-using Places = std::vector<std::int64_t>;  ///< for each place of the new order its place in the old one
+/// for each place of the new order its place in the old one
+using Places = std::vector<std::int64_t>;
 
 inline std::vector<double> rearranged(const std::vector<double>& values, const Places& from) {
   std::vector<double> out;
@@ -26,23 +27,26 @@ Places places(const abn_problem& to, Where where) {
   Places out(static_cast<std::size_t>(element_count(to)));
   for (std::int64_t n = 0; n < to.n; ++n)
     for (std::int64_t c = 0; c < to.c; ++c)
-      for (std::int64_t s = 0; s < to.s; ++s) out[static_cast<std::size_t>(element_offset(to, n, c, s))] = where(n, c, s);
+      for (std::int64_t s = 0; s < to.s; ++s)
+        out[static_cast<std::size_t>(element_offset(to, n, c, s))] = where(n, c, s);
   return out;
 }
 
-inline Inputs rearranged(const Inputs& inputs, const abn_problem& problem, const Places& elements, const Places& channels) {
+inline Inputs rearranged(const Inputs& inputs, const abn_problem& problem, const Places& elements,
+                         const Places& channels) {
   Inputs out;
   out.problem = problem;
   out.affine = inputs.affine;
   out.x = rearranged(inputs.x, elements), out.dz = rearranged(inputs.dz, elements);
   out.gamma = rearranged(inputs.gamma, channels), out.beta = rearranged(inputs.beta, channels);
-  out.running_mean = rearranged(inputs.running_mean, channels), out.running_var = rearranged(inputs.running_var, channels);
+  out.running_mean = rearranged(inputs.running_mean, channels),
+  out.running_var = rearranged(inputs.running_var, channels);
   return out;
 }
 
 inline Saved rearranged(const Saved& saved, const Places& elements, const Places& channels) {
-  return {rearranged(saved.z, elements), rearranged(saved.xhat, elements), rearranged(saved.mean, channels),
-          rearranged(saved.variance, channels)};
+  return {rearranged(saved.z, elements), rearranged(saved.xhat, elements),
+          rearranged(saved.mean, channels), rearranged(saved.variance, channels)};
 }
 
 inline Places same_channels(const abn_problem& problem) {
@@ -51,8 +55,9 @@ inline Places same_channels(const abn_problem& problem) {
   return out;
 }
 
-/// A channel's values on a grid of 2^-5 of their largest power of two: integers of up to 32 steps, so that sums of a few of them stay
-/// exact in every type. `step` is 0 where the channel has no such grid (it is 0, not finite, or near the ends of the type).
+/// A channel's values on a grid of 2^-5 of their largest power of two: integers of up to 32 steps,
+/// so that sums of a few of them stay exact in every type. `step` is 0 where the channel has no
+/// such grid (it is 0, not finite, or near the ends of the type).
 struct Grid {
   double step = 0;
 };

@@ -27,7 +27,8 @@ Examination in_place(const Bench& bench, const Inputs& inputs) {
   Examination out;
   if (claims.z_may_alias_x == 1) equal(out, bench.forward(inputs, bounds, true), plain, bits);
   if (claims.dx_may_alias_dz == 1 && has_backward(inputs.problem))
-    equal(out, bench.backward(inputs, plain.saved, bounds, true), bench.backward(inputs, plain.saved, bounds), bits);
+    equal(out, bench.backward(inputs, plain.saved, bounds, true),
+          bench.backward(inputs, plain.saved, bounds), bits);
   return out;
 }
 
@@ -38,8 +39,8 @@ Examination deterministic(const Bench& bench, const Inputs& inputs) {
   for (std::uint64_t schedule = 1; schedule <= schedules; ++schedule) {
     equal(out, bench.forward(inputs, Bounds::none, false, schedule), plain, true);
     if (has_backward(inputs.problem))
-      equal(out, bench.backward(inputs, plain.saved, Bounds::none, false, schedule), bench.backward(inputs, plain.saved, Bounds::none),
-            true);
+      equal(out, bench.backward(inputs, plain.saved, Bounds::none, false, schedule),
+            bench.backward(inputs, plain.saved, Bounds::none), true);
   }
   return out;
 }
@@ -48,8 +49,9 @@ Examination deterministic(const Bench& bench, const Inputs& inputs) {
 Inputs shard_of(const Inputs& inputs, std::int64_t begin, std::int64_t end) {
   abn_problem part = inputs.problem;
   part.n = 1, part.s = end - begin;
-  const Places elements =
-      places(part, [&](std::int64_t, std::int64_t c, std::int64_t s) { return sample_offset(inputs.problem, c, begin + s); });
+  const Places elements = places(part, [&](std::int64_t, std::int64_t c, std::int64_t s) {
+    return sample_offset(inputs.problem, c, begin + s);
+  });
   return rearranged(inputs, part, elements, same_channels(part));
 }
 
@@ -59,7 +61,8 @@ struct Moments {
   double mean_error = 0, variance_error = 0;
 };
 
-/// Chan's ordered merge; the mean's errors are averaged, and stand behind the variance through the distance of the means.
+/// Chan's ordered merge; the mean's errors are averaged, and stand behind the variance through the
+/// distance of the means.
 Moments merged(const Moments& a, const Moments& b) {
   Moments out;
   out.count = a.count + b.count;
@@ -69,8 +72,8 @@ Moments merged(const Moments& a, const Moments& b) {
   const auto wa = static_cast<double>(of_a), wb = static_cast<double>(of_b);
   const double apart = a.mean_error + b.mean_error;
   out.mean_error = wa * a.mean_error + wb * b.mean_error;
-  out.variance_error =
-      wa * a.variance_error + wb * b.variance_error + wa * wb * (2 * static_cast<double>(std::abs(delta)) * apart + apart * apart);
+  out.variance_error = wa * a.variance_error + wb * b.variance_error +
+                       wa * wb * (2 * static_cast<double>(std::abs(delta)) * apart + apart * apart);
   return out;
 }
 
@@ -91,14 +94,17 @@ Examination shards(const Bench& bench, const Inputs& inputs) {
   Examination out;
   for (std::int64_t c = 0; c < p.c; ++c) {
     const auto at = static_cast<std::size_t>(c);
-    bool usable = is_ordinary(mean.expected.points[at], dtype) && is_ordinary(variance.expected.points[at], dtype);
+    bool usable = is_ordinary(mean.expected.points[at], dtype) &&
+                  is_ordinary(variance.expected.points[at], dtype);
     Moments all;
     for (std::size_t k = 0; k < parts.size(); ++k) {
       const Result &part_mean = parts[k][Output::mean], &part_variance = parts[k][Output::variance];
-      const Point &of_mean = part_mean.expected.points[at], &of_variance = part_variance.expected.points[at];
-      usable = usable && is_ordinary(of_mean, dtype) && is_ordinary(of_variance, dtype) && std::isfinite(part_mean.got[at]) &&
-               std::isfinite(part_variance.got[at]);
-      const Moments next{static_cast<long double>(counts[k]), part_mean.got[at], part_variance.got[at], of_mean.bound, of_variance.bound};
+      const Point &of_mean = part_mean.expected.points[at],
+                  &of_variance = part_variance.expected.points[at];
+      usable = usable && is_ordinary(of_mean, dtype) && is_ordinary(of_variance, dtype) &&
+               std::isfinite(part_mean.got[at]) && std::isfinite(part_variance.got[at]);
+      const Moments next{static_cast<long double>(counts[k]), part_mean.got[at],
+                         part_variance.got[at], of_mean.bound, of_variance.bound};
       all = k == 0 ? next : merged(all, next);
     }
     if (!usable) {
@@ -106,8 +112,8 @@ Examination shards(const Bench& bench, const Inputs& inputs) {
       continue;
     }
     const auto own = static_cast<double>(own_rounding * (std::abs(all.mean) + all.variance));
-    expect_near(out, finding_of(out, Output::mean, dtype), c, all.mean, mean.expected.points[at].bound + all.mean_error + own,
-                mean.got[at]);
+    expect_near(out, finding_of(out, Output::mean, dtype), c, all.mean,
+                mean.expected.points[at].bound + all.mean_error + own, mean.got[at]);
     expect_near(out, finding_of(out, Output::variance, dtype), c, all.variance,
                 variance.expected.points[at].bound + all.variance_error + own, variance.got[at]);
   }
@@ -123,31 +129,46 @@ Examination inference(const Bench& bench, const Inputs& inputs) {
   again.running_mean = mean.got, again.running_var = variance.got;
   const Outputs other = bench.forward(again);
   Examination out;
-  show_channels(out, "running_mean", again.running_mean), show_channels(out, "running_var", again.running_var);
-  // The statistics that were saved are those of the batch within their bounds, and z moves along with them.
+  show_channels(out, "running_mean", again.running_mean),
+      show_channels(out, "running_var", again.running_var);
+  // The statistics that were saved are those of the batch within their bounds, and z moves along
+  // with them.
   relate(out, training[Output::z], other[Output::z], same_place, 1, [&](std::int64_t i) {
     const std::int64_t c = channel_of(p, i);
     const auto at = static_cast<std::size_t>(c);
     const ChannelStatistics statistics = statistics_of(training, c);
-    const double mean_error = mean.expected.points[at].bound, variance_error = variance.expected.points[at].bound;
+    const double mean_error = mean.expected.points[at].bound,
+                 variance_error = variance.expected.points[at].bound;
     const long double lowest = statistics.variance + p.eps - variance_error;
-    if (!statistics.usable || !(lowest > 0) || !std::isfinite(mean_error)) return std::numeric_limits<double>::infinity();
-    const long double r = 1 / std::sqrt(lowest), deviation = std::abs(inputs.x[static_cast<std::size_t>(i)] - statistics.mean);
+    if (!statistics.usable || !(lowest > 0) || !std::isfinite(mean_error))
+      return std::numeric_limits<double>::infinity();
+    const long double r = 1 / std::sqrt(lowest),
+                      deviation = std::abs(inputs.x[static_cast<std::size_t>(i)] - statistics.mean);
     const long double moved = deviation * (r - statistics.r) + r * mean_error;
-    return static_cast<double>(lipschitz(p) * std::abs(static_cast<long double>(scale_of(inputs, c))) * moved * (1 + own_rounding));
+    return static_cast<double>(lipschitz(p) *
+                               std::abs(static_cast<long double>(scale_of(inputs, c))) * moved *
+                               (1 + own_rounding));
   });
   return out;
 }
 
 constexpr Property table[] = {
-    {"shards", "In training the statistics of a batch are the ordered Chan merge of those of its shards; at least four samples.",
+    {"shards",
+     "In training the statistics of a batch are the ordered Chan merge of those of its shards; at "
+     "least four samples.",
      "the statistics of the batch are not the merge of those of its shards",
-     [](const abn_problem& p, const abn_claims&) { return p.mode == ABN_TRAINING && sample_count(p) >= 4; }, shards},
-    {"inference", "Inference with the statistics that training saved gives training's z, within the bounds of both and of the statistics.",
+     [](const abn_problem& p, const abn_claims&) {
+       return p.mode == ABN_TRAINING && sample_count(p) >= 4;
+     },
+     shards},
+    {"inference",
+     "Inference with the statistics that training saved gives training's z, within the bounds of "
+     "both and of the statistics.",
      "inference with the statistics that training saved does not give training's z",
      [](const abn_problem& p, const abn_claims&) { return p.mode == ABN_TRAINING; }, inference},
     {"in_place",
-     "A call in place has the bits of a call out of place, or keeps the bounds of both where the variant is not deterministic; where it "
+     "A call in place has the bits of a call out of place, or keeps the bounds of both where the "
+     "variant is not deterministic; where it "
      "may be made.",
      "a call in place does not give what the call out of place gives",
      [](const abn_problem& p, const abn_claims& claims) {
@@ -155,9 +176,12 @@ constexpr Property table[] = {
      },
      in_place},
     {"deterministic",
-     "Another order of threads and blocks, other buffers and other poison give the same bits; where the variant claims it.",
-     "the same call in another order of threads and blocks, with other buffers and poison, gives other results",
-     [](const abn_problem&, const abn_claims& claims) { return claims.deterministic == 1; }, deterministic},
+     "Another order of threads and blocks, other buffers and other poison give the same bits; "
+     "where the variant claims it.",
+     "the same call in another order of threads and blocks, with other buffers and poison, gives "
+     "other results",
+     [](const abn_problem&, const abn_claims& claims) { return claims.deterministic == 1; },
+     deterministic},
 };
 
 }  // namespace

@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <limits>
 
-#include "verify/problem/format.hpp"
 #include "verify/check/property/bench.hpp"
 #include "verify/check/property/rearrange.hpp"
+#include "verify/problem/format.hpp"
 
 namespace abn::verify {
 namespace {
@@ -13,20 +13,24 @@ bool has_backward(const abn_problem& problem) { return problem.mode != ABN_INFER
 
 /// Both sides' outputs by the bounds of both, channel outputs by channel. `slack` by channel.
 template <class Slack>
-void relate_all(Examination& examination, const Outputs& a, const Outputs& b, const Places& elements, const Places& channels, Slack slack) {
+void relate_all(Examination& examination, const Outputs& a, const Outputs& b,
+                const Places& elements, const Places& channels, Slack slack) {
   for (const Result& one : a.results) {
     const bool tensor = is_tensor(one.output);
     const Places& from = tensor ? elements : channels;
     relate(
-        examination, one, b[one.output], [&](std::int64_t i) { return from[static_cast<std::size_t>(i)]; }, 1,
+        examination, one, b[one.output],
+        [&](std::int64_t i) { return from[static_cast<std::size_t>(i)]; }, 1,
         [&](std::int64_t i) { return slack(tensor ? channel_of(a.problem, i) : i); });
   }
 }
-void relate_all(Examination& examination, const Outputs& a, const Outputs& b, const Places& elements, const Places& channels) {
+void relate_all(Examination& examination, const Outputs& a, const Outputs& b,
+                const Places& elements, const Places& channels) {
   relate_all(examination, a, b, elements, channels, [](std::int64_t) { return 0.0; });
 }
 
-void same_bits_all(Examination& examination, const Outputs& a, const Outputs& b, const Places& elements, const Places& channels) {
+void same_bits_all(Examination& examination, const Outputs& a, const Outputs& b,
+                   const Places& elements, const Places& channels) {
   for (const Result& one : a.results) {
     const Places& from = is_tensor(one.output) ? elements : channels;
     same_bits(examination, one, b[one.output], dtype_of(a.problem, one.output),
@@ -34,9 +38,10 @@ void same_bits_all(Examination& examination, const Outputs& a, const Outputs& b,
   }
 }
 
-/// Forward and backward of the case in another order against the case itself. Backward has what the case's forward stored, in that order.
-Examination reordered(const Bench& bench, const Inputs& inputs, const abn_problem& other, const Places& elements, const Places& channels,
-                      bool bits) {
+/// Forward and backward of the case in another order against the case itself. Backward has what the
+/// case's forward stored, in that order.
+Examination reordered(const Bench& bench, const Inputs& inputs, const abn_problem& other,
+                      const Places& elements, const Places& channels, bool bits) {
   const Bounds bounds = bits ? Bounds::none : Bounds::stored;
   const Inputs moved = rearranged(inputs, other, elements, channels);
   Examination out;
@@ -49,19 +54,25 @@ Examination reordered(const Bench& bench, const Inputs& inputs, const abn_proble
   const Outputs plain = bench.forward(inputs, bounds);
   compare(bench.forward(moved, bounds), plain);
   if (has_backward(inputs.problem))
-    compare(bench.backward(moved, rearranged(plain.saved, elements, channels), bounds), bench.backward(inputs, plain.saved, bounds));
+    compare(bench.backward(moved, rearranged(plain.saved, elements, channels), bounds),
+            bench.backward(inputs, plain.saved, bounds));
   return out;
 }
 
 Examination channel_permutation(const Bench& bench, const Inputs& inputs) {
   const abn_problem& p = inputs.problem;
-  const Places elements = places(p, [&](std::int64_t n, std::int64_t c, std::int64_t s) { return element_offset(p, n, p.c - 1 - c, s); });
+  const Places elements = places(p, [&](std::int64_t n, std::int64_t c, std::int64_t s) {
+    return element_offset(p, n, p.c - 1 - c, s);
+  });
   Places channels = same_channels(p);
   std::reverse(channels.begin(), channels.end());
-  // Kernels load whole aligned vectors, so channels whose runs of samples begin elsewhere in a vector may be summed in another order.
+  // Kernels load whole aligned vectors, so channels whose runs of samples begin elsewhere in a
+  // vector may be summed in another order.
   constexpr std::int64_t widest_access = 32;  // bytes
-  const bool aligned_alike = p.layout == ABN_NHWC || p.s * format_of(p.dtype).bytes % widest_access == 0;
-  return reordered(bench, inputs, p, elements, channels, bench.claims(p).deterministic == 1 && aligned_alike);
+  const bool aligned_alike =
+      p.layout == ABN_NHWC || p.s * format_of(p.dtype).bytes % widest_access == 0;
+  return reordered(bench, inputs, p, elements, channels,
+                   bench.claims(p).deterministic == 1 && aligned_alike);
 }
 
 Examination sample_permutation(const Bench& bench, const Inputs& inputs) {
@@ -69,16 +80,18 @@ Examination sample_permutation(const Bench& bench, const Inputs& inputs) {
   const std::int64_t m = sample_count(p);
   // A rotation behind a reversal: the first sample, from which shifted sums start, becomes another.
   const auto moved = [&](std::int64_t i) { return m - 1 - (i + m / 2) % m; };
-  const Places elements =
-      places(p, [&](std::int64_t n, std::int64_t c, std::int64_t s) { return sample_offset(p, c, moved(n * p.s + s)); });
+  const Places elements = places(p, [&](std::int64_t n, std::int64_t c, std::int64_t s) {
+    return sample_offset(p, c, moved(n * p.s + s));
+  });
   return reordered(bench, inputs, p, elements, same_channels(p), false);
 }
 
 Examination layout(const Bench& bench, const Inputs& inputs) {
   abn_problem other = inputs.problem;
   other.layout = other.layout == ABN_NCHW ? ABN_NHWC : ABN_NCHW;
-  const Places elements =
-      places(other, [&](std::int64_t n, std::int64_t c, std::int64_t s) { return element_offset(inputs.problem, n, c, s); });
+  const Places elements = places(other, [&](std::int64_t n, std::int64_t c, std::int64_t s) {
+    return element_offset(inputs.problem, n, c, s);
+  });
   return reordered(bench, inputs, other, elements, same_channels(other), false);
 }
 
@@ -98,13 +111,16 @@ Examination shift(const Bench& bench, const Inputs& inputs) {
   }
   Examination out;
   show_elements(out, "x", plain.x), show_elements(out, "x(shifted)", moved.x);
-  const Places elements = places(p, [&](std::int64_t n, std::int64_t c, std::int64_t s) { return element_offset(p, n, c, s); });
+  const Places elements = places(p, [&](std::int64_t n, std::int64_t c, std::int64_t s) {
+    return element_offset(p, n, c, s);
+  });
   const Places channels = same_channels(p);
   Outputs a = bench.forward(moved), b = bench.forward(plain);
   const Saved saved_a = a.saved, saved_b = b.saved;
   std::vector<bool> compared;
   for (std::int64_t c = 0; c < p.c; ++c)
-    compared.push_back(by[static_cast<std::size_t>(c)] != 0 && statistics_fit(a, c) && statistics_fit(b, c));
+    compared.push_back(by[static_cast<std::size_t>(c)] != 0 && statistics_fit(a, c) &&
+                       statistics_fit(b, c));
   const auto moved_only = [&](std::int64_t c) {
     return compared[static_cast<std::size_t>(c)] ? 0.0 : std::numeric_limits<double>::infinity();
   };
@@ -116,21 +132,27 @@ Examination shift(const Bench& bench, const Inputs& inputs) {
       ++out.left_out;
     else
       expect_near(out, finding_of(out, Output::mean, p.param_dtype), static_cast<std::int64_t>(c),
-                  static_cast<long double>(mean_b.got[c]) + by[c], of_a.bound + of_b.bound, mean_a.got[c]);
+                  static_cast<long double>(mean_b.got[c]) + by[c], of_a.bound + of_b.bound,
+                  mean_a.got[c]);
   }
-  std::erase_if(a.results, [](const Result& one) { return one.output == Output::mean || one.output == Output::running_mean; });
+  std::erase_if(a.results, [](const Result& one) {
+    return one.output == Output::mean || one.output == Output::running_mean;
+  });
   relate_all(out, a, b, elements, channels, moved_only);
-  relate_all(out, bench.backward(moved, saved_a, Bounds::truth), bench.backward(plain, saved_b, Bounds::truth), elements, channels,
-             moved_only);
+  relate_all(out, bench.backward(moved, saved_a, Bounds::truth),
+             bench.backward(plain, saved_b, Bounds::truth), elements, channels, moved_only);
   return out;
 }
 
-// Scaling by powers of two is exact as long as nothing under- or overflows. With every input 0 or within 2^+-10, r and g too, factors of
-// 2^+-3 at most and f32's (or bf16's) exponents in the sums, a product of dy and a recovered xhat stays above
-// 2^-13 (dy of leaky ReLU) 2^-25 (ELU's smallest gap) 2^-44 (xhat after cancellation) = 2^-82, far from 2^-126.
+// Scaling by powers of two is exact as long as nothing under- or overflows. With every input 0 or
+// within 2^+-10, r and g too, factors of 2^+-3 at most and f32's (or bf16's) exponents in the sums,
+// a product of dy and a recovered xhat stays above 2^-13 (dy of leaky ReLU) 2^-25 (ELU's smallest
+// gap) 2^-44 (xhat after cancellation) = 2^-82, far from 2^-126.
 constexpr double smallest_input = 0x1p-10, largest_input = 0x1p10;
 
-bool in_range(double value) { return value == 0 || (std::abs(value) >= smallest_input && std::abs(value) <= largest_input); }
+bool in_range(double value) {
+  return value == 0 || (std::abs(value) >= smallest_input && std::abs(value) <= largest_input);
+}
 
 /// Power of two of the seed: 2^-3 .. 2^3 without 2^0.
 int exponent_of(std::uint64_t seed) {
@@ -138,21 +160,26 @@ int exponent_of(std::uint64_t seed) {
   return k < 3 ? k - 3 : k - 2;
 }
 
-/// Which channels have all of these tensors, gamma and beta in range, exactly representable tensors when multiplied by `factor`, and
-/// g other than 0.
-std::vector<bool> comfortable(const Inputs& inputs, const std::vector<const std::vector<double>*>& tensors,
-                              const std::vector<double>& scaled, double factor, const std::vector<double>& variance) {
+/// Which channels have all of these tensors, gamma and beta in range, exactly representable tensors
+/// when multiplied by `factor`, and g other than 0.
+std::vector<bool> comfortable(const Inputs& inputs,
+                              const std::vector<const std::vector<double>*>& tensors,
+                              const std::vector<double>& scaled, double factor,
+                              const std::vector<double>& variance) {
   const abn_problem& p = inputs.problem;
   const Format& storage = format_of(p.dtype);
   std::vector<bool> out(static_cast<std::size_t>(p.c), true);
   for (std::int64_t c = 0; c < p.c; ++c) {
     const auto at = static_cast<std::size_t>(c);
-    bool good = scale_of(inputs, c) != 0 && in_range(scale_of(inputs, c)) && in_range(beta_of(inputs, c));
+    bool good =
+        scale_of(inputs, c) != 0 && in_range(scale_of(inputs, c)) && in_range(beta_of(inputs, c));
     const double spread = variance[at] + p.eps;
-    good = good && spread >= smallest_input * smallest_input && spread <= largest_input * largest_input;
+    good = good && spread >= smallest_input * smallest_input &&
+           spread <= largest_input * largest_input;
     for (std::int64_t i = 0; i < sample_count(p) && good; ++i) {
       const auto element = static_cast<std::size_t>(sample_offset(p, c, i));
-      for (const std::vector<double>* const tensor : tensors) good = good && (tensor->empty() || in_range((*tensor)[element]));
+      for (const std::vector<double>* const tensor : tensors)
+        good = good && (tensor->empty() || in_range((*tensor)[element]));
       good = good && round_to(storage, scaled[element] * factor) == scaled[element] * factor;
     }
     out[at] = good;
@@ -164,7 +191,8 @@ std::vector<bool> comfortable(const Inputs& inputs, const std::vector<const std:
 bool scales_exactly(double value, int storage, int accumulate) {
   const Format &s = format_of(storage), &a = format_of(accumulate);
   const int lowest = std::max(s.emin + 4, a.emin + 2 * a.precision);
-  return std::isfinite(value) && value != 0 && std::ilogb(value) >= lowest && std::abs(value) <= s.largest / largest_input;
+  return std::isfinite(value) && value != 0 && std::ilogb(value) >= lowest &&
+         std::abs(value) <= s.largest / largest_input;
 }
 
 Examination scaling_dz(const Bench& bench, const Inputs& inputs) {
@@ -172,12 +200,15 @@ Examination scaling_dz(const Bench& bench, const Inputs& inputs) {
   const double factor = std::ldexp(1.0, exponent_of(bench.seed()));
   const Outputs forward = bench.forward(inputs, Bounds::none);
   const Saved& saved = forward.saved;
-  const std::vector<double>& variance = p.mode == ABN_TRAINING ? forward[Output::variance].got : inputs.running_var;
+  const std::vector<double>& variance =
+      p.mode == ABN_TRAINING ? forward[Output::variance].got : inputs.running_var;
   const std::vector<bool> good =
-      comfortable(inputs, {&inputs.x, &inputs.dz, &forward[Output::z].got, &saved.xhat}, inputs.dz, factor, variance);
+      comfortable(inputs, {&inputs.x, &inputs.dz, &forward[Output::z].got, &saved.xhat}, inputs.dz,
+                  factor, variance);
   Inputs scaled = inputs;
   for (double& dz : scaled.dz) dz = round_to(format_of(p.dtype), dz * factor);
-  const Outputs a = bench.backward(scaled, saved, Bounds::none), b = bench.backward(inputs, saved, Bounds::none);
+  const Outputs a = bench.backward(scaled, saved, Bounds::none),
+                b = bench.backward(inputs, saved, Bounds::none);
   const int accumulate = bench.claims(p).accumulate;
   Examination out;
   show_elements(out, "dz", inputs.dz), show_elements(out, "dz(scaled)", scaled.dz);
@@ -186,7 +217,8 @@ Examination scaling_dz(const Bench& bench, const Inputs& inputs) {
     const int dtype = dtype_of(p, one.output);
     same_bits(out, one, b[one.output], dtype, same_place, factor, true, [&](std::int64_t i) {
       const std::int64_t c = is_tensor(one.output) ? channel_of(p, i) : i;
-      return good[static_cast<std::size_t>(c)] && scales_exactly(plain[static_cast<std::size_t>(i)], dtype, accumulate);
+      return good[static_cast<std::size_t>(c)] &&
+             scales_exactly(plain[static_cast<std::size_t>(i)], dtype, accumulate);
     });
   }
   return out;
@@ -196,11 +228,13 @@ Examination sign_flip(const Bench& bench, const Inputs& inputs) {
   const Saved saved = bench.forward(inputs, Bounds::none).saved;
   Inputs flipped = inputs;
   for (double& dz : flipped.dz) dz = -dz;
-  const Outputs a = bench.backward(flipped, saved, Bounds::none), b = bench.backward(inputs, saved, Bounds::none);
+  const Outputs a = bench.backward(flipped, saved, Bounds::none),
+                b = bench.backward(inputs, saved, Bounds::none);
   Examination out;
   show_elements(out, "dz", inputs.dz), show_elements(out, "dz(flipped)", flipped.dz);
   for (const Result& one : a.results)
-    same_bits(out, one, b[one.output], dtype_of(inputs.problem, one.output), same_place, -1, false, [](std::int64_t) { return true; });
+    same_bits(out, one, b[one.output], dtype_of(inputs.problem, one.output), same_place, -1, false,
+              [](std::int64_t) { return true; });
   return out;
 }
 
@@ -211,20 +245,26 @@ Examination scaling_x(const Bench& bench, const Inputs& inputs) {
   for (double& x : scaled.x) x = round_to(format_of(inputs.problem.dtype), x * factor);
   scaled.problem.eps *= factor * factor;
   const Outputs a = bench.forward(scaled, Bounds::none), b = bench.forward(inputs, Bounds::none);
-  const std::vector<bool> good = comfortable(inputs, {&inputs.x}, inputs.x, factor, b[Output::variance].got);
+  const std::vector<bool> good =
+      comfortable(inputs, {&inputs.x}, inputs.x, factor, b[Output::variance].got);
   const int accumulate = bench.claims(inputs.problem).accumulate;
   Examination out;
   show_elements(out, "x", inputs.x), show_elements(out, "x(scaled)", scaled.x);
-  show_problem(out, "eps", inputs.problem.eps), show_problem(out, "eps(scaled)", scaled.problem.eps);
+  show_problem(out, "eps", inputs.problem.eps),
+      show_problem(out, "eps(scaled)", scaled.problem.eps);
   for (const Result& one : a.results) {
-    if (one.output == Output::running_mean || one.output == Output::running_var) continue;  // they mix in what was not scaled
+    // they mix in what was not scaled
+    if (one.output == Output::running_mean || one.output == Output::running_var) continue;
     const int dtype = dtype_of(inputs.problem, one.output);
     const bool tensor = is_tensor(one.output);
-    const double by = one.output == Output::mean ? factor : one.output == Output::variance ? factor * factor : 1;
+    const double by = one.output == Output::mean       ? factor
+                      : one.output == Output::variance ? factor * factor
+                                                       : 1;
     const std::vector<double>& plain = b[one.output].got;
     same_bits(out, one, b[one.output], dtype, same_place, by, true, [&](std::int64_t i) {
       const std::int64_t c = tensor ? channel_of(inputs.problem, i) : i;
-      return good[static_cast<std::size_t>(c)] && (tensor || scales_exactly(plain[static_cast<std::size_t>(i)], dtype, accumulate));
+      return good[static_cast<std::size_t>(c)] &&
+             (tensor || scales_exactly(plain[static_cast<std::size_t>(i)], dtype, accumulate));
     });
   }
   return out;
@@ -237,33 +277,50 @@ bool scales(const abn_problem& problem, const abn_claims& claims) {
 
 constexpr Property table[] = {
     {"channel_permutation",
-     "Channels in another order give the same results in that order: within the bounds of both, and bit for bit where the variant is "
+     "Channels in another order give the same results in that order: within the bounds of both, "
+     "and bit for bit where the variant is "
      "deterministic and all channels are aligned alike.",
-     "the result changes when the channels are permuted", [](const abn_problem& p, const abn_claims&) { return p.c > 1; },
-     channel_permutation},
-    {"sample_permutation", "Samples in another order give the same statistics, sums and results in that order, within the bounds of both.",
+     "the result changes when the channels are permuted",
+     [](const abn_problem& p, const abn_claims&) { return p.c > 1; }, channel_permutation},
+    {"sample_permutation",
+     "Samples in another order give the same statistics, sums and results in that order, within "
+     "the bounds of both.",
      "the result changes when the samples of a channel are permuted",
-     [](const abn_problem& p, const abn_claims&) { return sample_count(p) > 1; }, sample_permutation},
-    {"layout", "NCHW and NHWC give the same results within the bounds of both; backward on the same stored numbers.",
-     "NCHW and NHWC do not give the same result", [](const abn_problem&, const abn_claims&) { return true; }, layout},
+     [](const abn_problem& p, const abn_claims&) { return sample_count(p) > 1; },
+     sample_permutation},
+    {"layout",
+     "NCHW and NHWC give the same results within the bounds of both; backward on the same stored "
+     "numbers.",
+     "NCHW and NHWC do not give the same result",
+     [](const abn_problem&, const abn_claims&) { return true; }, layout},
     {"shift",
-     "In training x + c gives the z, variance and gradients of x and a mean that is c larger, within the bounds of both; x and x + c "
+     "In training x + c gives the z, variance and gradients of x and a mean that is c larger, "
+     "within the bounds of both; x and x + c "
      "exact.",
      "x + c does not give what x gives, with a mean that is c larger",
      [](const abn_problem& p, const abn_claims&) { return p.mode == ABN_TRAINING; }, shift},
-    {"scaling_dz", "Multiplying dz by a power of two multiplies every gradient by it, bit for bit, while nothing under- or overflows.",
+    {"scaling_dz",
+     "Multiplying dz by a power of two multiplies every gradient by it, bit for bit, while nothing "
+     "under- or overflows.",
      "dz times a power of two does not give the gradients times that power",
-     [](const abn_problem& p, const abn_claims& claims) { return has_backward(p) && claims.deterministic == 1 && scales(p, claims); },
+     [](const abn_problem& p, const abn_claims& claims) {
+       return has_backward(p) && claims.deterministic == 1 && scales(p, claims);
+     },
      scaling_dz},
     {"sign_flip", "The gradients of -dz are those of dz with the other sign, bit for bit.",
      "-dz does not give the gradients of dz with the other sign",
-     [](const abn_problem& p, const abn_claims& claims) { return has_backward(p) && claims.deterministic == 1; }, sign_flip},
+     [](const abn_problem& p, const abn_claims& claims) {
+       return has_backward(p) && claims.deterministic == 1;
+     },
+     sign_flip},
     {"scaling_x",
-     "In training x*2^k with eps*4^k leaves z as it is and scales mean and variance, bit for bit, while nothing under- or overflows; "
+     "In training x*2^k with eps*4^k leaves z as it is and scales mean and variance, bit for bit, "
+     "while nothing under- or overflows; "
      "signed scale.",
      "x*2^k with eps*4^k does not give the z of x, and its statistics scaled",
      [](const abn_problem& p, const abn_claims& claims) {
-       return p.mode == ABN_TRAINING && p.scale == ABN_SCALE_SIGNED && claims.deterministic == 1 && scales(p, claims);
+       return p.mode == ABN_TRAINING && p.scale == ABN_SCALE_SIGNED && claims.deterministic == 1 &&
+              scales(p, claims);
      },
      scaling_x},
 };

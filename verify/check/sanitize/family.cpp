@@ -8,12 +8,12 @@
 #include <optional>
 #include <string_view>
 
-#include "verify/problem/claims.hpp"
-#include "verify/data/recipes.hpp"
 #include "verify/call/evaluator.hpp"
-#include "verify/problem/problem.hpp"
 #include "verify/check/sanitize/observe.hpp"
 #include "verify/check/sanitize/traffic.hpp"
+#include "verify/data/recipes.hpp"
+#include "verify/problem/claims.hpp"
+#include "verify/problem/problem.hpp"
 
 namespace abn::verify {
 namespace {
@@ -43,13 +43,16 @@ std::string place(const emulator::Finding& finding) {
 Record fault_record(const Origin& origin, const CheckName& name, const Observed& observed) {
   const std::vector<Sighting>& all = observed.sightings;
   const auto belongs = [&](const Sighting& one) {
-    return std::string_view(faults[static_cast<std::size_t>(fault_of(one.finding.kind))]) == name.check;
+    return std::string_view(faults[static_cast<std::size_t>(fault_of(one.finding.kind))]) ==
+           name.check;
   };
   const auto count = std::count_if(all.begin(), all.end(), belongs);
   Record record = blank_record(origin, name.op, name.check, name.kind);
   if (count == 0) {
     if (observed.complete) return record;
-    return skip_record(origin, name, "a launch was ended by what another check reports, so the rest of it was not seen");
+    return skip_record(
+        origin, name,
+        "a launch was ended by what another check reports, so the rest of it was not seen");
   }
   record.verdict = Verdict::fail;
   record.failed_cases = 1;
@@ -61,16 +64,20 @@ Record fault_record(const Origin& origin, const CheckName& name, const Observed&
     record.witnesses.push_back(std::move(witness));
   }
   const emulator::Finding& first = std::find_if(all.begin(), all.end(), belongs)->finding;
-  record.reason = count == 1 ? fmt::format("{} in {}", first.kind, place(first))
-                             : fmt::format("{} in {}, and {} more", first.kind, place(first), count - 1);
+  record.reason = count == 1
+                      ? fmt::format("{} in {}", first.kind, place(first))
+                      : fmt::format("{} in {}, and {} more", first.kind, place(first), count - 1);
   constexpr std::size_t shown = 3;
   if (record.witnesses.size() > shown) record.witnesses.resize(shown);
   return record;
 }
 
-Record traffic_record(const Origin& origin, const CheckName& name, const Observed& observed, const abn_claims& claims, bool backward) {
+Record traffic_record(const Origin& origin, const CheckName& name, const Observed& observed,
+                      const abn_claims& claims, bool backward) {
   if (observed.traffic.empty())
-    return skip_record(origin, name, "a launch was ended by what another check reports, so its traffic was not counted to the end");
+    return skip_record(origin, name,
+                       "a launch was ended by what another check reports, so its traffic was not "
+                       "counted to the end");
   Record record = blank_record(origin, name.op, name.check, name.kind);
   std::size_t first = 0;
   for (std::vector<BufferTraffic> buffers : observed.traffic) {
@@ -78,10 +85,12 @@ Record traffic_record(const Origin& origin, const CheckName& name, const Observe
     const auto addresses = std::span(observed.addresses).subspan(first, buffers.size());
     first += buffers.size();
     std::string where;
-    const std::string wrong = wrong_traffic(buffers, addresses, claims, origin.problem, backward, where);
+    const std::string wrong =
+        wrong_traffic(buffers, addresses, claims, origin.problem, backward, where);
     if (record.traffic.empty())
       record.traffic.push_back({mode_name(origin.problem.mode), to_string(origin.problem),
-                                static_cast<std::uint64_t>(element_count(origin.problem)), std::move(buffers)});
+                                static_cast<std::uint64_t>(element_count(origin.problem)),
+                                std::move(buffers)});
     if (wrong.empty() || record.failed_cases > 0) continue;
     record.verdict = Verdict::fail;
     record.failed_cases = 1;
@@ -92,10 +101,12 @@ Record traffic_record(const Origin& origin, const CheckName& name, const Observe
     record.witnesses.push_back(std::move(witness));
   }
   if (claims_traffic(claims, backward)) return record;
-  Record unclaimed = skip_record(origin, name,
-                                 fmt::format("the variant does not claim how often its {} moves each tensor; set the sweeps of abn_claims "
-                                             "(cuda/kernel.h), abn-verify traffic shows what they are",
-                                             name.op));
+  Record unclaimed =
+      skip_record(origin, name,
+                  fmt::format("the variant does not claim how often its {} moves each tensor; set "
+                              "the sweeps of abn_claims "
+                              "(cuda/kernel.h), abn-verify traffic shows what they are",
+                              name.op));
   unclaimed.traffic = std::move(record.traffic);
   return unclaimed;
 }
@@ -112,14 +123,16 @@ Record error_record(const Origin& origin, const CheckName& name, const std::stri
   return record;
 }
 
-/// What the scheme keeps for backward, from the plain build; empty where that did not come back well, for the reason `why`.
-std::optional<Saved> saved_by(const Subject& subject, const Inputs& inputs, const abn_claims& claims, std::uint64_t seed,
-                              std::string& why) {
+/// What the scheme keeps for backward, from the plain build; empty where that did not come back
+/// well, for the reason `why`.
+std::optional<Saved> saved_by(const Subject& subject, const Inputs& inputs,
+                              const abn_claims& claims, std::uint64_t seed, std::string& why) {
   const Evaluator evaluator(subject, claims, seed);
   try {
     return evaluator.saved(inputs.problem, evaluator.forward(inputs));
   } catch (const CallFailed& wrong) {
-    why = fmt::format("forward did not come back well ({}), so there is nothing to go back from", wrong.what());
+    why = fmt::format("forward did not come back well ({}), so there is nothing to go back from",
+                      wrong.what());
     return std::nullopt;
   }
 }
@@ -142,21 +155,26 @@ std::vector<Record> records_of(const Work& work) {
         continue;
       }
     }
-    const Observed observed = observe(work.subject, inputs, work.claims, work.one.seed, saved ? &*saved : nullptr, usual_schedules);
+    const Observed observed = observe(work.subject, inputs, work.claims, work.one.seed,
+                                      saved ? &*saved : nullptr, usual_schedules);
     for (const CheckName& name : names)
-      records.push_back(!observed.trouble.empty()                       ? error_record(work.origin, name, observed.trouble)
-                        : std::string_view(name.check) == traffic_check ? traffic_record(work.origin, name, observed, work.claims, backward)
-                                                                        : fault_record(work.origin, name, observed));
+      records.push_back(!observed.trouble.empty()
+                            ? error_record(work.origin, name, observed.trouble)
+                        : std::string_view(name.check) == traffic_check
+                            ? traffic_record(work.origin, name, observed, work.claims, backward)
+                            : fault_record(work.origin, name, observed));
   }
   return records;
 }
 
-// Ragged and whole windows, one element and one channel, several blocks a channel, and one channel of several slices.
+// Ragged and whole windows, one element and one channel, several blocks a channel, and one channel
+// of several slices.
 constexpr std::array shapes{Shape{2, 3, 5},  Shape{2, 32, 16}, Shape{1, 1, 77}, Shape{3, 5, 49},
                             Shape{40, 9, 1}, Shape{2, 64, 9},  Shape{4, 2, 64}, Shape{1, 33, 2}};
 constexpr std::array long_shapes{Shape{2, 2, 4100}, Shape{1, 3, 5001}};
 
-// Within six rounds every type, layout and mode meets every activation, each of them once at least with signed gamma, and six shapes.
+// Within six rounds every type, layout and mode meets every activation, each of them once at least
+// with signed gamma, and six shapes.
 std::vector<Case> sanitize_cases(Tier tier, std::uint64_t seed) {
   std::vector<Case> cases;
   const auto names = recipes();
@@ -165,21 +183,26 @@ std::vector<Case> sanitize_cases(Tier tier, std::uint64_t seed) {
   std::size_t step = 0, turn = seeds.below(shapes.size(), 0);
   const auto add = [&](const Shape& shape, int dtype, int layout, int mode) {
     const int activation = static_cast<int>((step + step / 3) % 3);
-    Case one = drawn_case(shape, dtype, layout, activation, names[step % names.size()].name, seeds.fork(step));
+    Case one = drawn_case(shape, dtype, layout, activation, names[step % names.size()].name,
+                          seeds.fork(step));
     one.problem.mode = mode;
-    one.problem.scale = (step + step / combinations) % 4 == 3 ? ABN_SCALE_ABS_EPS : ABN_SCALE_SIGNED;
+    one.problem.scale =
+        (step + step / combinations) % 4 == 3 ? ABN_SCALE_ABS_EPS : ABN_SCALE_SIGNED;
     cases.push_back(std::move(one));
     ++step;
   };
   const std::size_t rounds = tier == Tier::smoke ? 6 : tier == Tier::full ? 24 : 96;
-  for (std::size_t round = 0; round < rounds; ++round, turn += 3)  // combinations are a multiple of the shapes: on to others
+  // combinations are a multiple of the shapes: on to others
+  for (std::size_t round = 0; round < rounds; ++round, turn += 3)
     for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype)
       for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout)
-        for (int mode = ABN_TRAINING; mode <= ABN_FROZEN; ++mode) add(shapes[turn++ % shapes.size()], dtype, layout, mode);
+        for (int mode = ABN_TRAINING; mode <= ABN_FROZEN; ++mode)
+          add(shapes[turn++ % shapes.size()], dtype, layout, mode);
   for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype)
     for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout) {
       const bool all = tier != Tier::smoke;
-      if (all || (dtype + layout) % 2 == 0) add(long_shapes[step % long_shapes.size()], dtype, layout, ABN_TRAINING);
+      if (all || (dtype + layout) % 2 == 0)
+        add(long_shapes[step % long_shapes.size()], dtype, layout, ABN_TRAINING);
       if (all) add(long_shapes[step % long_shapes.size()], dtype, layout, ABN_FROZEN);
     }
   return cases;
@@ -191,10 +214,13 @@ std::string not_sanitisable(const Subject& subject) {
   if (subject.instrumented != nullptr) return {};
   if (!subject.not_instrumented.empty()) return subject.not_instrumented;
   if (!subject.plugin.empty())
-    return fmt::format("the instrumented twin of {} has no variant {}; build both files of the plug-in from the same sources",
-                       subject.plugin, subject.variant->name);
+    return fmt::format(
+        "the instrumented twin of {} has no variant {}; build both files of the plug-in from the "
+        "same sources",
+        subject.plugin, subject.variant->name);
   return fmt::format(
-      "this program has no instrumented build of {}; end its file in ABN_REGISTER_VARIANT, and the build makes one (cuda/README.md)",
+      "this program has no instrumented build of {}; end its file in ABN_REGISTER_VARIANT, and the "
+      "build makes one (cuda/README.md)",
       subject.variant->name);
 }
 
@@ -203,19 +229,22 @@ std::vector<MovedBy> moved_by(const Subject& subject, const Case& one, const abn
   const Inputs inputs = inputs_of(one);
   std::vector<MovedBy> all;
   for (const bool backward : {false, true}) {
-    if (backward && (one.problem.mode == ABN_INFERENCE || inputs.dz.size() != inputs.x.size())) continue;
+    if (backward && (one.problem.mode == ABN_INFERENCE || inputs.dz.size() != inputs.x.size()))
+      continue;
     MovedBy moved;
     moved.op = backward ? "backward" : "forward";
     std::optional<Saved> saved;
     if (backward) saved = saved_by(subject, inputs, claims, one.seed, moved.trouble);
     Observed observed;
     if (moved.trouble.empty()) {
-      observed = observe(subject, inputs, claims, one.seed, saved ? &*saved : nullptr, out_of_place_and_in_place);
+      observed = observe(subject, inputs, claims, one.seed, saved ? &*saved : nullptr,
+                         out_of_place_and_in_place);
       moved.trouble = observed.trouble;
     }
     if (moved.trouble.empty() && observed.traffic.empty()) {
       const emulator::Finding& finding = observed.sightings.front().finding;
-      moved.trouble = fmt::format("the launch was ended by a finding, {} in {}: {}", finding.kind, finding.kernel, finding.text);
+      moved.trouble = fmt::format("the launch was ended by a finding, {} in {}: {}", finding.kind,
+                                  finding.kernel, finding.text);
     }
     std::size_t first = 0;
     for (std::size_t i = 0; i < observed.traffic.size(); ++i) {
@@ -224,8 +253,9 @@ std::vector<MovedBy> moved_by(const Subject& subject, const Case& one, const abn
       call.buffers = observed.traffic[i];
       add_claims(call.buffers, claims, backward);
       std::string where;
-      call.wrong = wrong_traffic(call.buffers, std::span(observed.addresses).subspan(first, call.buffers.size()), claims, one.problem,
-                                 backward, where);
+      call.wrong = wrong_traffic(call.buffers,
+                                 std::span(observed.addresses).subspan(first, call.buffers.size()),
+                                 claims, one.problem, backward, where);
       first += call.buffers.size();
       all.push_back(std::move(call));
     }
@@ -234,6 +264,7 @@ std::vector<MovedBy> moved_by(const Subject& subject, const Case& one, const abn
   return all;
 }
 
-const Family sanitize_family{"run", checks_of, sanitize_cases, records_of, not_sanitisable, " --sanitize"};
+const Family sanitize_family{"run",      checks_of,       sanitize_cases,
+                             records_of, not_sanitisable, " --sanitize"};
 
 }  // namespace abn::verify

@@ -1,7 +1,9 @@
-// The checks that need to see every memory access: races, unwritten_reads, bounds, barriers and traffic, of forward and of backward.
+// The checks that need to see every memory access: races, unwritten_reads, bounds, barriers and
+// traffic, of forward and of backward.
 //
-// They run the instrumented build of a variant on the emulator, under random and adversarial schedules; `abn-verify run --sanitize` asks
-// for them. A variant without such a build is skipped, and the reason says what to do.
+// They run the instrumented build of a variant on the emulator, under random and adversarial
+// schedules; `abn-verify run --sanitize` asks for them. A variant without such a build is skipped,
+// and the reason says what to do.
 #pragma once
 
 #include "verify/check/family.hpp"
@@ -10,12 +12,14 @@ namespace abn::verify {
 
 extern const Family sanitize_family;
 
-/// What a variant's calls move on one case: forward, and backward where the mode has one. `claims` go into the buffers.
+/// What a variant's calls move on one case: forward, and backward where the mode has one. `claims`
+/// go into the buffers.
 struct MovedBy {
   std::string op;
   bool in_place = false;
   std::vector<BufferTraffic> buffers;
-  std::string wrong;    ///< how that differs from the claims; empty: it does not, or nothing is claimed
+  /// how that differs from the claims; empty: it does not, or nothing is claimed
+  std::string wrong;
   std::string trouble;  ///< why there are no buffers
 };
 std::vector<MovedBy> moved_by(const Subject& subject, const Case& one, const abn_claims& claims);

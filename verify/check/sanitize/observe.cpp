@@ -18,12 +18,13 @@ namespace {
 using emulator::Schedule;
 
 /// The first two are for the same calls out of place and in place.
-constexpr std::array<std::pair<Schedule, const char*>, 6> rotation{{{Schedule::random, "random"},
-                                                                    {Schedule::random, "random"},
-                                                                    {Schedule::thread_ahead, "one thread far ahead"},
-                                                                    {Schedule::block_behind, "one block far behind"},
-                                                                    {Schedule::reversed, "reversed"},
-                                                                    {Schedule::last_block_first, "last block first"}}};
+constexpr std::array<std::pair<Schedule, const char*>, 6> rotation{
+    {{Schedule::random, "random"},
+     {Schedule::random, "random"},
+     {Schedule::thread_ahead, "one thread far ahead"},
+     {Schedule::block_behind, "one block far behind"},
+     {Schedule::reversed, "reversed"},
+     {Schedule::last_block_first, "last block first"}}};
 
 bool ends_launch(const emulator::Finding& finding) {
   return finding.kind != emulator::data_race && finding.kind != emulator::unwritten_read;
@@ -34,7 +35,8 @@ std::vector<BufferTraffic> traffic_of(const Call& call) {
   std::vector<BufferTraffic> buffers;
   for (const emulator::LaunchTraffic& launch : call.report.traffic)
     for (const emulator::Traffic& moved : launch.buffers) {
-      auto at = std::find_if(buffers.begin(), buffers.end(), [&](const BufferTraffic& one) { return one.buffer == moved.buffer; });
+      auto at = std::find_if(buffers.begin(), buffers.end(),
+                             [&](const BufferTraffic& one) { return one.buffer == moved.buffer; });
       if (at == buffers.end()) {
         at = buffers.emplace(buffers.end());
         at->buffer = moved.buffer;
@@ -47,19 +49,22 @@ std::vector<BufferTraffic> traffic_of(const Call& call) {
   return buffers;
 }
 
-/// Is this the arena's buffer that is watched by this name? Of two that are one the arena has the output; the statistic that forward
-/// writes is `var` in kernel.h.
+/// Is this the arena's buffer that is watched by this name? Of two that are one the arena has the
+/// output; the statistic that forward writes is `var` in kernel.h.
 bool is_watched_as(std::string_view arena, std::string_view watched) {
   const auto at = watched.rfind(" = ");
-  return arena == (at == watched.npos ? watched : watched.substr(at + 3)) || (arena == "variance" && watched == "var");
+  return arena == (at == watched.npos ? watched : watched.substr(at + 3)) ||
+         (arena == "variance" && watched == "var");
 }
 
-void add_sizes(std::vector<BufferTraffic>& buffers, std::vector<std::uint64_t>& addresses, const Call& call) {
+void add_sizes(std::vector<BufferTraffic>& buffers, std::vector<std::uint64_t>& addresses,
+               const Call& call) {
   constexpr std::array<std::string_view, 5> tensors{"x", "z", "xhat", "dz", "dx"};
   const auto views = call.arena->views();
   for (BufferTraffic& buffer : buffers) {
-    const auto view =
-        std::find_if(views.begin(), views.end(), [&](const Arena::View& one) { return is_watched_as(one.name, buffer.buffer); });
+    const auto view = std::find_if(views.begin(), views.end(), [&](const Arena::View& one) {
+      return is_watched_as(one.name, buffer.buffer);
+    });
     buffer.bytes = view->bytes;
     buffer.tensor = std::find(tensors.begin(), tensors.end(), view->name) != tensors.end();
     addresses.push_back(reinterpret_cast<std::uintptr_t>(view->address));
@@ -72,13 +77,14 @@ Fault fault_of(const std::string& kind) {
   using namespace emulator;
   if (kind == data_race || kind == async_copy || kind == missing_proxy_fence) return Fault::races;
   if (kind == unwritten_read) return Fault::unwritten_reads;
-  for (const char* const one : {out_of_bounds, read_only_write, misaligned_access, shared_overrun, stack_overflow, cluster_peer})
+  for (const char* const one : {out_of_bounds, read_only_write, misaligned_access, shared_overrun,
+                                stack_overflow, cluster_peer})
     if (kind == one) return Fault::bounds;
   return Fault::barriers;
 }
 
-Observed observe(const Subject& subject, const Inputs& inputs, const abn_claims& claims, std::uint64_t seed, const Saved* saved,
-                 int schedules) {
+Observed observe(const Subject& subject, const Inputs& inputs, const abn_claims& claims,
+                 std::uint64_t seed, const Saved* saved, int schedules) {
   Subject sanitised = subject;
   sanitised.variant = subject.instrumented;
   sanitised.emulated = true;
@@ -92,7 +98,8 @@ Observed observe(const Subject& subject, const Inputs& inputs, const abn_claims&
     const auto& [schedule, name] = rotation[number < rotation.size() ? number : 0];
     const bool asks_all = i < 2, in_place = may_alias && i % 2 == 1;
     if (i == 1 && !may_alias) continue;
-    Setup setup{Poison::nan, caller.draws().poison[i % 2], seeds.bits(number), in_place, {}, schedule};
+    Setup setup{Poison::nan, caller.draws().poison[i % 2], seeds.bits(number), in_place, {},
+                schedule};
     if (!asks_all) setup.asked = caller.draws().asked_again;
     if (in_place) setup.asked.dx = true;
     const Call call = saved != nullptr ? caller.backward(setup, *saved) : caller.forward(setup);
@@ -103,8 +110,12 @@ Observed observe(const Subject& subject, const Inputs& inputs, const abn_claims&
         return observed;
       }
       whole = whole && !ends_launch(finding);
-      if (seen.emplace(finding.kind, finding.kernel, finding.file, finding.line, finding.other.file, finding.other.line).second)
-        observed.sightings.push_back({finding, fmt::format("{}{}, schedule {}", in_place ? "in place, " : "", name, setup.schedule)});
+      if (seen.emplace(finding.kind, finding.kernel, finding.file, finding.line, finding.other.file,
+                       finding.other.line)
+              .second)
+        observed.sightings.push_back(
+            {finding,
+             fmt::format("{}{}, schedule {}", in_place ? "in place, " : "", name, setup.schedule)});
     }
     if (call.report.findings.empty() && !call.trouble.empty()) {
       observed.trouble = call.trouble;

@@ -1,4 +1,5 @@
-// One operation of a variant under the emulator's sanitiser, several times: what was found, and what each call moved.
+// One operation of a variant under the emulator's sanitiser, several times: what was found, and
+// what each call moved.
 #pragma once
 
 #include <cstdint>
@@ -20,18 +21,23 @@ struct Sighting {
 };
 
 struct Observed {
-  std::vector<Sighting> sightings;                  ///< one for each kind and pair of lines
-  std::string trouble;                              ///< a call that went wrong without a finding: one sentence
-  bool complete = true;                             ///< no launch was ended by what was found, so that everything else was looked at, too
-  std::vector<std::vector<BufferTraffic>> traffic;  ///< of complete calls that were asked for every output: out of place, and in place
-  std::vector<std::uint64_t> addresses;             ///< of the buffers of traffic.front() and so on, one after the other
+  std::vector<Sighting> sightings;  ///< one for each kind and pair of lines
+  /// a call that went wrong without a finding: one sentence
+  std::string trouble;
+  /// no launch was ended by what was found, so that everything else was looked at, too
+  bool complete = true;
+  /// of complete calls that were asked for every output: out of place, and in place
+  std::vector<std::vector<BufferTraffic>> traffic;
+  /// of the buffers of traffic.front() and so on, one after the other
+  std::vector<std::uint64_t> addresses;
 };
 
-/// Runs forward, or backward on what was saved, on the subject's instrumented variant under `schedules` schedules: a random one, out of
-/// place and, where claimed, in place; each of the adversarial ones; then random ones again. Optional outputs are left out as the seed
-/// says, but not in the first two. Throws DeviceError.
-Observed observe(const Subject& subject, const Inputs& inputs, const abn_claims& claims, std::uint64_t seed, const Saved* saved,
-                 int schedules);
+/// Runs forward, or backward on what was saved, on the subject's instrumented variant under
+/// `schedules` schedules: a random one, out of place and, where claimed, in place; each of the
+/// adversarial ones; then random ones again. Optional outputs are left out as the seed says, but
+/// not in the first two. Throws DeviceError.
+Observed observe(const Subject& subject, const Inputs& inputs, const abn_claims& claims,
+                 std::uint64_t seed, const Saved* saved, int schedules);
 
 inline constexpr int usual_schedules = 7;
 

@@ -152,11 +152,12 @@ struct Hypothesis {
 const std::vector<Hypothesis>& family();
 
 /// The settings in which a change is tried on this problem; none where it can make no difference.
-std::vector<Setting> settings_of(Change change, const abn_problem& problem, int scheme, bool backward);
+std::vector<Setting> settings_of(Change change, const abn_problem& problem, int scheme,
+                                 bool backward);
 std::string sentence_of(const Hypothesis& hypothesis, const Setting& setting);
 
-/// Sums that lost digits in an order that nobody knows: recognised by the marks that they leave in the kernel's own statistics or gradients
-/// (numbers of fewer bits), and followed from there.
+/// Sums that lost digits in an order that nobody knows: recognised by the marks that they leave in
+/// the kernel's own statistics or gradients (numbers of fewer bits), and followed from there.
 inline bool leaves_marks(Change change) { return change >= Change::accumulate_f16; }
 
 }  // namespace abn::verify::diagnosis

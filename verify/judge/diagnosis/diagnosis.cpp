@@ -14,14 +14,21 @@ namespace abn::verify {
 namespace diagnosis {
 namespace {
 
-constexpr double tiny_share = 1.0 / 64;      // of elements on which roundings at a boundary may go the other way
-constexpr double bound_factor = 2;           // the changed formula's own bound is not known: that of the right one, twice
-constexpr double nonfinite_slack = 1e-3;     // of a number that stands where the right answer is none, and so has no bound
-constexpr double prediction_roundings = 64;  // of the accumulate type, relative to what is predicted: a changed formula has its own errors
+// of elements on which roundings at a boundary may go the other way
+constexpr double tiny_share = 1.0 / 64;
+// the changed formula's own bound is not known: that of the right one, twice
+constexpr double bound_factor = 2;
+// of a number that stands where the right answer is none, and so has no bound
+constexpr double nonfinite_slack = 1e-3;
+// of the accumulate type, relative to what is predicted: a changed formula has its own errors
+constexpr double prediction_roundings = 64;
 constexpr double most_bits = 20, fewest_bits = -4, class_bits = 3, most_class_bits = 18;
-constexpr double passed_bits = 4;                                  // an element that passed speaks for or against by no more than this
-constexpr double floor_share = 1. / 64;                            // of the bound: below, errors are noise
-constexpr std::size_t failed_channels = 32, passed_channels = 16;  // looked at; more say nothing new
+// an element that passed speaks for or against by no more than this
+constexpr double passed_bits = 4;
+// of the bound: below, errors are noise
+constexpr double floor_share = 1. / 64;
+// looked at; more say nothing new
+constexpr std::size_t failed_channels = 32, passed_channels = 16;
 
 struct Judged {
   const Expectation* expectation;
@@ -32,8 +39,9 @@ struct Judged {
 
 /// What a setting explains so far.
 struct Score {
-  std::int64_t failed = 0, unmatched = 0, contradicted = 0, seen = 0;  ///< of channels with failures
-  std::int64_t untouched = 0;                                          ///< channels
+  /// of channels with failures
+  std::int64_t failed = 0, unmatched = 0, contradicted = 0, seen = 0;
+  std::int64_t untouched = 0;  ///< channels
   double bits = 0, numbers = 0, classes = 0;
 };
 
@@ -41,7 +49,10 @@ template <class Real>
 class Examination {
  public:
   explicit Examination(const Evidence& evidence)
-      : e(evidence), p(evidence.inputs.problem), scheme(evidence.claims.scheme), m(sample_count(p)) {
+      : e(evidence),
+        p(evidence.inputs.problem),
+        scheme(evidence.claims.scheme),
+        m(sample_count(p)) {
     for (const Expectation& expectation : e.expected)
       for (const Stored& got : e.outputs)
         if (got.output == expectation.output) add(expectation, got);
@@ -61,8 +72,12 @@ class Examination {
         Score score;
         if (!explains(setting, score)) continue;
         const std::uint64_t partial = score.untouched > 0 ? 1 : 0;
-        if (best.cases > 0 && !(partial < best.partial || (partial == best.partial && score.bits > best.bits))) continue;
-        best = {hypothesis.name, sentence_of(hypothesis, setting), 1, partial, follows(hypothesis.change), score.bits, score.numbers};
+        if (best.cases > 0 &&
+            !(partial < best.partial || (partial == best.partial && score.bits > best.bits)))
+          continue;
+        best = {hypothesis.name, sentence_of(hypothesis, setting), 1,
+                partial,         follows(hypothesis.change),       score.bits,
+                score.numbers};
       }
       if (best.cases > 0) out.push_back(std::move(best));
     }
@@ -74,22 +89,28 @@ class Examination {
     Judged judged{&expectation, &got, &format_of(expectation.dtype), {}};
     judged.passed.resize(got.values.size());
     for (std::size_t i = 0; i < got.values.size(); ++i)
-      judged.passed[i] = compare(expectation.points[i], got.values[i], *judged.format).passed ? 1 : 0;
+      judged.passed[i] =
+          compare(expectation.points[i], got.values[i], *judged.format).passed ? 1 : 0;
     outputs.push_back(std::move(judged));
   }
 
   /// Element `i` of a channel, or the channel's own of a vector.
   std::size_t at(const Judged& judged, std::size_t c, std::int64_t i) const {
-    return is_tensor(judged.expectation->output) ? static_cast<std::size_t>(sample_offset(p, static_cast<std::int64_t>(c), i)) : c;
+    return is_tensor(judged.expectation->output)
+               ? static_cast<std::size_t>(sample_offset(p, static_cast<std::int64_t>(c), i))
+               : c;
   }
-  std::int64_t count(const Judged& judged) const { return is_tensor(judged.expectation->output) ? m : 1; }
+  std::int64_t count(const Judged& judged) const {
+    return is_tensor(judged.expectation->output) ? m : 1;
+  }
 
   void choose_channels() {
     std::vector<std::size_t> passing;
     for (std::size_t c = 0; c < static_cast<std::size_t>(p.c); ++c) {
       bool failed = false;
       for (const Judged& judged : outputs)
-        for (std::int64_t i = 0; i < count(judged) && !failed; ++i) failed = judged.passed[at(judged, c, i)] == 0;
+        for (std::int64_t i = 0; i < count(judged) && !failed; ++i)
+          failed = judged.passed[at(judged, c, i)] == 0;
       (failed ? failing : passing).push_back(c);
     }
     const auto thin = [](std::vector<std::size_t>& channels, std::size_t most) {
@@ -109,24 +130,32 @@ class Examination {
   std::int64_t position(std::int64_t c, std::int64_t i, const Setting& setting, int which) const {
     abn_problem read = p;
     const bool other_tensor = setting.change == Change::layout_confused && setting.way != which;
-    if (setting.change == Change::layout_confused && !other_tensor) read.layout = p.layout == ABN_NCHW ? ABN_NHWC : ABN_NCHW;
+    if (setting.change == Change::layout_confused && !other_tensor)
+      read.layout = p.layout == ABN_NCHW ? ABN_NHWC : ABN_NCHW;
     if (setting.change == Change::images_modulo) i = i / p.s % setting.count * p.s + i % p.s;
     if (setting.change == Change::samples_modulo) i %= setting.count;
-    if (setting.change == Change::row_tail_shifted && i % p.s >= p.s / setting.count * setting.count) --i;
+    if (setting.change == Change::row_tail_shifted &&
+        i % p.s >= p.s / setting.count * setting.count)
+      --i;
     const std::int64_t found = sample_offset(read, c, i);
     return setting.change == Change::elements_modulo ? found % setting.count : found;
   }
-  std::vector<double> read(const std::vector<double>& tensor, std::int64_t c, const Setting& setting, int which) const {
+  std::vector<double> read(const std::vector<double>& tensor, std::int64_t c,
+                           const Setting& setting, int which) const {
     std::vector<double> out(tensor.empty() ? 0 : static_cast<std::size_t>(m));
     for (std::int64_t i = 0; i < static_cast<std::int64_t>(out.size()); ++i) {
       double value = tensor[static_cast<std::size_t>(position(c, i, setting, which))];
       const Format& storage = format_of(p.dtype);
-      if (setting.change == Change::subnormals_flushed && std::fabs(value) < std::ldexp(1.0, storage.emin)) value = 0;
+      if (setting.change == Change::subnormals_flushed &&
+          std::fabs(value) < std::ldexp(1.0, storage.emin))
+        value = 0;
       out[static_cast<std::size_t>(i)] = value;
     }
     return out;
   }
-  static Real element(const std::vector<double>& vector, std::size_t c) { return vector.empty() ? Real(0) : static_cast<Real>(vector[c]); }
+  static Real element(const std::vector<double>& vector, std::size_t c) {
+    return vector.empty() ? Real(0) : static_cast<Real>(vector[c]);
+  }
   Real own(Output output, std::size_t c) const {
     for (const Judged& judged : outputs)
       if (judged.expectation->output == output) return static_cast<Real>(judged.got->values[c]);
@@ -146,7 +175,8 @@ class Examination {
         out.xhat = read(e.saved->xhat, c, setting, kept);
       else if (scheme != ABN_CHECKPOINT_X)
         out.z = read(e.saved->z, c, setting, kept);
-      out.kept_mean = element(e.saved->mean, channel), out.kept_variance = element(e.saved->variance, channel);
+      out.kept_mean = element(e.saved->mean, channel),
+      out.kept_variance = element(e.saved->variance, channel);
       out.own_s0 = own(Output::dbeta, channel), out.own_dgamma = own(Output::dgamma, channel);
     }
     std::int64_t from = c;
@@ -156,16 +186,19 @@ class Examination {
       out.gamma = static_cast<Real>(e.inputs.gamma[static_cast<std::size_t>(from)]);
       out.beta = static_cast<Real>(e.inputs.beta[static_cast<std::size_t>(from)]);
     }
-    out.running_mean = element(e.inputs.running_mean, channel), out.running_var = element(e.inputs.running_var, channel);
+    out.running_mean = element(e.inputs.running_mean, channel),
+    out.running_var = element(e.inputs.running_var, channel);
     if (e.backward) return finish_neighbour(out, channel, setting);
     out.own_mean = own(Output::mean, channel), out.own_variance = own(Output::variance, channel);
     if (setting.change == Change::rstd_inaccurate)
       for (const Judged& judged : outputs)
-        if (judged.expectation->output == Output::z) out.own_z = read(judged.got->values, c, {}, kept);
+        if (judged.expectation->output == Output::z)
+          out.own_z = read(judged.got->values, c, {}, kept);
     return finish_neighbour(out, channel, setting);
   }
   Given<Real> finish_neighbour(Given<Real> out, std::size_t channel, const Setting& setting) const {
-    const bool asked = setting.change == Change::statistics_of_neighbour || setting.change == Change::sums_of_neighbour;
+    const bool asked = setting.change == Change::statistics_of_neighbour ||
+                       setting.change == Change::sums_of_neighbour;
     if (!asked || channel == 0) return out;
     const Setting unchanged;
     const Given<Real> before = given(channel - 1, unchanged);
@@ -180,7 +213,8 @@ class Examination {
   }
   /// Is it followed from numbers that the kernel wrote itself?
   static bool follows(Change change) {
-    return leaves_marks(change) || change == Change::rstd_inaccurate || change == Change::variance_negative;
+    return leaves_marks(change) || change == Change::rstd_inaccurate ||
+           change == Change::variance_negative;
   }
   /// Does the setting change what is read, beside what is computed?
   static bool reads_otherwise(Change change) {
@@ -205,25 +239,37 @@ class Examination {
   // ---- a hypothesis against the call ------------------------------------------------------------
 
   bool explains(const Setting& setting, Score& score) {
-    if (setting.change == Change::accumulate_f32 && p.param_dtype != ABN_F64) return true;  // what was written in f32 tells nothing
+    // what was written in f32 tells nothing
+    if (setting.change == Change::accumulate_f32 && p.param_dtype != ABN_F64) return true;
     for (std::size_t k = 0; k < order.size(); ++k) {
       const std::size_t c = order[k];
       const bool failed = k < failing.size();
-      if (!failed && !plain.contains(c) && !reads_otherwise(setting.change)) plain.emplace(c, given(c, {}));
-      const Given<Real> changed = reads_otherwise(setting.change) ? given(c, setting) : Given<Real>{};
-      if (!examine(reads_otherwise(setting.change) ? changed : plain.at(c), setting, c, failed, score)) return false;
-      if (failed && static_cast<double>(score.unmatched) > tiny_share * static_cast<double>(failed_elements(c, k) + score.failed))
+      if (!failed && !plain.contains(c) && !reads_otherwise(setting.change))
+        plain.emplace(c, given(c, {}));
+      const Given<Real> changed =
+          reads_otherwise(setting.change) ? given(c, setting) : Given<Real>{};
+      if (!examine(reads_otherwise(setting.change) ? changed : plain.at(c), setting, c, failed,
+                   score))
+        return false;
+      if (failed && static_cast<double>(score.unmatched) >
+                        tiny_share * static_cast<double>(failed_elements(c, k) + score.failed))
         return false;
     }
     score.bits += std::fmin(score.classes, most_class_bits);
-    const bool spared = static_cast<double>(score.contradicted) <= tiny_share * static_cast<double>(score.seen);
-    return spared && static_cast<double>(score.unmatched) <= tiny_share * static_cast<double>(score.failed);
+    const bool spared =
+        static_cast<double>(score.contradicted) <= tiny_share * static_cast<double>(score.seen);
+    return spared &&
+           static_cast<double>(score.unmatched) <= tiny_share * static_cast<double>(score.failed);
   }
-  /// A lower limit of the failures to come, so that one bad channel does not end what many good ones would carry.
-  std::int64_t failed_elements(std::size_t, std::size_t k) const { return static_cast<std::int64_t>(failing.size() - k) * m; }
+  /// A lower limit of the failures to come, so that one bad channel does not end what many good
+  /// ones would carry.
+  std::int64_t failed_elements(std::size_t, std::size_t k) const {
+    return static_cast<std::int64_t>(failing.size() - k) * m;
+  }
 
   /// False where the setting has left no trace in a channel that failed.
-  bool examine(const Given<Real>& in, const Setting& setting, std::size_t c, bool failed, Score& score) {
+  bool examine(const Given<Real>& in, const Setting& setting, std::size_t c, bool failed,
+               Score& score) {
     const Simulation<Real> simulation(in, setting);
     std::int64_t contradicted = 0;
     const double before = score.bits;
@@ -244,7 +290,11 @@ class Examination {
                                     : output == Output::variance     ? out.variance
                                     : output == Output::running_mean ? out.running_mean
                                                                      : out.running_var};
-        hold(judged, c, output == Output::z ? out.z : output == Output::xhat ? out.xhat : one, score, contradicted);
+        hold(judged, c,
+             output == Output::z      ? out.z
+             : output == Output::xhat ? out.xhat
+                                      : one,
+             score, contradicted);
       }
     }
     if (failed)
@@ -254,7 +304,8 @@ class Examination {
     return true;
   }
 
-  void hold(const Judged& judged, std::size_t c, const std::vector<Real>& predicted, Score& score, std::int64_t& contradicted) const {
+  void hold(const Judged& judged, std::size_t c, const std::vector<Real>& predicted, Score& score,
+            std::int64_t& contradicted) const {
     double largest_exact = 0, largest_predicted = 0;
     for (std::int64_t i = 0; i < count(judged); ++i) {
       const double exact = std::fabs(judged.expectation->points[at(judged, c, i)].hi);
@@ -264,42 +315,53 @@ class Examination {
     }
     const double growth = largest_exact > 0 ? std::fmax(1, largest_predicted / largest_exact) : 1;
     for (std::int64_t i = 0; i < count(judged); ++i)
-      hold_one(judged, at(judged, c, i), predicted[static_cast<std::size_t>(i)], growth, score, contradicted);
+      hold_one(judged, at(judged, c, i), predicted[static_cast<std::size_t>(i)], growth, score,
+               contradicted);
   }
 
-  void hold_one(const Judged& judged, std::size_t k, Real predicted, double growth, Score& score, std::int64_t& contradicted) const {
+  void hold_one(const Judged& judged, std::size_t k, Real predicted, double growth, Score& score,
+                std::int64_t& contradicted) const {
     const Point& point = judged.expectation->points[k];
     if (point.rule == Rule::anything) return;
     const Format& format = *judged.format;
     const double got = judged.got->values[k];
     const bool failed = judged.passed[k] == 0;
     ++score.seen, score.failed += failed;
-    const bool in_range = std::fabs(predicted) <= format.largest * (1 + format.unit_roundoff);  // false for NaN
+    // false for NaN
+    const bool in_range = std::fabs(predicted) <= format.largest * (1 + format.unit_roundoff);
     const bool number = std::isfinite(got) && in_range;
     // Both answers as they would be stored: where they agree, an element speaks for neither.
     const double error = std::fabs(got - round_to(format, point.hi));
     const Real distance = number ? std::fabs(static_cast<Real>(got) - predicted) : 0;
-    const double residual = number ? std::fabs(got - round_to(format, static_cast<double>(predicted))) : 0;
-    const bool has_bound = std::isfinite(point.hi) && point.rule != Rule::any_nonfinite && point.rule != Rule::any_finite;
+    const double residual =
+        number ? std::fabs(got - round_to(format, static_cast<double>(predicted))) : 0;
+    const bool has_bound = std::isfinite(point.hi) && point.rule != Rule::any_nonfinite &&
+                           point.rule != Rule::any_finite;
     bool matches = std::isfinite(got) == in_range;
     if (number && point.rule != Rule::any_finite) {
       const double size = static_cast<double>(std::fabs(predicted));
-      const double step = (format.unit_roundoff + prediction_roundings * accumulated) * size + format.smallest_subnormal;
-      matches = static_cast<double>(distance) <= (has_bound ? bound_factor * point.bound * growth : nonfinite_slack * size) + step;
-      if (got == 0 && predicted == 0) matches = std::signbit(got) == std::signbit(predicted) || point.rule != Rule::signed_bounded;
+      const double step = (format.unit_roundoff + prediction_roundings * accumulated) * size +
+                          format.smallest_subnormal;
+      matches = static_cast<double>(distance) <=
+                (has_bound ? bound_factor * point.bound * growth : nonfinite_slack * size) + step;
+      if (got == 0 && predicted == 0)
+        matches =
+            std::signbit(got) == std::signbit(predicted) || point.rule != Rule::signed_bounded;
     }
     if (!failed) {
       contradicted += matches ? 0 : 1;
       const double noise = floor_share * point.bound;
       if (number && has_bound && noise > 0 && noise < infinity)
-        score.bits += std::clamp(std::log2((error + noise) / (residual + noise)), -passed_bits, passed_bits);
+        score.bits +=
+            std::clamp(std::log2((error + noise) / (residual + noise)), -passed_bits, passed_bits);
       return;
     }
     if (!matches) {
       ++score.unmatched;
     } else if (number && has_bound && error > 0) {
       score.numbers += 1;
-      score.bits += residual > 0 ? std::clamp(std::log2(error / residual), fewest_bits, most_bits) : most_bits;
+      score.bits += residual > 0 ? std::clamp(std::log2(error / residual), fewest_bits, most_bits)
+                                 : most_bits;
     } else {
       score.classes += class_bits;
     }
@@ -322,7 +384,8 @@ Diagnosis examine_call(const Evidence& evidence) {
   if (!examination.decidable()) return out;
   out.cases = 1;
   out.explanations = examination.accepted();
-  std::sort(out.explanations.begin(), out.explanations.end(), [](const Explanation& a, const Explanation& b) { return a.name < b.name; });
+  std::sort(out.explanations.begin(), out.explanations.end(),
+            [](const Explanation& a, const Explanation& b) { return a.name < b.name; });
   return out;
 }
 
@@ -333,14 +396,16 @@ Diagnosis diagnose(const Evidence& evidence) {
   const abn_problem& problem = evidence.inputs.problem;
   const std::int64_t elements = element_count(problem);
   if (elements == 0 || elements > most_diagnosed_elements) return {};
-  return problem.dtype == ABN_F64 ? diagnosis::examine_call<long double>(evidence) : diagnosis::examine_call<double>(evidence);
+  return problem.dtype == ABN_F64 ? diagnosis::examine_call<long double>(evidence)
+                                  : diagnosis::examine_call<double>(evidence);
 }
 
 const std::vector<HypothesisName>& hypotheses() {
   static const std::vector<HypothesisName> names = [] {
     std::vector<HypothesisName> all;
     for (const diagnosis::Hypothesis& one : diagnosis::family())
-      all.push_back({one.name, one.sentence, one.forward ? one.backward ? "both" : "forward" : "backward"});
+      all.push_back(
+          {one.name, one.sentence, one.forward ? one.backward ? "both" : "forward" : "backward"});
     return all;
   }();
   return names;

@@ -1,13 +1,18 @@
-// What is wrong with a kernel, if it is something known: its outputs against "the reference with one thing changed".
+// What is wrong with a kernel, if it is something known: its outputs against "the reference with
+// one thing changed".
 //
-// Each hypothesis is the textbook computation with one change (a term left out, eps in another place, sums that lack the tail). It is
-// evaluated on the exact inputs and compared with what the kernel wrote. In one call it is accepted if
-//   1. every element that failed, or all but `tiny_share` of them, lies within the right answer's own bound of the hypothesis' value
-//      (wider in proportion where the hypothesis' values are larger than the right ones; a non-finite value matches a non-finite one),
-//   2. no element of these channels that passed speaks against it. A channel in which nothing failed although the hypothesis says that it
-//      should have is one that the change did not touch: a path of its own, and a weaker match,
-//   3. it explains the errors: each failed element counts log2(|got - exact| / |got - hypothesis|) bits. Their sum has to be more than
-//      chance gives among a hundred hypotheses (`least_bits`), and their mean more than a coincidence of size (`least_mean_bits`).
+// Each hypothesis is the textbook computation with one change (a term left out, eps in another
+// place, sums that lack the tail). It is evaluated on the exact inputs and compared with what the
+// kernel wrote. In one call it is accepted if
+//   1. every element that failed, or all but `tiny_share` of them, lies within the right answer's
+//      own bound of the hypothesis' value (wider in proportion where the hypothesis' values are
+//      larger than the right ones; a non-finite value matches a non-finite one),
+//   2. no element of these channels that passed speaks against it. A channel in which nothing
+//      failed although the hypothesis says that it should have is one that the change did not
+//      touch: a path of its own, and a weaker match,
+//   3. it explains the errors: each failed element counts log2(|got - exact| / |got - hypothesis|)
+//      bits. Their sum has to be more than chance gives among a hundred hypotheses (`least_bits`),
+//      and their mean more than a coincidence of size (`least_mean_bits`).
 // What many calls say together is verify/results/explanation.hpp.
 #pragma once
 
@@ -15,10 +20,10 @@
 #include <string>
 #include <vector>
 
-#include "verify/results/explanation.hpp"
+#include "verify/call/trial.hpp"
 #include "verify/compare/expectation.hpp"
 #include "verify/problem/inputs.hpp"
-#include "verify/call/trial.hpp"
+#include "verify/results/explanation.hpp"
 
 namespace abn::verify {
 
@@ -32,7 +37,8 @@ struct Evidence {
   const std::vector<Stored>& outputs;
 };
 
-/// Elements above which nothing is tried: a failure shows on small problems too, and a hundred hypotheses take their time.
+/// Elements above which nothing is tried: a failure shows on small problems too, and a hundred
+/// hypotheses take their time.
 inline constexpr std::int64_t most_diagnosed_elements = std::int64_t{1} << 20;
 
 /// Looks for what explains the failed elements of a call. Pure.

@@ -27,21 +27,29 @@ const std::vector<Hypothesis>& family() {
       {NAMED(variance_around_zero), "E[x^2] for the variance", yes, no},
       {NAMED(variance_negative), "a negative variance under the root", yes, no},
       {NAMED(mean_not_subtracted), "the mean not subtracted from x", yes, yes},
-      {NAMED(batch_statistics_in_inference), "the batch's statistics in place of the running ones", yes, no},
-      {NAMED(running_statistics_in_training), "the running statistics in place of the batch's", yes, no},
-      {NAMED(running_read_after_update), "the running statistics, just updated, in place of the batch's", yes, no},
+      {NAMED(batch_statistics_in_inference), "the batch's statistics in place of the running ones",
+       yes, no},
+      {NAMED(running_statistics_in_training), "the running statistics in place of the batch's", yes,
+       no},
+      {NAMED(running_read_after_update),
+       "the running statistics, just updated, in place of the batch's", yes, no},
       {NAMED(statistics_of_neighbour), "the statistics of the channel before", yes, no},
       {NAMED(nan_skipped), "NaN left out of the sums", yes, no},
       {NAMED(first_image_only), "the statistics of the first image", yes, no},
-      {NAMED(shards_unweighted), "the mean of two shards' means, not weighted by their sizes ({} samples in the first)", yes, no},
-      {NAMED(shards_without_spread), "the variance within two shards, without the spread of their means ({} samples in the first)", yes,
+      {NAMED(shards_unweighted),
+       "the mean of two shards' means, not weighted by their sizes ({} samples in the first)", yes,
        no},
+      {NAMED(shards_without_spread),
+       "the variance within two shards, without the spread of their means ({} samples in the "
+       "first)",
+       yes, no},
       {NAMED(saved_variance_unbiased), "the unbiased variance saved", yes, no},
       {NAMED(saved_variance_with_eps), "eps added to the variance that is saved", yes, no},
       {NAMED(saved_variance_is_rstd), "1/sqrt(v + eps) saved for the variance", yes, no},
       {NAMED(running_variance_biased), "the biased variance in the running average", yes, no},
       {NAMED(running_variance_with_eps), "eps in the running variance", yes, no},
-      {NAMED(running_variance_is_deviation), "the standard deviation in the running variance", yes, no},
+      {NAMED(running_variance_is_deviation), "the standard deviation in the running variance", yes,
+       no},
       {NAMED(running_swapped), "running mean and running variance exchanged", yes, no},
       {NAMED(running_not_updated), "the running averages left as they were", yes, no},
       {NAMED(running_updated_twice), "the running averages updated twice", yes, no},
@@ -66,7 +74,8 @@ const std::vector<Hypothesis>& family() {
       {NAMED(slope_zero), "slope 0 for negative y, as a plain ReLU has it", yes, yes},
       {NAMED(slope_divided), "1/slope in place of the slope", no, yes},
       {NAMED(slope_not_inverted), "y = z, the activation not inverted", no, yes},
-      {NAMED(slope_multiplied_in_inverse), "y = slope*z, the inverse taken the wrong way round", no, yes},
+      {NAMED(slope_multiplied_in_inverse), "y = slope*z, the inverse taken the wrong way round", no,
+       yes},
       {NAMED(activation_before_affine), "the activation before gamma and beta", yes, no},
       {NAMED(wrong_branch), "the branches of the activation exchanged", yes, yes},
       {NAMED(branch_of_xhat), "the branch chosen by the sign of xhat", yes, yes},
@@ -166,16 +175,19 @@ std::vector<Setting> limits(Change change, std::initializer_list<double> values)
   return out;
 }
 
-bool belongs_to_elu(Change change) { return (change >= Change::elu_alpha_one && change <= Change::saturated_unguarded); }
+bool belongs_to_elu(Change change) {
+  return (change >= Change::elu_alpha_one && change <= Change::saturated_unguarded);
+}
 bool belongs_to_activation(Change change) {
-  return (change >= Change::slope_missing && change <= Change::branch_by_comparison) || change == Change::sums_of_dz ||
-         change == Change::dbeta_of_dz;
+  return (change >= Change::slope_missing && change <= Change::branch_by_comparison) ||
+         change == Change::sums_of_dz || change == Change::dbeta_of_dz;
 }
 
 }  // namespace
 
 std::vector<Setting> settings_of(Change change, const abn_problem& p, int scheme, bool backward) {
-  const bool training = p.mode == ABN_TRAINING, in_place = scheme == ABN_IN_PLACE_1 || scheme == ABN_IN_PLACE_2;
+  const bool training = p.mode == ABN_TRAINING,
+             in_place = scheme == ABN_IN_PLACE_1 || scheme == ABN_IN_PLACE_2;
   const std::int64_t m = sample_count(p);
   if (belongs_to_elu(change) && p.activation != ABN_ELU) return {};
   if (belongs_to_activation(change) && p.activation == ABN_IDENTITY) return {};
@@ -213,7 +225,8 @@ std::vector<Setting> settings_of(Change change, const abn_problem& p, int scheme
       if (training)  // thirds, halves and quarters, rounded either way
         for (const std::int64_t parts : {2, 3, 4})
           for (const std::int64_t first : {m / parts, (m + parts - 1) / parts})
-            if (first > 0 && first < m && (out.empty() || out.back().count != first)) out.push_back({change, 0, first});
+            if (first > 0 && first < m && (out.empty() || out.back().count != first))
+              out.push_back({change, 0, first});
       return out;
     case Change::dx_training_formula:
       return training ? out : ways(change, 1);
@@ -231,7 +244,8 @@ std::vector<Setting> settings_of(Change change, const abn_problem& p, int scheme
       if (in_place)
         for (int k = 4; k <= 30; ++k) out.push_back({change, 0, 0, std::ldexp(1.0, -k)});
       if (in_place)
-        for (const double floor : {1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8}) out.push_back({change, 0, 0, floor});
+        for (const double floor : {1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8})
+          out.push_back({change, 0, 0, floor});
       return out;
     case Change::gamma_zero_unguarded:
     case Change::beta_not_subtracted:
@@ -241,7 +255,8 @@ std::vector<Setting> settings_of(Change change, const abn_problem& p, int scheme
       return in_place ? ways(change, 1) : out;
     case Change::beta_missing:  // in place, backward has beta only to subtract it
       return backward && in_place ? out : ways(change, 1);
-    case Change::variance_without_root:  // in place, backward has r only as a factor of dx: there it is dx_rstd_twice
+    case Change::variance_without_root:
+      // in place, backward has r only as a factor of dx: there it is dx_rstd_twice
       return backward && in_place ? out : ways(change, 1);
     case Change::channel_shifted:
       if (p.c > 1) out = {{change, 0, 1}, {change, 0, p.c - 1}};
@@ -315,7 +330,8 @@ std::vector<Setting> settings_of(Change change, const abn_problem& p, int scheme
 std::string sentence_of(const Hypothesis& hypothesis, const Setting& setting) {
   const std::string_view text = hypothesis.sentence;
   if (text.find('{') == std::string_view::npos) return std::string(text);
-  return setting.count != 0 ? fmt::format(fmt::runtime(text), setting.count) : fmt::format(fmt::runtime(text), setting.value);
+  return setting.count != 0 ? fmt::format(fmt::runtime(text), setting.count)
+                            : fmt::format(fmt::runtime(text), setting.value);
 }
 
 }  // namespace abn::verify::diagnosis

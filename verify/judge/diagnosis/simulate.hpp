@@ -1,8 +1,10 @@
-// Forward and backward of one channel with one change, in plain arithmetic: the prediction of a hypothesis.
+// Forward and backward of one channel with one change, in plain arithmetic: the prediction of a
+// hypothesis.
 //
-// The formulas are those of cuda/kernel.h. They are written out once more here, and not taken from reference/, because every line of
-// them has to be changeable; without a change they give the reference's values, which a test holds them to. Real is double, or long
-// double for f64 tensors; sums are always long double.
+// The formulas are those of cuda/kernel.h. They are written out once more here, and not taken from
+// reference/, because every line of them has to be changeable; without a change they give the
+// reference's values, which a test holds them to. Real is double, or long double for f64 tensors;
+// sums are always long double.
 #pragma once
 
 #include <algorithm>
@@ -57,7 +59,12 @@ template <class Real>
 class Simulation {
  public:
   Simulation(const Given<Real>& given, const Setting& setting)
-      : in(given), p(*given.problem), change(setting.change), set(setting), storage(format_of(p.dtype)), m(p.n * p.s) {}
+      : in(given),
+        p(*given.problem),
+        change(setting.change),
+        set(setting),
+        storage(format_of(p.dtype)),
+        m(p.n * p.s) {}
 
   /// False where the change has left no trace here.
   bool forward(ForwardPrediction<Real>& out) const {
@@ -72,10 +79,12 @@ class Simulation {
     }
     running(out.mean, out.variance, out);
     save(variance, out);
-    if (p.mode == ABN_TRAINING ? is(Change::running_statistics_in_training) : !is(Change::batch_statistics_in_inference))
+    if (p.mode == ABN_TRAINING ? is(Change::running_statistics_in_training)
+                               : !is(Change::batch_statistics_in_inference))
       mean = in.running_mean, variance = in.running_var;
     if (is(Change::running_read_after_update)) mean = out.running_mean, variance = out.running_var;
-    if (is(Change::statistics_of_neighbour)) mean = in.neighbour_mean, variance = in.neighbour_variance;
+    if (is(Change::statistics_of_neighbour))
+      mean = in.neighbour_mean, variance = in.neighbour_variance;
     if (is(Change::mean_not_subtracted)) mean = 0;
     Real r = reciprocal(variance);
     if (is(Change::rstd_inaccurate) && !fit_root(mean, r)) return false;
@@ -93,7 +102,8 @@ class Simulation {
     long double sum = 0, sum_xhat = 0, sum_y = 0;
     for (std::size_t i = 0; i < size; ++i) {
       const bool lost = left_out(i);
-      const long double term = is(Change::sums_of_dz) ? static_cast<long double>(in.dz[i]) : static_cast<long double>(dy[i]);
+      const long double term = is(Change::sums_of_dz) ? static_cast<long double>(in.dz[i])
+                                                      : static_cast<long double>(dy[i]);
       if (!lost || set.way == 2) sum += term;
       if (!lost) sum_xhat += term * xhat[i], sum_y += term * y[i];
     }
@@ -108,10 +118,12 @@ class Simulation {
     replace_dgamma(s0, static_cast<Real>(sum_y), r, g, dgamma, s1);
     if (is(Change::dgamma_sign_lost) && set.way == 1 && negated) s1 = -s1;
     out.dgamma = sign * dgamma, out.dbeta = s0;
-    if (is(Change::dgamma_zero) || (is(Change::dgamma_sign_of_zero) && in.gamma == 0)) out.dgamma = 0;
+    if (is(Change::dgamma_zero) || (is(Change::dgamma_sign_of_zero) && in.gamma == 0))
+      out.dgamma = 0;
     if (is(Change::dbeta_of_dz)) out.dbeta = static_cast<Real>(total(in.dz));
     if (is(Change::dgamma_dbeta_swapped)) std::swap(out.dgamma, out.dbeta);
-    if (is(Change::gradients_in_storage)) out.dgamma = stored(out.dgamma), out.dbeta = stored(out.dbeta);
+    if (is(Change::gradients_in_storage))
+      out.dgamma = stored(out.dgamma), out.dbeta = stored(out.dbeta);
     if (is(Change::sums_of_neighbour)) s0 = in.neighbour_s0;
     fill_dx(r, g, s0, s1, dy, xhat, out);
     return true;
@@ -127,20 +139,24 @@ class Simulation {
     if (is(Change::shards_unweighted)) mean = (mean_of(0, first) + mean_of(first, m)) / 2;
     if (is(Change::shards_without_spread)) {
       const long double a = mean_of(0, first), b = mean_of(first, m);
-      variance = static_cast<Real>((weighted_sum(0, first, [a](long double x) { return (x - a) * (x - a); }) +
-                                    weighted_sum(first, m, [b](long double x) { return (x - b) * (x - b); })) /
-                                   count);
+      variance = static_cast<Real>(
+          (weighted_sum(0, first, [a](long double x) { return (x - a) * (x - a); }) +
+           weighted_sum(first, m, [b](long double x) { return (x - b) * (x - b); })) /
+          count);
       return;
     }
-    const long double around = is(Change::variance_around_zero) ? 0.0L : static_cast<long double>(mean);
+    const long double around =
+        is(Change::variance_around_zero) ? 0.0L : static_cast<long double>(mean);
     const bool narrow = is(Change::products_in_tf32);
     constexpr int tf32_bits = 11;
-    variance = static_cast<Real>(weighted_sum(0, seen,
-                                              [around, narrow](long double x) {
-                                                const long double d = narrow ? with_bits(x - around, tf32_bits) : x - around;
-                                                return d * d;
-                                              }) /
-                                 count);
+    variance =
+        static_cast<Real>(weighted_sum(0, seen,
+                                       [around, narrow](long double x) {
+                                         const long double d =
+                                             narrow ? with_bits(x - around, tf32_bits) : x - around;
+                                         return d * d;
+                                       }) /
+                          count);
   }
 
   /// sum(dy) without any change, for the channel behind.
@@ -148,7 +164,8 @@ class Simulation {
     Real mean = 0, variance = 0, y = 0, xhat = 0, dy = 0;
     used_statistics(mean, variance);
     long double sum = 0;
-    for (std::size_t i = 0; i < in.dz.size(); ++i) recover(i, mean, reciprocal(variance), scale(), y, xhat, dy), sum += dy;
+    for (std::size_t i = 0; i < in.dz.size(); ++i)
+      recover(i, mean, reciprocal(variance), scale(), y, xhat, dy), sum += dy;
     return static_cast<Real>(sum);
   }
 
@@ -158,7 +175,9 @@ class Simulation {
   bool is(Change one) const { return change == one; }
   Real stored(Real value) const { return round_to(storage, static_cast<double>(value)); }
   Real eps() const { return static_cast<Real>(p.eps); }
-  Real unbiased(Real variance) const { return variance * static_cast<Real>(m) / static_cast<Real>(m - 1); }
+  Real unbiased(Real variance) const {
+    return variance * static_cast<Real>(m) / static_cast<Real>(m - 1);
+  }
 
   // ---- sums -------------------------------------------------------------------------------------
 
@@ -181,7 +200,8 @@ class Simulation {
     return sum;
   }
   Real mean_of(std::int64_t first, std::int64_t last) const {
-    return static_cast<Real>(weighted_sum(first, last, [](long double x) { return x; }) / static_cast<long double>(last - first));
+    return static_cast<Real>(weighted_sum(first, last, [](long double x) { return x; }) /
+                             static_cast<long double>(last - first));
   }
   static long double total(const std::vector<double>& values) {
     long double sum = 0;
@@ -192,24 +212,29 @@ class Simulation {
     const double count = is(Change::count_m_minus_one)     ? static_cast<double>(m - 1)
                          : is(Change::count_without_space) ? static_cast<double>(p.n)
                          : is(Change::count_without_batch) ? static_cast<double>(p.s)
-                         : is(Change::count_in_f16)        ? round_to(format_of(ABN_F16), static_cast<double>(m))
-                                                           : static_cast<double>(m);
+                         : is(Change::count_in_f16)
+                             ? round_to(format_of(ABN_F16), static_cast<double>(m))
+                             : static_cast<double>(m);
     return static_cast<Real>(count);
   }
 
   // ---- marks ------------------------------------------------------------------------------------
 
   int mark_bits() const {
-    return format_of(is(Change::accumulate_f16) ? ABN_F16 : is(Change::accumulate_bf16) ? ABN_BF16 : ABN_F32).precision;
+    return format_of(is(Change::accumulate_f16)    ? ABN_F16
+                     : is(Change::accumulate_bf16) ? ABN_BF16
+                                                   : ABN_F32)
+        .precision;
   }
   /// Is the sum a number of the narrow type, as far as what is left of it tells?
   bool has_few_bits(Real sum) const {
     if (is(Change::variance_one_pass)) return true;
-    const Real resolution = 8 * static_cast<Real>(format_of(p.param_dtype).unit_roundoff);  // of the sum after it was divided and stored
+    // of the sum after it was divided and stored
+    const Real resolution = 8 * static_cast<Real>(format_of(p.param_dtype).unit_roundoff);
     return std::fabs(sum - with_bits(sum, mark_bits())) <= resolution * std::fabs(sum);
   }
-  /// Statistics of the kernel itself where their digits show what it did. An E[x^2] - mean^2 is off by roundings of mean^2, not of the
-  /// variance.
+  /// Statistics of the kernel itself where their digits show what it did. An E[x^2] - mean^2 is off
+  /// by roundings of mean^2, not of the variance.
   bool follow_marks(Real& mean, Real& variance) const {
     if (is(Change::variance_negative)) {
       if (in.own_variance < 0) variance = in.own_variance;
@@ -218,7 +243,8 @@ class Simulation {
     if (!leaves_marks(change)) return true;
     const Real count = static_cast<Real>(m);
     if (is(Change::variance_one_pass)) {
-      const Real u = static_cast<Real>(format_of(p.param_dtype).unit_roundoff), square = variance + mean * mean;
+      const Real u = static_cast<Real>(format_of(p.param_dtype).unit_roundoff),
+                 square = variance + mean * mean;
       if (!(std::fabs(in.own_variance - variance) <= (count + 4) * u * square)) return false;
       variance = in.own_variance;
       return true;
@@ -233,12 +259,14 @@ class Simulation {
     long double products = 0, squares = 0;
     for (std::size_t i = 0; i < in.x.size(); ++i) {
       const Real z = static_cast<Real>(in.own_z[i]), distance = static_cast<Real>(in.x[i]) - mean;
-      if ((p.activation == ABN_ELU && !(z > 0)) || !std::isfinite(z) || !std::isfinite(distance)) continue;
+      if ((p.activation == ABN_ELU && !(z > 0)) || !std::isfinite(z) || !std::isfinite(distance))
+        continue;
       const Real y = p.activation == ABN_LEAKY_RELU && z < 0 ? z / parameter() : z;
       products += (y - beta()) * distance, squares += scale() * distance * distance;
     }
     const Real found = static_cast<Real>(products / squares);
-    const Real off = std::fabs(found / r - 1), least = 32 * static_cast<Real>(format_of(p.param_dtype).unit_roundoff);
+    const Real off = std::fabs(found / r - 1),
+               least = 32 * static_cast<Real>(format_of(p.param_dtype).unit_roundoff);
     if (!(off > least && off < most)) return false;
     r = found;
     return true;
@@ -259,7 +287,9 @@ class Simulation {
                                                     : variance + e;
     return 1 / std::sqrt(radicand);
   }
-  Real parameter_as_read(Real value) const { return is(Change::parameters_in_storage) ? stored(value) : value; }
+  Real parameter_as_read(Real value) const {
+    return is(Change::parameters_in_storage) ? stored(value) : value;
+  }
   Real scale() const {
     const bool abs_eps = p.scale == ABN_SCALE_ABS_EPS;
     if (!in.affine) return is(Change::no_affine_with_eps) ? 1 + eps() : 1;
@@ -271,7 +301,9 @@ class Simulation {
     if (is(Change::abs_eps_under_signed)) g = size + eps();
     return is(Change::gamma_squared) ? g * g : g;
   }
-  Real beta() const { return is(Change::beta_missing) || !in.affine ? 0 : parameter_as_read(in.beta); }
+  Real beta() const {
+    return is(Change::beta_missing) || !in.affine ? 0 : parameter_as_read(in.beta);
+  }
   Real parameter() const {
     constexpr double usual_slope = 0.01;
     if (is(Change::elu_alpha_one)) return 1;
@@ -287,10 +319,14 @@ class Simulation {
     if (is(Change::running_variance_with_eps)) batch += eps();
     if (is(Change::running_variance_is_deviation)) batch = std::sqrt(batch);
     if (is(Change::running_swapped)) std::swap(mean, batch);
-    const Real momentum = static_cast<Real>(p.momentum), weight = is(Change::momentum_swapped) ? 1 - momentum : momentum;
+    const Real momentum = static_cast<Real>(p.momentum),
+               weight = is(Change::momentum_swapped) ? 1 - momentum : momentum;
     const Real kept = is(Change::running_without_decay) ? 1 : 1 - weight;
     out.running_mean = in.running_mean, out.running_var = in.running_var;
-    for (int times = is(Change::running_not_updated) ? 0 : is(Change::running_updated_twice) ? 2 : 1; times > 0; --times) {
+    for (int times = is(Change::running_not_updated)     ? 0
+                     : is(Change::running_updated_twice) ? 2
+                                                         : 1;
+         times > 0; --times) {
       out.running_mean = kept * out.running_mean + weight * mean;
       out.running_var = kept * out.running_var + weight * batch;
     }
@@ -309,13 +345,15 @@ class Simulation {
       if (is(Change::xhat_in_storage)) xhat = stored(xhat);
       Real y = g * xhat + shift;
       if (is(Change::y_in_storage)) y = stored(y);
-      out.z[i] = finished(is(Change::activation_before_affine) ? g * value(xhat, xhat) + shift : value(y, xhat));
+      out.z[i] = finished(is(Change::activation_before_affine) ? g * value(xhat, xhat) + shift
+                                                               : value(y, xhat));
     }
   }
   /// What a store makes of it, where that is what is changed.
   Real finished(Real value) const {
     if (is(Change::nan_lost) && std::isnan(value)) return 0;
-    if (is(Change::saturating_store) && std::fabs(value) > storage.largest) return std::copysign(static_cast<Real>(storage.largest), value);
+    if (is(Change::saturating_store) && std::fabs(value) > storage.largest)
+      return std::copysign(static_cast<Real>(storage.largest), value);
     if (!is(Change::truncated_store) || value == 0 || !std::isfinite(value)) return value;
     const int step = std::max(std::ilogb(value), storage.emin) - storage.precision + 1;
     return std::ldexp(std::trunc(std::ldexp(value, -step)), step);
@@ -323,9 +361,11 @@ class Simulation {
   Real value(Real y, Real xhat) const {
     if (p.activation == ABN_IDENTITY) return y;
     if (y == 0 && is(Change::zero_sign)) return -Real(0);
-    if (!branch(is(Change::branch_of_xhat) ? xhat < 0 : y < 0) || is(Change::slope_missing)) return y + Real(0);
+    if (!branch(is(Change::branch_of_xhat) ? xhat < 0 : y < 0) || is(Change::slope_missing))
+      return y + Real(0);
     if (is(Change::slope_zero)) return 0;
-    if (p.activation == ABN_LEAKY_RELU) return (is(Change::slope_twice) ? parameter() * parameter() : parameter()) * y;
+    if (p.activation == ABN_LEAKY_RELU)
+      return (is(Change::slope_twice) ? parameter() * parameter() : parameter()) * y;
     if (is(Change::elu_alpha_inside)) return std::expm1(parameter() * y);
     if (is(Change::elu_clamped)) y = std::max(y, static_cast<Real>(set.value));
     return parameter() * (is(Change::elu_derivative_of_y) ? std::exp(y) : std::expm1(y));
@@ -356,7 +396,8 @@ class Simulation {
   }
   Real inverse(Real z, bool negative) const {
     if (!negative || is(Change::slope_not_inverted)) return z;
-    if (p.activation == ABN_LEAKY_RELU) return is(Change::slope_multiplied_in_inverse) ? z * parameter() : z / parameter();
+    if (p.activation == ABN_LEAKY_RELU)
+      return is(Change::slope_multiplied_in_inverse) ? z * parameter() : z / parameter();
     return std::log1p(z / parameter());
   }
   /// The stored z, moved back above -alpha where ELU saturated.
@@ -376,16 +417,22 @@ class Simulation {
       negative = chosen(std::signbit(z), z < 0, (z - shift) / g, dz);
       y = inverse(z, negative);
       const Real floor = static_cast<Real>(set.value),
-                 divisor_of_inversion = is(Change::gamma_floored) && std::fabs(g) < floor ? std::copysign(floor, g) : g;
-      xhat = g == 0 && !is(Change::gamma_zero_unguarded) ? 0 : (is(Change::beta_not_subtracted) ? y : y - shift) / divisor_of_inversion;
+                 divisor_of_inversion = is(Change::gamma_floored) && std::fabs(g) < floor
+                                            ? std::copysign(floor, g)
+                                            : g;
+      xhat = g == 0 && !is(Change::gamma_zero_unguarded)
+                 ? 0
+                 : (is(Change::beta_not_subtracted) ? y : y - shift) / divisor_of_inversion;
     } else {
-      xhat = in.scheme == ABN_CHECKPOINT_XHAT ? static_cast<Real>(in.xhat[i]) : (static_cast<Real>(in.x[i]) - mean) * r;
+      xhat = in.scheme == ABN_CHECKPOINT_XHAT ? static_cast<Real>(in.xhat[i])
+                                              : (static_cast<Real>(in.x[i]) - mean) * r;
       y = g * xhat + shift;
       z = in.scheme == ABN_STANDARD ? kept_z(i) : value(y, xhat);
       negative = chosen(in.scheme == ABN_STANDARD ? std::signbit(z) : y < 0, z < 0, xhat, dz);
     }
     if (is(Change::xhat_in_storage)) xhat = stored(xhat);
-    if (is(Change::xhat_clipped)) xhat = std::clamp(xhat, -static_cast<Real>(set.value), static_cast<Real>(set.value));
+    if (is(Change::xhat_clipped))
+      xhat = std::clamp(xhat, -static_cast<Real>(set.value), static_cast<Real>(set.value));
     if (is(Change::y_in_storage)) y = stored(y);
     dy = negative ? dz * derivative(z, y) : dz;
     if (is(Change::dy_in_storage)) dy = stored(dy);
@@ -407,19 +454,28 @@ class Simulation {
     if (set.way == 1 || is(Change::dgamma_without_beta) || is(Change::dgamma_not_divided))
       if (!is(Change::tail_skipped) && !is(Change::sums_of_dz)) s1 = other;
   }
-  void fill_dx(Real r, Real g, Real s0, Real s1, const std::vector<Real>& dy, const std::vector<Real>& xhat,
-               BackwardPrediction<Real>& out) const {
+  void fill_dx(Real r, Real g, Real s0, Real s1, const std::vector<Real>& dy,
+               const std::vector<Real>& xhat, BackwardPrediction<Real>& out) const {
     const bool in_place = in.scheme == ABN_IN_PLACE_1 || in.scheme == ABN_IN_PLACE_2;
-    const bool training = p.mode == ABN_TRAINING ? !is(Change::dx_frozen_formula) : is(Change::dx_training_formula);
-    const Real count = divisor(), root = is(Change::dx_missing_rstd) ? 1 : is(Change::dx_rstd_twice) ? r * r : r;
-    const Real front = root * (is(Change::dx_missing_gamma) ? 1 : is(Change::dx_gamma_twice) ? g * g : g);
+    const bool training =
+        p.mode == ABN_TRAINING ? !is(Change::dx_frozen_formula) : is(Change::dx_training_formula);
+    const Real count = divisor(), root = is(Change::dx_missing_rstd) ? 1
+                                         : is(Change::dx_rstd_twice) ? r * r
+                                                                     : r;
+    const Real front = root * (is(Change::dx_missing_gamma) ? 1
+                               : is(Change::dx_gamma_twice) ? g * g
+                                                            : g);
     const Real mean_dy = is(Change::dx_missing_mean_dy) ? 0 : s0 / count;
-    const Real mean_product = is(Change::dx_missing_xhat_term) ? 0 : (is(Change::dx_xhat_term_negated) ? -s1 : s1) / count;
+    const Real mean_product = is(Change::dx_missing_xhat_term)
+                                  ? 0
+                                  : (is(Change::dx_xhat_term_negated) ? -s1 : s1) / count;
     const bool nothing = in_place && g == 0 && !is(Change::gamma_zero_unguarded);
     out.dx.resize(dy.size());
     for (std::size_t i = 0; i < dy.size(); ++i) {
       const Real dx = training ? front * (dy[i] - mean_dy - xhat[i] * mean_product) : front * dy[i];
-      out.dx[i] = is(Change::dx_zero) || nothing ? 0 : is(Change::dx_is_dz) ? static_cast<Real>(in.dz[i]) : finished(dx);
+      out.dx[i] = is(Change::dx_zero) || nothing ? 0
+                  : is(Change::dx_is_dz)         ? static_cast<Real>(in.dz[i])
+                                                 : finished(dx);
     }
   }
 
