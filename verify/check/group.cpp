@@ -77,10 +77,23 @@ std::vector<std::string> check_ids(const Family& family, const call::Subject& su
           for (const CheckName& name : family.checks(subject, claimed.claims, problem))
             ids.insert(judge::id_of(subject.variant->name, problem, name.op, name.check));
         }
-    // a variant that does not know leaky ReLU has the checks of what it knows
-    if (!ids.empty()) break;
+    // some properties are of the identity alone
   }
   return {ids.begin(), ids.end()};
+}
+
+std::span<const problem::Word> op_words() {
+  static constexpr problem::Word words[] = {
+      {"forward", "The outputs of the forward pass against exact values, and what its calls do."},
+      {"backward", "The gradients against exact values, and what the calls of backward do."},
+      {"property", "Facts that need no exact value: they relate results of the kernel."},
+      {"exact", "Data on which every sum is exact, so that every bit of a result is known."},
+      {"patterns", "Every bit pattern of a storage type, one in a channel of its own."},
+      {"gradient",
+       "The kernel's backward against its own forward, and against exact adjoints "
+       "(abn-verify grad)."},
+  };
+  return words;
 }
 
 results::Record skip_record(const judge::Origin& origin, const CheckName& name,

@@ -74,9 +74,23 @@ std::string work(const Record& record) {
 
 }  // namespace
 
+std::span<const problem::Word> verdict_words() {
+  static constexpr problem::Word words[] = {
+      {"pass", "Every element is within its bound, or what was demanded of the calls held."},
+      {"fail",
+       "An element is above its bound or of the wrong class (NaN, an infinity, the sign of a "
+       "zero), or a demand on the calls was broken."},
+      {"inconclusive",
+       "Nothing is wrong, but the data cannot tell a right kernel from one that computes nothing. "
+       "Use other data or a larger problem."},
+      {"skip", "The check did not run here; its reason says why. A skip is not a pass."},
+      {"error", "The check broke off before it came to a result; its reason says why."},
+  };
+  return words;
+}
+
 const char* verdict_name(Verdict verdict) {
-  constexpr const char* names[] = {"pass", "fail", "inconclusive", "skip", "error"};
-  return names[static_cast<std::size_t>(verdict)];
+  return verdict_words()[static_cast<std::size_t>(verdict)].name;
 }
 
 void merge(Record& into, const Record& from) {
