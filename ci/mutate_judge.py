@@ -54,9 +54,9 @@ LINES = [  # file, text, replacement
     ("verify/compare/compare.cpp", "if (ratio < tally.max_ratio) continue;", "if (ratio <= tally.max_ratio) continue;"),
     ("verify/compare/compare.cpp", "tally.max_fit_ratio = std::max(tally.max_fit_ratio, of.fit_ratio[i]);", ""),
     ("verify/compare/compare.cpp", "out.error[i] = error;", "out.error[i] = size;"),
-    ("verify/compare/nulls.cpp", "if (!caught([](std::size_t) { return 0.0; })) return false;", ""),
-    ("verify/compare/nulls.cpp", "if (!caught([&](std::size_t) { return constant; })) return false;", ""),
-    ("verify/compare/nulls.cpp", "return std::all_of(nulls.begin(), nulls.end(), caught);", "return true;"),
+    ("verify/compare/trivial_outputs.cpp", "if (!caught([](std::size_t) { return 0.0; })) return false;", ""),
+    ("verify/compare/trivial_outputs.cpp", "if (!caught([&](std::size_t) { return constant; })) return false;", ""),
+    ("verify/compare/trivial_outputs.cpp", "return std::all_of(trivial.begin(), trivial.end(), caught);", "return true;"),
 ]
 # The tests that judge the judge; the others would only take time.
 FILTER = "verify_bound*:Compar*:Tallies*:verify_oracle*:NullBattery*:Verdicts*"

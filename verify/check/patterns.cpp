@@ -139,7 +139,8 @@ std::vector<KnownCheck> known_checks() {
 
 }  // namespace
 
-const Family pattern_family{"run", checks_of, pattern_cases, records_of, nullptr, "", known_checks};
+const CheckGroup pattern_checks{"run",   checks_of, pattern_cases, records_of,
+                                nullptr, "",        known_checks};
 
 void keep_range(std::vector<data::Case>& cases, const data::PatternRange& range) {
   std::erase_if(cases, [&](const data::Case& one) {

@@ -69,12 +69,12 @@ std::string plain(std::string_view word) {
 /// Which ops meet the data of a recipe in the smoke tier.
 std::string ops_with(std::string_view recipe) {
   std::vector<std::string> ops;
-  for (const check::Family* const family : check::families()) {
-    const auto cases = family->cases(data::Tier::smoke, 1);
+  for (const check::CheckGroup* const group : check::groups()) {
+    const auto cases = group->cases(data::Tier::smoke, 1);
     if (std::none_of(cases.begin(), cases.end(),
                      [&](const data::Case& one) { return one.data == recipe; }))
       continue;
-    for (const check::KnownCheck& known : family->known())
+    for (const check::KnownCheck& known : group->known())
       if (std::find(ops.begin(), ops.end(), known.op) == ops.end()) ops.emplace_back(known.op);
   }
   return fmt::format("{}", fmt::join(ops, ", "));
@@ -129,8 +129,8 @@ class Gathering {
       add("operation", op.name, op.sentence,
           fmt::format("The second part of a check's id; abn-verify list '*/{}/*' has them.",
                       op.name));
-    for (const check::Family* const family : check::families())
-      for (const auto& [op, word] : family->known()) {
+    for (const check::CheckGroup* const group : check::groups())
+      for (const auto& [op, word] : group->known()) {
         const auto same = std::find_if(all.begin(), all.end(), [&](const Explanation& one) {
           return one.name == word.name && one.meaning == sentence(word.sentence);
         });
@@ -138,8 +138,8 @@ class Gathering {
           same->kind += fmt::format(" and {}", op);
         else
           add(fmt::format("check of {}", op), word.name, word.sentence,
-              fmt::format("Run: abn-verify {} 'VARIANT/{}/*/{}'{}", family->verb, op, word.name,
-                          family->flags));
+              fmt::format("Run: abn-verify {} 'VARIANT/{}/*/{}'{}", group->verb, op, word.name,
+                          group->flags));
       }
     for (const problem::Word& method : check::gradient::gradient_method_words())
       add("check of the reference", method.name, method.sentence,

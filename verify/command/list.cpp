@@ -63,8 +63,8 @@ Operations operations_of(const std::vector<std::string>& ids, const std::string&
 }
 
 std::string sentence_of(const std::string& op, const std::string& check) {
-  for (const check::Family* const family : check::families())
-    for (const auto& [known_op, word] : family->known())
+  for (const check::CheckGroup* const group : check::groups())
+    for (const auto& [known_op, word] : group->known())
       if (op == known_op && check == word.name) return word.sentence;
   return {};
 }
@@ -126,8 +126,8 @@ int list_command(const ListArguments& arguments) {
   }
   std::vector<std::string> ids;
   for (const auto& subject : subjects)
-    for (const check::Family* const family : check::families())
-      for (auto& id : check::check_ids(*family, subject)) ids.push_back(std::move(id));
+    for (const check::CheckGroup* const group : check::groups())
+      for (auto& id : check::check_ids(*group, subject)) ids.push_back(std::move(id));
   for (const auto& more :
        {check::gradient::reference_gradient_ids(), check::gradient::reference_jacobian_ids()})
     ids.insert(ids.end(), more.begin(), more.end());

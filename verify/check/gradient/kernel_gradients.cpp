@@ -120,7 +120,7 @@ std::vector<KnownCheck> known_checks() {
 
 }  // namespace
 
-const Family gradient_family{"grad",  checks_of, gradient_cases, records_of,
-                             nullptr, "",        known_checks};
+const CheckGroup gradient_checks{"grad",  checks_of, gradient_cases, records_of,
+                                 nullptr, "",        known_checks};
 
 }  // namespace abn::verify::check::gradient

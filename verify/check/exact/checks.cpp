@@ -1,5 +1,5 @@
 // Cases of exact data and their records.
-#include "verify/check/exact/family.hpp"
+#include "verify/check/exact/checks.hpp"
 
 #include <fmt/format.h>
 
@@ -256,6 +256,6 @@ std::vector<KnownCheck> known_checks() {
 
 }  // namespace
 
-const Family exact_family{"run", checks_of, exact_cases, records_of, nullptr, "", known_checks};
+const CheckGroup exact_checks{"run", checks_of, exact_cases, records_of, nullptr, "", known_checks};
 
 }  // namespace abn::verify::check::exact
