@@ -52,7 +52,8 @@ constexpr std::array<problem::Word, 19> glossary_table{{
 std::string sentence(std::string text) {
   if (text.empty()) return text;
   const std::string_view head = std::string_view(text).substr(0, text.find(' '));
-  if (std::all_of(head.begin(), head.end(), [](unsigned char c) { return std::isalpha(c); }))
+  if (head.size() > 1 &&
+      std::all_of(head.begin(), head.end(), [](unsigned char c) { return std::isalpha(c); }))
     text[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(text[0])));
   return text.back() == '.' ? text : text + '.';
 }

@@ -78,7 +78,8 @@ std::string operations_text(const Operations& operations, bool in_full) {
     const auto found = operations.find(op.name);
     if (found == operations.end()) continue;
     const Operation& operation = found->second;
-    text += fmt::format("  {}, {} ids in {}\n", op.name, operation.ids, operation.where.text());
+    text += wrapped(fmt::format("{}, {} ids in {}", op.name, operation.ids, operation.where.text()),
+                    "    ", "  ");
     text += wrapped(op.sentence, "    ");
     std::string names;
     for (const auto& [check, where] : operation.checks) {
@@ -89,9 +90,8 @@ std::string operations_text(const Operations& operations, bool in_full) {
       const std::string only = where.types == operation.where.types
                                    ? ""
                                    : fmt::format(" In {} only.", fmt::join(where.types.all, " "));
-      std::string lines = wrapped(sentence_of(op.name, check) + only, std::string(6 + width, ' '));
-      lines.replace(6, std::min(width, check.size()), check);
-      text += lines;
+      text += wrapped(sentence_of(op.name, check) + only, std::string(6 + width, ' '),
+                      fmt::format("      {:<{}}", check, width));
     }
     if (!in_full) text += wrapped(names, "      ");
   }
@@ -154,15 +154,15 @@ int list_command(const ListArguments& arguments) {
         std::move(operations));
   const bool in_full = found.size() == 1;
   for (const auto& [info, operations] : found) {
-    fmt::print("{} ({}): {}\n", info.name, info.memory, info.summary);
+    fmt::print("{}", wrapped(info.summary, "  ", fmt::format("{} ({}): ", info.name, info.memory)));
     if (in_full)
       for (const auto& [name, value] : info.claims) fmt::print("    {:<24} {}\n", name, value);
     fmt::print("{}\n", operations_text(operations, in_full));
   }
-  fmt::print(
-      "An id is variant/op/dtype/layout/check; --ids prints them all. {}abn-verify explain WORD\n"
-      "says what a check means.\n",
-      in_full ? "" : "abn-verify list NAME has the claims of a variant. ");
+  fmt::print("{}", wrapped(fmt::format("An id is variant/op/dtype/layout/check; --ids prints them "
+                                       "all. {}abn-verify explain WORD says what a check means.",
+                                       in_full ? "" : "abn-verify list NAME adds the claims. "),
+                           ""));
   return 0;
 }
 

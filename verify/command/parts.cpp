@@ -63,18 +63,19 @@ std::vector<std::string> parts_of(const std::string& id) {
   return parts;
 }
 
-std::string wrapped(const std::string& text, const std::string& indent) {
+std::string wrapped(const std::string& text, const std::string& indent, const std::string& head) {
   constexpr std::size_t columns = 100;
-  std::string out, line = indent;
+  std::string out, line = head;
+  std::size_t begin = head.size();  // of the words in the line
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = std::min(text.find(' ', at), text.size());
     const std::string word = text.substr(at, end - at);
     at = end + 1;
-    if (line.size() > indent.size() && line.size() + 1 + word.size() > columns) {
+    if (line.size() > begin && line.size() + 1 + word.size() > columns) {
       out += line + "\n";
-      line = indent;
+      line = indent, begin = indent.size();
     }
-    line += (line.size() > indent.size() ? " " : "") + word;
+    line += (line.size() > begin ? " " : "") + word;
   }
   return out + line + "\n";
 }

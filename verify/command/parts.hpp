@@ -20,8 +20,12 @@ std::string pattern_of(const std::string& text);
 /// The parts of a check's id.
 std::vector<std::string> parts_of(const std::string& id);
 
-/// `text` in lines of at most 100 columns, each behind `indent`; ends in a newline.
-std::string wrapped(const std::string& text, const std::string& indent);
+/// `text` in lines of at most 100 columns, each behind `indent` but the first, which stands behind
+/// `head`; ends in a newline.
+std::string wrapped(const std::string& text, const std::string& indent, const std::string& head);
+inline std::string wrapped(const std::string& text, const std::string& indent) {
+  return wrapped(text, indent, indent);
+}
 
 /// A long run must not end in a file that cannot be written: looked at before it begins. Throws
 /// UsageError.
