@@ -88,6 +88,11 @@ def help_of(program, verb):
     return asked.stdout if asked.returncode == 0 else ""
 
 
+def plain(text):
+    """What is compared of a sentence: not how it is wrapped, quoted or where it begins."""
+    return " ".join(text.replace("`", "").lower().split()).rstrip(".")
+
+
 def wrong_for_program(root, pages, program):
     helps, wrong = {}, []
     for page in pages:
@@ -103,8 +108,7 @@ def wrong_for_program(root, pages, program):
     for word, sentence in glossary_of(read(root, "README.md")):
         said = subprocess.run([program, "explain", *word.split()], capture_output=True, text=True,
                               check=False)
-        flat = " ".join(said.stdout.split())
-        if " ".join(sentence.replace("`", "").rstrip(".").split()) not in flat.replace("`", ""):
+        if plain(sentence) not in plain(said.stdout):
             wrong.append(f"README.md: explain {word} does not say: {sentence}")
     return wrong
 

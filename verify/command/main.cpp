@@ -48,7 +48,7 @@ const CLI::Validator is_seed(
           !text.empty() && text.size() <= 19 &&
           std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c); });
       return whole ? std::string()
-                   : fmt::format("\"{}\" is no whole number of up to 19 digits", text);
+                   : fmt::format("\"{}\" is not a whole number of up to 19 digits", text);
     },
     "NUMBER", "seed");
 
@@ -159,7 +159,7 @@ int parse_and_call(int argc, char** argv) {
 
   RunArguments grad;
   auto* grad_verb = app.add_subcommand(
-      "grad", "Prove the gradients of the reference, or of a variant against its own forward");
+      "grad", "Check the gradients of the reference, or of a variant against its own forward");
   add_run_options(grad_verb, grad);
 
   StudyArguments study;

@@ -320,7 +320,7 @@ Case replay(std::string_view problem, std::string_view data, std::uint64_t seed)
         "--data given: needs to know its problem; give it too, for example --problem n1c1s2,f32");
   if (problem.empty())
     throw problem::UsageError(
-        fmt::format("The recipe {} needs a problem to make data for; give one, for example "
+        fmt::format("The recipe {} makes data for a problem; give one, for example "
                     "--problem n2c64s12,bf16",
                     data));
   one.problem = problem::parse_problem(problem);
@@ -346,8 +346,19 @@ void require_match(const std::string& pattern, std::span<const std::string> ids)
                   [&](const std::string& id) { return matches(pattern, id); }))
     return;
   const std::vector<std::string> known(ids.begin(), ids.end());
+  // NAME/* stands for a variant
+  const std::string name = pattern.substr(0, pattern.find('/'));
+  if (pattern == name + "/*" && name.find_first_of("*?[") == std::string::npos) {
+    std::vector<std::string> variants;
+    for (const std::string& id : known) variants.push_back(id.substr(0, id.find('/')));
+    throw problem::UsageError(
+        fmt::format("There is no variant \"{}\"; did you mean {}? abn-verify list --names has all, "
+                    "and --plugin "
+                    "adds yours",
+                    name, problem::nearest(name, variants)));
+  }
   throw problem::UsageError(
-      fmt::format("\"{}\" matches no check; the nearest is {} (abn-verify list shows them all)",
+      fmt::format("\"{}\" matches no check; the nearest is {} (abn-verify list --ids has all)",
                   pattern, problem::nearest(pattern, known)));
 }
 

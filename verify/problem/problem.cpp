@@ -33,7 +33,7 @@ constexpr Word layouts[] = {
     {"nhwc", "Tensors are stored image by image, and in it sample by sample with all channels."},
 };
 constexpr Word activations[] = {
-    {"identity", "z = y."},
+    {"identity", "z = y: there is no activation."},
     {"leaky_relu",
      "z = y, and slope*y for y < 0. Write leaky_relu:SLOPE with a slope above 0; without one it is "
      "0.01."},
@@ -119,8 +119,7 @@ void parse_sizes(std::string_view text, abn_problem& problem) {
     at = result.ptr;
   }
   if (at != end)
-    throw UsageError(
-        fmt::format("\"{}\" has something behind its sizes that is no comma; {}", text, example));
+    throw UsageError(fmt::format("\"{}\" needs a comma behind its sizes; {}", text, example));
 }
 
 std::string shortest(double value, int param_dtype) {
@@ -182,7 +181,7 @@ abn_problem parse_problem(std::string_view text) {
       once("parameter type", option), param_dtype = index_in(dtypes, value);
       if (param_dtype < ABN_F32)
         throw UsageError(
-            fmt::format("\"{}\" in \"{}\" is no type for parameters; use param:f32 or param:f64",
+            fmt::format("\"{}\" in \"{}\" is not a type for parameters; use param:f32 or param:f64",
                         option, text));
     } else {
       static const std::vector<std::string> words{
@@ -190,8 +189,9 @@ abn_problem parse_problem(std::string_view text) {
           "f64",      "param:f32", "param:f64",    "identity", "leaky_relu:0.01",
           "elu:1",    "eps:1e-05", "momentum:0.1", "signed",   "abs_eps",
           "training", "inference", "frozen"};
-      throw UsageError(fmt::format("\"{}\" in \"{}\" is no option of a problem; did you mean {}?",
-                                   option, text, nearest(option, words)));
+      throw UsageError(
+          fmt::format("\"{}\" in \"{}\" is not an option of a problem; did you mean {}?", option,
+                      text, nearest(option, words)));
     }
     if (next == std::string_view::npos) break;
     rest = rest.substr(next + 1);
@@ -269,10 +269,11 @@ void validate(const abn_problem& problem) {
                                  problem.activation_parameter));
   if (!(problem.eps >= 0 && std::isfinite(problem.eps)))
     throw UsageError(fmt::format(
-        "eps {} is no finite number of 0 or more; write for example eps:1e-05", problem.eps));
+        "eps {} is not a finite number of at least 0; write for example eps:1e-05", problem.eps));
   if (!(problem.momentum >= 0 && problem.momentum <= 1))
     throw UsageError(
-        fmt::format("momentum {} is no weight; use a number from 0 to 1", problem.momentum));
+        fmt::format("momentum {} is not a number from 0 to 1; write for example momentum:0.1",
+                    problem.momentum));
 }
 
 std::int64_t sample_count(const abn_problem& problem) { return problem.n * problem.s; }

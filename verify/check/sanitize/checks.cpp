@@ -85,7 +85,7 @@ results::Record fault_record(const judge::Origin& origin, const CheckName& name,
     if (!belongs(one)) continue;
     results::Witness witness = judge::blank_witness(origin, record.id);
     witness.where = place(one.finding);
-    witness.reason = fmt::format("{}: {} ({})", one.finding.kind, one.finding.text, one.schedule);
+    witness.reason = fmt::format("{}, {} ({})", one.finding.kind, one.finding.text, one.schedule);
     record.witnesses.push_back(std::move(witness));
   }
   const emulator::Finding& first = std::find_if(all.begin(), all.end(), belongs)->finding;
@@ -272,7 +272,7 @@ std::vector<MovedBy> moved_by(const call::Subject& subject, const data::Case& on
     }
     if (moved.trouble.empty() && observed.traffic.empty()) {
       const emulator::Finding& finding = observed.sightings.front().finding;
-      moved.trouble = fmt::format("the launch was ended by a finding, {} in {}: {}", finding.kind,
+      moved.trouble = fmt::format("a finding ended the launch: {} in {}, {}", finding.kind,
                                   finding.kernel, finding.text);
     }
     std::size_t first = 0;
