@@ -7,11 +7,13 @@
 Of README.md: at most 150 lines; every C++ block is a run of lines of a file in cuda/examples/; the
 glossary has at most 20 words, a line each. Of all pages: prose has at most 100 columns, links lead
 to files, scripts exist. With the program ABN_VERIFY: every verb and option that a page names is in
-its --help, and `explain` says of each word of the glossary what the glossary says.
+its --help, every failure that a page quotes is what its own command prints, and `explain` says of
+each word of the glossary what the glossary says.
 """
 import glob
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -93,6 +95,23 @@ def plain(text):
     return " ".join(text.replace("`", "").lower().split()).rstrip(".")
 
 
+def wrong_failures(page, blocks, program):
+    """Every failure text is what its last line prints, if its plug-in lies beside the program."""
+    folder, wrong = os.path.dirname(os.path.abspath(program)), []
+    for _, block in blocks:
+        command = re.search(r"reproduce abn-verify (.*)", block)
+        plugin = re.search(r"--plugin (\S+)", block)
+        if not block.startswith("FAIL ") or not command:
+            continue
+        if plugin and not os.path.exists(os.path.join(folder, plugin.group(1))):
+            continue
+        ran = subprocess.run([os.path.abspath(program), *shlex.split(command.group(1))], cwd=folder,
+                             capture_output=True, text=True, check=False)
+        if not ran.stdout.startswith(block):
+            wrong.append(f"{page}: {block.split()[1]} now fails like this:\n{ran.stdout[:2000]}")
+    return wrong
+
+
 def wrong_for_program(root, pages, program):
     helps, wrong = {}, []
     for page in pages:
@@ -105,6 +124,7 @@ def wrong_for_program(root, pages, program):
             for option in options:
                 if not re.search(re.escape(option) + r"\b", helps[verb]):
                     wrong.append(f"{page}: abn-verify {verb} has no option {option}")
+        wrong += wrong_failures(page, blocks_of(read(root, page))[1], program)
     for word, sentence in glossary_of(read(root, "README.md")):
         said = subprocess.run([program, "explain", *word.split()], capture_output=True, text=True,
                               check=False)
@@ -121,9 +141,12 @@ def examine(root, program=None):
 
 def self_test():
     good = ("# a\n\n```cpp\nint f();\nint g();\n```\n\n[b](cuda/examples/a.cpp) `ci/a.sh`\n"
-            "`abn-verify run --tier`\n\n## Glossary\n\n- **ulp**: a distance.\n\n## More\n")
+            "`abn-verify run --tier`\n\n```\nFAIL x\n  reproduce abn-verify run x\n```\n\n"
+            "## Glossary\n\n- **ulp**: a distance.\n\n## More\n")
     tree = {"cuda/examples/a.cpp": "#pragma once\nint f();\nint g();\nint h();\n", "ci/a.sh": "",
             "program": '#!/bin/sh\n[ "$1" = explain ] && echo "ulp: a distance." && exit\n'
+                       '[ "$1" = run ] && [ "$2" = x ] && echo "FAIL x" && '
+                       'echo "  reproduce abn-verify run x" && exit 1\n'
                        '[ "$1" = run ] && echo "  --tier TEXT" && exit\nexit 2\n'}
     planted = [
         (good, None),
@@ -136,6 +159,7 @@ def self_test():
         (good.replace("abn-verify run", "abn-verify rnu"), "no verb rnu"),
         (good.replace("a distance", "a length"), "does not say"),
         (good.replace("- **ulp**: a distance.\n", ""), "0 words"),
+        (good.replace("FAIL x", "FAIL y"), "y now fails like this"),
     ]
     missed = 0
     for text, expected in planted:
