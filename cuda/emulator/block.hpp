@@ -1,5 +1,5 @@
-// Threads, warps, blocks and clusters in flight: what the parts of the emulator pass around. Sets of
-// threads are 32-bit lane masks, one a warp.
+// Threads, warps, blocks and clusters in flight: what the parts of the emulator pass around. Sets
+// of threads are 32-bit lane masks, one a warp.
 #pragma once
 
 #include <boost/context/detail/fcontext.hpp>

@@ -1,5 +1,5 @@
-// cooperative_groups for a host compiler: the barriers of a grid, a block and a cluster, and the way
-// to a peer's shared memory.
+// cooperative_groups for a host compiler: the barriers of a grid, a block and a cluster, and the
+// way to a peer's shared memory.
 #pragma once
 
 #include "cuda/emulator/cuda.hpp"

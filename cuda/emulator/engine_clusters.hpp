@@ -1,5 +1,5 @@
-// What cooperative_groups.hpp asks of the emulator: the barrier of a cluster, and the way to a peer's
-// shared memory. As engine.hpp, plain types only.
+// What cooperative_groups.hpp asks of the emulator: the barrier of a cluster, and the way to a
+// peer's shared memory. As engine.hpp, plain types only.
 #pragma once
 
 #include "cuda/emulator/engine.hpp"

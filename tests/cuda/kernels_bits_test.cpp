@@ -16,7 +16,7 @@ std::vector<std::uint64_t> all_bits(const Both& both) {
   return out;
 }
 
-// Several blocks, warps and slices; ragged windows; every activation and type once.
+// Several blocks, warps and slices; ragged vectors; every activation and type once.
 std::vector<Case> cases() {
   std::vector<Case> out;
   struct Kind {

@@ -180,7 +180,7 @@ TEST(KernelsEdges, ZeroScaleOfASpoiledChannel) {
   });
 }
 
-// beta/g overflows, yet y - beta is 0 everywhere: what lies beside a ragged window must not be
+// beta/g overflows, yet y - beta is 0 everywhere: what lies beside a ragged vector must not be
 // counted as y = 0.
 TEST(KernelsEdges, BetaBeyondTheRangeOfScale) {
   for_each_kind([](const abn_variant& variant, int layout, int dtype) {

@@ -86,7 +86,7 @@ TEST(KernelsValues, EveryCombination) {
   for (const std::string& name : in_place_variants()) check_every_combination(name);
 }
 
-// Several slices a channel, long rows, long columns, more channels than a tile.
+// Several slices a channel, long rows, long columns, more channels than a panel.
 constexpr Shape large_shapes[] = {{2, 2, 4099}, {3, 1, 9001}, {700, 3, 9},  {1, 300, 40},
                                   {40, 2, 261}, {6, 1030, 2}, {5000, 4, 1}, {90, 9, 49}};
 
