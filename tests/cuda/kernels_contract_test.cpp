@@ -57,7 +57,7 @@ TEST(KernelsContract, RefusesWhatItDoesNotKnow) {
     EXPECT_TRUE(refused([](abn_problem& p) { p.layout = 2; }));
     EXPECT_TRUE(refused([](abn_problem& p) { p.dtype = 4; }));
     EXPECT_TRUE(refused([](abn_problem& p) { p.param_dtype = ABN_F64; }));
-    EXPECT_TRUE(refused([](abn_problem& p) { p.activation = 3; }));
+    EXPECT_TRUE(refused([](abn_problem& p) { p.activation = 4; }));
     EXPECT_TRUE(refused([](abn_problem& p) { p.scale = -1; }));
     EXPECT_TRUE(refused([](abn_problem& p) { p.mode = 3; }));
     EXPECT_TRUE(refused([](abn_problem& p) { p.n = -1; }));

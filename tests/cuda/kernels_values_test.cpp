@@ -58,7 +58,7 @@ void check_every_combination(const std::string& name) {
                                          {ABN_F64, ABN_F32},
                                          {ABN_F64, ABN_F64}})
     for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout)
-      for (int activation = ABN_IDENTITY; activation <= ABN_ELU; ++activation)
+      for (int activation = ABN_IDENTITY; activation <= ABN_CELU; ++activation)
         for (int mode = ABN_TRAINING; mode <= ABN_FROZEN; ++mode)
           for (int scale = ABN_SCALE_SIGNED; scale <= ABN_SCALE_ABS_EPS; ++scale)
             for (int repeat = 0; repeat < 3; ++repeat, ++index) {
