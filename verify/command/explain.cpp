@@ -160,6 +160,8 @@ class Gathering {
   void add_claims() {
     for (const problem::ClaimField& field : problem::claim_fields())
       add("claim", field.word.name, field.word.sentence, "A field of abn_claims in cuda/kernel.h.");
+    for (const problem::Activation& activation : problem::activation_table)
+      add("activation", activation.name, activation.sentence);
     for (const problem::WordGroup& group : problem::problem_words())
       for (const problem::Word& word : group.words) add(group.kind, word.name, word.sentence);
   }

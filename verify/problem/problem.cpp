@@ -11,6 +11,7 @@
 #include <span>
 #include <vector>
 
+#include "verify/problem/activation.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/suggest.hpp"
@@ -19,39 +20,29 @@ namespace abn::verify::problem {
 namespace {
 
 constexpr const char* example = "write for example n2c64s12,nhwc,bf16,leaky_relu:0.01";
-constexpr double default_slope = 0.01, default_alpha = 1.0, default_eps = 1e-5,
-                 default_momentum = 0.1;
+constexpr double default_eps = 1e-5, default_momentum = 0.1;
 
-constexpr Word dtypes[] = {
+constexpr Word dtype_words[] = {
     {"f16", "IEEE half precision: 11 bits, from 2^-24 to 65504."},
     {"bf16", "bfloat16: 8 bits, with the range of f32."},
     {"f32", "IEEE single precision: 24 bits."},
     {"f64", "IEEE double precision: 53 bits."},
 };
-constexpr Word layouts[] = {
+constexpr Word layout_words[] = {
     {"nchw", "Tensors are stored image by image, and in it channel by channel."},
     {"nhwc", "Tensors are stored image by image, and in it sample by sample with all channels."},
 };
-constexpr Word activations[] = {
-    {"identity", "z = y: there is no activation."},
-    {"leaky_relu",
-     "z = y, and slope*y for y < 0. Write leaky_relu:SLOPE with a slope above 0; without one it is "
-     "0.01."},
-    {"elu",
-     "z = y, and alpha*(exp(y) - 1) for y < 0. Write elu:ALPHA with an alpha above 0; without one "
-     "it is 1."},
-};
-constexpr Word scales[] = {
+constexpr Word scale_words[] = {
     {"signed", "The scale g is gamma itself, as in PyTorch, cuDNN and the paper."},
     {"abs_eps", "The scale g is |gamma| + eps, as in the InPlace-ABN code of its authors."},
 };
-constexpr Word modes[] = {
+constexpr Word mode_words[] = {
     {"training",
      "The statistics are those of the batch; the running mean and variance are updated."},
     {"inference", "The running mean and variance are used; there is no backward."},
     {"frozen", "The running mean and variance are used, forward and backward."},
 };
-constexpr Word schemes[] = {
+constexpr Word scheme_words[] = {
     {"standard", "Backward has x and z."},
     {"checkpoint_x", "Backward has x and computes xhat, y and z again."},
     {"checkpoint_xhat", "Backward has xhat and computes y and z again."},
@@ -59,14 +50,14 @@ constexpr Word schemes[] = {
      "Backward has z alone: y is the activation's inverse of z, and xhat = (y - beta)/g."},
     {"in_place_2", "Backward has z alone and writes the gradients in terms of y, without xhat."},
 };
-constexpr Word statistics_classes[] = {
+constexpr Word statistics_words[] = {
     {"two_pass", "The mean first, then the sum of (x - mean)^2."},
     {"welford", "Welford's updates, or Chan's merges of partial (count, mean, sum of squares)."},
     {"one_pass",
      "E[x^2] - mean^2. The difference cancels where the mean is large against the deviation, so "
      "its bound grows with kappa^2."},
 };
-constexpr Word normalisations[] = {
+constexpr Word normalise_words[] = {
     {"direct", "y = g*((x - mean)*r) + beta, with the difference formed first."},
     {"folded",
      "y = a*x + b with a = g*r and b = beta - a*mean. The rounding of a*x is amplified by "
@@ -127,8 +118,17 @@ std::string shortest(double value, int param_dtype) {
                                 : fmt::format("{}", value);
 }
 
-double default_parameter(int activation) {
-  return activation == ABN_LEAKY_RELU ? default_slope : activation == ABN_ELU ? default_alpha : 0.0;
+/// Every option as it may be typed, for suggestions.
+std::vector<std::string> option_words() {
+  std::vector<std::string> words{"param:f32", "param:f64", "eps:1e-05", "momentum:0.1"};
+  for (const Activation& row : activation_table)
+    words.push_back(row.has_parameter() ? fmt::format("{}:{}", row.name, row.default_parameter)
+                                        : row.name);
+  const auto add = [&](std::span<const Word> more) {
+    for (const Word& word : more) words.emplace_back(word.name);
+  };
+  add(layout_words), add(dtype_words), add(scale_words), add(mode_words);
+  return words;
 }
 
 }  // namespace
@@ -161,16 +161,16 @@ abn_problem parse_problem(std::string_view text) {
     const bool has_value = colon != std::string_view::npos;
     const std::string_view value = has_value ? option.substr(colon + 1) : std::string_view{};
     int index;
-    if (!has_value && (index = index_in(layouts, word)) >= 0) {
+    if (!has_value && (index = index_in(layout_words, word)) >= 0) {
       once("layout", option), problem.layout = index;
-    } else if (!has_value && (index = index_in(dtypes, word)) >= 0) {
+    } else if (!has_value && (index = index_in(dtype_words, word)) >= 0) {
       once("storage type", option), problem.dtype = index;
-    } else if (!has_value && (index = index_in(scales, word)) >= 0) {
+    } else if (!has_value && (index = index_in(scale_words, word)) >= 0) {
       once("scale convention", option), problem.scale = index;
-    } else if (!has_value && (index = index_in(modes, word)) >= 0) {
+    } else if (!has_value && (index = index_in(mode_words, word)) >= 0) {
       once("mode", option), problem.mode = index;
-    } else if ((index = index_in(activations, word)) >= 0 &&
-               !(has_value && index == ABN_IDENTITY)) {
+    } else if ((index = activation_from_name(word)) >= 0 &&
+               (!has_value || activation_of(index).has_parameter())) {
       once("activation", option), problem.activation = index;
       if (has_value) parameter = parse_number(value, option);
     } else if (has_value && word == "eps") {
@@ -178,17 +178,13 @@ abn_problem parse_problem(std::string_view text) {
     } else if (has_value && word == "momentum") {
       once("momentum", option), problem.momentum = parse_number(value, option);
     } else if (has_value && word == "param") {
-      once("parameter type", option), param_dtype = index_in(dtypes, value);
+      once("parameter type", option), param_dtype = index_in(dtype_words, value);
       if (param_dtype < ABN_F32)
         throw UsageError(
             fmt::format("\"{}\" in \"{}\" is not a type for parameters; use param:f32 or param:f64",
                         option, text));
     } else {
-      static const std::vector<std::string> words{
-          "nchw",     "nhwc",      "f16",          "bf16",     "f32",
-          "f64",      "param:f32", "param:f64",    "identity", "leaky_relu:0.01",
-          "elu:1",    "eps:1e-05", "momentum:0.1", "signed",   "abs_eps",
-          "training", "inference", "frozen"};
+      static const std::vector<std::string> words = option_words();
       throw UsageError(
           fmt::format("\"{}\" in \"{}\" is not an option of a problem; did you mean {}?", option,
                       text, nearest(option, words)));
@@ -197,19 +193,18 @@ abn_problem parse_problem(std::string_view text) {
     rest = rest.substr(next + 1);
   }
 
-  problem.param_dtype = param_dtype >= 0           ? param_dtype
-                        : problem.dtype == ABN_F64 ? ABN_F64
-                                                   : ABN_F32;
+  problem.param_dtype = param_dtype >= 0 ? param_dtype : wide_type_of(problem.dtype);
   problem.activation_parameter =
-      std::isnan(parameter) ? default_parameter(problem.activation) : parameter;
+      std::isnan(parameter) ? activation_of(problem).default_parameter : parameter;
   // Refused before rounding, so that the sentence quotes what was typed; validate() looks again at
   // what is left after it.
   validate(problem);
   const Format& format = format_of(problem.param_dtype);
-  const char* const parameter_name = problem.activation == ABN_ELU ? "alpha" : "slope";
-  for (auto [name, field] : {std::pair{"eps", &problem.eps},
-                             {"momentum", &problem.momentum},
-                             {parameter_name, &problem.activation_parameter}}) {
+  const char* const parameter_name = activation_of(problem).parameter_name;
+  for (auto [name, field] :
+       {std::pair{"eps", &problem.eps},
+        {"momentum", &problem.momentum},
+        {parameter_name != nullptr ? parameter_name : "", &problem.activation_parameter}}) {
     const double rounded = round_to(format, *field);
     if (*field > 0 && rounded == 0 && field != &problem.momentum)
       throw UsageError(fmt::format("The {} {} in \"{}\" rounds to 0 in {}; use a larger one", name,
@@ -227,11 +222,11 @@ abn_problem parse_problem(std::string_view text) {
 std::string to_string(const abn_problem& problem) {
   std::string text = fmt::format("n{}c{}s{},{},{}", problem.n, problem.c, problem.s,
                                  layout_name(problem.layout), dtype_name(problem.dtype));
-  if (problem.param_dtype != (problem.dtype == ABN_F64 ? ABN_F64 : ABN_F32))
+  if (problem.param_dtype != wide_type_of(problem.dtype))
     text += fmt::format(",param:{}", dtype_name(problem.param_dtype));
   text += fmt::format(",{}", activation_name(problem.activation));
   const Format& format = format_of(problem.param_dtype);
-  if (problem.activation != ABN_IDENTITY)
+  if (activation_of(problem).has_parameter())
     text += fmt::format(":{}", shortest(problem.activation_parameter, problem.param_dtype));
   if (problem.eps != round_to(format, default_eps))
     text += fmt::format(",eps:{}", shortest(problem.eps, problem.param_dtype));
@@ -261,11 +256,14 @@ void validate(const abn_problem& problem) {
     throw UsageError(fmt::format(
         "Parameters of type {} do not go with {} tensors; use param:f32, or param:f64 with f64",
         dtype_name(problem.param_dtype), dtype_name(problem.dtype)));
-  if (problem.activation != ABN_IDENTITY &&
+  if (problem.activation < 0 || problem.activation >= activation_count)
+    throw UsageError(fmt::format("{} is not the code of an activation; use one of cuda/kernel.h",
+                                 problem.activation));
+  if (activation_of(problem).has_parameter() &&
       !(problem.activation_parameter > 0 && std::isfinite(problem.activation_parameter)))
     throw UsageError(fmt::format("{} with {} {} has no inverse; use a finite one above 0",
                                  activation_name(problem.activation),
-                                 problem.activation == ABN_ELU ? "alpha" : "slope",
+                                 activation_of(problem).parameter_name,
                                  problem.activation_parameter));
   if (!(problem.eps >= 0 && std::isfinite(problem.eps)))
     throw UsageError(fmt::format(
@@ -285,32 +283,31 @@ std::int64_t element_offset(const abn_problem& problem, std::int64_t n, std::int
                                     : (n * problem.s + s) * problem.c + c;
 }
 
-const char* dtype_name(int dtype) { return name_in(dtypes, dtype); }
-const char* layout_name(int layout) { return name_in(layouts, layout); }
-const char* activation_name(int activation) { return name_in(activations, activation); }
-const char* scale_name(int scale) { return name_in(scales, scale); }
-const char* mode_name(int mode) { return name_in(modes, mode); }
-const char* scheme_name(int scheme) { return name_in(schemes, scheme); }
-const char* statistics_name(int statistics) { return name_in(statistics_classes, statistics); }
-const char* normalise_name(int normalise) { return name_in(normalisations, normalise); }
-int dtype_from_name(std::string_view name) { return require(dtypes, name, "a type"); }
-int scheme_from_name(std::string_view name) { return require(schemes, name, "a scheme"); }
+const char* dtype_name(int dtype) { return name_in(dtype_words, dtype); }
+const char* layout_name(int layout) { return name_in(layout_words, layout); }
+const char* scale_name(int scale) { return name_in(scale_words, scale); }
+const char* mode_name(int mode) { return name_in(mode_words, mode); }
+const char* scheme_name(int scheme) { return name_in(scheme_words, scheme); }
+const char* statistics_name(int statistics) { return name_in(statistics_words, statistics); }
+const char* normalise_name(int normalise) { return name_in(normalise_words, normalise); }
+int dtype_from_name(std::string_view name) { return require(dtype_words, name, "a type"); }
+int scheme_from_name(std::string_view name) { return require(scheme_words, name, "a scheme"); }
 int statistics_from_name(std::string_view name) {
-  return require(statistics_classes, name, "a class of statistics");
+  return require(statistics_words, name, "a class of statistics");
 }
 int normalise_from_name(std::string_view name) {
-  return require(normalisations, name, "a way to normalise");
+  return require(normalise_words, name, "a way to normalise");
 }
 
 std::span<const WordGroup> problem_words() {
-  static constexpr WordGroup groups[] = {{"storage type", dtypes},
-                                         {"layout", layouts},
-                                         {"activation", activations},
-                                         {"scale convention", scales},
-                                         {"mode", modes},
-                                         {"scheme", schemes},
-                                         {"class of statistics", statistics_classes},
-                                         {"way to normalise", normalisations}};
+  static constexpr WordGroup groups[] = {{"storage type", dtype_words},
+                                         {"layout", layout_words},
+
+                                         {"scale convention", scale_words},
+                                         {"mode", mode_words},
+                                         {"scheme", scheme_words},
+                                         {"class of statistics", statistics_words},
+                                         {"way to normalise", normalise_words}};
   return groups;
 }
 
@@ -328,7 +325,7 @@ std::string place_of(const abn_problem& problem, const std::string& name, bool t
 abn_problem example_problem(int dtype, int layout, int mode) {
   abn_problem problem = parse_problem("n16c64s64");
   problem.dtype = dtype;
-  problem.param_dtype = dtype == ABN_F64 ? ABN_F64 : ABN_F32;
+  problem.param_dtype = wide_type_of(dtype);
   problem.layout = layout;
   problem.mode = mode;
   return problem;

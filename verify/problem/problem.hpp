@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "cuda/kernel.h"
+#include "verify/problem/activation.hpp"
 #include "verify/problem/word.hpp"
 
 namespace abn::verify::problem {
@@ -66,7 +67,6 @@ abn_problem example_problem(int dtype, int layout, int mode);
 // unknown word.
 const char* dtype_name(int dtype);
 const char* layout_name(int layout);
-const char* activation_name(int activation);
 const char* scale_name(int scale);
 const char* mode_name(int mode);
 const char* scheme_name(int scheme);
