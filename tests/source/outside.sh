@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# tests/outside, a project of its own, gets a verdict on its kernel in each of the three ways in which
-# it can know abn-verify: by a path to kernel.cmake, as an installed package, as a subdirectory.
+# tests/outside, a project of its own, gets a verdict on its kernel in each of the three ways in
+# which it can know abn-verify: by a path to kernel.cmake, as an installed package, as a
+# subdirectory.
 #   outside.sh SOURCE_FOLDER BUILD_FOLDER                 what is built there is installed and used
 #   outside.sh SOURCE_FOLDER BUILD_FOLDER --everything    the subdirectory builds its own abn-verify
 #                                                         too, which takes minutes, and uses that
