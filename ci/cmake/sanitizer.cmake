@@ -4,7 +4,8 @@
 # The compiler inserts the calls of its race detector; the emulator has functions of its own by
 # these names, and the detector's library is not linked. Structs must not be taken apart nor
 # accesses put together before that happens, or the bytes would not be the kernel's. Line tables
-# tell findings their file and line.
+# tell findings their file and line. Another sanitiser of the whole build (ci/asan.sh) has to leave
+# these files alone: no compiler inserts both.
 include_guard(GLOBAL)
 find_program(ABN_CLANGXX
   NAMES clang++ clang++-14 clang++-15 clang++-16 clang++-17 clang++-18 clang++-19)
@@ -14,11 +15,11 @@ mark_as_advanced(ABN_CLANGXX)
 # their own each.
 function(abn_sanitizer_flags variable compiler)
   if(compiler STREQUAL "GNU")
-    set(flags -O2 -fsanitize=thread -fno-tree-sra -fno-tree-vectorize
+    set(flags -O2 -fno-sanitize=all -fsanitize=thread -fno-tree-sra -fno-tree-vectorize
       -fno-tree-loop-distribute-patterns --param=tsan-instrument-func-entry-exit=0
       --param=tsan-distinguish-volatile=1 -g1)
   else()
-    set(flags -O2 -fsanitize=thread -fno-vectorize -fno-slp-vectorize -g1)
+    set(flags -O2 -fno-sanitize=all -fsanitize=thread -fno-vectorize -fno-slp-vectorize -g1)
     foreach(option -tsan-instrument-read-before-write -tsan-instrument-func-entry-exit=0
                    -tsan-distinguish-volatile=1 -tsan-instrument-atomics=0
                    -tsan-handle-cxx-exceptions=0)
