@@ -17,6 +17,7 @@
 
 #include "tests/report/sample.hpp"
 #include "verify/problem/error.hpp"
+#include "verify/report/heat_map.hpp"
 #include "verify/report/parts.hpp"
 #include "verify/report/plot.hpp"
 

@@ -13,7 +13,7 @@
 #include <algorithm>
 
 #include "cuda/emulator/report.h"
-#include "verify/command/parts.hpp"
+#include "verify/call/parallel.hpp"
 #include "verify/compare/compare.hpp"
 #include "verify/data/recipes.hpp"
 #include "verify/expect/shared.hpp"

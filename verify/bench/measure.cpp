@@ -10,8 +10,8 @@
 #include "cuda/plan.h"
 #include "verify/bench/contender.hpp"
 #include "verify/call/device.hpp"
+#include "verify/call/parallel.hpp"
 #include "verify/check/sanitize/traffic.hpp"
-#include "verify/command/parts.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/problem.hpp"
 

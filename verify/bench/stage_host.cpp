@@ -8,7 +8,7 @@
 #include "verify/bench/stage.hpp"
 #include "verify/call/device.hpp"
 #include "verify/call/float_environment.hpp"
-#include "verify/command/parts.hpp"
+#include "verify/call/parallel.hpp"
 
 namespace abn::verify {
 namespace {

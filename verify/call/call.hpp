@@ -10,9 +10,9 @@
 
 #include "cuda/emulator/report.h"
 #include "verify/call/buffer.hpp"
+#include "verify/call/subject.hpp"
 #include "verify/compare/expectation.hpp"
 #include "verify/problem/inputs.hpp"
-#include "verify/run/runner.hpp"
 
 namespace abn::verify {
 

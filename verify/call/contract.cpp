@@ -7,6 +7,8 @@
 #include <bit>
 #include <cmath>
 
+#include "verify/problem/problem.hpp"
+
 namespace abn::verify {
 namespace {
 
@@ -144,17 +146,6 @@ Contract unwritten_contract(const Call& first, const Marks& marks, const abn_pro
                               count, marks[i].size(), output_name(output)));
   }
   return held("unwritten");
-}
-
-std::string place_of(const abn_problem& problem, const std::string& name, bool tensor,
-                     std::int64_t element) {
-  if (!tensor) return fmt::format("{}[c {}]", name, element);
-  const std::int64_t c_first = element / problem.s, c_last = element / problem.c;
-  if (problem.layout == ABN_NHWC)
-    return fmt::format("{}[n {}, c {}, s {}]", name, c_last / problem.s, element % problem.c,
-                       c_last % problem.s);
-  return fmt::format("{}[n {}, c {}, s {}]", name, c_first / problem.c, c_first % problem.c,
-                     element % problem.s);
 }
 
 }  // namespace abn::verify

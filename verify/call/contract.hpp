@@ -41,8 +41,4 @@ Marks unwritten_in(const Call& first, const Call& second);
 Contract unwritten_contract(const Call& first, const Marks& marks, const abn_problem& problem);
 bool any_poison(const Call& call);
 
-/// "z[n 0, c 3, s 17]" for an element of a tensor, "mean[c 3]" for one of a vector.
-std::string place_of(const abn_problem& problem, const std::string& name, bool tensor,
-                     std::int64_t element);
-
 }  // namespace abn::verify

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "verify/call/call.hpp"
+#include "verify/call/evaluations.hpp"
 
 namespace abn::verify {
 

@@ -1,7 +1,7 @@
 // The family behind `run`: every output against its bound, every contract of every call.
 #pragma once
 
-#include "verify/check/family.hpp"
+#include "verify/check/group.hpp"
 
 namespace abn::verify {
 

@@ -14,30 +14,13 @@
 // that a run can be continued or shared out.
 #pragma once
 
-#include <cstdint>
-#include <string_view>
-
-#include "verify/check/family.hpp"
+#include "verify/check/group.hpp"
+#include "verify/data/patterns.hpp"
 
 namespace abn::verify {
 
 /// patterns/activation, patterns/derivative and, in place, patterns/inverse.
 extern const Family pattern_family;
-
-inline constexpr std::string_view patterns_prefix = "patterns:";
-bool is_pattern_data(std::string_view data);
-
-/// FIRST of "patterns:FIRST", for a problem with one sample a channel, in frozen mode. Throws
-/// UsageError.
-std::uint64_t first_pattern(const abn_problem& problem, std::string_view data);
-/// The inputs that it stands for.
-Inputs pattern_inputs(const abn_problem& problem, std::string_view data);
-
-/// Bit patterns FIRST-LAST, both included, as in 0x3f800000-0x3fffffff. Throws UsageError.
-struct PatternRange {
-  std::uint64_t first = 0, last = 0xffffffffu;
-};
-PatternRange parse_pattern_range(std::string_view text);
 
 /// Removes the pattern cases that lie outside of the range.
 void keep_range(std::vector<Case>& cases, const PatternRange& range);

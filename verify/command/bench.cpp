@@ -10,6 +10,7 @@
 #include "verify/bench/plan_study.hpp"
 #include "verify/bench/speed_study.hpp"
 #include "verify/call/device.hpp"
+#include "verify/call/parallel.hpp"
 #include "verify/call/plugin.hpp"
 #include "verify/command/parts.hpp"
 #include "verify/data/cases.hpp"

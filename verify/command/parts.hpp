@@ -2,7 +2,6 @@
 // terminal, and the files of results.
 #pragma once
 
-#include <chrono>
 #include <string>
 #include <vector>
 
@@ -26,15 +25,5 @@ Provenance provenance_of(const Invocation& invocation);
 
 /// Prints what a person needs, writes what a program needs, and returns the exit code.
 int finish(const Results& results, const std::string& out, bool quiet);
-
-class Stopwatch {
- public:
-  double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
-  }
-
- private:
-  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
-};
 
 }  // namespace abn::verify

@@ -7,6 +7,7 @@
 #include <map>
 #include <vector>
 
+#include "verify/call/parallel.hpp"
 #include "verify/command/parts.hpp"
 #include "verify/judge/tensor_file_records.hpp"
 #include "verify/problem/error.hpp"

@@ -7,6 +7,7 @@
 #include <iterator>
 #include <utility>
 
+#include "verify/call/parallel.hpp"
 #include "verify/check/exact/family.hpp"
 #include "verify/check/gradient/kernel_gradients.hpp"
 #include "verify/check/gradient/reference_check.hpp"

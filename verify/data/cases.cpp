@@ -10,12 +10,12 @@
 #include <filesystem>
 #include <iterator>
 
-#include "verify/check/patterns.hpp"
 #include "verify/data/exact.hpp"
 #include "verify/data/given.hpp"
+#include "verify/data/patterns.hpp"
 #include "verify/data/random.hpp"
 #include "verify/data/recipes.hpp"
-#include "verify/judge/tensor_file_records.hpp"
+#include "verify/data/tensor_file.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"

@@ -260,4 +260,24 @@ int normalise_from_name(std::string_view name) {
   return require(normalise_names, name, "way to normalise");
 }
 
+std::string place_of(const abn_problem& problem, const std::string& name, bool tensor,
+                     std::int64_t element) {
+  if (!tensor) return fmt::format("{}[c {}]", name, element);
+  const std::int64_t c_first = element / problem.s, c_last = element / problem.c;
+  if (problem.layout == ABN_NHWC)
+    return fmt::format("{}[n {}, c {}, s {}]", name, c_last / problem.s, element % problem.c,
+                       c_last % problem.s);
+  return fmt::format("{}[n {}, c {}, s {}]", name, c_first / problem.c, c_first % problem.c,
+                     element % problem.s);
+}
+
+abn_problem example_problem(int dtype, int layout, int mode) {
+  abn_problem problem = parse_problem("n16c64s64");
+  problem.dtype = dtype;
+  problem.param_dtype = dtype == ABN_F64 ? ABN_F64 : ABN_F32;
+  problem.layout = layout;
+  problem.mode = mode;
+  return problem;
+}
+
 }  // namespace abn::verify

@@ -53,6 +53,13 @@ void for_each_sample(const abn_problem& problem, std::int64_t c, const Visit& vi
   }
 }
 
+/// "z[n 0, c 3, s 17]" for an element of a tensor, "mean[c 3]" for one of a vector.
+std::string place_of(const abn_problem& problem, const std::string& name, bool tensor,
+                     std::int64_t element);
+
+/// n16c64s64 in these, the rest by default: the problem by which a variant is asked what it does.
+abn_problem example_problem(int dtype, int layout, int mode);
+
 // The words of check ids, JSON and the command line; the inverse functions throw UsageError on an
 // unknown word.
 const char* dtype_name(int dtype);

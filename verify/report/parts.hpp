@@ -8,7 +8,6 @@
 #include <string_view>
 #include <vector>
 
-#include "verify/report/plot.hpp"
 #include "verify/results/results.hpp"
 #include "verify/study/study.hpp"
 
@@ -92,8 +91,5 @@ std::string legend();                             ///< how to read the page
 std::string variant_table(const Results& results);
 std::string studies(std::span<const Study> all);  ///< heat maps, tables and sentences
 std::string provenance(const Results& results);
-
-/// The heat map of one grid, as `studies` draws it.
-PlotScript heat_map(const Grid& grid, const std::string& name);
 
 }  // namespace abn::verify::report

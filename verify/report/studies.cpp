@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "verify/report/heat_map.hpp"
 #include "verify/report/parts.hpp"
 #include "verify/report/plot.hpp"
 

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "verify/call/evaluations.hpp"
 #include "verify/compare/bias.hpp"
 #include "verify/compare/channel_lines.hpp"
 #include "verify/compare/compare.hpp"
@@ -34,14 +35,6 @@ struct Witness {
   double kappa = 1, beta_over_g = 0;
   std::string reproduce;              ///< one shell command
   std::vector<ChannelLine> channels;  ///< the worst channels of this case
-};
-
-/// Calls of a kernel's forward and backward that a check took; 0 where nobody counts.
-struct Evaluations {
-  std::uint64_t forward = 0, backward = 0;
-  Evaluations& operator+=(const Evaluations& other) {
-    return forward += other.forward, backward += other.backward, *this;
-  }
 };
 
 /// What one call moved between one of its buffers and its threads, counted by the emulator

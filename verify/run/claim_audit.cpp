@@ -11,7 +11,7 @@
 #include <string_view>
 
 #include "verify/call/trial.hpp"
-#include "verify/check/family.hpp"
+#include "verify/check/group.hpp"
 #include "verify/check/outputs.hpp"
 #include "verify/expect/expect.hpp"
 #include "verify/problem/claims.hpp"

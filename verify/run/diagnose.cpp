@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "verify/problem/problem.hpp"
+#include "verify/run/runner.hpp"
 
 namespace abn::verify {
 namespace {

@@ -10,7 +10,7 @@
 #include <span>
 #include <vector>
 
-#include "verify/check/family.hpp"
+#include "verify/check/group.hpp"
 
 namespace abn::verify {
 

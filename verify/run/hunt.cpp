@@ -11,6 +11,7 @@
 #include <string_view>
 #include <thread>
 
+#include "verify/call/parallel.hpp"
 #include "verify/check/outputs.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/problem.hpp"

@@ -5,6 +5,7 @@
 // again in a child of its own, which needs no signal handler in the plug-in's way and finds the
 // culprit whatever it died of.
 #include "verify/run/isolate.hpp"
+#include "verify/call/parallel.hpp"
 
 #include <fmt/format.h>
 #include <poll.h>
@@ -199,20 +200,6 @@ void erase_all(std::vector<std::size_t>& from, std::vector<std::size_t> these) {
 }
 
 }  // namespace
-
-void in_parallel(std::size_t count, int threads,
-                 const std::function<void(std::size_t, int)>& work) {
-  std::atomic<std::size_t> next{0};
-  const auto loop = [&](int thread) {
-    for (std::size_t index = next++; index < count; index = next++) work(index, thread);
-  };
-  std::vector<std::thread> others;
-  const int useful = static_cast<int>(std::min<std::size_t>(
-      static_cast<std::size_t>(std::max(threads, 1)), std::max<std::size_t>(count, 1)));
-  for (int thread = 1; thread < useful; ++thread) others.emplace_back(loop, thread);
-  loop(0);
-  for (std::thread& other : others) other.join();
-}
 
 void run_isolated(const Family& family, const Subject& subject, std::span<const Case> cases,
                   const RunOptions& options, int threads,

@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "verify/check/family.hpp"
+#include "verify/check/group.hpp"
 
 namespace abn::verify {
 
@@ -19,8 +19,5 @@ inline constexpr int patience_seconds = 300;
 void run_isolated(const Family& family, const Subject& subject, std::span<const Case> cases,
                   const RunOptions& options, int threads,
                   const std::function<void(std::size_t, std::vector<Record>)>& sink);
-
-/// Calls work(index, thread) for 0..count-1 from `threads` threads; work must not throw.
-void in_parallel(std::size_t count, int threads, const std::function<void(std::size_t, int)>& work);
 
 }  // namespace abn::verify

@@ -9,11 +9,8 @@
 #include <map>
 #include <mutex>
 #include <optional>
-#include <set>
-#include <thread>
 
-#include "cuda/registry.h"
-#include "verify/check/family.hpp"
+#include "verify/call/parallel.hpp"
 #include "verify/judge/judge.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/problem.hpp"
@@ -21,14 +18,6 @@
 
 namespace abn::verify {
 namespace {
-
-std::vector<const abn_variant*> in_tree(int memory) {
-  std::vector<const abn_variant*> found;
-  for (std::uint32_t index = 0; const abn_variant* const variant = abn_in_tree_variant(index);
-       ++index)
-    if (variant->memory == memory) found.push_back(variant);
-  return found;
-}
 
 /// One line on a terminal that counts up; silent elsewhere.
 class Progress {
@@ -90,15 +79,6 @@ class Merger {
   std::size_t next_ = 0;
 };
 
-abn_problem example_problem(int dtype, int layout, int mode) {
-  abn_problem problem = parse_problem("n16c64s64");
-  problem.dtype = dtype;
-  problem.param_dtype = dtype == ABN_F64 ? ABN_F64 : ABN_F32;
-  problem.layout = layout;
-  problem.mode = mode;
-  return problem;
-}
-
 std::string flags_text(std::uint32_t flags, std::initializer_list<const char*> names) {
   std::string text;
   for (const char* const name : names) {
@@ -108,48 +88,7 @@ std::string flags_text(std::uint32_t flags, std::initializer_list<const char*> n
   return text.empty() ? "nothing" : text;
 }
 
-int threads_of(const RunOptions& options) {
-  return options.threads > 0 ? options.threads
-                             : static_cast<int>(std::max(std::thread::hardware_concurrency(), 1u));
-}
-
 }  // namespace
-
-std::vector<Subject> subjects_of(const DeviceChoice& device, std::span<const Plugin> plugins,
-                                 bool only_plugins) {
-  std::vector<Subject> subjects;
-  if (!only_plugins) {
-    auto variants = in_tree(device.emulator ? ABN_MEMORY_HOST : ABN_MEMORY_CUDA);
-    // A build without the CUDA side knows the names of its variants from the emulator's; they are
-    // then all skipped.
-    if (variants.empty() && device.cuda == nullptr) variants = in_tree(ABN_MEMORY_HOST);
-    for (const abn_variant* const variant : variants) {
-      Subject subject;
-      subject.variant = variant;
-      subject.emulated = device.emulator;
-      subject.device = device.emulator ? host_device() : device.cuda;
-      if (subject.device == nullptr) subject.unavailable = device.unavailable;
-      if (device.emulator) subject.instrumented = abn_instrumented_variant(variant->name);
-      if (!device.emulator)
-        for (const abn_variant* const other : in_tree(ABN_MEMORY_HOST))
-          if (std::string_view(other->name) == variant->name) subject.twin = other;
-      subjects.push_back(std::move(subject));
-    }
-  }
-  for (const Plugin& plugin : plugins)
-    for (const abn_variant* const variant : plugin.variants) {
-      Subject subject;
-      subject.variant = variant;
-      subject.plugin = plugin.path;
-      subject.emulated = plugin.emulated && variant->memory == ABN_MEMORY_HOST;
-      subject.instrumented = subject.emulated ? instrumented_in(plugin, variant->name) : nullptr;
-      subject.not_instrumented = plugin.not_instrumented;
-      subject.device = variant->memory == ABN_MEMORY_HOST ? host_device() : device.cuda;
-      if (subject.device == nullptr) subject.unavailable = device.unavailable;
-      subjects.push_back(std::move(subject));
-    }
-  return subjects;
-}
 
 VariantInfo describe(const Subject& subject) {
   const abn_variant& variant = *subject.variant;
@@ -190,30 +129,9 @@ VariantInfo describe(const Subject& subject) {
   return info;
 }
 
-std::vector<std::string> check_ids(const Family& family, const Subject& subject) {
-  std::set<std::string> ids;
-  for (const int activation : {ABN_LEAKY_RELU, ABN_IDENTITY, ABN_ELU}) {
-    for (const int dtype : {ABN_F16, ABN_BF16, ABN_F32, ABN_F64})
-      for (const int layout : {ABN_NCHW, ABN_NHWC})
-        for (const int mode : {ABN_TRAINING, ABN_INFERENCE, ABN_FROZEN}) {
-          abn_problem problem = example_problem(dtype, layout, mode);
-          if (activation != ABN_LEAKY_RELU)
-            problem.activation = activation,
-            problem.activation_parameter = activation == ABN_ELU ? 1 : 0;
-          const Claimed claimed = claims_of(*subject.variant, problem);
-          if (claimed.status == ABN_ERROR_UNSUPPORTED) continue;
-          for (const CheckName& name : family.checks(subject, claimed.claims, problem))
-            ids.insert(id_of(subject.variant->name, problem, name.op, name.check));
-        }
-    // a variant that does not know leaky ReLU has the checks of what it knows
-    if (!ids.empty()) break;
-  }
-  return {ids.begin(), ids.end()};
-}
-
 std::vector<Record> run(const Family& family, std::span<const Subject> subjects,
                         std::span<const Case> cases, const RunOptions& options) {
-  const int threads = threads_of(options);
+  const int threads = thread_count(options.threads);
   std::map<std::string, Record> records;
   std::mutex merging;
   Progress progress(options.progress, subjects.size() * cases.size());

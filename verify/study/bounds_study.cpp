@@ -10,8 +10,8 @@
 #include <mutex>
 #include <thread>
 
+#include "verify/call/parallel.hpp"
 #include "verify/problem/problem.hpp"
-#include "verify/run/isolate.hpp"
 
 namespace abn::verify {
 namespace {

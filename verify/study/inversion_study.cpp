@@ -10,8 +10,8 @@
 #include <thread>
 
 #include "cuda/kernel.h"
+#include "verify/call/parallel.hpp"
 #include "verify/problem/problem.hpp"
-#include "verify/run/isolate.hpp"
 
 namespace abn::verify {
 namespace {

@@ -12,12 +12,12 @@
 #include <string_view>
 #include <thread>
 
+#include "verify/call/parallel.hpp"
 #include "verify/call/trial.hpp"
 #include "verify/compare/compare.hpp"
 #include "verify/expect/expect.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/problem.hpp"
-#include "verify/run/isolate.hpp"
 #include "verify/study/judges_plain.hpp"
 #include "verify/study/judges_rules.hpp"
 

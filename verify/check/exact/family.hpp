@@ -7,7 +7,7 @@
 // updates (which divide by every count), all that depends on them.
 #pragma once
 
-#include "verify/check/family.hpp"
+#include "verify/check/group.hpp"
 
 namespace abn::verify {
 

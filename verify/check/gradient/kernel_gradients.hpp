@@ -8,7 +8,7 @@
 // The ids are VARIANT/gradient/TYPE/LAYOUT/CHECK. Inference has no gradient and no checks.
 #pragma once
 
-#include "verify/check/family.hpp"
+#include "verify/check/group.hpp"
 
 namespace abn::verify {
 

@@ -34,7 +34,7 @@
 #include <vector>
 
 #include "verify/call/evaluator.hpp"
-#include "verify/check/family.hpp"
+#include "verify/check/group.hpp"
 
 namespace abn::verify {
 

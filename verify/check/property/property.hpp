@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "verify/check/family.hpp"
+#include "verify/check/group.hpp"
 #include "verify/problem/inputs.hpp"
 
 namespace abn::verify {

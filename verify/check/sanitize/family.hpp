@@ -6,7 +6,7 @@
 // and the reason says what to do.
 #pragma once
 
-#include "verify/check/family.hpp"
+#include "verify/check/group.hpp"
 
 namespace abn::verify {
 

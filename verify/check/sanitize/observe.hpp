@@ -8,6 +8,7 @@
 
 #include "cuda/emulator/report.h"
 #include "verify/call/call.hpp"
+#include "verify/results/results.hpp"
 
 namespace abn::verify {
 

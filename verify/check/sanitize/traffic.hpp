@@ -7,7 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "verify/run/runner.hpp"
+#include "verify/call/subject.hpp"
+#include "verify/results/results.hpp"
 
 namespace abn::verify {
 

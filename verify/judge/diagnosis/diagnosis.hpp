@@ -20,7 +20,6 @@
 #include <string>
 #include <vector>
 
-#include "verify/call/trial.hpp"
 #include "verify/compare/expectation.hpp"
 #include "verify/problem/inputs.hpp"
 #include "verify/results/explanation.hpp"

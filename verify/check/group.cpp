@@ -1,10 +1,11 @@
 // The common line of all families.
-#include "verify/check/family.hpp"
+#include "verify/check/group.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <exception>
+#include <set>
 #include <string_view>
 
 #include "verify/problem/claims.hpp"
@@ -57,6 +58,27 @@ std::vector<Record> skipped_case(const std::vector<CheckName>& wanted, const Ori
 }
 
 }  // namespace
+
+std::vector<std::string> check_ids(const Family& family, const Subject& subject) {
+  std::set<std::string> ids;
+  for (const int activation : {ABN_LEAKY_RELU, ABN_IDENTITY, ABN_ELU}) {
+    for (const int dtype : {ABN_F16, ABN_BF16, ABN_F32, ABN_F64})
+      for (const int layout : {ABN_NCHW, ABN_NHWC})
+        for (const int mode : {ABN_TRAINING, ABN_INFERENCE, ABN_FROZEN}) {
+          abn_problem problem = example_problem(dtype, layout, mode);
+          if (activation != ABN_LEAKY_RELU)
+            problem.activation = activation,
+            problem.activation_parameter = activation == ABN_ELU ? 1 : 0;
+          const Claimed claimed = claims_of(*subject.variant, problem);
+          if (claimed.status == ABN_ERROR_UNSUPPORTED) continue;
+          for (const CheckName& name : family.checks(subject, claimed.claims, problem))
+            ids.insert(id_of(subject.variant->name, problem, name.op, name.check));
+        }
+    // a variant that does not know leaky ReLU has the checks of what it knows
+    if (!ids.empty()) break;
+  }
+  return {ids.begin(), ids.end()};
+}
 
 Record skip_record(const Origin& origin, const CheckName& name, const std::string& reason) {
   Record record = blank_record(origin, name.op, name.check, name.kind);

@@ -9,10 +9,23 @@
 #include <string>
 #include <vector>
 
+#include "verify/call/subject.hpp"
+#include "verify/data/cases.hpp"
 #include "verify/judge/judge.hpp"
-#include "verify/run/runner.hpp"
+#include "verify/results/results.hpp"
 
 namespace abn::verify {
+
+struct RunOptions {
+  std::string pattern = "*";  ///< glob on check ids
+  int threads = 0;            ///< 0: one a core
+  bool progress = false;      ///< percentages on stderr, if it is a terminal
+  /// look for what explains failed numbers; takes far longer than to find them
+  bool diagnose = false;
+  /// witnesses of numbers show their channels also where nothing failed
+  bool per_channel = false;
+  std::string device = "auto";  ///< as given, for reproduce lines
+};
 
 struct CheckName {
   const char* op;     ///< second part of the id: "forward", "backward", "property", ...
@@ -45,6 +58,10 @@ struct Family {
   /// lines
   const char* flags = "";
 };
+
+/// The ids of all checks that a family has for a variant, sorted: every type and layout that it
+/// supports.
+std::vector<std::string> check_ids(const Family& family, const Subject& subject);
 
 /// All wanted records of a case. Does not throw: what goes wrong is an error record.
 std::vector<Record> run_case(const Family& family, const Subject& subject, const Case& one,

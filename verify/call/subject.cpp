@@ -1,0 +1,58 @@
+// In-tree variants by name, then the variants of plug-ins.
+#include "verify/call/subject.hpp"
+
+#include <cstdint>
+#include <string_view>
+
+#include "cuda/registry.h"
+
+namespace abn::verify {
+namespace {
+
+std::vector<const abn_variant*> in_tree(int memory) {
+  std::vector<const abn_variant*> found;
+  for (std::uint32_t index = 0; const abn_variant* const variant = abn_in_tree_variant(index);
+       ++index)
+    if (variant->memory == memory) found.push_back(variant);
+  return found;
+}
+
+}  // namespace
+
+std::vector<Subject> subjects_of(const DeviceChoice& device, std::span<const Plugin> plugins,
+                                 bool only_plugins) {
+  std::vector<Subject> subjects;
+  if (!only_plugins) {
+    auto variants = in_tree(device.emulator ? ABN_MEMORY_HOST : ABN_MEMORY_CUDA);
+    // A build without the CUDA side knows the names of its variants from the emulator's; they are
+    // then all skipped.
+    if (variants.empty() && device.cuda == nullptr) variants = in_tree(ABN_MEMORY_HOST);
+    for (const abn_variant* const variant : variants) {
+      Subject subject;
+      subject.variant = variant;
+      subject.emulated = device.emulator;
+      subject.device = device.emulator ? host_device() : device.cuda;
+      if (subject.device == nullptr) subject.unavailable = device.unavailable;
+      if (device.emulator) subject.instrumented = abn_instrumented_variant(variant->name);
+      if (!device.emulator)
+        for (const abn_variant* const other : in_tree(ABN_MEMORY_HOST))
+          if (std::string_view(other->name) == variant->name) subject.twin = other;
+      subjects.push_back(std::move(subject));
+    }
+  }
+  for (const Plugin& plugin : plugins)
+    for (const abn_variant* const variant : plugin.variants) {
+      Subject subject;
+      subject.variant = variant;
+      subject.plugin = plugin.path;
+      subject.emulated = plugin.emulated && variant->memory == ABN_MEMORY_HOST;
+      subject.instrumented = subject.emulated ? instrumented_in(plugin, variant->name) : nullptr;
+      subject.not_instrumented = plugin.not_instrumented;
+      subject.device = variant->memory == ABN_MEMORY_HOST ? host_device() : device.cuda;
+      if (subject.device == nullptr) subject.unavailable = device.unavailable;
+      subjects.push_back(std::move(subject));
+    }
+  return subjects;
+}
+
+}  // namespace abn::verify
