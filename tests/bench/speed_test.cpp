@@ -16,25 +16,27 @@
 
 namespace {
 
+using namespace abn::verify::bench;
+
 TEST(SpeedProblems, EverySetHoldsTrainableProblemsOnce) {
   for (const SpeedSet& set : speed_sets()) {
     const auto problems = speed_problems(set.name);
     std::set<std::string> seen;
     for (const SpeedProblem& one : problems) {
-      EXPECT_TRUE(seen.insert(to_string(one.problem)).second)
-          << set.name << ": " << to_string(one.problem) << " twice";
-      EXPECT_GT(sample_count(one.problem), 1);
-      EXPECT_NO_THROW(validate(one.problem));
+      EXPECT_TRUE(seen.insert(problem::to_string(one.problem)).second)
+          << set.name << ": " << problem::to_string(one.problem) << " twice";
+      EXPECT_GT(problem::sample_count(one.problem), 1);
+      EXPECT_NO_THROW(problem::validate(one.problem));
     }
     EXPECT_FALSE(problems.empty()) << set.name;
   }
   EXPECT_EQ(speed_problems("resnet50").size(), 9u * 2 * 3 * 2);
   for (const SpeedProblem& one : speed_problems("large"))
-    EXPECT_GT(element_count(one.problem), std::int64_t{1} << 31);
+    EXPECT_GT(problem::element_count(one.problem), std::int64_t{1} << 31);
   EXPECT_EQ(speed_problems("all").size(), speed_problems("table").size() +
                                               speed_problems("odd").size() +
                                               speed_problems("large").size());
-  EXPECT_THROW(speed_problems("resnet5"), UsageError);
+  EXPECT_THROW(speed_problems("resnet5"), problem::UsageError);
 }
 
 TEST(SpeedCourse, SetsAreManyForSmallTensorsAndFewForLargeOnes) {
@@ -114,7 +116,7 @@ class ToldStage : public Stage {
 
 SpeedGroup measured(ToldStage& stage, int direction, const std::string& problem = "n2c3s40,f32") {
   const std::vector<const abn_variant*> variants{&broken_variant};
-  return measure_speed(stage, {"", parse_problem(problem)}, direction, variants, 0, 1);
+  return measure_speed(stage, {"", problem::parse_problem(problem)}, direction, variants, 0, 1);
 }
 
 TEST(SpeedMeasure, EveryCallMeetsFreshDataOnBuffersOfItsOwn) {
@@ -137,11 +139,11 @@ TEST(SpeedMeasure, EveryCallMeetsFreshDataOnBuffersOfItsOwn) {
         ++calls;
       };
       breakage.forward = [&](const abn_problem& p, const abn_forward_args& a) {
-        if (direction == ABN_FORWARD) see(a.x, a.z, element_count(p));
+        if (direction == ABN_FORWARD) see(a.x, a.z, problem::element_count(p));
         return ::forward(&p, &a);
       };
       breakage.backward = [&](const abn_problem& p, const abn_backward_args& a) {
-        see(a.dz, a.dx, element_count(p));
+        see(a.dz, a.dx, problem::element_count(p));
         EXPECT_NE(a.var, nullptr);
         return ::backward(&p, &a);
       };
@@ -188,8 +190,8 @@ TEST(SpeedMeasure, WhatCannotBeTimedSaysWhy) {
 SpeedGroup told_group(const std::string& problem, double scale, double two_sweep, double automatic,
                       double predicted) {
   SpeedGroup group;
-  group.subject = {"layer", parse_problem(problem)};
-  group.tensor_bytes = static_cast<double>(element_count(group.subject.problem)) * 2;
+  group.subject = {"layer", problem::parse_problem(problem)};
+  group.tensor_bytes = static_cast<double>(problem::element_count(group.subject.problem)) * 2;
   group.floor_bytes = 2 * group.tensor_bytes;
   group.sets = 4, group.rounds = 11;
   group.scale.median = group.copy.median = scale;
@@ -211,8 +213,8 @@ TEST(SpeedStudy, SharesRatiosAndSentencesFollowFromTheTimes) {
   // the ceiling; two_sweep 150 for 3 sizes
   const std::vector<SpeedGroup> groups{told_group("n64c256s3136,bf16", 80, 150, 100, 50),
                                        told_group("n32c256s3136,bf16", 40, 60, 42, 42)};
-  const Study study = speed_study({"a GPU", "abn-verify bench", 1, groups});
-  const Table& times = table_of(study, "times");
+  const study::Study study = speed_study({"a GPU", "abn-verify bench", 1, groups});
+  const study::Table& times = study::table_of(study, "times");
   const auto cell = [&](std::size_t row, const std::string& column) {
     for (std::size_t i = 0; i < times.columns.size(); ++i)
       if (times.columns[i].name == column) return std::get<double>(times.rows.at(row).at(i));
@@ -223,10 +225,10 @@ TEST(SpeedStudy, SharesRatiosAndSentencesFollowFromTheTimes) {
   EXPECT_NEAR(cell(1, "share, of the ceiling"), 80, 1e-9)
       << "3 sizes in 150 us are as fast as 2 in 100";
   EXPECT_NEAR(cell(1, "share, of the floor"), 100 * 80.0 / 150, 1e-9);
-  const Table& ratios = table_of(study, "ratios");
+  const study::Table& ratios = study::table_of(study, "ratios");
   ASSERT_EQ(ratios.rows.size(), 1u);
   EXPECT_NEAR(std::get<double>(ratios.rows[0][5]), std::sqrt(1.5 * 60 / 42), 1e-9);
-  const Table& shares = table_of(study, "shares");
+  const study::Table& shares = study::table_of(study, "shares");
   ASSERT_EQ(shares.rows.size(), 1u);
   EXPECT_NEAR(std::get<double>(shares.rows[0][5]), 100 * std::sqrt(0.8 * 40 / 42), 1e-9);
   std::string all;
@@ -237,8 +239,8 @@ TEST(SpeedStudy, SharesRatiosAndSentencesFollowFromTheTimes) {
   EXPECT_NE(all.find("auto: 1.41 times the predicted time"), std::string::npos) << all;
 
   const std::vector<SpeedProblem> problems{groups[0].subject};
-  const Study plan = plan_study(problems, &study);
-  const Table& choices = table_of(plan, "choices");
+  const study::Study plan = plan_study(problems, &study);
+  const study::Table& choices = study::table_of(plan, "choices");
   ASSERT_EQ(choices.rows.size(), 2u) << "forward and backward";
   const auto column = [&](const std::string& name) {
     for (std::size_t i = 0; i < choices.columns.size(); ++i)
@@ -254,18 +256,18 @@ TEST(SpeedStudy, SharesRatiosAndSentencesFollowFromTheTimes) {
   EXPECT_DOUBLE_EQ(predicted,
                    abn::plan_rows(groups[0].subject.problem, ABN_FORWARD)[0].microseconds);
 
-  const Study back = study_from_json(study_to_json(study));
-  EXPECT_EQ(study_to_json(back), study_to_json(study));
-  Study none = study;
+  const study::Study back = study::study_from_json(study::study_to_json(study));
+  EXPECT_EQ(study::study_to_json(back), study::study_to_json(study));
+  study::Study none = study;
   none.tables.clear();
-  EXPECT_THROW(plan_study(problems, &none), UsageError);
+  EXPECT_THROW(plan_study(problems, &none), problem::UsageError);
 }
 
 TEST(SpeedStudy, EveryProblemHasOneChoiceInEachDirection) {
   const auto problems = speed_problems("all");
-  const Study plan = plan_study(problems, nullptr);
-  EXPECT_EQ(table_of(plan, "choices").rows.size(), 2 * problems.size());
-  EXPECT_GT(table_of(plan, "candidates").rows.size(), 3 * problems.size());
+  const study::Study plan = plan_study(problems, nullptr);
+  EXPECT_EQ(study::table_of(plan, "choices").rows.size(), 2 * problems.size());
+  EXPECT_GT(study::table_of(plan, "candidates").rows.size(), 3 * problems.size());
 }
 
 }  // namespace

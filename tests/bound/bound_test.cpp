@@ -18,25 +18,25 @@ struct Cell {
   std::map<std::string, std::size_t> judged;  ///< elements with a finite bound
   std::map<std::string, std::string> failure;
 
-  void judge(const std::vector<Expectation>& expectations, const Outputs& got,
+  void judge(const std::vector<compare::Expectation>& expectations, const Outputs& got,
              const std::string& suffix, const std::string& where) {
-    for (const Expectation& e : expectations) {
-      Tally tally;
-      const std::string name = output_name(e.output) + suffix;
+    for (const compare::Expectation& e : expectations) {
+      compare::Tally tally;
+      const std::string name = compare::output_name(e.output) + suffix;
       for (std::size_t i = 0; i < e.points.size(); ++i) {
         const double stored = got.of(e.output)[i];
         // An overflow, and what becomes of it, where the bound reaches beyond the range of the
         // type.
         if (!std::isfinite(stored) &&
-            std::fabs(e.points[i].hi) + e.points[i].bound > format_of(e.dtype).largest)
+            std::fabs(e.points[i].hi) + e.points[i].bound > problem::format_of(e.dtype).largest)
           continue;
         judged[name] += std::isfinite(e.points[i].bound) ? 1 : 0;
         tally.add(static_cast<std::int64_t>(i), e.points[i], stored,
-                  compare(e.points[i], stored, format_of(e.dtype)));
+                  compare::compare(e.points[i], stored, problem::format_of(e.dtype)));
       }
       ratio[name] = std::max(ratio[name], tally.max_ratio);
       if (tally.failed == 0) continue;
-      const Point& point = e.points[static_cast<std::size_t>(tally.worst)];
+      const compare::Point& point = e.points[static_cast<std::size_t>(tally.worst)];
       char text[400];
       std::snprintf(text, sizeof text, "%s %s[%ld] expected %a got %a bound %g ratio %g: %s",
                     where.c_str(), name.c_str(), static_cast<long>(tally.worst), point.hi,
@@ -46,17 +46,17 @@ struct Cell {
     }
   }
 
-  void run(const Inputs& inputs, const Style& style, int scheme, int accumulate,
+  void run(const problem::Inputs& inputs, const Style& style, int scheme, int accumulate,
            const std::string& where = "", int claimed_accumulate = -1,
            int claimed_statistics = -1) {
     abn_claims claims = claims_of(inputs.problem, style, scheme,
                                   claimed_accumulate < 0 ? accumulate : claimed_accumulate);
     if (claimed_statistics >= 0) claims.statistics = claimed_statistics;
     const Outputs got = run_kernel(inputs, style, scheme, accumulate);
-    judge(expect_forward(inputs, claims), got, "", where);
+    judge(expect::expect_forward(inputs, claims), got, "", where);
     if (inputs.problem.mode == ABN_INFERENCE) return;
-    judge(expect_backward(inputs, got.saved, claims), got, "", where);
-    judge(expect_gradient(inputs, claims), got, " true", where);
+    judge(expect::expect_backward(inputs, got.saved, claims), got, "", where);
+    judge(expect::expect_gradient(inputs, claims), got, " true", where);
   }
 
   void print(const std::string& name) const {
@@ -74,7 +74,7 @@ T one_of(std::mt19937_64& random, const std::array<T, N>& choices) {
 }
 
 struct Case {
-  Inputs inputs;
+  problem::Inputs inputs;
   Style style;
   int scheme = ABN_STANDARD, accumulate = ABN_F32;
   std::string text;
@@ -102,9 +102,9 @@ Case random_case(std::uint64_t seed) {
   p.mode = one_of(random,
                   std::array{ABN_TRAINING, ABN_TRAINING, ABN_TRAINING, ABN_FROZEN, ABN_INFERENCE});
   p.scale = static_cast<int>(random() % 2);
-  const Format& format = format_of(p.param_dtype);
-  p.eps = round_to(format, one_of(random, std::array{1e-5, 1e-3, 1e-12}));
-  p.momentum = round_to(format, one_of(random, std::array{0.1, 0.01, 0.9, 1.0}));
+  const problem::Format& format = problem::format_of(p.param_dtype);
+  p.eps = problem::round_to(format, one_of(random, std::array{1e-5, 1e-3, 1e-12}));
+  p.momentum = problem::round_to(format, one_of(random, std::array{0.1, 0.01, 0.9, 1.0}));
   out.scheme =
       one_of(random, std::array{ABN_STANDARD, ABN_CHECKPOINT_X, ABN_CHECKPOINT_XHAT, ABN_IN_PLACE_1,
                                 ABN_IN_PLACE_1, ABN_IN_PLACE_1, ABN_IN_PLACE_2});
@@ -141,10 +141,10 @@ Case random_case(std::uint64_t seed) {
                 "seed %lu %s accumulate %d scheme %d lanes %d statistics %d folded %d order %d "
                 "reciprocals %d root %d materialises %u "
                 "kappa %g gamma %g beta %g dz %g spikes %d",
-                static_cast<unsigned long>(seed), to_string(p).c_str(), out.accumulate, out.scheme,
-                style.lanes, style.statistics, style.folded, style.order, style.reciprocals,
-                style.root_ulp, style.materialises, recipe.kappa, recipe.gamma, recipe.beta,
-                recipe.dz, recipe.spikes);
+                static_cast<unsigned long>(seed), problem::to_string(p).c_str(), out.accumulate,
+                out.scheme, style.lanes, style.statistics, style.folded, style.order,
+                style.reciprocals, style.root_ulp, style.materialises, recipe.kappa, recipe.gamma,
+                recipe.beta, recipe.dz, recipe.spikes);
   out.text = text;
   return out;
 }
@@ -213,8 +213,9 @@ TEST(verify_bound, is_sharp_in_every_class_of_statistics) {
                        style, ABN_STANDARD, ABN_F32);
             }
             char name[100];
-            std::snprintf(name, sizeof name, "%s %s %s lanes %d kappa %g", dtype_name(dtype),
-                          statistics_name(statistics), normalise_name(folded), lanes, kappa);
+            std::snprintf(name, sizeof name, "%s %s %s lanes %d kappa %g",
+                          problem::dtype_name(dtype), problem::statistics_name(statistics),
+                          problem::normalise_name(folded), lanes, kappa);
             expect_sharp(name, cell, dtype == ABN_F16 || dtype == ABN_BF16);
           }
 }
@@ -242,8 +243,9 @@ TEST(verify_bound, is_sharp_in_every_scheme) {
                        style, scheme, accumulate);
             }
             char name[100];
-            std::snprintf(name, sizeof name, "%s %s %s %s gamma %g", dtype_name(dtype),
-                          activation_name(activation), scheme_name(scheme), mode_name(mode), gamma);
+            std::snprintf(name, sizeof name, "%s %s %s %s gamma %g", problem::dtype_name(dtype),
+                          problem::activation_name(activation), problem::scheme_name(scheme),
+                          problem::mode_name(mode), gamma);
             expect_sharp(name, cell, dtype == ABN_F16 || dtype == ABN_BF16);
           }
 }
@@ -251,11 +253,12 @@ TEST(verify_bound, is_sharp_in_every_scheme) {
 // ---- every term is needed -----------------------------------------------------------------------
 
 /// Without `term`, by how many times would a correct kernel exceed what is left of the bound?
-double ratio_without(Term term, const std::vector<Expectation>& expectations, const Outputs& got) {
+double ratio_without(compare::Term term, const std::vector<compare::Expectation>& expectations,
+                     const Outputs& got) {
   double worst = 0;
-  for (const Expectation& e : expectations)
+  for (const compare::Expectation& e : expectations)
     for (std::size_t i = 0; i < e.points.size(); ++i) {
-      const Point& point = e.points[i];
+      const compare::Point& point = e.points[i];
       const double left =
           point.bound * (1 - static_cast<double>(e.shares[i][static_cast<std::size_t>(term)]));
       const double error = std::fabs((got.of(e.output)[i] - point.hi) - point.lo);
@@ -265,7 +268,7 @@ double ratio_without(Term term, const std::vector<Expectation>& expectations, co
 }
 
 struct TermCase {
-  Term term;
+  compare::Term term;
   Recipe recipe;
   int dtype, activation, scheme, statistics, lanes;
   std::uint32_t materialises;
@@ -274,25 +277,25 @@ struct TermCase {
 
 TEST(verify_bound, needs_each_of_its_terms) {
   const std::array<TermCase, 10> cases = {
-      TermCase{Term::storage, Recipe{}, ABN_BF16, ABN_IDENTITY, ABN_STANDARD, ABN_TWO_PASS, 256, 0,
-               false},
-      TermCase{Term::mean, Recipe{3e3, 1, 1, 0, 1, false}, ABN_F32, ABN_IDENTITY, ABN_STANDARD,
-               ABN_TWO_PASS, 4, 0, false},
-      TermCase{Term::variance, Recipe{1e3, 1, 1, 0, 1, false}, ABN_F32, ABN_IDENTITY, ABN_STANDARD,
-               ABN_ONE_PASS, 256, 0, false},
-      TermCase{Term::arithmetic, Recipe{1, 1, 1, 1, 1, false}, ABN_F32, ABN_IDENTITY, ABN_STANDARD,
-               ABN_TWO_PASS, 256, 0, false},
-      TermCase{Term::activation, Recipe{1, 1, 1e-5, 6, 1, false}, ABN_F32, ABN_ELU, ABN_IN_PLACE_1,
-               ABN_TWO_PASS, 256, 0, false},
-      TermCase{Term::inversion, Recipe{1, 1, 1e-3, 1, 1, false}, ABN_BF16, ABN_IDENTITY,
-               ABN_IN_PLACE_1, ABN_TWO_PASS, 256, 0, true},
-      TermCase{Term::inversion, Recipe{1, 1, 1e-3, 1, 1, false}, ABN_F32, ABN_LEAKY_RELU,
+      TermCase{compare::Term::storage, Recipe{}, ABN_BF16, ABN_IDENTITY, ABN_STANDARD, ABN_TWO_PASS,
+               256, 0, false},
+      TermCase{compare::Term::mean, Recipe{3e3, 1, 1, 0, 1, false}, ABN_F32, ABN_IDENTITY,
+               ABN_STANDARD, ABN_TWO_PASS, 4, 0, false},
+      TermCase{compare::Term::variance, Recipe{1e3, 1, 1, 0, 1, false}, ABN_F32, ABN_IDENTITY,
+               ABN_STANDARD, ABN_ONE_PASS, 256, 0, false},
+      TermCase{compare::Term::arithmetic, Recipe{1, 1, 1, 1, 1, false}, ABN_F32, ABN_IDENTITY,
+               ABN_STANDARD, ABN_TWO_PASS, 256, 0, false},
+      TermCase{compare::Term::activation, Recipe{1, 1, 1e-5, 6, 1, false}, ABN_F32, ABN_ELU,
                ABN_IN_PLACE_1, ABN_TWO_PASS, 256, 0, false},
-      TermCase{Term::sum_dy, Recipe{1, 1, 1, 1, 1, false}, ABN_F32, ABN_IDENTITY, ABN_STANDARD,
-               ABN_TWO_PASS, 1, 0, false},
-      TermCase{Term::sum_dy_xhat, Recipe{1, 1, 1, 1, 1, false}, ABN_F32, ABN_IDENTITY,
+      TermCase{compare::Term::inversion, Recipe{1, 1, 1e-3, 1, 1, false}, ABN_BF16, ABN_IDENTITY,
+               ABN_IN_PLACE_1, ABN_TWO_PASS, 256, 0, true},
+      TermCase{compare::Term::inversion, Recipe{1, 1, 1e-3, 1, 1, false}, ABN_F32, ABN_LEAKY_RELU,
+               ABN_IN_PLACE_1, ABN_TWO_PASS, 256, 0, false},
+      TermCase{compare::Term::sum_dy, Recipe{1, 1, 1, 1, 1, false}, ABN_F32, ABN_IDENTITY,
+               ABN_STANDARD, ABN_TWO_PASS, 1, 0, false},
+      TermCase{compare::Term::sum_dy_xhat, Recipe{1, 1, 1, 1, 1, false}, ABN_F32, ABN_IDENTITY,
                ABN_CHECKPOINT_XHAT, ABN_TWO_PASS, 1, 0, false},
-      TermCase{Term::materialised, Recipe{1, 1, 1, 1, 1, false}, ABN_BF16, ABN_LEAKY_RELU,
+      TermCase{compare::Term::materialised, Recipe{1, 1, 1, 1, 1, false}, ABN_BF16, ABN_LEAKY_RELU,
                ABN_STANDARD, ABN_TWO_PASS, 256, ABN_MATERIALISES_Y | ABN_MATERIALISES_DY, false},
   };
   for (const TermCase& one : cases) {
@@ -300,7 +303,7 @@ TEST(verify_bound, needs_each_of_its_terms) {
     for (std::uint64_t seed = 0; seed < 20; ++seed) {
       const abn_problem p =
           make_problem(2, 4, 50, one.dtype, one.activation, one.activation == ABN_ELU ? 1 : 0.01);
-      const Inputs inputs = make_inputs(p, one.recipe, seed);
+      const problem::Inputs inputs = make_inputs(p, one.recipe, seed);
       Style style;
       style.statistics = one.statistics;
       style.lanes = one.lanes;
@@ -310,17 +313,20 @@ TEST(verify_bound, needs_each_of_its_terms) {
       const Outputs got = run_kernel(inputs, style, one.scheme, ABN_F32);
       if (!one.end_to_end)
         worst = std::max(
-            worst, ratio_without(one.term, expect_forward(inputs, claims, Detail::shares), got));
+            worst,
+            ratio_without(one.term, expect::expect_forward(inputs, claims, expect::Detail::shares),
+                          got));
       worst = std::max(
-          worst,
-          ratio_without(one.term,
-                        one.end_to_end ? expect_gradient(inputs, claims, Detail::shares)
-                                       : expect_backward(inputs, got.saved, claims, Detail::shares),
-                        got));
+          worst, ratio_without(one.term,
+                               one.end_to_end
+                                   ? expect::expect_gradient(inputs, claims, expect::Detail::shares)
+                                   : expect::expect_backward(inputs, got.saved, claims,
+                                                             expect::Detail::shares),
+                               got));
     }
     if (std::getenv("ABN_BOUND_TABLE") != nullptr)
-      std::printf("without %s: ratio %.3g\n", term_name(one.term), worst);
-    EXPECT_GT(worst, 1) << "no correct kernel needs the term " << term_name(one.term);
+      std::printf("without %s: ratio %.3g\n", compare::term_name(one.term), worst);
+    EXPECT_GT(worst, 1) << "no correct kernel needs the term " << compare::term_name(one.term);
   }
 }
 
@@ -331,7 +337,7 @@ struct Planted {
   Bug bug;
   Recipe recipe;
   int dtype, activation, scheme;
-  Output caught_by;
+  compare::Output caught_by;
   int accumulate = ABN_F32;       ///< what the kernel really uses; it claims f32
   int statistics = ABN_TWO_PASS;  ///< likewise; it claims two_pass
 };
@@ -341,62 +347,63 @@ TEST(verify_bound, is_exceeded_by_planted_bugs) {
   const Recipe far{1e3, 1, 1, 0.5, 1, false};
   const std::vector<Planted> planted = {
       {"eps outside the root", Bug::eps_outside_root, Recipe{1, 0.01, 1, 0.5, 1, false}, ABN_F32,
-       ABN_LEAKY_RELU, ABN_IN_PLACE_1, Output::z},
+       ABN_LEAKY_RELU, ABN_IN_PLACE_1, compare::Output::z},
       {"unbiased variance", Bug::unbiased_variance, easy, ABN_F32, ABN_LEAKY_RELU, ABN_IN_PLACE_1,
-       Output::variance},
+       compare::Output::variance},
       {"unbiased variance", Bug::unbiased_variance, easy, ABN_BF16, ABN_LEAKY_RELU, ABN_IN_PLACE_1,
-       Output::z},
+       compare::Output::z},
       {"biased running variance", Bug::biased_running_variance, easy, ABN_F32, ABN_IDENTITY,
-       ABN_STANDARD, Output::running_var},
+       ABN_STANDARD, compare::Output::running_var},
       {"momentum swapped", Bug::momentum_swapped, easy, ABN_F32, ABN_IDENTITY, ABN_STANDARD,
-       Output::running_mean},
+       compare::Output::running_mean},
       {"mean(dy) missing", Bug::missing_mean_dy, easy, ABN_BF16, ABN_LEAKY_RELU, ABN_IN_PLACE_1,
-       Output::dx},
+       compare::Output::dx},
       {"mean(dy*xhat) missing", Bug::missing_mean_dy_xhat, easy, ABN_F16, ABN_LEAKY_RELU,
-       ABN_IN_PLACE_1, Output::dx},
+       ABN_IN_PLACE_1, compare::Output::dx},
       {"mean(dy*xhat) missing", Bug::missing_mean_dy_xhat, easy, ABN_BF16, ABN_ELU, ABN_IN_PLACE_2,
-       Output::dx},
-      {"slope twice", Bug::slope_twice, easy, ABN_BF16, ABN_LEAKY_RELU, ABN_IN_PLACE_1, Output::dx},
+       compare::Output::dx},
+      {"slope twice", Bug::slope_twice, easy, ABN_BF16, ABN_LEAKY_RELU, ABN_IN_PLACE_1,
+       compare::Output::dx},
       {"slope missing in the inverse", Bug::slope_not_in_inverse, easy, ABN_F32, ABN_LEAKY_RELU,
-       ABN_IN_PLACE_1, Output::dgamma},
+       ABN_IN_PLACE_1, compare::Output::dgamma},
       {"beta missing in the inversion", Bug::xhat_without_beta, easy, ABN_F32, ABN_IDENTITY,
-       ABN_IN_PLACE_1, Output::dx},
+       ABN_IN_PLACE_1, compare::Output::dx},
       {"branch by z < 0", Bug::branch_by_comparison, Recipe{1, 1, 1e-6, 0, 1, false}, ABN_F16,
-       ABN_LEAKY_RELU, ABN_IN_PLACE_1, Output::dx},
+       ABN_LEAKY_RELU, ABN_IN_PLACE_1, compare::Output::dx},
       {"stores truncated", Bug::truncated_store, easy, ABN_BF16, ABN_LEAKY_RELU, ABN_IN_PLACE_1,
-       Output::z},
+       compare::Output::z},
       {"stores truncated", Bug::truncated_store, easy, ABN_F16, ABN_IDENTITY, ABN_STANDARD,
-       Output::dx},
+       compare::Output::dx},
       {"last sample not in the statistics", Bug::last_dropped_forward, easy, ABN_F32,
-       ABN_LEAKY_RELU, ABN_IN_PLACE_1, Output::mean},
+       ABN_LEAKY_RELU, ABN_IN_PLACE_1, compare::Output::mean},
       {"last sample not in the sums", Bug::last_dropped_backward, easy, ABN_F32, ABN_LEAKY_RELU,
-       ABN_IN_PLACE_1, Output::dx},
+       ABN_IN_PLACE_1, compare::Output::dx},
       {"last sample not in dbeta", Bug::last_dropped_dbeta, easy, ABN_F32, ABN_LEAKY_RELU,
-       ABN_IN_PLACE_1, Output::dbeta},
+       ABN_IN_PLACE_1, compare::Output::dbeta},
       {"one pass claimed as two", Bug::none, far, ABN_F32, ABN_LEAKY_RELU, ABN_IN_PLACE_1,
-       Output::variance, ABN_F32, ABN_ONE_PASS},
+       compare::Output::variance, ABN_F32, ABN_ONE_PASS},
       {"one pass claimed as two", Bug::none, far, ABN_F32, ABN_LEAKY_RELU, ABN_IN_PLACE_1,
-       Output::z, ABN_F32, ABN_ONE_PASS},
+       compare::Output::z, ABN_F32, ABN_ONE_PASS},
       {"bf16 accumulators claimed as f32", Bug::none, easy, ABN_BF16, ABN_LEAKY_RELU,
-       ABN_IN_PLACE_1, Output::z, ABN_BF16},
+       ABN_IN_PLACE_1, compare::Output::z, ABN_BF16},
       {"bf16 accumulators claimed as f32", Bug::none, easy, ABN_BF16, ABN_LEAKY_RELU,
-       ABN_IN_PLACE_1, Output::dbeta, ABN_BF16},
+       ABN_IN_PLACE_1, compare::Output::dbeta, ABN_BF16},
       {"bf16 accumulators claimed as f32", Bug::none, easy, ABN_BF16, ABN_LEAKY_RELU,
-       ABN_IN_PLACE_1, Output::dx, ABN_BF16},
+       ABN_IN_PLACE_1, compare::Output::dx, ABN_BF16},
       {"f16 accumulators claimed as f32", Bug::none, easy, ABN_F16, ABN_IDENTITY, ABN_STANDARD,
-       Output::dgamma, ABN_F16},
+       compare::Output::dgamma, ABN_F16},
   };
   for (const Planted& one : planted) {
     const abn_problem p =
         make_problem(3, 4, 33, one.dtype, one.activation, one.activation == ABN_ELU ? 1 : 0.01);
-    const Inputs inputs = make_inputs(p, one.recipe, 3);
+    const problem::Inputs inputs = make_inputs(p, one.recipe, 3);
     Style style;
     style.lanes = 8;
     style.statistics = one.statistics;
     style.bug = one.bug;
     Cell cell;
     cell.run(inputs, style, one.scheme, one.accumulate, "", ABN_F32, ABN_TWO_PASS);
-    const std::string output = output_name(one.caught_by);
+    const std::string output = compare::output_name(one.caught_by);
     if (std::getenv("ABN_BOUND_TABLE") != nullptr)
       std::printf("%-36s %-12s ratio %.3g\n", one.name, output.c_str(), cell.ratio[output]);
     EXPECT_TRUE(cell.failure.contains(output))

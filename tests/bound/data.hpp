@@ -26,12 +26,13 @@ struct Recipe {
   bool sorted = false;
 };
 
-inline Inputs make_inputs(const abn_problem& problem, const Recipe& recipe, std::uint64_t seed) {
+inline problem::Inputs make_inputs(const abn_problem& problem, const Recipe& recipe,
+                                   std::uint64_t seed) {
   std::mt19937_64 random(seed);
   std::normal_distribution<double> normal;
-  const Format& storage = format_of(problem.dtype);
-  const Format& parameter = format_of(problem.param_dtype);
-  Inputs in;
+  const problem::Format& storage = problem::format_of(problem.dtype);
+  const problem::Format& parameter = problem::format_of(problem.param_dtype);
+  problem::Inputs in;
   in.problem = problem;
   // x^2 and the spikes stay within the range of f16.
   const double sigma =
@@ -40,26 +41,28 @@ inline Inputs make_inputs(const abn_problem& problem, const Recipe& recipe, std:
           : recipe.sigma;
   const double upstream =
       problem.dtype == ABN_F16 && recipe.spikes ? std::min(recipe.dz, 10.0) : recipe.dz;
-  const auto size = static_cast<std::size_t>(element_count(problem)),
+  const auto size = static_cast<std::size_t>(problem::element_count(problem)),
              channels = static_cast<std::size_t>(problem.c);
   in.x.resize(size);
   in.dz.resize(size);
   for (std::size_t c = 0; c < channels; ++c) {
     const double sign = random() % 2 == 0 ? -1 : 1;
-    in.gamma.push_back(round_to(parameter, (random() % 2 == 0 ? -1 : 1) * recipe.gamma *
-                                               (0.5 + 0.5 * std::fabs(normal(random)))));
-    in.beta.push_back(round_to(parameter, recipe.beta * normal(random)));
+    in.gamma.push_back(problem::round_to(parameter, (random() % 2 == 0 ? -1 : 1) * recipe.gamma *
+                                                        (0.5 + 0.5 * std::fabs(normal(random)))));
+    in.beta.push_back(problem::round_to(parameter, recipe.beta * normal(random)));
     const double mean = sign * recipe.kappa * sigma;
-    in.running_mean.push_back(round_to(parameter, mean + sigma * normal(random)));
-    in.running_var.push_back(round_to(parameter, sigma * sigma * std::exp(0.5 * normal(random))));
+    in.running_mean.push_back(problem::round_to(parameter, mean + sigma * normal(random)));
+    in.running_var.push_back(
+        problem::round_to(parameter, sigma * sigma * std::exp(0.5 * normal(random))));
     const double drift = upstream * 0.3 * normal(random);
-    for (std::int64_t i = 0; i < sample_count(problem); ++i) {
-      const auto at =
-          static_cast<std::size_t>(sample_offset(problem, static_cast<std::int64_t>(c), i));
+    for (std::int64_t i = 0; i < problem::sample_count(problem); ++i) {
+      const auto at = static_cast<std::size_t>(
+          problem::sample_offset(problem, static_cast<std::int64_t>(c), i));
       const double spike = recipe.spikes && random() % 17 == 0 ? 1000 : 1;
-      in.x[at] = round_to(storage, mean + spike * sigma * normal(random));
-      in.dz[at] = round_to(storage, drift + (recipe.spikes && random() % 17 == 0 ? 1000 : 1) *
-                                                upstream * normal(random));
+      in.x[at] = problem::round_to(storage, mean + spike * sigma * normal(random));
+      in.dz[at] =
+          problem::round_to(storage, drift + (recipe.spikes && random() % 17 == 0 ? 1000 : 1) *
+                                                 upstream * normal(random));
     }
   }
   if (recipe.sorted && problem.layout == ABN_NCHW)
@@ -80,10 +83,10 @@ inline abn_problem make_problem(std::int64_t n, std::int64_t c, std::int64_t s, 
   p.param_dtype = dtype == ABN_F64 ? ABN_F64 : ABN_F32;
   p.activation = activation;
   p.mode = ABN_TRAINING;
-  const Format& format = format_of(p.param_dtype);
-  p.activation_parameter = activation == ABN_IDENTITY ? 0 : round_to(format, parameter);
-  p.eps = round_to(format, 1e-5);
-  p.momentum = round_to(format, 0.1);
+  const problem::Format& format = problem::format_of(p.param_dtype);
+  p.activation_parameter = activation == ABN_IDENTITY ? 0 : problem::round_to(format, parameter);
+  p.eps = problem::round_to(format, 1e-5);
+  p.momentum = problem::round_to(format, 0.1);
   return p;
 }
 

@@ -29,7 +29,7 @@ template <int Dtype>
 struct Soft {
   double value = 0;
   Soft() = default;
-  explicit Soft(double v) : value(round_to(format_of(Dtype), v)) {}
+  explicit Soft(double v) : value(problem::round_to(problem::format_of(Dtype), v)) {}
   explicit operator double() const { return value; }
   friend Soft operator+(Soft a, Soft b) { return Soft(a.value + b.value); }
   friend Soft operator-(Soft a, Soft b) { return Soft(a.value - b.value); }
@@ -96,33 +96,34 @@ inline abn_claims claims_of(const abn_problem& problem, const Style& style, int 
                  : scheme == ABN_CHECKPOINT_X    ? ABN_SAVES_X | ABN_SAVES_MEAN | ABN_SAVES_VAR
                  : scheme == ABN_CHECKPOINT_XHAT ? ABN_SAVES_XHAT | ABN_SAVES_VAR
                                                  : ABN_SAVES_Z | ABN_SAVES_VAR;
-  claims.depth_statistics = claims.depth_backward = tree_depth(sample_count(problem), style.lanes);
+  claims.depth_statistics = claims.depth_backward =
+      tree_depth(problem::sample_count(problem), style.lanes);
   claims.function_ulp = 2;
   return claims;
 }
 
 /// Everything that a kernel writes, as stored.
 struct Outputs {
-  Saved saved;
+  problem::Saved saved;
   std::vector<double> running_mean, running_var, dx, dgamma, dbeta;
 
-  const std::vector<double>& of(Output output) const {
+  const std::vector<double>& of(compare::Output output) const {
     switch (output) {
-      case Output::mean:
+      case compare::Output::mean:
         return saved.mean;
-      case Output::variance:
+      case compare::Output::variance:
         return saved.variance;
-      case Output::running_mean:
+      case compare::Output::running_mean:
         return running_mean;
-      case Output::running_var:
+      case compare::Output::running_var:
         return running_var;
-      case Output::z:
+      case compare::Output::z:
         return saved.z;
-      case Output::xhat:
+      case compare::Output::xhat:
         return saved.xhat;
-      case Output::dx:
+      case compare::Output::dx:
         return dx;
-      case Output::dgamma:
+      case compare::Output::dgamma:
         return dgamma;
       default:
         return dbeta;
@@ -133,11 +134,11 @@ struct Outputs {
 template <class A>
 class Kernel {
  public:
-  Kernel(const Inputs& given, const Style& how, int scheme_of_kernel)
+  Kernel(const problem::Inputs& given, const Style& how, int scheme_of_kernel)
       : in(given), p(given.problem), style(how), scheme(scheme_of_kernel) {}
 
   Outputs run() {
-    const auto size = static_cast<std::size_t>(element_count(p)),
+    const auto size = static_cast<std::size_t>(problem::element_count(p)),
                channels = static_cast<std::size_t>(p.c);
     out.saved.z.resize(size);
     out.saved.xhat.resize(size);
@@ -160,18 +161,20 @@ class Kernel {
   static A number(double value) { return A(value); }
   A divide(A a, A b) const { return style.reciprocals ? a * (number(1) / b) : a / b; }
   double store(A value) const {
-    const Format& format = format_of(p.dtype);
-    if (style.bug != Bug::truncated_store) return round_to(format, static_cast<double>(value));
-    const double v = static_cast<double>(value), nearest = round_to(format, v);
-    return std::fabs(nearest) > std::fabs(v) ? nearest - std::copysign(ulp_of(format, v), v)
-                                             : nearest;
+    const problem::Format& format = problem::format_of(p.dtype);
+    if (style.bug != Bug::truncated_store)
+      return problem::round_to(format, static_cast<double>(value));
+    const double v = static_cast<double>(value), nearest = problem::round_to(format, v);
+    return std::fabs(nearest) > std::fabs(v)
+               ? nearest - std::copysign(problem::ulp_of(format, v), v)
+               : nearest;
   }
   double store_parameter(A value) const {
-    return round_to(format_of(p.param_dtype), static_cast<double>(value));
+    return problem::round_to(problem::format_of(p.param_dtype), static_cast<double>(value));
   }
   A through_storage(std::uint32_t flag, A value) const {
     return (style.materialises & flag) != 0
-               ? number(round_to(format_of(p.dtype), static_cast<double>(value)))
+               ? number(problem::round_to(problem::format_of(p.dtype), static_cast<double>(value)))
                : value;
   }
 
@@ -216,7 +219,7 @@ class Kernel {
     for (std::int64_t i = 0; i < m; ++i) to[static_cast<std::size_t>(i)] = number(tensor[at(c, i)]);
   }
   std::size_t at(std::int64_t c, std::int64_t i) const {
-    return static_cast<std::size_t>(sample_offset(p, c, i));
+    return static_cast<std::size_t>(problem::sample_offset(p, c, i));
   }
 
   A root(A variance) const {
@@ -227,7 +230,7 @@ class Kernel {
       if (style.root_ulp != 0 && std::isfinite(variance)) {
         const double exact = 1 / std::sqrt(static_cast<double>(variance + eps));
         return static_cast<float>(exact + std::copysign(1.5, style.root_ulp) *
-                                              ulp_of(format_of(ABN_F32), exact));
+                                              problem::ulp_of(problem::format_of(ABN_F32), exact));
       }
     }
     return number(1) / sqrt_of(variance + eps);
@@ -262,7 +265,7 @@ class Kernel {
 
   void forward(std::int64_t c) {
     const auto channel = static_cast<std::size_t>(c);
-    m = sample_count(p);
+    m = problem::sample_count(p);
     const double gamma = in.affine ? in.gamma[channel] : 1;
     beta = number(in.affine ? in.beta[channel] : 0);
     g = number(gamma);
@@ -339,7 +342,7 @@ class Kernel {
     const auto channel = static_cast<std::size_t>(c);
     const bool in_place = scheme == ABN_IN_PLACE_1 || scheme == ABN_IN_PLACE_2,
                training = p.mode == ABN_TRAINING;
-    const Format& storage = format_of(p.dtype);
+    const problem::Format& storage = problem::format_of(p.dtype);
     const A zero = number(0), slope = number(p.activation_parameter);
     A mean = number(training ? out.saved.mean[channel] : in.running_mean[channel]),
       variance = number(training ? out.saved.variance[channel] : in.running_var[channel]);
@@ -354,7 +357,7 @@ class Kernel {
       const A dz = number(in.dz[at(c, i)]);
       double stored = out.saved.z[at(c, i)];
       if (in_place && p.activation == ABN_ELU && stored <= -p.activation_parameter)
-        stored = next_above(storage, -p.activation_parameter);
+        stored = problem::next_above(storage, -p.activation_parameter);
       const A z = number(stored);
       const bool negative =
           style.bug == Bug::branch_by_comparison ? stored < 0 : std::signbit(stored);
@@ -430,7 +433,7 @@ class Kernel {
     }
   }
 
-  const Inputs& in;
+  const problem::Inputs& in;
   const abn_problem& p;
   const Style style;
   const int scheme;
@@ -440,7 +443,8 @@ class Kernel {
   std::vector<A> kept_y;
 };
 
-inline Outputs run_kernel(const Inputs& inputs, const Style& style, int scheme, int accumulate) {
+inline Outputs run_kernel(const problem::Inputs& inputs, const Style& style, int scheme,
+                          int accumulate) {
   switch (accumulate) {
     case ABN_F16:
       return Kernel<Soft<ABN_F16>>(inputs, style, scheme).run();

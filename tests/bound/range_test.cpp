@@ -9,18 +9,20 @@
 
 #include "tests/bound/kernels.hpp"
 #include "verify/compare/compare.hpp"
+#include "verify/expect/expect.hpp"
 
 namespace abn::tests {
 namespace {
 
-Expectation find(const std::vector<Expectation>& all, Output output) {
-  for (const Expectation& e : all)
+compare::Expectation find(const std::vector<compare::Expectation>& all, compare::Output output) {
+  for (const compare::Expectation& e : all)
     if (e.output == output) return e;
   throw std::logic_error("no such output");
 }
 
-Inputs channel(int dtype, std::vector<double> x, std::vector<double> dz, double gamma = 1) {
-  Inputs in;
+problem::Inputs channel(int dtype, std::vector<double> x, std::vector<double> dz,
+                        double gamma = 1) {
+  problem::Inputs in;
   in.problem = make_problem(1, 1, static_cast<std::int64_t>(x.size()), dtype, ABN_IDENTITY, 0);
   in.gamma = {gamma};
   in.beta = {0};
@@ -41,19 +43,22 @@ abn_claims claims(int scheme, int accumulate, int statistics = ABN_TWO_PASS, boo
 
 /// Samples of the normal size, gradients near the smallest normal numbers, and gamma or dz so small
 /// that products underflow.
-Inputs small_numbers(std::mt19937_64& random, double gamma, double x_scale, double dz_scale) {
+problem::Inputs small_numbers(std::mt19937_64& random, double gamma, double x_scale,
+                              double dz_scale) {
   std::normal_distribution<double> normal;
   std::vector<double> x(8), dz(8);
-  for (double& value : x) value = round_to(format_of(ABN_F32), normal(random) * x_scale);
-  for (double& value : dz) value = round_to(format_of(ABN_F32), normal(random) * dz_scale);
+  for (double& value : x)
+    value = problem::round_to(problem::format_of(ABN_F32), normal(random) * x_scale);
+  for (double& value : dz)
+    value = problem::round_to(problem::format_of(ABN_F32), normal(random) * dz_scale);
   return channel(ABN_F32, x, dz, gamma);
 }
 
-float worst_of(const Expectation& e, const std::vector<float>& got) {
-  Tally tally;
+float worst_of(const compare::Expectation& e, const std::vector<float>& got) {
+  compare::Tally tally;
   for (std::size_t i = 0; i < got.size(); ++i)
     tally.add(static_cast<std::int64_t>(i), e.points[i], got[i],
-              compare(e.points[i], got[i], format_of(e.dtype)));
+              compare::compare(e.points[i], got[i], problem::format_of(e.dtype)));
   EXPECT_EQ(tally.failed, 0) << tally.worst_comparison.reason;
   return static_cast<float>(tally.max_ratio);
 }
@@ -109,23 +114,24 @@ TEST(verify_bound_range, products_that_underflow_in_backward_stay_within_the_bou
     for (const Case& one : {Case{tiny, 1, 1}, Case{tiny, 1, 0x1p20}, Case{1, 1e-3, 0x1p-130},
                             Case{1, 0x1p-70, 0x1p-70}, Case{0x1p-20, 1e-3, 0x1p-120}})
       for (int draw = 0; draw < 200; ++draw) {
-        Inputs in = small_numbers(random, one.gamma, one.x, one.dz);
+        problem::Inputs in = small_numbers(random, one.gamma, one.x, one.dz);
         const abn_claims of_kernel = claims(ABN_CHECKPOINT_X, ABN_F32);
         double mean = 0, variance = 0;
         for (const double x : in.x) mean += x / 8;
         mean = static_cast<float>(mean);
         for (const double x : in.x) variance += (x - mean) * (x - mean) / 8;
         variance = static_cast<float>(variance);
-        const std::vector<Expectation> expected =
-            expect_backward(in, Saved{{}, {}, {mean}, {variance}}, of_kernel);
+        const std::vector<compare::Expectation> expected =
+            expect::expect_backward(in, problem::Saved{{}, {}, {mean}, {variance}}, of_kernel);
         const float r =
             1 / std::sqrt(static_cast<float>(variance) + static_cast<float>(in.problem.eps));
         const std::vector<float> x(in.x.begin(), in.x.end()), dz(in.dz.begin(), in.dz.end());
         float s1 = 0;
         const std::vector<float> dx =
             order(x, dz, static_cast<float>(mean), r, static_cast<float>(one.gamma), s1);
-        worst_dx = std::max(worst_dx, worst_of(find(expected, Output::dx), dx));
-        worst_dgamma = std::max(worst_dgamma, worst_of(find(expected, Output::dgamma), {s1}));
+        worst_dx = std::max(worst_dx, worst_of(find(expected, compare::Output::dx), dx));
+        worst_dgamma =
+            std::max(worst_dgamma, worst_of(find(expected, compare::Output::dgamma), {s1}));
       }
     EXPECT_GT(worst_dx, 0.1);  // a bound that nothing comes near would hide a bug
     EXPECT_GT(worst_dgamma, 0.02);
@@ -138,12 +144,13 @@ TEST(verify_bound_range, products_that_underflow_in_forward_stay_within_the_boun
     float worst = 0;
     for (const double scale : {1e-3, 1.0, 1000.0})
       for (int draw = 0; draw < 200; ++draw) {
-        Inputs in = small_numbers(random, 0x1.8p-126, scale, 1);
+        problem::Inputs in = small_numbers(random, 0x1.8p-126, scale, 1);
         in.problem.mode = ABN_INFERENCE;
         in.running_var = {static_cast<float>(scale * scale)};
         in.running_mean = {static_cast<float>(scale)};
-        const Expectation z = find(
-            expect_forward(in, claims(ABN_IN_PLACE_1, ABN_F32, ABN_TWO_PASS, folded)), Output::z);
+        const compare::Expectation z =
+            find(expect::expect_forward(in, claims(ABN_IN_PLACE_1, ABN_F32, ABN_TWO_PASS, folded)),
+                 compare::Output::z);
         const float r = 1 / std::sqrt(static_cast<float>(in.running_var[0]) +
                                       static_cast<float>(in.problem.eps)),
                     g = 0x1.8p-126F;
@@ -166,69 +173,75 @@ TEST(verify_bound_range, products_that_underflow_in_forward_stay_within_the_boun
 TEST(verify_bound_range, nothing_is_demanded_of_what_an_overflow_of_sums_reaches) {
   const std::vector<double> ones{1, 1, 1, 1}, huge{0x1.8p+127, 0x1.8p+127, 0x1p+126, 0x1p+125},
       large{0x1.8p+66, 0x1p+66, -0x1p+65, 0x1p+62};
-  const Inputs sums = channel(ABN_F32, huge, ones), squares = channel(ABN_F32, large, ones);
-  for (const Output output : {Output::z, Output::mean, Output::variance})
-    for (const Expectation found =
-             find(expect_forward(sums, claims(ABN_IN_PLACE_1, ABN_F32)), output);
-         const Point& point : found.points)
-      EXPECT_EQ(point.rule, Rule::anything) << output_name(output);
-  for (const Expectation found =
-           find(expect_forward(squares, claims(ABN_IN_PLACE_1, ABN_F32, ABN_ONE_PASS)), Output::z);
-       const Point& point : found.points)
-    EXPECT_EQ(point.rule, Rule::anything);
+  const problem::Inputs sums = channel(ABN_F32, huge, ones),
+                        squares = channel(ABN_F32, large, ones);
+  for (const compare::Output output :
+       {compare::Output::z, compare::Output::mean, compare::Output::variance})
+    for (const compare::Expectation found =
+             find(expect::expect_forward(sums, claims(ABN_IN_PLACE_1, ABN_F32)), output);
+         const compare::Point& point : found.points)
+      EXPECT_EQ(point.rule, compare::Rule::anything) << compare::output_name(output);
+  for (const compare::Expectation found =
+           find(expect::expect_forward(squares, claims(ABN_IN_PLACE_1, ABN_F32, ABN_ONE_PASS)),
+                compare::Output::z);
+       const compare::Point& point : found.points)
+    EXPECT_EQ(point.rule, compare::Rule::anything);
   // A wider accumulate type has no such excuse, and its mean is judged.
-  for (const Output output : {Output::z, Output::mean})
-    for (const Expectation found =
-             find(expect_forward(sums, claims(ABN_IN_PLACE_1, ABN_F64)), output);
-         const Point& point : found.points)
-      EXPECT_EQ(point.rule, Rule::bounded) << output_name(output);
+  for (const compare::Output output : {compare::Output::z, compare::Output::mean})
+    for (const compare::Expectation found =
+             find(expect::expect_forward(sums, claims(ABN_IN_PLACE_1, ABN_F64)), output);
+         const compare::Point& point : found.points)
+      EXPECT_EQ(point.rule, compare::Rule::bounded) << compare::output_name(output);
 
-  const Inputs gradients =
+  const problem::Inputs gradients =
       channel(ABN_F32, {1, 2, 3, -0.5}, {0x1p+126, 0x1p+100, 0x1p+90, 0x1p+80});
-  const std::vector<Expectation> all = expect_backward(
-      gradients, Saved{{}, {}, {1.375}, {1.671875}}, claims(ABN_CHECKPOINT_X, ABN_F32));
-  EXPECT_EQ(find(all, Output::dx).points[0].rule, Rule::anything);  // m dy is infinite
-  EXPECT_EQ(find(all, Output::dbeta).points[0].rule, Rule::bounded);
+  const std::vector<compare::Expectation> all = expect::expect_backward(
+      gradients, problem::Saved{{}, {}, {1.375}, {1.671875}}, claims(ABN_CHECKPOINT_X, ABN_F32));
+  EXPECT_EQ(find(all, compare::Output::dx).points[0].rule,
+            compare::Rule::anything);  // m dy is infinite
+  EXPECT_EQ(find(all, compare::Output::dbeta).points[0].rule, compare::Rule::bounded);
 }
 
 TEST(verify_bound_range, a_variance_of_nothing_but_rounding_still_has_to_give_numbers) {
-  Inputs in = channel(ABN_F32, {0x1.000002p+10, 0x1p+10, 0x1p+10, 0x1p+10}, {1, -1, 1, 1});
+  problem::Inputs in = channel(ABN_F32, {0x1.000002p+10, 0x1p+10, 0x1p+10, 0x1p+10}, {1, -1, 1, 1});
   const abn_claims one_pass = claims(ABN_IN_PLACE_1, ABN_F32, ABN_ONE_PASS);
-  for (const Expectation found = find(expect_forward(in, one_pass), Output::z);
-       const Point& point : found.points) {
-    EXPECT_EQ(point.rule, Rule::bounded);
-    EXPECT_FALSE(compare(point, std::nan(""), format_of(ABN_F32)).passed);
+  for (const compare::Expectation found =
+           find(expect::expect_forward(in, one_pass), compare::Output::z);
+       const compare::Point& point : found.points) {
+    EXPECT_EQ(point.rule, compare::Rule::bounded);
+    EXPECT_FALSE(compare::compare(point, std::nan(""), problem::format_of(ABN_F32)).passed);
   }
-  for (const Expectation& e : expect_gradient(in, one_pass))
-    for (const Point& point : e.points)
-      EXPECT_EQ(point.rule, Rule::bounded) << output_name(e.output);
+  for (const compare::Expectation& e : expect::expect_gradient(in, one_pass))
+    for (const compare::Point& point : e.points)
+      EXPECT_EQ(point.rule, compare::Rule::bounded) << compare::output_name(e.output);
   in.problem.eps = 0;  // with nothing in the root but that
-  for (const Expectation found = find(expect_forward(in, one_pass), Output::z);
-       const Point& point : found.points)
-    EXPECT_EQ(point.rule, Rule::anything);
+  for (const compare::Expectation found =
+           find(expect::expect_forward(in, one_pass), compare::Output::z);
+       const compare::Point& point : found.points)
+    EXPECT_EQ(point.rule, compare::Rule::anything);
 }
 
 TEST(verify_bound_range, a_derivative_from_a_y_found_again_is_right_for_kernels_that_claim_it) {
-  Inputs in = channel(ABN_F16, {}, {});
+  problem::Inputs in = channel(ABN_F16, {}, {});
   in.problem = make_problem(1, 1, 64, ABN_F16, ABN_ELU, 1);
   std::mt19937_64 random(3);
   std::normal_distribution<double> normal;
   for (int i = 0; i < 64; ++i) {
-    in.x.push_back(round_to(format_of(ABN_F16), normal(random)));
-    in.dz.push_back(round_to(format_of(ABN_F16), normal(random)));
+    in.x.push_back(problem::round_to(problem::format_of(ABN_F16), normal(random)));
+    in.dz.push_back(problem::round_to(problem::format_of(ABN_F16), normal(random)));
   }
   Style style;
   style.derivative_from_y = true;
   for (const bool claimed : {true, false}) {
     style.materialises = claimed ? ABN_MATERIALISES_Y : 0;
     const Outputs got = run_kernel(in, style, ABN_STANDARD, ABN_F32);
-    Tally tally;
-    const Expectation dx =
-        find(expect_backward(in, got.saved, claims_of(in.problem, style, ABN_STANDARD, ABN_F32)),
-             Output::dx);
+    compare::Tally tally;
+    const compare::Expectation dx = find(
+        expect::expect_backward(in, got.saved, claims_of(in.problem, style, ABN_STANDARD, ABN_F32)),
+        compare::Output::dx);
     for (std::size_t i = 0; i < dx.points.size(); ++i)
       tally.add(static_cast<std::int64_t>(i), dx.points[i], got.dx[i],
-                compare(dx.points[i], got.dx[i], format_of(ABN_F16)));
+                compare::compare(dx.points[i], got.dx[i], problem::format_of(ABN_F16)));
     EXPECT_EQ(tally.failed == 0, claimed) << tally.max_ratio;
   }
 }

@@ -15,6 +15,7 @@
 namespace {
 
 using namespace abn::verify;
+using namespace abn::verify::bound;
 
 constexpr double roundoff = 0x1p-8, subnormal = 0x1p-20;
 
@@ -32,8 +33,8 @@ ChannelNumbers channel_of(double m) {
 
 /// What backward is given and has found, sample by sample.
 struct Samples {
-  BackwardInput in;
-  BackwardValues v;
+  oracle::BackwardInput in;
+  oracle::BackwardValues v;
   void add(double x, double z, double dz, double y, double xhat, double dy) {
     in.x.push_back(x), in.z.push_back(z), in.xhat.push_back(xhat), in.dz.push_back(dz);
     v.y.push_back(y), v.xhat.push_back(xhat), v.dy.push_back(dy);
@@ -43,7 +44,7 @@ struct Samples {
 };
 
 BackwardErrors<Terms> errors(const Arithmetic& a, const ChannelNumbers& c, const BackwardPlan& plan,
-                             Samples samples, Source source, bool frozen = false) {
+                             Samples samples, oracle::Source source, bool frozen = false) {
   samples.in.source = source, samples.in.frozen = frozen;
   return BackwardBound<Terms>(a, c, plan, samples.in, samples.v).errors();
 }
@@ -121,7 +122,7 @@ TEST(verify_bound_terms, backward_reads_z_and_dz_into_a_narrower_type) {
   a.load.u = roundoff;
   Samples one;
   one.add(0, 3, 7, 3, 6, 7);  // identity: xhat = z/g, so z off by u|z| is xhat off by u|z|/|g|
-  const auto e = errors(a, channel_of(1), plan_of(ABN_IN_PLACE_1), one, Source::z, true);
+  const auto e = errors(a, channel_of(1), plan_of(ABN_IN_PLACE_1), one, oracle::Source::z, true);
   expect_equal(e.dbeta.total(), roundoff * 7);
   expect_equal(e.dgamma.total(),
                7 * (roundoff * 6) + 6 * (roundoff * 7) + (roundoff * 7) * (roundoff * 6));
@@ -132,7 +133,8 @@ TEST(verify_bound_terms, backward_reads_xhat_into_a_narrower_type) {
   a.load.u = roundoff;
   Samples one;
   one.add(0, 0, 7, 1.5, 3, 7);
-  const auto e = errors(a, channel_of(1), plan_of(ABN_CHECKPOINT_XHAT), one, Source::xhat, true);
+  const auto e =
+      errors(a, channel_of(1), plan_of(ABN_CHECKPOINT_XHAT), one, oracle::Source::xhat, true);
   expect_equal(e.dgamma.total(),
                7 * (roundoff * 3) + 3 * (roundoff * 7) + (roundoff * 7) * (roundoff * 3));
 }
@@ -146,8 +148,8 @@ TEST(verify_bound_terms, an_error_that_passes_through_the_logarithm_keeps_its_na
   plan.forward.mean = 0x1p-10;
   Samples one;
   one.add(0, std::expm1(-1.0), 7, -1, -2, 7 * std::exp(-1.0));
-  const auto e = errors(a, c, plan, one, Source::x, true);
-  EXPECT_GT(e.dgamma[Term::mean], 0.99 * e.dgamma.total());
+  const auto e = errors(a, c, plan, one, oracle::Source::x, true);
+  EXPECT_GT(e.dgamma[compare::Term::mean], 0.99 * e.dgamma.total());
 }
 
 TEST(verify_bound_terms, dy_from_the_output_rounds_the_product_by_the_slope) {
@@ -157,8 +159,9 @@ TEST(verify_bound_terms, dy_from_the_output_rounds_the_product_by_the_slope) {
   c.activation = ABN_LEAKY_RELU, c.parameter = 0.25;
   Samples one;
   one.add(0, -0.25, 8, -1, -2, 2);
-  expect_equal(errors(a, c, plan_of(ABN_STANDARD), one, Source::x_and_z, true).dbeta.total(),
-               roundoff * 2);
+  expect_equal(
+      errors(a, c, plan_of(ABN_STANDARD), one, oracle::Source::x_and_z, true).dbeta.total(),
+      roundoff * 2);
 }
 
 TEST(verify_bound_terms, a_kernel_with_a_y_of_its_own_knows_nothing_of_the_rounding_of_z) {
@@ -170,13 +173,13 @@ TEST(verify_bound_terms, a_kernel_with_a_y_of_its_own_knows_nothing_of_the_round
   const double y = -1, z = std::expm1(y), w = std::exp(y);
   Samples one;
   one.add(0, z, 8, y, -2, 8 * w);
-  EXPECT_NEAR(errors(a, c, plan_of(ABN_STANDARD), one, Source::x_and_z, true).dbeta.total(),
+  EXPECT_NEAR(errors(a, c, plan_of(ABN_STANDARD), one, oracle::Source::x_and_z, true).dbeta.total(),
               8 * roundoff * std::fabs(z), 1e-9);
   // A mean that is off twice: when z was made, and when y is found again.
   BackwardPlan plan = plan_of(ABN_STANDARD);
   plan.backward.mean = 0x1p-10;
   const double y_error = c.g * c.r * plan.backward.mean;
-  EXPECT_NEAR(errors(a, c, plan, one, Source::x_and_z, true).dbeta.total(),
+  EXPECT_NEAR(errors(a, c, plan, one, oracle::Source::x_and_z, true).dbeta.total(),
               8 * (roundoff * std::fabs(z) + w * std::expm1(2 * y_error)), 1e-9);
 }
 
@@ -188,13 +191,15 @@ TEST(verify_bound_terms, dy_from_the_input_rounds_the_exponential_and_the_produc
   one.add(0, 0, 8, y, -2, dy);
   Arithmetic function;
   function.function = roundoff;
-  expect_equal(errors(function, c, plan_of(ABN_CHECKPOINT_X), one, Source::x, true).dbeta.total(),
-               8 * 2 * roundoff);
+  expect_equal(
+      errors(function, c, plan_of(ABN_CHECKPOINT_X), one, oracle::Source::x, true).dbeta.total(),
+      8 * 2 * roundoff);
   Arithmetic parameter;
   parameter.load_parameter.u = roundoff;
   const double alpha = 8 * 2 * roundoff;
-  expect_equal(errors(parameter, c, plan_of(ABN_CHECKPOINT_X), one, Source::x, true).dbeta.total(),
-               alpha + roundoff * (dy + alpha));
+  expect_equal(
+      errors(parameter, c, plan_of(ABN_CHECKPOINT_X), one, oracle::Source::x, true).dbeta.total(),
+      alpha + roundoff * (dy + alpha));
 }
 
 // ---- what backward makes of it ------------------------------------------------------------------
@@ -206,7 +211,7 @@ TEST(verify_bound_terms, scheme_two_rounds_beta_where_it_takes_it_out_of_the_sum
   c.beta = -3;
   Samples one;
   one.add(0, -3, 8, -3, 0, 8);
-  expect_equal(errors(a, c, plan_of(ABN_IN_PLACE_2), one, Source::z).dgamma.total(),
+  expect_equal(errors(a, c, plan_of(ABN_IN_PLACE_2), one, oracle::Source::z).dgamma.total(),
                roundoff * 3 * 8 / 0.5);
 }
 
@@ -218,7 +223,7 @@ TEST(verify_bound_terms, scheme_two_carries_the_error_of_sum_dy_to_every_element
   Samples two;
   two.add(0, 0, 8, 0, 0, 8);        // nothing of its own is off, and its xhat is 0
   two.add(0, -0.25, 8, -1, -2, 2);  // dy off by u|dy|
-  const auto e = errors(a, c, plan_of(ABN_IN_PLACE_2), two, Source::z);
+  const auto e = errors(a, c, plan_of(ABN_IN_PLACE_2), two, oracle::Source::z);
   expect_equal(e.dx[0].total(), 0.5 * 4 / 2 * (roundoff * 2));
 }
 
@@ -227,8 +232,9 @@ TEST(verify_bound_terms, products_of_scheme_two_may_underflow) {
   a.eta = subnormal;
   Samples one;
   one.add(0, 1, 8, 1, 0, 8);
-  expect_equal(errors(a, channel_of(1), plan_of(ABN_IN_PLACE_2), one, Source::z).dx[0].total(),
-               subnormal * (2 + 2 * 4 + 1));
+  expect_equal(
+      errors(a, channel_of(1), plan_of(ABN_IN_PLACE_2), one, oracle::Source::z).dx[0].total(),
+      subnormal * (2 + 2 * 4 + 1));
 }
 
 TEST(verify_bound_terms, a_subnormal_g_r_over_m_costs_the_whole_bracket) {
@@ -237,11 +243,11 @@ TEST(verify_bound_terms, a_subnormal_g_r_over_m_costs_the_whole_bracket) {
   const ChannelNumbers c = channel_of(64);
   Samples one;
   one.add(0, 0, 1000, 0, 0, 1000);
-  const auto e = errors(a, c, plan_of(ABN_STANDARD), one, Source::x_and_z);
+  const auto e = errors(a, c, plan_of(ABN_STANDARD), one, oracle::Source::x_and_z);
   EXPECT_GT(e.dx[0].total(), a.eta * 64 * 1000);
   Arithmetic fine = a;
   fine.eta = 0x1p-60;
-  EXPECT_LT(errors(fine, c, plan_of(ABN_STANDARD), one, Source::x_and_z).dx[0].total(),
+  EXPECT_LT(errors(fine, c, plan_of(ABN_STANDARD), one, oracle::Source::x_and_z).dx[0].total(),
             1e-3 * e.dx[0].total());
 }
 
@@ -281,9 +287,9 @@ TEST(verify_bound_terms, dx_rounds_dy_and_both_means_and_its_products_may_underf
   Samples two;
   two.add(0.5, 0, 8, 1, 2, 8);
   two.add(-0.25, 0, -3, -0.5, -1, -3);
-  const auto e = errors(a, c, plan_of(ABN_STANDARD), two, Source::x_and_z);
+  const auto e = errors(a, c, plan_of(ABN_STANDARD), two, oracle::Source::x_and_z);
   for (std::size_t i = 0; i < 2; ++i)
-    expect_equal(e.dx[i][Term::arithmetic], arithmetic_of_dx(a, c, two, i, false));
+    expect_equal(e.dx[i][compare::Term::arithmetic], arithmetic_of_dx(a, c, two, i, false));
 }
 
 TEST(verify_bound_terms, a_subnormal_g_r_over_m_costs_dy_and_both_means) {
@@ -293,9 +299,9 @@ TEST(verify_bound_terms, a_subnormal_g_r_over_m_costs_dy_and_both_means) {
   Samples two;
   two.add(0.5, 0, 8, 1, 2, 8);
   two.add(-0.25, 0, -3, -0.5, -1, -3);
-  const auto e = errors(a, c, plan_of(ABN_STANDARD), two, Source::x_and_z);
+  const auto e = errors(a, c, plan_of(ABN_STANDARD), two, oracle::Source::x_and_z);
   for (std::size_t i = 0; i < 2; ++i)
-    expect_equal(e.dx[i][Term::arithmetic], arithmetic_of_dx(a, c, two, i, true));
+    expect_equal(e.dx[i][compare::Term::arithmetic], arithmetic_of_dx(a, c, two, i, true));
 }
 
 TEST(verify_bound_terms, a_variance_that_is_off_by_half_leaves_dx_unknown) {
@@ -306,10 +312,10 @@ TEST(verify_bound_terms, a_variance_that_is_off_by_half_leaves_dx_unknown) {
   Samples one;
   one.add(0, 1, 8, 1, 2, 8);
   plan.backward.variance = 0.4 * c.variance;
-  EXPECT_LT(errors(a, c, plan, one, Source::z).dx[0].total(), infinity);
+  EXPECT_LT(errors(a, c, plan, one, oracle::Source::z).dx[0].total(), infinity);
   plan.backward.variance = 0.5 * c.variance;
-  EXPECT_EQ(errors(a, c, plan, one, Source::z).dx[0].total(), infinity);
-  EXPECT_EQ(errors(a, c, plan, one, Source::z, true).dx[0].total(), infinity)
+  EXPECT_EQ(errors(a, c, plan, one, oracle::Source::z).dx[0].total(), infinity);
+  EXPECT_EQ(errors(a, c, plan, one, oracle::Source::z, true).dx[0].total(), infinity)
       << "with frozen statistics, too";
 }
 

@@ -12,6 +12,7 @@
 namespace {
 
 using namespace abn::verify;
+using namespace abn::verify::bound;
 
 constexpr int terms = 4096;
 constexpr double u = 0x1p-11;  // of f16
@@ -19,7 +20,7 @@ constexpr double u = 0x1p-11;  // of f16
 /// Ones added up one by one in f16: from 2048 on, each is lost in the tie.
 double stagnated_sum() {
   double sum = 0;
-  for (int i = 0; i < terms; ++i) sum = round_to(format_of(ABN_F16), sum + 1);
+  for (int i = 0; i < terms; ++i) sum = problem::round_to(problem::format_of(ABN_F16), sum + 1);
   return sum;
 }
 
@@ -40,8 +41,8 @@ TEST(verify_bound_vacuous, stagnation_is_beyond_every_probabilistic_bound) {
 }
 
 TEST(verify_bound_vacuous, a_sum_that_deep_demands_nothing_and_tells_nothing) {
-  Inputs in;
-  in.problem = parse_problem("n1c1s4096,f16,identity");
+  problem::Inputs in;
+  in.problem = problem::parse_problem("n1c1s4096,f16,identity");
   for (int i = 0; i < terms; ++i) in.x.push_back(i % 2 == 0 ? 1 : 1.5), in.dz.push_back(1);
   in.gamma = {1}, in.beta = {0}, in.running_mean = {0}, in.running_var = {1};
   abn_claims claims{};
@@ -49,14 +50,14 @@ TEST(verify_bound_vacuous, a_sum_that_deep_demands_nothing_and_tells_nothing) {
   claims.scheme = ABN_IN_PLACE_1, claims.accumulate = ABN_F16,
   claims.saves = ABN_SAVES_Z | ABN_SAVES_VAR;
   claims.depth_statistics = claims.depth_backward = terms, claims.function_ulp = 2;
-  for (const Expectation& one : expect_forward(in, claims))
-    if (one.output == Output::mean || one.output == Output::z) {
-      for (const Point& point : one.points)
-        EXPECT_EQ(point.bound, infinity) << output_name(one.output);
+  for (const compare::Expectation& one : expect::expect_forward(in, claims))
+    if (one.output == compare::Output::mean || one.output == compare::Output::z) {
+      for (const compare::Point& point : one.points)
+        EXPECT_EQ(point.bound, infinity) << compare::output_name(one.output);
     }
   claims.depth_statistics = 64;  // as a tree the same sum is bounded
-  for (const Expectation& one : expect_forward(in, claims))
-    if (one.output == Output::mean) {
+  for (const compare::Expectation& one : expect::expect_forward(in, claims))
+    if (one.output == compare::Output::mean) {
       EXPECT_LT(one.points.front().bound, 0.1);
     }
 }

@@ -23,6 +23,7 @@
 namespace {
 
 using namespace abn::verify;
+using namespace abn::verify::call;
 
 /// What a broken variant does besides computing the right thing; plain functions reach it through
 /// these.
@@ -61,16 +62,17 @@ Subject subject_of(const abn_variant& which) {
   return subject;
 }
 
-std::map<std::string, Record> run_one(const std::string& problem,
-                                      const std::string& data = "standard", std::uint64_t seed = 4,
-                                      const std::string& pattern = "*") {
+std::map<std::string, results::Record> run_one(const std::string& problem,
+                                               const std::string& data = "standard",
+                                               std::uint64_t seed = 4,
+                                               const std::string& pattern = "*") {
   const std::vector<Subject> subjects{subject_of(broken_variant)};
-  const std::vector<Case> cases{replay(problem, data, seed)};
-  RunOptions options;
+  const std::vector<data::Case> cases{data::replay(problem, data, seed)};
+  check::RunOptions options;
   options.pattern = pattern;
   options.threads = 1;
-  std::map<std::string, Record> by_check;
-  for (Record& record : run(output_family, subjects, cases, options))
+  std::map<std::string, results::Record> by_check;
+  for (results::Record& record : run::run(check::output_family, subjects, cases, options))
     by_check[record.op + "/" + record.check] = record;
   return by_check;
 }
@@ -85,10 +87,10 @@ std::map<std::string, Record> run_one(const std::string& problem,
   for (std::uint64_t seed = 0; seed < seeds; ++seed) {
     std::set<std::string> failed;
     for (const auto& [check, record] : run_one(problem, "standard", seed))
-      if (record.verdict != Verdict::pass && record.verdict != Verdict::skip) {
+      if (record.verdict != results::Verdict::pass && record.verdict != results::Verdict::skip) {
         failed.insert(check);
         EXPECT_FALSE(record.witnesses.empty()) << check;
-        for (const Witness& witness : record.witnesses)
+        for (const results::Witness& witness : record.witnesses)
           EXPECT_NE(witness.reproduce.find(record.id), std::string::npos) << check;
       }
     EXPECT_EQ(failed, expected) << "seed " << seed;

@@ -8,12 +8,13 @@
 #include "verify/call/buffer.hpp"
 
 using namespace abn::verify;
+using namespace abn::verify::call;
 
 TEST(GuardedBuffers, PoisonIsNaNOrFiniteInEveryType) {
   for (const int dtype : {ABN_F16, ABN_BF16, ABN_F32, ABN_F64})
     for (const Poison poison : {Poison::nan, Poison::finite}) {
       Arena arena(*host_device(), Placement::shifted, poison, 0, 1, 2);
-      const int z = arena.add_output("z", format_of(dtype), 500);
+      const int z = arena.add_output("z", problem::format_of(dtype), 500);
       arena.upload();
       arena.download();
       std::set<double> distinct;
@@ -32,8 +33,8 @@ TEST(GuardedBuffers, EachByteBesideABufferIsWatched) {
     for (const std::ptrdiff_t where : {-1, -64, -4096, 0, 1, 63}) {
       Arena arena(*host_device(), placement, Poison::nan, 0, 3, 4);
       const std::vector<double> values(10, 1.5);
-      const int x = arena.add("x", Role::input, format_of(ABN_F32), values);
-      const int z = arena.add_output("z", format_of(ABN_F32), 10);
+      const int x = arena.add("x", Role::input, problem::format_of(ABN_F32), values);
+      const int z = arena.add_output("z", problem::format_of(ABN_F32), 10);
       arena.upload();
       auto* const bytes = static_cast<unsigned char*>(arena.address(z));
       bytes[where < 0 ? where : where + 40] ^= 1;  // 40: its end
@@ -65,8 +66,8 @@ TEST(GuardedBuffers, LieWhereTheClaimAllowsAndNoBetter) {
       const auto boundary = static_cast<std::uintptr_t>(std::max(alignment, 2));
       std::set<std::uintptr_t> offsets;
       for (Arena* const arena : {&shifted, &mixed}) {
-        const int x = arena->add("x", Role::input, format_of(ABN_F16), values),
-                  z = arena->add_output("z", format_of(ABN_F16), 7),
+        const int x = arena->add("x", Role::input, problem::format_of(ABN_F16), values),
+                  z = arena->add_output("z", problem::format_of(ABN_F16), 7),
                   workspace = arena->add_workspace(10);
         arena->upload();
         for (const int buffer : {x, z}) {
@@ -79,7 +80,7 @@ TEST(GuardedBuffers, LieWhereTheClaimAllowsAndNoBetter) {
       }
     }
   Arena aligned(*host_device(), Placement::aligned, Poison::nan, 0, 1, 1);
-  const int z = aligned.add_output("z", format_of(ABN_F16), 7);
+  const int z = aligned.add_output("z", problem::format_of(ABN_F16), 7);
   aligned.upload();
   EXPECT_EQ(address(aligned, z) % 256, 0u);
 }

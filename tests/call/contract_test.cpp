@@ -9,10 +9,10 @@
 using ContractChecks = BrokenVariant;
 
 TEST(Claims, ThatContradictThemselvesAreNamed) {
-  const abn_problem problem = parse_problem("n3c4s7,f32");
+  const abn_problem problem = problem::parse_problem("n3c4s7,f32");
   abn_claims right{};
   ASSERT_EQ(::claims(&problem, &right), ABN_OK);
-  EXPECT_EQ(nonsense_in(right, problem), "");
+  EXPECT_EQ(problem::nonsense_in(right, problem), "");
   const std::vector<std::function<void(abn_claims&)>> wrong = {
       [](abn_claims& c) { c.scheme = 5; },
       [](abn_claims& c) { c.statistics = -1; },
@@ -33,14 +33,16 @@ TEST(Claims, ThatContradictThemselvesAreNamed) {
   for (const auto& spoil : wrong) {
     abn_claims claims = right;
     spoil(claims);
-    EXPECT_NE(nonsense_in(claims, problem), "");
+    EXPECT_NE(problem::nonsense_in(claims, problem), "");
   }
 }
 
 TEST(Claims, DepthsAreCutToTheNumberOfSamples) {
   breakage = {};
   breakage.claims = [](abn_claims& c) { c.depth_statistics = 1'000'000'000; };
-  EXPECT_EQ(claims_of(broken_variant, parse_problem("n3c4s7,f32")).claims.depth_statistics, 21);
+  EXPECT_EQ(problem::claims_of(broken_variant, problem::parse_problem("n3c4s7,f32"))
+                .claims.depth_statistics,
+            21);
   breakage = {};
 }
 
@@ -56,7 +58,7 @@ TEST_F(ContractChecks, ARightVariantPassesEveryCheckThatItHas) {
   int aliased = 0;
   for (std::uint64_t seed = 0; seed < 12; ++seed)
     for (const auto& [check, record] : run_one("n3c4s7,f32", "standard", seed)) {
-      EXPECT_EQ(record.verdict, Verdict::pass) << check << " " << record.reason;
+      EXPECT_EQ(record.verdict, results::Verdict::pass) << check << " " << record.reason;
       found.insert(check);
       aliased += check == "forward/alias";
     }
@@ -81,7 +83,7 @@ TEST_F(ContractChecks, AStatusThatIsNotOkFailsAndNothingElseIsMade) {
   planted.forward = [](const abn_problem&, const abn_forward_args&) -> int { return 42; };
   expect_failures(planted, {"forward/status"});
   breakage = planted;
-  EXPECT_EQ(run_one("n3c4s7,f32").at("backward/dx").verdict, Verdict::skip)
+  EXPECT_EQ(run_one("n3c4s7,f32").at("backward/dx").verdict, results::Verdict::skip)
       << "backward is not made, and says so";
 }
 
@@ -142,11 +144,11 @@ TEST_F(ContractChecks, AnElementThatNobodyWroteIsNamed) {
   int named = 0;
   for (std::uint64_t seed = 0; seed < 8; ++seed) {
     const auto records = run_one("n3c4s7,f32", "standard", seed);
-    EXPECT_EQ(records.at("backward/dgamma").verdict, Verdict::fail);
-    EXPECT_EQ(records.at("backward/repeat").verdict, Verdict::pass)
+    EXPECT_EQ(records.at("backward/dgamma").verdict, results::Verdict::fail);
+    EXPECT_EQ(records.at("backward/repeat").verdict, results::Verdict::pass)
         << "what nobody wrote is not also called unstable";
     // the second call asked for no dgamma
-    if (records.at("backward/unwritten").verdict != Verdict::fail) continue;
+    if (records.at("backward/unwritten").verdict != results::Verdict::fail) continue;
     EXPECT_EQ(records.at("backward/unwritten").witnesses.front().where, "dgamma[c 3]");
     ++named;
   }
@@ -177,9 +179,9 @@ TEST_F(ContractChecks, InPlaceMustGiveTheSameBits) {
   int caught = 0;
   for (std::uint64_t seed = 0; seed < 12; ++seed) {
     const auto records = run_one("n3c4s7,f32", "standard", seed);
-    EXPECT_EQ(records.at("forward/repeat").verdict, Verdict::pass);
+    EXPECT_EQ(records.at("forward/repeat").verdict, results::Verdict::pass);
     if (records.count("forward/alias") == 0) continue;
-    EXPECT_EQ(records.at("forward/alias").verdict, Verdict::fail);
+    EXPECT_EQ(records.at("forward/alias").verdict, results::Verdict::fail);
     ++caught;
   }
   EXPECT_GT(caught, 3);
@@ -197,7 +199,7 @@ TEST_F(ContractChecks, WithoutAClaimToDeterminismInPlaceIsJudgedByTheBound) {
   };
   const auto outcomes = [&] {
     breakage = planted;
-    std::set<Verdict> verdicts;
+    std::set<results::Verdict> verdicts;
     for (std::uint64_t seed = 0; seed < 12; ++seed) {
       const auto records = run_one("n3c4s7,f32", "standard", seed);
       EXPECT_EQ(records.count("backward/repeat"), 0u);
@@ -206,9 +208,9 @@ TEST_F(ContractChecks, WithoutAClaimToDeterminismInPlaceIsJudgedByTheBound) {
     }
     return verdicts;
   };
-  EXPECT_EQ(outcomes(), std::set<Verdict>{Verdict::pass});
+  EXPECT_EQ(outcomes(), std::set<results::Verdict>{results::Verdict::pass});
   error = 0.01f;
-  EXPECT_EQ(outcomes(), std::set<Verdict>{Verdict::fail});
+  EXPECT_EQ(outcomes(), std::set<results::Verdict>{results::Verdict::fail});
 }
 
 TEST_F(ContractChecks, NothingMayBeWrittenWhereThereIsNoWork) {
@@ -220,8 +222,8 @@ TEST_F(ContractChecks, NothingMayBeWrittenWhereThereIsNoWork) {
     return ::forward(&p, &a);
   };
   breakage = planted;
-  const Record record = run_one("n0c4s7,f32").at("forward/guards");
-  EXPECT_EQ(record.verdict, Verdict::fail);
+  const results::Record record = run_one("n0c4s7,f32").at("forward/guards");
+  EXPECT_EQ(record.verdict, results::Verdict::fail);
   EXPECT_EQ(record.witnesses.front().where, "running_var[c 0]");
 }
 
@@ -231,8 +233,8 @@ TEST_F(ContractChecks, TheSecondCallOfAVariantWithoutDeterminismIsJudgedByItsBou
     claims.deterministic = 0, claims.z_may_alias_x = claims.dx_may_alias_dz = 0;
   };
   breakage = planted;
-  const Record right = run_one("n3c4s7,f32").at("backward/again");
-  EXPECT_EQ(right.verdict, Verdict::pass) << right.reason;
+  const results::Record right = run_one("n3c4s7,f32").at("backward/again");
+  EXPECT_EQ(right.verdict, results::Verdict::pass) << right.reason;
   planted.backward = [](const abn_problem& p, const abn_backward_args& a) {
     const int status = ::backward(&p, &a);
     if (a.dx == nullptr && a.dgamma != nullptr) static_cast<float*>(a.dgamma)[1] = 7;
@@ -242,10 +244,10 @@ TEST_F(ContractChecks, TheSecondCallOfAVariantWithoutDeterminismIsJudgedByItsBou
   int failed = 0;
   for (std::uint64_t seed = 0; seed < 60; ++seed) {
     const auto records = run_one("n3c4s7,f32", "standard", seed);
-    EXPECT_EQ(records.at("backward/dgamma").verdict, Verdict::pass)
+    EXPECT_EQ(records.at("backward/dgamma").verdict, results::Verdict::pass)
         << "the first call asks for everything";
-    const Record& again = records.at("backward/again");
-    if (again.verdict != Verdict::fail) continue;
+    const results::Record& again = records.at("backward/again");
+    if (again.verdict != results::Verdict::fail) continue;
     EXPECT_EQ(again.witnesses.front().where, "dgamma[c 1]");
     EXPECT_NE(again.witnesses.front().reason.find("in the second call"), std::string::npos);
     ++failed;

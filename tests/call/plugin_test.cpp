@@ -15,6 +15,7 @@
 #include "verify/run/runner.hpp"
 
 using namespace abn::verify;
+using namespace abn::verify::call;
 
 namespace {
 
@@ -32,23 +33,25 @@ struct Scratch {
   ~Scratch() { std::filesystem::remove(path); }
 };
 
-std::vector<Case> small_cases(std::uint64_t seed) {
-  std::vector<Case> cases = cases_of(Tier::smoke, seed);
-  std::erase_if(cases, [](const Case& one) {
+std::vector<data::Case> small_cases(std::uint64_t seed) {
+  std::vector<data::Case> cases = data::cases_of(data::Tier::smoke, seed);
+  std::erase_if(cases, [](const data::Case& one) {
     return one.problem.dtype != ABN_F32 || one.problem.n * one.problem.c * one.problem.s > 2000;
   });
   return cases;
 }
 
-std::map<std::string, Record> run_plugin(const std::string& name, std::span<const Case> cases,
-                                         const std::string& pattern = "*", int threads = 2) {
+std::map<std::string, results::Record> run_plugin(const std::string& name,
+                                                  std::span<const data::Case> cases,
+                                                  const std::string& pattern = "*",
+                                                  int threads = 2) {
   const std::vector<Plugin> plugins{load_plugin(plugin_path(name))};
   const auto subjects = subjects_of(choose_device("emulator"), plugins, true);
-  RunOptions options;
+  check::RunOptions options;
   options.pattern = pattern;
   options.threads = threads;
-  std::map<std::string, Record> by_id;
-  for (Record& record : run(output_family, subjects, cases, options))
+  std::map<std::string, results::Record> by_id;
+  for (results::Record& record : run::run(check::output_family, subjects, cases, options))
     by_id[record.id] = std::move(record);
   return by_id;
 }
@@ -56,7 +59,7 @@ std::map<std::string, Record> run_plugin(const std::string& name, std::span<cons
 std::string refusal(const std::string& path) {
   try {
     load_plugin(path);
-  } catch (const UsageError& refused) {
+  } catch (const problem::UsageError& refused) {
     return refused.what();
   }
   return "";
@@ -97,12 +100,12 @@ TEST(PluginLoader, RefusesWhatItCannotUseWithOneSentence) {
 TEST(PluginLoader, RefusesEqualNames) {
   const std::vector<Plugin> twice{load_plugin(plugin_path("correct")),
                                   load_plugin(plugin_path("correct"))};
-  EXPECT_THROW(refuse_equal_names(twice), UsageError);
+  EXPECT_THROW(refuse_equal_names(twice), problem::UsageError);
   refuse_equal_names(std::span(twice).first(1));
   abn_variant impostor = *twice[0].variants[0];
   impostor.name = abn_in_tree_variant(0)->name;
   const std::vector<Plugin> in_tree{{"impostor.so", {&impostor}}};
-  EXPECT_THROW(refuse_equal_names(in_tree), UsageError);
+  EXPECT_THROW(refuse_equal_names(in_tree), problem::UsageError);
 }
 
 TEST(PluginRun, TheCorrectOnePassesAndAnotherProcessLeavesNoTrace) {
@@ -110,20 +113,20 @@ TEST(PluginRun, TheCorrectOnePassesAndAnotherProcessLeavesNoTrace) {
   const auto records = run_plugin("correct", cases);
   EXPECT_EQ(records.size(), 40u) << "twenty checks in two layouts";
   for (const auto& [id, record] : records)
-    EXPECT_EQ(record.verdict, Verdict::pass) << failure_text(record);
+    EXPECT_EQ(record.verdict, results::Verdict::pass) << results::failure_text(record);
 
   // The same variant in this process, as if it were no plug-in: equal but for the path in the
   // reproduce lines.
   const std::vector<Plugin> plugins{load_plugin(plugin_path("correct"))};
   auto subjects = subjects_of(choose_device("emulator"), plugins, true);
   subjects[0].plugin.clear();
-  Results here, there;
-  here.records = run(output_family, subjects, cases, {});
+  results::Results here, there;
+  here.records = run::run(check::output_family, subjects, cases, {});
   for (const auto& [id, record] : records) there.records.push_back(record);
-  for (Results* const results : {&here, &there})
-    for (Record& record : results->records)
-      for (Witness& witness : record.witnesses) witness.reproduce.clear();
-  EXPECT_EQ(to_json(here), to_json(there));
+  for (results::Results* const results : {&here, &there})
+    for (results::Record& record : results->records)
+      for (results::Witness& witness : record.witnesses) witness.reproduce.clear();
+  EXPECT_EQ(results::to_json(here), results::to_json(there));
 }
 
 struct PlantedBug {
@@ -138,18 +141,18 @@ TEST_P(PlantedBugs, AreFoundAndFoundAgainByTheirReproduceLines) {
   const auto records = run_plugin(name, small_cases(3));
   const std::string id = std::string(name) + id_tail;
   ASSERT_EQ(records.count(id), 1u);
-  const Record& record = records.at(id);
-  EXPECT_EQ(record.verdict, Verdict::fail) << record.reason;
+  const results::Record& record = records.at(id);
+  EXPECT_EQ(record.verdict, results::Verdict::fail) << record.reason;
   ASSERT_FALSE(record.witnesses.empty());
   EXPECT_FALSE(record.witnesses.front().where.empty());
   const std::string line = record.witnesses.front().reproduce;
   EXPECT_EQ(word_after(line, "run"), id);
   EXPECT_EQ(word_after(line, "--plugin"), plugin_path(name));
-  const Case again = replay(word_after(line, "--problem"), word_after(line, "--data"),
-                            std::stoull(word_after(line, "--seed")));
+  const data::Case again = data::replay(word_after(line, "--problem"), word_after(line, "--data"),
+                                        std::stoull(word_after(line, "--seed")));
   const auto repeated = run_plugin(name, std::vector{again}, id);
   ASSERT_EQ(repeated.size(), 1u);
-  EXPECT_EQ(repeated.begin()->second.verdict, Verdict::fail);
+  EXPECT_EQ(repeated.begin()->second.verdict, results::Verdict::fail);
   EXPECT_EQ(repeated.begin()->second.witnesses.front().where, record.witnesses.front().where);
 }
 
@@ -168,34 +171,34 @@ INSTANTIATE_TEST_SUITE_P(
     });
 
 TEST(PluginRun, ACrashIsAnErrorOfItsCaseAndTheOthersAreJudged) {
-  std::vector<Case> cases;
+  std::vector<data::Case> cases;
   for (const char* problem :
        {"n2c3s5,f32,frozen", "n2c3s5,f32", "n2c3s7,f32,inference", "n3c2s4,f32,frozen"})
-    cases.push_back(replay(problem, "standard", 1));
+    cases.push_back(data::replay(problem, "standard", 1));
   for (const int threads : {1, 3}) {  // it crashes in training
     const auto records = run_plugin("crash", cases, "*", threads);
-    const Record& status = records.at("crash/forward/f32/nchw/status");
-    EXPECT_EQ(status.verdict, Verdict::error);
+    const results::Record& status = records.at("crash/forward/f32/nchw/status");
+    EXPECT_EQ(status.verdict, results::Verdict::error);
     EXPECT_NE(status.reason.find("signal 11"), std::string::npos) << status.reason;
-    EXPECT_EQ(status.witnesses.front().problem, to_string(cases[1].problem));
+    EXPECT_EQ(status.witnesses.front().problem, problem::to_string(cases[1].problem));
     EXPECT_EQ(status.cases, 4u);
     EXPECT_EQ(status.failed_cases, 1u);
     EXPECT_EQ(records.at("crash/forward/f32/nchw/z").cases, 3u);
     EXPECT_EQ(records.at("crash/backward/f32/nchw/dx").cases, 2u);
-    EXPECT_EQ(records.at("crash/backward/f32/nchw/dx").verdict, Verdict::pass);
-    Results results;
+    EXPECT_EQ(records.at("crash/backward/f32/nchw/dx").verdict, results::Verdict::pass);
+    results::Results results;
     for (const auto& [id, record] : records) results.records.push_back(record);
-    EXPECT_EQ(exit_code(results), 1);
+    EXPECT_EQ(results::exit_code(results), 1);
   }
 }
 
 TEST(PluginRun, AfterThreeCrashesTheRestIsNotTried) {
-  std::vector<Case> cases;
+  std::vector<data::Case> cases;
   for (std::uint64_t seed = 0; seed < 5; ++seed)
-    cases.push_back(replay("n2c3s5,f32", "standard", seed));
+    cases.push_back(data::replay("n2c3s5,f32", "standard", seed));
   const auto records = run_plugin("crash", cases, "*", 1);
   ASSERT_EQ(records.size(), 1u);
-  EXPECT_EQ(records.begin()->second.verdict, Verdict::error);
+  EXPECT_EQ(records.begin()->second.verdict, results::Verdict::error);
   EXPECT_EQ(records.begin()->second.failed_cases, 5u);
 }
 
@@ -204,11 +207,11 @@ TEST(PluginRun, ACudaVariantWithoutAGpuIsSkippedWithTheReason) {
   elsewhere.memory = ABN_MEMORY_CUDA;
   const std::vector<Plugin> plugins{{"elsewhere.so", {&elsewhere}}};
   const auto subjects = subjects_of(choose_device("emulator"), plugins, true);
-  const std::vector<Case> cases{replay("n2c3s5,f32", "standard", 1)};
-  Results results;
-  results.records = run(output_family, subjects, cases, {});
+  const std::vector<data::Case> cases{data::replay("n2c3s5,f32", "standard", 1)};
+  results::Results results;
+  results.records = run::run(check::output_family, subjects, cases, {});
   EXPECT_GT(results.records.size(), 10u);
-  EXPECT_EQ(exit_code(results), 77);
+  EXPECT_EQ(results::exit_code(results), 77);
   EXPECT_NE(results.records.front().reason.find("emulator"), std::string::npos)
       << results.records.front().reason;
 }

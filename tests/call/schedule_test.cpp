@@ -16,6 +16,7 @@
 namespace {
 
 using namespace abn::verify;
+using namespace abn::verify::call;
 
 struct Nothing {};
 
@@ -48,17 +49,17 @@ const abn_variant racing = {
     ABN_ABI_VERSION, sizeof(abn_variant), "racing",       "",      ABN_MEMORY_HOST, 0,
     claims,          workspace_bytes,     racing_forward, backward};
 
-std::vector<Record> run_emulated(const abn_variant& which, const std::string& pattern,
-                                 std::uint64_t seed) {
+std::vector<results::Record> run_emulated(const abn_variant& which, const std::string& pattern,
+                                          std::uint64_t seed) {
   Subject subject;
   subject.variant = &which;
   subject.device = host_device();
   subject.emulated = true;
-  RunOptions options;
+  check::RunOptions options;
   options.pattern = pattern;
   options.threads = 1;
-  return run(output_family, std::vector{subject},
-             std::vector{replay("n3c4s7,f32", "standard", seed)}, options);
+  return run::run(check::output_family, std::vector{subject},
+                  std::vector{data::replay("n3c4s7,f32", "standard", seed)}, options);
 }
 
 }  // namespace
@@ -67,11 +68,11 @@ TEST(EmulatedTrial, AFindingFailsTheStatusCheckByName) {
   const auto records = run_emulated(diverging, "*/status", 1);
   ASSERT_EQ(records.size(), 2u);
   EXPECT_EQ(records[0].id, "diverging/backward/f32/nchw/status");
-  EXPECT_EQ(records[0].verdict, Verdict::fail);
+  EXPECT_EQ(records[0].verdict, results::Verdict::fail);
   EXPECT_NE(records[0].reason.find("barrier divergence"), std::string::npos) << records[0].reason;
   EXPECT_NE(records[0].reason.find("verify_schedule_test.cpp"), std::string::npos)
       << records[0].reason;
-  EXPECT_EQ(records[1].verdict, Verdict::pass);
+  EXPECT_EQ(records[1].verdict, results::Verdict::pass);
 }
 
 TEST(EmulatedTrial, BitsThatDependOnTheScheduleFail) {
@@ -80,7 +81,7 @@ TEST(EmulatedTrial, BitsThatDependOnTheScheduleFail) {
   for (std::uint64_t seed = 0; seed < seeds; ++seed) {
     const auto records = run_emulated(racing, "*/forward/*/schedule", seed);
     ASSERT_EQ(records.size(), 1u);
-    failed += records[0].verdict == Verdict::fail;
+    failed += records[0].verdict == results::Verdict::fail;
   }
   EXPECT_GT(failed, 0);  // two schedules of two blocks agree in half of the pairs
 }

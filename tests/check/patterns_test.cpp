@@ -13,12 +13,16 @@
 #include "verify/problem/error.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
+#include "verify/run/runner.hpp"
 
 namespace {
 
 using namespace abn::verify;
+using namespace abn::verify::check;
 
-const abn_variant& right() { return reference_variant(ReferenceArithmetic::f32, ABN_IN_PLACE_1); }
+const abn_variant& right() {
+  return expect::reference_variant(expect::ReferenceArithmetic::f32, ABN_IN_PLACE_1);
+}
 
 /// The right kernel with one fault: `spoil` sees the element of a call's input that a channel
 /// starts from and the one that it ends in.
@@ -32,7 +36,7 @@ Fault fault;
 
 std::uint64_t bits_at(const void* tensor, std::int64_t c) {
   std::uint64_t bits = 0;
-  const auto bytes = static_cast<std::size_t>(format_of(fault.dtype).bytes);
+  const auto bytes = static_cast<std::size_t>(problem::format_of(fault.dtype).bytes);
   std::memcpy(&bits, static_cast<const std::byte*>(tensor) + static_cast<std::size_t>(c) * bytes,
               bytes);
   return bits;
@@ -40,7 +44,7 @@ std::uint64_t bits_at(const void* tensor, std::int64_t c) {
 
 int faulty_forward(const abn_problem* p, const abn_forward_args* a) {
   const int status = right().forward(p, a);
-  const auto bytes = static_cast<std::int64_t>(format_of(fault.dtype).bytes);
+  const auto bytes = static_cast<std::int64_t>(problem::format_of(fault.dtype).bytes);
   for (std::int64_t c = 0; c < p->c; ++c)
     fault.forward(bits_at(a->x, c), static_cast<std::byte*>(a->z) + c * bytes);
   return status;
@@ -63,16 +67,17 @@ std::set<std::string> failing(const Fault& planted) {
   abn_variant variant = right();
   variant.name = "faulty";
   variant.forward = faulty_forward, variant.backward = faulty_backward;
-  Subject subject;
+  call::Subject subject;
   subject.variant = &variant;
-  subject.device = host_device();
-  std::vector<Case> cases = pattern_family.cases(Tier::smoke, 1);
-  std::erase_if(cases, [](const Case& one) { return one.problem.dtype != fault.dtype; });
+  subject.device = call::host_device();
+  std::vector<data::Case> cases = pattern_family.cases(data::Tier::smoke, 1);
+  std::erase_if(cases, [](const data::Case& one) { return one.problem.dtype != fault.dtype; });
   std::set<std::string> failed;
-  for (const Record& record : run(pattern_family, {&subject, 1}, cases, {.threads = 1})) {
+  for (const results::Record& record :
+       run::run(pattern_family, {&subject, 1}, cases, {.threads = 1})) {
     EXPECT_EQ(record.tally.elements, 65536u * record.cases * (record.check == "derivative" ? 2 : 1))
         << record.id;
-    if (record.verdict != Verdict::pass) failed.insert(record.check);
+    if (record.verdict != results::Verdict::pass) failed.insert(record.check);
   }
   return failed;
 }
@@ -81,7 +86,7 @@ TEST(Patterns, ARightKernelPassesThemAll) {
   for (const int dtype : {ABN_F16, ABN_BF16}) {
     Fault none;
     none.dtype = dtype;
-    EXPECT_EQ(failing(none), std::set<std::string>()) << dtype_name(dtype);
+    EXPECT_EQ(failing(none), std::set<std::string>()) << problem::dtype_name(dtype);
   }
 }
 
@@ -121,38 +126,40 @@ TEST(Patterns, SaturationWithoutAGuardFails) {
 TEST(Patterns, TheExhaustiveTierHasEachPatternOfSinglePrecisionOncePerActivation) {
   std::set<std::string> seen;
   std::uint64_t patterns = 0;
-  for (const Case& one : pattern_family.cases(Tier::exhaustive, 1)) {
+  for (const data::Case& one : pattern_family.cases(data::Tier::exhaustive, 1)) {
     if (one.problem.dtype != ABN_F32) continue;
-    EXPECT_TRUE(seen.insert(to_string(one.problem) + one.data).second);
+    EXPECT_TRUE(seen.insert(problem::to_string(one.problem) + one.data).second);
     patterns += static_cast<std::uint64_t>(one.problem.c);
   }
   EXPECT_EQ(patterns, 2u * (std::uint64_t{1} << 32));
 }
 
 TEST(Patterns, ARangePicksTheCasesThatHoldIt) {
-  std::vector<Case> cases = pattern_family.cases(Tier::exhaustive, 1);
-  std::erase_if(cases, [](const Case& one) { return one.problem.dtype != ABN_F32; });
+  std::vector<data::Case> cases = pattern_family.cases(data::Tier::exhaustive, 1);
+  std::erase_if(cases, [](const data::Case& one) { return one.problem.dtype != ABN_F32; });
   const std::size_t all = cases.size();
   auto lower = cases, upper = cases;
-  keep_range(lower, parse_pattern_range("0x0-0x3fffffff"));
-  keep_range(upper, parse_pattern_range("0x40000000-4294967295"));
+  keep_range(lower, data::parse_pattern_range("0x0-0x3fffffff"));
+  keep_range(upper, data::parse_pattern_range("0x40000000-4294967295"));
   EXPECT_EQ(lower.size() + upper.size(), all);
   EXPECT_EQ(lower.size() * 4, all);
-  keep_range(cases, parse_pattern_range("0x3f800000-0x3f800000"));
+  keep_range(cases, data::parse_pattern_range("0x3f800000-0x3f800000"));
   EXPECT_EQ(cases.size(), 2u);
   for (const char* wrong : {"", "0x3f", "1-", "-2", "5-4", "0x1-0xg", "1-2,"})
-    EXPECT_THROW(parse_pattern_range(wrong), UsageError) << wrong;
+    EXPECT_THROW(data::parse_pattern_range(wrong), problem::UsageError) << wrong;
 }
 
 TEST(Patterns, DataThatDoNotFitAreRefused) {
-  const abn_problem good = parse_problem("n1c16s1,f16,frozen");
-  EXPECT_EQ(pattern_inputs(good, "patterns:0x3c00").x[1], 1 + 0x1p-10);
+  const abn_problem good = problem::parse_problem("n1c16s1,f16,frozen");
+  EXPECT_EQ(data::pattern_inputs(good, "patterns:0x3c00").x[1], 1 + 0x1p-10);
   for (const char* wrong :
        {"patterns:", "patterns:x", "patterns:0x10000", "patterns:0xfff1", "patterns:1z"})
-    EXPECT_THROW(first_pattern(good, wrong), UsageError) << wrong;
+    EXPECT_THROW(data::first_pattern(good, wrong), problem::UsageError) << wrong;
   for (const char* wrong :
        {"n1c16s1,f16", "n2c16s1,f16,frozen", "n1c16s1,f64,frozen", "n1c16s3,f16,frozen"})
-    EXPECT_THROW(first_pattern(parse_problem(wrong), "patterns:0"), UsageError) << wrong;
+    EXPECT_THROW(data::first_pattern(problem::parse_problem(wrong), "patterns:0"),
+                 problem::UsageError)
+        << wrong;
 }
 
 }  // namespace

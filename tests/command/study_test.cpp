@@ -15,12 +15,13 @@
 namespace {
 
 using namespace abn::verify;
+using namespace abn::verify::command;
 namespace fs = std::filesystem;
 
 std::string refusal(const StudyArguments& arguments) {
   try {
     study_command(arguments, {});
-  } catch (const UsageError& wrong) {
+  } catch (const problem::UsageError& wrong) {
     return wrong.what();
   }
   return "";
@@ -62,10 +63,10 @@ TEST(StudyCommand, WritesAStudyThatAReportShows) {
   EXPECT_NE(said.find("eps in forward: 1/sqrt(v + eps) ("), std::string::npos);
   std::ifstream in(arguments.out);
   const std::string text{std::istreambuf_iterator<char>(in), {}};
-  EXPECT_TRUE(is_study(text));
-  const Study study = study_from_json(text);
+  EXPECT_TRUE(study::is_study(text));
+  const study::Study study = study::study_from_json(text);
   EXPECT_EQ(study.name, "epsilon two_sweep");
-  write_report({}, (folder / "report").string(), {&study, 1});
+  report::write_report({}, (folder / "report").string(), {&study, 1});
   std::ifstream page(folder / "report" / "index.html");
   const std::string html{std::istreambuf_iterator<char>(page), {}};
   EXPECT_NE(html.find("The conventions of two_sweep"), std::string::npos);

@@ -13,8 +13,10 @@
 #include "verify/problem/claims.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/problem.hpp"
+#include "verify/run/runner.hpp"
 
 using namespace abn::verify;
+using namespace abn::verify::check::sanitize;
 
 namespace {
 
@@ -25,33 +27,33 @@ constexpr const char* sizes[] = {"n2c32s16", "n3c5s7",  "n1c1s77",  "n9c40s1",
 
 struct Counted {
   std::string variant;
-  Case one;
+  data::Case one;
   abn_claims claims;
-  std::vector<MovedBy> calls;
+  std::vector<check::sanitize::MovedBy> calls;
 };
 
 template <class Visit>
 void for_every_problem(const Visit& visit) {
-  for (const Subject& subject : subjects_of(choose_device("emulator"), {}, false))
+  for (const call::Subject& subject : call::subjects_of(call::choose_device("emulator"), {}, false))
     for (const char* const size : sizes)
       for (const char* const dtype : {"f16", "bf16", "f32", "f64"})
         for (const char* const layout : {"nchw", "nhwc"})
           for (const char* const mode : {"training", "inference", "frozen"}) {
             const std::string text = std::string(size) + "," + dtype + "," + layout + "," + mode;
-            const Case one = replay(text, "standard", 5);
-            const Claimed claimed = claims_of(*subject.variant, one.problem);
+            const data::Case one = data::replay(text, "standard", 5);
+            const problem::Claimed claimed = problem::claims_of(*subject.variant, one.problem);
             if (claimed.status == ABN_ERROR_UNSUPPORTED) continue;
             SCOPED_TRACE(std::string(subject.variant->name) + " " + text);
             ASSERT_TRUE(claimed.nonsense.empty()) << claimed.nonsense;
             visit(Counted{subject.variant->name, one, claimed.claims,
-                          moved_by(subject, one, claimed.claims)});
+                          check::sanitize::moved_by(subject, one, claimed.claims)});
             if (testing::Test::HasFatalFailure()) return;
           }
 }
 
-BufferTraffic tensor(const char* name, std::uint64_t bytes, std::uint64_t loads,
-                     std::uint64_t stores) {
-  BufferTraffic buffer;
+results::BufferTraffic tensor(const char* name, std::uint64_t bytes, std::uint64_t loads,
+                              std::uint64_t stores) {
+  results::BufferTraffic buffer;
   buffer.buffer = name;
   buffer.tensor = true;
   buffer.bytes = bytes;
@@ -69,29 +71,31 @@ abn_claims claims_of_two_in_one_out() {
   return claims;
 }
 
-std::string wrong(std::vector<BufferTraffic> buffers, const abn_claims& claims, const char* problem,
-                  bool backward = false, std::uint64_t address = 256) {
-  add_claims(buffers, claims, backward);
+std::string wrong(std::vector<results::BufferTraffic> buffers, const abn_claims& claims,
+                  const char* problem, bool backward = false, std::uint64_t address = 256) {
+  check::sanitize::add_claims(buffers, claims, backward);
   const std::vector<std::uint64_t> addresses(buffers.size(), address);
   std::string where;
-  return wrong_traffic(buffers, addresses, claims, parse_problem(problem), backward, where);
+  return check::sanitize::wrong_traffic(buffers, addresses, claims, problem::parse_problem(problem),
+                                        backward, where);
 }
 
 }  // namespace
 
 TEST(Traffic, EveryVariantHasAnInstrumentedTwinAndClaimsWhatItMoves) {
   std::size_t variants = 0;
-  for (const Subject& subject : subjects_of(choose_device("emulator"), {}, false)) {
+  for (const call::Subject& subject :
+       call::subjects_of(call::choose_device("emulator"), {}, false)) {
     ++variants;
     EXPECT_NE(subject.instrumented, nullptr) << subject.variant->name;
-    EXPECT_EQ(not_sanitisable(subject), "");
+    EXPECT_EQ(check::sanitize::not_sanitisable(subject), "");
     for (const char* const text :
          {"n2c3s5", "n2c3s5,inference", "n2c3s5,frozen", "n64c64s64,bf16,nhwc"}) {
-      const abn_problem problem = parse_problem(text);
-      const Claimed claimed = claims_of(*subject.variant, problem);
+      const abn_problem problem = problem::parse_problem(text);
+      const problem::Claimed claimed = problem::claims_of(*subject.variant, problem);
       ASSERT_EQ(claimed.status, ABN_OK);
       for (const bool backward : {false, true})
-        EXPECT_TRUE(claims_traffic(claimed.claims, backward))
+        EXPECT_TRUE(problem::claims_traffic(claimed.claims, backward))
             << subject.variant->name
             << ": set the sweeps of abn_claims (cuda/kernel.h) in claims(); abn-verify traffic "
                "shows them";
@@ -105,17 +109,19 @@ TEST(Traffic, EveryVariantMovesExactlyWhatItClaims) {
   for_every_problem([&](const Counted& counted) {
     const bool inference = counted.one.problem.mode == ABN_INFERENCE;
     ASSERT_GE(counted.calls.size(), inference ? 1u : 2u);
-    for (const MovedBy& call : counted.calls) {
+    for (const check::sanitize::MovedBy& call : counted.calls) {
       ASSERT_EQ(call.trouble, "");
       ASSERT_EQ(call.wrong, "") << call.op << (call.in_place ? " in place" : "");
       const bool backward = call.op == "backward";
-      EXPECT_GE(tensor_sweeps(call.buffers), floor_sweeps(backward)) << call.op;
+      EXPECT_GE(check::sanitize::tensor_sweeps(call.buffers),
+                check::sanitize::floor_sweeps(backward))
+          << call.op;
       const abn_claims& c = counted.claims;
       const int claimed = backward ? c.sweeps_dz.loads + c.sweeps_kept.loads + c.sweeps_dx.loads +
                                          c.sweeps_dx.stores
                                    : c.sweeps_x.loads + c.sweeps_z.loads + c.sweeps_z.stores;
       if (c.saves == (ABN_SAVES_Z | ABN_SAVES_VAR)) {
-        EXPECT_EQ(tensor_sweeps(call.buffers), claimed) << call.op;
+        EXPECT_EQ(check::sanitize::tensor_sweeps(call.buffers), claimed) << call.op;
       }
       ++calls;
     }
@@ -125,12 +131,13 @@ TEST(Traffic, EveryVariantMovesExactlyWhatItClaims) {
 
 TEST(Traffic, TheNumbersInTheReadmeOfTheKernels) {
   const auto sweeps = [](const char* variant, const char* mode, const char* op) {
-    for (const Subject& subject : subjects_of(choose_device("emulator"), {}, false)) {
+    for (const call::Subject& subject :
+         call::subjects_of(call::choose_device("emulator"), {}, false)) {
       if (std::string(subject.variant->name) != variant) continue;
-      const Case one = replay(std::string("n2c8s64,") + mode, "standard", 1);
-      for (const MovedBy& call :
-           moved_by(subject, one, claims_of(*subject.variant, one.problem).claims))
-        if (call.op == op) return tensor_sweeps(call.buffers);
+      const data::Case one = data::replay(std::string("n2c8s64,") + mode, "standard", 1);
+      for (const check::sanitize::MovedBy& call : check::sanitize::moved_by(
+               subject, one, problem::claims_of(*subject.variant, one.problem).claims))
+        if (call.op == op) return check::sanitize::tensor_sweeps(call.buffers);
     }
     return -1.0;
   };
@@ -176,12 +183,15 @@ TEST(Traffic, SectorsBeyondThoseThatTheBytesFillLieAtTheEndsOfRequestsAndRuns) {
   scattered.coalesced = 0;
   EXPECT_EQ(wrong({x, tensor("z", 4096, 0, 1)}, scattered, "n2c8s64"), "");
 
-  EXPECT_EQ(sector_slack(parse_problem("n2c8s64"), 64, 2), 64u);
-  EXPECT_EQ(sector_slack(parse_problem("n2c8s64,nhwc"), 64, 2), 64u);
-  EXPECT_EQ(sector_slack(parse_problem("n2c8s63"), 60, 2), 2 * 60u + 2 * 16u * 2 * 4);
-  EXPECT_EQ(sector_slack(parse_problem("n2c9s64,nhwc,f16"), 60, 1), 2 * 60u + 2 * 128u * 1 * 8);
+  EXPECT_EQ(check::sanitize::sector_slack(problem::parse_problem("n2c8s64"), 64, 2), 64u);
+  EXPECT_EQ(check::sanitize::sector_slack(problem::parse_problem("n2c8s64,nhwc"), 64, 2), 64u);
+  EXPECT_EQ(check::sanitize::sector_slack(problem::parse_problem("n2c8s63"), 60, 2),
+            2 * 60u + 2 * 16u * 2 * 4);
+  EXPECT_EQ(check::sanitize::sector_slack(problem::parse_problem("n2c9s64,nhwc,f16"), 60, 1),
+            2 * 60u + 2 * 128u * 1 * 8);
   auto ragged = tensor("x", 4032, 2, 0);
-  ragged.load_sectors = 8064 / 32 + sector_slack(parse_problem("n2c8s63"), ragged.load_requests, 2);
+  ragged.load_sectors = 8064 / 32 + check::sanitize::sector_slack(problem::parse_problem("n2c8s63"),
+                                                                  ragged.load_requests, 2);
   EXPECT_EQ(wrong({ragged, tensor("z", 4032, 0, 1)}, claims, "n2c8s63"), "");
   ++ragged.load_sectors;
   EXPECT_NE(wrong({ragged, tensor("z", 4032, 0, 1)}, claims, "n2c8s63"), "");
@@ -190,39 +200,39 @@ TEST(Traffic, SectorsBeyondThoseThatTheBytesFillLieAtTheEndsOfRequestsAndRuns) {
 TEST(Traffic, ATensorThatGoesThroughTheWorkspaceIsNotHidden) {
   const abn_claims claims = claims_of_two_in_one_out();
   const std::uint64_t bytes = 4 * 4096 * 4;
-  BufferTraffic workspace;
+  results::BufferTraffic workspace;
   workspace.buffer = "workspace";
   workspace.bytes = bytes;
   workspace.stored = bytes / 2 + 4;
-  const std::vector<BufferTraffic> buffers{tensor("x", bytes, 2, 0), tensor("z", bytes, 0, 1),
-                                           workspace};
+  const std::vector<results::BufferTraffic> buffers{tensor("x", bytes, 2, 0),
+                                                    tensor("z", bytes, 0, 1), workspace};
   EXPECT_NE(wrong(buffers, claims, "n1c4s4096"), "");
   EXPECT_EQ(wrong(buffers, claims, "n1c1024s16"), "")
       << "channels so short that statistics are as large as they";
 }
 
 TEST(Traffic, ClaimsOfTrafficHaveToMakeSense) {
-  const abn_problem problem = parse_problem("n2c3s5");
+  const abn_problem problem = problem::parse_problem("n2c3s5");
   abn_claims claims = claims_of_two_in_one_out();
   claims.depth_statistics = claims.depth_backward = 1;
   claims.scheme = ABN_IN_PLACE_1, claims.saves = ABN_SAVES_Z | ABN_SAVES_VAR;
-  ASSERT_EQ(nonsense_in(claims, problem), "");
+  ASSERT_EQ(problem::nonsense_in(claims, problem), "");
   claims.sweeps_x.stores = 1;
-  EXPECT_NE(nonsense_in(claims, problem), "");
+  EXPECT_NE(problem::nonsense_in(claims, problem), "");
   claims.sweeps_x = {-1, 0};
-  EXPECT_NE(nonsense_in(claims, problem), "");
+  EXPECT_NE(problem::nonsense_in(claims, problem), "");
   claims.sweeps_x = {2, 0}, claims.coalesced = 2;
-  EXPECT_NE(nonsense_in(claims, problem), "");
-  EXPECT_EQ(sweeps_text(claims_of_two_in_one_out(), false), "x 2 times in, z once out");
-  EXPECT_EQ(sweeps_text(abn_claims{}, true), "");
+  EXPECT_NE(problem::nonsense_in(claims, problem), "");
+  EXPECT_EQ(problem::sweeps_text(claims_of_two_in_one_out(), false), "x 2 times in, z once out");
+  EXPECT_EQ(problem::sweeps_text(abn_claims{}, true), "");
 }
 
 TEST(Traffic, RecordsKeepTheLargestCallOfEachMode) {
-  Record record, other;
+  results::Record record, other;
   record.traffic = {{"frozen", "small", 10, {}}, {"training", "large", 30, {}}};
   other.traffic = {
       {"frozen", "large", 20, {}}, {"inference", "only", 5, {}}, {"training", "small", 20, {}}};
-  merge(record, other);
+  results::merge(record, other);
   ASSERT_EQ(record.traffic.size(), 3u);
   EXPECT_EQ(record.traffic[0].problem, "large");
   EXPECT_EQ(record.traffic[1].problem, "only");
@@ -230,15 +240,16 @@ TEST(Traffic, RecordsKeepTheLargestCallOfEachMode) {
 }
 
 TEST(Sanitizer, AVariantWithoutATwinIsSkippedAndOneThatClaimsNothingIsNotJudgedByItsTraffic) {
-  std::vector<Subject> subjects = subjects_of(choose_device("emulator"), {}, false);
-  std::erase_if(subjects, [](const Subject& subject) {
+  std::vector<call::Subject> subjects =
+      call::subjects_of(call::choose_device("emulator"), {}, false);
+  std::erase_if(subjects, [](const call::Subject& subject) {
     return std::string(subject.variant->name) != "naive";
   });
-  const std::vector<Case> cases{replay("n2c3s5,f32", "", 3)};
-  RunOptions options;
+  const std::vector<data::Case> cases{data::replay("n2c3s5,f32", "", 3)};
+  check::RunOptions options;
   options.threads = 1;
-  for (const Record& record : run(sanitize_family, subjects, cases, options))
-    EXPECT_EQ(record.verdict, Verdict::pass) << record.reason;
+  for (const results::Record& record : run::run(sanitize_family, subjects, cases, options))
+    EXPECT_EQ(record.verdict, results::Verdict::pass) << record.reason;
 
   static abn_variant silent = *subjects[0].variant;
   static const abn_variant& naive = *subjects[0].variant;
@@ -248,8 +259,9 @@ TEST(Sanitizer, AVariantWithoutATwinIsSkippedAndOneThatClaimsNothingIsNotJudgedB
     return status;
   };
   subjects[0].variant = &silent;
-  for (const Record& record : run(sanitize_family, subjects, cases, options)) {
-    EXPECT_EQ(record.verdict, record.check == "traffic" ? Verdict::skip : Verdict::pass)
+  for (const results::Record& record : run::run(sanitize_family, subjects, cases, options)) {
+    EXPECT_EQ(record.verdict,
+              record.check == "traffic" ? results::Verdict::skip : results::Verdict::pass)
         << record.id;
     if (record.check != "traffic") continue;
     EXPECT_NE(record.reason.find("abn_claims"), std::string::npos) << record.reason;
@@ -257,21 +269,22 @@ TEST(Sanitizer, AVariantWithoutATwinIsSkippedAndOneThatClaimsNothingIsNotJudgedB
   }
 
   subjects[0].instrumented = nullptr;
-  const std::vector<Record> skipped = run(sanitize_family, subjects, cases, options);
+  const std::vector<results::Record> skipped =
+      run::run(check::sanitize::sanitize_family, subjects, cases, options);
   EXPECT_EQ(skipped.size(), 10u);
-  for (const Record& record : skipped) {
-    EXPECT_EQ(record.verdict, Verdict::skip) << record.id;
+  for (const results::Record& record : skipped) {
+    EXPECT_EQ(record.verdict, results::Verdict::skip) << record.id;
     EXPECT_NE(record.reason.find("ABN_REGISTER_VARIANT"), std::string::npos) << record.reason;
   }
 }
 
 TEST(Sanitizer, EveryKindOfFindingHasACheck) {
   using namespace abn::emulator;
-  EXPECT_EQ(fault_of(data_race), Fault::races);
-  EXPECT_EQ(fault_of(unwritten_read), Fault::unwritten_reads);
+  EXPECT_EQ(check::sanitize::fault_of(data_race), check::sanitize::Fault::races);
+  EXPECT_EQ(check::sanitize::fault_of(unwritten_read), check::sanitize::Fault::unwritten_reads);
   for (const char* const kind : {out_of_bounds, misaligned_access, read_only_write, shared_overrun})
-    EXPECT_EQ(fault_of(kind), Fault::bounds) << kind;
+    EXPECT_EQ(check::sanitize::fault_of(kind), check::sanitize::Fault::bounds) << kind;
   for (const char* const kind :
        {barrier_divergence, deadlock, shuffle_mask, endless_loop, launch_configuration})
-    EXPECT_EQ(fault_of(kind), Fault::barriers) << kind;
+    EXPECT_EQ(check::sanitize::fault_of(kind), check::sanitize::Fault::barriers) << kind;
 }

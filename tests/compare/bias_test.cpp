@@ -10,6 +10,8 @@
 namespace abn::tests {
 namespace {
 
+using namespace verify::compare;
+
 struct Leaning {
   Bias z, dx;
   double max_ratio = 0;
@@ -23,7 +25,7 @@ Leaning leaning_of(Bug bug, std::uint64_t cases, std::uint64_t first_seed) {
   style.bug = bug;
   for (std::uint64_t seed = first_seed; seed < first_seed + cases; ++seed) {
     const abn_problem p = make_problem(4, 3, 20, ABN_F32, ABN_LEAKY_RELU, 0.25);
-    const Inputs inputs = make_inputs(p, Recipe{}, seed);
+    const problem::Inputs inputs = make_inputs(p, Recipe{}, seed);
     const abn_claims claims = claims_of(p, style, ABN_IN_PLACE_1, ABN_F32);
     const Outputs got = run_kernel(inputs, style, ABN_IN_PLACE_1, ABN_F64);
     const auto observe = [&](const std::vector<Expectation>& all, Output output, Bias& bias) {
@@ -33,8 +35,8 @@ Leaning leaning_of(Bug bug, std::uint64_t cases, std::uint64_t first_seed) {
         out.max_ratio = std::max(out.max_ratio, compare_all(one, got.of(output)).max_ratio);
       }
     };
-    observe(expect_forward(inputs, claims), Output::z, out.z);
-    observe(expect_backward(inputs, got.saved, claims), Output::dx, out.dx);
+    observe(expect::expect_forward(inputs, claims), Output::z, out.z);
+    observe(expect::expect_backward(inputs, got.saved, claims), Output::dx, out.dx);
   }
   return out;
 }
@@ -77,19 +79,20 @@ TEST(Bias, TakesManyCasesAndLooksAtBothSides) {
 }
 
 TEST(Bias, IsInTheReasonTheHeadlineAndTheFile) {
-  Record record;
+  results::Record record;
   record.id = "k/forward/f32/nchw/z", record.variant = "k", record.op = "forward",
   record.check = "z", record.kind = "numbers";
   record.cases = record.discriminating_cases = 40;
   record.tally.elements = 40;
   record.bias = leaning_of(Bug::truncated_store, 40, 1).z;
-  conclude(record);
-  EXPECT_EQ(record.verdict, Verdict::pass);
+  results::conclude(record);
+  EXPECT_EQ(record.verdict, results::Verdict::pass);
   EXPECT_NE(record.reason.find("; errors lean towards zero"), std::string::npos) << record.reason;
-  Results results;
+  results::Results results;
   results.records = {record};
-  EXPECT_NE(headline(results).find("1 is biased"), std::string::npos) << headline(results);
-  const Results read = results_from_json(to_json(results));
+  EXPECT_NE(results::headline(results).find("1 is biased"), std::string::npos)
+      << results::headline(results);
+  const results::Results read = results::results_from_json(results::to_json(results));
   EXPECT_EQ(bias_text(read.records.at(0).bias), bias_text(record.bias));
 }
 

@@ -12,6 +12,7 @@
 #include "verify/data/random.hpp"
 
 using namespace abn::verify;
+using namespace abn::verify::compare;
 
 namespace {
 
@@ -25,7 +26,7 @@ Point point(double exact, double bound, Rule rule = Rule::bounded) {
 }
 
 bool passes(const Point& p, double got, int dtype = ABN_F32) {
-  return compare(p, got, format_of(dtype)).passed;
+  return compare::compare(p, got, problem::format_of(dtype)).passed;
 }
 
 /// Any double: all classes, all exponents.
@@ -47,8 +48,8 @@ TEST(Comparator, NaNNeverPassesWhereANumberIsExpected) {
   }));
   EXPECT_FALSE(passes(point(1, nan_value), 1.5))
       << "a bound that is NaN passes nothing but the exact value";
-  EXPECT_EQ(compare(point(1, 1), nan_value, format_of(ABN_F32)).ratio, inf);
-  EXPECT_STREQ(compare(point(1, 1), nan_value, format_of(ABN_F32)).reason,
+  EXPECT_EQ(compare::compare(point(1, 1), nan_value, problem::format_of(ABN_F32)).ratio, inf);
+  EXPECT_STREQ(compare::compare(point(1, 1), nan_value, problem::format_of(ABN_F32)).reason,
                "NaN where a number is expected");
 }
 
@@ -120,7 +121,8 @@ TEST(Comparator, EveryClassOfValueUnderEveryRule) {
   for (const int dtype : {ABN_F16, ABN_BF16, ABN_F32, ABN_F64})
     for (const auto& row : rows)
       for (std::size_t i = 0; i < std::size(classes); ++i) {
-        const auto c = compare(point(row.exact, 0.25, row.rule), classes[i], format_of(dtype));
+        const auto c = compare::compare(point(row.exact, 0.25, row.rule), classes[i],
+                                        problem::format_of(dtype));
         EXPECT_EQ(c.passed, row.passes[i] == '+')
             << int(row.rule) << " " << row.exact << " " << classes[i];
         EXPECT_EQ(c.ratio <= 1, c.passed) << int(row.rule) << " " << row.exact << " " << classes[i];
@@ -136,18 +138,20 @@ TEST(Comparator, AFailureNeverHidesBehindANaNRatio) {
         p.rule = *rc::gen::element(Rule::bounded, Rule::signed_bounded, Rule::same_class,
                                    Rule::any_finite, Rule::any_nonfinite);
         const int dtype = *rc::gen::inRange(0, 4);
-        const auto c = compare(p, round_to(format_of(dtype), any_double()), format_of(dtype));
+        const auto c =
+            compare::compare(p, problem::round_to(problem::format_of(dtype), any_double()),
+                             problem::format_of(dtype));
         RC_ASSERT(!std::isnan(c.ratio) && !std::isnan(c.fit_ratio) && !std::isnan(c.ulp));
         if (!c.passed) RC_ASSERT(c.ratio >= 1);
         if (c.passed) RC_ASSERT(c.ratio <= 1);
       }));
-  EXPECT_STREQ(compare(point(nan_value, 1), 1, format_of(ABN_F32)).reason,
+  EXPECT_STREQ(compare::compare(point(nan_value, 1), 1, problem::format_of(ABN_F32)).reason,
                "no number is known that it could be compared with");
-  EXPECT_EQ(compare(point(inf, inf), 1, format_of(ABN_F64)).ulp, -1048576)
+  EXPECT_EQ(compare::compare(point(inf, inf), 1, problem::format_of(ABN_F64)).ulp, -1048576)
       << "saturated towards the error's side";
   for (const double bound : {nan_value, -1.0}) {
     EXPECT_FALSE(passes(point(1, bound), 1));
-    EXPECT_EQ(compare(point(1, bound), 1, format_of(ABN_F32)).ratio, inf)
+    EXPECT_EQ(compare::compare(point(1, bound), 1, problem::format_of(ABN_F32)).ratio, inf)
         << "not even the exact value passes a bound that is none";
   }
 }
@@ -158,20 +162,20 @@ TEST(Comparator, FartherAwayIsNeverBetter) {
       "stays failed",
       [] {
         const int dtype = *rc::gen::inRange(0, 4);
-        const Format& format = format_of(dtype);
+        const problem::Format& format = problem::format_of(dtype);
         const double exact = std::ldexp(*rc::gen::inRange(-1000, 1000), *rc::gen::inRange(-12, 4));
         const Point p =
             point(exact, std::ldexp(*rc::gen::inRange(0, 100), *rc::gen::inRange(-20, 2)));
         double near = exact + std::ldexp(*rc::gen::inRange(0, 1000), -10),
                far = exact + std::ldexp(*rc::gen::inRange(0, 1000), -10);
         if (near > far) std::swap(near, far);
-        const auto a = compare(p, near, format), b = compare(p, far, format);
+        const auto a = compare::compare(p, near, format), b = compare::compare(p, far, format);
         RC_ASSERT(a.ratio <= b.ratio && a.fit_ratio <= b.fit_ratio &&
                   std::fabs(a.ulp) <= std::fabs(b.ulp));
         RC_ASSERT(a.passed || !b.passed);
         Point wider = p;
         wider.bound *= 2;
-        RC_ASSERT(!a.passed || compare(wider, near, format).passed);
+        RC_ASSERT(!a.passed || compare::compare(wider, near, format).passed);
       }));
 }
 
@@ -182,7 +186,7 @@ TEST(Comparator, OverflowIsRightOnlyWhereTheExactValueIsBeyondTheRange) {
   EXPECT_FALSE(passes(point(60000, 1), inf, ABN_F16));
   EXPECT_FALSE(passes(point(65512, 1), inf, ABN_F16))
       << "65512 is above the largest value and still rounds to it";
-  EXPECT_STREQ(compare(point(70000, 1), 65504, format_of(ABN_F16)).reason,
+  EXPECT_STREQ(compare::compare(point(70000, 1), 65504, problem::format_of(ABN_F16)).reason,
                "finite where the value is beyond the range of the type");
   EXPECT_TRUE(passes(point(65519, 16), inf, ABN_F16))
       << "within the bound of the threshold 65520 both are right";
@@ -196,7 +200,8 @@ TEST(Comparator, ABoundIsSharpAndTheRatioSaysByHowMuch) {
   EXPECT_TRUE(rc::check("passes exactly where |error| <= bound", [] {
     const double exact = *rc::gen::inRange(-1000, 1000), bound = *rc::gen::inRange(0, 1000) / 16.0,
                  error = *rc::gen::inRange(-1000, 1000) / 16.0;
-    const auto c = compare(point(exact, bound), exact + error, format_of(ABN_F64));
+    const auto c =
+        compare::compare(point(exact, bound), exact + error, problem::format_of(ABN_F64));
     RC_ASSERT(c.passed == (std::fabs(error) <= bound));
     RC_ASSERT(c.error == error);
     if (bound > 0) RC_ASSERT(c.ratio == std::fabs(error) / bound);
@@ -204,13 +209,13 @@ TEST(Comparator, ABoundIsSharpAndTheRatioSaysByHowMuch) {
   }));
   Point tail = point(1, 0);
   tail.lo = 0x1p-60;
-  EXPECT_EQ(compare(tail, 1, format_of(ABN_F64)).error, -0x1p-60)
+  EXPECT_EQ(compare::compare(tail, 1, problem::format_of(ABN_F64)).error, -0x1p-60)
       << "the error is against the unrounded value";
-  EXPECT_EQ(compare(point(1, 0), 2, format_of(ABN_F32)).ratio, inf)
+  EXPECT_EQ(compare::compare(point(1, 0), 2, problem::format_of(ABN_F32)).ratio, inf)
       << "no bound at all, and an error";
-  EXPECT_EQ(compare(point(1, 0.5), 1.25, format_of(ABN_F32)).fit_ratio, 0.25)
+  EXPECT_EQ(compare::compare(point(1, 0.5), 1.25, problem::format_of(ABN_F32)).fit_ratio, 0.25)
       << "against the fit bound, twice the other here";
-  EXPECT_EQ(compare(point(1, inf), 5, format_of(ABN_F32)).ratio, 0)
+  EXPECT_EQ(compare::compare(point(1, inf), 5, problem::format_of(ABN_F32)).ratio, 0)
       << "an infinite bound demands nothing and is used by nothing";
 }
 
@@ -222,7 +227,7 @@ TEST(Comparator, UlpsCountRepresentableSteps) {
     for (int i = 0; i < std::abs(steps); ++i)
       moved = std::nextafter(moved, steps > 0 ? 4.0f : 0.0f);
     if (moved < 1 || moved >= 2) RC_DISCARD();
-    RC_ASSERT(compare(point(start, 1), moved, format_of(ABN_F32)).ulp == steps);
+    RC_ASSERT(compare::compare(point(start, 1), moved, problem::format_of(ABN_F32)).ulp == steps);
   }));
 }
 
@@ -241,7 +246,7 @@ TEST(Tallies, AddUpInAnyGrouping) {
     for (std::size_t i = 0; i < size; ++i)
       (i < cut ? left : right)
           .add(static_cast<std::int64_t>(i), e.points[i], got[i],
-               compare(e.points[i], got[i], format_of(ABN_F32)));
+               compare::compare(e.points[i], got[i], problem::format_of(ABN_F32)));
     left += right;
     RC_ASSERT(left.elements == whole.elements && left.failed == whole.failed &&
               left.nonfinite_got == whole.nonfinite_got);
@@ -259,11 +264,11 @@ namespace {
 /// may not take for ordinary.
 constexpr int oddities = 15;
 void add_ordinary(Expectation& expectation, std::vector<double>& got, int oddity,
-                  const Stream& draw) {
-  const Format& format = format_of(expectation.dtype);
+                  const data::Stream& draw) {
+  const problem::Format& format = problem::format_of(expectation.dtype);
   const std::uint64_t size = 200, odd = draw.below(size, 0);
   for (std::uint64_t i = 0; i < size; ++i) {
-    const Stream own = draw.fork(i);
+    const data::Stream own = draw.fork(i);
     // Few ratios, so that there are equal ones with other errors in ulp.
     const double step = static_cast<double>(own.below(9, 0)) - 4;
     Point p = point((static_cast<double>(own.below(19, 1)) - 9) / 3,
@@ -300,13 +305,13 @@ TEST(Tallies, ManyElementsAtOnceAreTheSameOneByOne) {
     const int oddity = run % oddities;
     Expectation expectation{Output::z, run / oddities % 4, {}, {}};
     std::vector<double> got;
-    add_ordinary(expectation, got, oddity, Stream(static_cast<std::uint64_t>(run)));
+    add_ordinary(expectation, got, oddity, data::Stream(static_cast<std::uint64_t>(run)));
     SCOPED_TRACE(testing::Message() << "run " << run << ", oddity " << oddity);
-    const Format& format = format_of(expectation.dtype);
+    const problem::Format& format = problem::format_of(expectation.dtype);
     Tally one_by_one;
     for (std::size_t i = 0; i < got.size(); ++i)
       one_by_one.add(static_cast<std::int64_t>(i), expectation.points[i], got[i],
-                     compare(expectation.points[i], got[i], format));
+                     compare::compare(expectation.points[i], got[i], format));
     const Tally at_once = compare_all(expectation, got);
     const auto same = [](double a, double b) {
       return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
@@ -420,14 +425,14 @@ TEST(Tallies, UlpBinsFollowTheirLogarithm) {
 
 TEST(Tallies, SumsAndExtremaAreThoseOfTheElements) {
   Tally tally;
-  const Format& format = format_of(ABN_F32);
+  const problem::Format& format = problem::format_of(ABN_F32);
   const std::vector<std::pair<Point, double>> elements{{point(1, 0x1p-22), 1 + 0x1p-23},
                                                        {point(1, 0x1p-22), 1 - 0x1p-22},
                                                        {point(inf, 0, Rule::same_class), inf},
                                                        {point(1, 1), inf}};
   for (std::size_t i = 0; i < elements.size(); ++i)
     tally.add(static_cast<std::int64_t>(i), elements[i].first, elements[i].second,
-              compare(elements[i].first, elements[i].second, format));
+              compare::compare(elements[i].first, elements[i].second, format));
   EXPECT_EQ(tally.elements, 4u);
   EXPECT_EQ(tally.failed, 1u);
   EXPECT_EQ(tally.nonfinite_expected, 1u);

@@ -14,6 +14,7 @@
 namespace {
 
 using namespace abn::tests;
+using namespace abn::verify::compare;
 
 constexpr double inf = std::numeric_limits<double>::infinity();
 
@@ -55,18 +56,18 @@ const Expectation& of(const std::vector<Expectation>& all, Output output) {
 }
 
 /// Does one of the null outputs pass on every element?
-bool a_null_passes(const Inputs& inputs, const Expectation& expectation) {
+bool a_null_passes(const problem::Inputs& inputs, const Expectation& expectation) {
   return !discriminates(expectation, nulls_of(inputs, expectation));
 }
 
 TEST(NullBattery, CopiesStaleOutputsAndInferenceAreTried) {
   const abn_problem p = make_problem(2, 3, 8, ABN_F32, ABN_LEAKY_RELU, 0.25);
   const abn_claims claims = plain_claims(ABN_IN_PLACE_1, ABN_F32, 16);
-  Inputs inputs = make_inputs(p, Recipe{}, 3);
-  EXPECT_FALSE(a_null_passes(inputs, of(expect_forward(inputs, claims), Output::z)));
+  problem::Inputs inputs = make_inputs(p, Recipe{}, 3);
+  EXPECT_FALSE(a_null_passes(inputs, of(expect::expect_forward(inputs, claims), Output::z)));
 
   // Running statistics that are the batch's own: inference gives the same.
-  const auto exact = expect_forward(inputs, claims);
+  const auto exact = expect::expect_forward(inputs, claims);
   for (std::size_t c = 0; c < 3; ++c) {
     inputs.running_mean[c] = of(exact, Output::mean).points[c].hi;
     inputs.running_var[c] = of(exact, Output::variance).points[c].hi;

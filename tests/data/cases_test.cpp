@@ -12,6 +12,7 @@
 #include "verify/problem/problem.hpp"
 
 using namespace abn::verify;
+using namespace abn::verify::data;
 
 TEST(Tiers, MeetEveryCombinationRecipeAndShape) {
   for (const std::uint64_t seed : {0u, 1u, 77u}) {
@@ -22,17 +23,19 @@ TEST(Tiers, MeetEveryCombinationRecipeAndShape) {
     constexpr std::size_t walk = 144 * 8;  // the other cases come behind it
     int empty = 0;
     for (const Case& one : cases) {
-      validate(one.problem);
+      problem::validate(one.problem);
       seeds.insert(one.seed);
     }
     for (const Case& one : std::span(cases).first(walk)) {
       const abn_problem& p = one.problem;
-      EXPECT_EQ(to_string(parse_problem(to_string(p))), to_string(p));
-      const std::string group =
-          std::string(dtype_name(p.dtype)) + layout_name(p.layout) + mode_name(p.mode);
-      combinations.insert(group + activation_name(p.activation) + scale_name(p.scale));
+      EXPECT_EQ(problem::to_string(problem::parse_problem(problem::to_string(p))),
+                problem::to_string(p));
+      const std::string group = std::string(problem::dtype_name(p.dtype)) +
+                                problem::layout_name(p.layout) + problem::mode_name(p.mode);
+      combinations.insert(group + problem::activation_name(p.activation) +
+                          problem::scale_name(p.scale));
       recipes_of[group].insert(one.data);
-      const bool is_empty = element_count(p) == 0;
+      const bool is_empty = problem::element_count(p) == 0;
       empty += is_empty;
       sizes_of[group].insert(is_empty
                                  ? "empty"
@@ -54,14 +57,14 @@ TEST(Tiers, AreAFunctionOfTheSeed) {
   const auto line = [](const std::vector<Case>& cases) {
     std::string all;
     for (const Case& one : cases)
-      all += to_string(one.problem) + one.data + std::to_string(one.seed) + "\n";
+      all += problem::to_string(one.problem) + one.data + std::to_string(one.seed) + "\n";
     return all;
   };
   EXPECT_EQ(line(cases_of(Tier::smoke, 5)), line(cases_of(Tier::smoke, 5)));
   EXPECT_NE(line(cases_of(Tier::smoke, 5)), line(cases_of(Tier::smoke, 6)));
   EXPECT_GT(cases_of(Tier::full, 5).size(), cases_of(Tier::smoke, 5).size());
   EXPECT_EQ(cases_of(Tier::exhaustive, 5).size(), 4 * cases_of(Tier::full, 5).size());
-  EXPECT_THROW(tier_from_name("smoky"), UsageError);
+  EXPECT_THROW(tier_from_name("smoky"), problem::UsageError);
 }
 
 TEST(Tiers, HaveLargeCasesOfEveryKind) {
@@ -69,14 +72,16 @@ TEST(Tiers, HaveLargeCasesOfEveryKind) {
   bool many_samples = false;
   for (const std::uint64_t seed : {0u, 1u, 2u, 3u, 4u, 5u, 6u, 7u})
     for (const Case& one : cases_of(Tier::smoke, seed))
-      if (element_count(one.problem) > 1 << 18)
-        types.insert(one.problem.dtype), many_samples |= sample_count(one.problem) > 1 << 16;
+      if (problem::element_count(one.problem) > 1 << 18)
+        types.insert(one.problem.dtype),
+            many_samples |= problem::sample_count(one.problem) > 1 << 16;
   EXPECT_EQ(types.size(), 4u);
   EXPECT_TRUE(many_samples);
   std::set<std::string> kinds;
   for (const Case& one : cases_of(Tier::full, 5))
-    if (element_count(one.problem) > 1 << 20)
-      kinds.insert(std::string(dtype_name(one.problem.dtype)) + layout_name(one.problem.layout));
+    if (problem::element_count(one.problem) > 1 << 20)
+      kinds.insert(std::string(problem::dtype_name(one.problem.dtype)) +
+                   problem::layout_name(one.problem.layout));
   EXPECT_EQ(kinds.size(), 8u);
 }
 
@@ -92,20 +97,21 @@ TEST(Tiers, MeetTheSizesOfOtherPaths) {
     for (std::uint64_t seed = 0; seed < 12; ++seed) {
       SCOPED_TRACE(std::string(tier_name(tier)) + " " + std::to_string(seed));
       std::vector<Case> cases = cases_of(tier, seed);
-      std::erase_if(cases, [](const Case& one) { return element_count(one.problem) > usual; });
+      std::erase_if(cases,
+                    [](const Case& one) { return problem::element_count(one.problem) > usual; });
       for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype) {
         const bool with_long = tier == Tier::full || dtype != ABN_F64;
         EXPECT_TRUE(!with_long || has(cases, [&](const abn_problem& p) {
-          return p.dtype == dtype && p.mode == ABN_INFERENCE && sample_count(p) > 40960;
-        })) << dtype_name(dtype);
+          return p.dtype == dtype && p.mode == ABN_INFERENCE && problem::sample_count(p) > 40960;
+        })) << problem::dtype_name(dtype);
         EXPECT_TRUE(has(cases, [&](const abn_problem& p) {
-          const std::int64_t m = sample_count(p);
+          const std::int64_t m = problem::sample_count(p);
           return p.dtype == dtype && p.mode == ABN_TRAINING && m > 10000 && (m & (m - 1)) == 0;
-        })) << dtype_name(dtype);
+        })) << problem::dtype_name(dtype);
         EXPECT_TRUE(has(cases, [&](const abn_problem& p) {
           return p.dtype == dtype && p.mode == ABN_TRAINING && p.layout == ABN_NHWC && p.c > 256 &&
-                 p.c % 8 == 0 && sample_count(p) > 32;
-        })) << dtype_name(dtype);
+                 p.c % 8 == 0 && problem::sample_count(p) > 32;
+        })) << problem::dtype_name(dtype);
         EXPECT_TRUE(has(cases, [&](const abn_problem& p) {
           return p.dtype == dtype && p.mode == ABN_TRAINING && p.n > 256;
         }));
@@ -121,10 +127,10 @@ TEST(Tiers, MeetTheSizesOfOtherPaths) {
       }
       for (const int layout : {ABN_NCHW, ABN_NHWC})
         EXPECT_TRUE(has(cases, [&](const abn_problem& p) {
-          return p.layout == layout && p.mode == ABN_INFERENCE && sample_count(p) > 40960;
-        })) << layout_name(layout);
+          return p.layout == layout && p.mode == ABN_INFERENCE && problem::sample_count(p) > 40960;
+        })) << problem::layout_name(layout);
       EXPECT_TRUE(has(cases, [](const abn_problem& p) {
-        return p.layout == ABN_NCHW && p.mode == ABN_FROZEN && sample_count(p) > 40960;
+        return p.layout == ABN_NCHW && p.mode == ABN_FROZEN && problem::sample_count(p) > 40960;
       }));
     }
 }
@@ -132,7 +138,8 @@ TEST(Tiers, MeetTheSizesOfOtherPaths) {
 TEST(Tiers, TheSmokeTierStaysSmall) {
   for (std::uint64_t seed = 0; seed < 4; ++seed) {
     std::int64_t elements = 0;
-    for (const Case& one : cases_of(Tier::smoke, seed)) elements += element_count(one.problem);
+    for (const Case& one : cases_of(Tier::smoke, seed))
+      elements += problem::element_count(one.problem);
     EXPECT_LT(elements, 3'900'000) << seed;
   }
 }
@@ -142,11 +149,11 @@ TEST(Tiers, ReplayIsOneCaseAndRefusesWhatCannotBe) {
   EXPECT_EQ(one.data, "spikes");
   EXPECT_EQ(one.seed, 9u);
   EXPECT_EQ(replay("n2c3s4", "", 9).data, "standard");
-  EXPECT_THROW(replay("", "spikes", 9), UsageError);
-  EXPECT_THROW(replay("n2c3s4", "spiky", 9), UsageError);
-  EXPECT_THROW(replay("n2c3", "spikes", 9), UsageError);
-  EXPECT_THROW(replay("n1000000c1000s1000000", "spikes", 9), UsageError);
-  EXPECT_THROW(replay("", "./no/such/file", 9), UsageError);
+  EXPECT_THROW(replay("", "spikes", 9), problem::UsageError);
+  EXPECT_THROW(replay("n2c3s4", "spiky", 9), problem::UsageError);
+  EXPECT_THROW(replay("n2c3", "spikes", 9), problem::UsageError);
+  EXPECT_THROW(replay("n1000000c1000s1000000", "spikes", 9), problem::UsageError);
+  EXPECT_THROW(replay("", "./no/such/file", 9), problem::UsageError);
 }
 
 TEST(Tiers, PatternsMatchAcrossSlashesAndMustMatchSomething) {
@@ -159,7 +166,7 @@ TEST(Tiers, PatternsMatchAcrossSlashesAndMustMatchSomething) {
   try {
     require_match("naive/forward/f32/nchw/zz", ids);
     FAIL();
-  } catch (const UsageError& refused) {
+  } catch (const problem::UsageError& refused) {
     EXPECT_NE(std::string(refused.what()).find("naive/forward/f32/nchw/z "), std::string::npos)
         << refused.what();
   }

@@ -13,6 +13,7 @@
 namespace {
 
 using namespace abn::verify;
+using namespace abn::verify::data;
 
 void expect_same(const std::vector<double>& a, const std::vector<double>& b, const char* what) {
   ASSERT_EQ(a.size(), b.size()) << what;
@@ -24,12 +25,12 @@ void expect_same(const std::vector<double>& a, const std::vector<double>& b, con
 
 TEST(GivenData, EveryRecipeIsReadBackAsItWasWritten) {
   for (const char* text : {"n2c3s2,f16", "n2c3s2,nhwc,bf16,elu:1", "n2c3s2,f64,frozen"}) {
-    const abn_problem problem = parse_problem(text);
+    const abn_problem problem = problem::parse_problem(text);
     for (const Recipe& recipe : recipes()) {
-      const Inputs made = make_inputs(problem, recipe.name, 3);
+      const problem::Inputs made = make_inputs(problem, recipe.name, 3);
       const Case one = replay(text, given_text(made), 3);
       ASSERT_TRUE(one.given) << recipe.name;
-      const Inputs read = inputs_of(one);
+      const problem::Inputs read = inputs_of(one);
       EXPECT_EQ(read.affine, made.affine);
       expect_same(read.x, made.x, "x");
       expect_same(read.dz, made.dz, "dz");
@@ -42,7 +43,8 @@ TEST(GivenData, EveryRecipeIsReadBackAsItWasWritten) {
 }
 
 TEST(GivenData, WhatIsLeftOutHasItsDefault) {
-  const Inputs read = parse_given("given:x=1,-0x1p-3", parse_problem("n2c1s1,f32"));
+  const problem::Inputs read =
+      parse_given("given:x=1,-0x1p-3", problem::parse_problem("n2c1s1,f32"));
   EXPECT_EQ(read.x, (std::vector<double>{1, -0.125}));
   EXPECT_FALSE(read.affine);
   EXPECT_TRUE(read.dz.empty());
@@ -55,8 +57,8 @@ TEST(GivenData, WhatCannotBeMeantIsRefused) {
        {"given:", "given:x=1", "given:x=1,2,3", "given:x=1,2;x=1,2", "given:y=1,2", "given:x=1,two",
         "given:x=1,,2", "given:x=1,0.1", "given:x=1,2;gamma=1", "given:x=1,2;beta=1",
         "given:x=1,2;gamma=1;beta=1,2", "given:x=1,1e9"})
-    EXPECT_THROW(replay("n2c1s1,f16", wrong, 1), UsageError) << wrong;
-  EXPECT_THROW(replay("", "given:x=1,2", 1), UsageError);
+    EXPECT_THROW(replay("n2c1s1,f16", wrong, 1), problem::UsageError) << wrong;
+  EXPECT_THROW(replay("", "given:x=1,2", 1), problem::UsageError);
 }
 
 }  // namespace

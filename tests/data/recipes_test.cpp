@@ -14,15 +14,16 @@
 #include "verify/problem/problem.hpp"
 
 using namespace abn::verify;
+using namespace abn::verify::data;
 
 namespace {
 
 /// Samples of one channel in order, whatever the layout.
-std::vector<double> channel(const Inputs& inputs, const std::vector<double>& tensor,
+std::vector<double> channel(const problem::Inputs& inputs, const std::vector<double>& tensor,
                             std::int64_t c) {
   std::vector<double> out;
-  for (std::int64_t i = 0; i < sample_count(inputs.problem); ++i)
-    out.push_back(tensor[static_cast<std::size_t>(sample_offset(inputs.problem, c, i))]);
+  for (std::int64_t i = 0; i < problem::sample_count(inputs.problem); ++i)
+    out.push_back(tensor[static_cast<std::size_t>(problem::sample_offset(inputs.problem, c, i))]);
   return out;
 }
 
@@ -44,8 +45,8 @@ std::uint64_t hash_of(const std::vector<double>& values) {
   return hash;
 }
 
-Inputs make(const std::string& problem, const std::string& recipe, std::uint64_t seed) {
-  return make_inputs(parse_problem(problem), recipe, seed);
+problem::Inputs make(const std::string& problem, const std::string& recipe, std::uint64_t seed) {
+  return make_inputs(problem::parse_problem(problem), recipe, seed);
 }
 
 }  // namespace
@@ -74,7 +75,7 @@ TEST(RandomStream, IsAFunctionOfKeyAndIndexAlone) {
 }
 
 TEST(DataRecipes, GiveTheBitsThatTheyGaveWhenTheyWereWritten) {
-  const Inputs inputs = make("n3c5s7,bf16", "standard", 17);
+  const problem::Inputs inputs = make("n3c5s7,bf16", "standard", 17);
   // Recorded from g++ 12 on x86-64: reproduce lines in old reports stand on these bits.
   EXPECT_EQ(hash_of(inputs.x), 12640480126388175060u);
   EXPECT_EQ(hash_of(inputs.dz), 7552357978537351641u);
@@ -83,9 +84,9 @@ TEST(DataRecipes, GiveTheBitsThatTheyGaveWhenTheyWereWritten) {
 
 TEST(DataRecipes, AreTheSameInBothLayoutsAndDifferBySeed) {
   for (const Recipe& recipe : recipes()) {
-    const Inputs nchw = make("n3c5s7,nchw", recipe.name, 4),
-                 nhwc = make("n3c5s7,nhwc", recipe.name, 4),
-                 other = make("n3c5s7,nchw", recipe.name, 5);
+    const problem::Inputs nchw = make("n3c5s7,nchw", recipe.name, 4),
+                          nhwc = make("n3c5s7,nhwc", recipe.name, 4),
+                          other = make("n3c5s7,nchw", recipe.name, 5);
     for (std::int64_t c = 0; c < 5; ++c) {
       EXPECT_EQ(hash_of(channel(nchw, nchw.x, c)), hash_of(channel(nhwc, nhwc.x, c)))
           << recipe.name;
@@ -103,11 +104,11 @@ TEST(DataRecipes, HoldValuesOfTheirTypesWhoseSquaresAnF32SumCanHold) {
       for (const char* sizes : {"n2c3s5", "n1c1s1", "n0c3s4", "n4c7s200", "n2c0s3"})
         for (std::uint64_t seed = 0; seed < 4; ++seed) {
           const abn_problem problem =
-              parse_problem(std::string(sizes) + "," + dtype + ",inference");
-          const Inputs inputs = make_inputs(problem, recipe.name, seed);
+              problem::parse_problem(std::string(sizes) + "," + dtype + ",inference");
+          const problem::Inputs inputs = make_inputs(problem, recipe.name, seed);
           const auto all_of_type = [&](const std::vector<double>& values, int type) {
             return std::all_of(values.begin(), values.end(), [&](double v) {
-              return std::isnan(v) || round_to(format_of(type), v) == v;
+              return std::isnan(v) || problem::round_to(problem::format_of(type), v) == v;
             });
           };
           EXPECT_TRUE(all_of_type(inputs.x, problem.dtype) && all_of_type(inputs.dz, problem.dtype))
@@ -123,7 +124,7 @@ TEST(DataRecipes, HoldValuesOfTheirTypesWhoseSquaresAnF32SumCanHold) {
           EXPECT_TRUE(std::all_of(inputs.running_var.begin(), inputs.running_var.end(),
                                   [](double v) { return v > 0; }))
               << recipe.name;
-          EXPECT_EQ(inputs.x.size(), static_cast<std::size_t>(element_count(problem)));
+          EXPECT_EQ(inputs.x.size(), static_cast<std::size_t>(problem::element_count(problem)));
           EXPECT_EQ(inputs.dz.size(), inputs.x.size());
           double squares = 0;
           for (const double x : inputs.x) squares += std::isfinite(x) ? x * x : 0;
@@ -133,7 +134,7 @@ TEST(DataRecipes, HoldValuesOfTheirTypesWhoseSquaresAnF32SumCanHold) {
 
 TEST(DataRecipes, DzIsOfBothSignsAndItsSumsAreNotSmall) {
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
-    const Inputs inputs = make("n8c6s32", "standard", seed);
+    const problem::Inputs inputs = make("n8c6s32", "standard", seed);
     for (std::int64_t c = 0; c < 6; ++c) {
       const auto x = channel(inputs, inputs.x, c), dz = channel(inputs, inputs.dz, c);
       const auto [mean, sigma] = moments(x);
@@ -162,7 +163,7 @@ TEST(DataRecipes, LargeMeanIsWhatItsTypeCanResolve) {
   for (const auto& [dtype, least] :
        {std::pair{"f16", 60.0}, {"bf16", 6.0}, {"f32", 900.0}, {"f64", 900.0}})
     for (std::uint64_t seed = 0; seed < 5; ++seed) {
-      const Inputs inputs = make(std::string("n16c8s16,") + dtype, "large_mean", seed);
+      const problem::Inputs inputs = make(std::string("n16c8s16,") + dtype, "large_mean", seed);
       for (std::int64_t c = 0; c < 8; ++c) {
         const auto [mean, sigma] = moments(channel(inputs, inputs.x, c));
         EXPECT_GT(std::abs(mean) / sigma, least) << dtype;
@@ -184,17 +185,17 @@ TEST(DataRecipes, KeepTheirOwnPromises) {
     for (const double gamma : make("n4c8s16", "tiny_gamma", seed).gamma)
       EXPECT_TRUE(gamma != 0 && std::abs(gamma) < 0x1p-7);
 
-    const Inputs large_beta = make("n4c8s16", "large_beta", seed);
+    const problem::Inputs large_beta = make("n4c8s16", "large_beta", seed);
     for (std::size_t c = 0; c < 8; ++c)
       EXPECT_GE(std::abs(large_beta.beta[c] / large_beta.gamma[c]), 15.9);
 
-    const Inputs constant = make("n4c8s16,f16", "constant", seed);
+    const problem::Inputs constant = make("n4c8s16,f16", "constant", seed);
     int still = 0;
     for (std::int64_t c = 0; c < 8; ++c)
       still += moments(channel(constant, constant.x, c)).sigma == 0;
     EXPECT_EQ(still, 4);
 
-    const Inputs zeros = make("n4c8s17,f32", "zeros", seed);
+    const problem::Inputs zeros = make("n4c8s17,f32", "zeros", seed);
     EXPECT_TRUE(std::count(zeros.x.begin(), zeros.x.end(), 0.0) > 8 &&
                 std::count(zeros.dz.begin(), zeros.dz.end(), 0.0) > 8);
     for (std::int64_t c = 0; c < 8; ++c) {
@@ -204,7 +205,7 @@ TEST(DataRecipes, KeepTheirOwnPromises) {
     }
     EXPECT_EQ(std::count(zeros.beta.begin(), zeros.beta.end(), 0.0), 4);
 
-    const Inputs spikes = make("n4c8s64", "spikes", seed);
+    const problem::Inputs spikes = make("n4c8s64", "spikes", seed);
     int last_is_larger = 0;
     for (std::int64_t c = 0; c < 8; ++c) {
       auto x = channel(spikes, spikes.x, c);
@@ -212,22 +213,22 @@ TEST(DataRecipes, KeepTheirOwnPromises) {
       std::sort(x.begin(), x.end());
       EXPECT_GT(x.back(), 5 * x[x.size() / 2]);
       const std::size_t last =
-          static_cast<std::size_t>(sample_offset(spikes.problem, c, 4 * 64 - 1));
+          static_cast<std::size_t>(problem::sample_offset(spikes.problem, c, 4 * 64 - 1));
       last_is_larger += std::abs(spikes.x[last]) > 5 * x[x.size() / 2];
     }
     EXPECT_GE(last_is_larger, 6);  // t times at least 32, so a small t may be small yet
 
     for (const int dtype : {ABN_F16, ABN_BF16, ABN_F32, ABN_F64}) {
-      const Format& format = format_of(dtype);
-      const Inputs subnormals =
-          make(std::string("n4c8s16,") + dtype_name(dtype), "subnormals", seed);
+      const problem::Format& format = problem::format_of(dtype);
+      const problem::Inputs subnormals =
+          make(std::string("n4c8s16,") + problem::dtype_name(dtype), "subnormals", seed);
       const double smallest_normal = std::ldexp(1.0, format.emin);
       const auto is_subnormal = [&](double v) { return v != 0 && std::abs(v) < smallest_normal; };
       EXPECT_GT(std::count_if(subnormals.x.begin(), subnormals.x.end(), is_subnormal), 100);
       EXPECT_GT(std::count_if(subnormals.dz.begin(), subnormals.dz.end(), is_subnormal), 100);
     }
 
-    const Inputs special = make("n4c6s16", "special", seed);
+    const problem::Inputs special = make("n4c6s16", "special", seed);
     int with_nan = 0, with_infinity = 0, clean = 0, in_dz = 0;
     for (std::int64_t c = 0; c < 6; ++c) {
       const auto x = channel(special, special.x, c), dz = channel(special, special.dz, c);
@@ -244,15 +245,15 @@ TEST(DataRecipes, KeepTheirOwnPromises) {
     EXPECT_EQ(in_dz, 2);
     EXPECT_EQ(clean, 1);
 
-    const Inputs plain = make("n4c6s16", "no_affine", seed);
+    const problem::Inputs plain = make("n4c6s16", "no_affine", seed);
     EXPECT_FALSE(plain.affine);
   }
 }
 
 TEST(DataRecipes, SaturatingReachesBothEnds) {
   for (const char* dtype : {"f16", "bf16", "f32"}) {
-    const Inputs inputs = make(std::string("n8c8s32,elu:1,") + dtype, "saturating", 3);
-    const Format& format = format_of(inputs.problem.dtype);
+    const problem::Inputs inputs = make(std::string("n8c8s32,elu:1,") + dtype, "saturating", 3);
+    const problem::Format& format = problem::format_of(inputs.problem.dtype);
     int saturated = 0, underflown = 0;
     for (std::int64_t c = 0; c < 8; ++c) {
       const auto x = channel(inputs, inputs.x, c);
@@ -260,8 +261,8 @@ TEST(DataRecipes, SaturatingReachesBothEnds) {
       for (const double value : x) {
         const double y = inputs.gamma[static_cast<std::size_t>(c)] * (value - mean) / sigma +
                          inputs.beta[static_cast<std::size_t>(c)];
-        saturated += y < 0 && round_to(format, std::expm1(y)) == -1;
-        underflown += y < 0 && round_to(format, 0.01 * y) == 0;
+        saturated += y < 0 && problem::round_to(format, std::expm1(y)) == -1;
+        underflown += y < 0 && problem::round_to(format, 0.01 * y) == 0;
       }
     }
     EXPECT_GT(saturated, 20) << dtype;
@@ -274,7 +275,7 @@ TEST(DataRecipes, AnUnknownOneIsRefusedAndTheNearestNamed) {
   try {
     make("n1c1s2", "spike", 1);
     FAIL();
-  } catch (const UsageError& refused) {
+  } catch (const problem::UsageError& refused) {
     EXPECT_NE(std::string(refused.what()).find("spikes"), std::string::npos) << refused.what();
   }
   EXPECT_TRUE(is_recipe("zeros"));

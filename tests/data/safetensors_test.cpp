@@ -22,7 +22,7 @@
 
 #include "tests/support/sha256.hpp"
 
-namespace abn::verify {
+namespace abn::verify::data {
 namespace {
 
 namespace fs = std::filesystem;
@@ -84,7 +84,7 @@ std::string refusal(const std::string& bytes) {
   write_text(path, bytes);
   try {
     read_safetensors(path);
-  } catch (const UsageError& error) {
+  } catch (const problem::UsageError& error) {
     const std::string message = error.what();
     EXPECT_EQ(message.rfind(path + ": ", 0), 0u) << message;  // names the file
     EXPECT_EQ(message.back(), '.') << message;                // is a sentence
@@ -245,7 +245,7 @@ TEST(Safetensors, RefusesWhatIsNoFile) {
   const auto message_for = [](const std::string& path) -> std::string {
     try {
       read_safetensors(path);
-    } catch (const UsageError& error) {
+    } catch (const problem::UsageError& error) {
       return error.what();
     }
     return "accepted";
@@ -294,9 +294,10 @@ TEST(Safetensors, WriterIsAtomicAndRefusesNonsense) {
   wrong = file;
   wrong.metadata["k"] = "\xff";
   EXPECT_THROW(write_safetensors(path, wrong), std::invalid_argument);
-  EXPECT_THROW(write_safetensors(scratch.file("absent/file"), file), UsageError);
+  EXPECT_THROW(write_safetensors(scratch.file("absent/file"), file), problem::UsageError);
   fs::create_directories(scratch.path() / "taken" / "inside");
-  EXPECT_THROW(write_safetensors(scratch.file("taken"), file), UsageError);  // the rename fails
+  EXPECT_THROW(write_safetensors(scratch.file("taken"), file),
+               problem::UsageError);  // the rename fails
 
   EXPECT_EQ(read_text(path), before);
   std::size_t entries = 0;
@@ -350,7 +351,7 @@ bool reads_or_refuses(const std::string& path) {
     const SafetensorsFile file = read_safetensors(path);
     for (const auto& [name, tensor] : file.tensors)
       if (tensor.bytes.size() > fs::file_size(path)) return false;
-  } catch (const UsageError&) {
+  } catch (const problem::UsageError&) {
   }
   return true;
 }
@@ -368,7 +369,7 @@ TEST(Safetensors, DamageNeverCrashes) {
 
   for (std::size_t length = 0; length < good.size(); ++length) {  // every truncation is noticed
     write_text(path, good.substr(0, length));
-    EXPECT_THROW(read_safetensors(path), UsageError) << length;
+    EXPECT_THROW(read_safetensors(path), problem::UsageError) << length;
   }
   constexpr int rounds = 4000;
   constexpr unsigned seed = 5;
@@ -452,4 +453,4 @@ TEST(SafetensorsFixtures, RealFilesReadAndMatchTheirSums) {
 }
 
 }  // namespace
-}  // namespace abn::verify
+}  // namespace abn::verify::data

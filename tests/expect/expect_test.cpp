@@ -13,11 +13,17 @@
 namespace abn::tests {
 namespace {
 
+using namespace verify::expect;
+
 using reference::Real100;
 
 /// hi + lo - (hi + lo), as far as doubles can tell.
-double distance(const Wide& a, const Wide& b) { return std::fabs((a.hi - b.hi) + (a.lo - b.lo)); }
-Wide at(const WideVector& values, std::size_t i) { return {values.hi[i], values.lo[i]}; }
+double distance(const oracle::Wide& a, const oracle::Wide& b) {
+  return std::fabs((a.hi - b.hi) + (a.lo - b.lo));
+}
+oracle::Wide at(const oracle::WideVector& values, std::size_t i) {
+  return {values.hi[i], values.lo[i]};
+}
 
 struct Hard {
   const char* name;
@@ -34,14 +40,14 @@ const std::vector<Hard> hard_channels = {
 };
 
 struct Channel {
-  ForwardInput forward;
-  BackwardInput backward;
-  ChannelNumbers numbers;
+  oracle::ForwardInput forward;
+  oracle::BackwardInput backward;
+  bound::ChannelNumbers numbers;
 };
 
 Channel channel_of(const Hard& hard, int dtype, std::uint64_t seed) {
-  const Inputs in = make_inputs(make_problem(1, 1, 150, dtype, hard.activation, hard.parameter),
-                                hard.recipe, seed);
+  const problem::Inputs in = make_inputs(
+      make_problem(1, 1, 150, dtype, hard.activation, hard.parameter), hard.recipe, seed);
   Channel c;
   c.forward.parameters = {hard.activation,
                           in.problem.activation_parameter,
@@ -59,8 +65,8 @@ Channel channel_of(const Hard& hard, int dtype, std::uint64_t seed) {
   return c;
 }
 
-ChannelNumbers numbers_of(const Channel& c, const ForwardValues& v) {
-  ChannelNumbers n;
+bound::ChannelNumbers numbers_of(const Channel& c, const oracle::ForwardValues& v) {
+  bound::ChannelNumbers n;
   n.m = static_cast<double>(c.forward.x.size());
   n.mean = v.mean.hi;
   n.variance = v.variance.hi;
@@ -77,11 +83,12 @@ ChannelNumbers numbers_of(const Channel& c, const ForwardValues& v) {
 
 /// `lower` and `higher` are values of the same channel in two precisions; `own` is the arithmetic
 /// of the lower one.
-void expect_forward_agrees(const Channel& c, const ForwardValues& lower,
-                           const ForwardValues& higher, const Arithmetic& own, const char* name) {
-  const ChannelNumbers numbers = numbers_of(c, higher);
-  const StatisticsError statistics = batch_statistics_error(own, numbers);
-  const ForwardBound<Total> bound(own, numbers, statistics);
+void expect_forward_agrees(const Channel& c, const oracle::ForwardValues& lower,
+                           const oracle::ForwardValues& higher, const bound::Arithmetic& own,
+                           const char* name) {
+  const bound::ChannelNumbers numbers = numbers_of(c, higher);
+  const bound::StatisticsError statistics = bound::batch_statistics_error(own, numbers);
+  const bound::ForwardBound<bound::Total> bound(own, numbers, statistics);
   EXPECT_LE(distance(lower.mean, higher.mean), statistics.mean) << name;
   EXPECT_LE(distance(lower.variance, higher.variance), statistics.variance) << name;
   for (std::size_t i = 0; i < c.forward.x.size(); ++i) {
@@ -95,16 +102,16 @@ void expect_forward_agrees(const Channel& c, const ForwardValues& lower,
   }
 }
 
-void expect_backward_agrees(const Channel& c, const BackwardValues& lower,
-                            const BackwardValues& higher, const Arithmetic& own,
-                            const ForwardValues& forward, const char* name) {
-  const ChannelNumbers numbers = numbers_of(c, forward);
-  BackwardPlan plan;
+void expect_backward_agrees(const Channel& c, const oracle::BackwardValues& lower,
+                            const oracle::BackwardValues& higher, const bound::Arithmetic& own,
+                            const oracle::ForwardValues& forward, const char* name) {
+  const bound::ChannelNumbers numbers = numbers_of(c, forward);
+  bound::BackwardPlan plan;
   plan.scheme = ABN_CHECKPOINT_X;
   plan.end_to_end = true;
-  plan.forward = plan.backward = batch_statistics_error(own, numbers);
-  const BackwardErrors<Total> errors =
-      BackwardBound<Total>(own, numbers, plan, c.backward, higher).errors();
+  plan.forward = plan.backward = bound::batch_statistics_error(own, numbers);
+  const bound::BackwardErrors<bound::Total> errors =
+      bound::BackwardBound<bound::Total>(own, numbers, plan, c.backward, higher).errors();
   EXPECT_LE(distance(lower.dgamma, higher.dgamma), errors.dgamma.total()) << name;
   EXPECT_LE(distance(lower.dbeta, higher.dbeta), errors.dbeta.total()) << name;
   for (std::size_t i = 0; i < c.backward.dz.size(); ++i)
@@ -114,18 +121,19 @@ void expect_backward_agrees(const Channel& c, const BackwardValues& lower,
 
 TEST(verify_oracle, long_double_agrees_with_50_digits_within_its_own_bound) {
   const abn_problem p = make_problem(1, 1, 150, ABN_F32, ABN_IDENTITY, 0);
-  const Arithmetic own = oracle_arithmetic(p, plain_claims(ABN_CHECKPOINT_X, ABN_F32, 10),
-                                           static_cast<int>(Precision::long_double));
+  const bound::Arithmetic own =
+      bound::oracle_arithmetic(p, plain_claims(ABN_CHECKPOINT_X, ABN_F32, 10),
+                               static_cast<int>(oracle::Precision::long_double));
   for (const Hard& hard : hard_channels)
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
       const Channel c = channel_of(hard, ABN_F32, seed);
-      ForwardValues lower, higher;
-      forward_in_long_double(c.forward, lower);
-      forward_in_real50(c.forward, higher);
+      oracle::ForwardValues lower, higher;
+      oracle::forward_in_long_double(c.forward, lower);
+      oracle::forward_in_real50(c.forward, higher);
       expect_forward_agrees(c, lower, higher, own, hard.name);
-      BackwardValues lower_gradients, higher_gradients;
-      backward_in_long_double(c.backward, lower_gradients);
-      backward_in_real50(c.backward, higher_gradients);
+      oracle::BackwardValues lower_gradients, higher_gradients;
+      oracle::backward_in_long_double(c.backward, lower_gradients);
+      oracle::backward_in_real50(c.backward, higher_gradients);
       expect_backward_agrees(c, lower_gradients, higher_gradients, own, higher, hard.name);
     }
 }
@@ -138,12 +146,12 @@ TEST(verify_oracle, fifty_digits_agree_with_a_hundred_to_the_last_bit_of_hi_and_
     Channel c = channel_of(hard, ABN_F64, 5);
     for (double& x : c.forward.x) x += std::ldexp(1.0, 40);
     c.backward.x = c.forward.x;
-    ForwardValues lower, higher;
-    forward_in_real50(c.forward, lower);
-    evaluate::forward<Real100>(c.forward, higher);
-    BackwardValues lower_gradients, higher_gradients;
-    backward_in_real50(c.backward, lower_gradients);
-    evaluate::backward<Real100>(c.backward, higher_gradients);
+    oracle::ForwardValues lower, higher;
+    oracle::forward_in_real50(c.forward, lower);
+    oracle::evaluate::forward<Real100>(c.forward, higher);
+    oracle::BackwardValues lower_gradients, higher_gradients;
+    oracle::backward_in_real50(c.backward, lower_gradients);
+    oracle::evaluate::backward<Real100>(c.backward, higher_gradients);
     constexpr double last_bit = 0x1p-104;  // hi + lo hold 106 bits, and both are rounded
     for (std::size_t i = 0; i < c.forward.x.size(); ++i) {
       EXPECT_LE(distance(at(lower.z, i), at(higher.z, i)), last_bit * std::fabs(higher.z.hi[i]))
@@ -169,27 +177,29 @@ TEST(verify_oracle, share_of_the_bound_is_at_most_what_the_coefficients_say) {
         const abn_problem p = make_problem(1, 1, 150, ABN_F32, hard.activation, hard.parameter);
         abn_claims claims = plain_claims(ABN_CHECKPOINT_X, accumulate, 9);
         claims.statistics = statistics;
-        const Arithmetic own =
-                             oracle_arithmetic(p, claims, static_cast<int>(Precision::long_double)),
-                         judged = arithmetic_of(p, claims);
-        const double share = oracle_share(own, judged);
+        const bound::Arithmetic own = bound::oracle_arithmetic(
+                                    p, claims, static_cast<int>(oracle::Precision::long_double)),
+                                judged = bound::arithmetic_of(p, claims);
+        const double share = bound::oracle_share(own, judged);
         const Channel c = channel_of(hard, ABN_F32, 9);
-        ForwardValues v;
-        forward_in_long_double(c.forward, v);
-        const ChannelNumbers numbers = numbers_of(c, v);
-        const ForwardBound<Total> small(own, numbers, batch_statistics_error(own, numbers)),
-            large(judged, numbers, batch_statistics_error(judged, numbers));
-        BackwardValues gradients;
-        backward_in_long_double(c.backward, gradients);
-        BackwardPlan plan;
+        oracle::ForwardValues v;
+        oracle::forward_in_long_double(c.forward, v);
+        const bound::ChannelNumbers numbers = numbers_of(c, v);
+        const bound::ForwardBound<bound::Total> small(own, numbers,
+                                                      bound::batch_statistics_error(own, numbers)),
+            large(judged, numbers, bound::batch_statistics_error(judged, numbers));
+        oracle::BackwardValues gradients;
+        oracle::backward_in_long_double(c.backward, gradients);
+        bound::BackwardPlan plan;
         plan.scheme = ABN_CHECKPOINT_X;
         plan.end_to_end = true;
-        plan.forward = plan.backward = batch_statistics_error(own, numbers);
-        const BackwardErrors<Total> small_dx =
-            BackwardBound<Total>(own, numbers, plan, c.backward, gradients).errors();
-        plan.forward = plan.backward = batch_statistics_error(judged, numbers);
-        const BackwardErrors<Total> large_dx =
-            BackwardBound<Total>(judged, numbers, plan, c.backward, gradients).errors();
+        plan.forward = plan.backward = bound::batch_statistics_error(own, numbers);
+        const bound::BackwardErrors<bound::Total> small_dx =
+            bound::BackwardBound<bound::Total>(own, numbers, plan, c.backward, gradients).errors();
+        plan.forward = plan.backward = bound::batch_statistics_error(judged, numbers);
+        const bound::BackwardErrors<bound::Total> large_dx =
+            bound::BackwardBound<bound::Total>(judged, numbers, plan, c.backward, gradients)
+                .errors();
         for (std::size_t i = 0; i < c.forward.x.size(); ++i) {
           const double x = c.forward.x[i], xhat = v.xhat.hi[i], y = v.y[i];
           ASSERT_LE(small.y(x, xhat, y).total(), share * large.y(x, xhat, y).total() * 1.0001)
@@ -200,9 +210,9 @@ TEST(verify_oracle, share_of_the_bound_is_at_most_what_the_coefficients_say) {
 }
 
 /// Bits of hi + lo below hi that are in use.
-bool beyond_long_double(const std::vector<Expectation>& expectations) {
-  for (const Expectation& e : expectations)
-    for (const Point& point : e.points) {
+bool beyond_long_double(const std::vector<compare::Expectation>& expectations) {
+  for (const compare::Expectation& e : expectations)
+    for (const compare::Point& point : e.points) {
       if (point.lo == 0) continue;
       // long double leaves at most 11 bits for lo
       const auto bits = std::bit_cast<std::uint64_t>(point.lo) & ((std::uint64_t{1} << 52) - 1);
@@ -212,7 +222,7 @@ bool beyond_long_double(const std::vector<Expectation>& expectations) {
 }
 
 TEST(verify_oracle, escalates_where_long_double_is_not_enough) {
-  const Inputs inputs =
+  const problem::Inputs inputs =
       make_inputs(make_problem(4, 2, 250, ABN_F32, ABN_LEAKY_RELU, 0.01), Recipe{}, 1);
   // float accumulators: 2^-40 m/h. Double accumulators summed by a tree of depth 12: 2^-11 *
   // 1000/12 = 4 %. Sequential: 2^-11.
@@ -221,14 +231,15 @@ TEST(verify_oracle, escalates_where_long_double_is_not_enough) {
   EXPECT_TRUE(beyond_long_double(expect_gradient(inputs, plain_claims(ABN_STANDARD, ABN_F64, 12))));
   // Storage in double escalates whatever the depth, as the value itself needs more than 64 bits to
   // measure an error in ulp.
-  const Inputs doubles =
+  const problem::Inputs doubles =
       make_inputs(make_problem(4, 2, 25, ABN_F64, ABN_LEAKY_RELU, 0.01), Recipe{}, 1);
   EXPECT_TRUE(
       beyond_long_double(expect_forward(doubles, plain_claims(ABN_STANDARD, ABN_F64, 100))));
 }
 
 TEST(verify_oracle, depth_is_capped_and_a_deeper_claim_is_a_wider_bound) {
-  const Inputs inputs = make_inputs(make_problem(2, 1, 50, ABN_F32, ABN_IDENTITY, 0), Recipe{}, 1);
+  const problem::Inputs inputs =
+      make_inputs(make_problem(2, 1, 50, ABN_F32, ABN_IDENTITY, 0), Recipe{}, 1);
   const auto bound = [&](std::int64_t depth) {
     return expect_forward(inputs, plain_claims(ABN_STANDARD, ABN_F32, depth))[0].points[0].bound;
   };
@@ -245,14 +256,15 @@ TEST(verify_oracle, depth_is_capped_and_a_deeper_claim_is_a_wider_bound) {
 
 // A claim may widen the bound; what is fit, it does not decide.
 TEST(verify_oracle, a_narrow_accumulate_type_or_a_bad_function_is_no_excuse_for_being_unfit) {
-  const Inputs inputs = make_inputs(make_problem(2, 1, 50, ABN_F32, ABN_ELU, 1), Recipe{}, 1);
+  const problem::Inputs inputs =
+      make_inputs(make_problem(2, 1, 50, ABN_F32, ABN_ELU, 1), Recipe{}, 1);
   const auto point = [&](int accumulate, double function_ulp) {
     abn_claims claims = plain_claims(ABN_STANDARD, accumulate, 5);
     claims.function_ulp = function_ulp;
     return expect_forward(inputs, claims)[0].points[0];
   };
-  const Point good = point(ABN_F32, 2), narrow = point(ABN_BF16, 2), rough = point(ABN_F32, 1e6),
-              wide = point(ABN_F64, 2);
+  const compare::Point good = point(ABN_F32, 2), narrow = point(ABN_BF16, 2),
+                       rough = point(ABN_F32, 1e6), wide = point(ABN_F64, 2);
   EXPECT_GT(narrow.bound, 100 * good.bound);
   EXPECT_EQ(narrow.fit_bound, good.fit_bound);
   EXPECT_LE(rough.fit_bound, 2 * good.fit_bound);
@@ -261,25 +273,26 @@ TEST(verify_oracle, a_narrow_accumulate_type_or_a_bad_function_is_no_excuse_for_
 
 TEST(verify_oracle, layouts_agree) {
   abn_problem p = make_problem(3, 4, 7, ABN_F32, ABN_LEAKY_RELU, 0.01);
-  const Inputs nchw = make_inputs(p, Recipe{}, 4);
-  Inputs nhwc = nchw;
+  const problem::Inputs nchw = make_inputs(p, Recipe{}, 4);
+  problem::Inputs nhwc = nchw;
   nhwc.problem.layout = ABN_NHWC;
   for (std::int64_t c = 0; c < p.c; ++c)
     for (std::int64_t i = 0; i < 21; ++i) {
-      const auto from = static_cast<std::size_t>(sample_offset(nchw.problem, c, i)),
-                 to = static_cast<std::size_t>(sample_offset(nhwc.problem, c, i));
+      const auto from = static_cast<std::size_t>(problem::sample_offset(nchw.problem, c, i)),
+                 to = static_cast<std::size_t>(problem::sample_offset(nhwc.problem, c, i));
       nhwc.x[to] = nchw.x[from];
       nhwc.dz[to] = nchw.dz[from];
     }
   const abn_claims claims = plain_claims(ABN_IN_PLACE_1, ABN_F32, 8);
-  const auto compare_layouts = [&](const std::vector<Expectation>& a,
-                                   const std::vector<Expectation>& b) {
+  const auto compare_layouts = [&](const std::vector<compare::Expectation>& a,
+                                   const std::vector<compare::Expectation>& b) {
     ASSERT_EQ(a.size(), b.size());
     for (std::size_t k = 0; k < a.size(); ++k)
       for (std::int64_t c = 0; c < p.c; ++c)
-        for (std::int64_t i = 0; i < (is_tensor(a[k].output) ? 21 : 1); ++i) {
+        for (std::int64_t i = 0; i < (compare::is_tensor(a[k].output) ? 21 : 1); ++i) {
           const auto index = [&](const abn_problem& q) {
-            return static_cast<std::size_t>(is_tensor(a[k].output) ? sample_offset(q, c, i) : c);
+            return static_cast<std::size_t>(
+                compare::is_tensor(a[k].output) ? problem::sample_offset(q, c, i) : c);
           };
           EXPECT_EQ(a[k].points[index(nchw.problem)].hi, b[k].points[index(nhwc.problem)].hi);
           EXPECT_EQ(a[k].points[index(nchw.problem)].bound, b[k].points[index(nhwc.problem)].bound);

@@ -7,15 +7,17 @@
 #include "verify/check/outputs.hpp"
 #include "verify/expect/reference_variant.hpp"
 #include "verify/problem/problem.hpp"
+#include "verify/run/runner.hpp"
 
 namespace {
 
 using namespace abn::verify;
+using namespace abn::verify::expect;
 
-Subject subject_of(const abn_variant& variant) {
-  Subject subject;
+call::Subject subject_of(const abn_variant& variant) {
+  call::Subject subject;
   subject.variant = &variant;
-  subject.device = host_device();
+  subject.device = call::host_device();
   return subject;
 }
 
@@ -29,22 +31,24 @@ TEST(ReferenceVariants, HaveNamesOfTheirOwn) {
 }
 
 TEST(ReferenceVariants, StayWithinTheBoundsAndKeepTheContracts) {
-  const std::vector<Case> all = cases_of(Tier::smoke, 7);
+  const std::vector<data::Case> all = data::cases_of(data::Tier::smoke, 7);
   std::size_t turn = 0;
   for (const abn_variant* const variant : reference_variants()) {
     // Every 15th case, another 15th for each variant; the 50 digits take the small ones.
     const bool slow = std::string(variant->name).find("digits50") != std::string::npos;
-    std::vector<Case> cases;
+    std::vector<data::Case> cases;
     for (std::size_t i = turn++; i < all.size(); i += 15)
-      if (!slow || element_count(all[i].problem) < 600) cases.push_back(all[i]);
-    const Subject subject = subject_of(*variant);
+      if (!slow || problem::element_count(all[i].problem) < 600) cases.push_back(all[i]);
+    const call::Subject subject = subject_of(*variant);
     std::uint64_t passed = 0;
-    for (const Record& record : run(output_family, {&subject, 1}, cases, {.threads = 1})) {
+    for (const results::Record& record :
+         run::run(check::output_family, {&subject, 1}, cases, {.threads = 1})) {
       // A single case may hold data that tell nothing; none may be wrong.
-      EXPECT_TRUE(record.verdict == Verdict::pass || record.verdict == Verdict::skip ||
-                  record.verdict == Verdict::inconclusive)
+      EXPECT_TRUE(record.verdict == results::Verdict::pass ||
+                  record.verdict == results::Verdict::skip ||
+                  record.verdict == results::Verdict::inconclusive)
           << failure_text(record);
-      passed += record.verdict == Verdict::pass;
+      passed += record.verdict == results::Verdict::pass;
     }
     EXPECT_GT(passed, 30u) << variant->name;
   }

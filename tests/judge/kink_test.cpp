@@ -13,11 +13,12 @@
 namespace {
 
 using namespace abn::verify;
+using namespace abn::verify::judge;
 
 /// One channel of +-1, +-2, ... whose mean is 0, with `zeros` samples at the kink of beta = 0.
-Inputs at_the_kink(std::int64_t m, std::int64_t zeros) {
-  Inputs in;
-  in.problem = parse_problem("n1c1s" + std::to_string(m) + ",f32,leaky_relu:0.01");
+problem::Inputs at_the_kink(std::int64_t m, std::int64_t zeros) {
+  problem::Inputs in;
+  in.problem = problem::parse_problem("n1c1s" + std::to_string(m) + ",f32,leaky_relu:0.01");
   for (std::int64_t i = 0; i < m; ++i) {
     const double size = 1 + static_cast<double>(i / 2 % 7);
     in.x.push_back(i < zeros ? 0 : i % 2 == 0 ? size : -size);
@@ -37,14 +38,14 @@ abn_claims in_place() {
 }
 
 struct Measured {
-  Record record;
-  std::vector<Point> points;
+  results::Record record;
+  std::vector<compare::Point> points;
 };
 
 /// The cost of dx as a kernel has it that takes the other branch at every sample of the kink.
 Measured other_branch(std::int64_t m, std::int64_t zeros) {
-  const Inputs inputs = at_the_kink(m, zeros);
-  const Expectation dx = expect_gradient(inputs, in_place()).front();
+  const problem::Inputs inputs = at_the_kink(m, zeros);
+  const compare::Expectation dx = expect::expect_gradient(inputs, in_place()).front();
   double variance = 0;
   for (const double x : inputs.x) variance += x * x / static_cast<double>(m);
   const double r = 1 / std::sqrt(variance + inputs.problem.eps),
@@ -60,9 +61,9 @@ Measured other_branch(std::int64_t m, std::int64_t zeros) {
 
 TEST(Kink, FewOpenBranchesAreAcceptedAndCounted) {
   const Measured few = other_branch(400, 4);
-  EXPECT_EQ(
-      std::count_if(few.points.begin(), few.points.end(), [](const Point& p) { return p.open; }),
-      4);
+  EXPECT_EQ(std::count_if(few.points.begin(), few.points.end(),
+                          [](const compare::Point& p) { return p.open; }),
+            4);
   EXPECT_TRUE(few.points[3].open && !few.points[4].open);
   EXPECT_EQ(few.record.open_branches, 4u);
   EXPECT_LT(few.record.end_to_end_cost, 1e-6);
@@ -78,17 +79,18 @@ TEST(Kink, ManyOpenBranchesAreAllMeasured) {
 }
 
 TEST(Kink, OnStoredZTheBranchIsDefined) {
-  const Inputs inputs = at_the_kink(400, 4);
-  Saved saved;
-  for (const Expectation& one : expect_forward(inputs, in_place())) {
-    if (one.output == Output::z)
-      for (const Point& point : one.points) saved.z.push_back(static_cast<float>(point.hi));
-    if (one.output == Output::variance)
+  const problem::Inputs inputs = at_the_kink(400, 4);
+  problem::Saved saved;
+  for (const compare::Expectation& one : expect::expect_forward(inputs, in_place())) {
+    if (one.output == compare::Output::z)
+      for (const compare::Point& point : one.points)
+        saved.z.push_back(static_cast<float>(point.hi));
+    if (one.output == compare::Output::variance)
       saved.variance = {static_cast<float>(one.points.front().hi)};
   }
-  const Expectation dx = expect_backward(inputs, saved, in_place()).front();
+  const compare::Expectation dx = expect::expect_backward(inputs, saved, in_place()).front();
   ASSERT_EQ(dx.points.size(), 400u);
-  for (const Point& point : dx.points) EXPECT_FALSE(point.open);
+  for (const compare::Point& point : dx.points) EXPECT_FALSE(point.open);
 }
 
 }  // namespace

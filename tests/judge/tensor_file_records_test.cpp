@@ -17,6 +17,7 @@
 #include "verify/run/runner.hpp"
 
 using namespace abn::verify;
+using namespace abn::verify::judge;
 
 namespace {
 
@@ -40,10 +41,10 @@ std::vector<std::string> real_files() {
 /// A changed copy of a file, gone after the test.
 class Changed {
  public:
-  Changed(const std::string& from, const std::function<void(SafetensorsFile&)>& change) {
-    SafetensorsFile file = read_safetensors(real_folder() + from);
+  Changed(const std::string& from, const std::function<void(data::SafetensorsFile&)>& change) {
+    data::SafetensorsFile file = data::read_safetensors(real_folder() + from);
     change(file);
-    write_safetensors(path_, file);
+    data::write_safetensors(path_, file);
   }
   ~Changed() { std::filesystem::remove(path_); }
   const std::string& path() const { return path_; }
@@ -54,12 +55,12 @@ class Changed {
                           .string();
 };
 
-std::string refusal(const std::function<void(SafetensorsFile&)>& change,
+std::string refusal(const std::function<void(data::SafetensorsFile&)>& change,
                     const std::string& from = "head_early_f32.safetensors") {
   const Changed file(from, change);
   try {
     check_file(file.path());
-  } catch (const UsageError& refused) {
+  } catch (const problem::UsageError& refused) {
     EXPECT_NE(std::string(refused.what()).find("; "), std::string::npos)
         << "says what to do: " << refused.what();
     EXPECT_EQ(std::string(refused.what()).find('\n'), std::string::npos);
@@ -68,14 +69,15 @@ std::string refusal(const std::function<void(SafetensorsFile&)>& change,
   return "";
 }
 
-const Record& record_of(const std::vector<Record>& records, const std::string& check) {
-  for (const Record& record : records)
+const results::Record& record_of(const std::vector<results::Record>& records,
+                                 const std::string& check) {
+  for (const results::Record& record : records)
     if (record.check == check) return record;
   throw std::logic_error("no record of " + check);
 }
 
-void rename(SafetensorsFile& file, const std::string& from, const std::string& to) {
-  Tensor tensor = file.tensors.at(from);
+void rename(data::SafetensorsFile& file, const std::string& from, const std::string& to) {
+  data::Tensor tensor = file.tensors.at(from);
   file.tensors.erase(from);
   tensor.name = to;
   file.tensors[to] = tensor;
@@ -86,17 +88,17 @@ void rename(SafetensorsFile& file, const std::string& from, const std::string& t
 TEST(TensorFileCheck, TheRealFilesPassAsWhatTheyDeclare) {
   int judged = 0, inputs_only = 0;
   for (const std::string& path : real_files()) {
-    if (read_tensor_file(path).outputs.empty()) {
+    if (data::read_tensor_file(path).outputs.empty()) {
       ++inputs_only;
-      EXPECT_THROW(check_file(path), UsageError) << path;
+      EXPECT_THROW(check_file(path), problem::UsageError) << path;
       continue;
     }
     ++judged;
     const auto records = check_file(path);
     EXPECT_EQ(records.size(), 7u) << path;
-    for (const Record& record : records) {
-      EXPECT_NE(record.verdict, Verdict::fail) << failure_text(record);
-      EXPECT_NE(record.verdict, Verdict::error) << failure_text(record);
+    for (const results::Record& record : records) {
+      EXPECT_NE(record.verdict, results::Verdict::fail) << results::failure_text(record);
+      EXPECT_NE(record.verdict, results::Verdict::error) << results::failure_text(record);
       EXPECT_GT(record.tally.elements, 0u);
       EXPECT_EQ(record.id, record.variant + "/" + record.op + "/" + record.dtype + "/" +
                                record.layout + "/" + record.check);
@@ -109,88 +111,93 @@ TEST(TensorFileCheck, TheRealFilesPassAsWhatTheyDeclare) {
 TEST(TensorFileCheck, OneElementOfDxThatIsOffByFourBoundsFails) {
   for (const char* name : {"stem_middle_f32.safetensors", "deep_early_bf16.safetensors"}) {
     const auto before = check_file(real_folder() + name);
-    const Witness& witness = record_of(before, "dx").witnesses.front();
+    const results::Witness& witness = record_of(before, "dx").witnesses.front();
     ASSERT_LE(witness.ratio, 1) << name;
     const int dtype = record_of(before, "dx").dtype == "f32" ? ABN_F32 : ABN_BF16;
-    const Format& format = format_of(dtype);
-    const Changed file(name, [&](SafetensorsFile& changed) {
-      Tensor& dx = changed.tensors.at("dx");
+    const problem::Format& format = problem::format_of(dtype);
+    const Changed file(name, [&](data::SafetensorsFile& changed) {
+      data::Tensor& dx = changed.tensors.at("dx");
       std::vector<double> values(dx.bytes.size() / static_cast<std::size_t>(format.bytes));
-      unpack(format, dx.bytes.data(), values);
+      problem::unpack(format, dx.bytes.data(), values);
       const auto at = std::find(values.begin(), values.end(), witness.got);
       ASSERT_NE(at, values.end());
-      *at = round_to(format, witness.expected + std::copysign(4 * witness.bound, witness.error));
-      pack(format, values, dx.bytes.data());
+      *at = problem::round_to(format,
+                              witness.expected + std::copysign(4 * witness.bound, witness.error));
+      problem::pack(format, values, dx.bytes.data());
     });
     const auto after = check_file(file.path());
-    const Record& dx = record_of(after, "dx");
-    EXPECT_EQ(dx.verdict, Verdict::fail) << name;
+    const results::Record& dx = record_of(after, "dx");
+    EXPECT_EQ(dx.verdict, results::Verdict::fail) << name;
     EXPECT_EQ(dx.tally.failed, 1u);
     EXPECT_NEAR(dx.tally.max_ratio, 4, 0.5);
     EXPECT_EQ(dx.witnesses.front().where, witness.where);
     EXPECT_EQ(dx.witnesses.front().reproduce, "abn-verify check '" + file.path() + "'")
         << "the path has a blank in it";
-    for (const Record& record : after)
-      EXPECT_TRUE(record.check == "dx" || record.verdict != Verdict::fail) << record.id;
+    for (const results::Record& record : after)
+      EXPECT_TRUE(record.check == "dx" || record.verdict != results::Verdict::fail) << record.id;
   }
 }
 
 TEST(TensorFileCheck, AMistakeInAStepIsNamed) {
   const std::string name = "stem_middle_f32.safetensors";
-  const TensorFile file = read_tensor_file(real_folder() + name);
-  const auto dbeta = std::find_if(file.outputs.begin(), file.outputs.end(),
-                                  [](const Stored& one) { return one.output == Output::dbeta; });
+  const data::TensorFile file = data::read_tensor_file(real_folder() + name);
+  const auto dbeta =
+      std::find_if(file.outputs.begin(), file.outputs.end(),
+                   [](const compare::Stored& one) { return one.output == compare::Output::dbeta; });
   const abn_problem& p = file.inputs.problem;
-  const double m = static_cast<double>(sample_count(p));
+  const double m = static_cast<double>(problem::sample_count(p));
   ASSERT_NE(dbeta, file.outputs.end());
-  const Changed wrong(name, [&](SafetensorsFile& changed) {
-    Tensor& dx = changed.tensors.at("dx");
-    std::vector<double> values(static_cast<std::size_t>(element_count(p)));
-    unpack(format_of(p.dtype), dx.bytes.data(), values);
+  const Changed wrong(name, [&](data::SafetensorsFile& changed) {
+    data::Tensor& dx = changed.tensors.at("dx");
+    std::vector<double> values(static_cast<std::size_t>(problem::element_count(p)));
+    problem::unpack(problem::format_of(p.dtype), dx.bytes.data(), values);
     for (std::int64_t c = 0; c < p.c; ++c) {
       const auto channel = static_cast<std::size_t>(c);
       const double gamma = file.inputs.gamma[channel],
                    g = p.scale == ABN_SCALE_ABS_EPS ? std::abs(gamma) + p.eps : gamma;
       double sum = 0, squares = 0;
-      for_each_sample(p, c, [&](std::size_t, std::size_t at) { sum += file.inputs.x[at]; });
-      for_each_sample(p, c, [&](std::size_t, std::size_t at) {
+      problem::for_each_sample(p, c,
+                               [&](std::size_t, std::size_t at) { sum += file.inputs.x[at]; });
+      problem::for_each_sample(p, c, [&](std::size_t, std::size_t at) {
         squares += std::pow(file.inputs.x[at] - sum / m, 2);
       });
       const double term = g / std::sqrt(squares / m + p.eps) * dbeta->values[channel] / m;
-      for_each_sample(p, c, [&](std::size_t, std::size_t at) {
-        values[at] = round_to(format_of(p.dtype), values[at] + term);
+      problem::for_each_sample(p, c, [&](std::size_t, std::size_t at) {
+        values[at] = problem::round_to(problem::format_of(p.dtype), values[at] + term);
       });
     }
-    pack(format_of(p.dtype), values, dx.bytes.data());
+    problem::pack(problem::format_of(p.dtype), values, dx.bytes.data());
   });
   const auto records = check_file(wrong.path());
-  EXPECT_EQ(record_of(records, "dx").verdict, Verdict::fail);
-  const std::string text = failure_text(record_of(records, "dx"));
+  EXPECT_EQ(record_of(records, "dx").verdict, results::Verdict::fail);
+  const std::string text = results::failure_text(record_of(records, "dx"));
   EXPECT_NE(text.find("dx_missing_mean_dy"), std::string::npos) << text;
-  EXPECT_EQ(failure_text(record_of(records, "dgamma")).find("dx_missing_mean_dy"),
+  EXPECT_EQ(results::failure_text(record_of(records, "dgamma")).find("dx_missing_mean_dy"),
             std::string::npos);
 }
 
 TEST(TensorFileCheck, AStricterClaimThanTheTruthFails) {
   // bf16 files round y and dy on the way; a file that does not say so is judged by a bound without
   // these terms.
-  const Changed file("stem_late_bf16.safetensors",
-                     [](SafetensorsFile& changed) { changed.metadata["abn.materialises"] = ""; });
-  EXPECT_EQ(record_of(check_file(file.path()), "z").verdict, Verdict::fail);
+  const Changed file("stem_late_bf16.safetensors", [](data::SafetensorsFile& changed) {
+    changed.metadata["abn.materialises"] = "";
+  });
+  EXPECT_EQ(record_of(check_file(file.path()), "z").verdict, results::Verdict::fail);
 }
 
 TEST(TensorFileCheck, NamesAreCleanAndShapesMayBeSpatial) {
-  const Changed file("stem_early_f32.safetensors", [](SafetensorsFile& changed) {
+  const Changed file("stem_early_f32.safetensors", [](data::SafetensorsFile& changed) {
     for (const char* name : {"x", "dz", "z", "dx"}) changed.tensors.at(name).shape = {24, 16, 8, 8};
   });
-  const TensorFile read = read_tensor_file(file.path());
+  const data::TensorFile read = data::read_tensor_file(file.path());
   EXPECT_EQ(read.name.find(' '), std::string::npos);
-  EXPECT_EQ(read.inputs.x, read_tensor_file(real_folder() + "stem_early_f32.safetensors").inputs.x);
+  EXPECT_EQ(read.inputs.x,
+            data::read_tensor_file(real_folder() + "stem_early_f32.safetensors").inputs.x);
   EXPECT_TRUE(read.declares);
 }
 
 TEST(TensorFileCheck, WhatIsMalformedIsRefused) {
-  using File = SafetensorsFile;
+  using File = data::SafetensorsFile;
   const std::vector<std::pair<std::string, std::function<void(File&)>>> wrong = {
       {"abn.format", [](File& f) { f.metadata.erase("abn.format"); }},
       {"abn.format", [](File& f) { f.metadata["abn.format"] = "2"; }},
@@ -244,39 +251,41 @@ TEST(TensorFileCheck, WhatIsMalformedIsRefused) {
     const std::string text = refusal(change);
     EXPECT_NE(text.find(part), std::string::npos) << "expected \"" << part << "\" in: " << text;
   }
-  EXPECT_THROW(check_file("/no/such/file.safetensors"), UsageError);
+  EXPECT_THROW(check_file("/no/such/file.safetensors"), problem::UsageError);
 }
 
 TEST(TensorFileCheck, AVariantRunsOnTheInputsOfAFile) {
-  const auto subjects = subjects_of(choose_device("emulator"), {}, false);
+  const auto subjects = call::subjects_of(call::choose_device("emulator"), {}, false);
   for (const char* name : {"deep_late_f16.safetensors", "head_middle_bf16.safetensors"}) {
     const std::string path = real_folder() + name;
-    const std::vector<Case> cases{replay("", path, 1)};
+    const std::vector<data::Case> cases{data::replay("", path, 1)};
     EXPECT_EQ(cases[0].data, path);
-    RunOptions options;
+    check::RunOptions options;
     options.device = "emulator";
-    const auto records = run(output_family, subjects, cases, options);
+    const auto records = run::run(check::output_family, subjects, cases, options);
     EXPECT_GT(records.size(), 30u);
-    for (const Record& record : records) {
-      EXPECT_TRUE(record.verdict == Verdict::pass || record.verdict == Verdict::inconclusive)
-          << failure_text(record);
-      for (const Witness& witness : record.witnesses)
+    for (const results::Record& record : records) {
+      EXPECT_TRUE(record.verdict == results::Verdict::pass ||
+                  record.verdict == results::Verdict::inconclusive)
+          << results::failure_text(record);
+      for (const results::Witness& witness : record.witnesses)
         EXPECT_NE(witness.reproduce.find(path), std::string::npos);
     }
-    EXPECT_EQ(replay(to_string(cases[0].problem), path, 1).problem.c, cases[0].problem.c);
-    EXPECT_THROW(replay("n2c3s4", path, 1), UsageError);
+    EXPECT_EQ(data::replay(problem::to_string(cases[0].problem), path, 1).problem.c,
+              cases[0].problem.c);
+    EXPECT_THROW(data::replay("n2c3s4", path, 1), problem::UsageError);
   }
 }
 
 TEST(TensorFileCheck, WithoutDzForwardRunsAndBackwardSaysWhyNot) {
-  const Changed file("head_early_f16.safetensors", [](SafetensorsFile& changed) {
+  const Changed file("head_early_f16.safetensors", [](data::SafetensorsFile& changed) {
     for (const char* name : {"dz", "running_mean", "running_var"}) changed.tensors.erase(name);
   });
-  const auto subjects = subjects_of(choose_device("emulator"), {}, false);
-  const auto records =
-      run(output_family, std::span(subjects).first(1), std::vector{replay("", file.path(), 1)}, {});
-  EXPECT_EQ(record_of(records, "z").verdict, Verdict::pass);
-  EXPECT_EQ(record_of(records, "dx").verdict, Verdict::skip);
+  const auto subjects = call::subjects_of(call::choose_device("emulator"), {}, false);
+  const auto records = run::run(check::output_family, std::span(subjects).first(1),
+                                std::vector{data::replay("", file.path(), 1)}, {});
+  EXPECT_EQ(record_of(records, "z").verdict, results::Verdict::pass);
+  EXPECT_EQ(record_of(records, "dx").verdict, results::Verdict::skip);
   EXPECT_NE(record_of(records, "dx").reason.find("no dz"), std::string::npos);
-  for (const Record& record : records) EXPECT_NE(record.check, "running_mean");
+  for (const results::Record& record : records) EXPECT_NE(record.check, "running_mean");
 }

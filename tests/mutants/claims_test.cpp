@@ -40,29 +40,29 @@ abn_variant claiming(const abn_variant& kernel, const char* name) {
   return out;
 }
 
-Subject on_host(const abn_variant& variant) {
-  Subject subject;
+call::Subject on_host(const abn_variant& variant) {
+  call::Subject subject;
   subject.variant = &variant;
-  subject.device = host_device();
+  subject.device = call::host_device();
   return subject;
 }
 
 /// Every other case of the smoke tier that is small.
-std::vector<Case> some_cases() {
+std::vector<data::Case> some_cases() {
   constexpr std::size_t every = 2;
   constexpr std::int64_t small = 1 << 15;
-  std::vector<Case> out;
-  const std::vector<Case> all = cases_of(Tier::smoke, 1);
+  std::vector<data::Case> out;
+  const std::vector<data::Case> all = data::cases_of(data::Tier::smoke, 1);
   for (std::size_t i = 0; i < all.size(); i += every)
-    if (element_count(all[i].problem) <= small) out.push_back(all[i]);
+    if (problem::element_count(all[i].problem) <= small) out.push_back(all[i]);
   return out;
 }
 
 std::string unneeded(const abn_variant& variant) {
   std::string text;
-  RunOptions options;
+  check::RunOptions options;
   options.threads = 1;
-  for (const std::string& sentence : unneeded_claims(on_host(variant), some_cases(), options))
+  for (const std::string& sentence : run::unneeded_claims(on_host(variant), some_cases(), options))
     text += sentence + "\n";
   return text;
 }
@@ -103,7 +103,7 @@ TEST(UnneededClaims, AreNamed) {
 
 TEST(UnneededClaims, AreDepthsFarAboveWhatTheErrorsNeed) {
   const abn_variant deep = claiming<[](abn_claims& c, const abn_problem& p) {
-    c.depth_statistics = c.depth_backward = sample_count(p);
+    c.depth_statistics = c.depth_backward = problem::sample_count(p);
   }>(honest, "deep");
   const std::string text = unneeded(deep);
   EXPECT_NE(text.find("for statistics; everything passes with ceil(m/256) + 8"), std::string::npos)
@@ -112,14 +112,16 @@ TEST(UnneededClaims, AreDepthsFarAboveWhatTheErrorsNeed) {
 }
 
 /// All failed records of one case, with what was suggested.
-std::vector<Record> failures(const abn_variant& variant, const Case& one) {
-  const Subject subject = on_host(variant);
-  RunOptions options;
+std::vector<results::Record> failures(const abn_variant& variant, const data::Case& one) {
+  const call::Subject subject = on_host(variant);
+  check::RunOptions options;
   options.threads = 1;
-  std::vector<Record> records =
-      run(output_family, std::span(&subject, 1), std::span(&one, 1), options);
-  suggest_claims(records, std::span(&subject, 1), options);
-  std::erase_if(records, [](const Record& record) { return record.verdict != Verdict::fail; });
+  std::vector<results::Record> records =
+      run::run(check::output_family, std::span(&subject, 1), std::span(&one, 1), options);
+  run::suggest_claims(records, std::span(&subject, 1), options);
+  std::erase_if(records, [](const results::Record& record) {
+    return record.verdict != results::Verdict::fail;
+  });
   return records;
 }
 
@@ -127,17 +129,17 @@ TEST(SuggestedClaims, SayWhichClaimWouldDo) {
   const abn_variant tight =
       claiming<[](abn_claims& c, const abn_problem&) { c.statistics = ABN_TWO_PASS; }>(one_pass,
                                                                                        "tight");
-  const auto records = failures(tight, replay("n2c3s64,f32,identity", "large_mean", 1));
+  const auto records = failures(tight, data::replay("n2c3s64,f32,identity", "large_mean", 1));
   ASSERT_FALSE(records.empty());
-  EXPECT_TRUE(std::any_of(records.begin(), records.end(), [](const Record& record) {
+  EXPECT_TRUE(std::any_of(records.begin(), records.end(), [](const results::Record& record) {
     return record.reason.find("; its worst case passes if it declared statistics one_pass") !=
            std::string::npos;
-  })) << failure_text(records.front());
+  })) << results::failure_text(records.front());
 }
 
-std::string reasons(const std::vector<Record>& records) {
+std::string reasons(const std::vector<results::Record>& records) {
   std::string text;
-  for (const Record& record : records) text += record.id + ": " + record.reason + "\n";
+  for (const results::Record& record : records) text += record.id + ": " + record.reason + "\n";
   return text;
 }
 
@@ -168,7 +170,7 @@ TEST(SuggestedClaims, DoNotTakeWhatCancelsForANarrowType) {
     claims->z_may_alias_x = 0;
     return status;
   };
-  const auto records = failures(outlier, replay("n2c3s64,f32,identity", "spikes", 1));
+  const auto records = failures(outlier, data::replay("n2c3s64,f32,identity", "spikes", 1));
   ASSERT_FALSE(records.empty());
   const std::string text = reasons(records);
   EXPECT_NE(text.find("right on well-conditioned data of this size"), std::string::npos) << text;
@@ -184,7 +186,7 @@ TEST(SuggestedClaims, DoubtThatASumIsDeeperWhereOnlyHardDataNeedIt) {
   static constexpr abn_variant shifted =
       abn::mutants::variant_of<Plan{Bug::shift_is_first_sample, {.summation = Summation::wide}}>(
           "shifted", "sums about the first sample");
-  const auto records = failures(shifted, replay("n2c3s512,f32,identity", "spikes", 1));
+  const auto records = failures(shifted, data::replay("n2c3s512,f32,identity", "spikes", 1));
   ASSERT_FALSE(records.empty());
   const std::string text = reasons(records);
   EXPECT_NE(
@@ -200,7 +202,8 @@ TEST(SuggestedClaims, SayWhereTheTypeIsNarrow) {
   static constexpr abn_variant narrow =
       abn::mutants::variant_of<Plan{Bug::accumulate_bf16, {}}>("narrow_sums", "sums in bf16");
   for (const char* const data : {"standard", "large_mean"}) {
-    const std::string text = reasons(failures(narrow, replay("n2c3s64,f32,identity", data, 1)));
+    const std::string text =
+        reasons(failures(narrow, data::replay("n2c3s64,f32,identity", data, 1)));
     EXPECT_NE(text.find("look for a sum, a product or a buffer in f16 or bf16"), std::string::npos)
         << data << "\n"
         << text;
@@ -211,9 +214,9 @@ TEST(SuggestedClaims, SayWhereTheTypeIsNarrow) {
 TEST(SuggestedClaims, AreNoneForWhatIsSimplyWrong) {
   static constexpr abn_variant wrong =
       abn::mutants::variant_of<Plan{Bug::dx_zero, {}}>("wrong", "dx is 0");
-  const auto records = failures(wrong, replay("n2c3s64,f32,identity", "standard", 1));
+  const auto records = failures(wrong, data::replay("n2c3s64,f32,identity", "standard", 1));
   ASSERT_FALSE(records.empty());
-  for (const Record& record : records)
+  for (const results::Record& record : records)
     EXPECT_EQ(record.reason.find("if it declared"), std::string::npos) << record.reason;
 }
 

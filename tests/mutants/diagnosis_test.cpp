@@ -29,28 +29,29 @@ constexpr std::uint64_t tier_seed = 1;
 /// What the records of an operation say of a mutant: of the numbers if any failed, else of the
 /// contract.
 struct Sight {
-  Diagnosis numbers, contract;
+  results::Diagnosis numbers, contract;
   bool failed = false;
 };
 
 Sight look_at(const Mutant& mutant) {
-  Subject subject;
+  call::Subject subject;
   subject.variant = &variant_of(mutant);
-  subject.device = host_device();
-  RunOptions options;
+  subject.device = call::host_device();
+  check::RunOptions options;
   options.threads = 1;
   options.diagnose = true;
   options.pattern = fmt::format("*/{}/*", mutant.op);
   Sight sight;
-  static const std::vector<Case> cases = in_order_of_trial(cases_of(Tier::smoke, tier_seed));
-  for (const Case& one : cases) {
+  static const std::vector<data::Case> cases =
+      run::in_order_of_trial(data::cases_of(data::Tier::smoke, tier_seed));
+  for (const data::Case& one : cases) {
     const bool typed = std::find(mutant.types.begin(), mutant.types.end(), one.problem.dtype) !=
                        mutant.types.end();
-    if (!typed && element_count(one.problem) <= (1 << 17)) continue;
-    Diagnosis numbers;
-    for (const Record& record :
-         run(output_family, std::span(&subject, 1), std::span(&one, 1), options)) {
-      if (record.verdict != Verdict::fail) continue;
+    if (!typed && problem::element_count(one.problem) <= (1 << 17)) continue;
+    results::Diagnosis numbers;
+    for (const results::Record& record :
+         run::run(check::output_family, std::span(&subject, 1), std::span(&one, 1), options)) {
+      if (record.verdict != results::Verdict::fail) continue;
       sight.failed = true;
       if (record.kind == "numbers")
         numbers = record.diagnosis;
@@ -58,19 +59,19 @@ Sight look_at(const Mutant& mutant) {
         sight.contract += record.diagnosis;
     }
     sight.numbers += numbers;
-    if (has_enough(sight.numbers) || sight.contract.cases >= enough_calls) break;
+    if (results::has_enough(sight.numbers) || sight.contract.cases >= results::enough_calls) break;
   }
   return sight;
 }
 
-bool names(const std::vector<Explanation>& likely, const std::string& name) {
+bool names(const std::vector<results::Explanation>& likely, const std::string& name) {
   return std::any_of(likely.begin(), likely.end(),
-                     [&](const Explanation& one) { return one.name == name; });
+                     [&](const results::Explanation& one) { return one.name == name; });
 }
 
-std::string text_of(const std::vector<Explanation>& likely) {
+std::string text_of(const std::vector<results::Explanation>& likely) {
   std::string text;
-  for (const Explanation& one : likely)
+  for (const results::Explanation& one : likely)
     text += (text.empty() ? "" : " or ") + one.name + (one.partial > 0 ? "*" : "");
   return text.empty() ? "-" : text;
 }
@@ -81,17 +82,17 @@ TEST(MutantDiagnosis, NinePlantedBugsOfTenAreNamedRightly) {
   for (const Group& group : groups())
     for (const Mutant& mutant : group.mutants) {
       const Sight sight = look_at(mutant);
-      const std::vector<Explanation> by_numbers = sight.numbers.likely(),
-                                     by_contract = sight.contract.explanations;
+      const std::vector<results::Explanation> by_numbers = sight.numbers.likely(),
+                                              by_contract = sight.contract.explanations;
       const std::string expected = mutant.hypothesis;
       const bool found =
           !expected.empty() && (names(by_numbers, expected) || names(by_contract, expected));
       const bool misled = !found && !by_numbers.empty();
       ++planted, right += found, wrong += misled;
       // The same bug, were it outside the family.
-      Diagnosis without = sight.numbers;
+      results::Diagnosis without = sight.numbers;
       std::erase_if(without.explanations,
-                    [&](const Explanation& one) { return one.name == expected; });
+                    [&](const results::Explanation& one) { return one.name == expected; });
       if (found && without.sure())
         ++misnamed, fmt::print("MISNAMED {} as {} if {} were unknown\n", mutant.id,
                                text_of(without.likely()), expected);
@@ -103,7 +104,7 @@ TEST(MutantDiagnosis, NinePlantedBugsOfTenAreNamedRightly) {
                  mutant.id, expected.empty() ? "(outside the family)" : expected,
                  text_of(by_numbers), sight.numbers.cases, text_of(by_contract));
       if (!found && std::getenv("ABN_DIAGNOSIS_ALL") != nullptr)
-        for (const Explanation& one : sight.numbers.explanations)
+        for (const results::Explanation& one : sight.numbers.explanations)
           fmt::print("          {} {} of {} partial {} bits {:.1f}\n", one.name, one.cases,
                      sight.numbers.cases, one.partial, one.bits);
       std::fflush(stdout);
@@ -124,23 +125,24 @@ TEST(SecondLook, MeetsEveryModeAndActivationOfATypeEarly) {
     for (const int dtype : {ABN_F16, ABN_BF16, ABN_F32, ABN_F64}) {
       std::set<int> modes, activations, layouts;
       std::size_t seen = 0;
-      for (const Case& one : in_order_of_trial(cases_of(Tier::smoke, seed))) {
+      for (const data::Case& one :
+           run::in_order_of_trial(data::cases_of(data::Tier::smoke, seed))) {
         if (one.problem.dtype != dtype || ++seen > early) continue;
         modes.insert(one.problem.mode), activations.insert(one.problem.activation),
             layouts.insert(one.problem.layout);
       }
       EXPECT_EQ(modes.size() * activations.size() * layouts.size(), 18u)
-          << seed << " " << dtype_name(dtype);
+          << seed << " " << problem::dtype_name(dtype);
     }
 }
 
 TEST(SecondLook, TakesEveryCaseOnceHoweverManyThereAre) {
   constexpr std::size_t many = 3 * 389;
   for (const std::size_t count : {std::size_t{0}, std::size_t{1}, std::size_t{389}, many}) {
-    std::vector<Case> cases(count);
+    std::vector<data::Case> cases(count);
     for (std::size_t i = 0; i < count; ++i) cases[i].seed = i;
     std::set<std::uint64_t> seeds;
-    for (const Case& one : in_order_of_trial(cases)) seeds.insert(one.seed);
+    for (const data::Case& one : run::in_order_of_trial(cases)) seeds.insert(one.seed);
     EXPECT_EQ(seeds.size(), count);
   }
 }

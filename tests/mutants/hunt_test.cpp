@@ -19,6 +19,7 @@
 #include "verify/results/results.hpp"
 #include "verify/run/hunt.hpp"
 #include "verify/run/hunt_step.hpp"
+#include "verify/run/runner.hpp"
 
 namespace {
 
@@ -27,10 +28,10 @@ using abn::mutants::Bug;
 using abn::mutants::Plan;
 using abn::mutants::Summation;
 
-Subject on_host(const abn_variant& variant) {
-  Subject subject;
+call::Subject on_host(const abn_variant& variant) {
+  call::Subject subject;
   subject.variant = &variant;
-  subject.device = host_device();
+  subject.device = call::host_device();
   return subject;
 }
 
@@ -41,21 +42,21 @@ const abn_variant& mutant(const std::string& id) {
   throw std::out_of_range(id);
 }
 
-HuntResult hunted(const abn_variant& variant, const std::string& pattern, std::uint64_t steps,
-                  std::uint64_t seed = 1, int threads = 1) {
-  const Subject subject = on_host(variant);
-  RunOptions options;
+run::HuntResult hunted(const abn_variant& variant, const std::string& pattern, std::uint64_t steps,
+                       std::uint64_t seed = 1, int threads = 1) {
+  const call::Subject subject = on_host(variant);
+  check::RunOptions options;
   options.pattern = pattern;
   options.threads = threads;
-  HuntOptions hunting;
+  run::HuntOptions hunting;
   hunting.budget.steps = steps;
   hunting.seed = seed;
-  return hunt(std::span(&subject, 1), options, hunting);
+  return run::hunt(std::span(&subject, 1), options, hunting);
 }
 
-double largest(const std::vector<Record>& records) {
+double largest(const std::vector<results::Record>& records) {
   double ratio = 0;
-  for (const Record& record : records)
+  for (const results::Record& record : records)
     if (record.kind == "numbers") ratio = std::max(ratio, record.tally.max_ratio);
   return ratio;
 }
@@ -70,17 +71,17 @@ constexpr abn_variant clean_other = abn::mutants::variant_of<Plan{
 /// The largest ratio of a mutant on the recipe that a first test would use, in shapes like those of
 /// a hunt.
 double usual(const abn_variant& variant, const std::string& pattern, int dtype) {
-  const Subject subject = on_host(variant);
-  RunOptions options;
+  const call::Subject subject = on_host(variant);
+  check::RunOptions options;
   options.threads = 1;
   options.pattern = pattern;
   double ratio = 0;
   constexpr std::uint64_t cases = 30;
   for (std::uint64_t k = 0; k < cases; ++k) {
-    const Case one =
-        drawn_case({4, 3, 16}, dtype, ABN_NCHW, static_cast<int>(k % 3), "standard", Stream(k));
-    ratio = std::max(
-        ratio, largest(run(output_family, std::span(&subject, 1), std::span(&one, 1), options)));
+    const data::Case one = data::drawn_case({4, 3, 16}, dtype, ABN_NCHW, static_cast<int>(k % 3),
+                                            "standard", data::Stream(k));
+    ratio = std::max(ratio, largest(run::run(check::output_family, std::span(&subject, 1),
+                                             std::span(&one, 1), options)));
   }
   return ratio;
 }
@@ -100,52 +101,54 @@ TEST(Hunt, FindsWhatOrdinaryDataDoNotShow) {
   for (const Weak& one : weak) {
     const abn_variant& variant = mutant(one.id);
     EXPECT_LE(usual(variant, one.pattern, one.dtype), 1) << one.id;
-    const HuntResult found = hunted(variant, one.pattern, steps);
+    const run::HuntResult found = hunted(variant, one.pattern, steps);
     EXPECT_GT(largest(found.records), 1) << one.id;
-    EXPECT_TRUE(std::any_of(found.records.begin(), found.records.end(), [](const Record& r) {
-      return r.verdict == Verdict::fail;
-    })) << one.id;
+    EXPECT_TRUE(
+        std::any_of(found.records.begin(), found.records.end(),
+                    [](const results::Record& r) { return r.verdict == results::Verdict::fail; }))
+        << one.id;
     EXPECT_EQ(found.steps, steps);
   }
 }
 
 /// From ordinary data, in one problem and without any recipe: it is the climb that finds it.
 TEST(Hunt, ClimbsFromOrdinaryDataToABug) {
-  const Subject subject = on_host(mutant("variance_one_pass"));
-  RunOptions options;
+  const call::Subject subject = on_host(mutant("variance_one_pass"));
+  check::RunOptions options;
   options.threads = 1;
   options.pattern = "*/forward/f32/nchw/variance";
-  const abn_problem problem = parse_problem("n2c1s16,f32,identity");
-  const Case start = given_case(problem, make_inputs(problem, "standard", 1), 1);
-  const double before =
-      largest(run(output_family, std::span(&subject, 1), std::span(&start, 1), options));
-  HuntOptions hunting;
+  const abn_problem problem = problem::parse_problem("n2c1s16,f32,identity");
+  const data::Case start = run::given_case(problem, data::make_inputs(problem, "standard", 1), 1);
+  const double before = largest(
+      run::run(check::output_family, std::span(&subject, 1), std::span(&start, 1), options));
+  run::HuntOptions hunting;
   hunting.budget.steps = 512;
   hunting.start = &start;
-  const HuntResult found = hunt(std::span(&subject, 1), options, hunting);
+  const run::HuntResult found = run::hunt(std::span(&subject, 1), options, hunting);
   EXPECT_LT(before, 1);
   EXPECT_GT(largest(found.records), 1);
-  for (const Record& record : found.records)
-    for (const Witness& witness : record.witnesses) EXPECT_EQ(witness.problem, to_string(problem));
+  for (const results::Record& record : found.records)
+    for (const results::Witness& witness : record.witnesses)
+      EXPECT_EQ(witness.problem, problem::to_string(problem));
 }
 
 TEST(Hunt, NeverAccusesARightKernel) {
   constexpr std::uint64_t steps = 2048;
   for (const abn_variant* const variant : {&clean, &clean_other}) {
-    const HuntResult found = hunted(*variant, "*", steps);
+    const run::HuntResult found = hunted(*variant, "*", steps);
     EXPECT_EQ(found.steps, steps);
     EXPECT_GT(found.records.size(), 100u);
-    for (const Record& record : found.records)
-      EXPECT_EQ(record.verdict, Verdict::pass) << failure_text(record);
+    for (const results::Record& record : found.records)
+      EXPECT_EQ(record.verdict, results::Verdict::pass) << results::failure_text(record);
     EXPECT_LE(largest(found.records), 1);
     EXPECT_GT(largest(found.records), 0.9);  // and it comes close
   }
 }
 
-std::string json_of(const HuntResult& found) {
-  Results results;
+std::string json_of(const run::HuntResult& found) {
+  results::Results results;
   results.records = found.records;
-  return to_json(results);
+  return results::to_json(results);
 }
 
 TEST(Hunt, IsTheSameForTheSameSeedAndAnyNumberOfThreads) {
@@ -168,21 +171,22 @@ TEST(Hunt, AShorterOneIsTheBeginningOfALongerOne) {
 
 /// What the reproduce line says, run again, has the ratio that the hunt reports.
 TEST(Hunt, WhatItFindsCanBeReplayed) {
-  const Subject subject = on_host(clean);
+  const call::Subject subject = on_host(clean);
   std::size_t replayed = 0;
-  const HuntResult found = hunted(clean, "*", 512);
-  for (const Record& record : found.records) {
+  const run::HuntResult found = hunted(clean, "*", 512);
+  for (const results::Record& record : found.records) {
     if (record.kind != "numbers" || record.witnesses.empty()) continue;
-    const Witness& witness = record.witnesses.front();
+    const results::Witness& witness = record.witnesses.front();
     EXPECT_NE(witness.reproduce.find("abn-verify run " + record.id + " --problem " +
                                      witness.problem + " --data 'given:x="),
               std::string::npos);
-    EXPECT_NE(hunt_text(found).find(witness.reproduce), std::string::npos);
-    const Case again = replay(witness.problem, witness.data, witness.seed);
-    RunOptions options;
+    EXPECT_NE(run::hunt_text(found).find(witness.reproduce), std::string::npos);
+    const data::Case again = data::replay(witness.problem, witness.data, witness.seed);
+    check::RunOptions options;
     options.pattern = record.id;
     options.threads = 1;
-    const auto records = run(output_family, std::span(&subject, 1), std::span(&again, 1), options);
+    const auto records =
+        run::run(check::output_family, std::span(&subject, 1), std::span(&again, 1), options);
     ASSERT_EQ(records.size(), 1u);
     EXPECT_EQ(records.front().tally.max_ratio, record.tally.max_ratio) << record.id;
     ++replayed;
@@ -191,33 +195,33 @@ TEST(Hunt, WhatItFindsCanBeReplayed) {
 }
 
 TEST(Hunt, EveryStepIsACaseThatAKernelMayBeAsked) {
-  Case one = fresh_case(ABN_F16, ABN_NHWC, Stream(3));
+  data::Case one = run::fresh_case(ABN_F16, ABN_NHWC, data::Stream(3));
   for (std::uint64_t k = 0; k < 3000; ++k) {
-    one = k % 100 == 0 ? fresh_case(static_cast<int>(k / 100 % 4), ABN_NCHW, Stream(k))
-                       : changed_case(one, k % 2 == 0, Stream(k));
-    EXPECT_NO_THROW(validate(one.problem));
-    EXPECT_LE(element_count(one.problem), hunt_elements);
+    one = k % 100 == 0 ? run::fresh_case(static_cast<int>(k / 100 % 4), ABN_NCHW, data::Stream(k))
+                       : run::changed_case(one, k % 2 == 0, data::Stream(k));
+    EXPECT_NO_THROW(problem::validate(one.problem));
+    EXPECT_LE(problem::element_count(one.problem), run::hunt_elements);
     // throws for values that their type does not hold
-    const Inputs back = parse_given(one.data, one.problem);
-    EXPECT_EQ(given_text(back), one.data);
+    const problem::Inputs back = data::parse_given(one.data, one.problem);
+    EXPECT_EQ(data::given_text(back), one.data);
   }
 }
 
 TEST(HuntCommand, FailsAndPrintsTheWorstOfEachCheck) {
-  RunArguments arguments;
+  command::RunArguments arguments;
   arguments.pattern = "naive/forward/f32/*";
   arguments.hunt_steps = 64;
   arguments.device = "emulator";
   testing::internal::CaptureStdout();
-  EXPECT_EQ(run_command(arguments, {}), 0);
+  EXPECT_EQ(command::run_command(arguments, {}), 0);
   const std::string said = testing::internal::GetCapturedStdout();
   EXPECT_NE(said.find("naive/forward/f32/nchw/z"), std::string::npos);
   EXPECT_NE(said.find("64 cases"), std::string::npos)
       << said.substr(said.size() > 2000 ? said.size() - 2000 : 0);
-  const auto refusal = [](const RunArguments& wrong) -> std::string {
+  const auto refusal = [](const command::RunArguments& wrong) -> std::string {
     try {
-      run_command(wrong, {});
-    } catch (const UsageError& refused) {
+      command::run_command(wrong, {});
+    } catch (const problem::UsageError& refused) {
       return refused.what();
     }
     return "";

@@ -28,11 +28,11 @@ constexpr std::uint64_t tier_seed = 1;
 constexpr std::int64_t largest_usual = 1 << 17;
 
 /// The tier in an order that meets every mode, activation and recipe early.
-const std::vector<Case>& shuffled_cases() {
-  static const std::vector<Case> cases = [] {
-    const std::vector<Case> all = cases_of(Tier::smoke, tier_seed);
-    const std::size_t stride = mixing_stride(all.size());
-    std::vector<Case> out;
+const std::vector<data::Case>& shuffled_cases() {
+  static const std::vector<data::Case> cases = [] {
+    const std::vector<data::Case> all = data::cases_of(data::Tier::smoke, tier_seed);
+    const std::size_t stride = run::mixing_stride(all.size());
+    std::vector<data::Case> out;
     for (std::size_t i = 0; i < all.size(); ++i) out.push_back(all[i * stride % all.size()]);
     return out;
   }();
@@ -47,26 +47,26 @@ struct Finding {
 };
 
 Finding look_for(const Mutant& mutant) {
-  Subject subject;
+  call::Subject subject;
   subject.variant = &variant_of(mutant);
-  subject.device = host_device();
-  RunOptions options;
+  subject.device = call::host_device();
+  check::RunOptions options;
   options.threads = 1;
   options.pattern = fmt::format("*/{}/*", mutant.op);
   Finding found;
-  for (const Case& one : shuffled_cases()) {
+  for (const data::Case& one : shuffled_cases()) {
     // so few that they stand for all types
-    const bool large = element_count(one.problem) > largest_usual;
+    const bool large = problem::element_count(one.problem) > largest_usual;
     if (!large && std::find(mutant.types.begin(), mutant.types.end(), one.problem.dtype) ==
                       mutant.types.end())
       continue;
     ++found.cases;
-    for (const Record& record :
-         run(output_family, std::span(&subject, 1), std::span(&one, 1), options)) {
-      if (record.verdict != Verdict::fail) continue;
+    for (const results::Record& record :
+         run::run(check::output_family, std::span(&subject, 1), std::span(&one, 1), options)) {
+      if (record.verdict != results::Verdict::fail) continue;
       const double ratio = record.witnesses.empty() ? 0 : record.witnesses.front().ratio;
       if (found.caught && !(ratio > found.ratio)) continue;
-      found = {true, found.cases, record.id, to_string(one.problem), one.data, ratio};
+      found = {true, found.cases, record.id, problem::to_string(one.problem), one.data, ratio};
     }
     if (found.caught) break;
   }

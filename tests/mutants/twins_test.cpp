@@ -24,24 +24,24 @@ using namespace abn::verify;
 using abn::mutants::twins;
 
 /// The tier's cases for one twin: every one that falls to it, widened to about `elements` elements.
-std::vector<Case> cases_for(std::size_t twin, std::uint64_t seed) {
+std::vector<data::Case> cases_for(std::size_t twin, std::uint64_t seed) {
   constexpr std::int64_t elements = 2000;
-  std::vector<Case> all = cases_of(Tier::smoke, seed), out;
+  std::vector<data::Case> all = data::cases_of(data::Tier::smoke, seed), out;
   for (std::size_t i = 0; i < all.size(); ++i) {
     // shifted each time round, so that twins meet all combinations
     if ((i + i / std::size(twins)) % std::size(twins) != twin) continue;
     abn_problem& p = all[i].problem;
-    if (const std::int64_t size = element_count(p); size > 0)
+    if (const std::int64_t size = problem::element_count(p); size > 0)
       p.c *= std::max<std::int64_t>(elements / size, 1);
     out.push_back(std::move(all[i]));
   }
   return out;
 }
 
-std::int64_t judged_channels(const std::vector<Case>& cases) {
+std::int64_t judged_channels(const std::vector<data::Case>& cases) {
   std::int64_t channels = 0;
-  for (const Case& one : cases)
-    if (element_count(one.problem) > 0) channels += one.problem.c;
+  for (const data::Case& one : cases)
+    if (problem::element_count(one.problem) > 0) channels += one.problem.c;
   return channels;
 }
 
@@ -55,18 +55,20 @@ TEST(CleanTwins, RaiseNoAlarm) {
   std::size_t alarms = 0, compared = 0;
   for (; channels < wanted; ++seed)
     for (std::size_t k = 0; k < std::size(twins); ++k) {
-      Subject subject;
+      call::Subject subject;
       subject.variant = &twins[k];
-      subject.device = host_device();
-      RunOptions options;
+      subject.device = call::host_device();
+      check::RunOptions options;
       options.threads = 1;
-      const std::vector<Case> cases = cases_for(k, seed);
+      const std::vector<data::Case> cases = cases_for(k, seed);
       channels += judged_channels(cases);
-      for (const Record& record : run(output_family, std::span(&subject, 1), cases, options)) {
+      for (const results::Record& record :
+           run::run(check::output_family, std::span(&subject, 1), cases, options)) {
         compared += record.tally.elements;
-        if (record.verdict == Verdict::pass || record.verdict == Verdict::skip) continue;
+        if (record.verdict == results::Verdict::pass || record.verdict == results::Verdict::skip)
+          continue;
         ++alarms;
-        ADD_FAILURE() << "seed " << seed << "\n" << failure_text(record);
+        ADD_FAILURE() << "seed " << seed << "\n" << results::failure_text(record);
       }
     }
   fmt::print("{} alarms over {} channels, {} elements; {} designs, seeds {} to {}\n", alarms,

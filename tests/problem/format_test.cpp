@@ -11,6 +11,7 @@
 #include "verify/problem/format.hpp"
 
 using namespace abn::verify;
+using namespace abn::verify::problem;
 
 namespace {
 

@@ -11,6 +11,7 @@
 #include "verify/problem/suggest.hpp"
 
 using namespace abn::verify;
+using namespace abn::verify::problem;
 
 TEST(Problems, DefaultsAndRounding) {
   const auto p = parse_problem("n2c64s12,nhwc,bf16,leaky_relu:0.01");

@@ -21,7 +21,7 @@
 #include "verify/report/parts.hpp"
 #include "verify/report/plot.hpp"
 
-namespace abn::verify {
+namespace abn::verify::report {
 namespace {
 
 namespace fs = std::filesystem;
@@ -171,18 +171,19 @@ std::vector<std::string> hostile_names() {
           "a\"b,c\r\nd"};
 }
 
-Results hostile() {
-  Results out;
+results::Results hostile() {
+  results::Results out;
   sample::Noise noise{3};
   for (const std::string& name : hostile_names()) {
     for (const bool numbers : {true, false}) {
-      Record record = sample::record(name, name, name, name, name + (numbers ? "n" : "c"), numbers);
+      results::Record record =
+          sample::record(name, name, name, name, name + (numbers ? "n" : "c"), numbers);
       record.reason = name;
-      record.verdict = numbers ? Verdict::fail : Verdict::skip;
+      record.verdict = numbers ? results::Verdict::fail : results::Verdict::skip;
       if (numbers) {
         record.tally = sample::tally(noise, 50, 3, 2, true);
         record.witnesses = {sample::witness(record, 3), sample::witness(record, 2)};
-        for (Witness& witness : record.witnesses) {
+        for (results::Witness& witness : record.witnesses) {
           witness.where = witness.reason = witness.data = witness.problem = witness.got_bits =
               witness.reproduce = name;
           witness.inputs = {{name, 1}};
@@ -199,13 +200,14 @@ Results hostile() {
 }
 
 TEST(VerifyReport, PageIsWellFormedAndHasAnAnchorForEveryCheck) {
-  for (const Results& results :
-       {sample::all_pass(), sample::mixed(), sample::tensor_files(), Results{}}) {
+  for (const results::Results& results :
+       {sample::all_pass(), sample::mixed(), sample::tensor_files(), results::Results{}}) {
     const std::string html = render_html(results);
     std::set<std::string> ids;
     EXPECT_EQ(markup_error(html, ids), "");
-    for (const Record& record : results.records) EXPECT_EQ(ids.count(record.id), 1u) << record.id;
-    for (const Record& record : results.records)
+    for (const results::Record& record : results.records)
+      EXPECT_EQ(ids.count(record.id), 1u) << record.id;
+    for (const results::Record& record : results.records)
       EXPECT_GE(count(html, "href=\"#" + record.id + "\""), record.kind == "numbers" ? 1u : 0u)
           << record.id;
   }
@@ -228,10 +230,10 @@ TEST(VerifyReport, PageRefersToNothingOutside) {
 
 TEST(VerifyReport, PageStaysSmall) {
   constexpr std::size_t largest = 2'000'000;
-  Results results = sample::mixed();
+  results::Results results = sample::mixed();
   // the worst for size: every check has a detail with all its witnesses
-  for (Record& record : results.records) {
-    record.verdict = Verdict::fail;
+  for (results::Record& record : results.records) {
+    record.verdict = results::Verdict::fail;
     if (!record.witnesses.empty()) record.witnesses.resize(3, record.witnesses.front());
   }
   EXPECT_EQ(results.records.size(), 256u);
@@ -239,7 +241,7 @@ TEST(VerifyReport, PageStaysSmall) {
 }
 
 TEST(VerifyReport, SameResultsGiveSameBytes) {
-  const Results results = sample::mixed();
+  const results::Results results = sample::mixed();
   const ReportFiles first = render_report(results), second = render_report(results);
   EXPECT_EQ(first.html, second.html);
   EXPECT_EQ(first.markdown, second.markdown);
@@ -247,32 +249,33 @@ TEST(VerifyReport, SameResultsGiveSameBytes) {
 }
 
 TEST(VerifyReport, HeadlineIsThatOfTheResultsAndClaimsNothingOverWhatDidNotPass) {
-  const Results passed = sample::all_pass();
+  const results::Results passed = sample::all_pass();
   const std::string well = shown_headline(render_html(passed));
-  EXPECT_EQ(well, report::escape(headline(passed)));
+  EXPECT_EQ(well, escape(results::headline(passed)));
   EXPECT_NE(render_html(passed).find("<h1 class=\"pass\">"), std::string::npos);
 
-  const auto with = [&](Verdict verdict, std::size_t records) {
-    Results results = passed;
+  const auto with = [&](results::Verdict verdict, std::size_t records) {
+    results::Results results = passed;
     for (std::size_t i = 0; i < records; ++i) {
       results.records[i].verdict = verdict;
       results.records[i].reason = "for a reason";
     }
     return results;
   };
-  const std::pair<Results, std::string> others[] = {
-      {with(Verdict::fail, 1), "fail"},
-      {with(Verdict::error, 1), "fail"},
-      {with(Verdict::inconclusive, 1), "inconclusive"},
-      {with(Verdict::skip, 1), "skip"},
-      {with(Verdict::skip, 256), "skip"},
-      {Results{}, "skip"}};
+  const std::pair<results::Results, std::string> others[] = {
+      {with(results::Verdict::fail, 1), "fail"},
+      {with(results::Verdict::error, 1), "fail"},
+      {with(results::Verdict::inconclusive, 1), "inconclusive"},
+      {with(results::Verdict::skip, 1), "skip"},
+      {with(results::Verdict::skip, 256), "skip"},
+      {results::Results{}, "skip"}};
   for (const auto& [results, style] : others) {
     const std::string html = render_html(results);
     EXPECT_NE(shown_headline(html), well) << style;
-    EXPECT_EQ(shown_headline(html), report::escape(headline(results)));
+    EXPECT_EQ(shown_headline(html), escape(results::headline(results)));
     EXPECT_NE(html.find("<h1 class=\"" + style + "\">"), std::string::npos) << style;
-    EXPECT_EQ(render_markdown(results).find("### abn-verify: " + headline(results).substr(0, 12)),
+    EXPECT_EQ(render_markdown(results).find("### abn-verify: " +
+                                            results::headline(results).substr(0, 12)),
               0u);
   }
   EXPECT_NE(render_html(others[3].first).find("What was not checked"), std::string::npos);
@@ -280,7 +283,7 @@ TEST(VerifyReport, HeadlineIsThatOfTheResultsAndClaimsNothingOverWhatDidNotPass)
 }
 
 TEST(VerifyReport, FailuresAreOpenWithTheirTextWitnessAndCommand) {
-  const Results results = sample::mixed();
+  const results::Results results = sample::mixed();
   const std::string html = render_html(results);
   const std::string id = "two_sweep/backward/bf16/nhwc/dx";
   const std::size_t begin = html.find("<details class=\"check\" id=\"" + id + "\""),
@@ -288,9 +291,9 @@ TEST(VerifyReport, FailuresAreOpenWithTheirTextWitnessAndCommand) {
   ASSERT_NE(begin, std::string::npos);
   const std::string block = html.substr(begin, end - begin);
   EXPECT_NE(block.substr(0, block.find('>')).find(" open"), std::string::npos);
-  const Record& record = sample::find(const_cast<Results&>(results), id);
+  const results::Record& record = sample::find(const_cast<results::Results&>(results), id);
   for (const std::string& part :
-       {report::escape(failure_text(record)), record.witnesses[0].reproduce,
+       {escape(results::failure_text(record)), record.witnesses[0].reproduce,
         record.witnesses[0].where, std::string("0x1.8p-7"), std::string("bits 0xbb1c"),
         std::string("reduction of dy 61 %"), std::string("2 failed"), std::string("Next worst")})
     EXPECT_NE(block.find(part), std::string::npos) << part;
@@ -306,10 +309,11 @@ TEST(VerifyReport, FailuresAreOpenWithTheirTextWitnessAndCommand) {
 }
 
 TEST(VerifyReport, InPlaceCostAndFitStandBesideTheVerdict) {
-  Results results = sample::all_pass();
-  for (Record& record : results.records) record.unsafe_cases = 0, record.has_end_to_end = false;
+  results::Results results = sample::all_pass();
+  for (results::Record& record : results.records)
+    record.unsafe_cases = 0, record.has_end_to_end = false;
   EXPECT_EQ(render_html(results).find("unsafe</b>"), std::string::npos);
-  Record& dx = sample::find(results, "naive/backward/bf16/nchw/dx");
+  results::Record& dx = sample::find(results, "naive/backward/bf16/nchw/dx");
   dx.has_end_to_end = true;
   dx.end_to_end_cost = 0.39;
   dx.unsafe_cases = 4;
@@ -326,14 +330,14 @@ TEST(VerifyReport, HostileNamesStayText) {
   const Scratch scratch;
   const fs::path here = fs::current_path();
   fs::current_path(scratch.path);  // where a command that got through would leave its mark
-  const Results results = hostile();
+  const results::Results results = hostile();
   const ReportFiles files = render_report(results);
   fs::current_path(here);
   EXPECT_TRUE(fs::is_empty(scratch.path));
 
   std::set<std::string> ids;
   EXPECT_EQ(markup_error(files.html, ids), "");
-  for (const Record& record : results.records) EXPECT_EQ(ids.count(report::anchor(record.id)), 1u);
+  for (const results::Record& record : results.records) EXPECT_EQ(ids.count(anchor(record.id)), 1u);
   EXPECT_EQ(count(files.html, "<script"), 1u);
   EXPECT_EQ(files.html.find("onmouseover=\"alert"), std::string::npos);
   EXPECT_EQ(files.html.find('\0'), std::string::npos);
@@ -368,33 +372,33 @@ TEST(VerifyReport, HostileNamesStayText) {
 TEST(VerifyReport, AnchorsOfDifferentIdsDiffer) {
   std::set<std::string> anchors;
   const std::vector<std::string> ids{"a/b", "a b", "a~20b", "a~b", "a\nb", "A/b", "ä", "", "~"};
-  for (const std::string& id : ids) anchors.insert(report::anchor(id));
+  for (const std::string& id : ids) anchors.insert(anchor(id));
   EXPECT_EQ(anchors.size(), ids.size());
-  EXPECT_EQ(report::anchor("two_sweep/backward/bf16/nhwc/dx"), "two_sweep/backward/bf16/nhwc/dx");
+  EXPECT_EQ(anchor("two_sweep/backward/bf16/nhwc/dx"), "two_sweep/backward/bf16/nhwc/dx");
 }
 
 TEST(VerifyReport, NumbersReadAsTheyAre) {
-  EXPECT_EQ(report::show_ratio(1), "1");
-  EXPECT_EQ(report::show_ratio(1.0004), "1.0004");
-  EXPECT_EQ(report::show_ratio(std::nextafter(1.0, 2.0)), ">1");
-  EXPECT_EQ(report::show_ratio(std::nextafter(1.0, 0.0)), "<1");
-  EXPECT_EQ(report::show_ratio(INFINITY), "∞");
-  EXPECT_EQ(report::show_ratio(NAN), "NaN");
-  EXPECT_EQ(report::show_ratio(0), "0");
-  EXPECT_EQ(report::show_ulp(0.312), "+0.312");
-  EXPECT_EQ(report::show_ulp(-7.5), "−7.5");
-  EXPECT_EQ(report::show_ulp(-0x1p20), "≤ −2^20");
-  EXPECT_EQ(report::show_percent(0), "0 %");
-  EXPECT_EQ(report::show_percent(1e-9), "< 0.01 %");
-  EXPECT_EQ(report::show_percent(0.999), "100 %");
-  EXPECT_EQ(report::show_count(1234567), "1,234,567");
-  EXPECT_EQ(report::show_count(999), "999");
-  EXPECT_EQ(report::show_hex(0x1.8p-7), "0x1.8p-7");
+  EXPECT_EQ(show_ratio(1), "1");
+  EXPECT_EQ(show_ratio(1.0004), "1.0004");
+  EXPECT_EQ(show_ratio(std::nextafter(1.0, 2.0)), ">1");
+  EXPECT_EQ(show_ratio(std::nextafter(1.0, 0.0)), "<1");
+  EXPECT_EQ(show_ratio(INFINITY), "∞");
+  EXPECT_EQ(show_ratio(NAN), "NaN");
+  EXPECT_EQ(show_ratio(0), "0");
+  EXPECT_EQ(show_ulp(0.312), "+0.312");
+  EXPECT_EQ(show_ulp(-7.5), "−7.5");
+  EXPECT_EQ(show_ulp(-0x1p20), "≤ −2^20");
+  EXPECT_EQ(show_percent(0), "0 %");
+  EXPECT_EQ(show_percent(1e-9), "< 0.01 %");
+  EXPECT_EQ(show_percent(0.999), "100 %");
+  EXPECT_EQ(show_count(1234567), "1,234,567");
+  EXPECT_EQ(show_count(999), "999");
+  EXPECT_EQ(show_hex(0x1.8p-7), "0x1.8p-7");
 }
 
 TEST(VerifyReport, WithoutGnuplotThePageHasItsTablesAndSaysSo) {
   const Scratch scratch;
-  const Results results = sample::mixed();
+  const results::Results results = sample::mixed();
   std::string html;
   {
     const OtherPath nothing(scratch.path);
@@ -434,19 +438,20 @@ TEST(VerifyReport, EachVariantHasItsTwoFigures) {
       << "a marker colour that did not become a variable of the page";
   EXPECT_EQ(html.find("color='rgb("), std::string::npos);
 
-  Results few = sample::mixed();  // variants with few checks share a figure
-  std::erase_if(few.records, [](const Record& record) { return record.check != "dx"; });
+  results::Results few = sample::mixed();  // variants with few checks share a figure
+  std::erase_if(few.records, [](const results::Record& record) { return record.check != "dx"; });
   EXPECT_EQ(count(render_html(few), "<svg "), 2u);
-  Results none = sample::mixed();
-  std::erase_if(none.records, [](const Record& record) { return record.kind != "contract"; });
+  results::Results none = sample::mixed();
+  std::erase_if(none.records,
+                [](const results::Record& record) { return record.kind != "contract"; });
   EXPECT_EQ(count(render_html(none), "<svg "), 0u);
 }
 
 TEST(VerifyReport, PlotsSurviveValuesWithoutAPlaceOnTheAxis) {
   if (!have_gnuplot()) GTEST_SKIP() << "gnuplot is not installed";
-  Results results = sample::all_pass();
+  results::Results results = sample::all_pass();
   std::size_t i = 0;
-  for (Record& record : results.records) {
+  for (results::Record& record : results.records) {
     const double extremes[] = {0, NAN, INFINITY, 1e300, 1e-300};
     record.tally.max_ratio = extremes[i++ % 5];
     if (i % 7 == 0) record.tally.sum_ulp = NAN;
@@ -462,9 +467,9 @@ TEST(VerifyReport, PlotsSurviveValuesWithoutAPlaceOnTheAxis) {
 TEST(VerifyReport, MarkdownFitsIntoAComment) {
   EXPECT_NE(render_markdown(sample::all_pass()).find("| `two_sweep` | backward |"),
             std::string::npos);
-  Results results = sample::mixed();
-  for (Record& record : results.records) {
-    record.verdict = Verdict::fail;
+  results::Results results = sample::mixed();
+  for (results::Record& record : results.records) {
+    record.verdict = results::Verdict::fail;
     record.reason = std::string(3000, 'x');
     if (!record.witnesses.empty()) record.witnesses.front().reproduce = std::string(3000, 'y');
   }
@@ -473,11 +478,11 @@ TEST(VerifyReport, MarkdownFitsIntoAComment) {
   EXPECT_NE(markdown.find("more that failed"), std::string::npos);
   EXPECT_EQ(count(markdown, "\n```") % 2, 0u);
 
-  Results many;  // nor do many variants or reasons break it
+  results::Results many;  // nor do many variants or reasons break it
   for (int i = 0; i < 3000; ++i) {
-    Record record = sample::record("variant_with_a_rather_long_name_" + std::to_string(i),
-                                   "forward", "f32", "nchw", "z", true);
-    record.verdict = Verdict::skip;
+    results::Record record = sample::record("variant_with_a_rather_long_name_" + std::to_string(i),
+                                            "forward", "f32", "nchw", "z", true);
+    record.verdict = results::Verdict::skip;
     record.reason = "reason " + std::to_string(i);
     many.records.push_back(record);
   }
@@ -485,7 +490,7 @@ TEST(VerifyReport, MarkdownFitsIntoAComment) {
 }
 
 TEST(VerifyReport, ManyTensorFilesGetOneRowEachAndTheWorstOnesInMarkdown) {
-  const Results results = sample::tensor_files();
+  const results::Results results = sample::tensor_files();
   const std::string html = render_html(results), markdown = render_markdown(results);
   EXPECT_EQ(count(html, "<table class=\"overview files\">"), 1u);
   EXPECT_EQ(count(html, "<table class=\"overview\">"), 0u);
@@ -493,14 +498,14 @@ TEST(VerifyReport, ManyTensorFilesGetOneRowEachAndTheWorstOnesInMarkdown) {
   EXPECT_NE(markdown.find("36 more rows passed, with ratios up to "), std::string::npos);
 
   // rows that are left out are not said to have passed when they have not
-  Results failed = results;
-  for (Record& record : failed.records) record.verdict = Verdict::fail;
+  results::Results failed = results;
+  for (results::Record& record : failed.records) record.verdict = results::Verdict::fail;
   EXPECT_NE(render_markdown(failed).find("36 more rows are in index.html, not all of them passed"),
             std::string::npos);
 }
 
 TEST(VerifyReport, CsvHasOneRowARecord) {
-  const Results results = sample::mixed();
+  const results::Results results = sample::mixed();
   const std::string csv = render_csv(results);
   EXPECT_EQ(count(csv, "\n"), results.records.size() + 1);
   EXPECT_NE(
@@ -509,7 +514,7 @@ TEST(VerifyReport, CsvHasOneRowARecord) {
 
   // Read back by RFC 4180: every row has the columns of the header, and the hostile texts come out
   // as they went in.
-  const Results bad = hostile();
+  const results::Results bad = hostile();
   const std::string text = render_csv(bad);
   std::vector<std::vector<std::string>> rows{{""}};
   bool quoted = false;
@@ -564,7 +569,7 @@ TEST(VerifyReport, ADirectoryThatCannotBeIsAUsageError) {
     try {
       write_report(sample::all_pass(), directory);
       ADD_FAILURE() << directory;
-    } catch (const UsageError& error) {
+    } catch (const problem::UsageError& error) {
       const std::string text = error.what();
       EXPECT_NE(text.find("'" + directory + "'"), std::string::npos) << text;
       EXPECT_EQ(text.back(), '.');
@@ -573,8 +578,8 @@ TEST(VerifyReport, ADirectoryThatCannotBeIsAUsageError) {
 }
 
 /// A study in which nothing is a friendly name.
-Study study_named(const std::string& name) {
-  Study study{name, name, name, 1, {{name, name}}, {name}, {}, {}};
+study::Study study_named(const std::string& name) {
+  study::Study study{name, name, name, 1, {{name, name}}, {name}, {}, {}};
   study.tables = {{name,
                    name,
                    name,
@@ -595,7 +600,7 @@ Study study_named(const std::string& name) {
 }
 
 TEST(VerifyReport, StudiesHaveTheirSentencesMapsAndTables) {
-  const std::vector<Study> studies{study_named("first of two"), study_named("second")};
+  const std::vector<study::Study> studies{study_named("first of two"), study_named("second")};
   const std::string html = render_html(sample::mixed(), studies);
   EXPECT_EQ(markup_error(html), "");
   EXPECT_EQ(count(html, "<section class=\"study\">"), 2u);
@@ -625,16 +630,16 @@ TEST(VerifyReport, StudiesHaveTheirSentencesMapsAndTables) {
 }
 
 TEST(VerifyReport, TheMapIsColouredByWhatWasMeasuredAndItsLineIsWhatWasPredicted) {
-  Grid grid{"g",
-            "g",
-            "cost",
-            "%",
-            1,
-            {"x", "1", {1, 10, 100}},
-            {"y", "1", {1, 10}},
-            {0.0001, 0.5, 50, 0.0001, 0.5, 1e9},
-            {0.5, 0.5, 2, 0.5, 0.5, 2}};
-  const PlotScript script = report::heat_map(grid, "map");
+  study::Grid grid{"g",
+                   "g",
+                   "cost",
+                   "%",
+                   1,
+                   {"x", "1", {1, 10, 100}},
+                   {"y", "1", {1, 10}},
+                   {0.0001, 0.5, 50, 0.0001, 0.5, 1e9},
+                   {0.5, 0.5, 2, 0.5, 0.5, 2}};
+  const PlotScript script = heat_map(grid, "map");
   // Two rows of three cells in four classes, and one straight line between the second and the third
   // column.
   for (const char* block : {"$cells0", "$cells3", "$cells5", "$cells6"})
@@ -645,14 +650,14 @@ TEST(VerifyReport, TheMapIsColouredByWhatWasMeasuredAndItsLineIsWhatWasPredicted
             std::string::npos)
       << script.commands;
   grid.predicted = {0, 0, 0, 0, 0, 0};  // safe everywhere: no line
-  EXPECT_EQ(report::heat_map(grid, "map").commands.find("$line"), std::string::npos);
+  EXPECT_EQ(heat_map(grid, "map").commands.find("$line"), std::string::npos);
   if (have_gnuplot()) {
     EXPECT_EQ(draw(script).problem, "");
   }
 }
 
 TEST(VerifyReport, HostileStudiesStayText) {
-  std::vector<Study> studies;
+  std::vector<study::Study> studies;
   for (const std::string& name : hostile_names()) studies.push_back(study_named(name));
   const fs::path here = fs::temp_directory_path() / "abn_report_hostile_study";
   fs::create_directories(here);
@@ -666,33 +671,33 @@ TEST(VerifyReport, HostileStudiesStayText) {
   EXPECT_EQ(count(html, "<script"), 0u);
   EXPECT_EQ(count(markdown, "<script"), 0u);
   EXPECT_LE(markdown.size(), markdown_limit);
-  std::vector<Study> many(300, study_named(std::string(400, 'x')));
+  std::vector<study::Study> many(300, study_named(std::string(400, 'x')));
   EXPECT_LE(render_markdown(sample::mixed(), many).size(), markdown_limit);
 }
 
 /// What `grad reference` and properties leave behind: no type and layout, and comparisons without a
 /// right value.
-Results gradients_and_properties() {
-  Results results = sample::all_pass();
+results::Results gradients_and_properties() {
+  results::Results results = sample::all_pass();
   sample::Noise noise{5};
   for (const char* method : {"complex_step", "differences", "dual"})
     for (const char* scheme : {"standard", "in_place_1"}) {
-      Record record = sample::record("reference", "gradient", method, scheme, "dx", true);
+      results::Record record = sample::record("reference", "gradient", method, scheme, "dx", true);
       record.tally = sample::tally(noise, 100, 0.4, 0.1, true);
       record.discriminating_cases = 1;
       results.records.push_back(record);
     }
   for (const char* check : {"linear", "permutation"}) {
-    Record record = sample::record("two_sweep", "property", "f32", "nchw", check, true);
+    results::Record record = sample::record("two_sweep", "property", "f32", "nchw", check, true);
     record.kind = "property";
     record.tally = sample::tally(noise, 100, 0.4, 0.1, true);
     record.tally.max_fit_ratio = 3;  // means nothing for a property
     record.discriminating_cases = 0;
     results.records.push_back(record);
   }
-  Record broken = sample::record("two_sweep", "property", "f32", "nchw", "broken", false);
+  results::Record broken = sample::record("two_sweep", "property", "f32", "nchw", "broken", false);
   broken.kind = "property";
-  broken.verdict = Verdict::fail;
+  broken.verdict = results::Verdict::fail;
   broken.failed_cases = 1;
   broken.reason = "the two results differ";
   results.records.push_back(broken);
@@ -700,11 +705,11 @@ Results gradients_and_properties() {
 }
 
 TEST(VerifyReport, GradientsAndPropertiesHaveTheirPlace) {
-  const Results results = gradients_and_properties();
+  const results::Results results = gradients_and_properties();
   const std::string html = render_html(results), markdown = render_markdown(results);
   std::set<std::string> ids;
   EXPECT_EQ(markup_error(html, ids), "");
-  for (const Record& record : results.records) {
+  for (const results::Record& record : results.records) {
     EXPECT_EQ(ids.count(record.id), 1u) << record.id;
     EXPECT_GE(count(html, "href=\"#" + record.id + "\""), record.kind == "contract" ? 0u : 1u)
         << record.id;
@@ -716,8 +721,8 @@ TEST(VerifyReport, GradientsAndPropertiesHaveTheirPlace) {
   EXPECT_NE(html.find("reference <span class=\"note\">complex_step "), std::string::npos);
   EXPECT_NE(html.find("property <b>linear</b>"), std::string::npos);
   EXPECT_NE(html.find("the two results differ"), std::string::npos);
-  for (const Record& record : results.records)
-    EXPECT_FALSE(report::is_property(record) && is_unfit(record)) << record.id;
+  for (const results::Record& record : results.records)
+    EXPECT_FALSE(is_property(record) && results::is_unfit(record)) << record.id;
   EXPECT_NE(markdown.find("| `two_sweep` | property |"), std::string::npos);
   EXPECT_NE(
       render_csv(results).find(
@@ -726,4 +731,4 @@ TEST(VerifyReport, GradientsAndPropertiesHaveTheirPlace) {
 }
 
 }  // namespace
-}  // namespace abn::verify
+}  // namespace abn::verify::report

@@ -10,7 +10,7 @@
 
 #include "verify/results/results.hpp"
 
-namespace abn::verify::sample {
+namespace abn::verify::report::sample {
 
 /// A deterministic source of numbers in [0, 1) (splitmix64).
 struct Noise {
@@ -25,9 +25,9 @@ struct Noise {
 
 /// `elements` errors of about the given width in ulp and ratio, rounding to nearest where
 /// `rounded`.
-inline Tally tally(Noise& noise, std::uint64_t elements, double largest_ratio, double width,
-                   bool rounded) {
-  Tally out;
+inline compare::Tally tally(sample::Noise& noise, std::uint64_t elements, double largest_ratio,
+                            double width, bool rounded) {
+  compare::Tally out;
   out.elements = elements;
   for (std::uint64_t i = 0; i < elements; ++i) {
     const double bell = (noise() + noise() + noise() + noise() - 2) / 1.2;
@@ -38,9 +38,10 @@ inline Tally tally(Noise& noise, std::uint64_t elements, double largest_ratio, d
     if (std::fabs(ulp) > std::fabs(out.max_abs_ulp)) out.max_abs_ulp = ulp;
     out.sum_ratio += ratio;
     out.max_ratio = std::max(out.max_ratio, ratio);
-    ++out.ulp_histogram[static_cast<std::size_t>(ulp_bin(ulp))];
+    ++out.ulp_histogram[static_cast<std::size_t>(compare::ulp_bin(ulp))];
     const double bin = ratio > 0 ? std::floor(4 * (std::log2(ratio) + 12)) : 0;
-    ++out.ratio_histogram[static_cast<std::size_t>(std::clamp(bin, 0.0, Tally::ratio_bins - 1.0))];
+    ++out.ratio_histogram[static_cast<std::size_t>(
+        std::clamp(bin, 0.0, compare::Tally::ratio_bins - 1.0))];
     if (ratio > 1) ++out.failed;
   }
   out.max_fit_ratio = 0.7 * out.max_ratio;
@@ -48,8 +49,8 @@ inline Tally tally(Noise& noise, std::uint64_t elements, double largest_ratio, d
   return out;
 }
 
-inline Witness witness(const Record& record, double ratio) {
-  Witness out;
+inline results::Witness witness(const results::Record& record, double ratio) {
+  results::Witness out;
   out.problem = "n2c64s12," + record.layout + "," + record.dtype + ",leaky_relu:0.01";
   out.data = "spikes";
   out.seed = 17;
@@ -78,9 +79,10 @@ inline Witness witness(const Record& record, double ratio) {
   return out;
 }
 
-inline Record record(const std::string& variant, const std::string& op, const std::string& dtype,
-                     const std::string& layout, const std::string& check, bool numbers) {
-  Record out;
+inline results::Record record(const std::string& variant, const std::string& op,
+                              const std::string& dtype, const std::string& layout,
+                              const std::string& check, bool numbers) {
+  results::Record out;
   out.variant = variant;
   out.op = op;
   out.dtype = dtype;
@@ -95,8 +97,8 @@ inline Record record(const std::string& variant, const std::string& op, const st
 
 /// 256 records, all passed: two variants, two ops, four types, two layouts, eight outputs and eight
 /// contract checks.
-inline Results all_pass() {
-  Results out;
+inline results::Results all_pass() {
+  results::Results out;
   out.provenance = {"0.1.0",
                     "3f2a91c",
                     "abn-verify run --device emulator --tier smoke --out report/results.json",
@@ -128,7 +130,7 @@ inline Results all_pass() {
                     {"depth at m = 1024", "20"},
                     {"deterministic", "yes"},
                     {"alignment", "1"}}}};
-  Noise noise{1};
+  sample::Noise noise{1};
   for (const char* variant : {"naive", "two_sweep"})
     for (const char* op : {"backward", "forward"})
       for (const char* dtype : {"bf16", "f16", "f32", "f64"})
@@ -140,50 +142,50 @@ inline Results all_pass() {
                                                                    "running_var", "variance", "z"};
           for (const std::string& check : outputs) {
             const bool tensor = check == "dx" || check == "z";
-            Record one = record(variant, op, dtype, layout, check, true);
-            one.tally = tally(noise, tensor ? 6000 : 1500,
-                              0.02 + 0.95 * noise() * (tensor && narrow ? 1 : noise()),
-                              tensor && narrow ? 0.1 : 1.5, tensor);
-            one.witnesses = {witness(one, one.tally.max_ratio)};
+            results::Record one = sample::record(variant, op, dtype, layout, check, true);
+            one.tally = sample::tally(noise, tensor ? 6000 : 1500,
+                                      0.02 + 0.95 * noise() * (tensor && narrow ? 1 : noise()),
+                                      tensor && narrow ? 0.1 : 1.5, tensor);
+            one.witnesses = {sample::witness(one, one.tally.max_ratio)};
             if (backward) {
               one.has_end_to_end = true;
-              one.end_to_end = tally(noise, 500, 0.8, 2, false);
+              one.end_to_end = sample::tally(noise, 500, 0.8, 2, false);
               one.end_to_end_cost = narrow ? 0.004 + 0.3 * noise() * noise() : 1e-6 * noise();
               one.unsafe_cases = one.end_to_end_cost > 0.01 ? 3 : 0;
             }
             out.records.push_back(one);
           }
           for (const char* check : {"guards", "inputs", "schedule", "unwritten"})
-            out.records.push_back(record(variant, op, dtype, layout, check, false));
+            out.records.push_back(sample::record(variant, op, dtype, layout, check, false));
         }
   std::sort(out.records.begin(), out.records.end(),
-            [](const Record& a, const Record& b) { return a.id < b.id; });
+            [](const results::Record& a, const results::Record& b) { return a.id < b.id; });
   return out;
 }
 
-inline Record& find(Results& results, const std::string& id) {
+inline results::Record& find(results::Results& results, const std::string& id) {
   return *std::find_if(results.records.begin(), results.records.end(),
-                       [&](const Record& record) { return record.id == id; });
+                       [&](const results::Record& record) { return record.id == id; });
 }
 
 /// The same run with one of everything that can go wrong.
-inline Results mixed() {
-  Results out = all_pass();
-  Noise noise{7};
+inline results::Results mixed() {
+  results::Results out = sample::all_pass();
+  sample::Noise noise{7};
   const auto fail = [&](const std::string& id, double ratio) {
-    Record& record = find(out, id);
-    record.verdict = Verdict::fail;
-    record.tally = tally(noise, 6000, ratio, ratio, true);
+    results::Record& record = sample::find(out, id);
+    record.verdict = results::Verdict::fail;
+    record.tally = sample::tally(noise, 6000, ratio, ratio, true);
     record.failed_cases = 2;
     record.witnesses.clear();
     for (const double part : {1.0, 0.7, 0.2})
-      record.witnesses.push_back(witness(record, part * record.tally.max_ratio));
+      record.witnesses.push_back(sample::witness(record, part * record.tally.max_ratio));
     record.witnesses.front().reason = "error above its bound";
     record.reason = "2 of 42 cases have elements whose error is above its bound";
   };
   fail("two_sweep/backward/bf16/nhwc/dx", 7.4);
   fail("two_sweep/backward/f32/nchw/dgamma", 310);
-  Record& infinite = find(out, "naive/forward/f16/nchw/z");
+  results::Record& infinite = sample::find(out, "naive/forward/f16/nchw/z");
   fail(infinite.id, 3);
   infinite.tally.max_ratio = INFINITY;
   infinite.tally.nonfinite_got = 1;
@@ -191,29 +193,29 @@ inline Results mixed() {
   infinite.witnesses.front().error = NAN;
   infinite.witnesses.front().ratio = INFINITY;
   infinite.witnesses.front().reason = "NaN where a number is expected";
-  Record& vague = find(out, "naive/backward/f16/nhwc/dgamma");
-  vague.verdict = Verdict::inconclusive;
+  results::Record& vague = sample::find(out, "naive/backward/f16/nhwc/dgamma");
+  vague.verdict = results::Verdict::inconclusive;
   vague.reason = "the bound is wider than the signal in 3 of 42 cases";
-  Record& guard = find(out, "two_sweep/forward/f32/nhwc/guards");
-  guard.verdict = Verdict::fail;
+  results::Record& guard = sample::find(out, "two_sweep/forward/f32/nhwc/guards");
+  guard.verdict = results::Verdict::fail;
   guard.reason = "16 bytes behind z were overwritten";
   guard.failed_cases = 1;
-  guard.witnesses = {witness(guard, INFINITY)};
-  Record& crash = find(out, "two_sweep/backward/f64/nhwc/schedule");
-  crash.verdict = Verdict::error;
+  guard.witnesses = {sample::witness(guard, INFINITY)};
+  results::Record& crash = sample::find(out, "two_sweep/backward/f64/nhwc/schedule");
+  crash.verdict = results::Verdict::error;
   crash.reason = "deadlock: 32 of 256 threads wait at a barrier that the others have left";
-  for (Record& record : out.records)
+  for (results::Record& record : out.records)
     if (record.variant == "naive" && record.dtype == "f64" && record.layout == "nhwc") {
-      record.verdict = Verdict::skip;
+      record.verdict = results::Verdict::skip;
       record.reason = "naive does not support f64 with nhwc";
       record.skipped_cases = record.cases;
       record.tally = {};
       record.witnesses.clear();
       record.has_end_to_end = false;
     }
-  Record& unfit = find(out, "naive/forward/f32/nchw/variance");
+  results::Record& unfit = sample::find(out, "naive/forward/f32/nchw/variance");
   unfit.tally.max_fit_ratio = 41;
-  Record& limited = find(out, "two_sweep/backward/bf16/nchw/dgamma");
+  results::Record& limited = sample::find(out, "two_sweep/backward/bf16/nchw/dgamma");
   limited.discriminating_cases = 0;
   limited.method_limited_cases = limited.cases;
   limited.reason =
@@ -223,11 +225,11 @@ inline Results mixed() {
 
 /// What judging a folder of tensor files leaves: many variants of one type and layout each, one of
 /// which fails.
-inline Results tensor_files() {
-  Results out;
+inline results::Results tensor_files() {
+  results::Results out;
   out.provenance = {"0.1.0", "3f2a91c", "abn-verify check fixtures/real", "GCC 12.2.0", "", "",
                     "",      "",        "2026-11-23T14:40:00Z",           true,         0,  3.1};
-  Noise noise{5};
+  sample::Noise noise{5};
   for (const char* layer : {"stem", "down", "branch", "deep", "head"})
     for (const char* step : {"early", "middle", "late"})
       for (const char* dtype : {"bf16", "f32"}) {
@@ -243,21 +245,21 @@ inline Results tensor_files() {
                                   "backward/dgamma", "backward/dbeta"}) {
           const std::string path = check;
           const std::size_t slash = path.find('/');
-          Record one =
-              record(name, path.substr(0, slash), dtype, "nchw", path.substr(slash + 1), true);
+          results::Record one = sample::record(name, path.substr(0, slash), dtype, "nchw",
+                                               path.substr(slash + 1), true);
           one.cases = one.discriminating_cases = 1;
-          one.tally = tally(noise, 800, 0.9 * noise(), 0.4, true);
-          one.witnesses = {witness(one, one.tally.max_ratio)};
+          one.tally = sample::tally(noise, 800, 0.9 * noise(), 0.4, true);
+          one.witnesses = {sample::witness(one, one.tally.max_ratio)};
           out.records.push_back(one);
         }
       }
-  Record& failed = find(out, "deep_late_bf16/backward/bf16/nchw/dx");
-  failed.tally = tally(noise, 800, 4.2, 3, true);
-  failed.verdict = Verdict::fail;
+  results::Record& failed = sample::find(out, "deep_late_bf16/backward/bf16/nchw/dx");
+  failed.tally = sample::tally(noise, 800, 4.2, 3, true);
+  failed.verdict = results::Verdict::fail;
   failed.reason = "1 of 800 elements above the bound, in 1 of 1 case";
   std::sort(out.records.begin(), out.records.end(),
-            [](const Record& a, const Record& b) { return a.id < b.id; });
+            [](const results::Record& a, const results::Record& b) { return a.id < b.id; });
   return out;
 }
 
-}  // namespace abn::verify::sample
+}  // namespace abn::verify::report::sample

@@ -15,6 +15,7 @@
 #include "verify/results/results.hpp"
 
 using namespace abn::verify;
+using namespace abn::verify::results;
 
 namespace {
 
@@ -26,13 +27,13 @@ Record record(const std::string& check, const std::vector<double>& got, double b
   r.variant = "mine", r.op = "backward", r.dtype = "bf16", r.layout = "nhwc", r.check = check,
   r.kind = "numbers";
   r.id = "mine/backward/bf16/nhwc/" + check;
-  Expectation e{Output::dx, ABN_BF16, {}, {}};
+  compare::Expectation e{compare::Output::dx, ABN_BF16, {}, {}};
   for (std::size_t i = 0; i < got.size(); ++i) {
-    Point p;
+    compare::Point p;
     p.bound = bound, p.fit_bound = 2 * bound;
     e.points.push_back(p);
   }
-  r.tally = compare_all(e, got);
+  r.tally = compare::compare_all(e, got);
   r.cases = r.discriminating_cases = 1;
   r.failed_cases = r.tally.failed > 0;
   Witness w;
@@ -58,7 +59,7 @@ Record skipped(const std::string& check) {
   return r;
 }
 
-Results results(std::vector<Record> records) {
+Results results_of(std::vector<Record> records) {
   Results all;
   all.provenance = {"0.1.0",    "abc",   "abn-verify run",       "g++ 12", "none", "none",
                     "emulator", "smoke", "2026-01-01T00:00:00Z", true,     7,      1.5};
@@ -90,38 +91,38 @@ TEST(Verdicts, FollowFromTheCounts) {
 }
 
 TEST(Verdicts, TheExitCodeNeverTakesASkipForAPass) {
-  EXPECT_EQ(exit_code(results({record("dx", {0.5})})), 0);
-  EXPECT_EQ(exit_code(results({record("dx", {0.5}), record("dgamma", {2})})), 1);
-  EXPECT_EQ(exit_code(results({record("dx", {0.5}), skipped("dgamma")})), 0);
-  EXPECT_EQ(exit_code(results({skipped("dx")})), 77);
+  EXPECT_EQ(exit_code(results_of({record("dx", {0.5})})), 0);
+  EXPECT_EQ(exit_code(results_of({record("dx", {0.5}), record("dgamma", {2})})), 1);
+  EXPECT_EQ(exit_code(results_of({record("dx", {0.5}), skipped("dgamma")})), 0);
+  EXPECT_EQ(exit_code(results_of({skipped("dx")})), 77);
   Record error = record("status", {0.5});
   error.verdict = Verdict::error;
-  EXPECT_EQ(exit_code(results({error})), 1);
-  EXPECT_EQ(exit_code(results({error, skipped("dx")})), 1);
-  EXPECT_EQ(exit_code(results({})), 77);
+  EXPECT_EQ(exit_code(results_of({error})), 1);
+  EXPECT_EQ(exit_code(results_of({error, skipped("dx")})), 1);
+  EXPECT_EQ(exit_code(results_of({})), 77);
 }
 
 TEST(Verdicts, TheHeadlineSaysWhatIsNotWell) {
-  EXPECT_EQ(headline(results({record("dx", {0.5})})).rfind("The only check passes", 0), 0u)
-      << headline(results({record("dx", {0.5})}));
-  const auto with_skip = headline(results({record("dx", {0.5}), skipped("dgamma")}));
+  EXPECT_EQ(headline(results_of({record("dx", {0.5})})).rfind("The only check passes", 0), 0u)
+      << headline(results_of({record("dx", {0.5})}));
+  const auto with_skip = headline(results_of({record("dx", {0.5}), skipped("dgamma")}));
   EXPECT_NE(with_skip.find("1 skipped"), std::string::npos) << with_skip;
-  const auto failed = headline(results({record("dx", {0.5}), record("dgamma", {2})}));
+  const auto failed = headline(results_of({record("dx", {0.5}), record("dgamma", {2})}));
   EXPECT_NE(failed.find("1 fail"), std::string::npos) << failed;
   EXPECT_NE(failed.find("mine/backward/bf16/nhwc/dgamma"), std::string::npos);
   EXPECT_EQ(failed.find("All"), std::string::npos);
-  EXPECT_NE(headline(results({skipped("dx")})).find("Nothing could run"), std::string::npos);
+  EXPECT_NE(headline(results_of({skipped("dx")})).find("Nothing could run"), std::string::npos);
 }
 
 TEST(Verdicts, APointThatDemandsNothingProvesNothing) {
   Record vacuous = record("dx", {1, -5, 1e30}, inf);
-  Expectation demands_nothing{Output::dx, ABN_BF16, {}, {}};
+  compare::Expectation demands_nothing{compare::Output::dx, ABN_BF16, {}, {}};
   for (int i = 0; i < 3; ++i) demands_nothing.points.emplace_back().bound = inf;
-  vacuous.discriminating_cases = discriminates(demands_nothing, {}) ? 1 : 0;
+  vacuous.discriminating_cases = compare::discriminates(demands_nothing, {}) ? 1 : 0;
   conclude(vacuous);
   EXPECT_EQ(vacuous.verdict, Verdict::inconclusive) << vacuous.reason;
-  EXPECT_EQ(exit_code(results({vacuous})), 1);
-  EXPECT_EQ(headline(results({record("dz", {0.5}), vacuous})).find("All"), std::string::npos);
+  EXPECT_EQ(exit_code(results_of({vacuous})), 1);
+  EXPECT_EQ(headline(results_of({record("dz", {0.5}), vacuous})).find("All"), std::string::npos);
   vacuous.cancelled_cases = 1;
   conclude(vacuous);
   EXPECT_EQ(vacuous.verdict, Verdict::pass)
@@ -150,7 +151,7 @@ TEST(Verdicts, CasesThatWereLeftOutAreSaid) {
   conclude(part);
   EXPECT_EQ(part.verdict, Verdict::pass);
   EXPECT_NE(part.reason.find("12 cases, 24 skipped"), std::string::npos) << part.reason;
-  const auto sentence = headline(results({part}));
+  const auto sentence = headline(results_of({part}));
   EXPECT_NE(sentence.find("1 skipped some of their cases"), std::string::npos) << sentence;
 }
 
@@ -158,7 +159,7 @@ TEST(SummaryTable, HasALineForEachGroupWithCountsRatioAndUlp) {
   Record error = record("status", {0.5});
   error.kind = "contract", error.tally = {}, error.verdict = Verdict::error;
   const auto table = summary_table(
-      results({record("dx", {0.5, 0.25}), record("dgamma", {3}), skipped("dbeta"), error}));
+      results_of({record("dx", {0.5, 0.25}), record("dgamma", {3}), skipped("dbeta"), error}));
   EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 2);
   for (const char* part :
        {"mine backward bf16", "1/4", "nhwc/dgamma", "1 error, 1 fail, 1 skip", "ulp"})
@@ -171,7 +172,7 @@ TEST(SummaryTable, HasALineForEachGroupWithCountsRatioAndUlp) {
 }
 
 TEST(SummaryTable, DoesNotShowASaturatedUlpAsAMeasurement) {
-  const auto table = summary_table(results({record("dx", {1048576}, inf)}));
+  const auto table = summary_table(results_of({record("dx", {1048576}, inf)}));
   EXPECT_NE(table.find("> 2^20"), std::string::npos) << table;
   EXPECT_EQ(table.find("e+06"), std::string::npos) << table;
 }
@@ -202,7 +203,7 @@ TEST(Merging, IsTheSameInAnyGroupingAndCountsInAnyOrder) {
         merge(right, c), merge(grouped, right);
         merge(swapped, a), merge(swapped, c);
         for (Record* r : {&left, &grouped, &swapped}) conclude(*r);
-        RC_ASSERT(to_json(results({left})) == to_json(results({grouped})));
+        RC_ASSERT(to_json(results_of({left})) == to_json(results_of({grouped})));
         RC_ASSERT(left.verdict == swapped.verdict && left.reason == swapped.reason);
         for (const auto count :
              {&Record::cases, &Record::failed_cases, &Record::skipped_cases,
@@ -235,7 +236,7 @@ TEST(Merging, KeepsTheWorstWitnessAndAllCounts) {
   EXPECT_EQ(left.tally.elements, 6u);
   EXPECT_EQ(left.verdict, Verdict::fail);
   EXPECT_EQ(left.witnesses.front().ratio, 3);
-  EXPECT_EQ(to_json(results({left})), to_json(results({grouped})));
+  EXPECT_EQ(to_json(results_of({left})), to_json(results_of({grouped})));
   Record with_skip = skipped("dx");
   merge(with_skip, a);
   conclude(with_skip);
@@ -252,7 +253,7 @@ TEST(Json, ReadBackAndWrittenAgainIsTheSameBytes) {
   both.unsafe_cases = 2, both.open_branches = 18;
   Record contract = record("guards", {0});
   contract.kind = "contract", contract.tally = {};
-  const auto text = to_json(results({both, contract, skipped("dgamma")}));
+  const auto text = to_json(results_of({both, contract, skipped("dgamma")}));
   EXPECT_TRUE(text == to_json(results_from_json(text)));
   EXPECT_EQ(text.back(), '\n');
   const auto back = results_from_json(text);
@@ -272,13 +273,13 @@ TEST(Json, TheSignOfANaNIsNoNews) {
   Record positive = record("dx", {0.5, nan_value});
   positive.witnesses.front().expected = nan_value,
   positive.witnesses.front().inputs.front().second = nan_value;
-  const auto text = to_json(results({negative}));
+  const auto text = to_json(results_of({negative}));
   EXPECT_TRUE(text == to_json(results_from_json(text)));
-  EXPECT_TRUE(text == to_json(results({positive})));
+  EXPECT_TRUE(text == to_json(results_of({positive})));
 }
 
 TEST(Json, ANumberThatIsNoneIsRefusedInOneSentence) {
-  const auto text = to_json(results({record("dx", {0.5})}));
+  const auto text = to_json(results_of({record("dx", {0.5})}));
   const std::pair<const char*, const char*> spoilt[] = {
       {"\"kappa\": \"inf\"", "\"kappa\": \"banana\""},
       {"\"discriminating_cases\": 1", "\"discriminating_cases\": -1"},
@@ -298,7 +299,7 @@ TEST(Json, ANumberThatIsNoneIsRefusedInOneSentence) {
     try {
       results_from_json(broken);
       ADD_FAILURE() << "accepted: " << bad;
-    } catch (const UsageError& refused) {
+    } catch (const problem::UsageError& refused) {
       const std::string sentence = refused.what();
       EXPECT_EQ(sentence.find('\n'), std::string::npos);
       EXPECT_LT(sentence.size(), 250u) << sentence;
@@ -306,18 +307,18 @@ TEST(Json, ANumberThatIsNoneIsRefusedInOneSentence) {
     }
   }
   for (std::size_t length = 0; length < text.size() - 2; length += 97)
-    EXPECT_THROW(results_from_json(text.substr(0, length)), UsageError) << length;
+    EXPECT_THROW(results_from_json(text.substr(0, length)), problem::UsageError) << length;
 }
 
 TEST(Json, OtherFilesAreRefused) {
-  auto other = to_json(results({record("dx", {0.5})}));
+  auto other = to_json(results_of({record("dx", {0.5})}));
   other.replace(other.find(results_schema), std::string(results_schema).size(), "abn-verify/2");
-  EXPECT_THROW(results_from_json(other), UsageError)
+  EXPECT_THROW(results_from_json(other), problem::UsageError)
       << "whole and well-formed, of a schema to come";
   for (const char* text :
        {"", "{", "[]", "{}", "{\"schema\": \"abn-verify/0\"}", "{\"schema\": \"abn-verify/1\"}",
         "null", "{\"schema\": \"abn-verify/1\", \"provenance\": 3}"})
-    EXPECT_THROW(results_from_json(text), UsageError) << text;
+    EXPECT_THROW(results_from_json(text), problem::UsageError) << text;
 }
 
 TEST(FailureText, SaysWhatWhereWhyAndHowToReplay) {

@@ -16,6 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using namespace abn::verify;
+using namespace abn::verify::results;
 
 class WriteFile : public testing::Test {
  protected:
@@ -42,8 +43,8 @@ TEST_F(WriteFile, AGoodFileSurvivesAFailedWrite) {
   write_file_atomically(path("results.json"), "new");
   EXPECT_EQ(text_of(path("results.json")), "new");
   EXPECT_EQ(entries(), 1) << "no temporary file is left";
-  EXPECT_THROW(write_file_atomically(path("no/such/folder"), "x"), UsageError);
-  EXPECT_THROW(write_file_atomically(path("."), "x"), UsageError);
+  EXPECT_THROW(write_file_atomically(path("no/such/folder"), "x"), problem::UsageError);
+  EXPECT_THROW(write_file_atomically(path("."), "x"), problem::UsageError);
   EXPECT_EQ(entries(), 1);
 }
 

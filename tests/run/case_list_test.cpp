@@ -14,6 +14,8 @@
 
 namespace {
 
+using namespace abn::verify::run;
+
 std::string scratch(const std::string& text) {
   const std::string path =
       (std::filesystem::temp_directory_path() / ("abn-cases-" + std::to_string(getpid()))).string();
@@ -26,7 +28,7 @@ std::string refusal(const std::string& text) {
   std::string said;
   try {
     read_case_list(path);
-  } catch (const UsageError& wrong) {
+  } catch (const problem::UsageError& wrong) {
     said = wrong.what();
   }
   std::filesystem::remove(path);
@@ -34,13 +36,14 @@ std::string refusal(const std::string& text) {
 }
 
 TEST(CaseList, KeepsTheWorstCaseOfEveryCheckOnce) {
-  std::vector<Record> records;
+  std::vector<results::Record> records;
   for (auto& [id, record] : run_one("n2c2s3,f32", "spikes", 12)) records.push_back(record);
   const std::string path = scratch(case_list_text(records));
-  const std::vector<Case> cases = read_case_list(path);
+  const std::vector<data::Case> cases = read_case_list(path);
   std::filesystem::remove(path);
   ASSERT_EQ(cases.size(), 1u) << "all checks have the same worst case here";
-  EXPECT_EQ(to_string(cases.front().problem), to_string(parse_problem("n2c2s3,f32")));
+  EXPECT_EQ(problem::to_string(cases.front().problem),
+            problem::to_string(problem::parse_problem("n2c2s3,f32")));
   EXPECT_EQ(cases.front().data, "spikes");
   EXPECT_EQ(cases.front().seed, 12u);
 }
@@ -55,18 +58,18 @@ TEST(CaseList, NamesTheLineThatIsNoCase) {
 
 TEST(CaseList, WhatWasHuntedIsPassedByTheKernelsOfTheTree) {
   const char* const root = std::getenv("ABN_SOURCE_DIR");
-  DeviceChoice choice = choose_device("emulator");
-  const auto subjects = subjects_of(choice, {}, false);
+  call::DeviceChoice choice = call::choose_device("emulator");
+  const auto subjects = call::subjects_of(choice, {}, false);
   ASSERT_FALSE(subjects.empty());
-  RunOptions options;
+  check::RunOptions options;
   options.device = "emulator";
   for (const char* const name : {"naive", "two_sweep"}) {
-    const std::vector<Case> cases = read_case_list(std::string(root != nullptr ? root : ".") +
-                                                   "/fixtures/hunted/" + name + ".tsv");
+    const std::vector<data::Case> cases = read_case_list(std::string(root != nullptr ? root : ".") +
+                                                         "/fixtures/hunted/" + name + ".tsv");
     EXPECT_GE(cases.size(), 50u) << name;
     double largest = 0;
-    for (const Record& record : run(output_family, subjects, cases, options)) {
-      EXPECT_EQ(record.verdict, Verdict::pass) << record.id << ": " << record.reason;
+    for (const results::Record& record : run::run(check::output_family, subjects, cases, options)) {
+      EXPECT_EQ(record.verdict, results::Verdict::pass) << record.id << ": " << record.reason;
       if (record.kind == "numbers") largest = std::max(largest, record.tally.max_ratio);
     }
     EXPECT_GT(largest, 0.9) << "hard cases use the bounds";

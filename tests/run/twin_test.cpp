@@ -8,22 +8,23 @@
 #include "verify/run/runner.hpp"
 
 using namespace abn::verify;
+using namespace abn::verify::run;
 
 namespace {
 
-std::vector<Record> run_with_twin(const std::string& variant, const std::string& twin,
-                                  const std::string& problem) {
-  const auto all = subjects_of(choose_device("emulator"), {}, false);
+std::vector<results::Record> run_with_twin(const std::string& variant, const std::string& twin,
+                                           const std::string& problem) {
+  const auto all = call::subjects_of(call::choose_device("emulator"), {}, false);
   const auto named = [&](const std::string& name) {
     return *std::find_if(all.begin(), all.end(),
-                         [&](const Subject& s) { return s.variant->name == name; });
+                         [&](const call::Subject& s) { return s.variant->name == name; });
   };
-  Subject subject = named(variant);
+  call::Subject subject = named(variant);
   subject.twin = named(twin).variant;
-  const Case one = replay(problem, "standard", 3);
-  RunOptions options;
+  const data::Case one = data::replay(problem, "standard", 3);
+  check::RunOptions options;
   options.pattern = variant + "/*/emulator";
-  return run(output_family, {&subject, 1}, {&one, 1}, options);
+  return run::run(check::output_family, {&subject, 1}, {&one, 1}, options);
 }
 
 }  // namespace
@@ -32,14 +33,14 @@ TEST(Twin, TheSameSourceHasTheSameBits) {
   const auto records = run_with_twin("two_sweep", "two_sweep", "n3c5s700,bf16,leaky_relu:0.01");
   ASSERT_EQ(records.size(), 2u);  // forward and backward
   for (const auto& record : records)
-    EXPECT_EQ(record.verdict, Verdict::pass) << record.id << record.reason;
+    EXPECT_EQ(record.verdict, results::Verdict::pass) << record.id << record.reason;
 }
 
 TEST(Twin, AnotherOrderOfSummationIsFoundAndNamed) {
   const auto records = run_with_twin("two_sweep", "naive", "n3c5s700,f32,identity");
   ASSERT_EQ(records.size(), 2u);
   for (const auto& record : records) {
-    EXPECT_EQ(record.verdict, Verdict::fail) << record.id;
+    EXPECT_EQ(record.verdict, results::Verdict::fail) << record.id;
     ASSERT_FALSE(record.witnesses.empty());
     EXPECT_NE(record.witnesses.front().where, "");
   }

@@ -22,6 +22,7 @@
 namespace {
 
 using namespace abn::verify;
+using namespace abn::verify::study;
 
 constexpr std::uint64_t few_channels = 1000;
 
@@ -83,14 +84,15 @@ TEST(BoundsStudy, NoRightKernelIsAboveItsBound) {
 /// the sums of narrow values are exact.
 TEST(BoundsStudy, EveryClassUsesItsBounds) {
   for (const BoundsResult& result : results())
-    for (const Output output : bounds_outputs) {
+    for (const compare::Output output : bounds_outputs) {
       BoundsCell all;
       for (const BoundsCell& cell : result.of(output)) all += cell;
-      const bool exact = all.largest == 0 && format_of(result.declared.dtype).precision <
-                                                 format_of(result.declared.accumulate).precision;
+      const bool exact =
+          all.largest == 0 && problem::format_of(result.declared.dtype).precision <
+                                  problem::format_of(result.declared.accumulate).precision;
       if (!exact) {
-        EXPECT_FALSE(is_loose(output, all))
-            << class_text(result.declared) << " " << output_name(output) << " " << all.largest;
+        EXPECT_FALSE(is_loose(output, all)) << class_text(result.declared) << " "
+                                            << compare::output_name(output) << " " << all.largest;
       }
     }
 }
@@ -165,7 +167,7 @@ struct TooSmall {
   const char* what;
   KernelClass kernel;
   void (*claimed)(abn_claims&);
-  Output caught_by;
+  compare::Output caught_by;
 };
 
 TEST(BoundsStudy, BoundsThatAreTooSmallAreNoticed) {
@@ -179,18 +181,23 @@ TEST(BoundsStudy, BoundsThatAreTooSmallAreNoticed) {
   in_place.scheme = ABN_IN_PLACE_1;
   const TooSmall planted[] = {
       {"half the additions of the mean", plain,
-       [](abn_claims& c) { c.depth_statistics = (c.depth_statistics + 1) / 2; }, Output::mean},
+       [](abn_claims& c) { c.depth_statistics = (c.depth_statistics + 1) / 2; },
+       compare::Output::mean},
       {"half the additions of the mean, by Welford", welford,
-       [](abn_claims& c) { c.depth_statistics = (c.depth_statistics + 1) / 8; }, Output::mean},
+       [](abn_claims& c) { c.depth_statistics = (c.depth_statistics + 1) / 8; },
+       compare::Output::mean},
       {"half the additions of sum(dy)", plain,
-       [](abn_claims& c) { c.depth_backward = (c.depth_backward + 1) / 2; }, Output::dbeta},
+       [](abn_claims& c) { c.depth_backward = (c.depth_backward + 1) / 2; },
+       compare::Output::dbeta},
       {"half the additions of sum(dy xhat)", in_place,
-       [](abn_claims& c) { c.depth_backward = (c.depth_backward + 1) / 2; }, Output::dgamma},
+       [](abn_claims& c) { c.depth_backward = (c.depth_backward + 1) / 2; },
+       compare::Output::dgamma},
       {"one pass taken for two", one_pass, [](abn_claims& c) { c.statistics = ABN_TWO_PASS; },
-       Output::variance},
+       compare::Output::variance},
       {"folded taken for direct", folded, [](abn_claims& c) { c.normalise = ABN_DIRECT; },
-       Output::z},
-      {"f32 taken for f64", pairwise, [](abn_claims& c) { c.accumulate = ABN_F64; }, Output::dx},
+       compare::Output::z},
+      {"f32 taken for f64", pairwise, [](abn_claims& c) { c.accumulate = ABN_F64; },
+       compare::Output::dx},
   };
   for (const TooSmall& one : planted) {
     const BoundsResult wrong = bounds_of(one.kernel, few_channels, 1, one.claimed);
@@ -221,14 +228,15 @@ TEST(BoundsStudy, SaysWhichKernelIsAboveWhichBound) {
 // ---- what the study found
 // -------------------------------------------------------------------------------------------------
 
-std::uint64_t failures(Inputs inputs, const KernelClass& kernel, const Liberties& free) {
+std::uint64_t failures(problem::Inputs inputs, const KernelClass& kernel, const Liberties& free) {
   if (inputs.problem.mode == ABN_TRAINING) inputs.running_mean.clear(), inputs.running_var.clear();
   const abn_claims claims = claims_of(kernel, inputs.problem);
   const KernelOutputs got = simulate(inputs, kernel, free);
   std::uint64_t failed = 0;
   for (const auto& expectations :
-       {expect_forward(inputs, claims), expect_backward(inputs, got.saved, claims)})
-    for (const Expectation& e : expectations) failed += compare_all(e, got.of(e.output)).failed;
+       {expect::expect_forward(inputs, claims), expect::expect_backward(inputs, got.saved, claims)})
+    for (const compare::Expectation& e : expectations)
+      failed += compare::compare_all(e, got.of(e.output)).failed;
   return failed;
 }
 
@@ -238,13 +246,14 @@ TEST(SimulatedKernels, MayReadParametersThatAreSubnormalInANarrowAccumulator) {
   for (const int mode : {ABN_FROZEN, ABN_TRAINING})
     for (const int scheme : {ABN_IN_PLACE_1, ABN_IN_PLACE_2, ABN_STANDARD}) {
       const KernelClass kernel{ABN_F16, ABN_F16, ABN_TWO_PASS, false, Summation::pairwise, scheme};
-      Inputs inputs = parse_given(
+      problem::Inputs inputs = data::parse_given(
           "given:x=0x1.f94p-1,0x1.f94p-1,0x1.f94p-1;dz=-0x1.4b8p-4,-0x1.854p-4,-0x1.188p-4;gamma="
           "0x1.23cfeep-13;beta=0x1.d576f4p-16;"
           "running_mean=0x1.f94p-1;running_var=0x1.8p-10",
-          parse_problem(mode == ABN_FROZEN ? "n1c1s3,f16,identity,eps:0.1,frozen"
-                                           : "n1c1s3,f16,identity,eps:0.1"));
-      EXPECT_EQ(failures(inputs, kernel, {}), 0u) << scheme_name(scheme) << " " << mode_name(mode);
+          problem::parse_problem(mode == ABN_FROZEN ? "n1c1s3,f16,identity,eps:0.1,frozen"
+                                                    : "n1c1s3,f16,identity,eps:0.1"));
+      EXPECT_EQ(failures(inputs, kernel, {}), 0u)
+          << problem::scheme_name(scheme) << " " << problem::mode_name(mode);
     }
 }
 
@@ -253,13 +262,13 @@ TEST(SimulatedKernels, MayReadParametersThatAreSubnormalInANarrowAccumulator) {
 TEST(SimulatedKernels, MayOverflowOnTheWayOfSchemeTwo) {
   const KernelClass kernel{ABN_F16,       ABN_F16, ABN_TWO_PASS, false, Summation::sequential,
                            ABN_IN_PLACE_2};
-  const Format &f16 = format_of(ABN_F16), &f32 = format_of(ABN_F32);
-  Inputs inputs;
-  inputs.problem = parse_problem("n1c1s42,f16,elu:1.7,eps:0.1");
-  inputs.gamma = {round_to(f32, -0.075)};
+  const problem::Format &f16 = problem::format_of(ABN_F16), &f32 = problem::format_of(ABN_F32);
+  problem::Inputs inputs;
+  inputs.problem = problem::parse_problem("n1c1s42,f16,elu:1.7,eps:0.1");
+  inputs.gamma = {problem::round_to(f32, -0.075)};
   for (int i = 0; i < 42; ++i) {
-    inputs.x.push_back(round_to(f16, -0.7 - 0.001 * (i % 7)));
-    inputs.dz.push_back(round_to(f16, -0.1 - 0.01 * (i % 5)));
+    inputs.x.push_back(problem::round_to(f16, -0.7 - 0.001 * (i % 7)));
+    inputs.dz.push_back(problem::round_to(f16, -0.1 - 0.01 * (i % 5)));
   }
   for (const double beta : {-1.0, -32.0, -1024.0}) {
     inputs.beta = {beta};
@@ -271,8 +280,8 @@ TEST(SimulatedKernels, MayOverflowOnTheWayOfSchemeTwo) {
 TEST(SimulatedKernels, MayHaveAGammaThatIsSubnormalInDouble) {
   const KernelClass kernel{ABN_F64,       ABN_F64, ABN_TWO_PASS, false, Summation::sequential,
                            ABN_IN_PLACE_1};
-  Inputs inputs;
-  inputs.problem = parse_problem("n1c1s16,f64,leaky_relu:0.01");
+  problem::Inputs inputs;
+  inputs.problem = problem::parse_problem("n1c1s16,f64,leaky_relu:0.01");
   inputs.gamma = {-0x0.41ec0b740d5dp-1022};
   for (int i = 0; i < 16; ++i) {
     inputs.x.push_back(0x1.f20cc9p+22 + 0.3 * i);
@@ -289,8 +298,8 @@ TEST(SimulatedKernels, MayHaveAGammaThatIsSubnormalInDouble) {
 TEST(SimulatedKernels, MayUnderflowInEveryStepOfWelford) {
   const KernelClass kernel{ABN_BF16,    ABN_F32, ABN_WELFORD, false, Summation::sequential,
                            ABN_STANDARD};
-  Inputs inputs;
-  inputs.problem = parse_problem("n1c1s64,bf16,identity,eps:1e-08");
+  problem::Inputs inputs;
+  inputs.problem = problem::parse_problem("n1c1s64,bf16,identity,eps:1e-08");
   inputs.gamma = {1};
   inputs.beta = {0};
   for (int sign = -1; sign <= 1; sign += 2) {
@@ -307,11 +316,11 @@ TEST(SimulatedKernels, MayUnderflowInEveryStepOfWelford) {
 TEST(SimulatedKernels, MayOverflowInADifferenceFromAGivenMean) {
   for (const int scheme : {ABN_STANDARD, ABN_CHECKPOINT_X}) {
     const KernelClass kernel{ABN_F32, ABN_F32, ABN_TWO_PASS, false, Summation::sequential, scheme};
-    const Inputs inputs = parse_given(
+    const problem::Inputs inputs = data::parse_given(
         "given:x=0x1.fffffep+127,0x1p+0;dz=-0x1p-3,0x1p-2;gamma=0x1p+0;beta=0x0p+0;running_mean=-"
         "0x1p+123;running_var=0x1p+127",
-        parse_problem("n1c1s2,f32,elu:1,eps:0.001,frozen"));
-    EXPECT_EQ(failures(inputs, kernel, {}), 0u) << scheme_name(scheme);
+        problem::parse_problem("n1c1s2,f32,elu:1,eps:0.001,frozen"));
+    EXPECT_EQ(failures(inputs, kernel, {}), 0u) << problem::scheme_name(scheme);
   }
 }
 
@@ -319,8 +328,8 @@ TEST(SimulatedKernels, MayOverflowInADifferenceFromAGivenMean) {
 TEST(SimulatedKernels, MayRoundAMeanThatIsNoDouble) {
   const KernelClass kernel{ABN_F64,     ABN_F64, ABN_WELFORD, false, Summation::sequential,
                            ABN_STANDARD};
-  Inputs inputs;
-  inputs.problem = parse_problem("n1c1s2,f64,identity");
+  problem::Inputs inputs;
+  inputs.problem = problem::parse_problem("n1c1s2,f64,identity");
   inputs.gamma = {1};
   inputs.beta = {0};
   inputs.dz = {1, 2};
@@ -341,8 +350,8 @@ TEST(SimulatedKernels, MayRoundAMeanThatIsNoDouble) {
 TEST(SimulatedKernels, MayOverflowInDouble) {
   const KernelClass kernel{ABN_F64,       ABN_F64, ABN_TWO_PASS, false, Summation::sequential,
                            ABN_IN_PLACE_1};
-  Inputs inputs;
-  inputs.problem = parse_problem("n1c1s3,f64,identity");
+  problem::Inputs inputs;
+  inputs.problem = problem::parse_problem("n1c1s3,f64,identity");
   inputs.gamma = {1};
   inputs.beta = {2};
   inputs.dz = {1, 2, 3};

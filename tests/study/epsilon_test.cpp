@@ -21,6 +21,7 @@
 namespace {
 
 using namespace abn::verify;
+using namespace abn::verify::study;
 
 /// A right in-place kernel whose conventions are plain functions: identity activation, f32 storage,
 /// arithmetic in double.
@@ -120,9 +121,9 @@ const abn_variant planted_variant = {ABN_ABI_VERSION,          sizeof(abn_varian
                                      planted_backward};
 
 Study study_of(const abn_variant& variant) {
-  Subject subject;
+  call::Subject subject;
   subject.variant = &variant;
-  subject.device = host_device();
+  subject.device = call::host_device();
   return epsilon_study(subject, 1);
 }
 
@@ -241,8 +242,8 @@ TEST_F(EpsilonStudy, WhatIsCommittedIsOfVariantsThatExist) {
 TEST_F(EpsilonStudy, NamesEverySchemeOfTheReference) {
   for (const int scheme :
        {ABN_STANDARD, ABN_CHECKPOINT_X, ABN_CHECKPOINT_XHAT, ABN_IN_PLACE_1, ABN_IN_PLACE_2}) {
-    SCOPED_TRACE(scheme_name(scheme));
-    expect_textbook(study_of(reference_variant(ReferenceArithmetic::f32, scheme)));
+    SCOPED_TRACE(problem::scheme_name(scheme));
+    expect_textbook(study_of(expect::reference_variant(expect::ReferenceArithmetic::f32, scheme)));
   }
 }
 
@@ -415,7 +416,7 @@ TEST_F(EpsilonStudy, TheSameSeedGivesTheSameBytes) {
 TEST_F(EpsilonStudy, RefusesWhatCannotRun) {
   abn_variant unsupported = planted_variant;
   unsupported.claims = [](const abn_problem*, abn_claims*) -> int { return ABN_ERROR_UNSUPPORTED; };
-  EXPECT_THROW(study_of(unsupported), UsageError);
+  EXPECT_THROW(study_of(unsupported), problem::UsageError);
 }
 
 }  // namespace

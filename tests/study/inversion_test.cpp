@@ -17,6 +17,7 @@
 namespace {
 
 using namespace abn::verify;
+using namespace abn::verify::study;
 
 /// The study with the default seed, made once.
 const Study& study() {
@@ -123,11 +124,11 @@ TEST(InversionStudy, IsTheSameForAnyNumberOfThreadsAndReadsBack) {
   EXPECT_TRUE(is_study(text));
   EXPECT_FALSE(is_study("{\"schema\": \"abn-verify/1\"}"));
   EXPECT_FALSE(is_study("no JSON"));
-  EXPECT_THROW(study_from_json("{}"), UsageError);
-  EXPECT_THROW(study_from_json("{\"schema\": \"abn-verify-study/1\"}"), UsageError);
+  EXPECT_THROW(study_from_json("{}"), problem::UsageError);
+  EXPECT_THROW(study_from_json("{\"schema\": \"abn-verify-study/1\"}"), problem::UsageError);
   std::string shorter = text;
   shorter.replace(shorter.find("\"measured\": ["), 13, "\"measured\": [1,");
-  EXPECT_THROW(study_from_json(shorter), UsageError);
+  EXPECT_THROW(study_from_json(shorter), problem::UsageError);
 }
 
 TEST(InversionStudy, EveryRowHasACellAColumnAndEveryTableIsShown) {

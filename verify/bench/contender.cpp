@@ -7,7 +7,7 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::bench {
 namespace {
 
 // elements that are drawn; the rest of a tensor repeats them
@@ -31,13 +31,13 @@ class Slots {
 bool kept(const abn_claims& claims, std::uint32_t what) { return (claims.saves & what) != 0; }
 
 /// `count` values mean + deviation * (a nearly normal number), rounded to the format.
-std::vector<std::byte> drawn(const Format& format, std::size_t count, double mean, double deviation,
-                             const Stream& stream) {
+std::vector<std::byte> drawn(const problem::Format& format, std::size_t count, double mean,
+                             double deviation, const data::Stream& stream) {
   std::vector<double> values(count);
   for (std::size_t i = 0; i < count; ++i)
-    values[i] = round_to(format, mean + deviation * stream.normal(i));
+    values[i] = problem::round_to(format, mean + deviation * stream.normal(i));
   std::vector<std::byte> bytes(count * static_cast<std::size_t>(format.bytes));
-  pack(format, values, bytes.data());
+  problem::pack(format, values, bytes.data());
   return bytes;
 }
 
@@ -47,8 +47,8 @@ StageBuffer uploaded(Stage& stage, const std::vector<std::byte>& bytes) {
   return buffer;
 }
 
-StageBuffer random_tensor(Stage& stage, const Format& format, std::size_t bytes, double mean,
-                          double deviation, const Stream& stream) {
+StageBuffer random_tensor(Stage& stage, const problem::Format& format, std::size_t bytes,
+                          double mean, double deviation, const data::Stream& stream) {
   StageBuffer buffer(stage, bytes);
   const std::vector<std::byte> first =
       drawn(format, std::min(tile, bytes / static_cast<std::size_t>(format.bytes)), mean, deviation,
@@ -67,13 +67,14 @@ StageBuffer random_tensor(Stage& stage, const Format& format, std::size_t bytes,
 
 SpeedData make_speed_data(Stage& stage, const abn_problem& problem, bool backward,
                           std::uint64_t seed) {
-  const Format &storage = format_of(problem.dtype), &parameter = format_of(problem.param_dtype);
-  const Stream draw(seed);
+  const problem::Format &storage = problem::format_of(problem.dtype),
+                        &parameter = problem::format_of(problem.param_dtype);
+  const data::Stream draw(seed);
   const auto channels = static_cast<std::size_t>(problem.c);
   SpeedData data;
   data.problem = problem;
-  data.tensor_bytes =
-      static_cast<std::size_t>(element_count(problem)) * static_cast<std::size_t>(storage.bytes);
+  data.tensor_bytes = static_cast<std::size_t>(problem::element_count(problem)) *
+                      static_cast<std::size_t>(storage.bytes);
   data.slot_bytes = (data.tensor_bytes + boundary - 1) / boundary * boundary;
   data.channel_bytes = channels * static_cast<std::size_t>(parameter.bytes);
   data.x = random_tensor(stage, storage, data.tensor_bytes, 0.5, 2, draw.fork(0));
@@ -185,4 +186,4 @@ int Contender::backward(std::byte* pool, void* stream) const {
   return variant_.backward(&data_.problem, &args);
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::bench

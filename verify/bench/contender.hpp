@@ -10,7 +10,7 @@
 
 #include "verify/bench/stage.hpp"
 
-namespace abn::verify {
+namespace abn::verify::bench {
 
 /// What the contenders of one problem have in common. All tensors are full of random data.
 struct SpeedData {
@@ -51,4 +51,4 @@ class Contender {
   StageBuffer z_, xhat_, mean_, var_, dgamma_, dbeta_, workspace_, workspace_once_;
 };
 
-}  // namespace abn::verify
+}  // namespace abn::verify::bench

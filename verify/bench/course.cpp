@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <limits>
 
-namespace abn::verify {
+namespace abn::verify::bench {
 
 int sets_of(double footprint, double cache, double memory) {
   if (!(footprint > 0)) return 0;
@@ -34,4 +34,4 @@ double geometric_mean(const std::vector<double>& ratios) {
   return std::exp(sum / static_cast<double>(ratios.size()));
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::bench

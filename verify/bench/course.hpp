@@ -11,7 +11,7 @@
 
 #include <vector>
 
-namespace abn::verify {
+namespace abn::verify::bench {
 
 inline constexpr int least_sets = 4, most_sets = 256;
 inline constexpr double sets_in_caches = 3;
@@ -30,4 +30,4 @@ Quantiles quantiles_of(std::vector<double> times);
 /// exp(mean(log(ratios))); NaN of nothing.
 double geometric_mean(const std::vector<double>& ratios);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::bench

@@ -20,7 +20,7 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::bench {
 namespace {
 
 constexpr double least_seconds = 0.5;
@@ -28,9 +28,9 @@ constexpr int least_runs = 3;
 
 template <class Work>
 double quickest(const Work& work) {
-  double best = infinity, total = 0;
+  double best = bound::infinity, total = 0;
   for (int run = 0; run < least_runs || total < least_seconds; ++run) {
-    const Stopwatch watch;
+    const call::Stopwatch watch;
     work();
     const double seconds = watch.seconds();
     best = std::min(best, seconds), total += seconds;
@@ -50,10 +50,10 @@ abn_claims recommended_claims(const abn_problem& problem) {
 }
 
 /// A kernel's output without error: the exact values, rounded.
-std::vector<double> rounded(const Expectation& expectation) {
+std::vector<double> rounded(const compare::Expectation& expectation) {
   std::vector<double> values;
-  for (const Point& point : expectation.points)
-    values.push_back(round_to(format_of(expectation.dtype), point.hi));
+  for (const compare::Point& point : expectation.points)
+    values.push_back(problem::round_to(problem::format_of(expectation.dtype), point.hi));
   return values;
 }
 
@@ -63,44 +63,48 @@ struct Speed {
 };
 
 Speed measure(const abn_problem& problem) {
-  const Inputs inputs = make_inputs(problem, "standard", 1);
+  const problem::Inputs inputs = data::make_inputs(problem, "standard", 1);
   const abn_claims claims = recommended_claims(problem);
-  const Precision precision = judges_of(problem, claims).precision;
-  const std::vector<Expectation> forward = expect_forward(inputs, claims);
-  Saved saved;
-  const Expectation* z = nullptr;
-  for (const Expectation& one : forward) {
-    if (one.output == Output::z) saved.z = rounded(one), z = &one;
-    if (one.output == Output::variance) saved.variance = rounded(one);
+  const oracle::Precision precision = expect::judges_of(problem, claims).precision;
+  const std::vector<compare::Expectation> forward = expect::expect_forward(inputs, claims);
+  problem::Saved saved;
+  const compare::Expectation* z = nullptr;
+  for (const compare::Expectation& one : forward) {
+    if (one.output == compare::Output::z) saved.z = rounded(one), z = &one;
+    if (one.output == compare::Output::variance) saved.variance = rounded(one);
   }
-  const std::vector<Expectation> backward = expect_backward(inputs, saved, claims);
+  const std::vector<compare::Expectation> backward = expect::expect_backward(inputs, saved, claims);
   const std::vector<double> dx = rounded(backward.front());
 
   const auto values = [&] {
-    ForwardInput forward_in;
-    ForwardValues forward_out;
-    BackwardInput backward_in;
-    BackwardValues backward_out;
-    backward_in.source = Source::z;
+    oracle::ForwardInput forward_in;
+    oracle::ForwardValues forward_out;
+    oracle::BackwardInput backward_in;
+    oracle::BackwardValues backward_out;
+    backward_in.source = oracle::Source::z;
     for (std::int64_t c = 0; c < problem.c; ++c) {
       const auto channel = static_cast<std::size_t>(c);
-      forward_in.parameters = backward_in.parameters = parameters_of(inputs, channel);
-      gather(problem, inputs.x, c, forward_in.x);
-      forward_values(precision, forward_in, forward_out);
-      gather(problem, inputs.dz, c, backward_in.dz);
-      gather(problem, saved.z, c, backward_in.z);
+      forward_in.parameters = backward_in.parameters = expect::parameters_of(inputs, channel);
+      expect::gather(problem, inputs.x, c, forward_in.x);
+      oracle::forward_values(precision, forward_in, forward_out);
+      expect::gather(problem, inputs.dz, c, backward_in.dz);
+      expect::gather(problem, saved.z, c, backward_in.z);
       backward_in.statistics = {true, 0, saved.variance[channel]};
-      backward_values(precision, backward_in, backward_out);
+      oracle::backward_values(precision, backward_in, backward_out);
     }
   };
   Speed speed;
-  const double elements = 2 * static_cast<double>(element_count(problem));
+  const double elements = 2 * static_cast<double>(problem::element_count(problem));
   speed.values = quickest(values) / elements;
-  speed.oracle =
-      quickest([&] { expect_forward(inputs, claims), expect_backward(inputs, saved, claims); }) /
-      elements;
+  speed.oracle = quickest([&] {
+                   expect::expect_forward(inputs, claims),
+                       expect::expect_backward(inputs, saved, claims);
+                 }) /
+                 elements;
   speed.comparison =
-      quickest([&] { compare_all(*z, saved.z), compare_all(backward.front(), dx); }) / elements;
+      quickest(
+          [&] { compare::compare_all(*z, saved.z), compare::compare_all(backward.front(), dx); }) /
+      elements;
   return speed;
 }
 
@@ -127,7 +131,7 @@ int bench_judge() {
   for (const char* text :
        {"n8c16s1024,f32,leaky_relu:0.01", "n8c16s1024,bf16,leaky_relu:0.01", "n8c16s1024,f32,elu:1",
         "n2c16s512,f64,leaky_relu:0.01", "n2c16s512,f64,elu:1"}) {
-    const Speed speed = measure(parse_problem(text));
+    const Speed speed = measure(problem::parse_problem(text));
     const double all = speed.oracle + speed.comparison;
     const auto rate = [](double seconds) { return fmt::format("{:.3g} M/s", 1e-6 / seconds); };
     fmt::print("{:<36} {:>14} {:>14} {:>14} {:>14} {:>14.2f}\n", text, rate(speed.values),
@@ -137,4 +141,4 @@ int bench_judge() {
   return 0;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::bench

@@ -1,9 +1,9 @@
 // How fast the judge and the emulator are, printed; the exit code is returned.
 #pragma once
 
-namespace abn::verify {
+namespace abn::verify::bench {
 
 int bench_judge();
 int bench_emulator();
 
-}  // namespace abn::verify
+}  // namespace abn::verify::bench

@@ -15,7 +15,7 @@
 #include "verify/problem/claims.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::bench {
 namespace {
 
 constexpr double memory_share = 0.9;  // of what is free; workspaces and graphs want some, too
@@ -64,7 +64,8 @@ Runner runner_of(Stage& stage, const Contender& contender, const Pool& pool) {
 Runner floor_of(Stage& stage, const Pool& pool, const Contender& filler, bool copies,
                 const void* source) {
   const abn_floors* const floors = abn_in_tree_floors(stage.memory());
-  if (floors == nullptr) throw DeviceError("this build has no floor kernels for " + stage.name());
+  if (floors == nullptr)
+    throw call::DeviceError("this build has no floor kernels for " + stage.name());
   const int regions = pool.sets * pool.slots;
   const auto region = [&pool](int index) {
     return pool.memory.at(static_cast<std::size_t>(index) * pool.slot_bytes);
@@ -99,7 +100,7 @@ template <class Attempt>
 void guarded(SpeedRow& row, const Attempt& attempt) {
   try {
     attempt();
-  } catch (const DeviceError& wrong) {
+  } catch (const call::DeviceError& wrong) {
     row.failed = true, row.measured = false;
     row.note = wrong.what();
   }
@@ -111,7 +112,7 @@ std::vector<Entry> entries_of(Stage& stage, const SpeedData& data, int direction
   for (const abn_variant* const variant : variants) {
     Entry& entry = entries.emplace_back();
     entry.row.variant = variant->name;
-    const Claimed claimed = claims_of(*variant, data.problem);
+    const problem::Claimed claimed = problem::claims_of(*variant, data.problem);
     if (claimed.status == ABN_ERROR_UNSUPPORTED) {
       entry.row.note = "does not support the problem";
       continue;
@@ -149,8 +150,9 @@ SpeedGroup measure_speed(Stage& stage, const SpeedProblem& subject, int directio
   group.subject = subject, group.direction = direction;
   const bool backward = direction == ABN_BACKWARD;
   const abn_problem& problem = subject.problem;
-  group.tensor_bytes = static_cast<double>(element_count(problem)) * format_of(problem.dtype).bytes;
-  group.floor_bytes = floor_sweeps(backward) * group.tensor_bytes;
+  group.tensor_bytes = static_cast<double>(problem::element_count(problem)) *
+                       problem::format_of(problem.dtype).bytes;
+  group.floor_bytes = check::sanitize::floor_sweeps(backward) * group.tensor_bytes;
   const double needed =
       group.tensor_bytes * (backward ? 2.0 + 2.0 * static_cast<double>(variants.size()) : 2.0);
   if (const double free = stage.free_bytes(); needed > memory_share * free) {
@@ -196,7 +198,7 @@ SpeedGroup measure_speed(Stage& stage, const SpeedProblem& subject, int directio
       guarded(entry.row, [&] { entry.runner = runner_of(stage, *entry.contender, pool); });
 
   // One round that does not count: clocks rise, and the first replay of a graph is slower.
-  const Stopwatch watch;
+  const call::Stopwatch watch;
   for (int round = -1; round < most_rounds && (round < least_rounds || watch.seconds() < seconds);
        ++round) {
     const bool counts = round >= 0;
@@ -221,4 +223,4 @@ SpeedGroup measure_speed(Stage& stage, const SpeedProblem& subject, int directio
   return group;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::bench

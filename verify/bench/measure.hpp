@@ -11,7 +11,7 @@
 #include "verify/bench/problems.hpp"
 #include "verify/bench/stage.hpp"
 
-namespace abn::verify {
+namespace abn::verify::bench {
 
 struct SpeedRow {
   std::string variant;
@@ -50,4 +50,4 @@ SpeedGroup measure_speed(Stage& stage, const SpeedProblem& subject, int directio
 double predicted_microseconds(const abn_variant& variant, const abn_problem& problem,
                               int direction);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::bench

@@ -14,26 +14,26 @@
 #include "verify/problem/error.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::bench {
 namespace {
 
 constexpr double nothing = std::numeric_limits<double>::quiet_NaN();
 
-std::size_t column_of(const Table& table, const std::string& name) {
+std::size_t column_of(const study::Table& table, const std::string& name) {
   const auto at = std::find_if(table.columns.begin(), table.columns.end(),
-                               [&](const Column& column) { return column.name == name; });
+                               [&](const study::Column& column) { return column.name == name; });
   if (at == table.columns.end())
-    throw UsageError(fmt::format(
+    throw problem::UsageError(fmt::format(
         "the table \"{}\" has no column \"{}\"; measure with this version of abn-verify bench",
         table.name, name));
   return static_cast<std::size_t>(at - table.columns.begin());
 }
 
 /// Microseconds by problem and direction.
-std::map<std::string, double> times_of_auto(const Study& study) {
+std::map<std::string, double> times_of_auto(const study::Study& study) {
   std::map<std::string, double> times;
   const auto table = std::find_if(study.tables.begin(), study.tables.end(),
-                                  [](const Table& one) { return one.name == "times"; });
+                                  [](const study::Table& one) { return one.name == "times"; });
   if (table != study.tables.end()) {
     const std::size_t problem = column_of(*table, "problem"), op = column_of(*table, "op"),
                       variant = column_of(*table, "variant"),
@@ -51,26 +51,26 @@ std::map<std::string, double> times_of_auto(const Study& study) {
     }
   }
   if (times.empty())
-    throw UsageError(
+    throw problem::UsageError(
         "The file given to --measured holds no times of auto; make one with abn-verify bench auto "
         "--out FILE");
   return times;
 }
 
-std::vector<Column> columns_of(bool all, bool measured) {
-  std::vector<Column> columns{{"layer", ""},
-                              {"problem", ""},
-                              {"op", ""},
-                              {"kernel", ""},
-                              {"tensor sizes moved", ""},
-                              {"moved", "MB"},
-                              {"predicted", "us"},
-                              {"launches", ""},
-                              {"blocks", ""},
-                              {"in flight", ""},
-                              {"waves", ""},
-                              {"barriers", ""},
-                              {"shared memory of a block", "KiB"}};
+std::vector<study::Column> columns_of(bool all, bool measured) {
+  std::vector<study::Column> columns{{"layer", ""},
+                                     {"problem", ""},
+                                     {"op", ""},
+                                     {"kernel", ""},
+                                     {"tensor sizes moved", ""},
+                                     {"moved", "MB"},
+                                     {"predicted", "us"},
+                                     {"launches", ""},
+                                     {"blocks", ""},
+                                     {"in flight", ""},
+                                     {"waves", ""},
+                                     {"barriers", ""},
+                                     {"shared memory of a block", "KiB"}};
   if (all) columns.push_back({"chosen", ""});
   if (measured)
     columns.push_back({"measured", "us"}), columns.push_back({"measured / predicted", ""});
@@ -78,10 +78,10 @@ std::vector<Column> columns_of(bool all, bool measured) {
   return columns;
 }
 
-std::vector<Cell> cells_of(const SpeedProblem& subject, const char* op, const PlanRow& row) {
-  const auto number = [&](double value) { return Cell(row.possible ? value : nothing); };
+std::vector<study::Cell> cells_of(const SpeedProblem& subject, const char* op, const PlanRow& row) {
+  const auto number = [&](double value) { return study::Cell(row.possible ? value : nothing); };
   return {subject.layer,
-          to_string(subject.problem),
+          problem::to_string(subject.problem),
           std::string(op),
           row.kernel,
           number(row.tensor_sizes),
@@ -97,11 +97,11 @@ std::vector<Cell> cells_of(const SpeedProblem& subject, const char* op, const Pl
 
 }  // namespace
 
-Study plan_study(std::span<const SpeedProblem> problems, const Study* measured) {
+study::Study plan_study(std::span<const SpeedProblem> problems, const study::Study* measured) {
   const std::map<std::string, double> times =
       measured != nullptr ? times_of_auto(*measured) : std::map<std::string, double>{};
   const Machine machine;
-  Study study;
+  study::Study study;
   study.name = "plan";
   study.title = "What auto chooses";
   study.summary =
@@ -114,9 +114,9 @@ Study plan_study(std::span<const SpeedProblem> problems, const Study* measured) 
   if (measured != nullptr)
     for (const auto& [name, value] : measured->settings)
       study.settings.emplace_back("measured, " + name, value);
-  Table choices{
+  study::Table choices{
       "choices", "The kernel for every problem", "", columns_of(false, measured != nullptr), {}};
-  Table candidates{
+  study::Table candidates{
       "candidates", "Every candidate", "A dash: not possible.", columns_of(true, false), {}, true};
   std::map<std::string, int> taken;
   std::vector<double> ratios;
@@ -125,15 +125,15 @@ Study plan_study(std::span<const SpeedProblem> problems, const Study* measured) 
     for (const int direction : {ABN_FORWARD, ABN_BACKWARD}) {
       const char* const op = direction == ABN_FORWARD ? "forward" : "backward";
       for (const PlanRow& row : plan_rows(subject.problem, direction)) {
-        std::vector<Cell> cells = cells_of(subject, op, row);
-        std::vector<Cell> all = cells;
+        std::vector<study::Cell> cells = cells_of(subject, op, row);
+        std::vector<study::Cell> all = cells;
         all.emplace_back(std::string(row.chosen ? "yes" : "no"));
         all.emplace_back(row.why);
         candidates.rows.push_back(std::move(all));
         if (!row.chosen) continue;
         ++count, ++taken[row.kernel.substr(0, row.kernel.find(" of "))];
         if (measured != nullptr) {
-          const auto at = times.find(to_string(subject.problem) + " " + op);
+          const auto at = times.find(problem::to_string(subject.problem) + " " + op);
           const double time = at == times.end() ? nothing : at->second;
           if (time > 0) ratios.push_back(time / row.microseconds);
           cells.emplace_back(time);
@@ -158,4 +158,4 @@ Study plan_study(std::span<const SpeedProblem> problems, const Study* measured) 
   return study;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::bench

@@ -8,11 +8,11 @@
 #include "verify/bench/problems.hpp"
 #include "verify/study/study.hpp"
 
-namespace abn::verify {
+namespace abn::verify::bench {
 
 /// `measured` is a study of speed, or null. Every candidate has a row in the table "candidates",
 /// every problem and direction one in "choices". Throws UsageError for a study that holds no times
 /// of auto.
-Study plan_study(std::span<const SpeedProblem> problems, const Study* measured);
+study::Study plan_study(std::span<const SpeedProblem> problems, const study::Study* measured);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::bench

@@ -10,7 +10,7 @@
 #include "verify/problem/problem.hpp"
 #include "verify/problem/suggest.hpp"
 
-namespace abn::verify {
+namespace abn::verify::bench {
 namespace {
 
 struct Layer {
@@ -41,8 +41,8 @@ void add(std::vector<SpeedProblem>& to, const std::string& layer, std::int64_t n
          std::int64_t s, std::initializer_list<const char*> dtypes = {"f32", "f16", "bf16"}) {
   for (const char* const dtype : dtypes)
     for (const char* const layout : {"nchw", "nhwc"})
-      to.push_back({layer, parse_problem(fmt::format("n{}c{}s{},{},{},leaky_relu:0.01", n, c, s,
-                                                     layout, dtype))});
+      to.push_back({layer, problem::parse_problem(fmt::format("n{}c{}s{},{},{},leaky_relu:0.01", n,
+                                                              c, s, layout, dtype))});
 }
 
 void add_layers(std::vector<SpeedProblem>& to, bool resnet_only,
@@ -92,11 +92,11 @@ std::vector<SpeedProblem> speed_problems(std::string_view set) {
   } else {
     std::vector<std::string> names;
     for (const SpeedSet& one : speed_sets()) names.emplace_back(one.name);
-    throw UsageError(fmt::format(
+    throw problem::UsageError(fmt::format(
         "\"{}\" is no set of problems; did you mean {}? abn-verify bench --help lists all", set,
-        nearest(std::string(set), names)));
+        problem::nearest(std::string(set), names)));
   }
   return all;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::bench

@@ -8,7 +8,7 @@
 
 #include "cuda/kernel.h"
 
-namespace abn::verify {
+namespace abn::verify::bench {
 
 struct SpeedProblem {
   std::string layer;  ///< "ResNet stage 2 out"; empty where the user gave the problem
@@ -26,4 +26,4 @@ const std::vector<SpeedSet>& speed_sets();
 /// is no set.
 std::vector<SpeedProblem> speed_problems(std::string_view set);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::bench

@@ -9,7 +9,7 @@
 
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::bench {
 namespace {
 
 constexpr double nothing = std::numeric_limits<double>::quiet_NaN();
@@ -31,56 +31,58 @@ double share_of_ceiling(const SpeedGroup& group, double bytes, double microsecon
   return rate(bytes, microseconds) / rate(2 * group.tensor_bytes, group.scale.median);
 }
 
-Table floors_table(std::span<const SpeedGroup> groups) {
-  Table table{"floors",
-              "The pace of the memory",
-              "A copy and a scaling in place of one tensor, read and written bytes together: what "
-              "nothing in place can beat.",
-              {{"problem", ""},
-               {"op", ""},
-               {"tensor", "MB"},
-               {"sets of buffers", ""},
-               {"rounds", ""},
-               {"copy", "GB/s"},
-               {"scale in place", "GB/s"}},
-              {},
-              true};
+study::Table floors_table(std::span<const SpeedGroup> groups) {
+  study::Table table{
+      "floors",
+      "The pace of the memory",
+      "A copy and a scaling in place of one tensor, read and written bytes together: what "
+      "nothing in place can beat.",
+      {{"problem", ""},
+       {"op", ""},
+       {"tensor", "MB"},
+       {"sets of buffers", ""},
+       {"rounds", ""},
+       {"copy", "GB/s"},
+       {"scale in place", "GB/s"}},
+      {},
+      true};
   for (const SpeedGroup& group : groups) {
     if (!group.skipped.empty()) continue;
-    table.rows.push_back({to_string(group.subject.problem), direction_name(group.direction),
-                          group.tensor_bytes / mega, static_cast<double>(group.sets),
-                          static_cast<double>(group.rounds),
+    table.rows.push_back({problem::to_string(group.subject.problem),
+                          direction_name(group.direction), group.tensor_bytes / mega,
+                          static_cast<double>(group.sets), static_cast<double>(group.rounds),
                           rate(2 * group.tensor_bytes, group.copy.median),
                           rate(2 * group.tensor_bytes, group.scale.median)});
   }
   return table;
 }
 
-Table times_table(std::span<const SpeedGroup> groups) {
-  Table table{"times",
-              "Times of every variant",
-              "Of one call. Moved: the bytes that the variant claims to move. Ceiling: moved bytes "
-              "over time, as a share of the pace of a "
-              "scaling in place. Floor: the same for the least that has to be moved, 2 tensor "
-              "sizes forward and 3 backward.",
-              {{"layer", ""},
-               {"problem", ""},
-               {"op", ""},
-               {"variant", ""},
-               {"tensor", "MB"},
-               {"moved", "MB"},
-               {"time, median", "us"},
-               {"time, p10", "us"},
-               {"time, p90", "us"},
-               {"time, predicted", "us"},
-               {"share, of the ceiling", "%"},
-               {"share, of the floor", "%"},
-               {"launches", ""},
-               {"note", ""}},
-              {}};
+study::Table times_table(std::span<const SpeedGroup> groups) {
+  study::Table table{
+      "times",
+      "Times of every variant",
+      "Of one call. Moved: the bytes that the variant claims to move. Ceiling: moved bytes "
+      "over time, as a share of the pace of a "
+      "scaling in place. Floor: the same for the least that has to be moved, 2 tensor "
+      "sizes forward and 3 backward.",
+      {{"layer", ""},
+       {"problem", ""},
+       {"op", ""},
+       {"variant", ""},
+       {"tensor", "MB"},
+       {"moved", "MB"},
+       {"time, median", "us"},
+       {"time, p10", "us"},
+       {"time, p90", "us"},
+       {"time, predicted", "us"},
+       {"share, of the ceiling", "%"},
+       {"share, of the floor", "%"},
+       {"launches", ""},
+       {"note", ""}},
+      {}};
   for (const SpeedGroup& group : groups) {
-    const auto row = [&](const std::string& variant) -> std::vector<Cell> {
-      return {group.subject.layer, to_string(group.subject.problem),
+    const auto row = [&](const std::string& variant) -> std::vector<study::Cell> {
+      return {group.subject.layer, problem::to_string(group.subject.problem),
               direction_name(group.direction), variant, group.tensor_bytes / mega};
     };
     const auto empty_row = [&](const std::string& variant, const std::string& note) {
@@ -95,7 +97,7 @@ Table times_table(std::span<const SpeedGroup> groups) {
         continue;
       }
       const double median = one.microseconds.median;
-      std::vector<Cell> cells = row(one.variant);
+      std::vector<study::Cell> cells = row(one.variant);
       for (const double value :
            {one.bytes / mega, median, one.microseconds.p10, one.microseconds.p90, one.predicted,
             100 * share_of_ceiling(group, one.bytes, median),
@@ -118,7 +120,7 @@ const SpeedRow* measured_row(const SpeedGroup& group, const std::string& variant
 /// A class of problems whose ratios are averaged.
 std::string class_of(const SpeedGroup& group) {
   const abn_problem& p = group.subject.problem;
-  return fmt::format("{}|{}|{}|{}", dtype_name(p.dtype), layout_name(p.layout),
+  return fmt::format("{}|{}|{}|{}", problem::dtype_name(p.dtype), problem::layout_name(p.layout),
                      direction_name(group.direction),
                      group.tensor_bytes >= large_tensor ? "25 MB and more" : "less than 25 MB");
 }
@@ -126,15 +128,15 @@ std::string class_of(const SpeedGroup& group) {
 /// Geometric means over the problems of each class, a column a variant. `value(group, row)` is NaN
 /// where a problem has none.
 template <class Value>
-Table by_class(Table table, std::span<const SpeedGroup> groups,
-               const std::vector<std::string>& variants, const Value& value) {
+study::Table by_class(study::Table table, std::span<const SpeedGroup> groups,
+                      const std::vector<std::string>& variants, const Value& value) {
   table.columns = {{"type", ""}, {"layout", ""}, {"op", ""}, {"tensors", ""}, {"problems", ""}};
   for (const std::string& variant : variants) table.columns.push_back({variant, ""});
   std::map<std::string, std::vector<const SpeedGroup*>> classes;
   for (const SpeedGroup& group : groups)
     if (group.skipped.empty()) classes[class_of(group)].push_back(&group);
   for (const auto& [name, members] : classes) {
-    std::vector<Cell> row;
+    std::vector<study::Cell> row;
     for (std::size_t begin = 0; begin <= name.size();) {
       const std::size_t end = std::min(name.find('|', begin), name.size());
       row.emplace_back(name.substr(begin, end - begin));
@@ -155,7 +157,8 @@ Table by_class(Table table, std::span<const SpeedGroup> groups,
   return table;
 }
 
-Table ratios_table(std::span<const SpeedGroup> groups, const std::vector<std::string>& variants) {
+study::Table ratios_table(std::span<const SpeedGroup> groups,
+                          const std::vector<std::string>& variants) {
   return by_class(
       {"ratios",
        "How much faster than two_sweep",
@@ -168,7 +171,8 @@ Table ratios_table(std::span<const SpeedGroup> groups, const std::vector<std::st
       });
 }
 
-Table shares_table(std::span<const SpeedGroup> groups, const std::vector<std::string>& variants) {
+study::Table shares_table(std::span<const SpeedGroup> groups,
+                          const std::vector<std::string>& variants) {
   return by_class({"shares",
                    "Percent of the in-place ceiling",
                    "Geometric means of moved bytes over time, as a share of the pace at which a "
@@ -200,7 +204,7 @@ std::vector<std::string> conclusions_of(std::span<const SpeedGroup> groups,
       const double ratio = median / base->microseconds.median;
       ++compared, slower += ratio > slower_share ? 1 : 0;
       if (ratio > worst)
-        worst = ratio, where = fmt::format("{} {}", to_string(group.subject.problem),
+        worst = ratio, where = fmt::format("{} {}", problem::to_string(group.subject.problem),
                                            direction_name(group.direction));
     }
     if (large > 0)
@@ -232,9 +236,9 @@ std::vector<std::string> variants_of(std::span<const SpeedGroup> groups) {
 
 }  // namespace
 
-Study speed_study(const SpeedRun& run) {
+study::Study speed_study(const SpeedRun& run) {
   const std::vector<std::string> variants = variants_of(run.groups);
-  Study study;
+  study::Study study;
   study.name = "speed";
   study.title = "Speed";
   study.summary =
@@ -248,7 +252,7 @@ Study speed_study(const SpeedRun& run) {
   if (std::find(variants.begin(), variants.end(), "two_sweep") != variants.end())
     study.tables.push_back(ratios_table(run.groups, variants));
   study.tables.push_back(shares_table(run.groups, variants));
-  Table times = times_table(run.groups);
+  study::Table times = times_table(run.groups);
   times.detail = times.rows.size() > most_rows_shown;
   study.tables.push_back(std::move(times));
   study.tables.push_back(floors_table(run.groups));
@@ -256,9 +260,9 @@ Study speed_study(const SpeedRun& run) {
 }
 
 std::string speed_text(const SpeedGroup& group) {
-  std::string out =
-      fmt::format("{} {}{}{}\n", to_string(group.subject.problem), direction_name(group.direction),
-                  group.subject.layer.empty() ? "" : "  ", group.subject.layer);
+  std::string out = fmt::format("{} {}{}{}\n", problem::to_string(group.subject.problem),
+                                direction_name(group.direction),
+                                group.subject.layer.empty() ? "" : "  ", group.subject.layer);
   if (!group.skipped.empty()) out += fmt::format("  {}\n", group.skipped);
   if (group.rounds > 0)
     out += fmt::format(
@@ -285,4 +289,4 @@ std::string speed_text(const SpeedGroup& group) {
   return out;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::bench

@@ -8,7 +8,7 @@
 #include "verify/bench/measure.hpp"
 #include "verify/study/study.hpp"
 
-namespace abn::verify {
+namespace abn::verify::bench {
 
 /// bytes from which a tensor is no longer all latency
 inline constexpr double large_tensor = 25e6;
@@ -22,9 +22,9 @@ struct SpeedRun {
   std::uint64_t seed = 1;
   std::span<const SpeedGroup> groups;
 };
-Study speed_study(const SpeedRun& run);
+study::Study speed_study(const SpeedRun& run);
 
 /// One line a variant for a terminal, behind one for the floors.
 std::string speed_text(const SpeedGroup& group);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::bench

@@ -10,7 +10,7 @@
 
 #include "cuda/registry.h"
 
-namespace abn::verify {
+namespace abn::verify::bench {
 
 /// StageWork that was recorded once and can be repeated.
 class Recording {
@@ -82,4 +82,4 @@ class StageBuffer {
   void* data_ = nullptr;
 };
 
-}  // namespace abn::verify
+}  // namespace abn::verify::bench

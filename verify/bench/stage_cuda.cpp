@@ -7,7 +7,7 @@
 #include "verify/bench/stage.hpp"
 #include "verify/call/device.hpp"
 
-namespace abn::verify {
+namespace abn::verify::bench {
 namespace {
 
 void check(cudaError_t code, const char* call) {
@@ -153,4 +153,4 @@ class CudaStage : public Stage {
 
 std::unique_ptr<Stage> cuda_stage(int index) { return std::make_unique<CudaStage>(index); }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::bench

@@ -10,7 +10,7 @@
 #include "verify/call/float_environment.hpp"
 #include "verify/call/parallel.hpp"
 
-namespace abn::verify {
+namespace abn::verify::bench {
 namespace {
 
 class HostRecording : public Recording {
@@ -20,13 +20,13 @@ class HostRecording : public Recording {
     enqueue();
     const emulator::Report report = session.take_report();
     if (!report.findings.empty())
-      throw DeviceError(report.findings.front().kind + ": " + report.findings.front().text);
+      throw call::DeviceError(report.findings.front().kind + ": " + report.findings.front().text);
     launches_ = static_cast<int>(report.launches);
   }
   void enqueue() override {
-    const FloatEnvironment ours;
+    const call::FloatEnvironment ours;
     if (const int code = work_(nullptr))
-      throw DeviceError("a call returned " + std::to_string(code));
+      throw call::DeviceError("a call returned " + std::to_string(code));
   }
   int launches() const override { return launches_; }
 
@@ -56,7 +56,7 @@ class HostStage : public Stage {
   }
   double time(Recording& before, Recording& timed) override {
     before.enqueue();
-    const Stopwatch watch;
+    const call::Stopwatch watch;
     timed.enqueue();
     return watch.seconds() * 1e6;
   }
@@ -74,4 +74,4 @@ std::unique_ptr<Stage> host_stage() { return std::make_unique<HostStage>(); }
 std::unique_ptr<Stage> cuda_stage(int) { throw std::logic_error("this build has no CUDA side"); }
 #endif
 
-}  // namespace abn::verify
+}  // namespace abn::verify::bench

@@ -33,7 +33,7 @@
 
 #include "verify/bound/recovery.hpp"
 
-namespace abn::verify {
+namespace abn::verify::bound {
 
 template <class Error>
 struct BackwardErrors {
@@ -57,8 +57,8 @@ template <class Error, class Known = AnyRecovery>
 class BackwardBound {
  public:
   BackwardBound(const Arithmetic& arithmetic, const ChannelNumbers& channel,
-                const BackwardPlan& plan_of_channel, const BackwardInput& input,
-                const BackwardValues& values)
+                const BackwardPlan& plan_of_channel, const oracle::BackwardInput& input,
+                const oracle::BackwardValues& values)
       : a(arithmetic),
         c(channel),
         v(values),
@@ -116,17 +116,17 @@ class BackwardBound {
             : recover.frozen() ? frozen(i, recovered[i])
             : recover.two()    ? training_two(i, recovered[i], closed)
                                : training(i, recovered[i], closed);
-        if (!fits) e[Term::arithmetic] = infinity;
-        e[Term::storage] += a.store(std::fabs(v.dx.hi[i]) + e.total());
+        if (!fits) e[compare::Term::arithmetic] = infinity;
+        e[compare::Term::storage] += a.store(std::fabs(v.dx.hi[i]) + e.total());
       }
       out.dx[i] = e;
       overflows |= !fits;
     }
     out.overflows |= overflows && !unknown;
     out.dgamma = sums.s1;
-    out.dgamma[Term::storage] += a.store_parameter(std::fabs(v.s1) + sums.s1.total());
+    out.dgamma[compare::Term::storage] += a.store_parameter(std::fabs(v.s1) + sums.s1.total());
     out.dbeta = sums.s0;
-    out.dbeta[Term::storage] += a.store_parameter(std::fabs(v.s0) + sums.s0.total());
+    out.dbeta[compare::Term::storage] += a.store_parameter(std::fabs(v.s0) + sums.s0.total());
     return out;
   }
 
@@ -149,11 +149,11 @@ class BackwardBound {
     Error product{};  // apart from the sums, which each wait for the one before
     if (!(value_error < infinity))
       // even times dy = 0, as an overflow may stand behind it
-      product[Term::sum_dy_xhat] = infinity;
+      product[compare::Term::sum_dy_xhat] = infinity;
     else
       product.add(std::fabs(dy), one.value);
     product.add(std::fabs(value), one.dy);
-    if (dy_error != 0) product[Term::sum_dy_xhat] += dy_error * value_error;
+    if (dy_error != 0) product[compare::Term::sum_dy_xhat] += dy_error * value_error;
     sums.s0.add(1, one.dy);
     sums.s1.add(1, product);
     sums.overflows |= one.overflows;
@@ -188,24 +188,25 @@ class BackwardBound {
   }
   void close_products(Sums& sums) const {
     const double h = a.depth_backward;
-    sums.s0[Term::sum_dy] += times(gamma_of(h, a.u), sums.dy);
-    if (sums.dy > a.largest) sums.s0[Term::sum_dy] = infinity;
+    sums.s0[compare::Term::sum_dy] += times(gamma_of(h, a.u), sums.dy);
+    if (sums.dy > a.largest) sums.s0[compare::Term::sum_dy] = infinity;
     // halves of eta that a product may be off by
     const double each = recover.in_place() ? 2 : std::fmax(1, c.r);
-    sums.s1[Term::sum_dy_xhat] +=
+    sums.s1[compare::Term::sum_dy_xhat] +=
         times(gamma_of(h + 1, a.u), sums.product) + (c.m + 1) * each * a.eta / 2;
-    if (sums.product > a.largest) sums.s1[Term::sum_dy_xhat] = infinity;
+    if (sums.product > a.largest) sums.s1[compare::Term::sum_dy_xhat] = infinity;
     if (!recover.two()) return;
     // S1 = (Sy - beta S0)/g
     const double g = std::fabs(c.g), beta = std::fabs(c.beta);
     if (g == 0) return;
-    if (larger(beta * sums.dy, std::fabs(v.s1)) > a.largest) sums.s1[Term::sum_dy_xhat] = infinity;
+    if (larger(beta * sums.dy, std::fabs(v.s1)) > a.largest)
+      sums.s1[compare::Term::sum_dy_xhat] = infinity;
     const double rounded =
         a.u * beta * std::fabs(v.s0) + recover.beta_load() * std::fabs(v.s0) + a.eta;
     Error s1{};
     s1.add(1 / g, sums.s1);
     s1.add(beta / g, sums.s0);
-    s1[Term::sum_dy_xhat] +=
+    s1[compare::Term::sum_dy_xhat] +=
         rounded / g + (scheme_two_roundings + recover.extra) * a.u * std::fabs(v.s1);
     sums.s1 = s1;
   }
@@ -213,15 +214,15 @@ class BackwardBound {
   /// Adds |dx| rho, the error that r brings to a finished product.
   void add_root(Error& e, double dx) const {
     const RootError& root = recover.again.root;
-    e[Term::variance] += times(root.variance, dx);
-    e[Term::materialised] += times(root.materialised, dx);
-    e[Term::arithmetic] += times(root.arithmetic + recover.extra * a.u, dx);
+    e[compare::Term::variance] += times(root.variance, dx);
+    e[compare::Term::materialised] += times(root.materialised, dx);
+    e[compare::Term::arithmetic] += times(root.arithmetic + recover.extra * a.u, dx);
   }
 
   /// Where the reciprocal root is beyond first order.
   static Error nothing_known() {
     Error e{};
-    e[Term::variance] += infinity;
+    e[compare::Term::variance] += infinity;
     return e;
   }
 
@@ -243,7 +244,7 @@ class BackwardBound {
     e.add(1, closed.s0);
     e.add(xhat, closed.s1);
     e.add(scale * closed.mean1, one.value);
-    e[Term::arithmetic] +=
+    e[compare::Term::arithmetic] +=
         closed.constant + closed.per_xhat * xhat + closed.per_dy * std::fabs(v.dy[i]);
     add_root(e, std::fabs(v.dx.hi[i]));
     return e;
@@ -259,10 +260,10 @@ class BackwardBound {
     e.add(r * dg, one.value);
     const double roundings = dy_roundings * g * std::fabs(v.dy[i]) +
                              s1_roundings * (dg * y + g * s0 + std::fabs(c.beta) * dg);
-    e[Term::arithmetic] += r * a.u *
-                           (roundings + (a.count_roundings + recover.extra) *
-                                            (dg * y + g * s0 + std::fabs(c.beta) * dg));
-    e[Term::arithmetic] += a.eta * (2 + 2 * r + y);
+    e[compare::Term::arithmetic] += r * a.u *
+                                    (roundings + (a.count_roundings + recover.extra) *
+                                                     (dg * y + g * s0 + std::fabs(c.beta) * dg));
+    e[compare::Term::arithmetic] += a.eta * (2 + 2 * r + y);
     add_root(e, std::fabs(v.dx.hi[i]));
     return e;
   }
@@ -274,15 +275,15 @@ class BackwardBound {
     const bool vanishes = c.g == 0 || recover.vanishes(i);
     Error e{};
     e.add(scale, one.dy);
-    e[Term::arithmetic] += frozen_roundings * a.u * dx * recover.again.root.growth +
-                           (vanishes ? 0 : a.eta * (1 + std::fabs(v.dy[i]) + r_grown));
+    e[compare::Term::arithmetic] += frozen_roundings * a.u * dx * recover.again.root.growth +
+                                    (vanishes ? 0 : a.eta * (1 + std::fabs(v.dy[i]) + r_grown));
     add_root(e, dx);
     return e;
   }
 
   const Arithmetic& a;
   const ChannelNumbers& c;
-  const BackwardValues& v;
+  const oracle::BackwardValues& v;
   // Of the channel, once for all elements
   Recovery<Error, Known> recover;
   double r_grown, scale;  ///< r and |g| r with r's own error on top
@@ -299,7 +300,8 @@ template <class Error>
 BothBackwardErrors<Error> backward_errors(const Arithmetic& declared, const BackwardPlan& plan,
                                           const Arithmetic& recommended,
                                           const BackwardPlan& fit_plan, const ChannelNumbers& c,
-                                          const BackwardInput& in, const BackwardValues& v) {
+                                          const oracle::BackwardInput& in,
+                                          const oracle::BackwardValues& v) {
   if (!is_common(declared, c, plan, in) || !is_common(recommended, c, fit_plan, in))
     return {BackwardBound<Error>(declared, c, plan, in, v).errors(),
             BackwardBound<Total>(recommended, c, fit_plan, in, v).errors()};
@@ -312,4 +314,4 @@ BothBackwardErrors<Error> backward_errors(const Arithmetic& declared, const Back
   return {bound.errors(summed), fit.errors()};
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::bound

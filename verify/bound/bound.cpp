@@ -8,7 +8,7 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::bound {
 namespace {
 
 // Roundings beside the additions; the derivations are in the header.
@@ -34,12 +34,12 @@ constexpr double recommended_function_ulp = 4;
 // x86, reference/exponential50.hpp 16.
 constexpr double oracle_function_ulp = 16;
 
-Rounding narrowing(const Format& from, const Format& to) {
+Rounding narrowing(const problem::Format& from, const problem::Format& to) {
   return {to.unit_roundoff > from.unit_roundoff ? to.unit_roundoff : 0,
           to.smallest_subnormal > from.smallest_subnormal ? to.smallest_subnormal : 0, infinity};
 }
 
-Rounding intermediate(const Format& from, const Format& to) {
+Rounding intermediate(const problem::Format& from, const problem::Format& to) {
   Rounding rounding = narrowing(from, to);
   if (to.largest < from.largest) rounding.largest = to.largest;
   return rounding;
@@ -58,10 +58,10 @@ double capped_depth(std::int64_t depth, std::int64_t m) {
 }  // namespace
 
 Arithmetic arithmetic_of(const abn_problem& problem, const abn_claims& claims) {
-  const Format& accumulate = format_of(claims.accumulate);
-  const Format& storage = format_of(problem.dtype);
-  const Format& parameter = format_of(problem.param_dtype);
-  const std::int64_t m = sample_count(problem);
+  const problem::Format& accumulate = problem::format_of(claims.accumulate);
+  const problem::Format& storage = problem::format_of(problem.dtype);
+  const problem::Format& parameter = problem::format_of(problem.param_dtype);
+  const std::int64_t m = problem::sample_count(problem);
   const auto materialised = [&](std::uint32_t flag) {
     return (claims.materialises & flag) != 0 ? intermediate(accumulate, storage) : Rounding{};
   };
@@ -69,7 +69,8 @@ Arithmetic arithmetic_of(const abn_problem& problem, const abn_claims& claims) {
   a.u = accumulate.unit_roundoff;
   // Half of eta is what an underflow costs. Half of the smallest double is no double, nor is the
   // tail of an exact value that is itself subnormal; f64 is therefore given a whole step.
-  a.eta = std::fmax(accumulate.smallest_subnormal, 2 * format_of(ABN_F64).smallest_subnormal);
+  a.eta =
+      std::fmax(accumulate.smallest_subnormal, 2 * problem::format_of(ABN_F64).smallest_subnormal);
   a.largest = accumulate.largest;
   a.load = narrowing(storage, accumulate);
   a.load_parameter = narrowing(parameter, accumulate);
@@ -95,11 +96,11 @@ Arithmetic recommended_arithmetic(const abn_problem& problem, const abn_claims& 
   // narrow type of its own choice.
   abn_claims recommended = claims;
   const int own = problem.dtype == ABN_F64 ? ABN_F64 : ABN_F32;
-  if (format_of(recommended.accumulate).precision < format_of(own).precision)
+  if (problem::format_of(recommended.accumulate).precision < problem::format_of(own).precision)
     recommended.accumulate = own;
   recommended.function_ulp = std::fmin(claims.function_ulp, recommended_function_ulp);
   Arithmetic a = arithmetic_of(problem, recommended);
-  const double m = static_cast<double>(sample_count(problem));
+  const double m = static_cast<double>(problem::sample_count(problem));
   a.y = a.xhat = a.dy = a.statistics = {};
   a.statistics_class = ABN_TWO_PASS;
   a.folded = false;
@@ -114,7 +115,8 @@ Arithmetic oracle_arithmetic(const abn_problem& problem, const abn_claims& claim
   a.function = 2 * a.u * oracle_function_ulp;
   // Scheme II is the same function of z as scheme I, which is the better conditioned of the two.
   a.scheme = claims.scheme == ABN_IN_PLACE_2 ? static_cast<int>(ABN_IN_PLACE_1) : claims.scheme;
-  a.depth_statistics = a.depth_backward = std::fmax(1, static_cast<double>(sample_count(problem)));
+  a.depth_statistics = a.depth_backward =
+      std::fmax(1, static_cast<double>(problem::sample_count(problem)));
   return a;
 }
 
@@ -205,18 +207,18 @@ double running_error(const Arithmetic& a, double momentum, double old, double va
   return std::fmax(textbook, incremental) + load + std::fabs(momentum) * value_error + 2 * a.eta;
 }
 
-Shares shares_of(const Terms& terms) {
-  Shares shares{};
+compare::Shares shares_of(const Terms& terms) {
+  compare::Shares shares{};
   const double total = terms.total();
   if (total == 0) return shares;
   float infinite = 0;
-  for (std::size_t i = 0; i < term_count; ++i)
+  for (std::size_t i = 0; i < compare::term_count; ++i)
     infinite += !(terms.part[i] < infinity) ? 1.0F : 0.0F;
-  for (std::size_t i = 0; i < term_count; ++i)
+  for (std::size_t i = 0; i < compare::term_count; ++i)
     shares[i] = infinite == 0                 ? static_cast<float>(terms.part[i] / total)
                 : !(terms.part[i] < infinity) ? 1 / infinite
                                               : 0;
   return shares;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::bound

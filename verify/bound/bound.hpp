@@ -55,7 +55,7 @@
 
 #include "verify/compare/expectation.hpp"
 
-namespace abn::verify {
+namespace abn::verify::bound {
 
 inline constexpr double infinity = std::numeric_limits<double>::infinity();
 
@@ -153,9 +153,10 @@ inline constexpr double unbiased_roundings = 2;  ///< v*(m/(m-1)): the quotient 
 
 /// An error by its sources.
 struct Terms {
-  std::array<double, term_count + term_count % 2> part{};  ///< an even number is added in pairs
-  double& operator[](Term term) { return part[static_cast<std::size_t>(term)]; }
-  double operator[](Term term) const { return part[static_cast<std::size_t>(term)]; }
+  std::array<double, compare::term_count + compare::term_count % 2>
+      part{};  ///< an even number is added in pairs
+  double& operator[](compare::Term term) { return part[static_cast<std::size_t>(term)]; }
+  double operator[](compare::Term term) const { return part[static_cast<std::size_t>(term)]; }
   double total() const {
     double sum = 0;
     for (const double p : part) sum += p;
@@ -169,7 +170,7 @@ struct Terms {
 /// The same without the sources, where only their sum is asked for.
 struct Total {
   double sum = 0;
-  double& operator[](Term) { return sum; }
+  double& operator[](compare::Term) { return sum; }
   double total() const { return sum; }
   void add(double factor, const Total& other) { sum += factor * other.sum; }
 };
@@ -185,6 +186,6 @@ inline double fit_bound_of(double recommended_total) {
   constexpr double fit_factor = 2;
   return bound_of(fit_factor * recommended_total);
 }
-Shares shares_of(const Terms& terms);
+compare::Shares shares_of(const Terms& terms);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::bound

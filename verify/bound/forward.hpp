@@ -17,7 +17,7 @@
 
 #include "verify/bound/bound.hpp"
 
-namespace abn::verify {
+namespace abn::verify::bound {
 
 /// The steepest phi' within `doubt` of y.
 inline double steepest(const ChannelNumbers& c, double y, double doubt) {
@@ -75,7 +75,8 @@ class ForwardBound {
   Error xhat(double x, double xhat) const {
     if (root.variance == infinity) return unknown();
     Error e = normalised(x, xhat, normalise_roundings);
-    if (folded()) e[Term::arithmetic] += a.u * (std::fabs(x) + 2 * std::fabs(c.mean)) * r_grown;
+    if (folded())
+      e[compare::Term::arithmetic] += a.u * (std::fabs(x) + 2 * std::fabs(c.mean)) * r_grown;
     return e;
   }
 
@@ -85,12 +86,12 @@ class ForwardBound {
     Error e{};
     e.add(g, normalised(x, xhat, normalise_roundings + scale_roundings));
     if (folded())
-      e[Term::arithmetic] += a.u * (g * r_grown * (std::fabs(x) + std::fabs(c.mean)) +
-                                    std::fabs(c.beta - c.g * c.r * c.mean));
+      e[compare::Term::arithmetic] += a.u * (g * r_grown * (std::fabs(x) + std::fabs(c.mean)) +
+                                             std::fabs(c.beta - c.g * c.r * c.mean));
     // (g (x - mu)) r, (g r) (x - mu), or (g r) x + (beta - (g r) mu), whose first product
     // underflows
     const double factor = folded() ? std::fabs(x) + std::fabs(c.mean) : std::fabs(xhat) * r_inverse;
-    if (xhat != 0) e[Term::arithmetic] += a.eta / 2 * (r_grown + factor);
+    if (xhat != 0) e[compare::Term::arithmetic] += a.eta / 2 * (r_grown + factor);
     return affine(e, xhat, y);
   }
 
@@ -98,7 +99,7 @@ class ForwardBound {
   Error y_from_xhat(const Error& xhat_error, double xhat, double y) const {
     Error e{};
     e.add(g, xhat_error);
-    e[Term::arithmetic] += scale_roundings * a.u * g * std::fabs(xhat);
+    e[compare::Term::arithmetic] += scale_roundings * a.u * g * std::fabs(xhat);
     return affine(e, xhat, y);
   }
 
@@ -109,7 +110,7 @@ class ForwardBound {
     e.add(steepest(c, y, doubt), y_error);
     if (c.activation != ABN_IDENTITY && !(y >= doubt)) {
       const double roundings = c.activation == ABN_ELU ? a.function + a.u : a.u;
-      e[Term::activation] +=
+      e[compare::Term::activation] +=
           (roundings + a.load_parameter.u) * (std::fabs(z) + e.total()) + a.eta / 2;
     }
     return e;
@@ -146,31 +147,31 @@ class ForwardBound {
   /// Where first order ended.
   static Error unknown() {
     Error e{};
-    e[Term::variance] += infinity;
+    e[compare::Term::variance] += infinity;
     return e;
   }
 
   Error normalised(double x, double xhat, double roundings) const {
     const double size = std::fabs(xhat);
     Error e{};
-    e[Term::mean] += mean;
-    e[Term::variance] += times(root.variance, size);
+    e[compare::Term::mean] += mean;
+    e[compare::Term::variance] += times(root.variance, size);
     if constexpr (!Known::plain)
-      e[Term::materialised] += mean_materialised + times(root.materialised, size);
-    e[Term::arithmetic] += times(root.arithmetic + roundings * a.u * root.growth, size);
-    if constexpr (!Known::plain) e[Term::arithmetic] += a.load.u * std::fabs(x) * r_grown;
-    if (size > 0) e[Term::arithmetic] += a.eta;
+      e[compare::Term::materialised] += mean_materialised + times(root.materialised, size);
+    e[compare::Term::arithmetic] += times(root.arithmetic + roundings * a.u * root.growth, size);
+    if constexpr (!Known::plain) e[compare::Term::arithmetic] += a.load.u * std::fabs(x) * r_grown;
+    if (size > 0) e[compare::Term::arithmetic] += a.eta;
     return e;
   }
 
   Error affine(Error e, double xhat, double y) const {
-    if constexpr (!Known::plain) e[Term::materialised] += g * a.xhat(std::fabs(xhat));
-    if (xhat != 0) e[Term::arithmetic] += a.eta;
-    e[Term::arithmetic] += beta_load;
-    e[Term::arithmetic] += a.u * (std::fabs(y) + e.total());
-    if constexpr (!Known::plain) e[Term::materialised] += a.y(std::fabs(y) + e.total());
+    if constexpr (!Known::plain) e[compare::Term::materialised] += g * a.xhat(std::fabs(xhat));
+    if (xhat != 0) e[compare::Term::arithmetic] += a.eta;
+    e[compare::Term::arithmetic] += beta_load;
+    e[compare::Term::arithmetic] += a.u * (std::fabs(y) + e.total());
+    if constexpr (!Known::plain) e[compare::Term::materialised] += a.y(std::fabs(y) + e.total());
     return e;
   }
 };
 
-}  // namespace abn::verify
+}  // namespace abn::verify::bound

@@ -19,7 +19,7 @@
 #include "verify/bound/forward.hpp"
 #include "verify/oracle/channel.hpp"
 
-namespace abn::verify {
+namespace abn::verify::bound {
 
 /// What the bound of one channel's backward depends on beside the arithmetic.
 struct BackwardPlan {
@@ -41,7 +41,7 @@ struct AnyRecovery : AnyArithmetic {
   static constexpr bool common = false;
 };
 inline bool is_common(const Arithmetic& a, const ChannelNumbers& c, const BackwardPlan& plan,
-                      const BackwardInput& in) {
+                      const oracle::BackwardInput& in) {
   return is_plain(a) && plan.scheme == ABN_IN_PLACE_1 && !plan.end_to_end && !in.frozen && c.g != 0;
 }
 
@@ -57,8 +57,8 @@ template <class Error, class Known = AnyRecovery>
 class Recovery {
  public:
   Recovery(const Arithmetic& arithmetic, const ChannelNumbers& channel,
-           const BackwardPlan& plan_of_channel, const BackwardInput& input,
-           const BackwardValues& values)
+           const BackwardPlan& plan_of_channel, const oracle::BackwardInput& input,
+           const oracle::BackwardValues& values)
       : a(arithmetic),
         c(channel),
         plan(plan_of_channel),
@@ -80,11 +80,12 @@ class Recovery {
       if (end_to_end()) {
         y_error = forward.y(in.x[i], xhat, y);
         z_error = forward.z(y_error, y, z(i));
-        z_error[Term::inversion] += a.kept(std::fabs(z(i)) + z_error.total());
+        z_error[compare::Term::inversion] += a.kept(std::fabs(z(i)) + z_error.total());
         out.overflows = in_place() && !(std::fabs(z(i)) <= a.kept.largest);
       }
       if (in_place()) {
-        if constexpr (!Known::common) z_error[Term::inversion] += a.load.u * std::fabs(z(i));
+        if constexpr (!Known::common)
+          z_error[compare::Term::inversion] += a.load.u * std::fabs(z(i));
         out.value = inverted(i, z_error);
         out.overflows |= leaves_type(i);
       } else {
@@ -99,10 +100,10 @@ class Recovery {
       } else {
         if (plan.end_to_end) {
           out.value = forward.xhat(in.x[i], xhat);
-          out.value[Term::materialised] += a.kept(std::fabs(xhat) + out.value.total());
+          out.value[compare::Term::materialised] += a.kept(std::fabs(xhat) + out.value.total());
           out.overflows = !(std::fabs(xhat) <= a.kept.largest);
         }
-        out.value[Term::arithmetic] += a.load.u * std::fabs(xhat);
+        out.value[compare::Term::arithmetic] += a.load.u * std::fabs(xhat);
         y_error = again.y_from_xhat(out.value, xhat, y);
       }
       out.dy = dy_from_input(i, y_error);
@@ -111,10 +112,10 @@ class Recovery {
       const bool from_x = plan.scheme == ABN_STANDARD || plan.scheme == ABN_CHECKPOINT_X;
       if (from_x) out.overflows |= again.overflows(in.x[i], xhat, y);
     }
-    if (!in_place()) out.value[Term::materialised] += a.xhat(std::fabs(xhat));
+    if (!in_place()) out.value[compare::Term::materialised] += a.xhat(std::fabs(xhat));
     if constexpr (!Known::plain) {
-      out.dy[Term::arithmetic] += a.load.u * std::fabs(v.dy[i]);
-      out.dy[Term::materialised] += a.dy(std::fabs(v.dy[i]) + out.dy.total());
+      out.dy[compare::Term::arithmetic] += a.load.u * std::fabs(v.dy[i]);
+      out.dy[compare::Term::materialised] += a.dy(std::fabs(v.dy[i]) + out.dy.total());
     }
     return out;
   }
@@ -135,7 +136,8 @@ class Recovery {
   static constexpr double reciprocal_roundings = 2;  // 1/slope or 1/alpha, product
 
   bool stored_branch() const {
-    return !end_to_end() && (in.source == Source::z || in.source == Source::x_and_z);
+    return !end_to_end() &&
+           (in.source == oracle::Source::z || in.source == oracle::Source::x_and_z);
   }
   bool negative(std::size_t i) const {
     if (c.activation == ABN_IDENTITY) return false;
@@ -163,9 +165,10 @@ class Recovery {
   /// Error of y (scheme II) or xhat recovered from z.
   Error inverted(std::size_t i, const Error& z_error) const {
     Error e = c.activation == ABN_ELU ? inverted_elu(i, z_error) : inverted_linear(i, z_error);
-    if constexpr (!Known::plain) e[Term::materialised] += a.y(std::fabs(v.y[i]) + e.total());
+    if constexpr (!Known::plain)
+      e[compare::Term::materialised] += a.y(std::fabs(v.y[i]) + e.total());
     // z/slope overflows the accumulate type
-    if (!(std::fabs(v.y[i]) <= a.largest)) e[Term::inversion] = infinity;
+    if (!(std::fabs(v.y[i]) <= a.largest)) e[compare::Term::inversion] = infinity;
     return two() || lost() ? e : normalised(i, e);
   }
 
@@ -179,7 +182,7 @@ class Recovery {
       e.add(crossed ? larger(1, parameter_inverse) : negative(i) ? parameter_inverse : 1, z_error);
     const double on = crossed ? switched(true, size > 0) : switched(negative(i), size > 0);
     // in this order nothing is lost below 2^-1074
-    e[Term::inversion] += on * (quotient * (size * parameter_inverse) + a.eta / 2);
+    e[compare::Term::inversion] += on * (quotient * (size * parameter_inverse) + a.eta / 2);
     return e;
   }
 
@@ -196,11 +199,11 @@ class Recovery {
                  error = larger(logarithm(i, total + own), crossed ? total : 0);
     if (error < infinity && total + own > 0) {
       e.add(error / (total + own), z_error);
-      e[Term::inversion] += larger(0, error - e.total());
+      e[compare::Term::inversion] += larger(0, error - e.total());
     } else {
-      e[Term::inversion] += error;
+      e[compare::Term::inversion] += error;
     }
-    e[Term::inversion] += a.function * std::fabs(v.y[i]) + underflow;
+    e[compare::Term::inversion] += a.function * std::fabs(v.y[i]) + underflow;
     return e;
   }
 
@@ -210,10 +213,10 @@ class Recovery {
     e.add(g_inverse, y_error);
     const bool folded = !Known::plain && a.folded;
     const double size = folded ? (std::fabs(v.y[i]) + std::fabs(c.beta)) * g_inverse : xhat;
-    e[Term::inversion] += (inversion_roundings + extra) * a.u * size;
-    e[Term::inversion] += forward.beta_load * g_inverse + (xhat > 0 ? a.eta : 0);
-    if constexpr (!Known::plain) e[Term::materialised] += a.xhat(xhat + e.total());
-    if (leaves_type(i)) e[Term::inversion] = infinity;
+    e[compare::Term::inversion] += (inversion_roundings + extra) * a.u * size;
+    e[compare::Term::inversion] += forward.beta_load * g_inverse + (xhat > 0 ? a.eta : 0);
+    if constexpr (!Known::plain) e[compare::Term::materialised] += a.xhat(xhat + e.total());
+    if (leaves_type(i)) e[compare::Term::inversion] = infinity;
     return e;
   }
 
@@ -253,18 +256,19 @@ class Recovery {
     // The sign of a NaN is nobody's promise either.
     const bool kink = (end_to_end() && !(std::fabs(v.y[i]) > doubt)) || std::isnan(z(i));
     if (kink && dz != 0)
-      e[Term::activation] +=
+      e[compare::Term::activation] +=
           dz * (std::fabs(1 - c.parameter) +
                 (c.activation == ABN_ELU ? std::fabs(z(i)) + z_error.total() : 0));
     const double on = kink ? switched(true, dz != 0) : switched(negative(i), dz != 0);
     if (c.activation == ABN_ELU && on != 0) {
       const double w = gap(i);
       if (!kink) e.add(dz, z_error);
-      if (end_to_end()) e[Term::inversion] += dz * larger(0, plan.smallest_gap - w);
-      e[Term::activation] += dz * (a.u * (w + z_error.total()) + a.load_parameter.u * c.parameter);
+      if (end_to_end()) e[compare::Term::inversion] += dz * larger(0, plan.smallest_gap - w);
+      e[compare::Term::activation] +=
+          dz * (a.u * (w + z_error.total()) + a.load_parameter.u * c.parameter);
       if (!in_place()) e.add(dz, freedom_of_standard(i, w));
     }
-    e[Term::activation] +=
+    e[compare::Term::activation] +=
         on * ((a.u + a.load_parameter.u) * (std::fabs(v.dy[i]) + e.total()) + a.eta / 2);
     return e;
   }
@@ -276,16 +280,16 @@ class Recovery {
   /// them when saved.
   Error freedom_of_standard(std::size_t i, double w) const {
     Error e{};
-    e[Term::activation] +=
+    e[compare::Term::activation] +=
         c.parameter * (a.function + 2 * a.u) +
         (w <= plan.smallest_gap ? plan.smallest_gap + a.kept.u * c.parameter : 0);
     if (plan.end_to_end || a.y.u == 0) return e;
-    e[Term::materialised] += a.kept(std::fabs(z(i)));
-    if (in.source != Source::x_and_z) return e;
+    e[compare::Term::materialised] += a.kept(std::fabs(z(i)));
+    if (in.source != oracle::Source::x_and_z) return e;
     const double saved = std::fabs(c.g) * c.r *
                          (a.store_parameter(std::fabs(c.mean)) +
                           c.r * std::fabs(v.xhat[i]) / 2 * a.store_parameter(c.variance));
-    e[Term::materialised] +=
+    e[compare::Term::materialised] +=
         w * std::expm1(2 * again.y(in.x[i], v.xhat[i], v.y[i]).total() + saved);
     return e;
   }
@@ -296,14 +300,15 @@ class Recovery {
     if (c.activation == ABN_IDENTITY || in.dz[i] == 0) return e;
     const double dz = std::fabs(in.dz[i]), doubt = y_error.total();
     const bool kink = !(std::fabs(v.y[i]) > doubt);
-    if (kink) e[Term::activation] += dz * std::fabs(1 - c.parameter);
+    if (kink) e[compare::Term::activation] += dz * std::fabs(1 - c.parameter);
     if (!negative(i) && !kink) return e;
     if (c.activation == ABN_ELU) {
-      e[Term::activation] += dz * times(std::fmin(gap(i), c.parameter), std::expm1(doubt));
+      e[compare::Term::activation] += dz * times(std::fmin(gap(i), c.parameter), std::expm1(doubt));
       // alpha e^y, or z + alpha with z = alpha expm1(y): either way within a few u of alpha
-      e[Term::activation] += dz * c.parameter * (a.function + 2 * a.u + a.load_parameter.u);
+      e[compare::Term::activation] +=
+          dz * c.parameter * (a.function + 2 * a.u + a.load_parameter.u);
     }
-    e[Term::activation] +=
+    e[compare::Term::activation] +=
         (a.u + a.load_parameter.u) * (std::fabs(v.dy[i]) + e.total()) + a.eta / 2;
     return e;
   }
@@ -311,8 +316,8 @@ class Recovery {
   const Arithmetic& a;
   const ChannelNumbers& c;
   const BackwardPlan& plan;
-  const BackwardInput& in;
-  const BackwardValues& v;
+  const oracle::BackwardInput& in;
+  const oracle::BackwardValues& v;
   // Of the channel, once for all elements
   ForwardBound<Error, Known> forward;
   double g_inverse, parameter_inverse;  ///< 1/|g|, 1/slope or 1/alpha
@@ -326,4 +331,4 @@ class Recovery {
   const double extra;
 };
 
-}  // namespace abn::verify
+}  // namespace abn::verify::bound

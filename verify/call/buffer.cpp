@@ -6,7 +6,7 @@
 
 #include "verify/data/random.hpp"
 
-namespace abn::verify {
+namespace abn::verify::call {
 namespace {
 
 // what cudaMalloc aligns to, and what kernel.h promises for the workspace
@@ -34,7 +34,7 @@ Arena::Arena(Device& device, Placement placement, Poison poison, int alignment,
       poison_(poison),
       alignment_(static_cast<std::size_t>(std::max(alignment, 1))),
       offset_seed_(offset_seed),
-      poison_seed_(mix(poison_seed)) {
+      poison_seed_(data::mix(poison_seed)) {
   before_.resize(guard_bytes);
   fill(0, guard_bytes, false);
 }
@@ -45,18 +45,18 @@ Arena::~Arena() {
 
 void Arena::fill(std::size_t begin, std::size_t end, bool finite) {
   for (std::size_t at = begin; at < end; ++at) {
-    const std::uint64_t random = mix(poison_seed_ + golden_gamma * (at / 2 + 1));
+    const std::uint64_t random = data::mix(poison_seed_ + data::golden_gamma * (at / 2 + 1));
     const std::uint16_t word = finite ? finite_word(random) : nan_word(random);
     before_[at] = static_cast<std::byte>(at % 2 == 0 ? word & 0xff : word >> 8);
   }
 }
 
-int Arena::place(std::string name, Role role, const Format& format, std::size_t bytes,
+int Arena::place(std::string name, Role role, const problem::Format& format, std::size_t bytes,
                  std::size_t boundary) {
   std::size_t begin = (before_.size() + boundary_bytes - 1) / boundary_bytes * boundary_bytes;
   if (placement_ != Placement::aligned && boundary < boundary_bytes) {
     // An odd multiple of the least boundary, so that no more than it can be relied on.
-    const Stream draw(offset_seed_);
+    const data::Stream draw(offset_seed_);
     const std::uint64_t turn = placement_ == Placement::mixed ? slots_.size() + 1 : 0;
     begin += boundary * (2 * draw.below(boundary_bytes / (2 * boundary), turn) + 1);
   }
@@ -70,22 +70,23 @@ int Arena::place(std::string name, Role role, const Format& format, std::size_t 
   return static_cast<int>(slots_.size()) - 1;
 }
 
-int Arena::add(std::string name, Role role, const Format& format, std::span<const double> values) {
+int Arena::add(std::string name, Role role, const problem::Format& format,
+               std::span<const double> values) {
   const auto element = static_cast<std::size_t>(format.bytes);
   const int slot =
       place(std::move(name), role, format, values.size() * element, std::max(alignment_, element));
-  pack(format, values, before_.data() + slots_.back().begin);
+  problem::pack(format, values, before_.data() + slots_.back().begin);
   return slot;
 }
 
-int Arena::add_output(std::string name, const Format& format, std::size_t count) {
+int Arena::add_output(std::string name, const problem::Format& format, std::size_t count) {
   const auto element = static_cast<std::size_t>(format.bytes);
   return place(std::move(name), Role::output, format, count * element,
                std::max(alignment_, element));
 }
 
 int Arena::add_workspace(std::size_t bytes) {
-  return place("workspace", Role::workspace, format_of(ABN_F16), bytes, boundary_bytes);
+  return place("workspace", Role::workspace, problem::format_of(ABN_F16), bytes, boundary_bytes);
 }
 
 void Arena::upload() {
@@ -118,7 +119,7 @@ std::vector<Arena::View> Arena::views() const {
 std::vector<double> Arena::values(int buffer) const {
   const Slot& slot = slots_[static_cast<std::size_t>(buffer)];
   std::vector<double> out(slot.bytes / static_cast<std::size_t>(slot.format->bytes));
-  unpack(*slot.format, after_.data() + slot.begin, out);
+  problem::unpack(*slot.format, after_.data() + slot.begin, out);
   return out;
 }
 
@@ -176,4 +177,4 @@ std::vector<Change> Arena::changed_inputs() const { return changed(true); }
 
 std::vector<Change> Arena::written() const { return changed(false); }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::call

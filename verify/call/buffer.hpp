@@ -19,7 +19,7 @@
 #include "verify/call/device.hpp"
 #include "verify/problem/format.hpp"
 
-namespace abn::verify {
+namespace abn::verify::call {
 
 enum class Role : std::uint8_t {
   input,      ///< must come back byte for byte
@@ -66,8 +66,9 @@ class Arena {
 
   /// Adds a buffer and returns its number. `values` are packed in `format`; outputs have a count
   /// only.
-  int add(std::string name, Role role, const Format& format, std::span<const double> values);
-  int add_output(std::string name, const Format& format, std::size_t count);
+  int add(std::string name, Role role, const problem::Format& format,
+          std::span<const double> values);
+  int add_output(std::string name, const problem::Format& format, std::size_t count);
   int add_workspace(std::size_t bytes);
 
   /// Copies the image to the device; from then on address() is valid.
@@ -78,7 +79,7 @@ class Arena {
 
   std::vector<double> values(int buffer) const;
   std::span<const std::byte> bytes(int buffer) const;
-  const Format& format(int buffer) const {
+  const problem::Format& format(int buffer) const {
     return *slots_[static_cast<std::size_t>(buffer)].format;
   }
   const std::string& name(int buffer) const {
@@ -89,7 +90,7 @@ class Arena {
   struct View {
     const std::string& name;
     Role role;
-    const Format& format;  ///< of its elements; the workspace has none of its own
+    const problem::Format& format;  ///< of its elements; the workspace has none of its own
     const std::byte* address;
     std::size_t bytes;
   };
@@ -108,11 +109,11 @@ class Arena {
   struct Slot {
     std::string name;
     Role role;
-    const Format* format;
+    const problem::Format* format;
     std::size_t begin, bytes;
   };
   std::vector<Change> changed(bool inputs) const;
-  int place(std::string name, Role role, const Format& format, std::size_t bytes,
+  int place(std::string name, Role role, const problem::Format& format, std::size_t bytes,
             std::size_t boundary);
   void fill(std::size_t begin, std::size_t end, bool finite);
 
@@ -126,4 +127,4 @@ class Arena {
   std::byte* memory_ = nullptr;
 };
 
-}  // namespace abn::verify
+}  // namespace abn::verify::call

@@ -11,7 +11,7 @@
 #include "verify/data/random.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::call {
 namespace {
 
 constexpr int none = -1;  // a buffer that is not there: its pointer is NULL
@@ -71,9 +71,9 @@ void make(Call& call, const Subject& subject, const Setup& setup, Invoke&& invok
 
 }  // namespace
 
-Draws draw(const Inputs& inputs, const abn_claims& claims, std::uint64_t seed) {
+Draws draw(const problem::Inputs& inputs, const abn_claims& claims, std::uint64_t seed) {
   // "buffers": apart from the streams of data and problem
-  const Stream random(seed ^ 0x62756666657273U);
+  const data::Stream random(seed ^ 0x62756666657273U);
   constexpr std::uint64_t one_in = 8;  // how often an optional output is left out
   const auto asked = [&](std::uint64_t index) { return random.below(one_in, index) != 0; };
   Draws draws{};
@@ -92,7 +92,7 @@ Draws draw(const Inputs& inputs, const abn_claims& claims, std::uint64_t seed) {
   return draws;
 }
 
-Caller::Caller(const Subject& subject, const Inputs& inputs, const abn_claims& claims,
+Caller::Caller(const Subject& subject, const problem::Inputs& inputs, const abn_claims& claims,
                std::uint64_t seed)
     : subject_(subject),
       variant_(*subject.variant),
@@ -100,8 +100,8 @@ Caller::Caller(const Subject& subject, const Inputs& inputs, const abn_claims& c
       problem_(inputs.problem),
       claims_(claims),
       draws_(draw(inputs, claims, seed)),
-      storage_(format_of(problem_.dtype)),
-      parameter_(format_of(problem_.param_dtype)),
+      storage_(problem::format_of(problem_.dtype)),
+      parameter_(problem::format_of(problem_.param_dtype)),
       elements_(inputs.x.size()),
       channels_(static_cast<std::size_t>(problem_.c)) {}
 
@@ -111,8 +111,9 @@ Call Caller::forward(const Setup& setup) const {
   const bool training = problem_.mode == ABN_TRAINING;
   const int x = arena.add(setup.in_place ? "z" : "x", setup.in_place ? Role::updated : Role::input,
                           storage_, inputs_.x);
-  const int z = setup.in_place ? x : output(call, Output::z);
-  const int xhat = (claims_.saves & ABN_SAVES_XHAT) != 0 ? output(call, Output::xhat) : none;
+  const int z = setup.in_place ? x : output(call, compare::Output::z);
+  const int xhat =
+      (claims_.saves & ABN_SAVES_XHAT) != 0 ? output(call, compare::Output::xhat) : none;
   const auto [gamma, beta] = affine(arena);
   const Role role = training ? Role::updated : Role::input;
   const bool with_running = setup.asked.running && !inputs_.running_mean.empty();
@@ -120,14 +121,14 @@ Call Caller::forward(const Setup& setup) const {
       with_running ? arena.add("running_mean", role, parameter_, inputs_.running_mean) : none;
   const int running_var =
       with_running ? arena.add("running_var", role, parameter_, inputs_.running_var) : none;
-  const int mean = training && setup.asked.mean ? output(call, Output::mean) : none;
-  const int var = training && setup.asked.variance ? output(call, Output::variance) : none;
+  const int mean = training && setup.asked.mean ? output(call, compare::Output::mean) : none;
+  const int var = training && setup.asked.variance ? output(call, compare::Output::variance) : none;
   const std::size_t bytes = variant_.workspace_bytes(&problem_, ABN_FORWARD);
   const int workspace = arena.add_workspace(bytes);
-  if (setup.in_place) call.outputs.emplace_back(Output::z, x);
+  if (setup.in_place) call.outputs.emplace_back(compare::Output::z, x);
   if (training && with_running) {
-    call.outputs.emplace_back(Output::running_mean, running_mean);
-    call.outputs.emplace_back(Output::running_var, running_var);
+    call.outputs.emplace_back(compare::Output::running_mean, running_mean);
+    call.outputs.emplace_back(compare::Output::running_var, running_var);
   }
   arena.upload();
   const auto at = [&](int buffer) { return buffer == none ? nullptr : arena.address(buffer); };
@@ -149,12 +150,12 @@ Call Caller::forward(const Setup& setup) const {
   return call;
 }
 
-Call Caller::backward(const Setup& setup, const Saved& saved) const {
+Call Caller::backward(const Setup& setup, const problem::Saved& saved) const {
   Call call = begin(setup);
   Arena& arena = *call.arena;
   const bool training = problem_.mode == ABN_TRAINING;
   const auto kept = [&](std::uint32_t flag) { return (claims_.saves & flag) != 0; };
-  const auto input = [&](const char* name, const Format& format,
+  const auto input = [&](const char* name, const problem::Format& format,
                          const std::vector<double>& values) {
     return arena.add(name, Role::input, format, values);
   };
@@ -166,9 +167,9 @@ Call Caller::backward(const Setup& setup, const Saved& saved) const {
   int dx = none;
   if (setup.in_place) {
     dx = dz;
-    call.outputs.emplace_back(Output::dx, dz);
+    call.outputs.emplace_back(compare::Output::dx, dz);
   } else if (setup.asked.dx) {
-    dx = output(call, Output::dx);
+    dx = output(call, compare::Output::dx);
   }
   const auto [gamma, beta] = affine(arena);
   const int mean = !training              ? input("mean", parameter_, inputs_.running_mean)
@@ -177,8 +178,10 @@ Call Caller::backward(const Setup& setup, const Saved& saved) const {
   const int var = !training             ? input("var", parameter_, inputs_.running_var)
                   : kept(ABN_SAVES_VAR) ? input("var", parameter_, saved.variance)
                                         : none;
-  const int dgamma = inputs_.affine && setup.asked.dgamma ? output(call, Output::dgamma) : none;
-  const int dbeta = inputs_.affine && setup.asked.dbeta ? output(call, Output::dbeta) : none;
+  const int dgamma =
+      inputs_.affine && setup.asked.dgamma ? output(call, compare::Output::dgamma) : none;
+  const int dbeta =
+      inputs_.affine && setup.asked.dbeta ? output(call, compare::Output::dbeta) : none;
   const std::size_t bytes = variant_.workspace_bytes(&problem_, ABN_BACKWARD);
   const int workspace = arena.add_workspace(bytes);
   arena.upload();
@@ -206,10 +209,10 @@ Call Caller::begin(const Setup& setup) const {
   return call;
 }
 
-int Caller::output(Call& call, Output which) const {
-  const bool tensor = is_tensor(which);
-  const int buffer = call.arena->add_output(output_name(which), tensor ? storage_ : parameter_,
-                                            tensor ? elements_ : channels_);
+int Caller::output(Call& call, compare::Output which) const {
+  const bool tensor = compare::is_tensor(which);
+  const int buffer = call.arena->add_output(
+      compare::output_name(which), tensor ? storage_ : parameter_, tensor ? elements_ : channels_);
   call.outputs.emplace_back(which, buffer);
   return buffer;
 }
@@ -220,4 +223,4 @@ std::pair<int, int> Caller::affine(Arena& arena) const {
   return {gamma, arena.add("beta", Role::input, parameter_, inputs_.beta)};
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::call

@@ -14,7 +14,7 @@
 #include "verify/compare/expectation.hpp"
 #include "verify/problem/inputs.hpp"
 
-namespace abn::verify {
+namespace abn::verify::call {
 
 /// The optional outputs that a call asks for; the pointers of the others are NULL.
 struct Asked {
@@ -27,12 +27,13 @@ struct Draws {
   Asked asked_again;  ///< of the calls behind the first, which asks for everything
   std::uint64_t offsets, poison[2], schedule[2];
 };
-Draws draw(const Inputs& inputs, const abn_claims& claims, std::uint64_t seed);
+Draws draw(const problem::Inputs& inputs, const abn_claims& claims, std::uint64_t seed);
 
 /// One call that has come back.
 struct Call {
   std::unique_ptr<Arena> arena;
-  std::vector<std::pair<Output, int>> outputs;  ///< the judged buffers, in the order of Output
+  std::vector<std::pair<compare::Output, int>>
+      outputs;  ///< the judged buffers, in the order of Output
   bool in_place = false;
   std::string trouble;      ///< how the call itself went wrong; empty: ABN_OK and nothing found
   emulator::Report report;  ///< what the emulator saw of a sanitised call
@@ -50,26 +51,26 @@ struct Setup {
 /// Makes the calls of one case. Throws DeviceError.
 class Caller {
  public:
-  Caller(const Subject& subject, const Inputs& inputs, const abn_claims& claims,
+  Caller(const Subject& subject, const problem::Inputs& inputs, const abn_claims& claims,
          std::uint64_t seed);
   const Draws& draws() const { return draws_; }
   Call forward(const Setup& setup) const;
-  Call backward(const Setup& setup, const Saved& saved) const;
+  Call backward(const Setup& setup, const problem::Saved& saved) const;
 
  private:
   Call begin(const Setup& setup) const;
-  int output(Call& call, Output which) const;
+  int output(Call& call, compare::Output which) const;
   std::pair<int, int> affine(Arena& arena) const;
 
   const Subject& subject_;
   const abn_variant& variant_;
-  const Inputs& inputs_;
+  const problem::Inputs& inputs_;
   const abn_problem& problem_;
   const abn_claims& claims_;
   Draws draws_;
-  const Format& storage_;
-  const Format& parameter_;
+  const problem::Format& storage_;
+  const problem::Format& parameter_;
   std::size_t elements_, channels_;
 };
 
-}  // namespace abn::verify
+}  // namespace abn::verify::call

@@ -9,7 +9,7 @@
 
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::call {
 namespace {
 
 bool is_tensor_buffer(const std::string& name) {
@@ -18,8 +18,8 @@ bool is_tensor_buffer(const std::string& name) {
 }
 
 /// Updated buffers hold values before the call and no poison.
-bool is_poisoned(Output output) {
-  return output != Output::running_mean && output != Output::running_var;
+bool is_poisoned(compare::Output output) {
+  return output != compare::Output::running_mean && output != compare::Output::running_var;
 }
 
 bool same_value(double a, double b) {
@@ -28,7 +28,7 @@ bool same_value(double a, double b) {
 }
 
 /// The buffer of an output that may have been left out of a call; -1 then.
-int buffer_of(const Call& call, Output output) {
+int buffer_of(const Call& call, compare::Output output) {
   for (const auto& [which, buffer] : call.outputs)
     if (which == output) return buffer;
   return -1;
@@ -63,11 +63,12 @@ Contract guards_contract(const std::vector<const Call*>& calls, bool empty,
     if (!empty) continue;
     const auto written = call->arena->written();
     if (!written.empty())
-      return broken("guards",
-                    place_of(problem, written.front().buffer,
-                             is_tensor_buffer(written.front().buffer), written.front().element),
-                    fmt::format("{} was written although there is no work: N*C*S is 0",
-                                written.front().buffer));
+      return broken(
+          "guards",
+          problem::place_of(problem, written.front().buffer,
+                            is_tensor_buffer(written.front().buffer), written.front().element),
+          fmt::format("{} was written although there is no work: N*C*S is 0",
+                      written.front().buffer));
   }
   return held("guards");
 }
@@ -77,10 +78,11 @@ Contract inputs_contract(const std::vector<const Call*>& calls, const abn_proble
     const auto changes = call->arena->changed_inputs();
     if (changes.empty()) continue;
     const Change& change = changes.front();
-    return broken("inputs",
-                  place_of(problem, change.buffer, is_tensor_buffer(change.buffer), change.element),
-                  fmt::format("{} is read only here and {} of its bytes were changed",
-                              change.buffer, change.bytes));
+    return broken(
+        "inputs",
+        problem::place_of(problem, change.buffer, is_tensor_buffer(change.buffer), change.element),
+        fmt::format("{} is read only here and {} of its bytes were changed", change.buffer,
+                    change.bytes));
   }
   return held("inputs");
 }
@@ -94,13 +96,15 @@ Contract equal_bits(const char* check, const Call& first, const Call& second,
     const std::vector<double> a = first.arena->values(buffer), b = second.arena->values(other);
     for (std::size_t e = 0; e < a.size(); ++e) {
       if (same_value(a[e], b[e]) || (unwritten != nullptr && (*unwritten)[i][e])) continue;
-      const Format& format = first.arena->format(buffer);
-      Contract contract = broken(
-          check,
-          place_of(problem, output_name(output), is_tensor(output), static_cast<std::int64_t>(e)),
-          reason);
+      const problem::Format& format = first.arena->format(buffer);
+      Contract contract =
+          broken(check,
+                 problem::place_of(problem, compare::output_name(output),
+                                   compare::is_tensor(output), static_cast<std::int64_t>(e)),
+                 reason);
       contract.expected = a[e], contract.got = b[e], contract.compares = true;
-      contract.got_bits = fmt::format("{:#0{}x}", bits_of(format, b[e]), 2 + 2 * format.bytes);
+      contract.got_bits =
+          fmt::format("{:#0{}x}", problem::bits_of(format, b[e]), 2 + 2 * format.bytes);
       return contract;
     }
   }
@@ -138,14 +142,15 @@ Contract unwritten_contract(const Call& first, const Marks& marks, const abn_pro
   for (std::size_t i = 0; i < marks.size(); ++i) {
     const auto at = std::find(marks[i].begin(), marks[i].end(), true);
     if (at == marks[i].end()) continue;
-    const Output output = first.outputs[i].first;
+    const compare::Output output = first.outputs[i].first;
     const auto count = std::count(marks[i].begin(), marks[i].end(), true);
     return broken("unwritten",
-                  place_of(problem, output_name(output), is_tensor(output), at - marks[i].begin()),
+                  problem::place_of(problem, compare::output_name(output),
+                                    compare::is_tensor(output), at - marks[i].begin()),
                   fmt::format("{} of {} elements of {} still hold what was there before the call",
-                              count, marks[i].size(), output_name(output)));
+                              count, marks[i].size(), compare::output_name(output)));
   }
   return held("unwritten");
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::call

@@ -6,7 +6,7 @@
 
 #include "verify/call/call.hpp"
 
-namespace abn::verify {
+namespace abn::verify::call {
 
 /// The outcome of one contract check of one operation.
 struct Contract {
@@ -41,4 +41,4 @@ Marks unwritten_in(const Call& first, const Call& second);
 Contract unwritten_contract(const Call& first, const Marks& marks, const abn_problem& problem);
 bool any_poison(const Call& call);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::call

@@ -3,7 +3,7 @@
 
 #include <cstring>
 
-namespace abn::verify {
+namespace abn::verify::call {
 namespace {
 
 thread_local ThreadNote* notes = nullptr;
@@ -21,4 +21,4 @@ CrashNote::~CrashNote() {
   if (notes != nullptr) notes->operation[0] = '\0';
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::call

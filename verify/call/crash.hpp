@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-namespace abn::verify {
+namespace abn::verify::call {
 
 /// What one thread is doing; plain memory, so that it can lie in a page that two processes share.
 struct ThreadNote {
@@ -25,4 +25,4 @@ class CrashNote {
   CrashNote& operator=(const CrashNote&) = delete;
 };
 
-}  // namespace abn::verify
+}  // namespace abn::verify::call

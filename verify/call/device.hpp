@@ -10,7 +10,7 @@
 
 #include "cuda/kernel.h"
 
-namespace abn::verify {
+namespace abn::verify::call {
 
 /// A call to a device's runtime failed: the case that made it is an error, never a pass.
 struct DeviceError : std::runtime_error {
@@ -62,4 +62,4 @@ struct DeviceChoice {
 /// auto takes cuda:0 where there is one and the emulator else. Throws UsageError for other words.
 DeviceChoice choose_device(std::string_view text);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::call

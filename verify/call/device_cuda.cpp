@@ -4,7 +4,7 @@
 
 #include "verify/call/device.hpp"
 
-namespace abn::verify {
+namespace abn::verify::call {
 namespace {
 
 void check(cudaError_t code, const char* call) {
@@ -133,4 +133,4 @@ std::shared_ptr<Device> cuda_device(int index, std::string& unavailable) {
   return std::make_shared<CudaDevice>(index);
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::call

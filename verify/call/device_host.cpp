@@ -8,7 +8,7 @@
 #include "verify/call/device.hpp"
 #include "verify/problem/error.hpp"
 
-namespace abn::verify {
+namespace abn::verify::call {
 namespace {
 
 class HostDevice : public Device {
@@ -73,7 +73,7 @@ DeviceChoice choose_device(std::string_view text) {
     if (parsed.ec != std::errc{} || parsed.ptr != end) index = -1;
   }
   if (index < 0)
-    throw UsageError(
+    throw problem::UsageError(
         fmt::format("\"{}\" is no device; use auto, emulator or cuda:N with the number of a GPU, "
                     "for example cuda:0",
                     text));
@@ -83,4 +83,4 @@ DeviceChoice choose_device(std::string_view text) {
   return choice;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::call

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-namespace abn::verify {
+namespace abn::verify::call {
 
 /// Calls of a kernel's forward and backward that a check took; 0 where nobody counts.
 struct Evaluations {
@@ -13,4 +13,4 @@ struct Evaluations {
   }
 };
 
-}  // namespace abn::verify
+}  // namespace abn::verify::call

@@ -1,7 +1,7 @@
 // One call an operation, with what came out of it by name.
 #include "verify/call/evaluator.hpp"
 
-namespace abn::verify {
+namespace abn::verify::call {
 namespace {
 
 /// Each schedule has its own buffers, too: the seed of its draws.
@@ -19,7 +19,7 @@ void require_success(const Call& call) {
 
 }  // namespace
 
-ForwardNumbers Evaluator::forward(const Inputs& inputs, bool in_place,
+ForwardNumbers Evaluator::forward(const problem::Inputs& inputs, bool in_place,
                                   std::uint64_t schedule) const {
   const Caller caller(subject_, inputs, claims_, seed_of(seed_, schedule));
   ++evaluations_.forward;
@@ -29,24 +29,24 @@ ForwardNumbers Evaluator::forward(const Inputs& inputs, bool in_place,
   if (inputs.x.empty()) return numbers;
   for (const auto& [output, buffer] : call.outputs) {
     std::vector<double> values = call.arena->values(buffer);
-    if (output == Output::z)
+    if (output == compare::Output::z)
       numbers.z = std::move(values);
-    else if (output == Output::xhat)
+    else if (output == compare::Output::xhat)
       numbers.xhat = std::move(values);
-    else if (output == Output::mean)
+    else if (output == compare::Output::mean)
       numbers.mean = std::move(values);
-    else if (output == Output::variance)
+    else if (output == compare::Output::variance)
       numbers.variance = std::move(values);
-    else if (output == Output::running_mean)
+    else if (output == compare::Output::running_mean)
       numbers.running_mean = std::move(values);
-    else if (output == Output::running_var)
+    else if (output == compare::Output::running_var)
       numbers.running_var = std::move(values);
   }
   return numbers;
 }
 
-BackwardNumbers Evaluator::backward(const Inputs& inputs, const Saved& saved, bool in_place,
-                                    std::uint64_t schedule) const {
+BackwardNumbers Evaluator::backward(const problem::Inputs& inputs, const problem::Saved& saved,
+                                    bool in_place, std::uint64_t schedule) const {
   const Caller caller(subject_, inputs, claims_, seed_of(seed_, schedule));
   ++evaluations_.backward;
   const Call call = caller.backward(setup_of(caller.draws(), in_place), saved);
@@ -55,19 +55,19 @@ BackwardNumbers Evaluator::backward(const Inputs& inputs, const Saved& saved, bo
   if (inputs.x.empty()) return numbers;
   for (const auto& [output, buffer] : call.outputs) {
     std::vector<double> values = call.arena->values(buffer);
-    if (output == Output::dx)
+    if (output == compare::Output::dx)
       numbers.dx = std::move(values);
-    else if (output == Output::dgamma)
+    else if (output == compare::Output::dgamma)
       numbers.dgamma = std::move(values);
-    else if (output == Output::dbeta)
+    else if (output == compare::Output::dbeta)
       numbers.dbeta = std::move(values);
   }
   return numbers;
 }
 
-Saved Evaluator::saved(const abn_problem& problem, const ForwardNumbers& forward) const {
+problem::Saved Evaluator::saved(const abn_problem& problem, const ForwardNumbers& forward) const {
   const auto kept = [&](std::uint32_t flag) { return (claims_.saves & flag) != 0; };
-  Saved saved;
+  problem::Saved saved;
   if (kept(ABN_SAVES_Z)) saved.z = forward.z;
   if (kept(ABN_SAVES_XHAT)) saved.xhat = forward.xhat;
   if (problem.mode != ABN_TRAINING) return saved;
@@ -79,4 +79,4 @@ Saved Evaluator::saved(const abn_problem& problem, const ForwardNumbers& forward
   return saved;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::call

@@ -13,7 +13,7 @@
 #include "verify/call/call.hpp"
 #include "verify/call/evaluations.hpp"
 
-namespace abn::verify {
+namespace abn::verify::call {
 
 /// A call that came back with another status than ABN_OK, or in which the emulator found a fault.
 struct CallFailed : std::runtime_error {
@@ -42,13 +42,13 @@ class Evaluator {
   /// Throws CallFailed or DeviceError. `in_place`: z is written over x, or dx over dz, for variants
   /// that claim that they may. `schedule` > 0: another order of threads and blocks on the emulator,
   /// other poison and another placement.
-  ForwardNumbers forward(const Inputs& inputs, bool in_place = false,
+  ForwardNumbers forward(const problem::Inputs& inputs, bool in_place = false,
                          std::uint64_t schedule = 0) const;
-  BackwardNumbers backward(const Inputs& inputs, const Saved& saved, bool in_place = false,
-                           std::uint64_t schedule = 0) const;
+  BackwardNumbers backward(const problem::Inputs& inputs, const problem::Saved& saved,
+                           bool in_place = false, std::uint64_t schedule = 0) const;
 
   /// What the scheme keeps for backward of what forward wrote.
-  Saved saved(const abn_problem& problem, const ForwardNumbers& forward) const;
+  problem::Saved saved(const abn_problem& problem, const ForwardNumbers& forward) const;
 
   const abn_claims& claims() const { return claims_; }
   const Subject& subject() const { return subject_; }
@@ -61,4 +61,4 @@ class Evaluator {
   mutable Evaluations evaluations_;
 };
 
-}  // namespace abn::verify
+}  // namespace abn::verify::call

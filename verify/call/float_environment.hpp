@@ -7,7 +7,7 @@
 
 #include <cfenv>
 
-namespace abn::verify {
+namespace abn::verify::call {
 
 /// Restores the rounding mode and the treatment of subnormals that were in force when it was made.
 class FloatEnvironment {
@@ -21,4 +21,4 @@ class FloatEnvironment {
   std::fenv_t kept_;
 };
 
-}  // namespace abn::verify
+}  // namespace abn::verify::call

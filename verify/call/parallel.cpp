@@ -6,7 +6,7 @@
 #include <thread>
 #include <vector>
 
-namespace abn::verify {
+namespace abn::verify::call {
 
 int thread_count(int wanted) {
   return wanted > 0 ? wanted : static_cast<int>(std::max(std::thread::hardware_concurrency(), 1u));
@@ -26,4 +26,4 @@ void in_parallel(std::size_t count, int threads,
   for (std::thread& other : others) other.join();
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::call

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <functional>
 
-namespace abn::verify {
+namespace abn::verify::call {
 
 /// `wanted`, or one thread a core for 0.
 int thread_count(int wanted);
@@ -24,4 +24,4 @@ class Stopwatch {
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
 
-}  // namespace abn::verify
+}  // namespace abn::verify::call

@@ -14,7 +14,7 @@
 #include "verify/call/float_environment.hpp"
 #include "verify/problem/error.hpp"
 
-namespace abn::verify {
+namespace abn::verify::call {
 namespace {
 
 constexpr std::size_t longest_name = 64;
@@ -39,27 +39,27 @@ bool is_legal_name(const char* name) {
 /// before anything is known of it.
 void vet(const std::string& path, std::uint32_t index, const abn_variant& variant) {
   if (variant.abi_version != ABN_ABI_VERSION)
-    throw UsageError(
+    throw problem::UsageError(
         fmt::format("{}: variant {} was built for ABI version {} and this program speaks version "
                     "{}; rebuild it with this version's cuda/kernel.h",
                     path, index, variant.abi_version, ABN_ABI_VERSION));
   if (variant.struct_size < sizeof(abn_variant))
-    throw UsageError(
+    throw problem::UsageError(
         fmt::format("{}: variant {} has a struct_size of {} bytes and abn_variant has {}; set it "
                     "to sizeof(abn_variant)",
                     path, index, variant.struct_size, sizeof(abn_variant)));
   if (variant.name == nullptr || !is_legal_name(variant.name))
-    throw UsageError(fmt::format(
+    throw problem::UsageError(fmt::format(
         "{}: variant {} has no usable name; give it one of 1 to {} letters, digits, '_' and '-'",
         path, index, longest_name));
   if (variant.memory != ABN_MEMORY_HOST && variant.memory != ABN_MEMORY_CUDA)
-    throw UsageError(fmt::format(
+    throw problem::UsageError(fmt::format(
         "{}: variant {} says that its memory is {}; set it to ABN_MEMORY_HOST or ABN_MEMORY_CUDA",
         path, variant.name, variant.memory));
   const auto require = [&](bool present, const char* function) {
     if (!present)
-      throw UsageError(fmt::format("{}: variant {} has a null {}; set all four functions", path,
-                                   variant.name, function));
+      throw problem::UsageError(fmt::format("{}: variant {} has a null {}; set all four functions",
+                                            path, variant.name, function));
   };
   require(variant.claims != nullptr, "claims");
   require(variant.workspace_bytes != nullptr, "workspace_bytes");
@@ -75,11 +75,11 @@ void* open_library(const std::string& path) {
   if (library != nullptr) return library;
   const std::string why = dlerror();
   if (why.find(emulator_tag) != why.npos)
-    throw UsageError(
+    throw problem::UsageError(
         fmt::format("{} was built for the emulator of another version of this project; build it "
                     "again with this one's",
                     path));
-  throw UsageError(
+  throw problem::UsageError(
       fmt::format("{} cannot be loaded as a shared object ({}); build it with -shared -fPIC and "
                   "all that it needs linked in",
                   path, why));
@@ -88,7 +88,7 @@ void* open_library(const std::string& path) {
 std::vector<const abn_variant*> variants_of(const std::string& path, void* library) {
   void* const symbol = dlsym(library, ABN_PLUGIN_SYMBOL);
   if (symbol == nullptr)
-    throw UsageError(
+    throw problem::UsageError(
         fmt::format("{} does not export {}; define extern \"C\" const abn_variant* {}(uint32_t "
                     "index), see cuda/kernel.h",
                     path, ABN_PLUGIN_SYMBOL, ABN_PLUGIN_SYMBOL));
@@ -102,11 +102,11 @@ std::vector<const abn_variant*> variants_of(const std::string& path, void* libra
     variants.push_back(variant);
   }
   if (variants.empty())
-    throw UsageError(
+    throw problem::UsageError(
         fmt::format("{}: {}(0) returned NULL, so there is nothing to judge; return a variant", path,
                     ABN_PLUGIN_SYMBOL));
   if (variants.size() == most_variants)
-    throw UsageError(
+    throw problem::UsageError(
         fmt::format("{}: {} never returned NULL in {} calls; return NULL behind the last variant",
                     path, ABN_PLUGIN_SYMBOL, most_variants));
   return variants;
@@ -122,7 +122,7 @@ const abn_variant* instrumented_in(const Plugin& plugin, const std::string& name
 
 Plugin load_plugin(const std::string& path) {
   if (!std::filesystem::exists(path))
-    throw UsageError(fmt::format("There is no plug-in {}; check the path", path));
+    throw problem::UsageError(fmt::format("There is no plug-in {}; check the path", path));
   Plugin plugin;
   plugin.path = path;
   void* const library = open_library(path);
@@ -159,10 +159,10 @@ void refuse_equal_names(std::span<const Plugin> plugins) {
     for (const abn_variant* const variant : plugin.variants) {
       const auto [at, added] = owners.emplace(variant->name, plugin.path);
       if (!added)
-        throw UsageError(
+        throw problem::UsageError(
             fmt::format("{} has a variant named {}, and so have {}; give it another name",
                         plugin.path, variant->name, at->second));
     }
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::call

@@ -8,7 +8,7 @@
 
 #include "cuda/kernel.h"
 
-namespace abn::verify {
+namespace abn::verify::call {
 
 struct Plugin {
   std::string path;  ///< as the user gave it
@@ -32,4 +32,4 @@ const abn_variant* instrumented_in(const Plugin& plugin, const std::string& name
 /// Throws UsageError if a plug-in's variant has the name of an in-tree one or of another plug-in's.
 void refuse_equal_names(std::span<const Plugin> plugins);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::call

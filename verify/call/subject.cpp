@@ -6,7 +6,7 @@
 
 #include "cuda/registry.h"
 
-namespace abn::verify {
+namespace abn::verify::call {
 namespace {
 
 std::vector<const abn_variant*> in_tree(int memory) {
@@ -55,4 +55,4 @@ std::vector<Subject> subjects_of(const DeviceChoice& device, std::span<const Plu
   return subjects;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::call

@@ -9,7 +9,7 @@
 #include "verify/call/device.hpp"
 #include "verify/call/plugin.hpp"
 
-namespace abn::verify {
+namespace abn::verify::call {
 
 /// One variant with the place where it runs.
 struct Subject {
@@ -33,4 +33,4 @@ struct Subject {
 std::vector<Subject> subjects_of(const DeviceChoice& device, std::span<const Plugin> plugins,
                                  bool only_plugins);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::call

@@ -5,11 +5,11 @@
 
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::call {
 namespace {
 
-std::vector<Stored> stored(const Call& call) {
-  std::vector<Stored> all;
+std::vector<compare::Stored> stored(const Call& call) {
+  std::vector<compare::Stored> all;
   for (const auto& [output, buffer] : call.outputs)
     all.push_back({output, call.arena->values(buffer)});
   return all;
@@ -28,7 +28,7 @@ Operation operate(const Subject& subject, const abn_problem& problem, const abn_
                   const Draws& draws, bool may_alias, MakeCall&& call) {
   Operation operation;
   operation.called = true;
-  const bool empty = element_count(problem) == 0;
+  const bool empty = problem::element_count(problem) == 0;
   // With offsets of their own, x and z together may take another path through a kernel than one
   // buffer alone, and round differently.
   const bool in_place = may_alias && draws.placement != Placement::mixed;
@@ -81,8 +81,8 @@ Operation operate(const Subject& subject, const abn_problem& problem, const abn_
   return operation;
 }
 
-std::vector<double> values_of(const std::vector<Stored>& outputs, Output which) {
-  for (const Stored& one : outputs)
+std::vector<double> values_of(const std::vector<compare::Stored>& outputs, compare::Output which) {
+  for (const compare::Stored& one : outputs)
     if (one.output == which) return one.values;
   return {};
 }
@@ -93,7 +93,7 @@ const char* repetition_check(const Subject& subject) {
   return subject.emulated ? "schedule" : "repeat";
 }
 
-Trial attempt(const Subject& subject, const Inputs& inputs, const abn_claims& claims,
+Trial attempt(const Subject& subject, const problem::Inputs& inputs, const abn_claims& claims,
               std::uint64_t seed, bool with_backward) {
   const Caller caller(subject, inputs, claims, seed);
   const abn_problem& problem = inputs.problem;
@@ -105,18 +105,19 @@ Trial attempt(const Subject& subject, const Inputs& inputs, const abn_claims& cl
   if (!with_backward || !possible) return trial;
 
   const auto kept = [&](std::uint32_t flag) { return (claims.saves & flag) != 0; };
-  if (kept(ABN_SAVES_Z)) trial.saved.z = values_of(trial.forward.outputs, Output::z);
-  if (kept(ABN_SAVES_XHAT)) trial.saved.xhat = values_of(trial.forward.outputs, Output::xhat);
+  if (kept(ABN_SAVES_Z)) trial.saved.z = values_of(trial.forward.outputs, compare::Output::z);
+  if (kept(ABN_SAVES_XHAT))
+    trial.saved.xhat = values_of(trial.forward.outputs, compare::Output::xhat);
   if (problem.mode == ABN_TRAINING) {
     // An empty problem leaves nothing behind; its backward is given zeros, which it must not look
     // at either.
-    const bool empty = element_count(problem) == 0;
-    const auto statistic = [&](Output which) {
+    const bool empty = problem::element_count(problem) == 0;
+    const auto statistic = [&](compare::Output which) {
       return empty ? std::vector<double>(static_cast<std::size_t>(problem.c), 0.0)
                    : values_of(trial.forward.outputs, which);
     };
-    if (kept(ABN_SAVES_MEAN)) trial.saved.mean = statistic(Output::mean);
-    if (kept(ABN_SAVES_VAR)) trial.saved.variance = statistic(Output::variance);
+    if (kept(ABN_SAVES_MEAN)) trial.saved.mean = statistic(compare::Output::mean);
+    if (kept(ABN_SAVES_VAR)) trial.saved.variance = statistic(compare::Output::variance);
   }
   const bool may_alias = claims.dx_may_alias_dz == 1 && caller.draws().asked_again.dx;
   trial.backward = operate(subject, problem, claims, caller.draws(), may_alias,
@@ -124,4 +125,4 @@ Trial attempt(const Subject& subject, const Inputs& inputs, const abn_claims& cl
   return trial;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::call

@@ -13,14 +13,14 @@
 #include "verify/call/contract.hpp"
 #include "verify/compare/expectation.hpp"
 
-namespace abn::verify {
+namespace abn::verify::call {
 
 /// What came out of one operation.
 struct Operation {
   bool called = false;
   bool usable = false;  ///< the first call came back with ABN_OK: its numbers can be judged
-  std::vector<Stored> outputs;
-  std::vector<Stored>
+  std::vector<compare::Stored> outputs;
+  std::vector<compare::Stored>
       /// those of the second call, which asks for less, of a variant that claims no determinism:
       /// likewise judged by the bound
       repeated,
@@ -32,16 +32,16 @@ struct Operation {
 
 struct Trial {
   Operation forward, backward;
-  Saved saved;
+  problem::Saved saved;
 };
 
 /// Runs the variant: forward, and backward on what forward stored where it is wanted, there is one
 /// and forward came back well. Throws DeviceError.
-Trial attempt(const Subject& subject, const Inputs& inputs, const abn_claims& claims,
+Trial attempt(const Subject& subject, const problem::Inputs& inputs, const abn_claims& claims,
               std::uint64_t seed, bool with_backward);
 
 /// The name of the check that runs a call again: "schedule" on the emulator, which can choose
 /// another one, else "repeat".
 const char* repetition_check(const Subject& subject);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::call

@@ -11,68 +11,71 @@
 #include "verify/problem/claims.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check {
 namespace {
 
-Origin origin_of(const Family& family, const Subject& subject, const Case& one,
-                 const RunOptions& options) {
-  Origin origin;
+judge::Origin origin_of(const Family& family, const call::Subject& subject, const data::Case& one,
+                        const RunOptions& options) {
+  judge::Origin origin;
   origin.variant = subject.variant->name;
   origin.problem = one.problem;
   origin.data = one.data;
   origin.seed = one.seed;
   origin.command_head = fmt::format("abn-verify {} ", family.verb);
-  origin.command_tail = fmt::format(" --problem {} --data {} --seed {}", to_string(one.problem),
-                                    shell_word(one.data), one.seed);
+  origin.command_tail =
+      fmt::format(" --problem {} --data {} --seed {}", problem::to_string(one.problem),
+                  judge::shell_word(one.data), one.seed);
   origin.per_channel = options.per_channel;
-  if (!subject.plugin.empty()) origin.command_tail += " --plugin " + shell_word(subject.plugin);
+  if (!subject.plugin.empty())
+    origin.command_tail += " --plugin " + judge::shell_word(subject.plugin);
   origin.command_tail += family.flags;
-  if (options.device != "auto") origin.command_tail += " --device " + shell_word(options.device);
+  if (options.device != "auto")
+    origin.command_tail += " --device " + judge::shell_word(options.device);
   return origin;
 }
 
 /// What a variant claims, or the least that any claims where it supports nothing of the kind.
-abn_claims claims_or_none(const Subject& subject, const abn_problem& problem) {
-  const Claimed claimed = claims_of(*subject.variant, problem);
+abn_claims claims_or_none(const call::Subject& subject, const abn_problem& problem) {
+  const problem::Claimed claimed = problem::claims_of(*subject.variant, problem);
   return claimed.status == ABN_OK && claimed.nonsense.empty() ? claimed.claims : abn_claims{};
 }
 
 /// The checks of a case whose ids match the pattern; those of no claims in particular where the
 /// variant does not support the problem.
-std::vector<CheckName> wanted_checks(const Family& family, const Subject& subject, const Case& one,
-                                     const RunOptions& options) {
+std::vector<CheckName> wanted_checks(const Family& family, const call::Subject& subject,
+                                     const data::Case& one, const RunOptions& options) {
   std::vector<CheckName> checks =
       family.checks(subject, claims_or_none(subject, one.problem), one.problem);
   std::erase_if(checks, [&](const CheckName& name) {
-    return !matches(options.pattern,
-                    id_of(subject.variant->name, one.problem, name.op, name.check));
+    return !data::matches(options.pattern,
+                          judge::id_of(subject.variant->name, one.problem, name.op, name.check));
   });
   return checks;
 }
 
-std::vector<Record> skipped_case(const std::vector<CheckName>& wanted, const Origin& origin,
-                                 const std::string& reason) {
-  std::vector<Record> records;
+std::vector<results::Record> skipped_case(const std::vector<CheckName>& wanted,
+                                          const judge::Origin& origin, const std::string& reason) {
+  std::vector<results::Record> records;
   for (const CheckName& name : wanted) records.push_back(skip_record(origin, name, reason));
   return records;
 }
 
 }  // namespace
 
-std::vector<std::string> check_ids(const Family& family, const Subject& subject) {
+std::vector<std::string> check_ids(const Family& family, const call::Subject& subject) {
   std::set<std::string> ids;
   for (const int activation : {ABN_LEAKY_RELU, ABN_IDENTITY, ABN_ELU}) {
     for (const int dtype : {ABN_F16, ABN_BF16, ABN_F32, ABN_F64})
       for (const int layout : {ABN_NCHW, ABN_NHWC})
         for (const int mode : {ABN_TRAINING, ABN_INFERENCE, ABN_FROZEN}) {
-          abn_problem problem = example_problem(dtype, layout, mode);
+          abn_problem problem = problem::example_problem(dtype, layout, mode);
           if (activation != ABN_LEAKY_RELU)
             problem.activation = activation,
             problem.activation_parameter = activation == ABN_ELU ? 1 : 0;
-          const Claimed claimed = claims_of(*subject.variant, problem);
+          const problem::Claimed claimed = problem::claims_of(*subject.variant, problem);
           if (claimed.status == ABN_ERROR_UNSUPPORTED) continue;
           for (const CheckName& name : family.checks(subject, claimed.claims, problem))
-            ids.insert(id_of(subject.variant->name, problem, name.op, name.check));
+            ids.insert(judge::id_of(subject.variant->name, problem, name.op, name.check));
         }
     // a variant that does not know leaky ReLU has the checks of what it knows
     if (!ids.empty()) break;
@@ -80,19 +83,20 @@ std::vector<std::string> check_ids(const Family& family, const Subject& subject)
   return {ids.begin(), ids.end()};
 }
 
-Record skip_record(const Origin& origin, const CheckName& name, const std::string& reason) {
-  Record record = blank_record(origin, name.op, name.check, name.kind);
-  record.verdict = Verdict::skip;
+results::Record skip_record(const judge::Origin& origin, const CheckName& name,
+                            const std::string& reason) {
+  results::Record record = judge::blank_record(origin, name.op, name.check, name.kind);
+  record.verdict = results::Verdict::skip;
   record.skipped_cases = 1;
   record.reason = reason;
   return record;
 }
 
-std::vector<Record> run_case(const Family& family, const Subject& subject, const Case& one,
-                             const RunOptions& options) {
+std::vector<results::Record> run_case(const Family& family, const call::Subject& subject,
+                                      const data::Case& one, const RunOptions& options) {
   const std::vector<CheckName> wanted = wanted_checks(family, subject, one, options);
   if (wanted.empty()) return {};
-  const Origin origin = origin_of(family, subject, one, options);
+  const judge::Origin origin = origin_of(family, subject, one, options);
   if (subject.device == nullptr) return skipped_case(wanted, origin, subject.unavailable);
   if (const std::string why = family.refuses != nullptr ? family.refuses(subject) : "";
       !why.empty())
@@ -101,9 +105,10 @@ std::vector<Record> run_case(const Family& family, const Subject& subject, const
     return failed_case(family, subject, one, options, wanted.front().op, reason);
   };
   try {
-    const Claimed claimed = claims_of(*subject.variant, one.problem);
+    const problem::Claimed claimed = problem::claims_of(*subject.variant, one.problem);
     if (claimed.status == ABN_ERROR_UNSUPPORTED)
-      return skipped_case(wanted, origin, "the variant does not support " + to_string(one.problem));
+      return skipped_case(wanted, origin,
+                          "the variant does not support " + problem::to_string(one.problem));
     if (!claimed.nonsense.empty()) return failed("the claims make no sense: " + claimed.nonsense);
     return family.make({subject, one, claimed.claims, options, wanted, origin});
   } catch (const std::exception& wrong) {
@@ -111,25 +116,25 @@ std::vector<Record> run_case(const Family& family, const Subject& subject, const
   }
 }
 
-std::vector<Record> failed_case(const Family& family, const Subject& subject, const Case& one,
-                                const RunOptions& options, const std::string& op,
-                                const std::string& reason) {
+std::vector<results::Record> failed_case(const Family& family, const call::Subject& subject,
+                                         const data::Case& one, const RunOptions& options,
+                                         const std::string& op, const std::string& reason) {
   const std::vector<CheckName> wanted = wanted_checks(family, subject, one, options);
   if (wanted.empty()) return {};
   const auto status = std::find_if(wanted.begin(), wanted.end(), [&](const CheckName& name) {
     return op == name.op && std::string_view(name.check) == "status";
   });
   const CheckName& name = status != wanted.end() ? *status : wanted.front();
-  const Origin origin = origin_of(family, subject, one, options);
-  Record record = blank_record(origin, name.op, name.check, name.kind);
-  record.verdict = Verdict::error;
+  const judge::Origin origin = origin_of(family, subject, one, options);
+  results::Record record = judge::blank_record(origin, name.op, name.check, name.kind);
+  record.verdict = results::Verdict::error;
   record.failed_cases = 1;
   record.reason = reason;
-  Witness witness = blank_witness(origin, record.id);
+  results::Witness witness = judge::blank_witness(origin, record.id);
   witness.where = op;
   witness.reason = reason;
   record.witnesses.push_back(std::move(witness));
   return {std::move(record)};
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check

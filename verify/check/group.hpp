@@ -14,7 +14,7 @@
 #include "verify/judge/judge.hpp"
 #include "verify/results/results.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check {
 
 struct RunOptions {
   std::string pattern = "*";  ///< glob on check ids
@@ -35,25 +35,25 @@ struct CheckName {
 
 /// All that a family is given to make the records of one case.
 struct Work {
-  const Subject& subject;
-  const Case& one;
+  const call::Subject& subject;
+  const data::Case& one;
   const abn_claims& claims;
   const RunOptions& options;
   const std::vector<CheckName>& wanted;  ///< its checks whose ids match the pattern; never empty
   /// for records and witnesses; its reproduce line names exactly one case
-  Origin origin;
+  judge::Origin origin;
 };
 
 struct Family {
   const char* verb;  ///< of the command line, for reproduce lines
   /// The checks that a problem has for a variant that makes these claims.
-  std::vector<CheckName> (*checks)(const Subject& subject, const abn_claims& claims,
+  std::vector<CheckName> (*checks)(const call::Subject& subject, const abn_claims& claims,
                                    const abn_problem& problem);
-  std::vector<Case> (*cases)(Tier tier, std::uint64_t seed);
+  std::vector<data::Case> (*cases)(data::Tier tier, std::uint64_t seed);
   /// The wanted records. What it throws becomes an error record.
-  std::vector<Record> (*make)(const Work& work);
+  std::vector<results::Record> (*make)(const Work& work);
   /// why no check of the family can run on a subject; empty: they can. May be null
-  std::string (*refuses)(const Subject& subject) = nullptr;
+  std::string (*refuses)(const call::Subject& subject) = nullptr;
   /// options without which the command line does not run the family: " --sanitize", for reproduce
   /// lines
   const char* flags = "";
@@ -61,18 +61,19 @@ struct Family {
 
 /// The ids of all checks that a family has for a variant, sorted: every type and layout that it
 /// supports.
-std::vector<std::string> check_ids(const Family& family, const Subject& subject);
+std::vector<std::string> check_ids(const Family& family, const call::Subject& subject);
 
 /// All wanted records of a case. Does not throw: what goes wrong is an error record.
-std::vector<Record> run_case(const Family& family, const Subject& subject, const Case& one,
-                             const RunOptions& options);
+std::vector<results::Record> run_case(const Family& family, const call::Subject& subject,
+                                      const data::Case& one, const RunOptions& options);
 
 /// The record of a case that did not come to an end: an error of the operation's `status` check, or
 /// of the first wanted check.
-std::vector<Record> failed_case(const Family& family, const Subject& subject, const Case& one,
-                                const RunOptions& options, const std::string& op,
-                                const std::string& reason);
+std::vector<results::Record> failed_case(const Family& family, const call::Subject& subject,
+                                         const data::Case& one, const RunOptions& options,
+                                         const std::string& op, const std::string& reason);
 
-Record skip_record(const Origin& origin, const CheckName& name, const std::string& reason);
+results::Record skip_record(const judge::Origin& origin, const CheckName& name,
+                            const std::string& reason);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check

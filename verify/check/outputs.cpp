@@ -14,7 +14,7 @@
 #include "verify/problem/claims.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check {
 namespace {
 
 constexpr const char* numbers = "numbers";
@@ -22,22 +22,23 @@ constexpr const char* contract = "contract";
 
 /// What was never written differs from call to call too; the other checks then say nothing of their
 /// own.
-bool is_cause(const Operation& operation, const Contract& outcome) {
+bool is_cause(const call::Operation& operation, const call::Contract& outcome) {
   return outcome.check == "unwritten" ||
-         std::none_of(
-             operation.contracts.begin(), operation.contracts.end(),
-             [](const Contract& one) { return one.check == "unwritten" && !one.reason.empty(); });
+         std::none_of(operation.contracts.begin(), operation.contracts.end(),
+                      [](const call::Contract& one) {
+                        return one.check == "unwritten" && !one.reason.empty();
+                      });
 }
 
-Record contract_record(const Origin& origin, const CheckName& name, const Contract& outcome,
-                       bool is_cause) {
-  Record record = blank_record(origin, name.op, name.check, name.kind);
+results::Record contract_record(const judge::Origin& origin, const CheckName& name,
+                                const call::Contract& outcome, bool is_cause) {
+  results::Record record = judge::blank_record(origin, name.op, name.check, name.kind);
   if (outcome.reason.empty()) return record;
-  record.verdict = Verdict::fail;
+  record.verdict = results::Verdict::fail;
   record.failed_cases = 1;
   record.reason = outcome.reason;
-  if (is_cause) record.diagnosis = diagnose_contract(name.check);
-  Witness witness = blank_witness(origin, record.id);
+  if (is_cause) record.diagnosis = results::diagnose_contract(name.check);
+  results::Witness witness = judge::blank_witness(origin, record.id);
   witness.where = outcome.where;
   witness.reason = outcome.reason;
   if (outcome.compares) {
@@ -52,87 +53,92 @@ Record contract_record(const Origin& origin, const CheckName& name, const Contra
 
 /// A second call of a variant without a claim to determinism: its numbers have to keep the bound
 /// that the others are judged by.
-Contract by_bound(const char* check, const std::vector<Stored>& outputs,
-                  const std::vector<Expectation>& expectations, const abn_problem& problem) {
+call::Contract by_bound(const char* check, const std::vector<compare::Stored>& outputs,
+                        const std::vector<compare::Expectation>& expectations,
+                        const abn_problem& problem) {
   const char* const call = std::string_view(check) == "alias"
                                ? "in place"
                                : "in the second call, which asks for fewer outputs";
-  for (const Expectation& expectation : expectations)
-    for (const Stored& stored : outputs) {
+  for (const compare::Expectation& expectation : expectations)
+    for (const compare::Stored& stored : outputs) {
       if (stored.output != expectation.output) continue;
-      const Tally tally = compare_all(expectation, stored.values);
+      const compare::Tally tally = compare::compare_all(expectation, stored.values);
       if (tally.failed == 0) continue;
-      Contract outcome = broken(
+      call::Contract outcome = call::broken(
           check,
-          place_of(problem, output_name(stored.output), is_tensor(stored.output), tally.worst),
+          problem::place_of(problem, compare::output_name(stored.output),
+                            compare::is_tensor(stored.output), tally.worst),
           fmt::format("{}, {} of {} elements of {} are above their bound", call, tally.failed,
-                      tally.elements, output_name(stored.output)));
+                      tally.elements, compare::output_name(stored.output)));
       outcome.compares = true;
       outcome.expected = expectation.points[static_cast<std::size_t>(tally.worst)].hi;
       outcome.got = stored.values[static_cast<std::size_t>(tally.worst)];
       return outcome;
     }
-  return held(check);
+  return call::held(check);
 }
 
-const Expectation* find(const std::vector<Expectation>& expectations, std::string_view check) {
-  const auto at =
-      std::find_if(expectations.begin(), expectations.end(),
-                   [&](const Expectation& one) { return check == output_name(one.output); });
+const compare::Expectation* find(const std::vector<compare::Expectation>& expectations,
+                                 std::string_view check) {
+  const auto at = std::find_if(
+      expectations.begin(), expectations.end(),
+      [&](const compare::Expectation& one) { return check == compare::output_name(one.output); });
   return at == expectations.end() ? nullptr : &*at;
 }
 
-const Stored* find(const std::vector<Stored>& outputs, Output output) {
+const compare::Stored* find(const std::vector<compare::Stored>& outputs, compare::Output output) {
   const auto at = std::find_if(outputs.begin(), outputs.end(),
-                               [&](const Stored& one) { return one.output == output; });
+                               [&](const compare::Stored& one) { return one.output == output; });
   return at == outputs.end() ? nullptr : &*at;
 }
 
 /// A GPU and the emulator round every operation alike, so the same source gives the same bits (any
 /// NaN equals any NaN). ELU is left out: its exp, expm1 and log1p come from two libraries.
-bool has_equal_bits(const Subject& subject, const abn_problem& problem) {
+bool has_equal_bits(const call::Subject& subject, const abn_problem& problem) {
   return subject.twin != nullptr && problem.activation != ABN_ELU;
 }
 
-Contract equal_to_emulator(const Operation& gpu, const Operation& emulated,
-                           const abn_problem& problem) {
-  for (const Stored& one : gpu.outputs) {
-    const Stored* const other = find(emulated.outputs, one.output);
+call::Contract equal_to_emulator(const call::Operation& gpu, const call::Operation& emulated,
+                                 const abn_problem& problem) {
+  for (const compare::Stored& one : gpu.outputs) {
+    const compare::Stored* const other = find(emulated.outputs, one.output);
     if (other == nullptr)
-      return broken("emulator", output_name(one.output), "the emulator did not give this output");
+      return call::broken("emulator", compare::output_name(one.output),
+                          "the emulator did not give this output");
     for (std::size_t i = 0; i < one.values.size(); ++i) {
       const double a = one.values[i], b = other->values[i];
       if ((std::isnan(a) && std::isnan(b)) || (a == b && std::signbit(a) == std::signbit(b)))
         continue;
-      Contract outcome = broken("emulator",
-                                place_of(problem, output_name(one.output), is_tensor(one.output),
-                                         static_cast<std::int64_t>(i)),
-                                "the GPU and the emulator, which run the same source, differ");
+      call::Contract outcome = call::broken(
+          "emulator",
+          problem::place_of(problem, compare::output_name(one.output),
+                            compare::is_tensor(one.output), static_cast<std::int64_t>(i)),
+          "the GPU and the emulator, which run the same source, differ");
       outcome.compares = true;
       outcome.expected = b, outcome.got = a;
       return outcome;
     }
   }
-  return held("emulator");
+  return call::held("emulator");
 }
 
 /// Everything that one case needs on its way.
 struct Line {
-  const Origin origin;
-  const Inputs inputs;
-  const Inputs exact;  ///< as the oracle takes them
+  const judge::Origin origin;
+  const problem::Inputs inputs;
+  const problem::Inputs exact;  ///< as the oracle takes them
   const abn_claims claims;
-  const Trial trial;
+  const call::Trial trial;
   const bool diagnosed;
 
-  void add_operation(std::vector<Record>& records, const std::vector<CheckName>& wanted,
+  void add_operation(std::vector<results::Record>& records, const std::vector<CheckName>& wanted,
                      std::string_view op) const {
     std::vector<CheckName> names;
     std::copy_if(wanted.begin(), wanted.end(), std::back_inserter(names),
                  [&](const CheckName& name) { return op == name.op; });
     if (names.empty()) return;
     const bool backward = op == "backward";
-    const Operation& operation = backward ? trial.backward : trial.forward;
+    const call::Operation& operation = backward ? trial.backward : trial.forward;
     if (!operation.called) {
       const std::string reason =
           trial.forward.usable
@@ -147,14 +153,15 @@ struct Line {
     const bool judged =
         operation.usable && (std::any_of(names.begin(), names.end(), is_numeric) ||
                              !operation.aliased.empty() || !operation.repeated.empty());
-    std::vector<Expectation> expected, gradient;
+    std::vector<compare::Expectation> expected, gradient;
     if (judged) {
-      expected =
-          backward ? expect_backward(exact, trial.saved, claims) : expect_forward(exact, claims);
-      if (backward && is_in_place(claims)) gradient = expect_gradient(exact, claims);
+      expected = backward ? expect::expect_backward(exact, trial.saved, claims)
+                          : expect::expect_forward(exact, claims);
+      if (backward && problem::is_in_place(claims))
+        gradient = expect::expect_gradient(exact, claims);
     }
-    const auto explain = [&](Output output, std::int64_t element) {
-      return shares_of(exact, backward ? &trial.saved : nullptr, claims, output, element);
+    const auto explain = [&](compare::Output output, std::int64_t element) {
+      return expect::shares_of(exact, backward ? &trial.saved : nullptr, claims, output, element);
     };
     const std::size_t first = records.size();
     // A call that did not come back well fails its status; whoever left that check out hears of it
@@ -168,27 +175,29 @@ struct Line {
                          std::none_of(names.begin(), names.end(), is_status);
     for (const CheckName& name : names) {
       if (is_numeric(name) && unheard) {
-        Contract outcome = *status;
+        call::Contract outcome = *status;
         outcome.check = name.check;
-        Record record = contract_record(origin, name, outcome, false);
-        record.verdict = Verdict::error;
+        results::Record record = contract_record(origin, name, outcome, false);
+        record.verdict = results::Verdict::error;
         records.push_back(std::move(record));
         continue;
       }
       if (is_numeric(name)) {
-        const Expectation* const expectation = find(expected, name.check);
-        const Stored* const got =
+        const compare::Expectation* const expectation = find(expected, name.check);
+        const compare::Stored* const got =
             expectation != nullptr ? find(operation.outputs, expectation->output) : nullptr;
         // an empty problem, an output that this case has not, or a call whose status failed
         if (got == nullptr) continue;
-        Record record = judge(origin, op, inputs, trial.saved, *expectation, got->values, explain);
-        if (const Expectation* const truth = find(gradient, name.check))
-          add_end_to_end(record, origin.problem, *truth, got->values);
+        results::Record record =
+            judge::judge(origin, op, inputs, trial.saved, *expectation, got->values, explain);
+        if (const compare::Expectation* const truth = find(gradient, name.check))
+          judge::add_end_to_end(record, origin.problem, *truth, got->values);
         records.push_back(std::move(record));
         continue;
       }
-      const auto made = std::find_if(operation.contracts.begin(), operation.contracts.end(),
-                                     [&](const Contract& one) { return one.check == name.check; });
+      const auto made =
+          std::find_if(operation.contracts.begin(), operation.contracts.end(),
+                       [&](const call::Contract& one) { return one.check == name.check; });
       if (made != operation.contracts.end())
         records.push_back(contract_record(origin, name, *made, is_cause(operation, *made)));
       else if (std::string_view(name.check) == "alias" && !operation.aliased.empty())
@@ -206,19 +215,20 @@ struct Line {
   }
 
   /// All outputs of a call speak together, and what they say belongs to each that failed.
-  static void explain_failures(std::span<Record> records, const Evidence& evidence) {
-    const auto failed = [](const Record& record) {
+  static void explain_failures(std::span<results::Record> records,
+                               const judge::diagnosis::Evidence& evidence) {
+    const auto failed = [](const results::Record& record) {
       return record.kind == numbers && record.tally.failed > 0;
     };
     if (std::none_of(records.begin(), records.end(), failed)) return;
-    const Diagnosis diagnosis = diagnose(evidence);
-    for (Record& record : records)
+    const results::Diagnosis diagnosis = judge::diagnosis::diagnose(evidence);
+    for (results::Record& record : records)
       if (failed(record)) record.diagnosis = diagnosis;
   }
 };
 
 /// The checks that a problem of this mode has, for a variant that makes these claims.
-std::vector<CheckName> checks_of(const Subject& subject, const abn_claims& claims,
+std::vector<CheckName> checks_of(const call::Subject& subject, const abn_claims& claims,
                                  const abn_problem& problem) {
   std::vector<CheckName> checks;
   const auto add_contracts = [&](const char* op, bool may_alias) {
@@ -226,7 +236,7 @@ std::vector<CheckName> checks_of(const Subject& subject, const abn_claims& claim
     checks.push_back({op, "guards", contract});
     checks.push_back({op, "inputs", contract});
     checks.push_back(
-        {op, claims.deterministic == 1 ? repetition_check(subject) : "again", contract});
+        {op, claims.deterministic == 1 ? call::repetition_check(subject) : "again", contract});
     if (subject.twin != nullptr) checks.push_back({op, "emulator", contract});
     checks.push_back({op, "status", contract});
     checks.push_back({op, "unwritten", contract});
@@ -244,25 +254,26 @@ std::vector<CheckName> checks_of(const Subject& subject, const abn_claims& claim
   return checks;
 }
 
-std::vector<Record> records_of(const Work& work) {
-  const Subject& subject = work.subject;
-  const Case& one = work.one;
+std::vector<results::Record> records_of(const Work& work) {
+  const call::Subject& subject = work.subject;
+  const data::Case& one = work.one;
   const abn_claims& claims = work.claims;
   const auto any = [&](auto&& holds) {
     return std::any_of(work.wanted.begin(), work.wanted.end(), holds);
   };
   const bool with_backward =
       any([](const CheckName& name) { return std::string_view(name.op) == "backward"; });
-  Inputs inputs = inputs_of(one);
-  Inputs exact = for_oracle(inputs);
-  Trial trial = attempt(subject, inputs, claims, one.seed, with_backward);
+  problem::Inputs inputs = data::inputs_of(one);
+  problem::Inputs exact = judge::for_oracle(inputs);
+  call::Trial trial = call::attempt(subject, inputs, claims, one.seed, with_backward);
   const bool wants_twin =
       any([](const CheckName& name) { return std::string_view(name.check) == "emulator"; });
   if (wants_twin && has_equal_bits(subject, one.problem)) {
-    Subject emulated = subject;
-    emulated.variant = subject.twin, emulated.device = host_device(), emulated.emulated = true,
-    emulated.twin = nullptr;
-    const Trial on_emulator = attempt(emulated, inputs, claims, one.seed, with_backward);
+    call::Subject emulated = subject;
+    emulated.variant = subject.twin, emulated.device = call::host_device(),
+    emulated.emulated = true, emulated.twin = nullptr;
+    const call::Trial on_emulator =
+        call::attempt(emulated, inputs, claims, one.seed, with_backward);
     trial.forward.contracts.push_back(
         equal_to_emulator(trial.forward, on_emulator.forward, one.problem));
     if (trial.backward.called)
@@ -271,7 +282,7 @@ std::vector<Record> records_of(const Work& work) {
   }
   const Line line{work.origin, std::move(inputs), std::move(exact),
                   claims,      std::move(trial),  work.options.diagnose};
-  std::vector<Record> records;
+  std::vector<results::Record> records;
   line.add_operation(records, work.wanted, "forward");
   line.add_operation(records, work.wanted, "backward");
   return records;
@@ -279,6 +290,6 @@ std::vector<Record> records_of(const Work& work) {
 
 }  // namespace
 
-const Family output_family{"run", checks_of, cases_of, records_of};
+const Family output_family{"run", checks_of, data::cases_of, records_of};
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check

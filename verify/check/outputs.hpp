@@ -3,10 +3,10 @@
 
 #include "verify/check/group.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check {
 
 /// forward/z, forward/mean, ..., backward/dbeta with their bounds, and the contract checks of both
 /// operations.
 extern const Family output_family;
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check

@@ -12,26 +12,26 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check {
 namespace {
 
 constexpr const char* op = "patterns";
 // the judge takes some 500 bytes an element
 constexpr std::int64_t largest_case = std::int64_t{1} << 18;
 
-std::vector<CheckName> checks_of(const Subject&, const abn_claims& claims,
+std::vector<CheckName> checks_of(const call::Subject&, const abn_claims& claims,
                                  const abn_problem& problem) {
   if (problem.mode != ABN_FROZEN || problem.dtype == ABN_F64) return {};
   std::vector<CheckName> checks{{op, "activation", "numbers"}, {op, "derivative", "numbers"}};
-  if (is_in_place(claims)) checks.push_back({op, "inverse", "numbers"});
+  if (problem::is_in_place(claims)) checks.push_back({op, "inverse", "numbers"});
   return checks;
 }
 
-std::vector<Case> pattern_cases(Tier tier, std::uint64_t seed) {
-  std::vector<Case> cases;
+std::vector<data::Case> pattern_cases(data::Tier tier, std::uint64_t seed) {
+  std::vector<data::Case> cases;
   int turn = 0;
   for (const int dtype : {ABN_F16, ABN_BF16, ABN_F32}) {
-    if (dtype == ABN_F32 && tier != Tier::exhaustive) continue;
+    if (dtype == ABN_F32 && tier != data::Tier::exhaustive) continue;
     for (const int activation : {ABN_IDENTITY, ABN_LEAKY_RELU, ABN_ELU})
       for (const int scale : {ABN_SCALE_SIGNED, ABN_SCALE_ABS_EPS}) {
         // Of the hours that f32 takes none goes to what the 16-bit types have shown: g is 1 either
@@ -40,22 +40,22 @@ std::vector<Case> pattern_cases(Tier tier, std::uint64_t seed) {
             scale != (activation == ABN_LEAKY_RELU ? ABN_SCALE_SIGNED : ABN_SCALE_ABS_EPS))
           continue;
         if (dtype == ABN_F32 && activation == ABN_IDENTITY) continue;
-        abn_problem problem = parse_problem("n1c1s1,frozen");
+        abn_problem problem = problem::parse_problem("n1c1s1,frozen");
         problem.dtype = dtype;
         problem.activation = activation;
         problem.activation_parameter = activation == ABN_LEAKY_RELU
-                                           ? round_to(format_of(ABN_F32), 0.01)
+                                           ? problem::round_to(problem::format_of(ABN_F32), 0.01)
                                        : activation == ABN_ELU ? 1
                                                                : 0;
         problem.scale = scale;
-        problem.eps = pattern_eps;
+        problem.eps = data::pattern_eps;
         // with one sample a channel the memory is the same, the kernel is not
         problem.layout = turn++ % 2 == 0 ? ABN_NCHW : ABN_NHWC;
-        const auto count = static_cast<std::int64_t>(pattern_count(dtype));
+        const auto count = static_cast<std::int64_t>(data::pattern_count(dtype));
         problem.c = std::min(count, largest_case);
         for (std::int64_t first = 0; first < count; first += problem.c)
-          cases.push_back(
-              replay(to_string(problem), fmt::format("{}{:#x}", patterns_prefix, first), seed));
+          cases.push_back(data::replay(problem::to_string(problem),
+                                       fmt::format("{}{:#x}", data::patterns_prefix, first), seed));
       }
   }
   return cases;
@@ -63,55 +63,61 @@ std::vector<Case> pattern_cases(Tier tier, std::uint64_t seed) {
 
 /// The numbers of one output. Within a range a constant may be right (phi' = 1), so the kernel that
 /// computes nothing is the one that leaves zeros.
-Record judged(const Work& work, const Inputs& inputs, const Saved& saved,
-              const Expectation& expected, const std::vector<double>& got, const char* check) {
-  const auto explain = [&](Output output, std::int64_t element) {
-    return shares_of(inputs, output == Output::z ? nullptr : &saved, work.claims, output, element);
+results::Record judged(const Work& work, const problem::Inputs& inputs, const problem::Saved& saved,
+                       const compare::Expectation& expected, const std::vector<double>& got,
+                       const char* check) {
+  const auto explain = [&](compare::Output output, std::int64_t element) {
+    return expect::shares_of(inputs, output == compare::Output::z ? nullptr : &saved, work.claims,
+                             output, element);
   };
-  Record record = judge(work.origin, op, inputs, saved, expected, got, explain, check);
+  results::Record record =
+      judge::judge(work.origin, op, inputs, saved, expected, got, explain, check);
   record.discriminating_cases =
-      compare_all(expected, std::vector<double>(got.size(), 0.0)).failed > 0 ? 1 : 0;
+      compare::compare_all(expected, std::vector<double>(got.size(), 0.0)).failed > 0 ? 1 : 0;
   return record;
 }
 
-const Expectation& find(const std::vector<Expectation>& all, Output output) {
+const compare::Expectation& find(const std::vector<compare::Expectation>& all,
+                                 compare::Output output) {
   return *std::find_if(all.begin(), all.end(),
-                       [&](const Expectation& one) { return one.output == output; });
+                       [&](const compare::Expectation& one) { return one.output == output; });
 }
 
-std::vector<Record> records_of(const Work& work) {
-  if (!is_pattern_data(work.one.data)) return {};
+std::vector<results::Record> records_of(const Work& work) {
+  if (!data::is_pattern_data(work.one.data)) return {};
   const auto wants = [&](const char* check) {
     return std::any_of(work.wanted.begin(), work.wanted.end(), [&](const CheckName& name) {
       return std::string_view(name.check) == check;
     });
   };
-  const Inputs inputs = inputs_of(work.one);
-  const Evaluator evaluator(work.subject, work.claims, work.one.seed);
-  const ForwardNumbers forward = evaluator.forward(inputs);
-  std::vector<Record> records;
+  const problem::Inputs inputs = data::inputs_of(work.one);
+  const call::Evaluator evaluator(work.subject, work.claims, work.one.seed);
+  const call::ForwardNumbers forward = evaluator.forward(inputs);
+  std::vector<results::Record> records;
   if (wants("activation"))
-    records.push_back(judged(work, inputs, {}, find(expect_forward(inputs, work.claims), Output::z),
+    records.push_back(judged(work, inputs, {},
+                             find(expect::expect_forward(inputs, work.claims), compare::Output::z),
                              forward.z, "activation"));
   const bool inverse = wants("inverse");
   if (!inverse && !wants("derivative")) return records;
-  Saved saved = evaluator.saved(inputs.problem, forward);
-  if (is_in_place(work.claims)) saved.z = inputs.x;
-  const BackwardNumbers backward = evaluator.backward(inputs, saved);
-  const std::vector<Expectation> expected = expect_backward(inputs, saved, work.claims);
+  problem::Saved saved = evaluator.saved(inputs.problem, forward);
+  if (problem::is_in_place(work.claims)) saved.z = inputs.x;
+  const call::BackwardNumbers backward = evaluator.backward(inputs, saved);
+  const std::vector<compare::Expectation> expected =
+      expect::expect_backward(inputs, saved, work.claims);
   if (wants("derivative")) {
-    records.push_back(
-        judged(work, inputs, saved, find(expected, Output::dx), backward.dx, "derivative"));
-    Record sums =
-        judged(work, inputs, saved, find(expected, Output::dbeta), backward.dbeta, "derivative");
+    records.push_back(judged(work, inputs, saved, find(expected, compare::Output::dx), backward.dx,
+                             "derivative"));
+    results::Record sums = judged(work, inputs, saved, find(expected, compare::Output::dbeta),
+                                  backward.dbeta, "derivative");
     sums.cases = 0;  // the same case, seen through another output
     sums.failed_cases = records.back().failed_cases > 0 ? 0 : sums.failed_cases;
     sums.discriminating_cases = 0;
-    merge(records.back(), sums);
+    results::merge(records.back(), sums);
   }
   if (inverse)
-    records.push_back(
-        judged(work, inputs, saved, find(expected, Output::dgamma), backward.dgamma, "inverse"));
+    records.push_back(judged(work, inputs, saved, find(expected, compare::Output::dgamma),
+                             backward.dgamma, "inverse"));
   return records;
 }
 
@@ -119,11 +125,11 @@ std::vector<Record> records_of(const Work& work) {
 
 const Family pattern_family{"run", checks_of, pattern_cases, records_of};
 
-void keep_range(std::vector<Case>& cases, const PatternRange& range) {
-  std::erase_if(cases, [&](const Case& one) {
-    const std::uint64_t first = first_pattern(one.problem, one.data);
+void keep_range(std::vector<data::Case>& cases, const data::PatternRange& range) {
+  std::erase_if(cases, [&](const data::Case& one) {
+    const std::uint64_t first = data::first_pattern(one.problem, one.data);
     return first > range.last || first + static_cast<std::uint64_t>(one.problem.c) <= range.first;
   });
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check

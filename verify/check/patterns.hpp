@@ -17,12 +17,12 @@
 #include "verify/check/group.hpp"
 #include "verify/data/patterns.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check {
 
 /// patterns/activation, patterns/derivative and, in place, patterns/inverse.
 extern const Family pattern_family;
 
 /// Removes the pattern cases that lie outside of the range.
-void keep_range(std::vector<Case>& cases, const PatternRange& range);
+void keep_range(std::vector<data::Case>& cases, const data::PatternRange& range);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check

@@ -19,50 +19,52 @@
 #include "verify/problem/suggest.hpp"
 #include "verify/run/runner.hpp"
 
-namespace abn::verify {
+namespace abn::verify::command {
 namespace {
 
 constexpr int nothing_ran = 77;
 
 /// Those that the user named, or else a set.
-std::vector<SpeedProblem> problems_of(const std::vector<std::string>& given,
-                                      const std::string& set) {
-  std::vector<SpeedProblem> problems;
-  for (const std::string& text : given) problems.push_back({"", parse_problem(text)});
-  for (const SpeedProblem& one : problems)
-    if (element_count(one.problem) == 0)
-      throw UsageError(
+std::vector<bench::SpeedProblem> problems_of(const std::vector<std::string>& given,
+                                             const std::string& set) {
+  std::vector<bench::SpeedProblem> problems;
+  for (const std::string& text : given) problems.push_back({"", problem::parse_problem(text)});
+  for (const bench::SpeedProblem& one : problems)
+    if (problem::element_count(one.problem) == 0)
+      throw problem::UsageError(
           fmt::format("{} has no elements, so there is nothing to time; make it larger",
-                      to_string(one.problem)));
-  return given.empty() ? speed_problems(set) : problems;
+                      problem::to_string(one.problem)));
+  return given.empty() ? bench::speed_problems(set) : problems;
 }
 
 /// Those whose names match, wherever they can run. Throws UsageError if there are none.
-std::vector<Subject> subjects_named(const BenchArguments& arguments, const DeviceChoice& choice,
-                                    std::span<const Plugin> plugins) {
-  std::vector<Subject> subjects = subjects_of(choice, plugins, arguments.only_plugins);
+std::vector<call::Subject> subjects_named(const BenchArguments& arguments,
+                                          const call::DeviceChoice& choice,
+                                          std::span<const call::Plugin> plugins) {
+  std::vector<call::Subject> subjects = call::subjects_of(choice, plugins, arguments.only_plugins);
   std::vector<std::string> names;
-  for (const Subject& subject : subjects) names.emplace_back(subject.variant->name);
-  std::erase_if(subjects, [&](const Subject& subject) {
-    return !matches(arguments.what, subject.variant->name);
+  for (const call::Subject& subject : subjects) names.emplace_back(subject.variant->name);
+  std::erase_if(subjects, [&](const call::Subject& subject) {
+    return !data::matches(arguments.what, subject.variant->name);
   });
   if (subjects.empty())
-    throw UsageError(
+    throw problem::UsageError(
         fmt::format("\"{}\" matches no variant; the nearest name is {} (abn-verify list --names), "
                     "and judge and emulator measure the tool itself",
-                    arguments.what, nearest(arguments.what, names)));
+                    arguments.what, problem::nearest(arguments.what, names)));
   return subjects;
 }
 
 /// What failed outside of the variants, such as memory that ran out: a row that says so, for the
 /// other problems are still to be timed.
-SpeedGroup measured_or_reason(Stage& stage, const SpeedProblem& problem, int direction,
-                              std::span<const abn_variant* const> variants,
-                              const BenchArguments& arguments) {
+bench::SpeedGroup measured_or_reason(bench::Stage& stage, const bench::SpeedProblem& problem,
+                                     int direction, std::span<const abn_variant* const> variants,
+                                     const BenchArguments& arguments) {
   try {
-    return measure_speed(stage, problem, direction, variants, arguments.seconds, arguments.seed);
-  } catch (const DeviceError& wrong) {
-    SpeedGroup group;
+    return bench::measure_speed(stage, problem, direction, variants, arguments.seconds,
+                                arguments.seed);
+  } catch (const call::DeviceError& wrong) {
+    bench::SpeedGroup group;
     group.subject = problem, group.direction = direction;
     group.failed = true;
     group.skipped = wrong.what();
@@ -82,62 +84,66 @@ void show_progress(std::size_t done, std::size_t total) {
 }  // namespace
 
 int bench_command(const BenchArguments& arguments, const Invocation& invocation) {
-  if (arguments.what == "judge") return bench_judge();
-  if (arguments.what == "emulator") return bench_emulator();
-  const std::vector<SpeedProblem> problems = problems_of(arguments.problems, arguments.set);
+  if (arguments.what == "judge") return bench::bench_judge();
+  if (arguments.what == "emulator") return bench::bench_emulator();
+  const std::vector<bench::SpeedProblem> problems = problems_of(arguments.problems, arguments.set);
   if (arguments.list) {
-    for (const SpeedProblem& one : problems) fmt::print("{}\n", to_string(one.problem));
+    for (const bench::SpeedProblem& one : problems)
+      fmt::print("{}\n", problem::to_string(one.problem));
     return 0;
   }
   require_writable(arguments.out);
-  std::vector<Plugin> plugins;
-  for (const auto& path : arguments.plugins) plugins.push_back(load_plugin(path));
-  refuse_equal_names(plugins);
-  const DeviceChoice choice = choose_device(arguments.device);
-  const std::vector<Subject> subjects = subjects_named(arguments, choice, plugins);
+  std::vector<call::Plugin> plugins;
+  for (const auto& path : arguments.plugins) plugins.push_back(call::load_plugin(path));
+  call::refuse_equal_names(plugins);
+  const call::DeviceChoice choice = call::choose_device(arguments.device);
+  const std::vector<call::Subject> subjects = subjects_named(arguments, choice, plugins);
   if (choice.cuda == nullptr && arguments.device != "emulator") {
     fmt::print("Kernels are timed on a GPU, and {}.\n", choice.unavailable);
     return nothing_ran;
   }
   if (choice.cuda == nullptr && arguments.problems.empty())
-    throw UsageError(
+    throw problem::UsageError(
         "On the emulator a set of problems takes days and says nothing; name a small one, such as "
         "--problem n2c8s16");
-  const std::unique_ptr<Stage> stage =
-      choice.cuda != nullptr ? cuda_stage(choice.cuda_index) : host_stage();
+  const std::unique_ptr<bench::Stage> stage =
+      choice.cuda != nullptr ? bench::cuda_stage(choice.cuda_index) : bench::host_stage();
   std::vector<const abn_variant*> variants;
-  for (const Subject& subject : subjects)
+  for (const call::Subject& subject : subjects)
     if (subject.device != nullptr && subject.device->memory() == stage->memory())
       variants.push_back(subject.variant);
   if (variants.empty())
-    throw UsageError(fmt::format(
+    throw problem::UsageError(fmt::format(
         "The variants that match \"{}\" do not run on {}; choose their device with --device",
         arguments.what, stage->name()));
 
   if (!arguments.quiet) fmt::print("{}\n", stage->describe());
-  std::vector<SpeedGroup> groups;
+  std::vector<bench::SpeedGroup> groups;
   const auto study_so_far = [&] {
-    return speed_study({stage->describe(), invocation.command, arguments.seed, groups});
+    return bench::speed_study({stage->describe(), invocation.command, arguments.seed, groups});
   };
-  const auto keep = [&](const Study& study) {
-    if (!arguments.out.empty()) write_file_atomically(arguments.out, study_to_json(study));
+  const auto keep = [&](const study::Study& study) {
+    if (!arguments.out.empty())
+      results::write_file_atomically(arguments.out, study::study_to_json(study));
   };
   // seconds: a run that is cut off leaves what it has measured
   constexpr double between_writes = 10;
-  Stopwatch since_write;
+  call::Stopwatch since_write;
   bool measured = false, failed = false;
-  for (const SpeedProblem& problem : problems)
+  for (const bench::SpeedProblem& problem : problems)
     for (const int direction : {ABN_FORWARD, ABN_BACKWARD}) {
       if (direction == ABN_BACKWARD && problem.problem.mode == ABN_INFERENCE) continue;
       groups.push_back(measured_or_reason(*stage, problem, direction, variants, arguments));
-      if (!arguments.quiet) fmt::print("{}", speed_text(groups.back()));
+      if (!arguments.quiet) fmt::print("{}", bench::speed_text(groups.back()));
       show_progress(groups.size(), 2 * problems.size());
       failed |= groups.back().failed;
-      for (const SpeedRow& row : groups.back().rows) measured |= row.measured, failed |= row.failed;
-      if (since_write.seconds() > between_writes) keep(study_so_far()), since_write = Stopwatch();
+      for (const bench::SpeedRow& row : groups.back().rows)
+        measured |= row.measured, failed |= row.failed;
+      if (since_write.seconds() > between_writes)
+        keep(study_so_far()), since_write = call::Stopwatch();
     }
   show_progress(1, 1);
-  const Study study = study_so_far();
+  const study::Study study = study_so_far();
   keep(study);
   for (const std::string& sentence : study.conclusions) fmt::print("{}\n", sentence);
   if (!arguments.out.empty())
@@ -146,26 +152,28 @@ int bench_command(const BenchArguments& arguments, const Invocation& invocation)
 }
 
 int plan_command(const PlanArguments& arguments) {
-  const std::vector<SpeedProblem> problems = problems_of(arguments.problems, arguments.set);
+  const std::vector<bench::SpeedProblem> problems = problems_of(arguments.problems, arguments.set);
   require_writable(arguments.out);
-  Study measured;
+  study::Study measured;
   if (!arguments.measured.empty()) {
     const std::string text = read_text(arguments.measured);
-    if (!is_study(text))
-      throw UsageError(
+    if (!study::is_study(text))
+      throw problem::UsageError(
           fmt::format("{} holds no times; make some with abn-verify bench auto --out FILE",
                       arguments.measured));
-    measured = study_from_json(text);
+    measured = study::study_from_json(text);
   }
-  const Study study = plan_study(problems, arguments.measured.empty() ? nullptr : &measured);
-  if (!arguments.out.empty()) write_file_atomically(arguments.out, study_to_json(study));
+  const study::Study study =
+      bench::plan_study(problems, arguments.measured.empty() ? nullptr : &measured);
+  if (!arguments.out.empty())
+    results::write_file_atomically(arguments.out, study::study_to_json(study));
   // Candidates are many: shown where somebody asked for few problems.
-  fmt::print("{}\n",
-             table_text(table_of(study, arguments.problems.empty() ? "choices" : "candidates")));
+  fmt::print("{}\n", study::table_text(study::table_of(
+                         study, arguments.problems.empty() ? "choices" : "candidates")));
   for (const std::string& sentence : study.conclusions) fmt::print("{}\n", sentence);
   if (!arguments.out.empty())
     fmt::print("Plan: {} (abn-verify report makes tables of it)\n", arguments.out);
   return 0;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::command

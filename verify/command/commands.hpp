@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace abn::verify {
+namespace abn::verify::command {
 
 /// What the process was asked, as one line that a shell would take; set by main before a verb runs.
 struct Invocation {
@@ -108,4 +108,4 @@ int report_command(const ReportArguments& arguments);
 int bench_command(const BenchArguments& arguments, const Invocation& invocation);
 int plan_command(const PlanArguments& arguments);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::command

@@ -19,7 +19,7 @@
 #include "verify/command/commands.hpp"
 #include "verify/run/runner.hpp"
 
-namespace abn::verify {
+namespace abn::verify::command {
 namespace {
 
 bool runs(const char* command) {
@@ -35,7 +35,7 @@ int doctor_command(const DoctorArguments& arguments) {
   line("abn-verify",
        fmt::format("{} ({}{})", build::version, build::git, build::dirty ? ", modified" : ""));
   line("compiler", build::compiler);
-  const CudaStatus cuda = cuda_status();
+  const call::CudaStatus cuda = call::cuda_status();
   line("CUDA", cuda.built ? fmt::format("built with {}, runtime {}", build::cuda, cuda.runtime)
                           : "CPU-only build");
   line("driver", cuda.driver.empty() ? "none" : cuda.driver);
@@ -47,7 +47,7 @@ int doctor_command(const DoctorArguments& arguments) {
   line("plots", runs("gnuplot --version")
                     ? "gnuplot"
                     : "none: gnuplot is not on PATH, reports have tables only");
-  for (const auto& subject : subjects_of(choose_device("auto"), {}, false))
+  for (const auto& subject : call::subjects_of(call::choose_device("auto"), {}, false))
     line("variant", fmt::format("{} on {}", subject.variant->name,
                                 subject.device ? subject.device->describe()
                                                : "nothing: " + subject.unavailable));
@@ -57,29 +57,32 @@ int doctor_command(const DoctorArguments& arguments) {
 }
 
 int list_command(const ListArguments& arguments) {
-  std::vector<Plugin> plugins;
-  for (const auto& path : arguments.plugins) plugins.push_back(load_plugin(path));
-  refuse_equal_names(plugins);
-  const auto subjects = subjects_of(choose_device("emulator"), plugins, false);
+  std::vector<call::Plugin> plugins;
+  for (const auto& path : arguments.plugins) plugins.push_back(call::load_plugin(path));
+  call::refuse_equal_names(plugins);
+  const auto subjects = call::subjects_of(call::choose_device("emulator"), plugins, false);
   if (arguments.names) {
     for (const auto& subject : subjects) fmt::print("{}\n", subject.variant->name);
     return 0;
   }
   std::vector<std::string> all;
   for (const auto& subject : subjects)
-    for (const Family* const family : {&output_family, &property_family, &pattern_family,
-                                       &exact_family, &gradient_family, &sanitize_family})
-      for (auto& id : check_ids(*family, subject)) all.push_back(std::move(id));
-  for (const auto& ids : {reference_gradient_ids(), reference_jacobian_ids()})
+    for (const check::Family* const family :
+         {&check::output_family, &check::property::property_family, &check::pattern_family,
+          &check::exact::exact_family, &check::gradient::gradient_family,
+          &check::sanitize::sanitize_family})
+      for (auto& id : check::check_ids(*family, subject)) all.push_back(std::move(id));
+  for (const auto& ids :
+       {check::gradient::reference_gradient_ids(), check::gradient::reference_jacobian_ids()})
     all.insert(all.end(), ids.begin(), ids.end());
   std::sort(all.begin(), all.end());
-  require_match(arguments.pattern, all);
-  std::erase_if(all, [&](const std::string& id) { return !matches(arguments.pattern, id); });
+  data::require_match(arguments.pattern, all);
+  std::erase_if(all, [&](const std::string& id) { return !data::matches(arguments.pattern, id); });
 
   if (arguments.json) {
     auto variants = nlohmann::ordered_json::array();
     for (const auto& subject : subjects) {
-      const VariantInfo info = describe(subject);
+      const results::VariantInfo info = run::describe(subject);
       auto claims = nlohmann::ordered_json::object();
       for (const auto& [name, value] : info.claims) claims[name] = value;
       variants.push_back({{"name", info.name},
@@ -91,7 +94,7 @@ int list_command(const ListArguments& arguments) {
     return 0;
   }
   for (const auto& subject : subjects) {
-    const VariantInfo info = describe(subject);
+    const results::VariantInfo info = run::describe(subject);
     fmt::print("{} ({}): {}\n", info.name, info.memory, info.summary);
     for (const auto& [name, value] : info.claims) fmt::print("    {:<24} {}\n", name, value);
   }
@@ -100,4 +103,4 @@ int list_command(const ListArguments& arguments) {
   return 0;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::command

@@ -51,6 +51,7 @@ const CLI::Validator is_seed(
 
 int parse_and_call(int argc, char** argv) {
   using namespace abn::verify;
+  using namespace abn::verify::command;
   CLI::App app("Does a batch norm + activation kernel compute the right numbers?", "abn-verify");
   app.footer(footer);
   app.require_subcommand(1);
@@ -190,7 +191,8 @@ int parse_and_call(int argc, char** argv) {
   report_verb->add_option("--out", report.out, "The folder to write to");
 
   std::string sets = "Problems by name:";
-  for (const SpeedSet& set : speed_sets()) sets += fmt::format("\n  {:<10} {}", set.name, set.what);
+  for (const bench::SpeedSet& set : bench::speed_sets())
+    sets += fmt::format("\n  {:<10} {}", set.name, set.what);
   BenchArguments bench;
   auto* bench_verb = app.add_subcommand("bench",
                                         "Time kernels on a GPU beside the pace of its memory; or "
@@ -239,9 +241,9 @@ int parse_and_call(int argc, char** argv) {
     const std::vector<std::string> verbs{"doctor", "list",  "run",    "traffic", "grad",
                                          "study",  "check", "report", "bench",   "plan"};
     if (std::find(verbs.begin(), verbs.end(), argv[1]) == verbs.end())
-      throw UsageError(fmt::format(
+      throw problem::UsageError(fmt::format(
           "\"{}\" is no verb of abn-verify; did you mean {}? abn-verify --help lists all", argv[1],
-          nearest(argv[1], verbs)));
+          problem::nearest(argv[1], verbs)));
   }
   try {
     app.parse(argc, argv);
@@ -249,8 +251,8 @@ int parse_and_call(int argc, char** argv) {
     return app.exit(asked);
   } catch (const CLI::ParseError& wrong) {
     const auto verbs = app.get_subcommands();
-    throw UsageError(fmt::format("{}; see abn-verify {}--help", wrong.what(),
-                                 verbs.empty() ? "" : verbs.front()->get_name() + " "));
+    throw problem::UsageError(fmt::format("{}; see abn-verify {}--help", wrong.what(),
+                                          verbs.empty() ? "" : verbs.front()->get_name() + " "));
   }
 
   Invocation invocation{"abn-verify"};
@@ -283,7 +285,7 @@ int main(int argc, char** argv) {
   keep_freed_memory();
   try {
     return parse_and_call(argc, argv);
-  } catch (const abn::verify::UsageError& wrong) {
+  } catch (const abn::verify::problem::UsageError& wrong) {
     fmt::print(stderr, "abn-verify: {}\n", wrong.what());
   } catch (const std::exception& wrong) {
     fmt::print(stderr,

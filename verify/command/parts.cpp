@@ -13,7 +13,7 @@
 #include "abn_build.hpp"
 #include "verify/problem/error.hpp"
 
-namespace abn::verify {
+namespace abn::verify::command {
 namespace {
 
 namespace fs = std::filesystem;
@@ -41,7 +41,7 @@ std::vector<std::string> tensor_files(const std::vector<std::string>& paths) {
     for (const auto& entry : fs::directory_iterator(path, error))
       if (entry.path().extension() == ".safetensors") found.push_back(entry.path().string());
     if (found.empty())
-      throw UsageError(fmt::format(
+      throw problem::UsageError(fmt::format(
           "The folder {} holds no .safetensors file; name one that does, or a file", path));
     std::sort(found.begin(), found.end());
     files.insert(files.end(), found.begin(), found.end());
@@ -56,31 +56,31 @@ void require_writable(const std::string& path) {
   const fs::path parent =
       fs::path(path).has_parent_path() ? fs::path(path).parent_path() : fs::path(".");
   if (fs::is_directory(path))
-    throw UsageError(fmt::format("{} is a folder; give --out the name of a file", path));
+    throw problem::UsageError(fmt::format("{} is a folder; give --out the name of a file", path));
   if (!fs::is_directory(parent))
-    throw UsageError(
+    throw problem::UsageError(
         fmt::format("{} cannot be written; make the folder {} first, or choose another file", path,
                     parent.string()));
   if (access(parent.c_str(), W_OK) != 0)
-    throw UsageError(
+    throw problem::UsageError(
         fmt::format("{} cannot be written, the folder {} does not permit it; choose another file",
                     path, parent.string()));
 }
 
 std::string read_text(const std::string& path) {
   if (fs::is_directory(path))
-    throw UsageError(
+    throw problem::UsageError(
         fmt::format("{} is a folder; name a file in it that abn-verify wrote with --out", path));
   std::ifstream in(path, std::ios::binary);
   std::string text{std::istreambuf_iterator<char>(in), {}};
   if (!in)
-    throw UsageError(
+    throw problem::UsageError(
         fmt::format("{} cannot be read; name a file that abn-verify wrote with --out", path));
   return text;
 }
 
-Provenance provenance_of(const Invocation& invocation) {
-  Provenance provenance;
+results::Provenance provenance_of(const Invocation& invocation) {
+  results::Provenance provenance;
   provenance.version = build::version;
   provenance.git = build::git;
   provenance.dirty = build::dirty;
@@ -91,18 +91,18 @@ Provenance provenance_of(const Invocation& invocation) {
   return provenance;
 }
 
-int finish(const Results& results, const std::string& out, bool quiet) {
-  if (!out.empty()) write_file_atomically(out, to_json(results));
+int finish(const results::Results& results, const std::string& out, bool quiet) {
+  if (!out.empty()) results::write_file_atomically(out, results::to_json(results));
   for (const auto& record : results.records)
-    if (record.verdict != Verdict::pass && record.verdict != Verdict::skip)
-      fmt::print("{}\n", failure_text(record));
-  if (!quiet) fmt::print("{}\n", summary_table(results));
+    if (record.verdict != results::Verdict::pass && record.verdict != results::Verdict::skip)
+      fmt::print("{}\n", results::failure_text(record));
+  if (!quiet) fmt::print("{}\n", results::summary_table(results));
   for (const auto& variant : results.variants)
     for (const auto& sentence : variant.unneeded)
       if (!quiet) fmt::print("advice  {}, {}\n", variant.name, sentence);
-  fmt::print("{}\n", headline(results));
+  fmt::print("{}\n", results::headline(results));
   if (!out.empty() && !quiet) fmt::print("Results: {}\n", out);
-  return exit_code(results);
+  return results::exit_code(results);
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::command

@@ -8,7 +8,7 @@
 #include "verify/command/commands.hpp"
 #include "verify/results/results.hpp"
 
-namespace abn::verify {
+namespace abn::verify::command {
 
 /// The named files, and the .safetensors files of the named folders in order of name. Throws
 /// UsageError for a folder without any.
@@ -21,9 +21,9 @@ void require_writable(const std::string& path);
 /// Throws UsageError for what is no file that can be read.
 std::string read_text(const std::string& path);
 
-Provenance provenance_of(const Invocation& invocation);
+results::Provenance provenance_of(const Invocation& invocation);
 
 /// Prints what a person needs, writes what a program needs, and returns the exit code.
-int finish(const Results& results, const std::string& out, bool quiet);
+int finish(const results::Results& results, const std::string& out, bool quiet);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::command

@@ -14,7 +14,7 @@
 #include "verify/report/report.hpp"
 #include "verify/study/study.hpp"
 
-namespace abn::verify {
+namespace abn::verify::command {
 namespace {
 
 namespace fs = std::filesystem;
@@ -23,28 +23,28 @@ namespace fs = std::filesystem;
 
 int check_command(const CheckArguments& arguments, const Invocation& invocation) {
   require_writable(arguments.out);
-  const Stopwatch stopwatch;
-  Results results;
+  const call::Stopwatch stopwatch;
+  results::Results results;
   const bool one_file = arguments.files.size() == 1 && !fs::is_directory(arguments.files.front());
   std::size_t without_outputs = 0;
   for (const auto& file : tensor_files(arguments.files)) {
     // in a folder, files that hold inputs only are there for run
-    if (!one_file && read_tensor_file(file).outputs.empty()) {
+    if (!one_file && data::read_tensor_file(file).outputs.empty()) {
       ++without_outputs;
       continue;
     }
-    auto records = check_file(file);
+    auto records = judge::check_file(file);
     results.records.insert(results.records.end(), std::make_move_iterator(records.begin()),
                            std::make_move_iterator(records.end()));
-    results.variants.push_back(describe_file(file));
+    results.variants.push_back(judge::describe_file(file));
   }
   if (results.records.empty())
-    throw UsageError(
+    throw problem::UsageError(
         "None of these files holds an output to judge; add outputs such as z or dx, or run kernels "
         "on their inputs with abn-verify run "
         "--tensors");
   std::stable_sort(results.records.begin(), results.records.end(),
-                   [](const Record& a, const Record& b) { return a.id < b.id; });
+                   [](const results::Record& a, const results::Record& b) { return a.id < b.id; });
   results.provenance = provenance_of(invocation);
   results.provenance.seconds = stopwatch.seconds();
   results.provenance.tier = "tensor files";
@@ -59,26 +59,26 @@ int check_command(const CheckArguments& arguments, const Invocation& invocation)
 }
 
 int report_command(const ReportArguments& arguments) {
-  Results all;
-  std::map<std::string, Record> records;
-  std::map<std::string, VariantInfo> variants;
-  std::vector<Study> studies;
+  results::Results all;
+  std::map<std::string, results::Record> records;
+  std::map<std::string, results::VariantInfo> variants;
+  std::vector<study::Study> studies;
   bool first = true;
   for (const auto& path : arguments.files) {
-    Results one;
+    results::Results one;
     const std::string text = read_text(path);
     try {
-      if (is_study(text)) {
-        studies.push_back(study_from_json(text));
+      if (study::is_study(text)) {
+        studies.push_back(study::study_from_json(text));
         continue;
       }
-      one = results_from_json(text);
-    } catch (const UsageError& wrong) {
-      throw UsageError(fmt::format("{}: {}", path, wrong.what()));
+      one = results::results_from_json(text);
+    } catch (const problem::UsageError& wrong) {
+      throw problem::UsageError(fmt::format("{}: {}", path, wrong.what()));
     }
     for (auto& record : one.records) {
       const auto [at, added] = records.try_emplace(record.id, record);
-      if (!added) merge(at->second, record), conclude(at->second);
+      if (!added) results::merge(at->second, record), results::conclude(at->second);
     }
     for (auto& variant : one.variants) variants.try_emplace(variant.name, variant);
     if (first) {
@@ -96,12 +96,13 @@ int report_command(const ReportArguments& arguments) {
   }
   for (auto& [id, record] : records) all.records.push_back(std::move(record));
   for (auto& [name, variant] : variants) all.variants.push_back(std::move(variant));
-  write_report(all, arguments.out, studies);
-  write_file_atomically((fs::path(arguments.out) / "results.json").string(), to_json(all));
+  report::write_report(all, arguments.out, studies);
+  results::write_file_atomically((fs::path(arguments.out) / "results.json").string(),
+                                 results::to_json(all));
   if (!all.records.empty() || studies.empty())
-    fmt::print("{}\n{}\n", summary_table(all), headline(all));
+    fmt::print("{}\n{}\n", results::summary_table(all), results::headline(all));
   fmt::print("Report: {}\n", (fs::path(arguments.out) / "index.html").string());
   return 0;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::command

@@ -15,11 +15,11 @@
 #include "verify/study/inversion_study.hpp"
 #include "verify/study/judges.hpp"
 
-namespace abn::verify {
+namespace abn::verify::command {
 namespace {
 
 /// Percentages on a terminal, and nothing in a file.
-StudyProgress progress_on_terminal() {
+study::StudyProgress progress_on_terminal() {
   if (isatty(STDERR_FILENO) != 1) return {};
   return [](std::size_t done, std::size_t total) {
     if (done == total)
@@ -30,37 +30,39 @@ StudyProgress progress_on_terminal() {
   };
 }
 
-Study judges_of(const StudyArguments& arguments) {
+study::Study judges_of(const StudyArguments& arguments) {
   if (!arguments.variant.empty())
-    throw UsageError(fmt::format(
+    throw problem::UsageError(fmt::format(
         "study judges looks at all variants of a plug-in and takes no name; leave {} out",
         arguments.variant));
-  std::vector<Plugin> plugins;
-  for (const auto& path : arguments.plugins) plugins.push_back(load_plugin(path));
-  if (plugins.empty()) plugins.push_back(load_plugin(planted_bugs_beside_program()));
-  refuse_equal_names(plugins);
-  const std::vector<Subject> kernels = subjects_of(choose_device(arguments.device), plugins, true);
-  return judges_study(kernels, arguments.seed, arguments.threads, progress_on_terminal());
+  std::vector<call::Plugin> plugins;
+  for (const auto& path : arguments.plugins) plugins.push_back(call::load_plugin(path));
+  if (plugins.empty()) plugins.push_back(call::load_plugin(study::planted_bugs_beside_program()));
+  call::refuse_equal_names(plugins);
+  const std::vector<call::Subject> kernels =
+      call::subjects_of(call::choose_device(arguments.device), plugins, true);
+  return study::judges_study(kernels, arguments.seed, arguments.threads, progress_on_terminal());
 }
 
-Study epsilon_of(const StudyArguments& arguments) {
+study::Study epsilon_of(const StudyArguments& arguments) {
   if (arguments.variant.empty())
-    throw UsageError(
+    throw problem::UsageError(
         "study epsilon looks at one variant; name it, such as abn-verify study epsilon two_sweep "
         "(abn-verify list --names has all)");
-  std::vector<Plugin> plugins;
-  for (const auto& path : arguments.plugins) plugins.push_back(load_plugin(path));
-  refuse_equal_names(plugins);
-  const auto subjects = subjects_of(choose_device(arguments.device), plugins, false);
+  std::vector<call::Plugin> plugins;
+  for (const auto& path : arguments.plugins) plugins.push_back(call::load_plugin(path));
+  call::refuse_equal_names(plugins);
+  const auto subjects = call::subjects_of(call::choose_device(arguments.device), plugins, false);
   std::vector<std::string> names;
-  for (const Subject& subject : subjects) {
-    if (arguments.variant == subject.variant->name) return epsilon_study(subject, arguments.seed);
+  for (const call::Subject& subject : subjects) {
+    if (arguments.variant == subject.variant->name)
+      return study::epsilon_study(subject, arguments.seed);
     names.emplace_back(subject.variant->name);
   }
-  throw UsageError(
+  throw problem::UsageError(
       fmt::format("There is no variant \"{}\"; did you mean {}? abn-verify list --names has all, "
                   "and --plugin adds yours",
-                  arguments.variant, nearest(arguments.variant, names)));
+                  arguments.variant, problem::nearest(arguments.variant, names)));
 }
 
 }  // namespace
@@ -68,35 +70,37 @@ Study epsilon_of(const StudyArguments& arguments) {
 int study_command(const StudyArguments& arguments, const Invocation&) {
   require_writable(arguments.out);
   if (arguments.channels != 0 && arguments.what != "bounds")
-    throw UsageError(fmt::format("--channels belongs to study bounds; leave it out for study {}",
-                                 arguments.what));
+    throw problem::UsageError(fmt::format(
+        "--channels belongs to study bounds; leave it out for study {}", arguments.what));
   if (!arguments.variant.empty() && (arguments.what == "inversion" || arguments.what == "bounds"))
-    throw UsageError(fmt::format(
+    throw problem::UsageError(fmt::format(
         "study {} measures the {} and takes no variant; leave {} out, or ask for study epsilon {}",
         arguments.what, arguments.what == "bounds" ? "bounds" : "method", arguments.variant,
         arguments.variant));
-  Study study;
+  study::Study study;
   bool holds = true;
   if (arguments.what == "inversion") {
-    study = inversion_study(arguments.seed, arguments.threads, progress_on_terminal());
+    study = study::inversion_study(arguments.seed, arguments.threads, progress_on_terminal());
   } else if (arguments.what == "bounds") {
-    const std::uint64_t channels = arguments.channels != 0 ? arguments.channels : bounds_channels;
-    const std::vector<BoundsResult> results =
-        bounds_results(channels, arguments.seed, arguments.threads, progress_on_terminal());
-    study = bounds_study(results, channels, arguments.seed);
-    holds = all_within(results);
+    const std::uint64_t channels =
+        arguments.channels != 0 ? arguments.channels : study::bounds_channels;
+    const std::vector<study::BoundsResult> results =
+        study::bounds_results(channels, arguments.seed, arguments.threads, progress_on_terminal());
+    study = study::bounds_study(results, channels, arguments.seed);
+    holds = study::all_within(results);
   } else if (arguments.what == "epsilon") {
     study = epsilon_of(arguments);
   } else if (arguments.what == "judges") {
     study = judges_of(arguments);
   } else {
-    throw UsageError(fmt::format(
+    throw problem::UsageError(fmt::format(
         "There is no study \"{}\"; ask for inversion, bounds, epsilon or judges", arguments.what));
   }
-  if (!arguments.out.empty()) write_file_atomically(arguments.out, study_to_json(study));
-  fmt::print("{}", study_text(study, arguments.quiet));
+  if (!arguments.out.empty())
+    results::write_file_atomically(arguments.out, study::study_to_json(study));
+  fmt::print("{}", study::study_text(study, arguments.quiet));
   if (!arguments.out.empty() && !arguments.quiet) fmt::print("Study: {}\n", arguments.out);
   return holds ? 0 : 1;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::command

@@ -13,7 +13,7 @@
 #include "verify/problem/problem.hpp"
 #include "verify/problem/suggest.hpp"
 
-namespace abn::verify {
+namespace abn::verify::command {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -34,18 +34,19 @@ std::string sweeps_or_dash(std::uint64_t moved, std::uint64_t of) {
   return moved == 0 ? "-" : fmt::format("{:.2f}", share(moved, of));
 }
 
-void print_call(const std::string& variant, const MovedBy& call) {
+void print_call(const std::string& variant, const check::sanitize::MovedBy& call) {
   fmt::print("\n{}/{}{}", variant, call.op, call.in_place ? ", in place" : "");
   if (!call.trouble.empty()) {
     fmt::print(": {}\n", call.trouble);
     return;
   }
-  const double floor = floor_sweeps(call.op == "backward");
+  const double floor = check::sanitize::floor_sweeps(call.op == "backward");
   fmt::print(": {:.2f} tensor sizes moved, the floor is {:.2f}; {:.2f} by sectors\n",
-             tensor_sweeps(call.buffers), floor, sector_sweeps(call.buffers));
+             check::sanitize::tensor_sweeps(call.buffers), floor,
+             check::sanitize::sector_sweeps(call.buffers));
   fmt::print("  {:<14} {:>10} {:>11} {:>11} {:>7} {:>7} {:>9} {:>9} {:>12}\n", "buffer", "bytes",
              "loaded", "stored", "loads", "stores", "requests", "sectors", "per request");
-  for (const BufferTraffic& buffer : call.buffers) {
+  for (const results::BufferTraffic& buffer : call.buffers) {
     const std::uint64_t requests = buffer.load_requests + buffer.store_requests,
                         sectors = buffer.load_sectors + buffer.store_sectors;
     std::string line = fmt::format("  {:<14} {:>10} {:>11} {:>11} {:>7} {:>7} {:>9} {:>9} {:>12}",
@@ -59,18 +60,18 @@ void print_call(const std::string& variant, const MovedBy& call) {
   if (!call.wrong.empty()) fmt::print("  not as claimed: {}\n", call.wrong);
 }
 
-Json call_json(const MovedBy& call) {
+Json call_json(const check::sanitize::MovedBy& call) {
   Json json{{"op", call.op}, {"in_place", call.in_place}};
   if (!call.trouble.empty()) {
     json["trouble"] = call.trouble;
     return json;
   }
-  json["floor_sweeps"] = floor_sweeps(call.op == "backward");
-  json["sweeps"] = tensor_sweeps(call.buffers);
-  json["sector_sweeps"] = sector_sweeps(call.buffers);
+  json["floor_sweeps"] = check::sanitize::floor_sweeps(call.op == "backward");
+  json["sweeps"] = check::sanitize::tensor_sweeps(call.buffers);
+  json["sector_sweeps"] = check::sanitize::sector_sweeps(call.buffers);
   if (!call.wrong.empty()) json["not_as_claimed"] = call.wrong;
   json["buffers"] = Json::array();
-  for (const BufferTraffic& b : call.buffers) {
+  for (const results::BufferTraffic& b : call.buffers) {
     json["buffers"].push_back({{"buffer", b.buffer},
                                {"bytes", b.bytes},
                                {"bytes_loaded", b.loaded},
@@ -93,53 +94,54 @@ Json call_json(const MovedBy& call) {
 /// such as two_sweep/forward/f32, too.
 bool selects(const std::string& pattern, const std::string& variant, const std::string& op) {
   if (pattern.find_first_of("/*?[") == std::string::npos) return pattern == variant;
-  return matches(pattern, variant + "/" + op) || matches(pattern, variant);
+  return data::matches(pattern, variant + "/" + op) || data::matches(pattern, variant);
 }
 
 }  // namespace
 
 int traffic_command(const TrafficArguments& arguments, const Invocation& invocation) {
   require_writable(arguments.out);
-  const Case one = replay(arguments.problem, arguments.data, arguments.seed);
-  if (element_count(one.problem) == 0)
-    throw UsageError(fmt::format("{} has no elements, so nothing is moved; make it larger",
-                                 to_string(one.problem)));
-  std::vector<Plugin> plugins;
-  for (const auto& path : arguments.plugins) plugins.push_back(load_plugin(path));
-  refuse_equal_names(plugins);
+  const data::Case one = data::replay(arguments.problem, arguments.data, arguments.seed);
+  if (problem::element_count(one.problem) == 0)
+    throw problem::UsageError(fmt::format("{} has no elements, so nothing is moved; make it larger",
+                                          problem::to_string(one.problem)));
+  std::vector<call::Plugin> plugins;
+  for (const auto& path : arguments.plugins) plugins.push_back(call::load_plugin(path));
+  call::refuse_equal_names(plugins);
   if (arguments.only_plugins && plugins.empty())
-    throw UsageError(
+    throw problem::UsageError(
         "--only-plugins without a plug-in leaves nothing to run; add --plugin libmine.so");
-  const auto subjects = subjects_of(choose_device("emulator"), plugins, arguments.only_plugins);
+  const auto subjects =
+      call::subjects_of(call::choose_device("emulator"), plugins, arguments.only_plugins);
   std::vector<std::string> known;
-  for (const Subject& subject : subjects)
+  for (const call::Subject& subject : subjects)
     for (const char* const op : {"forward", "backward"})
       known.push_back(fmt::format("{}/{}", subject.variant->name, op));
-  const auto selected = [&](const Subject& subject, const std::string& op) {
+  const auto selected = [&](const call::Subject& subject, const std::string& op) {
     return selects(arguments.pattern, subject.variant->name, op);
   };
-  if (std::none_of(subjects.begin(), subjects.end(), [&](const Subject& subject) {
+  if (std::none_of(subjects.begin(), subjects.end(), [&](const call::Subject& subject) {
         return selected(subject, "forward") || selected(subject, "backward");
       }))
-    throw UsageError(
+    throw problem::UsageError(
         fmt::format("\"{}\" matches no variant's forward or backward; the nearest is {} "
                     "(abn-verify list --names shows the variants)",
-                    arguments.pattern, nearest(arguments.pattern, known)));
+                    arguments.pattern, problem::nearest(arguments.pattern, known)));
 
   Json json{{"schema", schema},
             {"command", invocation.command},
-            {"problem", to_string(one.problem)},
+            {"problem", problem::to_string(one.problem)},
             {"variants", Json::array()}};
-  fmt::print("{}, {} bytes a tensor\n", to_string(one.problem),
-             element_count(one.problem) * format_of(one.problem.dtype).bytes);
+  fmt::print("{}, {} bytes a tensor\n", problem::to_string(one.problem),
+             problem::element_count(one.problem) * problem::format_of(one.problem.dtype).bytes);
   bool any = false, wrong = false;
-  for (const Subject& subject : subjects) {
+  for (const call::Subject& subject : subjects) {
     const std::string name = subject.variant->name;
     if (!selected(subject, "forward") && !selected(subject, "backward")) continue;
-    const Claimed claimed = claims_of(*subject.variant, one.problem);
-    std::string skipped = not_sanitisable(subject);
+    const problem::Claimed claimed = problem::claims_of(*subject.variant, one.problem);
+    std::string skipped = check::sanitize::not_sanitisable(subject);
     if (skipped.empty() && claimed.status == ABN_ERROR_UNSUPPORTED)
-      skipped = "the variant does not support " + to_string(one.problem);
+      skipped = "the variant does not support " + problem::to_string(one.problem);
     if (skipped.empty() && !claimed.nonsense.empty())
       skipped = "the claims make no sense: " + claimed.nonsense;
     json["variants"].push_back({{"variant", name}});
@@ -149,7 +151,8 @@ int traffic_command(const TrafficArguments& arguments, const Invocation& invocat
       continue;
     }
     json["variants"].back()["calls"] = Json::array();
-    for (const MovedBy& call : moved_by(subject, one, claimed.claims)) {
+    for (const check::sanitize::MovedBy& call :
+         check::sanitize::moved_by(subject, one, claimed.claims)) {
       if (!selected(subject, call.op)) continue;
       print_call(name, call);
       json["variants"].back()["calls"].push_back(call_json(call));
@@ -158,12 +161,12 @@ int traffic_command(const TrafficArguments& arguments, const Invocation& invocat
     }
   }
   if (!arguments.out.empty()) {
-    write_file_atomically(arguments.out,
-                          json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+    results::write_file_atomically(arguments.out,
+                                   json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
     fmt::print("\nCounts: {}\n", arguments.out);
   }
   constexpr int nothing_ran = 77;
   return wrong ? 1 : any ? 0 : nothing_ran;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::command

@@ -8,7 +8,7 @@
 
 #include "verify/problem/format.hpp"
 
-namespace abn::verify {
+namespace abn::verify::compare {
 namespace {
 
 double mean_of(const Lean& lean, std::uint64_t cases) {
@@ -26,14 +26,14 @@ bool is_named(const Lean& lean, std::uint64_t cases) {
 }  // namespace
 
 Bias bias_of(const Expectation& expectation, std::span<const double> got) {
-  const Format& format = format_of(expectation.dtype);
+  const problem::Format& format = problem::format_of(expectation.dtype);
   double up = 0, outward = 0, elements = 0;
   for (std::size_t i = 0; i < got.size(); ++i) {
     const Point& point = expectation.points[i];
     const double error = (got[i] - point.hi) - point.lo;
     if (!std::isfinite(error) || point.hi == 0) continue;
     const double ulp =
-        std::clamp(error / ulp_of(format, point.hi), -Bias::most_ulp, Bias::most_ulp);
+        std::clamp(error / problem::ulp_of(format, point.hi), -Bias::most_ulp, Bias::most_ulp);
     up += ulp, outward += point.hi < 0 ? -ulp : ulp, elements += 1;
   }
   if (elements == 0) return {};
@@ -56,4 +56,4 @@ std::string bias_text(const Bias& bias) {
                      bias.cases);
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::compare

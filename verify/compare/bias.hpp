@@ -15,7 +15,7 @@
 
 #include "verify/compare/expectation.hpp"
 
-namespace abn::verify {
+namespace abn::verify::compare {
 
 /// Means of cases: their sum, and that of their squares.
 struct Lean {
@@ -40,4 +40,4 @@ Bias bias_of(const Expectation& expectation, std::span<const double> got);
 /// "errors lean towards zero, 0.48 ulp on average over 96 cases"; empty where none does.
 std::string bias_text(const Bias& bias);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::compare

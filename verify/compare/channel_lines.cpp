@@ -9,18 +9,19 @@
 #include "verify/compare/compare.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::compare {
 
 std::vector<ChannelLine> channel_lines(const abn_problem& problem, const Expectation& expectation,
                                        const std::vector<double>& got, const Explain& explain) {
   const bool tensor = is_tensor(expectation.output);
-  const Format& format = format_of(expectation.dtype);
-  const std::int64_t samples = tensor ? sample_count(problem) : 1;
+  const problem::Format& format = problem::format_of(expectation.dtype);
+  const std::int64_t samples = tensor ? problem::sample_count(problem) : 1;
   std::vector<Tally> tallies(static_cast<std::size_t>(problem.c));
   for (std::size_t c = 0; c < tallies.size(); ++c)
     for (std::int64_t i = 0; i < samples; ++i) {
-      const std::int64_t at = tensor ? sample_offset(problem, static_cast<std::int64_t>(c), i)
-                                     : static_cast<std::int64_t>(c);
+      const std::int64_t at = tensor
+                                  ? problem::sample_offset(problem, static_cast<std::int64_t>(c), i)
+                                  : static_cast<std::int64_t>(c);
       const auto k = static_cast<std::size_t>(at);
       tallies[c].add(at, expectation.points[k], got[k],
                      compare(expectation.points[k], got[k], format));
@@ -58,4 +59,4 @@ std::vector<ChannelLine> channel_lines(const abn_problem& problem, const Expecta
   return lines;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::compare

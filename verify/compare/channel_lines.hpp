@@ -8,7 +8,7 @@
 
 #include "verify/compare/expectation.hpp"
 
-namespace abn::verify {
+namespace abn::verify::compare {
 
 struct ChannelLine {
   std::int64_t channel = 0;
@@ -31,4 +31,4 @@ inline constexpr std::size_t most_channel_lines = 16;
 std::vector<ChannelLine> channel_lines(const abn_problem& problem, const Expectation& expectation,
                                        const std::vector<double>& got, const Explain& explain);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::compare

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-namespace abn::verify {
+namespace abn::verify::compare {
 namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
@@ -41,12 +41,13 @@ double ratio_of(double error, double bound) {
 
 /// What is asked of a format at every element, found once.
 struct Scale {
-  const Format& format;
+  const problem::Format& format;
   /// the smallest magnitude that rounds to infinity: half an ulp above the largest finite value
   double threshold;
-  explicit Scale(const Format& of)
+  explicit Scale(const problem::Format& of)
       : format(of),
-        threshold(of.dtype == ABN_F64 ? infinity : of.largest + ulp_of(of, of.largest) / 2) {}
+        threshold(of.dtype == ABN_F64 ? infinity
+                                      : of.largest + problem::ulp_of(of, of.largest) / 2) {}
 };
 
 [[gnu::always_inline]] inline Comparison compare_bounded(const Point& point, double got,
@@ -72,9 +73,10 @@ struct Scale {
   const double error = std::fabs(result.error);
   result.ratio = ratio_of(error, point.bound);
   result.fit_ratio = ratio_of(error, point.fit_bound);
-  result.ulp = std::isfinite(point.hi) ? std::clamp(result.error / ulp_of(scale.format, point.hi),
-                                                    -ulp_saturation, ulp_saturation)
-                                       : std::copysign(ulp_saturation, result.error);
+  result.ulp = std::isfinite(point.hi)
+                   ? std::clamp(result.error / problem::ulp_of(scale.format, point.hi),
+                                -ulp_saturation, ulp_saturation)
+                   : std::copysign(ulp_saturation, result.error);
   result.passed = error <= point.bound;
   if (!result.passed) result.reason = "error above its bound";
   return result;
@@ -104,7 +106,7 @@ struct Scale {
 
 }  // namespace
 
-Comparison compare(const Point& point, double got, const Format& format) {
+Comparison compare(const Point& point, double got, const problem::Format& format) {
   return compare_one(point, got, Scale(format));
 }
 
@@ -256,8 +258,8 @@ bool fill(Block& out, const Point* points, const double* got, const Scale& scale
                 (size <= point.bound);
   }
   for (std::size_t i = 0; i < block; ++i)
-    out.ulp[i] = std::clamp(out.error[i] / ulp_of(scale.format, points[i].hi), -ulp_saturation,
-                            ulp_saturation);
+    out.ulp[i] = std::clamp(out.error[i] / problem::ulp_of(scale.format, points[i].hi),
+                            -ulp_saturation, ulp_saturation);
   return ordinary;
 }
 
@@ -282,7 +284,7 @@ void add_block(Tally& tally, std::int64_t first, const Block& of) {
 }  // namespace
 
 Tally compare_all(const Expectation& expectation, std::span<const double> got) {
-  const Scale scale(format_of(expectation.dtype));
+  const Scale scale(problem::format_of(expectation.dtype));
   const Point* points = expectation.points.data();
   Tally tally;
   Block quick;
@@ -300,4 +302,4 @@ Tally compare_all(const Expectation& expectation, std::span<const double> got) {
   return tally;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::compare

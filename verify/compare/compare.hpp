@@ -15,7 +15,7 @@
 #include "verify/compare/expectation.hpp"
 #include "verify/problem/format.hpp"
 
-namespace abn::verify {
+namespace abn::verify::compare {
 
 /// What became of one element.
 struct Comparison {
@@ -29,7 +29,7 @@ struct Comparison {
   /// why it failed: "error above its bound", "NaN where a number is expected", ...
   const char* reason = "";
 };
-Comparison compare(const Point& point, double got, const Format& format);
+Comparison compare(const Point& point, double got, const problem::Format& format);
 
 /// Statistics over many comparisons; a commutative monoid up to the order of witnesses, so that
 /// parts can be added in any grouping.
@@ -61,4 +61,4 @@ double ulp_bin_centre(int bin);  ///< its centre, for plots
 /// All elements of one output; expectation.points.size() == got.size().
 Tally compare_all(const Expectation& expectation, std::span<const double> got);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::compare

@@ -2,7 +2,7 @@
 // them.
 #include "verify/compare/expectation.hpp"
 
-namespace abn::verify {
+namespace abn::verify::compare {
 
 const char* output_name(Output output) {
   static constexpr std::array<const char*, 9> names = {
@@ -22,4 +22,4 @@ const char* term_name(Term term) {
   return names.at(static_cast<std::size_t>(term));
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::compare

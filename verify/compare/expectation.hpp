@@ -14,7 +14,7 @@
 
 #include "cuda/kernel.h"
 
-namespace abn::verify {
+namespace abn::verify::compare {
 
 /// The outputs that are judged; the last part of a check id.
 enum class Output : std::uint8_t {
@@ -108,4 +108,4 @@ struct Stored {
   std::vector<double> values;
 };
 
-}  // namespace abn::verify
+}  // namespace abn::verify::compare

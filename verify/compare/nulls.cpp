@@ -8,13 +8,13 @@
 #include "verify/compare/compare.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::compare {
 namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
 /// z from the running statistics, roughly: nobody asks a null output for its last bits.
-double inference_output(const Inputs& in, std::size_t element) {
+double inference_output(const problem::Inputs& in, std::size_t element) {
   const abn_problem& p = in.problem;
   const auto at = static_cast<std::int64_t>(element);
   const auto c = static_cast<std::size_t>(p.layout == ABN_NCHW ? at / p.s % p.c : at % p.c);
@@ -27,13 +27,13 @@ double inference_output(const Inputs& in, std::size_t element) {
   double z = y;
   if (p.activation == ABN_LEAKY_RELU && y < 0) z = p.activation_parameter * y;
   if (p.activation == ABN_ELU && y < 0) z = p.activation_parameter * std::expm1(y);
-  return round_to(format_of(p.dtype), z);
+  return problem::round_to(problem::format_of(p.dtype), z);
 }
 
 }  // namespace
 
 bool discriminates(const Expectation& expectation, std::span<const NullOutput> nulls) {
-  const Format& format = format_of(expectation.dtype);
+  const problem::Format& format = problem::format_of(expectation.dtype);
   const auto caught = [&](auto&& output_at) {
     for (std::size_t i = 0; i < expectation.points.size(); ++i)
       if (!compare(expectation.points[i], output_at(i), format).passed) return true;
@@ -50,13 +50,13 @@ bool discriminates(const Expectation& expectation, std::span<const NullOutput> n
       if (point.rule == Rule::bounded || point.rule == Rule::signed_bounded)
         low = std::max(low, point.hi - point.bound), high = std::min(high, point.hi + point.bound);
     const double middle = low / 2 + high / 2;
-    const double constant = std::isfinite(middle) ? round_to(format, middle) : 0.0;
+    const double constant = std::isfinite(middle) ? problem::round_to(format, middle) : 0.0;
     if (!caught([&](std::size_t) { return constant; })) return false;
   }
   return std::all_of(nulls.begin(), nulls.end(), caught);
 }
 
-std::vector<NullOutput> nulls_of(const Inputs& inputs, const Expectation& expectation) {
+std::vector<NullOutput> nulls_of(const problem::Inputs& inputs, const Expectation& expectation) {
   std::vector<NullOutput> nulls;
   const std::vector<double>* const copied = expectation.output == Output::z    ? &inputs.x
                                             : expectation.output == Output::dx ? &inputs.dz
@@ -66,7 +66,8 @@ std::vector<NullOutput> nulls_of(const Inputs& inputs, const Expectation& expect
   const std::size_t size = expectation.points.size();
   if (size > 1)  // of an earlier call on other data: the right values, but of the next element
     nulls.emplace_back([&expectation, size](std::size_t i) {
-      return round_to(format_of(expectation.dtype), expectation.points[(i + 1) % size].hi);
+      return problem::round_to(problem::format_of(expectation.dtype),
+                               expectation.points[(i + 1) % size].hi);
     });
   const bool has_running = !inputs.running_mean.empty() && !inputs.running_var.empty();
   if (expectation.output == Output::z && inputs.problem.mode == ABN_TRAINING && has_running)
@@ -74,4 +75,4 @@ std::vector<NullOutput> nulls_of(const Inputs& inputs, const Expectation& expect
   return nulls;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::compare

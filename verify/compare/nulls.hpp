@@ -13,7 +13,7 @@
 #include "verify/compare/expectation.hpp"
 #include "verify/problem/inputs.hpp"
 
-namespace abn::verify {
+namespace abn::verify::compare {
 
 /// An output without the work: the value of each element.
 using NullOutput = std::function<double(std::size_t)>;
@@ -23,6 +23,6 @@ using NullOutput = std::function<double(std::size_t)>;
 bool discriminates(const Expectation& expectation, std::span<const NullOutput> nulls);
 
 /// The null outputs that an output has beside those. They refer to the arguments.
-std::vector<NullOutput> nulls_of(const Inputs& inputs, const Expectation& expectation);
+std::vector<NullOutput> nulls_of(const problem::Inputs& inputs, const Expectation& expectation);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::compare

@@ -21,7 +21,7 @@
 #include "verify/problem/problem.hpp"
 #include "verify/problem/suggest.hpp"
 
-namespace abn::verify {
+namespace abn::verify::data {
 namespace {
 
 constexpr std::array tier_names{"smoke", "full", "exhaustive"};
@@ -98,16 +98,16 @@ void vary(abn_problem& problem, const std::string& data, std::uint64_t seed) {
   // "problem": apart from the stream that the data come from
   const Stream draw(seed ^ 0x70726f626c656dU);
   problem.param_dtype = problem.dtype == ABN_F64 && draw.below(3, 0) != 0 ? ABN_F64 : ABN_F32;
-  const Format& parameter = format_of(problem.param_dtype);
+  const problem::Format& parameter = problem::format_of(problem.param_dtype);
   const double activation = problem.activation == ABN_LEAKY_RELU ? turn(slopes, draw.bits(1))
                             : problem.activation == ABN_ELU      ? turn(alphas, draw.bits(1))
                                                                  : 0;
-  problem.activation_parameter = round_to(parameter, activation);
+  problem.activation_parameter = problem::round_to(parameter, activation);
   // eps = 0 divides by the variance itself, so only where the data have one.
   const bool without_eps = (data == "standard" || data == "mixed_gamma") &&
                            problem.n * problem.s > 4 && draw.below(4, 2) == 0;
-  problem.eps = without_eps ? 0 : round_to(parameter, turn(epses, draw.bits(3)));
-  problem.momentum = round_to(parameter, turn(momenta, draw.bits(4)));
+  problem.eps = without_eps ? 0 : problem::round_to(parameter, turn(epses, draw.bits(3)));
+  problem.momentum = problem::round_to(parameter, turn(momenta, draw.bits(4)));
 }
 
 Shape legal(Shape shape, int mode) {
@@ -229,7 +229,7 @@ void append(std::vector<Case>& cases, const Walk& walk, std::uint64_t seed, std:
 
 }  // namespace
 
-Inputs inputs_of(const Case& one) {
+problem::Inputs inputs_of(const Case& one) {
   if (one.given) return *one.given;
   if (is_pattern_data(one.data)) return pattern_inputs(one.problem, one.data);
   if (is_exact_data(one.data)) return exact_inputs(exact_plan(one.problem, one.seed));
@@ -240,8 +240,8 @@ Tier tier_from_name(std::string_view name) {
   for (std::size_t i = 0; i < tier_names.size(); ++i)
     if (name == tier_names[i]) return static_cast<Tier>(i);
   const std::vector<std::string> words(tier_names.begin(), tier_names.end());
-  throw UsageError(fmt::format("\"{}\" is no tier; did you mean {}? (they are {})", name,
-                               nearest(name, words), fmt::join(words, ", ")));
+  throw problem::UsageError(fmt::format("\"{}\" is no tier; did you mean {}? (they are {})", name,
+                                        problem::nearest(name, words), fmt::join(words, ", ")));
 }
 
 const char* tier_name(Tier tier) { return tier_names[static_cast<std::size_t>(tier)]; }
@@ -273,13 +273,13 @@ Case drawn_case(const Shape& shape, int dtype, int layout, int activation, const
   p.n = shape.n, p.c = shape.c, p.s = shape.s;
   p.dtype = dtype, p.layout = layout, p.activation = activation;
   p.param_dtype = dtype == ABN_F64 ? ABN_F64 : ABN_F32;
-  const Format& parameter = format_of(p.param_dtype);
+  const problem::Format& parameter = problem::format_of(p.param_dtype);
   p.activation_parameter = activation == ABN_LEAKY_RELU
-                               ? round_to(parameter, turn(usual_slopes, draw.bits(0)))
+                               ? problem::round_to(parameter, turn(usual_slopes, draw.bits(0)))
                            : activation == ABN_ELU ? turn(usual_alphas, draw.bits(0))
                                                    : 0;
-  p.eps = round_to(parameter, turn(usual_epses, draw.bits(1)));
-  p.momentum = round_to(parameter, momenta[0]);
+  p.eps = problem::round_to(parameter, turn(usual_epses, draw.bits(1)));
+  p.momentum = problem::round_to(parameter, momenta[0]);
   one.data = recipe;
   one.seed = draw.below(readable_seeds, 2);
   return one;
@@ -295,35 +295,37 @@ Case replay(std::string_view problem, std::string_view data, std::uint64_t seed)
                        (data.find('/') != data.npos || data.find(".safetensors") != data.npos ||
                         std::filesystem::exists(data));
   if (is_file) {
-    one.given = std::make_shared<const Inputs>(read_tensor_file(one.data).inputs);
+    one.given = std::make_shared<const problem::Inputs>(read_tensor_file(one.data).inputs);
     one.problem = one.given->problem;
-    if (!problem.empty() && to_string(parse_problem(problem)) != to_string(one.problem))
-      throw UsageError(fmt::format(
+    if (!problem.empty() &&
+        problem::to_string(problem::parse_problem(problem)) != problem::to_string(one.problem))
+      throw problem::UsageError(fmt::format(
           "--problem is {} but {} holds {}; leave --problem out, for the file brings its own",
-          to_string(parse_problem(problem)), data, to_string(one.problem)));
+          problem::to_string(problem::parse_problem(problem)), data,
+          problem::to_string(one.problem)));
     return one;
   }
   const bool is_given = data.starts_with(given_prefix), is_patterns = is_pattern_data(data),
              is_exact = is_exact_data(data);
   if (problem.empty() && is_given)
-    throw UsageError(
+    throw problem::UsageError(
         "--data given: needs to know its problem; give it too, for example --problem n1c1s2,f32");
   if (problem.empty())
-    throw UsageError(
+    throw problem::UsageError(
         fmt::format("The recipe {} needs a problem to make data for; give one, for example "
                     "--problem n2c64s12,bf16",
                     data));
-  one.problem = parse_problem(problem);
+  one.problem = problem::parse_problem(problem);
   // says what is wrong
   if (!is_given && !is_patterns && !is_exact && !is_recipe(data))
     make_inputs(abn_problem{}, data, seed);
-  if (element_count(one.problem) > most_elements)
-    throw UsageError(
-        fmt::format("{} has {} elements, and at most {} can be judged at once; make it smaller",
-                    to_string(one.problem), element_count(one.problem), most_elements));
+  if (problem::element_count(one.problem) > most_elements)
+    throw problem::UsageError(fmt::format(
+        "{} has {} elements, and at most {} can be judged at once; make it smaller",
+        problem::to_string(one.problem), problem::element_count(one.problem), most_elements));
   if (is_patterns) first_pattern(one.problem, data);  // says what is wrong
   if (is_exact) exact_plan(one.problem, seed);        // likewise
-  if (is_given) one.given = std::make_shared<const Inputs>(parse_given(data, one.problem));
+  if (is_given) one.given = std::make_shared<const problem::Inputs>(parse_given(data, one.problem));
   return one;
 }
 
@@ -336,9 +338,9 @@ void require_match(const std::string& pattern, std::span<const std::string> ids)
                   [&](const std::string& id) { return matches(pattern, id); }))
     return;
   const std::vector<std::string> known(ids.begin(), ids.end());
-  throw UsageError(
+  throw problem::UsageError(
       fmt::format("\"{}\" matches no check; the nearest is {} (abn-verify list shows them all)",
-                  pattern, nearest(pattern, known)));
+                  pattern, problem::nearest(pattern, known)));
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::data

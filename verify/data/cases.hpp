@@ -11,7 +11,7 @@
 #include "verify/data/random.hpp"
 #include "verify/problem/inputs.hpp"
 
-namespace abn::verify {
+namespace abn::verify::data {
 
 /// One problem with its data. The seed decides the data of a recipe, where buffers lie, their
 /// poison and the schedules.
@@ -20,11 +20,11 @@ struct Case {
   /// name of a recipe, path of a tensor file, or the numbers themselves (verify/data/given.hpp)
   std::string data = "standard";
   std::uint64_t seed = 0;
-  std::shared_ptr<const Inputs> given;  ///< inputs that no recipe makes
+  std::shared_ptr<const problem::Inputs> given;  ///< inputs that no recipe makes
 };
 
 /// The inputs of a case: the file's, or those of its recipe.
-Inputs inputs_of(const Case& one);
+problem::Inputs inputs_of(const Case& one);
 
 enum class Tier : std::uint8_t { smoke, full, exhaustive };
 Tier tier_from_name(std::string_view name);  ///< throws UsageError
@@ -56,4 +56,4 @@ bool matches(const std::string& pattern, const std::string& id);
 /// Throws UsageError, naming the nearest id, if the pattern matches none of the ids.
 void require_match(const std::string& pattern, std::span<const std::string> ids);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::data

@@ -14,7 +14,7 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::data {
 namespace {
 
 /// eps + q (A 2^unit)^2 = 4^root
@@ -40,15 +40,17 @@ bool is_slope(double value) {
   return is_power_of_two(value) && value >= smallest_slope && value <= largest_slope;
 }
 
-bool holds(int dtype, double value) { return round_to(format_of(dtype), value) == value; }
+bool holds(int dtype, double value) {
+  return problem::round_to(problem::format_of(dtype), value) == value;
+}
 
 // q
 std::int64_t factor_of(const abn_problem& problem) {
-  return sample_count(problem) % 2 == 0 ? 1 : 2;
+  return problem::sample_count(problem) % 2 == 0 ? 1 : 2;
 }
 // max|e_i|
 std::int64_t largest_step(const abn_problem& problem) {
-  return sample_count(problem) % 2 == 0 ? 1 : 2;
+  return problem::sample_count(problem) % 2 == 0 ? 1 : 2;
 }
 
 /// For which a channel with A = 1 fits everywhere.
@@ -56,16 +58,18 @@ double usual_eps(const abn_problem& problem) { return factor_of(problem) == 1 ? 
 
 /// The bits that sums have: of f32, in which 16-bit types are added up, or of f64.
 double room(const abn_problem& problem) {
-  return std::ldexp(1.0, format_of(problem.dtype == ABN_F64 ? ABN_F64 : ABN_F32).precision);
+  return std::ldexp(1.0,
+                    problem::format_of(problem.dtype == ABN_F64 ? ABN_F64 : ABN_F32).precision);
 }
 double storage_room(const abn_problem& problem) {
-  return std::ldexp(
-      1.0, std::min(format_of(problem.dtype).precision, format_of(problem.param_dtype).precision));
+  return std::ldexp(1.0, std::min(problem::format_of(problem.dtype).precision,
+                                  problem::format_of(problem.param_dtype).precision));
 }
 
 std::vector<Solution> solutions_of(const abn_problem& p) {
   std::vector<Solution> found;
-  const double q = static_cast<double>(factor_of(p)), m = static_cast<double>(sample_count(p));
+  const double q = static_cast<double>(factor_of(p)),
+               m = static_cast<double>(problem::sample_count(p));
   for (int root = smallest_root; root <= largest_root; ++root) {
     const double whole = std::ldexp(1.0, 2 * root), rest = (whole - p.eps) / q;
     if (!(rest > 0) || whole - rest * q != p.eps) continue;
@@ -123,7 +127,7 @@ struct Sizes {
 
 bool fits(const abn_problem& p, const Sizes& sizes, const Gradient& gradient) {
   const auto number = [](std::int64_t v) { return static_cast<double>(v); };
-  const double m = number(sample_count(p)), t = number(gradient.slope * factor_of(p));
+  const double m = number(problem::sample_count(p)), t = number(gradient.slope * factor_of(p));
   const double largest = number(gradient.mean + gradient.slope * largest_step(p) + gradient.spread);
   const double reach = number(sizes.reach + sizes.offset);
   if (largest > storage_room(p) || m * largest * reach > room(p)) return false;
@@ -142,9 +146,9 @@ void add_gradients(ExactChannel& channel, const abn_problem& p, const Sizes& siz
   const auto* const gradient = std::find_if(
       gradients.begin(), gradients.end(), [&](const Gradient& one) { return fits(p, sizes, one); });
   if (gradient == gradients.end())
-    throw UsageError(
+    throw problem::UsageError(
         fmt::format("{} has more samples a channel than exact sums have bits for; make it smaller",
-                    to_string(p)));
+                    problem::to_string(p)));
   channel.mean_dy = draw.sign(0) < 0 ? -gradient->mean : gradient->mean;
   const std::int64_t slope = draw.sign(1) < 0 ? -gradient->slope : gradient->slope;
   channel.gradient_unit = std::ldexp(1.0, -static_cast<int>(draw.below(4, 2)));
@@ -214,12 +218,13 @@ Place place_of(const abn_problem& p, std::int64_t a, bool affine, std::int64_t c
                const Stream& draw) {
   Place place;
   place.shift = static_cast<std::int64_t>(draw.below(5, 0)) - 2;
-  const bool odd = sample_count(p) % 2 == 1;
+  const bool odd = problem::sample_count(p) % 2 == 1;
   if (!affine) place.shift = 0;
   if (odd && (!affine || c % 3 == 2)) return {};  // y is 0 where x is
   const std::int64_t reach = largest_step(p) * a + std::abs(place.shift);
 
-  const double sum = std::min(room(p) / static_cast<double>(sample_count(p)), largest_mean),
+  const double sum =
+                   std::min(room(p) / static_cast<double>(problem::sample_count(p)), largest_mean),
                square = std::floor(std::sqrt(sum));
   const auto within = [&](double limit) {
     return static_cast<std::int64_t>(std::min(limit, storage_room(p))) - reach;
@@ -265,12 +270,12 @@ ExactChannel channel_of(const abn_problem& p, const std::vector<Solution>& solut
 
   const double slope = p.activation == ABN_LEAKY_RELU ? std::min(p.activation_parameter, 1.0) : 1;
   if (std::fabs(channel.g) * channel.unit * channel.r * slope <
-      format_of(p.dtype).smallest_subnormal)
-    throw UsageError(
+      problem::format_of(p.dtype).smallest_subnormal)
+    throw problem::UsageError(
         fmt::format("{} cannot hold z for exact data with eps {}; take a larger eps, such as {}",
-                    dtype_name(p.dtype), p.eps, usual_eps(p)));
+                    problem::dtype_name(p.dtype), p.eps, usual_eps(p)));
 
-  const std::vector<std::int32_t> e = steps(sample_count(p), draw.fork(2));
+  const std::vector<std::int32_t> e = steps(problem::sample_count(p), draw.fork(2));
   for (const std::int32_t one : e)
     channel.deviation.push_back(static_cast<std::int32_t>(one * solution.a));
   const std::int64_t reach = largest_step(p) * solution.a + std::abs(place.shift);
@@ -283,7 +288,7 @@ ExactChannel channel_of(const abn_problem& p, const std::vector<Solution>& solut
 [[noreturn]] void refuse_count(std::int64_t m) {
   std::int64_t other = m;
   while (!has_exact_reciprocal(other)) ++other;
-  throw UsageError(
+  throw problem::UsageError(
       fmt::format("1/{} is too far from its rounded value for exact data; take {} samples a "
                   "channel, for example",
                   m, other));
@@ -294,31 +299,32 @@ ExactChannel channel_of(const abn_problem& p, const std::vector<Solution>& solut
 bool is_exact_data(std::string_view data) { return data == exact_data; }
 
 bool has_exact_reciprocal(std::int64_t m) {
-  const auto good = [](double count, double reciprocal, const Format& format) {
+  const auto good = [](double count, double reciprocal, const problem::Format& format) {
     return std::fabs(std::fma(count, reciprocal, -1.0)) <= format.unit_roundoff / 2;
   };
   const auto count = static_cast<double>(m);
-  return good(count, 1.0F / static_cast<float>(m), format_of(ABN_F32)) &&
-         good(count, 1 / count, format_of(ABN_F64));
+  return good(count, 1.0F / static_cast<float>(m), problem::format_of(ABN_F32)) &&
+         good(count, 1 / count, problem::format_of(ABN_F64));
 }
 
 bool has_exact_channels(const abn_problem& problem) { return !solutions_of(problem).empty(); }
 
 ExactPlan exact_plan(const abn_problem& problem, std::uint64_t seed) {
-  const std::int64_t m = sample_count(problem);
+  const std::int64_t m = problem::sample_count(problem);
   if (problem.activation == ABN_ELU)
-    throw UsageError(
+    throw problem::UsageError(
         "ELU is never exact; give the identity or a leaky ReLU with a slope such as 0.25 for exact "
         "data");
   if (problem.activation == ABN_LEAKY_RELU && !is_slope(problem.activation_parameter))
-    throw UsageError(fmt::format(
+    throw problem::UsageError(fmt::format(
         "The slope {} is no power of two near 1; take 0.25 or another one for exact data",
         problem.activation_parameter));
-  if (m < 2) throw UsageError("Exact data need two samples a channel; give more images or pixels");
+  if (m < 2)
+    throw problem::UsageError("Exact data need two samples a channel; give more images or pixels");
   if (!has_exact_reciprocal(m)) refuse_count(m);
   const std::vector<Solution> solutions = solutions_of(problem);
   if (solutions.empty())
-    throw UsageError(
+    throw problem::UsageError(
         fmt::format("No a of few bits makes {}a^2 + {} a power of 4; take eps:{} for example, or "
                     "fewer samples a channel",
                     factor_of(problem) == 1 ? "" : "2", problem.eps, usual_eps(problem)));
@@ -333,12 +339,12 @@ ExactPlan exact_plan(const abn_problem& problem, std::uint64_t seed) {
   return plan;
 }
 
-Inputs exact_inputs(const ExactPlan& plan) {
+problem::Inputs exact_inputs(const ExactPlan& plan) {
   const abn_problem& p = plan.problem;
-  Inputs inputs;
+  problem::Inputs inputs;
   inputs.problem = p;
   inputs.affine = plan.affine;
-  inputs.x.resize(static_cast<std::size_t>(element_count(p)));
+  inputs.x.resize(static_cast<std::size_t>(problem::element_count(p)));
   inputs.dz.resize(inputs.x.size());
   for (std::size_t c = 0; c < plan.channels.size(); ++c) {
     const ExactChannel& channel = plan.channels[c];
@@ -350,7 +356,7 @@ Inputs exact_inputs(const ExactPlan& plan) {
     }
     for (std::size_t i = 0; i < channel.dy.size(); ++i) {
       const auto at = static_cast<std::size_t>(
-          sample_offset(p, static_cast<std::int64_t>(c), static_cast<std::int64_t>(i)));
+          problem::sample_offset(p, static_cast<std::int64_t>(c), static_cast<std::int64_t>(i)));
       const double from_mean =
           channel.unit * static_cast<double>(channel.deviation[i] - channel.shift);
       const double y = channel.g * (channel.r * from_mean) + channel.beta;
@@ -362,4 +368,4 @@ Inputs exact_inputs(const ExactPlan& plan) {
   return inputs;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::data

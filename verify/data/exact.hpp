@@ -46,7 +46,7 @@
 
 #include "verify/problem/inputs.hpp"
 
-namespace abn::verify {
+namespace abn::verify::data {
 
 inline constexpr std::string_view exact_data = "exact";
 bool is_exact_data(std::string_view data);
@@ -76,7 +76,7 @@ struct ExactPlan {
 /// Throws UsageError for a problem that has no exact data: ELU, a slope that is no power of two, an
 /// eps that is no 4^K - q a^2, or a sample count whose reciprocal is too far off.
 ExactPlan exact_plan(const abn_problem& problem, std::uint64_t seed);
-Inputs exact_inputs(const ExactPlan& plan);
+problem::Inputs exact_inputs(const ExactPlan& plan);
 
 /// Does multiplying by the rounded reciprocal of m give every quotient that dividing by m gives, in
 /// f32 and in f64?
@@ -85,4 +85,4 @@ bool has_exact_reciprocal(std::int64_t m);
 /// True where eps has a channel for this problem.
 bool has_exact_channels(const abn_problem& problem);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::data

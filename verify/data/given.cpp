@@ -12,21 +12,21 @@
 #include "verify/problem/problem.hpp"
 #include "verify/problem/suggest.hpp"
 
-namespace abn::verify {
+namespace abn::verify::data {
 namespace {
 
 struct Field {
   const char* name;
-  std::vector<double> Inputs::*values;
+  std::vector<double> problem::Inputs::*values;
   bool tensor;
 };
 constexpr Field fields[] = {
-    {"x", &Inputs::x, true},
-    {"dz", &Inputs::dz, true},
-    {"gamma", &Inputs::gamma, false},
-    {"beta", &Inputs::beta, false},
-    {"running_mean", &Inputs::running_mean, false},
-    {"running_var", &Inputs::running_var, false},
+    {"x", &problem::Inputs::x, true},
+    {"dz", &problem::Inputs::dz, true},
+    {"gamma", &problem::Inputs::gamma, false},
+    {"beta", &problem::Inputs::beta, false},
+    {"running_mean", &problem::Inputs::running_mean, false},
+    {"running_var", &problem::Inputs::running_var, false},
 };
 
 /// The part of `text` up to `end`, which is removed from its front.
@@ -37,18 +37,18 @@ std::string_view next(std::string_view& text, char end) {
   return part;
 }
 
-double number(std::string_view text, const Field& field, const Format& format) {
+double number(std::string_view text, const Field& field, const problem::Format& format) {
   const std::string word(text);
   char* end = nullptr;
   const double value = std::strtod(word.c_str(), &end);
   if (word.empty() || end != word.c_str() + word.size())
-    throw UsageError(fmt::format(
+    throw problem::UsageError(fmt::format(
         "\"{}\" in {} of --data is no number; write it like 0x1.8p-3, 0.1875, inf or nan", word,
         field.name));
-  if (!std::isnan(value) && round_to(format, value) != value)
-    throw UsageError(
-        fmt::format("{} in {} of --data cannot be stored as {}; the nearest that can is {:a}", word,
-                    field.name, dtype_name(format.dtype), round_to(format, value)));
+  if (!std::isnan(value) && problem::round_to(format, value) != value)
+    throw problem::UsageError(fmt::format(
+        "{} in {} of --data cannot be stored as {}; the nearest that can is {:a}", word, field.name,
+        problem::dtype_name(format.dtype), problem::round_to(format, value)));
   return value;
 }
 
@@ -58,13 +58,13 @@ const Field& field_named(std::string_view name) {
     if (name == field.name) return field;
     names.emplace_back(field.name);
   }
-  throw UsageError(fmt::format("\"{}\" is no tensor of --data given:; did you mean {}?", name,
-                               nearest(std::string(name), names)));
+  throw problem::UsageError(fmt::format("\"{}\" is no tensor of --data given:; did you mean {}?",
+                                        name, problem::nearest(std::string(name), names)));
 }
 
 }  // namespace
 
-std::string given_text(const Inputs& inputs) {
+std::string given_text(const problem::Inputs& inputs) {
   std::string text(given_prefix);
   for (const Field& field : fields) {
     const std::vector<double>& values = inputs.*field.values;
@@ -80,10 +80,10 @@ std::string given_text(const Inputs& inputs) {
   return text;
 }
 
-Inputs parse_given(std::string_view text, const abn_problem& problem) {
-  Inputs inputs;
+problem::Inputs parse_given(std::string_view text, const abn_problem& problem) {
+  problem::Inputs inputs;
   inputs.problem = problem;
-  const auto elements = static_cast<std::size_t>(element_count(problem)),
+  const auto elements = static_cast<std::size_t>(problem::element_count(problem)),
              channels = static_cast<std::size_t>(problem.c);
   text.remove_prefix(given_prefix.size());
   while (!text.empty()) {
@@ -91,23 +91,25 @@ Inputs parse_given(std::string_view text, const abn_problem& problem) {
     const Field& field = field_named(next(part, '='));
     std::vector<double>& values = inputs.*field.values;
     if (!values.empty())
-      throw UsageError(fmt::format("--data gives {} twice; give it once", field.name));
-    const Format& format = format_of(field.tensor ? problem.dtype : problem.param_dtype);
+      throw problem::UsageError(fmt::format("--data gives {} twice; give it once", field.name));
+    const problem::Format& format =
+        problem::format_of(field.tensor ? problem.dtype : problem.param_dtype);
     while (!part.empty()) values.push_back(number(next(part, ','), field, format));
     const std::size_t expected = field.tensor ? elements : channels;
     if (values.size() != expected)
-      throw UsageError(fmt::format(
+      throw problem::UsageError(fmt::format(
           "--data gives {} values of {} and {} needs {}; give as many as the problem has",
-          values.size(), field.name, to_string(problem), expected));
+          values.size(), field.name, problem::to_string(problem), expected));
   }
   if (inputs.x.size() != elements)
-    throw UsageError("--data given: has no x; write given:x=... with one value an element");
+    throw problem::UsageError(
+        "--data given: has no x; write given:x=... with one value an element");
   if (inputs.gamma.empty() != inputs.beta.empty())
-    throw UsageError("--data gives one of gamma and beta; give both or neither");
+    throw problem::UsageError("--data gives one of gamma and beta; give both or neither");
   inputs.affine = !inputs.gamma.empty();
   if (inputs.running_mean.empty()) inputs.running_mean.assign(channels, 0);
   if (inputs.running_var.empty()) inputs.running_var.assign(channels, 1);
   return inputs;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::data

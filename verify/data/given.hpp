@@ -12,15 +12,15 @@
 
 #include "verify/problem/inputs.hpp"
 
-namespace abn::verify {
+namespace abn::verify::data {
 
 inline constexpr std::string_view given_prefix = "given:";
 
 /// The inputs as such a text; parse_given inverts it exactly but for the payload of a NaN.
-std::string given_text(const Inputs& inputs);
+std::string given_text(const problem::Inputs& inputs);
 
 /// Throws UsageError for unknown names, wrong counts, and numbers that the tensor's type does not
 /// hold.
-Inputs parse_given(std::string_view text, const abn_problem& problem);
+problem::Inputs parse_given(std::string_view text, const abn_problem& problem);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::data

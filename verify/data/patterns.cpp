@@ -12,7 +12,7 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::data {
 namespace {
 
 /// A hexadecimal or decimal number at the front of `text`, which is removed; false where there is
@@ -29,7 +29,9 @@ bool take_number(std::string_view& text, std::uint64_t& value) {
 
 }  // namespace
 
-std::uint64_t pattern_count(int dtype) { return std::uint64_t{1} << (8 * format_of(dtype).bytes); }
+std::uint64_t pattern_count(int dtype) {
+  return std::uint64_t{1} << (8 * problem::format_of(dtype).bytes);
+}
 
 bool is_pattern_data(std::string_view data) { return data.starts_with(patterns_prefix); }
 
@@ -37,41 +39,42 @@ std::uint64_t first_pattern(const abn_problem& problem, std::string_view data) {
   std::string_view text = data.substr(patterns_prefix.size());
   std::uint64_t first = 0;
   if (!take_number(text, first) || !text.empty())
-    throw UsageError(fmt::format("\"{}\" does not say where to begin; write it like {}0x3c00", data,
-                                 patterns_prefix));
+    throw problem::UsageError(fmt::format(
+        "\"{}\" does not say where to begin; write it like {}0x3c00", data, patterns_prefix));
   if (problem.dtype == ABN_F64 || problem.mode != ABN_FROZEN || problem.n != 1 || problem.s != 1)
-    throw UsageError(
+    throw problem::UsageError(
         fmt::format("{} needs one sample a channel, frozen statistics and f16, bf16 or f32; give a "
                     "problem like "
                     "n1c65536s1,f16,elu:1,eps:{},frozen",
                     data, pattern_eps));
   const auto channels = static_cast<std::uint64_t>(problem.c);
   if (first >= pattern_count(problem.dtype) || channels > pattern_count(problem.dtype) - first)
-    throw UsageError(
+    throw problem::UsageError(
         fmt::format("{} has no {} patterns from {:#x} on; begin earlier or take fewer channels",
-                    dtype_name(problem.dtype), channels, first));
+                    problem::dtype_name(problem.dtype), channels, first));
   return first;
 }
 
-Inputs pattern_inputs(const abn_problem& problem, std::string_view data) {
+problem::Inputs pattern_inputs(const abn_problem& problem, std::string_view data) {
   const std::uint64_t first = first_pattern(problem, data);
   const auto channels = static_cast<std::size_t>(problem.c);
-  Inputs inputs;
+  problem::Inputs inputs;
   inputs.problem = problem;
-  const Format& storage = format_of(problem.dtype);
+  const problem::Format& storage = problem::format_of(problem.dtype);
   std::vector<std::byte> bytes;
   for (std::size_t c = 0; c < channels; ++c)
     for (int byte = 0; byte < storage.bytes; ++byte)
       bytes.push_back(static_cast<std::byte>((first + c) >> (8 * byte)));
   inputs.x.resize(channels);
-  unpack(storage, bytes.data(), inputs.x);
+  problem::unpack(storage, bytes.data(), inputs.x);
   const double rest = 1 - problem.eps;
   inputs.dz.assign(channels, 1);
-  inputs.gamma.assign(channels, round_to(format_of(problem.param_dtype),
-                                         problem.scale == ABN_SCALE_ABS_EPS ? rest : 1));
+  inputs.gamma.assign(channels, problem::round_to(problem::format_of(problem.param_dtype),
+                                                  problem.scale == ABN_SCALE_ABS_EPS ? rest : 1));
   inputs.beta.assign(channels, 0);
   inputs.running_mean.assign(channels, 0);
-  inputs.running_var.assign(channels, round_to(format_of(problem.param_dtype), rest));
+  inputs.running_var.assign(channels,
+                            problem::round_to(problem::format_of(problem.param_dtype), rest));
   return inputs;
 }
 
@@ -81,9 +84,9 @@ PatternRange parse_pattern_range(std::string_view text) {
   const bool good = take_number(rest, range.first) && rest.starts_with('-') &&
                     (rest.remove_prefix(1), take_number(rest, range.last)) && rest.empty();
   if (!good || range.first > range.last)
-    throw UsageError(fmt::format(
+    throw problem::UsageError(fmt::format(
         "\"{}\" is no range of bit patterns; write it like 0x3f800000-0x3fffffff", text));
   return range;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::data

@@ -9,7 +9,7 @@
 
 #include "verify/problem/inputs.hpp"
 
-namespace abn::verify {
+namespace abn::verify::data {
 
 /// A power of two, so that 1 - eps and its sum with eps are exact in f32.
 inline constexpr double pattern_eps = 0x1p-10;
@@ -24,7 +24,7 @@ bool is_pattern_data(std::string_view data);
 /// UsageError.
 std::uint64_t first_pattern(const abn_problem& problem, std::string_view data);
 /// The inputs that it stands for.
-Inputs pattern_inputs(const abn_problem& problem, std::string_view data);
+problem::Inputs pattern_inputs(const abn_problem& problem, std::string_view data);
 
 /// Bit patterns FIRST-LAST, both included, as in 0x3f800000-0x3fffffff. Throws UsageError.
 struct PatternRange {
@@ -32,4 +32,4 @@ struct PatternRange {
 };
 PatternRange parse_pattern_range(std::string_view text);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::data

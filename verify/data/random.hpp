@@ -8,7 +8,7 @@
 #include <cmath>
 #include <cstdint>
 
-namespace abn::verify {
+namespace abn::verify::data {
 
 /// A bijection of 64-bit words whose output bits each depend on every input bit.
 constexpr std::uint64_t mix(std::uint64_t word) {
@@ -65,4 +65,4 @@ class Stream {
   std::uint64_t key_;
 };
 
-}  // namespace abn::verify
+}  // namespace abn::verify::data

@@ -16,7 +16,7 @@
 #include "verify/problem/problem.hpp"
 #include "verify/problem/suggest.hpp"
 
-namespace abn::verify {
+namespace abn::verify::data {
 namespace {
 
 enum class Kind {
@@ -76,8 +76,8 @@ struct Plan {
 Plan plan_channel(Kind kind, const abn_problem& problem, const Stream& root, std::uint64_t seed,
                   std::int64_t c) {
   const Stream draw = root.fork(plan_label).fork(static_cast<std::uint64_t>(c));
-  const Format& storage = format_of(problem.dtype);
-  const Format& parameter = format_of(problem.param_dtype);
+  const problem::Format& storage = problem::format_of(problem.dtype);
+  const problem::Format& parameter = problem::format_of(problem.param_dtype);
   const bool even = (static_cast<std::uint64_t>(c) + seed) % 2 == 0;
   Plan plan;
   plan.mean = 0.5 * draw.normal(0);
@@ -177,7 +177,8 @@ Plan plan_channel(Kind kind, const abn_problem& problem, const Stream& root, std
   }
   // Loss divided by the batch, as frameworks do, in every third case; half of that exponent in the
   // next. f16 would lose such gradients.
-  const double batch = 64.0 * static_cast<double>(std::max<std::int64_t>(sample_count(problem), 1));
+  const double batch =
+      64.0 * static_cast<double>(std::max<std::int64_t>(problem::sample_count(problem), 1));
   constexpr double smallest_f16_gradient = 0x1p-8;
   const double scales[] = {1, 1 / 8.0, 1 / batch};
   plan.dz_scale = scales[root.fork(case_label).below(3, 1)];
@@ -211,26 +212,26 @@ double standardised(const Plan& plan, const Stream& draw, std::int64_t i, std::i
   return spike ? t * draw.power_of_two(5, 10, index) : t;
 }
 
-void fill_channel(Inputs& inputs, const Plan& plan, const Stream& root, std::int64_t c) {
+void fill_channel(problem::Inputs& inputs, const Plan& plan, const Stream& root, std::int64_t c) {
   const abn_problem& problem = inputs.problem;
-  const Format& storage = format_of(problem.dtype);
-  const std::int64_t m = sample_count(problem);
+  const problem::Format& storage = problem::format_of(problem.dtype);
+  const std::int64_t m = problem::sample_count(problem);
   const Stream x_draw = root.fork(x_label).fork(static_cast<std::uint64_t>(c)),
                dz_draw = root.fork(dz_label).fork(static_cast<std::uint64_t>(c));
   const double scale = plan.on_grid ? 1 : plan.sigma;
   for (std::int64_t i = 0; i < m; ++i) {
     const auto index = static_cast<std::uint64_t>(i);
-    const auto at = static_cast<std::size_t>(sample_offset(problem, c, i));
+    const auto at = static_cast<std::size_t>(problem::sample_offset(problem, c, i));
     const double t = standardised(plan, x_draw, i, m);
-    inputs.x[at] = round_to(storage, plan.mean + scale * t);
+    inputs.x[at] = problem::round_to(storage, plan.mean + scale * t);
     // Correlated with xhat, so that S1 is not small, and not of zero mean, so that S0 is not: a
     // term left out is then seen.
     const double gradient = 0.7 * dz_draw.normal(index) + 0.4 * std::clamp(t, -3.0, 3.0) + 0.25;
     const bool zero = plan.zeros_in_dz && dz_draw.fork(1).below(3, index) == 0;
-    inputs.dz[at] = zero ? 0 : round_to(storage, plan.dz_scale * gradient);
+    inputs.dz[at] = zero ? 0 : problem::round_to(storage, plan.dz_scale * gradient);
   }
   if (m > 0) {
-    const auto where = static_cast<std::size_t>(sample_offset(
+    const auto where = static_cast<std::size_t>(problem::sample_offset(
         problem, c,
         static_cast<std::int64_t>(x_draw.fork(2).below(static_cast<std::uint64_t>(m), 0))));
     if (plan.special_x != 0) inputs.x[where] = plan.special_x;
@@ -250,21 +251,23 @@ std::span<const Recipe> recipes() { return recipe_table; }
 
 bool is_recipe(std::string_view name) { return recipe_index(name) >= 0; }
 
-Inputs make_inputs(const abn_problem& problem, std::string_view recipe, std::uint64_t seed) {
+problem::Inputs make_inputs(const abn_problem& problem, std::string_view recipe,
+                            std::uint64_t seed) {
   const int index = recipe_index(recipe);
   if (index < 0) {
     std::vector<std::string> names;
     for (const Recipe& known : recipe_table) names.emplace_back(known.name);
-    throw UsageError(fmt::format("\"{}\" is no data recipe; did you mean {}? (they are {})", recipe,
-                                 nearest(recipe, names), fmt::join(names, ", ")));
+    throw problem::UsageError(
+        fmt::format("\"{}\" is no data recipe; did you mean {}? (they are {})", recipe,
+                    problem::nearest(recipe, names), fmt::join(names, ", ")));
   }
   const auto kind = static_cast<Kind>(index);
   const Stream root(seed);
-  const Format& parameter = format_of(problem.param_dtype);
-  Inputs inputs;
+  const problem::Format& parameter = problem::format_of(problem.param_dtype);
+  problem::Inputs inputs;
   inputs.problem = problem;
   inputs.affine = kind != Kind::no_affine;
-  const auto elements = static_cast<std::size_t>(element_count(problem)),
+  const auto elements = static_cast<std::size_t>(problem::element_count(problem)),
              channels = static_cast<std::size_t>(problem.c);
   inputs.x.resize(elements);
   inputs.dz.resize(elements);
@@ -277,15 +280,15 @@ Inputs make_inputs(const abn_problem& problem, std::string_view recipe, std::uin
   for (std::size_t c = 0; c < channels; ++c) {
     const auto channel = static_cast<std::int64_t>(c);
     const Plan plan = plan_channel(kind, problem, root, seed, channel);
-    inputs.running_mean[c] = round_to(parameter, plan.running_mean);
-    inputs.running_var[c] = round_to(parameter, plan.running_var);
+    inputs.running_mean[c] = problem::round_to(parameter, plan.running_mean);
+    inputs.running_var[c] = problem::round_to(parameter, plan.running_var);
     if (inputs.affine) {
-      inputs.gamma[c] = round_to(parameter, plan.gamma);
-      inputs.beta[c] = round_to(parameter, plan.beta);
+      inputs.gamma[c] = problem::round_to(parameter, plan.gamma);
+      inputs.beta[c] = problem::round_to(parameter, plan.beta);
     }
     fill_channel(inputs, plan, root, channel);
   }
   return inputs;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::data

@@ -12,7 +12,7 @@
 
 #include "verify/problem/inputs.hpp"
 
-namespace abn::verify {
+namespace abn::verify::data {
 
 struct Recipe {
   const char* name;
@@ -25,6 +25,7 @@ bool is_recipe(std::string_view name);
 
 /// Inputs of a problem that passed validate(). Throws UsageError for an unknown recipe, naming the
 /// nearest. An empty problem gets its C-sized vectors and empty tensors.
-Inputs make_inputs(const abn_problem& problem, std::string_view recipe, std::uint64_t seed);
+problem::Inputs make_inputs(const abn_problem& problem, std::string_view recipe,
+                            std::uint64_t seed);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::data

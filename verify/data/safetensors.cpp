@@ -19,7 +19,7 @@
 #include <stdexcept>
 #include <string_view>
 
-namespace abn::verify {
+namespace abn::verify::data {
 namespace {
 
 static_assert(std::endian::native == std::endian::little,
@@ -215,7 +215,7 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
 };
 
 [[noreturn]] void fail(const std::string& path, const std::string& sentence) {
-  throw UsageError(fmt::format("{}: {}.", path, sentence));
+  throw problem::UsageError(fmt::format("{}: {}.", path, sentence));
 }
 
 std::uint64_t checked_file_size(const std::string& path) {
@@ -414,4 +414,4 @@ void write_safetensors(const std::string& path, const SafetensorsFile& file) {
   if (error) give_up(error.message());
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::data

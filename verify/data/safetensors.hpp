@@ -20,7 +20,7 @@
 
 #include "verify/problem/error.hpp"
 
-namespace abn::verify {
+namespace abn::verify::data {
 
 struct Tensor {
   std::string name;
@@ -46,4 +46,4 @@ SafetensorsFile read_safetensors(const std::string& path);
 /// from its key or is "__metadata__", or a string is not UTF-8.
 void write_safetensors(const std::string& path, const SafetensorsFile& file);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::data

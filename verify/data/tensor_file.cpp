@@ -17,7 +17,7 @@
 #include "verify/problem/problem.hpp"
 #include "verify/problem/suggest.hpp"
 
-namespace abn::verify {
+namespace abn::verify::data {
 namespace {
 
 /// Frameworks call the C library, SLEEF (1 or 3.5 ulp) or CUDA (expm1f: 1 ulp, expf: 2 ulp), and
@@ -26,16 +26,16 @@ constexpr double undeclared_function_ulp = 4;
 
 struct OutputName {
   const char* tensor;
-  Output output;
+  compare::Output output;
 };
-constexpr std::array output_names{OutputName{"saved_mean", Output::mean},
-                                  OutputName{"saved_var", Output::variance},
-                                  OutputName{"running_mean_out", Output::running_mean},
-                                  OutputName{"running_var_out", Output::running_var},
-                                  OutputName{"z", Output::z},
-                                  OutputName{"dx", Output::dx},
-                                  OutputName{"dgamma", Output::dgamma},
-                                  OutputName{"dbeta", Output::dbeta}};
+constexpr std::array output_names{OutputName{"saved_mean", compare::Output::mean},
+                                  OutputName{"saved_var", compare::Output::variance},
+                                  OutputName{"running_mean_out", compare::Output::running_mean},
+                                  OutputName{"running_var_out", compare::Output::running_var},
+                                  OutputName{"z", compare::Output::z},
+                                  OutputName{"dx", compare::Output::dx},
+                                  OutputName{"dgamma", compare::Output::dgamma},
+                                  OutputName{"dbeta", compare::Output::dbeta}};
 constexpr std::array input_names{"x", "dz", "gamma", "beta", "running_mean", "running_var"};
 constexpr std::array keys{"abn.format",           "abn.problem",        "abn.scheme",
                           "abn.statistics",       "abn.accumulate",     "abn.normalise",
@@ -65,8 +65,8 @@ class Reader {
   auto within(const std::string& word, Parse parse) const {
     try {
       return parse(std::string_view(word));
-    } catch (const UsageError& wrong) {
-      throw UsageError(fmt::format("{}: {}", path_, wrong.what()));
+    } catch (const problem::UsageError& wrong) {
+      throw problem::UsageError(fmt::format("{}: {}", path_, wrong.what()));
     }
   }
 
@@ -80,9 +80,9 @@ class Reader {
     TensorFile out;
     out.name = clean_name(path_);
     out.inputs.problem =
-        within(*problem_text, [](std::string_view word) { return parse_problem(word); });
+        within(*problem_text, [](std::string_view word) { return problem::parse_problem(word); });
     problem_ = out.inputs.problem;
-    if (element_count(problem_) == 0)
+    if (problem::element_count(problem_) == 0)
       refuse("holds a problem without elements", "dump a step that has some");
     out.inputs.affine = has("gamma");
     out.inputs.x = tensor("x", true);
@@ -93,7 +93,7 @@ class Reader {
     out.inputs.running_mean = tensor("running_mean", false),
     out.inputs.running_var = tensor("running_var", false);
     for (const auto& [name, output] : output_names) {
-      auto values = tensor(name, is_tensor(output));
+      auto values = tensor(name, compare::is_tensor(output));
       if (!values.empty()) out.outputs.push_back({output, std::move(values)});
     }
     std::stable_sort(out.outputs.begin(), out.outputs.end(),
@@ -105,7 +105,7 @@ class Reader {
 
  private:
   [[noreturn]] void refuse(const std::string& what, const std::string& remedy) const {
-    throw UsageError(fmt::format("{} {}; {}", path_, what, remedy));
+    throw problem::UsageError(fmt::format("{} {}; {}", path_, what, remedy));
   }
 
   bool has(const std::string& name) const { return file_.tensors.count(name) != 0; }
@@ -120,14 +120,14 @@ class Reader {
     for (const auto& [key, value] : file_.metadata)
       if (key.starts_with("abn.") && std::find(keys.begin(), keys.end(), key) == keys.end())
         refuse(fmt::format("has the unknown metadata key \"{}\"", key),
-               fmt::format("did you mean {}?", nearest(key, {keys.begin(), keys.end()})));
+               fmt::format("did you mean {}?", problem::nearest(key, {keys.begin(), keys.end()})));
     std::vector<std::string> names(input_names.begin(), input_names.end());
     for (const auto& one : output_names) names.emplace_back(one.tensor);
     for (const auto& [name, tensor] : file_.tensors)
       if (std::find(names.begin(), names.end(), name) == names.end())
         refuse(fmt::format("has the unknown tensor \"{}\"", name),
-               fmt::format("did you mean {}? Leave out what is none of {}", nearest(name, names),
-                           fmt::join(names, ", ")));
+               fmt::format("did you mean {}? Leave out what is none of {}",
+                           problem::nearest(name, names), fmt::join(names, ", ")));
   }
 
   /// The values of a tensor, N*C*S or C of them; empty where the file has none of this name.
@@ -148,8 +148,8 @@ class Reader {
                          full ? full_shape() : fmt::format("[{}]", problem_.c)),
              "correct the sizes in abn.problem or the tensor");
     std::vector<double> values(
-        static_cast<std::size_t>(full ? element_count(problem_) : problem_.c));
-    unpack(format_of(dtype), found.bytes.data(), values);
+        static_cast<std::size_t>(full ? problem::element_count(problem_) : problem_.c));
+    problem::unpack(problem::format_of(dtype), found.bytes.data(), values);
     return values;
   }
 
@@ -192,14 +192,14 @@ class Reader {
     if (problem_.mode == ABN_TRAINING) return;
     if (!has("running_mean"))
       refuse(fmt::format("holds no running_mean and running_var, which {} mode normalises with",
-                         mode_name(problem_.mode)),
+                         problem::mode_name(problem_.mode)),
              "add them");
     for (const char* const name :
          {"saved_mean", "saved_var", "running_mean_out", "running_var_out"})
       if (has(name))
-        refuse(
-            fmt::format("holds {}, which {} mode does not compute", name, mode_name(problem_.mode)),
-            "leave it out or correct the mode in abn.problem");
+        refuse(fmt::format("holds {}, which {} mode does not compute", name,
+                           problem::mode_name(problem_.mode)),
+               "leave it out or correct the mode in abn.problem");
     if (problem_.mode == ABN_INFERENCE)
       for (const char* const name : {"dx", "dgamma", "dbeta"})
         if (has(name))
@@ -208,7 +208,7 @@ class Reader {
   }
 
   std::int64_t depth(const char* key) const {
-    const std::int64_t m = sample_count(problem_);
+    const std::int64_t m = problem::sample_count(problem_);
     const auto value = text(key);
     if (!value) return m;
     std::int64_t count = 0;
@@ -250,22 +250,23 @@ class Reader {
         out.declares = false;
       }
     if (const auto word = text("abn.scheme"))
-      claims.scheme = within(*word, [](std::string_view name) { return scheme_from_name(name); });
+      claims.scheme =
+          within(*word, [](std::string_view name) { return problem::scheme_from_name(name); });
     if (const auto word = text("abn.statistics"))
       claims.statistics =
-          within(*word, [](std::string_view name) { return statistics_from_name(name); });
+          within(*word, [](std::string_view name) { return problem::statistics_from_name(name); });
     if (const auto word = text("abn.accumulate"))
       claims.accumulate =
-          within(*word, [](std::string_view name) { return dtype_from_name(name); });
+          within(*word, [](std::string_view name) { return problem::dtype_from_name(name); });
     if (const auto word = text("abn.normalise"))
       claims.normalise =
-          within(*word, [](std::string_view name) { return normalise_from_name(name); });
+          within(*word, [](std::string_view name) { return problem::normalise_from_name(name); });
     if (const auto word = text("abn.materialises")) claims.materialises = materialises(*word);
     claims.depth_statistics = depth("abn.depth_statistics");
     claims.depth_backward = depth("abn.depth_backward");
     claims.function_ulp = undeclared_function_ulp;
     const bool reads_x = claims.scheme == ABN_STANDARD || claims.scheme == ABN_CHECKPOINT_X;
-    const bool reads_z = claims.scheme == ABN_STANDARD || is_in_place(claims);
+    const bool reads_z = claims.scheme == ABN_STANDARD || problem::is_in_place(claims);
     if (reads_x) claims.saves |= ABN_SAVES_X;
     if (reads_z) claims.saves |= ABN_SAVES_Z;
     if (has("saved_mean")) claims.saves |= ABN_SAVES_MEAN;
@@ -281,4 +282,4 @@ class Reader {
 
 TensorFile read_tensor_file(const std::string& path) { return Reader(path).read(); }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::data

@@ -10,21 +10,21 @@
 #include "verify/compare/expectation.hpp"
 #include "verify/problem/inputs.hpp"
 
-namespace abn::verify {
+namespace abn::verify::data {
 
 struct TensorFile {
   /// the file's stem, with anything but letters, digits, '_' and '-' replaced by '_': first part of
   /// its check ids
   std::string name;
-  Inputs inputs;  ///< vectors and dz that the file lacks are empty
+  problem::Inputs inputs;  ///< vectors and dz that the file lacks are empty
   /// it says how its outputs were computed; needed to judge them, not to run variants on its inputs
   bool declares = false;
-  abn_claims claims{};          ///< what it says
-  std::vector<Stored> outputs;  ///< in the order of Output
+  abn_claims claims{};                   ///< what it says
+  std::vector<compare::Stored> outputs;  ///< in the order of Output
 };
 
 /// Throws UsageError for anything but a well-formed file whose tensors have the types and shapes of
 /// its problem.
 TensorFile read_tensor_file(const std::string& path);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::data

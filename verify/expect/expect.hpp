@@ -13,7 +13,7 @@
 #include "verify/compare/expectation.hpp"
 #include "verify/problem/inputs.hpp"
 
-namespace abn::verify {
+namespace abn::verify::expect {
 
 /// What is asked for: bounds, or also the share that each term has in them, which costs twice as
 /// much.
@@ -21,21 +21,25 @@ enum class Detail { bounds, shares };
 
 /// Forward: z, and in training mean, variance, running_mean, running_var (xhat too for
 /// ABN_CHECKPOINT_XHAT).
-std::vector<Expectation> expect_forward(const Inputs& inputs, const abn_claims& claims,
-                                        Detail detail = Detail::bounds);
+std::vector<compare::Expectation> expect_forward(const problem::Inputs& inputs,
+                                                 const abn_claims& claims,
+                                                 Detail detail = Detail::bounds);
 
 /// Backward on what the kernel stored, taken as exact: dx, dgamma, dbeta. Is the kernel right?
-std::vector<Expectation> expect_backward(const Inputs& inputs, const Saved& saved,
-                                         const abn_claims& claims, Detail detail = Detail::bounds);
+std::vector<compare::Expectation> expect_backward(const problem::Inputs& inputs,
+                                                  const problem::Saved& saved,
+                                                  const abn_claims& claims,
+                                                  Detail detail = Detail::bounds);
 
 /// Backward at the unrounded x: the true dx, dgamma, dbeta; the bound includes what storing z (and
 /// the statistics) costs.
-std::vector<Expectation> expect_gradient(const Inputs& inputs, const abn_claims& claims,
-                                         Detail detail = Detail::bounds);
+std::vector<compare::Expectation> expect_gradient(const problem::Inputs& inputs,
+                                                  const abn_claims& claims,
+                                                  Detail detail = Detail::bounds);
 
 /// The shares of one element's bound, its channel evaluated once more: expect_backward's with
 /// `saved`, else those of expect_forward or, for gradients, of expect_gradient.
-Shares shares_of(const Inputs& inputs, const Saved* saved, const abn_claims& claims, Output output,
-                 std::int64_t element);
+compare::Shares shares_of(const problem::Inputs& inputs, const problem::Saved* saved,
+                          const abn_claims& claims, compare::Output output, std::int64_t element);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::expect

@@ -10,61 +10,62 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::expect {
 namespace {
 
 struct BackwardScratch {
-  BackwardInput in;
-  BackwardValues values;
+  oracle::BackwardInput in;
+  oracle::BackwardValues values;
 };
 
 struct BackwardExpectations {
-  Expectation dx, dgamma, dbeta;
+  compare::Expectation dx, dgamma, dbeta;
 };
 
 bool in_place(const abn_claims& claims) {
   return claims.scheme == ABN_IN_PLACE_1 || claims.scheme == ABN_IN_PLACE_2;
 }
 
-Source source_of(const abn_claims& claims) {
+oracle::Source source_of(const abn_claims& claims) {
   switch (claims.scheme) {
     case ABN_STANDARD:
-      return Source::x_and_z;
+      return oracle::Source::x_and_z;
     case ABN_CHECKPOINT_X:
-      return Source::x;
+      return oracle::Source::x;
     case ABN_CHECKPOINT_XHAT:
-      return Source::xhat;
+      return oracle::Source::xhat;
     default:
-      return Source::z;
+      return oracle::Source::z;
   }
 }
 
 // ELU: a stored z that cannot be inverted is the next one that can.
 void lift_saturated(std::vector<double>& z, const abn_problem& p) {
   if (p.activation != ABN_ELU) return;
-  const double lowest = next_above(format_of(p.dtype), -p.activation_parameter);
+  const double lowest = problem::next_above(problem::format_of(p.dtype), -p.activation_parameter);
   for (double& value : z)
     if (value <= -p.activation_parameter) value = lowest;
 }
 
-BackwardPlan plan_of(const Arithmetic& a, const ChannelNumbers& numbers, const abn_problem& p,
-                     const abn_claims& claims, bool end_to_end, bool batch) {
+bound::BackwardPlan plan_of(const bound::Arithmetic& a, const bound::ChannelNumbers& numbers,
+                            const abn_problem& p, const abn_claims& claims, bool end_to_end,
+                            bool batch) {
   const bool training = p.mode == ABN_TRAINING;
-  BackwardPlan plan;
+  bound::BackwardPlan plan;
   plan.scheme = claims.scheme;
   plan.end_to_end = end_to_end;
   if (p.activation == ABN_ELU)
-    plan.smallest_gap =
-        next_above(format_of(p.dtype), -p.activation_parameter) + p.activation_parameter;
+    plan.smallest_gap = problem::next_above(problem::format_of(p.dtype), -p.activation_parameter) +
+                        p.activation_parameter;
   if (!training) {
-    plan.forward = plan.backward = given_statistics_error(a, numbers, true);
+    plan.forward = plan.backward = bound::given_statistics_error(a, numbers, true);
   } else if (end_to_end) {
-    plan.forward = plan.backward = batch_statistics_error(a, numbers);
+    plan.forward = plan.backward = bound::batch_statistics_error(a, numbers);
     plan.backward.mean += a.store_parameter(std::fabs(numbers.mean));
     plan.backward.variance += a.store_parameter(numbers.variance);
   } else {
-    plan.backward =
-        batch ? batch_statistics_error(a, numbers) : given_statistics_error(a, numbers, false);
+    plan.backward = batch ? bound::batch_statistics_error(a, numbers)
+                          : bound::given_statistics_error(a, numbers, false);
   }
   return plan;
 }
@@ -72,52 +73,53 @@ BackwardPlan plan_of(const Arithmetic& a, const ChannelNumbers& numbers, const a
 // What no rule of the operation settles. ELU takes its branch from the sign bit of z, and a NaN may
 // have either: phi' is 1 or NaN, so dy of that element and dbeta are undefined. The true gradient
 // of data that are not finite is no measure of anything.
-void set_undefined(const BackwardInput& in, const BackwardValues& found, bool true_gradient,
-                   const abn_problem& p, std::int64_t c, BackwardExpectations& out) {
+void set_undefined(const oracle::BackwardInput& in, const oracle::BackwardValues& found,
+                   bool true_gradient, const abn_problem& p, std::int64_t c,
+                   BackwardExpectations& out) {
   const auto channel = static_cast<std::size_t>(c);
   const auto finite = [](const std::vector<double>& values) {
     return std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); });
   };
-  const auto dx_at = [&](std::size_t i) -> Point& {
-    return out.dx
-        .points[static_cast<std::size_t>(sample_offset(p, c, static_cast<std::int64_t>(i)))];
+  const auto dx_at = [&](std::size_t i) -> compare::Point& {
+    return out.dx.points[static_cast<std::size_t>(
+        problem::sample_offset(p, c, static_cast<std::int64_t>(i)))];
   };
   if (true_gradient && !(finite(in.x) && finite(in.dz))) {
-    for (std::size_t i = 0; i < in.dz.size(); ++i) dx_at(i).rule = Rule::anything;
-    out.dbeta.points[channel].rule = out.dgamma.points[channel].rule = Rule::anything;
+    for (std::size_t i = 0; i < in.dz.size(); ++i) dx_at(i).rule = compare::Rule::anything;
+    out.dbeta.points[channel].rule = out.dgamma.points[channel].rule = compare::Rule::anything;
   }
   if (p.activation != ABN_ELU || true_gradient) return;
   for (std::size_t i = 0; i < in.dz.size(); ++i) {
     // else z is found again from y
-    const bool kept = in.source == Source::z || in.source == Source::x_and_z;
+    const bool kept = in.source == oracle::Source::z || in.source == oracle::Source::x_and_z;
     if (!std::isnan(kept ? in.z[i] : found.y[i])) continue;
-    out.dbeta.points[channel].rule = Rule::anything;
-    if (in.frozen) dx_at(i).rule = Rule::anything;
+    out.dbeta.points[channel].rule = compare::Rule::anything;
+    if (in.frozen) dx_at(i).rule = compare::Rule::anything;
   }
 }
 
 // Everything of channel c; writes to that channel's points only. `saved` is null for the true
 // gradient.
 template <class Error>
-void backward_channel(const Inputs& inputs, const Saved* saved, const abn_claims& claims,
-                      const Judges& judges, std::int64_t c, BackwardScratch& scratch,
-                      BackwardExpectations& out) {
+void backward_channel(const problem::Inputs& inputs, const problem::Saved* saved,
+                      const abn_claims& claims, const Judges& judges, std::int64_t c,
+                      BackwardScratch& scratch, BackwardExpectations& out) {
   const abn_problem& p = inputs.problem;
   const auto channel = static_cast<std::size_t>(c);
   const bool training = p.mode == ABN_TRAINING;
-  BackwardInput& in = scratch.in;
-  BackwardValues& v = scratch.values;
+  oracle::BackwardInput& in = scratch.in;
+  oracle::BackwardValues& v = scratch.values;
   in.parameters = parameters_of(inputs, channel);
-  in.source = saved == nullptr ? Source::x : source_of(claims);
+  in.source = saved == nullptr ? oracle::Source::x : source_of(claims);
   in.frozen = !training;
   gather(p, inputs.dz, c, in.dz);
-  const bool reads_x = in.source == Source::x || in.source == Source::x_and_z;
+  const bool reads_x = in.source == oracle::Source::x || in.source == oracle::Source::x_and_z;
   if (reads_x) gather(p, inputs.x, c, in.x);
-  if (in.source == Source::z || in.source == Source::x_and_z) {
+  if (in.source == oracle::Source::z || in.source == oracle::Source::x_and_z) {
     gather(p, saved->z, c, in.z);
     lift_saturated(in.z, p);
   }
-  if (in.source == Source::xhat) gather(p, saved->xhat, c, in.xhat);
+  if (in.source == oracle::Source::xhat) gather(p, saved->xhat, c, in.xhat);
   bool batch = false;  // the kernel has to find the statistics again
   if (!training) {
     in.statistics = {true, inputs.running_mean[channel], inputs.running_var[channel]};
@@ -125,73 +127,77 @@ void backward_channel(const Inputs& inputs, const Saved* saved, const abn_claims
     in.statistics = {};
   } else {
     batch = reads_x && (saved->mean.empty() || saved->variance.empty());
-    in.statistics = batch ? GivenStatistics{}
-                          : GivenStatistics{true, saved->mean.empty() ? 0 : saved->mean[channel],
-                                            saved->variance[channel]};
+    in.statistics =
+        batch ? oracle::GivenStatistics{}
+              : oracle::GivenStatistics{true, saved->mean.empty() ? 0 : saved->mean[channel],
+                                        saved->variance[channel]};
   }
-  backward_values(judges.precision, in, v);
+  oracle::backward_values(judges.precision, in, v);
 
-  ChannelNumbers numbers = numbers_of(p, in.parameters, v.mean.hi, v.variance.hi, v.r, v.g);
+  bound::ChannelNumbers numbers = numbers_of(p, in.parameters, v.mean.hi, v.variance.hi, v.r, v.g);
   if (!in.statistics.given) add_moments(numbers, in.x, v.xhat);
-  const BackwardPlan plan = plan_of(judges.declared, numbers, p, claims, saved == nullptr, batch);
-  const BackwardPlan fit_plan =
+  const bound::BackwardPlan plan =
+      plan_of(judges.declared, numbers, p, claims, saved == nullptr, batch);
+  const bound::BackwardPlan fit_plan =
       plan_of(judges.recommended, numbers, p, claims, saved == nullptr, batch);
-  const auto [declared, recommended] =
-      backward_errors<Error>(judges.declared, plan, judges.recommended, fit_plan, numbers, in, v);
+  const auto [declared, recommended] = bound::backward_errors<Error>(
+      judges.declared, plan, judges.recommended, fit_plan, numbers, in, v);
 
   // One element that is not finite reaches every dx of a training channel through the sums.
   const bool spoiled = training && !(std::isfinite(v.s0) && std::isfinite(v.s1) &&
                                      std::isfinite(v.r) && std::isfinite(v.g));
-  const Rule otherwise = training ? Rule::any_nonfinite : Rule::same_class;
+  const compare::Rule otherwise =
+      training ? compare::Rule::any_nonfinite : compare::Rule::same_class;
   const bool no_statistics = plan.backward.overflows || plan.forward.overflows;
-  for_each_sample(p, c, [&](std::size_t i, std::size_t at) {
-    Point& point = out.dx.points[at];
+  problem::for_each_sample(p, c, [&](std::size_t i, std::size_t at) {
+    compare::Point& point = out.dx.points[at];
     set_point(out.dx, at, element(v.dx, i), declared.dx[i], recommended.dx[i], otherwise);
     if (!declared.open.empty()) point.open = declared.open[i];
     if (spoiled)
-      point.rule = Rule::any_nonfinite;
+      point.rule = compare::Rule::any_nonfinite;
     else if (no_statistics || (training && declared.overflows))
-      point.rule = Rule::anything;
+      point.rule = compare::Rule::anything;
   });
-  set_point(out.dbeta, channel, v.dbeta, declared.dbeta, recommended.dbeta, Rule::any_nonfinite);
+  set_point(out.dbeta, channel, v.dbeta, declared.dbeta, recommended.dbeta,
+            compare::Rule::any_nonfinite);
   set_point(out.dgamma, channel, v.dgamma, declared.dgamma, recommended.dgamma,
-            Rule::any_nonfinite);
-  const auto release = [&](Expectation& e, bool overflows) {
-    if (overflows && e.points[channel].rule == Rule::bounded)
-      e.points[channel].rule = Rule::anything;
+            compare::Rule::any_nonfinite);
+  const auto release = [&](compare::Expectation& e, bool overflows) {
+    if (overflows && e.points[channel].rule == compare::Rule::bounded)
+      e.points[channel].rule = compare::Rule::anything;
   };
   release(out.dgamma, no_statistics || declared.overflows);
   release(out.dbeta, no_statistics || declared.dbeta_overflows);
-  if (in_place(claims) && v.g == 0) out.dgamma.points[channel].rule = Rule::any_finite;
+  if (in_place(claims) && v.g == 0) out.dgamma.points[channel].rule = compare::Rule::any_finite;
   set_undefined(in, v, saved == nullptr, p, c, out);
 
-  ChannelFacts facts;
+  compare::ChannelFacts facts;
   double mean = v.mean.hi;
   if (!training) {
     mean = inputs.running_mean[channel];
   } else if (!reads_x && !inputs.x.empty()) {
     const double share = 1 / numbers.m;  // of each, since the sum of them may overflow
     double parts[4]{};                   // which need not wait for each other
-    for_each_sample(p, c,
-                    [&](std::size_t i, std::size_t at) { parts[i % 4] += inputs.x[at] * share; });
+    problem::for_each_sample(
+        p, c, [&](std::size_t i, std::size_t at) { parts[i % 4] += inputs.x[at] * share; });
     mean = (parts[0] + parts[1]) + (parts[2] + parts[3]);
   }
   facts.kappa = condition_of_variance(mean, numbers.variance);
   facts.beta_over_g = std::fabs(numbers.beta) / std::fabs(numbers.g);
   double largest = 0, sum_abs = 0;
   double scale = 0, scale_product = 0;
-  const double u = format_of(p.dtype).unit_roundoff;
+  const double u = problem::format_of(p.dtype).unit_roundoff;
   for (std::size_t i = 0; i < v.dy.size(); ++i) {
     // Saturation makes dy as small as it likes; below a rounding error of dz it is no size to
     // measure by.
-    const double size = larger(std::fabs(v.dy[i]), u * std::fabs(in.dz[i]));
-    largest = larger(size, largest);  // a NaN counts for nothing
+    const double size = bound::larger(std::fabs(v.dy[i]), u * std::fabs(in.dz[i]));
+    largest = bound::larger(size, largest);  // a NaN counts for nothing
     scale += size;
     scale_product += size * std::fabs(v.xhat[i]);
     sum_abs += std::fabs(v.dy[i]);
   }
   facts.sum_condition = sum_abs == 0 ? 1 : sum_abs / std::fabs(v.s0);
-  const auto keep = [&](Expectation& e, double size) {
+  const auto keep = [&](compare::Expectation& e, double size) {
     e.channels[channel] = facts;
     e.channels[channel].scale = size;
   };
@@ -203,25 +209,25 @@ void backward_channel(const Inputs& inputs, const Saved* saved, const abn_claims
 // Do more than half of the elements have a bound above the largest value of their channel, and
 // `counts` holds for them?
 template <class Predicate>
-bool mostly_drowned(const Expectation& e, const abn_problem& p, const Predicate& counts) {
+bool mostly_drowned(const compare::Expectation& e, const abn_problem& p, const Predicate& counts) {
   const auto size = static_cast<std::int64_t>(e.points.size());
   std::int64_t found = 0, others = 0;
   for (std::int64_t c = 0; c < p.c; ++c) {
     const auto each = [&](const auto& visit) {
-      if (is_tensor(e.output))
-        for_each_sample(p, c, visit);
+      if (compare::is_tensor(e.output))
+        problem::for_each_sample(p, c, visit);
       else
         visit(0, static_cast<std::size_t>(c));
     };
     double largest = 0;
     each([&](std::size_t, std::size_t at) {
-      largest = larger(std::fabs(e.points[at].hi), largest);
+      largest = bound::larger(std::fabs(e.points[at].hi), largest);
     });
     std::int64_t here = 0, in_channel = 0;
     each([&](std::size_t, std::size_t at) {
-      const Point& point = e.points[at];
+      const compare::Point& point = e.points[at];
       ++in_channel;
-      here += point.rule == Rule::bounded && point.bound > largest && counts(at) ? 1 : 0;
+      here += point.rule == compare::Rule::bounded && point.bound > largest && counts(at) ? 1 : 0;
     });
     found += here, others += in_channel - here;
     if (2 * others >= size) return false;  // most often so after half of the channels
@@ -231,40 +237,43 @@ bool mostly_drowned(const Expectation& e, const abn_problem& p, const Predicate&
 
 // Is it the inversion that drowns the signal? True where for more than half of the elements the
 // bound exceeds the largest value of their channel, and inversion is its largest term.
-bool is_limited_by_method(const Expectation& e, const abn_problem& p) {
+bool is_limited_by_method(const compare::Expectation& e, const abn_problem& p) {
   return mostly_drowned(e, p, [&](std::size_t i) {
-    const Shares& shares = e.shares[i];
-    return shares[static_cast<std::size_t>(Term::inversion)] >=
+    const compare::Shares& shares = e.shares[i];
+    return shares[static_cast<std::size_t>(compare::Term::inversion)] >=
            *std::max_element(shares.begin(), shares.end());
   });
 }
 
-std::vector<Expectation> backward(const Inputs& inputs, const Saved* saved,
-                                  const abn_claims& claims, Detail detail) {
+std::vector<compare::Expectation> backward(const problem::Inputs& inputs,
+                                           const problem::Saved* saved, const abn_claims& claims,
+                                           Detail detail) {
   const abn_problem& p = inputs.problem;
-  if (element_count(p) == 0) return {};
-  check_inputs(inputs, saved == nullptr || source_of(claims) == Source::x ||
-                           source_of(claims) == Source::x_and_z);
-  require_size(inputs.dz.size(), static_cast<std::size_t>(element_count(p)), "dz");
+  if (problem::element_count(p) == 0) return {};
+  check_inputs(inputs, saved == nullptr || source_of(claims) == oracle::Source::x ||
+                           source_of(claims) == oracle::Source::x_and_z);
+  require_size(inputs.dz.size(), static_cast<std::size_t>(problem::element_count(p)), "dz");
   if (p.mode == ABN_INFERENCE)
     throw std::invalid_argument("Inference has no backward pass; ask for training or frozen mode.");
   const Judges judges = judges_of(p, claims);
-  BackwardExpectations out{blank_expectation(Output::dx, p, detail),
-                           blank_expectation(Output::dgamma, p, detail),
-                           blank_expectation(Output::dbeta, p, detail)};
+  BackwardExpectations out{blank_expectation(compare::Output::dx, p, detail),
+                           blank_expectation(compare::Output::dgamma, p, detail),
+                           blank_expectation(compare::Output::dbeta, p, detail)};
   BackwardScratch scratch;
-  const auto channel = detail == Detail::shares ? backward_channel<Terms> : backward_channel<Total>;
+  const auto channel =
+      detail == Detail::shares ? backward_channel<bound::Terms> : backward_channel<bound::Total>;
   for (std::int64_t c = 0; c < p.c; ++c) channel(inputs, saved, claims, judges, c, scratch, out);
-  std::vector<Expectation> all;
-  for (Expectation* e : {&out.dx, &out.dgamma, &out.dbeta}) all.push_back(std::move(*e));
+  std::vector<compare::Expectation> all;
+  for (compare::Expectation* e : {&out.dx, &out.dgamma, &out.dbeta}) all.push_back(std::move(*e));
   if (!in_place(claims)) return all;
   if (detail == Detail::shares) {
-    for (Expectation& e : all) e.method_limited = is_limited_by_method(e, p);
-  } else if (std::any_of(all.begin(), all.end(), [&](const Expectation& e) {
+    for (compare::Expectation& e : all) e.method_limited = is_limited_by_method(e, p);
+  } else if (std::any_of(all.begin(), all.end(), [&](const compare::Expectation& e) {
                return mostly_drowned(e, p, [](std::size_t) { return true; });
              })) {
     // rare: ask which term it is
-    const std::vector<Expectation> detailed = backward(inputs, saved, claims, Detail::shares);
+    const std::vector<compare::Expectation> detailed =
+        backward(inputs, saved, claims, Detail::shares);
     for (std::size_t i = 0; i < all.size(); ++i) all[i].method_limited = detailed[i].method_limited;
   }
   return all;
@@ -272,24 +281,25 @@ std::vector<Expectation> backward(const Inputs& inputs, const Saved* saved,
 
 }  // namespace
 
-std::vector<Expectation> expect_backward(const Inputs& inputs, const Saved& saved,
-                                         const abn_claims& claims, Detail detail) {
+std::vector<compare::Expectation> expect_backward(const problem::Inputs& inputs,
+                                                  const problem::Saved& saved,
+                                                  const abn_claims& claims, Detail detail) {
   const abn_problem& p = inputs.problem;
-  const auto elements = static_cast<std::size_t>(element_count(p)),
+  const auto elements = static_cast<std::size_t>(problem::element_count(p)),
              channels = static_cast<std::size_t>(p.c);
   if (elements == 0) return {};
-  const Source source = source_of(claims);
-  if (source == Source::z || source == Source::x_and_z)
+  const oracle::Source source = source_of(claims);
+  if (source == oracle::Source::z || source == oracle::Source::x_and_z)
     require_size(saved.z.size(), elements, "the saved z");
-  if (source == Source::xhat) require_size(saved.xhat.size(), elements, "the saved xhat");
-  if (p.mode == ABN_TRAINING && (source == Source::z || source == Source::xhat))
+  if (source == oracle::Source::xhat) require_size(saved.xhat.size(), elements, "the saved xhat");
+  if (p.mode == ABN_TRAINING && (source == oracle::Source::z || source == oracle::Source::xhat))
     require_size(saved.variance.size(), channels, "the saved variance");
   return backward(inputs, &saved, claims, detail);
 }
 
-std::vector<Expectation> expect_gradient(const Inputs& inputs, const abn_claims& claims,
-                                         Detail detail) {
+std::vector<compare::Expectation> expect_gradient(const problem::Inputs& inputs,
+                                                  const abn_claims& claims, Detail detail) {
   return backward(inputs, nullptr, claims, detail);
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::expect

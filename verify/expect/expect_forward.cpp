@@ -9,11 +9,11 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::expect {
 namespace {
 
 struct ForwardExpectations {
-  Expectation z, xhat, mean, variance, running_mean, running_var;
+  compare::Expectation z, xhat, mean, variance, running_mean, running_var;
 };
 
 template <class Error>
@@ -22,63 +22,66 @@ struct ForwardStatistics {
 };
 
 template <class Error>
-ForwardStatistics<Error> statistics_errors(const Arithmetic& a, const ChannelNumbers& c,
-                                           const StatisticsError& s, const ForwardInput& in) {
+ForwardStatistics<Error> statistics_errors(const bound::Arithmetic& a,
+                                           const bound::ChannelNumbers& c,
+                                           const bound::StatisticsError& s,
+                                           const oracle::ForwardInput& in) {
   ForwardStatistics<Error> out;
   const double mean = std::fabs(c.mean), p = std::fabs(in.parameters.momentum),
                unbiased = c.m / (c.m - 1);
-  out.mean[Term::mean] += s.mean;
-  out.mean[Term::materialised] += s.mean_materialised;
-  out.mean[Term::storage] += a.store_parameter(mean + out.mean.total());
-  out.variance[Term::variance] += s.variance;
-  out.variance[Term::materialised] += s.variance_materialised;
-  out.variance[Term::storage] += a.store_parameter(c.variance + out.variance.total());
-  const auto running = [&](Error& e, Term term, double old, double value, double factor,
+  out.mean[compare::Term::mean] += s.mean;
+  out.mean[compare::Term::materialised] += s.mean_materialised;
+  out.mean[compare::Term::storage] += a.store_parameter(mean + out.mean.total());
+  out.variance[compare::Term::variance] += s.variance;
+  out.variance[compare::Term::materialised] += s.variance_materialised;
+  out.variance[compare::Term::storage] += a.store_parameter(c.variance + out.variance.total());
+  const auto running = [&](Error& e, compare::Term term, double old, double value, double factor,
                            const Error& batch, double roundings) {
     // with its storage: the stored statistic may be the one that is averaged
     e.add(p * factor, batch);
     e[term] += roundings * a.u * p * std::fabs(value);
-    e[Term::arithmetic] += running_error(a, in.parameters.momentum, old, value, 0);
-    e[Term::storage] += a.store_parameter(
+    e[compare::Term::arithmetic] += bound::running_error(a, in.parameters.momentum, old, value, 0);
+    e[compare::Term::storage] += a.store_parameter(
         std::fabs((1 - in.parameters.momentum) * old + in.parameters.momentum * value) + e.total());
   };
-  running(out.running_mean, Term::mean, in.running_mean, c.mean, 1, out.mean, 0);
-  running(out.running_var, Term::variance, in.running_var, c.variance * unbiased, unbiased,
-          out.variance, unbiased_roundings + a.count_roundings);
+  running(out.running_mean, compare::Term::mean, in.running_mean, c.mean, 1, out.mean, 0);
+  running(out.running_var, compare::Term::variance, in.running_var, c.variance * unbiased, unbiased,
+          out.variance, bound::unbiased_roundings + a.count_roundings);
   return out;
 }
 
 struct ForwardScratch {
-  ForwardInput in;
-  ForwardValues values;
+  oracle::ForwardInput in;
+  oracle::ForwardValues values;
 };
 
 // Everything of channel c; writes to that channel's points only.
 template <class Error, class Known>
-void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c,
+void forward_channel(const problem::Inputs& inputs, const Judges& judges, std::int64_t c,
                      ForwardScratch& scratch, ForwardExpectations& out) {
   const abn_problem& p = inputs.problem;
   const auto channel = static_cast<std::size_t>(c);
   const bool training = p.mode == ABN_TRAINING;
-  ForwardInput& in = scratch.in;
-  ForwardValues& v = scratch.values;
+  oracle::ForwardInput& in = scratch.in;
+  oracle::ForwardValues& v = scratch.values;
   in.parameters = parameters_of(inputs, channel);
   const bool averages = !inputs.running_mean.empty();
   in.running_mean = averages ? inputs.running_mean[channel] : 0;
   in.running_var = averages ? inputs.running_var[channel] : 0;
   in.statistics = {!training, in.running_mean, in.running_var};
   gather(p, inputs.x, c, in.x);
-  forward_values(judges.precision, in, v);
+  oracle::forward_values(judges.precision, in, v);
 
-  ChannelNumbers numbers = numbers_of(p, in.parameters, v.mean.hi, v.variance.hi, v.r, v.g);
+  bound::ChannelNumbers numbers = numbers_of(p, in.parameters, v.mean.hi, v.variance.hi, v.r, v.g);
   if (training) add_moments(numbers, in.x, v.xhat.hi);
-  const auto statistics = [&](const Arithmetic& a) {
-    return training ? batch_statistics_error(a, numbers) : given_statistics_error(a, numbers, true);
+  const auto statistics = [&](const bound::Arithmetic& a) {
+    return training ? bound::batch_statistics_error(a, numbers)
+                    : bound::given_statistics_error(a, numbers, true);
   };
-  const StatisticsError declared = statistics(judges.declared),
-                        recommended = statistics(judges.recommended);
-  const ForwardBound<Error, Known> bound(judges.declared, numbers, declared);
-  const ForwardBound<Total, Known> fit(judges.recommended, numbers, recommended);
+  const bound::StatisticsError declared = statistics(judges.declared),
+                               recommended = statistics(judges.recommended);
+  const bound::ForwardBound<Error, Known> bound(judges.declared, numbers, declared);
+  const bound::ForwardBound<bound::Total, Known> fit(judges.recommended, numbers, recommended);
 
   // Non-finite data spoil a training channel whole; elsewhere each element has its class.
   const bool spoiled =
@@ -88,69 +91,73 @@ void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c,
   const bool overflown =
       training && declared.overflows &&
       std::all_of(in.x.begin(), in.x.end(), [](double x) { return std::isfinite(x); });
-  const Rule unknown = overflown ? Rule::anything : Rule::any_nonfinite,
-             otherwise = training ? unknown : Rule::same_class;
+  const compare::Rule unknown = overflown ? compare::Rule::anything : compare::Rule::any_nonfinite,
+                      otherwise = training ? unknown : compare::Rule::same_class;
   // Sums that overflow, and a variance of nothing but rounding that eps = 0 divides by, leave no
   // promise; with eps > 0 a kernel that makes NaN of a small negative variance is wrong.
   const bool no_promise =
-      training && (declared.overflows || (numbers.eps == 0 && bound.root.variance == infinity));
-  const auto release = [](Point& point) {
-    if (point.rule == Rule::bounded) point.rule = Rule::anything;
+      training &&
+      (declared.overflows || (numbers.eps == 0 && bound.root.variance == bound::infinity));
+  const auto release = [](compare::Point& point) {
+    if (point.rule == compare::Rule::bounded) point.rule = compare::Rule::anything;
   };
   // beyond it z has to be infinite, whatever overflowed first
-  const double storage_largest = format_of(p.dtype).largest;
-  for_each_sample(p, c, [&](std::size_t i, std::size_t at) {
+  const double storage_largest = problem::format_of(p.dtype).largest;
+  problem::for_each_sample(p, c, [&](std::size_t i, std::size_t at) {
     const double x = in.x[i], y = v.y[i], xhat = v.xhat.hi[i];
-    Point& z = out.z.points[at];
+    compare::Point& z = out.z.points[at];
     if (spoiled) {
       set_value(z, element(v.z, i));
       z.rule = unknown;
     } else {
       Error y_error{};
-      Total y_fit{};
+      bound::Total y_fit{};
       // y = -infinity is exact in any arithmetic, and ELU makes it finite again
       if (std::isfinite(y)) {
         y_error = bound.y(x, xhat, y);
         y_fit = fit.y(x, xhat, y);
       }
       Error z_error = bound.z(y_error, y, v.z.hi[i]);
-      Total z_fit = fit.z(y_fit, y, v.z.hi[i]);
-      z_error[Term::storage] += judges.declared.store(std::fabs(v.z.hi[i]) + z_error.total());
-      z_fit[Term::storage] += judges.recommended.store(std::fabs(v.z.hi[i]) + z_fit.total());
+      bound::Total z_fit = fit.z(y_fit, y, v.z.hi[i]);
+      z_error[compare::Term::storage] +=
+          judges.declared.store(std::fabs(v.z.hi[i]) + z_error.total());
+      z_fit[compare::Term::storage] +=
+          judges.recommended.store(std::fabs(v.z.hi[i]) + z_fit.total());
       set_point(out.z, at, element(v.z, i), z_error, z_fit, otherwise);
       // an infinite x stays one in any arithmetic
       const bool inside = std::isfinite(x) && std::fabs(v.z.hi[i]) <= storage_largest;
       if (training ? no_promise : inside && bound.overflows(x, xhat, y)) release(z);
       // The backward reads the sign of z; where y may be on either side of 0 it is anyone's.
       const double doubt = y_error.total();
-      if (p.activation == ABN_LEAKY_RELU && z.rule == Rule::bounded &&
+      if (p.activation == ABN_LEAKY_RELU && z.rule == compare::Rule::bounded &&
           (std::fabs(y) > doubt || doubt == 0))
-        z.rule = Rule::signed_bounded;
+        z.rule = compare::Rule::signed_bounded;
     }
     if (!out.xhat.points.empty()) {
-      Point& point = out.xhat.points[at];
+      compare::Point& point = out.xhat.points[at];
       set_value(point, element(v.xhat, i));
       if (spoiled) {
         point.rule = unknown;
       } else {
         Error error = bound.xhat(x, xhat);
-        Total error_fit = fit.xhat(x, xhat);
-        error[Term::storage] += judges.declared.store(std::fabs(xhat) + error.total());
-        error_fit[Term::storage] += judges.recommended.store(std::fabs(xhat) + error_fit.total());
+        bound::Total error_fit = fit.xhat(x, xhat);
+        error[compare::Term::storage] += judges.declared.store(std::fabs(xhat) + error.total());
+        error_fit[compare::Term::storage] +=
+            judges.recommended.store(std::fabs(xhat) + error_fit.total());
         set_point(out.xhat, at, element(v.xhat, i), error, error_fit, otherwise);
         if (training ? no_promise : std::isfinite(x) && bound.overflows(x, xhat, y)) release(point);
       }
     }
   });
-  ChannelFacts facts;
+  compare::ChannelFacts facts;
   facts.kappa = condition_of_variance(numbers.mean, numbers.variance);
   facts.beta_over_g = std::fabs(numbers.beta) / std::fabs(numbers.g);
-  for (Expectation* e :
+  for (compare::Expectation* e :
        {&out.z, &out.xhat, &out.mean, &out.variance, &out.running_mean, &out.running_var})
     if (!e->channels.empty()) e->channels[channel] = facts;
   if (!training) return;
   const auto wide = statistics_errors<Error>(judges.declared, numbers, declared, in);
-  const auto narrow = statistics_errors<Total>(judges.recommended, numbers, recommended, in);
+  const auto narrow = statistics_errors<bound::Total>(judges.recommended, numbers, recommended, in);
   set_point(out.mean, channel, v.mean, wide.mean, narrow.mean, unknown);
   set_point(out.variance, channel, v.variance, wide.variance, narrow.variance, unknown);
   if (averages) {
@@ -160,44 +167,45 @@ void forward_channel(const Inputs& inputs, const Judges& judges, std::int64_t c,
               unknown);
   }
   if (!declared.overflows) return;
-  for (Expectation* e : {&out.mean, &out.variance, &out.running_mean, &out.running_var})
+  for (compare::Expectation* e : {&out.mean, &out.variance, &out.running_mean, &out.running_var})
     if (!e->points.empty()) release(e->points[channel]);
 }
 
 }  // namespace
 
-std::vector<Expectation> expect_forward(const Inputs& inputs, const abn_claims& claims,
-                                        Detail detail) {
+std::vector<compare::Expectation> expect_forward(const problem::Inputs& inputs,
+                                                 const abn_claims& claims, Detail detail) {
   const abn_problem& p = inputs.problem;
-  if (element_count(p) == 0) return {};
+  if (problem::element_count(p) == 0) return {};
   check_inputs(inputs, true);
   const Judges judges = judges_of(p, claims);
   ForwardExpectations out;
-  std::vector<Expectation*> asked;
-  const auto ask = [&](Expectation& e, Output output) {
+  std::vector<compare::Expectation*> asked;
+  const auto ask = [&](compare::Expectation& e, compare::Output output) {
     e = blank_expectation(output, p, detail);
     asked.push_back(&e);
   };
-  ask(out.z, Output::z);
+  ask(out.z, compare::Output::z);
   if (claims.scheme == ABN_CHECKPOINT_XHAT || (claims.saves & ABN_SAVES_XHAT) != 0)
-    ask(out.xhat, Output::xhat);
+    ask(out.xhat, compare::Output::xhat);
   if (p.mode == ABN_TRAINING) {
-    ask(out.mean, Output::mean);
-    ask(out.variance, Output::variance);
+    ask(out.mean, compare::Output::mean);
+    ask(out.variance, compare::Output::variance);
     if (!inputs.running_mean.empty()) {
-      ask(out.running_mean, Output::running_mean);
-      ask(out.running_var, Output::running_var);
+      ask(out.running_mean, compare::Output::running_mean);
+      ask(out.running_var, compare::Output::running_var);
     }
   }
   ForwardScratch scratch;
-  const bool plain = is_plain(judges.declared) && is_plain(judges.recommended);
-  const auto channel = detail == Detail::shares ? forward_channel<Terms, AnyArithmetic>
-                       : plain                  ? forward_channel<Total, PlainArithmetic>
-                                                : forward_channel<Total, AnyArithmetic>;
+  const bool plain = bound::is_plain(judges.declared) && bound::is_plain(judges.recommended);
+  const auto channel = detail == Detail::shares
+                           ? forward_channel<bound::Terms, bound::AnyArithmetic>
+                       : plain ? forward_channel<bound::Total, bound::PlainArithmetic>
+                               : forward_channel<bound::Total, bound::AnyArithmetic>;
   for (std::int64_t c = 0; c < p.c; ++c) channel(inputs, judges, c, scratch, out);
-  std::vector<Expectation> all;
-  for (Expectation* e : asked) all.push_back(std::move(*e));
+  std::vector<compare::Expectation> all;
+  for (compare::Expectation* e : asked) all.push_back(std::move(*e));
   return all;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::expect

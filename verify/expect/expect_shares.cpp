@@ -6,7 +6,7 @@
 #include "verify/expect/shared.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::expect {
 namespace {
 
 std::vector<double> one_of(const std::vector<double>& vector, std::int64_t c) {
@@ -22,40 +22,41 @@ std::vector<double> samples_of(const abn_problem& problem, const std::vector<dou
 
 }  // namespace
 
-Shares shares_of(const Inputs& inputs, const Saved* saved, const abn_claims& claims, Output output,
-                 std::int64_t element) {
+compare::Shares shares_of(const problem::Inputs& inputs, const problem::Saved* saved,
+                          const abn_claims& claims, compare::Output output, std::int64_t element) {
   const abn_problem& p = inputs.problem;
-  const std::int64_t c = !is_tensor(output)     ? element
-                         : p.layout == ABN_NHWC ? element % p.c
-                                                : element / p.s % p.c;
-  const std::int64_t sample = !is_tensor(output)     ? 0
-                              : p.layout == ABN_NHWC ? element / p.c
+  const std::int64_t c = !compare::is_tensor(output) ? element
+                         : p.layout == ABN_NHWC      ? element % p.c
+                                                     : element / p.s % p.c;
+  const std::int64_t sample = !compare::is_tensor(output) ? 0
+                              : p.layout == ABN_NHWC      ? element / p.c
                                                      : element / (p.c * p.s) * p.s + element % p.s;
-  Inputs one{p,
-             inputs.affine,
-             samples_of(p, inputs.x, c),
-             samples_of(p, inputs.dz, c),
-             one_of(inputs.gamma, c),
-             one_of(inputs.beta, c),
-             one_of(inputs.running_mean, c),
-             one_of(inputs.running_var, c)};
+  problem::Inputs one{p,
+                      inputs.affine,
+                      samples_of(p, inputs.x, c),
+                      samples_of(p, inputs.dz, c),
+                      one_of(inputs.gamma, c),
+                      one_of(inputs.beta, c),
+                      one_of(inputs.running_mean, c),
+                      one_of(inputs.running_var, c)};
   one.problem.c = 1;
-  const bool backward = output == Output::dx || output == Output::dgamma || output == Output::dbeta;
-  std::vector<Expectation> expected;
+  const bool backward = output == compare::Output::dx || output == compare::Output::dgamma ||
+                        output == compare::Output::dbeta;
+  std::vector<compare::Expectation> expected;
   if (!backward) {
     expected = expect_forward(one, claims, Detail::shares);
   } else if (saved == nullptr) {
     expected = expect_gradient(one, claims, Detail::shares);
   } else {
-    const Saved kept{samples_of(p, saved->z, c), samples_of(p, saved->xhat, c),
-                     one_of(saved->mean, c), one_of(saved->variance, c)};
+    const problem::Saved kept{samples_of(p, saved->z, c), samples_of(p, saved->xhat, c),
+                              one_of(saved->mean, c), one_of(saved->variance, c)};
     expected = expect_backward(one, kept, claims, Detail::shares);
   }
-  for (const Expectation& e : expected)
+  for (const compare::Expectation& e : expected)
     if (e.output == output) return e.shares[static_cast<std::size_t>(sample)];
   throw std::invalid_argument(
       "These claims and this mode have no such output; ask for one that expect_forward or "
       "expect_backward give.");
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::expect

@@ -13,7 +13,7 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::expect {
 
 /// One row of the table of reference variants: those of one scalar, by scheme.
 using ReferenceRow = std::array<abn_variant, ABN_IN_PLACE_2 + 1>;
@@ -25,25 +25,26 @@ namespace reference_kernel {
 
 using reference::Vector;
 
-inline std::vector<double> read(const Format& format, const void* from, std::size_t count) {
+inline std::vector<double> read(const problem::Format& format, const void* from,
+                                std::size_t count) {
   std::vector<double> values(count);
-  unpack(format, static_cast<const std::byte*>(from), values);
+  problem::unpack(format, static_cast<const std::byte*>(from), values);
   return values;
 }
 
-inline void write(const Format& format, std::vector<double>& values, void* to) {
+inline void write(const problem::Format& format, std::vector<double>& values, void* to) {
   if (to == nullptr) return;
-  for (double& value : values) value = round_to(format, value);
-  pack(format, values, static_cast<std::byte*>(to));
+  for (double& value : values) value = problem::round_to(format, value);
+  problem::pack(format, values, static_cast<std::byte*>(to));
 }
 
 /// A call's tensors and vectors in double, and their channels in the scalar T.
 template <class T>
 struct Data {
   const abn_problem& p;
-  const Format& storage = format_of(p.dtype);
-  const Format& parameter = format_of(p.param_dtype);
-  std::size_t elements = static_cast<std::size_t>(element_count(p)),
+  const problem::Format& storage = problem::format_of(p.dtype);
+  const problem::Format& parameter = problem::format_of(p.param_dtype);
+  std::size_t elements = static_cast<std::size_t>(problem::element_count(p)),
               channels = static_cast<std::size_t>(p.c);
 
   std::vector<double> tensor(const void* from) const {
@@ -63,7 +64,8 @@ struct Data {
   }
   void scatter(const Vector<T>& values, std::int64_t c, std::vector<double>& all) const {
     for (Eigen::Index i = 0; i < values.size(); ++i)
-      all[static_cast<std::size_t>(sample_offset(p, c, i))] = static_cast<double>(values[i]);
+      all[static_cast<std::size_t>(problem::sample_offset(p, c, i))] =
+          static_cast<double>(values[i]);
   }
 
   reference::Channel<T> parameters(const std::vector<double>& gamma,
@@ -133,7 +135,7 @@ template <class T>
 void lift_saturated(const Data<T>& data, std::vector<double>& z) {
   const double alpha = data.p.activation_parameter;
   if (data.p.activation != ABN_ELU) return;
-  const double lowest = next_above(data.storage, -alpha);
+  const double lowest = problem::next_above(data.storage, -alpha);
   for (double& value : z)
     if (value <= -alpha) value = lowest;
 }
@@ -193,7 +195,8 @@ int backward(const abn_problem* problem, const abn_backward_args* args) {
 
 template <int accumulate, int scheme>
 int claims(const abn_problem* p, abn_claims* out) {
-  if (format_of(accumulate).precision < format_of(p->dtype).precision) return ABN_ERROR_UNSUPPORTED;
+  if (problem::format_of(accumulate).precision < problem::format_of(p->dtype).precision)
+    return ABN_ERROR_UNSUPPORTED;
   constexpr bool in_place = scheme == ABN_IN_PLACE_1 || scheme == ABN_IN_PLACE_2;
   out->scheme = scheme;
   out->statistics = ABN_TWO_PASS;
@@ -210,7 +213,8 @@ int claims(const abn_problem* p, abn_claims* out) {
   out->deterministic = 1;
   out->alignment = 0;
   // one sample after the other
-  out->depth_statistics = out->depth_backward = std::max<std::int64_t>(sample_count(*p), 1);
+  out->depth_statistics = out->depth_backward =
+      std::max<std::int64_t>(problem::sample_count(*p), 1);
   out->function_ulp = 2;  // exp, expm1 and log1p of the GNU C library and of Boost stay below
   return ABN_OK;
 }
@@ -242,4 +246,4 @@ ReferenceRow row(const std::array<const char*, std::tuple_size_v<ReferenceRow>>&
 }
 
 }  // namespace reference_kernel
-}  // namespace abn::verify
+}  // namespace abn::verify::expect

@@ -3,7 +3,7 @@
 
 #include "verify/expect/reference_kernel.hpp"
 
-namespace abn::verify {
+namespace abn::verify::expect {
 
 const abn_variant& reference_variant(ReferenceArithmetic arithmetic, int scheme) {
   const ReferenceRow& row = arithmetic == ReferenceArithmetic::f32   ? reference_row_f32()
@@ -25,4 +25,4 @@ std::span<const abn_variant* const> reference_variants() {
   return all;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::expect

@@ -10,7 +10,7 @@
 
 #include "cuda/kernel.h"
 
-namespace abn::verify {
+namespace abn::verify::expect {
 
 enum class ReferenceArithmetic { f32, f64, digits50 };
 
@@ -22,4 +22,4 @@ const abn_variant& reference_variant(ReferenceArithmetic arithmetic, int scheme)
 /// All 15, by arithmetic and scheme.
 std::span<const abn_variant* const> reference_variants();
 
-}  // namespace abn::verify
+}  // namespace abn::verify::expect

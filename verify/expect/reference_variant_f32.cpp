@@ -1,7 +1,7 @@
 // Reference variants whose arithmetic is f32.
 #include "verify/expect/reference_kernel.hpp"
 
-namespace abn::verify {
+namespace abn::verify::expect {
 
 const ReferenceRow& reference_row_f32() {
   static const ReferenceRow row = reference_kernel::row<float, ABN_F32>(
@@ -10,4 +10,4 @@ const ReferenceRow& reference_row_f32() {
   return row;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::expect

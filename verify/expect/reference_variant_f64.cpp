@@ -1,7 +1,7 @@
 // Reference variants whose arithmetic is f64.
 #include "verify/expect/reference_kernel.hpp"
 
-namespace abn::verify {
+namespace abn::verify::expect {
 
 const ReferenceRow& reference_row_f64() {
   static const ReferenceRow row = reference_kernel::row<double, ABN_F64>(
@@ -10,4 +10,4 @@ const ReferenceRow& reference_row_f64() {
   return row;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::expect

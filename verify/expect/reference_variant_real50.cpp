@@ -2,7 +2,7 @@
 #include "reference/multiprecision.hpp"
 #include "verify/expect/reference_kernel.hpp"
 
-namespace abn::verify {
+namespace abn::verify::expect {
 
 const ReferenceRow& reference_row_real50() {
   static const ReferenceRow row = reference_kernel::row<reference::Real50, ABN_F64>(
@@ -12,4 +12,4 @@ const ReferenceRow& reference_row_real50() {
   return row;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::expect

@@ -7,26 +7,29 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::expect {
 
 Judges judges_of(const abn_problem& problem, const abn_claims& claims) {
-  Judges judges{Precision::real50, arithmetic_of(problem, claims),
-                recommended_arithmetic(problem, claims)};
+  Judges judges{oracle::Precision::real50, bound::arithmetic_of(problem, claims),
+                bound::recommended_arithmetic(problem, claims)};
   // 64 bits are too short for the value itself where the output has 53
   if (problem.dtype == ABN_F64) return judges;
-  for (const Precision precision : {Precision::long_double, Precision::binary64}) {
-    const Arithmetic own = oracle_arithmetic(problem, claims, static_cast<int>(precision));
-    if (std::fmax(oracle_share(own, judges.declared), oracle_share(own, judges.recommended)) >
-        largest_oracle_share)
+  for (const oracle::Precision precision :
+       {oracle::Precision::long_double, oracle::Precision::binary64}) {
+    const bound::Arithmetic own =
+        bound::oracle_arithmetic(problem, claims, static_cast<int>(precision));
+    if (std::fmax(bound::oracle_share(own, judges.declared),
+                  bound::oracle_share(own, judges.recommended)) > largest_oracle_share)
       break;
     judges.precision = precision;
   }
   return judges;
 }
 
-ChannelParameters parameters_of(const Inputs& inputs, std::size_t c) {
+oracle::ChannelParameters parameters_of(const problem::Inputs& inputs, std::size_t c) {
   const abn_problem& p = inputs.problem;
-  ChannelParameters out{p.activation, p.activation_parameter, 1, 0, p.eps, p.momentum, false};
+  oracle::ChannelParameters out{p.activation, p.activation_parameter, 1, 0, p.eps, p.momentum,
+                                false};
   if (!inputs.affine) return out;
   out.gamma = inputs.gamma[c];
   out.beta = inputs.beta[c];
@@ -36,10 +39,10 @@ ChannelParameters parameters_of(const Inputs& inputs, std::size_t c) {
 
 void gather(const abn_problem& p, const std::vector<double>& tensor, std::int64_t c,
             std::vector<double>& out) {
-  out.resize(static_cast<std::size_t>(sample_count(p)));
-  for_each_sample(p, c, [from = tensor.data(), to = out.data()](std::size_t i, std::size_t at) {
-    to[i] = from[at];
-  });
+  out.resize(static_cast<std::size_t>(problem::sample_count(p)));
+  problem::for_each_sample(
+      p, c,
+      [from = tensor.data(), to = out.data()](std::size_t i, std::size_t at) { to[i] = from[at]; });
 }
 
 void require_size(std::size_t size, std::size_t expected, const char* what) {
@@ -49,10 +52,11 @@ void require_size(std::size_t size, std::size_t expected, const char* what) {
                                 "; pass every tensor with N*C*S and every vector with C elements.");
 }
 
-void check_inputs(const Inputs& inputs, bool needs_x) {
+void check_inputs(const problem::Inputs& inputs, bool needs_x) {
   const auto channels = static_cast<std::size_t>(inputs.problem.c);
   if (needs_x || !inputs.x.empty())
-    require_size(inputs.x.size(), static_cast<std::size_t>(element_count(inputs.problem)), "x");
+    require_size(inputs.x.size(), static_cast<std::size_t>(problem::element_count(inputs.problem)),
+                 "x");
   if (inputs.affine) {
     require_size(inputs.gamma.size(), channels, "gamma");
     require_size(inputs.beta.size(), channels, "beta");
@@ -65,10 +69,10 @@ void check_inputs(const Inputs& inputs, bool needs_x) {
   require_size(inputs.running_var.size(), channels, "running_var");
 }
 
-ChannelNumbers numbers_of(const abn_problem& p, const ChannelParameters& parameters, double mean,
-                          double variance, double r, double g) {
-  ChannelNumbers out;
-  out.m = static_cast<double>(sample_count(p));
+bound::ChannelNumbers numbers_of(const abn_problem& p, const oracle::ChannelParameters& parameters,
+                                 double mean, double variance, double r, double g) {
+  bound::ChannelNumbers out;
+  out.m = static_cast<double>(problem::sample_count(p));
   out.mean = mean;
   out.variance = variance;
   out.g = g;
@@ -81,23 +85,27 @@ ChannelNumbers numbers_of(const abn_problem& p, const ChannelParameters& paramet
   return out;
 }
 
-void add_moments(ChannelNumbers& c, const std::vector<double>& x, const std::vector<double>& xhat) {
+void add_moments(bound::ChannelNumbers& c, const std::vector<double>& x,
+                 const std::vector<double>& xhat) {
   double sum = 0, deviations = 0;
   for (const double value : x) sum += std::fabs(value);
   for (const double value : xhat) deviations += std::fabs(value);
   // 0 stands for zeros only
-  c.mean_abs = larger(sum / c.m, std::fmin(sum, format_of(ABN_F64).smallest_subnormal));
-  c.mean_abs_deviation = c.r < infinity ? deviations / (c.m * c.r) : 0;
+  c.mean_abs =
+      bound::larger(sum / c.m, std::fmin(sum, problem::format_of(ABN_F64).smallest_subnormal));
+  c.mean_abs_deviation = c.r < bound::infinity ? deviations / (c.m * c.r) : 0;
 }
 
-Expectation blank_expectation(Output output, const abn_problem& p, Detail detail) {
-  Expectation out;
+compare::Expectation blank_expectation(compare::Output output, const abn_problem& p,
+                                       Detail detail) {
+  compare::Expectation out;
   out.output = output;
-  out.dtype = is_tensor(output) ? p.dtype : p.param_dtype;
-  out.points.resize(static_cast<std::size_t>(is_tensor(output) ? element_count(p) : p.c));
+  out.dtype = compare::is_tensor(output) ? p.dtype : p.param_dtype;
+  out.points.resize(
+      static_cast<std::size_t>(compare::is_tensor(output) ? problem::element_count(p) : p.c));
   if (detail == Detail::shares) out.shares.resize(out.points.size());
   out.channels.resize(static_cast<std::size_t>(p.c));
   return out;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::expect

@@ -18,18 +18,18 @@
 #include "verify/oracle/channel.hpp"
 #include "verify/problem/inputs.hpp"
 
-namespace abn::verify {
+namespace abn::verify::expect {
 
 inline constexpr double largest_oracle_share = 0.01;
 
 /// The precision to evaluate in, and the two arithmetics to bound.
 struct Judges {
-  Precision precision = Precision::long_double;
-  Arithmetic declared, recommended;
+  oracle::Precision precision = oracle::Precision::long_double;
+  bound::Arithmetic declared, recommended;
 };
 Judges judges_of(const abn_problem& problem, const abn_claims& claims);
 
-ChannelParameters parameters_of(const Inputs& inputs, std::size_t c);
+oracle::ChannelParameters parameters_of(const problem::Inputs& inputs, std::size_t c);
 
 /// The m samples of channel c out of a tensor.
 void gather(const abn_problem& problem, const std::vector<double>& tensor, std::int64_t c,
@@ -37,42 +37,44 @@ void gather(const abn_problem& problem, const std::vector<double>& tensor, std::
 
 /// Throws std::invalid_argument unless `size` is `expected`.
 void require_size(std::size_t size, std::size_t expected, const char* what);
-void check_inputs(const Inputs& inputs, bool needs_x);
+void check_inputs(const problem::Inputs& inputs, bool needs_x);
 
-ChannelNumbers numbers_of(const abn_problem& problem, const ChannelParameters& parameters,
-                          double mean, double variance, double r, double g);
+bound::ChannelNumbers numbers_of(const abn_problem& problem,
+                                 const oracle::ChannelParameters& parameters, double mean,
+                                 double variance, double r, double g);
 /// A and D of the batch statistics.
-void add_moments(ChannelNumbers& channel, const std::vector<double>& x,
+void add_moments(bound::ChannelNumbers& channel, const std::vector<double>& x,
                  const std::vector<double>& xhat);
 inline double condition_of_variance(double mean, double variance) {
   return std::sqrt(1 + mean * mean / variance);
 }
 
 /// An expectation of the right size, without values.
-Expectation blank_expectation(Output output, const abn_problem& problem, Detail detail);
+compare::Expectation blank_expectation(compare::Output output, const abn_problem& problem,
+                                       Detail detail);
 
-inline void set_value(Point& point, const Wide& value) {
+inline void set_value(compare::Point& point, const oracle::Wide& value) {
   point.hi = value.hi;
   point.lo = value.lo;
 }
-inline Wide element(const WideVector& values, std::size_t i) {
+inline oracle::Wide element(const oracle::WideVector& values, std::size_t i) {
   return {values.hi[i], values.lo[i]};
 }
 
 /// Element `at`: a finite value with its bounds, or `rule_if_not` where the exact value is NaN or
 /// infinite. With Terms, the shares too.
 template <class Error>
-void set_point(Expectation& e, std::size_t at, const Wide& value, const Error& declared,
-               const Total& recommended, Rule rule_if_not) {
-  Point& point = e.points[at];
+void set_point(compare::Expectation& e, std::size_t at, const oracle::Wide& value,
+               const Error& declared, const bound::Total& recommended, compare::Rule rule_if_not) {
+  compare::Point& point = e.points[at];
   set_value(point, value);
   if (!std::isfinite(value.hi)) {
     point.rule = rule_if_not;
     return;
   }
-  point.bound = bound_of(declared.total());
-  point.fit_bound = fit_bound_of(recommended.total());
-  if constexpr (std::is_same_v<Error, Terms>) e.shares[at] = shares_of(declared);
+  point.bound = bound::bound_of(declared.total());
+  point.fit_bound = bound::fit_bound_of(recommended.total());
+  if constexpr (std::is_same_v<Error, bound::Terms>) e.shares[at] = shares_of(declared);
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::expect

@@ -14,7 +14,7 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::judge {
 namespace {
 
 constexpr float smallest_share_shown = 0.01f;
@@ -25,16 +25,19 @@ std::int64_t channel_of(const abn_problem& problem, bool tensor, std::int64_t el
 }
 
 /// The numbers that a reader wants beside a witness: those that its formula takes.
-std::vector<std::pair<std::string, double>> shown_inputs(const Inputs& inputs, const Saved& saved,
-                                                         Output output, std::int64_t element) {
+std::vector<std::pair<std::string, double>> shown_inputs(const problem::Inputs& inputs,
+                                                         const problem::Saved& saved,
+                                                         compare::Output output,
+                                                         std::int64_t element) {
   std::vector<std::pair<std::string, double>> shown;
-  const bool tensor = is_tensor(output);
+  const bool tensor = compare::is_tensor(output);
   const auto at = static_cast<std::size_t>(element),
              c = static_cast<std::size_t>(channel_of(inputs.problem, tensor, element));
   const auto show = [&](const char* name, const std::vector<double>& values, std::size_t index) {
     if (index < values.size()) shown.emplace_back(name, values[index]);
   };
-  const bool backward = output == Output::dx || output == Output::dgamma || output == Output::dbeta;
+  const bool backward = output == compare::Output::dx || output == compare::Output::dgamma ||
+                        output == compare::Output::dbeta;
   if (tensor) {
     if (backward && !saved.z.empty())
       show("z", saved.z, at);
@@ -44,9 +47,9 @@ std::vector<std::pair<std::string, double>> shown_inputs(const Inputs& inputs, c
       show("x", inputs.x, at);
     if (backward) show("dz", inputs.dz, at);
   }
-  if (output != Output::mean && output != Output::variance) {
-    if (output == Output::running_mean) show("running_mean", inputs.running_mean, c);
-    if (output == Output::running_var) show("running_var", inputs.running_var, c);
+  if (output != compare::Output::mean && output != compare::Output::variance) {
+    if (output == compare::Output::running_mean) show("running_mean", inputs.running_mean, c);
+    if (output == compare::Output::running_var) show("running_var", inputs.running_var, c);
     if (tensor || backward) {
       show("gamma", inputs.gamma, c);
       show("beta", inputs.beta, c);
@@ -58,9 +61,10 @@ std::vector<std::pair<std::string, double>> shown_inputs(const Inputs& inputs, c
 /// Sums whose exact value is nothing beside their terms, under bounds that are sharp beside those
 /// terms: half of the terms left out would show, and that zeros pass is no fault of the data. (beta
 /// before another batch norm has such a gradient.)
-bool cancels(const Expectation& expectation) {
+bool cancels(const compare::Expectation& expectation) {
   constexpr double sharp = 0.01;
-  if (is_tensor(expectation.output) || expectation.channels.size() != expectation.points.size())
+  if (compare::is_tensor(expectation.output) ||
+      expectation.channels.size() != expectation.points.size())
     return false;
   for (std::size_t c = 0; c < expectation.points.size(); ++c) {
     const double scale = expectation.channels[c].scale;
@@ -75,27 +79,27 @@ bool cancels(const Expectation& expectation) {
 
 std::string id_of(const std::string& variant, const abn_problem& problem, std::string_view op,
                   std::string_view check) {
-  return fmt::format("{}/{}/{}/{}/{}", variant, op, dtype_name(problem.dtype),
-                     layout_name(problem.layout), check);
+  return fmt::format("{}/{}/{}/{}/{}", variant, op, problem::dtype_name(problem.dtype),
+                     problem::layout_name(problem.layout), check);
 }
 
-Record blank_record(const Origin& origin, std::string_view op, std::string_view check,
-                    std::string_view kind) {
-  Record record;
+results::Record blank_record(const Origin& origin, std::string_view op, std::string_view check,
+                             std::string_view kind) {
+  results::Record record;
   record.id = id_of(origin.variant, origin.problem, op, check);
   record.variant = origin.variant;
   record.op = op;
-  record.dtype = dtype_name(origin.problem.dtype);
-  record.layout = layout_name(origin.problem.layout);
+  record.dtype = problem::dtype_name(origin.problem.dtype);
+  record.layout = problem::layout_name(origin.problem.layout);
   record.check = check;
   record.kind = kind;
   record.cases = 1;
   return record;
 }
 
-Witness blank_witness(const Origin& origin, const std::string& id) {
-  Witness witness;
-  witness.problem = to_string(origin.problem);
+results::Witness blank_witness(const Origin& origin, const std::string& id) {
+  results::Witness witness;
+  witness.problem = problem::to_string(origin.problem);
   witness.data = origin.data;
   witness.seed = origin.seed;
   if (!origin.command_head.empty())
@@ -104,43 +108,47 @@ Witness blank_witness(const Origin& origin, const std::string& id) {
   return witness;
 }
 
-Record judge(const Origin& origin, std::string_view op, const Inputs& inputs, const Saved& saved,
-             const Expectation& expectation, const std::vector<double>& got, const Explain& explain,
-             std::string_view check) {
-  const std::string output = output_name(expectation.output);
+results::Record judge(const Origin& origin, std::string_view op, const problem::Inputs& inputs,
+                      const problem::Saved& saved, const compare::Expectation& expectation,
+                      const std::vector<double>& got, const compare::Explain& explain,
+                      std::string_view check) {
+  const std::string output = compare::output_name(expectation.output);
   if (expectation.points.size() != got.size())
     throw std::logic_error(fmt::format("{} has {} expectations and {} values", output,
                                        expectation.points.size(), got.size()));
-  Record record =
+  results::Record record =
       blank_record(origin, op, check.empty() ? std::string_view(output) : check, "numbers");
-  const Format& format = format_of(expectation.dtype);
-  record.tally = compare_all(expectation, got);
-  record.bias = bias_of(expectation, got);
+  const problem::Format& format = problem::format_of(expectation.dtype);
+  record.tally = compare::compare_all(expectation, got);
+  record.bias = compare::bias_of(expectation, got);
   record.failed_cases = record.tally.failed > 0 ? 1 : 0;
-  if (record.failed_cases > 0) record.verdict = Verdict::fail;
-  record.discriminating_cases = discriminates(expectation, nulls_of(inputs, expectation)) ? 1 : 0;
+  if (record.failed_cases > 0) record.verdict = results::Verdict::fail;
+  record.discriminating_cases =
+      compare::discriminates(expectation, compare::nulls_of(inputs, expectation)) ? 1 : 0;
   record.method_limited_cases = expectation.method_limited ? 1 : 0;
   if (record.discriminating_cases == 0 && cancels(expectation)) record.cancelled_cases = 1;
   if (record.tally.worst < 0) return record;
 
   const std::int64_t worst = record.tally.worst;
-  const bool tensor = is_tensor(expectation.output);
-  const Point& point = expectation.points[static_cast<std::size_t>(worst)];
-  const Comparison& comparison = record.tally.worst_comparison;
-  Witness witness = blank_witness(origin, record.id);
-  witness.where = place_of(inputs.problem, output, tensor, worst);
+  const bool tensor = compare::is_tensor(expectation.output);
+  const compare::Point& point = expectation.points[static_cast<std::size_t>(worst)];
+  const compare::Comparison& comparison = record.tally.worst_comparison;
+  results::Witness witness = blank_witness(origin, record.id);
+  witness.where = problem::place_of(inputs.problem, output, tensor, worst);
   witness.expected = point.hi, witness.expected_low = point.lo;
   witness.got = got[static_cast<std::size_t>(worst)];
-  witness.got_bits = fmt::format("0x{:0{}x}", bits_of(format, witness.got), 2 * format.bytes);
+  witness.got_bits =
+      fmt::format("0x{:0{}x}", problem::bits_of(format, witness.got), 2 * format.bytes);
   witness.error = comparison.error, witness.bound = point.bound, witness.ratio = comparison.ratio,
   witness.ulp = comparison.ulp;
   witness.reason = comparison.reason;
   witness.inputs = shown_inputs(inputs, saved, expectation.output, worst);
   if (point.bound > 0) {
-    const Shares shares = explain(expectation.output, worst);
-    for (std::size_t term = 0; term < term_count; ++term)
+    const compare::Shares shares = explain(expectation.output, worst);
+    for (std::size_t term = 0; term < compare::term_count; ++term)
       if (shares[term] > smallest_share_shown)
-        witness.terms.emplace_back(term_name(static_cast<Term>(term)), shares[term]);
+        witness.terms.emplace_back(compare::term_name(static_cast<compare::Term>(term)),
+                                   shares[term]);
   }
   std::stable_sort(witness.terms.begin(), witness.terms.end(),
                    [](const auto& a, const auto& b) { return a.second > b.second; });
@@ -154,28 +162,29 @@ Record judge(const Origin& origin, std::string_view op, const Inputs& inputs, co
     witness.beta_over_g = plain(expectation.channels[channel].beta_over_g);
   }
   if (record.failed_cases > 0 || origin.per_channel)
-    witness.channels = channel_lines(inputs.problem, expectation, got, explain);
+    witness.channels = compare::channel_lines(inputs.problem, expectation, got, explain);
   record.witnesses.push_back(std::move(witness));
   return record;
 }
 
-void add_end_to_end(Record& record, const abn_problem& problem, const Expectation& gradient,
-                    const std::vector<double>& got) {
+void add_end_to_end(results::Record& record, const abn_problem& problem,
+                    const compare::Expectation& gradient, const std::vector<double>& got) {
   record.has_end_to_end = true;
-  record.end_to_end = compare_all(gradient, got);
-  const bool tensor = is_tensor(gradient.output);
+  record.end_to_end = compare::compare_all(gradient, got);
+  const bool tensor = compare::is_tensor(gradient.output);
   // Where y is within its error of the kink, dx may follow either branch. That excuses few
   // elements; a case with more of them measures all.
-  const auto open =
-      static_cast<std::uint64_t>(std::count_if(gradient.points.begin(), gradient.points.end(),
-                                               [](const Point& point) { return point.open; }));
+  const auto open = static_cast<std::uint64_t>(
+      std::count_if(gradient.points.begin(), gradient.points.end(),
+                    [](const compare::Point& point) { return point.open; }));
   const bool excused = static_cast<double>(open) <= most_open * static_cast<double>(got.size());
   if (excused) record.open_branches = open;
   // Measured against the gradient's size before anything cancels: a channel whose gradient is 0 by
   // cancellation has no size of its own.
   for (std::size_t i = 0; i < got.size(); ++i) {
-    const Point& point = gradient.points[i];
-    if (point.rule != Rule::bounded && point.rule != Rule::signed_bounded) continue;
+    const compare::Point& point = gradient.points[i];
+    if (point.rule != compare::Rule::bounded && point.rule != compare::Rule::signed_bounded)
+      continue;
     if (point.open && excused) continue;
     const double scale = gradient
                              .channels[static_cast<std::size_t>(
@@ -184,14 +193,14 @@ void add_end_to_end(Record& record, const abn_problem& problem, const Expectatio
     const double error = std::abs((got[i] - point.hi) - point.lo);
     // A gradient that the storage type cannot hold any better is no loss that working in place
     // caused.
-    const double representable = ulp_of(format_of(gradient.dtype), point.hi) / 2;
+    const double representable = problem::ulp_of(problem::format_of(gradient.dtype), point.hi) / 2;
     if (scale > 0 && error > representable)
       record.end_to_end_cost = std::max(record.end_to_end_cost, error / scale);
   }
   if (record.end_to_end_cost > unsafe_cost) record.unsafe_cases = 1;
 }
 
-Inputs for_oracle(Inputs inputs) {
+problem::Inputs for_oracle(problem::Inputs inputs) {
   const auto channels = static_cast<std::size_t>(inputs.problem.c);
   if (inputs.running_mean.empty()) inputs.running_mean.assign(channels, 0);
   if (inputs.running_var.empty()) inputs.running_var.assign(channels, 0);
@@ -212,4 +221,4 @@ std::string shell_word(const std::string& text) {
   return quoted + "'";
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::judge

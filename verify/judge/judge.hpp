@@ -9,7 +9,7 @@
 #include "verify/problem/inputs.hpp"
 #include "verify/results/results.hpp"
 
-namespace abn::verify {
+namespace abn::verify::judge {
 
 /// Whose record it is, and how a reader gets it again.
 struct Origin {
@@ -29,18 +29,19 @@ std::string id_of(const std::string& variant, const abn_problem& problem, std::s
 
 /// The record of one case, with nothing in it yet. op is "forward" or "backward", kind "numbers" or
 /// "contract".
-Record blank_record(const Origin& origin, std::string_view op, std::string_view check,
-                    std::string_view kind);
+results::Record blank_record(const Origin& origin, std::string_view op, std::string_view check,
+                             std::string_view kind);
 
 /// A witness with its problem, data, seed and reproduce line.
-Witness blank_witness(const Origin& origin, const std::string& id);
+results::Witness blank_witness(const Origin& origin, const std::string& id);
 
 /// Compares every element of one output with its expectation. `saved` is shown beside a witness of
 /// backward. `check` names the record where it is not the output's own. Throws std::logic_error if
 /// the sizes differ.
-Record judge(const Origin& origin, std::string_view op, const Inputs& inputs, const Saved& saved,
-             const Expectation& expectation, const std::vector<double>& got, const Explain& explain,
-             std::string_view check = {});
+results::Record judge(const Origin& origin, std::string_view op, const problem::Inputs& inputs,
+                      const problem::Saved& saved, const compare::Expectation& expectation,
+                      const std::vector<double>& got, const compare::Explain& explain,
+                      std::string_view check = {});
 
 /// The same output against the gradient at the unrounded x. The largest |error| / max|exact| of a
 /// channel (for dgamma and dbeta: of all channels) is what the in-place scheme costs; above
@@ -48,14 +49,14 @@ Record judge(const Origin& origin, std::string_view op, const Inputs& inputs, co
 inline constexpr double unsafe_cost = 0.01;
 /// of a case's elements may be left out of that for their nearness to the kink
 inline constexpr double most_open = 0.01;
-void add_end_to_end(Record& record, const abn_problem& problem, const Expectation& gradient,
-                    const std::vector<double>& got);
+void add_end_to_end(results::Record& record, const abn_problem& problem,
+                    const compare::Expectation& gradient, const std::vector<double>& got);
 
 /// Inputs as the oracle takes them: running statistics that a file lacks are 0, and nothing that is
 /// judged depends on them.
-Inputs for_oracle(Inputs inputs);
+problem::Inputs for_oracle(problem::Inputs inputs);
 
 /// A word as a shell needs it.
 std::string shell_word(const std::string& text);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::judge

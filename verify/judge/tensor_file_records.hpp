@@ -8,7 +8,7 @@
 #include "verify/data/tensor_file.hpp"
 #include "verify/results/results.hpp"
 
-namespace abn::verify {
+namespace abn::verify::judge {
 
 /// Records are concluded and ordered by id: NAME/op/dtype/layout/check. Throws UsageError for an
 /// unusable file, and for one without outputs.
@@ -17,9 +17,9 @@ namespace abn::verify {
 /// the standard scheme, z and the saved variance for the in-place ones. Where one of these is not
 /// in the file, the gradient at x is the standard, and the bound includes the forward errors on the
 /// way to it.
-std::vector<Record> check_file(const std::string& path);
+std::vector<results::Record> check_file(const std::string& path);
 
 /// The variant entry of such a file for a report.
-VariantInfo describe_file(const std::string& path);
+results::VariantInfo describe_file(const std::string& path);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::judge

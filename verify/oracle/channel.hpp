@@ -9,7 +9,7 @@
 
 #include "cuda/kernel.h"
 
-namespace abn::verify {
+namespace abn::verify::oracle {
 
 /// An exact value as hi + lo, unevaluated; lo is 0 where hi is not finite.
 struct Wide {
@@ -79,4 +79,4 @@ void backward_in_long_double(const BackwardInput& input, BackwardValues& out);
 void backward_in_real50(const BackwardInput& input, BackwardValues& out);
 void backward_values(Precision precision, const BackwardInput& input, BackwardValues& out);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::oracle

@@ -7,7 +7,7 @@
 #include "reference/backward.hpp"
 #include "verify/oracle/channel.hpp"
 
-namespace abn::verify::evaluate {
+namespace abn::verify::oracle::evaluate {
 
 template <class T>
 Wide wide(const T& value) {
@@ -127,4 +127,4 @@ void backward(const BackwardInput& in, BackwardValues& out) {
   out.dbeta = wide(gradients.dbeta);
 }
 
-}  // namespace abn::verify::evaluate
+}  // namespace abn::verify::oracle::evaluate

@@ -2,7 +2,7 @@
 // narrower that its error does not count.
 #include "verify/oracle/evaluate.hpp"
 
-namespace abn::verify {
+namespace abn::verify::oracle {
 
 void forward_in_double(const ForwardInput& input, ForwardValues& out) {
   evaluate::forward<double>(input, out);
@@ -11,4 +11,4 @@ void backward_in_double(const BackwardInput& input, BackwardValues& out) {
   evaluate::backward<double>(input, out);
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::oracle

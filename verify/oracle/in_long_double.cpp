@@ -4,7 +4,7 @@
 
 #include "verify/oracle/evaluate.hpp"
 
-namespace abn::verify {
+namespace abn::verify::oracle {
 namespace {
 // Elsewhere long double is double, or slow; every channel then goes to 50 digits.
 constexpr bool wide_enough =
@@ -29,4 +29,4 @@ void backward_values(Precision precision, const BackwardInput& input, BackwardVa
                                                     : backward_in_real50(input, out);
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::oracle

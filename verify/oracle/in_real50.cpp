@@ -3,7 +3,7 @@
 #include "reference/multiprecision.hpp"
 #include "verify/oracle/evaluate.hpp"
 
-namespace abn::verify {
+namespace abn::verify::oracle {
 
 static_assert(std::numeric_limits<reference::Real50>::digits >=
               static_cast<int>(Precision::real50));
@@ -15,4 +15,4 @@ void backward_in_real50(const BackwardInput& input, BackwardValues& out) {
   evaluate::backward<reference::Real50>(input, out);
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::oracle

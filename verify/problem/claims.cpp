@@ -9,7 +9,7 @@
 
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::problem {
 namespace {
 
 /// What backward cannot do without, for each scheme. With x at hand the statistics can be found
@@ -154,4 +154,4 @@ Claimed claims_of(const abn_variant& variant, const abn_problem& problem) {
   return claimed;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::problem

@@ -5,7 +5,7 @@
 
 #include "cuda/kernel.h"
 
-namespace abn::verify {
+namespace abn::verify::problem {
 
 struct Claimed {
   int status = ABN_OK;  ///< what claims() returned; ABN_ERROR_UNSUPPORTED: the case is skipped
@@ -30,4 +30,4 @@ std::string sweeps_text(const abn_claims& claims, bool backward);
 /// Does the variant say how often this operation moves its tensors?
 bool claims_traffic(const abn_claims& claims, bool backward);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::problem

@@ -4,7 +4,7 @@
 
 #include <stdexcept>
 
-namespace abn::verify {
+namespace abn::verify::problem {
 
 /// Bad input from a user: a malformed problem, a broken file, an unusable plug-in. The CLI prints
 /// it and exits with code 2.
@@ -12,4 +12,4 @@ struct UsageError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-}  // namespace abn::verify
+}  // namespace abn::verify::problem

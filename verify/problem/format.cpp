@@ -7,7 +7,7 @@
 #include <cstring>
 #include <limits>
 
-namespace abn::verify {
+namespace abn::verify::problem {
 namespace {
 
 constexpr double largest_of(int precision, int emax) {
@@ -162,4 +162,4 @@ void unpack(const Format& format, const std::byte* in, std::span<double> values)
   }
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::problem

@@ -18,7 +18,7 @@
 
 #include "cuda/kernel.h"
 
-namespace abn::verify {
+namespace abn::verify::problem {
 
 /// Parameters of a binary format: precision p in bits (with the hidden bit), emin of the smallest
 /// normal number 2^emin.
@@ -62,4 +62,4 @@ std::uint64_t bits_of(const Format& format, double value);
 void pack(const Format& format, std::span<const double> values, std::byte* out);
 void unpack(const Format& format, const std::byte* in, std::span<double> values);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::problem

@@ -6,7 +6,7 @@
 
 #include "cuda/kernel.h"
 
-namespace abn::verify {
+namespace abn::verify::problem {
 
 /// Inputs of one case. Tensors have N*C*S elements in the problem's layout, vectors C elements.
 /// Every value is representable in its type (storage type for x and dz, parameter type for the
@@ -26,4 +26,4 @@ struct Saved {
   std::vector<double> mean, variance;
 };
 
-}  // namespace abn::verify
+}  // namespace abn::verify::problem

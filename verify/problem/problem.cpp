@@ -14,7 +14,7 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/suggest.hpp"
 
-namespace abn::verify {
+namespace abn::verify::problem {
 namespace {
 
 constexpr const char* example = "write for example n2c64s12,nhwc,bf16,leaky_relu:0.01";
@@ -280,4 +280,4 @@ abn_problem example_problem(int dtype, int layout, int mode) {
   return problem;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::problem

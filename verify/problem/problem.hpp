@@ -15,7 +15,7 @@
 
 #include "cuda/kernel.h"
 
-namespace abn::verify {
+namespace abn::verify::problem {
 
 /// Parses and validates a problem string; eps, slope, alpha and momentum are rounded to the
 /// parameter type. Throws UsageError with one sentence that ends in what to do next.
@@ -75,4 +75,4 @@ int scheme_from_name(std::string_view name);
 int statistics_from_name(std::string_view name);
 int normalise_from_name(std::string_view name);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::problem

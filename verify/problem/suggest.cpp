@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <numeric>
 
-namespace abn::verify {
+namespace abn::verify::problem {
 namespace {
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
@@ -33,4 +33,4 @@ std::string nearest(std::string_view typed, const std::vector<std::string>& cand
   return best;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::problem

@@ -5,10 +5,10 @@
 #include <string_view>
 #include <vector>
 
-namespace abn::verify {
+namespace abn::verify::problem {
 
 /// The candidate with the smallest edit distance to `typed`, the first of equals; empty where there
 /// are none.
 std::string nearest(std::string_view typed, const std::vector<std::string>& candidates);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::problem

@@ -21,22 +21,22 @@ constexpr std::array<Heading, 5> headings{{{"races", "races"},
                                            {"barriers", "barriers"},
                                            {"traffic", "traffic as claimed"}}};
 
-bool is_of(const Record& record, const char* check) {
+bool is_of(const results::Record& record, const char* check) {
   return is_contract(record) && record.check == check;
 }
 
-using Records = std::vector<const Record*>;
+using Records = std::vector<const results::Record*>;
 
 /// How many types and layouts came to which verdict, linked to the worst; the colour is that of
 /// what did run.
 std::string verdict_cell(const Records& records) {
   if (records.empty()) return "<td></td>";
-  const auto rank = [](const Record& record) {
-    return record.verdict == Verdict::skip ? -1 : severity(record.verdict);
+  const auto rank = [](const results::Record& record) {
+    return record.verdict == results::Verdict::skip ? -1 : severity(record.verdict);
   };
-  const Record* worst = records.front();
-  std::map<int, std::pair<Verdict, int>> counts;  // by falling rank
-  for (const Record* const record : records) {
+  const results::Record* worst = records.front();
+  std::map<int, std::pair<results::Verdict, int>> counts;  // by falling rank
+  for (const results::Record* const record : records) {
     if (rank(*record) > rank(*worst)) worst = record;
     auto& [verdict, count] = counts[-rank(*record)];
     verdict = record->verdict;
@@ -45,9 +45,10 @@ std::string verdict_cell(const Records& records) {
   std::string text;
   for (const auto& [negated, counted] : counts)
     text += fmt::format("{}{} {}", text.empty() ? "" : ", ", counted.second, glyph(counted.first));
-  return fmt::format("<td class=\"{}\"><a href=\"#{}\" title=\"{}\">{}</a></td>",
-                     worst->verdict == Verdict::pass ? "contract" : verdict_name(worst->verdict),
-                     anchor(worst->id), escape(worst->id), text);
+  return fmt::format(
+      "<td class=\"{}\"><a href=\"#{}\" title=\"{}\">{}</a></td>",
+      worst->verdict == results::Verdict::pass ? "contract" : results::verdict_name(worst->verdict),
+      anchor(worst->id), escape(worst->id), text);
 }
 
 std::string verdicts(const std::vector<Records>& groups) {
@@ -62,7 +63,7 @@ std::string verdicts(const std::vector<Records>& groups) {
     for (const Heading& heading : headings) {
       Records own;
       std::copy_if(group.begin(), group.end(), std::back_inserter(own),
-                   [&](const Record* one) { return is_of(*one, heading.check); });
+                   [&](const results::Record* one) { return is_of(*one, heading.check); });
       out += verdict_cell(own);
     }
     out += "</tr>\n";
@@ -71,9 +72,9 @@ std::string verdicts(const std::vector<Records>& groups) {
 }
 
 /// "x × 2, z × 1" for what was loaded or stored, in tensor sizes.
-std::string tensors(const CallTraffic& call, bool stores) {
+std::string tensors(const results::CallTraffic& call, bool stores) {
   std::string out;
-  for (const BufferTraffic& buffer : call.buffers) {
+  for (const results::BufferTraffic& buffer : call.buffers) {
     const std::uint64_t moved = stores ? buffer.stored : buffer.loaded;
     if (!buffer.tensor || moved == 0) continue;
     out += fmt::format("{}{} × {:.3g}", out.empty() ? "" : ", ", buffer.buffer,
@@ -89,10 +90,11 @@ std::string range(double low, double high) {
 
 /// Least and largest over types and layouts; the tensors are those of the largest call.
 struct Extent {
-  const CallTraffic* largest = nullptr;
+  const results::CallTraffic* largest = nullptr;
   double low = 0, high = 0, sectors_low = 0, sectors_high = 0;
-  void add(const CallTraffic& call) {
-    const double moved = tensor_sweeps(call.buffers), by_sectors = sector_sweeps(call.buffers);
+  void add(const results::CallTraffic& call) {
+    const double moved = check::sanitize::tensor_sweeps(call.buffers),
+                 by_sectors = check::sanitize::sector_sweeps(call.buffers);
     if (largest == nullptr) low = moved, sectors_low = by_sectors;
     if (largest == nullptr || call.elements > largest->elements) largest = &call;
     low = std::min(low, moved), high = std::max(high, moved);
@@ -101,38 +103,38 @@ struct Extent {
   }
 };
 
-Records all_seen(const Results& results) {
+Records all_seen(const results::Results& results) {
   Records seen;
-  for (const Record* const record : reading_order(results))
+  for (const results::Record* const record : reading_order(results))
     if (std::any_of(headings.begin(), headings.end(),
                     [&](const Heading& heading) { return is_of(*record, heading.check); }))
       seen.push_back(record);
   return seen;
 }
 
-bool same_operation(const Record& a, const Record& b) {
+bool same_operation(const results::Record& a, const results::Record& b) {
   return a.variant == b.variant && a.op == b.op;
 }
 
 }  // namespace
 
-std::vector<MovedRow> moved_rows(const Results& results) {
+std::vector<MovedRow> moved_rows(const results::Results& results) {
   std::vector<MovedRow> rows;
   for (const Records& group : split(all_seen(results), same_operation)) {
     std::map<std::string, Extent> modes;
-    for (const Record* const record : group)
-      for (const CallTraffic& call : record->traffic) modes[call.mode].add(call);
+    for (const results::Record* const record : group)
+      for (const results::CallTraffic& call : record->traffic) modes[call.mode].add(call);
     for (const auto& [mode, extent] : modes)
-      rows.push_back({group.front()->variant, group.front()->op, mode,
-                      tensors(*extent.largest, false), tensors(*extent.largest, true),
-                      range(extent.low, extent.high),
-                      fmt::format("{:.0f}", floor_sweeps(group.front()->op == "backward")),
-                      range(extent.sectors_low, extent.sectors_high), extent.largest->problem});
+      rows.push_back(
+          {group.front()->variant, group.front()->op, mode, tensors(*extent.largest, false),
+           tensors(*extent.largest, true), range(extent.low, extent.high),
+           fmt::format("{:.0f}", check::sanitize::floor_sweeps(group.front()->op == "backward")),
+           range(extent.sectors_low, extent.sectors_high), extent.largest->problem});
   }
   return rows;
 }
 
-std::string accesses(const Results& results) {
+std::string accesses(const results::Results& results) {
   const Records seen = all_seen(results);
   if (seen.empty()) return "";
   std::string rows;

@@ -21,35 +21,39 @@ constexpr std::size_t most_open = 40;
 /// Colour of a term of the bound: its place in the order of enum Term, so that a term has one
 /// colour on the whole page.
 std::string term_colour(std::string_view name) {
-  for (std::size_t term = 0; term < term_count; ++term)
-    if (name == term_name(static_cast<Term>(term))) return fmt::format("term{}", term + 1);
+  for (std::size_t term = 0; term < compare::term_count; ++term)
+    if (name == compare::term_name(static_cast<compare::Term>(term)))
+      return fmt::format("term{}", term + 1);
   return "term-other";
 }
 
-std::string verdict_chip(Verdict verdict) {
-  return fmt::format("<span class=\"verdict {0}\">{1} {0}</span>", verdict_name(verdict),
+std::string verdict_chip(results::Verdict verdict) {
+  return fmt::format("<span class=\"verdict {0}\">{1} {0}</span>", results::verdict_name(verdict),
                      glyph(verdict));
 }
 
-std::string ratio_bar(const Record& record) {
+std::string ratio_bar(const results::Record& record) {
   const auto percent = [](double ratio) {
     return std::isnan(ratio) ? 100.0 : 100 * std::clamp(ratio, 0.0, 1.0);
   };
   const double largest = record.tally.max_ratio, p99 = record.tally.p99_ratio();
   return fmt::format(
       "<span class=\"bar{}\"><i style=\"width:{:.1f}%\"></i><u style=\"left:{:.1f}%\"></u></span>",
-      record.verdict == Verdict::pass ? "" : fmt::format(" {}", verdict_name(record.verdict)),
+      record.verdict == results::Verdict::pass
+          ? ""
+          : fmt::format(" {}", results::verdict_name(record.verdict)),
       percent(largest), percent(p99));
 }
 
-std::string fit_text(const Record& record) {
+std::string fit_text(const results::Record& record) {
   if (is_property(record)) return "";
-  return fmt::format("{}<span class=\"{}\">{}</span>", is_unfit(record) ? "<b>" : "",
-                     is_unfit(record) ? "unfit" : "fit", show_ratio(record.tally.max_fit_ratio)) +
-         (is_unfit(record) ? " unfit</b>" : "");
+  return fmt::format("{}<span class=\"{}\">{}</span>", results::is_unfit(record) ? "<b>" : "",
+                     results::is_unfit(record) ? "unfit" : "fit",
+                     show_ratio(record.tally.max_fit_ratio)) +
+         (results::is_unfit(record) ? " unfit</b>" : "");
 }
 
-std::string cost_text(const Record& record) {
+std::string cost_text(const results::Record& record) {
   if (!record.has_end_to_end) return "";
   return escape(show_percent(record.end_to_end_cost)) +
          (record.unsafe_cases ? " <b>unsafe</b>" : " safe");
@@ -60,7 +64,7 @@ std::string value_row(const char* name, double value, const std::string& more = 
                      show_decimal(value), show_hex(value), more);
 }
 
-std::string bound_terms(const Witness& witness) {
+std::string bound_terms(const results::Witness& witness) {
   if (witness.terms.empty()) return "";
   std::string bar, list;
   double rest = 1;
@@ -83,7 +87,7 @@ std::string bound_terms(const Witness& witness) {
       bar, list);
 }
 
-std::string witness_block(const Witness& witness) {
+std::string witness_block(const results::Witness& witness) {
   std::string out = fmt::format(
       "<div class=\"witness\">\n<div>\n<h4>Worst element: <code>{}</code></h4>\n<p "
       "class=\"from\">{}{}{}seed {}</p>\n",
@@ -117,14 +121,14 @@ std::string witness_block(const Witness& witness) {
   return out + "</dl>\n" + bound_terms(witness) + "</div>\n</div>\n";
 }
 
-std::string channel_table(const Witness& witness) {
+std::string channel_table(const results::Witness& witness) {
   if (witness.channels.empty()) return "";
   std::string out =
       "<h4>Worst channels of this case</h4>\n<div class=\"scroll\"><table "
       "class=\"values\">\n<tr><th>channel</th><th>failed</th>"
       "<th>largest ratio</th><th>p99</th><th>mean</th><th>mean ulp</th><th>κ</th><th>largest part "
       "of the bound</th></tr>\n";
-  for (const ChannelLine& line : witness.channels)
+  for (const compare::ChannelLine& line : witness.channels)
     out += fmt::format(
         "<tr><td>{}</td><td>{} of "
         "{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{:.3g}</td><td>{}</td></tr>\n",
@@ -134,14 +138,14 @@ std::string channel_table(const Witness& witness) {
   return out + "</table></div>\n";
 }
 
-std::string other_witnesses(const Record& record) {
+std::string other_witnesses(const results::Record& record) {
   if (record.witnesses.size() < 2) return "";
   std::string out =
       "<h4>Next worst</h4>\n<div class=\"scroll\"><table "
       "class=\"values\">\n<tr><th>element</th><th>expected</th><th>got</th><th>ratio</"
       "th><th>problem, data, seed</th></tr>\n";
   for (std::size_t i = 1; i < record.witnesses.size(); ++i) {
-    const Witness& witness = record.witnesses[i];
+    const results::Witness& witness = record.witnesses[i];
     out +=
         fmt::format("<tr><td>{}</td><td>{}</td><td>{} {}</td><td>{}</td><td>{}, {}, {}</td></tr>\n",
                     escape(witness.where), show_hex(witness.expected), show_hex(witness.got),
@@ -151,8 +155,8 @@ std::string other_witnesses(const Record& record) {
   return out + "</table></div>\n";
 }
 
-std::string counts(const Record& record) {
-  const Tally& tally = record.tally;
+std::string counts(const results::Record& record) {
+  const compare::Tally& tally = record.tally;
   std::string out = show_plural(record.cases, "case");
   const auto add = [&](std::uint64_t count, const char* what) {
     if (count > 0) out += fmt::format(", {} {}", show_count(count), what);
@@ -188,17 +192,18 @@ std::string counts(const Record& record) {
   return out;
 }
 
-std::string detail(const Record& record) {
+std::string detail(const results::Record& record) {
   std::string out = "<div class=\"detail\">\n";
-  const std::string text = needs_attention(record.verdict) ? failure_text(record) : "";
+  const std::string text = needs_attention(record.verdict) ? results::failure_text(record) : "";
   if (!text.empty())
     out += fmt::format("<pre>{}</pre>\n", escape(text));
-  else if (!record.reason.empty() && !(record.verdict == Verdict::pass && has_numbers(record) &&
-                                       (is_property(record) || record.discriminating_cases > 0)))
+  else if (!record.reason.empty() &&
+           !(record.verdict == results::Verdict::pass && has_numbers(record) &&
+             (is_property(record) || record.discriminating_cases > 0)))
     out += fmt::format("<p class=\"why\">{}</p>\n", escape(record.reason));
   out += fmt::format("<p>{}</p>\n", counts(record));
   if (!record.witnesses.empty()) {
-    const Witness& worst = record.witnesses.front();
+    const results::Witness& worst = record.witnesses.front();
     if (!is_contract(record)) out += witness_block(worst) + channel_table(worst);
     if (needs_attention(record.verdict)) out += other_witnesses(record);
     if (!worst.reproduce.empty() && text.find(worst.reproduce) == std::string::npos)
@@ -209,18 +214,18 @@ std::string detail(const Record& record) {
 }
 
 /// Attributes for sorting and filtering by script.
-std::string sort_keys(const Record& record) {
+std::string sort_keys(const results::Record& record) {
   const auto number = [](double value) {
     return std::isfinite(value) ? fmt::format("{:.4g}", value) : std::string("1e300");
   };
   return fmt::format("data-id=\"{}\" data-verdict=\"{}\" data-ratio=\"{}\" data-ulp=\"{}\"",
-                     escape(record.id), verdict_name(record.verdict),
+                     escape(record.id), results::verdict_name(record.verdict),
                      number(record.tally.max_ratio), number(std::fabs(record.tally.max_abs_ulp)));
 }
 
-std::string number_row(const Record& record, bool open) {
+std::string number_row(const results::Record& record, bool open) {
   const bool numbers = has_numbers(record);
-  const Tally& tally = record.tally;
+  const compare::Tally& tally = record.tally;
   std::string out = fmt::format(
       "<details class=\"check\" id=\"{}\" {}{}>\n<summary>{}<code>{} <b>{}</b></code>",
       anchor(record.id), sort_keys(record), open ? " open" : "", verdict_chip(record.verdict),
@@ -243,15 +248,18 @@ std::string number_row(const Record& record, bool open) {
   return out + "</summary>\n" + detail(record) + "</details>\n";
 }
 
-std::string contract_row(const std::vector<const Record*>& records, std::size_t& open_left) {
-  const Record& worst = **std::max_element(
-      records.begin(), records.end(),
-      [](const Record* a, const Record* b) { return severity(a->verdict) < severity(b->verdict); });
+std::string contract_row(const std::vector<const results::Record*>& records,
+                         std::size_t& open_left) {
+  const results::Record& worst = **std::max_element(
+      records.begin(), records.end(), [](const results::Record* a, const results::Record* b) {
+        return severity(a->verdict) < severity(b->verdict);
+      });
   const bool alarming = needs_attention(worst.verdict);
   std::string names, body, ids;
-  for (const Record* record : records) {
-    names += fmt::format("<span class=\"name {}\">{} {}</span>", verdict_name(record->verdict),
-                         glyph(record->verdict), escape(record->check));
+  for (const results::Record* record : records) {
+    names +=
+        fmt::format("<span class=\"name {}\">{} {}</span>", results::verdict_name(record->verdict),
+                    glyph(record->verdict), escape(record->check));
     ids += record->id + " ";
     body += fmt::format("<div class=\"one\" id=\"{}\"><p>{} <code>{}</code></p>\n{}</div>\n",
                         anchor(record->id), verdict_chip(record->verdict), escape(record->id),
@@ -264,22 +272,24 @@ std::string contract_row(const std::vector<const Record*>& records, std::size_t&
       "data-ulp=\"-1\"{}>\n<summary>{}<code>{} "
       "<b>contract</b></code>"
       "<span class=\"rest\">{}</span></summary>\n{}</details>\n",
-      escape(ids), verdict_name(worst.verdict), open ? " open" : "", verdict_chip(worst.verdict),
-      escape(records.front()->dtype + " " + records.front()->layout), names, body);
+      escape(ids), results::verdict_name(worst.verdict), open ? " open" : "",
+      verdict_chip(worst.verdict), escape(records.front()->dtype + " " + records.front()->layout),
+      names, body);
 }
 
 }  // namespace
 
-std::string check_table(const Results& results) {
+std::string check_table(const results::Results& results) {
   const auto order = reading_order(results);
   if (order.empty()) return "";
   std::size_t open_left = most_open;
   std::string out = "<section id=\"checks\">\n<h2>Checks</h2>\n";
-  for (const auto& group : split(order, [](const Record&a, const Record&b) {
+  for (const auto& group : split(order, [](const results::Record&a, const results::Record&b) {
          return a.variant == b.variant && a.op == b.op;
        })) {
-    const bool in_place = std::any_of(group.begin(), group.end(),
-                                      [](const Record* record) { return record->has_end_to_end; });
+    const bool in_place =
+        std::any_of(group.begin(), group.end(),
+                    [](const results::Record* record) { return record->has_end_to_end; });
     out += fmt::format("<div class=\"group\">\n<h3>{} <b>{}</b></h3>\n",
                        escape(group.front()->variant), escape(group.front()->op));
     out += fmt::format(
@@ -292,8 +302,8 @@ std::string check_table(const Results& results) {
         "<span class=\"number wide\">cases</span><span class=\"number "
         "wide\">elements</span></div>\n",
         in_place ? "in-place cost" : "");
-    std::vector<const Record*> contracts;
-    for (const Record* record : group) {
+    std::vector<const results::Record*> contracts;
+    for (const results::Record* record : group) {
       if (is_contract(*record)) {
         contracts.push_back(record);
         continue;
@@ -302,7 +312,7 @@ std::string check_table(const Results& results) {
       if (open) --open_left;
       out += number_row(*record, open);
     }
-    for (const auto& same : split(contracts, [](const Record&a, const Record&b) {
+    for (const auto& same : split(contracts, [](const results::Record&a, const results::Record&b) {
            return a.dtype == b.dtype && a.layout == b.layout;
          }))
       out += contract_row(same, open_left);

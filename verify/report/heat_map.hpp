@@ -9,6 +9,6 @@
 namespace abn::verify::report {
 
 /// The heat map of one grid, as `studies` draws it.
-PlotScript heat_map(const Grid& grid, const std::string& name);
+PlotScript heat_map(const study::Grid& grid, const std::string& name);
 
 }  // namespace abn::verify::report

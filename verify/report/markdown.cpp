@@ -8,7 +8,7 @@
 #include "verify/report/parts.hpp"
 #include "verify/report/report.hpp"
 
-namespace abn::verify {
+namespace abn::verify::report {
 namespace {
 
 constexpr std::size_t most_failures = 50;
@@ -55,8 +55,7 @@ std::string plain(const std::string& text, std::size_t limit = longest_name) {
 
 /// A code span where the text is an ordinary name, else plain text.
 std::string code(const std::string& text) {
-  const bool ordinary =
-      !text.empty() && text.size() <= longest_name && report::anchor(text) == text;
+  const bool ordinary = !text.empty() && text.size() <= longest_name && anchor(text) == text;
   return ordinary ? "`" + text + "`" : plain(text);
 }
 
@@ -69,38 +68,38 @@ std::string fenced(const std::string& text) {
 }
 
 /// The largest ratio among the records of one type, and what did not pass.
-std::string table_cell(const std::vector<const Record*>& group, const std::string& dtype) {
+std::string table_cell(const std::vector<const results::Record*>& group, const std::string& dtype) {
   double ratio = -1;
-  std::map<int, std::pair<Verdict, int>> verdicts;  // by falling severity
-  for (const Record* record : group) {
+  std::map<int, std::pair<results::Verdict, int>> verdicts;  // by falling severity
+  for (const results::Record* record : group) {
     if (record->dtype != dtype) continue;
-    if (report::has_numbers(*record)) ratio = std::max(ratio, report::ranking_ratio(*record));
-    auto& [verdict, count] = verdicts[-report::severity(record->verdict)];
+    if (has_numbers(*record)) ratio = std::max(ratio, ranking_ratio(*record));
+    auto& [verdict, count] = verdicts[-severity(record->verdict)];
     verdict = record->verdict;
     ++count;
   }
   std::string out = " ";
-  if (ratio >= 0) out += report::show_ratio(ratio) + " ";
-  if (verdicts.size() == 1 && verdicts.begin()->second.first == Verdict::pass) out += "✓ ";
+  if (ratio >= 0) out += show_ratio(ratio) + " ";
+  if (verdicts.size() == 1 && verdicts.begin()->second.first == results::Verdict::pass) out += "✓ ";
   for (const auto& [negated, counted] : verdicts)
-    if (counted.first != Verdict::pass)
-      out += fmt::format("**{} {}** ", counted.second, verdict_name(counted.first));
+    if (counted.first != results::Verdict::pass)
+      out += fmt::format("**{} {}** ", counted.second, results::verdict_name(counted.first));
   return out + "|";
 }
 
-std::string table(const Results& results) {
-  const auto order = report::reading_order(results);
+std::string table(const results::Results& results) {
+  const auto order = reading_order(results);
   std::vector<std::string> dtypes;
-  Results by_type;  // one record a type, to put them in reading order
-  for (const Record* record : order)
+  results::Results by_type;  // one record a type, to put them in reading order
+  for (const results::Record* record : order)
     if (std::find(dtypes.begin(), dtypes.end(), record->dtype) == dtypes.end()) {
       dtypes.push_back(record->dtype);
-      Record only;
+      results::Record only;
       only.dtype = record->dtype;
       by_type.records.push_back(only);
     }
   dtypes.clear();
-  for (const Record* record : report::reading_order(by_type)) dtypes.push_back(record->dtype);
+  for (const results::Record* record : reading_order(by_type)) dtypes.push_back(record->dtype);
 
   std::string out = "| variant | op |", rule = "\n|---|---|";
   for (const std::string& dtype : dtypes) {
@@ -109,16 +108,15 @@ std::string table(const Results& results) {
   }
   out += rule + "\n";
   // Where there are many rows, those that matter: the worst verdicts, then the largest ratios.
-  using Group = std::vector<const Record*>;
-  const auto groups = report::split(order, [](const Record& a, const Record& b) {
+  using Group = std::vector<const results::Record*>;
+  const auto groups = split(order, [](const results::Record& a, const results::Record& b) {
     return a.variant == b.variant && a.op == b.op;
   });
   const auto rank = [](const Group& group) {
     std::pair<int, double> worst{0, 0};
-    for (const Record* record : group) {
-      worst.first = std::max(worst.first, report::severity(record->verdict));
-      worst.second =
-          std::max(worst.second, report::has_numbers(*record) ? report::ranking_ratio(*record) : 0);
+    for (const results::Record* record : group) {
+      worst.first = std::max(worst.first, severity(record->verdict));
+      worst.second = std::max(worst.second, has_numbers(*record) ? ranking_ratio(*record) : 0);
     }
     return worst;
   };
@@ -138,14 +136,14 @@ std::string table(const Results& results) {
     const auto& [severity, ratio] = ranks[shown];
     out += fmt::format("\n{} more rows {}, with ratios up to {}.\n", groups.size() - shown,
                        severity == 0 ? "passed" : "are in index.html, not all of them passed",
-                       report::show_ratio(ratio));
+                       show_ratio(ratio));
   }
   return out;
 }
 
 /// What the calls moved, where the sanitiser counted it.
-std::string moved(const Results& results) {
-  const auto rows = report::moved_rows(results);
+std::string moved(const results::Results& results) {
+  const auto rows = moved_rows(results);
   if (rows.empty()) return "";
   std::string out =
       "What the calls moved, in units of one tensor (the floor: nothing is moved twice):\n\n| "
@@ -162,10 +160,10 @@ std::string moved(const Results& results) {
   return out + "\n";
 }
 
-std::string of_table(const Table& table) {
+std::string of_table(const study::Table& table) {
   std::string heads = "|", rule = "|", out;
-  for (const Column& column : table.columns) {
-    const Head head = head_of(column);
+  for (const study::Column& column : table.columns) {
+    const study::Head head = study::head_of(column);
     heads +=
         fmt::format(" {} |", plain(head.group.empty() ? head.own : head.group + ", " + head.own));
     rule += "---|";
@@ -173,16 +171,16 @@ std::string of_table(const Table& table) {
   out = fmt::format("{}\n\n{}\n{}\n", plain(table.title), heads, rule);
   for (const auto& row : table.rows) {
     out += "|";
-    for (const Cell& cell : row) out += fmt::format(" {} |", plain(show_cell(cell)));
+    for (const study::Cell& cell : row) out += fmt::format(" {} |", plain(study::show_cell(cell)));
     out += "\n";
   }
   return out + "\n";
 }
 
 /// The sentences and the first table of every study, as far as they fit.
-std::string of_studies(std::span<const Study> studies, std::size_t room) {
+std::string of_studies(std::span<const study::Study> studies, std::size_t room) {
   std::string out;
-  for (const Study& study : studies) {
+  for (const study::Study& study : studies) {
     std::string text = fmt::format("### {}\n\n", plain(study.title));
     for (const std::string& sentence : study.conclusions)
       text += fmt::format("- {}\n", plain(sentence, longest_headline));
@@ -196,24 +194,24 @@ std::string of_studies(std::span<const Study> studies, std::size_t room) {
 
 }  // namespace
 
-std::string render_markdown(const Results& results, std::span<const Study> studies) {
+std::string render_markdown(const results::Results& results,
+                            std::span<const study::Study> studies) {
   if (results.records.empty() && !studies.empty())
     return shortened(of_studies(studies, markdown_limit), markdown_limit);
-  const Summary summary = summarise(results);
-  const Provenance& from = results.provenance;
+  const results::Summary summary = results::summarise(results);
+  const results::Provenance& from = results.provenance;
   std::string out =
-      fmt::format("### abn-verify: {}\n\n", plain(headline(results), longest_headline));
-  out +=
-      fmt::format("{} pass, {} fail, {} inconclusive, {} skip, {} error; {} and {} compared.\n\n",
-                  report::show_count(summary.pass), report::show_count(summary.fail),
-                  report::show_count(summary.inconclusive), report::show_count(summary.skip),
-                  report::show_count(summary.error), report::show_plural(summary.cases, "case"),
-                  report::show_plural(summary.elements, "element"));
+      fmt::format("### abn-verify: {}\n\n", plain(results::headline(results), longest_headline));
+  out += fmt::format(
+      "{} pass, {} fail, {} inconclusive, {} skip, {} error; {} and {} compared.\n\n",
+      show_count(summary.pass), show_count(summary.fail), show_count(summary.inconclusive),
+      show_count(summary.skip), show_count(summary.error), show_plural(summary.cases, "case"),
+      show_plural(summary.elements, "element"));
   if (!results.records.empty())
     out += "Largest ratio |error| / bound by type (up to 1 passes):\n\n" + table(results) + "\n";
 
-  const Record* costliest = nullptr;
-  for (const Record& record : results.records)
+  const results::Record* costliest = nullptr;
+  for (const results::Record& record : results.records)
     if (record.has_end_to_end &&
         (costliest == nullptr || record.end_to_end_cost > costliest->end_to_end_cost))
       costliest = &record;
@@ -222,23 +220,23 @@ std::string render_markdown(const Results& results, std::span<const Study> studi
         "In-place cost, a measurement of the method that fails no kernel: up to {} of the "
         "gradient's size ({}), {} unsafe in "
         "place.\n\n",
-        report::show_percent(costliest->end_to_end_cost), code(costliest->id),
-        report::show_plural(summary.unsafe, "check"));
+        show_percent(costliest->end_to_end_cost), code(costliest->id),
+        show_plural(summary.unsafe, "check"));
   if (summary.unfit > 0)
     out += fmt::format(
         "{} consistent with what the variant declares, yet worse than twice the recommended class "
         "(unfit).\n\n",
-        report::show_plural(summary.unfit, "check"));
+        show_plural(summary.unfit, "check"));
 
   out += moved(results);
 
   std::map<std::string, std::uint64_t> skipped;
-  for (const Record& record : results.records)
-    if (record.verdict == Verdict::skip) ++skipped[record.reason];
+  for (const results::Record& record : results.records)
+    if (record.verdict == results::Verdict::skip) ++skipped[record.reason];
   std::size_t reasons = 0;
   for (const auto& [reason, count] : skipped) {
     if (reasons++ == most_reasons) break;
-    out += fmt::format("- {} skipped: {}\n", report::show_count(count),
+    out += fmt::format("- {} skipped: {}\n", show_count(count),
                        reason.empty() ? "no reason was recorded" : plain(reason));
   }
   if (!skipped.empty()) out += "\n";
@@ -252,10 +250,10 @@ std::string render_markdown(const Results& results, std::span<const Study> studi
     if (!part.empty()) origin += (origin.empty() ? "" : " · ") + plain(part);
   origin = "<sub>" + origin + "</sub>\n";
 
-  const auto failures = report::attention_order(results);
+  const auto failures = attention_order(results);
   std::size_t shown = 0;
-  for (const Record* record : failures) {
-    std::string text = fenced(shortened(failure_text(*record), longest_text)) + "\n";
+  for (const results::Record* record : failures) {
+    std::string text = fenced(shortened(results::failure_text(*record), longest_text)) + "\n";
     if (shown == most_failures ||
         out.size() + text.size() + origin.size() + closing_room > markdown_limit)
       break;
@@ -274,4 +272,4 @@ std::string render_markdown(const Results& results, std::span<const Study> studi
   return out + origin;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::report

@@ -15,7 +15,7 @@ constexpr std::size_t most_reasons = 12;
 
 /// Worst verdict of the whole run, for the colour of the headline; a run of which nothing passed is
 /// a skip.
-const char* overall(const Summary& summary) {
+const char* overall(const results::Summary& summary) {
   if (summary.fail + summary.error > 0) return "fail";
   if (summary.inconclusive > 0) return "inconclusive";
   return summary.pass == 0 || summary.skip > 0 ? "skip" : "pass";
@@ -26,15 +26,15 @@ std::string tile(const char* colour, std::uint64_t count, const char* label) {
                      show_count(count), label);
 }
 
-std::string link(const Record& record) {
+std::string link(const results::Record& record) {
   return fmt::format("<a href=\"#{}\">{}</a>", anchor(record.id), escape(record.id));
 }
 
 }  // namespace
 
-std::string masthead(const Results& results) {
-  const Summary summary = summarise(results);
-  const Provenance& from = results.provenance;
+std::string masthead(const results::Results& results) {
+  const results::Summary summary = results::summarise(results);
+  const results::Provenance& from = results.provenance;
   std::string context;
   for (const std::string& part :
        {from.device, from.tier.empty() ? "" : "tier " + from.tier,
@@ -44,7 +44,7 @@ std::string masthead(const Results& results) {
   std::string out = fmt::format(
       "<header>\n<p class=\"kicker\">abn-verify</p>\n<h1 class=\"{}\">{}</h1>\n<p "
       "class=\"context\">{}</p>\n",
-      overall(summary), escape(headline(results)), context);
+      overall(summary), escape(results::headline(results)), context);
   out += "<ul class=\"tiles\">\n" + tile("pass", summary.pass, "pass") +
          tile("fail", summary.fail, "fail") +
          tile("inconclusive", summary.inconclusive, "inconclusive") +
@@ -56,17 +56,17 @@ std::string masthead(const Results& results) {
   return out + "</ul>\n</header>\n";
 }
 
-std::string attention(const Results& results) {
+std::string attention(const results::Results& results) {
   std::string out;
   const auto records = attention_order(results);
   if (!records.empty()) {
     out += "<section>\n<h2>What needs attention</h2>\n<ul class=\"attention\">\n";
     for (std::size_t i = 0; i < std::min(records.size(), most_links); ++i) {
-      const Record& record = *records[i];
+      const results::Record& record = *records[i];
       out += fmt::format(
           "<li><span class=\"verdict {0}\">{1} {0}</span>{2}{3} <span "
           "class=\"why\">{4}</span></li>\n",
-          verdict_name(record.verdict), glyph(record.verdict), link(record),
+          results::verdict_name(record.verdict), glyph(record.verdict), link(record),
           has_numbers(record) ? fmt::format(" ratio {}", show_ratio(record.tally.max_ratio)) : "",
           escape(record.reason));
     }
@@ -76,9 +76,9 @@ std::string attention(const Results& results) {
                          records.size() - most_links);
     out += "</section>\n";
   }
-  std::map<std::string, std::vector<const Record*>> skipped;
-  for (const Record& record : results.records)
-    if (record.verdict == Verdict::skip) skipped[record.reason].push_back(&record);
+  std::map<std::string, std::vector<const results::Record*>> skipped;
+  for (const results::Record& record : results.records)
+    if (record.verdict == results::Verdict::skip) skipped[record.reason].push_back(&record);
   if (!skipped.empty()) {
     out += "<section>\n<h2>What was not checked</h2>\n<ul class=\"attention\">\n";
     std::size_t shown = 0;
@@ -87,7 +87,7 @@ std::string attention(const Results& results) {
       out += fmt::format(
           "<li><span class=\"verdict skip\">{} skip</span>{}{} <span "
           "class=\"why\">{}</span></li>\n",
-          glyph(Verdict::skip), link(*members.front()),
+          glyph(results::Verdict::skip), link(*members.front()),
           members.size() > 1 ? fmt::format(" and {} more", members.size() - 1) : "",
           reason.empty() ? "no reason was recorded" : escape(reason));
     }

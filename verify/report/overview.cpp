@@ -19,24 +19,26 @@ namespace {
 // ratios at which the next of the five tints begins
 constexpr std::array<double, 4> tint_from{0.01, 0.1, 0.3, 0.7};
 
-using Records = std::vector<const Record*>;
+using Records = std::vector<const results::Record*>;
 using Column = std::pair<std::string, std::string>;  // type and layout, or op and output
 constexpr const char* contract_column = "contract";
 
-bool same_variant(const Record& a, const Record& b) { return a.variant == b.variant; }
-bool same_op(const Record& a, const Record& b) { return a.op == b.op; }
-bool same_output(const Record& a, const Record& b) {
+bool same_variant(const results::Record& a, const results::Record& b) {
+  return a.variant == b.variant;
+}
+bool same_op(const results::Record& a, const results::Record& b) { return a.op == b.op; }
+bool same_output(const results::Record& a, const results::Record& b) {
   return a.check == b.check && is_contract(a) == is_contract(b);
 }
 
 /// What a cell of the overview says of one check.
-std::string cell(const Record& record) {
+std::string cell(const results::Record& record) {
   const bool numbers = has_numbers(record);
   const std::string ratio = numbers ? show_ratio(record.tally.max_ratio) : "";
-  std::string colour = verdict_name(record.verdict),
+  std::string colour = results::verdict_name(record.verdict),
               text = fmt::format("{} {}", glyph(record.verdict),
-                                 numbers ? ratio : verdict_name(record.verdict));
-  if (record.verdict == Verdict::pass && numbers) {
+                                 numbers ? ratio : results::verdict_name(record.verdict));
+  if (record.verdict == results::Verdict::pass && numbers) {
     const auto tint = std::upper_bound(tint_from.begin(), tint_from.end(), record.tally.max_ratio) -
                       tint_from.begin();
     colour = fmt::format("tint{}", tint + 1);
@@ -49,8 +51,8 @@ std::string cell(const Record& record) {
 /// The contract checks of one variant, op, type and layout in one cell: counts of verdicts, linked
 /// to the first of the worst.
 std::string contract_cell(const Records& records) {
-  std::map<int, std::pair<const Record*, int>> counts;  // by falling severity
-  for (const Record* record : records) {
+  std::map<int, std::pair<const results::Record*, int>> counts;  // by falling severity
+  for (const results::Record* record : records) {
     auto& [first, count] = counts[-severity(record->verdict)];
     if (count++ == 0) first = record;
   }
@@ -58,13 +60,14 @@ std::string contract_cell(const Records& records) {
   for (const auto& [negated, counted] : counts)
     text += fmt::format("{}{} {}", text.empty() ? "" : ", ", counted.second,
                         glyph(counted.first->verdict));
-  const Record& worst = *counts.begin()->second.first;
-  return fmt::format("<td class=\"{}\"><a href=\"#{}\">{}</a></td>",
-                     worst.verdict == Verdict::pass ? "contract" : verdict_name(worst.verdict),
-                     anchor(worst.id), text);
+  const results::Record& worst = *counts.begin()->second.first;
+  return fmt::format(
+      "<td class=\"{}\"><a href=\"#{}\">{}</a></td>",
+      worst.verdict == results::Verdict::pass ? "contract" : results::verdict_name(worst.verdict),
+      anchor(worst.id), text);
 }
 
-std::string cost_cell(const Record& record) {
+std::string cost_cell(const results::Record& record) {
   if (!record.has_end_to_end) return "<td></td>";
   const std::string largest = escape(show_percent(record.end_to_end_cost));
   if (record.unsafe_cases == 0) return fmt::format("<td class=\"cost\">{}</td>", largest);
@@ -102,15 +105,15 @@ std::string table_head(const std::vector<Column>& columns, const char* style) {
 /// The types and layouts of these records, in reading order.
 std::vector<Column> types_and_layouts(const Records& records) {
   std::set<Column> present;
-  for (const Record* record : records) present.emplace(record->dtype, record->layout);
-  Results one_of_each;
+  for (const results::Record* record : records) present.emplace(record->dtype, record->layout);
+  results::Results one_of_each;
   for (const auto& [dtype, layout] : present) {
     one_of_each.records.emplace_back();
     one_of_each.records.back().dtype = dtype;
     one_of_each.records.back().layout = layout;
   }
   std::vector<Column> columns;
-  for (const Record* record : reading_order(one_of_each))
+  for (const results::Record* record : reading_order(one_of_each))
     columns.emplace_back(record->dtype, record->layout);
   return columns;
 }
@@ -120,9 +123,9 @@ std::string op_rows(const Records& op, const std::vector<Column>& columns) {
   std::string out;
   std::map<Column, Records> contracts;
   for (const Records& output : split(op, same_output)) {
-    std::map<Column, const Record*> at;
+    std::map<Column, const results::Record*> at;
     bool in_place = false;
-    for (const Record* record : output) {
+    for (const results::Record* record : output) {
       const Column column{record->dtype, record->layout};
       if (is_contract(*record))
         contracts[column].push_back(record);
@@ -164,30 +167,30 @@ std::string table_by_type(const std::vector<Records>& variants) {
 }
 
 std::string table_by_output(const std::vector<Records>& variants) {
-  Results one_of_each;
+  results::Results one_of_each;
   std::set<std::pair<Column, bool>> present;
   for (const Records& variant : variants)
-    for (const Record* record : variant)
+    for (const results::Record* record : variant)
       if (present
               .insert({{record->op, is_contract(*record) ? contract_column : record->check},
                        is_contract(*record)})
               .second) {
         one_of_each.records.push_back({});
-        Record& one = one_of_each.records.back();
+        results::Record& one = one_of_each.records.back();
         one.op = record->op;
         one.kind = record->kind;
         one.check = is_contract(*record) ? contract_column : record->check;
       }
   std::vector<Column> columns;
-  for (const Record* record : reading_order(one_of_each))
+  for (const results::Record* record : reading_order(one_of_each))
     columns.emplace_back(record->op, record->check);
 
   std::string out = table_head(columns, "overview files") + "<tbody>\n";
   for (const Records& variant : variants) {
     std::map<Column, Records> at;
-    for (const Record* record : variant)
+    for (const results::Record* record : variant)
       at[{record->op, is_contract(*record) ? contract_column : record->check}].push_back(record);
-    const Record& first = *variant.front();
+    const results::Record& first = *variant.front();
     out += row(fmt::format("{} <span class=\"note\">{} {}</span>", escape(first.variant),
                            escape(first.dtype), escape(first.layout)),
                "numbers", columns, [&](const Column& column) {
@@ -205,7 +208,7 @@ std::vector<Records> by_type_and_layout(const Records& variant) {
   std::vector<Records> groups;
   for (const Column& column : types_and_layouts(variant)) {
     groups.emplace_back();
-    for (const Record* record : variant)
+    for (const results::Record* record : variant)
       if (Column{record->dtype, record->layout} == column) groups.back().push_back(record);
   }
   return groups;
@@ -213,7 +216,7 @@ std::vector<Records> by_type_and_layout(const Records& variant) {
 
 }  // namespace
 
-std::string overview(const Results& results) {
+std::string overview(const results::Results& results) {
   const Records order = reading_order(results);
   if (order.empty()) return "<section><p>No check ran: there is nothing to show.</p></section>\n";
 
@@ -237,14 +240,14 @@ std::string overview(const Results& results) {
       "<span class=\"swatch tint5\"></span>1 <span class=\"swatch fail\"></span>above its bound, "
       "failed. ";
   if (std::any_of(order.begin(), order.end(),
-                  [](const Record* record) { return record->has_end_to_end; }))
+                  [](const results::Record* record) { return record->has_end_to_end; }))
     out +=
         "The cost of working in place is the largest error against the true gradient at the "
         "unrounded x, in percent of the "
         "gradient's size before anything cancels: a measurement of the method, which fails no "
         "kernel. ";
   if (std::any_of(order.begin(), order.end(),
-                  [](const Record* record) { return is_method_limited(*record); }))
+                  [](const results::Record* record) { return is_method_limited(*record); }))
     out +=
         "† within its bound, but in every case the in-place method itself leaves no signal to "
         "judge. ";

@@ -7,8 +7,7 @@
 #include "verify/report/parts.hpp"
 #include "verify/report/report.hpp"
 
-namespace abn::verify {
-namespace report {
+namespace abn::verify::report {
 namespace {
 
 constexpr std::size_t most_side_by_side = 5;
@@ -33,10 +32,10 @@ std::string legend() {
 )html";
 }
 
-std::string variant_table(const Results& results) {
+std::string variant_table(const results::Results& results) {
   if (results.variants.empty()) return "";
   std::vector<std::string> keys;  // in the order in which variants name them
-  for (const VariantInfo& variant : results.variants)
+  for (const results::VariantInfo& variant : results.variants)
     for (const auto& [key, value] : variant.claims)
       if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
 
@@ -45,7 +44,7 @@ std::string variant_table(const Results& results) {
   table[0] = {"", "what it is", "runs in"};
   table[0].insert(table[0].end(), keys.begin(), keys.end());
   for (std::size_t i = 0; i < results.variants.size(); ++i) {
-    const VariantInfo& variant = results.variants[i];
+    const results::VariantInfo& variant = results.variants[i];
     table[i + 1] = {variant.name, variant.summary, variant.memory};
     for (const std::string& key : keys) {
       const auto claim = std::find_if(variant.claims.begin(), variant.claims.end(),
@@ -75,7 +74,7 @@ std::string variant_table(const Results& results) {
   }
   out += "</table></div>\n";
   std::string unneeded;
-  for (const VariantInfo& variant : results.variants)
+  for (const results::VariantInfo& variant : results.variants)
     for (const std::string& sentence : variant.unneeded)
       unneeded += fmt::format("<li>{}, {}</li>\n", escape(variant.name), escape(sentence));
   if (!unneeded.empty())
@@ -86,8 +85,8 @@ std::string variant_table(const Results& results) {
   return out + "</section>\n";
 }
 
-std::string provenance(const Results& results) {
-  const Provenance& from = results.provenance;
+std::string provenance(const results::Results& results) {
+  const results::Provenance& from = results.provenance;
   std::string out = "<section>\n<h2>Provenance</h2>\n<dl class=\"words\">\n";
   const auto add = [&](const char* name, const std::string& value, bool code = false) {
     if (!value.empty())
@@ -108,14 +107,12 @@ std::string provenance(const Results& results) {
           ? ""
           : fmt::format("{}{}", from.time,
                         from.seconds > 0 ? fmt::format(", took {:.1f} s", from.seconds) : ""));
-  add("schema", results_schema);
+  add("schema", results::results_schema);
   return out + "</dl>\n</section>\n";
 }
 
-}  // namespace report
-
-std::string render_html(const Results& results, std::span<const Study> all_studies) {
-  using namespace report;
+std::string render_html(const results::Results& results,
+                        std::span<const study::Study> all_studies) {
   const bool studies_only = results.records.empty() && !all_studies.empty();
   std::string out =
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta "
@@ -123,7 +120,7 @@ std::string render_html(const Results& results, std::span<const Study> all_studi
       "initial-scale=1\">\n"
       "<meta name=\"color-scheme\" content=\"light dark\">\n";
   out += fmt::format("<title>{} – abn-verify</title>\n<style>{}</style>\n</head>\n<body>\n<main>\n",
-                     escape(studies_only ? all_studies.front().title : headline(results)),
+                     escape(studies_only ? all_studies.front().title : results::headline(results)),
                      style_sheet());
   if (studies_only)
     return out + "<header>\n<p class=\"kicker\">abn-verify</p>\n</header>\n" +
@@ -134,4 +131,4 @@ std::string render_html(const Results& results, std::span<const Study> all_studi
   return out + fmt::format("</main>\n<script>{}</script>\n</body>\n</html>\n", script());
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::report

@@ -154,85 +154,89 @@ std::string show_hex(double value) {
   return std::isfinite(value) ? fmt::format("{:a}", value) : show_decimal(value);
 }
 
-const char* glyph(Verdict verdict) {
+const char* glyph(results::Verdict verdict) {
   switch (verdict) {
-    case Verdict::pass:
+    case results::Verdict::pass:
       return "✓";
-    case Verdict::fail:
+    case results::Verdict::fail:
       return "✗";
-    case Verdict::inconclusive:
+    case results::Verdict::inconclusive:
       return "?";
-    case Verdict::skip:
+    case results::Verdict::skip:
       return "–";
-    case Verdict::error:
+    case results::Verdict::error:
       return "!";
   }
   return "!";
 }
 
-int severity(Verdict verdict) {
+int severity(results::Verdict verdict) {
   switch (verdict) {
-    case Verdict::pass:
+    case results::Verdict::pass:
       return 0;
-    case Verdict::skip:
+    case results::Verdict::skip:
       return 1;
-    case Verdict::inconclusive:
+    case results::Verdict::inconclusive:
       return 2;
-    case Verdict::fail:
+    case results::Verdict::fail:
       return 3;
-    case Verdict::error:
+    case results::Verdict::error:
       return 4;
   }
   return 4;
 }
 
-bool needs_attention(Verdict verdict) {
-  return severity(verdict) >= severity(Verdict::inconclusive);
+bool needs_attention(results::Verdict verdict) {
+  return severity(verdict) >= severity(results::Verdict::inconclusive);
 }
 
-bool is_contract(const Record& record) { return record.kind == "contract"; }
+bool is_contract(const results::Record& record) { return record.kind == "contract"; }
 
-bool has_numbers(const Record& record) { return !is_contract(record) && record.tally.elements > 0; }
+bool has_numbers(const results::Record& record) {
+  return !is_contract(record) && record.tally.elements > 0;
+}
 
-double ranking_ratio(const Record& record) {
+double ranking_ratio(const results::Record& record) {
   return std::isnan(record.tally.max_ratio) ? std::numeric_limits<double>::infinity()
                                             : record.tally.max_ratio;
 }
 
-bool is_property(const Record& record) { return record.kind == "property"; }
+bool is_property(const results::Record& record) { return record.kind == "property"; }
 
-bool has_types(const Record& record) {
+bool has_types(const results::Record& record) {
   return std::find(dtypes.begin(), dtypes.end(), record.dtype) != dtypes.end();
 }
 
-bool is_method_limited(const Record& record) {
-  return record.verdict == Verdict::pass && has_numbers(record) &&
+bool is_method_limited(const results::Record& record) {
+  return record.verdict == results::Verdict::pass && has_numbers(record) &&
          record.discriminating_cases == 0 && record.method_limited_cases > 0;
 }
 
-std::vector<const Record*> reading_order(const Results& results) {
-  std::vector<const Record*> order;
-  for (const Record& record : results.records) order.push_back(&record);
-  const auto key = [](const Record& r) {
+std::vector<const results::Record*> reading_order(const results::Results& results) {
+  std::vector<const results::Record*> order;
+  for (const results::Record& record : results.records) order.push_back(&record);
+  const auto key = [](const results::Record& r) {
     return std::tuple(std::string_view(r.variant), rank(ops, r.op), is_contract(r),
                       is_contract(r) ? rank(outputs, "") : rank(outputs, r.check),
                       rank(dtypes, r.dtype), rank(layouts, r.layout), std::string_view(r.check),
                       std::string_view(r.id));
   };
-  std::stable_sort(order.begin(), order.end(),
-                   [&](const Record* a, const Record* b) { return key(*a) < key(*b); });
+  std::stable_sort(
+      order.begin(), order.end(),
+      [&](const results::Record* a, const results::Record* b) { return key(*a) < key(*b); });
   return order;
 }
 
-std::vector<const Record*> attention_order(const Results& results) {
-  std::vector<const Record*> order;
-  for (const Record& record : results.records)
+std::vector<const results::Record*> attention_order(const results::Results& results) {
+  std::vector<const results::Record*> order;
+  for (const results::Record& record : results.records)
     if (needs_attention(record.verdict)) order.push_back(&record);
-  const auto key = [](const Record& r) {
+  const auto key = [](const results::Record& r) {
     return std::tuple(-severity(r.verdict), -ranking_ratio(r), std::string_view(r.id));
   };
-  std::stable_sort(order.begin(), order.end(),
-                   [&](const Record* a, const Record* b) { return key(*a) < key(*b); });
+  std::stable_sort(
+      order.begin(), order.end(),
+      [&](const results::Record* a, const results::Record* b) { return key(*a) < key(*b); });
   return order;
 }
 

@@ -34,36 +34,37 @@ std::string show_decimal(double value);                               ///< 17 di
 std::string show_hex(double value);                                   ///< 0x1.8p-7
 
 /// a sign beside the colour, so that colour never stands alone
-const char* glyph(Verdict verdict);
-int severity(Verdict verdict);          ///< pass < skip < inconclusive < fail < error
-bool needs_attention(Verdict verdict);  ///< fail, error or inconclusive
+const char* glyph(results::Verdict verdict);
+int severity(results::Verdict verdict);          ///< pass < skip < inconclusive < fail < error
+bool needs_attention(results::Verdict verdict);  ///< fail, error or inconclusive
 
-bool is_contract(const Record& record);
+bool is_contract(const results::Record& record);
 /// two results of a kernel, compared with each other: no recommended class, no ulp of a right value
-bool is_property(const Record& record);
+bool is_property(const results::Record& record);
 /// the id's third and fourth part are type and layout; of the reference's gradients they are method
 /// and scheme
-bool has_types(const Record& record);
-bool has_numbers(const Record& record);  ///< compared with a bound, and on at least one element
+bool has_types(const results::Record& record);
+bool has_numbers(
+    const results::Record& record);  ///< compared with a bound, and on at least one element
 /// the largest ratio for sorting: a NaN counts as infinity
-double ranking_ratio(const Record& record);
+double ranking_ratio(const results::Record& record);
 
 /// passed, but no case could tell right from nothing, because of the in-place method itself
-bool is_method_limited(const Record& record);
+bool is_method_limited(const results::Record& record);
 
 /// Records in reading order: by variant, op, output in the order of the computation, type from
 /// narrow to wide, layout; contract checks last.
-std::vector<const Record*> reading_order(const Results& results);
+std::vector<const results::Record*> reading_order(const results::Results& results);
 
 /// Those that need attention: errors, failures, inconclusive ones, each by falling ratio.
-std::vector<const Record*> attention_order(const Results& results);
+std::vector<const results::Record*> attention_order(const results::Results& results);
 
 /// Consecutive records for which `same` holds, as ranges of `records`.
 template <class Same>
-std::vector<std::vector<const Record*>> split(const std::vector<const Record*>& records,
-                                              Same same) {
-  std::vector<std::vector<const Record*>> groups;
-  for (const Record* record : records) {
+std::vector<std::vector<const results::Record*>> split(
+    const std::vector<const results::Record*>& records, Same same) {
+  std::vector<std::vector<const results::Record*>> groups;
+  for (const results::Record* record : records) {
     if (groups.empty() || !same(*groups.back().back(), *record)) groups.emplace_back();
     groups.back().push_back(record);
   }
@@ -74,22 +75,24 @@ std::vector<std::vector<const Record*>> split(const std::vector<const Record*>& 
 struct MovedRow {
   std::string variant, op, mode, loaded, stored, sweeps, floor, by_sectors, problem;
 };
-std::vector<MovedRow> moved_rows(const Results& results);
+std::vector<MovedRow> moved_rows(const results::Results& results);
 
 // The sections of the page.
 std::string style_sheet();
 std::string script();
-std::string masthead(const Results& results);  ///< the headline and the tiles
+std::string masthead(const results::Results& results);  ///< the headline and the tiles
 /// what failed, links; what was skipped, by reason
-std::string attention(const Results& results);
-std::string overview(const Results& results);  ///< every check in one table, coloured by ratio
-std::string plots(const Results& results);     ///< two figures a variant
+std::string attention(const results::Results& results);
+std::string overview(
+    const results::Results& results);  ///< every check in one table, coloured by ratio
+std::string plots(const results::Results& results);  ///< two figures a variant
 /// what the sanitiser saw, and what the calls moved
-std::string accesses(const Results& results);
-std::string check_table(const Results& results);  ///< one row a check, which opens to its detail
-std::string legend();                             ///< how to read the page
-std::string variant_table(const Results& results);
-std::string studies(std::span<const Study> all);  ///< heat maps, tables and sentences
-std::string provenance(const Results& results);
+std::string accesses(const results::Results& results);
+std::string check_table(
+    const results::Results& results);  ///< one row a check, which opens to its detail
+std::string legend();                  ///< how to read the page
+std::string variant_table(const results::Results& results);
+std::string studies(std::span<const study::Study> all);  ///< heat maps, tables and sentences
+std::string provenance(const results::Results& results);
 
 }  // namespace abn::verify::report

@@ -24,7 +24,7 @@
 
 extern char** environ;
 
-namespace abn::verify {
+namespace abn::verify::report {
 namespace {
 
 // a plot takes about 0.05 s; this only ends a process that hangs
@@ -206,11 +206,11 @@ Plot draw(const PlotScript& script) {
   replace_all(svg, "gnuplot_canvas", script.name);
   replace_all(svg, "id='gp", "id='" + script.name + "_");
   replace_all(svg, "'#gp", "'#" + script.name + "_");
-  return {fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\" "
-                      "stroke-width=\"1\">\n{}</svg>\n",
-                      script.width, script.height, report::escape(script.description),
-                      with_page_colours(svg)),
-          ""};
+  return {
+      fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\" "
+                  "stroke-width=\"1\">\n{}</svg>\n",
+                  script.width, script.height, escape(script.description), with_page_colours(svg)),
+      ""};
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::report

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace abn::verify {
+namespace abn::verify::report {
 
 /// What to draw. `commands` are gnuplot's, without `set terminal` and `set output`; every name in
 /// them that comes from elsewhere has gone through plot_label.
@@ -37,4 +37,4 @@ std::string plot_label(std::string_view text);
 /// Runs gnuplot without a shell, without the user's start-up files and with a time limit.
 Plot draw(const PlotScript& script);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::report

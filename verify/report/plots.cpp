@@ -31,25 +31,25 @@ constexpr int row_height = 14, top = 22, bottom = 48, width = 640, right = 26;
 constexpr std::array<double, 4> shade_from{1e-4, 1e-3, 1e-2, 1e-1};
 constexpr double smallest_ratio_shown = 1e-4, largest_ratio_shown = 1e6;
 
-using Rows = std::vector<const Record*>;
+using Rows = std::vector<const results::Record*>;
 
 double position(double ulp) { return std::copysign(std::log2(1 + 4 * std::fabs(ulp)), ulp); }
 
 /// Position of the edge below each bin, found from ulp_bin itself by bisection, so that the axis
 /// cannot disagree with the histogram.
-const std::array<double, Tally::ulp_bins + 1>& bin_edges() {
+const std::array<double, compare::Tally::ulp_bins + 1>& bin_edges() {
   static const auto edges = [] {
     constexpr double end = 1 << 20;
     constexpr int halvings = 80;  // from 2^21 down to the spacing of doubles near the smallest bins
-    std::array<double, Tally::ulp_bins + 1> found{};
+    std::array<double, compare::Tally::ulp_bins + 1> found{};
     // the outermost bins hold what is saturated: a unit each, to be seen
     found.front() = position(-end) - 1;
     found.back() = position(end) + 1;
-    for (int bin = 1; bin < Tally::ulp_bins; ++bin) {
+    for (int bin = 1; bin < compare::Tally::ulp_bins; ++bin) {
       double below = -end, above = end;
       for (int step = 0; step < halvings; ++step) {
         const double middle = below + (above - below) / 2;
-        (ulp_bin(middle) >= bin ? above : below) = middle;
+        (compare::ulp_bin(middle) >= bin ? above : below) = middle;
       }
       found[static_cast<std::size_t>(bin)] = position(above);
     }
@@ -81,7 +81,7 @@ template <class Label>
 std::vector<std::string> row_labels(const Rows& rows, Label label) {
   constexpr std::size_t longest = 46;
   std::vector<std::string> labels;
-  for (const Record* record : rows) {
+  for (const results::Record* record : rows) {
     std::string text = plot_label(label(*record));
     if (text.size() > longest) text = "..." + text.substr(text.size() - longest + 3);
     labels.push_back(std::move(text));
@@ -178,11 +178,11 @@ std::string shade_boxes(const Rows& rows, double& low, double& high) {
 std::string ulp_figure(const std::string& name, const std::string& title, const Rows& rows,
                        bool shared, std::string& problem) {
   constexpr int group_left = 8;
-  const auto labels = row_labels(rows, [&](const Record& record) {
+  const auto labels = row_labels(rows, [&](const results::Record& record) {
     return shared ? record.id : record.dtype + " " + record.layout;
   });
   std::size_t longest_group = 0;
-  for (const Record* record : rows)
+  for (const results::Record* record : rows)
     // and what keeps them apart
     if (!shared)
       longest_group = std::max(longest_group, record->op.size() + record->check.size() + 4);
@@ -199,7 +199,7 @@ std::string ulp_figure(const std::string& name, const std::string& title, const 
   // One label for each op and output, with a line between them.
   std::string bias, worst;
   for (std::size_t row = 0; row < rows.size(); ++row) {
-    const Record& record = *rows[row];
+    const results::Record& record = *rows[row];
     const bool first =
         row == 0 || rows[row - 1]->op != record.op || rows[row - 1]->check != record.check;
     if (!shared && first) {
@@ -213,7 +213,7 @@ std::string ulp_figure(const std::string& name, const std::string& title, const 
             static_cast<double>(group_left) / width, static_cast<double>(row) - 0.5,
             static_cast<double>(row) - 0.5, plot_colour("line"));
     }
-    const Tally& tally = record.tally;
+    const compare::Tally& tally = record.tally;
     if (std::isfinite(tally.sum_ulp))
       bias += fmt::format(
           "{:.4f} {}\n",
@@ -259,15 +259,16 @@ std::string ulp_figure(const std::string& name, const std::string& title, const 
 
 std::string ratio_figure(const std::string& name, const std::string& title, Rows rows, bool shared,
                          std::string& problem) {
-  std::stable_sort(rows.begin(), rows.end(), [](const Record* a, const Record* b) {
-    return ranking_ratio(*a) > ranking_ratio(*b);
-  });
-  const auto labels = row_labels(rows, [&](const Record& record) {
+  std::stable_sort(rows.begin(), rows.end(),
+                   [](const results::Record* a, const results::Record* b) {
+                     return ranking_ratio(*a) > ranking_ratio(*b);
+                   });
+  const auto labels = row_labels(rows, [&](const results::Record& record) {
     return shared ? record.id
                   : record.op + "/" + record.dtype + "/" + record.layout + "/" + record.check;
   });
   double low = 0.1, high = 2;
-  for (const Record* record : rows) {
+  for (const results::Record* record : rows) {
     if (record->tally.p99_ratio() > 0) low = std::min(low, record->tally.p99_ratio());
     if (std::isfinite(record->tally.max_ratio))
       high = std::max(high, 1.5 * record->tally.max_ratio);
@@ -300,12 +301,12 @@ std::string ratio_figure(const std::string& name, const std::string& title, Rows
   std::array<Series, 4> series{{{"pass", ""}, {"fail", ""}, {"inconclusive", ""}, {"error", ""}}};
   std::string bars, percentiles;
   for (std::size_t row = 0; row < rows.size(); ++row) {
-    const Tally& tally = rows[row]->tally;
-    const Verdict verdict = rows[row]->verdict;
-    const std::size_t which = verdict == Verdict::fail           ? 1
-                              : verdict == Verdict::inconclusive ? 2
-                              : verdict == Verdict::error        ? 3
-                                                                 : 0;
+    const compare::Tally& tally = rows[row]->tally;
+    const results::Verdict verdict = rows[row]->verdict;
+    const std::size_t which = verdict == results::Verdict::fail           ? 1
+                              : verdict == results::Verdict::inconclusive ? 2
+                              : verdict == results::Verdict::error        ? 3
+                                                                          : 0;
     bars += fmt::format("{0:.5g} {1} {2:.5g} {1}\n", place(tally.p99_ratio()), row,
                         place(tally.max_ratio));
     percentiles += fmt::format("{:.5g} {}\n", place(tally.p99_ratio()), row);
@@ -350,7 +351,7 @@ std::string ratio_figure(const std::string& name, const std::string& title, Rows
 
 }  // namespace
 
-std::string plots(const Results& results) {
+std::string plots(const results::Results& results) {
   struct Figure {
     std::string title;
     Rows rows;
@@ -361,12 +362,13 @@ std::string plots(const Results& results) {
   Rows numbers;
   // Kernels' outputs only: properties and gradients compare results with each other or with
   // cancelling sums, whose ulps say nothing, and have their places in the table.
-  for (const Record* record : reading_order(results))
+  for (const results::Record* record : reading_order(results))
     if (has_numbers(*record) && !is_property(*record) && record->op != "gradient")
       numbers.push_back(record);
   if (numbers.empty()) return "";
-  for (Rows& rows :
-       split(numbers, [](const Record&a, const Record&b) { return a.variant == b.variant; })) {
+  for (Rows& rows : split(numbers, [](const results::Record&a, const results::Record&b) {
+         return a.variant == b.variant;
+       })) {
     if (rows.size() >= own_figure_from)
       figures.push_back({rows.front()->variant, std::move(rows), false});
     else
@@ -384,11 +386,12 @@ std::string plots(const Results& results) {
           "<p class=\"note\">Shown are {} of {} checks: those with the largest ratios.</p>\n",
           most_rows, rows.size());
       Rows worst = rows;
-      std::stable_sort(worst.begin(), worst.end(), [](const Record* a, const Record* b) {
-        return ranking_ratio(*a) > ranking_ratio(*b);
-      });
+      std::stable_sort(worst.begin(), worst.end(),
+                       [](const results::Record* a, const results::Record* b) {
+                         return ranking_ratio(*a) > ranking_ratio(*b);
+                       });
       worst.resize(most_rows);
-      std::erase_if(rows, [&](const Record* record) {
+      std::erase_if(rows, [&](const results::Record* record) {
         return std::find(worst.begin(), worst.end(), record) == worst.end();
       });
     }

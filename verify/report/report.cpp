@@ -9,7 +9,7 @@
 #include "verify/problem/error.hpp"
 #include "verify/report/parts.hpp"
 
-namespace abn::verify {
+namespace abn::verify::report {
 namespace {
 
 /// A text field by RFC 4180; a leading = + - @ gets a quote in front, because spreadsheets would
@@ -30,7 +30,7 @@ std::string number(double value) { return fmt::format("{:.9g}", value); }
 
 }  // namespace
 
-std::string render_csv(const Results& results) {
+std::string render_csv(const results::Results& results) {
   std::string out =
       "id,variant,op,dtype,layout,check,kind,verdict,reason,cases,failed_cases,skipped_cases,"
       "discriminating_cases,method_limited_cases,"
@@ -38,19 +38,19 @@ std::string render_csv(const Results& results) {
       "nonfinite_expected,nonfinite_got,max_ratio,p99_ratio,mean_ratio,max_fit_ratio,largest_ulp,"
       "mean_ulp,end_to_end_ratio,end_to_end_cost,"
       "unsafe_cases,reproduce\n";
-  for (const Record& record : results.records) {
-    const Tally& tally = record.tally;
+  for (const results::Record& record : results.records) {
+    const compare::Tally& tally = record.tally;
     const double elements = static_cast<double>(tally.elements);
     for (const std::string& text :
          {record.id, record.variant, record.op, record.dtype, record.layout, record.check,
-          record.kind, std::string(verdict_name(record.verdict)), record.reason})
+          record.kind, std::string(results::verdict_name(record.verdict)), record.reason})
       out += field(text) + ",";
     for (const std::uint64_t count :
          {record.cases, record.failed_cases, record.skipped_cases, record.discriminating_cases,
           record.method_limited_cases, tally.elements, tally.failed, tally.nonfinite_expected,
           tally.nonfinite_got})
       out += std::to_string(count) + ",";
-    if (report::has_numbers(record)) {
+    if (has_numbers(record)) {
       for (const double value : {tally.max_ratio, tally.p99_ratio(), tally.sum_ratio / elements,
                                  tally.max_fit_ratio, tally.max_abs_ulp, tally.sum_ulp / elements})
         out += number(value) + ",";
@@ -67,24 +67,24 @@ std::string render_csv(const Results& results) {
   return out;
 }
 
-ReportFiles render_report(const Results& results, std::span<const Study> studies) {
+ReportFiles render_report(const results::Results& results, std::span<const study::Study> studies) {
   return {render_html(results, studies), render_markdown(results, studies), render_csv(results)};
 }
 
-void write_report(const Results& results, const std::string& directory,
-                  std::span<const Study> studies) {
+void write_report(const results::Results& results, const std::string& directory,
+                  std::span<const study::Study> studies) {
   std::error_code problem;
   std::filesystem::create_directories(directory, problem);
   if (problem || !std::filesystem::is_directory(directory))
-    throw UsageError(fmt::format(
+    throw problem::UsageError(fmt::format(
         "The report cannot be written to '{}' ({}); name a directory that can be made and written.",
         directory, problem ? problem.message() : "it is not a directory"));
   const ReportFiles files = render_report(results, studies);
   const std::filesystem::path folder(directory);
-  write_file_atomically(folder / "report.md", files.markdown);
-  write_file_atomically(folder / "report.csv", files.csv);
+  results::write_file_atomically(folder / "report.md", files.markdown);
+  results::write_file_atomically(folder / "report.csv", files.csv);
   // the last, so that a page means a whole report
-  write_file_atomically(folder / "index.html", files.html);
+  results::write_file_atomically(folder / "index.html", files.html);
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::report

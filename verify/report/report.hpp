@@ -12,7 +12,7 @@
 #include "verify/results/results.hpp"
 #include "verify/study/study.hpp"
 
-namespace abn::verify {
+namespace abn::verify::report {
 
 struct ReportFiles {
   std::string html;  ///< index.html
@@ -25,15 +25,18 @@ struct ReportFiles {
 inline constexpr std::size_t markdown_limit = 60'000;
 
 /// Without records, but with studies, the page and the comment are about the studies alone.
-std::string render_html(const Results& results, std::span<const Study> studies = {});
-std::string render_markdown(const Results& results, std::span<const Study> studies = {});
-std::string render_csv(const Results& results);
-ReportFiles render_report(const Results& results, std::span<const Study> studies = {});
+std::string render_html(const results::Results& results,
+                        std::span<const study::Study> studies = {});
+std::string render_markdown(const results::Results& results,
+                            std::span<const study::Study> studies = {});
+std::string render_csv(const results::Results& results);
+ReportFiles render_report(const results::Results& results,
+                          std::span<const study::Study> studies = {});
 
 /// Writes index.html, report.md and report.csv into `directory`, which is made if need be; each
 /// file appears whole or not at all. Throws UsageError where the directory cannot be made or
 /// written.
-void write_report(const Results& results, const std::string& directory,
-                  std::span<const Study> studies = {});
+void write_report(const results::Results& results, const std::string& directory,
+                  std::span<const study::Study> studies = {});
 
-}  // namespace abn::verify
+}  // namespace abn::verify::report

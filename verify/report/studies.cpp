@@ -75,7 +75,7 @@ std::vector<double> edges(const std::vector<double>& values) {
   return out;
 }
 
-bool drawable(const Grid& grid) {
+bool drawable(const study::Grid& grid) {
   const auto positive = [](const std::vector<double>& values) {
     return !values.empty() && std::all_of(values.begin(), values.end(), [](double v) {
       return v > 0 && std::isfinite(v);
@@ -85,8 +85,8 @@ bool drawable(const Grid& grid) {
 }
 
 /// Boxes of one colour each, runs of equal cells of a row in one box.
-std::string cells(const Grid& grid, const std::vector<double>& x, const std::vector<double>& y,
-                  std::array<bool, classes>& used) {
+std::string cells(const study::Grid& grid, const std::vector<double>& x,
+                  const std::vector<double>& y, std::array<bool, classes>& used) {
   std::array<std::string, classes> blocks;
   const std::size_t columns = grid.x.values.size();
   for (std::size_t row = 0; row < grid.y.values.size(); ++row)
@@ -109,7 +109,8 @@ std::string cells(const Grid& grid, const std::vector<double>& x, const std::vec
 }
 
 /// Segments along the edges where the prediction passes the threshold, straight runs in one piece.
-std::string boundary(const Grid& grid, const std::vector<double>& x, const std::vector<double>& y) {
+std::string boundary(const study::Grid& grid, const std::vector<double>& x,
+                     const std::vector<double>& y) {
   const std::size_t columns = grid.x.values.size(), rows = grid.y.values.size();
   const auto safe = [&](std::size_t row, std::size_t column) {
     return grid.predicted[row * columns + column] <= grid.threshold;
@@ -135,7 +136,7 @@ std::string boundary(const Grid& grid, const std::vector<double>& x, const std::
   return data;
 }
 
-std::string axis_label(const Axis& axis) {
+std::string axis_label(const study::Axis& axis) {
   // A bar is in no name that comes from elsewhere: plot_label takes all but letters and digits, and
   // these are needed as they are.
   std::string text;
@@ -144,7 +145,7 @@ std::string axis_label(const Axis& axis) {
 }
 
 /// Colours at the right, from the worst at the top, with the values where one becomes the next.
-std::string colour_bar(const Grid& grid) {
+std::string colour_bar(const study::Grid& grid) {
   constexpr double from = 0.24, to = 0.88;  // of the figure's height
   constexpr double bar_left = 1 - (right - 16.0) / width, bar_right = bar_left + 16.0 / width;
   std::string out;
@@ -169,7 +170,7 @@ std::string colour_bar(const Grid& grid) {
              bar_left, to + 0.05, plot_colour("muted"));
 }
 
-std::string script_of(const Grid& grid) {
+std::string script_of(const study::Grid& grid) {
   const std::vector<double> x = edges(grid.x.values), y = edges(grid.y.values);
   std::array<bool, classes> used{};
   std::string commands = cells(grid, x, y, used);
@@ -201,16 +202,17 @@ std::string script_of(const Grid& grid) {
   return commands + "plot " + plotted;
 }
 
-std::string cell_text(const Cell& cell) {
+std::string cell_text(const study::Cell& cell) {
   const bool number = std::holds_alternative<double>(cell);
-  return fmt::format("<td{}>{}</td>", number ? " class=\"number\"" : "", escape(show_cell(cell)));
+  return fmt::format("<td{}>{}</td>", number ? " class=\"number\"" : "",
+                     escape(study::show_cell(cell)));
 }
 
-std::string table_html(const Table& table) {
-  std::vector<Head> heads;
-  for (const Column& column : table.columns) heads.push_back(head_of(column));
-  const bool grouped =
-      std::any_of(heads.begin(), heads.end(), [](const Head& head) { return !head.group.empty(); });
+std::string table_html(const study::Table& table) {
+  std::vector<study::Head> heads;
+  for (const study::Column& column : table.columns) heads.push_back(study::head_of(column));
+  const bool grouped = std::any_of(heads.begin(), heads.end(),
+                                   [](const study::Head& head) { return !head.group.empty(); });
   // A column of numbers stands at the right, and so do words such as "> 1e+01" among them.
   std::vector<bool> numeric(heads.size(), false);
   for (const auto& row : table.rows)
@@ -236,15 +238,16 @@ std::string table_html(const Table& table) {
   for (const auto& row : table.rows) {
     out += "<tr>";
     for (std::size_t i = 0; i < row.size(); ++i)
-      out += numeric[i] ? fmt::format("<td class=\"number\">{}</td>", escape(show_cell(row[i])))
-                        : cell_text(row[i]);
+      out += numeric[i]
+                 ? fmt::format("<td class=\"number\">{}</td>", escape(study::show_cell(row[i])))
+                 : cell_text(row[i]);
     out += "</tr>\n";
   }
   return out + "</tbody></table></div>\n" +
          (table.note.empty() ? "" : fmt::format("<p class=\"note\">{}</p>\n", escape(table.note)));
 }
 
-std::string legend_of(const Grid& grid) {
+std::string legend_of(const study::Grid& grid) {
   return fmt::format(
       "<span class=\"key\">{} measured, in {}; the line is where {} predicts {:g} {}</span>",
       escape(grid.quantity), escape(grid.unit), escape(grid.predictor), grid.threshold,
@@ -253,17 +256,17 @@ std::string legend_of(const Grid& grid) {
 
 }  // namespace
 
-PlotScript heat_map(const Grid& grid, const std::string& name) {
+PlotScript heat_map(const study::Grid& grid, const std::string& name) {
   return {name,
           fmt::format("Heat map: {}, measured, over {} and {}", plot_label(grid.title),
                       plot_label(grid.x.name), plot_label(grid.y.name)),
           width, height, script_of(grid)};
 }
 
-std::string studies(std::span<const Study> all) {
+std::string studies(std::span<const study::Study> all) {
   std::string out, problem;
   for (std::size_t s = 0; s < all.size(); ++s) {
-    const Study& study = all[s];
+    const study::Study& study = all[s];
     out += fmt::format("<section class=\"study\">\n<h2>{}</h2>\n<p class=\"note\">{}</p>\n",
                        escape(study.title), escape(study.summary));
     if (!study.conclusions.empty()) {
@@ -283,7 +286,7 @@ std::string studies(std::span<const Study> all) {
                                escape(study.grids[i].title), legend_of(study.grids[i]), plot.svg);
     }
     if (!figures.empty()) out += "<div class=\"plots\">\n" + figures + "</div>\n";
-    for (const Table& table : study.tables)
+    for (const study::Table& table : study.tables)
       out += table.detail
                  ? fmt::format("<details class=\"more\"><summary>{}</summary>\n{}</details>\n",
                                escape(table.title), table_html(table))

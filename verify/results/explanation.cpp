@@ -7,7 +7,7 @@
 #include <iterator>
 #include <map>
 
-namespace abn::verify {
+namespace abn::verify::results {
 
 Diagnosis& Diagnosis::operator+=(const Diagnosis& other) {
   cases += other.cases;
@@ -95,4 +95,4 @@ std::string diagnosis_text(const Diagnosis& diagnosis) {
          text;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::results

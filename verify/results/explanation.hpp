@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-namespace abn::verify {
+namespace abn::verify::results {
 
 /// A hypothesis and how well it explains the calls that failed.
 struct Explanation {
@@ -51,4 +51,4 @@ inline bool has_enough(const Diagnosis& diagnosis) {
 /// not sure; empty where nothing is likely.
 std::string diagnosis_text(const Diagnosis& diagnosis);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::results

@@ -10,7 +10,7 @@
 
 #include "verify/results/results.hpp"
 
-namespace abn::verify {
+namespace abn::verify::results {
 namespace {
 
 /// A value as the exact hex float that a C compiler or Python reads back.
@@ -70,4 +70,4 @@ std::string failure_text(const Record& record) {
   return text;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::results

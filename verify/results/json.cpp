@@ -10,7 +10,7 @@
 #include "verify/problem/error.hpp"
 #include "verify/results/results.hpp"
 
-namespace abn::verify {
+namespace abn::verify::results {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -26,7 +26,7 @@ Json number(double value) {
   constexpr std::size_t quoted = 40;  // of what may be a whole array
   std::string text = json.dump(-1, ' ', true, Json::error_handler_t::replace);
   if (text.size() > quoted) text = text.substr(0, quoted) + "...";
-  throw UsageError(fmt::format(
+  throw problem::UsageError(fmt::format(
       "These results hold {} where {} is expected; write them again with abn-verify run --out",
       text, expected));
 }
@@ -78,7 +78,7 @@ std::vector<std::pair<std::string, double>> pairs_from(const Json& json, bool as
   return list;
 }
 
-Json comparison_json(const Comparison& c) {
+Json comparison_json(const compare::Comparison& c) {
   return {{"passed", c.passed},
           {"error", number(c.error)},
           {"ratio", number(c.ratio)},
@@ -86,8 +86,8 @@ Json comparison_json(const Comparison& c) {
           {"ulp", number(c.ulp)}};
 }
 
-Comparison comparison_from(const Json& json) {
-  Comparison c;
+compare::Comparison comparison_from(const Json& json) {
+  compare::Comparison c;
   c.passed = json.at("passed");
   c.error = number_from(json.at("error"));
   c.ratio = number_from(json.at("ratio"));
@@ -96,7 +96,7 @@ Comparison comparison_from(const Json& json) {
   return c;
 }
 
-Json tally_json(const Tally& t) {
+Json tally_json(const compare::Tally& t) {
   Json json{{"elements", t.elements},
             {"failed", t.failed},
             {"nonfinite_expected", t.nonfinite_expected},
@@ -114,8 +114,8 @@ Json tally_json(const Tally& t) {
   return json;
 }
 
-Tally tally_from(const Json& json) {
-  Tally t;
+compare::Tally tally_from(const Json& json) {
+  compare::Tally t;
   t.elements = count_from(json.at("elements"));
   t.failed = count_from(json.at("failed"));
   t.nonfinite_expected = count_from(json.at("nonfinite_expected"));
@@ -128,14 +128,14 @@ Tally tally_from(const Json& json) {
   if (!json.at("worst").is_number_integer()) refuse(json.at("worst"), "an index");
   t.worst = json.at("worst");
   t.worst_comparison = comparison_from(json.at("worst_comparison"));
-  t.ratio_histogram = counts_from<Tally::ratio_bins>(json.at("ratio_histogram"));
-  t.ulp_histogram = counts_from<Tally::ulp_bins>(json.at("ulp_histogram"));
+  t.ratio_histogram = counts_from<compare::Tally::ratio_bins>(json.at("ratio_histogram"));
+  t.ulp_histogram = counts_from<compare::Tally::ulp_bins>(json.at("ulp_histogram"));
   return t;
 }
 
-Json channels_json(const std::vector<ChannelLine>& lines) {
+Json channels_json(const std::vector<compare::ChannelLine>& lines) {
   Json json = Json::array();
-  for (const ChannelLine& line : lines)
+  for (const compare::ChannelLine& line : lines)
     json.push_back({{"channel", line.channel},
                     {"elements", line.elements},
                     {"failed", line.failed},
@@ -148,8 +148,8 @@ Json channels_json(const std::vector<ChannelLine>& lines) {
   return json;
 }
 
-std::vector<ChannelLine> channels_from(const Json& json) {
-  std::vector<ChannelLine> lines;
+std::vector<compare::ChannelLine> channels_from(const Json& json) {
+  std::vector<compare::ChannelLine> lines;
   for (const Json& one : json)
     lines.push_back({one.at("channel"), count_from(one.at("elements")),
                      count_from(one.at("failed")), number_from(one.at("max_ratio")),
@@ -360,7 +360,7 @@ Record record_from(const Json& json) {
   if (json.contains("bias")) {
     const Json& bias = json.at("bias");
     const auto lean = [](const Json& pair) {
-      return Lean{number_from(pair.at(0)), number_from(pair.at(1))};
+      return compare::Lean{number_from(pair.at(0)), number_from(pair.at(1))};
     };
     r.bias = {count_from(bias.at("cases")), lean(bias.at("up")), lean(bias.at("outward"))};
   }
@@ -439,7 +439,7 @@ Results results_from_json(const std::string& text) {
   try {
     const Json json = Json::parse(text);
     if (!json.is_object() || !json.contains("schema") || json.at("schema") != results_schema)
-      throw UsageError(
+      throw problem::UsageError(
           fmt::format("This is no result of schema {}; write it again with this version of run",
                       results_schema));
     Results results;
@@ -456,9 +456,9 @@ Results results_from_json(const std::string& text) {
     for (const auto& one : json.at("checks")) results.records.push_back(record_from(one));
     return results;
   } catch (const nlohmann::json::exception& wrong) {
-    throw UsageError(fmt::format(
+    throw problem::UsageError(fmt::format(
         "This is no results file ({}); write it again with abn-verify run --out", wrong.what()));
   }
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::results

@@ -15,7 +15,7 @@
 
 #include "verify/problem/error.hpp"
 
-namespace abn::verify {
+namespace abn::verify::results {
 namespace {
 
 constexpr std::size_t witnesses_kept = 3;
@@ -52,8 +52,10 @@ std::string plural(std::uint64_t count, const char* noun) {
 /// Errors beyond the last bins saturate there: they are no measurement, and their number must not
 /// look like one.
 std::string show_ulp(double ulp) {
-  const int bin = ulp_bin(ulp);
-  return bin == 0 ? "< -2^20" : bin == Tally::ulp_bins - 1 ? "> 2^20" : fmt::format("{:.3g}", ulp);
+  const int bin = compare::ulp_bin(ulp);
+  return bin == 0                              ? "< -2^20"
+         : bin == compare::Tally::ulp_bins - 1 ? "> 2^20"
+                                               : fmt::format("{:.3g}", ulp);
 }
 
 /// How many cases a verdict rests on, and how many it says nothing of.
@@ -63,7 +65,7 @@ std::string scope(const Record& record) {
 }
 
 std::string work(const Record& record) {
-  const Evaluations& calls = record.evaluations;
+  const call::Evaluations& calls = record.evaluations;
   return calls.forward + calls.backward == 0
              ? ""
              : fmt::format("; {} forward and {} backward evaluations", calls.forward,
@@ -171,7 +173,8 @@ void conclude(Record& record) {
   }
   record.reason = fmt::format("largest error {:.3g} of its bound over {}{}", record.tally.max_ratio,
                               scope(record), work(record));
-  if (const std::string bias = bias_text(record.bias); !bias.empty()) record.reason += "; " + bias;
+  if (const std::string bias = compare::bias_text(record.bias); !bias.empty())
+    record.reason += "; " + bias;
 }
 
 bool is_unfit(const Record& record) {
@@ -263,7 +266,7 @@ std::string headline(const Results& results) {
           : "";
   const auto biased =
       std::count_if(results.records.begin(), results.records.end(),
-                    [](const Record& record) { return !bias_text(record.bias).empty(); });
+                    [](const Record& record) { return !compare::bias_text(record.bias).empty(); });
   const std::string leaning =
       biased > 0 ? fmt::format(" {} biased: the errors lean to one side.",
                                biased == 1 ? "1 is" : fmt::format("{} are", biased))
@@ -276,7 +279,7 @@ std::string summary_table(const Results& results) {
   struct Row {
     std::array<std::uint64_t, 5> verdicts{};
     std::uint64_t checks = 0;
-    Tally tally;
+    compare::Tally tally;
     double worst = -1;
     std::string check;
     std::uint64_t unfit = 0, unsafe = 0;
@@ -321,7 +324,7 @@ std::string summary_table(const Results& results) {
 void write_file_atomically(const std::string& path, const std::string& text) {
   namespace fs = std::filesystem;
   const auto refuse = [&](const char* what) {
-    throw UsageError(fmt::format("{} {}; choose another --out or make room", path, what));
+    throw problem::UsageError(fmt::format("{} {}; choose another --out or make room", path, what));
   };
   const auto write_all = [&](int file) {
     for (std::size_t done = 0; done < text.size();) {
@@ -358,4 +361,4 @@ void write_file_atomically(const std::string& path, const std::string& text) {
   }
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::results

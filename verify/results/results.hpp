@@ -13,7 +13,7 @@
 #include "verify/compare/compare.hpp"
 #include "verify/results/explanation.hpp"
 
-namespace abn::verify {
+namespace abn::verify::results {
 
 inline constexpr const char* results_schema = "abn-verify/1";
 
@@ -33,8 +33,8 @@ struct Witness {
   /// largest first, share of the bound, those above 1 %
   std::vector<std::pair<std::string, double>> terms;
   double kappa = 1, beta_over_g = 0;
-  std::string reproduce;              ///< one shell command
-  std::vector<ChannelLine> channels;  ///< the worst channels of this case
+  std::string reproduce;                       ///< one shell command
+  std::vector<compare::ChannelLine> channels;  ///< the worst channels of this case
 };
 
 /// What one call moved between one of its buffers and its threads, counted by the emulator
@@ -69,16 +69,16 @@ struct Record {
   std::string reason;
   std::uint64_t cases = 0, failed_cases = 0, skipped_cases = 0, discriminating_cases = 0,
                 method_limited_cases = 0, cancelled_cases = 0;
-  Evaluations evaluations;
-  Tally tally;
-  Bias bias;
+  call::Evaluations evaluations;
+  compare::Tally tally;
+  compare::Bias bias;
   Diagnosis diagnosis;  ///< of failures: what would explain them
   /// worst first; at most three; the first is the worst of all
   std::vector<Witness> witnesses;
   /// backward of in-place schemes: against the true gradient at the unrounded x
   bool has_end_to_end = false;
   /// ratios against the bound that includes the cost of storing z
-  Tally end_to_end;
+  compare::Tally end_to_end;
   /// largest |error| over ChannelFacts::scale, the size of the gradient before anything cancels:
   /// what in-place costs; a measurement
   double end_to_end_cost = 0;
@@ -147,4 +147,4 @@ std::string failure_text(const Record& record);
 std::string headline(const Results& results);
 std::string summary_table(const Results& results);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::results

@@ -10,14 +10,14 @@
 
 #include "verify/problem/error.hpp"
 
-namespace abn::verify {
+namespace abn::verify::run {
 
-std::vector<Case> read_case_list(const std::string& path) {
+std::vector<data::Case> read_case_list(const std::string& path) {
   std::ifstream file(path);
   if (!file)
-    throw UsageError(fmt::format(
+    throw problem::UsageError(fmt::format(
         "The case list {} cannot be read; name a file that run --hunt --keep wrote", path));
-  std::vector<Case> cases;
+  std::vector<data::Case> cases;
   std::string line;
   for (std::size_t number = 1; std::getline(file, line); ++number) {
     if (line.empty() || line.front() == '#') continue;
@@ -27,27 +27,27 @@ std::vector<Case> read_case_list(const std::string& path) {
                        std::getline(fields, seed, '\t');
     if (!three || seed.empty() || seed.size() > 19 ||
         seed.find_first_not_of("0123456789") != std::string::npos)
-      throw UsageError(
+      throw problem::UsageError(
           fmt::format("Line {} of {} is no case; a line is a problem, its data and a seed with a "
                       "tab between them",
                       number, path));
     try {
-      cases.push_back(replay(problem, data, std::stoull(seed)));
-    } catch (const UsageError& wrong) {
-      throw UsageError(fmt::format("Line {} of {}: {}", number, path, wrong.what()));
+      cases.push_back(data::replay(problem, data, std::stoull(seed)));
+    } catch (const problem::UsageError& wrong) {
+      throw problem::UsageError(fmt::format("Line {} of {}: {}", number, path, wrong.what()));
     }
   }
   if (cases.empty())
-    throw UsageError(fmt::format(
+    throw problem::UsageError(fmt::format(
         "The case list {} holds no case; hunt for some with run --hunt 60 --keep {}", path, path));
   return cases;
 }
 
-std::string case_list_text(std::span<const Record> records) {
+std::string case_list_text(std::span<const results::Record> records) {
   std::map<std::string, std::string> checks_of;  // by case
-  for (const Record& record : records) {
+  for (const results::Record& record : records) {
     if (record.kind != "numbers" || record.witnesses.empty()) continue;
-    const Witness& worst = record.witnesses.front();
+    const results::Witness& worst = record.witnesses.front();
     checks_of[fmt::format("{}\t{}\t{}", worst.problem, worst.data, worst.seed)] +=
         fmt::format("# {}  ratio {:.3g}\n", record.id, record.tally.max_ratio);
   }
@@ -58,4 +58,4 @@ std::string case_list_text(std::span<const Record> records) {
   return text;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::run

@@ -14,13 +14,13 @@
 #include "verify/data/cases.hpp"
 #include "verify/results/results.hpp"
 
-namespace abn::verify {
+namespace abn::verify::run {
 
 /// The cases of a file, in order. Throws UsageError with the line that is none.
-std::vector<Case> read_case_list(const std::string& path);
+std::vector<data::Case> read_case_list(const std::string& path);
 
 /// The worst case of every check of numbers, each case once, with the checks that it is the worst
 /// of and their ratios above it.
-std::string case_list_text(std::span<const Record> records);
+std::string case_list_text(std::span<const results::Record> records);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::run

@@ -18,7 +18,7 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::run {
 namespace {
 
 // of the recommended tree (verify/bound/bound.cpp)
@@ -41,7 +41,7 @@ struct Claim {
 };
 
 std::int64_t tree_depth(const abn_problem& problem) {
-  const std::int64_t m = sample_count(problem);
+  const std::int64_t m = problem::sample_count(problem);
   return std::max<std::int64_t>(1, std::min(m, (m + lanes - 1) / lanes + levels));
 }
 
@@ -55,8 +55,8 @@ bool narrow_depth(std::int64_t& depth, const abn_problem& problem) {
 
 template <std::uint32_t flag>
 bool narrow_flag(abn_claims& claims, const abn_problem& problem) {
-  if ((claims.materialises & flag) == 0 ||
-      format_of(problem.dtype).precision >= format_of(claims.accumulate).precision)
+  if ((claims.materialises & flag) == 0 || problem::format_of(problem.dtype).precision >=
+                                               problem::format_of(claims.accumulate).precision)
     return false;
   claims.materialises &= ~flag;
   return true;
@@ -82,7 +82,8 @@ constexpr Claim all_claims[] = {
     {"accumulate", Side::both, false,
      [](abn_claims& c, const abn_problem& p) {
        const int own = p.dtype == ABN_F64 ? ABN_F64 : ABN_F32;
-       if (format_of(c.accumulate).precision >= format_of(own).precision) return false;
+       if (problem::format_of(c.accumulate).precision >= problem::format_of(own).precision)
+         return false;
        c.accumulate = own;
        return true;
      }},
@@ -99,78 +100,81 @@ constexpr Claim all_claims[] = {
 };
 
 bool applies(const Claim& claim, const abn_claims& claims, const abn_problem& problem) {
-  if (element_count(problem) == 0 || (claim.training_only && problem.mode != ABN_TRAINING))
+  if (problem::element_count(problem) == 0 || (claim.training_only && problem.mode != ABN_TRAINING))
     return false;
   if (claim.side == Side::backward && problem.mode == ABN_INFERENCE) return false;
   abn_claims narrowed = claims;
   return claim.narrow(narrowed, problem);
 }
 
-const std::vector<double>* values_of(const Operation& operation, Output output) {
-  for (const Stored& one : operation.outputs)
+const std::vector<double>* values_of(const call::Operation& operation, compare::Output output) {
+  for (const compare::Stored& one : operation.outputs)
     if (one.output == output) return &one.values;
   return nullptr;
 }
 
 /// All of an operation's outputs against their expectations.
-Tally tally_of(const std::vector<Expectation>& expectations, const Operation& operation) {
-  Tally all;
-  for (const Expectation& expectation : expectations)
+compare::Tally tally_of(const std::vector<compare::Expectation>& expectations,
+                        const call::Operation& operation) {
+  compare::Tally all;
+  for (const compare::Expectation& expectation : expectations)
     if (const auto* const values = values_of(operation, expectation.output))
-      all += compare_all(expectation, *values);
+      all += compare::compare_all(expectation, *values);
   return all;
 }
 
-std::vector<CheckName> generous_checks(const Subject&, const abn_claims& claims,
-                                       const abn_problem& problem) {
-  std::vector<CheckName> checks;
+std::vector<check::CheckName> generous_checks(const call::Subject&, const abn_claims& claims,
+                                              const abn_problem& problem) {
+  std::vector<check::CheckName> checks;
   for (const Claim& claim : all_claims)
     if (applies(claim, claims, problem)) checks.push_back({op, claim.name, "numbers"});
   return checks;
 }
 
-std::vector<Record> generous_records(const Work& work) {
-  const Inputs inputs = inputs_of(work.one), exact = for_oracle(inputs);
-  const Trial trial = attempt(work.subject, inputs, work.claims, work.one.seed, true);
-  std::vector<Record> records;
-  for (const CheckName& name : work.wanted) {
+std::vector<results::Record> generous_records(const check::Work& work) {
+  const problem::Inputs inputs = data::inputs_of(work.one), exact = judge::for_oracle(inputs);
+  const call::Trial trial = call::attempt(work.subject, inputs, work.claims, work.one.seed, true);
+  std::vector<results::Record> records;
+  for (const check::CheckName& name : work.wanted) {
     const auto claim =
         std::find_if(std::begin(all_claims), std::end(all_claims),
                      [&](const Claim& one) { return std::string_view(one.name) == name.check; });
     abn_claims narrowed = work.claims;
     claim->narrow(narrowed, work.one.problem);
-    Record record = blank_record(work.origin, name.op, name.check, name.kind);
+    results::Record record = judge::blank_record(work.origin, name.op, name.check, name.kind);
     if (claim->side != Side::backward && trial.forward.usable)
-      record.tally += tally_of(expect_forward(exact, narrowed), trial.forward);
+      record.tally += tally_of(expect::expect_forward(exact, narrowed), trial.forward);
     if (claim->side != Side::forward && trial.backward.usable)
-      record.tally += tally_of(expect_backward(exact, trial.saved, narrowed), trial.backward);
+      record.tally +=
+          tally_of(expect::expect_backward(exact, trial.saved, narrowed), trial.backward);
     records.push_back(std::move(record));
   }
   return records;
 }
 
-const Family generous_family{"run", generous_checks, cases_of, generous_records};
+const check::Family generous_family{"run", generous_checks, data::cases_of, generous_records};
 
 std::string flags_text(const std::string& name) {
   return name.substr(std::string_view("materialises_").size());
 }
 
 /// What is claimed and what is enough, at the most that any of the cases has.
-std::string sentence_of(const std::string& check, const Subject& subject,
-                        std::span<const Case> cases, const std::vector<std::string>& types) {
+std::string sentence_of(const std::string& check, const call::Subject& subject,
+                        std::span<const data::Case> cases, const std::vector<std::string>& types) {
   std::int64_t declared = 0, enough = 0;
   double ulp = 0;
   std::string accumulate, wider;
-  for (const Case& one : cases) {
-    if (std::find(types.begin(), types.end(), dtype_name(one.problem.dtype)) == types.end())
+  for (const data::Case& one : cases) {
+    if (std::find(types.begin(), types.end(), problem::dtype_name(one.problem.dtype)) ==
+        types.end())
       continue;
-    const Claimed claimed = claims_of(*subject.variant, one.problem);
+    const problem::Claimed claimed = problem::claims_of(*subject.variant, one.problem);
     if (claimed.status != ABN_OK || !claimed.nonsense.empty()) continue;
     declared = std::max(declared, check == "depth_backward" ? claimed.claims.depth_backward
                                                             : claimed.claims.depth_statistics);
     enough = std::max(enough, tree_depth(one.problem));
     ulp = std::max(ulp, claimed.claims.function_ulp);
-    accumulate = dtype_name(claimed.claims.accumulate);
+    accumulate = problem::dtype_name(claimed.claims.accumulate);
     wider = one.problem.dtype == ABN_F64 ? "f64" : "f32";
   }
   const auto depth = [&](const char* what) {
@@ -213,7 +217,7 @@ std::vector<Wider> wider_than(const abn_claims& claims, const abn_problem& probl
     widen(one.claims);
     all.push_back(std::move(one));
   };
-  const std::int64_t m = sample_count(problem),
+  const std::int64_t m = problem::sample_count(problem),
                      depth = backward ? claims.depth_backward : claims.depth_statistics;
   for (std::int64_t more = 1; depth < m;) {
     while (more <= depth) more *= 2;
@@ -233,8 +237,8 @@ std::vector<Wider> wider_than(const abn_claims& claims, const abn_problem& probl
       {"dy", ABN_MATERIALISES_DY},
       {"statistics", ABN_MATERIALISES_STATISTICS}};
   for (const auto& [name, flag] : flags)
-    if ((claims.materialises & flag) == 0 &&
-        format_of(problem.dtype).precision < format_of(claims.accumulate).precision)
+    if ((claims.materialises & flag) == 0 && problem::format_of(problem.dtype).precision <
+                                                 problem::format_of(claims.accumulate).precision)
       add(fmt::format("that it materialises {}", name),
           [bit = flag](abn_claims& c) { c.materialises |= bit; });
   if (claims.normalise != ABN_FOLDED)
@@ -244,8 +248,8 @@ std::vector<Wider> wider_than(const abn_claims& claims, const abn_problem& probl
   if (claims.statistics != ABN_ONE_PASS)
     add("statistics one_pass", [](abn_claims& c) { c.statistics = ABN_ONE_PASS; });
   for (const int type : {ABN_F32, ABN_F16, ABN_BF16})
-    if (format_of(type).precision < format_of(claims.accumulate).precision) {
-      add(fmt::format("accumulate {}", dtype_name(type)),
+    if (problem::format_of(type).precision < problem::format_of(claims.accumulate).precision) {
+      add(fmt::format("accumulate {}", problem::dtype_name(type)),
           [type](abn_claims& c) { c.accumulate = type; });
       // the bound of either holds for the other in most cases
       all.back().doubt = type == ABN_F32 ? "f32" : "f16 or bf16";
@@ -253,37 +257,39 @@ std::vector<Wider> wider_than(const abn_claims& claims, const abn_problem& probl
   return all;
 }
 
-std::vector<CheckName> numeric_checks(const Subject& subject, const abn_claims& claims,
-                                      const abn_problem& problem) {
-  std::vector<CheckName> checks = output_family.checks(subject, claims, problem);
-  std::erase_if(checks,
-                [](const CheckName& name) { return std::string_view(name.kind) != "numbers"; });
+std::vector<check::CheckName> numeric_checks(const call::Subject& subject, const abn_claims& claims,
+                                             const abn_problem& problem) {
+  std::vector<check::CheckName> checks = check::output_family.checks(subject, claims, problem);
+  std::erase_if(checks, [](const check::CheckName& name) {
+    return std::string_view(name.kind) != "numbers";
+  });
   return checks;
 }
 
 /// The witness of the record is the claim that would do, in its reason, and what it leaves in doubt
 /// in its place; there is none where none would.
-std::vector<Record> wider_records(const Work& work) {
-  const Inputs inputs = inputs_of(work.one), exact = for_oracle(inputs);
-  const Trial trial = attempt(work.subject, inputs, work.claims, work.one.seed, true);
-  std::vector<Record> records;
-  for (const CheckName& name : work.wanted) {
+std::vector<results::Record> wider_records(const check::Work& work) {
+  const problem::Inputs inputs = data::inputs_of(work.one), exact = judge::for_oracle(inputs);
+  const call::Trial trial = call::attempt(work.subject, inputs, work.claims, work.one.seed, true);
+  std::vector<results::Record> records;
+  for (const check::CheckName& name : work.wanted) {
     const bool backward = std::string_view(name.op) == "backward";
-    const Operation& operation = backward ? trial.backward : trial.forward;
-    Record record = blank_record(work.origin, name.op, name.check, name.kind);
+    const call::Operation& operation = backward ? trial.backward : trial.forward;
+    results::Record record = judge::blank_record(work.origin, name.op, name.check, name.kind);
     const auto passes = [&](const abn_claims& claims) {
-      for (const Expectation& expectation :
-           backward ? expect_backward(exact, trial.saved, claims) : expect_forward(exact, claims)) {
-        if (std::string_view(output_name(expectation.output)) != name.check) continue;
+      for (const compare::Expectation& expectation :
+           backward ? expect::expect_backward(exact, trial.saved, claims)
+                    : expect::expect_forward(exact, claims)) {
+        if (std::string_view(compare::output_name(expectation.output)) != name.check) continue;
         const auto* const values = values_of(operation, expectation.output);
-        return values != nullptr && compare_all(expectation, *values).failed == 0;
+        return values != nullptr && compare::compare_all(expectation, *values).failed == 0;
       }
       return false;
     };
     if (operation.usable)
       for (const Wider& wider : wider_than(work.claims, work.one.problem, backward))
         if (passes(wider.claims)) {
-          Witness& witness = record.witnesses.emplace_back();
+          results::Witness& witness = record.witnesses.emplace_back();
           witness.reason = wider.text, witness.where = wider.doubt;
           break;
         }
@@ -292,26 +298,27 @@ std::vector<Record> wider_records(const Work& work) {
   return records;
 }
 
-const Family wider_family{"run", numeric_checks, cases_of, wider_records};
+const check::Family wider_family{"run", numeric_checks, data::cases_of, wider_records};
 
 /// Is every number of such a call right on data that nothing is difficult about?
-bool right_on_standard_data(const Subject& subject, const Record& failed,
-                            const RunOptions& options) {
-  const Witness& witness = failed.witnesses.front();
-  const Case plain = replay(witness.problem, "standard", witness.seed);
-  RunOptions own = options;
+bool right_on_standard_data(const call::Subject& subject, const results::Record& failed,
+                            const check::RunOptions& options) {
+  const results::Witness& witness = failed.witnesses.front();
+  const data::Case plain = data::replay(witness.problem, "standard", witness.seed);
+  check::RunOptions own = options;
   own.pattern =
       fmt::format("{}/{}/{}/{}/*", failed.variant, failed.op, failed.dtype, failed.layout);
   own.progress = false;
-  const std::vector<Record> records =
-      run(output_family, std::span(&subject, 1), std::span(&plain, 1), own);
-  return std::none_of(records.begin(), records.end(), [](const Record& one) {
-    return one.kind == "numbers" && (one.verdict == Verdict::fail || one.verdict == Verdict::error);
+  const std::vector<results::Record> records =
+      run(check::output_family, std::span(&subject, 1), std::span(&plain, 1), own);
+  return std::none_of(records.begin(), records.end(), [](const results::Record& one) {
+    return one.kind == "numbers" &&
+           (one.verdict == results::Verdict::fail || one.verdict == results::Verdict::error);
   });
 }
 
 /// What loses digits on difficult data alone.
-const char* cancelling(const Record& failed) {
+const char* cancelling(const results::Record& failed) {
   return failed.op == "backward" ? "sum(dy*x) - mu*sum(dy) does where |mu| is far above sigma"
                                  : "E[(x-k)^2] - (mu-k)^2 does where the shift k is an outlier";
 }
@@ -320,13 +327,13 @@ const char* cancelling(const Record& failed) {
 /// excuse much that is neither: a kernel that has them errs on every kind of data, while one that
 /// errs on difficult data alone loses digits in a difference, which no type cures and no claim
 /// should hide.
-std::string advice(const Subject& subject, const Record& failed, const Witness& wider,
-                   const RunOptions& options) {
+std::string advice(const call::Subject& subject, const results::Record& failed,
+                   const results::Witness& wider, const check::RunOptions& options) {
   const std::string& doubt = wider.where;
   const std::string usual = fmt::format("; its worst case passes if it declared {}", wider.reason);
   if (doubt.empty()) return usual;
   if (!failed.diagnosis.likely().empty()) return {};  // what has a name needs no guess
-  const Witness& witness = failed.witnesses.front();
+  const results::Witness& witness = failed.witnesses.front();
   const bool right = right_on_standard_data(subject, failed, options);
   if (doubt == by_depth)
     return usual + (right ? fmt::format(", but it is right on well-conditioned data as declared: "
@@ -351,20 +358,21 @@ std::string advice(const Subject& subject, const Record& failed, const Witness& 
 
 }  // namespace
 
-std::vector<std::string> unneeded_claims(const Subject& subject, std::span<const Case> cases,
-                                         const RunOptions& options) {
+std::vector<std::string> unneeded_claims(const call::Subject& subject,
+                                         std::span<const data::Case> cases,
+                                         const check::RunOptions& options) {
   if (subject.device == nullptr) return {};
-  RunOptions own = options;
+  check::RunOptions own = options;
   own.pattern = fmt::format("{}/{}/*", subject.variant->name, op);
   own.progress = false;
   struct Sum {
     std::uint64_t cases = 0, failed = 0, elements = 0;
   };
   std::map<std::string, std::map<std::string, Sum>> by_check;  // and type
-  for (const Record& record : run(generous_family, std::span(&subject, 1), cases, own)) {
+  for (const results::Record& record : run(generous_family, std::span(&subject, 1), cases, own)) {
     Sum& sum = by_check[record.check][record.dtype];
     sum.cases += record.cases - record.skipped_cases;
-    sum.failed += record.tally.failed + (record.verdict == Verdict::error ? 1 : 0);
+    sum.failed += record.tally.failed + (record.verdict == results::Verdict::error ? 1 : 0);
     sum.elements += record.tally.elements;
   }
   std::vector<std::string> sentences;
@@ -384,30 +392,30 @@ std::vector<std::string> unneeded_claims(const Subject& subject, std::span<const
   return sentences;
 }
 
-void suggest_claims(std::vector<Record>& records, std::span<const Subject> subjects,
-                    const RunOptions& options) {
-  for (const Subject& subject : subjects) {
+void suggest_claims(std::vector<results::Record>& records, std::span<const call::Subject> subjects,
+                    const check::RunOptions& options) {
+  for (const call::Subject& subject : subjects) {
     if (subject.device == nullptr) continue;
     std::size_t suggested = 0;
-    for (Record& record : records) {
+    for (results::Record& record : records) {
       const bool above = record.variant == subject.variant->name &&
-                         record.verdict == Verdict::fail && record.kind == "numbers" &&
+                         record.verdict == results::Verdict::fail && record.kind == "numbers" &&
                          !record.witnesses.empty() && std::isfinite(record.tally.max_ratio);
       if (!above || suggested == most_suggested) continue;
-      const Witness& witness = record.witnesses.front();
-      const Case one = replay(witness.problem, witness.data, witness.seed);
-      if (element_count(one.problem) > largest_suggested) continue;
+      const results::Witness& witness = record.witnesses.front();
+      const data::Case one = data::replay(witness.problem, witness.data, witness.seed);
+      if (problem::element_count(one.problem) > largest_suggested) continue;
       ++suggested;
-      RunOptions own = options;
+      check::RunOptions own = options;
       own.pattern = record.id;
       own.progress = false;
-      for (const Record& found :
+      for (const results::Record& found :
            run(wider_family, std::span(&subject, 1), std::span(&one, 1), own)) {
-        if (found.verdict != Verdict::error && !found.witnesses.empty())
+        if (found.verdict != results::Verdict::error && !found.witnesses.empty())
           record.reason += advice(subject, record, found.witnesses.front(), options);
       }
     }
   }
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::run

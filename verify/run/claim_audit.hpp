@@ -15,17 +15,18 @@
 
 #include "verify/run/runner.hpp"
 
-namespace abn::verify {
+namespace abn::verify::run {
 
 /// One sentence a variant, claim and set of types: "f16, f32: claims depth up to 4096 for
 /// statistics; all 96 cases pass with at most 24". Empty for a variant that claims nothing
 /// generous, or needs what it claims.
-std::vector<std::string> unneeded_claims(const Subject& subject, std::span<const Case> cases,
-                                         const RunOptions& options);
+std::vector<std::string> unneeded_claims(const call::Subject& subject,
+                                         std::span<const data::Case> cases,
+                                         const check::RunOptions& options);
 
 /// Adds to the reason of failed checks of numbers which claim their worst case would pass with,
 /// where there is one.
-void suggest_claims(std::vector<Record>& records, std::span<const Subject> subjects,
-                    const RunOptions& options);
+void suggest_claims(std::vector<results::Record>& records, std::span<const call::Subject> subjects,
+                    const check::RunOptions& options);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::run

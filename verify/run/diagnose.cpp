@@ -11,7 +11,7 @@
 #include "verify/problem/problem.hpp"
 #include "verify/run/runner.hpp"
 
-namespace abn::verify {
+namespace abn::verify::run {
 namespace {
 
 constexpr std::int64_t most_elements = std::int64_t{1} << 15;  // of the cases that are tried first
@@ -25,55 +25,56 @@ std::size_t mixing_stride(std::size_t count) {
   return stride;
 }
 
-std::vector<Case> in_order_of_trial(std::span<const Case> cases) {
-  std::vector<Case> small, large;
+std::vector<data::Case> in_order_of_trial(std::span<const data::Case> cases) {
+  std::vector<data::Case> small, large;
   const std::size_t stride = mixing_stride(cases.size());
   for (std::size_t i = 0; i < cases.size(); ++i) {
-    const Case& one = cases[i * stride % cases.size()];
-    (element_count(one.problem) <= most_elements ? small : large).push_back(one);
+    const data::Case& one = cases[i * stride % cases.size()];
+    (problem::element_count(one.problem) <= most_elements ? small : large).push_back(one);
   }
-  std::stable_sort(large.begin(), large.end(), [](const Case& a, const Case& b) {
-    return element_count(a.problem) < element_count(b.problem);
+  std::stable_sort(large.begin(), large.end(), [](const data::Case& a, const data::Case& b) {
+    return problem::element_count(a.problem) < problem::element_count(b.problem);
   });
   small.insert(small.end(), large.begin(), large.end());
   return small;
 }
 
-void look_again(std::vector<Record>& records, const Family& family,
-                std::span<const Subject> subjects, std::span<const Case> cases,
-                const RunOptions& options) {
-  const std::vector<Case> ordered = in_order_of_trial(cases);
+void look_again(std::vector<results::Record>& records, const check::Family& family,
+                std::span<const call::Subject> subjects, std::span<const data::Case> cases,
+                const check::RunOptions& options) {
+  const std::vector<data::Case> ordered = in_order_of_trial(cases);
   // variant, op, type, layout
   using Group = std::tuple<std::string, std::string, std::string, std::string>;
   std::set<Group> done;
-  for (const Record& failed : records) {
-    if (failed.verdict != Verdict::fail || failed.kind != "numbers") continue;
+  for (const results::Record& failed : records) {
+    if (failed.verdict != results::Verdict::fail || failed.kind != "numbers") continue;
     if (!done.emplace(failed.variant, failed.op, failed.dtype, failed.layout).second) continue;
-    const auto subject = std::find_if(subjects.begin(), subjects.end(), [&](const Subject& one) {
-      return failed.variant == one.variant->name;
-    });
+    const auto subject =
+        std::find_if(subjects.begin(), subjects.end(),
+                     [&](const call::Subject& one) { return failed.variant == one.variant->name; });
     if (subject == subjects.end()) continue;
-    RunOptions again = options;
+    check::RunOptions again = options;
     again.pattern =
         fmt::format("{}/{}/{}/{}/*", failed.variant, failed.op, failed.dtype, failed.layout);
     again.diagnose = true, again.progress = false, again.threads = 1;
-    Diagnosis diagnosis;
-    for (const Case& one : ordered) {
-      if (dtype_name(one.problem.dtype) != failed.dtype ||
-          layout_name(one.problem.layout) != failed.layout)
+    results::Diagnosis diagnosis;
+    for (const data::Case& one : ordered) {
+      if (problem::dtype_name(one.problem.dtype) != failed.dtype ||
+          problem::layout_name(one.problem.layout) != failed.layout)
         continue;
-      Diagnosis found;  // the same for all outputs of a call
-      for (const Record& record : run(family, std::span(&*subject, 1), std::span(&one, 1), again))
+      results::Diagnosis found;  // the same for all outputs of a call
+      for (const results::Record& record :
+           run(family, std::span(&*subject, 1), std::span(&one, 1), again))
         if (record.kind == "numbers" && record.diagnosis.cases > 0) found = record.diagnosis;
       diagnosis += found;
-      if (has_enough(diagnosis)) break;
+      if (results::has_enough(diagnosis)) break;
     }
-    for (Record& record : records)
-      if (record.verdict == Verdict::fail && record.kind == "numbers" &&
+    for (results::Record& record : records)
+      if (record.verdict == results::Verdict::fail && record.kind == "numbers" &&
           record.variant == failed.variant && record.op == failed.op &&
           record.dtype == failed.dtype && record.layout == failed.layout)
         record.diagnosis = diagnosis;
   }
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::run

@@ -12,7 +12,7 @@
 
 #include "verify/check/group.hpp"
 
-namespace abn::verify {
+namespace abn::verify::run {
 
 /// Steps of so many, around the end and on, meet each of `count` things once, and after few of them
 /// have been everywhere: a tier's cases of one mode or type stand side by side.
@@ -20,11 +20,11 @@ std::size_t mixing_stride(std::size_t count);
 
 /// Every case once: small ones in an order that meets every mode, activation and recipe early, then
 /// the larger ones by size.
-std::vector<Case> in_order_of_trial(std::span<const Case> cases);
+std::vector<data::Case> in_order_of_trial(std::span<const data::Case> cases);
 
 /// Gives the failed records of a family their diagnosis.
-void look_again(std::vector<Record>& records, const Family& family,
-                std::span<const Subject> subjects, std::span<const Case> cases,
-                const RunOptions& options);
+void look_again(std::vector<results::Record>& records, const check::Family& family,
+                std::span<const call::Subject> subjects, std::span<const data::Case> cases,
+                const check::RunOptions& options);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::run

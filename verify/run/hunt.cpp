@@ -18,7 +18,7 @@
 #include "verify/run/hunt_step.hpp"
 #include "verify/run/isolate.hpp"
 
-namespace abn::verify {
+namespace abn::verify::run {
 namespace {
 
 // steps that do not know of one another; no matter how many threads take them
@@ -32,13 +32,14 @@ struct Climb {
   std::string id;
   int dtype = 0, layout = 0;
   bool found = false;
-  Case best;
+  data::Case best;
   double ratio = -1;
   int stale = 0;
 };
 
 /// The checks of numbers that match, of every type and layout.
-std::vector<Climb> climbs_of(const Subject& subject, const RunOptions& options, const Case* start) {
+std::vector<Climb> climbs_of(const call::Subject& subject, const check::RunOptions& options,
+                             const data::Case* start) {
   std::map<std::string, Climb> all;
   for (const int dtype : {ABN_F16, ABN_BF16, ABN_F32, ABN_F64})
     for (const int layout : {ABN_NCHW, ABN_NHWC}) {
@@ -46,23 +47,24 @@ std::vector<Climb> climbs_of(const Subject& subject, const RunOptions& options, 
         continue;
       for (const int mode : {ABN_TRAINING, ABN_INFERENCE, ABN_FROZEN}) {
         if (start != nullptr && start->problem.mode != mode) continue;
-        abn_problem problem = start != nullptr ? start->problem : parse_problem("n2c2s8");
+        abn_problem problem = start != nullptr ? start->problem : problem::parse_problem("n2c2s8");
         if (start == nullptr) {
           problem.dtype = dtype, problem.layout = layout, problem.mode = mode;
           problem.param_dtype = dtype == ABN_F64 ? ABN_F64 : ABN_F32;
         }
-        const Claimed claimed = claims_of(*subject.variant, problem);
+        const problem::Claimed claimed = problem::claims_of(*subject.variant, problem);
         if (claimed.status != ABN_OK || !claimed.nonsense.empty()) continue;
-        for (const CheckName& name : output_family.checks(subject, claimed.claims, problem)) {
+        for (const check::CheckName& name :
+             check::output_family.checks(subject, claimed.claims, problem)) {
           if (std::string_view(name.kind) != numbers) continue;
-          Climb climb{id_of(subject.variant->name, problem, name.op, name.check),
+          Climb climb{judge::id_of(subject.variant->name, problem, name.op, name.check),
                       dtype,
                       layout,
                       false,
                       {},
                       -1,
                       0};
-          if (matches(options.pattern, climb.id)) all.try_emplace(climb.id, std::move(climb));
+          if (data::matches(options.pattern, climb.id)) all.try_emplace(climb.id, std::move(climb));
         }
       }
     }
@@ -74,7 +76,7 @@ std::vector<Climb> climbs_of(const Subject& subject, const RunOptions& options, 
 /// One variant's hunt.
 class Hunter {
  public:
-  Hunter(const Subject& subject, const RunOptions& options, const HuntOptions& hunt)
+  Hunter(const call::Subject& subject, const check::RunOptions& options, const HuntOptions& hunt)
       : subject_(subject),
         options_(options),
         hunt_(hunt),
@@ -86,18 +88,18 @@ class Hunter {
   bool has_checks() const { return !climbs_.empty(); }
   std::uint64_t steps() const { return steps_; }
   double largest() const { return largest_; }
-  std::map<std::string, Record>& records() { return records_; }
+  std::map<std::string, results::Record>& records() { return records_; }
 
   void round() {
-    std::vector<Case> cases;
+    std::vector<data::Case> cases;
     std::vector<std::size_t> targets;
     for (std::size_t k = 0; k < round_size; ++k, ++steps_) {
       targets.push_back(static_cast<std::size_t>(steps_ % climbs_.size()));
-      cases.push_back(step(climbs_[targets.back()], Stream(hunt_.seed).fork(steps_)));
+      cases.push_back(step(climbs_[targets.back()], data::Stream(hunt_.seed).fork(steps_)));
     }
-    std::vector<std::vector<Record>> made(cases.size());
+    std::vector<std::vector<results::Record>> made(cases.size());
     std::mutex taking;
-    const auto take = [&](std::size_t index, std::vector<Record> records) {
+    const auto take = [&](std::size_t index, std::vector<results::Record> records) {
       const std::lock_guard lock(taking);
       made[index].insert(made[index].end(), std::make_move_iterator(records.begin()),
                          std::make_move_iterator(records.end()));
@@ -107,30 +109,31 @@ class Hunter {
                             : static_cast<int>(std::max(std::thread::hardware_concurrency(), 1u));
     const bool may_crash = !subject_.plugin.empty() && subject_.variant->memory == ABN_MEMORY_HOST;
     if (may_crash)
-      run_isolated(output_family, subject_, cases, options_, threads, take);
+      run_isolated(check::output_family, subject_, cases, options_, threads, take);
     else
-      in_parallel(cases.size(), threads, [&](std::size_t index, int) {
-        take(index, run_case(output_family, subject_, cases[index], options_));
+      call::in_parallel(cases.size(), threads, [&](std::size_t index, int) {
+        take(index, check::run_case(check::output_family, subject_, cases[index], options_));
       });
     for (std::size_t k = 0; k < cases.size(); ++k)
       learn(climbs_[targets[k]], cases[k], std::move(made[k]));
   }
 
  private:
-  Case step(const Climb& climb, const Stream& draw) const {
+  data::Case step(const Climb& climb, const data::Stream& draw) const {
     const bool pinned = hunt_.start != nullptr;
     const bool anew = !climb.found || draw.below(fresh_one_in, 0) == 0;
     if (anew && !pinned) return fresh_case(climb.dtype, climb.layout, draw.fork(1));
-    const Case& from = pinned && anew ? *hunt_.start : climb.best;
+    const data::Case& from = pinned && anew ? *hunt_.start : climb.best;
     return changed_case(from, pinned, draw.fork(2));
   }
 
-  void learn(const Climb& target, const Case& one, std::vector<Record> records) {
+  void learn(const Climb& target, const data::Case& one, std::vector<results::Record> records) {
     const std::string aimed = target.id;
     bool gained = false;
-    for (Record& record : records) {
+    for (results::Record& record : records) {
       const auto at = by_id_.find(record.id);
-      if (at != by_id_.end() && record.verdict != Verdict::skip && record.tally.elements > 0) {
+      if (at != by_id_.end() && record.verdict != results::Verdict::skip &&
+          record.tally.elements > 0) {
         Climb& climb = climbs_[at->second];
         const double ratio = record.tally.max_ratio;
         largest_ = std::max(largest_, ratio);
@@ -146,36 +149,38 @@ class Hunter {
       if (added)
         merged->second = std::move(record);
       else
-        merge(merged->second, record);
+        results::merge(merged->second, record);
     }
     if (!gained) ++climbs_[by_id_.at(aimed)].stale;
   }
 
-  const Subject& subject_;
-  const RunOptions& options_;
+  const call::Subject& subject_;
+  const check::RunOptions& options_;
   const HuntOptions& hunt_;
   std::vector<Climb> climbs_;
   std::map<std::string, std::size_t> by_id_;
-  std::map<std::string, Record> records_;
+  std::map<std::string, results::Record> records_;
   std::uint64_t steps_ = 0;
   double largest_ = 0;
 };
 
-std::vector<Record> skipped(const Subject& subject, const RunOptions& options) {
-  const Case one = fresh_case(ABN_F32, ABN_NCHW, Stream(0));
-  return run_case(output_family, subject, one, options);
+std::vector<results::Record> skipped(const call::Subject& subject,
+                                     const check::RunOptions& options) {
+  const data::Case one = fresh_case(ABN_F32, ABN_NCHW, data::Stream(0));
+  return check::run_case(check::output_family, subject, one, options);
 }
 
 }  // namespace
 
-HuntResult hunt(std::span<const Subject> subjects, const RunOptions& options,
+HuntResult hunt(std::span<const call::Subject> subjects, const check::RunOptions& options,
                 const HuntOptions& hunt_options) {
   HuntResult result;
-  std::map<std::string, Record> records;
+  std::map<std::string, results::Record> records;
   std::vector<Hunter> hunters;
-  for (const Subject& subject : subjects) {
+  for (const call::Subject& subject : subjects) {
     if (subject.device == nullptr) {
-      for (Record& record : skipped(subject, options)) records.try_emplace(record.id, record);
+      for (results::Record& record : skipped(subject, options))
+        records.try_emplace(record.id, record);
       continue;
     }
     Hunter hunter(subject, options, hunt_options);
@@ -199,7 +204,7 @@ HuntResult hunt(std::span<const Subject> subjects, const RunOptions& options,
     for (auto& [id, record] : hunter.records()) records.try_emplace(id, std::move(record));
   }
   for (auto& [id, record] : records) {
-    conclude(record);
+    results::conclude(record);
     result.records.push_back(std::move(record));
   }
   return result;
@@ -207,7 +212,7 @@ HuntResult hunt(std::span<const Subject> subjects, const RunOptions& options,
 
 std::string hunt_text(const HuntResult& result) {
   std::string text;
-  for (const Record& record : result.records) {
+  for (const results::Record& record : result.records) {
     if (record.kind != numbers || record.witnesses.empty()) continue;
     text += fmt::format("{:<48} largest ratio {:<8.3g} of {} cases\n", record.id,
                         record.tally.max_ratio, record.cases - record.skipped_cases);
@@ -217,4 +222,4 @@ std::string hunt_text(const HuntResult& result) {
   return text;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::run

@@ -16,7 +16,7 @@
 
 #include "verify/check/group.hpp"
 
-namespace abn::verify {
+namespace abn::verify::run {
 
 struct HuntBudget {
   double seconds = 0;       ///< 0: no limit
@@ -26,23 +26,23 @@ struct HuntBudget {
 struct HuntOptions {
   HuntBudget budget;
   std::uint64_t seed = 1;
-  const Case* start = nullptr;  ///< hunts around this one case and in its problem only
+  const data::Case* start = nullptr;  ///< hunts around this one case and in its problem only
   std::function<void(const char* variant, std::uint64_t steps, double largest)> progress;
 };
 
 struct HuntResult {
   /// concluded, ordered by id: all cases of the hunt together, as those of a run; the worst is the
   /// witness
-  std::vector<Record> records;
+  std::vector<results::Record> records;
   std::uint64_t steps = 0;  ///< cases that were tried
 };
 
 /// Hunts through the outputs of every subject, one after the other, each with its share of the
 /// seconds.
-HuntResult hunt(std::span<const Subject> subjects, const RunOptions& options,
+HuntResult hunt(std::span<const call::Subject> subjects, const check::RunOptions& options,
                 const HuntOptions& hunt_options);
 
 /// Per check id the largest ratio and the command that replays it, as people read it.
 std::string hunt_text(const HuntResult& result);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::run

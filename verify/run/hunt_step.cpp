@@ -13,7 +13,7 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::run {
 namespace {
 
 constexpr double slopes[] = {0.01, 0.25, 0.1, 1.5, 0.0078125}, alphas[] = {1, 0.5, 1.7},
@@ -25,28 +25,29 @@ constexpr auto turn(const Table& table, std::uint64_t index) {
   return table[index % std::size(table)];
 }
 
-double fitted(const Format& format, double value) {
-  return std::clamp(round_to(format, value), -format.largest, format.largest);
+double fitted(const problem::Format& format, double value) {
+  return std::clamp(problem::round_to(format, value), -format.largest, format.largest);
 }
 
 void set_activation(abn_problem& p, int activation, std::uint64_t bits) {
   p.activation = activation;
-  const Format& parameter = format_of(p.param_dtype);
-  p.activation_parameter = activation == ABN_IDENTITY     ? 0
-                           : activation == ABN_LEAKY_RELU ? round_to(parameter, turn(slopes, bits))
-                                                          : round_to(parameter, turn(alphas, bits));
+  const problem::Format& parameter = problem::format_of(p.param_dtype);
+  p.activation_parameter = activation == ABN_IDENTITY ? 0
+                           : activation == ABN_LEAKY_RELU
+                               ? problem::round_to(parameter, turn(slopes, bits))
+                               : problem::round_to(parameter, turn(alphas, bits));
 }
 
 /// One channel of a case under change.
 class Channel {
  public:
-  Channel(Inputs& inputs, std::int64_t c)
+  Channel(problem::Inputs& inputs, std::int64_t c)
       : in_(inputs),
         p_(inputs.problem),
         c_(c),
-        m_(sample_count(p_)),
-        storage_(format_of(p_.dtype)),
-        parameter_(format_of(p_.param_dtype)) {}
+        m_(problem::sample_count(p_)),
+        storage_(problem::format_of(p_.dtype)),
+        parameter_(problem::format_of(p_.param_dtype)) {}
 
   std::int64_t size() const { return m_; }
   double& x(std::int64_t i) { return in_.x[at(i)]; }
@@ -80,40 +81,40 @@ class Channel {
   double gamma() const { return in_.affine ? in_.gamma[index()] : 1; }
   /// Running statistics near those of the batch, so that what has frozen ones meets the same
   /// numbers.
-  void follow(const Stream& draw) {
+  void follow(const data::Stream& draw) {
     const Place now = place();
     in_.running_mean[index()] = fitted(parameter_, now.mean + 0.3 * now.sigma * draw.normal(0));
     in_.running_var[index()] =
         fitted(parameter_, now.sigma * now.sigma * draw.uniform(0.5, 1.5, 1));
   }
-  void change(const Stream& draw);
+  void change(const data::Stream& draw);
 
  private:
   std::size_t index() const { return static_cast<std::size_t>(c_); }
   std::size_t at(std::int64_t i) const {
-    return static_cast<std::size_t>(sample_offset(p_, c_, i));
+    return static_cast<std::size_t>(problem::sample_offset(p_, c_, i));
   }
-  void change_value(std::vector<double>& values, const Stream& draw);
+  void change_value(std::vector<double>& values, const data::Stream& draw);
 
-  Inputs& in_;
+  problem::Inputs& in_;
   const abn_problem& p_;
   std::int64_t c_, m_;
-  const Format &storage_, &parameter_;
+  const problem::Format &storage_, &parameter_;
 };
 
 /// One value: a neighbour, another bit of its fraction, a spike, a zero, or a copy of another.
-void Channel::change_value(std::vector<double>& values, const Stream& draw) {
+void Channel::change_value(std::vector<double>& values, const data::Stream& draw) {
   const auto any = [&](std::uint64_t label) {
     return at(static_cast<std::int64_t>(draw.below(static_cast<std::uint64_t>(m_), label)));
   };
   double& value = values[any(0)];
   switch (draw.below(6, 1)) {
     case 0:
-      value = fitted(storage_, value + draw.sign(2) * ulp_of(storage_, value));
+      value = fitted(storage_, value + draw.sign(2) * problem::ulp_of(storage_, value));
       return;
     case 1:
       value =
-          fitted(storage_, value + draw.sign(2) * std::ldexp(ulp_of(storage_, value),
+          fitted(storage_, value + draw.sign(2) * std::ldexp(problem::ulp_of(storage_, value),
                                                              static_cast<int>(draw.below(10, 3))));
       return;
     case 2:
@@ -130,7 +131,7 @@ void Channel::change_value(std::vector<double>& values, const Stream& draw) {
   }
 }
 
-void Channel::change(const Stream& draw) {
+void Channel::change(const data::Stream& draw) {
   const Place now = place();
   const double sigma = now.sigma > 0 ? now.sigma : std::max(std::fabs(now.mean), 1.0);
   switch (draw.below(16, 0)) {
@@ -198,19 +199,21 @@ void Channel::change(const Stream& draw) {
 
 /// The numbers of `from` in a problem of other sizes: samples and channels repeat where there are
 /// more of them.
-Inputs resized(const Inputs& from, abn_problem problem) {
-  Inputs out;
+problem::Inputs resized(const problem::Inputs& from, abn_problem problem) {
+  problem::Inputs out;
   out.problem = problem;
   out.affine = from.affine;
-  const auto elements = static_cast<std::size_t>(element_count(problem));
+  const auto elements = static_cast<std::size_t>(problem::element_count(problem));
   out.x.resize(elements);
   out.dz.resize(elements);
-  const std::int64_t m = sample_count(problem), old_m = sample_count(from.problem);
+  const std::int64_t m = problem::sample_count(problem),
+                     old_m = problem::sample_count(from.problem);
   for (std::int64_t c = 0; c < problem.c; ++c) {
     const std::int64_t old_c = c % from.problem.c;
     for (std::int64_t i = 0; i < m; ++i) {
-      const auto at = static_cast<std::size_t>(sample_offset(problem, c, i)),
-                 old = static_cast<std::size_t>(sample_offset(from.problem, old_c, i % old_m));
+      const auto at = static_cast<std::size_t>(problem::sample_offset(problem, c, i)),
+                 old = static_cast<std::size_t>(
+                     problem::sample_offset(from.problem, old_c, i % old_m));
       out.x[at] = from.x[old];
       out.dz[at] = from.dz[old];
     }
@@ -222,15 +225,15 @@ Inputs resized(const Inputs& from, abn_problem problem) {
   return out;
 }
 
-void change_problem(Inputs& inputs, const Stream& draw) {
+void change_problem(problem::Inputs& inputs, const data::Stream& draw) {
   abn_problem p = inputs.problem;
-  const Format& parameter = format_of(p.param_dtype);
+  const problem::Format& parameter = problem::format_of(p.param_dtype);
   switch (draw.below(8, 0)) {
     case 0:
       set_activation(p, static_cast<int>(draw.below(3, 1)), draw.bits(2));
       break;
     case 1:
-      p.eps = round_to(parameter, turn(epses, draw.bits(1)));
+      p.eps = problem::round_to(parameter, turn(epses, draw.bits(1)));
       break;
     case 2:
       p.mode = static_cast<int>(draw.below(3, 1));
@@ -239,7 +242,7 @@ void change_problem(Inputs& inputs, const Stream& draw) {
       p.scale = p.scale == ABN_SCALE_SIGNED ? ABN_SCALE_ABS_EPS : ABN_SCALE_SIGNED;
       break;
     case 4:
-      p.momentum = round_to(parameter, turn(momenta, draw.bits(1)));
+      p.momentum = problem::round_to(parameter, turn(momenta, draw.bits(1)));
       break;
     case 5:
       p.c = 1 + static_cast<std::int64_t>(draw.below(4, 1));
@@ -251,23 +254,23 @@ void change_problem(Inputs& inputs, const Stream& draw) {
       p.s = std::max<std::int64_t>(1, p.s + static_cast<std::int64_t>(draw.below(5, 1)) - 2);
   }
   if (p.mode == ABN_TRAINING && p.n * p.s < 2) p.n = 2;
-  while (p.c > 1 && element_count(p) > hunt_elements) --p.c;
-  if (element_count(p) > hunt_elements) return;
+  while (p.c > 1 && problem::element_count(p) > hunt_elements) --p.c;
+  if (problem::element_count(p) > hunt_elements) return;
   inputs = resized(inputs, p);
 }
 
 }  // namespace
 
-Case given_case(const abn_problem& problem, Inputs inputs, std::uint64_t seed) {
-  Case out;
+data::Case given_case(const abn_problem& problem, problem::Inputs inputs, std::uint64_t seed) {
+  data::Case out;
   out.problem = problem;
   out.seed = seed;
-  out.data = given_text(inputs);
-  out.given = std::make_shared<const Inputs>(std::move(inputs));
+  out.data = data::given_text(inputs);
+  out.given = std::make_shared<const problem::Inputs>(std::move(inputs));
   return out;
 }
 
-Case fresh_case(int dtype, int layout, const Stream& draw) {
+data::Case fresh_case(int dtype, int layout, const data::Stream& draw) {
   abn_problem p{};
   p.struct_size = sizeof p;
   p.dtype = dtype, p.layout = layout;
@@ -280,25 +283,25 @@ Case fresh_case(int dtype, int layout, const Stream& draw) {
   constexpr int modes[] = {ABN_TRAINING, ABN_TRAINING, ABN_TRAINING, ABN_FROZEN, ABN_INFERENCE};
   p.mode = turn(modes, draw.bits(3));
   if (p.mode == ABN_TRAINING && p.n * p.s < 2) p.n = 2;
-  const Format& parameter = format_of(p.param_dtype);
+  const problem::Format& parameter = problem::format_of(p.param_dtype);
   set_activation(p, static_cast<int>(draw.below(3, 4)), draw.bits(5));
-  p.eps = round_to(parameter, turn(epses, draw.bits(6)));
-  p.momentum = round_to(parameter, turn(momenta, draw.bits(7)));
+  p.eps = problem::round_to(parameter, turn(epses, draw.bits(6)));
+  p.momentum = problem::round_to(parameter, turn(momenta, draw.bits(7)));
   p.scale = static_cast<int>(draw.below(2, 8));
-  const auto names = recipes();
-  return given_case(p, make_inputs(p, names[draw.below(names.size(), 9)].name, draw.bits(10)),
+  const auto names = data::recipes();
+  return given_case(p, data::make_inputs(p, names[draw.below(names.size(), 9)].name, draw.bits(10)),
                     draw.below(readable_seeds, 11));
 }
 
-Case changed_case(const Case& from, bool same_problem, const Stream& draw) {
-  Inputs inputs = inputs_of(from);
+data::Case changed_case(const data::Case& from, bool same_problem, const data::Stream& draw) {
+  problem::Inputs inputs = data::inputs_of(from);
   const std::uint64_t changes = 1 + draw.below(3, 0);
   for (std::uint64_t k = 0; k < changes; ++k) {
-    const Stream one = draw.fork(k);
-    const bool can_change = !same_problem && element_count(inputs.problem) > 0;
+    const data::Stream one = draw.fork(k);
+    const bool can_change = !same_problem && problem::element_count(inputs.problem) > 0;
     if (can_change && one.below(5, 0) == 0) {
       change_problem(inputs, one.fork(0));
-    } else if (element_count(inputs.problem) > 0) {
+    } else if (problem::element_count(inputs.problem) > 0) {
       const auto c =
           static_cast<std::int64_t>(one.below(static_cast<std::uint64_t>(inputs.problem.c), 1));
       Channel(inputs, c).change(one.fork(1));
@@ -308,4 +311,4 @@ Case changed_case(const Case& from, bool same_problem, const Stream& draw) {
   return given_case(problem, std::move(inputs), draw.below(readable_seeds, 1));
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::run

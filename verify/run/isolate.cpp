@@ -28,7 +28,7 @@
 
 #include "verify/call/crash.hpp"
 
-namespace abn::verify {
+namespace abn::verify::run {
 namespace {
 
 constexpr int most_crashes = 3;
@@ -69,20 +69,20 @@ bool read_all(int file, void* data, std::size_t bytes) {
 class SharedNotes {
  public:
   explicit SharedNotes(int threads) : count_(static_cast<std::size_t>(threads)) {
-    void* const memory = mmap(nullptr, count_ * sizeof(ThreadNote), PROT_READ | PROT_WRITE,
+    void* const memory = mmap(nullptr, count_ * sizeof(call::ThreadNote), PROT_READ | PROT_WRITE,
                               MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) throw std::bad_alloc();
-    notes_ = static_cast<ThreadNote*>(memory);
-    for (std::size_t i = 0; i < count_; ++i) new (notes_ + i) ThreadNote;
+    notes_ = static_cast<call::ThreadNote*>(memory);
+    for (std::size_t i = 0; i < count_; ++i) new (notes_ + i) call::ThreadNote;
   }
-  ~SharedNotes() { munmap(notes_, count_ * sizeof(ThreadNote)); }
+  ~SharedNotes() { munmap(notes_, count_ * sizeof(call::ThreadNote)); }
   SharedNotes(const SharedNotes&) = delete;
   SharedNotes& operator=(const SharedNotes&) = delete;
-  std::span<ThreadNote> all() const { return {notes_, count_}; }
+  std::span<call::ThreadNote> all() const { return {notes_, count_}; }
 
  private:
   std::size_t count_;
-  ThreadNote* notes_ = nullptr;
+  call::ThreadNote* notes_ = nullptr;
 };
 
 std::string death_of(int status) {
@@ -105,9 +105,9 @@ struct Outcome {
 
 class Isolation {
  public:
-  Isolation(const Family& family, const Subject& subject, std::span<const Case> cases,
-            const RunOptions& options,
-            const std::function<void(std::size_t, std::vector<Record>)>& sink)
+  Isolation(const check::Family& family, const call::Subject& subject,
+            std::span<const data::Case> cases, const check::RunOptions& options,
+            const std::function<void(std::size_t, std::vector<results::Record>)>& sink)
       : family_(family), subject_(subject), cases_(cases), options_(options), sink_(sink) {}
 
   /// One child over these cases; what it finishes goes to the sink.
@@ -136,7 +136,7 @@ class Isolation {
       while (read_all(ends[0], &header, sizeof header)) {
         text.resize(header.bytes);
         if (!read_all(ends[0], text.data(), text.size())) break;
-        sink_(static_cast<std::size_t>(header.index), results_from_json(text).records);
+        sink_(static_cast<std::size_t>(header.index), results::results_from_json(text).records);
         outcome.finished.push_back(static_cast<std::size_t>(header.index));
       }
     } catch (const std::exception& wrong) {
@@ -149,7 +149,7 @@ class Isolation {
     }
     if (outcome.finished.size() == indices.size()) return outcome;
     if (outcome.death.empty()) outcome.death = death_of(status);
-    for (const ThreadNote& note : notes.all()) {
+    for (const call::ThreadNote& note : notes.all()) {
       const auto index = static_cast<std::size_t>(note.current);
       if (note.current >= 0 && std::find(outcome.finished.begin(), outcome.finished.end(), index) ==
                                    outcome.finished.end())
@@ -161,21 +161,21 @@ class Isolation {
   }
 
   void fail(std::size_t index, const std::string& operation, const std::string& reason) const {
-    sink_(index, failed_case(family_, subject_, cases_[index], options_,
-                             operation.empty() ? "forward" : operation, reason));
+    sink_(index, check::failed_case(family_, subject_, cases_[index], options_,
+                                    operation.empty() ? "forward" : operation, reason));
   }
 
  private:
   void work(const std::vector<std::size_t>& indices, int threads, const SharedNotes& notes,
             int pipe_end) const {
     std::mutex writing;
-    in_parallel(indices.size(), threads, [&](std::size_t turn, int thread) {
-      ThreadNote& note = notes.all()[static_cast<std::size_t>(thread)];
-      keep_notes_in(&note);
+    call::in_parallel(indices.size(), threads, [&](std::size_t turn, int thread) {
+      call::ThreadNote& note = notes.all()[static_cast<std::size_t>(thread)];
+      call::keep_notes_in(&note);
       note.current = static_cast<std::int64_t>(indices[turn]);
-      Results results;
-      results.records = run_case(family_, subject_, cases_[indices[turn]], options_);
-      const std::string text = to_json(results);
+      results::Results results;
+      results.records = check::run_case(family_, subject_, cases_[indices[turn]], options_);
+      const std::string text = results::to_json(results);
       const Header header{note.current, text.size()};
       const std::lock_guard lock(writing);
       if (!write_all(pipe_end, &header, sizeof header) ||
@@ -185,11 +185,11 @@ class Isolation {
     });
   }
 
-  const Family& family_;
-  const Subject& subject_;
-  std::span<const Case> cases_;
-  const RunOptions& options_;
-  const std::function<void(std::size_t, std::vector<Record>)>& sink_;
+  const check::Family& family_;
+  const call::Subject& subject_;
+  std::span<const data::Case> cases_;
+  const check::RunOptions& options_;
+  const std::function<void(std::size_t, std::vector<results::Record>)>& sink_;
 };
 
 void erase_all(std::vector<std::size_t>& from, std::vector<std::size_t> these) {
@@ -201,9 +201,9 @@ void erase_all(std::vector<std::size_t>& from, std::vector<std::size_t> these) {
 
 }  // namespace
 
-void run_isolated(const Family& family, const Subject& subject, std::span<const Case> cases,
-                  const RunOptions& options, int threads,
-                  const std::function<void(std::size_t, std::vector<Record>)>& sink) {
+void run_isolated(const check::Family& family, const call::Subject& subject,
+                  std::span<const data::Case> cases, const check::RunOptions& options, int threads,
+                  const std::function<void(std::size_t, std::vector<results::Record>)>& sink) {
   const Isolation isolation(family, subject, cases, options, sink);
   std::vector<std::size_t> pending(cases.size());
   for (std::size_t i = 0; i < pending.size(); ++i) pending[i] = i;
@@ -237,4 +237,4 @@ void run_isolated(const Family& family, const Subject& subject, std::span<const 
   }
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::run

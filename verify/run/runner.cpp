@@ -16,7 +16,7 @@
 #include "verify/problem/problem.hpp"
 #include "verify/run/isolate.hpp"
 
-namespace abn::verify {
+namespace abn::verify::run {
 namespace {
 
 /// One line on a terminal that counts up; silent elsewhere.
@@ -49,10 +49,10 @@ class Progress {
 /// threads leave no trace.
 class Merger {
  public:
-  Merger(std::map<std::string, Record>& into, std::size_t cases)
+  Merger(std::map<std::string, results::Record>& into, std::size_t cases)
       : into_(into), waiting_(cases), arrived_(cases, false) {}
 
-  void take(std::size_t index, std::vector<Record> records) {
+  void take(std::size_t index, std::vector<results::Record> records) {
     auto& slot = waiting_[index];
     slot.insert(slot.end(), std::make_move_iterator(records.begin()),
                 std::make_move_iterator(records.end()));
@@ -61,20 +61,20 @@ class Merger {
   /// Merges what has no gap before it.
   void advance() {
     for (; next_ < waiting_.size() && arrived_[next_]; ++next_) {
-      for (Record& record : waiting_[next_]) {
+      for (results::Record& record : waiting_[next_]) {
         const auto [at, added] = into_.try_emplace(record.id);
         if (added)
           at->second = std::move(record);
         else
-          merge(at->second, record);
+          results::merge(at->second, record);
       }
-      std::vector<Record>().swap(waiting_[next_]);
+      std::vector<results::Record>().swap(waiting_[next_]);
     }
   }
 
  private:
-  std::map<std::string, Record>& into_;
-  std::vector<std::vector<Record>> waiting_;
+  std::map<std::string, results::Record>& into_;
+  std::vector<std::vector<results::Record>> waiting_;
   std::vector<bool> arrived_;
   std::size_t next_ = 0;
 };
@@ -90,9 +90,9 @@ std::string flags_text(std::uint32_t flags, std::initializer_list<const char*> n
 
 }  // namespace
 
-VariantInfo describe(const Subject& subject) {
+results::VariantInfo describe(const call::Subject& subject) {
   const abn_variant& variant = *subject.variant;
-  VariantInfo info;
+  results::VariantInfo info;
   info.name = variant.name;
   info.summary = variant.summary != nullptr ? variant.summary : "";
   info.memory = subject.emulated ? "emulated"
@@ -100,28 +100,29 @@ VariantInfo describe(const Subject& subject) {
                                                                                            : "cuda";
   for (const int dtype : {ABN_F32, ABN_F16, ABN_BF16, ABN_F64})
     for (const int layout : {ABN_NCHW, ABN_NHWC}) {
-      const abn_problem problem = example_problem(dtype, layout, ABN_TRAINING);
-      const Claimed claimed = claims_of(variant, problem);
+      const abn_problem problem = problem::example_problem(dtype, layout, ABN_TRAINING);
+      const problem::Claimed claimed = problem::claims_of(variant, problem);
       if (claimed.status != ABN_OK || !claimed.nonsense.empty()) continue;
       const abn_claims& claims = claimed.claims;
       const auto add = [&](std::string name, std::string value) {
         info.claims.emplace_back(std::move(name), std::move(value));
       };
-      add("claims for", to_string(problem));
-      add("scheme", scheme_name(claims.scheme));
-      add("statistics", statistics_name(claims.statistics));
-      add("normalise", normalise_name(claims.normalise));
-      add("accumulate", dtype_name(claims.accumulate));
+      add("claims for", problem::to_string(problem));
+      add("scheme", problem::scheme_name(claims.scheme));
+      add("statistics", problem::statistics_name(claims.statistics));
+      add("normalise", problem::normalise_name(claims.normalise));
+      add("accumulate", problem::dtype_name(claims.accumulate));
       add("saves", flags_text(claims.saves, {"x", "z", "xhat", "mean", "variance"}));
       add("materialises", flags_text(claims.materialises, {"y", "xhat", "dy", "statistics"}));
       add("z may be x", claims.z_may_alias_x == 1 ? "yes" : "no");
       add("dx may be dz", claims.dx_may_alias_dz == 1 ? "yes" : "no");
       add("deterministic", claims.deterministic == 1 ? "yes" : "no");
-      if (const std::string moves = sweeps_text(claims, false); !moves.empty())
+      if (const std::string moves = problem::sweeps_text(claims, false); !moves.empty())
         add("forward moves", moves);
-      if (const std::string moves = sweeps_text(claims, true); !moves.empty())
+      if (const std::string moves = problem::sweeps_text(claims, true); !moves.empty())
         add("backward moves", moves);
-      add("alignment", fmt::format("{} bytes", std::max(claims.alignment, format_of(dtype).bytes)));
+      add("alignment",
+          fmt::format("{} bytes", std::max(claims.alignment, problem::format_of(dtype).bytes)));
       add("depth at m = 1024",
           fmt::format("{} forward, {} backward", claims.depth_statistics, claims.depth_backward));
       return info;
@@ -129,15 +130,17 @@ VariantInfo describe(const Subject& subject) {
   return info;
 }
 
-std::vector<Record> run(const Family& family, std::span<const Subject> subjects,
-                        std::span<const Case> cases, const RunOptions& options) {
-  const int threads = thread_count(options.threads);
-  std::map<std::string, Record> records;
+std::vector<results::Record> run(const check::Family& family,
+                                 std::span<const call::Subject> subjects,
+                                 std::span<const data::Case> cases,
+                                 const check::RunOptions& options) {
+  const int threads = call::thread_count(options.threads);
+  std::map<std::string, results::Record> records;
   std::mutex merging;
   Progress progress(options.progress, subjects.size() * cases.size());
-  for (const Subject& subject : subjects) {
+  for (const call::Subject& subject : subjects) {
     Merger merger(records, cases.size());
-    const auto take = [&](std::size_t index, std::vector<Record> made) {
+    const auto take = [&](std::size_t index, std::vector<results::Record> made) {
       const std::lock_guard lock(merging);
       merger.take(index, std::move(made));
       progress.step(subject.variant->name);
@@ -147,20 +150,20 @@ std::vector<Record> run(const Family& family, std::span<const Subject> subjects,
       // may add to a case that has arrived: merged when all is there
       run_isolated(family, subject, cases, options, threads, take);
     } else {
-      in_parallel(cases.size(), threads, [&](std::size_t index, int) {
-        take(index, run_case(family, subject, cases[index], options));
+      call::in_parallel(cases.size(), threads, [&](std::size_t index, int) {
+        take(index, check::run_case(family, subject, cases[index], options));
         const std::lock_guard lock(merging);
         merger.advance();
       });
     }
     merger.advance();
   }
-  std::vector<Record> all;
+  std::vector<results::Record> all;
   for (auto& [id, record] : records) {
-    conclude(record);
+    results::conclude(record);
     all.push_back(std::move(record));
   }
   return all;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::run

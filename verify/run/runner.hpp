@@ -11,15 +11,17 @@
 
 #include "verify/check/group.hpp"
 
-namespace abn::verify {
+namespace abn::verify::run {
 
 /// What a variant says of itself, for list and report; claims are those for n16c64s64 in f32 (or
 /// the first type that it supports).
-VariantInfo describe(const Subject& subject);
+results::VariantInfo describe(const call::Subject& subject);
 
 /// Runs every case of every subject that has a check of this family matching the pattern; none is
 /// no error. The records are concluded, ordered by id and the same for any number of threads.
-std::vector<Record> run(const Family& family, std::span<const Subject> subjects,
-                        std::span<const Case> cases, const RunOptions& options);
+std::vector<results::Record> run(const check::Family& family,
+                                 std::span<const call::Subject> subjects,
+                                 std::span<const data::Case> cases,
+                                 const check::RunOptions& options);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::run

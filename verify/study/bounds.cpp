@@ -14,7 +14,7 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::study {
 namespace {
 
 struct TypePair {
@@ -51,7 +51,7 @@ bool is_slow(const KernelClass& declared) {
 }
 
 /// m: mostly 32 to 63, sometimes fewer, and each octave up to 4096 in its turn.
-std::int64_t samples_of(const KernelClass& declared, const Stream& draw) {
+std::int64_t samples_of(const KernelClass& declared, const data::Stream& draw) {
   const auto from = [&](std::int64_t low, std::int64_t high) {
     return low + static_cast<std::int64_t>(draw.below(static_cast<std::uint64_t>(high - low), 1));
   };
@@ -66,7 +66,7 @@ std::int64_t samples_of(const KernelClass& declared, const Stream& draw) {
 }
 
 struct Batch {
-  Inputs inputs;
+  problem::Inputs inputs;
   Liberties free;
 };
 
@@ -87,12 +87,13 @@ Ranges ranges_of(const KernelClass& declared) {
   return ranges;
 }
 
-void fill_channel(Inputs& inputs, const KernelClass& declared, const Stream& draw, std::size_t c) {
-  const Format &storage = format_of(inputs.problem.dtype),
-               &parameter = format_of(inputs.problem.param_dtype);
-  const auto m = static_cast<std::size_t>(sample_count(inputs.problem));
+void fill_channel(problem::Inputs& inputs, const KernelClass& declared, const data::Stream& draw,
+                  std::size_t c) {
+  const problem::Format &storage = problem::format_of(inputs.problem.dtype),
+                        &parameter = problem::format_of(inputs.problem.param_dtype);
+  const auto m = static_cast<std::size_t>(problem::sample_count(inputs.problem));
   const Ranges ranges = ranges_of(declared);
-  const Stream plan = draw.fork(0), x_draw = draw.fork(1), dz_draw = draw.fork(2);
+  const data::Stream plan = draw.fork(0), x_draw = draw.fork(1), dz_draw = draw.fork(2);
   constexpr Shape shapes[] = {Shape::normal, Shape::normal, Shape::normal,
                               Shape::normal, Shape::normal, Shape::spikes,
                               Shape::sorted, Shape::two,    Shape::swamped};
@@ -112,13 +113,13 @@ void fill_channel(Inputs& inputs, const KernelClass& declared, const Stream& dra
   const bool swamped = shape == Shape::swamped;
   // A little less than half of an ulp of 1 in the accumulate type; where storage cannot hold that,
   // half of it, which ties to even.
-  const double u = format_of(declared.accumulate).unit_roundoff,
+  const double u = problem::format_of(declared.accumulate).unit_roundoff,
                dust = is_narrow(inputs.problem.dtype) ? u * 0.96875 : u * (1 - 0x1p-8);
   const std::size_t lanes =
       std::min<std::size_t>(declared.summation == Summation::lanes ? 32 : 1, m);
 
-  inputs.gamma[c] = round_to(parameter, gamma);
-  inputs.beta[c] = round_to(parameter, beta);
+  inputs.gamma[c] = problem::round_to(parameter, gamma);
+  inputs.beta[c] = problem::round_to(parameter, beta);
   std::vector<double> t(m);
   for (std::size_t i = 0; i < m; ++i) {
     const double normal = x_draw.normal(i);
@@ -132,17 +133,18 @@ void fill_channel(Inputs& inputs, const KernelClass& declared, const Stream& dra
     const bool first = i < lanes;
     // the spikes have the size, so that it stays in range
     const double spike = shape == Shape::spikes ? 1e-3 : 1;
-    inputs.x[at] =
-        round_to(storage, swamped ? size * (first ? 1 : dust) : mean + spike * sigma * t[i]);
+    inputs.x[at] = problem::round_to(
+        storage, swamped ? size * (first ? 1 : dust) : mean + spike * sigma * t[i]);
     const double gradient = dz_draw.normal(i) + correlation * std::clamp(t[i], -3.0, 3.0) + drift;
-    inputs.dz[at] = round_to(storage, upstream * (swamped ? (first ? 1 : dust) : gradient));
+    inputs.dz[at] =
+        problem::round_to(storage, upstream * (swamped ? (first ? 1 : dust) : gradient));
   }
   if (inputs.problem.mode == ABN_TRAINING) return;
-  inputs.running_mean[c] = round_to(parameter, mean + 0.3 * sigma * plan.normal(12));
-  inputs.running_var[c] = round_to(parameter, sigma * sigma * plan.uniform(0.5, 1.5, 13));
+  inputs.running_mean[c] = problem::round_to(parameter, mean + 0.3 * sigma * plan.normal(12));
+  inputs.running_var[c] = problem::round_to(parameter, sigma * sigma * plan.uniform(0.5, 1.5, 13));
 }
 
-Batch make_batch(const KernelClass& declared, const Stream& draw) {
+Batch make_batch(const KernelClass& declared, const data::Stream& draw) {
   constexpr std::uint64_t frozen_in = 8;
   Batch batch;
   abn_problem& p = batch.inputs.problem;
@@ -154,33 +156,33 @@ Batch make_batch(const KernelClass& declared, const Stream& draw) {
   p.c = std::max<std::int64_t>(1, batch_elements / p.s);
   constexpr int activations[] = {ABN_IDENTITY, ABN_LEAKY_RELU, ABN_LEAKY_RELU, ABN_ELU};
   p.activation = turn(activations, draw.bits(0));
-  const Format& parameter = format_of(p.param_dtype);
+  const problem::Format& parameter = problem::format_of(p.param_dtype);
   p.activation_parameter = p.activation == ABN_IDENTITY ? 0
                            : p.activation == ABN_ELU
-                               ? round_to(parameter, turn(alphas, draw.bits(1)))
-                               : round_to(parameter, turn(slopes, draw.bits(1)));
-  p.eps = round_to(parameter, turn(epses, draw.bits(2)));
-  p.momentum = round_to(parameter, 0.1);
+                               ? problem::round_to(parameter, turn(alphas, draw.bits(1)))
+                               : problem::round_to(parameter, turn(slopes, draw.bits(1)));
+  p.eps = problem::round_to(parameter, turn(epses, draw.bits(2)));
+  p.momentum = problem::round_to(parameter, 0.1);
   p.scale = draw.below(2, 3) == 0 ? ABN_SCALE_SIGNED : ABN_SCALE_ABS_EPS;
   p.mode = draw.below(frozen_in, 4) == 0 ? ABN_FROZEN : ABN_TRAINING;
   batch.free = {static_cast<int>(draw.below(3, 5)), draw.below(2, 6) == 0,
                 static_cast<int>(draw.below(3, 7)) - 1};
-  const auto size = static_cast<std::size_t>(element_count(p)),
+  const auto size = static_cast<std::size_t>(problem::element_count(p)),
              channels = static_cast<std::size_t>(p.c);
-  Inputs& inputs = batch.inputs;
+  problem::Inputs& inputs = batch.inputs;
   inputs.x.resize(size);
   inputs.dz.resize(size);
   inputs.gamma.resize(channels);
   inputs.beta.resize(channels);
   if (p.mode == ABN_FROZEN)
     inputs.running_mean.resize(channels), inputs.running_var.resize(channels);
-  const Stream channel_draws = draw.fork(2);
+  const data::Stream channel_draws = draw.fork(2);
   for (std::size_t c = 0; c < channels; ++c)
     fill_channel(inputs, declared, channel_draws.fork(c), c);
   return batch;
 }
 
-std::size_t index_of(Output output) {
+std::size_t index_of(compare::Output output) {
   return static_cast<std::size_t>(std::find(bounds_outputs.begin(), bounds_outputs.end(), output) -
                                   bounds_outputs.begin());
 }
@@ -192,25 +194,26 @@ std::size_t decade_of(double kappa) {
   return kappa_decades - 1;
 }
 
-void judge(BoundsResult& result, const Expectation& e, const std::vector<double>& got,
+void judge(BoundsResult& result, const compare::Expectation& e, const std::vector<double>& got,
            const std::vector<std::size_t>& decades, const abn_problem& problem) {
   const std::size_t output = index_of(e.output);
   if (output == bounds_outputs.size()) return;
-  const Format& format = format_of(e.dtype);
+  const problem::Format& format = problem::format_of(e.dtype);
   const std::size_t per_channel = e.points.size() / decades.size();
   for (std::size_t i = 0; i < e.points.size(); ++i) {
-    const Point& point = e.points[i];
+    const compare::Point& point = e.points[i];
     BoundsCell& cell = result.cells[output][decades[i / per_channel]];
-    const bool bounded = (point.rule == Rule::bounded || point.rule == Rule::signed_bounded) &&
-                         point.bound < HUGE_VAL;
+    const bool bounded =
+        (point.rule == compare::Rule::bounded || point.rule == compare::Rule::signed_bounded) &&
+        point.bound < HUGE_VAL;
     ++(bounded ? cell.judged : cell.void_);
-    const Comparison comparison = compare(point, got[i], format);
+    const compare::Comparison comparison = compare::compare(point, got[i], format);
     if (bounded) cell.largest = std::max(cell.largest, comparison.ratio);
     if (comparison.passed || result.failed++ > 0) continue;
-    result.failure =
-        fmt::format("{}, {}: {}[{}] of {} should be {:a} and is {:a}, {:.3g} of its bound ({})",
-                    class_text(result.declared), to_string(problem), output_name(e.output), i,
-                    e.points.size(), point.hi, got[i], comparison.ratio, comparison.reason);
+    result.failure = fmt::format(
+        "{}, {}: {}[{}] of {} should be {:a} and is {:a}, {:.3g} of its bound ({})",
+        class_text(result.declared), problem::to_string(problem), compare::output_name(e.output), i,
+        e.points.size(), point.hi, got[i], comparison.ratio, comparison.reason);
   }
 }
 
@@ -223,7 +226,7 @@ BoundsCell& BoundsCell::operator+=(const BoundsCell& other) {
   return *this;
 }
 
-const std::array<BoundsCell, kappa_decades>& BoundsResult::of(Output output) const {
+const std::array<BoundsCell, kappa_decades>& BoundsResult::of(compare::Output output) const {
   return cells.at(index_of(output));
 }
 
@@ -243,10 +246,11 @@ std::vector<KernelClass> bounds_classes() {
 }
 
 std::string class_text(const KernelClass& declared) {
-  return fmt::format("{} accumulated in {}, {}, {}, {}, {}", dtype_name(declared.dtype),
-                     dtype_name(declared.accumulate), statistics_name(declared.statistics),
-                     normalise_name(declared.folded ? ABN_FOLDED : ABN_DIRECT),
-                     summation_name(declared.summation), scheme_name(declared.scheme));
+  return fmt::format("{} accumulated in {}, {}, {}, {}, {}", problem::dtype_name(declared.dtype),
+                     problem::dtype_name(declared.accumulate),
+                     problem::statistics_name(declared.statistics),
+                     problem::normalise_name(declared.folded ? ABN_FOLDED : ABN_DIRECT),
+                     summation_name(declared.summation), problem::scheme_name(declared.scheme));
 }
 
 BoundsResult bounds_of(const KernelClass& declared, std::uint64_t channels, std::uint64_t seed,
@@ -258,29 +262,31 @@ BoundsResult bounds_of(const KernelClass& declared, std::uint64_t channels, std:
        {declared.dtype, declared.accumulate, declared.statistics, declared.folded ? 1 : 0,
         static_cast<int>(declared.summation), declared.scheme})
     label = label * 8 + static_cast<std::uint64_t>(part);
-  const Stream draws = Stream(seed).fork(label);
+  const data::Stream draws = data::Stream(seed).fork(label);
   for (std::uint64_t number = 0; result.channels < channels; ++number) {
     const Batch batch = make_batch(declared, draws.fork(number));
     const abn_problem& p = batch.inputs.problem;
     abn_claims claims = claims_of(declared, p);
     if (claimed) claimed(claims);
     const KernelOutputs got = simulate(batch.inputs, declared, batch.free);
-    const std::vector<Expectation> forward = expect_forward(batch.inputs, claims);
+    const std::vector<compare::Expectation> forward = expect::expect_forward(batch.inputs, claims);
     std::vector<std::size_t> decades;
-    for (const ChannelFacts& facts : forward.front().channels)
+    for (const compare::ChannelFacts& facts : forward.front().channels)
       decades.push_back(decade_of(facts.kappa));
-    for (const Expectation& e : forward) judge(result, e, got.of(e.output), decades, p);
-    for (const Expectation& e : expect_backward(batch.inputs, got.saved, claims))
+    for (const compare::Expectation& e : forward) judge(result, e, got.of(e.output), decades, p);
+    for (const compare::Expectation& e : expect::expect_backward(batch.inputs, got.saved, claims))
       judge(result, e, got.of(e.output), decades, p);
     if (p.mode == ABN_TRAINING) result.channels += static_cast<std::uint64_t>(p.c);
   }
   return result;
 }
 
-double sharp_enough(Output output) { return is_tensor(output) ? sharp_element : sharp_reduction; }
+double sharp_enough(compare::Output output) {
+  return compare::is_tensor(output) ? sharp_element : sharp_reduction;
+}
 
-bool is_loose(Output output, const BoundsCell& cell) {
+bool is_loose(compare::Output output, const BoundsCell& cell) {
   return cell.judged > 0 && cell.largest < sharp_enough(output);
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::study

@@ -17,7 +17,7 @@
 
 #include "verify/study/bounds_kernel.hpp"
 
-namespace abn::verify {
+namespace abn::verify::study {
 
 inline constexpr int kappa_decades = 6;                    ///< [1, 10), ..., [1e5, infinity)
 inline constexpr std::uint64_t bounds_channels = 100'000;  ///< of every class in a full run
@@ -36,16 +36,16 @@ struct BoundsCell {
   BoundsCell& operator+=(const BoundsCell& other);
 };
 
-inline constexpr std::array bounds_outputs{Output::mean, Output::variance, Output::z,
-                                           Output::xhat, Output::dx,       Output::dgamma,
-                                           Output::dbeta};
+inline constexpr std::array bounds_outputs{
+    compare::Output::mean, compare::Output::variance, compare::Output::z,    compare::Output::xhat,
+    compare::Output::dx,   compare::Output::dgamma,   compare::Output::dbeta};
 struct BoundsResult {
   KernelClass declared;
   std::uint64_t channels = 0;  ///< in training
   std::array<std::array<BoundsCell, kappa_decades>, bounds_outputs.size()> cells{};
   std::uint64_t failed = 0;  ///< values above their bound or of the wrong class
   std::string failure;       ///< the first of them
-  const std::array<BoundsCell, kappa_decades>& of(Output output) const;
+  const std::array<BoundsCell, kappa_decades>& of(compare::Output output) const;
 };
 
 /// Every pair of storage and accumulate type, normalisation and summation with every scheme; and
@@ -58,8 +58,8 @@ std::string class_text(const KernelClass& declared);
 BoundsResult bounds_of(const KernelClass& declared, std::uint64_t channels, std::uint64_t seed,
                        const std::function<void(abn_claims&)>& claimed = {});
 
-double sharp_enough(Output output);
+double sharp_enough(compare::Output output);
 /// Judged, and used to less than it should be.
-bool is_loose(Output output, const BoundsCell& cell);
+bool is_loose(compare::Output output, const BoundsCell& cell);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::study

@@ -10,7 +10,7 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::study {
 namespace {
 
 constexpr std::size_t lane_count = 32;
@@ -25,7 +25,7 @@ template <int Dtype>
 struct Narrow {
   double value = 0;
   Narrow() = default;
-  explicit Narrow(double exact) : value(round_to(format_of(Dtype), exact)) {}
+  explicit Narrow(double exact) : value(problem::round_to(problem::format_of(Dtype), exact)) {}
   explicit operator double() const { return value; }
   friend Narrow operator+(Narrow a, Narrow b) { return Narrow(a.value + b.value); }
   friend Narrow operator-(Narrow a, Narrow b) { return Narrow(a.value - b.value); }
@@ -45,14 +45,14 @@ struct Narrow {
 template <class A>
 class Kernel {
  public:
-  Kernel(const Inputs& inputs, const KernelClass& declared, const Liberties& liberties)
+  Kernel(const problem::Inputs& inputs, const KernelClass& declared, const Liberties& liberties)
       : in_(inputs),
         p_(inputs.problem),
         class_(declared),
         free_(liberties),
-        storage_(format_of(p_.dtype)),
-        parameter_(format_of(p_.param_dtype)),
-        m_(static_cast<std::size_t>(sample_count(p_))),
+        storage_(problem::format_of(p_.dtype)),
+        parameter_(problem::format_of(p_.param_dtype)),
+        m_(static_cast<std::size_t>(problem::sample_count(p_))),
         count_(static_cast<double>(m_)) {}
 
   KernelOutputs run() {
@@ -81,8 +81,10 @@ class Kernel {
 
   A divide(A a, A b) const { return free_.reciprocals ? a * (A(1) / b) : a / b; }
   std::size_t at(std::size_t i) const { return c_ * m_ + i; }
-  double stored(A value) const { return round_to(storage_, static_cast<double>(value)); }
-  double parameter(A value) const { return round_to(parameter_, static_cast<double>(value)); }
+  double stored(A value) const { return problem::round_to(storage_, static_cast<double>(value)); }
+  double parameter(A value) const {
+    return problem::round_to(parameter_, static_cast<double>(value));
+  }
 
   /// Reduces m samples in the declared order. `start` makes a partial result of sample i, `absorb`
   /// adds sample i to one, `merge` adds two.
@@ -139,7 +141,7 @@ class Kernel {
       if (free_.root != 0) {
         const double exact = 1 / std::sqrt(static_cast<double>(radicand));
         return static_cast<float>(exact + free_.root * hardware_root_ulp *
-                                              ulp_of(format_of(ABN_F32), exact));
+                                              problem::ulp_of(problem::format_of(ABN_F32), exact));
       }
     }
     return A(1) / sqrt(radicand);
@@ -210,7 +212,7 @@ class Kernel {
     for (std::size_t i = 0; i < m_; ++i) {
       double kept = out_.saved.z[at(i)];
       if (in_place && elu && kept <= -p_.activation_parameter)
-        kept = next_above(storage_, -p_.activation_parameter);
+        kept = problem::next_above(storage_, -p_.activation_parameter);
       bool negative = std::signbit(kept);
       if (in_place) {
         // divided by alpha: times a rounded 1/alpha it may reach -1, of which there is no logarithm
@@ -263,11 +265,11 @@ class Kernel {
     }
   }
 
-  const Inputs& in_;
+  const problem::Inputs& in_;
   const abn_problem& p_;
   const KernelClass& class_;
   const Liberties& free_;
-  const Format &storage_, &parameter_;
+  const problem::Format &storage_, &parameter_;
   std::size_t m_, c_ = 0;
   double count_;
   KernelOutputs out_;
@@ -318,33 +320,33 @@ abn_claims claims_of(const KernelClass& declared, const abn_problem& problem) {
       claims.saves = ABN_SAVES_Z | ABN_SAVES_VAR;
   }
   claims.depth_statistics = claims.depth_backward =
-      depth_of(declared.summation, sample_count(problem));
+      depth_of(declared.summation, problem::sample_count(problem));
   claims.function_ulp = claimed_ulp;
   return claims;
 }
 
-const std::vector<double>& KernelOutputs::of(Output output) const {
+const std::vector<double>& KernelOutputs::of(compare::Output output) const {
   switch (output) {
-    case Output::mean:
+    case compare::Output::mean:
       return saved.mean;
-    case Output::variance:
+    case compare::Output::variance:
       return saved.variance;
-    case Output::z:
+    case compare::Output::z:
       return saved.z;
-    case Output::xhat:
+    case compare::Output::xhat:
       return saved.xhat;
-    case Output::dx:
+    case compare::Output::dx:
       return dx;
-    case Output::dgamma:
+    case compare::Output::dgamma:
       return dgamma;
-    case Output::dbeta:
+    case compare::Output::dbeta:
       return dbeta;
     default:
       throw std::invalid_argument("the simulated kernels keep no running averages");
   }
 }
 
-KernelOutputs simulate(const Inputs& inputs, const KernelClass& declared,
+KernelOutputs simulate(const problem::Inputs& inputs, const KernelClass& declared,
                        const Liberties& liberties) {
   switch (declared.accumulate) {
     case ABN_F16:
@@ -358,4 +360,4 @@ KernelOutputs simulate(const Inputs& inputs, const KernelClass& declared,
   }
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::study

@@ -12,7 +12,7 @@
 #include "verify/compare/expectation.hpp"
 #include "verify/problem/inputs.hpp"
 
-namespace abn::verify {
+namespace abn::verify::study {
 
 /// The order of every sum, which is what the declared depth is about.
 enum class Summation : std::uint8_t {
@@ -44,13 +44,13 @@ struct Liberties {
 
 /// Everything that is judged, as stored.
 struct KernelOutputs {
-  Saved saved;
+  problem::Saved saved;
   std::vector<double> dx, dgamma, dbeta;
-  const std::vector<double>& of(Output output) const;
+  const std::vector<double>& of(compare::Output output) const;
 };
 
 /// Forward and backward. The problem is nchw with n = 1, in training or frozen, and no g is 0.
-KernelOutputs simulate(const Inputs& inputs, const KernelClass& declared,
+KernelOutputs simulate(const problem::Inputs& inputs, const KernelClass& declared,
                        const Liberties& liberties);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::study

@@ -13,7 +13,7 @@
 #include "verify/call/parallel.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::study {
 namespace {
 
 constexpr double nan_value = std::numeric_limits<double>::quiet_NaN();
@@ -21,18 +21,19 @@ constexpr double nan_value = std::numeric_limits<double>::quiet_NaN();
 /// One output of one class, its cells by decade of kappa.
 struct Row {
   KernelClass declared;
-  Output output = Output::z;
+  compare::Output output = compare::Output::z;
   std::uint64_t channels = 0;
   std::array<BoundsCell, kappa_decades> cells{};
 };
 
-bool is_forward(Output output) {
-  return output != Output::dx && output != Output::dgamma && output != Output::dbeta;
+bool is_forward(compare::Output output) {
+  return output != compare::Output::dx && output != compare::Output::dgamma &&
+         output != compare::Output::dbeta;
 }
 
 /// Does the bound of this output tell the two classes apart? Forward knows nothing of the scheme;
 /// backward has the statistics as saved.
-bool is_same(Output output, const KernelClass& a, const KernelClass& b) {
+bool is_same(compare::Output output, const KernelClass& a, const KernelClass& b) {
   return a.dtype == b.dtype && a.accumulate == b.accumulate && a.folded == b.folded &&
          a.summation == b.summation &&
          (is_forward(output) ? a.statistics == b.statistics : a.scheme == b.scheme);
@@ -42,7 +43,7 @@ bool is_same(Output output, const KernelClass& a, const KernelClass& b) {
 std::vector<Row> rows_of(const std::vector<BoundsResult>& results) {
   std::vector<Row> rows;
   for (const BoundsResult& result : results)
-    for (const Output output : bounds_outputs) {
+    for (const compare::Output output : bounds_outputs) {
       const auto& cells = result.of(output);
       if (std::all_of(cells.begin(), cells.end(),
                       [](const BoundsCell& cell) { return cell.judged + cell.void_ == 0; }))
@@ -105,10 +106,10 @@ Table overview_table(const std::vector<Row>& rows) {
                {"empty", ""}},
               {},
               false};
-  for (const Output output : bounds_outputs) {
+  for (const compare::Output output : bounds_outputs) {
     const Sharpness s = sharpness_of(rows, [&](const Row& row) { return row.output == output; });
-    table.rows.push_back(
-        {output_name(output), s.largest, s.median, s.smallest, s.cells, s.loose, s.nothing});
+    table.rows.push_back({compare::output_name(output), s.largest, s.median, s.smallest, s.cells,
+                          s.loose, s.nothing});
   }
   return table;
 }
@@ -120,9 +121,9 @@ Table types_table(const std::vector<Row>& rows) {
               {{"storage", ""}, {"accumulate", ""}},
               {},
               false};
-  for (const Output output : bounds_outputs) {
-    table.columns.push_back({fmt::format("{}, largest", output_name(output)), ""});
-    table.columns.push_back({fmt::format("{}, loose", output_name(output)), ""});
+  for (const compare::Output output : bounds_outputs) {
+    table.columns.push_back({fmt::format("{}, largest", compare::output_name(output)), ""});
+    table.columns.push_back({fmt::format("{}, loose", compare::output_name(output)), ""});
   }
   std::vector<const Row*> pairs;
   for (const Row& row : rows) {
@@ -133,9 +134,9 @@ Table types_table(const std::vector<Row>& rows) {
     if (std::none_of(pairs.begin(), pairs.end(), same)) pairs.push_back(&row);
   }
   for (const Row* const pair : pairs) {
-    std::vector<Cell> cells{dtype_name(pair->declared.dtype),
-                            dtype_name(pair->declared.accumulate)};
-    for (const Output output : bounds_outputs) {
+    std::vector<Cell> cells{problem::dtype_name(pair->declared.dtype),
+                            problem::dtype_name(pair->declared.accumulate)};
+    for (const compare::Output output : bounds_outputs) {
       const Sharpness s = sharpness_of(rows, [&](const Row& row) {
         return row.output == output && row.declared.dtype == pair->declared.dtype &&
                row.declared.accumulate == pair->declared.accumulate;
@@ -178,13 +179,13 @@ Table classes_table(const std::vector<Row>& rows, bool forward) {
   table.columns.push_back({"channels", ""});
   for (const Row& row : rows) {
     if (is_forward(row.output) != forward) continue;
-    std::vector<Cell> cells{
-        output_name(row.output),
-        dtype_name(row.declared.dtype),
-        dtype_name(row.declared.accumulate),
-        forward ? statistics_name(row.declared.statistics) : scheme_name(row.declared.scheme),
-        normalise_name(row.declared.folded ? ABN_FOLDED : ABN_DIRECT),
-        summation_name(row.declared.summation)};
+    std::vector<Cell> cells{compare::output_name(row.output),
+                            problem::dtype_name(row.declared.dtype),
+                            problem::dtype_name(row.declared.accumulate),
+                            forward ? problem::statistics_name(row.declared.statistics)
+                                    : problem::scheme_name(row.declared.scheme),
+                            problem::normalise_name(row.declared.folded ? ABN_FOLDED : ABN_DIRECT),
+                            summation_name(row.declared.summation)};
     for (const BoundsCell& cell : row.cells)
       cells.emplace_back(cell.judged > 0 ? cell.largest : nan_value);
     cells.emplace_back(loose_text(row));
@@ -213,7 +214,7 @@ std::vector<std::string> conclusions_of(const std::vector<BoundsResult>& results
     sentences.push_back(
         fmt::format("None of {} values in {} channels of {} classes is above its bound; the "
                     "largest error/bound is {:.6f}: {} of {}.",
-                    values, channels, results.size(), largest, output_name(best->output),
+                    values, channels, results.size(), largest, compare::output_name(best->output),
                     class_text(best->declared)));
   if (failed > 0) {
     sentences.push_back(fmt::format(
@@ -244,7 +245,7 @@ std::vector<BoundsResult> bounds_results(std::uint64_t channels, std::uint64_t s
   std::size_t done = 0;
   const int workers =
       threads > 0 ? threads : static_cast<int>(std::max(std::thread::hardware_concurrency(), 1u));
-  in_parallel(classes.size(), workers, [&](std::size_t i, int) {
+  call::in_parallel(classes.size(), workers, [&](std::size_t i, int) {
     results[i] = bounds_of(classes[i], channels, seed);
     const std::lock_guard lock(reporting);
     if (++done; progress) progress(done, classes.size());
@@ -280,4 +281,4 @@ bool all_within(const std::vector<BoundsResult>& results) {
                      [](const BoundsResult& result) { return result.failed == 0; });
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::study

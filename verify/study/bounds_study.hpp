@@ -8,7 +8,7 @@
 #include "verify/study/inversion_study.hpp"
 #include "verify/study/study.hpp"
 
-namespace abn::verify {
+namespace abn::verify::study {
 
 /// Every class, in the order of bounds_classes(); the same for any number of threads (0: one a
 /// core).
@@ -21,4 +21,4 @@ Study bounds_study(const std::vector<BoundsResult>& results, std::uint64_t chann
 /// True where no value of a right kernel was above its bound.
 bool all_within(const std::vector<BoundsResult>& results);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::study

@@ -11,7 +11,7 @@
 #include "verify/problem/problem.hpp"
 #include "verify/study/epsilon_sweep.hpp"
 
-namespace abn::verify {
+namespace abn::verify::study {
 namespace {
 
 using namespace epsilon;
@@ -28,26 +28,28 @@ Finding sorted(Finding finding) {
   return finding;
 }
 
-const Evidence& first(const Sweep& sweep) { return sweep.asked.front().evidence; }
+const epsilon::Evidence& first(const epsilon::Sweep& sweep) { return sweep.asked.front().evidence; }
 
-const std::vector<Place>& first_places(const Sweep& sweep) { return sweep.asked.front().places; }
+const std::vector<epsilon::Place>& first_places(const epsilon::Sweep& sweep) {
+  return sweep.asked.front().places;
+}
 
 /// The ratio of a root and a divisor with whichever scale explains most, for every scale that was
 /// asked for.
-double forward_ratio(const Sweep& sweep, std::size_t root, std::size_t divisor) {
+double forward_ratio(const epsilon::Sweep& sweep, std::size_t root, std::size_t divisor) {
   double largest = 0;
   for (const auto& [asked, evidence, places] : sweep.asked) {
     const auto& by_scale = evidence.forward[root][divisor];
-    raise(largest, *std::min_element(by_scale.begin(), by_scale.end()));
+    epsilon::raise(largest, *std::min_element(by_scale.begin(), by_scale.end()));
   }
   return largest;
 }
 
-double backward_ratio(const Sweep& sweep, std::size_t back) {
+double backward_ratio(const epsilon::Sweep& sweep, std::size_t back) {
   double largest = 0;
   for (const auto& [asked, evidence, places] : sweep.asked)
-    raise(largest,
-          *std::min_element(evidence.backward[back].begin(), evidence.backward[back].end()));
+    epsilon::raise(
+        largest, *std::min_element(evidence.backward[back].begin(), evidence.backward[back].end()));
   return largest;
 }
 
@@ -57,17 +59,17 @@ constexpr const char* saved_question = "saved variance s";
 constexpr const char* running_question = "running variance takes";
 constexpr const char* backward_question = "eps in backward";
 
-std::vector<Finding> findings_of(const Sweep& sweep) {
+std::vector<Finding> findings_of(const epsilon::Sweep& sweep) {
   std::vector<Finding> all;
   Finding eps{forward_question, {}}, divisor{divisor_question, {}};
-  for (std::size_t root = 0; root < roots.size(); ++root)
-    add(eps, roots[root].name,
+  for (std::size_t root = 0; root < epsilon::roots.size(); ++root)
+    add(eps, epsilon::roots[root].name,
         std::min(forward_ratio(sweep, root, 0), forward_ratio(sweep, root, 1)));
-  for (std::size_t i = 0; i < divisors.size(); ++i) {
+  for (std::size_t i = 0; i < epsilon::divisors.size(); ++i) {
     double best = infinity;
-    for (std::size_t root = 0; root < roots.size(); ++root)
+    for (std::size_t root = 0; root < epsilon::roots.size(); ++root)
       best = std::min(best, forward_ratio(sweep, root, i));
-    add(divisor, divisors[i].name, best);
+    add(divisor, epsilon::divisors[i].name, best);
   }
   all.push_back(sorted(eps));
   all.push_back(sorted(divisor));
@@ -75,33 +77,35 @@ std::vector<Finding> findings_of(const Sweep& sweep) {
     Finding scale{asked == ABN_SCALE_SIGNED ? "scale where signed is asked for"
                                             : "scale where |gamma| + eps is asked for",
                   {}};
-    for (std::size_t i = 0; i < scales.size(); ++i) {
+    for (std::size_t i = 0; i < epsilon::scales.size(); ++i) {
       double best = infinity;
       for (const auto& by_root : evidence.forward)
         for (const auto& by_divisor : by_root) best = std::min(best, by_divisor[i]);
-      add(scale, scales[i].name, best);
+      add(scale, epsilon::scales[i].name, best);
     }
     all.push_back(sorted(scale));
   }
   const auto largest = [&](auto&& of) {
     double ratio = 0;
-    for (const auto& [asked, evidence, places] : sweep.asked) raise(ratio, of(evidence));
+    for (const auto& [asked, evidence, places] : sweep.asked) epsilon::raise(ratio, of(evidence));
     return ratio;
   };
   if (first(sweep).has_saved) {
     Finding saved{saved_question, {}};
-    for (std::size_t i = 0; i < kept.size(); ++i)
-      add(saved, kept[i].name, largest([&](const Evidence& e) { return e.saved[i]; }));
+    for (std::size_t i = 0; i < epsilon::kept.size(); ++i)
+      add(saved, epsilon::kept[i].name,
+          largest([&](const epsilon::Evidence& e) { return e.saved[i]; }));
     all.push_back(sorted(saved));
   }
   Finding averaged{running_question, {}};
-  for (std::size_t i = 0; i < running.size(); ++i)
-    add(averaged, running[i].name, largest([&](const Evidence& e) { return e.averaged[i]; }));
+  for (std::size_t i = 0; i < epsilon::running.size(); ++i)
+    add(averaged, epsilon::running[i].name,
+        largest([&](const epsilon::Evidence& e) { return e.averaged[i]; }));
   all.push_back(sorted(averaged));
   if (first(sweep).has_backward) {
     Finding backward{backward_question, {}};
-    for (std::size_t i = 0; i < backs.size(); ++i)
-      add(backward, backs[i].name, backward_ratio(sweep, i));
+    for (std::size_t i = 0; i < epsilon::backs.size(); ++i)
+      add(backward, epsilon::backs[i].name, backward_ratio(sweep, i));
     all.push_back(sorted(backward));
   }
   return all;
@@ -110,21 +114,22 @@ std::vector<Finding> findings_of(const Sweep& sweep) {
 /// How far 1/sigma of backward is from forward's, relatively, at the worst point of the sweep and
 /// for the pair of candidates that agree best among those that explain everything; NaN where one of
 /// them is not named.
-double disagreement(const Sweep& sweep) {
+double disagreement(const epsilon::Sweep& sweep) {
   double best = std::numeric_limits<double>::quiet_NaN();
-  for (std::size_t root = 0; root < roots.size(); ++root)
-    for (std::size_t divisor = 0; divisor < divisors.size(); ++divisor)
-      for (std::size_t kept_as = 0; kept_as < kept.size(); ++kept_as)
-        for (std::size_t back = 0; back < backs.size(); ++back) {
+  for (std::size_t root = 0; root < epsilon::roots.size(); ++root)
+    for (std::size_t divisor = 0; divisor < epsilon::divisors.size(); ++divisor)
+      for (std::size_t kept_as = 0; kept_as < epsilon::kept.size(); ++kept_as)
+        for (std::size_t back = 0; back < epsilon::backs.size(); ++back) {
           if (!(forward_ratio(sweep, root, divisor) <= 1) || !(first(sweep).saved[kept_as] <= 1) ||
               !(backward_ratio(sweep, back) <= 1))
             continue;
           double worst = 0;
-          for (const Place& place : first_places(sweep)) {
+          for (const epsilon::Place& place : first_places(sweep)) {
             const auto& [v, eps, m, gamma, exponent, factor] = place;
-            const Real forward =
-                roots[root].under(with_divisor(v, m, divisors[divisor].unbiased), eps);
-            const Real backward = backs[back].under(kept[kept_as].value(v, eps, m), eps, m);
+            const epsilon::Real forward = epsilon::roots[root].under(
+                epsilon::with_divisor(v, m, epsilon::divisors[divisor].unbiased), eps);
+            const epsilon::Real backward =
+                epsilon::backs[back].under(epsilon::kept[kept_as].value(v, eps, m), eps, m);
             worst =
                 std::max(worst, static_cast<double>(std::fabs(std::sqrt(forward / backward) - 1)));
           }
@@ -166,11 +171,11 @@ struct Best {
   std::size_t root = 0, divisor = 0, scale = 0;
   double ratio = infinity;
 };
-Best best_of(const Evidence& evidence) {
+Best best_of(const epsilon::Evidence& evidence) {
   Best best;
-  for (std::size_t root = 0; root < roots.size(); ++root)
-    for (std::size_t divisor = 0; divisor < divisors.size(); ++divisor)
-      for (std::size_t scale = 0; scale < scales.size(); ++scale)
+  for (std::size_t root = 0; root < epsilon::roots.size(); ++root)
+    for (std::size_t divisor = 0; divisor < epsilon::divisors.size(); ++divisor)
+      for (std::size_t scale = 0; scale < epsilon::scales.size(); ++scale)
         if (const double ratio = evidence.forward[root][divisor][scale]; ratio < best.ratio)
           best = {root, divisor, scale, ratio};
   return best;
@@ -178,8 +183,8 @@ Best best_of(const Evidence& evidence) {
 
 /// How far g/sigma is from the textbook's, in percent, over v/eps and m: the largest of all eps.
 /// Predicted by the convention that is named.
-Grid grid_of(const Sweep& sweep, const std::string& name) {
-  const Asked& asked = sweep.asked.front();
+Grid grid_of(const epsilon::Sweep& sweep, const std::string& name) {
+  const epsilon::Asked& asked = sweep.asked.front();
   const Best best = best_of(asked.evidence);
   Grid grid{"deviation",
             fmt::format("How far {} is from the textbook", name),
@@ -191,29 +196,31 @@ Grid grid_of(const Sweep& sweep, const std::string& name) {
             {},
             {},
             "the convention that is named"};
-  for (int exponent = lowest_exponent; exponent <= highest_exponent; ++exponent)
+  for (int exponent = epsilon::lowest_exponent; exponent <= epsilon::highest_exponent; ++exponent)
     grid.x.values.push_back(std::pow(10.0, exponent));
-  for (const std::int64_t m : sample_counts) grid.y.values.push_back(static_cast<double>(m));
+  for (const std::int64_t m : epsilon::sample_counts)
+    grid.y.values.push_back(static_cast<double>(m));
   grid.measured.assign(grid.x.values.size() * grid.y.values.size(), 0);
   grid.predicted = grid.measured;
-  for (const Place& place : asked.places) {
+  for (const epsilon::Place& place : asked.places) {
     const auto row = static_cast<std::size_t>(
         std::find(grid.y.values.begin(), grid.y.values.end(), static_cast<double>(place.m)) -
         grid.y.values.begin());
-    const std::size_t cell =
-        row * grid.x.values.size() + static_cast<std::size_t>(place.exponent - lowest_exponent);
-    const Real textbook =
-        scales[asked.scale == ABN_SCALE_SIGNED ? 0 : 1].g(place.gamma, place.eps) /
+    const std::size_t cell = row * grid.x.values.size() +
+                             static_cast<std::size_t>(place.exponent - epsilon::lowest_exponent);
+    const epsilon::Real textbook =
+        epsilon::scales[asked.scale == ABN_SCALE_SIGNED ? 0 : 1].g(place.gamma, place.eps) /
         std::sqrt(place.v + place.eps);
-    const Real named =
-        scales[best.scale].g(place.gamma, place.eps) /
-        std::sqrt(roots[best.root].under(
-            with_divisor(place.v, place.m, divisors[best.divisor].unbiased), place.eps));
-    const auto deviation = [&](Real factor) {
+    const epsilon::Real named =
+        epsilon::scales[best.scale].g(place.gamma, place.eps) /
+        std::sqrt(epsilon::roots[best.root].under(
+            epsilon::with_divisor(place.v, place.m, epsilon::divisors[best.divisor].unbiased),
+            place.eps));
+    const auto deviation = [&](epsilon::Real factor) {
       return 100 * static_cast<double>(std::fabs(factor / textbook - 1));
     };
-    raise(grid.measured[cell], deviation(place.factor));
-    if (best.ratio <= 1) raise(grid.predicted[cell], deviation(named));
+    epsilon::raise(grid.measured[cell], deviation(place.factor));
+    if (best.ratio <= 1) epsilon::raise(grid.predicted[cell], deviation(named));
   }
   return grid;
 }
@@ -252,17 +259,17 @@ const Finding::Candidate* Finding::runner_up() const {
   return at == candidates.end() ? nullptr : &*at;
 }
 
-Study epsilon_study(const Subject& subject, std::uint64_t seed) {
+Study epsilon_study(const call::Subject& subject, std::uint64_t seed) {
   const std::string name = subject.variant->name;
   if (subject.device == nullptr)
-    throw UsageError(
+    throw problem::UsageError(
         fmt::format("{} cannot run here: {}; choose another --device", name, subject.unavailable));
-  const Sweep sweep = sweep_of(subject, seed);
+  const epsilon::Sweep sweep = epsilon::sweep_of(subject, seed);
   if (sweep.asked.empty())
-    throw UsageError(
+    throw problem::UsageError(
         fmt::format("{} supports no training problem of {} to {} samples a channel, so there is "
                     "nothing to look at; choose another variant",
-                    name, sample_counts.front(), sample_counts.back()));
+                    name, epsilon::sample_counts.front(), epsilon::sample_counts.back()));
   const std::vector<Finding> findings = findings_of(sweep);
 
   Study study;
@@ -273,8 +280,8 @@ Study epsilon_study(const Subject& subject, std::uint64_t seed) {
       "channel. A convention is named where it alone "
       "explains every output "
       "within the bound of what the variant declares.",
-      epsilons.front(), epsilons.back(), lowest_exponent, highest_exponent, sample_counts.front(),
-      sample_counts.back());
+      epsilon::epsilons.front(), epsilon::epsilons.back(), epsilon::lowest_exponent,
+      epsilon::highest_exponent, epsilon::sample_counts.front(), epsilon::sample_counts.back());
   study.seed = seed;
   study.settings = {
       {"variant", name},
@@ -310,9 +317,9 @@ Study epsilon_study(const Subject& subject, std::uint64_t seed) {
   if (first(sweep).has_backward && first(sweep).has_saved)
     study.conclusions.push_back(agreement_sentence(disagreement(sweep)));
   study.tables = {table, evidence};
-  if (sweep.settings.find(activation_name(ABN_IDENTITY)) != std::string::npos)
+  if (sweep.settings.find(problem::activation_name(ABN_IDENTITY)) != std::string::npos)
     study.grids.push_back(grid_of(sweep, name));  // read off z where it is y
   return study;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::study

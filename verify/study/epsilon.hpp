@@ -18,7 +18,7 @@
 #include "verify/run/runner.hpp"
 #include "verify/study/study.hpp"
 
-namespace abn::verify {
+namespace abn::verify::study {
 
 /// One question and what the sweep says: the candidates by rising largest |error| / bound.
 struct Finding {
@@ -40,6 +40,6 @@ struct Finding {
 
 /// Throws UsageError where the variant cannot be run in training at all, CallFailed and DeviceError
 /// where a call goes wrong.
-Study epsilon_study(const Subject& subject, std::uint64_t seed);
+Study epsilon_study(const call::Subject& subject, std::uint64_t seed);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::study

@@ -4,7 +4,7 @@
 #include <array>
 #include <cmath>
 
-namespace abn::verify::epsilon {
+namespace abn::verify::study::epsilon {
 
 using Real = long double;
 
@@ -103,4 +103,4 @@ inline constexpr std::array<Back, 10> backs{{
     {"s", [](Real s, Real, Real) -> Real { return 1 / (s * s); }},
 }};
 
-}  // namespace abn::verify::epsilon
+}  // namespace abn::verify::study::epsilon

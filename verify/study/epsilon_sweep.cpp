@@ -13,7 +13,7 @@
 #include "verify/problem/claims.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify::epsilon {
+namespace abn::verify::study::epsilon {
 namespace {
 
 // v = 1e-6 eps and less would be lost in f16's subnormal numbers
@@ -24,9 +24,9 @@ constexpr double momentum = 0.1;
 std::optional<abn_problem> first_supported(const abn_variant& variant, const char* scale) {
   for (const char* dtype : {"f32", "f64", "bf16", "f16"})
     for (const char* activation : {"identity", "leaky_relu:0.01", "elu:1"}) {
-      abn_problem problem = parse_problem(
+      abn_problem problem = problem::parse_problem(
           fmt::format("n1c1s{},{},{},{}", sample_counts.back(), dtype, activation, scale));
-      const Claimed claimed = claims_of(variant, problem);
+      const problem::Claimed claimed = problem::claims_of(variant, problem);
       if (claimed.status == ABN_OK && claimed.nonsense.empty()) return problem;
     }
   return std::nullopt;
@@ -34,41 +34,43 @@ std::optional<abn_problem> first_supported(const abn_variant& variant, const cha
 
 /// One call's worth of channels: v/eps from one end to the other.
 struct SweepPoint {
-  Inputs inputs;
+  problem::Inputs inputs;
   std::vector<Real> variance;  ///< exact, biased, of the stored x
 };
 
 SweepPoint point_of(abn_problem problem, double eps, std::int64_t m, std::uint64_t seed) {
-  const Format& storage = format_of(problem.dtype);
-  const Format& parameter = format_of(problem.param_dtype);
+  const problem::Format& storage = problem::format_of(problem.dtype);
+  const problem::Format& parameter = problem::format_of(problem.param_dtype);
   problem.s = m;
   problem.c = highest_exponent - lowest_exponent + 1;
-  problem.eps = round_to(parameter, eps);
-  problem.momentum = round_to(parameter, momentum);
+  problem.eps = problem::round_to(parameter, eps);
+  problem.momentum = problem::round_to(parameter, momentum);
   SweepPoint point;
-  Inputs& in = point.inputs;
+  problem::Inputs& in = point.inputs;
   in.problem = problem;
-  const auto elements = static_cast<std::size_t>(element_count(problem));
+  const auto elements = static_cast<std::size_t>(problem::element_count(problem));
   in.x.resize(elements);
   in.dz.resize(elements);
-  const Stream root(seed);
+  const data::Stream root(seed);
   for (std::int64_t c = 0; c < problem.c; ++c) {
-    const Stream draw =
+    const data::Stream draw =
         root.fork(static_cast<std::uint64_t>(c)).fork(static_cast<std::uint64_t>(m));
     const double sigma =
         std::sqrt(problem.eps * std::pow(10.0, static_cast<double>(lowest_exponent + c)));
     Real sum = 0, squares = 0;
     for (std::int64_t i = 0; i < m; ++i) {
       const auto index = static_cast<std::uint64_t>(i);
-      const auto at = static_cast<std::size_t>(sample_offset(problem, c, i));
+      const auto at = static_cast<std::size_t>(problem::sample_offset(problem, c, i));
       // On both sides of the mean, so that two samples are never nearly equal.
-      in.x[at] = round_to(storage, sigma * (i % 2 == 0 ? 1 : -1) * draw.uniform(0.75, 1.25, index));
-      in.dz[at] = round_to(storage, draw.fork(1).uniform(-1, 1, index) + 0.25);
+      in.x[at] = problem::round_to(storage,
+                                   sigma * (i % 2 == 0 ? 1 : -1) * draw.uniform(0.75, 1.25, index));
+      in.dz[at] = problem::round_to(storage, draw.fork(1).uniform(-1, 1, index) + 0.25);
       sum += in.x[at];
     }
     const Real mean = sum / static_cast<Real>(m);
     for (std::int64_t i = 0; i < m; ++i) {
-      const Real difference = in.x[static_cast<std::size_t>(sample_offset(problem, c, i))] - mean;
+      const Real difference =
+          in.x[static_cast<std::size_t>(problem::sample_offset(problem, c, i))] - mean;
       squares += difference * difference;
     }
     point.variance.push_back(squares / static_cast<Real>(m));
@@ -77,85 +79,85 @@ SweepPoint point_of(abn_problem problem, double eps, std::int64_t m, std::uint64
     in.running_mean.push_back(0);
     in.running_var.push_back(
         // of v's own size, so that both weights show
-        round_to(parameter, 3 * static_cast<double>(point.variance.back())));
+        problem::round_to(parameter, 3 * static_cast<double>(point.variance.back())));
   }
   return point;
 }
 
 /// Channel c as a problem of its own.
-Inputs one_channel(const Inputs& all, std::int64_t c) {
+problem::Inputs one_channel(const problem::Inputs& all, std::int64_t c) {
   const auto at = static_cast<std::size_t>(c);
-  Inputs one;
+  problem::Inputs one;
   one.problem = all.problem;
   one.problem.c = 1;
-  gather(all.problem, all.x, c, one.x);
-  gather(all.problem, all.dz, c, one.dz);
+  expect::gather(all.problem, all.x, c, one.x);
+  expect::gather(all.problem, all.dz, c, one.dz);
   one.gamma = {all.gamma[at]}, one.beta = {all.beta[at]};
   one.running_mean = {all.running_mean[at]}, one.running_var = {all.running_var[at]};
   return one;
 }
 
-Saved one_channel(const abn_problem& problem, const Saved& all, std::int64_t c) {
+problem::Saved one_channel(const abn_problem& problem, const problem::Saved& all, std::int64_t c) {
   const auto at = static_cast<std::size_t>(c);
-  Saved one;
-  if (!all.z.empty()) gather(problem, all.z, c, one.z);
-  if (!all.xhat.empty()) gather(problem, all.xhat, c, one.xhat);
+  problem::Saved one;
+  if (!all.z.empty()) expect::gather(problem, all.z, c, one.z);
+  if (!all.xhat.empty()) expect::gather(problem, all.xhat, c, one.xhat);
   if (!all.mean.empty()) one.mean = {all.mean[at]};
   if (!all.variance.empty()) one.variance = {all.variance[at]};
   return one;
 }
 
-double ratio_of(const std::vector<Expectation>& expectations, Output output,
+double ratio_of(const std::vector<compare::Expectation>& expectations, compare::Output output,
                 const std::vector<double>& got) {
-  for (const Expectation& expectation : expectations)
+  for (const compare::Expectation& expectation : expectations)
     if (expectation.output == output) {
-      const Tally tally = compare_all(expectation, got);
-      return tally.failed > 0 && !(tally.max_ratio > 1) ? infinity : tally.max_ratio;
+      const compare::Tally tally = compare::compare_all(expectation, got);
+      return tally.failed > 0 && !(tally.max_ratio > 1) ? bound::infinity : tally.max_ratio;
     }
-  return infinity;
+  return bound::infinity;
 }
 
-double bound_of(const std::vector<Expectation>& expectations, Output output) {
-  for (const Expectation& expectation : expectations)
+double bound_of(const std::vector<compare::Expectation>& expectations, compare::Output output) {
+  for (const compare::Expectation& expectation : expectations)
     if (expectation.output == output) return expectation.points.front().bound;
-  return infinity;
+  return bound::infinity;
 }
 
 /// |got - value| over what an error of v and the roundings of a few operations explain.
 double ratio_to(double got, Real value, double bound) {
   const double error = std::fabs(static_cast<double>(got - value));
-  return error <= bound ? error / bound : std::isnan(error) ? infinity : error / bound;
+  return error <= bound ? error / bound : std::isnan(error) ? bound::infinity : error / bound;
 }
 // of v + eps, v m/(m-1), a root or a quotient, and of the value that is stored
 constexpr double roundings = 4;
 
-void look_at_channel(Evidence& evidence, const Inputs& all, Real v, std::int64_t c,
-                     const ForwardNumbers& numbers, const Saved& saved,
-                     const BackwardNumbers& gradients, const abn_claims& claims) {
+void look_at_channel(Evidence& evidence, const problem::Inputs& all, Real v, std::int64_t c,
+                     const call::ForwardNumbers& numbers, const problem::Saved& saved,
+                     const call::BackwardNumbers& gradients, const abn_claims& claims) {
   const abn_problem& p = all.problem;
   const auto at = static_cast<std::size_t>(c);
   const Real m = static_cast<Real>(p.s), eps = p.eps;
-  const Inputs inputs = one_channel(all, c);
+  const problem::Inputs inputs = one_channel(all, c);
   std::vector<double> z;
-  gather(p, numbers.z, c, z);
+  expect::gather(p, numbers.z, c, z);
   for (std::size_t root = 0; root < roots.size(); ++root)
     for (std::size_t divisor = 0; divisor < divisors.size(); ++divisor)
       for (std::size_t scale = 0; scale < scales.size(); ++scale) {
-        Inputs as = inputs;
+        problem::Inputs as = inputs;
         as.problem.scale = ABN_SCALE_SIGNED;
         as.problem.eps = static_cast<double>(
             roots[root].under(with_divisor(v, m, divisors[divisor].unbiased), eps) - v);
         as.gamma = {static_cast<double>(scales[scale].g(inputs.gamma[0], eps))};
         raise(evidence.forward[root][divisor][scale],
-              ratio_of(expect_forward(as, claims), Output::z, z));
+              ratio_of(expect::expect_forward(as, claims), compare::Output::z, z));
       }
 
   // The textbook's bound of v; what is made of v inherits it.
-  Inputs textbook = inputs;
+  problem::Inputs textbook = inputs;
   textbook.problem.scale = ABN_SCALE_SIGNED;
-  const double off = bound_of(expect_forward(textbook, claims), Output::variance);
-  const double u =
-      std::max(format_of(claims.accumulate).unit_roundoff, format_of(p.param_dtype).unit_roundoff);
+  const double off = bound_of(expect::expect_forward(textbook, claims), compare::Output::variance);
+  const double u = std::max(problem::format_of(claims.accumulate).unit_roundoff,
+                            problem::format_of(p.param_dtype).unit_roundoff);
   const Real low = std::max<Real>(v - off, 0), high = v + off;
   if (!numbers.variance.empty()) {
     evidence.has_saved = true;
@@ -183,28 +185,29 @@ void look_at_channel(Evidence& evidence, const Inputs& all, Real v, std::int64_t
   if (saved.variance.empty() || gradients.dx.empty()) return;
   evidence.has_backward = true;
   std::vector<double> dx;
-  gather(p, gradients.dx, c, dx);
-  const Saved own = one_channel(p, saved, c);
+  expect::gather(p, gradients.dx, c, dx);
+  const problem::Saved own = one_channel(p, saved, c);
   for (std::size_t back = 0; back < backs.size(); ++back)
     for (std::size_t scale = 0; scale < scales.size(); ++scale) {
-      Inputs as = inputs;
+      problem::Inputs as = inputs;
       as.problem.scale = ABN_SCALE_SIGNED;
       as.problem.eps = 0;
       as.gamma = {static_cast<double>(scales[scale].g(inputs.gamma[0], eps))};
-      Saved kept_as = own;
+      problem::Saved kept_as = own;
       kept_as.variance = {static_cast<double>(backs[back].under(own.variance[0], eps, m))};
       raise(evidence.backward[back][scale],
-            kept_as.variance[0] > 0 ? ratio_of(expect_backward(as, kept_as, claims), Output::dx, dx)
-                                    : infinity);
+            kept_as.variance[0] > 0
+                ? ratio_of(expect::expect_backward(as, kept_as, claims), compare::Output::dx, dx)
+                : bound::infinity);
     }
 }
 
 /// What x - mean was multiplied by, by least squares.
-Real factor_of(const Inputs& inputs, std::int64_t c, const std::vector<double>& z_of_all) {
+Real factor_of(const problem::Inputs& inputs, std::int64_t c, const std::vector<double>& z_of_all) {
   if (inputs.problem.activation != ABN_IDENTITY) return std::numeric_limits<Real>::quiet_NaN();
   std::vector<double> x, z;
-  gather(inputs.problem, inputs.x, c, x);
-  gather(inputs.problem, z_of_all, c, z);
+  expect::gather(inputs.problem, inputs.x, c, x);
+  expect::gather(inputs.problem, z_of_all, c, z);
   Real mean = 0, product = 0, square = 0;
   for (const double value : x) mean += value;
   mean /= static_cast<Real>(x.size());
@@ -213,19 +216,19 @@ Real factor_of(const Inputs& inputs, std::int64_t c, const std::vector<double>& 
   return product / square;
 }
 
-Asked evidence_of(const Subject& subject, const abn_problem& base, std::uint64_t seed) {
+Asked evidence_of(const call::Subject& subject, const abn_problem& base, std::uint64_t seed) {
   Asked asked{base.scale, {}, {}};
   for (const double eps : epsilons) {
     if (base.dtype == ABN_F16 && eps < smallest_f16_eps) continue;
     for (const std::int64_t m : sample_counts) {
       const SweepPoint point = point_of(base, eps, m, seed);
       const abn_problem& p = point.inputs.problem;
-      const Claimed claimed = claims_of(*subject.variant, p);
+      const problem::Claimed claimed = problem::claims_of(*subject.variant, p);
       if (claimed.status != ABN_OK || !claimed.nonsense.empty()) continue;
-      const Evaluator evaluator(subject, claimed.claims, seed);
-      const ForwardNumbers forward = evaluator.forward(point.inputs);
-      const Saved saved = evaluator.saved(p, forward);
-      const BackwardNumbers backward = evaluator.backward(point.inputs, saved);
+      const call::Evaluator evaluator(subject, claimed.claims, seed);
+      const call::ForwardNumbers forward = evaluator.forward(point.inputs);
+      const problem::Saved saved = evaluator.saved(p, forward);
+      const call::BackwardNumbers backward = evaluator.backward(point.inputs, saved);
       for (std::int64_t c = 0; c < p.c; ++c) {
         look_at_channel(asked.evidence, point.inputs, point.variance[static_cast<std::size_t>(c)],
                         c, forward, saved, backward, evaluator.claims());
@@ -241,17 +244,17 @@ Asked evidence_of(const Subject& subject, const abn_problem& base, std::uint64_t
 
 }  // namespace
 
-Sweep sweep_of(const Subject& subject, std::uint64_t seed) {
+Sweep sweep_of(const call::Subject& subject, std::uint64_t seed) {
   Sweep sweep;
   for (const int scale : {ABN_SCALE_SIGNED, ABN_SCALE_ABS_EPS})
-    if (const auto problem = first_supported(*subject.variant, scale_name(scale))) {
+    if (const auto problem = first_supported(*subject.variant, problem::scale_name(scale))) {
       if (sweep.asked.empty())
-        sweep.settings =
-            fmt::format("{}, {}", dtype_name(problem->dtype), activation_name(problem->activation));
+        sweep.settings = fmt::format("{}, {}", problem::dtype_name(problem->dtype),
+                                     problem::activation_name(problem->activation));
       Asked asked = evidence_of(subject, *problem, seed);
       if (!asked.places.empty()) sweep.asked.push_back(std::move(asked));
     }
   return sweep;
 }
 
-}  // namespace abn::verify::epsilon
+}  // namespace abn::verify::study::epsilon

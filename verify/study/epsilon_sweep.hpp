@@ -14,7 +14,7 @@
 #include "verify/run/runner.hpp"
 #include "verify/study/epsilon_candidates.hpp"
 
-namespace abn::verify::epsilon {
+namespace abn::verify::study::epsilon {
 
 inline constexpr std::array<std::int64_t, 4> sample_counts{2, 3, 7, 32};
 inline constexpr std::array<double, 4> epsilons{1e-5, 1e-3, 0.1, 1};
@@ -62,6 +62,6 @@ struct Sweep {
 
 /// Runs the variant. Without any problem that it supports the sweep is empty. Throws CallFailed and
 /// DeviceError.
-Sweep sweep_of(const Subject& subject, std::uint64_t seed);
+Sweep sweep_of(const call::Subject& subject, std::uint64_t seed);
 
-}  // namespace abn::verify::epsilon
+}  // namespace abn::verify::study::epsilon

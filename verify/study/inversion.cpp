@@ -17,7 +17,7 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::study {
 namespace {
 
 constexpr int sigma_exponent = -10;
@@ -26,48 +26,49 @@ constexpr std::int64_t images = 4;
 
 abn_problem problem_of(const InversionSetting& setting, const InversionAxes& axes) {
   const std::size_t channels = 2 * axes.gammas.size() * axes.ratios.size();  // beta of both signs
-  return parse_problem(fmt::format("n{}c{}s{},{},{},eps:0", images, channels,
-                                   inversion_samples / images, dtype_name(setting.dtype),
-                                   activation_text(setting)));
+  return problem::parse_problem(
+      fmt::format("n{}c{}s{},{},{},eps:0", images, channels, inversion_samples / images,
+                  problem::dtype_name(setting.dtype), activation_text(setting)));
 }
 
 /// Channel 2*(gamma*ratios + ratio) has beta >= 0, the next one -beta.
-Inputs inputs_of(const InversionSetting& setting, const InversionAxes& axes, std::uint64_t seed) {
-  Inputs in;
+problem::Inputs inputs_of(const InversionSetting& setting, const InversionAxes& axes,
+                          std::uint64_t seed) {
+  problem::Inputs in;
   in.problem = problem_of(setting, axes);
-  const Format& storage = format_of(in.problem.dtype);
-  const Format& parameter = format_of(in.problem.param_dtype);
-  const Stream root(seed);
-  const Stream x_draw = root.fork(0), dz_draw = root.fork(1);
+  const problem::Format& storage = problem::format_of(in.problem.dtype);
+  const problem::Format& parameter = problem::format_of(in.problem.param_dtype);
+  const data::Stream root(seed);
+  const data::Stream x_draw = root.fork(0), dz_draw = root.fork(1);
   std::vector<double> x, dz;
   double largest = 0;
   for (std::uint64_t i = 0; i < inversion_samples; ++i) {
     const double t = x_draw.normal(i);
-    x.push_back(round_to(storage, std::ldexp(t, sigma_exponent)));
+    x.push_back(problem::round_to(storage, std::ldexp(t, sigma_exponent)));
     // Correlated with xhat and not of zero mean, as in the recipes: neither S0 nor S1 is small.
     dz.push_back(0.7 * dz_draw.normal(i) + 0.4 * t + 0.25);
     largest = std::max(largest, std::fabs(dz.back()));
   }
-  const auto elements = static_cast<std::size_t>(element_count(in.problem)),
+  const auto elements = static_cast<std::size_t>(problem::element_count(in.problem)),
              channels = static_cast<std::size_t>(in.problem.c);
   in.x.resize(elements);
   in.dz.resize(elements);
   in.running_mean.assign(channels, 0);
   in.running_var.assign(channels, 1);
   for (std::size_t c = 0; c < channels; ++c) {
-    const double gamma = round_to(parameter, axes.gammas[c / 2 / axes.ratios.size()]);
+    const double gamma = problem::round_to(parameter, axes.gammas[c / 2 / axes.ratios.size()]);
     const double ratio = axes.ratios[c / 2 % axes.ratios.size()];
     in.gamma.push_back(gamma);
-    in.beta.push_back(round_to(parameter, (c % 2 == 0 ? 1 : -1) * ratio * gamma));
+    in.beta.push_back(problem::round_to(parameter, (c % 2 == 0 ? 1 : -1) * ratio * gamma));
     const int exponent =
         std::min(largest_dz_exponent,
                  sigma_exponent - static_cast<int>(std::floor(std::log2(gamma * largest))));
     for (std::int64_t i = 0; i < inversion_samples; ++i) {
-      const auto at =
-          static_cast<std::size_t>(sample_offset(in.problem, static_cast<std::int64_t>(c), i));
+      const auto at = static_cast<std::size_t>(
+          problem::sample_offset(in.problem, static_cast<std::int64_t>(c), i));
       const auto sample = static_cast<std::size_t>(i);
       in.x[at] = x[sample];
-      in.dz[at] = round_to(storage, std::ldexp(dz[sample], exponent));
+      in.dz[at] = problem::round_to(storage, std::ldexp(dz[sample], exponent));
     }
   }
   return in;
@@ -83,25 +84,25 @@ reference::Activation<T> activation_of(int activation, double parameter) {
 }
 
 /// What cannot be inverted is stored as, or read as, the next value that can.
-double lifted(const Format& storage, int activation, double parameter, double z) {
-  return activation == ABN_ELU && z <= -parameter ? next_above(storage, -parameter) : z;
+double lifted(const problem::Format& storage, int activation, double parameter, double z) {
+  return activation == ABN_ELU && z <= -parameter ? problem::next_above(storage, -parameter) : z;
 }
 
 /// One rounding of z to its type, as an error of z.
-double storing(const Format& storage, double z) {
+double storing(const problem::Format& storage, double z) {
   return std::max(storage.unit_roundoff * std::fabs(z), storage.smallest_subnormal / 2);
 }
 
 /// Largest change of phi^-1 where z = phi(y) is off by `off` either way, and not below the lowest z
 /// that can be stored.
-double inverse_error(const Format& storage, const reference::Activation<long double>& phi,
+double inverse_error(const problem::Format& storage, const reference::Activation<long double>& phi,
                      int activation, long double y, double off) {
   // y itself is lost in z where ELU saturates, and the rounding of z to double is not to count: all
   // of this in long double.
   const long double z = phi.value(y),
                     lowest = activation == ABN_ELU
-                                 ? next_above(storage, -static_cast<double>(phi.parameter))
-                                 : -infinity;
+                                 ? problem::next_above(storage, -static_cast<double>(phi.parameter))
+                                 : -bound::infinity;
   const auto moved = [&](long double to) {
     return std::fabs(phi.inverse(std::max(to, lowest)) - y);
   };
@@ -110,7 +111,7 @@ double inverse_error(const Format& storage, const reference::Activation<long dou
 
 /// What is no number is as bad as can be.
 double worse(double a, double b) {
-  return std::isnan(a) || std::isnan(b) ? infinity : std::max(a, b);
+  return std::isnan(a) || std::isnan(b) ? bound::infinity : std::max(a, b);
 }
 Cost worse(const Cost& a, const Cost& b) {
   return {worse(a.measured, b.measured), worse(a.predicted, b.predicted)};
@@ -121,15 +122,15 @@ Cost worse(const Cost& a, const Cost& b) {
 /// the statistics' (h+2)u mean|x|/sigma and (h+7)/2 u |xhat|; then 3 roundings of the inverse
 /// (reciprocal, quotient, logarithm) and 5 of (y - beta)/g, in the accumulate type.
 template <class T>
-Cost xhat_cost(const Inputs& inputs, std::int64_t c, const std::vector<double>& z_stored,
+Cost xhat_cost(const problem::Inputs& inputs, std::int64_t c, const std::vector<double>& z_stored,
                double u) {
   const abn_problem& p = inputs.problem;
-  const Format& storage = format_of(p.dtype);
+  const problem::Format& storage = problem::format_of(p.dtype);
   const auto at = static_cast<std::size_t>(c);
   const double gamma = inputs.gamma[at], beta = inputs.beta[at];
   std::vector<double> x, z;
-  gather(p, inputs.x, c, x);
-  gather(p, z_stored, c, z);
+  expect::gather(p, inputs.x, c, x);
+  expect::gather(p, z_stored, c, z);
   const auto m = static_cast<Eigen::Index>(x.size());
   reference::Channel<long double> exact;
   exact.gamma = gamma, exact.beta = beta, exact.eps = p.eps;
@@ -172,21 +173,24 @@ Cost xhat_cost(const Inputs& inputs, std::int64_t c, const std::vector<double>& 
 
 /// One element of a gradient: an error that the storage type cannot avoid is no cost of working in
 /// place, as in every record.
-Cost cost_of(const Expectation& expectation, std::size_t i, std::size_t c, double got) {
-  const Point& point = expectation.points[i];
+Cost cost_of(const compare::Expectation& expectation, std::size_t i, std::size_t c, double got) {
+  const compare::Point& point = expectation.points[i];
   const double scale = expectation.channels[c].scale;
   // an overflow on the way: nothing is left
-  if (point.rule == Rule::anything && std::isfinite(point.hi)) return {infinity, infinity};
-  if (point.rule != Rule::bounded && point.rule != Rule::signed_bounded) return {};
+  if (point.rule == compare::Rule::anything && std::isfinite(point.hi))
+    return {bound::infinity, bound::infinity};
+  if (point.rule != compare::Rule::bounded && point.rule != compare::Rule::signed_bounded)
+    return {};
   const double error = std::fabs((got - point.hi) - point.lo);
-  const double representable = ulp_of(format_of(expectation.dtype), point.hi) / 2;
+  const double representable = problem::ulp_of(problem::format_of(expectation.dtype), point.hi) / 2;
   return {error <= representable ? 0 : error / scale, point.bound / scale};
 }
 
-const std::vector<double>& numbers_of_output(const BackwardNumbers& numbers, Output output) {
-  return output == Output::dx       ? numbers.dx
-         : output == Output::dgamma ? numbers.dgamma
-                                    : numbers.dbeta;
+const std::vector<double>& numbers_of_output(const call::BackwardNumbers& numbers,
+                                             compare::Output output) {
+  return output == compare::Output::dx       ? numbers.dx
+         : output == compare::Output::dgamma ? numbers.dgamma
+                                             : numbers.dbeta;
 }
 
 }  // namespace
@@ -204,44 +208,47 @@ InversionAxes inversion_axes(int steps) {
 std::string activation_text(const InversionSetting& setting) {
   return setting.activation == ABN_IDENTITY
              ? "identity"
-             : fmt::format("{}:{:g}", activation_name(setting.activation), setting.parameter);
+             : fmt::format("{}:{:g}", problem::activation_name(setting.activation),
+                           setting.parameter);
 }
 
 Cost InversionPoint::gradient() const { return worse(worse(dx, dgamma), dbeta); }
 
 InversionSurface inversion_surface(const InversionSetting& setting, const InversionAxes& axes,
                                    std::uint64_t seed) {
-  const Inputs inputs = inputs_of(setting, axes, seed);
+  const problem::Inputs inputs = inputs_of(setting, axes, seed);
   const bool single = setting.accumulate == ABN_F32;
-  Subject subject;
-  subject.variant = &reference_variant(single ? ReferenceArithmetic::f32 : ReferenceArithmetic::f64,
-                                       setting.scheme);
-  subject.device = host_device();
-  const Evaluator evaluator(subject, claims_of(*subject.variant, inputs.problem).claims, seed);
-  const ForwardNumbers forward = evaluator.forward(inputs);
-  const BackwardNumbers backward =
+  call::Subject subject;
+  subject.variant = &expect::reference_variant(
+      single ? expect::ReferenceArithmetic::f32 : expect::ReferenceArithmetic::f64, setting.scheme);
+  subject.device = call::host_device();
+  const call::Evaluator evaluator(
+      subject, problem::claims_of(*subject.variant, inputs.problem).claims, seed);
+  const call::ForwardNumbers forward = evaluator.forward(inputs);
+  const call::BackwardNumbers backward =
       evaluator.backward(inputs, evaluator.saved(inputs.problem, forward));
-  const std::vector<Expectation> gradient = expect_gradient(inputs, evaluator.claims());
+  const std::vector<compare::Expectation> gradient =
+      expect::expect_gradient(inputs, evaluator.claims());
 
   InversionSurface surface{setting, axes,
                            std::vector<InversionPoint>(axes.gammas.size() * axes.ratios.size())};
-  const double u = format_of(setting.accumulate).unit_roundoff;
+  const double u = problem::format_of(setting.accumulate).unit_roundoff;
   for (std::int64_t c = 0; c < inputs.problem.c; ++c) {
     const auto channel = static_cast<std::size_t>(c);
     InversionPoint& point = surface.points[channel / 2];
     point.xhat = worse(point.xhat, single ? xhat_cost<float>(inputs, c, forward.z, u)
                                           : xhat_cost<double>(inputs, c, forward.z, u));
-    for (const Expectation& expectation : gradient) {
-      Cost& cost = expectation.output == Output::dx       ? point.dx
-                   : expectation.output == Output::dgamma ? point.dgamma
-                                                          : point.dbeta;
+    for (const compare::Expectation& expectation : gradient) {
+      Cost& cost = expectation.output == compare::Output::dx       ? point.dx
+                   : expectation.output == compare::Output::dgamma ? point.dgamma
+                                                                   : point.dbeta;
       const std::vector<double>& got = numbers_of_output(backward, expectation.output);
-      if (!is_tensor(expectation.output)) {
+      if (!compare::is_tensor(expectation.output)) {
         cost = worse(cost, cost_of(expectation, channel, channel, got[channel]));
         continue;
       }
       for (std::int64_t i = 0; i < inversion_samples; ++i) {
-        const auto at = static_cast<std::size_t>(sample_offset(inputs.problem, c, i));
+        const auto at = static_cast<std::size_t>(problem::sample_offset(inputs.problem, c, i));
         cost = worse(cost, cost_of(expectation, at, channel, got[at]));
       }
     }
@@ -253,11 +260,15 @@ EluLimit elu_limit(int dtype, double alpha) {
   constexpr double percent = 0.01;
   constexpr double step = 0x1p-7;  // of y: fine beside the scatter of rounding errors
   constexpr double deepest = -64;  // below what any of the types can tell from -alpha
-  const Format& storage = format_of(dtype);
-  const double gap = next_above(storage, -alpha) + alpha;
-  EluLimit limit{
-      dtype, alpha, std::log(gap / 2 / alpha), 0, {-infinity, -infinity}, {-infinity, -infinity}};
-  const auto stored = [&](double y) { return round_to(storage, alpha * std::expm1(y)); };
+  const problem::Format& storage = problem::format_of(dtype);
+  const double gap = problem::next_above(storage, -alpha) + alpha;
+  EluLimit limit{dtype,
+                 alpha,
+                 std::log(gap / 2 / alpha),
+                 0,
+                 {-bound::infinity, -bound::infinity},
+                 {-bound::infinity, -bound::infinity}};
+  const auto stored = [&](double y) { return problem::round_to(storage, alpha * std::expm1(y)); };
   double saturated = deepest, alive = 0;
   for (int halving = 0; halving < 60; ++halving) {
     const double middle = (saturated + alive) / 2;
@@ -267,12 +278,13 @@ EluLimit elu_limit(int dtype, double alpha) {
   for (double y = -step; y > deepest; y -= step) {
     const double z = stored(y), used = z <= -alpha ? -alpha + gap : z, w = alpha * std::exp(y);
     // Half a spacing of the type where z lies; the inverse is steepest downwards.
-    const double off = ulp_of(storage, alpha * std::expm1(y)) / 2;
-    const double y_predicted = off < w ? -std::log1p(-off / w) : infinity, phi_predicted = off / w;
+    const double off = problem::ulp_of(storage, alpha * std::expm1(y)) / 2;
+    const double y_predicted = off < w ? -std::log1p(-off / w) : bound::infinity,
+                 phi_predicted = off / w;
     const double y_measured = std::fabs(std::log1p(used / alpha) - y),
                  phi_measured = std::fabs(used + alpha - w) / w;
     const auto note = [&](double& where, double error) {
-      if (where == -infinity && error > percent) where = y;
+      if (where == -bound::infinity && error > percent) where = y;
     };
     note(limit.y.predicted, y_predicted), note(limit.y.measured, y_measured);
     note(limit.derivative.predicted, phi_predicted), note(limit.derivative.measured, phi_measured);
@@ -280,4 +292,4 @@ EluLimit elu_limit(int dtype, double alpha) {
   return limit;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::study

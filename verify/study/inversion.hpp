@@ -18,7 +18,7 @@
 #include <string>
 #include <vector>
 
-namespace abn::verify {
+namespace abn::verify::study {
 
 /// The grid. |gamma| falls into two regimes: where z nears the subnormal range of its type, and
 /// where |beta|/|gamma| amplifies.
@@ -76,4 +76,4 @@ struct EluLimit {
 };
 EluLimit elu_limit(int dtype, double alpha);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::study

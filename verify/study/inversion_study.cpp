@@ -13,7 +13,7 @@
 #include "verify/call/parallel.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::study {
 namespace {
 
 constexpr double nan_value = std::numeric_limits<double>::quiet_NaN();
@@ -171,10 +171,10 @@ Table limits_table(const std::vector<InversionSurface>& surfaces) {
                  measured = limits_of(surface, &Cost::measured);
     const double most = surface.axes.ratios.back(), low = surface.axes.gammas.front(),
                  high = surface.axes.gammas.back();
-    table.rows.push_back({dtype_name(surface.setting.dtype), activation_text(surface.setting),
-                          upper_cell(predicted.ratio, most), upper_cell(measured.ratio, most),
-                          lower_cell(predicted.gamma, low), lower_cell(measured.gamma, low),
-                          upper_cell(predicted.gamma.to, high),
+    table.rows.push_back({problem::dtype_name(surface.setting.dtype),
+                          activation_text(surface.setting), upper_cell(predicted.ratio, most),
+                          upper_cell(measured.ratio, most), lower_cell(predicted.gamma, low),
+                          lower_cell(measured.gamma, low), upper_cell(predicted.gamma.to, high),
                           upper_cell(measured.gamma.to, high)});
   }
   return table;
@@ -198,7 +198,8 @@ Table gamma_table(const std::vector<InversionSurface>& surfaces) {
     if (!is_first_choice(surface.setting) ||
         !is_usual({surface.setting.activation, surface.setting.parameter}))
       continue;
-    std::vector<Cell> row{dtype_name(surface.setting.dtype), activation_text(surface.setting)};
+    std::vector<Cell> row{problem::dtype_name(surface.setting.dtype),
+                          activation_text(surface.setting)};
     for (const int exponent : betas_log10)
       for (const Side side : {&Cost::predicted, &Cost::measured}) {
         const Line line = at_beta(surface, exponent, side);
@@ -237,7 +238,7 @@ Table schemes_table(const std::vector<InversionSurface>& surfaces) {
     const InversionSetting& s = surface.setting;
     if (!is_usual({s.activation, s.parameter})) continue;
     table.rows.push_back(
-        {dtype_name(s.dtype), activation_text(s), dtype_name(s.accumulate),
+        {problem::dtype_name(s.dtype), activation_text(s), problem::dtype_name(s.accumulate),
          s.scheme == ABN_IN_PLACE_1 ? "I" : "II",
          upper_cell(limits_of(surface, &Cost::predicted).ratio, surface.axes.ratios.back()),
          upper_cell(limits_of(surface, &Cost::measured).ratio, surface.axes.ratios.back()),
@@ -272,10 +273,10 @@ Table errors_table(const std::vector<InversionSurface>& surfaces) {
     for (const double ratio : ratios_shown) {
       const InversionPoint& p = surface.at(nearest_index(surface.axes.gammas, 1),
                                            nearest_index(surface.axes.ratios, ratio));
-      table.rows.push_back({dtype_name(surface.setting.dtype), activation_text(surface.setting),
-                            ratio, p.xhat.predicted, p.xhat.measured, p.dx.predicted, p.dx.measured,
-                            p.dgamma.predicted, p.dgamma.measured, p.dbeta.predicted,
-                            p.dbeta.measured});
+      table.rows.push_back({problem::dtype_name(surface.setting.dtype),
+                            activation_text(surface.setting), ratio, p.xhat.predicted,
+                            p.xhat.measured, p.dx.predicted, p.dx.measured, p.dgamma.predicted,
+                            p.dgamma.measured, p.dbeta.predicted, p.dbeta.measured});
     }
   }
   return table;
@@ -299,14 +300,14 @@ Table elu_table(const std::vector<EluLimit>& limits) {
               {},
               false};
   for (const EluLimit& limit : limits)
-    table.rows.push_back({dtype_name(limit.dtype), limit.alpha, limit.saturates_predicted,
+    table.rows.push_back({problem::dtype_name(limit.dtype), limit.alpha, limit.saturates_predicted,
                           limit.saturates_measured, limit.y.predicted, limit.y.measured,
                           limit.derivative.predicted, limit.derivative.measured});
   return table;
 }
 
 Grid grid_of(const InversionSurface& surface) {
-  const std::string dtype = dtype_name(surface.setting.dtype),
+  const std::string dtype = problem::dtype_name(surface.setting.dtype),
                     activation = activation_text(surface.setting);
   Grid grid{dtype + " " + activation,
             fmt::format("Cost of working in place, {}, {}", dtype, activation),
@@ -340,7 +341,8 @@ std::vector<std::string> conclusions_of(const std::vector<InversionSurface>& sur
       continue;
     const Limits predicted = limits_of(surface, &Cost::predicted),
                  measured = limits_of(surface, &Cost::measured);
-    std::string sentence = fmt::format("{}, {}: ", dtype_name(s.dtype), activation_text(s));
+    std::string sentence =
+        fmt::format("{}, {}: ", problem::dtype_name(s.dtype), activation_text(s));
     if (std::isinf(measured.ratio) && std::isinf(predicted.ratio))
       sentence += fmt::format(
           "in-place costs less than {} of the gradient for every |beta|/|gamma| up to {:g}",
@@ -366,7 +368,7 @@ std::vector<std::string> conclusions_of(const std::vector<InversionSurface>& sur
       sentences.push_back(
           fmt::format("{}, ELU: y must stay above {:.2f}, below which 1 % of phi' is lost (bound: "
                       "{:.2f}); at {:.2f} z saturates and y is gone.",
-                      dtype_name(limit.dtype), limit.derivative.measured,
+                      problem::dtype_name(limit.dtype), limit.derivative.measured,
                       limit.derivative.predicted, limit.saturates_measured));
   double share = 0;
   for (const InversionSurface& surface : surfaces) share = std::max(share, largest_share(surface));
@@ -404,7 +406,7 @@ Study inversion_study(std::uint64_t seed, int threads, const StudyProgress& prog
   std::size_t done = 0;
   const int workers =
       threads > 0 ? threads : static_cast<int>(std::max(std::thread::hardware_concurrency(), 1u));
-  in_parallel(wanted.size(), workers, [&](std::size_t i, int) {
+  call::in_parallel(wanted.size(), workers, [&](std::size_t i, int) {
     surfaces[i] = inversion_surface(wanted[i], axes, seed);
     const std::lock_guard lock(reporting);
     if (++done; progress) progress(done, wanted.size());
@@ -442,4 +444,4 @@ Study inversion_study(std::uint64_t seed, int threads, const StudyProgress& prog
   return study;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::study

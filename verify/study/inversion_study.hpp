@@ -7,7 +7,7 @@
 #include "verify/study/inversion.hpp"
 #include "verify/study/study.hpp"
 
-namespace abn::verify {
+namespace abn::verify::study {
 
 inline constexpr int inversion_steps = 3;  // grid points a decade
 // of the gradient's size before anything cancels: what counts as a cost
@@ -25,4 +25,4 @@ Study inversion_study(std::uint64_t seed, int threads, const StudyProgress& prog
 double crossing(const std::vector<double>& positions, const std::vector<double>& costs,
                 double threshold);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::study

@@ -21,12 +21,12 @@
 #include "verify/study/judges_plain.hpp"
 #include "verify/study/judges_rules.hpp"
 
-namespace abn::verify {
+namespace abn::verify::study {
 namespace {
 
 /// What one operation is compared with.
 struct Truth {
-  std::vector<Expectation> expected;
+  std::vector<compare::Expectation> expected;
   Numbers plain;
 };
 
@@ -34,7 +34,7 @@ struct Truth {
 struct Answer {
   bool supported = false;
   abn_claims claims{};
-  Trial trial;
+  call::Trial trial;
   Truth forward, backward;
 };
 
@@ -49,62 +49,65 @@ bool same_bits(const std::vector<double>& a, const std::vector<double>& b) {
          });
 }
 
-bool same_saved(const Saved& a, const Saved& b) {
+bool same_saved(const problem::Saved& a, const problem::Saved& b) {
   return same_bits(a.z, b.z) && same_bits(a.xhat, b.xhat) && same_bits(a.mean, b.mean) &&
          same_bits(a.variance, b.variance);
 }
 
-bool same_outputs(const Operation& a, const Operation& b) {
+bool same_outputs(const call::Operation& a, const call::Operation& b) {
   return a.usable == b.usable &&
          std::equal(a.outputs.begin(), a.outputs.end(), b.outputs.begin(), b.outputs.end(),
-                    [](const Stored& x, const Stored& y) { return same_bits(x.values, y.values); });
+                    [](const compare::Stored& x, const compare::Stored& y) {
+                      return same_bits(x.values, y.values);
+                    });
 }
 
-Truth forward_truth(const Inputs& inputs, const abn_claims& claims) {
-  return {expect_forward(inputs, claims), plain_forward(inputs)};
+Truth forward_truth(const problem::Inputs& inputs, const abn_claims& claims) {
+  return {expect::expect_forward(inputs, claims), plain_forward(inputs)};
 }
-Truth backward_truth(const Inputs& inputs, const Saved& saved, const abn_claims& claims) {
-  return {expect_backward(inputs, saved, claims),
-          plain_backward(inputs, saved, is_in_place(claims))};
+Truth backward_truth(const problem::Inputs& inputs, const problem::Saved& saved,
+                     const abn_claims& claims) {
+  return {expect::expect_backward(inputs, saved, claims),
+          plain_backward(inputs, saved, problem::is_in_place(claims))};
 }
 
 /// Marks the rules that refuse an output of one operation.
-void judge_operation(const Operation& operation, const Truth& truth, int storage,
+void judge_operation(const call::Operation& operation, const Truth& truth, int storage,
                      std::vector<bool>& refused) {
   // the call itself failed, and nobody overlooks that
   if (!operation.usable) refused.assign(refused.size(), true);
   const std::span<const JudgeRule> rules = judge_rules();
-  for (const Stored& stored : operation.outputs)
-    for (const Expectation& expectation : truth.expected) {
+  for (const compare::Stored& stored : operation.outputs)
+    for (const compare::Expectation& expectation : truth.expected) {
       if (expectation.output != stored.output) continue;
       std::vector<double> exact(expectation.points.size());
       std::transform(expectation.points.begin(), expectation.points.end(), exact.begin(),
-                     [](const Point& point) { return point.hi; });
+                     [](const compare::Point& point) { return point.hi; });
       const Sample sample{stored.output, expectation.dtype,
                           storage,       stored.values,
                           exact,         truth.plain.at(stored.output)};
       for (std::size_t k = 0; k < rules.size(); ++k)
         if (!refused[k] && !rules[k].passes(sample)) refused[k] = true;
-      if (compare_all(expectation, stored.values).failed > 0) refused[own_rule()] = true;
+      if (compare::compare_all(expectation, stored.values).failed > 0) refused[own_rule()] = true;
     }
   const bool broken =
       std::any_of(operation.contracts.begin(), operation.contracts.end(),
-                  [](const Contract& contract) { return !contract.reason.empty(); });
+                  [](const call::Contract& contract) { return !contract.reason.empty(); });
   if (refused[own_rule()] || broken) refused[own_rule() + 1] = true;
 }
 
 /// One kernel on one problem. A right kernel leaves its answer behind; `answers` are those of the
 /// right kernels, for others.
-void judge_case(const Subject& kernel, const Inputs& inputs, std::uint64_t seed,
+void judge_case(const call::Subject& kernel, const problem::Inputs& inputs, std::uint64_t seed,
                 std::span<const std::vector<Answer>> answers, std::size_t index, Verdicts& verdicts,
                 Answer* leave) {
-  const Claimed claimed = claims_of(*kernel.variant, inputs.problem);
+  const problem::Claimed claimed = problem::claims_of(*kernel.variant, inputs.problem);
   if (claimed.status == ABN_ERROR_UNSUPPORTED) return;
   if (!claimed.nonsense.empty())
     throw std::runtime_error(fmt::format("{}: {}", kernel.variant->name, claimed.nonsense));
   const abn_claims& claims = claimed.claims;
   ++verdicts.cases;
-  Trial trial = attempt(kernel, inputs, claims, seed, true);
+  call::Trial trial = call::attempt(kernel, inputs, claims, seed, true);
   const Answer* twin = nullptr;
   for (const std::vector<Answer>& one : answers)
     if (twin == nullptr && one[index].supported && same_claims(one[index].claims, claims))
@@ -141,9 +144,9 @@ const char* rule_name(std::size_t rule) {
   return rule == own_rule() ? "abn-verify" : "abn-verify, contracts too";
 }
 
-std::vector<Verdicts> verdicts_of(Grade grade, int dtype, std::span<const Subject> kernels,
+std::vector<Verdicts> verdicts_of(Grade grade, int dtype, std::span<const call::Subject> kernels,
                                   std::uint64_t seed, int threads) {
-  const std::vector<Inputs> cases = graded_cases(grade, dtype, seed);
+  const std::vector<problem::Inputs> cases = graded_cases(grade, dtype, seed);
   std::vector<Verdicts> all(kernels.size(), Verdicts{false, 0, std::vector<int>(rule_count(), 0)});
   std::vector<std::size_t> right, wrong;
   for (std::size_t k = 0; k < kernels.size(); ++k)
@@ -165,10 +168,12 @@ std::vector<Verdicts> verdicts_of(Grade grade, int dtype, std::span<const Subjec
       }
     }).join();
   };
-  in_parallel(right.size(), threads, [&](std::size_t k, int) { meet(right[k], {}, &answers[k]); });
-  in_parallel(wrong.size(), threads, [&](std::size_t k, int) { meet(wrong[k], answers, nullptr); });
+  call::in_parallel(right.size(), threads,
+                    [&](std::size_t k, int) { meet(right[k], {}, &answers[k]); });
+  call::in_parallel(wrong.size(), threads,
+                    [&](std::size_t k, int) { meet(wrong[k], answers, nullptr); });
   if (!trouble.empty()) throw std::runtime_error(trouble);
   return all;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::study

@@ -25,7 +25,7 @@
 #include "verify/study/judges_data.hpp"
 #include "verify/study/study.hpp"
 
-namespace abn::verify {
+namespace abn::verify::study {
 
 /// Right kernels are known by the beginning of their names; all others have a bug.
 inline constexpr const char* right_kernel_prefix = "twin_";
@@ -46,12 +46,12 @@ struct Verdicts {
 
 /// All kernels on the problems of one grade in one storage type; in the order of `kernels`. Throws
 /// std::runtime_error if a kernel cannot be called.
-std::vector<Verdicts> verdicts_of(Grade grade, int dtype, std::span<const Subject> kernels,
+std::vector<Verdicts> verdicts_of(Grade grade, int dtype, std::span<const call::Subject> kernels,
                                   std::uint64_t seed, int threads);
 
 /// Throws UsageError unless there are right kernels and others among the kernels, all of which can
 /// run here.
-Study judges_study(std::span<const Subject> kernels, std::uint64_t seed, int threads,
+Study judges_study(std::span<const call::Subject> kernels, std::uint64_t seed, int threads,
                    const std::function<void(std::size_t, std::size_t)>& progress = {});
 
 /// The plug-in that the build puts beside the program: the right kernels and the planted bugs of
@@ -60,7 +60,8 @@ std::string planted_bugs_beside_program();
 
 /// The rows of the detail table for one grade and storage type: what a part of the study is
 /// compared by.
-std::vector<std::vector<Cell>> detail_rows(Grade grade, int dtype, std::span<const Subject> kernels,
+std::vector<std::vector<Cell>> detail_rows(Grade grade, int dtype,
+                                           std::span<const call::Subject> kernels,
                                            std::span<const Verdicts> verdicts);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::study

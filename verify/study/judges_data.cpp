@@ -10,7 +10,7 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::study {
 namespace {
 
 /// Small, so that every kernel can run them all; together they have every mode, activation, layout
@@ -38,10 +38,10 @@ struct Plan {
 constexpr double realistic_gradient = 0x1p-20;
 /// Where the storage type ends first, three bits are left to the samples' spread.
 double largest_mean_over_sigma(int dtype) {
-  return std::min(1000.0, std::ldexp(1.0, format_of(dtype).precision - 3));
+  return std::min(1000.0, std::ldexp(1.0, problem::format_of(dtype).precision - 3));
 }
 
-Plan plan_of(Grade grade, int dtype, const Stream& draw, std::int64_t c) {
+Plan plan_of(Grade grade, int dtype, const data::Stream& draw, std::int64_t c) {
   Plan plan;
   if (grade == Grade::easy) return plan;
   plan.mean = 0.5 * draw.normal(0);
@@ -73,32 +73,33 @@ const char* grade_name(Grade grade) {
                                      : "ill-conditioned";
 }
 
-std::vector<Inputs> graded_cases(Grade grade, int dtype, std::uint64_t seed) {
-  std::vector<Inputs> cases;
-  const Format& storage = format_of(dtype);
+std::vector<problem::Inputs> graded_cases(Grade grade, int dtype, std::uint64_t seed) {
+  std::vector<problem::Inputs> cases;
+  const problem::Format& storage = problem::format_of(dtype);
   for (std::size_t k = 0; k < std::size(problems); ++k) {
-    Inputs inputs;
-    inputs.problem = parse_problem(fmt::format("{},{}", problems[k], dtype_name(dtype)));
+    problem::Inputs inputs;
+    inputs.problem =
+        problem::parse_problem(fmt::format("{},{}", problems[k], problem::dtype_name(dtype)));
     inputs.affine = k != problem_without_affine;
-    const Format& parameter = format_of(inputs.problem.param_dtype);
-    const Stream root = Stream(seed).fork(static_cast<std::uint64_t>(grade)).fork(k);
-    const auto elements = static_cast<std::size_t>(element_count(inputs.problem));
+    const problem::Format& parameter = problem::format_of(inputs.problem.param_dtype);
+    const data::Stream root = data::Stream(seed).fork(static_cast<std::uint64_t>(grade)).fork(k);
+    const auto elements = static_cast<std::size_t>(problem::element_count(inputs.problem));
     inputs.x.resize(elements), inputs.dz.resize(elements);
     for (std::int64_t c = 0; c < inputs.problem.c; ++c) {
       const auto label = static_cast<std::uint64_t>(c);
       const Plan plan = plan_of(grade, dtype, root.fork(plan_label).fork(label), c);
-      const Stream x = root.fork(x_label).fork(label), dz = root.fork(dz_label).fork(label);
-      inputs.running_mean.push_back(round_to(parameter, plan.running_mean));
-      inputs.running_var.push_back(round_to(parameter, plan.running_var));
+      const data::Stream x = root.fork(x_label).fork(label), dz = root.fork(dz_label).fork(label);
+      inputs.running_mean.push_back(problem::round_to(parameter, plan.running_mean));
+      inputs.running_var.push_back(problem::round_to(parameter, plan.running_var));
       if (inputs.affine) {
-        inputs.gamma.push_back(round_to(parameter, plan.gamma));
-        inputs.beta.push_back(round_to(parameter, plan.beta));
+        inputs.gamma.push_back(problem::round_to(parameter, plan.gamma));
+        inputs.beta.push_back(problem::round_to(parameter, plan.beta));
       }
-      for (std::int64_t i = 0; i < sample_count(inputs.problem); ++i) {
-        const auto at = static_cast<std::size_t>(sample_offset(inputs.problem, c, i));
+      for (std::int64_t i = 0; i < problem::sample_count(inputs.problem); ++i) {
+        const auto at = static_cast<std::size_t>(problem::sample_offset(inputs.problem, c, i));
         const auto index = static_cast<std::uint64_t>(i);
-        inputs.x[at] = round_to(storage, plan.mean + plan.sigma * x.normal(index));
-        inputs.dz[at] = round_to(storage, plan.dz_scale * dz.normal(index));
+        inputs.x[at] = problem::round_to(storage, plan.mean + plan.sigma * x.normal(index));
+        inputs.dz[at] = problem::round_to(storage, plan.dz_scale * dz.normal(index));
       }
     }
     cases.push_back(std::move(inputs));
@@ -106,4 +107,4 @@ std::vector<Inputs> graded_cases(Grade grade, int dtype, std::uint64_t seed) {
   return cases;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::study

@@ -13,7 +13,7 @@
 
 #include "verify/problem/inputs.hpp"
 
-namespace abn::verify {
+namespace abn::verify::study {
 
 enum class Grade : std::uint8_t { easy, realistic, ill_conditioned };
 inline constexpr Grade grades[] = {Grade::easy, Grade::realistic, Grade::ill_conditioned};
@@ -21,6 +21,6 @@ const char* grade_name(Grade grade);
 
 /// The problems of a grade in one storage type, with their data, in the order in which a kernel
 /// meets them.
-std::vector<Inputs> graded_cases(Grade grade, int dtype, std::uint64_t seed);
+std::vector<problem::Inputs> graded_cases(Grade grade, int dtype, std::uint64_t seed);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::study

@@ -8,22 +8,25 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::study {
 namespace {
 
 /// A is the type of the arithmetic.
 template <class A>
 struct Plain {
-  const Inputs& inputs;
+  const problem::Inputs& inputs;
   const abn_problem& p = inputs.problem;
-  const Format &storage = format_of(p.dtype), &parameter = format_of(p.param_dtype);
+  const problem::Format &storage = problem::format_of(p.dtype),
+                        &parameter = problem::format_of(p.param_dtype);
   A eps = static_cast<A>(p.eps), slope = static_cast<A>(p.activation_parameter);
-  std::int64_t m = sample_count(p);
+  std::int64_t m = problem::sample_count(p);
   A count = static_cast<A>(m);
 
-  A stored(A value) const { return static_cast<A>(round_to(storage, static_cast<double>(value))); }
+  A stored(A value) const {
+    return static_cast<A>(problem::round_to(storage, static_cast<double>(value)));
+  }
   A at(const std::vector<double>& tensor, std::int64_t c, std::int64_t i) const {
-    return static_cast<A>(tensor[static_cast<std::size_t>(sample_offset(p, c, i))]);
+    return static_cast<A>(tensor[static_cast<std::size_t>(problem::sample_offset(p, c, i))]);
   }
   static A of(const std::vector<double>& vector, std::int64_t c) {
     return static_cast<A>(vector[static_cast<std::size_t>(c)]);
@@ -52,7 +55,8 @@ struct Plain {
   A inverted(A z) const {
     if (p.activation == ABN_IDENTITY || !std::signbit(z)) return z;
     if (p.activation == ABN_LEAKY_RELU) return z / slope;
-    const A lowest = static_cast<A>(next_above(storage, static_cast<double>(stored(-slope))));
+    const A lowest =
+        static_cast<A>(problem::next_above(storage, static_cast<double>(stored(-slope))));
     return std::log1p(std::max(z, lowest) / slope);
   }
   A derivative(A y) const {
@@ -62,10 +66,10 @@ struct Plain {
 
   Numbers forward() const {
     Numbers out;
-    std::vector<double>&z = out[Output::z], &xhat = out[Output::xhat];
+    std::vector<double>&z = out[compare::Output::z], &xhat = out[compare::Output::xhat];
     z.resize(inputs.x.size()), xhat.resize(inputs.x.size());
-    const auto keep = [&](Output output, A value) {
-      out[output].push_back(round_to(parameter, static_cast<double>(value)));
+    const auto keep = [&](compare::Output output, A value) {
+      out[output].push_back(problem::round_to(parameter, static_cast<double>(value)));
     };
     for (std::int64_t c = 0; c < p.c; ++c) {
       A mean = of(inputs.running_mean, c), variance = of(inputs.running_var, c);
@@ -76,14 +80,14 @@ struct Plain {
                      return (at(inputs.x, c, i) - mean) * (at(inputs.x, c, i) - mean);
                    }) /
                    count;
-        keep(Output::mean, mean), keep(Output::variance, variance);
-        keep(Output::running_mean, (1 - momentum) * old_mean + momentum * mean);
-        keep(Output::running_var,
+        keep(compare::Output::mean, mean), keep(compare::Output::variance, variance);
+        keep(compare::Output::running_mean, (1 - momentum) * old_mean + momentum * mean);
+        keep(compare::Output::running_var,
              (1 - momentum) * old_variance + momentum * (variance * count / (count - 1)));
       }
       const A r = 1 / std::sqrt(variance + eps);
       for (std::int64_t i = 0; i < m; ++i) {
-        const auto where = static_cast<std::size_t>(sample_offset(p, c, i));
+        const auto where = static_cast<std::size_t>(problem::sample_offset(p, c, i));
         const A normalised = (at(inputs.x, c, i) - mean) * r;
         xhat[where] = static_cast<double>(stored(normalised));
         z[where] = static_cast<double>(stored(activated(stored(g(c) * normalised + beta(c)))));
@@ -92,19 +96,19 @@ struct Plain {
     return out;
   }
 
-  Numbers backward(const Saved& saved, bool in_place) const {
+  Numbers backward(const problem::Saved& saved, bool in_place) const {
     Numbers out;
-    std::vector<double>& dx = out[Output::dx];
+    std::vector<double>& dx = out[compare::Output::dx];
     dx.resize(inputs.dz.size());
     // A scheme that reads x again may keep no statistics.
     const bool training = p.mode == ABN_TRAINING,
                found_again = training && (saved.variance.empty() ||
                                           (!in_place && saved.xhat.empty() && saved.mean.empty()));
     const Numbers again = found_again ? forward() : Numbers{};
-    const std::vector<double>& means = found_again ? again.at(Output::mean)
+    const std::vector<double>& means = found_again ? again.at(compare::Output::mean)
                                        : training  ? saved.mean
                                                    : inputs.running_mean;
-    const std::vector<double>& variances = found_again ? again.at(Output::variance)
+    const std::vector<double>& variances = found_again ? again.at(compare::Output::variance)
                                            : training  ? saved.variance
                                                        : inputs.running_var;
     std::vector<A> xhat(static_cast<std::size_t>(m)), dy(static_cast<std::size_t>(m));
@@ -128,12 +132,13 @@ struct Plain {
         return dy[static_cast<std::size_t>(i)] * xhat[static_cast<std::size_t>(i)];
       });
       const bool turned = inputs.affine && p.scale == ABN_SCALE_ABS_EPS && of(inputs.gamma, c) < 0;
-      out[Output::dgamma].push_back(round_to(parameter, static_cast<double>(turned ? -s1 : s1)));
-      out[Output::dbeta].push_back(round_to(parameter, static_cast<double>(s0)));
+      out[compare::Output::dgamma].push_back(
+          problem::round_to(parameter, static_cast<double>(turned ? -s1 : s1)));
+      out[compare::Output::dbeta].push_back(problem::round_to(parameter, static_cast<double>(s0)));
       for (std::int64_t i = 0; i < m; ++i) {
         const auto k = static_cast<std::size_t>(i);
         const A inner = p.mode == ABN_TRAINING ? dy[k] - s0 / count - xhat[k] * s1 / count : dy[k];
-        dx[static_cast<std::size_t>(sample_offset(p, c, i))] =
+        dx[static_cast<std::size_t>(problem::sample_offset(p, c, i))] =
             static_cast<double>(stored(scale * r * inner));
       }
     }
@@ -143,14 +148,14 @@ struct Plain {
 
 }  // namespace
 
-Numbers plain_forward(const Inputs& inputs) {
+Numbers plain_forward(const problem::Inputs& inputs) {
   return inputs.problem.dtype == ABN_F64 ? Plain<double>{inputs}.forward()
                                          : Plain<float>{inputs}.forward();
 }
 
-Numbers plain_backward(const Inputs& inputs, const Saved& saved, bool in_place) {
+Numbers plain_backward(const problem::Inputs& inputs, const problem::Saved& saved, bool in_place) {
   return inputs.problem.dtype == ABN_F64 ? Plain<double>{inputs}.backward(saved, in_place)
                                          : Plain<float>{inputs}.backward(saved, in_place);
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::study

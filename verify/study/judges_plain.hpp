@@ -12,15 +12,15 @@
 #include "verify/compare/expectation.hpp"
 #include "verify/problem/inputs.hpp"
 
-namespace abn::verify {
+namespace abn::verify::study {
 
-using Numbers = std::map<Output, std::vector<double>>;
+using Numbers = std::map<compare::Output, std::vector<double>>;
 
 /// z and xhat; in training also the statistics and the running buffers.
-Numbers plain_forward(const Inputs& inputs);
+Numbers plain_forward(const problem::Inputs& inputs);
 
 /// dx, dgamma and dbeta from what a forward kept: `in_place` from its z, else from its xhat or,
 /// without one, from x.
-Numbers plain_backward(const Inputs& inputs, const Saved& saved, bool in_place);
+Numbers plain_backward(const problem::Inputs& inputs, const problem::Saved& saved, bool in_place);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::study

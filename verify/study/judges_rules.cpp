@@ -9,7 +9,7 @@
 
 #include "verify/problem/format.hpp"
 
-namespace abn::verify {
+namespace abn::verify::study {
 namespace {
 
 struct Tolerance {
@@ -17,7 +17,7 @@ struct Tolerance {
 };
 
 double reference(const Sample& sample, std::size_t i) {
-  return round_to(format_of(sample.dtype), sample.exact[i]);
+  return problem::round_to(problem::format_of(sample.dtype), sample.exact[i]);
 }
 
 /// Every element of `got` with its reference.
@@ -63,8 +63,8 @@ bool pytorch(const Sample& sample) {
 bool flash_attention(const Sample& sample) {
   constexpr double factor = 2, detour = 0.3;
   constexpr Tolerance vectors{1e-5, 1e-5};
-  if (!is_tensor(sample.output)) return all_close(sample, vectors);
-  const Format& format = format_of(sample.dtype);
+  if (!compare::is_tensor(sample.output)) return all_close(sample, vectors);
+  const problem::Format& format = problem::format_of(sample.dtype);
   const std::size_t count = sample.got.size();
   const double error =
       largest(count, [&](std::size_t i) { return sample.got[i] - reference(sample, i); });
@@ -72,7 +72,8 @@ bool flash_attention(const Sample& sample) {
       largest(count, [&](std::size_t i) { return sample.plain[i] - reference(sample, i); });
   const double rounding = largest(count, [&](std::size_t i) {
     const double expected = reference(sample, i);
-    return round_to(format, round_to(format, expected + detour) - detour) - expected;
+    return problem::round_to(format, problem::round_to(format, expected + detour) - detour) -
+           expected;
   });
   return error <= factor * plain + factor * rounding;
 }
@@ -80,8 +81,8 @@ bool flash_attention(const Sample& sample) {
 bool benchdnn(const Sample& sample) {
   constexpr double mean = 1e-7, variance = 5e-7, parameters = 5e-6, forward = 2e-6, backward = 6e-7,
                    smallest_relative = 1e-5;
-  const double scale =
-      std::ldexp(1.0, format_of(ABN_F32).precision - format_of(sample.dtype).precision);
+  const double scale = std::ldexp(
+      1.0, problem::format_of(ABN_F32).precision - problem::format_of(sample.dtype).precision);
   if (is_gradient(sample.output)) {
     double difference = 0, size = 0;
     for (std::size_t i = 0; i < sample.got.size(); ++i) {
@@ -89,11 +90,14 @@ bool benchdnn(const Sample& sample) {
       difference += (sample.got[i] - expected) * (sample.got[i] - expected);
       size += expected * expected;
     }
-    const double threshold = sample.output == Output::dx ? scale * backward : parameters;
+    const double threshold = sample.output == compare::Output::dx ? scale * backward : parameters;
     return std::sqrt(difference) <= threshold * std::sqrt(size);
   }
-  const bool is_mean = sample.output == Output::mean || sample.output == Output::running_mean;
-  const double threshold = is_tensor(sample.output) ? scale * forward : is_mean ? mean : variance;
+  const bool is_mean =
+      sample.output == compare::Output::mean || sample.output == compare::Output::running_mean;
+  const double threshold = compare::is_tensor(sample.output) ? scale * forward
+                           : is_mean                         ? mean
+                                                             : variance;
   return all_accepted(sample, [&](double got, double expected) {
     return std::fabs(got - expected) <=
            threshold * (std::fabs(expected) > smallest_relative ? std::fabs(expected) : 1);
@@ -141,20 +145,20 @@ bool transformer_engine(const Sample& sample) {
   constexpr Tolerance f16{1e-3, 1e-5}, bf16{1e-2, 1e-5}, f32{5e-6, 5e-7}, statistics{5e-5, 1e-6},
       gradients{5e-4, 5e-4};
   constexpr double nudge = 1e-6;
-  const Tolerance tolerance = is_gradient(sample.output)  ? gradients
-                              : !is_tensor(sample.output) ? statistics
-                              : sample.dtype == ABN_F16   ? f16
-                              : sample.dtype == ABN_BF16  ? bf16
-                                                          : f32;
-  const Format& format = format_of(sample.dtype);
+  const Tolerance tolerance = is_gradient(sample.output)           ? gradients
+                              : !compare::is_tensor(sample.output) ? statistics
+                              : sample.dtype == ABN_F16            ? f16
+                              : sample.dtype == ABN_BF16           ? bf16
+                                                                   : f32;
+  const problem::Format& format = problem::format_of(sample.dtype);
   return all_accepted(sample, [&](double got, double expected) {
     const double difference = std::fabs(got - expected);
     if (difference <= tolerance.absolute || difference <= tolerance.relative * std::fabs(expected))
       return true;
     // Neighbours in the type, as two roundings of one number may be.
     const double middle = (got + expected) / 2,
-                 low = round_to(format, middle - nudge * std::fabs(middle)),
-                 high = round_to(format, middle + nudge * std::fabs(middle));
+                 low = problem::round_to(format, middle - nudge * std::fabs(middle)),
+                 high = problem::round_to(format, middle + nudge * std::fabs(middle));
     return low == std::min(got, expected) && high == std::max(got, expected);
   });
 }
@@ -221,8 +225,9 @@ constexpr std::array rules{
 
 std::span<const JudgeRule> judge_rules() { return rules; }
 
-bool is_gradient(Output output) {
-  return output == Output::dx || output == Output::dgamma || output == Output::dbeta;
+bool is_gradient(compare::Output output) {
+  return output == compare::Output::dx || output == compare::Output::dgamma ||
+         output == compare::Output::dbeta;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::study

@@ -10,11 +10,11 @@
 
 #include "verify/compare/expectation.hpp"
 
-namespace abn::verify {
+namespace abn::verify::study {
 
 /// One output of one call.
 struct Sample {
-  Output output = Output::z;
+  compare::Output output = compare::Output::z;
   int dtype = 0;  ///< in which the output is stored
   /// of the problem's tensors: some rules choose the tolerance of every output by it
   int storage = 0;
@@ -33,6 +33,6 @@ struct JudgeRule {
 std::span<const JudgeRule> judge_rules();
 
 /// dx, dgamma and dbeta.
-bool is_gradient(Output output);
+bool is_gradient(compare::Output output);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::study

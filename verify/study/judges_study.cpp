@@ -13,7 +13,7 @@
 #include "verify/study/judges.hpp"
 #include "verify/study/judges_rules.hpp"
 
-namespace abn::verify {
+namespace abn::verify::study {
 namespace {
 
 constexpr int storages[] = {ABN_F16, ABN_BF16, ABN_F32};
@@ -25,7 +25,8 @@ struct Count {
 };
 
 /// A kernel is refused where any type has a refusal, and visible where any type shows it.
-Count count_of(std::span<const Subject> kernels, std::span<const std::vector<Verdicts>> types) {
+Count count_of(std::span<const call::Subject> kernels,
+               std::span<const std::vector<Verdicts>> types) {
   Count count{0, 0, std::vector<std::size_t>(rule_count(), 0),
               std::vector<std::size_t>(rule_count(), 0)};
   for (std::size_t k = 0; k < kernels.size(); ++k) {
@@ -51,7 +52,7 @@ double percent(std::size_t part, std::size_t whole) {
 
 using ByGrade = std::map<Grade, std::vector<std::vector<Verdicts>>>;
 
-Table summary_table(std::span<const Subject> kernels, const ByGrade& verdicts) {
+Table summary_table(std::span<const call::Subject> kernels, const ByGrade& verdicts) {
   Table table{"judges",
               "Bugs caught and right kernels refused",
               "Caught: of the planted bugs that change a bit of an output on that data. False "
@@ -77,7 +78,7 @@ Table summary_table(std::span<const Subject> kernels, const ByGrade& verdicts) {
   return table;
 }
 
-Table detail_table(std::span<const Subject> kernels, const ByGrade& verdicts) {
+Table detail_table(std::span<const call::Subject> kernels, const ByGrade& verdicts) {
   Table table{"types",
               "The same by storage type, counted",
               "Problems refused: how many problems of right kernels, of all that they met.",
@@ -116,7 +117,7 @@ Table rules_table() {
 }
 
 /// The visible bugs that this project's bounds let through, and why that may be.
-Table missed_table(std::span<const Subject> kernels, const ByGrade& verdicts) {
+Table missed_table(std::span<const call::Subject> kernels, const ByGrade& verdicts) {
   Table table{"missed",
               "Visible bugs within the bounds of abn-verify",
               "They change bits, and on this data by no more than a right kernel of their claims "
@@ -160,14 +161,15 @@ std::string planted_bugs_beside_program() {
   const std::filesystem::path path =
       std::filesystem::read_symlink("/proc/self/exe").parent_path() / "plugins" / "mutants.so";
   if (!std::filesystem::exists(path))
-    throw UsageError(
+    throw problem::UsageError(
         fmt::format("There is no {}; build the target plugin_mutants, or name a plug-in of your "
                     "own with --plugin",
                     path.string()));
   return path.string();
 }
 
-std::vector<std::vector<Cell>> detail_rows(Grade grade, int dtype, std::span<const Subject> kernels,
+std::vector<std::vector<Cell>> detail_rows(Grade grade, int dtype,
+                                           std::span<const call::Subject> kernels,
                                            std::span<const Verdicts> verdicts) {
   const std::vector<Verdicts> one(verdicts.begin(), verdicts.end());
   const Count count = count_of(kernels, {&one, 1});
@@ -180,24 +182,24 @@ std::vector<std::vector<Cell>> detail_rows(Grade grade, int dtype, std::span<con
       problems += static_cast<std::size_t>(verdicts[k].cases);
       refused += static_cast<std::size_t>(verdicts[k].refusals[rule]);
     }
-    rows.push_back({grade_name(grade), dtype_name(dtype), rule_name(rule), cell(count.visible),
-                    cell(count.caught[rule]), cell(count.right), cell(count.alarms[rule]),
-                    cell(problems), cell(refused)});
+    rows.push_back({grade_name(grade), problem::dtype_name(dtype), rule_name(rule),
+                    cell(count.visible), cell(count.caught[rule]), cell(count.right),
+                    cell(count.alarms[rule]), cell(problems), cell(refused)});
   }
   return rows;
 }
 
-Study judges_study(std::span<const Subject> kernels, std::uint64_t seed, int threads,
+Study judges_study(std::span<const call::Subject> kernels, std::uint64_t seed, int threads,
                    const std::function<void(std::size_t, std::size_t)>& progress) {
   std::size_t right = 0;
-  for (const Subject& kernel : kernels) {
+  for (const call::Subject& kernel : kernels) {
     if (kernel.device == nullptr)
-      throw UsageError(fmt::format("{} cannot run here: {}; choose another --device",
-                                   kernel.variant->name, kernel.unavailable));
+      throw problem::UsageError(fmt::format("{} cannot run here: {}; choose another --device",
+                                            kernel.variant->name, kernel.unavailable));
     right += is_right_kernel(*kernel.variant) ? 1 : 0;
   }
   if (right == 0 || right == kernels.size())
-    throw UsageError(
+    throw problem::UsageError(
         fmt::format("study judges compares right kernels with planted bugs and has {} of the first "
                     "and {} of the second; name "
                     "the right ones {}..., and the others anything else",
@@ -239,4 +241,4 @@ Study judges_study(std::span<const Subject> kernels, std::uint64_t seed, int thr
   return study;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::study

@@ -8,7 +8,7 @@
 #include <cstdlib>
 #include <stdexcept>
 
-namespace abn::verify {
+namespace abn::verify::study {
 namespace {
 
 /// Characters that a terminal shows: UTF-8 continuation bytes take no room.
@@ -98,4 +98,4 @@ const Table& table_of(const Study& study, std::string_view name) {
   return *at;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::study

@@ -12,7 +12,7 @@
 #include <variant>
 #include <vector>
 
-namespace abn::verify {
+namespace abn::verify::study {
 
 inline constexpr const char* study_schema = "abn-verify-study/1";
 
@@ -89,4 +89,4 @@ double six_digits(double value);
 /// The table of that name. Throws std::out_of_range.
 const Table& table_of(const Study& study, std::string_view name);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::study

@@ -8,7 +8,7 @@
 #include "verify/problem/error.hpp"
 #include "verify/study/study.hpp"
 
-namespace abn::verify {
+namespace abn::verify::study {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -22,7 +22,7 @@ double special(const std::string& text) {
   if (text == "nan") return std::numeric_limits<double>::quiet_NaN();
   if (text == "inf") return std::numeric_limits<double>::infinity();
   if (text == "-inf") return -std::numeric_limits<double>::infinity();
-  throw UsageError(
+  throw problem::UsageError(
       fmt::format("This study holds \"{}\" where a number is expected; write it again with "
                   "abn-verify study --out",
                   text));
@@ -78,7 +78,7 @@ Table table_from(const Json& json) {
     std::vector<Cell> cells;
     for (const Json& one : row) cells.push_back(cell_from(one));
     if (cells.size() != table.columns.size())
-      throw UsageError(
+      throw problem::UsageError(
           fmt::format("A row of the table {} has {} cells for {} columns; write the study again "
                       "with abn-verify study --out",
                       table.name, cells.size(), table.columns.size()));
@@ -120,7 +120,7 @@ Grid grid_from(const Json& json) {
             json.at("predictor")};
   const std::size_t cells = grid.x.values.size() * grid.y.values.size();
   if (cells == 0 || grid.measured.size() != cells || grid.predicted.size() != cells)
-    throw UsageError(
+    throw problem::UsageError(
         fmt::format("The grid {} does not have a number a cell; write the study again with "
                     "abn-verify study --out",
                     grid.name));
@@ -180,7 +180,7 @@ Study study_from_json(const std::string& text) {
   try {
     const Json json = Json::parse(text);
     if (!json.is_object() || json.value("schema", "") != study_schema)
-      throw UsageError(fmt::format(
+      throw problem::UsageError(fmt::format(
           "This is no study of schema {}; write one with abn-verify study --out", study_schema));
     Study study{json.at("name"),
                 json.at("title"),
@@ -198,7 +198,7 @@ Study study_from_json(const std::string& text) {
     for (const Json& one : json.at("grids")) study.grids.push_back(grid_from(one));
     return study;
   } catch (const Json::exception& wrong) {
-    throw UsageError(
+    throw problem::UsageError(
         fmt::format("This study cannot be read ({}); write it again with abn-verify study --out",
                     wrong.what()));
   }
@@ -212,4 +212,4 @@ bool is_study(const std::string& text) {
          schema->get<std::string>().rfind("abn-verify-study/", 0) == 0;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::study

@@ -21,30 +21,34 @@
 namespace {
 
 using namespace abn::verify;
+using namespace abn::verify::check;
+using namespace abn::verify::check::exact;
 
 /// The smoke tier of three seeds.
-std::vector<Case> many_cases() {
-  std::vector<Case> cases;
+std::vector<data::Case> many_cases() {
+  std::vector<data::Case> cases;
   for (const std::uint64_t seed : {1u, 2u, 3u})
-    for (Case& one : exact_family.cases(Tier::smoke, seed)) cases.push_back(std::move(one));
+    for (data::Case& one : exact_family.cases(data::Tier::smoke, seed))
+      cases.push_back(std::move(one));
   return cases;
 }
 
 TEST(ExactData, FitTheirTypes) {
-  for (const Case& one : many_cases()) {
-    const Inputs inputs = inputs_of(one);
+  for (const data::Case& one : many_cases()) {
+    const problem::Inputs inputs = data::inputs_of(one);
     const auto fits = [&](const std::vector<double>& values, int dtype) {
       for (const double v : values)
-        if (!std::isfinite(v) || round_to(format_of(dtype), v) != v) return false;
+        if (!std::isfinite(v) || problem::round_to(problem::format_of(dtype), v) != v) return false;
       return true;
     };
     const abn_problem& p = one.problem;
-    EXPECT_TRUE(fits(inputs.x, p.dtype) && fits(inputs.dz, p.dtype)) << to_string(p);
+    EXPECT_TRUE(fits(inputs.x, p.dtype) && fits(inputs.dz, p.dtype)) << problem::to_string(p);
     for (const auto* vector :
          {&inputs.gamma, &inputs.beta, &inputs.running_mean, &inputs.running_var})
-      EXPECT_TRUE(fits(*vector, p.param_dtype)) << to_string(p);
-    EXPECT_EQ(to_string(parse_problem(to_string(p))), to_string(p));
-    EXPECT_EQ(parse_problem(to_string(p)).eps, p.eps);
+      EXPECT_TRUE(fits(*vector, p.param_dtype)) << problem::to_string(p);
+    EXPECT_EQ(problem::to_string(problem::parse_problem(problem::to_string(p))),
+              problem::to_string(p));
+    EXPECT_EQ(problem::parse_problem(problem::to_string(p)).eps, p.eps);
   }
 }
 
@@ -64,10 +68,10 @@ std::vector<A> sums(const std::vector<A>& terms) {
 }
 
 template <class A>
-void expect_exact_sums(const ExactPlan& plan) {
+void expect_exact_sums(const data::ExactPlan& plan) {
   const abn_problem& p = plan.problem;
-  const auto m = static_cast<A>(sample_count(p));
-  for (const ExactChannel& k : plan.channels) {
+  const auto m = static_cast<A>(problem::sample_count(p));
+  for (const data::ExactChannel& k : plan.channels) {
     std::vector<A> x, squares, deviations, dy, product, product_y;
     const auto mean = static_cast<A>(k.mean), r = static_cast<A>(k.r), g = static_cast<A>(k.g),
                beta = static_cast<A>(k.beta);
@@ -82,39 +86,40 @@ void expect_exact_sums(const ExactPlan& plan) {
     }
     const A s0 = static_cast<A>(k.gradient_unit * static_cast<double>(k.mean_dy)) * m;
     const A s1 = static_cast<A>(k.gradient_unit * k.unit * static_cast<double>(k.products)) * r;
-    for (const A sum : sums(x)) ASSERT_EQ(sum, m * mean) << to_string(p);
+    for (const A sum : sums(x)) ASSERT_EQ(sum, m * mean) << problem::to_string(p);
     for (const A sum : sums(deviations))
-      ASSERT_EQ(sum / m, static_cast<A>(k.variance)) << to_string(p);
+      ASSERT_EQ(sum / m, static_cast<A>(k.variance)) << problem::to_string(p);
     for (const A sum : sums(deviations))
-      ASSERT_EQ(sum * (1 / m), static_cast<A>(k.variance)) << to_string(p);
-    for (const A sum : sums(dy)) ASSERT_EQ(sum, s0) << to_string(p);
-    for (const A sum : sums(product)) ASSERT_EQ(sum, s1) << to_string(p);
-    for (const A sum : sums(product_y)) ASSERT_EQ(sum, g * s1 + beta * s0) << to_string(p);
+      ASSERT_EQ(sum * (1 / m), static_cast<A>(k.variance)) << problem::to_string(p);
+    for (const A sum : sums(dy)) ASSERT_EQ(sum, s0) << problem::to_string(p);
+    for (const A sum : sums(product)) ASSERT_EQ(sum, s1) << problem::to_string(p);
+    for (const A sum : sums(product_y)) ASSERT_EQ(sum, g * s1 + beta * s0) << problem::to_string(p);
     if (k.one_pass) {
       for (const A sum : sums(squares))
-        ASSERT_EQ(sum / m - mean * mean, static_cast<A>(k.variance)) << to_string(p);
+        ASSERT_EQ(sum / m - mean * mean, static_cast<A>(k.variance)) << problem::to_string(p);
     }
     if (p.mode != ABN_TRAINING) continue;
-    ASSERT_EQ(1 / std::sqrt(static_cast<A>(k.variance) + static_cast<A>(p.eps)), r) << to_string(p);
+    ASSERT_EQ(1 / std::sqrt(static_cast<A>(k.variance) + static_cast<A>(p.eps)), r)
+        << problem::to_string(p);
     // dx in four orders: the textbook's; multiplied out; with reciprocals; by scheme II.
     const A inverse = 1 / m;
     for (std::size_t i = 0; i < k.dy.size(); ++i) {
       const A xhat = (x[i] - mean) * r, y = g * xhat + beta;
       const A textbook = g * r * (dy[i] - s0 / m - xhat * (s1 / m));
       ASSERT_EQ((m * dy[i] - s0 - xhat * s1) * (g * r * inverse), textbook)
-          << to_string(p) << " sample " << i;
+          << problem::to_string(p) << " sample " << i;
       ASSERT_EQ(g * r * dy[i] - (g * r * inverse) * s0 - (x[i] - mean) * (s1 * inverse * r * r * g),
                 textbook)
-          << to_string(p);
+          << problem::to_string(p);
       ASSERT_EQ(r * ((g * dy[i] - y * (s1 * inverse)) - (g * s0 - beta * s1) * inverse), textbook)
-          << to_string(p);
+          << problem::to_string(p);
     }
   }
 }
 
 TEST(ExactData, RoundNothingInAnyOrder) {
-  for (const Case& one : many_cases()) {
-    const ExactPlan plan = exact_plan(one.problem, one.seed);
+  for (const data::Case& one : many_cases()) {
+    const data::ExactPlan plan = data::exact_plan(one.problem, one.seed);
     if (one.problem.dtype == ABN_F64)
       expect_exact_sums<double>(plan);
     else
@@ -125,28 +130,32 @@ TEST(ExactData, RoundNothingInAnyOrder) {
 TEST(ExactData, HaveTheResultsOfTheOracle) {
   const std::vector<double> nothing;
   std::size_t compared = 0;
-  for (const Case& one : exact_family.cases(Tier::smoke, 1))
+  for (const data::Case& one : exact_family.cases(data::Tier::smoke, 1))
     for (int scheme = ABN_STANDARD; scheme <= ABN_IN_PLACE_2; ++scheme) {
       const abn_problem& p = one.problem;
       const abn_claims claims =
-          claims_of(reference_variant(ReferenceArithmetic::f64, scheme), p).claims;
-      const ExactPlan plan = exact_plan(p, one.seed);
-      const Inputs inputs = exact_inputs(plan);
-      std::vector<Expectation> all = expect_forward(inputs, claims);
+          problem::claims_of(expect::reference_variant(expect::ReferenceArithmetic::f64, scheme), p)
+              .claims;
+      const data::ExactPlan plan = data::exact_plan(p, one.seed);
+      const problem::Inputs inputs = data::exact_inputs(plan);
+      std::vector<compare::Expectation> all = expect::expect_forward(inputs, claims);
       if (p.mode != ABN_INFERENCE) {
-        for (Expectation& e : expect_backward(inputs, exact_saved(plan, claims), claims))
+        for (compare::Expectation& e :
+             expect::expect_backward(inputs, exact_saved(plan, claims), claims))
           all.push_back(std::move(e));
       }
-      for (const Expectation& oracle : all) {
-        if (oracle.output == Output::running_var ||
-            (!plan.affine && oracle.output == Output::dgamma))
+      for (const compare::Expectation& oracle : all) {
+        if (oracle.output == compare::Output::running_var ||
+            (!plan.affine && oracle.output == compare::Output::dgamma))
           continue;
         const std::vector<double> none(oracle.points.size(), std::nan(""));
-        const Expectation closed = exact_expectation(plan, claims, oracle.output, none);
+        const compare::Expectation closed = exact_expectation(plan, claims, oracle.output, none);
         for (std::size_t i = 0; i < none.size(); ++i, ++compared) {
-          const double due = round_to(format_of(oracle.dtype), oracle.points[i].hi);
-          ASSERT_EQ(closed.points[i].hi, due) << to_string(p) << " --seed " << one.seed << " "
-                                              << output_name(oracle.output) << " " << i;
+          const double due =
+              problem::round_to(problem::format_of(oracle.dtype), oracle.points[i].hi);
+          ASSERT_EQ(closed.points[i].hi, due)
+              << problem::to_string(p) << " --seed " << one.seed << " "
+              << compare::output_name(oracle.output) << " " << i;
           ASSERT_EQ(closed.points[i].bound, 0);
         }
       }
@@ -157,14 +166,15 @@ TEST(ExactData, HaveTheResultsOfTheOracle) {
 TEST(ExactData, MeetEveryTypeLayoutAndMode) {
   std::set<std::string> seen;
   bool odd = false, large = false, wide = false, zero_y = false;
-  const std::vector<Case> cases = exact_family.cases(Tier::smoke, 1);
+  const std::vector<data::Case> cases = exact_family.cases(data::Tier::smoke, 1);
   EXPECT_LE(cases.size(), 80u);
-  for (const Case& one : cases) {
+  for (const data::Case& one : cases) {
     const abn_problem& p = one.problem;
-    seen.insert(std::string(dtype_name(p.dtype)) + layout_name(p.layout) + mode_name(p.mode));
-    odd |= sample_count(p) % 2 == 1;
-    large |= sample_count(p) > 65536;
-    for (const ExactChannel& k : exact_plan(p, one.seed).channels) {
+    seen.insert(std::string(problem::dtype_name(p.dtype)) + problem::layout_name(p.layout) +
+                problem::mode_name(p.mode));
+    odd |= problem::sample_count(p) % 2 == 1;
+    large |= problem::sample_count(p) > 65536;
+    for (const data::ExactChannel& k : data::exact_plan(p, one.seed).channels) {
       wide |= std::abs(k.deviation.front()) > 2048;
       for (const std::int32_t d : k.deviation)
         zero_y |= k.g * k.r * k.unit * (d - k.shift) + k.beta == 0;
@@ -177,8 +187,8 @@ TEST(ExactData, MeetEveryTypeLayoutAndMode) {
 TEST(ExactData, AreRefusedWhereThereAreNone) {
   const auto message = [](const char* problem) -> std::string {
     try {
-      replay(problem, "exact", 1);
-    } catch (const UsageError& wrong) {
+      data::replay(problem, "exact", 1);
+    } catch (const problem::UsageError& wrong) {
       return wrong.what();
     }
     return "taken";
@@ -199,9 +209,9 @@ TEST(ExactData, AreRefusedWhereThereAreNone) {
 
 TEST(ExactData, ReciprocalsOfCountsAreJudgedByTheirError) {
   for (const std::int64_t good : {2, 3, 33, 64, 96, 100, 257, 4099, 65537})
-    EXPECT_TRUE(has_exact_reciprocal(good)) << good;
+    EXPECT_TRUE(data::has_exact_reciprocal(good)) << good;
   for (const std::int64_t bad : {7, 41, 49, 98, 1000})
-    EXPECT_FALSE(has_exact_reciprocal(bad)) << bad;
+    EXPECT_FALSE(data::has_exact_reciprocal(bad)) << bad;
   // What it is for: 41 * fl(1/41) is not 1 in single precision.
   EXPECT_NE(41.0F * (1.0F / 41.0F), 1.0F);
 }

@@ -18,28 +18,32 @@
 #include "verify/problem/claims.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
+#include "verify/run/runner.hpp"
 
 namespace {
 
 using namespace abn::verify;
+using namespace abn::verify::check;
+using namespace abn::verify::check::exact;
 using abn::mutants::Bug;
 using abn::mutants::Plan;
 using abn::mutants::Summation;
 using abn::mutants::variant_of;
 
-std::vector<Record> records_of(const abn_variant& variant, const std::vector<Case>& cases,
-                               const std::string& pattern = "*") {
-  Subject subject;
+std::vector<results::Record> records_of(const abn_variant& variant,
+                                        const std::vector<data::Case>& cases,
+                                        const std::string& pattern = "*") {
+  call::Subject subject;
   subject.variant = &variant;
-  subject.device = host_device();
-  return run(exact_family, {&subject, 1}, cases, {.pattern = pattern, .threads = 1});
+  subject.device = call::host_device();
+  return run::run(exact_family, {&subject, 1}, cases, {.pattern = pattern, .threads = 1});
 }
 
 /// Everything that did not pass, as text.
-std::string alarms(const std::vector<Record>& records) {
+std::string alarms(const std::vector<results::Record>& records) {
   std::string text;
-  for (const Record& record : records)
-    if (record.verdict != Verdict::pass) text += failure_text(record);
+  for (const results::Record& record : records)
+    if (record.verdict != results::Verdict::pass) text += results::failure_text(record);
   return text;
 }
 
@@ -73,26 +77,28 @@ constexpr abn_variant twins[] = {
 
 TEST(ExactKernels, ResultsThatAreAllZeroAreRightToo) {
   // Two samples a channel with one dy each; an odd count without an affine (seed 4 has none).
-  for (const Case& one : {replay("n2c33s1,f32,identity,eps:2.0018079280853271", "exact", 1),
-                          replay("n3c4s1,f32,identity,eps:0.5", "exact", 4)})
+  for (const data::Case& one :
+       {data::replay("n2c33s1,f32,identity,eps:2.0018079280853271", "exact", 1),
+        data::replay("n3c4s1,f32,identity,eps:0.5", "exact", 4)})
     for (const abn_variant& twin : twins)
-      for (const Record& record : records_of(twin, {one}))
-        EXPECT_TRUE(record.verdict == Verdict::pass || record.verdict == Verdict::skip)
-            << failure_text(record);
+      for (const results::Record& record : records_of(twin, {one}))
+        EXPECT_TRUE(record.verdict == results::Verdict::pass ||
+                    record.verdict == results::Verdict::skip)
+            << results::failure_text(record);
 }
 
 /// Every `share`-th case of the smoke tier, beginning with `first`.
-std::vector<Case> some_cases(std::uint64_t seed, std::size_t share, std::size_t first) {
-  std::vector<Case> all = exact_family.cases(Tier::smoke, seed), out;
+std::vector<data::Case> some_cases(std::uint64_t seed, std::size_t share, std::size_t first) {
+  std::vector<data::Case> all = exact_family.cases(data::Tier::smoke, seed), out;
   for (std::size_t i = first % share; i < all.size(); i += share) out.push_back(std::move(all[i]));
   return out;
 }
 
-void expect_every_bit(const abn_variant& kernel, const std::vector<Case>& cases) {
+void expect_every_bit(const abn_variant& kernel, const std::vector<data::Case>& cases) {
   const bool updates = std::string_view(kernel.name).find("welford") != std::string_view::npos;
-  const std::vector<Record> records = records_of(kernel, cases);
+  const std::vector<results::Record> records = records_of(kernel, cases);
   EXPECT_EQ(alarms(records), "") << kernel.name;
-  for (const Record& record : records) {
+  for (const results::Record& record : records) {
     const bool by_bound = record.check == "running_var" || (updates && record.check[0] != 'd');
     EXPECT_TRUE(by_bound || record.tally.max_ratio == 0) << record.id;
   }
@@ -107,17 +113,17 @@ std::uint64_t seed_count() {
 TEST(ExactKernels, RightOnesHaveEveryBit) {
   for (const abn_variant& twin : twins)
     for (std::uint64_t seed = 1; seed <= seed_count(); ++seed)
-      expect_every_bit(twin, exact_family.cases(Tier::smoke, seed));
+      expect_every_bit(twin, exact_family.cases(data::Tier::smoke, seed));
 }
 
 TEST(ExactKernels, TheReferenceHasEveryBit) {
   std::size_t share = 0;
-  for (const abn_variant* const kernel : reference_variants()) {
+  for (const abn_variant* const kernel : expect::reference_variants()) {
     const std::string_view name = kernel->name;
     if (name.find("digits50") != name.npos) continue;  // as exact as f64, and slow
-    std::vector<Case> cases = some_cases(3, 4, share++);
+    std::vector<data::Case> cases = some_cases(3, 4, share++);
     if (name.find("f32") != name.npos)
-      std::erase_if(cases, [](const Case& one) { return one.problem.dtype == ABN_F64; });
+      std::erase_if(cases, [](const data::Case& one) { return one.problem.dtype == ABN_F64; });
     expect_every_bit(*kernel, cases);
   }
 }
@@ -153,9 +159,10 @@ TEST(ExactKernels, RootsWithinTwoUlpAreNoAlarm) {
         &kernels_with_root<1>(), &kernels_with_root<2>()})
     for (const abn_variant& kernel : *kernels)
       for (std::uint64_t seed = 1; seed < seed_count(); ++seed) {
-        const std::vector<Record> records = records_of(kernel, some_cases(seed, 3, share++));
+        const std::vector<results::Record> records =
+            records_of(kernel, some_cases(seed, 3, share++));
         EXPECT_EQ(alarms(records), "") << kernel.name;
-        for (const Record& record : records) {
+        for (const results::Record& record : records) {
           const bool has_root = record.check == "z" || record.check == "xhat" ||
                                 record.check == "dx" || record.check == "dgamma";
           EXPECT_TRUE(has_root || record.check == "running_var" || record.tally.max_ratio == 0)
@@ -167,8 +174,8 @@ TEST(ExactKernels, RootsWithinTwoUlpAreNoAlarm) {
 }
 
 TEST(ExactKernels, RootsFurtherOffAre) {
-  std::vector<Case> cases = exact_family.cases(Tier::smoke, 4);
-  std::erase_if(cases, [](const Case& one) { return one.problem.dtype != ABN_F32; });
+  std::vector<data::Case> cases = exact_family.cases(data::Tier::smoke, 4);
+  std::erase_if(cases, [](const data::Case& one) { return one.problem.dtype != ABN_F32; });
   for (const auto* kernels : {&kernels_with_root<-40>(), &kernels_with_root<20>()})
     for (const abn_variant& kernel : *kernels)
       for (const char* check : {"*/z", "*/dx"})
@@ -188,7 +195,7 @@ Fault fault;
 
 void spoil(const char* output, void* tensor, int dtype, std::int64_t count) {
   if (fault.output != output || tensor == nullptr) return;
-  const int bytes = format_of(dtype).bytes;
+  const int bytes = problem::format_of(dtype).bytes;
   static_cast<unsigned char*>(tensor)[fault.first ? 0 : (count - 1) * bytes] ^= 1;
 }
 
@@ -197,8 +204,8 @@ abn_variant faulty() {
   variant.name = "faulty";
   variant.forward = [](const abn_problem* p, const abn_forward_args* a) {
     const int status = fault.kernel->forward(p, a);
-    spoil("z", a->z, p->dtype, element_count(*p));
-    spoil("xhat", a->xhat, p->dtype, element_count(*p));
+    spoil("z", a->z, p->dtype, problem::element_count(*p));
+    spoil("xhat", a->xhat, p->dtype, problem::element_count(*p));
     spoil("mean", a->mean, p->param_dtype, p->c);
     spoil("variance", a->var, p->param_dtype, p->c);
     if (p->mode == ABN_TRAINING) spoil("running_mean", a->running_mean, p->param_dtype, p->c);
@@ -206,7 +213,7 @@ abn_variant faulty() {
   };
   variant.backward = [](const abn_problem* p, const abn_backward_args* a) {
     const int status = fault.kernel->backward(p, a);
-    spoil("dx", a->dx, p->dtype, element_count(*p));
+    spoil("dx", a->dx, p->dtype, problem::element_count(*p));
     spoil("dgamma", a->dgamma, p->param_dtype, p->c);
     spoil("dbeta", a->dbeta, p->param_dtype, p->c);
     return status;
@@ -217,9 +224,9 @@ abn_variant faulty() {
 /// Is there nothing that could excuse the fault? One-pass statistics say nothing of channels with a
 /// large mean, another root explains a sample that has no like and dgamma where it is found from x,
 /// and dx may lie in the middle between two values of 16 bits.
-bool has_no_excuse(const Case& one, const abn_claims& claims) {
-  const ExactPlan plan = exact_plan(one.problem, one.seed);
-  const ExactChannel& channel = fault.first ? plan.channels.front() : plan.channels.back();
+bool has_no_excuse(const data::Case& one, const abn_claims& claims) {
+  const data::ExactPlan plan = data::exact_plan(one.problem, one.seed);
+  const data::ExactChannel& channel = fault.first ? plan.channels.front() : plan.channels.back();
   const bool from_x = claims.scheme == ABN_STANDARD || claims.scheme == ABN_CHECKPOINT_X;
   if (claims.statistics == ABN_ONE_PASS && !channel.one_pass) return false;
   if (fault.output == "dgamma") return !from_x;
@@ -236,14 +243,14 @@ bool has_no_excuse(const Case& one, const abn_claims& claims) {
   return alike > 1;
 }
 
-void expect_found(const Case& one, const Record& record) {
-  ASSERT_EQ(record.verdict, Verdict::fail)
-      << record.id << " " << to_string(one.problem) << " --seed " << one.seed;
-  const std::string text = failure_text(record);
+void expect_found(const data::Case& one, const results::Record& record) {
+  ASSERT_EQ(record.verdict, results::Verdict::fail)
+      << record.id << " " << problem::to_string(one.problem) << " --seed " << one.seed;
+  const std::string text = results::failure_text(record);
   EXPECT_EQ(record.tally.failed, 1u) << text;
   EXPECT_NE(text.find("not right to the last bit"), text.npos) << text;
-  EXPECT_NE(text.find(fmt::format("--problem {} --data exact --seed {}", to_string(one.problem),
-                                  one.seed)),
+  EXPECT_NE(text.find(fmt::format("--problem {} --data exact --seed {}",
+                                  problem::to_string(one.problem), one.seed)),
             text.npos)
       << text;
   const bool tensor = fault.output == "z" || fault.output == "xhat" || fault.output == "dx";
@@ -265,13 +272,14 @@ TEST(ExactKernels, OneWrongBitIsFoundAndNamed) {
       for (const bool first : {true, false}) {
         fault = {kernel, output, first};
         const abn_variant variant = faulty();
-        for (const Case& one : some_cases(1, 6, share++))
-          for (const Record& record : records_of(variant, {one})) {
+        for (const data::Case& one : some_cases(1, 6, share++))
+          for (const results::Record& record : records_of(variant, {one})) {
             const bool wrong = record.check == output;
             if (!wrong) {
-              EXPECT_TRUE(record.verdict == Verdict::pass || record.verdict == Verdict::skip)
-                  << failure_text(record);
-            } else if (has_no_excuse(one, claims_of(*kernel, one.problem).claims)) {
+              EXPECT_TRUE(record.verdict == results::Verdict::pass ||
+                          record.verdict == results::Verdict::skip)
+                  << results::failure_text(record);
+            } else if (has_no_excuse(one, problem::claims_of(*kernel, one.problem).claims)) {
               expect_found(one, record);
               ++found;
             }
@@ -281,17 +289,17 @@ TEST(ExactKernels, OneWrongBitIsFoundAndNamed) {
 }
 
 TEST(ExactKernels, AnApproximateRootExcusesNoSingleElement) {
-  std::vector<Case> cases = exact_family.cases(Tier::smoke, 1);
-  std::erase_if(cases, [](const Case& one) {
-    return one.problem.dtype < ABN_F32 || sample_count(one.problem) % 2 == 1 ||
-           sample_count(one.problem) < 8;
+  std::vector<data::Case> cases = exact_family.cases(data::Tier::smoke, 1);
+  std::erase_if(cases, [](const data::Case& one) {
+    return one.problem.dtype < ABN_F32 || problem::sample_count(one.problem) % 2 == 1 ||
+           problem::sample_count(one.problem) < 8;
   });
   ASSERT_GT(cases.size(), 5u);
   fault = {&kernels_with_root<-1>()[0], "z", false};
   const abn_variant variant = faulty();
-  for (const Case& one : cases)
-    for (const Record& record : records_of(variant, {one}, "*/z"))
-      EXPECT_EQ(record.verdict, Verdict::fail) << to_string(one.problem);
+  for (const data::Case& one : cases)
+    for (const results::Record& record : records_of(variant, {one}, "*/z"))
+      EXPECT_EQ(record.verdict, results::Verdict::fail) << problem::to_string(one.problem);
 }
 
 // ---- planted bugs
@@ -305,16 +313,16 @@ const abn::mutants::Mutant& mutant_of(Bug bug) {
 }
 
 /// The first failing check of a case in which nothing but the bug could fail it, or nothing.
-std::string caught(const abn::mutants::Mutant& mutant, const std::vector<Case>& cases) {
-  for (const Case& one : cases)
-    for (const Record& record : records_of(variant_of(mutant), {one}))
-      if (record.verdict == Verdict::fail)
+std::string caught(const abn::mutants::Mutant& mutant, const std::vector<data::Case>& cases) {
+  for (const data::Case& one : cases)
+    for (const results::Record& record : records_of(variant_of(mutant), {one}))
+      if (record.verdict == results::Verdict::fail)
         return fmt::format("{}, {} of {} elements, {}", record.id, record.tally.failed,
-                           record.tally.elements, to_string(one.problem));
+                           record.tally.elements, problem::to_string(one.problem));
   return {};
 }
 
-void expect_caught(std::initializer_list<Bug> bugs, const std::vector<Case>& cases) {
+void expect_caught(std::initializer_list<Bug> bugs, const std::vector<data::Case>& cases) {
   ASSERT_FALSE(cases.empty());
   for (const Bug bug : bugs) {
     const abn::mutants::Mutant& mutant = mutant_of(bug);
@@ -325,9 +333,9 @@ void expect_caught(std::initializer_list<Bug> bugs, const std::vector<Case>& cas
 }
 
 template <class Condition>
-std::vector<Case> cases_where(const Condition& condition) {
-  std::vector<Case> cases = exact_family.cases(Tier::smoke, 1);
-  std::erase_if(cases, [&](const Case& one) { return !condition(one.problem); });
+std::vector<data::Case> cases_where(const Condition& condition) {
+  std::vector<data::Case> cases = exact_family.cases(data::Tier::smoke, 1);
+  std::erase_if(cases, [&](const data::Case& one) { return !condition(one.problem); });
   return cases;
 }
 
@@ -335,7 +343,7 @@ TEST(ExactKernels, OneSampleOfSixtyFiveThousandIsMissed) {
   expect_caught({Bug::statistics_last_skipped, Bug::dgamma_last_skipped,
                  Bug::statistics_tail_skipped, Bug::backward_tail_skipped, Bug::samples_of_16_bits,
                  Bug::count_m_minus_one, Bug::variance_unbiased, Bug::saved_variance_unbiased},
-                cases_where([](const abn_problem& p) { return sample_count(p) > 65536; }));
+                cases_where([](const abn_problem& p) { return problem::sample_count(p) > 65536; }));
 }
 
 TEST(ExactKernels, SumsAndProductsOfTooFewBitsAreFound) {

@@ -8,9 +8,11 @@
 namespace {
 
 using namespace abn::verify;
+using namespace abn::verify::check;
+using namespace abn::verify::check::gradient;
 
 template <Planted bug>
-Verdict verdict(const char* check, const char* problem = "n2c3s64,f64,leaky_relu") {
+results::Verdict verdict(const char* check, const char* problem = "n2c3s64,f64,leaky_relu") {
   return grad(planted_variant<bug>(), problem, std::string("*") + check).at(check).verdict;
 }
 
@@ -24,7 +26,7 @@ TEST(KernelJacobian, PassesOnEveryBranch) {
                                 std::string("n2c3s9,f64,") + options, "*jacobian*", data);
       ASSERT_EQ(records.size(), 3U);
       for (const auto& [check, record] : records) {
-        EXPECT_EQ(record.verdict, Verdict::pass)
+        EXPECT_EQ(record.verdict, results::Verdict::pass)
             << options << " " << data << " " << check << ": " << record.reason;
         EXPECT_EQ(record.discriminating_cases, 1U);
       }
@@ -44,15 +46,15 @@ TEST(KernelJacobian, LooksAtEveryInputWithTwoEvaluationsEach) {
 }
 
 TEST(KernelJacobian, RefusesWrongBackwards) {
-  EXPECT_EQ(verdict<Planted::none>("jacobian_dx"), Verdict::pass);
-  EXPECT_EQ(verdict<Planted::dx_zero>("jacobian_dx"), Verdict::fail);
-  EXPECT_EQ(verdict<Planted::missing_rstd>("jacobian_dx"), Verdict::fail);
-  EXPECT_EQ(verdict<Planted::missing_mean>("jacobian_dx"), Verdict::fail);
-  EXPECT_EQ(verdict<Planted::missing_xhat>("jacobian_dx"), Verdict::fail);
-  EXPECT_EQ(verdict<Planted::sum_of_dz>("jacobian_dx"), Verdict::fail);
-  EXPECT_EQ(verdict<Planted::dgamma_negated>("jacobian_dgamma"), Verdict::fail);
-  EXPECT_EQ(verdict<Planted::dbeta_halved>("jacobian_dbeta"), Verdict::fail);
-  EXPECT_EQ(verdict<Planted::dgamma_negated>("jacobian_dbeta"), Verdict::pass);
+  EXPECT_EQ(verdict<Planted::none>("jacobian_dx"), results::Verdict::pass);
+  EXPECT_EQ(verdict<Planted::dx_zero>("jacobian_dx"), results::Verdict::fail);
+  EXPECT_EQ(verdict<Planted::missing_rstd>("jacobian_dx"), results::Verdict::fail);
+  EXPECT_EQ(verdict<Planted::missing_mean>("jacobian_dx"), results::Verdict::fail);
+  EXPECT_EQ(verdict<Planted::missing_xhat>("jacobian_dx"), results::Verdict::fail);
+  EXPECT_EQ(verdict<Planted::sum_of_dz>("jacobian_dx"), results::Verdict::fail);
+  EXPECT_EQ(verdict<Planted::dgamma_negated>("jacobian_dgamma"), results::Verdict::fail);
+  EXPECT_EQ(verdict<Planted::dbeta_halved>("jacobian_dbeta"), results::Verdict::fail);
+  EXPECT_EQ(verdict<Planted::dgamma_negated>("jacobian_dbeta"), results::Verdict::pass);
 }
 
 TEST(KernelJacobian, RefusesABackwardOfAnotherForward) {
@@ -68,18 +70,18 @@ TEST(KernelJacobian, RefusesABackwardOfAnotherForward) {
   }();
   EXPECT_EQ(
       grad(steeper, "n2c3s9,f64,leaky_relu:0.25", "*jacobian_dbeta").at("jacobian_dbeta").verdict,
-      Verdict::fail);
+      results::Verdict::fail);
 }
 
 TEST(KernelJacobian, SkipsWhatIsTooLargeOrNotFinite) {
   const auto large = grad(planted_variant<Planted::none>(), "n2c1s1000,f64", "*jacobian_dx");
-  EXPECT_EQ(large.at("jacobian_dx").verdict, Verdict::skip);
+  EXPECT_EQ(large.at("jacobian_dx").verdict, results::Verdict::skip);
   EXPECT_NE(large.at("jacobian_dx").reason.find("too large"), std::string::npos);
   const auto special =
       grad(planted_variant<Planted::none>(), "n2c4s8,f64", "*jacobian_dx", "special");
-  EXPECT_EQ(special.at("jacobian_dx").verdict, Verdict::skip);
+  EXPECT_EQ(special.at("jacobian_dx").verdict, results::Verdict::skip);
   const auto tiny =
       // no sample can be moved off the kink
       grad(planted_variant<Planted::none>(), "n2c4s8,f64", "*jacobian_dx", "saturating");
-  EXPECT_EQ(tiny.at("jacobian_dx").verdict, Verdict::skip);
+  EXPECT_EQ(tiny.at("jacobian_dx").verdict, results::Verdict::skip);
 }

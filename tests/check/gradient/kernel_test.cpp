@@ -12,33 +12,37 @@
 #include "verify/check/gradient/probes.hpp"
 #include "verify/data/recipes.hpp"
 #include "verify/expect/expect.hpp"
+#include "verify/run/runner.hpp"
 
 namespace {
 
 using namespace abn::verify;
+using namespace abn::verify::check;
+using namespace abn::verify::check::gradient;
 
 constexpr const char* small = "n2c4s64,f32,leaky_relu";     // 128 samples a channel
 constexpr const char* large = "n4c1s16384,f32,leaky_relu";  // 65,536
 
-std::set<std::string> failed(const std::map<std::string, Record>& records) {
+std::set<std::string> failed(const std::map<std::string, results::Record>& records) {
   std::set<std::string> names;
   for (const auto& [check, record] : records)
-    if (record.verdict == Verdict::fail || record.verdict == Verdict::error) names.insert(check);
+    if (record.verdict == results::Verdict::fail || record.verdict == results::Verdict::error)
+      names.insert(check);
   return names;
 }
 
-void expect_certified(const std::map<std::string, Record>& records) {
+void expect_certified(const std::map<std::string, results::Record>& records) {
   for (const char* check :
        {"probe_ones", "probe_xhat", "probe_units", "probe_rademacher", "adjoint"}) {
     const auto at = records.find(check);
     ASSERT_NE(at, records.end()) << check;
-    EXPECT_EQ(at->second.verdict, Verdict::pass) << check << ": " << at->second.reason;
+    EXPECT_EQ(at->second.verdict, results::Verdict::pass) << check << ": " << at->second.reason;
   }
   EXPECT_TRUE(failed(records).empty());
 }
 
 const abn_variant& in_tree(const std::string& name) {
-  for (const Subject& subject : subjects_of(choose_device("emulator"), {}, false))
+  for (const call::Subject& subject : call::subjects_of(call::choose_device("emulator"), {}, false))
     if (subject.variant->name == name) return *subject.variant;
   throw std::logic_error("there is no variant " + name);
 }
@@ -106,7 +110,7 @@ TEST(GradientDifference, RefusesWrongBackwardsInF32) {
         << problem;
     EXPECT_EQ(
         grad(planted_variant<Planted::none>(), problem, "*difference").at("difference").verdict,
-        Verdict::pass)
+        results::Verdict::pass)
         << problem;
   }
 }
@@ -115,7 +119,7 @@ TEST(GradientDifference, SaysHowManyDigitsItSees) {
   const auto digits = [](const std::string& problem) {
     const auto records = grad(planted_variant<Planted::none>(), problem, "*difference");
     double seen = 0;
-    for (const Witness& witness : records.at("difference").witnesses)
+    for (const results::Witness& witness : records.at("difference").witnesses)
       for (const auto& [name, value] : witness.inputs)
         if (name == "decimal digits seen") seen = value;
     return seen;
@@ -135,24 +139,24 @@ TEST(GradientFamily, CertifiesF16AndBf16AndRefusesNarrowSums) {
 }
 
 TEST(GradientFamily, SmokeTierPassesOnTheInTreeKernels) {
-  const std::vector<Case> cases = gradient_family.cases(Tier::smoke, 1);
+  const std::vector<data::Case> cases = gradient_family.cases(data::Tier::smoke, 1);
   EXPECT_GE(cases.size(), 24U);
   EXPECT_LE(cases.size(), 40U);
   RunOptions options;
   options.threads = 1;
-  const auto subjects = subjects_of(choose_device("emulator"), {}, false);
-  const auto records = run(gradient_family, subjects, cases, options);
+  const auto subjects = call::subjects_of(call::choose_device("emulator"), {}, false);
+  const auto records = run::run(gradient_family, subjects, cases, options);
   EXPECT_GE(records.size(), 100U);
   std::size_t skipped = 0;
-  for (const Record& record : records) {
-    skipped += record.verdict == Verdict::skip ? 1 : 0;
-    EXPECT_TRUE(record.verdict == Verdict::pass ||
-                (record.verdict == Verdict::skip && record.check == "difference"))
+  for (const results::Record& record : records) {
+    skipped += record.verdict == results::Verdict::skip ? 1 : 0;
+    EXPECT_TRUE(record.verdict == results::Verdict::pass ||
+                (record.verdict == results::Verdict::skip && record.check == "difference"))
         << record.id << ": " << record.reason;
   }
   EXPECT_LE(skipped, 4U);  // differences in a type too narrow for them
-  Evaluations all;
-  for (const Record& record : records) all += record.evaluations;
+  call::Evaluations all;
+  for (const results::Record& record : records) all += record.evaluations;
   EXPECT_GT(all.forward, 0U);
   EXPECT_GT(all.backward, 0U);
 }
@@ -166,17 +170,17 @@ TEST(GradientFamily, HasNoChecksForInference) {
 // any test by them.
 TEST(GradientObjectives, SumAndHalfSumOfSquaresSeeNothing) {
   for (const char* name : {"naive", "two_sweep"}) {
-    Subject subject;
+    call::Subject subject;
     subject.variant = &in_tree(name);
-    subject.device = host_device();
-    Inputs inputs = inputs_of(replay("n2c4s64,f64,identity", "standard", 3));
+    subject.device = call::host_device();
+    problem::Inputs inputs = data::inputs_of(data::replay("n2c4s64,f64,identity", "standard", 3));
     abn_claims claims{};
     claims.struct_size = sizeof claims;
     ASSERT_EQ(subject.variant->claims(&inputs.problem, &claims), ABN_OK);
     inputs.gamma.assign(4, 1.0), inputs.beta.assign(4, 0.0);
-    const Evaluator evaluator(subject, claims, 1);
-    const ForwardNumbers forward = evaluator.forward(inputs);
-    const Saved saved = evaluator.saved(inputs.problem, forward);
+    const call::Evaluator evaluator(subject, claims, 1);
+    const call::ForwardNumbers forward = evaluator.forward(inputs);
+    const problem::Saved saved = evaluator.saved(inputs.problem, forward);
     // The largest gradient beside its size before anything cancels, |g| r max|dz|.
     const auto relative_gradient = [&](const std::vector<double>& dz) {
       inputs.dz = dz;
@@ -200,6 +204,6 @@ TEST(GradientObjectives, SumAndHalfSumOfSquaresSeeNothing) {
     EXPECT_LE(of_squares, 1.01 * inputs.problem.eps / smallest_variance) << name;
     RecordProperty(std::string(name) + "_sum", fmt::format("{:.2g}", of_sum));
     RecordProperty(std::string(name) + "_half_sum_of_squares", fmt::format("{:.2g}", of_squares));
-    EXPECT_GT(relative_gradient(make_inputs(inputs.problem, "standard", 5).dz), 0.1) << name;
+    EXPECT_GT(relative_gradient(data::make_inputs(inputs.problem, "standard", 5).dz), 0.1) << name;
   }
 }

@@ -14,7 +14,7 @@
 #include "verify/check/gradient/methods.hpp"
 #include "verify/data/random.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::gradient {
 namespace {
 
 using reference::Real100;
@@ -162,7 +162,8 @@ TEST(CentralDifference, DividesByTheStepThatWasTaken) {
 /// sin(x) with independent noise, uniform in +-size.
 double noisy_sine(double x, double size) {
   return std::sin(x) +
-         size * Stream(static_cast<std::uint64_t>(std::llround(x * 0x1p40))).uniform(-1, 1, 0);
+         size *
+             data::Stream(static_cast<std::uint64_t>(std::llround(x * 0x1p40))).uniform(-1, 1, 0);
 }
 
 TEST(CentralDifference, CoversPlantedNoise) {
@@ -247,7 +248,7 @@ TEST(CentralDifference, CoversKinks) {
 TEST(CentralDifference, CoversRandomBentFunctions) {
   int outside = 0, false_alarms = 0, useless = 0;
   for (std::uint64_t key = 0; key < 100000; ++key) {
-    const Stream stream(key);
+    const data::Stream stream(key);
     const double sine = stream.normal(0), power = stream.normal(1),
                  frequency = stream.power_of_two(-3, 2, 2), rate = stream.normal(3);
     const double phase = stream.uniform(0, 6, 4), line = stream.normal(5),
@@ -367,4 +368,4 @@ TEST(MeasuredNoise, GivesTheStepThatCentralDifferencesWant) {
 }
 
 }  // namespace
-}  // namespace abn::verify
+}  // namespace abn::verify::check::gradient

@@ -14,8 +14,9 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 #include "verify/results/results.hpp"
+#include "verify/run/runner.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::gradient {
 
 enum class Planted {
   none,
@@ -31,29 +32,30 @@ enum class Planted {
 
 /// The forward, and what is kept, is the reference's; f64 in f64 and the others in f32.
 inline const abn_variant& right_kernel(const abn_problem& p) {
-  return reference_variant(p.dtype == ABN_F64 ? ReferenceArithmetic::f64 : ReferenceArithmetic::f32,
-                           ABN_IN_PLACE_1);
+  return expect::reference_variant(
+      p.dtype == ABN_F64 ? expect::ReferenceArithmetic::f64 : expect::ReferenceArithmetic::f32,
+      ABN_IN_PLACE_1);
 }
 
 inline std::vector<double> read(int dtype, const void* from, std::int64_t count) {
   std::vector<double> values(static_cast<std::size_t>(count));
-  unpack(format_of(dtype), static_cast<const std::byte*>(from), values);
+  problem::unpack(problem::format_of(dtype), static_cast<const std::byte*>(from), values);
   return values;
 }
 inline void write(int dtype, std::vector<double> values, void* to) {
   if (to == nullptr) return;
-  for (double& value : values) value = round_to(format_of(dtype), value);
-  pack(format_of(dtype), values, static_cast<std::byte*>(to));
+  for (double& value : values) value = problem::round_to(problem::format_of(dtype), value);
+  problem::pack(problem::format_of(dtype), values, static_cast<std::byte*>(to));
 }
 
 /// In-place I in double, rounded once where it is stored: every other error is the bug's.
 template <Planted bug>
 int planted_backward(const abn_problem* problem, const abn_backward_args* a) {
   const abn_problem& p = *problem;
-  const std::int64_t m = sample_count(p);
-  const Format& storage = format_of(p.dtype);
-  const std::vector<double> z = read(p.dtype, a->z, element_count(p)),
-                            dz = read(p.dtype, a->dz, element_count(p));
+  const std::int64_t m = problem::sample_count(p);
+  const problem::Format& storage = problem::format_of(p.dtype);
+  const std::vector<double> z = read(p.dtype, a->z, problem::element_count(p)),
+                            dz = read(p.dtype, a->dz, problem::element_count(p));
   const std::vector<double> gamma = read(p.param_dtype, a->gamma, p.c),
                             beta = read(p.param_dtype, a->beta, p.c),
                             variance = read(p.param_dtype, a->var, p.c);
@@ -66,14 +68,15 @@ int planted_backward(const abn_problem* problem, const abn_backward_args* a) {
     std::vector<double> dy(static_cast<std::size_t>(m)), xhat(dy.size());
     double sum = 0, sum_xhat = 0;
     for (std::size_t i = 0; i < dy.size(); ++i) {
-      const auto at = static_cast<std::size_t>(sample_offset(p, c, static_cast<std::int64_t>(i)));
+      const auto at =
+          static_cast<std::size_t>(problem::sample_offset(p, c, static_cast<std::int64_t>(i)));
       double y = z[at], slope = 1;
       if (std::signbit(y) && p.activation == ABN_LEAKY_RELU)
         slope = p.activation_parameter, y /= slope;
       if (std::signbit(y) && p.activation == ABN_ELU) {
         // saturated
         if (y <= -p.activation_parameter)
-          y = next_above(storage, round_to(storage, -p.activation_parameter));
+          y = problem::next_above(storage, problem::round_to(storage, -p.activation_parameter));
         slope = y + p.activation_parameter, y = std::log1p(y / p.activation_parameter);
       }
       // g = 0 leaves nothing of x
@@ -81,7 +84,7 @@ int planted_backward(const abn_problem* problem, const abn_backward_args* a) {
       sum += bug == Planted::sum_of_dz ? dz[at] : dy[i];
       sum_xhat += dy[i] * xhat[i];
       if (bug == Planted::narrow_sums)
-        sum = round_to(storage, sum), sum_xhat = round_to(storage, sum_xhat);
+        sum = problem::round_to(storage, sum), sum_xhat = problem::round_to(storage, sum_xhat);
     }
     const double count = static_cast<double>(m);
     for (std::size_t i = 0; i < dy.size(); ++i) {
@@ -92,7 +95,8 @@ int planted_backward(const abn_problem* problem, const abn_backward_args* a) {
       const double gradient = bug == Planted::dx_zero        ? 0
                               : bug == Planted::missing_rstd ? g * bracket
                                                              : g * r * bracket;
-      dx[static_cast<std::size_t>(sample_offset(p, c, static_cast<std::int64_t>(i)))] = gradient;
+      dx[static_cast<std::size_t>(problem::sample_offset(p, c, static_cast<std::int64_t>(i)))] =
+          gradient;
     }
     const bool negative = p.scale == ABN_SCALE_ABS_EPS && gamma[channel] < 0;
     dgamma[channel] = negative != (bug == Planted::dgamma_negated) ? -sum_xhat : sum_xhat;
@@ -125,22 +129,23 @@ const abn_variant& planted_variant() {
 }
 
 /// Records of one variant on one problem, by the last part of their ids.
-inline std::map<std::string, Record> grad(const abn_variant& variant, const std::string& problem,
-                                          const std::string& pattern = "*",
-                                          const std::string& data = "standard",
-                                          std::uint64_t seed = 3) {
-  Subject subject;
+inline std::map<std::string, results::Record> grad(const abn_variant& variant,
+                                                   const std::string& problem,
+                                                   const std::string& pattern = "*",
+                                                   const std::string& data = "standard",
+                                                   std::uint64_t seed = 3) {
+  call::Subject subject;
   subject.variant = &variant;
-  subject.device = host_device();
-  const std::vector<Subject> subjects{subject};
-  const std::vector<Case> cases{replay(problem, data, seed)};
+  subject.device = call::host_device();
+  const std::vector<call::Subject> subjects{subject};
+  const std::vector<data::Case> cases{data::replay(problem, data, seed)};
   RunOptions options;
   options.threads = 1;
   options.pattern = pattern;
-  std::map<std::string, Record> by_check;
-  for (Record& record : run(gradient_family, subjects, cases, options))
+  std::map<std::string, results::Record> by_check;
+  for (results::Record& record : run::run(gradient_family, subjects, cases, options))
     by_check[record.check] = std::move(record);
   return by_check;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::gradient

@@ -13,18 +13,21 @@
 namespace {
 
 using namespace abn::verify;
+using namespace abn::verify::check;
+using namespace abn::verify::check::gradient;
 using abn::reference::Channel;
 using abn::reference::Forward;
 using abn::reference::Gradients;
 using abn::reference::Pack;
 using abn::reference::Recovered;
 
-std::map<std::string, Record> jacobian(const std::string& problem,
-                                       const PackBackward& backward = standard_backward,
-                                       std::uint64_t seed = 3) {
-  const Case one = replay(problem, "standard", seed);
-  std::map<std::string, Record> by_check;
-  for (Record& record : check_reference_jacobian(inputs_of(one), one.data, seed, "*", backward))
+std::map<std::string, results::Record> jacobian(const std::string& problem,
+                                                const PackBackward& backward = standard_backward,
+                                                std::uint64_t seed = 3) {
+  const data::Case one = data::replay(problem, "standard", seed);
+  std::map<std::string, results::Record> by_check;
+  for (results::Record& record :
+       check_reference_jacobian(data::inputs_of(one), one.data, seed, "*", backward))
     by_check[record.check] = std::move(record);
   return by_check;
 }
@@ -35,10 +38,11 @@ TEST(ReferenceJacobian, TheHandDerivedGradientsAreWithinTheBars) {
                            "n1c2s2,f64,identity", "n3c3s3,f64,leaky_relu,frozen,nhwc",
                            "n5c2s3,f64,elu:1.7,frozen", "n1c5s129,f64,leaky_relu,eps:0"})
     for (std::uint64_t seed = 0; seed < 3; ++seed) {
-      const abn_problem p = parse_problem(text);
+      const abn_problem p = problem::parse_problem(text);
       for (const auto& [check, record] : jacobian(text, standard_backward, seed)) {
-        EXPECT_EQ(record.verdict, Verdict::pass) << failure_text(record);
-        EXPECT_EQ(record.tally.elements, static_cast<std::uint64_t>(element_count(p))) << check;
+        EXPECT_EQ(record.verdict, results::Verdict::pass) << results::failure_text(record);
+        EXPECT_EQ(record.tally.elements, static_cast<std::uint64_t>(problem::element_count(p)))
+            << check;
       }
     }
 }
@@ -64,8 +68,8 @@ PackBackward wrong(Spoil spoil) {
 void expect_failing(const char* name, const PackBackward& backward, const std::string& check) {
   for (const char* text : {"n8c2s16,f64,leaky_relu", "n2c2s3,f64,elu:1"})
     for (const auto& [made, record] : jacobian(text, backward)) {
-      const std::string failure = failure_text(record);
-      EXPECT_EQ(record.verdict, made == check ? Verdict::fail : Verdict::pass)
+      const std::string failure = results::failure_text(record);
+      EXPECT_EQ(record.verdict, made == check ? results::Verdict::fail : results::Verdict::pass)
           << name << " " << text << "\n"
           << failure;
       const bool replays = failure.find("reproduce abn-verify grad reference/gradient/f64/nchw/" +
@@ -118,15 +122,16 @@ TEST(ReferenceJacobian, ARightGradientOfAnotherBranchFails) {
     return standard_backward(positive, channel, dz, frozen, recovered);
   };
   for (const auto& [check, record] : jacobian("n4c2s8,f64,leaky_relu", no_branch))
-    EXPECT_EQ(record.verdict, Verdict::fail) << check;
+    EXPECT_EQ(record.verdict, results::Verdict::fail) << check;
 }
 
 TEST(ReferenceJacobian, OtherProblemsAreRefused) {
   for (const char* text : {"n3c4s7,f32", "n3c4s7,f64,param:f32", "n3c4s7,f64,inference"})
-    EXPECT_THROW(jacobian(text), UsageError) << text;
-  Inputs at_the_kink = inputs_of(replay("n2c2s2,f64,leaky_relu", "standard", 1));
+    EXPECT_THROW(jacobian(text), problem::UsageError) << text;
+  problem::Inputs at_the_kink =
+      data::inputs_of(data::replay("n2c2s2,f64,leaky_relu", "standard", 1));
   at_the_kink.gamma = {0, 0}, at_the_kink.beta = {0, 0};  // y is 0 whatever x is
-  EXPECT_THROW(check_reference_jacobian(at_the_kink, "x", 1, "*"), UsageError);
+  EXPECT_THROW(check_reference_jacobian(at_the_kink, "x", 1, "*"), problem::UsageError);
 }
 
 }  // namespace

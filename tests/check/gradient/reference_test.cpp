@@ -10,7 +10,7 @@
 #include "verify/check/gradient/reference_derivation.hpp"
 #include "verify/data/cases.hpp"
 
-namespace abn::verify::gradient {
+namespace abn::verify::check::gradient {
 namespace {
 
 using reference::ActivationKind;
@@ -112,13 +112,13 @@ std::vector<ReferenceCase> without(std::vector<ReferenceCase> cases, bool frozen
 TEST(ReferenceGradientCheck, EveryRecordOfTheReferencePasses) {
   const std::vector<std::string> ids = reference_gradient_ids();
   EXPECT_EQ(ids.size(), 3u * 6 * 3 + 5);
-  const std::vector<Record> records = check_reference_gradients("*", seed, 2);
+  const std::vector<results::Record> records = check_reference_gradients("*", seed, 2);
   ASSERT_EQ(records.size(), ids.size());
   const std::size_t all = reference_cases().size();
   for (std::size_t i = 0; i < ids.size(); ++i) {
-    const Record& record = records[i];
+    const results::Record& record = records[i];
     EXPECT_EQ(record.id, ids[i]);
-    EXPECT_EQ(record.verdict, Verdict::pass)
+    EXPECT_EQ(record.verdict, results::Verdict::pass)
         << record.id << ": " << record.reason
         << (record.witnesses.empty() ? "" : record.witnesses[0].reason);
     EXPECT_EQ(record.tally.failed, 0u);
@@ -131,11 +131,11 @@ TEST(ReferenceGradientCheck, EveryRecordOfTheReferencePasses) {
 }
 
 TEST(ReferenceGradientCheck, GivesTheSameBytesForAnyNumberOfThreads) {
-  Results one, two;
+  results::Results one, two;
   one.records = check_reference_gradients("reference/gradient/complex/*", seed, 1);
   two.records = check_reference_gradients("reference/gradient/complex/*", seed, 3);
   EXPECT_EQ(one.records.size(), 18u);
-  EXPECT_EQ(to_json(one), to_json(two));
+  EXPECT_EQ(results::to_json(one), results::to_json(two));
   EXPECT_TRUE(check_reference_gradients("two_sweep/*", seed, 1).empty());
 }
 
@@ -201,15 +201,17 @@ TEST_P(ReferenceGradientPlanted, FailsUnderEveryMethod) {
   if (std::string(one.scheme) != "standard")
     patterns.push_back(std::string("reference/gradient/real50/") + one.scheme + "/agreement");
   for (const std::string& pattern : patterns) {
-    const std::vector<Record> right = check_gradients(planted(Bug::none), cases, pattern, seed, 1);
+    const std::vector<results::Record> right =
+        check_gradients(planted(Bug::none), cases, pattern, seed, 1);
     ASSERT_EQ(right.size(), 1u) << pattern;
-    EXPECT_EQ(right[0].verdict, Verdict::pass)
+    EXPECT_EQ(right[0].verdict, results::Verdict::pass)
         << pattern << ": without the bug: " << right[0].reason << right[0].witnesses[0].reason;
-    const std::vector<Record> wrong = check_gradients(planted(one.bug), cases, pattern, seed, 1);
+    const std::vector<results::Record> wrong =
+        check_gradients(planted(one.bug), cases, pattern, seed, 1);
     ASSERT_EQ(wrong.size(), 1u);
-    EXPECT_EQ(wrong[0].verdict, Verdict::fail) << pattern;
+    EXPECT_EQ(wrong[0].verdict, results::Verdict::fail) << pattern;
     EXPECT_GT(wrong[0].tally.max_ratio, 1e6) << pattern;
-    const Witness& witness = wrong[0].witnesses.at(0);
+    const results::Witness& witness = wrong[0].witnesses.at(0);
     EXPECT_NE(witness.reason.find("error above its bound: "), std::string::npos);
     EXPECT_NE(witness.reason.find("numeric "), std::string::npos);
     EXPECT_NE(witness.problem.find("training, ordinary"), std::string::npos);
@@ -233,11 +235,11 @@ TEST(ReferenceGradientCheck, FindsGradientsThatAreZero) {
     using T = typename std::decay_t<decltype(setup.x)>::Scalar;
     return Gradients<T>{Vector<T>::Constant(setup.x.size(), T(0)), T(0), T(0)};
   };
-  const std::vector<Record> records =
+  const std::vector<results::Record> records =
       check_gradients({nothing, nothing, nothing}, few_cases(Data::kink), "*", seed, 2);
   EXPECT_EQ(records.size(), reference_gradient_ids().size());
-  for (const Record& record : records) {
-    EXPECT_EQ(record.verdict, Verdict::fail) << record.id;
+  for (const results::Record& record : records) {
+    EXPECT_EQ(record.verdict, results::Verdict::fail) << record.id;
     EXPECT_EQ(record.failed_cases, record.cases) << record.id;
   }
 }
@@ -254,9 +256,10 @@ TEST(ReferenceGradientCheck, FindsErrorsFarBelowOneInAMillion) {
                            scaled_by<Real50>(1 + Real50(size.in_real50)),
                            scaled_by<Real100>(1 + Real100(size.in_real100))};
     for (const char* method : methods)
-      for (const Record& record : check_gradients(
+      for (const results::Record& record : check_gradients(
                wrong, few_cases(), std::string("*/") + method + "/in_place_?/*", seed, 1)) {
-        EXPECT_EQ(record.verdict, Verdict::fail) << record.id << " off by " << size.in_double;
+        EXPECT_EQ(record.verdict, results::Verdict::fail)
+            << record.id << " off by " << size.in_double;
         EXPECT_EQ(record.failed_cases, record.cases) << record.id << " off by " << size.in_double;
       }
   }
@@ -285,7 +288,7 @@ TEST(ReferenceGradientCheck, TellsTenBarsFromHalfABar) {
                             with_dbeta_off_by<Real100>(error)};
         };
         EXPECT_EQ(check_gradients(off_by(10 * bar), {one}, id, seed, 1).at(0).verdict,
-                  Verdict::fail)
+                  results::Verdict::fail)
             << id << " " << describe(one);
         EXPECT_EQ(check_gradients(off_by(bar / 2), {one}, id, seed, 1).at(0).failed_cases, 0u)
             << id << " " << describe(one);
@@ -300,9 +303,10 @@ TEST(ReferenceGradientCheck, FindsNan) {
   };
   Derivation wrong;
   wrong.in_double = nan;
-  for (const Record& record : check_gradients(wrong, few_cases(), "*/complex/standard/*", seed, 1))
+  for (const results::Record& record :
+       check_gradients(wrong, few_cases(), "*/complex/standard/*", seed, 1))
     EXPECT_EQ(record.failed_cases, record.cases) << record.id;
 }
 
 }  // namespace
-}  // namespace abn::verify::gradient
+}  // namespace abn::verify::check::gradient

@@ -9,51 +9,55 @@
 #include "cuda/registry.h"
 #include "verify/check/property/property.hpp"
 #include "verify/expect/reference_variant.hpp"
+#include "verify/run/runner.hpp"
 
 namespace {
 
 using namespace abn::verify;
+using namespace abn::verify::check;
+using namespace abn::verify::check::property;
 
-Subject on_host(const abn_variant& variant, bool emulated) {
-  Subject subject;
+call::Subject on_host(const abn_variant& variant, bool emulated) {
+  call::Subject subject;
   subject.variant = &variant;
-  subject.device = host_device();
+  subject.device = call::host_device();
   subject.emulated = emulated;
   return subject;
 }
 
-std::set<std::string> held(const std::vector<Record>& records) {
+std::set<std::string> held(const std::vector<results::Record>& records) {
   std::set<std::string> names;
-  for (const Record& record : records) {
-    EXPECT_TRUE(record.verdict == Verdict::pass || record.verdict == Verdict::skip)
-        << failure_text(record);
+  for (const results::Record& record : records) {
+    EXPECT_TRUE(record.verdict == results::Verdict::pass ||
+                record.verdict == results::Verdict::skip)
+        << results::failure_text(record);
     EXPECT_EQ(record.kind, "property");
-    if (record.verdict == Verdict::pass) names.insert(record.check);
+    if (record.verdict == results::Verdict::pass) names.insert(record.check);
   }
   return names;
 }
 
 TEST(PropertyFamily, HoldsForTheReference) {
-  const std::vector<Case> all = property_family.cases(Tier::smoke, 20261123);
+  const std::vector<data::Case> all = property_family.cases(data::Tier::smoke, 20261123);
   std::set<std::string> names;
   std::size_t turn = 0;
-  for (const abn_variant* const variant : reference_variants()) {
-    std::vector<Case> cases;
+  for (const abn_variant* const variant : expect::reference_variants()) {
+    std::vector<data::Case> cases;
     for (std::size_t i = turn++ % 5; i < all.size(); i += 5) cases.push_back(all[i]);
-    const Subject subject = on_host(*variant, false);
-    names.merge(held(run(property_family, {&subject, 1}, cases, {.threads = 1})));
+    const call::Subject subject = on_host(*variant, false);
+    names.merge(held(run::run(property_family, {&subject, 1}, cases, {.threads = 1})));
   }
   EXPECT_EQ(names.size(), properties().size());
 }
 
 TEST(PropertyFamily, HoldsForTheInTreeVariants) {
-  const std::vector<Case> cases = property_family.cases(Tier::smoke, 1);
+  const std::vector<data::Case> cases = property_family.cases(data::Tier::smoke, 1);
   std::set<std::string> names;
   for (std::uint32_t index = 0; const abn_variant* const variant = abn_in_tree_variant(index);
        ++index) {
     if (variant->memory != ABN_MEMORY_HOST) continue;
-    const Subject subject = on_host(*variant, true);
-    names.merge(held(run(property_family, {&subject, 1}, cases, {.threads = 1})));
+    const call::Subject subject = on_host(*variant, true);
+    names.merge(held(run::run(property_family, {&subject, 1}, cases, {.threads = 1})));
   }
   EXPECT_EQ(names.size(), properties().size());
 }

@@ -35,7 +35,7 @@ namespace property_tests {
 using namespace abn::verify;
 
 struct GeneratedCase {
-  Inputs inputs;
+  problem::Inputs inputs;
   std::uint64_t seed = 0;  ///< of the property's own draws
 };
 
@@ -53,8 +53,8 @@ enum class Kind : std::uint8_t {
 inline constexpr std::uint64_t kind_count = 8;
 
 /// `count` numbers of a kind, rounded to the format. `finite` keeps NaN and infinity out.
-inline std::vector<double> numbers(Kind kind, const Format& format, std::size_t count,
-                                   const Stream& draw, bool finite) {
+inline std::vector<double> numbers(Kind kind, const problem::Format& format, std::size_t count,
+                                   const data::Stream& draw, bool finite) {
   std::vector<double> out(count);
   const double scale = draw.power_of_two(-4, 4, 0);
   const double kappa = draw.power_of_two(1, 12, 1) * draw.sign(2);
@@ -80,7 +80,7 @@ inline std::vector<double> numbers(Kind kind, const Format& format, std::size_t 
                              -inf,
                              nan};
   constexpr std::size_t nonfinite = 3, huge = 2;  // at the end of specials
-  const Stream each = draw.fork(1);
+  const data::Stream each = draw.fork(1);
   for (std::size_t i = 0; i < count; ++i) {
     double value = 0;
     switch (kind) {
@@ -91,7 +91,7 @@ inline std::vector<double> numbers(Kind kind, const Format& format, std::size_t 
         std::byte bytes[8];
         const std::uint64_t bits = each.bits(i);
         for (int b = 0; b < 8; ++b) bytes[b] = static_cast<std::byte>(bits >> (8 * b));
-        unpack(format, bytes, {&value, 1});
+        problem::unpack(format, bytes, {&value, 1});
         break;
       }
       case Kind::exponents:
@@ -102,7 +102,8 @@ inline std::vector<double> numbers(Kind kind, const Format& format, std::size_t 
         break;
       case Kind::near_point: {
         constexpr std::uint64_t ulps = 9;
-        value = point + (static_cast<double>(each.below(ulps, i)) - 4) * ulp_of(format, point);
+        value =
+            point + (static_cast<double>(each.below(ulps, i)) - 4) * problem::ulp_of(format, point);
         break;
       }
       case Kind::cancelling: {
@@ -117,7 +118,7 @@ inline std::vector<double> numbers(Kind kind, const Format& format, std::size_t 
         value = static_cast<double>(each.below(17, i)) - 8;
         break;
     }
-    value = round_to(format, value);
+    value = problem::round_to(format, value);
     if (finite && !std::isfinite(value)) value = std::signbit(value) ? -1 : 1;
     out[i] = value;
   }
@@ -130,7 +131,7 @@ inline constexpr std::int64_t most_elements = 400;
 
 /// The case that a 64-bit word stands for. `size` 0..100 allows longer channels.
 inline GeneratedCase case_of(std::uint64_t word, int size) {
-  const Stream draw(word);
+  const data::Stream draw(word);
   std::uint64_t next = 0;
   const auto pick = [&](std::uint64_t count) { return draw.below(count, next++); };
   GeneratedCase out;
@@ -144,16 +145,17 @@ inline GeneratedCase case_of(std::uint64_t word, int size) {
   p.scale = pick(3) == 0 ? ABN_SCALE_ABS_EPS : ABN_SCALE_SIGNED;
   const std::uint64_t mode = pick(6);
   p.mode = mode == 0 ? ABN_INFERENCE : mode == 1 ? ABN_FROZEN : ABN_TRAINING;
-  const Format &parameter = format_of(p.param_dtype), &storage = format_of(p.dtype);
+  const problem::Format &parameter = problem::format_of(p.param_dtype),
+                        &storage = problem::format_of(p.dtype);
   constexpr double slopes[] = {0.01, 0.25, 1.5, 0.2}, alphas[] = {1, 0.5, 1.7},
                    epses[] = {1e-5, 1e-3, 0.1, 0x1p-10};
   const std::uint64_t of_activation = pick(12);
   p.activation_parameter =
-      p.activation == ABN_LEAKY_RELU ? round_to(parameter, slopes[of_activation % 4])
-      : p.activation == ABN_ELU      ? round_to(parameter, alphas[of_activation % 3])
+      p.activation == ABN_LEAKY_RELU ? problem::round_to(parameter, slopes[of_activation % 4])
+      : p.activation == ABN_ELU      ? problem::round_to(parameter, alphas[of_activation % 3])
                                      : 0;
-  p.eps = round_to(parameter, epses[pick(4)]);
-  p.momentum = round_to(parameter, 0.1);
+  p.eps = problem::round_to(parameter, epses[pick(4)]);
+  p.momentum = problem::round_to(parameter, 0.1);
   const std::size_t reach = sample_counts.size() * static_cast<std::size_t>(20 + size) / 120;
   const std::int64_t m = std::max<std::int64_t>(
       sample_counts[pick(std::max<std::size_t>(reach, 4))], p.mode == ABN_TRAINING ? 2 : 1);
@@ -170,21 +172,21 @@ inline GeneratedCase case_of(std::uint64_t word, int size) {
   const bool finite = pick(4) != 0;
   const auto channels = static_cast<std::size_t>(p.c);
   const auto fill = [&](std::uint64_t label, std::vector<double>& tensor) {
-    tensor.resize(static_cast<std::size_t>(element_count(p)));
+    tensor.resize(static_cast<std::size_t>(problem::element_count(p)));
     for (std::int64_t c = 0; c < p.c; ++c) {
-      const Stream own = draw.fork(label * 1000 + static_cast<std::uint64_t>(c));
+      const data::Stream own = draw.fork(label * 1000 + static_cast<std::uint64_t>(c));
       Kind kind = static_cast<Kind>(own.below(kind_count, 0));
       if (finite && kind == Kind::patterns) kind = Kind::normal;
       const std::vector<double> values =
           numbers(kind, storage, static_cast<std::size_t>(m), own.fork(7), finite);
       for (std::int64_t i = 0; i < m; ++i)
-        tensor[static_cast<std::size_t>(sample_offset(p, c, i))] =
+        tensor[static_cast<std::size_t>(problem::sample_offset(p, c, i))] =
             values[static_cast<std::size_t>(i)];
     }
   };
   fill(1, out.inputs.x), fill(2, out.inputs.dz);
   out.inputs.affine = pick(8) != 0;
-  const Stream vectors = draw.fork(3);
+  const data::Stream vectors = draw.fork(3);
   for (std::size_t c = 0; c < channels; ++c) {
     const auto at = [&](std::uint64_t which) { return c * 8 + which; };
     if (out.inputs.affine) {
@@ -192,14 +194,15 @@ inline GeneratedCase case_of(std::uint64_t word, int size) {
       const double gamma = kind == 0   ? 0
                            : kind == 1 ? vectors.power_of_two(-20, 3, at(1))
                                        : vectors.uniform(0.25, 2, at(1));
-      out.inputs.gamma.push_back(round_to(parameter, gamma * vectors.sign(at(2))));
+      out.inputs.gamma.push_back(problem::round_to(parameter, gamma * vectors.sign(at(2))));
       const double beta = vectors.below(4, at(3)) == 0   ? 0
                           : vectors.below(4, at(3)) == 1 ? vectors.uniform(-40, 4, at(4))
                                                          : vectors.normal(at(4));
-      out.inputs.beta.push_back(round_to(parameter, beta));
+      out.inputs.beta.push_back(problem::round_to(parameter, beta));
     }
-    out.inputs.running_mean.push_back(round_to(parameter, vectors.normal(at(5))));
-    out.inputs.running_var.push_back(round_to(parameter, vectors.power_of_two(-6, 4, at(6))));
+    out.inputs.running_mean.push_back(problem::round_to(parameter, vectors.normal(at(5))));
+    out.inputs.running_var.push_back(
+        problem::round_to(parameter, vectors.power_of_two(-6, 4, at(6))));
   }
   return out;
 }
@@ -229,7 +232,7 @@ inline std::array<std::int64_t, 3> complexity(const GeneratedCase& one) {
                                4 * std::abs(p.dtype - ABN_F32) + one.inputs.affine +
                                static_cast<std::int64_t>(one.seed != 0) + complexity(p.eps) +
                                complexity(p.activation_parameter);
-  return {p.c * sample_count(p) * 4 + p.c + p.n, problem, numbers};
+  return {p.c * problem::sample_count(p) * 4 + p.c + p.n, problem, numbers};
 }
 
 /// The case with other samples and channels: those of `images`, `channels`, `pixels` of the old
@@ -238,18 +241,18 @@ inline GeneratedCase part(const GeneratedCase& from, const std::vector<std::int6
                           const std::vector<std::int64_t>& channels,
                           const std::vector<std::int64_t>& pixels) {
   GeneratedCase out = from;
-  Inputs& to = out.inputs;
-  const Inputs& old = from.inputs;
+  problem::Inputs& to = out.inputs;
+  const problem::Inputs& old = from.inputs;
   abn_problem& p = to.problem;
   p.n = static_cast<std::int64_t>(images.size()), p.c = static_cast<std::int64_t>(channels.size()),
   p.s = static_cast<std::int64_t>(pixels.size());
-  const auto elements = static_cast<std::size_t>(element_count(p));
+  const auto elements = static_cast<std::size_t>(problem::element_count(p));
   to.x.assign(elements, 0), to.dz.assign(elements, 0);
   for (std::int64_t n = 0; n < p.n; ++n)
     for (std::int64_t c = 0; c < p.c; ++c)
       for (std::int64_t s = 0; s < p.s; ++s) {
-        const auto a = static_cast<std::size_t>(element_offset(p, n, c, s));
-        const auto b = static_cast<std::size_t>(element_offset(
+        const auto a = static_cast<std::size_t>(problem::element_offset(p, n, c, s));
+        const auto b = static_cast<std::size_t>(problem::element_offset(
             old.problem, images[static_cast<std::size_t>(n)], channels[static_cast<std::size_t>(c)],
             pixels[static_cast<std::size_t>(s)]));
         to.x[a] = old.x[b], to.dz[a] = old.dz[b];
@@ -277,15 +280,16 @@ inline GeneratedCase in_type(GeneratedCase one, int dtype) {
   abn_problem& p = one.inputs.problem;
   p.dtype = dtype;
   p.param_dtype = dtype == ABN_F64 ? p.param_dtype : ABN_F32;
-  const Format &storage = format_of(p.dtype), &parameter = format_of(p.param_dtype);
+  const problem::Format &storage = problem::format_of(p.dtype),
+                        &parameter = problem::format_of(p.param_dtype);
   for (auto* tensor : {&one.inputs.x, &one.inputs.dz})
-    for (double& value : *tensor) value = round_to(storage, value);
+    for (double& value : *tensor) value = problem::round_to(storage, value);
   for (auto* vector :
        {&one.inputs.gamma, &one.inputs.beta, &one.inputs.running_mean, &one.inputs.running_var})
-    for (double& value : *vector) value = round_to(parameter, value);
-  p.eps = round_to(parameter, p.eps),
-  p.activation_parameter = round_to(parameter, p.activation_parameter);
-  p.momentum = round_to(parameter, p.momentum);
+    for (double& value : *vector) value = problem::round_to(parameter, value);
+  p.eps = problem::round_to(parameter, p.eps),
+  p.activation_parameter = problem::round_to(parameter, p.activation_parameter);
+  p.momentum = problem::round_to(parameter, p.momentum);
   return one;
 }
 
@@ -309,7 +313,7 @@ inline std::vector<GeneratedCase> simpler(const GeneratedCase& one) {
   const auto limit = complexity(one);
   const auto offer = [&](GeneratedCase candidate) {
     const abn_problem& q = candidate.inputs.problem;
-    if (q.mode == ABN_TRAINING && sample_count(q) < 2) return;
+    if (q.mode == ABN_TRAINING && problem::sample_count(q) < 2) return;
     if (complexity(candidate) < limit) out.push_back(std::move(candidate));
   };
   const auto images = range(0, p.n), channels = range(0, p.c), pixels = range(0, p.s);
@@ -358,24 +362,26 @@ inline std::vector<GeneratedCase> simpler(const GeneratedCase& one) {
     });
 
   // Whole tensors at once, then number by number.
-  const Format &storage = format_of(p.dtype), &parameter = format_of(p.param_dtype);
-  const auto tensors = {&Inputs::x,    &Inputs::dz,           &Inputs::gamma,
-                        &Inputs::beta, &Inputs::running_mean, &Inputs::running_var};
+  const problem::Format &storage = problem::format_of(p.dtype),
+                        &parameter = problem::format_of(p.param_dtype);
+  const auto tensors = {
+      &problem::Inputs::x,    &problem::Inputs::dz,           &problem::Inputs::gamma,
+      &problem::Inputs::beta, &problem::Inputs::running_mean, &problem::Inputs::running_var};
   for (const auto tensor : tensors) {
-    const bool stored = tensor == &Inputs::x || tensor == &Inputs::dz;
-    const Format& format = stored ? storage : parameter;
+    const bool stored = tensor == &problem::Inputs::x || tensor == &problem::Inputs::dz;
+    const problem::Format& format = stored ? storage : parameter;
     if ((one.inputs.*tensor).empty()) continue;
     change([&](GeneratedCase& c) {
       std::fill((c.inputs.*tensor).begin(), (c.inputs.*tensor).end(),
-                tensor == &Inputs::running_var ? 1.0 : 0.0);
+                tensor == &problem::Inputs::running_var ? 1.0 : 0.0);
     });
     change([&](GeneratedCase& c) {
       std::fill((c.inputs.*tensor).begin(), (c.inputs.*tensor).end(), 1.0);
     });
-    if (tensor == &Inputs::x) {  // kappa down
+    if (tensor == &problem::Inputs::x) {  // kappa down
       change([&](GeneratedCase& c) {
         for (double& value : c.inputs.x)
-          value = round_to(format, value - std::nearbyint(one.inputs.x.front()));
+          value = problem::round_to(format, value - std::nearbyint(one.inputs.x.front()));
       });
     }
     for (const int bits : {1, 3, 6, 10, 16})
@@ -384,16 +390,16 @@ inline std::vector<GeneratedCase> simpler(const GeneratedCase& one) {
           int exponent = 0;
           const double fraction = std::frexp(value, &exponent);
           if (std::isfinite(value))
-            value = round_to(format,
-                             std::ldexp(std::trunc(std::ldexp(fraction, bits)), exponent - bits));
+            value = problem::round_to(
+                format, std::ldexp(std::trunc(std::ldexp(fraction, bits)), exponent - bits));
         }
       });
     constexpr std::size_t few = 12;
     if ((one.inputs.*tensor).size() > few) continue;
     for (std::size_t i = 0; i < (one.inputs.*tensor).size(); ++i)
       for (const double value : simpler((one.inputs.*tensor)[i])) {
-        const double rounded = round_to(format, value);
-        if (tensor == &Inputs::running_var && !(rounded > 0)) continue;
+        const double rounded = problem::round_to(format, value);
+        if (tensor == &problem::Inputs::running_var && !(rounded > 0)) continue;
         if (complexity(rounded) < complexity((one.inputs.*tensor)[i]))
           change([&](GeneratedCase& c) { (c.inputs.*tensor)[i] = rounded; });
       }
@@ -423,15 +429,15 @@ inline rc::Gen<GeneratedCase> generated_case(std::function<bool(const abn_proble
 /// The command that runs just this case.
 inline std::string replay_command(const std::string& id, const GeneratedCase& one) {
   return fmt::format("abn-verify run {} --problem {} --data {} --seed {}", id,
-                     shell_word(to_string(one.inputs.problem)), shell_word(given_text(one.inputs)),
-                     one.seed);
+                     judge::shell_word(problem::to_string(one.inputs.problem)),
+                     judge::shell_word(data::given_text(one.inputs)), one.seed);
 }
 
 /// For RapidCheck: channel by channel, each number in hexadecimal and decimal.
 inline void showValue(const GeneratedCase& one, std::ostream& os) {
-  const Inputs& in = one.inputs;
+  const problem::Inputs& in = one.inputs;
   const abn_problem& p = in.problem;
-  os << fmt::format("{}, seed {}\n", to_string(p), one.seed);
+  os << fmt::format("{}, seed {}\n", problem::to_string(p), one.seed);
   constexpr std::int64_t most_shown = 8;
   for (std::int64_t c = 0; c < std::min(p.c, most_shown); ++c) {
     const auto at = static_cast<std::size_t>(c);
@@ -444,13 +450,13 @@ inline void showValue(const GeneratedCase& one, std::ostream& os) {
                         in.running_mean[at], in.running_mean[at], in.running_var[at],
                         in.running_var[at]);
     os << '\n';
-    for (std::int64_t i = 0; i < std::min(sample_count(p), most_shown); ++i) {
-      const auto element = static_cast<std::size_t>(sample_offset(p, c, i));
+    for (std::int64_t i = 0; i < std::min(problem::sample_count(p), most_shown); ++i) {
+      const auto element = static_cast<std::size_t>(problem::sample_offset(p, c, i));
       os << fmt::format("    x {:a} ({:.6g})  dz {:a} ({:.6g})\n", in.x[element], in.x[element],
                         in.dz[element], in.dz[element]);
     }
-    if (sample_count(p) > most_shown)
-      os << fmt::format("    and {} more samples\n", sample_count(p) - most_shown);
+    if (problem::sample_count(p) > most_shown)
+      os << fmt::format("    and {} more samples\n", problem::sample_count(p) - most_shown);
   }
   if (p.c > most_shown) os << fmt::format("  and {} more channels\n", p.c - most_shown);
 }

@@ -11,12 +11,14 @@
 namespace {
 
 using namespace abn::verify;
+using namespace abn::verify::check;
+using namespace abn::verify::check::property;
 using namespace property_tests;
 
 constexpr int cases_of_reference = 40, cases_of_kernel = 40;
 
 /// Holds, and was compared in a share of the cases that makes it more than luck.
-void expect_held(const Property& property, const Subject& subject, int cases) {
+void expect_held(const Property& property, const call::Subject& subject, int cases) {
   const Outcome outcome = outcome_of(property, subject, cases);
   EXPECT_TRUE(outcome.held) << subject.variant->name << ": " << outcome.text;
   constexpr int one_in = 5;
@@ -35,10 +37,12 @@ TEST_P(Properties, HoldForTheReference) {
   const std::string name = GetParam();
   int turn = static_cast<int>(&property() - properties().data());
   for (const auto arithmetic :
-       {ReferenceArithmetic::digits50, ReferenceArithmetic::f64, ReferenceArithmetic::f32}) {
+       {expect::ReferenceArithmetic::digits50, expect::ReferenceArithmetic::f64,
+        expect::ReferenceArithmetic::f32}) {
     const bool inverts = name == "round_trip" || name == "recovery";
     const int scheme = inverts ? ABN_IN_PLACE_1 + turn++ % 2 : turn++ % (ABN_IN_PLACE_2 + 1);
-    expect_held(property(), on_host(reference_variant(arithmetic, scheme)), cases_of_reference);
+    expect_held(property(), on_host(expect::reference_variant(arithmetic, scheme)),
+                cases_of_reference);
   }
 }
 
@@ -53,12 +57,12 @@ class PropertiesOnAGpu : public Properties {};
 
 TEST_P(PropertiesOnAGpu, HoldForEveryVariant) {
   std::string unavailable;
-  const std::shared_ptr<Device> gpu = cuda_device(0, unavailable);
+  const std::shared_ptr<call::Device> gpu = call::cuda_device(0, unavailable);
   if (gpu == nullptr) GTEST_SKIP() << unavailable;
   for (std::uint32_t index = 0; const abn_variant* const variant = abn_in_tree_variant(index);
        ++index) {
     if (variant->memory != ABN_MEMORY_CUDA) continue;
-    Subject subject;
+    call::Subject subject;
     subject.variant = variant;
     subject.device = gpu;
     expect_held(property(), subject, cases_of_kernel);

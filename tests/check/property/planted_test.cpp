@@ -18,6 +18,8 @@
 namespace {
 
 using namespace abn::verify;
+using namespace abn::verify::check;
+using namespace abn::verify::check::property;
 using namespace property_tests;
 
 using Values = std::vector<double>;
@@ -25,15 +27,16 @@ using Values = std::vector<double>;
 const abn_variant* base = nullptr;
 
 std::vector<std::byte> packed(int dtype, Values values) {
-  const Format& format = format_of(dtype);
-  for (double& value : values) value = round_to(format, value);
+  const problem::Format& format = problem::format_of(dtype);
+  for (double& value : values) value = problem::round_to(format, value);
   std::vector<std::byte> bytes(values.size() * static_cast<std::size_t>(format.bytes));
-  pack(format, values, bytes.data());
+  problem::pack(format, values, bytes.data());
   return bytes;
 }
 Values unpacked(int dtype, const void* from, std::int64_t count) {
   Values values(from == nullptr ? 0 : static_cast<std::size_t>(count));
-  if (from != nullptr) unpack(format_of(dtype), static_cast<const std::byte*>(from), values);
+  if (from != nullptr)
+    problem::unpack(problem::format_of(dtype), static_cast<const std::byte*>(from), values);
   return values;
 }
 void store(int dtype, const Values& values, void* to) {
@@ -130,7 +133,7 @@ Slot slot(int dtype, const void* from, std::int64_t count) {
 }
 
 int planted_forward(const abn_problem* p, const abn_forward_args* a) {
-  const std::int64_t all = element_count(*p), c = p->c;
+  const std::int64_t all = problem::element_count(*p), c = p->c;
   const int t = p->dtype, q = p->param_dtype;
   ForwardCall call{*p,
                    a->x == a->z,
@@ -152,7 +155,7 @@ int planted_forward(const abn_problem* p, const abn_forward_args* a) {
   return ABN_OK;
 }
 int planted_backward(const abn_problem* p, const abn_backward_args* a) {
-  const std::int64_t all = element_count(*p), c = p->c;
+  const std::int64_t all = problem::element_count(*p), c = p->c;
   const int t = p->dtype, q = p->param_dtype;
   BackwardCall call{*p,
                     a->dz == a->dx,
@@ -182,7 +185,7 @@ void each(const Call& call, Values& tensor, Change change) {
   for (std::size_t i = 0; i < tensor.size(); ++i) change(tensor[i], channel(call.p, i));
 }
 double one_up(int dtype, double value) {
-  return std::isfinite(value) ? next_above(format_of(dtype), value) : value;
+  return std::isfinite(value) ? problem::next_above(problem::format_of(dtype), value) : value;
 }
 /// The gradients of frozen statistics: both means of the bracket are missing.
 void without_means(BackwardCall& call) {
@@ -191,8 +194,8 @@ void without_means(BackwardCall& call) {
 }
 double sum_of_channel(const abn_problem& p, const Values& tensor, std::int64_t c) {
   double sum = 0;
-  for (std::int64_t i = 0; i < sample_count(p); ++i)
-    sum += tensor[static_cast<std::size_t>(sample_offset(p, c, i))];
+  for (std::int64_t i = 0; i < problem::sample_count(p); ++i)
+    sum += tensor[static_cast<std::size_t>(problem::sample_offset(p, c, i))];
   return sum;
 }
 int calls = 0;
@@ -227,9 +230,9 @@ const std::vector<Bug> bugs = {
                [](ForwardCall& call) {
                  call.run();
                  each(call, call.z.values, [&](double& z, std::int64_t) {
-                   const double unit = 16 * ulp_of(format_of(call.p.dtype), z);
+                   const double unit = 16 * problem::ulp_of(problem::format_of(call.p.dtype), z);
                    if (std::isfinite(z) &&
-                       std::abs(z) > 64 * format_of(call.p.dtype).smallest_subnormal)
+                       std::abs(z) > 64 * problem::format_of(call.p.dtype).smallest_subnormal)
                      z = std::trunc(z / unit) * unit;
                  });
                }),
@@ -304,8 +307,8 @@ const std::vector<Bug> bugs = {
                   const Values dx = call.dx.values;
                   if (training)
                     each(call, call.dx.values, [&](double& value, std::int64_t c) {
-                      value -=
-                          sum_of_channel(call.p, dx, c) / static_cast<double>(sample_count(call.p));
+                      value -= sum_of_channel(call.p, dx, c) /
+                               static_cast<double>(problem::sample_count(call.p));
                     });
                 }),
     in_backward("linear", "dz clipped to 1",
@@ -322,7 +325,7 @@ const std::vector<Bug> bugs = {
     in_backward("constants", "the mean of dy taken over m - 1",
                 [](BackwardCall& call) {
                   call.run();
-                  const auto m = static_cast<double>(sample_count(call.p));
+                  const auto m = static_cast<double>(problem::sample_count(call.p));
                   if (call.p.mode == ABN_TRAINING && call.dbeta.present)
                     each(call, call.dx.values, [&](double& dx, std::int64_t c) {
                       dx -= call.scale(c) * call.r(c) *
@@ -352,7 +355,7 @@ const std::vector<Bug> bugs = {
                   call.run();
                   for (std::size_t c = 0; c < call.dbeta.values.size(); ++c) {
                     const auto first = static_cast<std::size_t>(
-                        sample_offset(call.p, static_cast<std::int64_t>(c), 0));
+                        problem::sample_offset(call.p, static_cast<std::int64_t>(c), 0));
                     if (call.p.activation == ABN_IDENTITY)
                       call.dbeta.values[c] -= call.dz.values[first];
                   }
@@ -371,7 +374,7 @@ const std::vector<Bug> bugs = {
                   for (double& dx : call.dx.values) {
                     int exponent = 0;
                     const double fraction = std::frexp(dx, &exponent);
-                    const int bits = format_of(call.p.dtype).precision / 2;
+                    const int bits = problem::format_of(call.p.dtype).precision / 2;
                     if (std::isfinite(dx))
                       dx = std::ldexp(std::nearbyint(std::ldexp(fraction, bits)), exponent - bits);
                   }
@@ -387,7 +390,7 @@ const std::vector<Bug> bugs = {
                  call.run();
                  for (std::size_t c = 0; c < call.var.values.size(); ++c) {
                    const double mean = call.mean.values[c],
-                                u = std::sqrt(format_of(call.p.param_dtype).unit_roundoff);
+                                u = std::sqrt(problem::format_of(call.p.param_dtype).unit_roundoff);
                    call.var.values[c] += u * mean * mean;
                  }
                }),
@@ -415,7 +418,7 @@ const std::vector<Bug> bugs = {
     in_forward("shards", "the unbiased variance saved",
                [](ForwardCall& call) {
                  call.run();
-                 const auto m = static_cast<double>(sample_count(call.p));
+                 const auto m = static_cast<double>(problem::sample_count(call.p));
                  for (double& var : call.var.values) var *= m / (m - 1);
                }),
     in_forward("inference", "eps baked into the saved variance",
@@ -459,7 +462,7 @@ class Planted : public testing::TestWithParam<std::size_t> {};
 
 TEST_P(Planted, IsFoundAndItsMinimalCaseIsSmall) {
   bug = &bugs[GetParam()];
-  base = &reference_variant(ReferenceArithmetic::f64, ABN_IN_PLACE_1);
+  base = &expect::reference_variant(expect::ReferenceArithmetic::f64, ABN_IN_PLACE_1);
   calls = 0;
   abn_variant variant = *base;
   variant.name = "planted";
@@ -470,22 +473,22 @@ TEST_P(Planted, IsFoundAndItsMinimalCaseIsSmall) {
   ASSERT_FALSE(outcome.held) << property->name << " does not see this: " << bug->what;
   const abn_problem& p = outcome.smallest.inputs.problem;
   fmt::print("{}: {}\n  after {} cases: {} ({} x {})\n", bug->property, bug->what, outcome.compared,
-             to_string(p), p.c, sample_count(p));
-  ASSERT_EQ(outcome.record.verdict, Verdict::fail) << outcome.text;
+             problem::to_string(p), p.c, problem::sample_count(p));
+  ASSERT_EQ(outcome.record.verdict, results::Verdict::fail) << outcome.text;
   EXPECT_LE(p.c, bug->most_channels) << outcome.text;
-  EXPECT_LE(sample_count(p), bug->most_samples) << outcome.text;
+  EXPECT_LE(problem::sample_count(p), bug->most_samples) << outcome.text;
   // What is printed says what was compared with what, names the check and replays just this case.
   EXPECT_NE(outcome.text.find(fmt::format("because   {}: ", property->broken)), std::string::npos)
       << outcome.text;
   EXPECT_EQ(outcome.text.find("error above its bound"), std::string::npos) << outcome.text;
-  const std::string id = fmt::format("planted/property/{}/{}/{}", dtype_name(p.dtype),
-                                     layout_name(p.layout), property->name);
+  const std::string id = fmt::format("planted/property/{}/{}/{}", problem::dtype_name(p.dtype),
+                                     problem::layout_name(p.layout), property->name);
   EXPECT_NE(outcome.text.find("FAIL " + id), std::string::npos) << outcome.text;
   EXPECT_NE(outcome.text.find(replay_command(id, outcome.smallest)), std::string::npos)
       << outcome.text;
-  const Inputs again =
-      parse_given(given_text(outcome.smallest.inputs), parse_problem(to_string(p)));
-  EXPECT_EQ(given_text(again), given_text(outcome.smallest.inputs));
+  const problem::Inputs again = data::parse_given(data::given_text(outcome.smallest.inputs),
+                                                  problem::parse_problem(problem::to_string(p)));
+  EXPECT_EQ(data::given_text(again), data::given_text(outcome.smallest.inputs));
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Planted, testing::Range<std::size_t>(0, bugs.size()),
@@ -495,19 +498,21 @@ INSTANTIATE_TEST_SUITE_P(All, Planted, testing::Range<std::size_t>(0, bugs.size(
                          });
 
 /// The witness of a planted bug on a given case.
-Witness witness_of(const Bug& planted, const char* problem, const char* data, std::uint64_t seed) {
+results::Witness witness_of(const Bug& planted, const char* problem, const char* data,
+                            std::uint64_t seed) {
   bug = &planted;
-  base = &reference_variant(ReferenceArithmetic::f64, ABN_IN_PLACE_1);
+  base = &expect::reference_variant(expect::ReferenceArithmetic::f64, ABN_IN_PLACE_1);
   abn_variant variant = *base;
   variant.name = "planted";
   variant.forward = planted_forward, variant.backward = planted_backward;
   GeneratedCase one;
-  one.inputs = make_inputs(parse_problem(problem), data, seed);
+  one.inputs = data::make_inputs(problem::parse_problem(problem), data, seed);
   one.seed = seed;
-  const Record record = record_of(*property_named(planted.property), on_host(variant), one);
-  EXPECT_EQ(record.verdict, Verdict::fail) << planted.property;
+  const results::Record record =
+      record_of(*property_named(planted.property), on_host(variant), one);
+  EXPECT_EQ(record.verdict, results::Verdict::fail) << planted.property;
   EXPECT_NE(record.reason.find("break the property"), std::string::npos) << record.reason;
-  return record.witnesses.empty() ? Witness{} : record.witnesses.front();
+  return record.witnesses.empty() ? results::Witness{} : record.witnesses.front();
 }
 
 const Bug& bug_of(const std::string& property, const std::string& what) {
@@ -516,7 +521,7 @@ const Bug& bug_of(const std::string& property, const std::string& what) {
   throw std::out_of_range(what);
 }
 
-double input(const Witness& witness, const std::string& name) {
+double input(const results::Witness& witness, const std::string& name) {
   for (const auto& [own, value] : witness.inputs)
     if (own == name) return value;
   return std::nan("");
@@ -525,32 +530,34 @@ double input(const Witness& witness, const std::string& name) {
 /// A property gives the kernel other numbers than its case has: those are what explains the
 /// failure.
 TEST(PropertyWitness, ShowsTheInputsThatWereUsed) {
-  const Witness scale = witness_of(bug_of("epsilon_of_scale", "|gamma| without eps"),
-                                   "n2c3s5,f32,identity,eps:0.1,abs_eps", "standard", 3);
+  const results::Witness scale = witness_of(bug_of("epsilon_of_scale", "|gamma| without eps"),
+                                            "n2c3s5,f32,identity,eps:0.1,abs_eps", "standard", 3);
   EXPECT_EQ(input(scale, "eps"), 0x1p-4);
   EXPECT_EQ(input(scale, "gamma(signed)"),
             std::abs(input(scale, "gamma(abs_eps)")) + input(scale, "eps"));
   EXPECT_EQ(std::fmod(input(scale, "gamma(abs_eps)"), 0x1p-4), 0);
   EXPECT_TRUE(std::isnan(input(scale, "gamma"))) << "the case's own gamma was not used";
 
-  const Witness flipped =
+  const results::Witness flipped =
       witness_of(bug_of("sign_flip", "dx rounded upwards"), "n2c3s5,f32,identity", "standard", 3);
   EXPECT_EQ(input(flipped, "dz(flipped)"), -input(flipped, "dz"));
 
-  const Witness variance = witness_of(bug_of("epsilon_variance", "eps missing"),
-                                      "n2c3s5,f32,identity,eps:0.1", "standard", 3);
+  const results::Witness variance = witness_of(bug_of("epsilon_variance", "eps missing"),
+                                               "n2c3s5,f32,identity,eps:0.1", "standard", 3);
   EXPECT_TRUE(std::isnan(input(variance, "gamma"))) << "no affine was given";
 
-  const Witness probe = witness_of(bug_of("round_trip", "xhat recovered as y/g, beta forgotten"),
-                                   "n2c3s5,f32,identity", "standard", 3);
+  const results::Witness probe =
+      witness_of(bug_of("round_trip", "xhat recovered as y/g, beta forgotten"),
+                 "n2c3s5,f32,identity", "standard", 3);
   EXPECT_EQ(input(probe, "dz"), 1);
 }
 
 TEST(PropertyWitness, SaysWhetherBitsOrBoundsAreBroken) {
-  const Witness bits = witness_of(bug_of("channel_permutation", "odd channels one ulp higher"),
-                                  "n2c4s8,nhwc,f32,identity", "standard", 3);
+  const results::Witness bits =
+      witness_of(bug_of("channel_permutation", "odd channels one ulp higher"),
+                 "n2c4s8,nhwc,f32,identity", "standard", 3);
   EXPECT_EQ(bits.reason, "the result changes when the channels are permuted: the bits differ");
-  const Witness bound =
+  const results::Witness bound =
       witness_of(bug_of("sample_permutation", "the first sample missing in dbeta"),
                  "n2c4s8,nhwc,f32,identity", "standard", 3);
   EXPECT_EQ(bound.reason,
@@ -569,7 +576,7 @@ TEST(PropertyTable, SaysOfEachWhatBreaksItInWordsOfItsOwn) {
 TEST(PlantedVariants, AreRightKernelsWithoutTheirBug) {
   static const Bug none{"", "none"};
   bug = &none;
-  base = &reference_variant(ReferenceArithmetic::f64, ABN_IN_PLACE_1);
+  base = &expect::reference_variant(expect::ReferenceArithmetic::f64, ABN_IN_PLACE_1);
   abn_variant variant = *base;
   variant.name = "planted";
   variant.forward = planted_forward, variant.backward = planted_backward;

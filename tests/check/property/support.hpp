@@ -14,6 +14,9 @@
 
 namespace property_tests {
 
+using namespace abn::verify::check;
+using namespace abn::verify::check::property;
+
 inline constexpr std::uint64_t fixed_seed = 20261123;
 
 inline bool full_tier() {
@@ -40,10 +43,10 @@ inline rc::detail::TestParams settings(int cases) {
   return out;
 }
 
-inline Subject on_host(const abn_variant& variant, bool emulated = false) {
-  Subject subject;
+inline call::Subject on_host(const abn_variant& variant, bool emulated = false) {
+  call::Subject subject;
   subject.variant = &variant;
-  subject.device = host_device();
+  subject.device = call::host_device();
   subject.emulated = emulated;
   return subject;
 }
@@ -54,40 +57,40 @@ struct Outcome {
   int compared = 0;        ///< cases in which anything could be compared
   std::string text;        ///< of the failure, with the minimal case
   GeneratedCase smallest;  ///< the minimal case, where it failed
-  Record record;           ///< what it failed with
+  results::Record record;  ///< what it failed with
 };
 
-inline Record record_of(const Property& property, const Subject& subject,
-                        const GeneratedCase& one) {
-  Origin origin;
+inline results::Record record_of(const Property& property, const call::Subject& subject,
+                                 const GeneratedCase& one) {
+  judge::Origin origin;
   origin.variant = subject.variant->name;
   origin.problem = one.inputs.problem;
   origin.data = "given";
   origin.seed = one.seed;
   origin.command_head =
-      replay_command(id_of(origin.variant, origin.problem, "property", property.name), one);
+      replay_command(judge::id_of(origin.variant, origin.problem, "property", property.name), one);
   origin.command_names_id = false;
-  Record record = examine(property, subject, one.inputs, one.seed, origin);
-  conclude(record);
+  results::Record record = examine(property, subject, one.inputs, one.seed, origin);
+  results::conclude(record);
   return record;
 }
 
-inline Outcome outcome_of(const Property& property, const Subject& subject, int cases) {
+inline Outcome outcome_of(const Property& property, const call::Subject& subject, int cases) {
   const auto fits = [&](const abn_problem& problem) {
-    const Claimed claimed = claims_of(*subject.variant, problem);
+    const problem::Claimed claimed = problem::claims_of(*subject.variant, problem);
     return claimed.status == ABN_OK && claimed.nonsense.empty() &&
            property.applies(problem, claimed.claims);
   };
   Outcome out;
   const auto holds = [&] {
     const GeneratedCase one = *generated_case(fits);
-    Record record = record_of(property, subject, one);
-    if (record.verdict == Verdict::skip) return;
+    results::Record record = record_of(property, subject, one);
+    if (record.verdict == results::Verdict::skip) return;
     ++out.compared;
-    if (record.verdict == Verdict::pass) return;
+    if (record.verdict == results::Verdict::pass) return;
     // Shrinking goes on from what failed, so the last failure is the smallest.
     out.smallest = one;
-    const std::string text = failure_text(record);
+    const std::string text = results::failure_text(record);
     out.record = std::move(record);
     RC_FAIL(text);
   };

@@ -11,7 +11,7 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::exact {
 namespace {
 
 /// A value, how much its roundings may add up to where nothing is exact any more, and whether r
@@ -22,37 +22,40 @@ struct Due {
 };
 
 struct Formulas {
-  const ExactPlan& plan;
+  const data::ExactPlan& plan;
   const abn_claims& claims;
   const abn_problem& p = plan.problem;
-  double m = static_cast<double>(sample_count(p));
-  double u = format_of(claims.accumulate).unit_roundoff;
+  double m = static_cast<double>(problem::sample_count(p));
+  double u = problem::format_of(claims.accumulate).unit_roundoff;
   bool training = p.mode == ABN_TRAINING;
   bool from_x = claims.scheme == ABN_STANDARD || claims.scheme == ABN_CHECKPOINT_X;
 
-  double deviation(const ExactChannel& k, std::size_t i) const {
+  double deviation(const data::ExactChannel& k, std::size_t i) const {
     return k.unit * static_cast<double>(k.deviation[i] - k.shift);
   }
   double slope_at(double y) const {
     return y < 0 && p.activation == ABN_LEAKY_RELU ? p.activation_parameter : 1;
   }
-  double sum_dy(const ExactChannel& k) const {
+  double sum_dy(const data::ExactChannel& k) const {
     return k.gradient_unit * static_cast<double>(k.mean_dy) * m;
   }
-  double sum_product(const ExactChannel& k) const {
+  double sum_product(const data::ExactChannel& k) const {
     return k.gradient_unit * (k.unit * k.r) * static_cast<double>(k.products);
   }
-  double sum_magnitude(const ExactChannel& k) const {
+  double sum_magnitude(const data::ExactChannel& k) const {
     return k.gradient_unit * (k.unit * k.r) * static_cast<double>(k.magnitudes);
   }
-  double sum_slack() const { return gamma_of(static_cast<double>(claims.depth_backward) + 4, u); }
+  double sum_slack() const {
+    return bound::gamma_of(static_cast<double>(claims.depth_backward) + 4, u);
+  }
 
-  double xhat(const ExactChannel& k, std::size_t i) const { return k.r * deviation(k, i); }
-  double y(const ExactChannel& k, std::size_t i) const { return k.g * xhat(k, i) + k.beta; }
+  double xhat(const data::ExactChannel& k, std::size_t i) const { return k.r * deviation(k, i); }
+  double y(const data::ExactChannel& k, std::size_t i) const { return k.g * xhat(k, i) + k.beta; }
 
-  Due forward_element(const ExactChannel& k, std::size_t i, double theta, Output output) const {
+  Due forward_element(const data::ExactChannel& k, std::size_t i, double theta,
+                      compare::Output output) const {
     const double exact = xhat(k, i), here = exact * (1 + theta);
-    if (output == Output::xhat) return {here, std::fabs(exact), 0, true};
+    if (output == compare::Output::xhat) return {here, std::fabs(exact), 0, true};
     const double value = k.g * here + k.beta;
     double terms = std::fabs(k.g * exact) + std::fabs(k.beta);
     if (claims.normalise == ABN_FOLDED)
@@ -61,7 +64,7 @@ struct Formulas {
     return {slope * value + 0.0, slope * terms, 0, true};
   }
 
-  Due dx(const ExactChannel& k, std::size_t i, double theta) const {
+  Due dx(const data::ExactChannel& k, std::size_t i, double theta) const {
     const double scale = k.g * k.r * (1 + theta), dy = k.gradient_unit * k.dy[i];
     if (!training) return {scale * dy, std::fabs(scale * dy), 0, true};
     const double mean_dy = sum_dy(k) / m, mean_product = sum_product(k) / m,
@@ -75,26 +78,26 @@ struct Formulas {
     return {scale * (dy - mean_dy - product * both), terms, extra, true};
   }
 
-  Due dgamma(const ExactChannel& k, double theta) const {
+  Due dgamma(const data::ExactChannel& k, double theta) const {
     const double sign = p.scale == ABN_SCALE_ABS_EPS && k.gamma < 0 ? -1 : 1,
                  sum = sign * sum_product(k);
     if (!from_x) return {sum, 0, 0, false};
     return {sum * (1 + theta), 0, sum_slack() * sum_magnitude(k), true};
   }
 
-  Due at(Output output, const ExactChannel& k, std::size_t i, double theta) const {
+  Due at(compare::Output output, const data::ExactChannel& k, std::size_t i, double theta) const {
     switch (output) {
-      case Output::mean:
+      case compare::Output::mean:
         return {k.mean};
-      case Output::variance:
+      case compare::Output::variance:
         return {k.variance};
-      case Output::running_mean:
+      case compare::Output::running_mean:
         return {(1 - p.momentum) * k.running_mean + p.momentum * k.mean};
-      case Output::dbeta:
+      case compare::Output::dbeta:
         return {sum_dy(k)};
-      case Output::dgamma:
+      case compare::Output::dgamma:
         return dgamma(k, theta);
-      case Output::dx:
+      case compare::Output::dx:
         return dx(k, i, theta);
       default:
         return forward_element(k, i, theta, output);
@@ -102,8 +105,8 @@ struct Formulas {
   }
 };
 
-constexpr double rounded_terms(Output output) {
-  return output == Output::xhat ? 2 : output == Output::dx ? 6 : 4;
+constexpr double rounded_terms(compare::Output output) {
+  return output == compare::Output::xhat ? 2 : output == compare::Output::dx ? 6 : 4;
 }
 
 // of u: the neighbours of 2^-K within 2 ulp
@@ -113,7 +116,7 @@ constexpr double furthest_root = 4;
 /// One output's points, exact first, then with the freedom of the root.
 class Search {
  public:
-  Search(const ExactPlan& plan, const abn_claims& claims, Output output,
+  Search(const data::ExactPlan& plan, const abn_claims& claims, compare::Output output,
          const std::vector<double>& got)
       : plan_(plan),
         p_(plan.problem),
@@ -121,15 +124,15 @@ class Search {
         output_(output),
         got_(got),
         formulas_{plan, claims},
-        tensor_(is_tensor(output)) {}
+        tensor_(compare::is_tensor(output)) {}
 
-  Expectation expectation() {
+  compare::Expectation expectation() {
     out_.output = output_;
     out_.dtype = tensor_ ? p_.dtype : p_.param_dtype;
     out_.points.resize(got_.size());
-    narrows_ = format().precision < format_of(claims_.accumulate).precision;
-    const bool backward =
-        output_ == Output::dx || output_ == Output::dgamma || output_ == Output::dbeta;
+    narrows_ = format().precision < problem::format_of(claims_.accumulate).precision;
+    const bool backward = output_ == compare::Output::dx || output_ == compare::Output::dgamma ||
+                          output_ == compare::Output::dbeta;
     by_squares_ = claims_.statistics == ABN_ONE_PASS &&
                   finds_statistics(p_, claims_, backward ? ABN_BACKWARD : ABN_FORWARD);
 
@@ -142,47 +145,52 @@ class Search {
   }
 
  private:
-  const Format& format() const { return format_of(out_.dtype); }
+  const problem::Format& format() const { return problem::format_of(out_.dtype); }
   std::size_t count(std::size_t c) const { return tensor_ ? plan_.channels[c].dy.size() : 1; }
   std::size_t place(std::size_t c, std::size_t i) const {
-    return tensor_ ? static_cast<std::size_t>(sample_offset(p_, static_cast<std::int64_t>(c),
-                                                            static_cast<std::int64_t>(i)))
+    return tensor_ ? static_cast<std::size_t>(problem::sample_offset(
+                         p_, static_cast<std::int64_t>(c), static_cast<std::int64_t>(i)))
                    : c;
   }
   Due due(std::size_t c, std::size_t i, double theta) const {
     return formulas_.at(output_, plan_.channels[c], i, theta);
   }
   double slack(const Due& one) const {
-    return gamma_of(rounded_terms(output_), formulas_.u) * one.terms + one.extra;
+    return bound::gamma_of(rounded_terms(output_), formulas_.u) * one.terms + one.extra;
   }
   /// How far another root within 2 ulp can be from the exact value, before it is stored.
   double reach(const Due& one) const {
     return one.of_root ? slack(one) + furthest_root * formulas_.u * std::fabs(one.value) : 0;
   }
   bool is_absorbed(const Due& one) const {
-    return narrows_ && reach(one) < ulp_of(format(), one.value) / 2;
+    return narrows_ && reach(one) < problem::ulp_of(format(), one.value) / 2;
   }
 
   /// The nearest value of the format; where storing hides the root, either neighbour of a middle
   /// that lies within its reach.
   double stored(const Due& one, double got) const {
-    const double nearest = round_to(format(), one.value);
+    const double nearest = problem::round_to(format(), one.value);
     if (got == nearest || !narrows_ || !is_absorbed(one)) return nearest;
-    const double low = round_to(format(), std::nextafter(one.value - reach(one), -infinity)),
-                 high = round_to(format(), std::nextafter(one.value + reach(one), infinity));
+    const double low = problem::round_to(format(),
+                                         std::nextafter(one.value - reach(one), -bound::infinity)),
+                 high = problem::round_to(format(),
+                                          std::nextafter(one.value + reach(one), bound::infinity));
     return got == low ? low : got == high ? high : nearest;
   }
 
   /// Does the channel have these bits?
   bool set_exact(std::size_t c) {
     const bool released = by_squares_ && !plan_.channels[c].one_pass,
-               leaky_z = output_ == Output::z && p_.activation == ABN_LEAKY_RELU;
+               leaky_z = output_ == compare::Output::z && p_.activation == ABN_LEAKY_RELU;
     bool exact = true;
     for (std::size_t i = 0; i < count(c); ++i) {
-      Point& point = out_.points[place(c, i)];
+      compare::Point& point = out_.points[place(c, i)];
       point.hi = stored(due(c, i, 0), got_[place(c, i)]);
-      point.fit_bound = infinity;  // whether a kernel is fit is asked where results are rounded
-      point.rule = released ? Rule::anything : leaky_z ? Rule::signed_bounded : Rule::bounded;
+      point.fit_bound =
+          bound::infinity;  // whether a kernel is fit is asked where results are rounded
+      point.rule = released  ? compare::Rule::anything
+                   : leaky_z ? compare::Rule::signed_bounded
+                             : compare::Rule::bounded;
       exact = exact && (released || got_[place(c, i)] == point.hi);
     }
     return exact;
@@ -190,10 +198,10 @@ class Search {
 
   /// The same numbers have to have the same result, whatever the root.
   bool is_consistent(std::size_t c) const {
-    const ExactChannel& channel = plan_.channels[c];
+    const data::ExactChannel& channel = plan_.channels[c];
     std::map<std::pair<std::int32_t, std::int32_t>, double> seen;
     for (std::size_t i = 0; i < count(c) && tensor_; ++i) {
-      const std::pair key{channel.deviation[i], output_ == Output::dx ? channel.dy[i] : 0};
+      const std::pair key{channel.deviation[i], output_ == compare::Output::dx ? channel.dy[i] : 0};
       const double got = got_[place(c, i)];
       if (seen.try_emplace(key, got).first->second != got) return false;
     }
@@ -201,7 +209,7 @@ class Search {
   }
 
   double bound(const Due& one) const {
-    return slack(one) + (narrows_ ? ulp_of(format(), one.value) / 2 : 0);
+    return slack(one) + (narrows_ ? problem::ulp_of(format(), one.value) / 2 : 0);
   }
 
   bool explains(double theta, std::size_t c) const {
@@ -231,14 +239,14 @@ class Search {
     }
   }
 
-  const ExactPlan& plan_;
+  const data::ExactPlan& plan_;
   const abn_problem& p_;
   const abn_claims& claims_;
-  Output output_;
+  compare::Output output_;
   const std::vector<double>& got_;
   Formulas formulas_;
   bool tensor_, narrows_ = false, by_squares_ = false;
-  Expectation out_;
+  compare::Expectation out_;
 };
 
 }  // namespace
@@ -251,20 +259,21 @@ bool finds_statistics(const abn_problem& problem, const abn_claims& claims, int 
   return reads_x && (claims.saves & both) != both;
 }
 
-Saved exact_saved(const ExactPlan& plan, const abn_claims& claims) {
+problem::Saved exact_saved(const data::ExactPlan& plan, const abn_claims& claims) {
   const abn_problem& p = plan.problem;
   const Formulas formulas{plan, claims};
   const auto kept = [&](std::uint32_t flag) { return (claims.saves & flag) != 0; };
-  Saved saved;
-  const auto elements = static_cast<std::size_t>(element_count(p));
+  problem::Saved saved;
+  const auto elements = static_cast<std::size_t>(problem::element_count(p));
   if (kept(ABN_SAVES_Z)) saved.z.resize(elements);
   if (kept(ABN_SAVES_XHAT)) saved.xhat.resize(elements);
   for (std::size_t c = 0; c < plan.channels.size(); ++c) {
-    const ExactChannel& channel = plan.channels[c];
+    const data::ExactChannel& channel = plan.channels[c];
     for (std::size_t i = 0; i < channel.dy.size(); ++i) {
       const auto at = static_cast<std::size_t>(
-          sample_offset(p, static_cast<std::int64_t>(c), static_cast<std::int64_t>(i)));
-      if (kept(ABN_SAVES_Z)) saved.z[at] = formulas.forward_element(channel, i, 0, Output::z).value;
+          problem::sample_offset(p, static_cast<std::int64_t>(c), static_cast<std::int64_t>(i)));
+      if (kept(ABN_SAVES_Z))
+        saved.z[at] = formulas.forward_element(channel, i, 0, compare::Output::z).value;
       if (kept(ABN_SAVES_XHAT)) saved.xhat[at] = formulas.xhat(channel, i);
     }
     if (p.mode != ABN_TRAINING) continue;
@@ -274,9 +283,9 @@ Saved exact_saved(const ExactPlan& plan, const abn_claims& claims) {
   return saved;
 }
 
-Expectation exact_expectation(const ExactPlan& plan, const abn_claims& claims, Output output,
-                              const std::vector<double>& got) {
+compare::Expectation exact_expectation(const data::ExactPlan& plan, const abn_claims& claims,
+                                       compare::Output output, const std::vector<double>& got) {
   return Search(plan, claims, output, got).expectation();
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::exact

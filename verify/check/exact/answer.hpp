@@ -24,18 +24,18 @@
 #include "verify/compare/expectation.hpp"
 #include "verify/data/exact.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::exact {
 
 /// What forward leaves for backward in a kernel that has made no error.
-Saved exact_saved(const ExactPlan& plan, const abn_claims& claims);
+problem::Saved exact_saved(const data::ExactPlan& plan, const abn_claims& claims);
 
 /// The points of one output: what is due to the last bit, with a bound of 0; in a channel where
 /// `got` shows another root, that root's. Channels that the claims say nothing exact of (one-pass
 /// statistics with a large mean) expect anything.
-Expectation exact_expectation(const ExactPlan& plan, const abn_claims& claims, Output output,
-                              const std::vector<double>& got);
+compare::Expectation exact_expectation(const data::ExactPlan& plan, const abn_claims& claims,
+                                       compare::Output output, const std::vector<double>& got);
 
 /// Does the kernel find the batch's statistics in this direction itself?
 bool finds_statistics(const abn_problem& problem, const abn_claims& claims, int direction);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::exact

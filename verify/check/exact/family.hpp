@@ -9,8 +9,8 @@
 
 #include "verify/check/group.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::exact {
 
 extern const Family exact_family;
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::exact

@@ -7,7 +7,7 @@
 #include "verify/bound/forward.hpp"
 #include "verify/expect/shared.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::gradient {
 namespace {
 
 // dy, xhat, two means, their products and differences, g r
@@ -25,7 +25,7 @@ double reach_of(const ChannelDifferences& d, double rho, double largest_xhat, st
   if (d.frozen) return g * c.r * rho;
   const double v = 1 / (c.r * c.r), count = static_cast<double>(c.x.size());
   const double e = 2 * rho * largest_xhat / c.r / count + rho * rho / count;
-  if (!(e <= v / 2)) return infinity;
+  if (!(e <= v / 2)) return bound::infinity;
   return g * std::sqrt(2 / v) * (rho + std::fabs(c.xhat[j]) / c.r * e / v);
 }
 
@@ -53,19 +53,21 @@ void find_radius(ChannelDifferences& d, double largest_xhat) {
 
 /// Everything but `out`, for the samples as they are.
 void find_bars(ChannelDifferences& d, const abn_problem& problem, const abn_claims& claims,
-               const Arithmetic& arithmetic) {
+               const bound::Arithmetic& arithmetic) {
   const KernelChannel& c = d.channel;
   d.judged = c.usable();
   if (!d.judged) return;
-  ChannelNumbers numbers = numbers_of(problem, c.parameters, c.mean, c.variance, c.r, c.g);
-  if (!d.frozen) add_moments(numbers, c.x, c.xhat);
-  const ForwardBound<Total> bound(arithmetic, numbers,
-                                  d.frozen ? given_statistics_error(arithmetic, numbers, false)
-                                           : batch_statistics_error(arithmetic, numbers));
+  bound::ChannelNumbers numbers =
+      expect::numbers_of(problem, c.parameters, c.mean, c.variance, c.r, c.g);
+  if (!d.frozen) expect::add_moments(numbers, c.x, c.xhat);
+  const bound::ForwardBound<bound::Total> bound(
+      arithmetic, numbers,
+      d.frozen ? bound::given_statistics_error(arithmetic, numbers, false)
+               : bound::batch_statistics_error(arithmetic, numbers));
   const double u = arithmetic.u, g = std::fabs(c.g), largest_xhat = c.largest_xhat();
   const double saved = arithmetic.store_parameter.u;  // of the statistics that backward is given
-  const double k =
-      gamma_of(arithmetic.depth_backward + own_roundings, u) + (bound.root.growth - 1) + saved;
+  const double k = bound::gamma_of(arithmetic.depth_backward + own_roundings, u) +
+                   (bound.root.growth - 1) + saved;
   find_radius(d, largest_xhat);
 
   for (auto* const values : {&d.same, &d.with_xhat, &d.with_error, &d.change, &d.diagonal,
@@ -83,7 +85,7 @@ void find_bars(ChannelDifferences& d, const abn_problem& problem, const abn_clai
     slopes[j] = curved ? slope * std::exp(reach) : slope;
     d.change[j] = slopes[j] * reach;
     d.relative[j] = k + u + (curved ? (d.z_error[j] + 2 * u * c.parameters.parameter) / slope : 0);
-    if (!is_in_place(claims))
+    if (!problem::is_in_place(claims))
       d.xhat_error[j] = bound.xhat(x, xhat).total() +
                         saved * (std::fabs(c.mean) * c.r + std::fabs(xhat)) +
                         arithmetic.kept(std::fabs(xhat));
@@ -133,7 +135,7 @@ double distance_needed(const ChannelDifferences& d, double largest_xhat, std::si
 /// Of dz_j/dgamma (factor |xhat_j|, off by factor_error) or dz_j/dbeta (factor 1) by points +-
 /// width/2 from `parameter`.
 double parameter_bar(const ChannelDifferences& d, std::size_t j, double factor, double factor_error,
-                     double parameter, double width, double got, const Format& format) {
+                     double parameter, double width, double got, const problem::Format& format) {
   constexpr double reach = 0.5;  // of y on the circle, whose radius is reach/factor
   const KernelChannel& c = d.channel;
   const bool curved = c.parameters.activation == ABN_ELU && c.y[j] < 0;
@@ -157,18 +159,19 @@ double ChannelDifferences::dx_bar(std::size_t i, std::size_t j) const {
 }
 
 double ChannelDifferences::dgamma_bar(std::size_t j, double width, double got,
-                                      const Format& format) const {
+                                      const problem::Format& format) const {
   return parameter_bar(*this, j, std::fabs(channel.xhat[j]), xhat_error[j],
                        channel.parameters.gamma, width, got, format);
 }
 
 double ChannelDifferences::dbeta_bar(std::size_t j, double width, double got,
-                                     const Format& format) const {
+                                     const problem::Format& format) const {
   return parameter_bar(*this, j, 1, 0, channel.beta, width, got, format);
 }
 
-ChannelDifferences channel_differences(Inputs& inputs, std::int64_t c, const abn_claims& claims,
-                                       const Arithmetic& arithmetic) {
+ChannelDifferences channel_differences(problem::Inputs& inputs, std::int64_t c,
+                                       const abn_claims& claims,
+                                       const bound::Arithmetic& arithmetic) {
   ChannelDifferences d;
   d.frozen = inputs.problem.mode == ABN_FROZEN;
   d.channel = kernel_channel(inputs, c);
@@ -193,4 +196,4 @@ ChannelDifferences channel_differences(Inputs& inputs, std::int64_t c, const abn
   return d;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::gradient

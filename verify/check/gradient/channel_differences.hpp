@@ -38,7 +38,7 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/inputs.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::gradient {
 
 /// The bar of entry (i, j) is same[j] + |xhat_i| with_xhat[j] + e_i with_error[j] + off_middle(i)
 /// change[j], and diagonal[j] where i = j: few numbers a sample for m m entries.
@@ -61,8 +61,8 @@ struct ChannelDifferences {
   double dx_bar(std::size_t i, std::size_t j) const;
   /// Of dz_j/dgamma and dz_j/dbeta by points that are `width` apart, against `got`, stored as
   /// `format`.
-  double dgamma_bar(std::size_t j, double width, double got, const Format& format) const;
-  double dbeta_bar(std::size_t j, double width, double got, const Format& format) const;
+  double dgamma_bar(std::size_t j, double width, double got, const problem::Format& format) const;
+  double dbeta_bar(std::size_t j, double width, double got, const problem::Format& format) const;
   /// False where there is nothing to tell: an in-place kernel cannot know xhat where g = 0, and
   /// |gamma| has no derivative at 0 but the one that is agreed on.
   bool has_dgamma() const {
@@ -72,7 +72,8 @@ struct ChannelDifferences {
 
 /// Steps and bars of channel c in f64 for a kernel of these claims. First moves the samples in
 /// `inputs` that a step would carry over the kink away from it.
-ChannelDifferences channel_differences(Inputs& inputs, std::int64_t c, const abn_claims& claims,
-                                       const Arithmetic& arithmetic);
+ChannelDifferences channel_differences(problem::Inputs& inputs, std::int64_t c,
+                                       const abn_claims& claims,
+                                       const bound::Arithmetic& arithmetic);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::gradient

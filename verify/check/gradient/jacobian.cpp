@@ -12,20 +12,20 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::gradient {
 namespace {
 
 constexpr double most_left_out = 0.01;  // of a case's outputs, for their nearness to the kink
 
 struct Jacobian {
   const Work& work;
-  const Evaluator& evaluator;
-  Inputs& inputs;
+  const call::Evaluator& evaluator;
+  problem::Inputs& inputs;
   std::vector<ChannelDifferences> differences;
   std::int64_t m, channels;
 
   std::size_t at(std::int64_t c, std::int64_t j) const {
-    return static_cast<std::size_t>(sample_offset(inputs.problem, c, j));
+    return static_cast<std::size_t>(problem::sample_offset(inputs.problem, c, j));
   }
   const ChannelDifferences& of(std::int64_t c) const {
     return differences[static_cast<std::size_t>(c)];
@@ -36,9 +36,9 @@ struct Jacobian {
   }
 
   /// dx for a 1 at sample j of every channel: rows[j], with dgamma and dbeta.
-  std::vector<BackwardNumbers> rows(const Saved& saved) const {
-    std::vector<BackwardNumbers> out;
-    Inputs with = inputs;
+  std::vector<call::BackwardNumbers> rows(const problem::Saved& saved) const {
+    std::vector<call::BackwardNumbers> out;
+    problem::Inputs with = inputs;
     with.dz.assign(with.x.size(), 0.0);
     for (std::int64_t j = 0; j < m; ++j) {
       for (std::int64_t c = 0; c < channels; ++c) with.dz[at(c, j)] = 1;
@@ -48,19 +48,19 @@ struct Jacobian {
     return out;
   }
 
-  void compare_entry(Record& record, double difference, double bar, double backward,
+  void compare_entry(results::Record& record, double difference, double bar, double backward,
                      const char* what, std::int64_t c, std::int64_t i, std::int64_t j) const {
-    Point point;
+    compare::Point point;
     point.hi = difference, point.bound = point.fit_bound = bar;
     if (std::fabs(difference) > bar) record.discriminating_cases = 1;
-    Witness* const witness = add_point(record, work.origin, point, backward, ABN_F64);
+    results::Witness* const witness = add_point(record, work.origin, point, backward, ABN_F64);
     if (witness == nullptr) return;
     witness->where = i < 0 ? fmt::format("dz[c {}, sample {}]/d{}", c, j, what)
                            : fmt::format("dz[c {}, sample {}]/dx[sample {}]", c, j, i);
   }
 
-  void columns(Record& record, const std::vector<BackwardNumbers>& rows) const {
-    Inputs plus = inputs, minus = inputs;
+  void columns(results::Record& record, const std::vector<call::BackwardNumbers>& rows) const {
+    problem::Inputs plus = inputs, minus = inputs;
     for (std::int64_t i = 0; i < m; ++i) {
       for (std::int64_t c = 0; c < channels; ++c) {
         const double h = of(c).judged ? of(c).step : 0;
@@ -80,15 +80,17 @@ struct Jacobian {
     }
   }
 
-  void parameters(Record& record, const std::vector<BackwardNumbers>& rows, bool of_gamma) const {
+  void parameters(results::Record& record, const std::vector<call::BackwardNumbers>& rows,
+                  bool of_gamma) const {
     if (!inputs.affine) return;
-    Inputs plus = inputs, minus = inputs;
-    const Format& format = format_of(inputs.problem.param_dtype);
+    problem::Inputs plus = inputs, minus = inputs;
+    const problem::Format& format = problem::format_of(inputs.problem.param_dtype);
     std::vector<double>&up = of_gamma ? plus.gamma : plus.beta,
     &down = of_gamma ? minus.gamma : minus.beta;
     for (std::size_t c = 0; c < differences.size(); ++c) {
       const double h = of_gamma ? differences[c].gamma_step : differences[c].beta_step;
-      up[c] = round_to(format, up[c] + h), down[c] = round_to(format, down[c] - h);
+      up[c] = problem::round_to(format, up[c] + h),
+      down[c] = problem::round_to(format, down[c] - h);
     }
     const std::vector<double> above = evaluator.forward(plus).z, below = evaluator.forward(minus).z;
     for (std::int64_t c = 0; c < channels; ++c) {
@@ -115,24 +117,25 @@ bool is_jacobian(const CheckName& name) {
   return std::string_view(name.check).starts_with("jacobian_");
 }
 
-std::vector<Record> jacobian_records(const Work& work, const Evaluator& evaluator, Inputs inputs) {
+std::vector<results::Record> jacobian_records(const Work& work, const call::Evaluator& evaluator,
+                                              problem::Inputs inputs) {
   std::vector<CheckName> names;
   std::copy_if(work.wanted.begin(), work.wanted.end(), std::back_inserter(names), is_jacobian);
-  std::vector<Record> records;
+  std::vector<results::Record> records;
   if (names.empty()) return records;
   const abn_problem& p = inputs.problem;
   const auto skip_all = [&](const std::string& reason) {
     for (const CheckName& name : names) records.push_back(skip_record(work.origin, name, reason));
     return records;
   };
-  const std::int64_t m = sample_count(p);
+  const std::int64_t m = problem::sample_count(p);
   if (m > most_jacobian_samples || m * m * p.c > most_jacobian_entries)
     return skip_all(
         fmt::format("a Jacobian of {} samples a channel and {} channels is too large; use the "
                     "probes, or a smaller problem",
                     m, p.c));
 
-  const Arithmetic arithmetic = arithmetic_of(p, work.claims);
+  const bound::Arithmetic arithmetic = bound::arithmetic_of(p, work.claims);
   Jacobian jacobian{work, evaluator, inputs, {}, m, p.c};
   std::int64_t left_out = 0;
   for (std::int64_t c = 0; c < p.c; ++c) {
@@ -146,10 +149,10 @@ std::vector<Record> jacobian_records(const Work& work, const Evaluator& evaluato
                     "data, such as --data standard",
                     left_out, m * p.c));
 
-  const std::vector<BackwardNumbers> rows =
+  const std::vector<call::BackwardNumbers> rows =
       jacobian.rows(evaluator.saved(p, evaluator.forward(inputs)));
   for (const CheckName& name : names) {
-    Record record = blank_record(work.origin, name.op, name.check, name.kind);
+    results::Record record = judge::blank_record(work.origin, name.op, name.check, name.kind);
     const std::string_view check = name.check;
     if (check == "jacobian_dx")
       jacobian.columns(record, rows);
@@ -160,11 +163,11 @@ std::vector<Record> jacobian_records(const Work& work, const Evaluator& evaluato
       continue;
     }
     if (left_out > 0)
-      for (Witness& witness : record.witnesses)
+      for (results::Witness& witness : record.witnesses)
         witness.inputs.emplace_back("outputs left out", static_cast<double>(left_out));
     records.push_back(std::move(record));
   }
   return records;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::gradient

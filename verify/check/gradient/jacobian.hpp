@@ -18,7 +18,7 @@
 #include "verify/call/evaluator.hpp"
 #include "verify/check/group.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::gradient {
 
 /// Largest m for a Jacobian, and entries m m C: it has as many as that, and takes as many numbers
 /// of memory.
@@ -30,6 +30,7 @@ bool is_jacobian(const CheckName& name);
 
 /// The wanted records of these names. The worst entry of each is the witness, with the counts of
 /// evaluations beside it.
-std::vector<Record> jacobian_records(const Work& work, const Evaluator& evaluator, Inputs inputs);
+std::vector<results::Record> jacobian_records(const Work& work, const call::Evaluator& evaluator,
+                                              problem::Inputs inputs);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::gradient

@@ -10,7 +10,7 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::gradient {
 
 bool KernelChannel::usable() const {
   if (!(r > 0) || !std::isfinite(r) || !std::isfinite(g) || !std::isfinite(beta)) return false;
@@ -23,11 +23,11 @@ double KernelChannel::largest_xhat() const {
   return largest;
 }
 
-KernelChannel kernel_channel(const Inputs& inputs, std::int64_t c) {
+KernelChannel kernel_channel(const problem::Inputs& inputs, std::int64_t c) {
   KernelChannel out;
   const auto at = static_cast<std::size_t>(c);
-  out.parameters = parameters_of(inputs, at);
-  gather(inputs.problem, inputs.x, c, out.x);
+  out.parameters = expect::parameters_of(inputs, at);
+  expect::gather(inputs.problem, inputs.x, c, out.x);
   const auto count = static_cast<double>(out.x.size());
   if (inputs.problem.mode == ABN_TRAINING) {
     long double sum = 0, squares = 0;
@@ -57,10 +57,10 @@ double slope_at(const KernelChannel& channel, double y) {
 }
 
 std::int64_t leave_the_kink(
-    Inputs& inputs, std::int64_t c, double grid,
+    problem::Inputs& inputs, std::int64_t c, double grid,
     const std::function<double(const KernelChannel&, std::size_t)>& margin) {
   constexpr int rounds = 30;  // a moved sample moves the statistics, and they the others
-  const Format& format = format_of(inputs.problem.dtype);
+  const problem::Format& format = problem::format_of(inputs.problem.dtype);
   for (int round = 0;; ++round) {
     const KernelChannel channel = kernel_channel(inputs, c);
     const double scale = std::fabs(channel.g) * channel.r;
@@ -73,24 +73,24 @@ std::int64_t leave_the_kink(
       const double shift = std::copysign(1.5 * wanted / scale, channel.g * channel.y[j]);
       double moved = channel.x[j] + shift;
       if (grid > 0) moved = std::round(moved / grid) * grid;
-      inputs.x[static_cast<std::size_t>(sample_offset(
-          inputs.problem, c, static_cast<std::int64_t>(j)))] = round_to(format, moved);
+      inputs.x[static_cast<std::size_t>(problem::sample_offset(
+          inputs.problem, c, static_cast<std::int64_t>(j)))] = problem::round_to(format, moved);
     }
     if (near == 0 || round == rounds) return near;
   }
 }
 
-Witness* add_point(Record& record, const Origin& origin, const Point& point, double got,
-                   int dtype) {
-  const Format& format = format_of(dtype);
-  const Comparison comparison = compare(point, got, format);
+results::Witness* add_point(results::Record& record, const judge::Origin& origin,
+                            const compare::Point& point, double got, int dtype) {
+  const problem::Format& format = problem::format_of(dtype);
+  const compare::Comparison comparison = compare::compare(point, got, format);
   const std::int64_t before = record.tally.worst;
   record.tally.add(static_cast<std::int64_t>(record.tally.elements), point, got, comparison);
-  if (!comparison.passed) record.failed_cases = 1, record.verdict = Verdict::fail;
+  if (!comparison.passed) record.failed_cases = 1, record.verdict = results::Verdict::fail;
   if (record.tally.worst == before) return nullptr;
-  Witness witness = blank_witness(origin, record.id);
+  results::Witness witness = judge::blank_witness(origin, record.id);
   witness.expected = point.hi, witness.expected_low = point.lo, witness.got = got;
-  witness.got_bits = fmt::format("0x{:0{}x}", bits_of(format, got), 2 * format.bytes);
+  witness.got_bits = fmt::format("0x{:0{}x}", problem::bits_of(format, got), 2 * format.bytes);
   witness.error = comparison.error, witness.bound = point.bound, witness.ratio = comparison.ratio,
   witness.ulp = comparison.ulp;
   witness.reason = comparison.reason;
@@ -98,4 +98,4 @@ Witness* add_point(Record& record, const Origin& origin, const Point& point, dou
   return &record.witnesses.front();
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::gradient

@@ -10,10 +10,10 @@
 #include "verify/judge/judge.hpp"
 #include "verify/oracle/channel.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::gradient {
 
 struct KernelChannel {
-  ChannelParameters parameters;
+  oracle::ChannelParameters parameters;
   double mean = 0, variance = 0, r = 1, g = 1, beta = 0;
   std::vector<double> x, xhat, y;
 
@@ -21,7 +21,7 @@ struct KernelChannel {
   bool usable() const;
   double largest_xhat() const;
 };
-KernelChannel kernel_channel(const Inputs& inputs, std::int64_t c);
+KernelChannel kernel_channel(const problem::Inputs& inputs, std::int64_t c);
 
 /// phi'(y) off the kink.
 double slope_at(const KernelChannel& channel, double y);
@@ -29,11 +29,12 @@ double slope_at(const KernelChannel& channel, double y);
 /// Moves the samples of channel c whose |y| is below their margin away from the kink, further in
 /// the direction that they have from it, to multiples of `grid` (0: any number of the storage
 /// type). Returns how many samples are too near still.
-std::int64_t leave_the_kink(Inputs& inputs, std::int64_t c, double grid,
+std::int64_t leave_the_kink(problem::Inputs& inputs, std::int64_t c, double grid,
                             const std::function<double(const KernelChannel&, std::size_t)>& margin);
 
 /// Compares one more number of a record. Where it is the worst so far, returns its witness, for
 /// `where` to be filled in; else null.
-Witness* add_point(Record& record, const Origin& origin, const Point& point, double got, int dtype);
+results::Witness* add_point(results::Record& record, const judge::Origin& origin,
+                            const compare::Point& point, double got, int dtype);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::gradient

@@ -10,8 +10,8 @@
 
 #include "verify/check/group.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::gradient {
 
 extern const Family gradient_family;
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::gradient

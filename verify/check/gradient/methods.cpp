@@ -4,7 +4,7 @@
 #include <stdexcept>
 #include <vector>
 
-namespace abn::verify {
+namespace abn::verify::check::gradient {
 namespace {
 
 constexpr std::size_t fewest_values = 6;
@@ -51,4 +51,4 @@ double measured_noise(std::span<const double> values_at_equal_steps) {
   return std::numeric_limits<double>::quiet_NaN();
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::gradient

@@ -54,7 +54,7 @@
 #include <limits>
 #include <span>
 
-namespace abn::verify {
+namespace abn::verify::check::gradient {
 
 /// A derivative and how far it may be off: |value - f'(x)| <= error.
 template <class T>
@@ -241,4 +241,4 @@ inline double balanced_step(double noise, double third_derivative_scale) {
   return std::cbrt(3 * noise / third_derivative_scale);
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::gradient

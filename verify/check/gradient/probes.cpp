@@ -15,43 +15,45 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::gradient {
 namespace {
 
 /// One pass of the whole pipeline: what backward makes of dz, beside what it should.
 struct Passed {
-  Inputs inputs;
-  BackwardNumbers got;
-  std::vector<Expectation> expected;
+  problem::Inputs inputs;
+  call::BackwardNumbers got;
+  std::vector<compare::Expectation> expected;
 };
 
-Passed pass_back(const Evaluator& evaluator, const Inputs& inputs, const Saved& saved,
-                 std::vector<double> dz) {
+Passed pass_back(const call::Evaluator& evaluator, const problem::Inputs& inputs,
+                 const problem::Saved& saved, std::vector<double> dz) {
   Passed out{inputs, {}, {}};
   out.inputs.dz = std::move(dz);
   out.got = evaluator.backward(out.inputs, saved);
-  out.expected = expect_backward(out.inputs, saved, evaluator.claims());
+  out.expected = expect::expect_backward(out.inputs, saved, evaluator.claims());
   return out;
 }
 
-const std::vector<double>& values_of(const BackwardNumbers& got, Output output) {
-  return output == Output::dx ? got.dx : output == Output::dgamma ? got.dgamma : got.dbeta;
+const std::vector<double>& values_of(const call::BackwardNumbers& got, compare::Output output) {
+  return output == compare::Output::dx       ? got.dx
+         : output == compare::Output::dgamma ? got.dgamma
+                                             : got.dbeta;
 }
 
 /// dx, dgamma and dbeta of one probe, and all probes of one check, are one case.
-void add_probe(Record& record, const Work& work, const CheckName& name, const Saved& saved,
-               const Passed& passed) {
+void add_probe(results::Record& record, const Work& work, const CheckName& name,
+               const problem::Saved& saved, const Passed& passed) {
   std::uint64_t limited = record.method_limited_cases, discriminating = record.discriminating_cases,
                 failed = record.failed_cases;
-  for (const Expectation& expectation : passed.expected) {
+  for (const compare::Expectation& expectation : passed.expected) {
     const std::vector<double>& got = values_of(passed.got, expectation.output);
     if (got.size() != expectation.points.size()) continue;  // no affine
-    const auto explain = [&](Output output, std::int64_t element) {
-      return shares_of(passed.inputs, &saved, work.claims, output, element);
+    const auto explain = [&](compare::Output output, std::int64_t element) {
+      return expect::shares_of(passed.inputs, &saved, work.claims, output, element);
     };
-    const Record one =
-        judge(work.origin, name.op, passed.inputs, saved, expectation, got, explain, name.check);
-    merge(record, one);
+    const results::Record one = judge::judge(work.origin, name.op, passed.inputs, saved,
+                                             expectation, got, explain, name.check);
+    results::merge(record, one);
     discriminating |= one.discriminating_cases, failed |= one.failed_cases,
         limited |= one.method_limited_cases;
   }
@@ -61,68 +63,70 @@ void add_probe(Record& record, const Work& work, const CheckName& name, const Sa
   record.cancelled_cases = 0;
 }
 
-std::vector<double> constant_probe(const Inputs& inputs, double value) {
+std::vector<double> constant_probe(const problem::Inputs& inputs, double value) {
   return std::vector<double>(inputs.x.size(), value);
 }
 
-std::vector<double> xhat_probe(const Inputs& inputs) {
+std::vector<double> xhat_probe(const problem::Inputs& inputs) {
   std::vector<double> dz = constant_probe(inputs, 0);
   const abn_problem& p = inputs.problem;
-  const Format& format = format_of(p.dtype);
+  const problem::Format& format = problem::format_of(p.dtype);
   for (std::int64_t c = 0; c < p.c; ++c) {
     const KernelChannel channel = kernel_channel(inputs, c);
     for (std::size_t i = 0; i < channel.xhat.size(); ++i) {
-      const double value = round_to(format, channel.xhat[i]);
-      dz[static_cast<std::size_t>(sample_offset(p, c, static_cast<std::int64_t>(i)))] =
+      const double value = problem::round_to(format, channel.xhat[i]);
+      dz[static_cast<std::size_t>(problem::sample_offset(p, c, static_cast<std::int64_t>(i)))] =
           std::isfinite(value) ? value : 1;
     }
   }
   return dz;
 }
 
-std::vector<double> unit_probe(const Inputs& inputs, std::int64_t at) {
+std::vector<double> unit_probe(const problem::Inputs& inputs, std::int64_t at) {
   std::vector<double> dz = constant_probe(inputs, 0);
   for (std::int64_t c = 0; c < inputs.problem.c; ++c)
-    dz[static_cast<std::size_t>(sample_offset(inputs.problem, c, at))] = 1;
+    dz[static_cast<std::size_t>(problem::sample_offset(inputs.problem, c, at))] = 1;
   return dz;
 }
 
-std::vector<double> sign_probe(const Inputs& inputs, const Stream& draw) {
+std::vector<double> sign_probe(const problem::Inputs& inputs, const data::Stream& draw) {
   std::vector<double> dz = constant_probe(inputs, 0);
   for (std::size_t i = 0; i < dz.size(); ++i) dz[i] = draw.sign(i);
   return dz;
 }
 
 /// Random, of both signs and with a mean, of size `scale`.
-std::vector<double> random_probe(const Inputs& inputs, const Stream& draw, double scale) {
+std::vector<double> random_probe(const problem::Inputs& inputs, const data::Stream& draw,
+                                 double scale) {
   std::vector<double> dz = constant_probe(inputs, 0);
-  const Format& format = format_of(inputs.problem.dtype);
+  const problem::Format& format = problem::format_of(inputs.problem.dtype);
   constexpr double mean = 0.25;
   for (std::size_t i = 0; i < dz.size(); ++i)
-    dz[i] = round_to(format, scale * (draw.normal(i) + mean));
+    dz[i] = problem::round_to(format, scale * (draw.normal(i) + mean));
   return dz;
 }
 
 /// phi' from the stored z, branch by sign bit, saturated ELU as the next value above -alpha
 /// (cuda/kernel.h).
-double stored_slope(const abn_problem& p, const Format& format, double z) {
+double stored_slope(const abn_problem& p, const problem::Format& format, double z) {
   if (p.activation == ABN_IDENTITY || !std::signbit(z)) return 1;
   if (p.activation == ABN_LEAKY_RELU) return p.activation_parameter;
   if (z <= -p.activation_parameter)
-    z = next_above(format, round_to(format, -p.activation_parameter));
+    z = problem::next_above(format, problem::round_to(format, -p.activation_parameter));
   return z + p.activation_parameter;
 }
 
-Record adjoint_record(const Work& work, const CheckName& name, const Evaluator& evaluator,
-                      const Inputs& inputs, const Saved& saved) {
+results::Record adjoint_record(const Work& work, const CheckName& name,
+                               const call::Evaluator& evaluator, const problem::Inputs& inputs,
+                               const problem::Saved& saved) {
   constexpr double scales[][2] = {{1, 1}, {1, 0x1p-6}, {0x1p5, 0x1p-3}};
   constexpr long double own_rounding =
       // a product of doubles is rounded once in long double, and its sum has few terms that matter
       0x1p-60L;
-  Record record = blank_record(work.origin, name.op, name.check, name.kind);
+  results::Record record = judge::blank_record(work.origin, name.op, name.check, name.kind);
   const abn_problem& p = inputs.problem;
-  const Format& format = format_of(p.dtype);
-  const Stream draws = Stream(work.one.seed).fork(11);
+  const problem::Format& format = problem::format_of(p.dtype);
+  const data::Stream draws = data::Stream(work.one.seed).fork(11);
   std::uint64_t label = 0;
   for (const auto& scale : scales) {
     const Passed u =
@@ -131,8 +135,8 @@ Record adjoint_record(const Work& work, const CheckName& name, const Evaluator& 
         pass_back(evaluator, inputs, saved, random_probe(inputs, draws.fork(label++), scale[1]));
     for (std::int64_t c = 0; c < p.c; ++c) {
       long double left = 0, right = 0, bound = 0, size = 0;
-      for (std::int64_t i = 0; i < sample_count(p); ++i) {
-        const auto at = static_cast<std::size_t>(sample_offset(p, c, i));
+      for (std::int64_t i = 0; i < problem::sample_count(p); ++i) {
+        const auto at = static_cast<std::size_t>(problem::sample_offset(p, c, i));
         const long double slope = stored_slope(p, format, saved.z[at]),
                           du = slope * u.inputs.dz[at], dv = slope * v.inputs.dz[at];
         left += du * v.got.dx[at], right += dv * u.got.dx[at];
@@ -140,17 +144,17 @@ Record adjoint_record(const Work& work, const CheckName& name, const Evaluator& 
         bound += std::fabs(du) * v.expected.front().points[at].bound +
                  std::fabs(dv) * u.expected.front().points[at].bound;
       }
-      Point point;
+      compare::Point point;
       point.hi = static_cast<double>(left),
       point.lo = static_cast<double>(left - static_cast<long double>(point.hi));
       point.bound = point.fit_bound =
-          static_cast<double>(bound +
-                              own_rounding * static_cast<long double>(sample_count(p)) * size) +
+          static_cast<double>(
+              bound + own_rounding * static_cast<long double>(problem::sample_count(p)) * size) +
           // `right` as a double
           0x1p-53 * static_cast<double>(std::fabs(right));
       // non-finite data, and what no bound is known for
       if (!std::isfinite(point.bound)) continue;
-      if (Witness* const witness =
+      if (results::Witness* const witness =
               add_point(record, work.origin, point, static_cast<double>(right), ABN_F64)) {
         if (!witness->reason.empty())
           witness->reason = "sum(phi' u B(v)) is not sum(phi' v B(u)), where B takes dz to dx: " +
@@ -179,12 +183,12 @@ bool is_probe(const CheckName& name) {
          std::string_view(name.check) == "adjoint";
 }
 
-std::vector<Record> probe_records(const Work& work, const Evaluator& evaluator,
-                                  const Inputs& inputs) {
-  std::vector<Record> records;
+std::vector<results::Record> probe_records(const Work& work, const call::Evaluator& evaluator,
+                                           const problem::Inputs& inputs) {
+  std::vector<results::Record> records;
   if (std::none_of(work.wanted.begin(), work.wanted.end(), is_probe)) return records;
-  const Saved saved = evaluator.saved(inputs.problem, evaluator.forward(inputs));
-  const Stream draws = Stream(work.one.seed).fork(7);
+  const problem::Saved saved = evaluator.saved(inputs.problem, evaluator.forward(inputs));
+  const data::Stream draws = data::Stream(work.one.seed).fork(7);
   for (const CheckName& name : work.wanted) {
     if (!is_probe(name)) continue;
     const std::string_view check = name.check;
@@ -196,16 +200,16 @@ std::vector<Record> probe_records(const Work& work, const Evaluator& evaluator,
     if (check == "probe_ones") probes.push_back(constant_probe(inputs, 1));
     if (check == "probe_xhat") probes.push_back(xhat_probe(inputs));
     if (check == "probe_units")
-      for (const std::int64_t at : unit_positions(sample_count(inputs.problem)))
+      for (const std::int64_t at : unit_positions(problem::sample_count(inputs.problem)))
         probes.push_back(unit_probe(inputs, at));
     if (check == "probe_rademacher")
       for (int k = 0; k < rademacher_probes; ++k)
         probes.push_back(sign_probe(inputs, draws.fork(static_cast<std::uint64_t>(k))));
-    Record record = blank_record(work.origin, name.op, name.check, name.kind);
+    results::Record record = judge::blank_record(work.origin, name.op, name.check, name.kind);
     for (auto& dz : probes)
       add_probe(record, work, name, saved, pass_back(evaluator, inputs, saved, std::move(dz)));
     if (check == "probe_rademacher")
-      for (Witness& witness : record.witnesses) {
+      for (results::Witness& witness : record.witnesses) {
         constexpr double missed_once = 13.0 / 16;
         const double one_channel = std::pow(missed_once, rademacher_probes);
         witness.inputs.emplace_back("missed at most, one channel", one_channel);
@@ -217,4 +221,4 @@ std::vector<Record> probe_records(const Work& work, const Evaluator& evaluator,
   return records;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::gradient

@@ -36,7 +36,7 @@
 #include "verify/call/evaluator.hpp"
 #include "verify/check/group.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::gradient {
 
 inline constexpr int rademacher_probes = 16;
 
@@ -44,14 +44,14 @@ inline constexpr int rademacher_probes = 16;
 bool is_probe(const CheckName& name);
 
 /// The wanted records of the names probe_... and adjoint.
-std::vector<Record> probe_records(const Work& work, const Evaluator& evaluator,
-                                  const Inputs& inputs);
+std::vector<results::Record> probe_records(const Work& work, const call::Evaluator& evaluator,
+                                           const problem::Inputs& inputs);
 
 /// The record of the name difference.
-Record difference_record(const Work& work, const CheckName& name, const Evaluator& evaluator,
-                         Inputs inputs);
+results::Record difference_record(const Work& work, const CheckName& name,
+                                  const call::Evaluator& evaluator, problem::Inputs inputs);
 
 /// Samples of a channel that are given a 1: the edges that m has.
 std::vector<std::int64_t> unit_positions(std::int64_t m);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::gradient

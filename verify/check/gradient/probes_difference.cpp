@@ -15,7 +15,7 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::gradient {
 namespace {
 
 constexpr int noise_values = 9;  // as More and Wild use
@@ -32,14 +32,14 @@ struct Direction {
   bool usable = false;
 };
 
-Direction direction_of(const KernelChannel& channel, const Format& format) {
+Direction direction_of(const KernelChannel& channel, const problem::Format& format) {
   Direction d;
   const double sigma = 1 / channel.r;
   double largest = 0;
   for (const double value : channel.x) largest = std::max(largest, std::fabs(value));
   if (!channel.usable() || !(largest > 0) || channel.g == 0) return d;
   // one binade and one bit in reserve: x + t v stays on it
-  d.grid = 2 * ulp_of(format, 2 * largest);
+  d.grid = 2 * problem::ulp_of(format, 2 * largest);
   // Fine enough to differentiate by, and not so fine that steps of the noise table are lost in a
   // wide type.
   d.grid = std::max(d.grid, std::exp2(std::floor(std::log2(sigma * 0x1p-30))));
@@ -50,20 +50,20 @@ Direction direction_of(const KernelChannel& channel, const Format& format) {
 
 }  // namespace
 
-Record difference_record(const Work& work, const CheckName& name, const Evaluator& evaluator,
-                         Inputs inputs) {
+results::Record difference_record(const Work& work, const CheckName& name,
+                                  const call::Evaluator& evaluator, problem::Inputs inputs) {
   const abn_problem& p = inputs.problem;
-  const Format& format = format_of(p.dtype);
-  const std::int64_t m = sample_count(p);
-  const Stream draws = Stream(work.one.seed).fork(13);
-  const Stream signs = draws.fork(0), weights = draws.fork(1);
+  const problem::Format& format = problem::format_of(p.dtype);
+  const std::int64_t m = problem::sample_count(p);
+  const data::Stream draws = data::Stream(work.one.seed).fork(13);
+  const data::Stream signs = draws.fork(0), weights = draws.fork(1);
 
   std::vector<Direction> directions;
   for (std::int64_t c = 0; c < p.c; ++c) {
     Direction d = direction_of(kernel_channel(inputs, c), format);
     if (d.usable) {
       for (std::int64_t i = 0; i < m; ++i) {
-        double& x = inputs.x[static_cast<std::size_t>(sample_offset(p, c, i))];
+        double& x = inputs.x[static_cast<std::size_t>(problem::sample_offset(p, c, i))];
         x = std::round(x / d.grid) * d.grid;
       }
       leave_the_kink(inputs, c, d.grid, [&](const KernelChannel& channel, std::size_t) {
@@ -76,8 +76,8 @@ Record difference_record(const Work& work, const CheckName& name, const Evaluato
     directions.push_back(d);
   }
   for (std::size_t i = 0; i < inputs.dz.size(); ++i)
-    inputs.dz[i] = round_to(format, weights.normal(i) + 0.25);
-  const std::vector<Expectation> expected = expect_gradient(inputs, work.claims);
+    inputs.dz[i] = problem::round_to(format, weights.normal(i) + 0.25);
+  const std::vector<compare::Expectation> expected = expect::expect_gradient(inputs, work.claims);
   // Mostly up the gradient, where a short step changes f most; random for one sample in four, so
   // that not all of v is known beforehand.
   constexpr std::size_t random_every = 4;
@@ -90,13 +90,13 @@ Record difference_record(const Work& work, const CheckName& name, const Evaluato
 
   /// f of each channel at t = factor(c) grid steps.
   const auto evaluate = [&](auto&& factor) {
-    Inputs moved = inputs;
+    problem::Inputs moved = inputs;
     for (std::int64_t c = 0; c < p.c; ++c) {
       const Direction& d = directions[static_cast<std::size_t>(c)];
       if (!d.usable) continue;
       const double t = factor(d) * d.grid;
       for (std::int64_t i = 0; i < m; ++i) {
-        const auto at = static_cast<std::size_t>(sample_offset(p, c, i));
+        const auto at = static_cast<std::size_t>(problem::sample_offset(p, c, i));
         moved.x[at] += t * direction(at);
       }
     }
@@ -105,7 +105,7 @@ Record difference_record(const Work& work, const CheckName& name, const Evaluato
     for (std::int64_t c = 0; c < p.c; ++c) {
       long double sum = 0;
       for (std::int64_t i = 0; i < m; ++i) {
-        const auto at = static_cast<std::size_t>(sample_offset(p, c, i));
+        const auto at = static_cast<std::size_t>(problem::sample_offset(p, c, i));
         sum += static_cast<long double>(inputs.dz[at]) * z[at];
       }
       f.push_back(static_cast<double>(sum));
@@ -127,10 +127,10 @@ Record difference_record(const Work& work, const CheckName& name, const Evaluato
     below[static_cast<std::size_t>(k)] = evaluate([&](const Direction& d) { return -step(d); });
   }
 
-  const Saved saved = evaluator.saved(p, evaluator.forward(inputs));
-  const BackwardNumbers got = evaluator.backward(inputs, saved);
+  const problem::Saved saved = evaluator.saved(p, evaluator.forward(inputs));
+  const call::BackwardNumbers got = evaluator.backward(inputs, saved);
 
-  Record record = blank_record(work.origin, name.op, name.check, name.kind);
+  results::Record record = judge::blank_record(work.origin, name.op, name.check, name.kind);
   double digits = 0;
   for (std::int64_t c = 0; c < p.c; ++c) {
     const auto channel = static_cast<std::size_t>(c);
@@ -139,7 +139,7 @@ Record difference_record(const Work& work, const CheckName& name, const Evaluato
     long double sum = 0;
     double bound = 0;
     for (std::int64_t i = 0; i < m; ++i) {
-      const auto at = static_cast<std::size_t>(sample_offset(p, c, i));
+      const auto at = static_cast<std::size_t>(problem::sample_offset(p, c, i));
       sum += direction(at) * static_cast<long double>(got.dx[at]);
       bound += expected.front().points[at].bound;
     }
@@ -150,10 +150,11 @@ Record difference_record(const Work& work, const CheckName& name, const Evaluato
     double squares = 0;
     const KernelChannel numbers = kernel_channel(inputs, c);
     for (std::int64_t i = 0; i < m; ++i) {
-      const auto at = static_cast<std::size_t>(sample_offset(p, c, i));
-      const double half = ulp_of(format, slope_at(numbers, numbers.y[static_cast<std::size_t>(i)]) *
-                                             numbers.y[static_cast<std::size_t>(i)]) /
-                          2;
+      const auto at = static_cast<std::size_t>(problem::sample_offset(p, c, i));
+      const double half =
+          problem::ulp_of(format, slope_at(numbers, numbers.y[static_cast<std::size_t>(i)]) *
+                                      numbers.y[static_cast<std::size_t>(i)]) /
+          2;
       squares += inputs.dz[at] * inputs.dz[at] * half * half / 3;
     }
     noise = std::max(std::isfinite(noise) ? noise : 0.0, std::sqrt(squares));
@@ -168,13 +169,13 @@ Record difference_record(const Work& work, const CheckName& name, const Evaluato
     }
     const Estimate estimate = extrapolate<double>(
         std::span<const CentralLevel<double>>(taken.data(), count), noise_factor * noise);
-    Point point;
+    compare::Point point;
     point.hi = estimate.value, point.bound = point.fit_bound = estimate.error + bound;
     if (!std::isfinite(point.bound)) continue;
     const double seen = std::log10(std::fabs(estimate.value) / estimate.error);
     digits = std::max(digits, seen);
     if (std::fabs(point.hi) > point.bound) record.discriminating_cases = 1;
-    if (Witness* const witness =
+    if (results::Witness* const witness =
             add_point(record, work.origin, point, static_cast<double>(sum), ABN_F64))
       witness->where = fmt::format("<v, dx>[c {}]", c);
   }
@@ -182,11 +183,11 @@ Record difference_record(const Work& work, const CheckName& name, const Evaluato
     return skip_record(work.origin, name,
                        fmt::format("in {} a difference sees {:.1f} decimal digits here, less than "
                                    "half of one; the probes judge this case",
-                                   dtype_name(p.dtype), digits));
+                                   problem::dtype_name(p.dtype), digits));
   if (record.tally.failed == 0 && record.discriminating_cases == 0) record.method_limited_cases = 1;
-  for (Witness& witness : record.witnesses)
+  for (results::Witness& witness : record.witnesses)
     witness.inputs.emplace_back("decimal digits seen", std::floor(10 * digits) / 10);
   return record;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::gradient

@@ -5,7 +5,7 @@
 #include "verify/check/gradient/reference_derivation.hpp"
 #include "verify/data/random.hpp"
 
-namespace abn::verify::gradient {
+namespace abn::verify::check::gradient {
 namespace {
 
 using reference::Activation;
@@ -101,14 +101,15 @@ OneChannel<Real100> make_setup(const ReferenceCase& one, std::uint64_t seed,
                                const Real100& margin) {
   // The same numbers for every activation and mode of one kind of data: what differs between two
   // cases is what their names say.
-  const Stream stream =
-      Stream(seed).fork(static_cast<std::uint64_t>(one.data)).fork(one.negative_gamma ? 1 : 0);
+  const data::Stream stream = data::Stream(seed)
+                                  .fork(static_cast<std::uint64_t>(one.data))
+                                  .fork(one.negative_gamma ? 1 : 0);
   const Eigen::Index m = one.data == Data::two_samples ? 2 : usual_samples;
   OneChannel<Real100> setup;
   setup.frozen = one.frozen;
   setup.shards = shards_of(m);
   setup.x.resize(m), setup.dz.resize(m);
-  const Stream samples = stream.fork(0), weights = stream.fork(1);
+  const data::Stream samples = stream.fork(0), weights = stream.fork(1);
   constexpr double weight_mean = 0.25;  // what a gradient that leaves out mean(dy) is caught by
   for (Eigen::Index i = 0; i < m; ++i) {
     const auto index = static_cast<std::uint64_t>(i);
@@ -146,4 +147,4 @@ OneChannel<Real100> make_setup(const ReferenceCase& one, std::uint64_t seed,
   return setup;
 }
 
-}  // namespace abn::verify::gradient
+}  // namespace abn::verify::check::gradient

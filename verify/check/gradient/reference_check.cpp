@@ -21,8 +21,7 @@
 #include "verify/check/gradient/reference_numeric.hpp"
 #include "verify/data/cases.hpp"
 
-namespace abn::verify {
-namespace gradient {
+namespace abn::verify::check::gradient {
 namespace {
 
 using reference::Gradients;
@@ -72,8 +71,8 @@ std::string id_of_check(Method method, const char* scheme, const char* output) {
   return fmt::format("reference/gradient/{}/{}/{}", method_name(method), scheme, output);
 }
 
-Record blank(Method method, const char* scheme, const char* output) {
-  Record record;
+results::Record blank(Method method, const char* scheme, const char* output) {
+  results::Record record;
   record.id = id_of_check(method, scheme, output);
   record.variant = "reference";
   record.op = "gradient";
@@ -100,10 +99,10 @@ struct Element {
 };
 
 template <class T>
-Comparison compare_element(const Element<T>& element) {
+compare::Comparison compare_element(const Element<T>& element) {
   using std::abs;
   const T difference = element.got - element.numeric.value;
-  Comparison out;
+  compare::Comparison out;
   out.error = static_cast<double>(difference);
   const double size = static_cast<double>(T(abs(difference)));
   const bool within = size <= element.bar;
@@ -140,18 +139,18 @@ struct Place {
 };
 
 template <class T>
-void judge_component(Record& record, const Place& place_of_it, Eigen::Index i, Eigen::Index m,
-                     const Element<T>& element) {
-  const Comparison comparison = compare_element(element);
+void judge_component(results::Record& record, const Place& place_of_it, Eigen::Index i,
+                     Eigen::Index m, const Element<T>& element) {
+  const compare::Comparison comparison = compare_element(element);
   const double expected = static_cast<double>(element.numeric.value),
                got = static_cast<double>(element.got);
-  const Point point{.hi = expected, .lo = 0, .bound = element.bar, .fit_bound = 0};
+  const compare::Point point{.hi = expected, .lo = 0, .bound = element.bar, .fit_bound = 0};
   record.tally.add(i, point, got, comparison);
   using std::abs;
   if (static_cast<double>(T(abs(element.numeric.value))) > element.bar)
     record.discriminating_cases = 1;
   if (record.tally.worst != i) return;
-  Witness witness;
+  results::Witness witness;
   witness.problem = describe(place_of_it.one);
   witness.data = data_name(place_of_it.one.data);
   witness.seed = place_of_it.seed;
@@ -173,7 +172,7 @@ struct Wanted {
   const std::string& pattern;
   bool any(Method method, const char* scheme) const {
     for (const OutputRange& output : outputs_of(method, 1))
-      if (matches(pattern, id_of_check(method, scheme, output.name))) return true;
+      if (data::matches(pattern, id_of_check(method, scheme, output.name))) return true;
     return false;
   }
   bool any(Method method) const {
@@ -187,8 +186,8 @@ struct Wanted {
 
 /// The records of one case under one method, in the scalar T of that method.
 template <class T>
-void judge_schemes(std::vector<Record>& out, Method method, const Place& at, const Wanted& wanted,
-                   const OneChannel<T>& setup, const Components<T>& numeric,
+void judge_schemes(std::vector<results::Record>& out, Method method, const Place& at,
+                   const Wanted& wanted, const OneChannel<T>& setup, const Components<T>& numeric,
                    const GradientFunction<T>& hand) {
   const Eigen::Index m = setup.x.size();
   const bool flat = reference::effective_scale(setup.channel) == T(0);
@@ -207,8 +206,8 @@ void judge_schemes(std::vector<Record>& out, Method method, const Place& at, con
                                                             : from_phi;
     const Gradients<T> got = hand(setup, scheme);
     for (const OutputRange& output : outputs_of(method, m)) {
-      Record record = blank(method, scheme_name(scheme), output.name);
-      if (!matches(wanted.pattern, record.id)) continue;
+      results::Record record = blank(method, scheme_name(scheme), output.name);
+      if (!data::matches(wanted.pattern, record.id)) continue;
       for (Eigen::Index i = output.begin; i < output.end; ++i) {
         const Component<T>& expected = numeric[static_cast<std::size_t>(i)];
         const double own = agreement ? agreement_width * component_of(sizes, i)
@@ -222,15 +221,15 @@ void judge_schemes(std::vector<Record>& out, Method method, const Place& at, con
                             expected.bar + own});
       }
       record.failed_cases = record.tally.failed > 0 ? 1 : 0;
-      if (record.failed_cases > 0) record.verdict = Verdict::fail;
+      if (record.failed_cases > 0) record.verdict = results::Verdict::fail;
       out.push_back(std::move(record));
     }
   }
 }
 
-std::vector<Record> check_case(const Derivation& derivation, const ReferenceCase& one,
-                               const Wanted& wanted, std::uint64_t seed) {
-  std::vector<Record> out;
+std::vector<results::Record> check_case(const Derivation& derivation, const ReferenceCase& one,
+                                        const Wanted& wanted, std::uint64_t seed) {
+  std::vector<results::Record> out;
   const Place at{one, seed};
   for (const Method method : all_methods) {
     if (!wanted.any(method)) continue;
@@ -253,15 +252,16 @@ std::vector<Record> check_case(const Derivation& derivation, const ReferenceCase
     }
   }
   // Both ways to synchronise are one case of one record.
-  std::vector<Record> joined;
-  for (Record& record : out) {
-    const auto same = std::find_if(joined.begin(), joined.end(),
-                                   [&](const Record& other) { return other.id == record.id; });
+  std::vector<results::Record> joined;
+  for (results::Record& record : out) {
+    const auto same = std::find_if(joined.begin(), joined.end(), [&](const results::Record& other) {
+      return other.id == record.id;
+    });
     if (same == joined.end()) {
       joined.push_back(std::move(record));
       continue;
     }
-    merge(*same, record);
+    results::merge(*same, record);
     same->cases = 1;
     same->failed_cases = std::min<std::uint64_t>(1, same->failed_cases);
     same->discriminating_cases = std::min<std::uint64_t>(1, same->discriminating_cases);
@@ -290,11 +290,12 @@ const char* scheme_name(Scheme scheme) {
   return "?";
 }
 
-std::vector<Record> check_gradients(const Derivation& derivation,
-                                    const std::vector<ReferenceCase>& cases,
-                                    const std::string& pattern, std::uint64_t seed, int threads) {
+std::vector<results::Record> check_gradients(const Derivation& derivation,
+                                             const std::vector<ReferenceCase>& cases,
+                                             const std::string& pattern, std::uint64_t seed,
+                                             int threads) {
   const Wanted wanted{pattern};
-  std::vector<std::vector<Record>> found(cases.size());
+  std::vector<std::vector<results::Record>> found(cases.size());
   std::atomic<std::size_t> next{0};
   const auto work = [&] {
     for (std::size_t i = next++; i < cases.size(); i = next++)
@@ -308,28 +309,25 @@ std::vector<Record> check_gradients(const Derivation& derivation,
     work();
   }
 
-  std::vector<Record> records;
+  std::vector<results::Record> records;
   for (const std::string& id : reference_gradient_ids()) {
-    std::optional<Record> all;
-    for (std::vector<Record>& of_case : found)
-      for (Record& record : of_case) {
+    std::optional<results::Record> all;
+    for (std::vector<results::Record>& of_case : found)
+      for (results::Record& record : of_case) {
         if (record.id != id) continue;
         if (all)
-          merge(*all, record);
+          results::merge(*all, record);
         else
           all = std::move(record);
       }
     if (!all) continue;
-    conclude(*all);
+    results::conclude(*all);
     records.push_back(std::move(*all));
   }
   return records;
 }
 
-}  // namespace gradient
-
 std::vector<std::string> reference_gradient_ids() {
-  using namespace gradient;
   std::vector<std::string> ids;
   for (const Method method : all_methods)
     for (const Scheme scheme : all_schemes) {
@@ -342,9 +340,9 @@ std::vector<std::string> reference_gradient_ids() {
   return ids;
 }
 
-std::vector<Record> check_reference_gradients(const std::string& pattern, std::uint64_t seed,
-                                              int threads) {
-  return gradient::check_gradients({}, gradient::reference_cases(), pattern, seed, threads);
+std::vector<results::Record> check_reference_gradients(const std::string& pattern,
+                                                       std::uint64_t seed, int threads) {
+  return check_gradients({}, reference_cases(), pattern, seed, threads);
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::gradient

@@ -18,13 +18,13 @@
 
 #include "verify/results/results.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::gradient {
 
 std::vector<std::string> reference_gradient_ids();
 
 /// One concluded record for each id that matches the shell pattern, in the order above; none where
 /// none matches. The same records for any number of threads (0: one a core).
-std::vector<Record> check_reference_gradients(const std::string& pattern, std::uint64_t seed,
-                                              int threads);
+std::vector<results::Record> check_reference_gradients(const std::string& pattern,
+                                                       std::uint64_t seed, int threads);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::gradient

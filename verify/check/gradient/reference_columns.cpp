@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace abn::verify {
+namespace abn::verify::check::gradient {
 namespace {
 
 using reference::Pack;
@@ -147,4 +147,4 @@ void worst_of_columns(const ReferenceChannel& channel, const Rows& rows,
   Columns(channel, rows).find(worst);
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::gradient

@@ -14,7 +14,7 @@
 #include "verify/check/gradient/channel_differences.hpp"
 #include "verify/check/gradient/pack.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::gradient {
 
 /// inputs perturbed in one evaluation
 inline constexpr int points = reference::Pack::lanes / 2;
@@ -58,4 +58,4 @@ struct Entry {
 /// bar, NaN or not, before any other.
 void worst_of_columns(const ReferenceChannel& channel, const Rows& rows, std::vector<Entry>& worst);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::gradient

@@ -37,7 +37,7 @@
 #include "verify/check/gradient/methods.hpp"
 #include "verify/results/results.hpp"
 
-namespace abn::verify::gradient {
+namespace abn::verify::check::gradient {
 
 using reference::Real100;
 using reference::Real50;
@@ -296,8 +296,9 @@ OneChannel<Real100> make_setup(const ReferenceCase& one, std::uint64_t seed, con
 
 /// Records of the ids that match, over the cases; in order of reference_gradient_ids(), the same
 /// for any number of threads (0: one a core).
-std::vector<Record> check_gradients(const Derivation& derivation,
-                                    const std::vector<ReferenceCase>& cases,
-                                    const std::string& pattern, std::uint64_t seed, int threads);
+std::vector<results::Record> check_gradients(const Derivation& derivation,
+                                             const std::vector<ReferenceCase>& cases,
+                                             const std::string& pattern, std::uint64_t seed,
+                                             int threads);
 
-}  // namespace abn::verify::gradient
+}  // namespace abn::verify::check::gradient

@@ -17,7 +17,7 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::gradient {
 namespace {
 
 using reference::Channel;
@@ -28,18 +28,18 @@ using reference::Vector;
 
 constexpr const char* op = "gradient";
 
-ReferenceChannel reference_channel(Inputs& inputs, std::size_t c, const abn_claims& claims,
-                                   const Arithmetic& arithmetic) {
+ReferenceChannel reference_channel(problem::Inputs& inputs, std::size_t c, const abn_claims& claims,
+                                   const bound::Arithmetic& arithmetic) {
   ReferenceChannel s;
   s.differences = channel_differences(inputs, static_cast<std::int64_t>(c), claims, arithmetic);
   const ChannelDifferences& d = s.differences;
   if (!d.judged || std::count(d.out.begin(), d.out.end(), 1) > 0)
-    throw UsageError(
+    throw problem::UsageError(
         fmt::format("Channel {} has samples that are not finite, or at the activation's kink and "
                     "cannot be moved away from it; "
                     "use other data, such as --data standard",
                     c));
-  const ChannelParameters& p = d.channel.parameters;
+  const oracle::ChannelParameters& p = d.channel.parameters;
   s.channel.gamma = Pack(p.gamma), s.channel.beta = Pack(p.beta), s.channel.eps = Pack(p.eps);
   s.channel.scale =
       p.abs_eps ? reference::ScaleConvention::abs_eps : reference::ScaleConvention::signed_gamma;
@@ -79,7 +79,7 @@ void find_rows(const ReferenceChannel& s, const PackBackward& backward, Rows& ro
 void find_parameters(const ReferenceChannel& s, const Rows& rows, std::vector<Entry>& gamma,
                      std::vector<Entry>& beta) {
   const ChannelDifferences& d = s.differences;
-  const Format& format = format_of(ABN_F64);
+  const problem::Format& format = problem::format_of(ABN_F64);
   Channel<Pack> moved = s.channel;
   moved.gamma.lane[0] += d.gamma_step, moved.gamma.lane[1] -= d.gamma_step;
   moved.beta.lane[2] += d.beta_step, moved.beta.lane[3] -= d.beta_step;
@@ -100,14 +100,14 @@ void find_parameters(const ReferenceChannel& s, const Rows& rows, std::vector<En
 
 /// Tallies entries of one channel into a record; place(k) names the k-th.
 template <class Place>
-void add_entries(Record& record, const Origin& origin, const std::vector<Entry>& entries,
-                 Place&& place) {
+void add_entries(results::Record& record, const judge::Origin& origin,
+                 const std::vector<Entry>& entries, Place&& place) {
   for (std::size_t k = 0; k < entries.size(); ++k) {
     const Entry& one = entries[k];
-    Point point;
+    compare::Point point;
     point.hi = one.difference, point.bound = point.fit_bound = one.bar;
     if (std::fabs(one.difference) > one.bar) record.discriminating_cases = 1;
-    if (Witness* const witness = add_point(record, origin, point, one.backward, ABN_F64))
+    if (results::Witness* const witness = add_point(record, origin, point, one.backward, ABN_F64))
       witness->where = place(k);
   }
 }
@@ -133,33 +133,37 @@ std::vector<std::string> reference_jacobian_ids() {
   return ids;
 }
 
-std::vector<Record> check_reference_jacobian(const Inputs& inputs, const std::string& data,
-                                             std::uint64_t seed, const std::string& pattern,
-                                             const PackBackward& backward) {
+std::vector<results::Record> check_reference_jacobian(const problem::Inputs& inputs,
+                                                      const std::string& data, std::uint64_t seed,
+                                                      const std::string& pattern,
+                                                      const PackBackward& backward) {
   const abn_problem& p = inputs.problem;
   if (p.dtype != ABN_F64 || p.param_dtype != ABN_F64 || p.mode == ABN_INFERENCE)
-    throw UsageError(
+    throw problem::UsageError(
         fmt::format("The Jacobian of the reference is found in f64, in training or with frozen "
                     "statistics, and not for {}; "
                     "give a problem like n8c32s64,f64,leaky_relu",
-                    to_string(p)));
-  Origin origin;
+                    problem::to_string(p)));
+  judge::Origin origin;
   origin.variant = "reference";
   origin.problem = p, origin.data = data, origin.seed = seed;
   origin.command_head = "abn-verify grad ";
-  origin.command_tail =
-      fmt::format(" --problem {} --data {} --seed {}", to_string(p), shell_word(data), seed);
-  std::vector<Record> records;
+  origin.command_tail = fmt::format(" --problem {} --data {} --seed {}", problem::to_string(p),
+                                    judge::shell_word(data), seed);
+  std::vector<results::Record> records;
   for (const char* output : {"dx", "dgamma", "dbeta"})
-    records.push_back(blank_record(origin, op, fmt::format("jacobian_{}", output), "numbers"));
+    records.push_back(
+        judge::blank_record(origin, op, fmt::format("jacobian_{}", output), "numbers"));
 
   const abn_claims claims =
-      claims_of(reference_variant(ReferenceArithmetic::f64, ABN_STANDARD), p).claims;
-  const Arithmetic arithmetic = arithmetic_of(p, claims);
-  Inputs moved = inputs;
+      problem::claims_of(expect::reference_variant(expect::ReferenceArithmetic::f64, ABN_STANDARD),
+                         p)
+          .claims;
+  const bound::Arithmetic arithmetic = bound::arithmetic_of(p, claims);
+  problem::Inputs moved = inputs;
   Rows rows;
   std::vector<Entry> dx, dgamma, dbeta;
-  for (std::size_t c = 0; element_count(p) > 0 && c < static_cast<std::size_t>(p.c); ++c) {
+  for (std::size_t c = 0; problem::element_count(p) > 0 && c < static_cast<std::size_t>(p.c); ++c) {
     const ReferenceChannel channel = reference_channel(moved, c, claims, arithmetic);
     find_rows(channel, backward, rows);
     worst_of_columns(channel, rows, dx);
@@ -171,15 +175,16 @@ std::vector<Record> check_reference_jacobian(const Inputs& inputs, const std::st
     add_entries(records[2], origin, dbeta,
                 [&](std::size_t j) { return fmt::format("dz[c {}, sample {}]/dbeta", c, j); });
   }
-  std::erase_if(records, [&](const Record& record) { return !matches(pattern, record.id); });
-  for (Record& record : records) {
+  std::erase_if(records,
+                [&](const results::Record& record) { return !data::matches(pattern, record.id); });
+  for (results::Record& record : records) {
     record.failed_cases = record.tally.failed > 0 ? 1 : 0;
-    conclude(record);
-    if (record.verdict == Verdict::pass)
+    results::conclude(record);
+    if (record.verdict == results::Verdict::pass)
       record.reason += fmt::format("; {} forward and {} backward evaluations of the problem",
-                                   2 * (sample_count(p) + 2), sample_count(p));
+                                   2 * (problem::sample_count(p) + 2), problem::sample_count(p));
   }
   return records;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::gradient

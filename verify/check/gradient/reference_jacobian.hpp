@@ -20,7 +20,7 @@
 #include "verify/problem/inputs.hpp"
 #include "verify/results/results.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::gradient {
 
 /// The hand-derived gradients of one channel for a cotangent dz: those of reference/backward.hpp,
 /// or a test's wrong ones. `recovered` has xhat and y, which no cotangent changes, and room for dy.
@@ -41,8 +41,8 @@ std::vector<std::string> reference_jacobian_ids();
 /// The records that match the pattern. Of each input the worst of its m derivatives is tallied;
 /// `reason` has the counts of evaluations. Samples too near the kink for the step are moved away
 /// from it. Throws UsageError for other types than f64 and for inference.
-std::vector<Record> check_reference_jacobian(const Inputs& inputs, const std::string& data,
-                                             std::uint64_t seed, const std::string& pattern,
-                                             const PackBackward& backward = standard_backward);
+std::vector<results::Record> check_reference_jacobian(
+    const problem::Inputs& inputs, const std::string& data, std::uint64_t seed,
+    const std::string& pattern, const PackBackward& backward = standard_backward);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::gradient

@@ -5,7 +5,7 @@
 #include <complex>
 #include <span>
 
-namespace abn::verify::gradient {
+namespace abn::verify::check::gradient {
 namespace {
 
 using reference::Dual;
@@ -132,4 +132,4 @@ Components<Real50> by_duals(const OneChannel<Real50>& setup, const Magnitudes& s
   return out;
 }
 
-}  // namespace abn::verify::gradient
+}  // namespace abn::verify::check::gradient

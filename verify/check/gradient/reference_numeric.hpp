@@ -7,7 +7,7 @@
 
 #include "verify/check/gradient/reference_derivation.hpp"
 
-namespace abn::verify::gradient {
+namespace abn::verify::check::gradient {
 
 enum class Method : std::uint8_t { central100, complex, dual50, real50 };
 
@@ -39,4 +39,4 @@ Components<Real50> by_duals(const OneChannel<Real50>& setup, const Magnitudes& s
 double component_of(const Magnitudes& sizes, Eigen::Index i);
 double scale_of(const Magnitudes& sizes, Eigen::Index i);
 
-}  // namespace abn::verify::gradient
+}  // namespace abn::verify::check::gradient

@@ -10,101 +10,104 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::property {
 namespace {
 
-void add(Outputs& outputs, Output output, std::vector<double> got,
-         std::vector<Expectation>& expected, bool bounded) {
+void add(Outputs& outputs, compare::Output output, std::vector<double> got,
+         std::vector<compare::Expectation>& expected, bool bounded) {
   if (got.empty()) return;
   Result result{output, std::move(got), {}};
   result.expected.output = output;
-  const auto at = std::find_if(expected.begin(), expected.end(),
-                               [&](const Expectation& one) { return one.output == output; });
+  const auto at =
+      std::find_if(expected.begin(), expected.end(),
+                   [&](const compare::Expectation& one) { return one.output == output; });
   if (at != expected.end()) result.expected = std::move(*at);
   if (bounded && result.expected.points.size() != result.got.size())
-    throw std::logic_error(fmt::format("{} has {} expectations and {} values", output_name(output),
-                                       result.expected.points.size(), result.got.size()));
+    throw std::logic_error(fmt::format("{} has {} expectations and {} values",
+                                       compare::output_name(output), result.expected.points.size(),
+                                       result.got.size()));
   outputs.results.push_back(std::move(result));
 }
 
 }  // namespace
 
-const Result& Outputs::operator[](Output output) const {
+const Result& Outputs::operator[](compare::Output output) const {
   for (const Result& one : results)
     if (one.output == output) return one;
-  throw std::logic_error(fmt::format("there is no {}", output_name(output)));
+  throw std::logic_error(fmt::format("there is no {}", compare::output_name(output)));
 }
 
-bool Outputs::has(Output output) const {
+bool Outputs::has(compare::Output output) const {
   return std::any_of(results.begin(), results.end(),
                      [&](const Result& one) { return one.output == output; });
 }
 
 abn_claims Bench::claims(const abn_problem& problem) const {
-  const Claimed claimed = claims_of(*subject_.variant, problem);
+  const problem::Claimed claimed = problem::claims_of(*subject_.variant, problem);
   if (claimed.status != ABN_OK)
     throw NotSupported(
-        fmt::format("{} does not support {}", subject_.variant->name, to_string(problem)));
+        fmt::format("{} does not support {}", subject_.variant->name, problem::to_string(problem)));
   if (!claimed.nonsense.empty()) throw std::runtime_error(claimed.nonsense);
   return claimed.claims;
 }
 
-Outputs Bench::forward(const Inputs& inputs, Bounds bounds, bool in_place,
+Outputs Bench::forward(const problem::Inputs& inputs, Bounds bounds, bool in_place,
                        std::uint64_t schedule) const {
   const abn_claims claimed = claims(inputs.problem);
-  const Evaluator evaluator(subject_, claimed, seed_);
-  ForwardNumbers numbers = evaluator.forward(inputs, in_place, schedule);
-  std::vector<Expectation> expected;
-  if (bounds != Bounds::none) expected = expect_forward(inputs, claimed);
+  const call::Evaluator evaluator(subject_, claimed, seed_);
+  call::ForwardNumbers numbers = evaluator.forward(inputs, in_place, schedule);
+  std::vector<compare::Expectation> expected;
+  if (bounds != Bounds::none) expected = expect::expect_forward(inputs, claimed);
   Outputs out;
   out.problem = inputs.problem;
   out.saved = evaluator.saved(inputs.problem, numbers);
   const bool bounded = bounds != Bounds::none;
-  add(out, Output::z, std::move(numbers.z), expected, bounded);
-  add(out, Output::xhat, std::move(numbers.xhat), expected, bounded);
-  add(out, Output::mean, std::move(numbers.mean), expected, bounded);
-  add(out, Output::variance, std::move(numbers.variance), expected, bounded);
-  add(out, Output::running_mean, std::move(numbers.running_mean), expected, bounded);
-  add(out, Output::running_var, std::move(numbers.running_var), expected, bounded);
+  add(out, compare::Output::z, std::move(numbers.z), expected, bounded);
+  add(out, compare::Output::xhat, std::move(numbers.xhat), expected, bounded);
+  add(out, compare::Output::mean, std::move(numbers.mean), expected, bounded);
+  add(out, compare::Output::variance, std::move(numbers.variance), expected, bounded);
+  add(out, compare::Output::running_mean, std::move(numbers.running_mean), expected, bounded);
+  add(out, compare::Output::running_var, std::move(numbers.running_var), expected, bounded);
   return out;
 }
 
-Outputs Bench::backward(const Inputs& inputs, const Saved& saved, Bounds bounds, bool in_place,
-                        std::uint64_t schedule) const {
+Outputs Bench::backward(const problem::Inputs& inputs, const problem::Saved& saved, Bounds bounds,
+                        bool in_place, std::uint64_t schedule) const {
   const abn_claims claimed = claims(inputs.problem);
-  BackwardNumbers numbers =
-      Evaluator(subject_, claimed, seed_).backward(inputs, saved, in_place, schedule);
-  std::vector<Expectation> expected;
-  if (bounds == Bounds::stored) expected = expect_backward(inputs, saved, claimed);
-  if (bounds == Bounds::truth) expected = expect_gradient(inputs, claimed);
+  call::BackwardNumbers numbers =
+      call::Evaluator(subject_, claimed, seed_).backward(inputs, saved, in_place, schedule);
+  std::vector<compare::Expectation> expected;
+  if (bounds == Bounds::stored) expected = expect::expect_backward(inputs, saved, claimed);
+  if (bounds == Bounds::truth) expected = expect::expect_gradient(inputs, claimed);
   Outputs out;
   out.problem = inputs.problem;
   const bool bounded = bounds != Bounds::none;
-  add(out, Output::dx, std::move(numbers.dx), expected, bounded);
-  add(out, Output::dgamma, std::move(numbers.dgamma), expected, bounded);
-  add(out, Output::dbeta, std::move(numbers.dbeta), expected, bounded);
+  add(out, compare::Output::dx, std::move(numbers.dx), expected, bounded);
+  add(out, compare::Output::dgamma, std::move(numbers.dgamma), expected, bounded);
+  add(out, compare::Output::dbeta, std::move(numbers.dbeta), expected, bounded);
   return out;
 }
 
-bool is_ordinary(const Point& point, int dtype) {
+bool is_ordinary(const compare::Point& point, int dtype) {
   constexpr double headroom = 4;  // a relation may double a value and its error
-  return (point.rule == Rule::bounded || point.rule == Rule::signed_bounded) &&
+  return (point.rule == compare::Rule::bounded || point.rule == compare::Rule::signed_bounded) &&
          std::isfinite(point.hi) && std::isfinite(point.bound) &&
-         std::abs(point.hi) + point.bound < format_of(dtype).largest / headroom;
+         std::abs(point.hi) + point.bound < problem::format_of(dtype).largest / headroom;
 }
 
-Finding& finding_of(Examination& examination, Output output, int dtype) {
+Finding& finding_of(Examination& examination, compare::Output output, int dtype) {
   for (Finding& one : examination.findings)
     if (one.expected.output == output && one.what.empty()) return one;
   Finding made;
   made.expected.output = output;
   made.expected.dtype = dtype;
-  made.by_channel = !is_tensor(output);
+  made.by_channel = !compare::is_tensor(output);
   examination.findings.push_back(std::move(made));
   return examination.findings.back();
 }
 
-Finding& finding_of(Examination& examination, Output output, const char* what, bool by_channel) {
+Finding& finding_of(Examination& examination, compare::Output output, const char* what,
+                    bool by_channel) {
   Finding made;
   made.expected.output = output;
   made.expected.dtype = ABN_F64;
@@ -136,7 +139,7 @@ void expect_near(Examination& examination, Finding& finding, std::int64_t index,
     ++examination.left_out;
     return;
   }
-  Point point;
+  compare::Point point;
   point.hi = static_cast<double>(exact);
   point.lo = static_cast<double>(exact - static_cast<long double>(point.hi));
   point.bound = point.fit_bound = bound + own_underflow;
@@ -145,25 +148,25 @@ void expect_near(Examination& examination, Finding& finding, std::int64_t index,
   finding.index.push_back(index);
 }
 
-int dtype_of(const abn_problem& problem, Output output) {
-  return is_tensor(output) ? problem.dtype : problem.param_dtype;
+int dtype_of(const abn_problem& problem, compare::Output output) {
+  return compare::is_tensor(output) ? problem.dtype : problem.param_dtype;
 }
 
 std::int64_t channel_of(const abn_problem& problem, std::int64_t element) {
   return problem.layout == ABN_NHWC ? element % problem.c : element / problem.s % problem.c;
 }
 
-double scale_of(const Inputs& inputs, std::int64_t c) {
+double scale_of(const problem::Inputs& inputs, std::int64_t c) {
   if (!inputs.affine) return 1;
   const double gamma = inputs.gamma[static_cast<std::size_t>(c)];
   return inputs.problem.scale == ABN_SCALE_ABS_EPS ? std::abs(gamma) + inputs.problem.eps : gamma;
 }
 
-double beta_of(const Inputs& inputs, std::int64_t c) {
+double beta_of(const problem::Inputs& inputs, std::int64_t c) {
   return inputs.affine ? inputs.beta[static_cast<std::size_t>(c)] : 0;
 }
 
-double dgamma_sign(const Inputs& inputs, std::int64_t c) {
+double dgamma_sign(const problem::Inputs& inputs, std::int64_t c) {
   return inputs.affine && inputs.problem.scale == ABN_SCALE_ABS_EPS &&
                  inputs.gamma[static_cast<std::size_t>(c)] < 0
              ? -1
@@ -186,8 +189,8 @@ bool statistics_fit(const Outputs& forward, std::int64_t c) {
 
 ChannelStatistics statistics_of(const Outputs& forward, std::int64_t c) {
   const auto at = static_cast<std::size_t>(c);
-  const Point &mean = forward[Output::mean].expected.points[at],
-              &variance = forward[Output::variance].expected.points[at];
+  const compare::Point &mean = forward[compare::Output::mean].expected.points[at],
+                       &variance = forward[compare::Output::variance].expected.points[at];
   ChannelStatistics out;
   const int dtype = forward.problem.param_dtype;
   if (!is_ordinary(mean, dtype) || !is_ordinary(variance, dtype)) return out;
@@ -199,4 +202,4 @@ ChannelStatistics statistics_of(const Outputs& forward, std::int64_t c) {
   return out;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::property

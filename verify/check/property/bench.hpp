@@ -11,7 +11,7 @@
 #include "verify/check/property/property.hpp"
 #include "verify/compare/expectation.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::property {
 
 /// A property asked for a problem that the variant does not support: the case is skipped.
 struct NotSupported : std::runtime_error {
@@ -20,18 +20,19 @@ struct NotSupported : std::runtime_error {
 
 /// One output of one call; `expected` is empty where no bound was asked for.
 struct Result {
-  Output output;
+  compare::Output output;
   std::vector<double> got;
-  Expectation expected;
+  compare::Expectation expected;
 };
 
 struct Outputs {
   abn_problem problem{};
   std::vector<Result> results;
-  Saved saved;  ///< forward only: what it left for backward
+  problem::Saved saved;  ///< forward only: what it left for backward
 
-  const Result& operator[](Output output) const;  ///< throws std::logic_error if it is not there
-  bool has(Output output) const;
+  const Result& operator[](
+      compare::Output output) const;  ///< throws std::logic_error if it is not there
+  bool has(compare::Output output) const;
 };
 
 enum class Bounds {
@@ -42,30 +43,32 @@ enum class Bounds {
 
 class Bench {
  public:
-  Bench(const Subject& subject, std::uint64_t seed) : subject_(subject), seed_(seed) {}
+  Bench(const call::Subject& subject, std::uint64_t seed) : subject_(subject), seed_(seed) {}
 
   abn_claims claims(const abn_problem& problem) const;  ///< throws NotSupported
-  Outputs forward(const Inputs& inputs, Bounds bounds = Bounds::stored, bool in_place = false,
-                  std::uint64_t schedule = 0) const;
-  Outputs backward(const Inputs& inputs, const Saved& saved, Bounds bounds = Bounds::stored,
-                   bool in_place = false, std::uint64_t schedule = 0) const;
+  Outputs forward(const problem::Inputs& inputs, Bounds bounds = Bounds::stored,
+                  bool in_place = false, std::uint64_t schedule = 0) const;
+  Outputs backward(const problem::Inputs& inputs, const problem::Saved& saved,
+                   Bounds bounds = Bounds::stored, bool in_place = false,
+                   std::uint64_t schedule = 0) const;
   std::uint64_t seed() const { return seed_; }
 
  private:
-  const Subject& subject_;
+  const call::Subject& subject_;
   std::uint64_t seed_;
 };
 
 // Relations between results.
 
 /// A point that a relation may be asked of: finite, with a finite bound, well within its type.
-bool is_ordinary(const Point& point, int dtype);
+bool is_ordinary(const compare::Point& point, int dtype);
 
 /// The finding for an output, added if it is not there yet.
-Finding& finding_of(Examination& examination, Output output, int dtype);
+Finding& finding_of(Examination& examination, compare::Output output, int dtype);
 /// A finding for numbers made from an output, one a channel or one an element; the mathematics of
 /// this room is in double or better.
-Finding& finding_of(Examination& examination, Output output, const char* what, bool by_channel);
+Finding& finding_of(Examination& examination, compare::Output output, const char* what,
+                    bool by_channel);
 /// What a witness shows of an input that the property changed; see Used.
 void show_elements(Examination& examination, const char* name, const std::vector<double>& values);
 void show_channels(Examination& examination, const char* name, const std::vector<double>& values);
@@ -84,7 +87,7 @@ void relate(Examination& examination, const Result& a, const Result& b, At at, d
   Finding& finding = finding_of(examination, a.output, a.expected.dtype);
   for (std::size_t i = 0; i < a.got.size(); ++i) {
     const auto j = static_cast<std::size_t>(at(static_cast<std::int64_t>(i)));
-    const Point &of_a = a.expected.points[i], &of_b = b.expected.points[j];
+    const compare::Point &of_a = a.expected.points[i], &of_b = b.expected.points[j];
     if (!is_ordinary(of_a, a.expected.dtype) || !is_ordinary(of_b, b.expected.dtype)) {
       ++examination.left_out;
       continue;
@@ -120,11 +123,11 @@ void same_bits(Examination& examination, const Result& a, const Result& b, int d
       ++examination.left_out;
       continue;
     }
-    Point point;
+    compare::Point point;
     point.hi = factor * b.got[static_cast<std::size_t>(index)];
-    point.rule = !std::isfinite(point.hi) ? Rule::same_class
-                 : signs                  ? Rule::signed_bounded
-                                          : Rule::bounded;
+    point.rule = !std::isfinite(point.hi) ? compare::Rule::same_class
+                 : signs                  ? compare::Rule::signed_bounded
+                                          : compare::Rule::bounded;
     finding.expected.points.push_back(point);
     finding.got.push_back(a.got[i]);
     finding.index.push_back(index);
@@ -143,11 +146,12 @@ inline constexpr long double own_rounding = 0x1p-58L;
 /// What the double of an expectation loses where it is subnormal.
 inline constexpr double own_underflow = 0x1p-1022;
 
-int dtype_of(const abn_problem& problem, Output output);
+int dtype_of(const abn_problem& problem, compare::Output output);
 std::int64_t channel_of(const abn_problem& problem, std::int64_t element);
-double scale_of(const Inputs& inputs, std::int64_t c);  ///< g
-double beta_of(const Inputs& inputs, std::int64_t c);
-double dgamma_sign(const Inputs& inputs, std::int64_t c);  ///< sign(gamma) under abs_eps, else 1
+double scale_of(const problem::Inputs& inputs, std::int64_t c);  ///< g
+double beta_of(const problem::Inputs& inputs, std::int64_t c);
+double dgamma_sign(const problem::Inputs& inputs,
+                   std::int64_t c);  ///< sign(gamma) under abs_eps, else 1
 long double activate(const abn_problem& problem, long double y);
 double lipschitz(const abn_problem& problem);  ///< of the activation
 
@@ -161,4 +165,4 @@ ChannelStatistics statistics_of(const Outputs& forward, std::int64_t c);
 /// type leaves backward without one.
 bool statistics_fit(const Outputs& forward, std::int64_t c);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::property

@@ -10,29 +10,29 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::property {
 namespace {
 
-Inputs without_affine(Inputs inputs) {
+problem::Inputs without_affine(problem::Inputs inputs) {
   inputs.affine = false;
   inputs.gamma.clear(), inputs.beta.clear();
   return inputs;
 }
 
-Examination variance_of_xhat(const Bench& bench, const Inputs& inputs) {
+Examination variance_of_xhat(const Bench& bench, const problem::Inputs& inputs) {
   const abn_problem& p = inputs.problem;
   const Outputs forward = bench.forward(without_affine(inputs));
-  const Result& z = forward[Output::z];
-  const auto m = static_cast<long double>(sample_count(p));
+  const Result& z = forward[compare::Output::z];
+  const auto m = static_cast<long double>(problem::sample_count(p));
   Examination out;
   show_no_affine(out);
-  Finding& finding = finding_of(out, Output::z, "variance of xhat", true);
+  Finding& finding = finding_of(out, compare::Output::z, "variance of xhat", true);
   for (std::int64_t c = 0; c < p.c; ++c) {
     const ChannelStatistics statistics = statistics_of(forward, c);
     long double sum = 0, squares = 0, bounds = 0;
     bool usable = statistics.usable;
-    for (std::int64_t i = 0; i < sample_count(p) && usable; ++i) {
-      const auto at = static_cast<std::size_t>(sample_offset(p, c, i));
+    for (std::int64_t i = 0; i < problem::sample_count(p) && usable; ++i) {
+      const auto at = static_cast<std::size_t>(problem::sample_offset(p, c, i));
       usable = is_ordinary(z.expected.points[at], p.dtype);
       sum += z.got[at];
       bounds += static_cast<long double>(z.expected.points[at].bound) * z.expected.points[at].bound;
@@ -41,8 +41,9 @@ Examination variance_of_xhat(const Bench& bench, const Inputs& inputs) {
       ++out.left_out;
       continue;
     }
-    for (std::int64_t i = 0; i < sample_count(p); ++i) {
-      const long double d = z.got[static_cast<std::size_t>(sample_offset(p, c, i))] - sum / m;
+    for (std::int64_t i = 0; i < problem::sample_count(p); ++i) {
+      const long double d =
+          z.got[static_cast<std::size_t>(problem::sample_offset(p, c, i))] - sum / m;
       squares += d * d;
     }
     // Centring does not lengthen a vector, so the two standard deviations differ by the root mean
@@ -59,7 +60,7 @@ Examination variance_of_xhat(const Bench& bench, const Inputs& inputs) {
 
 /// eps that is a power of two, at least the type's smallest normal number.
 double power_near(double value, int dtype) {
-  const Format& format = format_of(dtype);
+  const problem::Format& format = problem::format_of(dtype);
   return value > 0 ? std::ldexp(1.0, std::clamp(std::ilogb(value), format.emin, -format.emin))
                    : std::ldexp(1.0, format.emin);
 }
@@ -80,21 +81,21 @@ Spread spread_of(const Outputs& forward) {
   return out;
 }
 
-Examination vanishing(const Bench& bench, const Inputs& inputs) {
-  Inputs none = inputs, little = inputs;
+Examination vanishing(const Bench& bench, const problem::Inputs& inputs) {
+  problem::Inputs none = inputs, little = inputs;
   none.problem.eps = 0;
   const Outputs b = bench.forward(none);
   constexpr int below = 16;  // powers of two between the smallest variance and eps
   const Spread spread = spread_of(b);
   Examination out;
   if (!(spread.smallest > 0)) {
-    out.left_out = b[Output::z].got.size();
+    out.left_out = b[compare::Output::z].got.size();
     return out;
   }
   little.problem.eps = power_near(std::ldexp(spread.smallest, -below), inputs.problem.param_dtype);
   show_problem(out, "eps(vanishing)", little.problem.eps);
   const Outputs a = bench.forward(little);
-  relate(out, a[Output::z], b[Output::z], same_place, 1, [&](std::int64_t i) {
+  relate(out, a[compare::Output::z], b[compare::Output::z], same_place, 1, [&](std::int64_t i) {
     const std::int64_t c = channel_of(inputs.problem, i);
     const ChannelStatistics statistics = statistics_of(b, c);
     if (!statistics.usable) return std::numeric_limits<double>::infinity();
@@ -107,22 +108,22 @@ Examination vanishing(const Bench& bench, const Inputs& inputs) {
   return out;
 }
 
-Examination dominating(const Bench& bench, const Inputs& inputs) {
+Examination dominating(const Bench& bench, const problem::Inputs& inputs) {
   const abn_problem& p = inputs.problem;
-  Inputs much = inputs;
+  problem::Inputs much = inputs;
   constexpr int above = 12;
   const Spread spread = spread_of(bench.forward(inputs));
   Examination out;
   much.problem.eps = power_near(std::ldexp(spread.largest, above), p.param_dtype);
   show_problem(out, "eps(dominating)", much.problem.eps);
   const Outputs forward = bench.forward(much);
-  const Result& z = forward[Output::z];
-  Finding& finding = finding_of(out, Output::z, p.dtype);
+  const Result& z = forward[compare::Output::z];
+  Finding& finding = finding_of(out, compare::Output::z, p.dtype);
   for (std::size_t i = 0; i < z.got.size(); ++i) {
     const auto index = static_cast<std::int64_t>(i);
     const std::int64_t c = channel_of(p, index);
     const ChannelStatistics statistics = statistics_of(forward, c);
-    const Point& point = z.expected.points[i];
+    const compare::Point& point = z.expected.points[i];
     if (!statistics.usable || !is_ordinary(point, p.dtype) || !(spread.largest > 0)) {
       ++out.left_out;
       continue;
@@ -140,18 +141,18 @@ Examination dominating(const Bench& bench, const Inputs& inputs) {
   return out;
 }
 
-Examination constant_channel(const Bench& bench, const Inputs& inputs) {
+Examination constant_channel(const Bench& bench, const problem::Inputs& inputs) {
   const abn_problem& p = inputs.problem;
-  Inputs flat = inputs;
+  problem::Inputs flat = inputs;
   for (std::int64_t c = 0; c < p.c; ++c)
-    for (std::int64_t i = 0; i < sample_count(p); ++i)
-      flat.x[static_cast<std::size_t>(sample_offset(p, c, i))] =
-          inputs.x[static_cast<std::size_t>(sample_offset(p, c, 0))];
+    for (std::int64_t i = 0; i < problem::sample_count(p); ++i)
+      flat.x[static_cast<std::size_t>(problem::sample_offset(p, c, i))] =
+          inputs.x[static_cast<std::size_t>(problem::sample_offset(p, c, 0))];
   const Outputs forward = bench.forward(flat);
-  const Result& z = forward[Output::z];
+  const Result& z = forward[compare::Output::z];
   Examination out;
   show_elements(out, "x", flat.x);
-  Finding& finding = finding_of(out, Output::z, p.dtype);
+  Finding& finding = finding_of(out, compare::Output::z, p.dtype);
   for (std::size_t i = 0; i < z.got.size(); ++i) {
     if (!is_ordinary(z.expected.points[i], p.dtype)) {
       ++out.left_out;
@@ -166,22 +167,22 @@ Examination constant_channel(const Bench& bench, const Inputs& inputs) {
   return out;
 }
 
-Examination monotone(const Bench& bench, const Inputs& inputs) {
-  const Inputs plain = without_affine(inputs);
-  Inputs more = plain;
+Examination monotone(const Bench& bench, const problem::Inputs& inputs) {
+  const problem::Inputs plain = without_affine(inputs);
+  problem::Inputs more = plain;
   constexpr double factor = 4;
   const double least = spread_of(bench.forward(plain)).smallest;
   more.problem.eps =
       power_near(std::max(inputs.problem.eps, least) * factor, inputs.problem.param_dtype);
   const Outputs a = bench.forward(more), b = bench.forward(plain);
-  const Result &large = a[Output::z], &small = b[Output::z];
+  const Result &large = a[compare::Output::z], &small = b[compare::Output::z];
   const int dtype = inputs.problem.dtype;
   Examination out;
   show_no_affine(out);
   show_problem(out, "eps(larger)", more.problem.eps), show_problem(out, "eps", plain.problem.eps);
-  Finding& finding = finding_of(out, Output::z, "|xhat|", false);
+  Finding& finding = finding_of(out, compare::Output::z, "|xhat|", false);
   for (std::size_t i = 0; i < large.got.size(); ++i) {
-    const Point &of_large = large.expected.points[i], &of_small = small.expected.points[i];
+    const compare::Point &of_large = large.expected.points[i], &of_small = small.expected.points[i];
     if (!is_ordinary(of_large, dtype) || !is_ordinary(of_small, dtype) ||
         !(more.problem.eps > inputs.problem.eps)) {
       ++out.left_out;
@@ -195,9 +196,9 @@ Examination monotone(const Bench& bench, const Inputs& inputs) {
   return out;
 }
 
-Examination of_scale(const Bench& bench, const Inputs& inputs) {
+Examination of_scale(const Bench& bench, const problem::Inputs& inputs) {
   const abn_problem& p = inputs.problem;
-  Inputs official = inputs, plain = inputs;
+  problem::Inputs official = inputs, plain = inputs;
   official.problem.scale = ABN_SCALE_ABS_EPS, plain.problem.scale = ABN_SCALE_SIGNED;
   // |gamma| a multiple of eps with few enough bits makes |gamma| + eps exact.
   const double eps = power_near(p.eps, p.param_dtype);
@@ -220,14 +221,15 @@ Examination of_scale(const Bench& bench, const Inputs& inputs) {
   const Outputs a = bench.forward(official), b = bench.forward(plain);
   const auto equal = [&](const Outputs& one, const Outputs& other) {
     for (const Result& result : one.results) {
-      if (result.output != Output::dgamma) {
+      if (result.output != compare::Output::dgamma) {
         relate(out, result, other[result.output], same_place);
         continue;
       }
-      const Result& reference = other[Output::dgamma];
-      Finding& finding = finding_of(out, Output::dgamma, p.param_dtype);
+      const Result& reference = other[compare::Output::dgamma];
+      Finding& finding = finding_of(out, compare::Output::dgamma, p.param_dtype);
       for (std::size_t c = 0; c < result.got.size(); ++c) {
-        const Point &of_a = result.expected.points[c], &of_b = reference.expected.points[c];
+        const compare::Point &of_a = result.expected.points[c],
+                             &of_b = reference.expected.points[c];
         if (!is_ordinary(of_a, p.param_dtype) || !is_ordinary(of_b, p.param_dtype))
           ++out.left_out;
         else
@@ -290,4 +292,4 @@ constexpr Property table[] = {
 
 std::span<const Property> epsilon_properties() { return table; }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::property

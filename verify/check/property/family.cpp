@@ -13,7 +13,7 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::property {
 namespace {
 
 constexpr const char* op = "property";
@@ -22,9 +22,9 @@ constexpr const char* kind = "property";
 /// Channels whose every finite number, and whose r, is far enough below the accumulate type's
 /// largest for products of three of them: what overflows on the way to a finite result is no
 /// property's business.
-std::vector<bool> fit_channels(const Inputs& inputs, const abn_claims& claims) {
+std::vector<bool> fit_channels(const problem::Inputs& inputs, const abn_claims& claims) {
   const abn_problem& p = inputs.problem;
-  const double limit = std::sqrt(std::sqrt(format_of(claims.accumulate).largest));
+  const double limit = std::sqrt(std::sqrt(problem::format_of(claims.accumulate).largest));
   std::vector<bool> fit(static_cast<std::size_t>(p.c), true);
   const auto within = [&](const std::vector<double>& values, std::size_t at) {
     return at >= values.size() || !std::isfinite(values[at]) || std::abs(values[at]) <= limit;
@@ -61,7 +61,8 @@ void leave_out(Examination& examination, const abn_problem& problem, const std::
 
 /// What was compared with what, and how they differ: rounding explains all up to the bound, and
 /// where that is 0 every bit has to agree.
-std::string reason_of(const Property& property, const Point& point, const Comparison& comparison) {
+std::string reason_of(const Property& property, const compare::Point& point,
+                      const compare::Comparison& comparison) {
   if (comparison.passed) return {};
   const bool is_error = std::isfinite(comparison.error);
   return fmt::format("{}: {}", property.broken,
@@ -72,8 +73,8 @@ std::string reason_of(const Property& property, const Point& point, const Compar
 
 /// The inputs of an element, or of a channel where the finding is of channels: the case's own, but
 /// where the property used others.
-void show_inputs(Witness& witness, const Inputs& inputs, const std::vector<Used>& used, bool tensor,
-                 std::int64_t index) {
+void show_inputs(results::Witness& witness, const problem::Inputs& inputs,
+                 const std::vector<Used>& used, bool tensor, std::int64_t index) {
   const std::int64_t c = tensor ? channel_of(inputs.problem, index) : index;
   const auto show = [&](const std::string& name, const std::vector<double>& values,
                         std::int64_t at) {
@@ -106,25 +107,28 @@ void show_inputs(Witness& witness, const Inputs& inputs, const std::vector<Used>
 }
 
 /// The worst element of a finding with the numbers that belong to it.
-Witness witness_of(const Origin& origin, const std::string& id, const Property& property,
-                   const Inputs& inputs, const std::vector<Used>& used, const Finding& finding,
-                   const Tally& tally) {
+results::Witness witness_of(const judge::Origin& origin, const std::string& id,
+                            const Property& property, const problem::Inputs& inputs,
+                            const std::vector<Used>& used, const Finding& finding,
+                            const compare::Tally& tally) {
   const auto worst = static_cast<std::size_t>(tally.worst);
-  const Point& point = finding.expected.points[worst];
-  const Output output = finding.expected.output;
+  const compare::Point& point = finding.expected.points[worst];
+  const compare::Output output = finding.expected.output;
   const bool tensor = !finding.by_channel;
   const std::int64_t index = finding.index[worst];
-  Witness witness = blank_witness(origin, id);
-  witness.where = place_of(
-      inputs.problem, finding.what.empty() ? output_name(output) : finding.what, tensor, index);
+  results::Witness witness = judge::blank_witness(origin, id);
+  witness.where = problem::place_of(
+      inputs.problem, finding.what.empty() ? compare::output_name(output) : finding.what, tensor,
+      index);
   witness.expected = point.hi, witness.expected_low = point.lo, witness.got = finding.got[worst];
-  const Comparison& comparison = tally.worst_comparison;
+  const compare::Comparison& comparison = tally.worst_comparison;
   witness.error = comparison.error, witness.bound = point.bound, witness.ratio = comparison.ratio,
   witness.ulp = comparison.ulp;
   witness.reason = reason_of(property, point, comparison);
   if (finding.what.empty()) {
-    const Format& format = format_of(finding.expected.dtype);
-    witness.got_bits = fmt::format("0x{:0{}x}", bits_of(format, witness.got), 2 * format.bytes);
+    const problem::Format& format = problem::format_of(finding.expected.dtype);
+    witness.got_bits =
+        fmt::format("0x{:0{}x}", problem::bits_of(format, witness.got), 2 * format.bytes);
   }
   show_inputs(witness, inputs, used, tensor, index);
   return witness;
@@ -149,8 +153,9 @@ const Property* property_named(std::string_view name) {
   return nullptr;
 }
 
-Record examine(const Property& property, const Subject& subject, const Inputs& inputs,
-               std::uint64_t seed, const Origin& origin) {
+results::Record examine(const Property& property, const call::Subject& subject,
+                        const problem::Inputs& inputs, std::uint64_t seed,
+                        const judge::Origin& origin) {
   const CheckName name{op, property.name, kind};
   Examination examination;
   try {
@@ -160,11 +165,11 @@ Record examine(const Property& property, const Subject& subject, const Inputs& i
   } catch (const NotSupported& reason) {
     return skip_record(origin, name, reason.what());
   }
-  Record record = blank_record(origin, op, property.name, kind);
+  results::Record record = judge::blank_record(origin, op, property.name, kind);
   const Finding* worst = nullptr;
-  Tally tally_of_worst;
+  compare::Tally tally_of_worst;
   for (const Finding& finding : examination.findings) {
-    const Tally tally = compare_all(finding.expected, finding.got);
+    const compare::Tally tally = compare::compare_all(finding.expected, finding.got);
     record.tally += tally;
     if (tally.worst < 0) continue;
     const bool worse = worst == nullptr || (tally.failed > 0) > (tally_of_worst.failed > 0) ||
@@ -177,7 +182,7 @@ Record examine(const Property& property, const Subject& subject, const Inputs& i
                        fmt::format("no element satisfies the condition ({} left out): {}",
                                    examination.left_out, property.statement));
   record.failed_cases = record.tally.failed > 0 ? 1 : 0;
-  if (record.failed_cases > 0) record.verdict = Verdict::fail;
+  if (record.failed_cases > 0) record.verdict = results::Verdict::fail;
   if (worst != nullptr)
     record.witnesses.push_back(
         witness_of(origin, record.id, property, inputs, examination.used, *worst, tally_of_worst));
@@ -186,10 +191,10 @@ Record examine(const Property& property, const Subject& subject, const Inputs& i
 
 namespace {
 
-std::vector<CheckName> checks_of(const Subject&, const abn_claims& claims,
+std::vector<CheckName> checks_of(const call::Subject&, const abn_claims& claims,
                                  const abn_problem& problem) {
   std::vector<CheckName> checks;
-  if (element_count(problem) == 0) return checks;
+  if (problem::element_count(problem) == 0) return checks;
   for (const Property& one : properties())
     if (one.applies(problem, claims)) checks.push_back({op, one.name, kind});
   return checks;
@@ -197,23 +202,24 @@ std::vector<CheckName> checks_of(const Subject&, const abn_claims& claims,
 
 // Around the widths of a vector access, a warp and a tile, and small: a property takes a dozen
 // calls.
-constexpr std::array shapes{Shape{2, 3, 5},  Shape{1, 5, 33}, Shape{4, 2, 8},  Shape{5, 9, 1},
-                            Shape{3, 1, 43}, Shape{1, 2, 65}, Shape{2, 4, 31}, Shape{16, 3, 4},
-                            Shape{33, 4, 1}, Shape{2, 33, 3}};
+constexpr std::array shapes{data::Shape{2, 3, 5},  data::Shape{1, 5, 33}, data::Shape{4, 2, 8},
+                            data::Shape{5, 9, 1},  data::Shape{3, 1, 43}, data::Shape{1, 2, 65},
+                            data::Shape{2, 4, 31}, data::Shape{16, 3, 4}, data::Shape{33, 4, 1},
+                            data::Shape{2, 33, 3}};
 
-std::vector<Case> property_cases(Tier tier, std::uint64_t seed) {
-  const std::uint64_t rounds = tier == Tier::smoke ? 3 : tier == Tier::full ? 24 : 192;
-  std::vector<Case> cases;
-  const auto names = recipes();
-  const Stream seeds = Stream(seed).fork(5);
+std::vector<data::Case> property_cases(data::Tier tier, std::uint64_t seed) {
+  const std::uint64_t rounds = tier == data::Tier::smoke ? 3 : tier == data::Tier::full ? 24 : 192;
+  std::vector<data::Case> cases;
+  const auto names = data::recipes();
+  const data::Stream seeds = data::Stream(seed).fork(5);
   std::uint64_t step = seeds.below(shapes.size() * names.size(), 0);
   for (std::uint64_t round = 0; round < rounds; ++round)
     for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype)
       for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout)
         for (int activation = ABN_IDENTITY; activation <= ABN_ELU; ++activation, ++step) {
-          const Stream draw = seeds.fork(step);
-          Case one = drawn_case(shapes[step % shapes.size()], dtype, layout, activation,
-                                names[(step + round) % names.size()].name, draw);
+          const data::Stream draw = seeds.fork(step);
+          data::Case one = data::drawn_case(shapes[step % shapes.size()], dtype, layout, activation,
+                                            names[(step + round) % names.size()].name, draw);
           // Most properties are of training.
           const std::uint64_t mode = draw.below(6, 3);
           one.problem.mode = mode == 0 ? ABN_INFERENCE : mode == 1 ? ABN_FROZEN : ABN_TRAINING;
@@ -223,10 +229,10 @@ std::vector<Case> property_cases(Tier tier, std::uint64_t seed) {
   return cases;
 }
 
-std::vector<Record> records_of(const Work& work) {
-  std::vector<Record> records;
-  if (is_pattern_data(work.one.data)) return records;
-  Inputs inputs = for_oracle(inputs_of(work.one));
+std::vector<results::Record> records_of(const Work& work) {
+  std::vector<results::Record> records;
+  if (data::is_pattern_data(work.one.data)) return records;
+  problem::Inputs inputs = judge::for_oracle(data::inputs_of(work.one));
   // a file without dz
   if (inputs.dz.size() != inputs.x.size()) inputs.dz.assign(inputs.x.size(), 0.0);
   for (const CheckName& name : work.wanted)
@@ -239,4 +245,4 @@ std::vector<Record> records_of(const Work& work) {
 
 const Family property_family{"run", checks_of, property_cases, records_of};
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::property

@@ -7,7 +7,7 @@
 #include "verify/expect/reference_variant.hpp"
 #include "verify/problem/claims.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::property {
 namespace {
 
 bool has_backward(const abn_problem& problem) { return problem.mode != ABN_INFERENCE; }
@@ -15,50 +15,52 @@ bool has_backward(const abn_problem& problem) { return problem.mode != ABN_INFER
 /// Samples of channel c whose point is fit for a relation; false where one is not, for then no sum
 /// can be judged.
 bool all_ordinary(const Result& result, const abn_problem& p, std::int64_t c) {
-  for (std::int64_t i = 0; i < sample_count(p); ++i)
-    if (!is_ordinary(result.expected.points[static_cast<std::size_t>(sample_offset(p, c, i))],
-                     p.dtype))
+  for (std::int64_t i = 0; i < problem::sample_count(p); ++i)
+    if (!is_ordinary(
+            result.expected.points[static_cast<std::size_t>(problem::sample_offset(p, c, i))],
+            p.dtype))
       return false;
   return true;
 }
 
-Examination equivalence(const Bench& bench, const Inputs& inputs) {
+Examination equivalence(const Bench& bench, const problem::Inputs& inputs) {
   const abn_problem& p = inputs.problem;
   const abn_claims claims = bench.claims(p);
   const Outputs forward = bench.forward(inputs);
-  const Saved& saved = forward.saved;
+  const problem::Saved& saved = forward.saved;
   const Outputs truth = bench.backward(inputs, saved, Bounds::truth);
   const auto equal = [&](Examination& out, const Outputs& a, const Outputs& b) {
     for (const Result& one : a.results)
       relate(out, one, b[one.output], same_place, 1, [&](std::int64_t i) {
-        return statistics_fit(forward, is_tensor(one.output) ? channel_of(p, i) : i)
+        return statistics_fit(forward, compare::is_tensor(one.output) ? channel_of(p, i) : i)
                    ? 0.0
                    : std::numeric_limits<double>::infinity();
       });
   };
   Examination out;
   for (int scheme = ABN_STANDARD; scheme <= ABN_IN_PLACE_2; ++scheme) {
-    Subject other;
-    other.variant = &reference_variant(ReferenceArithmetic::f64, scheme);
-    other.device = host_device();
+    call::Subject other;
+    other.variant = &expect::reference_variant(expect::ReferenceArithmetic::f64, scheme);
+    other.device = call::host_device();
     const Bench partner(other, bench.seed());
-    const Saved own = partner.forward(inputs, Bounds::none).saved;
+    const problem::Saved own = partner.forward(inputs, Bounds::none).saved;
     equal(out, truth, partner.backward(inputs, own, Bounds::truth));
     // On the same stored z the two in-place methods are the same function.
-    if (!is_in_place(claims) || (scheme != ABN_IN_PLACE_1 && scheme != ABN_IN_PLACE_2)) continue;
+    if (!problem::is_in_place(claims) || (scheme != ABN_IN_PLACE_1 && scheme != ABN_IN_PLACE_2))
+      continue;
     equal(out, bench.backward(inputs, saved),
           partner.backward(inputs, {saved.z, {}, {}, saved.variance}));
   }
   return out;
 }
 
-Examination sum_dx(const Bench& bench, const Inputs& inputs) {
+Examination sum_dx(const Bench& bench, const problem::Inputs& inputs) {
   const abn_problem& p = inputs.problem;
   const Outputs forward = bench.forward(inputs);
   const Outputs gradients = bench.backward(inputs, forward.saved, Bounds::truth);
-  const Result& dx = gradients[Output::dx];
+  const Result& dx = gradients[compare::Output::dx];
   Examination out;
-  Finding& finding = finding_of(out, Output::dx, "sum(dx)", true);
+  Finding& finding = finding_of(out, compare::Output::dx, "sum(dx)", true);
   for (std::int64_t c = 0; c < p.c; ++c) {
     if (!all_ordinary(dx, p, c) || !statistics_fit(forward, c)) {
       ++out.left_out;
@@ -66,8 +68,8 @@ Examination sum_dx(const Bench& bench, const Inputs& inputs) {
     }
     long double sum = 0, own = 0;
     double bound = 0;
-    for (std::int64_t i = 0; i < sample_count(p); ++i) {
-      const auto at = static_cast<std::size_t>(sample_offset(p, c, i));
+    for (std::int64_t i = 0; i < problem::sample_count(p); ++i) {
+      const auto at = static_cast<std::size_t>(problem::sample_offset(p, c, i));
       sum += dx.got[at], own += std::abs(dx.got[at]);
       bound += dx.expected.points[at].bound;
     }
@@ -77,22 +79,22 @@ Examination sum_dx(const Bench& bench, const Inputs& inputs) {
   return out;
 }
 
-Examination sum_dx_xhat(const Bench& bench, const Inputs& inputs) {
+Examination sum_dx_xhat(const Bench& bench, const problem::Inputs& inputs) {
   const abn_problem& p = inputs.problem;
   const Outputs forward = bench.forward(inputs);
   const Outputs gradients = bench.backward(inputs, forward.saved, Bounds::truth);
-  const Result& dx = gradients[Output::dx];
+  const Result& dx = gradients[compare::Output::dx];
   Examination out;
-  Finding& finding = finding_of(out, Output::dx, "sum(dx*xhat)", true);
+  Finding& finding = finding_of(out, compare::Output::dx, "sum(dx*xhat)", true);
   for (std::int64_t c = 0; c < p.c; ++c) {
     const ChannelStatistics statistics = statistics_of(forward, c);
     const double g = scale_of(inputs, c);
     long double s1 = 0;
     double s1_bound = 0;
     bool usable = statistics.usable && all_ordinary(dx, p, c);
-    if (usable && gradients.has(Output::dgamma) && g != 0) {
-      const Result& dgamma = gradients[Output::dgamma];
-      const Point& point = dgamma.expected.points[static_cast<std::size_t>(c)];
+    if (usable && gradients.has(compare::Output::dgamma) && g != 0) {
+      const Result& dgamma = gradients[compare::Output::dgamma];
+      const compare::Point& point = dgamma.expected.points[static_cast<std::size_t>(c)];
       usable = is_ordinary(point, p.param_dtype);
       s1 = static_cast<long double>(dgamma.got[static_cast<std::size_t>(c)]) *
            dgamma_sign(inputs, c);
@@ -108,8 +110,8 @@ Examination sum_dx_xhat(const Bench& bench, const Inputs& inputs) {
                       factor = g * statistics.r * share;
     long double sum = 0, own = std::abs(factor * s1);
     double bound = static_cast<double>(std::abs(factor)) * s1_bound;
-    for (std::int64_t i = 0; i < sample_count(p); ++i) {
-      const auto at = static_cast<std::size_t>(sample_offset(p, c, i));
+    for (std::int64_t i = 0; i < problem::sample_count(p); ++i) {
+      const auto at = static_cast<std::size_t>(problem::sample_offset(p, c, i));
       const long double xhat = (inputs.x[at] - statistics.mean) * statistics.r;
       sum += dx.got[at] * xhat,
           own += std::abs(dx.got[at]) * (std::abs(xhat) + std::abs(statistics.mean) * statistics.r);
@@ -121,9 +123,9 @@ Examination sum_dx_xhat(const Bench& bench, const Inputs& inputs) {
   return out;
 }
 
-Examination linear(const Bench& bench, const Inputs& inputs) {
-  const Saved saved = bench.forward(inputs, Bounds::none).saved;
-  Inputs first = inputs, second = inputs, both = inputs;
+Examination linear(const Bench& bench, const problem::Inputs& inputs) {
+  const problem::Saved saved = bench.forward(inputs, Bounds::none).saved;
+  problem::Inputs first = inputs, second = inputs, both = inputs;
   first.dz = gridded_dz(inputs, bench.seed()), second.dz = another_dz(inputs, bench.seed());
   constexpr double a = 2, b = -1;  // at most 80 steps of the grid
   for (std::size_t i = 0; i < both.dz.size(); ++i) both.dz[i] = a * first.dz[i] + b * second.dz[i];
@@ -136,8 +138,8 @@ Examination linear(const Bench& bench, const Inputs& inputs) {
     const int dtype = sum.expected.dtype;
     Finding& finding = finding_of(out, sum.output, dtype);
     for (std::size_t i = 0; i < sum.got.size(); ++i) {
-      const Point &of_sum = sum.expected.points[i], &of_u = u.expected.points[i],
-                  &of_v = v.expected.points[i];
+      const compare::Point &of_sum = sum.expected.points[i], &of_u = u.expected.points[i],
+                           &of_v = v.expected.points[i];
       if (!is_ordinary(of_sum, dtype) || !is_ordinary(of_u, dtype) || !is_ordinary(of_v, dtype))
         ++out.left_out;
       else
@@ -149,10 +151,10 @@ Examination linear(const Bench& bench, const Inputs& inputs) {
   return out;
 }
 
-Examination constants(const Bench& bench, const Inputs& inputs) {
+Examination constants(const Bench& bench, const problem::Inputs& inputs) {
   const abn_problem& p = inputs.problem;
   constexpr double constant = 1.5;
-  Inputs flat = inputs;
+  problem::Inputs flat = inputs;
   std::fill(flat.dz.begin(), flat.dz.end(), constant);
   const Outputs forward = bench.forward(flat);
   const Outputs gradients = bench.backward(flat, forward.saved, Bounds::truth);
@@ -161,12 +163,13 @@ Examination constants(const Bench& bench, const Inputs& inputs) {
   for (const Result& one : gradients.results) {
     const int dtype = one.expected.dtype;
     Finding& finding = finding_of(out, one.output, dtype);
-    const double expected =
-        one.output == Output::dbeta ? constant * static_cast<double>(sample_count(p)) : 0;
+    const double expected = one.output == compare::Output::dbeta
+                                ? constant * static_cast<double>(problem::sample_count(p))
+                                : 0;
     for (std::size_t i = 0; i < one.got.size(); ++i) {
       const auto index = static_cast<std::int64_t>(i);
       if (!is_ordinary(one.expected.points[i], dtype) ||
-          !statistics_fit(forward, is_tensor(one.output) ? channel_of(p, index) : index))
+          !statistics_fit(forward, compare::is_tensor(one.output) ? channel_of(p, index) : index))
         ++out.left_out;
       else
         expect_near(out, finding, index, expected, one.expected.points[i].bound, one.got[i]);
@@ -175,15 +178,15 @@ Examination constants(const Bench& bench, const Inputs& inputs) {
   return out;
 }
 
-Examination self_adjoint(const Bench& bench, const Inputs& inputs) {
+Examination self_adjoint(const Bench& bench, const problem::Inputs& inputs) {
   const abn_problem& p = inputs.problem;
-  const Saved saved = bench.forward(inputs, Bounds::none).saved;
-  Inputs first = inputs, second = inputs;
+  const problem::Saved saved = bench.forward(inputs, Bounds::none).saved;
+  problem::Inputs first = inputs, second = inputs;
   first.dz = gridded_dz(inputs, bench.seed()), second.dz = another_dz(inputs, bench.seed());
   const Outputs of_first = bench.backward(first, saved), of_second = bench.backward(second, saved);
-  const Result &bu = of_first[Output::dx], &bv = of_second[Output::dx];
+  const Result &bu = of_first[compare::Output::dx], &bv = of_second[compare::Output::dx];
   Examination out;
-  Finding& finding = finding_of(out, Output::dx, "sum(dx*v)", true);
+  Finding& finding = finding_of(out, compare::Output::dx, "sum(dx*v)", true);
   for (std::int64_t c = 0; c < p.c; ++c) {
     if (!all_ordinary(bu, p, c) || !all_ordinary(bv, p, c)) {
       ++out.left_out;
@@ -191,8 +194,8 @@ Examination self_adjoint(const Bench& bench, const Inputs& inputs) {
     }
     long double left = 0, right = 0, own = 0;
     double bound = 0;
-    for (std::int64_t i = 0; i < sample_count(p); ++i) {
-      const auto at = static_cast<std::size_t>(sample_offset(p, c, i));
+    for (std::int64_t i = 0; i < problem::sample_count(p); ++i) {
+      const auto at = static_cast<std::size_t>(problem::sample_offset(p, c, i));
       const long double l = static_cast<long double>(bu.got[at]) * second.dz[at],
                         r = static_cast<long double>(bv.got[at]) * first.dz[at];
       left += l, right += r, own += std::abs(l) + std::abs(r);
@@ -241,4 +244,4 @@ constexpr Property table[] = {
 
 std::span<const Property> gradient_properties() { return table; }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::property

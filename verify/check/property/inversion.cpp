@@ -11,11 +11,11 @@
 #include "verify/problem/claims.hpp"
 #include "verify/problem/format.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::property {
 namespace {
 
 std::vector<std::int64_t> probed(std::int64_t m, std::uint64_t seed) {
-  const Stream stream = Stream(seed).fork(4);
+  const data::Stream stream = data::Stream(seed).fork(4);
   const auto drawn = [&](std::uint64_t i) {
     return static_cast<std::int64_t>(stream.below(static_cast<std::uint64_t>(m), i));
   };
@@ -27,21 +27,21 @@ std::vector<std::int64_t> probed(std::int64_t m, std::uint64_t seed) {
 
 /// What every element that is looked at was given: a cotangent of 1, and the affine of the frozen
 /// case.
-void show_probe(Examination& out, const Inputs& frozen) {
+void show_probe(Examination& out, const problem::Inputs& frozen) {
   show_problem(out, "dz", 1);
   show_channels(out, "gamma", frozen.gamma), show_channels(out, "beta", frozen.beta);
 }
 
-Inputs probe(const Inputs& frozen, std::int64_t sample) {
-  Inputs out = frozen;
+problem::Inputs probe(const problem::Inputs& frozen, std::int64_t sample) {
+  problem::Inputs out = frozen;
   std::fill(out.dz.begin(), out.dz.end(), 0.0);
   for (std::int64_t c = 0; c < out.problem.c; ++c)
-    out.dz[static_cast<std::size_t>(sample_offset(out.problem, c, sample))] = 1;
+    out.dz[static_cast<std::size_t>(problem::sample_offset(out.problem, c, sample))] = 1;
   return out;
 }
 
 /// Frozen, and with an affine, for dgamma: gamma = 1 and beta = 0 are the same as none.
-Inputs frozen_case(Inputs inputs) {
+problem::Inputs frozen_case(problem::Inputs inputs) {
   inputs.problem.mode = ABN_FROZEN;
   if (inputs.affine) return inputs;
   inputs.affine = true;
@@ -51,20 +51,23 @@ Inputs frozen_case(Inputs inputs) {
   return inputs;
 }
 
-Examination round_trip(const Bench& bench, const Inputs& inputs) {
-  const Inputs frozen = frozen_case(inputs);
+Examination round_trip(const Bench& bench, const problem::Inputs& inputs) {
+  const problem::Inputs frozen = frozen_case(inputs);
   const abn_problem& p = frozen.problem;
-  const Saved saved = bench.forward(frozen, Bounds::none).saved;
+  const problem::Saved saved = bench.forward(frozen, Bounds::none).saved;
   Examination out;
   show_probe(out, frozen);
-  Finding& finding = finding_of(out, Output::z, "phi(g*xhat + beta) of the recovered xhat", false);
-  for (const std::int64_t sample : probed(sample_count(p), bench.seed())) {
+  Finding& finding =
+      finding_of(out, compare::Output::z, "phi(g*xhat + beta) of the recovered xhat", false);
+  for (const std::int64_t sample : probed(problem::sample_count(p), bench.seed())) {
     const Outputs gradients = bench.backward(probe(frozen, sample), saved);
-    const Result &dgamma = gradients[Output::dgamma], &dbeta = gradients[Output::dbeta];
+    const Result &dgamma = gradients[compare::Output::dgamma],
+                 &dbeta = gradients[compare::Output::dbeta];
     for (std::int64_t c = 0; c < p.c; ++c) {
       const auto at = static_cast<std::size_t>(c);
-      const std::int64_t element = sample_offset(p, c, sample);
-      const Point &of_product = dgamma.expected.points[at], &of_slope = dbeta.expected.points[at];
+      const std::int64_t element = problem::sample_offset(p, c, sample);
+      const compare::Point &of_product = dgamma.expected.points[at],
+                           &of_slope = dbeta.expected.points[at];
       double z = saved.z[static_cast<std::size_t>(element)];
       const long double g = scale_of(frozen, c), beta = beta_of(frozen, c);
       if (!is_ordinary(of_product, p.param_dtype) || !is_ordinary(of_slope, p.param_dtype) ||
@@ -74,7 +77,7 @@ Examination round_trip(const Bench& bench, const Inputs& inputs) {
       }
       // A saturated z stands for the next one that can be inverted.
       if (p.activation == ABN_ELU && z <= -p.activation_parameter)
-        z = next_above(format_of(p.dtype), -p.activation_parameter);
+        z = problem::next_above(problem::format_of(p.dtype), -p.activation_parameter);
       const long double product = dgamma.got[at], slope = dbeta.got[at],
                         xhat = dgamma_sign(frozen, c) * product / slope;
       const long double error =
@@ -98,20 +101,22 @@ Examination round_trip(const Bench& bench, const Inputs& inputs) {
   return out;
 }
 
-Examination recovery(const Bench& bench, const Inputs& inputs) {
-  const Inputs frozen = frozen_case(inputs);
+Examination recovery(const Bench& bench, const problem::Inputs& inputs) {
+  const problem::Inputs frozen = frozen_case(inputs);
   const abn_problem& p = frozen.problem;
-  const Saved saved = bench.forward(frozen, Bounds::none).saved;
+  const problem::Saved saved = bench.forward(frozen, Bounds::none).saved;
   Examination out;
   show_probe(out, frozen);
-  Finding& finding = finding_of(out, Output::dgamma, "phi'*xhat", false);
-  for (const std::int64_t sample : probed(sample_count(p), bench.seed())) {
+  Finding& finding = finding_of(out, compare::Output::dgamma, "phi'*xhat", false);
+  for (const std::int64_t sample : probed(problem::sample_count(p), bench.seed())) {
     const Outputs gradients = bench.backward(probe(frozen, sample), saved, Bounds::truth);
-    const Result &dgamma = gradients[Output::dgamma], &dbeta = gradients[Output::dbeta];
+    const Result &dgamma = gradients[compare::Output::dgamma],
+                 &dbeta = gradients[compare::Output::dbeta];
     for (std::int64_t c = 0; c < p.c; ++c) {
       const auto at = static_cast<std::size_t>(c);
-      const Point &of_product = dgamma.expected.points[at], &of_slope = dbeta.expected.points[at];
-      const std::int64_t element = sample_offset(p, c, sample);
+      const compare::Point &of_product = dgamma.expected.points[at],
+                           &of_slope = dbeta.expected.points[at];
+      const std::int64_t element = problem::sample_offset(p, c, sample);
       const long double x = frozen.x[static_cast<std::size_t>(element)],
                         mean = frozen.running_mean[at];
       const long double r = 1 / std::sqrt(static_cast<long double>(frozen.running_var[at]) + p.eps);
@@ -132,7 +137,7 @@ Examination recovery(const Bench& bench, const Inputs& inputs) {
   return out;
 }
 
-bool in_place(const abn_problem&, const abn_claims& claims) { return is_in_place(claims); }
+bool in_place(const abn_problem&, const abn_claims& claims) { return problem::is_in_place(claims); }
 
 constexpr Property table[] = {
     {"round_trip",
@@ -151,4 +156,4 @@ constexpr Property table[] = {
 
 std::span<const Property> inversion_properties() { return table; }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::property

@@ -17,14 +17,14 @@
 #include "verify/check/group.hpp"
 #include "verify/problem/inputs.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::property {
 
 class Bench;
 
 /// Elements of one output (or one number a channel) with what is expected of them.
 struct Finding {
-  Expectation expected;     ///< points of those elements only; bound 0 means bit for bit
-  std::vector<double> got;  ///< as many
+  compare::Expectation expected;  ///< points of those elements only; bound 0 means bit for bit
+  std::vector<double> got;        ///< as many
   /// of each: its element in the case's own layout, or its channel
   std::vector<std::int64_t> index;
   bool by_channel = false;  ///< which of the two
@@ -56,7 +56,7 @@ struct Property {
   /// Whether it says something of such a kernel and problem; conditions on the data are examine's.
   bool (*applies)(const abn_problem& problem, const abn_claims& claims);
   /// Pure: the same kernel, inputs and seed give the same examination.
-  Examination (*examine)(const Bench& bench, const Inputs& inputs);
+  Examination (*examine)(const Bench& bench, const problem::Inputs& inputs);
 };
 
 /// All of them, in order of subject.
@@ -65,8 +65,9 @@ std::span<const Property> properties();
 const Property* property_named(std::string_view name);
 
 /// The record of one case, not concluded: kind "property"; a skip where nothing could be compared.
-Record examine(const Property& property, const Subject& subject, const Inputs& inputs,
-               std::uint64_t seed, const Origin& origin);
+results::Record examine(const Property& property, const call::Subject& subject,
+                        const problem::Inputs& inputs, std::uint64_t seed,
+                        const judge::Origin& origin);
 
 /// property/NAME for every property that applies.
 extern const Family property_family;
@@ -78,4 +79,4 @@ std::span<const Property> gradient_properties();    // gradient.cpp
 std::span<const Property> symmetry_properties();    // symmetry.cpp
 std::span<const Property> repetition_properties();  // repetition.cpp
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::property

@@ -6,10 +6,10 @@
 #include "verify/check/property/bench.hpp"
 #include "verify/problem/format.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::property {
 namespace {
 
-double random_integer(const Stream& stream, std::size_t i) {
+double random_integer(const data::Stream& stream, std::size_t i) {
   constexpr std::uint64_t largest = 16;
   return stream.sign(2 * i) * static_cast<double>(1 + stream.below(largest, 2 * i + 1));
 }
@@ -18,13 +18,14 @@ double random_integer(const Stream& stream, std::size_t i) {
 
 Grid grid_of(const abn_problem& problem, const std::vector<double>& tensor, std::int64_t c) {
   double largest = 0;
-  for (std::int64_t i = 0; i < sample_count(problem); ++i) {
-    const double size = std::abs(tensor[static_cast<std::size_t>(sample_offset(problem, c, i))]);
+  for (std::int64_t i = 0; i < problem::sample_count(problem); ++i) {
+    const double size =
+        std::abs(tensor[static_cast<std::size_t>(problem::sample_offset(problem, c, i))]);
     if (!std::isfinite(size)) return {};
     largest = std::max(largest, size);
   }
   if (largest == 0) return {};
-  const Format& format = format_of(problem.dtype);
+  const problem::Format& format = problem::format_of(problem.dtype);
   constexpr int steps = 5;     // 32 on either side of 0
   constexpr double room = 16;  // for sums of a few, and for what the kernel makes of them
   const double step = std::ldexp(1.0, std::ilogb(largest) + 1 - steps);
@@ -33,8 +34,8 @@ Grid grid_of(const abn_problem& problem, const std::vector<double>& tensor, std:
              : Grid{};
 }
 
-std::vector<double> gridded_dz(const Inputs& inputs, std::uint64_t seed) {
-  const Stream stream = Stream(seed).fork(1);
+std::vector<double> gridded_dz(const problem::Inputs& inputs, std::uint64_t seed) {
+  const data::Stream stream = data::Stream(seed).fork(1);
   std::vector<double> out(inputs.dz.size());
   std::vector<Grid> grids;
   for (std::int64_t c = 0; c < inputs.problem.c; ++c)
@@ -48,8 +49,8 @@ std::vector<double> gridded_dz(const Inputs& inputs, std::uint64_t seed) {
   return out;
 }
 
-std::vector<double> another_dz(const Inputs& inputs, std::uint64_t seed) {
-  const Stream stream = Stream(seed).fork(2);
+std::vector<double> another_dz(const problem::Inputs& inputs, std::uint64_t seed) {
+  const data::Stream stream = data::Stream(seed).fork(2);
   std::vector<double> out(inputs.dz.size());
   std::vector<Grid> grids;
   for (std::int64_t c = 0; c < inputs.problem.c; ++c)
@@ -63,4 +64,4 @@ std::vector<double> another_dz(const Inputs& inputs, std::uint64_t seed) {
   return out;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::property

@@ -8,7 +8,7 @@
 #include "verify/problem/inputs.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::property {
 
 /// for each place of the new order its place in the old one
 using Places = std::vector<std::int64_t>;
@@ -24,17 +24,17 @@ inline std::vector<double> rearranged(const std::vector<double>& values, const P
 /// Element (n, c, s) of `to` is element `where(n, c, s, from)` of `from`, an offset.
 template <class Where>
 Places places(const abn_problem& to, Where where) {
-  Places out(static_cast<std::size_t>(element_count(to)));
+  Places out(static_cast<std::size_t>(problem::element_count(to)));
   for (std::int64_t n = 0; n < to.n; ++n)
     for (std::int64_t c = 0; c < to.c; ++c)
       for (std::int64_t s = 0; s < to.s; ++s)
-        out[static_cast<std::size_t>(element_offset(to, n, c, s))] = where(n, c, s);
+        out[static_cast<std::size_t>(problem::element_offset(to, n, c, s))] = where(n, c, s);
   return out;
 }
 
-inline Inputs rearranged(const Inputs& inputs, const abn_problem& problem, const Places& elements,
-                         const Places& channels) {
-  Inputs out;
+inline problem::Inputs rearranged(const problem::Inputs& inputs, const abn_problem& problem,
+                                  const Places& elements, const Places& channels) {
+  problem::Inputs out;
   out.problem = problem;
   out.affine = inputs.affine;
   out.x = rearranged(inputs.x, elements), out.dz = rearranged(inputs.dz, elements);
@@ -44,7 +44,8 @@ inline Inputs rearranged(const Inputs& inputs, const abn_problem& problem, const
   return out;
 }
 
-inline Saved rearranged(const Saved& saved, const Places& elements, const Places& channels) {
+inline problem::Saved rearranged(const problem::Saved& saved, const Places& elements,
+                                 const Places& channels) {
   return {rearranged(saved.z, elements), rearranged(saved.xhat, elements),
           rearranged(saved.mean, channels), rearranged(saved.variance, channels)};
 }
@@ -64,8 +65,8 @@ struct Grid {
 Grid grid_of(const abn_problem& problem, const std::vector<double>& tensor, std::int64_t c);
 
 /// dz on its channel's grid; where there is none, random integers of up to 16.
-std::vector<double> gridded_dz(const Inputs& inputs, std::uint64_t seed);
+std::vector<double> gridded_dz(const problem::Inputs& inputs, std::uint64_t seed);
 /// Random integers of up to 16 grid steps of dz, none of them 0.
-std::vector<double> another_dz(const Inputs& inputs, std::uint64_t seed);
+std::vector<double> another_dz(const problem::Inputs& inputs, std::uint64_t seed);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::property

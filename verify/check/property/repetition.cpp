@@ -5,7 +5,7 @@
 #include "verify/check/property/bench.hpp"
 #include "verify/check/property/rearrange.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::property {
 namespace {
 
 bool has_backward(const abn_problem& problem) { return problem.mode != ABN_INFERENCE; }
@@ -19,7 +19,7 @@ void equal(Examination& out, const Outputs& a, const Outputs& b, bool bits) {
   }
 }
 
-Examination in_place(const Bench& bench, const Inputs& inputs) {
+Examination in_place(const Bench& bench, const problem::Inputs& inputs) {
   const abn_claims claims = bench.claims(inputs.problem);
   const bool bits = claims.deterministic == 1;
   const Bounds bounds = bits ? Bounds::none : Bounds::stored;
@@ -32,7 +32,7 @@ Examination in_place(const Bench& bench, const Inputs& inputs) {
   return out;
 }
 
-Examination deterministic(const Bench& bench, const Inputs& inputs) {
+Examination deterministic(const Bench& bench, const problem::Inputs& inputs) {
   const Outputs plain = bench.forward(inputs, Bounds::none);
   Examination out;
   constexpr std::uint64_t schedules = 2;
@@ -46,11 +46,11 @@ Examination deterministic(const Bench& bench, const Inputs& inputs) {
 }
 
 /// The samples [begin, end) of every channel as a batch of one image.
-Inputs shard_of(const Inputs& inputs, std::int64_t begin, std::int64_t end) {
+problem::Inputs shard_of(const problem::Inputs& inputs, std::int64_t begin, std::int64_t end) {
   abn_problem part = inputs.problem;
   part.n = 1, part.s = end - begin;
   const Places elements = places(part, [&](std::int64_t, std::int64_t c, std::int64_t s) {
-    return sample_offset(inputs.problem, c, begin + s);
+    return problem::sample_offset(inputs.problem, c, begin + s);
   });
   return rearranged(inputs, part, elements, same_channels(part));
 }
@@ -77,9 +77,9 @@ Moments merged(const Moments& a, const Moments& b) {
   return out;
 }
 
-Examination shards(const Bench& bench, const Inputs& inputs) {
+Examination shards(const Bench& bench, const problem::Inputs& inputs) {
   const abn_problem& p = inputs.problem;
-  const std::int64_t m = sample_count(p);
+  const std::int64_t m = problem::sample_count(p);
   // Uneven: a third (two samples at least) and the rest.
   const std::int64_t cut = std::max<std::int64_t>(2, m / 3);
   std::vector<Outputs> parts;
@@ -89,7 +89,7 @@ Examination shards(const Bench& bench, const Inputs& inputs) {
     counts.push_back(end - begin);
   }
   const Outputs whole = bench.forward(inputs);
-  const Result &mean = whole[Output::mean], &variance = whole[Output::variance];
+  const Result &mean = whole[compare::Output::mean], &variance = whole[compare::Output::variance];
   const int dtype = p.param_dtype;
   Examination out;
   for (std::int64_t c = 0; c < p.c; ++c) {
@@ -98,9 +98,10 @@ Examination shards(const Bench& bench, const Inputs& inputs) {
                   is_ordinary(variance.expected.points[at], dtype);
     Moments all;
     for (std::size_t k = 0; k < parts.size(); ++k) {
-      const Result &part_mean = parts[k][Output::mean], &part_variance = parts[k][Output::variance];
-      const Point &of_mean = part_mean.expected.points[at],
-                  &of_variance = part_variance.expected.points[at];
+      const Result &part_mean = parts[k][compare::Output::mean],
+                   &part_variance = parts[k][compare::Output::variance];
+      const compare::Point &of_mean = part_mean.expected.points[at],
+                           &of_variance = part_variance.expected.points[at];
       usable = usable && is_ordinary(of_mean, dtype) && is_ordinary(of_variance, dtype) &&
                std::isfinite(part_mean.got[at]) && std::isfinite(part_variance.got[at]);
       const Moments next{static_cast<long double>(counts[k]), part_mean.got[at],
@@ -112,20 +113,21 @@ Examination shards(const Bench& bench, const Inputs& inputs) {
       continue;
     }
     const auto own = static_cast<double>(own_rounding * (std::abs(all.mean) + all.variance));
-    expect_near(out, finding_of(out, Output::mean, dtype), c, all.mean,
+    expect_near(out, finding_of(out, compare::Output::mean, dtype), c, all.mean,
                 mean.expected.points[at].bound + all.mean_error + own, mean.got[at]);
-    expect_near(out, finding_of(out, Output::variance, dtype), c, all.variance,
+    expect_near(out, finding_of(out, compare::Output::variance, dtype), c, all.variance,
                 variance.expected.points[at].bound + all.variance_error + own, variance.got[at]);
   }
   return out;
 }
 
-Examination inference(const Bench& bench, const Inputs& inputs) {
+Examination inference(const Bench& bench, const problem::Inputs& inputs) {
   const abn_problem& p = inputs.problem;
   const Outputs training = bench.forward(inputs);
-  Inputs again = inputs;
+  problem::Inputs again = inputs;
   again.problem.mode = ABN_INFERENCE;
-  const Result &mean = training[Output::mean], &variance = training[Output::variance];
+  const Result &mean = training[compare::Output::mean],
+               &variance = training[compare::Output::variance];
   again.running_mean = mean.got, again.running_var = variance.got;
   const Outputs other = bench.forward(again);
   Examination out;
@@ -133,22 +135,24 @@ Examination inference(const Bench& bench, const Inputs& inputs) {
       show_channels(out, "running_var", again.running_var);
   // The statistics that were saved are those of the batch within their bounds, and z moves along
   // with them.
-  relate(out, training[Output::z], other[Output::z], same_place, 1, [&](std::int64_t i) {
-    const std::int64_t c = channel_of(p, i);
-    const auto at = static_cast<std::size_t>(c);
-    const ChannelStatistics statistics = statistics_of(training, c);
-    const double mean_error = mean.expected.points[at].bound,
-                 variance_error = variance.expected.points[at].bound;
-    const long double lowest = statistics.variance + p.eps - variance_error;
-    if (!statistics.usable || !(lowest > 0) || !std::isfinite(mean_error))
-      return std::numeric_limits<double>::infinity();
-    const long double r = 1 / std::sqrt(lowest),
-                      deviation = std::abs(inputs.x[static_cast<std::size_t>(i)] - statistics.mean);
-    const long double moved = deviation * (r - statistics.r) + r * mean_error;
-    return static_cast<double>(lipschitz(p) *
-                               std::abs(static_cast<long double>(scale_of(inputs, c))) * moved *
-                               (1 + own_rounding));
-  });
+  relate(out, training[compare::Output::z], other[compare::Output::z], same_place, 1,
+         [&](std::int64_t i) {
+           const std::int64_t c = channel_of(p, i);
+           const auto at = static_cast<std::size_t>(c);
+           const ChannelStatistics statistics = statistics_of(training, c);
+           const double mean_error = mean.expected.points[at].bound,
+                        variance_error = variance.expected.points[at].bound;
+           const long double lowest = statistics.variance + p.eps - variance_error;
+           if (!statistics.usable || !(lowest > 0) || !std::isfinite(mean_error))
+             return std::numeric_limits<double>::infinity();
+           const long double r = 1 / std::sqrt(lowest),
+                             deviation =
+                                 std::abs(inputs.x[static_cast<std::size_t>(i)] - statistics.mean);
+           const long double moved = deviation * (r - statistics.r) + r * mean_error;
+           return static_cast<double>(lipschitz(p) *
+                                      std::abs(static_cast<long double>(scale_of(inputs, c))) *
+                                      moved * (1 + own_rounding));
+         });
   return out;
 }
 
@@ -158,7 +162,7 @@ constexpr Property table[] = {
      "least four samples.",
      "the statistics of the batch are not the merge of those of its shards",
      [](const abn_problem& p, const abn_claims&) {
-       return p.mode == ABN_TRAINING && sample_count(p) >= 4;
+       return p.mode == ABN_TRAINING && problem::sample_count(p) >= 4;
      },
      shards},
     {"inference",
@@ -188,4 +192,4 @@ constexpr Property table[] = {
 
 std::span<const Property> repetition_properties() { return table; }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::property

@@ -6,7 +6,7 @@
 #include "verify/check/property/rearrange.hpp"
 #include "verify/problem/format.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::property {
 namespace {
 
 bool has_backward(const abn_problem& problem) { return problem.mode != ABN_INFERENCE; }
@@ -16,7 +16,7 @@ template <class Slack>
 void relate_all(Examination& examination, const Outputs& a, const Outputs& b,
                 const Places& elements, const Places& channels, Slack slack) {
   for (const Result& one : a.results) {
-    const bool tensor = is_tensor(one.output);
+    const bool tensor = compare::is_tensor(one.output);
     const Places& from = tensor ? elements : channels;
     relate(
         examination, one, b[one.output],
@@ -32,7 +32,7 @@ void relate_all(Examination& examination, const Outputs& a, const Outputs& b,
 void same_bits_all(Examination& examination, const Outputs& a, const Outputs& b,
                    const Places& elements, const Places& channels) {
   for (const Result& one : a.results) {
-    const Places& from = is_tensor(one.output) ? elements : channels;
+    const Places& from = compare::is_tensor(one.output) ? elements : channels;
     same_bits(examination, one, b[one.output], dtype_of(a.problem, one.output),
               [&](std::int64_t i) { return from[static_cast<std::size_t>(i)]; });
   }
@@ -40,10 +40,10 @@ void same_bits_all(Examination& examination, const Outputs& a, const Outputs& b,
 
 /// Forward and backward of the case in another order against the case itself. Backward has what the
 /// case's forward stored, in that order.
-Examination reordered(const Bench& bench, const Inputs& inputs, const abn_problem& other,
+Examination reordered(const Bench& bench, const problem::Inputs& inputs, const abn_problem& other,
                       const Places& elements, const Places& channels, bool bits) {
   const Bounds bounds = bits ? Bounds::none : Bounds::stored;
-  const Inputs moved = rearranged(inputs, other, elements, channels);
+  const problem::Inputs moved = rearranged(inputs, other, elements, channels);
   Examination out;
   const auto compare = [&](const Outputs& a, const Outputs& b) {
     if (bits)
@@ -59,10 +59,10 @@ Examination reordered(const Bench& bench, const Inputs& inputs, const abn_proble
   return out;
 }
 
-Examination channel_permutation(const Bench& bench, const Inputs& inputs) {
+Examination channel_permutation(const Bench& bench, const problem::Inputs& inputs) {
   const abn_problem& p = inputs.problem;
   const Places elements = places(p, [&](std::int64_t n, std::int64_t c, std::int64_t s) {
-    return element_offset(p, n, p.c - 1 - c, s);
+    return problem::element_offset(p, n, p.c - 1 - c, s);
   });
   Places channels = same_channels(p);
   std::reverse(channels.begin(), channels.end());
@@ -70,41 +70,41 @@ Examination channel_permutation(const Bench& bench, const Inputs& inputs) {
   // vector may be summed in another order.
   constexpr std::int64_t widest_access = 32;  // bytes
   const bool aligned_alike =
-      p.layout == ABN_NHWC || p.s * format_of(p.dtype).bytes % widest_access == 0;
+      p.layout == ABN_NHWC || p.s * problem::format_of(p.dtype).bytes % widest_access == 0;
   return reordered(bench, inputs, p, elements, channels,
                    bench.claims(p).deterministic == 1 && aligned_alike);
 }
 
-Examination sample_permutation(const Bench& bench, const Inputs& inputs) {
+Examination sample_permutation(const Bench& bench, const problem::Inputs& inputs) {
   const abn_problem& p = inputs.problem;
-  const std::int64_t m = sample_count(p);
+  const std::int64_t m = problem::sample_count(p);
   // A rotation behind a reversal: the first sample, from which shifted sums start, becomes another.
   const auto moved = [&](std::int64_t i) { return m - 1 - (i + m / 2) % m; };
   const Places elements = places(p, [&](std::int64_t n, std::int64_t c, std::int64_t s) {
-    return sample_offset(p, c, moved(n * p.s + s));
+    return problem::sample_offset(p, c, moved(n * p.s + s));
   });
   return reordered(bench, inputs, p, elements, same_channels(p), false);
 }
 
-Examination layout(const Bench& bench, const Inputs& inputs) {
+Examination layout(const Bench& bench, const problem::Inputs& inputs) {
   abn_problem other = inputs.problem;
   other.layout = other.layout == ABN_NCHW ? ABN_NHWC : ABN_NCHW;
   const Places elements = places(other, [&](std::int64_t n, std::int64_t c, std::int64_t s) {
-    return element_offset(inputs.problem, n, c, s);
+    return problem::element_offset(inputs.problem, n, c, s);
   });
   return reordered(bench, inputs, other, elements, same_channels(other), false);
 }
 
-Examination shift(const Bench& bench, const Inputs& inputs) {
+Examination shift(const Bench& bench, const problem::Inputs& inputs) {
   const abn_problem& p = inputs.problem;
   constexpr double steps = 64;  // beside up to 32 of the data: 7 bits in all
-  Inputs plain = inputs, moved = inputs;
+  problem::Inputs plain = inputs, moved = inputs;
   std::vector<double> by(static_cast<std::size_t>(p.c), 0.0);
   for (std::int64_t c = 0; c < p.c; ++c) {
     const double step = grid_of(p, inputs.x, c).step, offset = (c % 2 == 0 ? steps : -steps) * step;
     by[static_cast<std::size_t>(c)] = offset;
-    for (std::int64_t i = 0; step > 0 && i < sample_count(p); ++i) {
-      const auto at = static_cast<std::size_t>(sample_offset(p, c, i));
+    for (std::int64_t i = 0; step > 0 && i < problem::sample_count(p); ++i) {
+      const auto at = static_cast<std::size_t>(problem::sample_offset(p, c, i));
       plain.x[at] = std::nearbyint(inputs.x[at] / step) * step;
       moved.x[at] = plain.x[at] + offset;
     }
@@ -112,11 +112,11 @@ Examination shift(const Bench& bench, const Inputs& inputs) {
   Examination out;
   show_elements(out, "x", plain.x), show_elements(out, "x(shifted)", moved.x);
   const Places elements = places(p, [&](std::int64_t n, std::int64_t c, std::int64_t s) {
-    return element_offset(p, n, c, s);
+    return problem::element_offset(p, n, c, s);
   });
   const Places channels = same_channels(p);
   Outputs a = bench.forward(moved), b = bench.forward(plain);
-  const Saved saved_a = a.saved, saved_b = b.saved;
+  const problem::Saved saved_a = a.saved, saved_b = b.saved;
   std::vector<bool> compared;
   for (std::int64_t c = 0; c < p.c; ++c)
     compared.push_back(by[static_cast<std::size_t>(c)] != 0 && statistics_fit(a, c) &&
@@ -126,17 +126,17 @@ Examination shift(const Bench& bench, const Inputs& inputs) {
   };
   // Of the statistics the mean moves along, and the running mean with it; the variances stay.
   for (std::size_t c = 0; c < by.size(); ++c) {
-    const Result &mean_a = a[Output::mean], &mean_b = b[Output::mean];
-    const Point &of_a = mean_a.expected.points[c], &of_b = mean_b.expected.points[c];
+    const Result &mean_a = a[compare::Output::mean], &mean_b = b[compare::Output::mean];
+    const compare::Point &of_a = mean_a.expected.points[c], &of_b = mean_b.expected.points[c];
     if (!compared[c])
       ++out.left_out;
     else
-      expect_near(out, finding_of(out, Output::mean, p.param_dtype), static_cast<std::int64_t>(c),
-                  static_cast<long double>(mean_b.got[c]) + by[c], of_a.bound + of_b.bound,
-                  mean_a.got[c]);
+      expect_near(out, finding_of(out, compare::Output::mean, p.param_dtype),
+                  static_cast<std::int64_t>(c), static_cast<long double>(mean_b.got[c]) + by[c],
+                  of_a.bound + of_b.bound, mean_a.got[c]);
   }
   std::erase_if(a.results, [](const Result& one) {
-    return one.output == Output::mean || one.output == Output::running_mean;
+    return one.output == compare::Output::mean || one.output == compare::Output::running_mean;
   });
   relate_all(out, a, b, elements, channels, moved_only);
   relate_all(out, bench.backward(moved, saved_a, Bounds::truth),
@@ -156,18 +156,18 @@ bool in_range(double value) {
 
 /// Power of two of the seed: 2^-3 .. 2^3 without 2^0.
 int exponent_of(std::uint64_t seed) {
-  const int k = static_cast<int>(Stream(seed).fork(3).below(6, 0));
+  const int k = static_cast<int>(data::Stream(seed).fork(3).below(6, 0));
   return k < 3 ? k - 3 : k - 2;
 }
 
 /// Which channels have all of these tensors, gamma and beta in range, exactly representable tensors
 /// when multiplied by `factor`, and g other than 0.
-std::vector<bool> comfortable(const Inputs& inputs,
+std::vector<bool> comfortable(const problem::Inputs& inputs,
                               const std::vector<const std::vector<double>*>& tensors,
                               const std::vector<double>& scaled, double factor,
                               const std::vector<double>& variance) {
   const abn_problem& p = inputs.problem;
-  const Format& storage = format_of(p.dtype);
+  const problem::Format& storage = problem::format_of(p.dtype);
   std::vector<bool> out(static_cast<std::size_t>(p.c), true);
   for (std::int64_t c = 0; c < p.c; ++c) {
     const auto at = static_cast<std::size_t>(c);
@@ -176,11 +176,12 @@ std::vector<bool> comfortable(const Inputs& inputs,
     const double spread = variance[at] + p.eps;
     good = good && spread >= smallest_input * smallest_input &&
            spread <= largest_input * largest_input;
-    for (std::int64_t i = 0; i < sample_count(p) && good; ++i) {
-      const auto element = static_cast<std::size_t>(sample_offset(p, c, i));
+    for (std::int64_t i = 0; i < problem::sample_count(p) && good; ++i) {
+      const auto element = static_cast<std::size_t>(problem::sample_offset(p, c, i));
       for (const std::vector<double>* const tensor : tensors)
         good = good && (tensor->empty() || in_range((*tensor)[element]));
-      good = good && round_to(storage, scaled[element] * factor) == scaled[element] * factor;
+      good =
+          good && problem::round_to(storage, scaled[element] * factor) == scaled[element] * factor;
     }
     out[at] = good;
   }
@@ -189,24 +190,24 @@ std::vector<bool> comfortable(const Inputs& inputs,
 
 /// Far from the subnormal numbers of storage and accumulate type, and from the largest ones.
 bool scales_exactly(double value, int storage, int accumulate) {
-  const Format &s = format_of(storage), &a = format_of(accumulate);
+  const problem::Format &s = problem::format_of(storage), &a = problem::format_of(accumulate);
   const int lowest = std::max(s.emin + 4, a.emin + 2 * a.precision);
   return std::isfinite(value) && value != 0 && std::ilogb(value) >= lowest &&
          std::abs(value) <= s.largest / largest_input;
 }
 
-Examination scaling_dz(const Bench& bench, const Inputs& inputs) {
+Examination scaling_dz(const Bench& bench, const problem::Inputs& inputs) {
   const abn_problem& p = inputs.problem;
   const double factor = std::ldexp(1.0, exponent_of(bench.seed()));
   const Outputs forward = bench.forward(inputs, Bounds::none);
-  const Saved& saved = forward.saved;
+  const problem::Saved& saved = forward.saved;
   const std::vector<double>& variance =
-      p.mode == ABN_TRAINING ? forward[Output::variance].got : inputs.running_var;
+      p.mode == ABN_TRAINING ? forward[compare::Output::variance].got : inputs.running_var;
   const std::vector<bool> good =
-      comfortable(inputs, {&inputs.x, &inputs.dz, &forward[Output::z].got, &saved.xhat}, inputs.dz,
-                  factor, variance);
-  Inputs scaled = inputs;
-  for (double& dz : scaled.dz) dz = round_to(format_of(p.dtype), dz * factor);
+      comfortable(inputs, {&inputs.x, &inputs.dz, &forward[compare::Output::z].got, &saved.xhat},
+                  inputs.dz, factor, variance);
+  problem::Inputs scaled = inputs;
+  for (double& dz : scaled.dz) dz = problem::round_to(problem::format_of(p.dtype), dz * factor);
   const Outputs a = bench.backward(scaled, saved, Bounds::none),
                 b = bench.backward(inputs, saved, Bounds::none);
   const int accumulate = bench.claims(p).accumulate;
@@ -216,7 +217,7 @@ Examination scaling_dz(const Bench& bench, const Inputs& inputs) {
     const std::vector<double>& plain = b[one.output].got;
     const int dtype = dtype_of(p, one.output);
     same_bits(out, one, b[one.output], dtype, same_place, factor, true, [&](std::int64_t i) {
-      const std::int64_t c = is_tensor(one.output) ? channel_of(p, i) : i;
+      const std::int64_t c = compare::is_tensor(one.output) ? channel_of(p, i) : i;
       return good[static_cast<std::size_t>(c)] &&
              scales_exactly(plain[static_cast<std::size_t>(i)], dtype, accumulate);
     });
@@ -224,9 +225,9 @@ Examination scaling_dz(const Bench& bench, const Inputs& inputs) {
   return out;
 }
 
-Examination sign_flip(const Bench& bench, const Inputs& inputs) {
-  const Saved saved = bench.forward(inputs, Bounds::none).saved;
-  Inputs flipped = inputs;
+Examination sign_flip(const Bench& bench, const problem::Inputs& inputs) {
+  const problem::Saved saved = bench.forward(inputs, Bounds::none).saved;
+  problem::Inputs flipped = inputs;
   for (double& dz : flipped.dz) dz = -dz;
   const Outputs a = bench.backward(flipped, saved, Bounds::none),
                 b = bench.backward(inputs, saved, Bounds::none);
@@ -238,15 +239,16 @@ Examination sign_flip(const Bench& bench, const Inputs& inputs) {
   return out;
 }
 
-Examination scaling_x(const Bench& bench, const Inputs& inputs) {
+Examination scaling_x(const Bench& bench, const problem::Inputs& inputs) {
   const int k = exponent_of(bench.seed());
   const double factor = std::ldexp(1.0, k);
-  Inputs scaled = inputs;
-  for (double& x : scaled.x) x = round_to(format_of(inputs.problem.dtype), x * factor);
+  problem::Inputs scaled = inputs;
+  for (double& x : scaled.x)
+    x = problem::round_to(problem::format_of(inputs.problem.dtype), x * factor);
   scaled.problem.eps *= factor * factor;
   const Outputs a = bench.forward(scaled, Bounds::none), b = bench.forward(inputs, Bounds::none);
   const std::vector<bool> good =
-      comfortable(inputs, {&inputs.x}, inputs.x, factor, b[Output::variance].got);
+      comfortable(inputs, {&inputs.x}, inputs.x, factor, b[compare::Output::variance].got);
   const int accumulate = bench.claims(inputs.problem).accumulate;
   Examination out;
   show_elements(out, "x", inputs.x), show_elements(out, "x(scaled)", scaled.x);
@@ -254,12 +256,13 @@ Examination scaling_x(const Bench& bench, const Inputs& inputs) {
       show_problem(out, "eps(scaled)", scaled.problem.eps);
   for (const Result& one : a.results) {
     // they mix in what was not scaled
-    if (one.output == Output::running_mean || one.output == Output::running_var) continue;
+    if (one.output == compare::Output::running_mean || one.output == compare::Output::running_var)
+      continue;
     const int dtype = dtype_of(inputs.problem, one.output);
-    const bool tensor = is_tensor(one.output);
-    const double by = one.output == Output::mean       ? factor
-                      : one.output == Output::variance ? factor * factor
-                                                       : 1;
+    const bool tensor = compare::is_tensor(one.output);
+    const double by = one.output == compare::Output::mean       ? factor
+                      : one.output == compare::Output::variance ? factor * factor
+                                                                : 1;
     const std::vector<double>& plain = b[one.output].got;
     same_bits(out, one, b[one.output], dtype, same_place, by, true, [&](std::int64_t i) {
       const std::int64_t c = tensor ? channel_of(inputs.problem, i) : i;
@@ -286,7 +289,7 @@ constexpr Property table[] = {
      "Samples in another order give the same statistics, sums and results in that order, within "
      "the bounds of both.",
      "the result changes when the samples of a channel are permuted",
-     [](const abn_problem& p, const abn_claims&) { return sample_count(p) > 1; },
+     [](const abn_problem& p, const abn_claims&) { return problem::sample_count(p) > 1; },
      sample_permutation},
     {"layout",
      "NCHW and NHWC give the same results within the bounds of both; backward on the same stored "
@@ -329,4 +332,4 @@ constexpr Property table[] = {
 
 std::span<const Property> symmetry_properties() { return table; }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::property

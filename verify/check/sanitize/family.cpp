@@ -15,16 +15,17 @@
 #include "verify/problem/claims.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::sanitize {
 namespace {
 
 constexpr const char* kind = "contract";
 constexpr std::array<const char*, 4> faults{"races", "unwritten_reads", "bounds", "barriers"};
 constexpr const char* traffic_check = "traffic";
 
-std::vector<CheckName> checks_of(const Subject&, const abn_claims&, const abn_problem& problem) {
+std::vector<CheckName> checks_of(const call::Subject&, const abn_claims&,
+                                 const abn_problem& problem) {
   std::vector<CheckName> checks;
-  if (element_count(problem) == 0) return checks;
+  if (problem::element_count(problem) == 0) return checks;
   for (const char* const op : {"forward", "backward"}) {
     if (std::string_view(op) == "backward" && problem.mode == ABN_INFERENCE) continue;
     for (const char* const fault : faults) checks.push_back({op, fault, kind});
@@ -40,25 +41,26 @@ std::string place(const emulator::Finding& finding) {
   return text;
 }
 
-Record fault_record(const Origin& origin, const CheckName& name, const Observed& observed) {
+results::Record fault_record(const judge::Origin& origin, const CheckName& name,
+                             const Observed& observed) {
   const std::vector<Sighting>& all = observed.sightings;
   const auto belongs = [&](const Sighting& one) {
     return std::string_view(faults[static_cast<std::size_t>(fault_of(one.finding.kind))]) ==
            name.check;
   };
   const auto count = std::count_if(all.begin(), all.end(), belongs);
-  Record record = blank_record(origin, name.op, name.check, name.kind);
+  results::Record record = judge::blank_record(origin, name.op, name.check, name.kind);
   if (count == 0) {
     if (observed.complete) return record;
     return skip_record(
         origin, name,
         "a launch was ended by what another check reports, so the rest of it was not seen");
   }
-  record.verdict = Verdict::fail;
+  record.verdict = results::Verdict::fail;
   record.failed_cases = 1;
   for (const Sighting& one : all) {
     if (!belongs(one)) continue;
-    Witness witness = blank_witness(origin, record.id);
+    results::Witness witness = judge::blank_witness(origin, record.id);
     witness.where = place(one.finding);
     witness.reason = fmt::format("{}: {} ({})", one.finding.kind, one.finding.text, one.schedule);
     record.witnesses.push_back(std::move(witness));
@@ -72,15 +74,15 @@ Record fault_record(const Origin& origin, const CheckName& name, const Observed&
   return record;
 }
 
-Record traffic_record(const Origin& origin, const CheckName& name, const Observed& observed,
-                      const abn_claims& claims, bool backward) {
+results::Record traffic_record(const judge::Origin& origin, const CheckName& name,
+                               const Observed& observed, const abn_claims& claims, bool backward) {
   if (observed.traffic.empty())
     return skip_record(origin, name,
                        "a launch was ended by what another check reports, so its traffic was not "
                        "counted to the end");
-  Record record = blank_record(origin, name.op, name.check, name.kind);
+  results::Record record = judge::blank_record(origin, name.op, name.check, name.kind);
   std::size_t first = 0;
-  for (std::vector<BufferTraffic> buffers : observed.traffic) {
+  for (std::vector<results::BufferTraffic> buffers : observed.traffic) {
     add_claims(buffers, claims, backward);
     const auto addresses = std::span(observed.addresses).subspan(first, buffers.size());
     first += buffers.size();
@@ -88,20 +90,20 @@ Record traffic_record(const Origin& origin, const CheckName& name, const Observe
     const std::string wrong =
         wrong_traffic(buffers, addresses, claims, origin.problem, backward, where);
     if (record.traffic.empty())
-      record.traffic.push_back({mode_name(origin.problem.mode), to_string(origin.problem),
-                                static_cast<std::uint64_t>(element_count(origin.problem)),
-                                std::move(buffers)});
+      record.traffic.push_back(
+          {problem::mode_name(origin.problem.mode), problem::to_string(origin.problem),
+           static_cast<std::uint64_t>(problem::element_count(origin.problem)), std::move(buffers)});
     if (wrong.empty() || record.failed_cases > 0) continue;
-    record.verdict = Verdict::fail;
+    record.verdict = results::Verdict::fail;
     record.failed_cases = 1;
     record.reason = wrong;
-    Witness witness = blank_witness(origin, record.id);
+    results::Witness witness = judge::blank_witness(origin, record.id);
     witness.where = where;
     witness.reason = wrong;
     record.witnesses.push_back(std::move(witness));
   }
-  if (claims_traffic(claims, backward)) return record;
-  Record unclaimed =
+  if (problem::claims_traffic(claims, backward)) return record;
+  results::Record unclaimed =
       skip_record(origin, name,
                   fmt::format("the variant does not claim how often its {} moves each tensor; set "
                               "the sweeps of abn_claims "
@@ -111,12 +113,13 @@ Record traffic_record(const Origin& origin, const CheckName& name, const Observe
   return unclaimed;
 }
 
-Record error_record(const Origin& origin, const CheckName& name, const std::string& reason) {
-  Record record = blank_record(origin, name.op, name.check, name.kind);
-  record.verdict = Verdict::error;
+results::Record error_record(const judge::Origin& origin, const CheckName& name,
+                             const std::string& reason) {
+  results::Record record = judge::blank_record(origin, name.op, name.check, name.kind);
+  record.verdict = results::Verdict::error;
   record.failed_cases = 1;
   record.reason = reason;
-  Witness witness = blank_witness(origin, record.id);
+  results::Witness witness = judge::blank_witness(origin, record.id);
   witness.where = name.op;
   witness.reason = reason;
   record.witnesses.push_back(std::move(witness));
@@ -125,28 +128,29 @@ Record error_record(const Origin& origin, const CheckName& name, const std::stri
 
 /// What the scheme keeps for backward, from the plain build; empty where that did not come back
 /// well, for the reason `why`.
-std::optional<Saved> saved_by(const Subject& subject, const Inputs& inputs,
-                              const abn_claims& claims, std::uint64_t seed, std::string& why) {
-  const Evaluator evaluator(subject, claims, seed);
+std::optional<problem::Saved> saved_by(const call::Subject& subject, const problem::Inputs& inputs,
+                                       const abn_claims& claims, std::uint64_t seed,
+                                       std::string& why) {
+  const call::Evaluator evaluator(subject, claims, seed);
   try {
     return evaluator.saved(inputs.problem, evaluator.forward(inputs));
-  } catch (const CallFailed& wrong) {
+  } catch (const call::CallFailed& wrong) {
     why = fmt::format("forward did not come back well ({}), so there is nothing to go back from",
                       wrong.what());
     return std::nullopt;
   }
 }
 
-std::vector<Record> records_of(const Work& work) {
-  std::vector<Record> records;
-  const Inputs inputs = inputs_of(work.one);
+std::vector<results::Record> records_of(const Work& work) {
+  std::vector<results::Record> records;
+  const problem::Inputs inputs = data::inputs_of(work.one);
   for (const char* const op : {"forward", "backward"}) {
     std::vector<CheckName> names;
     std::copy_if(work.wanted.begin(), work.wanted.end(), std::back_inserter(names),
                  [&](const CheckName& name) { return std::string_view(name.op) == op; });
     if (names.empty()) continue;
     const bool backward = std::string_view(op) == "backward";
-    std::optional<Saved> saved;
+    std::optional<problem::Saved> saved;
     if (backward) {
       std::string why = inputs.dz.size() != inputs.x.size() ? "the file has no dz" : "";
       if (why.empty()) saved = saved_by(work.subject, inputs, work.claims, work.one.seed, why);
@@ -169,29 +173,30 @@ std::vector<Record> records_of(const Work& work) {
 
 // Ragged and whole windows, one element and one channel, several blocks a channel, and one channel
 // of several slices.
-constexpr std::array shapes{Shape{2, 3, 5},  Shape{2, 32, 16}, Shape{1, 1, 77}, Shape{3, 5, 49},
-                            Shape{40, 9, 1}, Shape{2, 64, 9},  Shape{4, 2, 64}, Shape{1, 33, 2}};
-constexpr std::array long_shapes{Shape{2, 2, 4100}, Shape{1, 3, 5001}};
+constexpr std::array shapes{data::Shape{2, 3, 5},  data::Shape{2, 32, 16}, data::Shape{1, 1, 77},
+                            data::Shape{3, 5, 49}, data::Shape{40, 9, 1},  data::Shape{2, 64, 9},
+                            data::Shape{4, 2, 64}, data::Shape{1, 33, 2}};
+constexpr std::array long_shapes{data::Shape{2, 2, 4100}, data::Shape{1, 3, 5001}};
 
 // Within six rounds every type, layout and mode meets every activation, each of them once at least
 // with signed gamma, and six shapes.
-std::vector<Case> sanitize_cases(Tier tier, std::uint64_t seed) {
-  std::vector<Case> cases;
-  const auto names = recipes();
-  const Stream seeds = Stream(seed).fork(7);
+std::vector<data::Case> sanitize_cases(data::Tier tier, std::uint64_t seed) {
+  std::vector<data::Case> cases;
+  const auto names = data::recipes();
+  const data::Stream seeds = data::Stream(seed).fork(7);
   constexpr std::size_t combinations = 4 * 2 * 3;
   std::size_t step = 0, turn = seeds.below(shapes.size(), 0);
-  const auto add = [&](const Shape& shape, int dtype, int layout, int mode) {
+  const auto add = [&](const data::Shape& shape, int dtype, int layout, int mode) {
     const int activation = static_cast<int>((step + step / 3) % 3);
-    Case one = drawn_case(shape, dtype, layout, activation, names[step % names.size()].name,
-                          seeds.fork(step));
+    data::Case one = data::drawn_case(shape, dtype, layout, activation,
+                                      names[step % names.size()].name, seeds.fork(step));
     one.problem.mode = mode;
     one.problem.scale =
         (step + step / combinations) % 4 == 3 ? ABN_SCALE_ABS_EPS : ABN_SCALE_SIGNED;
     cases.push_back(std::move(one));
     ++step;
   };
-  const std::size_t rounds = tier == Tier::smoke ? 6 : tier == Tier::full ? 24 : 96;
+  const std::size_t rounds = tier == data::Tier::smoke ? 6 : tier == data::Tier::full ? 24 : 96;
   // combinations are a multiple of the shapes: on to others
   for (std::size_t round = 0; round < rounds; ++round, turn += 3)
     for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype)
@@ -200,7 +205,7 @@ std::vector<Case> sanitize_cases(Tier tier, std::uint64_t seed) {
           add(shapes[turn++ % shapes.size()], dtype, layout, mode);
   for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype)
     for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout) {
-      const bool all = tier != Tier::smoke;
+      const bool all = tier != data::Tier::smoke;
       if (all || (dtype + layout) % 2 == 0)
         add(long_shapes[step % long_shapes.size()], dtype, layout, ABN_TRAINING);
       if (all) add(long_shapes[step % long_shapes.size()], dtype, layout, ABN_FROZEN);
@@ -210,7 +215,7 @@ std::vector<Case> sanitize_cases(Tier tier, std::uint64_t seed) {
 
 }  // namespace
 
-std::string not_sanitisable(const Subject& subject) {
+std::string not_sanitisable(const call::Subject& subject) {
   if (subject.instrumented != nullptr) return {};
   if (!subject.not_instrumented.empty()) return subject.not_instrumented;
   if (!subject.plugin.empty())
@@ -224,16 +229,17 @@ std::string not_sanitisable(const Subject& subject) {
       subject.variant->name);
 }
 
-std::vector<MovedBy> moved_by(const Subject& subject, const Case& one, const abn_claims& claims) {
+std::vector<MovedBy> moved_by(const call::Subject& subject, const data::Case& one,
+                              const abn_claims& claims) {
   constexpr int out_of_place_and_in_place = 2;
-  const Inputs inputs = inputs_of(one);
+  const problem::Inputs inputs = data::inputs_of(one);
   std::vector<MovedBy> all;
   for (const bool backward : {false, true}) {
     if (backward && (one.problem.mode == ABN_INFERENCE || inputs.dz.size() != inputs.x.size()))
       continue;
     MovedBy moved;
     moved.op = backward ? "backward" : "forward";
-    std::optional<Saved> saved;
+    std::optional<problem::Saved> saved;
     if (backward) saved = saved_by(subject, inputs, claims, one.seed, moved.trouble);
     Observed observed;
     if (moved.trouble.empty()) {
@@ -267,4 +273,4 @@ std::vector<MovedBy> moved_by(const Subject& subject, const Case& one, const abn
 const Family sanitize_family{"run",      checks_of,       sanitize_cases,
                              records_of, not_sanitisable, " --sanitize"};
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::sanitize

@@ -8,7 +8,7 @@
 
 #include "verify/check/group.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::sanitize {
 
 extern const Family sanitize_family;
 
@@ -17,14 +17,15 @@ extern const Family sanitize_family;
 struct MovedBy {
   std::string op;
   bool in_place = false;
-  std::vector<BufferTraffic> buffers;
+  std::vector<results::BufferTraffic> buffers;
   /// how that differs from the claims; empty: it does not, or nothing is claimed
   std::string wrong;
   std::string trouble;  ///< why there are no buffers
 };
-std::vector<MovedBy> moved_by(const Subject& subject, const Case& one, const abn_claims& claims);
+std::vector<MovedBy> moved_by(const call::Subject& subject, const data::Case& one,
+                              const abn_claims& claims);
 
 /// Why the subject cannot be sanitised, and what to do about it; empty if it can.
-std::string not_sanitisable(const Subject& subject);
+std::string not_sanitisable(const call::Subject& subject);
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::sanitize

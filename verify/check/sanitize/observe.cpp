@@ -12,7 +12,7 @@
 
 #include "verify/data/random.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::sanitize {
 namespace {
 
 using emulator::Schedule;
@@ -31,12 +31,13 @@ bool ends_launch(const emulator::Finding& finding) {
 }
 
 /// What the launches of one call moved, added up by buffer.
-std::vector<BufferTraffic> traffic_of(const Call& call) {
-  std::vector<BufferTraffic> buffers;
+std::vector<results::BufferTraffic> traffic_of(const call::Call& call) {
+  std::vector<results::BufferTraffic> buffers;
   for (const emulator::LaunchTraffic& launch : call.report.traffic)
     for (const emulator::Traffic& moved : launch.buffers) {
-      auto at = std::find_if(buffers.begin(), buffers.end(),
-                             [&](const BufferTraffic& one) { return one.buffer == moved.buffer; });
+      auto at = std::find_if(
+          buffers.begin(), buffers.end(),
+          [&](const results::BufferTraffic& one) { return one.buffer == moved.buffer; });
       if (at == buffers.end()) {
         at = buffers.emplace(buffers.end());
         at->buffer = moved.buffer;
@@ -57,12 +58,12 @@ bool is_watched_as(std::string_view arena, std::string_view watched) {
          (arena == "variance" && watched == "var");
 }
 
-void add_sizes(std::vector<BufferTraffic>& buffers, std::vector<std::uint64_t>& addresses,
-               const Call& call) {
+void add_sizes(std::vector<results::BufferTraffic>& buffers, std::vector<std::uint64_t>& addresses,
+               const call::Call& call) {
   constexpr std::array<std::string_view, 5> tensors{"x", "z", "xhat", "dz", "dx"};
   const auto views = call.arena->views();
-  for (BufferTraffic& buffer : buffers) {
-    const auto view = std::find_if(views.begin(), views.end(), [&](const Arena::View& one) {
+  for (results::BufferTraffic& buffer : buffers) {
+    const auto view = std::find_if(views.begin(), views.end(), [&](const call::Arena::View& one) {
       return is_watched_as(one.name, buffer.buffer);
     });
     buffer.bytes = view->bytes;
@@ -83,14 +84,15 @@ Fault fault_of(const std::string& kind) {
   return Fault::barriers;
 }
 
-Observed observe(const Subject& subject, const Inputs& inputs, const abn_claims& claims,
-                 std::uint64_t seed, const Saved* saved, int schedules) {
-  Subject sanitised = subject;
+Observed observe(const call::Subject& subject, const problem::Inputs& inputs,
+                 const abn_claims& claims, std::uint64_t seed, const problem::Saved* saved,
+                 int schedules) {
+  call::Subject sanitised = subject;
   sanitised.variant = subject.instrumented;
   sanitised.emulated = true;
-  const Caller caller(sanitised, inputs, claims, seed);
+  const call::Caller caller(sanitised, inputs, claims, seed);
   const bool may_alias = (saved != nullptr ? claims.dx_may_alias_dz : claims.z_may_alias_x) == 1;
-  const Stream seeds = Stream(caller.draws().schedule[0]).fork(1);
+  const data::Stream seeds = data::Stream(caller.draws().schedule[0]).fork(1);
   Observed observed;
   std::set<std::tuple<std::string, std::string, std::string, unsigned, std::string, unsigned>> seen;
   for (int i = 0; i < schedules; ++i) {
@@ -98,11 +100,13 @@ Observed observe(const Subject& subject, const Inputs& inputs, const abn_claims&
     const auto& [schedule, name] = rotation[number < rotation.size() ? number : 0];
     const bool asks_all = i < 2, in_place = may_alias && i % 2 == 1;
     if (i == 1 && !may_alias) continue;
-    Setup setup{Poison::nan, caller.draws().poison[i % 2], seeds.bits(number), in_place, {},
-                schedule};
+    call::Setup setup{
+        call::Poison::nan, caller.draws().poison[i % 2], seeds.bits(number), in_place, {},
+        schedule};
     if (!asks_all) setup.asked = caller.draws().asked_again;
     if (in_place) setup.asked.dx = true;
-    const Call call = saved != nullptr ? caller.backward(setup, *saved) : caller.forward(setup);
+    const call::Call call =
+        saved != nullptr ? caller.backward(setup, *saved) : caller.forward(setup);
     bool whole = true;
     for (const emulator::Finding& finding : call.report.findings) {
       if (finding.kind == emulator::not_instrumented) {
@@ -129,4 +133,4 @@ Observed observe(const Subject& subject, const Inputs& inputs, const abn_claims&
   return observed;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::sanitize

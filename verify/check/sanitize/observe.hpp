@@ -10,7 +10,7 @@
 #include "verify/call/call.hpp"
 #include "verify/results/results.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::sanitize {
 
 /// Which check of the family a kind of finding belongs to.
 enum class Fault : std::uint8_t { races, unwritten_reads, bounds, barriers };
@@ -28,7 +28,7 @@ struct Observed {
   /// no launch was ended by what was found, so that everything else was looked at, too
   bool complete = true;
   /// of complete calls that were asked for every output: out of place, and in place
-  std::vector<std::vector<BufferTraffic>> traffic;
+  std::vector<std::vector<results::BufferTraffic>> traffic;
   /// of the buffers of traffic.front() and so on, one after the other
   std::vector<std::uint64_t> addresses;
 };
@@ -37,9 +37,10 @@ struct Observed {
 /// `schedules` schedules: a random one, out of place and, where claimed, in place; each of the
 /// adversarial ones; then random ones again. Optional outputs are left out as the seed says, but
 /// not in the first two. Throws DeviceError.
-Observed observe(const Subject& subject, const Inputs& inputs, const abn_claims& claims,
-                 std::uint64_t seed, const Saved* saved, int schedules);
+Observed observe(const call::Subject& subject, const problem::Inputs& inputs,
+                 const abn_claims& claims, std::uint64_t seed, const problem::Saved* saved,
+                 int schedules);
 
 inline constexpr int usual_schedules = 7;
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::sanitize

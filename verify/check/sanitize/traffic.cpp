@@ -20,7 +20,7 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify {
+namespace abn::verify::check::sanitize {
 namespace {
 
 constexpr std::uint64_t wide = 16;  // bytes of the widest access
@@ -40,13 +40,13 @@ abn_sweeps sweeps_of(std::string_view name, const abn_claims& claims, bool backw
 }
 
 std::uint64_t element_bytes(const abn_problem& problem) {
-  return static_cast<std::uint64_t>(format_of(problem.dtype).bytes);
+  return static_cast<std::uint64_t>(problem::format_of(problem.dtype).bytes);
 }
 
 std::string times(double count) { return count == 1 ? "once" : fmt::format("{:.6g} times", count); }
 
 /// "" or what is wrong with the loads (or stores) of one tensor.
-std::string wrong_way(const BufferTraffic& buffer, bool store, bool coalesced,
+std::string wrong_way(const results::BufferTraffic& buffer, bool store, bool coalesced,
                       const abn_problem& problem) {
   const std::uint64_t moved = store ? buffer.stored : buffer.loaded;
   const auto claimed =
@@ -69,9 +69,10 @@ std::string wrong_way(const BufferTraffic& buffer, bool store, bool coalesced,
 
 }  // namespace
 
-void add_claims(std::vector<BufferTraffic>& buffers, const abn_claims& claims, bool backward) {
-  if (!claims_traffic(claims, backward)) return;
-  for (BufferTraffic& buffer : buffers) {
+void add_claims(std::vector<results::BufferTraffic>& buffers, const abn_claims& claims,
+                bool backward) {
+  if (!problem::claims_traffic(claims, backward)) return;
+  for (results::BufferTraffic& buffer : buffers) {
     if (!buffer.tensor) continue;
     const abn_sweeps sweeps = sweeps_of(buffer.buffer, claims, backward);
     buffer.claimed_loads = sweeps.loads, buffer.claimed_stores = sweeps.stores;
@@ -88,7 +89,7 @@ std::uint64_t sector_slack(const abn_problem& problem, std::uint64_t requests,
   return 2 * requests + 2 * runs * sweeps * (wide / element);
 }
 
-std::string wrong_traffic(const std::vector<BufferTraffic>& buffers,
+std::string wrong_traffic(const std::vector<results::BufferTraffic>& buffers,
                           std::span<const std::uint64_t> addresses, const abn_claims& claims,
                           const abn_problem& problem, bool backward, std::string& where) {
   // A tensor in disguise: once channels are long, statistics and the partial sums of slices are far
@@ -96,7 +97,7 @@ std::string wrong_traffic(const std::vector<BufferTraffic>& buffers,
   constexpr std::int64_t long_channel = 4096;
   std::uint64_t tensor = 0;
   for (std::size_t i = 0; i < buffers.size(); ++i) {
-    const BufferTraffic& buffer = buffers[i];
+    const results::BufferTraffic& buffer = buffers[i];
     if (!buffer.tensor || buffer.claimed_loads < 0) continue;
     tensor = buffer.bytes;
     where = buffer.buffer;
@@ -106,9 +107,9 @@ std::string wrong_traffic(const std::vector<BufferTraffic>& buffers,
           !wrong.empty())
         return wrong;
   }
-  for (const BufferTraffic& buffer : buffers) {
-    if (buffer.buffer != "workspace" || tensor == 0 || sample_count(problem) < long_channel ||
-        2 * buffer.stored <= tensor)
+  for (const results::BufferTraffic& buffer : buffers) {
+    if (buffer.buffer != "workspace" || tensor == 0 ||
+        problem::sample_count(problem) < long_channel || 2 * buffer.stored <= tensor)
       continue;
     where = buffer.buffer;
     return fmt::format(
@@ -120,22 +121,22 @@ std::string wrong_traffic(const std::vector<BufferTraffic>& buffers,
   return {};
 }
 
-double tensor_sweeps(const std::vector<BufferTraffic>& buffers) {
+double tensor_sweeps(const std::vector<results::BufferTraffic>& buffers) {
   double sweeps = 0;
-  for (const BufferTraffic& buffer : buffers)
+  for (const results::BufferTraffic& buffer : buffers)
     if (buffer.tensor && buffer.bytes > 0)
       sweeps +=
           static_cast<double>(buffer.loaded + buffer.stored) / static_cast<double>(buffer.bytes);
   return sweeps;
 }
 
-double sector_sweeps(const std::vector<BufferTraffic>& buffers) {
+double sector_sweeps(const std::vector<results::BufferTraffic>& buffers) {
   double sweeps = 0;
-  for (const BufferTraffic& buffer : buffers)
+  for (const results::BufferTraffic& buffer : buffers)
     if (buffer.tensor && buffer.bytes > 0)
       sweeps += static_cast<double>((buffer.load_sectors + buffer.store_sectors) * sector_bytes) /
                 static_cast<double>(buffer.bytes);
   return sweeps;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::check::sanitize

@@ -7,7 +7,7 @@
 
 #include "verify/problem/inputs.hpp"
 
-namespace abn::verify::diagnosis {
+namespace abn::verify::judge::diagnosis {
 
 enum class Change : std::uint8_t {
   none,
@@ -160,4 +160,4 @@ std::string sentence_of(const Hypothesis& hypothesis, const Setting& setting);
 /// the kernel's own statistics or gradients (numbers of fewer bits), and followed from there.
 inline bool leaves_marks(Change change) { return change >= Change::accumulate_f16; }
 
-}  // namespace abn::verify::diagnosis
+}  // namespace abn::verify::judge::diagnosis

@@ -10,8 +10,7 @@
 #include "verify/compare/compare.hpp"
 #include "verify/judge/diagnosis/simulate.hpp"
 
-namespace abn::verify {
-namespace diagnosis {
+namespace abn::verify::judge::diagnosis {
 namespace {
 
 // of elements on which roundings at a boundary may go the other way
@@ -31,9 +30,9 @@ constexpr double floor_share = 1. / 64;
 constexpr std::size_t failed_channels = 32, passed_channels = 16;
 
 struct Judged {
-  const Expectation* expectation;
-  const Stored* got;
-  const Format* format;
+  const compare::Expectation* expectation;
+  const compare::Stored* got;
+  const problem::Format* format;
   std::vector<char> passed;
 };
 
@@ -52,9 +51,9 @@ class Examination {
       : e(evidence),
         p(evidence.inputs.problem),
         scheme(evidence.claims.scheme),
-        m(sample_count(p)) {
-    for (const Expectation& expectation : e.expected)
-      for (const Stored& got : e.outputs)
+        m(problem::sample_count(p)) {
+    for (const compare::Expectation& expectation : e.expected)
+      for (const compare::Stored& got : e.outputs)
         if (got.output == expectation.output) add(expectation, got);
     choose_channels();
   }
@@ -62,12 +61,12 @@ class Examination {
   bool decidable() const { return !failing.empty(); }
 
   /// The best setting of every hypothesis that is accepted.
-  std::vector<Explanation> accepted() {
-    std::vector<Explanation> out;
+  std::vector<results::Explanation> accepted() {
+    std::vector<results::Explanation> out;
     for (std::size_t c : failing) plain.emplace(c, given(c, {}));
     for (const Hypothesis& hypothesis : family()) {
       if (!(e.backward ? hypothesis.backward : hypothesis.forward)) continue;
-      Explanation best;
+      results::Explanation best;
       for (const Setting& setting : settings_of(hypothesis.change, p, scheme, e.backward)) {
         Score score;
         if (!explains(setting, score)) continue;
@@ -85,23 +84,24 @@ class Examination {
   }
 
  private:
-  void add(const Expectation& expectation, const Stored& got) {
-    Judged judged{&expectation, &got, &format_of(expectation.dtype), {}};
+  void add(const compare::Expectation& expectation, const compare::Stored& got) {
+    Judged judged{&expectation, &got, &problem::format_of(expectation.dtype), {}};
     judged.passed.resize(got.values.size());
     for (std::size_t i = 0; i < got.values.size(); ++i)
       judged.passed[i] =
-          compare(expectation.points[i], got.values[i], *judged.format).passed ? 1 : 0;
+          compare::compare(expectation.points[i], got.values[i], *judged.format).passed ? 1 : 0;
     outputs.push_back(std::move(judged));
   }
 
   /// Element `i` of a channel, or the channel's own of a vector.
   std::size_t at(const Judged& judged, std::size_t c, std::int64_t i) const {
-    return is_tensor(judged.expectation->output)
-               ? static_cast<std::size_t>(sample_offset(p, static_cast<std::int64_t>(c), i))
+    return compare::is_tensor(judged.expectation->output)
+               ? static_cast<std::size_t>(
+                     problem::sample_offset(p, static_cast<std::int64_t>(c), i))
                : c;
   }
   std::int64_t count(const Judged& judged) const {
-    return is_tensor(judged.expectation->output) ? m : 1;
+    return compare::is_tensor(judged.expectation->output) ? m : 1;
   }
 
   void choose_channels() {
@@ -137,7 +137,7 @@ class Examination {
     if (setting.change == Change::row_tail_shifted &&
         i % p.s >= p.s / setting.count * setting.count)
       --i;
-    const std::int64_t found = sample_offset(read, c, i);
+    const std::int64_t found = problem::sample_offset(read, c, i);
     return setting.change == Change::elements_modulo ? found % setting.count : found;
   }
   std::vector<double> read(const std::vector<double>& tensor, std::int64_t c,
@@ -145,7 +145,7 @@ class Examination {
     std::vector<double> out(tensor.empty() ? 0 : static_cast<std::size_t>(m));
     for (std::int64_t i = 0; i < static_cast<std::int64_t>(out.size()); ++i) {
       double value = tensor[static_cast<std::size_t>(position(c, i, setting, which))];
-      const Format& storage = format_of(p.dtype);
+      const problem::Format& storage = problem::format_of(p.dtype);
       if (setting.change == Change::subnormals_flushed &&
           std::fabs(value) < std::ldexp(1.0, storage.emin))
         value = 0;
@@ -156,7 +156,7 @@ class Examination {
   static Real element(const std::vector<double>& vector, std::size_t c) {
     return vector.empty() ? Real(0) : static_cast<Real>(vector[c]);
   }
-  Real own(Output output, std::size_t c) const {
+  Real own(compare::Output output, std::size_t c) const {
     for (const Judged& judged : outputs)
       if (judged.expectation->output == output) return static_cast<Real>(judged.got->values[c]);
     return 0;
@@ -177,7 +177,8 @@ class Examination {
         out.z = read(e.saved->z, c, setting, kept);
       out.kept_mean = element(e.saved->mean, channel),
       out.kept_variance = element(e.saved->variance, channel);
-      out.own_s0 = own(Output::dbeta, channel), out.own_dgamma = own(Output::dgamma, channel);
+      out.own_s0 = own(compare::Output::dbeta, channel),
+      out.own_dgamma = own(compare::Output::dgamma, channel);
     }
     std::int64_t from = c;
     if (setting.change == Change::channel_shifted) from = (c + setting.count) % p.c;
@@ -189,10 +190,11 @@ class Examination {
     out.running_mean = element(e.inputs.running_mean, channel),
     out.running_var = element(e.inputs.running_var, channel);
     if (e.backward) return finish_neighbour(out, channel, setting);
-    out.own_mean = own(Output::mean, channel), out.own_variance = own(Output::variance, channel);
+    out.own_mean = own(compare::Output::mean, channel),
+    out.own_variance = own(compare::Output::variance, channel);
     if (setting.change == Change::rstd_inaccurate)
       for (const Judged& judged : outputs)
-        if (judged.expectation->output == Output::z)
+        if (judged.expectation->output == compare::Output::z)
           out.own_z = read(judged.got->values, c, {}, kept);
     return finish_neighbour(out, channel, setting);
   }
@@ -277,23 +279,23 @@ class Examination {
       BackwardPrediction<Real> out;
       if (!simulation.backward(out)) return !failed;
       for (const Judged& judged : outputs) {
-        const Output output = judged.expectation->output;
-        const std::vector<Real> one{output == Output::dgamma ? out.dgamma : out.dbeta};
-        hold(judged, c, output == Output::dx ? out.dx : one, score, contradicted);
+        const compare::Output output = judged.expectation->output;
+        const std::vector<Real> one{output == compare::Output::dgamma ? out.dgamma : out.dbeta};
+        hold(judged, c, output == compare::Output::dx ? out.dx : one, score, contradicted);
       }
     } else {
       ForwardPrediction<Real> out;
       if (!simulation.forward(out)) return !failed;
       for (const Judged& judged : outputs) {
-        const Output output = judged.expectation->output;
-        const std::vector<Real> one{output == Output::mean           ? out.mean
-                                    : output == Output::variance     ? out.variance
-                                    : output == Output::running_mean ? out.running_mean
-                                                                     : out.running_var};
+        const compare::Output output = judged.expectation->output;
+        const std::vector<Real> one{output == compare::Output::mean           ? out.mean
+                                    : output == compare::Output::variance     ? out.variance
+                                    : output == compare::Output::running_mean ? out.running_mean
+                                                                              : out.running_var};
         hold(judged, c,
-             output == Output::z      ? out.z
-             : output == Output::xhat ? out.xhat
-                                      : one,
+             output == compare::Output::z      ? out.z
+             : output == compare::Output::xhat ? out.xhat
+                                               : one,
              score, contradicted);
       }
     }
@@ -321,9 +323,9 @@ class Examination {
 
   void hold_one(const Judged& judged, std::size_t k, Real predicted, double growth, Score& score,
                 std::int64_t& contradicted) const {
-    const Point& point = judged.expectation->points[k];
-    if (point.rule == Rule::anything) return;
-    const Format& format = *judged.format;
+    const compare::Point& point = judged.expectation->points[k];
+    if (point.rule == compare::Rule::anything) return;
+    const problem::Format& format = *judged.format;
     const double got = judged.got->values[k];
     const bool failed = judged.passed[k] == 0;
     ++score.seen, score.failed += failed;
@@ -331,27 +333,27 @@ class Examination {
     const bool in_range = std::fabs(predicted) <= format.largest * (1 + format.unit_roundoff);
     const bool number = std::isfinite(got) && in_range;
     // Both answers as they would be stored: where they agree, an element speaks for neither.
-    const double error = std::fabs(got - round_to(format, point.hi));
+    const double error = std::fabs(got - problem::round_to(format, point.hi));
     const Real distance = number ? std::fabs(static_cast<Real>(got) - predicted) : 0;
     const double residual =
-        number ? std::fabs(got - round_to(format, static_cast<double>(predicted))) : 0;
-    const bool has_bound = std::isfinite(point.hi) && point.rule != Rule::any_nonfinite &&
-                           point.rule != Rule::any_finite;
+        number ? std::fabs(got - problem::round_to(format, static_cast<double>(predicted))) : 0;
+    const bool has_bound = std::isfinite(point.hi) && point.rule != compare::Rule::any_nonfinite &&
+                           point.rule != compare::Rule::any_finite;
     bool matches = std::isfinite(got) == in_range;
-    if (number && point.rule != Rule::any_finite) {
+    if (number && point.rule != compare::Rule::any_finite) {
       const double size = static_cast<double>(std::fabs(predicted));
       const double step = (format.unit_roundoff + prediction_roundings * accumulated) * size +
                           format.smallest_subnormal;
       matches = static_cast<double>(distance) <=
                 (has_bound ? bound_factor * point.bound * growth : nonfinite_slack * size) + step;
       if (got == 0 && predicted == 0)
-        matches =
-            std::signbit(got) == std::signbit(predicted) || point.rule != Rule::signed_bounded;
+        matches = std::signbit(got) == std::signbit(predicted) ||
+                  point.rule != compare::Rule::signed_bounded;
     }
     if (!failed) {
       contradicted += matches ? 0 : 1;
       const double noise = floor_share * point.bound;
-      if (number && has_bound && noise > 0 && noise < infinity)
+      if (number && has_bound && noise > 0 && noise < bound::infinity)
         score.bits +=
             std::clamp(std::log2((error + noise) / (residual + noise)), -passed_bits, passed_bits);
       return;
@@ -371,30 +373,29 @@ class Examination {
   const abn_problem& p;
   const int scheme;
   const std::int64_t m;
-  const double accumulated = format_of(e.claims.accumulate).unit_roundoff;
+  const double accumulated = problem::format_of(e.claims.accumulate).unit_roundoff;
   std::vector<Judged> outputs;
   std::vector<std::size_t> failing, order;  ///< channels to look at, the failed ones first
   std::map<std::size_t, Given<Real>> plain;
 };
 
 template <class Real>
-Diagnosis examine_call(const Evidence& evidence) {
-  Diagnosis out;
+results::Diagnosis examine_call(const Evidence& evidence) {
+  results::Diagnosis out;
   Examination<Real> examination(evidence);
   if (!examination.decidable()) return out;
   out.cases = 1;
   out.explanations = examination.accepted();
-  std::sort(out.explanations.begin(), out.explanations.end(),
-            [](const Explanation& a, const Explanation& b) { return a.name < b.name; });
+  std::sort(
+      out.explanations.begin(), out.explanations.end(),
+      [](const results::Explanation& a, const results::Explanation& b) { return a.name < b.name; });
   return out;
 }
 
 }  // namespace
-}  // namespace diagnosis
-
-Diagnosis diagnose(const Evidence& evidence) {
+results::Diagnosis diagnose(const Evidence& evidence) {
   const abn_problem& problem = evidence.inputs.problem;
-  const std::int64_t elements = element_count(problem);
+  const std::int64_t elements = problem::element_count(problem);
   if (elements == 0 || elements > most_diagnosed_elements) return {};
   return problem.dtype == ABN_F64 ? diagnosis::examine_call<long double>(evidence)
                                   : diagnosis::examine_call<double>(evidence);
@@ -403,7 +404,7 @@ Diagnosis diagnose(const Evidence& evidence) {
 const std::vector<HypothesisName>& hypotheses() {
   static const std::vector<HypothesisName> names = [] {
     std::vector<HypothesisName> all;
-    for (const diagnosis::Hypothesis& one : diagnosis::family())
+    for (const Hypothesis& one : family())
       all.push_back(
           {one.name, one.sentence, one.forward ? one.backward ? "both" : "forward" : "backward"});
     return all;
@@ -411,4 +412,4 @@ const std::vector<HypothesisName>& hypotheses() {
   return names;
 }
 
-}  // namespace abn::verify
+}  // namespace abn::verify::judge::diagnosis

@@ -24,16 +24,16 @@
 #include "verify/problem/inputs.hpp"
 #include "verify/results/explanation.hpp"
 
-namespace abn::verify {
+namespace abn::verify::judge::diagnosis {
 
 /// One call of a kernel: what it was given, what it should have written and what it wrote.
 struct Evidence {
-  const Inputs& inputs;  ///< as the oracle takes them
-  const Saved* saved;    ///< backward: what the kernel's forward stored; null for forward
+  const problem::Inputs& inputs;  ///< as the oracle takes them
+  const problem::Saved* saved;    ///< backward: what the kernel's forward stored; null for forward
   const abn_claims& claims;
   bool backward;
-  const std::vector<Expectation>& expected;
-  const std::vector<Stored>& outputs;
+  const std::vector<compare::Expectation>& expected;
+  const std::vector<compare::Stored>& outputs;
 };
 
 /// Elements above which nothing is tried: a failure shows on small problems too, and a hundred
@@ -41,7 +41,7 @@ struct Evidence {
 inline constexpr std::int64_t most_diagnosed_elements = std::int64_t{1} << 20;
 
 /// Looks for what explains the failed elements of a call. Pure.
-Diagnosis diagnose(const Evidence& evidence);
+results::Diagnosis diagnose(const Evidence& evidence);
 
 struct HypothesisName {
   std::string name;
@@ -50,4 +50,4 @@ struct HypothesisName {
 };
 const std::vector<HypothesisName>& hypotheses();
 
-}  // namespace abn::verify
+}  // namespace abn::verify::judge::diagnosis

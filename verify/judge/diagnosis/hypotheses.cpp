@@ -8,7 +8,7 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify::diagnosis {
+namespace abn::verify::judge::diagnosis {
 
 #define NAMED(change) Change::change, #change
 
@@ -188,7 +188,7 @@ bool belongs_to_activation(Change change) {
 std::vector<Setting> settings_of(Change change, const abn_problem& p, int scheme, bool backward) {
   const bool training = p.mode == ABN_TRAINING,
              in_place = scheme == ABN_IN_PLACE_1 || scheme == ABN_IN_PLACE_2;
-  const std::int64_t m = sample_count(p);
+  const std::int64_t m = problem::sample_count(p);
   if (belongs_to_elu(change) && p.activation != ABN_ELU) return {};
   if (belongs_to_activation(change) && p.activation == ABN_IDENTITY) return {};
   std::vector<Setting> out;
@@ -304,7 +304,7 @@ std::vector<Setting> settings_of(Change change, const abn_problem& p, int scheme
       add_powers(out, change, 256, m);
       return out;
     case Change::elements_modulo:
-      add_powers(out, change, 256, element_count(p));
+      add_powers(out, change, 256, problem::element_count(p));
       return out;
     case Change::row_tail_shifted:
       for (const std::int64_t width : {2, 4, 8})
@@ -334,4 +334,4 @@ std::string sentence_of(const Hypothesis& hypothesis, const Setting& setting) {
                             : fmt::format(fmt::runtime(text), setting.value);
 }
 
-}  // namespace abn::verify::diagnosis
+}  // namespace abn::verify::judge::diagnosis

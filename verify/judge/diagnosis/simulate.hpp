@@ -19,7 +19,7 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify::diagnosis {
+namespace abn::verify::judge::diagnosis {
 
 /// What one channel is given, read as the setting under trial reads it.
 template <class Real>
@@ -63,7 +63,7 @@ class Simulation {
         p(*given.problem),
         change(setting.change),
         set(setting),
-        storage(format_of(p.dtype)),
+        storage(problem::format_of(p.dtype)),
         m(p.n * p.s) {}
 
   /// False where the change has left no trace here.
@@ -173,7 +173,7 @@ class Simulation {
   static constexpr Real not_a_number = std::numeric_limits<Real>::quiet_NaN();
 
   bool is(Change one) const { return change == one; }
-  Real stored(Real value) const { return round_to(storage, static_cast<double>(value)); }
+  Real stored(Real value) const { return problem::round_to(storage, static_cast<double>(value)); }
   Real eps() const { return static_cast<Real>(p.eps); }
   Real unbiased(Real variance) const {
     return variance * static_cast<Real>(m) / static_cast<Real>(m - 1);
@@ -212,25 +212,25 @@ class Simulation {
     const double count = is(Change::count_m_minus_one)     ? static_cast<double>(m - 1)
                          : is(Change::count_without_space) ? static_cast<double>(p.n)
                          : is(Change::count_without_batch) ? static_cast<double>(p.s)
-                         : is(Change::count_in_f16)
-                             ? round_to(format_of(ABN_F16), static_cast<double>(m))
-                             : static_cast<double>(m);
+                         : is(Change::count_in_f16) ? problem::round_to(problem::format_of(ABN_F16),
+                                                                        static_cast<double>(m))
+                                                    : static_cast<double>(m);
     return static_cast<Real>(count);
   }
 
   // ---- marks ------------------------------------------------------------------------------------
 
   int mark_bits() const {
-    return format_of(is(Change::accumulate_f16)    ? ABN_F16
-                     : is(Change::accumulate_bf16) ? ABN_BF16
-                                                   : ABN_F32)
+    return problem::format_of(is(Change::accumulate_f16)    ? ABN_F16
+                              : is(Change::accumulate_bf16) ? ABN_BF16
+                                                            : ABN_F32)
         .precision;
   }
   /// Is the sum a number of the narrow type, as far as what is left of it tells?
   bool has_few_bits(Real sum) const {
     if (is(Change::variance_one_pass)) return true;
     // of the sum after it was divided and stored
-    const Real resolution = 8 * static_cast<Real>(format_of(p.param_dtype).unit_roundoff);
+    const Real resolution = 8 * static_cast<Real>(problem::format_of(p.param_dtype).unit_roundoff);
     return std::fabs(sum - with_bits(sum, mark_bits())) <= resolution * std::fabs(sum);
   }
   /// Statistics of the kernel itself where their digits show what it did. An E[x^2] - mean^2 is off
@@ -243,7 +243,7 @@ class Simulation {
     if (!leaves_marks(change)) return true;
     const Real count = static_cast<Real>(m);
     if (is(Change::variance_one_pass)) {
-      const Real u = static_cast<Real>(format_of(p.param_dtype).unit_roundoff),
+      const Real u = static_cast<Real>(problem::format_of(p.param_dtype).unit_roundoff),
                  square = variance + mean * mean;
       if (!(std::fabs(in.own_variance - variance) <= (count + 4) * u * square)) return false;
       variance = in.own_variance;
@@ -266,7 +266,7 @@ class Simulation {
     }
     const Real found = static_cast<Real>(products / squares);
     const Real off = std::fabs(found / r - 1),
-               least = 32 * static_cast<Real>(format_of(p.param_dtype).unit_roundoff);
+               least = 32 * static_cast<Real>(problem::format_of(p.param_dtype).unit_roundoff);
     if (!(off > least && off < most)) return false;
     r = found;
     return true;
@@ -307,7 +307,8 @@ class Simulation {
   Real parameter() const {
     constexpr double usual_slope = 0.01;
     if (is(Change::elu_alpha_one)) return 1;
-    if (is(Change::slope_default)) return round_to(format_of(p.param_dtype), usual_slope);
+    if (is(Change::slope_default))
+      return problem::round_to(problem::format_of(p.param_dtype), usual_slope);
     return static_cast<Real>(p.activation_parameter);
   }
 
@@ -404,7 +405,7 @@ class Simulation {
   Real kept_z(std::size_t i) const {
     const double z = in.z[i];
     if (p.activation == ABN_ELU && z <= -p.activation_parameter && !is(Change::saturated_unguarded))
-      return next_above(storage, -p.activation_parameter);
+      return problem::next_above(storage, -p.activation_parameter);
     return z;
   }
   void recover(std::size_t i, Real mean, Real r, Real g, Real& y, Real& xhat, Real& dy) const {
@@ -483,8 +484,8 @@ class Simulation {
   const abn_problem& p;
   const Change change;
   const Setting& set;
-  const Format& storage;
+  const problem::Format& storage;
   const std::int64_t m;
 };
 
-}  // namespace abn::verify::diagnosis
+}  // namespace abn::verify::judge::diagnosis
