@@ -23,7 +23,7 @@ BOUNDS = ["verify/bound/bound.cpp", "verify/bound/forward.hpp", "verify/bound/re
           "verify/bound/backward.hpp"]
 CONDITION = r"if (?:constexpr )?\([^;]*\) "
 ADDS_TERM = re.compile(
-    rf"^\s+(?!for|return|const)(?:{CONDITION})?\w[\w.]*(?:\[Term::\w+\]|\.\w+)? \+= [^;]*;"
+    rf"^\s+(?!for|return|const)(?:{CONDITION})?\w[\w.]*(?:\[[\w:]*Term::\w+\]|\.\w+)? \+= [^;]*;"
     r"\s*(?://.*)?$"
     rf"|^\s+(?:{CONDITION})?\w[\w.]*\.add\(.*\);\s*$")
 BACKWARD, COMPARE, NULLS = ("verify/bound/backward.hpp", "verify/compare/compare.cpp",
@@ -159,7 +159,7 @@ def switched(line, number, text, replacement):
     if replacement is not None:
         return f"if ({broken}) {{ {line.replace(text, replacement)} }} else {{ {line} }}"
     condition = re.match(rf"^(\s+{CONDITION.replace('[^;]*', '.*')})"
-                         r"(\w[\w.]*(?:\[Term|\.add|\.\w+ \+=| \+=).*)$", line)
+                         r"(\w[\w.]*(?:\[[\w:]*Term|\.add|\.\w+ \+=| \+=).*)$", line)
     if condition:
         return f"{condition.group(1)}{{ if ({broken}) {condition.group(2).split('//')[0]} }}"
     return f"if ({broken}) {line}"
