@@ -26,8 +26,8 @@ ADDS_TERM = re.compile(
     rf"^\s+(?!for|return|const)(?:{CONDITION})?\w[\w.]*(?:\[[\w:]*Term::\w+\]|\.\w+)? \+= [^;]*;"
     r"\s*(?://.*)?$"
     rf"|^\s+(?:{CONDITION})?\w[\w.]*\.add\(.*\);\s*$")
-BACKWARD, COMPARE, NULLS = ("verify/bound/backward.hpp", "verify/compare/compare.cpp",
-                            "verify/compare/nulls.cpp")
+BACKWARD, COMPARE = "verify/bound/backward.hpp", "verify/compare/compare.cpp"
+TRIVIAL = "verify/compare/trivial_outputs.cpp"
 LINES = [  # file, text, replacement
     (BACKWARD, "closed.constant = rounding * (s0_roundings + a.count_roundings) * s0 +",
      "closed.constant ="),
@@ -67,9 +67,9 @@ LINES = [  # file, text, replacement
     (COMPARE, "if (ratio < tally.max_ratio) continue;", "if (ratio <= tally.max_ratio) continue;"),
     (COMPARE, "tally.max_fit_ratio = std::max(tally.max_fit_ratio, of.fit_ratio[i]);", ""),
     (COMPARE, "out.error[i] = error;", "out.error[i] = size;"),
-    (NULLS, "if (!caught([](std::size_t) { return 0.0; })) return false;", ""),
-    (NULLS, "if (!caught([&](std::size_t) { return constant; })) return false;", ""),
-    (NULLS, "return std::all_of(nulls.begin(), nulls.end(), caught);", "return true;"),
+    (TRIVIAL, "if (!caught([](std::size_t) { return 0.0; })) return false;", ""),
+    (TRIVIAL, "if (!caught([&](std::size_t) { return constant; })) return false;", ""),
+    (TRIVIAL, "return std::all_of(trivial.begin(), trivial.end(), caught);", "return true;"),
 ]
 # The suites that judge the judge; the others would only take time.
 FILTER = "verify_bound*:Compar*:Tallies*:verify_oracle*:NullBattery*:Verdicts*"
@@ -227,7 +227,7 @@ def main():
                         help="build here and keep it; else in a temporary folder")
     parser.add_argument("--list", action="store_true", help="print the breaks and stop")
     arguments = parser.parse_args()
-    files = {path: statements(path) for path in BOUNDS + [COMPARE, NULLS]}
+    files = {path: statements(path) for path in BOUNDS + [COMPARE, TRIVIAL]}
     breaks = all_breaks(files, arguments.only)
     if not breaks:
         sys.exit(f"No break holds \"{arguments.only}\"; --list shows all.")

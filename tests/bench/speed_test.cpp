@@ -84,7 +84,7 @@ TEST(SpeedFloors, CopyAndScaleEveryByte) {
 
 /// The host, with a clock that a test sets: each time that is asked for is one larger than the
 /// last.
-class ToldStage : public Stage {
+class ToldDevice : public TimingDevice {
  public:
   std::string name() const override { return host_->name(); }
   std::string describe() const override { return "told"; }
@@ -99,24 +99,24 @@ class ToldStage : public Stage {
   int copy(void* to, const void* from, std::size_t bytes, void* stream) override {
     return host_->copy(to, from, bytes, stream);
   }
-  std::unique_ptr<Recording> record(const StageWork& work) override { return host_->record(work); }
+  std::unique_ptr<Recording> record(const DeviceWork& work) override { return host_->record(work); }
   double time(Recording& before, Recording& timed) override {
     before.enqueue();
     timed.enqueue();
     return 1000.0 + ++asked;
   }
-  void run(const StageWork& work) override { host_->run(work); }
+  void run(const DeviceWork& work) override { host_->run(work); }
 
   double cache = 1 << 14, free = 1 << 30;
   int asked = 0;
 
  private:
-  std::unique_ptr<Stage> host_ = host_stage();
+  std::unique_ptr<TimingDevice> host_ = host_timing_device();
 };
 
-SpeedGroup measured(ToldStage& stage, int direction, const std::string& problem = "n2c3s40,f32") {
+SpeedGroup measured(ToldDevice& device, int direction, const std::string& problem = "n2c3s40,f32") {
   const std::vector<const abn_variant*> variants{&broken_variant};
-  return measure_speed(stage, {"", problem::parse_problem(problem)}, direction, variants, 0, 1);
+  return measure_speed(device, {"", problem::parse_problem(problem)}, direction, variants, 0, 1);
 }
 
 TEST(SpeedMeasure, EveryCallMeetsFreshDataOnBuffersOfItsOwn) {
@@ -147,8 +147,8 @@ TEST(SpeedMeasure, EveryCallMeetsFreshDataOnBuffersOfItsOwn) {
         EXPECT_NE(a.var, nullptr);
         return ::backward(&p, &a);
       };
-      ToldStage stage;
-      const SpeedGroup group = measured(stage, direction);
+      ToldDevice device;
+      const SpeedGroup group = measured(device, direction);
       ASSERT_EQ(group.rows.size(), 1u);
       EXPECT_TRUE(group.rows[0].measured) << group.rows[0].note;
       EXPECT_GE(group.sets, least_sets);
@@ -162,8 +162,8 @@ TEST(SpeedMeasure, EveryCallMeetsFreshDataOnBuffersOfItsOwn) {
 
 TEST(SpeedMeasure, TimesAreOfOneCallAndLeaveTheFirstRoundOut) {
   breakage = {};
-  ToldStage stage;
-  const SpeedGroup group = measured(stage, ABN_FORWARD);
+  ToldDevice device;
+  const SpeedGroup group = measured(device, ABN_FORWARD);
   // Three are timed a round: copy, scale, the variant. Rounds 1 to 11 count; the median is that of
   // round 6.
   EXPECT_DOUBLE_EQ(group.rows[0].microseconds.median, (1000.0 + 3 * 6 + 3) / group.sets);
@@ -175,14 +175,14 @@ TEST(SpeedMeasure, TimesAreOfOneCallAndLeaveTheFirstRoundOut) {
 TEST(SpeedMeasure, WhatCannotBeTimedSaysWhy) {
   breakage = {};
   breakage.forward = [](const abn_problem&, const abn_forward_args&) { return ABN_ERROR_LAUNCH; };
-  ToldStage stage;
-  SpeedGroup group = measured(stage, ABN_FORWARD);
+  ToldDevice device;
+  SpeedGroup group = measured(device, ABN_FORWARD);
   EXPECT_TRUE(group.rows[0].failed);
   EXPECT_FALSE(group.rows[0].measured);
   EXPECT_NE(group.rows[0].note.find("returned 4"), std::string::npos) << group.rows[0].note;
   breakage = {};
-  stage.free = 1000;
-  group = measured(stage, ABN_FORWARD);
+  device.free = 1000;
+  group = measured(device, ABN_FORWARD);
   EXPECT_NE(group.skipped.find("memory"), std::string::npos) << group.skipped;
   EXPECT_NE(speed_text(group).find("memory"), std::string::npos);
 }

@@ -72,7 +72,7 @@ std::map<std::string, results::Record> run_one(const std::string& problem,
   options.pattern = pattern;
   options.threads = 1;
   std::map<std::string, results::Record> by_check;
-  for (results::Record& record : run::run(check::output_family, subjects, cases, options))
+  for (results::Record& record : run::run(check::output_checks, subjects, cases, options))
     by_check[record.op + "/" + record.check] = record;
   return by_check;
 }

@@ -51,7 +51,7 @@ std::map<std::string, results::Record> run_plugin(const std::string& name,
   options.pattern = pattern;
   options.threads = threads;
   std::map<std::string, results::Record> by_id;
-  for (results::Record& record : run::run(check::output_family, subjects, cases, options))
+  for (results::Record& record : run::run(check::output_checks, subjects, cases, options))
     by_id[record.id] = std::move(record);
   return by_id;
 }
@@ -121,7 +121,7 @@ TEST(PluginRun, TheCorrectOnePassesAndAnotherProcessLeavesNoTrace) {
   auto subjects = subjects_of(choose_device("emulator"), plugins, true);
   subjects[0].plugin.clear();
   results::Results here, there;
-  here.records = run::run(check::output_family, subjects, cases, {});
+  here.records = run::run(check::output_checks, subjects, cases, {});
   for (const auto& [id, record] : records) there.records.push_back(record);
   for (results::Results* const results : {&here, &there})
     for (results::Record& record : results->records)
@@ -209,7 +209,7 @@ TEST(PluginRun, ACudaVariantWithoutAGpuIsSkippedWithTheReason) {
   const auto subjects = subjects_of(choose_device("emulator"), plugins, true);
   const std::vector<data::Case> cases{data::replay("n2c3s5,f32", "standard", 1)};
   results::Results results;
-  results.records = run::run(check::output_family, subjects, cases, {});
+  results.records = run::run(check::output_checks, subjects, cases, {});
   EXPECT_GT(results.records.size(), 10u);
   EXPECT_EQ(results::exit_code(results), 77);
   EXPECT_NE(results.records.front().reason.find("emulator"), std::string::npos)

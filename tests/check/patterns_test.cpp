@@ -70,11 +70,11 @@ std::set<std::string> failing(const Fault& planted) {
   call::Subject subject;
   subject.variant = &variant;
   subject.device = call::host_device();
-  std::vector<data::Case> cases = pattern_family.cases(data::Tier::smoke, 1);
+  std::vector<data::Case> cases = pattern_checks.cases(data::Tier::smoke, 1);
   std::erase_if(cases, [](const data::Case& one) { return one.problem.dtype != fault.dtype; });
   std::set<std::string> failed;
   for (const results::Record& record :
-       run::run(pattern_family, {&subject, 1}, cases, {.threads = 1})) {
+       run::run(pattern_checks, {&subject, 1}, cases, {.threads = 1})) {
     EXPECT_EQ(record.tally.elements, 65536u * record.cases * (record.check == "derivative" ? 2 : 1))
         << record.id;
     if (record.verdict != results::Verdict::pass) failed.insert(record.check);
@@ -126,7 +126,7 @@ TEST(Patterns, SaturationWithoutAGuardFails) {
 TEST(Patterns, TheExhaustiveTierHasEachPatternOfSinglePrecisionOncePerActivation) {
   std::set<std::string> seen;
   std::uint64_t patterns = 0;
-  for (const data::Case& one : pattern_family.cases(data::Tier::exhaustive, 1)) {
+  for (const data::Case& one : pattern_checks.cases(data::Tier::exhaustive, 1)) {
     if (one.problem.dtype != ABN_F32) continue;
     EXPECT_TRUE(seen.insert(problem::to_string(one.problem) + one.data).second);
     patterns += static_cast<std::uint64_t>(one.problem.c);
@@ -135,7 +135,7 @@ TEST(Patterns, TheExhaustiveTierHasEachPatternOfSinglePrecisionOncePerActivation
 }
 
 TEST(Patterns, ARangePicksTheCasesThatHoldIt) {
-  std::vector<data::Case> cases = pattern_family.cases(data::Tier::exhaustive, 1);
+  std::vector<data::Case> cases = pattern_checks.cases(data::Tier::exhaustive, 1);
   std::erase_if(cases, [](const data::Case& one) { return one.problem.dtype != ABN_F32; });
   const std::size_t all = cases.size();
   auto lower = cases, upper = cases;

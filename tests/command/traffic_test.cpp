@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "cuda/registry.h"
-#include "verify/check/sanitize/family.hpp"
+#include "verify/check/sanitize/checks.hpp"
 #include "verify/check/sanitize/observe.hpp"
 #include "verify/check/sanitize/traffic.hpp"
 #include "verify/problem/claims.hpp"
@@ -248,7 +248,7 @@ TEST(Sanitizer, AVariantWithoutATwinIsSkippedAndOneThatClaimsNothingIsNotJudgedB
   const std::vector<data::Case> cases{data::replay("n2c3s5,f32", "", 3)};
   check::RunOptions options;
   options.threads = 1;
-  for (const results::Record& record : run::run(sanitize_family, subjects, cases, options))
+  for (const results::Record& record : run::run(sanitize_checks, subjects, cases, options))
     EXPECT_EQ(record.verdict, results::Verdict::pass) << record.reason;
 
   static abn_variant silent = *subjects[0].variant;
@@ -259,7 +259,7 @@ TEST(Sanitizer, AVariantWithoutATwinIsSkippedAndOneThatClaimsNothingIsNotJudgedB
     return status;
   };
   subjects[0].variant = &silent;
-  for (const results::Record& record : run::run(sanitize_family, subjects, cases, options)) {
+  for (const results::Record& record : run::run(sanitize_checks, subjects, cases, options)) {
     EXPECT_EQ(record.verdict,
               record.check == "traffic" ? results::Verdict::skip : results::Verdict::pass)
         << record.id;
@@ -270,7 +270,7 @@ TEST(Sanitizer, AVariantWithoutATwinIsSkippedAndOneThatClaimsNothingIsNotJudgedB
 
   subjects[0].instrumented = nullptr;
   const std::vector<results::Record> skipped =
-      run::run(check::sanitize::sanitize_family, subjects, cases, options);
+      run::run(check::sanitize::sanitize_checks, subjects, cases, options);
   EXPECT_EQ(skipped.size(), 10u);
   for (const results::Record& record : skipped) {
     EXPECT_EQ(record.verdict, results::Verdict::skip) << record.id;

@@ -42,7 +42,7 @@ TEST(ReferenceVariants, StayWithinTheBoundsAndKeepTheContracts) {
     const call::Subject subject = subject_of(*variant);
     std::uint64_t passed = 0;
     for (const results::Record& record :
-         run::run(check::output_family, {&subject, 1}, cases, {.threads = 1})) {
+         run::run(check::output_checks, {&subject, 1}, cases, {.threads = 1})) {
       // A single case may hold data that tell nothing; none may be wrong.
       EXPECT_TRUE(record.verdict == results::Verdict::pass ||
                   record.verdict == results::Verdict::skip ||

@@ -19,7 +19,7 @@ using namespace abn::verify::judge;
 using diagnosis::BackwardPrediction;
 using diagnosis::ForwardPrediction;
 using diagnosis::Given;
-using diagnosis::Setting;
+using diagnosis::MistakeAt;
 using diagnosis::Simulation;
 
 /// What the oracle expects of an output.
@@ -63,7 +63,7 @@ TEST(Diagnosis, APredictionWithoutAChangeIsTheReference) {
             for (const std::size_t i : at)
               in.x.push_back(inputs.x[i]), in.dz.push_back(inputs.dz[i]),
                   in.z.push_back(saved.z[i]);
-            const Setting unchanged;
+            const MistakeAt unchanged;
             diagnosis::ForwardPrediction<long double> y;
             ASSERT_TRUE(diagnosis::Simulation<long double>(in, unchanged).forward(y));
             diagnosis::BackwardPrediction<long double> b;

@@ -262,7 +262,7 @@ TEST(TensorFileCheck, AVariantRunsOnTheInputsOfAFile) {
     EXPECT_EQ(cases[0].data, path);
     check::RunOptions options;
     options.device = "emulator";
-    const auto records = run::run(check::output_family, subjects, cases, options);
+    const auto records = run::run(check::output_checks, subjects, cases, options);
     EXPECT_GT(records.size(), 30u);
     for (const results::Record& record : records) {
       EXPECT_TRUE(record.verdict == results::Verdict::pass ||
@@ -282,7 +282,7 @@ TEST(TensorFileCheck, WithoutDzForwardRunsAndBackwardSaysWhyNot) {
     for (const char* name : {"dz", "running_mean", "running_var"}) changed.tensors.erase(name);
   });
   const auto subjects = call::subjects_of(call::choose_device("emulator"), {}, false);
-  const auto records = run::run(check::output_family, std::span(subjects).first(1),
+  const auto records = run::run(check::output_checks, std::span(subjects).first(1),
                                 std::vector{data::replay("", file.path(), 1)}, {});
   EXPECT_EQ(record_of(records, "z").verdict, results::Verdict::pass);
   EXPECT_EQ(record_of(records, "dx").verdict, results::Verdict::skip);

@@ -117,7 +117,7 @@ std::vector<results::Record> failures(const abn_variant& variant, const data::Ca
   check::RunOptions options;
   options.threads = 1;
   std::vector<results::Record> records =
-      run::run(check::output_family, std::span(&subject, 1), std::span(&one, 1), options);
+      run::run(check::output_checks, std::span(&subject, 1), std::span(&one, 1), options);
   run::suggest_claims(records, std::span(&subject, 1), options);
   std::erase_if(records, [](const results::Record& record) {
     return record.verdict != results::Verdict::fail;

@@ -1,10 +1,10 @@
-// Every planted bug has a name, and the diagnosis has to find it; a bug outside the family is not
+// Every planted bug has a name, and the diagnosis has to find it; a bug outside the list is not
 // given one.
 //
 // The calls that are looked at are those of a user's run: the tier's small cases, until some have
 // failed. A bug counts as named rightly if the name, or one of the two, is what the table says; of
 // the contract checks it is enough to fail by the right one. Right kernels fail nothing and are not
-// named, which the twins' test shows.
+// named, as the test of the correct kernels shows.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -50,7 +50,7 @@ Sight look_at(const Mutant& mutant) {
     if (!typed && problem::element_count(one.problem) <= (1 << 17)) continue;
     results::Diagnosis numbers;
     for (const results::Record& record :
-         run::run(check::output_family, std::span(&subject, 1), std::span(&one, 1), options)) {
+         run::run(check::output_checks, std::span(&subject, 1), std::span(&one, 1), options)) {
       if (record.verdict != results::Verdict::fail) continue;
       sight.failed = true;
       if (record.kind == "numbers")
@@ -89,7 +89,7 @@ TEST(MutantDiagnosis, NinePlantedBugsOfTenAreNamedRightly) {
           !expected.empty() && (names(by_numbers, expected) || names(by_contract, expected));
       const bool misled = !found && !by_numbers.empty();
       ++planted, right += found, wrong += misled;
-      // The same bug, were it outside the family.
+      // The same bug, were it outside the list.
       results::Diagnosis without = sight.numbers;
       std::erase_if(without.explanations,
                     [&](const results::Explanation& one) { return one.name == expected; });
@@ -101,8 +101,8 @@ TEST(MutantDiagnosis, NinePlantedBugsOfTenAreNamedRightly) {
                  found    ? "right"
                  : misled ? "WRONG"
                           : "unnamed",
-                 mutant.id, expected.empty() ? "(outside the family)" : expected,
-                 text_of(by_numbers), sight.numbers.cases, text_of(by_contract));
+                 mutant.id, expected.empty() ? "(outside the list)" : expected, text_of(by_numbers),
+                 sight.numbers.cases, text_of(by_contract));
       if (!found && std::getenv("ABN_DIAGNOSIS_ALL") != nullptr)
         for (const results::Explanation& one : sight.numbers.explanations)
           fmt::print("          {} {} of {} partial {} bits {:.1f}\n", one.name, one.cases,

@@ -80,7 +80,7 @@ double usual(const abn_variant& variant, const std::string& pattern, int dtype) 
   for (std::uint64_t k = 0; k < cases; ++k) {
     const data::Case one = data::drawn_case({4, 3, 16}, dtype, ABN_NCHW, static_cast<int>(k % 3),
                                             "standard", data::Stream(k));
-    ratio = std::max(ratio, largest(run::run(check::output_family, std::span(&subject, 1),
+    ratio = std::max(ratio, largest(run::run(check::output_checks, std::span(&subject, 1),
                                              std::span(&one, 1), options)));
   }
   return ratio;
@@ -120,7 +120,7 @@ TEST(Hunt, ClimbsFromOrdinaryDataToABug) {
   const abn_problem problem = problem::parse_problem("n2c1s16,f32,identity");
   const data::Case start = run::given_case(problem, data::make_inputs(problem, "standard", 1), 1);
   const double before = largest(
-      run::run(check::output_family, std::span(&subject, 1), std::span(&start, 1), options));
+      run::run(check::output_checks, std::span(&subject, 1), std::span(&start, 1), options));
   run::HuntOptions hunting;
   hunting.budget.steps = 512;
   hunting.start = &start;
@@ -186,7 +186,7 @@ TEST(Hunt, WhatItFindsCanBeReplayed) {
     options.pattern = record.id;
     options.threads = 1;
     const auto records =
-        run::run(check::output_family, std::span(&subject, 1), std::span(&again, 1), options);
+        run::run(check::output_checks, std::span(&subject, 1), std::span(&again, 1), options);
     ASSERT_EQ(records.size(), 1u);
     EXPECT_EQ(records.front().tally.max_ratio, record.tally.max_ratio) << record.id;
     ++replayed;

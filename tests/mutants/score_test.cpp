@@ -62,7 +62,7 @@ Finding look_for(const Mutant& mutant) {
       continue;
     ++found.cases;
     for (const results::Record& record :
-         run::run(check::output_family, std::span(&subject, 1), std::span(&one, 1), options)) {
+         run::run(check::output_checks, std::span(&subject, 1), std::span(&one, 1), options)) {
       if (record.verdict != results::Verdict::fail) continue;
       const double ratio = record.witnesses.empty() ? 0 : record.witnesses.front().ratio;
       if (found.caught && !(ratio > found.ratio)) continue;

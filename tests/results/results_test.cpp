@@ -10,7 +10,7 @@
 #include <limits>
 #include <sstream>
 
-#include "verify/compare/nulls.hpp"
+#include "verify/compare/trivial_outputs.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/results/results.hpp"
 

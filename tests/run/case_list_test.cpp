@@ -68,7 +68,7 @@ TEST(CaseList, WhatWasHuntedIsPassedByTheKernelsOfTheTree) {
                                                          "/fixtures/hunted/" + name + ".tsv");
     EXPECT_GE(cases.size(), 50u) << name;
     double largest = 0;
-    for (const results::Record& record : run::run(check::output_family, subjects, cases, options)) {
+    for (const results::Record& record : run::run(check::output_checks, subjects, cases, options)) {
       EXPECT_EQ(record.verdict, results::Verdict::pass) << record.id << ": " << record.reason;
       if (record.kind == "numbers") largest = std::max(largest, record.tally.max_ratio);
     }

@@ -18,7 +18,7 @@ TEST_F(Runner, UnsupportedIsASkipAndNonsenseAnError) {
   const std::vector<call::Subject> subjects{subject_of(broken_variant)};
   const std::vector<data::Case> cases{data::replay("n3c4s7,f16", "standard", 1)};
   for (const results::Record& record :
-       check::run_case(check::output_family, subjects[0], cases[0], {}))
+       check::run_case(check::output_checks, subjects[0], cases[0], {}))
     EXPECT_EQ(record.verdict, results::Verdict::skip) << record.id;
 
   breakage.claims = [](abn_claims& c) { c.scheme = 17; };
@@ -33,7 +33,7 @@ TEST_F(Runner, AVariantWithoutADeviceIsSkippedWithItsReason) {
   subject.device = nullptr;
   subject.unavailable = "this machine has no GPU; use --device emulator";
   const auto records =
-      check::run_case(check::output_family, subject, data::replay("n3c4s7,f32", "standard", 1), {});
+      check::run_case(check::output_checks, subject, data::replay("n3c4s7,f32", "standard", 1), {});
   EXPECT_GT(records.size(), 10u);
   for (const results::Record& record : records) {
     EXPECT_EQ(record.verdict, results::Verdict::skip);
@@ -101,7 +101,7 @@ TEST_F(Runner, TheNumberOfThreadsLeavesNoTrace) {
     check::RunOptions options;
     options.threads = threads;
     results::Results results;
-    results.records = run::run(check::output_family, subjects, cases, options);
+    results.records = run::run(check::output_checks, subjects, cases, options);
     return results::to_json(results);
   };
   const std::string one = json(1);
@@ -131,7 +131,7 @@ TEST_F(Runner, DescribesWhatAVariantSaysOfItself) {
   EXPECT_EQ(claims.at("scheme"), "in_place_1");
   EXPECT_EQ(claims.at("saves"), "z, variance");
   EXPECT_EQ(claims.at("depth at m = 1024"), "1024 forward, 1024 backward");
-  const auto ids = check::check_ids(check::output_family, subject_of(broken_variant));
+  const auto ids = check::check_ids(check::output_checks, subject_of(broken_variant));
   EXPECT_EQ(ids.size(), 2u * 2u * 20u) << "two types, two layouts, twenty checks";
   EXPECT_TRUE(std::is_sorted(ids.begin(), ids.end()));
 }
@@ -151,7 +151,7 @@ TEST(InTreeVariants, PassASliceOfTheSmokeTierOnTheEmulator) {
   for (std::size_t i = 0; i < cases.size(); i += 9) slice.push_back(cases[i]);
   check::RunOptions options;
   options.device = "emulator";
-  for (const results::Record& record : run::run(check::output_family, subjects, slice, options))
+  for (const results::Record& record : run::run(check::output_checks, subjects, slice, options))
     EXPECT_TRUE(record.verdict == results::Verdict::pass ||
                 record.verdict == results::Verdict::inconclusive)
         << results::failure_text(record);

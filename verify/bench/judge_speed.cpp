@@ -65,7 +65,7 @@ struct Speed {
 Speed measure(const abn_problem& problem) {
   const problem::Inputs inputs = data::make_inputs(problem, "standard", 1);
   const abn_claims claims = recommended_claims(problem);
-  const oracle::Precision precision = expect::judges_of(problem, claims).precision;
+  const oracle::Precision precision = expect::evaluation_plan(problem, claims).precision;
   const std::vector<compare::Expectation> forward = expect::expect_forward(inputs, claims);
   problem::Saved saved;
   const compare::Expectation* z = nullptr;

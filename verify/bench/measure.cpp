@@ -8,7 +8,7 @@
 #include <memory>
 
 #include "cuda/plan.h"
-#include "verify/bench/contender.hpp"
+#include "verify/bench/timed_variant.hpp"
 #include "verify/call/device.hpp"
 #include "verify/call/parallel.hpp"
 #include "verify/check/sanitize/traffic.hpp"
@@ -25,14 +25,14 @@ struct Runner {
   std::unique_ptr<Recording> before, timed;
   double calls = 1;  ///< in `timed`
   std::vector<double> times;
-  void turn(Stage& stage, bool counts) {
-    const double microseconds = stage.time(*before, *timed) / calls;
+  void turn(TimingDevice& device, bool counts) {
+    const double microseconds = device.time(*before, *timed) / calls;
     if (counts) times.push_back(microseconds);
   }
 };
 
 struct Pool {
-  StageBuffer memory;
+  DeviceBuffer memory;
   std::size_t slot_bytes = 0;
   int sets = 0, slots = 0;
   std::byte* set(int index) const {
@@ -47,13 +47,13 @@ int for_each_set(const Pool& pool, const Each& each) {
   return code;
 }
 
-Runner runner_of(Stage& stage, const Contender& contender, const Pool& pool) {
+Runner runner_of(TimingDevice& device, const TimedVariant& variant, const Pool& pool) {
   Runner runner;
-  runner.before = stage.record([&](void* stream) {
-    return for_each_set(pool, [&](std::byte* set) { return contender.fill(set, stream); });
+  runner.before = device.record([&](void* stream) {
+    return for_each_set(pool, [&](std::byte* set) { return variant.fill(set, stream); });
   });
-  runner.timed = stage.record([&](void* stream) {
-    return for_each_set(pool, [&](std::byte* set) { return contender.call(set, stream); });
+  runner.timed = device.record([&](void* stream) {
+    return for_each_set(pool, [&](std::byte* set) { return variant.call(set, stream); });
   });
   runner.calls = pool.sets;
   return runner;
@@ -61,21 +61,21 @@ Runner runner_of(Stage& stage, const Contender& contender, const Pool& pool) {
 
 /// All slots of the pool one after the other. A copy goes half of the pool further, so that neither
 /// end is still in the cache.
-Runner floor_of(Stage& stage, const Pool& pool, const Contender& filler, bool copies,
+Runner floor_of(TimingDevice& device, const Pool& pool, const TimedVariant& filler, bool copies,
                 const void* source) {
-  const abn_floors* const floors = abn_in_tree_floors(stage.memory());
+  const abn_floors* const floors = abn_in_tree_floors(device.memory());
   if (floors == nullptr)
-    throw call::DeviceError("this build has no floor kernels for " + stage.name());
+    throw call::DeviceError("this build has no floor kernels for " + device.name());
   const int regions = pool.sets * pool.slots;
   const auto region = [&pool](int index) {
     return pool.memory.at(static_cast<std::size_t>(index) * pool.slot_bytes);
   };
   Runner runner;
   runner.calls = regions;
-  runner.before = stage.record([&](void* stream) {
+  runner.before = device.record([&](void* stream) {
     return for_each_set(pool, [&](std::byte* set) { return filler.fill(set, stream); });
   });
-  runner.timed = stage.record(
+  runner.timed = device.record(
       [floors, regions, region, copies, source, bytes = pool.slot_bytes](void* stream) {
         int code = 0;
         for (int i = 0; i < regions && code == 0; ++i) {
@@ -91,7 +91,7 @@ Runner floor_of(Stage& stage, const Pool& pool, const Contender& filler, bool co
 struct Entry {
   SpeedRow row;
   abn_claims claims{};
-  std::unique_ptr<Contender> contender;
+  std::unique_ptr<TimedVariant> variant;
   Runner runner;
 };
 
@@ -106,7 +106,7 @@ void guarded(SpeedRow& row, const Attempt& attempt) {
   }
 }
 
-std::vector<Entry> entries_of(Stage& stage, const SpeedData& data, int direction,
+std::vector<Entry> entries_of(TimingDevice& device, const SpeedData& data, int direction,
                               std::span<const abn_variant* const> variants) {
   std::vector<Entry> entries;
   for (const abn_variant* const variant : variants) {
@@ -125,7 +125,8 @@ std::vector<Entry> entries_of(Stage& stage, const SpeedData& data, int direction
     }
     entry.claims = claimed.claims;
     guarded(entry.row, [&] {
-      entry.contender = std::make_unique<Contender>(stage, data, *variant, entry.claims, direction);
+      entry.variant =
+          std::make_unique<TimedVariant>(device, data, *variant, entry.claims, direction);
       entry.row.measured = true;
     });
     entry.row.predicted = predicted_microseconds(*variant, data.problem, direction);
@@ -143,7 +144,7 @@ double predicted_microseconds(const abn_variant& variant, const abn_problem& pro
   return std::numeric_limits<double>::quiet_NaN();
 }
 
-SpeedGroup measure_speed(Stage& stage, const SpeedProblem& subject, int direction,
+SpeedGroup measure_speed(TimingDevice& device, const SpeedProblem& subject, int direction,
                          std::span<const abn_variant* const> variants, double seconds,
                          std::uint64_t seed) {
   SpeedGroup group;
@@ -155,23 +156,23 @@ SpeedGroup measure_speed(Stage& stage, const SpeedProblem& subject, int directio
   group.floor_bytes = check::sanitize::floor_sweeps(backward) * group.tensor_bytes;
   const double needed =
       group.tensor_bytes * (backward ? 2.0 + 2.0 * static_cast<double>(variants.size()) : 2.0);
-  if (const double free = stage.free_bytes(); needed > memory_share * free) {
+  if (const double free = device.free_bytes(); needed > memory_share * free) {
     group.skipped =
         fmt::format("needs {:.1f} GB of memory and {:.1f} GB are free", needed / 1e9, free / 1e9);
     return group;
   }
-  const SpeedData data = make_speed_data(stage, problem, backward, seed);
-  std::vector<Entry> entries = entries_of(stage, data, direction, variants);
+  const SpeedData data = make_speed_data(device, problem, backward, seed);
+  std::vector<Entry> entries = entries_of(device, data, direction, variants);
   const auto finish = [&] {
     for (Entry& entry : entries) group.rows.push_back(std::move(entry.row));
   };
   Pool pool;
   pool.slot_bytes = data.slot_bytes;
-  const Contender* filler = nullptr;
+  const TimedVariant* filler = nullptr;
   for (const Entry& entry : entries) {
     if (!entry.row.measured) continue;
-    pool.slots = std::max(pool.slots, entry.contender->slots());
-    if (filler == nullptr) filler = entry.contender.get();
+    pool.slots = std::max(pool.slots, entry.variant->slots());
+    if (filler == nullptr) filler = entry.variant.get();
   }
   if (filler == nullptr) {
     group.skipped = "no variant can do it";
@@ -180,7 +181,7 @@ SpeedGroup measure_speed(Stage& stage, const SpeedProblem& subject, int directio
   }
   const double footprint = static_cast<double>(pool.slot_bytes) * pool.slots;
   pool.sets = group.sets =
-      sets_of(footprint, stage.cache_bytes(), memory_share * stage.free_bytes());
+      sets_of(footprint, device.cache_bytes(), memory_share * device.free_bytes());
   if (pool.sets == 0) {
     group.skipped = fmt::format(
         "a set of {:.1f} GB of buffers does not fit the memory that is free", footprint / 1e9);
@@ -189,22 +190,22 @@ SpeedGroup measure_speed(Stage& stage, const SpeedProblem& subject, int directio
     return group;
   }
   pool.memory =
-      StageBuffer(stage, static_cast<std::size_t>(pool.sets * pool.slots) * pool.slot_bytes);
+      DeviceBuffer(device, static_cast<std::size_t>(pool.sets * pool.slots) * pool.slot_bytes);
 
-  Runner copy = floor_of(stage, pool, *filler, true, data.x.data()),
-         scale = floor_of(stage, pool, *filler, false, nullptr);
+  Runner copy = floor_of(device, pool, *filler, true, data.x.data()),
+         scale = floor_of(device, pool, *filler, false, nullptr);
   for (Entry& entry : entries)
     if (entry.row.measured)
-      guarded(entry.row, [&] { entry.runner = runner_of(stage, *entry.contender, pool); });
+      guarded(entry.row, [&] { entry.runner = runner_of(device, *entry.variant, pool); });
 
   // One round that does not count: clocks rise, and the first replay of a graph is slower.
   const call::Stopwatch watch;
   for (int round = -1; round < most_rounds && (round < least_rounds || watch.seconds() < seconds);
        ++round) {
     const bool counts = round >= 0;
-    copy.turn(stage, counts), scale.turn(stage, counts);
+    copy.turn(device, counts), scale.turn(device, counts);
     for (Entry& entry : entries)
-      if (entry.row.measured) guarded(entry.row, [&] { entry.runner.turn(stage, counts); });
+      if (entry.row.measured) guarded(entry.row, [&] { entry.runner.turn(device, counts); });
     if (counts) ++group.rounds;
   }
   group.copy = quantiles_of(copy.times), group.scale = quantiles_of(scale.times);
@@ -212,7 +213,7 @@ SpeedGroup measure_speed(Stage& stage, const SpeedProblem& subject, int directio
     SpeedRow& row = entry.row;
     if (!row.measured) continue;
     row.microseconds = quantiles_of(entry.runner.times);
-    row.bytes = entry.contender->claimed_bytes();
+    row.bytes = entry.variant->claimed_bytes();
     row.claimed = row.bytes > 0;
     if (!row.claimed) row.bytes = group.floor_bytes;
     const int launches = entry.runner.timed->launches();

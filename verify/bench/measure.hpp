@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "verify/bench/course.hpp"
 #include "verify/bench/problems.hpp"
-#include "verify/bench/stage.hpp"
+#include "verify/bench/sampling.hpp"
+#include "verify/bench/timing_device.hpp"
 
 namespace abn::verify::bench {
 
@@ -42,7 +42,7 @@ struct SpeedGroup {
 /// Rounds of floors and variants until `seconds` are over, within least_rounds and most_rounds. The
 /// claims of a variant decide what is kept for backward and what is written in place. Throws
 /// DeviceError for what fails outside of the variants.
-SpeedGroup measure_speed(Stage& stage, const SpeedProblem& subject, int direction,
+SpeedGroup measure_speed(TimingDevice& device, const SpeedProblem& subject, int direction,
                          std::span<const abn_variant* const> variants, double seconds,
                          std::uint64_t seed);
 

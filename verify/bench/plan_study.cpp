@@ -10,7 +10,7 @@
 #include <stdexcept>
 
 #include "cuda/plan.h"
-#include "verify/bench/course.hpp"
+#include "verify/bench/sampling.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/problem.hpp"
 

@@ -63,7 +63,7 @@ class BackwardBound {
         c(channel),
         v(values),
         recover(a, c, plan_of_channel, input, values),
-        r_grown(c.r * recover.again.root.growth),
+        r_grown(c.r * recover.backward_statistics.root.growth),
         scale(std::fabs(c.g) * r_grown),
         product_grown(std::max({1.0, std::fabs(c.g), r_grown, scale}) *
                       (1 + gamma_of(a.depth_backward, a.u))) {}
@@ -86,7 +86,7 @@ class BackwardBound {
     out.recovered.resize(v.dy.size());
     for (std::size_t i = 0; i < v.dy.size(); ++i) {
       out.recovered[i] = recover(i);
-      add(out.sums, out.recovered[i], v.dy[i], recover.two() ? v.y[i] : v.xhat[i]);
+      add(out.sums, out.recovered[i], v.dy[i], recover.is_scheme_two() ? v.y[i] : v.xhat[i]);
     }
     return out;
   }
@@ -101,21 +101,21 @@ class BackwardBound {
       for (const Recovered<Error>& one : recovered) out.open.push_back(one.open);
     out.dbeta_overflows = !(sums.dy <= a.largest);
     out.overflows = out.dbeta_overflows || sums.overflows || !(sums.product <= a.largest);
-    if (recover.two())
+    if (recover.is_scheme_two())
       out.overflows |= !(larger(std::fabs(c.beta) * sums.dy, std::fabs(v.s1)) <= a.largest);
     // Where all dz are 0, so is every result in any arithmetic, unless an overflow makes it NaN.
     if (sums.dy == 0 && sums.s1.total() < infinity) return out;
     const Closed closed = close(sums);
-    const bool unknown = recover.again.root.variance == infinity;
+    const bool unknown = recover.backward_statistics.root.variance == infinity;
     bool overflows = false;
     for (std::size_t i = 0; i < recovered.size(); ++i) {
       const bool fits = recover.frozen() || largest_product(i, closed) <= a.largest;
       Error e{};
-      if (!recover.lost()) {
-        e = unknown            ? nothing_known()
-            : recover.frozen() ? frozen(i, recovered[i])
-            : recover.two()    ? training_two(i, recovered[i], closed)
-                               : training(i, recovered[i], closed);
+      if (!recover.xhat_unrecoverable()) {
+        e = unknown                   ? nothing_known()
+            : recover.frozen()        ? frozen(i, recovered[i])
+            : recover.is_scheme_two() ? training_two(i, recovered[i], closed)
+                                      : training(i, recovered[i], closed);
         if (!fits) e[compare::Term::arithmetic] = infinity;
         e[compare::Term::storage] += a.store(std::fabs(v.dx.hi[i]) + e.total());
       }
@@ -170,7 +170,7 @@ class BackwardBound {
     closed.s1.add(scale * per, sums.s1);
     closed.mean0 = (std::fabs(v.s0) + sums.s0.total()) / c.m;
     closed.mean1 = (std::fabs(v.s1) + sums.s1.total()) / c.m;
-    if (!recover.two()) close_arithmetic(closed);
+    if (!recover.is_scheme_two()) close_arithmetic(closed);
     return closed;
   }
   void close_arithmetic(Closed& closed) const {
@@ -195,7 +195,7 @@ class BackwardBound {
     sums.s1[compare::Term::sum_dy_xhat] +=
         times(gamma_of(h + 1, a.u), sums.product) + (c.m + 1) * each * a.eta / 2;
     if (sums.product > a.largest) sums.s1[compare::Term::sum_dy_xhat] = infinity;
-    if (!recover.two()) return;
+    if (!recover.is_scheme_two()) return;
     // S1 = (Sy - beta S0)/g
     const double g = std::fabs(c.g), beta = std::fabs(c.beta);
     if (g == 0) return;
@@ -207,16 +207,16 @@ class BackwardBound {
     s1.add(1 / g, sums.s1);
     s1.add(beta / g, sums.s0);
     s1[compare::Term::sum_dy_xhat] +=
-        rounded / g + (scheme_two_roundings + recover.extra) * a.u * std::fabs(v.s1);
+        rounded / g + (scheme_two_roundings + recover.scale_roundings) * a.u * std::fabs(v.s1);
     sums.s1 = s1;
   }
 
   /// Adds |dx| rho, the error that r brings to a finished product.
   void add_root(Error& e, double dx) const {
-    const RootError& root = recover.again.root;
+    const RootError& root = recover.backward_statistics.root;
     e[compare::Term::variance] += times(root.variance, dx);
     e[compare::Term::materialised] += times(root.materialised, dx);
-    e[compare::Term::arithmetic] += times(root.arithmetic + recover.extra * a.u, dx);
+    e[compare::Term::arithmetic] += times(root.arithmetic + recover.scale_roundings * a.u, dx);
   }
 
   /// Where the reciprocal root is beyond first order.
@@ -229,7 +229,7 @@ class BackwardBound {
   /// m dy, and the sums times g, r or both, each before it is divided by m: as large as anything
   /// gets on the way to dx. Scheme II multiplies dg, as far off as it may be, by y and beta apart.
   double largest_product(std::size_t i, const Closed& closed) const {
-    if (recover.two())
+    if (recover.is_scheme_two())
       return (std::fabs(c.g) * (c.m * std::fabs(v.dy[i]) + std::fabs(v.s0)) +
               c.m * closed.mean1 * (std::fabs(v.y[i]) + std::fabs(c.beta))) *
              larger(1, r_grown) * (1 + gamma_of(a.depth_backward, a.u));
@@ -261,7 +261,7 @@ class BackwardBound {
     const double roundings = dy_roundings * g * std::fabs(v.dy[i]) +
                              s1_roundings * (dg * y + g * s0 + std::fabs(c.beta) * dg);
     e[compare::Term::arithmetic] += r * a.u *
-                                    (roundings + (a.count_roundings + recover.extra) *
+                                    (roundings + (a.count_roundings + recover.scale_roundings) *
                                                      (dg * y + g * s0 + std::fabs(c.beta) * dg));
     e[compare::Term::arithmetic] += a.eta * (2 + 2 * r + y);
     add_root(e, std::fabs(v.dx.hi[i]));
@@ -275,8 +275,9 @@ class BackwardBound {
     const bool vanishes = c.g == 0 || recover.vanishes(i);
     Error e{};
     e.add(scale, one.dy);
-    e[compare::Term::arithmetic] += frozen_roundings * a.u * dx * recover.again.root.growth +
-                                    (vanishes ? 0 : a.eta * (1 + std::fabs(v.dy[i]) + r_grown));
+    e[compare::Term::arithmetic] +=
+        frozen_roundings * a.u * dx * recover.backward_statistics.root.growth +
+        (vanishes ? 0 : a.eta * (1 + std::fabs(v.dy[i]) + r_grown));
     add_root(e, dx);
     return e;
   }

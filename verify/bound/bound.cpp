@@ -135,12 +135,12 @@ double oracle_share(const Arithmetic& own, const Arithmetic& judged) {
 StatisticsError batch_statistics_error(const Arithmetic& a, const ChannelNumbers& c) {
   if (c.mean_abs == 0) return {};  // zeros are exact in every class
   const double h = a.depth_statistics;
-  const double extra = a.count_roundings;
+  const double count_roundings = a.count_roundings;
   const bool welford = a.statistics_class == ABN_WELFORD;
   const double square = c.variance + c.mean * c.mean;
   StatisticsError e;
-  e.mean =
-      times(gamma_of(h + mean_roundings + extra, a.u), c.mean_abs) + a.load.u * c.mean_abs + a.eta;
+  e.mean = times(gamma_of(h + mean_roundings + count_roundings, a.u), c.mean_abs) +
+           a.load.u * c.mean_abs + a.eta;
   if (welford)
     e.mean += times(gamma_of(welford_mean_roundings * std::fmin(h, 2 * std::log2(c.m) + 2), a.u),
                     c.mean_abs_deviation) +
@@ -148,16 +148,17 @@ StatisticsError batch_statistics_error(const Arithmetic& a, const ChannelNumbers
   e.mean_materialised = a.statistics(std::fabs(c.mean) + e.mean);
   const double off = e.mean + e.mean_materialised;  // the second pass may subtract the rounded mean
   if (welford) {
-    e.variance =
-        times(gamma_of(welford_additions * h + welford_roundings + extra, a.u), c.variance) +
-        2 * std::sqrt(c.variance) * off + off * off;
+    e.variance = times(gamma_of(welford_additions * h + welford_roundings + count_roundings, a.u),
+                       c.variance) +
+                 2 * std::sqrt(c.variance) * off + off * off;
   } else if (a.statistics_class == ABN_ONE_PASS) {
-    e.variance = times(gamma_of(h + one_pass_roundings + extra, a.u), square) +
+    e.variance = times(gamma_of(h + one_pass_roundings + count_roundings, a.u), square) +
                  2 * std::fabs(c.mean) * off + off * off +
                  one_pass_square_roundings * a.u * c.mean * c.mean;
   } else {
     e.variance =
-        times(gamma_of(h + two_pass_roundings + extra, a.u), c.variance + off * off) + off * off;
+        times(gamma_of(h + two_pass_roundings + count_roundings, a.u), c.variance + off * off) +
+        off * off;
   }
   // Reading x into a narrower type moves each sample by load.u |x|.
   e.variance += a.load.u * (2 * std::sqrt(c.variance * square) + a.load.u * square);

@@ -19,14 +19,14 @@
 
 namespace abn::verify::bound {
 
-/// The steepest phi' within `doubt` of y.
-inline double steepest(const ChannelNumbers& c, double y, double doubt) {
+/// The steepest phi' within `y_off` of y.
+inline double steepest(const ChannelNumbers& c, double y, double y_off) {
   if (c.activation == ABN_IDENTITY) return 1;
-  if (y >= 0 && y > doubt) return 1;
+  if (y >= 0 && y > y_off) return 1;
   const double left = c.activation == ABN_LEAKY_RELU
                           ? c.parameter
-                          : c.parameter * std::exp(std::fmin(y + doubt, 0));
-  return -y > doubt ? left : larger(1, left);
+                          : c.parameter * std::exp(std::fmin(y + y_off, 0));
+  return -y > y_off ? left : larger(1, left);
 }
 
 /// Reading g into a narrower type, in roundings of it: 1, or more where it is subnormal there. None
@@ -105,10 +105,10 @@ class ForwardBound {
 
   /// z in the accumulate type, before it is stored, from the error of y.
   Error z(const Error& y_error, double y, double z) const {
-    const double doubt = y_error.total();
+    const double y_off = y_error.total();
     Error e{};
-    e.add(steepest(c, y, doubt), y_error);
-    if (c.activation != ABN_IDENTITY && !(y >= doubt)) {
+    e.add(steepest(c, y, y_off), y_error);
+    if (c.activation != ABN_IDENTITY && !(y >= y_off)) {
       const double roundings = c.activation == ABN_ELU ? a.function + a.u : a.u;
       e[compare::Term::activation] +=
           (roundings + a.load_parameter.u) * (std::fabs(z) + e.total()) + a.eta / 2;

@@ -69,8 +69,8 @@ class Recovery {
         parameter_inverse(1 / c.parameter),
         quotient(inexact(c.parameter) * reciprocal_roundings * a.u + a.load_parameter.u),
         reciprocal_overflows(a.folded && c.g != 0 && !(g_inverse <= a.largest)),
-        again(a, c, plan.backward),
-        extra((c.abs_eps ? 1 : 0) + parameter_roundings(a, c.g)) {}
+        backward_statistics(a, c, plan.backward),
+        scale_roundings((c.abs_eps ? 1 : 0) + parameter_roundings(a, c.g)) {}
 
   Recovered<Error> operator()(std::size_t i) const {
     Recovered<Error> out;
@@ -89,14 +89,14 @@ class Recovery {
         out.value = inverted(i, z_error);
         out.overflows |= leaves_type(i);
       } else {
-        out.value = again.xhat(in.x[i], xhat);
+        out.value = backward_statistics.xhat(in.x[i], xhat);
       }
       out.dy = dy_from_output(i, z_error, y_error.total());
       out.open = end_to_end() && c.activation != ABN_IDENTITY && !(std::fabs(y) > y_error.total());
     } else {
       if (plan.scheme == ABN_CHECKPOINT_X) {
-        out.value = again.xhat(in.x[i], xhat);
-        y_error = again.y(in.x[i], xhat, y);
+        out.value = backward_statistics.xhat(in.x[i], xhat);
+        y_error = backward_statistics.y(in.x[i], xhat, y);
       } else {
         if (plan.end_to_end) {
           out.value = forward.xhat(in.x[i], xhat);
@@ -104,13 +104,13 @@ class Recovery {
           out.overflows = !(std::fabs(xhat) <= a.kept.largest);
         }
         out.value[compare::Term::arithmetic] += a.load.u * std::fabs(xhat);
-        y_error = again.y_from_xhat(out.value, xhat, y);
+        y_error = backward_statistics.y_from_xhat(out.value, xhat, y);
       }
       out.dy = dy_from_input(i, y_error);
     }
     if (!in_place() && in.frozen) {
       const bool from_x = plan.scheme == ABN_STANDARD || plan.scheme == ABN_CHECKPOINT_X;
-      if (from_x) out.overflows |= again.overflows(in.x[i], xhat, y);
+      if (from_x) out.overflows |= backward_statistics.overflows(in.x[i], xhat, y);
     }
     if (!in_place()) out.value[compare::Term::materialised] += a.xhat(std::fabs(xhat));
     if constexpr (!Known::plain) {
@@ -123,10 +123,10 @@ class Recovery {
   bool in_place() const {
     return Known::common || plan.scheme == ABN_IN_PLACE_1 || plan.scheme == ABN_IN_PLACE_2;
   }
-  bool two() const { return !Known::common && plan.scheme == ABN_IN_PLACE_2; }
+  bool is_scheme_two() const { return !Known::common && plan.scheme == ABN_IN_PLACE_2; }
   bool end_to_end() const { return !Known::common && plan.end_to_end; }
   bool frozen() const { return !Known::common && in.frozen; }
-  bool lost() const { return !Known::common && in_place() && c.g == 0; }  ///< xhat is
+  bool xhat_unrecoverable() const { return !Known::common && in_place() && c.g == 0; }
   double beta_load() const { return forward.beta_load; }
   /// dy = phi' dz does; phi' is nowhere 0
   bool vanishes(std::size_t i) const { return in.dz[i] == 0; }
@@ -151,7 +151,7 @@ class Recovery {
                                                   : c.parameter * std::expm1(y);
   }
   /// z + alpha on the negative branch of ELU.
-  double gap(std::size_t i) const {
+  double distance_to_saturation(std::size_t i) const {
     return stored_branch() ? in.z[i] + c.parameter : c.parameter * std::exp(v.y[i]);
   }
 
@@ -169,7 +169,7 @@ class Recovery {
       e[compare::Term::materialised] += a.y(std::fabs(v.y[i]) + e.total());
     // z/slope overflows the accumulate type
     if (!(std::fabs(v.y[i]) <= a.largest)) e[compare::Term::inversion] = infinity;
-    return two() || lost() ? e : normalised(i, e);
+    return is_scheme_two() || xhat_unrecoverable() ? e : normalised(i, e);
   }
 
   Error inverted_linear(std::size_t i, const Error& z_error) const {
@@ -213,7 +213,7 @@ class Recovery {
     e.add(g_inverse, y_error);
     const bool folded = !Known::plain && a.folded;
     const double size = folded ? (std::fabs(v.y[i]) + std::fabs(c.beta)) * g_inverse : xhat;
-    e[compare::Term::inversion] += (inversion_roundings + extra) * a.u * size;
+    e[compare::Term::inversion] += (inversion_roundings + scale_roundings) * a.u * size;
     e[compare::Term::inversion] += forward.beta_load * g_inverse + (xhat > 0 ? a.eta : 0);
     if constexpr (!Known::plain) e[compare::Term::materialised] += a.xhat(xhat + e.total());
     if (leaves_type(i)) e[compare::Term::inversion] = infinity;
@@ -226,7 +226,7 @@ class Recovery {
   /// |log1p(t^) - log1p(t)| where t^ alpha is z off by `off`, and t^ no closer to -1 than the types
   /// allow.
   double logarithm(std::size_t i, double off) const {
-    const double w = negative(i) ? gap(i) : c.parameter;
+    const double w = negative(i) ? distance_to_saturation(i) : c.parameter;
     // a saturated z is moved up
     const double lifted = w < plan.smallest_gap ? std::log(plan.smallest_gap / w) : 0;
     if (off == 0) return lifted;
@@ -249,19 +249,19 @@ class Recovery {
   }
 
   /// dy = dz phi', the branch and phi' from the stored z.
-  Error dy_from_output(std::size_t i, const Error& z_error, double doubt) const {
+  Error dy_from_output(std::size_t i, const Error& z_error, double y_off) const {
     Error e{};
     if (c.activation == ABN_IDENTITY) return e;
     const double dz = std::fabs(in.dz[i]);
     // The sign of a NaN is nobody's promise either.
-    const bool kink = (end_to_end() && !(std::fabs(v.y[i]) > doubt)) || std::isnan(z(i));
+    const bool kink = (end_to_end() && !(std::fabs(v.y[i]) > y_off)) || std::isnan(z(i));
     if (kink && dz != 0)
       e[compare::Term::activation] +=
           dz * (std::fabs(1 - c.parameter) +
                 (c.activation == ABN_ELU ? std::fabs(z(i)) + z_error.total() : 0));
     const double on = kink ? switched(true, dz != 0) : switched(negative(i), dz != 0);
     if (c.activation == ABN_ELU && on != 0) {
-      const double w = gap(i);
+      const double w = distance_to_saturation(i);
       if (!kink) e.add(dz, z_error);
       if (end_to_end()) e[compare::Term::inversion] += dz * larger(0, plan.smallest_gap - w);
       e[compare::Term::activation] +=
@@ -290,7 +290,7 @@ class Recovery {
                          (a.store_parameter(std::fabs(c.mean)) +
                           c.r * std::fabs(v.xhat[i]) / 2 * a.store_parameter(c.variance));
     e[compare::Term::materialised] +=
-        w * std::expm1(2 * again.y(in.x[i], v.xhat[i], v.y[i]).total() + saved);
+        w * std::expm1(2 * backward_statistics.y(in.x[i], v.xhat[i], v.y[i]).total() + saved);
     return e;
   }
 
@@ -298,12 +298,13 @@ class Recovery {
   Error dy_from_input(std::size_t i, const Error& y_error) const {
     Error e{};
     if (c.activation == ABN_IDENTITY || in.dz[i] == 0) return e;
-    const double dz = std::fabs(in.dz[i]), doubt = y_error.total();
-    const bool kink = !(std::fabs(v.y[i]) > doubt);
+    const double dz = std::fabs(in.dz[i]), y_off = y_error.total();
+    const bool kink = !(std::fabs(v.y[i]) > y_off);
     if (kink) e[compare::Term::activation] += dz * std::fabs(1 - c.parameter);
     if (!negative(i) && !kink) return e;
     if (c.activation == ABN_ELU) {
-      e[compare::Term::activation] += dz * times(std::fmin(gap(i), c.parameter), std::expm1(doubt));
+      e[compare::Term::activation] +=
+          dz * times(std::fmin(distance_to_saturation(i), c.parameter), std::expm1(y_off));
       // alpha e^y, or z + alpha with z = alpha expm1(y): either way within a few u of alpha
       e[compare::Term::activation] +=
           dz * c.parameter * (a.function + 2 * a.u + a.load_parameter.u);
@@ -326,9 +327,9 @@ class Recovery {
   bool reciprocal_overflows;
 
  public:
-  const ForwardBound<Error, Known> again;  ///< with the statistics that backward has
+  const ForwardBound<Error, Known> backward_statistics;  ///< with the statistics that backward has
   /// roundings of |gamma| + eps, and of g read into a narrower type
-  const double extra;
+  const double scale_roundings;
 };
 
 }  // namespace abn::verify::bound

@@ -44,15 +44,15 @@ void watch(emulator::Session& session, const Arena& arena) {
 
 /// Makes the call and reads everything back. `invoke` returns the variant's status.
 template <class Invoke>
-void make(Call& call, const Subject& subject, const Setup& setup, Invoke&& invoke) {
+void make(Call& call, const Subject& subject, const CallSettings& wanted, Invoke&& invoke) {
   int status = ABN_OK;
   if (subject.emulated) {
     emulator::Settings settings;
-    settings.schedule_seed = setup.schedule;
-    settings.sanitize = setup.sanitize.has_value();
-    if (setup.sanitize) settings.schedule = *setup.sanitize;
+    settings.schedule_seed = wanted.schedule;
+    settings.sanitize = wanted.sanitize.has_value();
+    if (settings.sanitize) settings.schedule = *wanted.sanitize;
     emulator::Session session(settings);
-    if (setup.sanitize) watch(session, *call.arena);
+    if (settings.sanitize) watch(session, *call.arena);
     status = invoke();
     emulator::Report& report = call.report = session.take_report();
     if (!report.findings.empty()) {
@@ -105,27 +105,28 @@ Caller::Caller(const Subject& subject, const problem::Inputs& inputs, const abn_
       elements_(inputs.x.size()),
       channels_(static_cast<std::size_t>(problem_.c)) {}
 
-Call Caller::forward(const Setup& setup) const {
-  Call call = begin(setup);
+Call Caller::forward(const CallSettings& settings) const {
+  Call call = begin(settings);
   Arena& arena = *call.arena;
   const bool training = problem_.mode == ABN_TRAINING;
-  const int x = arena.add(setup.in_place ? "z" : "x", setup.in_place ? Role::updated : Role::input,
-                          storage_, inputs_.x);
-  const int z = setup.in_place ? x : output(call, compare::Output::z);
+  const int x = arena.add(settings.in_place ? "z" : "x",
+                          settings.in_place ? Role::updated : Role::input, storage_, inputs_.x);
+  const int z = settings.in_place ? x : output(call, compare::Output::z);
   const int xhat =
       (claims_.saves & ABN_SAVES_XHAT) != 0 ? output(call, compare::Output::xhat) : none;
   const auto [gamma, beta] = affine(arena);
   const Role role = training ? Role::updated : Role::input;
-  const bool with_running = setup.asked.running && !inputs_.running_mean.empty();
+  const bool with_running = settings.asked.running && !inputs_.running_mean.empty();
   const int running_mean =
       with_running ? arena.add("running_mean", role, parameter_, inputs_.running_mean) : none;
   const int running_var =
       with_running ? arena.add("running_var", role, parameter_, inputs_.running_var) : none;
-  const int mean = training && setup.asked.mean ? output(call, compare::Output::mean) : none;
-  const int var = training && setup.asked.variance ? output(call, compare::Output::variance) : none;
+  const int mean = training && settings.asked.mean ? output(call, compare::Output::mean) : none;
+  const int var =
+      training && settings.asked.variance ? output(call, compare::Output::variance) : none;
   const std::size_t bytes = variant_.workspace_bytes(&problem_, ABN_FORWARD);
   const int workspace = arena.add_workspace(bytes);
-  if (setup.in_place) call.outputs.emplace_back(compare::Output::z, x);
+  if (settings.in_place) call.outputs.emplace_back(compare::Output::z, x);
   if (training && with_running) {
     call.outputs.emplace_back(compare::Output::running_mean, running_mean);
     call.outputs.emplace_back(compare::Output::running_var, running_var);
@@ -141,7 +142,7 @@ Call Caller::forward(const Setup& setup) const {
   args.workspace = at(workspace), args.workspace_bytes = bytes,
   args.stream = subject_.device->stream();
   const CrashNote note("forward");
-  make(call, subject_, setup, [&] {
+  make(call, subject_, settings, [&] {
     const FloatEnvironment ours;
     return variant_.forward(&problem_, &args);
   });
@@ -150,8 +151,8 @@ Call Caller::forward(const Setup& setup) const {
   return call;
 }
 
-Call Caller::backward(const Setup& setup, const problem::Saved& saved) const {
-  Call call = begin(setup);
+Call Caller::backward(const CallSettings& settings, const problem::Saved& saved) const {
+  Call call = begin(settings);
   Arena& arena = *call.arena;
   const bool training = problem_.mode == ABN_TRAINING;
   const auto kept = [&](std::uint32_t flag) { return (claims_.saves & flag) != 0; };
@@ -159,16 +160,16 @@ Call Caller::backward(const Setup& setup, const problem::Saved& saved) const {
                          const std::vector<double>& values) {
     return arena.add(name, Role::input, format, values);
   };
-  const int dz = arena.add(setup.in_place ? "dx" : "dz",
-                           setup.in_place ? Role::updated : Role::input, storage_, inputs_.dz);
+  const int dz = arena.add(settings.in_place ? "dx" : "dz",
+                           settings.in_place ? Role::updated : Role::input, storage_, inputs_.dz);
   const int x = kept(ABN_SAVES_X) ? input("x", storage_, inputs_.x) : none;
   const int z = kept(ABN_SAVES_Z) ? input("z", storage_, saved.z) : none;
   const int xhat = kept(ABN_SAVES_XHAT) ? input("xhat", storage_, saved.xhat) : none;
   int dx = none;
-  if (setup.in_place) {
+  if (settings.in_place) {
     dx = dz;
     call.outputs.emplace_back(compare::Output::dx, dz);
-  } else if (setup.asked.dx) {
+  } else if (settings.asked.dx) {
     dx = output(call, compare::Output::dx);
   }
   const auto [gamma, beta] = affine(arena);
@@ -179,9 +180,9 @@ Call Caller::backward(const Setup& setup, const problem::Saved& saved) const {
                   : kept(ABN_SAVES_VAR) ? input("var", parameter_, saved.variance)
                                         : none;
   const int dgamma =
-      inputs_.affine && setup.asked.dgamma ? output(call, compare::Output::dgamma) : none;
+      inputs_.affine && settings.asked.dgamma ? output(call, compare::Output::dgamma) : none;
   const int dbeta =
-      inputs_.affine && setup.asked.dbeta ? output(call, compare::Output::dbeta) : none;
+      inputs_.affine && settings.asked.dbeta ? output(call, compare::Output::dbeta) : none;
   const std::size_t bytes = variant_.workspace_bytes(&problem_, ABN_BACKWARD);
   const int workspace = arena.add_workspace(bytes);
   arena.upload();
@@ -194,18 +195,18 @@ Call Caller::backward(const Setup& setup, const problem::Saved& saved) const {
   args.workspace = at(workspace), args.workspace_bytes = bytes,
   args.stream = subject_.device->stream();
   const CrashNote note("backward");
-  make(call, subject_, setup, [&] {
+  make(call, subject_, settings, [&] {
     const FloatEnvironment ours;
     return variant_.backward(&problem_, &args);
   });
   return call;
 }
 
-Call Caller::begin(const Setup& setup) const {
+Call Caller::begin(const CallSettings& settings) const {
   Call call;
-  call.in_place = setup.in_place;
-  call.arena = std::make_unique<Arena>(*subject_.device, draws_.placement, setup.poison,
-                                       claims_.alignment, draws_.offsets, setup.poison_seed);
+  call.in_place = settings.in_place;
+  call.arena = std::make_unique<Arena>(*subject_.device, draws_.placement, settings.poison,
+                                       claims_.alignment, draws_.offsets, settings.poison_seed);
   return call;
 }
 

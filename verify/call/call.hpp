@@ -39,7 +39,7 @@ struct Call {
   emulator::Report report;  ///< what the emulator saw of a sanitised call
 };
 
-struct Setup {
+struct CallSettings {
   Poison poison;
   std::uint64_t poison_seed, schedule;
   bool in_place;
@@ -54,11 +54,11 @@ class Caller {
   Caller(const Subject& subject, const problem::Inputs& inputs, const abn_claims& claims,
          std::uint64_t seed);
   const Draws& draws() const { return draws_; }
-  Call forward(const Setup& setup) const;
-  Call backward(const Setup& setup, const problem::Saved& saved) const;
+  Call forward(const CallSettings& settings) const;
+  Call backward(const CallSettings& settings, const problem::Saved& saved) const;
 
  private:
-  Call begin(const Setup& setup) const;
+  Call begin(const CallSettings& settings) const;
   int output(Call& call, compare::Output which) const;
   std::pair<int, int> affine(Arena& arena) const;
 

@@ -9,7 +9,7 @@ std::uint64_t seed_of(std::uint64_t seed, std::uint64_t schedule) {
   return seed + 0x9e3779b97f4a7c15u * schedule;
 }
 
-Setup setup_of(const Draws& draws, bool in_place) {
+CallSettings settings_of(const Draws& draws, bool in_place) {
   return {Poison::nan, draws.poison[0], draws.schedule[0], in_place, {}};
 }
 
@@ -23,7 +23,7 @@ ForwardNumbers Evaluator::forward(const problem::Inputs& inputs, bool in_place,
                                   std::uint64_t schedule) const {
   const Caller caller(subject_, inputs, claims_, seed_of(seed_, schedule));
   ++evaluations_.forward;
-  const Call call = caller.forward(setup_of(caller.draws(), in_place));
+  const Call call = caller.forward(settings_of(caller.draws(), in_place));
   require_success(call);
   ForwardNumbers numbers;
   if (inputs.x.empty()) return numbers;
@@ -49,7 +49,7 @@ BackwardNumbers Evaluator::backward(const problem::Inputs& inputs, const problem
                                     bool in_place, std::uint64_t schedule) const {
   const Caller caller(subject_, inputs, claims_, seed_of(seed_, schedule));
   ++evaluations_.backward;
-  const Call call = caller.backward(setup_of(caller.draws(), in_place), saved);
+  const Call call = caller.backward(settings_of(caller.draws(), in_place), saved);
   require_success(call);
   BackwardNumbers numbers;
   if (inputs.x.empty()) return numbers;

@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::size_t longest_name = 64;
 // Of plug-ins whose kernels run on the emulator (cuda/plugin/emulated.cpp): the name of the file
-// with their instrumented twins, and the beginning of the symbol by which they ask for the emulator
+// with their instrumented builds, and the beginning of the symbol by which they ask for the emulator
 // that they were built for.
 constexpr const char* sanitized_file_symbol = "abn_plugin_sanitized";
 constexpr const char* emulator_tag = "abn_emulator_";
@@ -141,7 +141,7 @@ Plugin load_plugin(const std::string& path) {
       std::filesystem::path(path).parent_path() / static_cast<const char*>(name);
   if (!std::filesystem::exists(beside)) {
     plugin.not_instrumented = fmt::format(
-        "{}, its instrumented twin, is not there; keep the two files that abn_add_kernel() builds "
+        "{}, its instrumented build, is not there; keep the two files that abn_add_kernel() builds "
         "in one folder",
         beside.string());
     return plugin;

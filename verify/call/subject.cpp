@@ -36,7 +36,7 @@ std::vector<Subject> subjects_of(const DeviceChoice& device, std::span<const Plu
       if (device.emulator) subject.instrumented = abn_instrumented_variant(variant->name);
       if (!device.emulator)
         for (const abn_variant* const other : in_tree(ABN_MEMORY_HOST))
-          if (std::string_view(other->name) == variant->name) subject.twin = other;
+          if (std::string_view(other->name) == variant->name) subject.emulator_build = other;
       subjects.push_back(std::move(subject));
     }
   }

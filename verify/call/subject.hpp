@@ -20,7 +20,7 @@ struct Subject {
   /// its kernels run on the emulator: in-tree variants, and plug-ins that abn_add_kernel() built
   bool emulated = false;
   /// of an in-tree variant on a GPU: the same source on the emulator, whose bits it must have
-  const abn_variant* twin = nullptr;
+  const abn_variant* emulator_build = nullptr;
   /// of a variant on the emulator: the same source, compiled so that the sanitiser sees its
   /// accesses
   const abn_variant* instrumented = nullptr;

@@ -1,4 +1,4 @@
-// The common line of all families.
+// The common line of all groups.
 #include "verify/check/group.hpp"
 
 #include <fmt/format.h>
@@ -14,21 +14,21 @@
 namespace abn::verify::check {
 namespace {
 
-judge::Origin origin_of(const Family& family, const call::Subject& subject, const data::Case& one,
-                        const RunOptions& options) {
+judge::Origin origin_of(const CheckGroup& group, const call::Subject& subject,
+                        const data::Case& one, const RunOptions& options) {
   judge::Origin origin;
   origin.variant = subject.variant->name;
   origin.problem = one.problem;
   origin.data = one.data;
   origin.seed = one.seed;
-  origin.command_head = fmt::format("abn-verify {} ", family.verb);
+  origin.command_head = fmt::format("abn-verify {} ", group.verb);
   origin.command_tail =
       fmt::format(" --problem {} --data {} --seed {}", problem::to_string(one.problem),
                   judge::shell_word(one.data), one.seed);
   origin.per_channel = options.per_channel;
   if (!subject.plugin.empty())
     origin.command_tail += " --plugin " + judge::shell_word(subject.plugin);
-  origin.command_tail += family.flags;
+  origin.command_tail += group.flags;
   if (options.device != "auto")
     origin.command_tail += " --device " + judge::shell_word(options.device);
   return origin;
@@ -42,10 +42,10 @@ abn_claims claims_or_none(const call::Subject& subject, const abn_problem& probl
 
 /// The checks of a case whose ids match the pattern; those of no claims in particular where the
 /// variant does not support the problem.
-std::vector<CheckName> wanted_checks(const Family& family, const call::Subject& subject,
+std::vector<CheckName> wanted_checks(const CheckGroup& group, const call::Subject& subject,
                                      const data::Case& one, const RunOptions& options) {
   std::vector<CheckName> checks =
-      family.checks(subject, claims_or_none(subject, one.problem), one.problem);
+      group.checks(subject, claims_or_none(subject, one.problem), one.problem);
   std::erase_if(checks, [&](const CheckName& name) {
     return !data::matches(options.pattern,
                           judge::id_of(subject.variant->name, one.problem, name.op, name.check));
@@ -62,7 +62,7 @@ std::vector<results::Record> skipped_case(const std::vector<CheckName>& wanted,
 
 }  // namespace
 
-std::vector<std::string> check_ids(const Family& family, const call::Subject& subject) {
+std::vector<std::string> check_ids(const CheckGroup& group, const call::Subject& subject) {
   std::set<std::string> ids;
   for (const int activation : {ABN_LEAKY_RELU, ABN_IDENTITY, ABN_ELU}) {
     for (const int dtype : {ABN_F16, ABN_BF16, ABN_F32, ABN_F64})
@@ -74,7 +74,7 @@ std::vector<std::string> check_ids(const Family& family, const call::Subject& su
             problem.activation_parameter = activation == ABN_ELU ? 1 : 0;
           const problem::Claimed claimed = problem::claims_of(*subject.variant, problem);
           if (claimed.status == ABN_ERROR_UNSUPPORTED) continue;
-          for (const CheckName& name : family.checks(subject, claimed.claims, problem))
+          for (const CheckName& name : group.checks(subject, claimed.claims, problem))
             ids.insert(judge::id_of(subject.variant->name, problem, name.op, name.check));
         }
     // a variant that does not know leaky ReLU has the checks of what it knows
@@ -92,17 +92,16 @@ results::Record skip_record(const judge::Origin& origin, const CheckName& name,
   return record;
 }
 
-std::vector<results::Record> run_case(const Family& family, const call::Subject& subject,
+std::vector<results::Record> run_case(const CheckGroup& group, const call::Subject& subject,
                                       const data::Case& one, const RunOptions& options) {
-  const std::vector<CheckName> wanted = wanted_checks(family, subject, one, options);
+  const std::vector<CheckName> wanted = wanted_checks(group, subject, one, options);
   if (wanted.empty()) return {};
-  const judge::Origin origin = origin_of(family, subject, one, options);
+  const judge::Origin origin = origin_of(group, subject, one, options);
   if (subject.device == nullptr) return skipped_case(wanted, origin, subject.unavailable);
-  if (const std::string why = family.refuses != nullptr ? family.refuses(subject) : "";
-      !why.empty())
+  if (const std::string why = group.refuses != nullptr ? group.refuses(subject) : ""; !why.empty())
     return skipped_case(wanted, origin, why);
   const auto failed = [&](const std::string& reason) {
-    return failed_case(family, subject, one, options, wanted.front().op, reason);
+    return failed_case(group, subject, one, options, wanted.front().op, reason);
   };
   try {
     const problem::Claimed claimed = problem::claims_of(*subject.variant, one.problem);
@@ -110,22 +109,22 @@ std::vector<results::Record> run_case(const Family& family, const call::Subject&
       return skipped_case(wanted, origin,
                           "the variant does not support " + problem::to_string(one.problem));
     if (!claimed.nonsense.empty()) return failed("the claims make no sense: " + claimed.nonsense);
-    return family.make({subject, one, claimed.claims, options, wanted, origin});
+    return group.make({subject, one, claimed.claims, options, wanted, origin});
   } catch (const std::exception& wrong) {
     return failed(wrong.what());
   }
 }
 
-std::vector<results::Record> failed_case(const Family& family, const call::Subject& subject,
+std::vector<results::Record> failed_case(const CheckGroup& group, const call::Subject& subject,
                                          const data::Case& one, const RunOptions& options,
                                          const std::string& op, const std::string& reason) {
-  const std::vector<CheckName> wanted = wanted_checks(family, subject, one, options);
+  const std::vector<CheckName> wanted = wanted_checks(group, subject, one, options);
   if (wanted.empty()) return {};
   const auto status = std::find_if(wanted.begin(), wanted.end(), [&](const CheckName& name) {
     return op == name.op && std::string_view(name.check) == "status";
   });
   const CheckName& name = status != wanted.end() ? *status : wanted.front();
-  const judge::Origin origin = origin_of(family, subject, one, options);
+  const judge::Origin origin = origin_of(group, subject, one, options);
   results::Record record = judge::blank_record(origin, name.op, name.check, name.kind);
   record.verdict = results::Verdict::error;
   record.failed_cases = 1;

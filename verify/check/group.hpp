@@ -1,7 +1,7 @@
-// A family of checks, and the line that every case of every family goes along: pattern, claims,
+// A group of checks, and the line that every case of every group goes along: pattern, claims,
 // records.
 //
-// A family says which checks a variant has for a problem, which cases a tier gives it, and how a
+// A group says which checks a variant has for a problem, which cases a tier gives it, and how a
 // case becomes records. What is the same for all of them (a variant that is not there, that does
 // not support the problem, that contradicts itself or throws) is here.
 #pragma once
@@ -33,7 +33,7 @@ struct CheckName {
   const char* kind;   ///< "numbers", "contract" or "property"
 };
 
-/// All that a family is given to make the records of one case.
+/// All that a group is given to make the records of one case.
 struct Work {
   const call::Subject& subject;
   const data::Case& one;
@@ -44,7 +44,7 @@ struct Work {
   judge::Origin origin;
 };
 
-struct Family {
+struct CheckGroup {
   const char* verb;  ///< of the command line, for reproduce lines
   /// The checks that a problem has for a variant that makes these claims.
   std::vector<CheckName> (*checks)(const call::Subject& subject, const abn_claims& claims,
@@ -52,24 +52,24 @@ struct Family {
   std::vector<data::Case> (*cases)(data::Tier tier, std::uint64_t seed);
   /// The wanted records. What it throws becomes an error record.
   std::vector<results::Record> (*make)(const Work& work);
-  /// why no check of the family can run on a subject; empty: they can. May be null
+  /// why no check of the group can run on a subject; empty: they can. May be null
   std::string (*refuses)(const call::Subject& subject) = nullptr;
-  /// options without which the command line does not run the family: " --sanitize", for reproduce
+  /// options without which the command line does not run the group: " --sanitize", for reproduce
   /// lines
   const char* flags = "";
 };
 
-/// The ids of all checks that a family has for a variant, sorted: every type and layout that it
+/// The ids of all checks that a group has for a variant, sorted: every type and layout that it
 /// supports.
-std::vector<std::string> check_ids(const Family& family, const call::Subject& subject);
+std::vector<std::string> check_ids(const CheckGroup& group, const call::Subject& subject);
 
 /// All wanted records of a case. Does not throw: what goes wrong is an error record.
-std::vector<results::Record> run_case(const Family& family, const call::Subject& subject,
+std::vector<results::Record> run_case(const CheckGroup& group, const call::Subject& subject,
                                       const data::Case& one, const RunOptions& options);
 
 /// The record of a case that did not come to an end: an error of the operation's `status` check, or
 /// of the first wanted check.
-std::vector<results::Record> failed_case(const Family& family, const call::Subject& subject,
+std::vector<results::Record> failed_case(const CheckGroup& group, const call::Subject& subject,
                                          const data::Case& one, const RunOptions& options,
                                          const std::string& op, const std::string& reason);
 

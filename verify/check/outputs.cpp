@@ -1,4 +1,4 @@
-// Claims, trial, expectations, comparison: the line that a case goes along.
+// Claims, invocation, expectations, comparison: the output_case that a case goes along.
 #include "verify/check/outputs.hpp"
 
 #include <fmt/format.h>
@@ -8,7 +8,7 @@
 #include <span>
 #include <string_view>
 
-#include "verify/call/trial.hpp"
+#include "verify/call/invocation.hpp"
 #include "verify/expect/expect.hpp"
 #include "verify/judge/diagnosis/diagnosis.hpp"
 #include "verify/problem/claims.hpp"
@@ -95,7 +95,7 @@ const compare::Stored* find(const std::vector<compare::Stored>& outputs, compare
 /// A GPU and the emulator round every operation alike, so the same source gives the same bits (any
 /// NaN equals any NaN). ELU is left out: its exp, expm1 and log1p come from two libraries.
 bool has_equal_bits(const call::Subject& subject, const abn_problem& problem) {
-  return subject.twin != nullptr && problem.activation != ABN_ELU;
+  return subject.emulator_build != nullptr && problem.activation != ABN_ELU;
 }
 
 call::Contract equal_to_emulator(const call::Operation& gpu, const call::Operation& emulated,
@@ -123,12 +123,12 @@ call::Contract equal_to_emulator(const call::Operation& gpu, const call::Operati
 }
 
 /// Everything that one case needs on its way.
-struct Line {
+struct OutputCase {
   const judge::Origin origin;
   const problem::Inputs inputs;
   const problem::Inputs exact;  ///< as the oracle takes them
   const abn_claims claims;
-  const call::Trial trial;
+  const call::Invocation invocation;
   const bool diagnosed;
 
   void add_operation(std::vector<results::Record>& records, const std::vector<CheckName>& wanted,
@@ -138,10 +138,10 @@ struct Line {
                  [&](const CheckName& name) { return op == name.op; });
     if (names.empty()) return;
     const bool backward = op == "backward";
-    const call::Operation& operation = backward ? trial.backward : trial.forward;
+    const call::Operation& operation = backward ? invocation.backward : invocation.forward;
     if (!operation.called) {
       const std::string reason =
-          trial.forward.usable
+          invocation.forward.usable
               ? "the file has no dz"
               : "forward did not come back well, so there is nothing to go back from";
       for (const CheckName& name : names) records.push_back(skip_record(origin, name, reason));
@@ -155,13 +155,14 @@ struct Line {
                              !operation.aliased.empty() || !operation.repeated.empty());
     std::vector<compare::Expectation> expected, gradient;
     if (judged) {
-      expected = backward ? expect::expect_backward(exact, trial.saved, claims)
+      expected = backward ? expect::expect_backward(exact, invocation.saved, claims)
                           : expect::expect_forward(exact, claims);
       if (backward && problem::is_in_place(claims))
         gradient = expect::expect_gradient(exact, claims);
     }
     const auto explain = [&](compare::Output output, std::int64_t element) {
-      return expect::shares_of(exact, backward ? &trial.saved : nullptr, claims, output, element);
+      return expect::shares_of(exact, backward ? &invocation.saved : nullptr, claims, output,
+                               element);
     };
     const std::size_t first = records.size();
     // A call that did not come back well fails its status; whoever left that check out hears of it
@@ -189,7 +190,7 @@ struct Line {
         // an empty problem, an output that this case has not, or a call whose status failed
         if (got == nullptr) continue;
         results::Record record =
-            judge::judge(origin, op, inputs, trial.saved, *expectation, got->values, explain);
+            judge::judge(origin, op, inputs, invocation.saved, *expectation, got->values, explain);
         if (const compare::Expectation* const truth = find(gradient, name.check))
           judge::add_end_to_end(record, origin.problem, *truth, got->values);
         records.push_back(std::move(record));
@@ -210,7 +211,7 @@ struct Line {
     }
     if (diagnosed)
       explain_failures(std::span(records).subspan(first),
-                       {exact, backward ? &trial.saved : nullptr, claims, backward, expected,
+                       {exact, backward ? &invocation.saved : nullptr, claims, backward, expected,
                         operation.outputs});
   }
 
@@ -237,7 +238,7 @@ std::vector<CheckName> checks_of(const call::Subject& subject, const abn_claims&
     checks.push_back({op, "inputs", contract});
     checks.push_back(
         {op, claims.deterministic == 1 ? call::repetition_check(subject) : "again", contract});
-    if (subject.twin != nullptr) checks.push_back({op, "emulator", contract});
+    if (subject.emulator_build != nullptr) checks.push_back({op, "emulator", contract});
     checks.push_back({op, "status", contract});
     checks.push_back({op, "unwritten", contract});
   };
@@ -265,31 +266,31 @@ std::vector<results::Record> records_of(const Work& work) {
       any([](const CheckName& name) { return std::string_view(name.op) == "backward"; });
   problem::Inputs inputs = data::inputs_of(one);
   problem::Inputs exact = judge::for_oracle(inputs);
-  call::Trial trial = call::attempt(subject, inputs, claims, one.seed, with_backward);
-  const bool wants_twin =
+  call::Invocation invocation = call::invoke(subject, inputs, claims, one.seed, with_backward);
+  const bool compares_emulator =
       any([](const CheckName& name) { return std::string_view(name.check) == "emulator"; });
-  if (wants_twin && has_equal_bits(subject, one.problem)) {
+  if (compares_emulator && has_equal_bits(subject, one.problem)) {
     call::Subject emulated = subject;
-    emulated.variant = subject.twin, emulated.device = call::host_device(),
-    emulated.emulated = true, emulated.twin = nullptr;
-    const call::Trial on_emulator =
-        call::attempt(emulated, inputs, claims, one.seed, with_backward);
-    trial.forward.contracts.push_back(
-        equal_to_emulator(trial.forward, on_emulator.forward, one.problem));
-    if (trial.backward.called)
-      trial.backward.contracts.push_back(
-          equal_to_emulator(trial.backward, on_emulator.backward, one.problem));
+    emulated.variant = subject.emulator_build, emulated.device = call::host_device(),
+    emulated.emulated = true, emulated.emulator_build = nullptr;
+    const call::Invocation on_emulator =
+        call::invoke(emulated, inputs, claims, one.seed, with_backward);
+    invocation.forward.contracts.push_back(
+        equal_to_emulator(invocation.forward, on_emulator.forward, one.problem));
+    if (invocation.backward.called)
+      invocation.backward.contracts.push_back(
+          equal_to_emulator(invocation.backward, on_emulator.backward, one.problem));
   }
-  const Line line{work.origin, std::move(inputs), std::move(exact),
-                  claims,      std::move(trial),  work.options.diagnose};
+  const OutputCase output_case{work.origin, std::move(inputs),     std::move(exact),
+                               claims,      std::move(invocation), work.options.diagnose};
   std::vector<results::Record> records;
-  line.add_operation(records, work.wanted, "forward");
-  line.add_operation(records, work.wanted, "backward");
+  output_case.add_operation(records, work.wanted, "forward");
+  output_case.add_operation(records, work.wanted, "backward");
   return records;
 }
 
 }  // namespace
 
-const Family output_family{"run", checks_of, data::cases_of, records_of};
+const CheckGroup output_checks{"run", checks_of, data::cases_of, records_of};
 
 }  // namespace abn::verify::check

@@ -123,7 +123,7 @@ std::vector<results::Record> records_of(const Work& work) {
 
 }  // namespace
 
-const Family pattern_family{"run", checks_of, pattern_cases, records_of};
+const CheckGroup pattern_checks{"run", checks_of, pattern_cases, records_of};
 
 void keep_range(std::vector<data::Case>& cases, const data::PatternRange& range) {
   std::erase_if(cases, [&](const data::Case& one) {

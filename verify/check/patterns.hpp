@@ -20,7 +20,7 @@
 namespace abn::verify::check {
 
 /// patterns/activation, patterns/derivative and, in place, patterns/inverse.
-extern const Family pattern_family;
+extern const CheckGroup pattern_checks;
 
 /// Removes the pattern cases that lie outside of the range.
 void keep_range(std::vector<data::Case>& cases, const data::PatternRange& range);

@@ -57,11 +57,12 @@ std::vector<call::Subject> subjects_named(const BenchArguments& arguments,
 
 /// What failed outside of the variants, such as memory that ran out: a row that says so, for the
 /// other problems are still to be timed.
-bench::SpeedGroup measured_or_reason(bench::Stage& stage, const bench::SpeedProblem& problem,
-                                     int direction, std::span<const abn_variant* const> variants,
+bench::SpeedGroup measured_or_reason(bench::TimingDevice& device,
+                                     const bench::SpeedProblem& problem, int direction,
+                                     std::span<const abn_variant* const> variants,
                                      const BenchArguments& arguments) {
   try {
-    return bench::measure_speed(stage, problem, direction, variants, arguments.seconds,
+    return bench::measure_speed(device, problem, direction, variants, arguments.seconds,
                                 arguments.seed);
   } catch (const call::DeviceError& wrong) {
     bench::SpeedGroup group;
@@ -83,7 +84,7 @@ void show_progress(std::size_t done, std::size_t total) {
 
 }  // namespace
 
-int bench_command(const BenchArguments& arguments, const Invocation& invocation) {
+int bench_command(const BenchArguments& arguments, const CommandLine& command_line) {
   if (arguments.what == "judge") return bench::bench_judge();
   if (arguments.what == "emulator") return bench::bench_emulator();
   const std::vector<bench::SpeedProblem> problems = problems_of(arguments.problems, arguments.set);
@@ -106,21 +107,22 @@ int bench_command(const BenchArguments& arguments, const Invocation& invocation)
     throw problem::UsageError(
         "On the emulator a set of problems takes days and says nothing; name a small one, such as "
         "--problem n2c8s16");
-  const std::unique_ptr<bench::Stage> stage =
-      choice.cuda != nullptr ? bench::cuda_stage(choice.cuda_index) : bench::host_stage();
+  const std::unique_ptr<bench::TimingDevice> device =
+      choice.cuda != nullptr ? bench::cuda_timing_device(choice.cuda_index)
+                             : bench::host_timing_device();
   std::vector<const abn_variant*> variants;
   for (const call::Subject& subject : subjects)
-    if (subject.device != nullptr && subject.device->memory() == stage->memory())
+    if (subject.device != nullptr && subject.device->memory() == device->memory())
       variants.push_back(subject.variant);
   if (variants.empty())
     throw problem::UsageError(fmt::format(
         "The variants that match \"{}\" do not run on {}; choose their device with --device",
-        arguments.what, stage->name()));
+        arguments.what, device->name()));
 
-  if (!arguments.quiet) fmt::print("{}\n", stage->describe());
+  if (!arguments.quiet) fmt::print("{}\n", device->describe());
   std::vector<bench::SpeedGroup> groups;
   const auto study_so_far = [&] {
-    return bench::speed_study({stage->describe(), invocation.command, arguments.seed, groups});
+    return bench::speed_study({device->describe(), command_line.command, arguments.seed, groups});
   };
   const auto keep = [&](const study::Study& study) {
     if (!arguments.out.empty())
@@ -133,7 +135,7 @@ int bench_command(const BenchArguments& arguments, const Invocation& invocation)
   for (const bench::SpeedProblem& problem : problems)
     for (const int direction : {ABN_FORWARD, ABN_BACKWARD}) {
       if (direction == ABN_BACKWARD && problem.problem.mode == ABN_INFERENCE) continue;
-      groups.push_back(measured_or_reason(*stage, problem, direction, variants, arguments));
+      groups.push_back(measured_or_reason(*device, problem, direction, variants, arguments));
       if (!arguments.quiet) fmt::print("{}", bench::speed_text(groups.back()));
       show_progress(groups.size(), 2 * problems.size());
       failed |= groups.back().failed;

@@ -8,7 +8,7 @@
 namespace abn::verify::command {
 
 /// What the process was asked, as one line that a shell would take; set by main before a verb runs.
-struct Invocation {
+struct CommandLine {
   std::string command;
 };
 
@@ -99,13 +99,13 @@ struct PlanArguments {
 // Each returns the exit code and throws UsageError for what the user can mend.
 int doctor_command(const DoctorArguments& arguments);
 int list_command(const ListArguments& arguments);
-int run_command(const RunArguments& arguments, const Invocation& invocation);
-int traffic_command(const TrafficArguments& arguments, const Invocation& invocation);
-int grad_command(const RunArguments& arguments, const Invocation& invocation);
-int study_command(const StudyArguments& arguments, const Invocation& invocation);
-int check_command(const CheckArguments& arguments, const Invocation& invocation);
+int run_command(const RunArguments& arguments, const CommandLine& command_line);
+int traffic_command(const TrafficArguments& arguments, const CommandLine& command_line);
+int grad_command(const RunArguments& arguments, const CommandLine& command_line);
+int study_command(const StudyArguments& arguments, const CommandLine& command_line);
+int check_command(const CheckArguments& arguments, const CommandLine& command_line);
 int report_command(const ReportArguments& arguments);
-int bench_command(const BenchArguments& arguments, const Invocation& invocation);
+int bench_command(const BenchArguments& arguments, const CommandLine& command_line);
 int plan_command(const PlanArguments& arguments);
 
 }  // namespace abn::verify::command

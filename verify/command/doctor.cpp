@@ -8,14 +8,14 @@
 #include <nlohmann/json.hpp>
 
 #include "abn_build.hpp"
-#include "verify/check/exact/family.hpp"
+#include "verify/check/exact/checks.hpp"
 #include "verify/check/gradient/kernel_gradients.hpp"
 #include "verify/check/gradient/reference_check.hpp"
 #include "verify/check/gradient/reference_jacobian.hpp"
 #include "verify/check/outputs.hpp"
 #include "verify/check/patterns.hpp"
 #include "verify/check/property/property.hpp"
-#include "verify/check/sanitize/family.hpp"
+#include "verify/check/sanitize/checks.hpp"
 #include "verify/command/commands.hpp"
 #include "verify/run/runner.hpp"
 
@@ -67,11 +67,11 @@ int list_command(const ListArguments& arguments) {
   }
   std::vector<std::string> all;
   for (const auto& subject : subjects)
-    for (const check::Family* const family :
-         {&check::output_family, &check::property::property_family, &check::pattern_family,
-          &check::exact::exact_family, &check::gradient::gradient_family,
-          &check::sanitize::sanitize_family})
-      for (auto& id : check::check_ids(*family, subject)) all.push_back(std::move(id));
+    for (const check::CheckGroup* const group :
+         {&check::output_checks, &check::property::property_checks, &check::pattern_checks,
+          &check::exact::exact_checks, &check::gradient::gradient_checks,
+          &check::sanitize::sanitize_checks})
+      for (auto& id : check::check_ids(*group, subject)) all.push_back(std::move(id));
   for (const auto& ids :
        {check::gradient::reference_gradient_ids(), check::gradient::reference_jacobian_ids()})
     all.insert(all.end(), ids.begin(), ids.end());

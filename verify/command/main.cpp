@@ -255,16 +255,16 @@ int parse_and_call(int argc, char** argv) {
                                           verbs.empty() ? "" : verbs.front()->get_name() + " "));
   }
 
-  Invocation invocation{"abn-verify"};
-  for (int i = 1; i < argc; ++i) invocation.command += " " + quoted(argv[i]);
+  CommandLine command_line{"abn-verify"};
+  for (int i = 1; i < argc; ++i) command_line.command += " " + quoted(argv[i]);
   if (*doctor_verb) return doctor_command(doctor);
   if (*list_verb) return list_command(list);
-  if (*run_verb) return run_command(run, invocation);
-  if (*traffic_verb) return traffic_command(traffic, invocation);
-  if (*grad_verb) return grad_command(grad, invocation);
-  if (*study_verb) return study_command(study, invocation);
-  if (*check_verb) return check_command(check, invocation);
-  if (*bench_verb) return bench_command(bench, invocation);
+  if (*run_verb) return run_command(run, command_line);
+  if (*traffic_verb) return traffic_command(traffic, command_line);
+  if (*grad_verb) return grad_command(grad, command_line);
+  if (*study_verb) return study_command(study, command_line);
+  if (*check_verb) return check_command(check, command_line);
+  if (*bench_verb) return bench_command(bench, command_line);
   if (*plan_verb) return plan_command(plan);
   return report_command(report);
 }

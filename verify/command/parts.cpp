@@ -79,12 +79,12 @@ std::string read_text(const std::string& path) {
   return text;
 }
 
-results::Provenance provenance_of(const Invocation& invocation) {
+results::Provenance provenance_of(const CommandLine& command_line) {
   results::Provenance provenance;
   provenance.version = build::version;
   provenance.git = build::git;
   provenance.dirty = build::dirty;
-  provenance.command = invocation.command;
+  provenance.command = command_line.command;
   provenance.compiler = build::compiler;
   provenance.cuda = build::cuda;
   provenance.time = now_utc();

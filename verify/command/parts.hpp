@@ -21,7 +21,7 @@ void require_writable(const std::string& path);
 /// Throws UsageError for what is no file that can be read.
 std::string read_text(const std::string& path);
 
-results::Provenance provenance_of(const Invocation& invocation);
+results::Provenance provenance_of(const CommandLine& command_line);
 
 /// Prints what a person needs, writes what a program needs, and returns the exit code.
 int finish(const results::Results& results, const std::string& out, bool quiet);

@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 
 }  // namespace
 
-int check_command(const CheckArguments& arguments, const Invocation& invocation) {
+int check_command(const CheckArguments& arguments, const CommandLine& command_line) {
   require_writable(arguments.out);
   const call::Stopwatch stopwatch;
   results::Results results;
@@ -45,7 +45,7 @@ int check_command(const CheckArguments& arguments, const Invocation& invocation)
         "--tensors");
   std::stable_sort(results.records.begin(), results.records.end(),
                    [](const results::Record& a, const results::Record& b) { return a.id < b.id; });
-  results.provenance = provenance_of(invocation);
+  results.provenance = provenance_of(command_line);
   results.provenance.seconds = stopwatch.seconds();
   results.provenance.tier = "tensor files";
   results.provenance.device = "as recorded in the files";

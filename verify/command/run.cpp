@@ -1,4 +1,4 @@
-// The verbs run and grad: from arguments to subjects, cases and records, family by family.
+// The verbs run and grad: from arguments to subjects, cases and records, group by group.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -8,14 +8,14 @@
 #include <utility>
 
 #include "verify/call/parallel.hpp"
-#include "verify/check/exact/family.hpp"
+#include "verify/check/exact/checks.hpp"
 #include "verify/check/gradient/kernel_gradients.hpp"
 #include "verify/check/gradient/reference_check.hpp"
 #include "verify/check/gradient/reference_jacobian.hpp"
 #include "verify/check/outputs.hpp"
 #include "verify/check/patterns.hpp"
 #include "verify/check/property/property.hpp"
-#include "verify/check/sanitize/family.hpp"
+#include "verify/check/sanitize/checks.hpp"
 #include "verify/command/parts.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/problem.hpp"
@@ -45,21 +45,21 @@ bool sanitizes(const RunArguments& arguments) {
   return arguments.sanitize || arguments.only_sanitize;
 }
 
-/// The cases of one family: the tier's, or the one that the arguments name; and tensor files for
+/// The cases of one group: the tier's, or the one that the arguments name; and tensor files for
 /// those that judge outputs.
-std::vector<data::Case> cases_of(const check::Family& family, const RunArguments& arguments) {
+std::vector<data::Case> cases_of(const check::CheckGroup& group, const RunArguments& arguments) {
   const bool one_case = is_one_case(arguments);
   std::vector<data::Case> cases;
   if (!arguments.cases.empty())
-    cases = &family == &check::output_family ? run::read_case_list(arguments.cases)
-                                             : std::vector<data::Case>{};
+    cases = &group == &check::output_checks ? run::read_case_list(arguments.cases)
+                                            : std::vector<data::Case>{};
   else if (one_case)
     cases = {data::replay(arguments.problem, arguments.data, arguments.seed)};
   else
-    cases = family.cases(data::tier_from_name(arguments.tier), arguments.seed);
-  if (&family == &check::pattern_family && !one_case && !arguments.patterns.empty())
+    cases = group.cases(data::tier_from_name(arguments.tier), arguments.seed);
+  if (&group == &check::pattern_checks && !one_case && !arguments.patterns.empty())
     check::keep_range(cases, data::parse_pattern_range(arguments.patterns));
-  if (&family == &check::output_family)
+  if (&group == &check::output_checks)
     for (const auto& file : tensor_files(arguments.tensors))
       cases.push_back(data::replay("", file, arguments.seed));
   return cases;
@@ -96,12 +96,12 @@ Setup set_up(const RunArguments& arguments) {
   return setup;
 }
 
-std::vector<std::string> ids_of(const std::vector<const check::Family*>& families,
+std::vector<std::string> ids_of(const std::vector<const check::CheckGroup*>& groups,
                                 const std::vector<call::Subject>& subjects) {
   std::vector<std::string> ids;
-  for (const check::Family* const family : families)
+  for (const check::CheckGroup* const group : groups)
     for (const call::Subject& subject : subjects)
-      for (auto& id : check::check_ids(*family, subject)) ids.push_back(std::move(id));
+      for (auto& id : check::check_ids(*group, subject)) ids.push_back(std::move(id));
   return ids;
 }
 
@@ -112,7 +112,7 @@ void add(std::vector<results::Record>& all, std::vector<results::Record> records
 /// Results from records, with all that a reader has to know of where they come from.
 int report_records(std::vector<results::Record> records, const Setup& setup,
                    const call::Stopwatch& stopwatch, const RunArguments& arguments,
-                   const Invocation& invocation,
+                   const CommandLine& command_line,
                    const std::vector<std::vector<std::string>>& unneeded = {}) {
   results::Results results;
   results.records = std::move(records);
@@ -122,7 +122,7 @@ int report_records(std::vector<results::Record> records, const Setup& setup,
     results.variants.push_back(run::describe(setup.subjects[i]));
     if (i < unneeded.size()) results.variants.back().unneeded = unneeded[i];
   }
-  results.provenance = provenance_of(invocation);
+  results.provenance = provenance_of(command_line);
   results.provenance.seconds = stopwatch.seconds();
   results.provenance.seed = arguments.seed;
   results.provenance.tier = is_hunt(arguments)         ? "hunt"
@@ -144,10 +144,10 @@ std::vector<std::vector<std::string>> unneeded_claims(const std::vector<results:
                                                       const RunArguments& arguments) {
   std::vector<std::vector<std::string>> all(setup.subjects.size());
   if (is_one_case(arguments) || !arguments.cases.empty()) return all;
-  const std::vector<data::Case> cases = cases_of(check::output_family, arguments);
+  const std::vector<data::Case> cases = cases_of(check::output_checks, arguments);
   for (std::size_t i = 0; i < all.size(); ++i) {
     const call::Subject& subject = setup.subjects[i];
-    const auto ids = check::check_ids(check::output_family, subject);
+    const auto ids = check::check_ids(check::output_checks, subject);
     const bool asked = std::all_of(ids.begin(), ids.end(), [&](const std::string& id) {
       return data::matches(setup.options.pattern, id);
     });
@@ -197,16 +197,16 @@ void require_no_option(const Setup& setup, const RunArguments& arguments) {
       return data::matches(setup.options.pattern, id);
     });
   };
-  if (any(ids_of({&check::sanitize::sanitize_family}, setup.subjects)) &&
-      !any(ids_of({&check::output_family, &check::property::property_family, &check::pattern_family,
-                   &check::exact::exact_family},
+  if (any(ids_of({&check::sanitize::sanitize_checks}, setup.subjects)) &&
+      !any(ids_of({&check::output_checks, &check::property::property_checks, &check::pattern_checks,
+                   &check::exact::exact_checks},
                   setup.subjects)))
     throw problem::UsageError(
         fmt::format("\"{}\" matches only checks that see every memory access; add --sanitize",
                     arguments.pattern));
 }
 
-int hunt_command(const RunArguments& arguments, const Invocation& invocation) {
+int hunt_command(const RunArguments& arguments, const CommandLine& command_line) {
   if (sanitizes(arguments))
     throw problem::UsageError(
         "A hunt looks at numbers only; run --sanitize without --hunt and --hunt-steps");
@@ -216,7 +216,7 @@ int hunt_command(const RunArguments& arguments, const Invocation& invocation) {
         "A hunt makes its own data; leave --tensors, --patterns and --cases out, or start it from "
         "a file with --data FILE");
   const Setup setup = set_up(arguments);
-  data::require_match(setup.options.pattern, ids_of({&check::output_family}, setup.subjects));
+  data::require_match(setup.options.pattern, ids_of({&check::output_checks}, setup.subjects));
   run::HuntOptions options{{arguments.hunt, arguments.hunt_steps}, arguments.seed, nullptr, {}};
   data::Case start;
   if (is_one_case(arguments)) {
@@ -245,49 +245,49 @@ int hunt_command(const RunArguments& arguments, const Invocation& invocation) {
   if (!arguments.keep.empty())
     results::write_file_atomically(arguments.keep, run::case_list_text(result.records));
   run::suggest_claims(result.records, setup.subjects, setup.options);
-  return report_records(std::move(result.records), setup, stopwatch, arguments, invocation);
+  return report_records(std::move(result.records), setup, stopwatch, arguments, command_line);
 }
 
 }  // namespace
 
-int run_command(const RunArguments& arguments, const Invocation& invocation) {
-  if (is_hunt(arguments)) return hunt_command(arguments, invocation);
+int run_command(const RunArguments& arguments, const CommandLine& command_line) {
+  if (is_hunt(arguments)) return hunt_command(arguments, command_line);
   if (!arguments.keep.empty())
     throw problem::UsageError("--keep belongs to a hunt; add --hunt SECONDS, or leave it out");
   if (!arguments.cases.empty() && is_one_case(arguments))
     throw problem::UsageError(
         "--cases has problems and data of its own; leave --problem and --data out");
-  std::vector<const check::Family*> families;
+  std::vector<const check::CheckGroup*> groups;
   if (!arguments.only_sanitize)
-    families = {&check::output_family, &check::property::property_family, &check::pattern_family,
-                &check::exact::exact_family};
-  if (sanitizes(arguments)) families.push_back(&check::sanitize::sanitize_family);
+    groups = {&check::output_checks, &check::property::property_checks, &check::pattern_checks,
+              &check::exact::exact_checks};
+  if (sanitizes(arguments)) groups.push_back(&check::sanitize::sanitize_checks);
   const Setup setup = set_up(arguments);
   require_no_option(setup, arguments);
-  data::require_match(setup.options.pattern, ids_of(families, setup.subjects));
+  data::require_match(setup.options.pattern, ids_of(groups, setup.subjects));
   const call::Stopwatch stopwatch;
   std::vector<results::Record> records;
-  for (const check::Family* const family : families) {
-    const std::vector<data::Case> cases = cases_of(*family, arguments);
-    std::vector<results::Record> found = run::run(*family, setup.subjects, cases, setup.options);
-    if (family == &check::output_family)
-      run::look_again(found, *family, setup.subjects, cases, setup.options);
+  for (const check::CheckGroup* const group : groups) {
+    const std::vector<data::Case> cases = cases_of(*group, arguments);
+    std::vector<results::Record> found = run::run(*group, setup.subjects, cases, setup.options);
+    if (group == &check::output_checks)
+      run::diagnose_failures(found, *group, setup.subjects, cases, setup.options);
     add(records, std::move(found));
   }
   run::suggest_claims(records, setup.subjects, setup.options);
   const auto unneeded = arguments.only_sanitize ? std::vector<std::vector<std::string>>{}
                                                 : unneeded_claims(records, setup, arguments);
-  return report_records(std::move(records), setup, stopwatch, arguments, invocation, unneeded);
+  return report_records(std::move(records), setup, stopwatch, arguments, command_line, unneeded);
 }
 
-int grad_command(const RunArguments& arguments, const Invocation& invocation) {
+int grad_command(const RunArguments& arguments, const CommandLine& command_line) {
   const Setup setup = set_up(arguments);
   const std::string& pattern = setup.options.pattern;
   const auto matched = [&](const std::vector<std::string>& ids) {
     return std::any_of(ids.begin(), ids.end(),
                        [&](const std::string& id) { return data::matches(pattern, id); });
   };
-  const auto of_kernels = ids_of({&check::gradient::gradient_family}, setup.subjects),
+  const auto of_kernels = ids_of({&check::gradient::gradient_checks}, setup.subjects),
              of_reference = check::gradient::reference_gradient_ids(),
              jacobian = check::gradient::reference_jacobian_ids();
   std::vector<std::string> all = of_kernels;
@@ -297,8 +297,8 @@ int grad_command(const RunArguments& arguments, const Invocation& invocation) {
   const call::Stopwatch stopwatch;
   std::vector<results::Record> records;
   if (matched(of_kernels)) {
-    const std::vector<data::Case> cases = cases_of(check::gradient::gradient_family, arguments);
-    add(records, run::run(check::gradient::gradient_family, setup.subjects, cases, setup.options));
+    const std::vector<data::Case> cases = cases_of(check::gradient::gradient_checks, arguments);
+    add(records, run::run(check::gradient::gradient_checks, setup.subjects, cases, setup.options));
     call::Evaluations work;
     for (const results::Record& record : records) work += record.evaluations;
     if (!arguments.quiet && work.forward > 0)
@@ -311,7 +311,7 @@ int grad_command(const RunArguments& arguments, const Invocation& invocation) {
     add(records,
         check::gradient::check_reference_gradients(pattern, arguments.seed, arguments.threads));
   if (matched(jacobian)) add(records, reference_jacobian(arguments, pattern));
-  return report_records(std::move(records), setup, stopwatch, arguments, invocation);
+  return report_records(std::move(records), setup, stopwatch, arguments, command_line);
 }
 
 }  // namespace abn::verify::command

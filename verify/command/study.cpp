@@ -30,7 +30,7 @@ study::StudyProgress progress_on_terminal() {
   };
 }
 
-study::Study judges_of(const StudyArguments& arguments) {
+study::Study evaluation_plan(const StudyArguments& arguments) {
   if (!arguments.variant.empty())
     throw problem::UsageError(fmt::format(
         "study judges looks at all variants of a plug-in and takes no name; leave {} out",
@@ -67,7 +67,7 @@ study::Study epsilon_of(const StudyArguments& arguments) {
 
 }  // namespace
 
-int study_command(const StudyArguments& arguments, const Invocation&) {
+int study_command(const StudyArguments& arguments, const CommandLine&) {
   require_writable(arguments.out);
   if (arguments.channels != 0 && arguments.what != "bounds")
     throw problem::UsageError(fmt::format(
@@ -91,7 +91,7 @@ int study_command(const StudyArguments& arguments, const Invocation&) {
   } else if (arguments.what == "epsilon") {
     study = epsilon_of(arguments);
   } else if (arguments.what == "judges") {
-    study = judges_of(arguments);
+    study = evaluation_plan(arguments);
   } else {
     throw problem::UsageError(fmt::format(
         "There is no study \"{}\"; ask for inversion, bounds, epsilon or judges", arguments.what));

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "verify/check/sanitize/family.hpp"
+#include "verify/check/sanitize/checks.hpp"
 #include "verify/check/sanitize/traffic.hpp"
 #include "verify/command/parts.hpp"
 #include "verify/problem/claims.hpp"
@@ -99,7 +99,7 @@ bool selects(const std::string& pattern, const std::string& variant, const std::
 
 }  // namespace
 
-int traffic_command(const TrafficArguments& arguments, const Invocation& invocation) {
+int traffic_command(const TrafficArguments& arguments, const CommandLine& command_line) {
   require_writable(arguments.out);
   const data::Case one = data::replay(arguments.problem, arguments.data, arguments.seed);
   if (problem::element_count(one.problem) == 0)
@@ -129,7 +129,7 @@ int traffic_command(const TrafficArguments& arguments, const Invocation& invocat
                     arguments.pattern, problem::nearest(arguments.pattern, known)));
 
   Json json{{"schema", schema},
-            {"command", invocation.command},
+            {"command", command_line.command},
             {"problem", problem::to_string(one.problem)},
             {"variants", Json::array()}};
   fmt::print("{}, {} bytes a tensor\n", problem::to_string(one.problem),

@@ -102,7 +102,7 @@ void set_undefined(const oracle::BackwardInput& in, const oracle::BackwardValues
 // gradient.
 template <class Error>
 void backward_channel(const problem::Inputs& inputs, const problem::Saved* saved,
-                      const abn_claims& claims, const Judges& judges, std::int64_t c,
+                      const abn_claims& claims, const EvaluationPlan& judges, std::int64_t c,
                       BackwardScratch& scratch, BackwardExpectations& out) {
   const abn_problem& p = inputs.problem;
   const auto channel = static_cast<std::size_t>(c);
@@ -255,7 +255,7 @@ std::vector<compare::Expectation> backward(const problem::Inputs& inputs,
   require_size(inputs.dz.size(), static_cast<std::size_t>(problem::element_count(p)), "dz");
   if (p.mode == ABN_INFERENCE)
     throw std::invalid_argument("Inference has no backward pass; ask for training or frozen mode.");
-  const Judges judges = judges_of(p, claims);
+  const EvaluationPlan judges = evaluation_plan(p, claims);
   BackwardExpectations out{blank_expectation(compare::Output::dx, p, detail),
                            blank_expectation(compare::Output::dgamma, p, detail),
                            blank_expectation(compare::Output::dbeta, p, detail)};

@@ -57,7 +57,7 @@ struct ForwardScratch {
 
 // Everything of channel c; writes to that channel's points only.
 template <class Error, class Known>
-void forward_channel(const problem::Inputs& inputs, const Judges& judges, std::int64_t c,
+void forward_channel(const problem::Inputs& inputs, const EvaluationPlan& judges, std::int64_t c,
                      ForwardScratch& scratch, ForwardExpectations& out) {
   const abn_problem& p = inputs.problem;
   const auto channel = static_cast<std::size_t>(c);
@@ -178,7 +178,7 @@ std::vector<compare::Expectation> expect_forward(const problem::Inputs& inputs,
   const abn_problem& p = inputs.problem;
   if (problem::element_count(p) == 0) return {};
   check_inputs(inputs, true);
-  const Judges judges = judges_of(p, claims);
+  const EvaluationPlan judges = evaluation_plan(p, claims);
   ForwardExpectations out;
   std::vector<compare::Expectation*> asked;
   const auto ask = [&](compare::Expectation& e, compare::Output output) {

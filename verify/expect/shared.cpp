@@ -9,9 +9,9 @@
 
 namespace abn::verify::expect {
 
-Judges judges_of(const abn_problem& problem, const abn_claims& claims) {
-  Judges judges{oracle::Precision::real50, bound::arithmetic_of(problem, claims),
-                bound::recommended_arithmetic(problem, claims)};
+EvaluationPlan evaluation_plan(const abn_problem& problem, const abn_claims& claims) {
+  EvaluationPlan judges{oracle::Precision::real50, bound::arithmetic_of(problem, claims),
+                        bound::recommended_arithmetic(problem, claims)};
   // 64 bits are too short for the value itself where the output has 53
   if (problem.dtype == ABN_F64) return judges;
   for (const oracle::Precision precision :

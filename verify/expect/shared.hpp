@@ -23,11 +23,11 @@ namespace abn::verify::expect {
 inline constexpr double largest_oracle_share = 0.01;
 
 /// The precision to evaluate in, and the two arithmetics to bound.
-struct Judges {
+struct EvaluationPlan {
   oracle::Precision precision = oracle::Precision::long_double;
   bound::Arithmetic declared, recommended;
 };
-Judges judges_of(const abn_problem& problem, const abn_claims& claims);
+EvaluationPlan evaluation_plan(const abn_problem& problem, const abn_claims& claims);
 
 oracle::ChannelParameters parameters_of(const problem::Inputs& inputs, std::size_t c);
 

@@ -10,7 +10,7 @@
 #include <stdexcept>
 
 #include "verify/call/contract.hpp"
-#include "verify/compare/nulls.hpp"
+#include "verify/compare/trivial_outputs.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 

@@ -25,7 +25,7 @@ h1{font-size:26px;line-height:1.25;font-weight:650;margin:0 0 6px;letter-spacing
 h1.fail{color:var(--fail)}h1.inconclusive{color:var(--inconclusive)}h1.pass{color:var(--pass)}h1.skip{color:var(--ink)}
 h2{font-size:18px;font-weight:650;margin:44px 0 12px}h3{font-size:15px;font-weight:400;margin:26px 0 6px;overflow-wrap:anywhere}h4{font-size:13px;font-weight:600;margin:14px 0 6px}
 p{margin:6px 0}a{color:var(--accent);text-decoration:none}a:hover{text-decoration:underline}
-code,pre,.values{font-family:var(--mono);font-size:12.5px}
+code,pre,.values{font-group:var(--mono);font-size:12.5px}
 pre{margin:6px 0;padding:10px 12px;background:var(--panel);border:1px solid var(--line);border-radius:6px;white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.45}
 .kicker{margin:0 0 4px;color:var(--muted);font-size:13px}
 .context,.note,.why,.from{color:var(--muted);font-size:13px;overflow-wrap:anywhere}.context span:not(:last-child)::after{content:" · "}
@@ -39,7 +39,7 @@ pre{margin:6px 0;padding:10px 12px;background:var(--panel);border:1px solid var(
 .verdict.inconclusive{color:var(--inconclusive);background:var(--inconclusive-tint)}.verdict.skip{color:var(--skip);background:var(--skip-tint)}
 .verdict.error{color:var(--error);background:var(--error-tint)}
 .attention{list-style:none;margin:0;padding:0}.attention li{font-size:13.5px;padding:4px 0;border-bottom:1px solid var(--line);overflow-wrap:anywhere}
-.attention a{font-family:var(--mono);font-size:13px}
+.attention a{font-group:var(--mono);font-size:13px}
 .scroll{overflow-x:auto}.scroll+.scroll{margin-top:18px}
 table{border-collapse:collapse}th{font-weight:400;text-align:left}
 .overview{font-size:13px;width:100%;min-width:1076px;table-layout:fixed}.overview thead td:first-child{width:246px}.overview thead th{color:var(--muted);text-align:center;padding:2px 6px}.overview thead th[colspan]{color:var(--ink);font-weight:600;border-bottom:1px solid var(--line)}
@@ -55,7 +55,7 @@ td.skip{background:var(--skip-tint);color:var(--skip)}td.error{background:var(--
 .dot{display:inline-block;width:8px;height:8px;margin:0 4px 1px 8px;border-radius:50%}
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,560px),1fr));gap:20px 28px;margin-top:18px}
 figure{margin:0}figcaption{font-size:13px;margin-bottom:4px}figcaption b{font-weight:600}.key{display:block;color:var(--muted);font-size:12px}.key>:first-child{margin-left:0}.dot,.swatch{vertical-align:baseline}
-svg{display:block;width:100%;height:auto}svg text{font-family:var(--sans)}
+svg{display:block;width:100%;height:auto}svg text{font-group:var(--sans)}
 .group{margin-bottom:28px}
 .head,.check>summary{display:grid;grid-template-columns:116px minmax(150px,1.6fr) 70px minmax(90px,1.2fr) 62px 84px 76px 92px 112px 58px 96px;gap:0 12px;align-items:center}
 .head{position:sticky;top:0;z-index:1;background:var(--bg);color:var(--muted);font-size:12px;padding:6px 8px;border-bottom:1px solid var(--line)}
@@ -69,7 +69,7 @@ svg{display:block;width:100%;height:auto}svg text{font-family:var(--sans)}
 .detail{padding:6px 12px 16px 20px;font-size:13.5px}.one .detail{padding-top:0}.one>p{margin:12px 8px 0}
 .witness{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:0 36px}
 .values td,.values th{padding:2px 18px 2px 0;white-space:nowrap;vertical-align:top}.values th{color:var(--muted)}
-.facts{display:flex;flex-wrap:wrap;gap:4px 24px;margin:0}.facts dt{color:var(--muted);font-size:12px}.facts dd{margin:0;font-family:var(--mono);font-size:13px}
+.facts{display:flex;flex-wrap:wrap;gap:4px 24px;margin:0}.facts dt{color:var(--muted);font-size:12px}.facts dd{margin:0;font-group:var(--mono);font-size:13px}
 .stack{display:flex;height:12px;border-radius:3px;overflow:hidden;background:var(--skip-tint)}.stack i{display:block}
 .terms{list-style:none;display:flex;flex-wrap:wrap;gap:2px 12px;margin:6px 0 0;padding:0;font-size:12.5px}.terms .swatch{margin-left:0;border:0}
 .term1{background:var(--term1)}.term2{background:var(--term2)}.term3{background:var(--term3)}.term4{background:var(--term4)}.term5{background:var(--term5)}.term6{background:var(--term6)}

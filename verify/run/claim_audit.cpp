@@ -1,4 +1,4 @@
-// Both questions as families of their own, whose records never reach a reader: so they share the
+// Both questions as groups of their own, whose records never reach a reader: so they share the
 // runner's threads and its processes.
 #include "verify/run/claim_audit.hpp"
 
@@ -10,7 +10,7 @@
 #include <map>
 #include <string_view>
 
-#include "verify/call/trial.hpp"
+#include "verify/call/invocation.hpp"
 #include "verify/check/group.hpp"
 #include "verify/check/outputs.hpp"
 #include "verify/expect/expect.hpp"
@@ -133,7 +133,8 @@ std::vector<check::CheckName> generous_checks(const call::Subject&, const abn_cl
 
 std::vector<results::Record> generous_records(const check::Work& work) {
   const problem::Inputs inputs = data::inputs_of(work.one), exact = judge::for_oracle(inputs);
-  const call::Trial trial = call::attempt(work.subject, inputs, work.claims, work.one.seed, true);
+  const call::Invocation invocation =
+      call::invoke(work.subject, inputs, work.claims, work.one.seed, true);
   std::vector<results::Record> records;
   for (const check::CheckName& name : work.wanted) {
     const auto claim =
@@ -142,17 +143,17 @@ std::vector<results::Record> generous_records(const check::Work& work) {
     abn_claims narrowed = work.claims;
     claim->narrow(narrowed, work.one.problem);
     results::Record record = judge::blank_record(work.origin, name.op, name.check, name.kind);
-    if (claim->side != Side::backward && trial.forward.usable)
-      record.tally += tally_of(expect::expect_forward(exact, narrowed), trial.forward);
-    if (claim->side != Side::forward && trial.backward.usable)
+    if (claim->side != Side::backward && invocation.forward.usable)
+      record.tally += tally_of(expect::expect_forward(exact, narrowed), invocation.forward);
+    if (claim->side != Side::forward && invocation.backward.usable)
       record.tally +=
-          tally_of(expect::expect_backward(exact, trial.saved, narrowed), trial.backward);
+          tally_of(expect::expect_backward(exact, invocation.saved, narrowed), invocation.backward);
     records.push_back(std::move(record));
   }
   return records;
 }
 
-const check::Family generous_family{"run", generous_checks, data::cases_of, generous_records};
+const check::CheckGroup generous_family{"run", generous_checks, data::cases_of, generous_records};
 
 std::string flags_text(const std::string& name) {
   return name.substr(std::string_view("materialises_").size());
@@ -259,7 +260,7 @@ std::vector<Wider> wider_than(const abn_claims& claims, const abn_problem& probl
 
 std::vector<check::CheckName> numeric_checks(const call::Subject& subject, const abn_claims& claims,
                                              const abn_problem& problem) {
-  std::vector<check::CheckName> checks = check::output_family.checks(subject, claims, problem);
+  std::vector<check::CheckName> checks = check::output_checks.checks(subject, claims, problem);
   std::erase_if(checks, [](const check::CheckName& name) {
     return std::string_view(name.kind) != "numbers";
   });
@@ -270,15 +271,16 @@ std::vector<check::CheckName> numeric_checks(const call::Subject& subject, const
 /// in its place; there is none where none would.
 std::vector<results::Record> wider_records(const check::Work& work) {
   const problem::Inputs inputs = data::inputs_of(work.one), exact = judge::for_oracle(inputs);
-  const call::Trial trial = call::attempt(work.subject, inputs, work.claims, work.one.seed, true);
+  const call::Invocation invocation =
+      call::invoke(work.subject, inputs, work.claims, work.one.seed, true);
   std::vector<results::Record> records;
   for (const check::CheckName& name : work.wanted) {
     const bool backward = std::string_view(name.op) == "backward";
-    const call::Operation& operation = backward ? trial.backward : trial.forward;
+    const call::Operation& operation = backward ? invocation.backward : invocation.forward;
     results::Record record = judge::blank_record(work.origin, name.op, name.check, name.kind);
     const auto passes = [&](const abn_claims& claims) {
       for (const compare::Expectation& expectation :
-           backward ? expect::expect_backward(exact, trial.saved, claims)
+           backward ? expect::expect_backward(exact, invocation.saved, claims)
                     : expect::expect_forward(exact, claims)) {
         if (std::string_view(compare::output_name(expectation.output)) != name.check) continue;
         const auto* const values = values_of(operation, expectation.output);
@@ -298,7 +300,7 @@ std::vector<results::Record> wider_records(const check::Work& work) {
   return records;
 }
 
-const check::Family wider_family{"run", numeric_checks, data::cases_of, wider_records};
+const check::CheckGroup wider_family{"run", numeric_checks, data::cases_of, wider_records};
 
 /// Is every number of such a call right on data that nothing is difficult about?
 bool right_on_standard_data(const call::Subject& subject, const results::Record& failed,
@@ -310,7 +312,7 @@ bool right_on_standard_data(const call::Subject& subject, const results::Record&
       fmt::format("{}/{}/{}/{}/*", failed.variant, failed.op, failed.dtype, failed.layout);
   own.progress = false;
   const std::vector<results::Record> records =
-      run(check::output_family, std::span(&subject, 1), std::span(&plain, 1), own);
+      run(check::output_checks, std::span(&subject, 1), std::span(&plain, 1), own);
   return std::none_of(records.begin(), records.end(), [](const results::Record& one) {
     return one.kind == "numbers" &&
            (one.verdict == results::Verdict::fail || one.verdict == results::Verdict::error);

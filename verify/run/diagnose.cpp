@@ -39,9 +39,9 @@ std::vector<data::Case> in_order_of_trial(std::span<const data::Case> cases) {
   return small;
 }
 
-void look_again(std::vector<results::Record>& records, const check::Family& family,
-                std::span<const call::Subject> subjects, std::span<const data::Case> cases,
-                const check::RunOptions& options) {
+void diagnose_failures(std::vector<results::Record>& records, const check::CheckGroup& group,
+                       std::span<const call::Subject> subjects, std::span<const data::Case> cases,
+                       const check::RunOptions& options) {
   const std::vector<data::Case> ordered = in_order_of_trial(cases);
   // variant, op, type, layout
   using Group = std::tuple<std::string, std::string, std::string, std::string>;
@@ -64,7 +64,7 @@ void look_again(std::vector<results::Record>& records, const check::Family& fami
         continue;
       results::Diagnosis found;  // the same for all outputs of a call
       for (const results::Record& record :
-           run(family, std::span(&*subject, 1), std::span(&one, 1), again))
+           run(group, std::span(&*subject, 1), std::span(&one, 1), again))
         if (record.kind == "numbers" && record.diagnosis.cases > 0) found = record.diagnosis;
       diagnosis += found;
       if (results::has_enough(diagnosis)) break;

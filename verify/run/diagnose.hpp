@@ -22,9 +22,9 @@ std::size_t mixing_stride(std::size_t count);
 /// the larger ones by size.
 std::vector<data::Case> in_order_of_trial(std::span<const data::Case> cases);
 
-/// Gives the failed records of a family their diagnosis.
-void look_again(std::vector<results::Record>& records, const check::Family& family,
-                std::span<const call::Subject> subjects, std::span<const data::Case> cases,
-                const check::RunOptions& options);
+/// Gives the failed records of a group their diagnosis.
+void diagnose_failures(std::vector<results::Record>& records, const check::CheckGroup& group,
+                       std::span<const call::Subject> subjects, std::span<const data::Case> cases,
+                       const check::RunOptions& options);
 
 }  // namespace abn::verify::run

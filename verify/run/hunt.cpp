@@ -55,7 +55,7 @@ std::vector<Climb> climbs_of(const call::Subject& subject, const check::RunOptio
         const problem::Claimed claimed = problem::claims_of(*subject.variant, problem);
         if (claimed.status != ABN_OK || !claimed.nonsense.empty()) continue;
         for (const check::CheckName& name :
-             check::output_family.checks(subject, claimed.claims, problem)) {
+             check::output_checks.checks(subject, claimed.claims, problem)) {
           if (std::string_view(name.kind) != numbers) continue;
           Climb climb{judge::id_of(subject.variant->name, problem, name.op, name.check),
                       dtype,
@@ -109,10 +109,10 @@ class Hunter {
                             : static_cast<int>(std::max(std::thread::hardware_concurrency(), 1u));
     const bool may_crash = !subject_.plugin.empty() && subject_.variant->memory == ABN_MEMORY_HOST;
     if (may_crash)
-      run_isolated(check::output_family, subject_, cases, options_, threads, take);
+      run_isolated(check::output_checks, subject_, cases, options_, threads, take);
     else
       call::in_parallel(cases.size(), threads, [&](std::size_t index, int) {
-        take(index, check::run_case(check::output_family, subject_, cases[index], options_));
+        take(index, check::run_case(check::output_checks, subject_, cases[index], options_));
       });
     for (std::size_t k = 0; k < cases.size(); ++k)
       learn(climbs_[targets[k]], cases[k], std::move(made[k]));
@@ -167,7 +167,7 @@ class Hunter {
 std::vector<results::Record> skipped(const call::Subject& subject,
                                      const check::RunOptions& options) {
   const data::Case one = fresh_case(ABN_F32, ABN_NCHW, data::Stream(0));
-  return check::run_case(check::output_family, subject, one, options);
+  return check::run_case(check::output_checks, subject, one, options);
 }
 
 }  // namespace

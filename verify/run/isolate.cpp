@@ -105,10 +105,10 @@ struct Outcome {
 
 class Isolation {
  public:
-  Isolation(const check::Family& family, const call::Subject& subject,
+  Isolation(const check::CheckGroup& group, const call::Subject& subject,
             std::span<const data::Case> cases, const check::RunOptions& options,
             const std::function<void(std::size_t, std::vector<results::Record>)>& sink)
-      : family_(family), subject_(subject), cases_(cases), options_(options), sink_(sink) {}
+      : group_(group), subject_(subject), cases_(cases), options_(options), sink_(sink) {}
 
   /// One child over these cases; what it finishes goes to the sink.
   Outcome run(const std::vector<std::size_t>& indices, int threads) const {
@@ -161,7 +161,7 @@ class Isolation {
   }
 
   void fail(std::size_t index, const std::string& operation, const std::string& reason) const {
-    sink_(index, check::failed_case(family_, subject_, cases_[index], options_,
+    sink_(index, check::failed_case(group_, subject_, cases_[index], options_,
                                     operation.empty() ? "forward" : operation, reason));
   }
 
@@ -174,7 +174,7 @@ class Isolation {
       call::keep_notes_in(&note);
       note.current = static_cast<std::int64_t>(indices[turn]);
       results::Results results;
-      results.records = check::run_case(family_, subject_, cases_[indices[turn]], options_);
+      results.records = check::run_case(group_, subject_, cases_[indices[turn]], options_);
       const std::string text = results::to_json(results);
       const Header header{note.current, text.size()};
       const std::lock_guard lock(writing);
@@ -185,7 +185,7 @@ class Isolation {
     });
   }
 
-  const check::Family& family_;
+  const check::CheckGroup& group_;
   const call::Subject& subject_;
   std::span<const data::Case> cases_;
   const check::RunOptions& options_;
@@ -201,10 +201,10 @@ void erase_all(std::vector<std::size_t>& from, std::vector<std::size_t> these) {
 
 }  // namespace
 
-void run_isolated(const check::Family& family, const call::Subject& subject,
+void run_isolated(const check::CheckGroup& group, const call::Subject& subject,
                   std::span<const data::Case> cases, const check::RunOptions& options, int threads,
                   const std::function<void(std::size_t, std::vector<results::Record>)>& sink) {
-  const Isolation isolation(family, subject, cases, options, sink);
+  const Isolation isolation(group, subject, cases, options, sink);
   std::vector<std::size_t> pending(cases.size());
   for (std::size_t i = 0; i < pending.size(); ++i) pending[i] = i;
   int crashes = 0;

@@ -16,7 +16,7 @@ inline constexpr int patience_seconds = 300;
 /// Runs the cases in child processes with `threads` threads each and hands every case's records to
 /// `sink`, in any order. A case that crashes, hangs or ends its process becomes an error record;
 /// behind the third one the rest are errors, too.
-void run_isolated(const check::Family& family, const call::Subject& subject,
+void run_isolated(const check::CheckGroup& group, const call::Subject& subject,
                   std::span<const data::Case> cases, const check::RunOptions& options, int threads,
                   const std::function<void(std::size_t, std::vector<results::Record>)>& sink);
 

@@ -130,7 +130,7 @@ results::VariantInfo describe(const call::Subject& subject) {
   return info;
 }
 
-std::vector<results::Record> run(const check::Family& family,
+std::vector<results::Record> run(const check::CheckGroup& group,
                                  std::span<const call::Subject> subjects,
                                  std::span<const data::Case> cases,
                                  const check::RunOptions& options) {
@@ -148,10 +148,10 @@ std::vector<results::Record> run(const check::Family& family,
     const bool may_crash = !subject.plugin.empty() && subject.variant->memory == ABN_MEMORY_HOST;
     if (may_crash) {
       // may add to a case that has arrived: merged when all is there
-      run_isolated(family, subject, cases, options, threads, take);
+      run_isolated(group, subject, cases, options, threads, take);
     } else {
       call::in_parallel(cases.size(), threads, [&](std::size_t index, int) {
-        take(index, check::run_case(family, subject, cases[index], options));
+        take(index, check::run_case(group, subject, cases[index], options));
         const std::lock_guard lock(merging);
         merger.advance();
       });

@@ -17,9 +17,9 @@ namespace abn::verify::run {
 /// the first type that it supports).
 results::VariantInfo describe(const call::Subject& subject);
 
-/// Runs every case of every subject that has a check of this family matching the pattern; none is
+/// Runs every case of every subject that has a check of this group matching the pattern; none is
 /// no error. The records are concluded, ordered by id and the same for any number of threads.
-std::vector<results::Record> run(const check::Family& family,
+std::vector<results::Record> run(const check::CheckGroup& group,
                                  std::span<const call::Subject> subjects,
                                  std::span<const data::Case> cases,
                                  const check::RunOptions& options);

@@ -12,8 +12,8 @@
 #include <string_view>
 #include <thread>
 
+#include "verify/call/invocation.hpp"
 #include "verify/call/parallel.hpp"
-#include "verify/call/trial.hpp"
 #include "verify/compare/compare.hpp"
 #include "verify/expect/expect.hpp"
 #include "verify/problem/claims.hpp"
@@ -34,7 +34,7 @@ struct Truth {
 struct Answer {
   bool supported = false;
   abn_claims claims{};
-  call::Trial trial;
+  call::Invocation invocation;
   Truth forward, backward;
 };
 
@@ -107,28 +107,30 @@ void judge_case(const call::Subject& kernel, const problem::Inputs& inputs, std:
     throw std::runtime_error(fmt::format("{}: {}", kernel.variant->name, claimed.nonsense));
   const abn_claims& claims = claimed.claims;
   ++verdicts.cases;
-  call::Trial trial = call::attempt(kernel, inputs, claims, seed, true);
-  const Answer* twin = nullptr;
+  call::Invocation invocation = call::invoke(kernel, inputs, claims, seed, true);
+  const Answer* alike = nullptr;
   for (const std::vector<Answer>& one : answers)
-    if (twin == nullptr && one[index].supported && same_claims(one[index].claims, claims))
-      twin = &one[index];
-  if (twin == nullptr || !same_outputs(trial.forward, twin->trial.forward) ||
-      !same_outputs(trial.backward, twin->trial.backward))
+    if (alike == nullptr && one[index].supported && same_claims(one[index].claims, claims))
+      alike = &one[index];
+  if (alike == nullptr || !same_outputs(invocation.forward, alike->invocation.forward) ||
+      !same_outputs(invocation.backward, alike->invocation.backward))
     verdicts.visible = true;
 
   Truth forward, backward;
-  if (trial.forward.usable && twin == nullptr) forward = forward_truth(inputs, claims);
-  const bool as_twin = twin != nullptr && same_saved(trial.saved, twin->trial.saved);
-  if (trial.backward.usable && !as_twin) backward = backward_truth(inputs, trial.saved, claims);
+  if (invocation.forward.usable && alike == nullptr) forward = forward_truth(inputs, claims);
+  const bool same_as_before =
+      alike != nullptr && same_saved(invocation.saved, alike->invocation.saved);
+  if (invocation.backward.usable && !same_as_before)
+    backward = backward_truth(inputs, invocation.saved, claims);
   std::vector<bool> refused(rule_count(), false);
-  judge_operation(trial.forward, twin != nullptr ? twin->forward : forward, inputs.problem.dtype,
-                  refused);
-  if (trial.backward.called)
-    judge_operation(trial.backward, as_twin ? twin->backward : backward, inputs.problem.dtype,
-                    refused);
+  judge_operation(invocation.forward, alike != nullptr ? alike->forward : forward,
+                  inputs.problem.dtype, refused);
+  if (invocation.backward.called)
+    judge_operation(invocation.backward, same_as_before ? alike->backward : backward,
+                    inputs.problem.dtype, refused);
   for (std::size_t k = 0; k < refused.size(); ++k) verdicts.refusals[k] += refused[k] ? 1 : 0;
   if (leave != nullptr)
-    *leave = {true, claims, std::move(trial), std::move(forward), std::move(backward)};
+    *leave = {true, claims, std::move(invocation), std::move(forward), std::move(backward)};
 }
 
 }  // namespace

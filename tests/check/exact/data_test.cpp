@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "verify/check/exact/answer.hpp"
-#include "verify/check/exact/family.hpp"
+#include "verify/check/exact/checks.hpp"
 #include "verify/data/cases.hpp"
 #include "verify/expect/expect.hpp"
 #include "verify/expect/reference_variant.hpp"
@@ -28,7 +28,7 @@ using namespace abn::verify::check::exact;
 std::vector<data::Case> many_cases() {
   std::vector<data::Case> cases;
   for (const std::uint64_t seed : {1u, 2u, 3u})
-    for (data::Case& one : exact_family.cases(data::Tier::smoke, seed))
+    for (data::Case& one : exact_checks.cases(data::Tier::smoke, seed))
       cases.push_back(std::move(one));
   return cases;
 }
@@ -130,7 +130,7 @@ TEST(ExactData, RoundNothingInAnyOrder) {
 TEST(ExactData, HaveTheResultsOfTheOracle) {
   const std::vector<double> nothing;
   std::size_t compared = 0;
-  for (const data::Case& one : exact_family.cases(data::Tier::smoke, 1))
+  for (const data::Case& one : exact_checks.cases(data::Tier::smoke, 1))
     for (int scheme = ABN_STANDARD; scheme <= ABN_IN_PLACE_2; ++scheme) {
       const abn_problem& p = one.problem;
       const abn_claims claims =
@@ -166,7 +166,7 @@ TEST(ExactData, HaveTheResultsOfTheOracle) {
 TEST(ExactData, MeetEveryTypeLayoutAndMode) {
   std::set<std::string> seen;
   bool odd = false, large = false, wide = false, zero_y = false;
-  const std::vector<data::Case> cases = exact_family.cases(data::Tier::smoke, 1);
+  const std::vector<data::Case> cases = exact_checks.cases(data::Tier::smoke, 1);
   EXPECT_LE(cases.size(), 80u);
   for (const data::Case& one : cases) {
     const abn_problem& p = one.problem;

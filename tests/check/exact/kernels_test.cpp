@@ -12,7 +12,7 @@
 
 #include "tests/mutants/kernel.hpp"
 #include "tests/mutants/mutants.hpp"
-#include "verify/check/exact/family.hpp"
+#include "verify/check/exact/checks.hpp"
 #include "verify/data/exact.hpp"
 #include "verify/expect/reference_variant.hpp"
 #include "verify/problem/claims.hpp"
@@ -36,7 +36,7 @@ std::vector<results::Record> records_of(const abn_variant& variant,
   call::Subject subject;
   subject.variant = &variant;
   subject.device = call::host_device();
-  return run::run(exact_family, {&subject, 1}, cases, {.pattern = pattern, .threads = 1});
+  return run::run(exact_checks, {&subject, 1}, cases, {.pattern = pattern, .threads = 1});
 }
 
 /// Everything that did not pass, as text.
@@ -47,7 +47,7 @@ std::string alarms(const std::vector<results::Record>& records) {
   return text;
 }
 
-constexpr abn_variant twins[] = {
+constexpr abn_variant correct_kernels[] = {
     variant_of<Plan{Bug::none, {.scheme = ABN_STANDARD}}>("standard", "keeps x and z"),
     variant_of<Plan{Bug::none, {.scheme = ABN_STANDARD, .normalise = ABN_FOLDED}}>(
         "standard_folded", "a x + b"),
@@ -80,8 +80,8 @@ TEST(ExactKernels, ResultsThatAreAllZeroAreRightToo) {
   for (const data::Case& one :
        {data::replay("n2c33s1,f32,identity,eps:2.0018079280853271", "exact", 1),
         data::replay("n3c4s1,f32,identity,eps:0.5", "exact", 4)})
-    for (const abn_variant& twin : twins)
-      for (const results::Record& record : records_of(twin, {one}))
+    for (const abn_variant& kernel : correct_kernels)
+      for (const results::Record& record : records_of(kernel, {one}))
         EXPECT_TRUE(record.verdict == results::Verdict::pass ||
                     record.verdict == results::Verdict::skip)
             << results::failure_text(record);
@@ -89,7 +89,7 @@ TEST(ExactKernels, ResultsThatAreAllZeroAreRightToo) {
 
 /// Every `share`-th case of the smoke tier, beginning with `first`.
 std::vector<data::Case> some_cases(std::uint64_t seed, std::size_t share, std::size_t first) {
-  std::vector<data::Case> all = exact_family.cases(data::Tier::smoke, seed), out;
+  std::vector<data::Case> all = exact_checks.cases(data::Tier::smoke, seed), out;
   for (std::size_t i = first % share; i < all.size(); i += share) out.push_back(std::move(all[i]));
   return out;
 }
@@ -111,9 +111,9 @@ std::uint64_t seed_count() {
 }
 
 TEST(ExactKernels, RightOnesHaveEveryBit) {
-  for (const abn_variant& twin : twins)
+  for (const abn_variant& kernel : correct_kernels)
     for (std::uint64_t seed = 1; seed <= seed_count(); ++seed)
-      expect_every_bit(twin, exact_family.cases(data::Tier::smoke, seed));
+      expect_every_bit(kernel, exact_checks.cases(data::Tier::smoke, seed));
 }
 
 TEST(ExactKernels, TheReferenceHasEveryBit) {
@@ -174,7 +174,7 @@ TEST(ExactKernels, RootsWithinTwoUlpAreNoAlarm) {
 }
 
 TEST(ExactKernels, RootsFurtherOffAre) {
-  std::vector<data::Case> cases = exact_family.cases(data::Tier::smoke, 4);
+  std::vector<data::Case> cases = exact_checks.cases(data::Tier::smoke, 4);
   std::erase_if(cases, [](const data::Case& one) { return one.problem.dtype != ABN_F32; });
   for (const auto* kernels : {&kernels_with_root<-40>(), &kernels_with_root<20>()})
     for (const abn_variant& kernel : *kernels)
@@ -266,7 +266,8 @@ void expect_found(const data::Case& one, const results::Record& record) {
 
 TEST(ExactKernels, OneWrongBitIsFoundAndNamed) {
   std::size_t share = 0, found = 0;
-  for (const abn_variant* const kernel : {&twins[0], &twins[4], &twins[5], &twins[11]})
+  for (const abn_variant* const kernel :
+       {&correct_kernels[0], &correct_kernels[4], &correct_kernels[5], &correct_kernels[11]})
     for (const char* output :
          {"z", "xhat", "mean", "variance", "running_mean", "dx", "dgamma", "dbeta"})
       for (const bool first : {true, false}) {
@@ -289,7 +290,7 @@ TEST(ExactKernels, OneWrongBitIsFoundAndNamed) {
 }
 
 TEST(ExactKernels, AnApproximateRootExcusesNoSingleElement) {
-  std::vector<data::Case> cases = exact_family.cases(data::Tier::smoke, 1);
+  std::vector<data::Case> cases = exact_checks.cases(data::Tier::smoke, 1);
   std::erase_if(cases, [](const data::Case& one) {
     return one.problem.dtype < ABN_F32 || problem::sample_count(one.problem) % 2 == 1 ||
            problem::sample_count(one.problem) < 8;
@@ -334,7 +335,7 @@ void expect_caught(std::initializer_list<Bug> bugs, const std::vector<data::Case
 
 template <class Condition>
 std::vector<data::Case> cases_where(const Condition& condition) {
-  std::vector<data::Case> cases = exact_family.cases(data::Tier::smoke, 1);
+  std::vector<data::Case> cases = exact_checks.cases(data::Tier::smoke, 1);
   std::erase_if(cases, [&](const data::Case& one) { return !condition(one.problem); });
   return cases;
 }

@@ -139,13 +139,13 @@ TEST(GradientFamily, CertifiesF16AndBf16AndRefusesNarrowSums) {
 }
 
 TEST(GradientFamily, SmokeTierPassesOnTheInTreeKernels) {
-  const std::vector<data::Case> cases = gradient_family.cases(data::Tier::smoke, 1);
+  const std::vector<data::Case> cases = gradient_checks.cases(data::Tier::smoke, 1);
   EXPECT_GE(cases.size(), 24U);
   EXPECT_LE(cases.size(), 40U);
   RunOptions options;
   options.threads = 1;
   const auto subjects = call::subjects_of(call::choose_device("emulator"), {}, false);
-  const auto records = run::run(gradient_family, subjects, cases, options);
+  const auto records = run::run(gradient_checks, subjects, cases, options);
   EXPECT_GE(records.size(), 100U);
   std::size_t skipped = 0;
   for (const results::Record& record : records) {

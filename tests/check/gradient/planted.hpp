@@ -143,7 +143,7 @@ inline std::map<std::string, results::Record> grad(const abn_variant& variant,
   options.threads = 1;
   options.pattern = pattern;
   std::map<std::string, results::Record> by_check;
-  for (results::Record& record : run::run(gradient_family, subjects, cases, options))
+  for (results::Record& record : run::run(gradient_checks, subjects, cases, options))
     by_check[record.check] = std::move(record);
   return by_check;
 }

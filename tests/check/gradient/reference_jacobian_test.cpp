@@ -16,9 +16,9 @@ using namespace abn::verify;
 using namespace abn::verify::check;
 using namespace abn::verify::check::gradient;
 using abn::reference::Channel;
+using abn::reference::Double8;
 using abn::reference::Forward;
 using abn::reference::Gradients;
-using abn::reference::Pack;
 using abn::reference::Recovered;
 
 std::map<std::string, results::Record> jacobian(const std::string& problem,
@@ -57,9 +57,10 @@ TEST(ReferenceJacobian, TheBarsAreFarBelowWhatABugWouldChange) {
 /// A backward that is wrong as `spoil` says, on a channel of m samples.
 template <class Spoil>
 PackBackward wrong(Spoil spoil) {
-  return [spoil](const Forward<Pack>& f, const Channel<Pack>& channel,
-                 const abn::reference::Vector<Pack>& dz, bool frozen, Recovered<Pack>& recovered) {
-    Gradients<Pack> gradients = standard_backward(f, channel, dz, frozen, recovered);
+  return [spoil](const Forward<Double8>& f, const Channel<Double8>& channel,
+                 const abn::reference::Vector<Double8>& dz, bool frozen,
+                 Recovered<Double8>& recovered) {
+    Gradients<Double8> gradients = standard_backward(f, channel, dz, frozen, recovered);
     spoil(gradients, f, recovered);
     return gradients;
   };
@@ -79,28 +80,28 @@ void expect_failing(const char* name, const PackBackward& backward, const std::s
 }
 
 TEST(ReferenceJacobian, WrongGradientsFailInTheirOwnCheckAndInNoOther) {
-  using Grads = Gradients<Pack>;
-  using F = Forward<Pack>;
-  using R = Recovered<Pack>;
-  expect_failing("dx = 0", wrong([](Grads& g, const F&, const R&) { g.dx = g.dx * Pack(0.0); }),
+  using Grads = Gradients<Double8>;
+  using F = Forward<Double8>;
+  using R = Recovered<Double8>;
+  expect_failing("dx = 0", wrong([](Grads& g, const F&, const R&) { g.dx = g.dx * Double8(0.0); }),
                  "jacobian_dx");
   expect_failing("missing rstd", wrong([](Grads& g, const F& f, const R&) { g.dx = g.dx / f.r; }),
                  "jacobian_dx");
   expect_failing("missing mean term", wrong([](Grads& g, const F& f, const R& r) {
-                   g.dx = g.dx + f.g * f.r * (g.dbeta / Pack(double(r.dy.size())));
+                   g.dx = g.dx + f.g * f.r * (g.dbeta / Double8(double(r.dy.size())));
                  }),
                  "jacobian_dx");
   expect_failing("missing xhat term", wrong([](Grads& g, const F& f, const R& r) {
-                   g.dx = g.dx + f.g * f.r * (g.dgamma / Pack(double(r.dy.size()))) * r.xhat;
+                   g.dx = g.dx + f.g * f.r * (g.dgamma / Double8(double(r.dy.size()))) * r.xhat;
                  }),
                  "jacobian_dx");
   expect_failing("the mean over m - 1", wrong([](Grads& g, const F& f, const R& r) {
                    const double m = double(r.dy.size());
-                   g.dx = g.dx - f.g * f.r * g.dbeta * Pack(1 / (m - 1) - 1 / m);
+                   g.dx = g.dx - f.g * f.r * g.dbeta * Double8(1 / (m - 1) - 1 / m);
                  }),
                  "jacobian_dx");
   expect_failing("one input off by 1e-6",
-                 wrong([](Grads& g, const F&, const R&) { g.dx[3] *= Pack(1 + 1e-6); }),
+                 wrong([](Grads& g, const F&, const R&) { g.dx[3] *= Double8(1 + 1e-6); }),
                  "jacobian_dx");
   expect_failing("NaN in one entry",
                  wrong([](Grads& g, const F&, const R&) { g.dx[1].lane[2] = std::nan(""); }),
@@ -109,16 +110,16 @@ TEST(ReferenceJacobian, WrongGradientsFailInTheirOwnCheckAndInNoOther) {
                  wrong([](Grads& g, const F&, const R&) { g.dgamma = -g.dgamma; }),
                  "jacobian_dgamma");
   expect_failing("dbeta without phi'",
-                 wrong([](Grads& g, const F&, const R&) { g.dbeta = Pack(1.0); }),
+                 wrong([](Grads& g, const F&, const R&) { g.dbeta = Double8(1.0); }),
                  "jacobian_dbeta");
 }
 
 TEST(ReferenceJacobian, ARightGradientOfAnotherBranchFails) {
-  const PackBackward no_branch = [](const Forward<Pack>& f, const Channel<Pack>& channel,
-                                    const abn::reference::Vector<Pack>& dz, bool frozen,
-                                    Recovered<Pack>& recovered) {
-    Forward<Pack> positive = f;
-    for (Pack& z : positive.z) z = Pack(1.0);
+  const PackBackward no_branch = [](const Forward<Double8>& f, const Channel<Double8>& channel,
+                                    const abn::reference::Vector<Double8>& dz, bool frozen,
+                                    Recovered<Double8>& recovered) {
+    Forward<Double8> positive = f;
+    for (Double8& z : positive.z) z = Double8(1.0);
     return standard_backward(positive, channel, dz, frozen, recovered);
   };
   for (const auto& [check, record] : jacobian("n4c2s8,f64,leaky_relu", no_branch))

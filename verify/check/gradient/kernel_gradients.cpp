@@ -93,6 +93,6 @@ std::vector<results::Record> records_of(const Work& work) {
 
 }  // namespace
 
-const Family gradient_family{"grad", checks_of, gradient_cases, records_of};
+const CheckGroup gradient_checks{"grad", checks_of, gradient_cases, records_of};
 
 }  // namespace abn::verify::check::gradient

@@ -1,4 +1,4 @@
-// `abn-verify grad`: a kernel's gradients against its own forward, as a family of checks.
+// `abn-verify grad`: a kernel's gradients against its own forward, as a group of checks.
 //
 // f64 storage: jacobian_dx, jacobian_dgamma, jacobian_dbeta (verify/check/gradient/jacobian.hpp),
 // every derivative there is, by differences. Every type: probe_ones, probe_xhat, probe_units,
@@ -12,6 +12,6 @@
 
 namespace abn::verify::check::gradient {
 
-extern const Family gradient_family;
+extern const CheckGroup gradient_checks;
 
 }  // namespace abn::verify::check::gradient

@@ -7,7 +7,7 @@
 namespace abn::verify::check::gradient {
 namespace {
 
-using reference::Pack;
+using reference::Double8;
 
 class Columns {
  public:
@@ -18,7 +18,7 @@ class Columns {
     worst.resize(s.m());
     for (std::size_t i = 0; i < s.m(); i += points) {
       perturb(i);
-      const reference::Forward<Pack> f = s.forward(x_, s.channel);
+      const reference::Forward<Double8> f = s.forward(x_, s.channel);
       restore(i);
       z_ = f.z.data(), row_ = rows_.dx.data() + i / points * s.m();
       std::size_t at[points] = {};
@@ -44,7 +44,7 @@ class Columns {
   void perturb(std::size_t i) {
     for (std::size_t k = 0; k < points; ++k) {
       const std::size_t at = input(i, k);
-      Pack& sample = x_[static_cast<Eigen::Index>(at)];
+      Double8& sample = x_[static_cast<Eigen::Index>(at)];
       if (i + k < s.m())
         sample.lane[k] = d.channel.x[at] + d.step,
         sample.lane[k + points] = d.channel.x[at] - d.step;
@@ -55,7 +55,7 @@ class Columns {
   }
   void restore(std::size_t i) {
     for (std::size_t k = 0; k < points; ++k)
-      x_[static_cast<Eigen::Index>(input(i, k))] = Pack(d.channel.x[input(i, k)]);
+      x_[static_cast<Eigen::Index>(input(i, k))] = Double8(d.channel.x[input(i, k)]);
   }
 
   Pair difference(std::size_t j, int pair) const {
@@ -120,26 +120,27 @@ class Columns {
   const ReferenceChannel& s;
   const ChannelDifferences& d;
   const Rows& rows_;
-  reference::Vector<Pack> x_;
+  reference::Vector<Double8> x_;
   Points per_width_{}, xhat_{}, error_{}, off_middle_{};
-  const Pack* z_ = nullptr;
+  const Double8* z_ = nullptr;
   const Points* row_ = nullptr;
 };
 
 }  // namespace
 
-reference::Vector<Pack> packed(const std::vector<double>& values) {
-  reference::Vector<Pack> out(static_cast<Eigen::Index>(values.size()));
+reference::Vector<Double8> packed(const std::vector<double>& values) {
+  reference::Vector<Double8> out(static_cast<Eigen::Index>(values.size()));
   for (std::size_t i = 0; i < values.size(); ++i)
-    out[static_cast<Eigen::Index>(i)] = Pack(values[i]);
+    out[static_cast<Eigen::Index>(i)] = Double8(values[i]);
   return out;
 }
 
-reference::Forward<Pack> ReferenceChannel::forward(const reference::Vector<Pack>& x,
-                                                   const reference::Channel<Pack>& with) const {
-  return differences.frozen ? reference::forward_inference(x, Pack(differences.channel.mean),
-                                                           Pack(differences.channel.variance), with)
-                            : reference::forward_training(x, with);
+reference::Forward<Double8> ReferenceChannel::forward(
+    const reference::Vector<Double8>& x, const reference::Channel<Double8>& with) const {
+  return differences.frozen
+             ? reference::forward_inference(x, Double8(differences.channel.mean),
+                                            Double8(differences.channel.variance), with)
+             : reference::forward_training(x, with);
 }
 
 void worst_of_columns(const ReferenceChannel& channel, const Rows& rows,

@@ -1,7 +1,7 @@
 // The columns of the reference's Jacobian: every input of one channel perturbed, four of them in an
 // evaluation, and the worst entry of each.
 //
-// Lanes k and k + 4 of a Pack (verify/check/gradient/pack.hpp) are x_k + h and x_k - h. Nearly all
+// Lanes k and k + 4 of a Double8 (verify/check/gradient/double8.hpp) are x_k + h and x_k - h. Nearly all
 // of the time of a full Jacobian goes into comparing m entries of every column with their bars, so
 // that loop keeps no more than the largest ratio of a stretch of outputs; which entry of the worst
 // stretch it was is found by looking again.
@@ -12,12 +12,12 @@
 
 #include "reference/batch_norm.hpp"
 #include "verify/check/gradient/channel_differences.hpp"
-#include "verify/check/gradient/pack.hpp"
+#include "verify/check/gradient/double8.hpp"
 
 namespace abn::verify::check::gradient {
 
 /// inputs perturbed in one evaluation
-inline constexpr int points = reference::Pack::lanes / 2;
+inline constexpr int points = reference::Double8::lanes / 2;
 // what every x86-64 and AArch64 has registers for
 typedef double Pair __attribute__((vector_size(2 * sizeof(double))));
 struct Points {
@@ -29,18 +29,18 @@ struct Points {
 
 /// One channel of the reference.
 struct ReferenceChannel {
-  reference::Channel<reference::Pack> channel;
+  reference::Channel<reference::Double8> channel;
   ChannelDifferences differences;
-  reference::Forward<reference::Pack> base;
+  reference::Forward<reference::Double8> base;
 
   std::size_t m() const { return differences.m(); }
-  reference::Forward<reference::Pack> forward(
-      const reference::Vector<reference::Pack>& x,
-      const reference::Channel<reference::Pack>& with) const;
+  reference::Forward<reference::Double8> forward(
+      const reference::Vector<reference::Double8>& x,
+      const reference::Channel<reference::Double8>& with) const;
 };
 
 /// All samples, each the same in all lanes.
-reference::Vector<reference::Pack> packed(const std::vector<double>& values);
+reference::Vector<reference::Double8> packed(const std::vector<double>& values);
 
 /// Backward of unit cotangents, all j: dx[block m + j][k] = dz_j/dx_(points block + k), dgamma[j],
 /// dbeta[j].

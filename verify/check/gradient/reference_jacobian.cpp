@@ -21,9 +21,9 @@ namespace abn::verify::check::gradient {
 namespace {
 
 using reference::Channel;
+using reference::Double8;
 using reference::Forward;
 using reference::Gradients;
-using reference::Pack;
 using reference::Vector;
 
 constexpr const char* op = "gradient";
@@ -40,13 +40,14 @@ ReferenceChannel reference_channel(problem::Inputs& inputs, std::size_t c, const
                     "use other data, such as --data standard",
                     c));
   const oracle::ChannelParameters& p = d.channel.parameters;
-  s.channel.gamma = Pack(p.gamma), s.channel.beta = Pack(p.beta), s.channel.eps = Pack(p.eps);
+  s.channel.gamma = Double8(p.gamma), s.channel.beta = Double8(p.beta),
+  s.channel.eps = Double8(p.eps);
   s.channel.scale =
       p.abs_eps ? reference::ScaleConvention::abs_eps : reference::ScaleConvention::signed_gamma;
   s.channel.activation.kind = p.activation == ABN_LEAKY_RELU ? reference::ActivationKind::leaky_relu
                               : p.activation == ABN_ELU      ? reference::ActivationKind::elu
                                                              : reference::ActivationKind::identity;
-  s.channel.activation.parameter = Pack(p.parameter);
+  s.channel.activation.parameter = Double8(p.parameter);
   s.base = s.forward(packed(d.channel.x), s.channel);
   return s;
 }
@@ -55,19 +56,19 @@ void find_rows(const ReferenceChannel& s, const PackBackward& backward, Rows& ro
   const std::size_t m = s.m(), blocks = (m + points - 1) / points;
   rows.dx.resize(blocks * m);
   rows.dgamma.resize(m), rows.dbeta.resize(m);
-  reference::Recovered<Pack> recovered{s.base.y, s.base.xhat, {}};
-  Vector<Pack> dz = Vector<Pack>::Constant(static_cast<Eigen::Index>(m), Pack(0.0));
-  for (std::size_t j = 0; j < m; j += Pack::lanes) {
-    const std::size_t lanes = std::min<std::size_t>(Pack::lanes, m - j);
+  reference::Recovered<Double8> recovered{s.base.y, s.base.xhat, {}};
+  Vector<Double8> dz = Vector<Double8>::Constant(static_cast<Eigen::Index>(m), Double8(0.0));
+  for (std::size_t j = 0; j < m; j += Double8::lanes) {
+    const std::size_t lanes = std::min<std::size_t>(Double8::lanes, m - j);
     for (std::size_t k = 0; k < lanes; ++k) dz[static_cast<Eigen::Index>(j + k)].lane[k] = 1;
-    const Gradients<Pack> gradients =
+    const Gradients<Double8> gradients =
         backward(s.base, s.channel, dz, s.differences.frozen, recovered);
     for (std::size_t k = 0; k < lanes; ++k) {
       dz[static_cast<Eigen::Index>(j + k)].lane[k] = 0;
       rows.dgamma[j + k] = gradients.dgamma.lane[k], rows.dbeta[j + k] = gradients.dbeta.lane[k];
     }
     for (std::size_t block = 0; block < blocks; ++block) {
-      const Pack* const dx = gradients.dx.data() + block * points;
+      const Double8* const dx = gradients.dx.data() + block * points;
       const std::size_t inputs = std::min<std::size_t>(points, m - block * points);
       for (std::size_t k = 0; k < lanes; ++k)
         for (std::size_t i = 0; i < inputs; ++i) rows.dx[block * m + j + k][i] = dx[i].lane[k];
@@ -80,15 +81,15 @@ void find_parameters(const ReferenceChannel& s, const Rows& rows, std::vector<En
                      std::vector<Entry>& beta) {
   const ChannelDifferences& d = s.differences;
   const problem::Format& format = problem::format_of(ABN_F64);
-  Channel<Pack> moved = s.channel;
+  Channel<Double8> moved = s.channel;
   moved.gamma.lane[0] += d.gamma_step, moved.gamma.lane[1] -= d.gamma_step;
   moved.beta.lane[2] += d.beta_step, moved.beta.lane[3] -= d.beta_step;
   const double gamma_width = moved.gamma.lane[0] - moved.gamma.lane[1],
                beta_width = moved.beta.lane[2] - moved.beta.lane[3];
-  const Forward<Pack> f = s.forward(packed(d.channel.x), moved);
+  const Forward<Double8> f = s.forward(packed(d.channel.x), moved);
   gamma.clear(), beta.clear();
   for (std::size_t j = 0; j < s.m(); ++j) {
-    const Pack& z = f.z[static_cast<Eigen::Index>(j)];
+    const Double8& z = f.z[static_cast<Eigen::Index>(j)];
     const double dgamma = rows.dgamma[j], dbeta = rows.dbeta[j];
     if (d.has_dgamma())
       gamma.push_back({(z.lane[0] - z.lane[1]) / gamma_width,
@@ -114,9 +115,9 @@ void add_entries(results::Record& record, const judge::Origin& origin,
 
 }  // namespace
 
-Gradients<Pack> standard_backward(const Forward<Pack>& f, const Channel<Pack>& channel,
-                                  const Vector<Pack>& dz, bool frozen,
-                                  reference::Recovered<Pack>& recovered) {
+Gradients<Double8> standard_backward(const Forward<Double8>& f, const Channel<Double8>& channel,
+                                     const Vector<Double8>& dz, bool frozen,
+                                     reference::Recovered<Double8>& recovered) {
   recovered.dy = reference::upstream_of_affine(f.z, channel, dz);
   const auto sums = reference::sums(recovered);
   return frozen ? reference::gradients_frozen(recovered, sums, f.g, f.r,

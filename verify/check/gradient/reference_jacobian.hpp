@@ -3,7 +3,7 @@
 //
 // Colouring: channels are independent, so element i of all channels is perturbed at once (Curtis,
 // Powell and Reid, "On the Estimation of Sparse Jacobian Matrices", 1974): 2m evaluations for m C
-// inputs. Here a channel is evaluated at eight points at a time (verify/check/gradient/pack.hpp),
+// inputs. Here a channel is evaluated at eight points at a time (verify/check/gradient/double8.hpp),
 // four inputs to either side, and backward with eight unit cotangents at a time.
 //
 // Steps and bars are those of verify/check/gradient/channel_differences.hpp for the claims of the
@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "reference/backward.hpp"
-#include "verify/check/gradient/pack.hpp"
+#include "verify/check/gradient/double8.hpp"
 #include "verify/problem/inputs.hpp"
 #include "verify/results/results.hpp"
 
@@ -24,16 +24,16 @@ namespace abn::verify::check::gradient {
 
 /// The hand-derived gradients of one channel for a cotangent dz: those of reference/backward.hpp,
 /// or a test's wrong ones. `recovered` has xhat and y, which no cotangent changes, and room for dy.
-using PackBackward = std::function<reference::Gradients<reference::Pack>(
-    const reference::Forward<reference::Pack>& forward,
-    const reference::Channel<reference::Pack>& channel,
-    const reference::Vector<reference::Pack>& dz, bool frozen,
-    reference::Recovered<reference::Pack>& recovered)>;
-reference::Gradients<reference::Pack> standard_backward(
-    const reference::Forward<reference::Pack>& forward,
-    const reference::Channel<reference::Pack>& channel,
-    const reference::Vector<reference::Pack>& dz, bool frozen,
-    reference::Recovered<reference::Pack>& recovered);
+using PackBackward = std::function<reference::Gradients<reference::Double8>(
+    const reference::Forward<reference::Double8>& forward,
+    const reference::Channel<reference::Double8>& channel,
+    const reference::Vector<reference::Double8>& dz, bool frozen,
+    reference::Recovered<reference::Double8>& recovered)>;
+reference::Gradients<reference::Double8> standard_backward(
+    const reference::Forward<reference::Double8>& forward,
+    const reference::Channel<reference::Double8>& channel,
+    const reference::Vector<reference::Double8>& dz, bool frozen,
+    reference::Recovered<reference::Double8>& recovered);
 
 /// reference/gradient/f64/LAYOUT/jacobian_dx, jacobian_dgamma, jacobian_dbeta.
 std::vector<std::string> reference_jacobian_ids();

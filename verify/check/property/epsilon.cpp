@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "verify/check/property/bench.hpp"
+#include "verify/check/property/bounded_calls.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
@@ -19,9 +19,9 @@ problem::Inputs without_affine(problem::Inputs inputs) {
   return inputs;
 }
 
-Examination variance_of_xhat(const Bench& bench, const problem::Inputs& inputs) {
+Examination variance_of_xhat(const BoundedCalls& calls, const problem::Inputs& inputs) {
   const abn_problem& p = inputs.problem;
-  const Outputs forward = bench.forward(without_affine(inputs));
+  const Outputs forward = calls.forward(without_affine(inputs));
   const Result& z = forward[compare::Output::z];
   const auto m = static_cast<long double>(problem::sample_count(p));
   Examination out;
@@ -81,10 +81,10 @@ Spread spread_of(const Outputs& forward) {
   return out;
 }
 
-Examination vanishing(const Bench& bench, const problem::Inputs& inputs) {
+Examination vanishing(const BoundedCalls& calls, const problem::Inputs& inputs) {
   problem::Inputs none = inputs, little = inputs;
   none.problem.eps = 0;
-  const Outputs b = bench.forward(none);
+  const Outputs b = calls.forward(none);
   constexpr int below = 16;  // powers of two between the smallest variance and eps
   const Spread spread = spread_of(b);
   Examination out;
@@ -94,7 +94,7 @@ Examination vanishing(const Bench& bench, const problem::Inputs& inputs) {
   }
   little.problem.eps = power_near(std::ldexp(spread.smallest, -below), inputs.problem.param_dtype);
   show_problem(out, "eps(vanishing)", little.problem.eps);
-  const Outputs a = bench.forward(little);
+  const Outputs a = calls.forward(little);
   relate(out, a[compare::Output::z], b[compare::Output::z], same_place, 1, [&](std::int64_t i) {
     const std::int64_t c = channel_of(inputs.problem, i);
     const ChannelStatistics statistics = statistics_of(b, c);
@@ -108,15 +108,15 @@ Examination vanishing(const Bench& bench, const problem::Inputs& inputs) {
   return out;
 }
 
-Examination dominating(const Bench& bench, const problem::Inputs& inputs) {
+Examination dominating(const BoundedCalls& calls, const problem::Inputs& inputs) {
   const abn_problem& p = inputs.problem;
   problem::Inputs much = inputs;
   constexpr int above = 12;
-  const Spread spread = spread_of(bench.forward(inputs));
+  const Spread spread = spread_of(calls.forward(inputs));
   Examination out;
   much.problem.eps = power_near(std::ldexp(spread.largest, above), p.param_dtype);
   show_problem(out, "eps(dominating)", much.problem.eps);
-  const Outputs forward = bench.forward(much);
+  const Outputs forward = calls.forward(much);
   const Result& z = forward[compare::Output::z];
   Finding& finding = finding_of(out, compare::Output::z, p.dtype);
   for (std::size_t i = 0; i < z.got.size(); ++i) {
@@ -141,14 +141,14 @@ Examination dominating(const Bench& bench, const problem::Inputs& inputs) {
   return out;
 }
 
-Examination constant_channel(const Bench& bench, const problem::Inputs& inputs) {
+Examination constant_channel(const BoundedCalls& calls, const problem::Inputs& inputs) {
   const abn_problem& p = inputs.problem;
   problem::Inputs flat = inputs;
   for (std::int64_t c = 0; c < p.c; ++c)
     for (std::int64_t i = 0; i < problem::sample_count(p); ++i)
       flat.x[static_cast<std::size_t>(problem::sample_offset(p, c, i))] =
           inputs.x[static_cast<std::size_t>(problem::sample_offset(p, c, 0))];
-  const Outputs forward = bench.forward(flat);
+  const Outputs forward = calls.forward(flat);
   const Result& z = forward[compare::Output::z];
   Examination out;
   show_elements(out, "x", flat.x);
@@ -167,14 +167,14 @@ Examination constant_channel(const Bench& bench, const problem::Inputs& inputs) 
   return out;
 }
 
-Examination monotone(const Bench& bench, const problem::Inputs& inputs) {
+Examination monotone(const BoundedCalls& calls, const problem::Inputs& inputs) {
   const problem::Inputs plain = without_affine(inputs);
   problem::Inputs more = plain;
   constexpr double factor = 4;
-  const double least = spread_of(bench.forward(plain)).smallest;
+  const double least = spread_of(calls.forward(plain)).smallest;
   more.problem.eps =
       power_near(std::max(inputs.problem.eps, least) * factor, inputs.problem.param_dtype);
-  const Outputs a = bench.forward(more), b = bench.forward(plain);
+  const Outputs a = calls.forward(more), b = calls.forward(plain);
   const Result &large = a[compare::Output::z], &small = b[compare::Output::z];
   const int dtype = inputs.problem.dtype;
   Examination out;
@@ -196,7 +196,7 @@ Examination monotone(const Bench& bench, const problem::Inputs& inputs) {
   return out;
 }
 
-Examination of_scale(const Bench& bench, const problem::Inputs& inputs) {
+Examination of_scale(const BoundedCalls& calls, const problem::Inputs& inputs) {
   const abn_problem& p = inputs.problem;
   problem::Inputs official = inputs, plain = inputs;
   official.problem.scale = ABN_SCALE_ABS_EPS, plain.problem.scale = ABN_SCALE_SIGNED;
@@ -218,7 +218,7 @@ Examination of_scale(const Bench& bench, const problem::Inputs& inputs) {
   show_channels(out, "gamma(abs_eps)", official.gamma),
       show_channels(out, "gamma(signed)", plain.gamma);
   show_problem(out, "eps", eps);
-  const Outputs a = bench.forward(official), b = bench.forward(plain);
+  const Outputs a = calls.forward(official), b = calls.forward(plain);
   const auto equal = [&](const Outputs& one, const Outputs& other) {
     for (const Result& result : one.results) {
       if (result.output != compare::Output::dgamma) {
@@ -243,7 +243,7 @@ Examination of_scale(const Bench& bench, const problem::Inputs& inputs) {
   };
   equal(a, b);
   if (p.mode != ABN_INFERENCE)
-    equal(bench.backward(official, a.saved), bench.backward(plain, a.saved));
+    equal(calls.backward(official, a.saved), calls.backward(plain, a.saved));
   return out;
 }
 

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "verify/check/property/bench.hpp"
+#include "verify/check/property/bounded_calls.hpp"
 #include "verify/check/property/rearrange.hpp"
 #include "verify/expect/reference_variant.hpp"
 #include "verify/problem/claims.hpp"
@@ -23,12 +23,12 @@ bool all_ordinary(const Result& result, const abn_problem& p, std::int64_t c) {
   return true;
 }
 
-Examination equivalence(const Bench& bench, const problem::Inputs& inputs) {
+Examination equivalence(const BoundedCalls& calls, const problem::Inputs& inputs) {
   const abn_problem& p = inputs.problem;
-  const abn_claims claims = bench.claims(p);
-  const Outputs forward = bench.forward(inputs);
+  const abn_claims claims = calls.claims(p);
+  const Outputs forward = calls.forward(inputs);
   const problem::Saved& saved = forward.saved;
-  const Outputs truth = bench.backward(inputs, saved, Bounds::truth);
+  const Outputs truth = calls.backward(inputs, saved, Bounds::truth);
   const auto equal = [&](Examination& out, const Outputs& a, const Outputs& b) {
     for (const Result& one : a.results)
       relate(out, one, b[one.output], same_place, 1, [&](std::int64_t i) {
@@ -42,22 +42,22 @@ Examination equivalence(const Bench& bench, const problem::Inputs& inputs) {
     call::Subject other;
     other.variant = &expect::reference_variant(expect::ReferenceArithmetic::f64, scheme);
     other.device = call::host_device();
-    const Bench partner(other, bench.seed());
+    const BoundedCalls partner(other, calls.seed());
     const problem::Saved own = partner.forward(inputs, Bounds::none).saved;
     equal(out, truth, partner.backward(inputs, own, Bounds::truth));
     // On the same stored z the two in-place methods are the same function.
     if (!problem::is_in_place(claims) || (scheme != ABN_IN_PLACE_1 && scheme != ABN_IN_PLACE_2))
       continue;
-    equal(out, bench.backward(inputs, saved),
+    equal(out, calls.backward(inputs, saved),
           partner.backward(inputs, {saved.z, {}, {}, saved.variance}));
   }
   return out;
 }
 
-Examination sum_dx(const Bench& bench, const problem::Inputs& inputs) {
+Examination sum_dx(const BoundedCalls& calls, const problem::Inputs& inputs) {
   const abn_problem& p = inputs.problem;
-  const Outputs forward = bench.forward(inputs);
-  const Outputs gradients = bench.backward(inputs, forward.saved, Bounds::truth);
+  const Outputs forward = calls.forward(inputs);
+  const Outputs gradients = calls.backward(inputs, forward.saved, Bounds::truth);
   const Result& dx = gradients[compare::Output::dx];
   Examination out;
   Finding& finding = finding_of(out, compare::Output::dx, "sum(dx)", true);
@@ -79,10 +79,10 @@ Examination sum_dx(const Bench& bench, const problem::Inputs& inputs) {
   return out;
 }
 
-Examination sum_dx_xhat(const Bench& bench, const problem::Inputs& inputs) {
+Examination sum_dx_xhat(const BoundedCalls& calls, const problem::Inputs& inputs) {
   const abn_problem& p = inputs.problem;
-  const Outputs forward = bench.forward(inputs);
-  const Outputs gradients = bench.backward(inputs, forward.saved, Bounds::truth);
+  const Outputs forward = calls.forward(inputs);
+  const Outputs gradients = calls.backward(inputs, forward.saved, Bounds::truth);
   const Result& dx = gradients[compare::Output::dx];
   Examination out;
   Finding& finding = finding_of(out, compare::Output::dx, "sum(dx*xhat)", true);
@@ -123,14 +123,14 @@ Examination sum_dx_xhat(const Bench& bench, const problem::Inputs& inputs) {
   return out;
 }
 
-Examination linear(const Bench& bench, const problem::Inputs& inputs) {
-  const problem::Saved saved = bench.forward(inputs, Bounds::none).saved;
+Examination linear(const BoundedCalls& calls, const problem::Inputs& inputs) {
+  const problem::Saved saved = calls.forward(inputs, Bounds::none).saved;
   problem::Inputs first = inputs, second = inputs, both = inputs;
-  first.dz = gridded_dz(inputs, bench.seed()), second.dz = another_dz(inputs, bench.seed());
+  first.dz = gridded_dz(inputs, calls.seed()), second.dz = another_dz(inputs, calls.seed());
   constexpr double a = 2, b = -1;  // at most 80 steps of the grid
   for (std::size_t i = 0; i < both.dz.size(); ++i) both.dz[i] = a * first.dz[i] + b * second.dz[i];
-  const Outputs of_both = bench.backward(both, saved), of_first = bench.backward(first, saved),
-                of_second = bench.backward(second, saved);
+  const Outputs of_both = calls.backward(both, saved), of_first = calls.backward(first, saved),
+                of_second = calls.backward(second, saved);
   Examination out;
   show_elements(out, "dz(u)", first.dz), show_elements(out, "dz(v)", second.dz);
   for (const Result& sum : of_both.results) {
@@ -151,13 +151,13 @@ Examination linear(const Bench& bench, const problem::Inputs& inputs) {
   return out;
 }
 
-Examination constants(const Bench& bench, const problem::Inputs& inputs) {
+Examination constants(const BoundedCalls& calls, const problem::Inputs& inputs) {
   const abn_problem& p = inputs.problem;
   constexpr double constant = 1.5;
   problem::Inputs flat = inputs;
   std::fill(flat.dz.begin(), flat.dz.end(), constant);
-  const Outputs forward = bench.forward(flat);
-  const Outputs gradients = bench.backward(flat, forward.saved, Bounds::truth);
+  const Outputs forward = calls.forward(flat);
+  const Outputs gradients = calls.backward(flat, forward.saved, Bounds::truth);
   Examination out;
   show_elements(out, "dz", flat.dz);
   for (const Result& one : gradients.results) {
@@ -178,12 +178,12 @@ Examination constants(const Bench& bench, const problem::Inputs& inputs) {
   return out;
 }
 
-Examination self_adjoint(const Bench& bench, const problem::Inputs& inputs) {
+Examination self_adjoint(const BoundedCalls& calls, const problem::Inputs& inputs) {
   const abn_problem& p = inputs.problem;
-  const problem::Saved saved = bench.forward(inputs, Bounds::none).saved;
+  const problem::Saved saved = calls.forward(inputs, Bounds::none).saved;
   problem::Inputs first = inputs, second = inputs;
-  first.dz = gridded_dz(inputs, bench.seed()), second.dz = another_dz(inputs, bench.seed());
-  const Outputs of_first = bench.backward(first, saved), of_second = bench.backward(second, saved);
+  first.dz = gridded_dz(inputs, calls.seed()), second.dz = another_dz(inputs, calls.seed());
+  const Outputs of_first = calls.backward(first, saved), of_second = calls.backward(second, saved);
   const Result &bu = of_first[compare::Output::dx], &bv = of_second[compare::Output::dx];
   Examination out;
   Finding& finding = finding_of(out, compare::Output::dx, "sum(dx*v)", true);

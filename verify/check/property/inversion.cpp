@@ -6,7 +6,7 @@
 // dgamma/dbeta. Every case asks for the first and the last sample and two between them.
 #include <algorithm>
 
-#include "verify/check/property/bench.hpp"
+#include "verify/check/property/bounded_calls.hpp"
 #include "verify/check/property/rearrange.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/format.hpp"
@@ -51,16 +51,16 @@ problem::Inputs frozen_case(problem::Inputs inputs) {
   return inputs;
 }
 
-Examination round_trip(const Bench& bench, const problem::Inputs& inputs) {
+Examination round_trip(const BoundedCalls& calls, const problem::Inputs& inputs) {
   const problem::Inputs frozen = frozen_case(inputs);
   const abn_problem& p = frozen.problem;
-  const problem::Saved saved = bench.forward(frozen, Bounds::none).saved;
+  const problem::Saved saved = calls.forward(frozen, Bounds::none).saved;
   Examination out;
   show_probe(out, frozen);
   Finding& finding =
       finding_of(out, compare::Output::z, "phi(g*xhat + beta) of the recovered xhat", false);
-  for (const std::int64_t sample : probed(problem::sample_count(p), bench.seed())) {
-    const Outputs gradients = bench.backward(probe(frozen, sample), saved);
+  for (const std::int64_t sample : probed(problem::sample_count(p), calls.seed())) {
+    const Outputs gradients = calls.backward(probe(frozen, sample), saved);
     const Result &dgamma = gradients[compare::Output::dgamma],
                  &dbeta = gradients[compare::Output::dbeta];
     for (std::int64_t c = 0; c < p.c; ++c) {
@@ -101,15 +101,15 @@ Examination round_trip(const Bench& bench, const problem::Inputs& inputs) {
   return out;
 }
 
-Examination recovery(const Bench& bench, const problem::Inputs& inputs) {
+Examination recovery(const BoundedCalls& calls, const problem::Inputs& inputs) {
   const problem::Inputs frozen = frozen_case(inputs);
   const abn_problem& p = frozen.problem;
-  const problem::Saved saved = bench.forward(frozen, Bounds::none).saved;
+  const problem::Saved saved = calls.forward(frozen, Bounds::none).saved;
   Examination out;
   show_probe(out, frozen);
   Finding& finding = finding_of(out, compare::Output::dgamma, "phi'*xhat", false);
-  for (const std::int64_t sample : probed(problem::sample_count(p), bench.seed())) {
-    const Outputs gradients = bench.backward(probe(frozen, sample), saved, Bounds::truth);
+  for (const std::int64_t sample : probed(problem::sample_count(p), calls.seed())) {
+    const Outputs gradients = calls.backward(probe(frozen, sample), saved, Bounds::truth);
     const Result &dgamma = gradients[compare::Output::dgamma],
                  &dbeta = gradients[compare::Output::dbeta];
     for (std::int64_t c = 0; c < p.c; ++c) {

@@ -19,7 +19,7 @@
 
 namespace abn::verify::check::property {
 
-class Bench;
+class BoundedCalls;
 
 /// Elements of one output (or one number a channel) with what is expected of them.
 struct Finding {
@@ -56,7 +56,7 @@ struct Property {
   /// Whether it says something of such a kernel and problem; conditions on the data are examine's.
   bool (*applies)(const abn_problem& problem, const abn_claims& claims);
   /// Pure: the same kernel, inputs and seed give the same examination.
-  Examination (*examine)(const Bench& bench, const problem::Inputs& inputs);
+  Examination (*examine)(const BoundedCalls& calls, const problem::Inputs& inputs);
 };
 
 /// All of them, in order of subject.
@@ -70,7 +70,7 @@ results::Record examine(const Property& property, const call::Subject& subject,
                         const judge::Origin& origin);
 
 /// property/NAME for every property that applies.
-extern const Family property_family;
+extern const CheckGroup property_checks;
 
 // One table a file; properties() is all of them.
 std::span<const Property> inversion_properties();   // inversion.cpp

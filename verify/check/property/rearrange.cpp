@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "verify/check/property/bench.hpp"
+#include "verify/check/property/bounded_calls.hpp"
 #include "verify/problem/format.hpp"
 
 namespace abn::verify::check::property {

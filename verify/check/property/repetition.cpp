@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "verify/check/property/bench.hpp"
+#include "verify/check/property/bounded_calls.hpp"
 #include "verify/check/property/rearrange.hpp"
 
 namespace abn::verify::check::property {
@@ -19,28 +19,28 @@ void equal(Examination& out, const Outputs& a, const Outputs& b, bool bits) {
   }
 }
 
-Examination in_place(const Bench& bench, const problem::Inputs& inputs) {
-  const abn_claims claims = bench.claims(inputs.problem);
+Examination in_place(const BoundedCalls& calls, const problem::Inputs& inputs) {
+  const abn_claims claims = calls.claims(inputs.problem);
   const bool bits = claims.deterministic == 1;
   const Bounds bounds = bits ? Bounds::none : Bounds::stored;
-  const Outputs plain = bench.forward(inputs, bounds);
+  const Outputs plain = calls.forward(inputs, bounds);
   Examination out;
-  if (claims.z_may_alias_x == 1) equal(out, bench.forward(inputs, bounds, true), plain, bits);
+  if (claims.z_may_alias_x == 1) equal(out, calls.forward(inputs, bounds, true), plain, bits);
   if (claims.dx_may_alias_dz == 1 && has_backward(inputs.problem))
-    equal(out, bench.backward(inputs, plain.saved, bounds, true),
-          bench.backward(inputs, plain.saved, bounds), bits);
+    equal(out, calls.backward(inputs, plain.saved, bounds, true),
+          calls.backward(inputs, plain.saved, bounds), bits);
   return out;
 }
 
-Examination deterministic(const Bench& bench, const problem::Inputs& inputs) {
-  const Outputs plain = bench.forward(inputs, Bounds::none);
+Examination deterministic(const BoundedCalls& calls, const problem::Inputs& inputs) {
+  const Outputs plain = calls.forward(inputs, Bounds::none);
   Examination out;
   constexpr std::uint64_t schedules = 2;
   for (std::uint64_t schedule = 1; schedule <= schedules; ++schedule) {
-    equal(out, bench.forward(inputs, Bounds::none, false, schedule), plain, true);
+    equal(out, calls.forward(inputs, Bounds::none, false, schedule), plain, true);
     if (has_backward(inputs.problem))
-      equal(out, bench.backward(inputs, plain.saved, Bounds::none, false, schedule),
-            bench.backward(inputs, plain.saved, Bounds::none), true);
+      equal(out, calls.backward(inputs, plain.saved, Bounds::none, false, schedule),
+            calls.backward(inputs, plain.saved, Bounds::none), true);
   }
   return out;
 }
@@ -77,7 +77,7 @@ Moments merged(const Moments& a, const Moments& b) {
   return out;
 }
 
-Examination shards(const Bench& bench, const problem::Inputs& inputs) {
+Examination shards(const BoundedCalls& calls, const problem::Inputs& inputs) {
   const abn_problem& p = inputs.problem;
   const std::int64_t m = problem::sample_count(p);
   // Uneven: a third (two samples at least) and the rest.
@@ -85,10 +85,10 @@ Examination shards(const Bench& bench, const problem::Inputs& inputs) {
   std::vector<Outputs> parts;
   std::vector<std::int64_t> counts;
   for (const auto& [begin, end] : {std::pair{std::int64_t{0}, cut}, std::pair{cut, m}}) {
-    parts.push_back(bench.forward(shard_of(inputs, begin, end)));
+    parts.push_back(calls.forward(shard_of(inputs, begin, end)));
     counts.push_back(end - begin);
   }
-  const Outputs whole = bench.forward(inputs);
+  const Outputs whole = calls.forward(inputs);
   const Result &mean = whole[compare::Output::mean], &variance = whole[compare::Output::variance];
   const int dtype = p.param_dtype;
   Examination out;
@@ -121,15 +121,15 @@ Examination shards(const Bench& bench, const problem::Inputs& inputs) {
   return out;
 }
 
-Examination inference(const Bench& bench, const problem::Inputs& inputs) {
+Examination inference(const BoundedCalls& calls, const problem::Inputs& inputs) {
   const abn_problem& p = inputs.problem;
-  const Outputs training = bench.forward(inputs);
+  const Outputs training = calls.forward(inputs);
   problem::Inputs again = inputs;
   again.problem.mode = ABN_INFERENCE;
   const Result &mean = training[compare::Output::mean],
                &variance = training[compare::Output::variance];
   again.running_mean = mean.got, again.running_var = variance.got;
-  const Outputs other = bench.forward(again);
+  const Outputs other = calls.forward(again);
   Examination out;
   show_channels(out, "running_mean", again.running_mean),
       show_channels(out, "running_var", again.running_var);

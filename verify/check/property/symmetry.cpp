@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "verify/check/property/bench.hpp"
+#include "verify/check/property/bounded_calls.hpp"
 #include "verify/check/property/rearrange.hpp"
 #include "verify/problem/format.hpp"
 
@@ -40,8 +40,9 @@ void same_bits_all(Examination& examination, const Outputs& a, const Outputs& b,
 
 /// Forward and backward of the case in another order against the case itself. Backward has what the
 /// case's forward stored, in that order.
-Examination reordered(const Bench& bench, const problem::Inputs& inputs, const abn_problem& other,
-                      const Places& elements, const Places& channels, bool bits) {
+Examination reordered(const BoundedCalls& calls, const problem::Inputs& inputs,
+                      const abn_problem& other, const Places& elements, const Places& channels,
+                      bool bits) {
   const Bounds bounds = bits ? Bounds::none : Bounds::stored;
   const problem::Inputs moved = rearranged(inputs, other, elements, channels);
   Examination out;
@@ -51,15 +52,15 @@ Examination reordered(const Bench& bench, const problem::Inputs& inputs, const a
     else
       relate_all(out, a, b, elements, channels);
   };
-  const Outputs plain = bench.forward(inputs, bounds);
-  compare(bench.forward(moved, bounds), plain);
+  const Outputs plain = calls.forward(inputs, bounds);
+  compare(calls.forward(moved, bounds), plain);
   if (has_backward(inputs.problem))
-    compare(bench.backward(moved, rearranged(plain.saved, elements, channels), bounds),
-            bench.backward(inputs, plain.saved, bounds));
+    compare(calls.backward(moved, rearranged(plain.saved, elements, channels), bounds),
+            calls.backward(inputs, plain.saved, bounds));
   return out;
 }
 
-Examination channel_permutation(const Bench& bench, const problem::Inputs& inputs) {
+Examination channel_permutation(const BoundedCalls& calls, const problem::Inputs& inputs) {
   const abn_problem& p = inputs.problem;
   const Places elements = places(p, [&](std::int64_t n, std::int64_t c, std::int64_t s) {
     return problem::element_offset(p, n, p.c - 1 - c, s);
@@ -71,11 +72,11 @@ Examination channel_permutation(const Bench& bench, const problem::Inputs& input
   constexpr std::int64_t widest_access = 32;  // bytes
   const bool aligned_alike =
       p.layout == ABN_NHWC || p.s * problem::format_of(p.dtype).bytes % widest_access == 0;
-  return reordered(bench, inputs, p, elements, channels,
-                   bench.claims(p).deterministic == 1 && aligned_alike);
+  return reordered(calls, inputs, p, elements, channels,
+                   calls.claims(p).deterministic == 1 && aligned_alike);
 }
 
-Examination sample_permutation(const Bench& bench, const problem::Inputs& inputs) {
+Examination sample_permutation(const BoundedCalls& calls, const problem::Inputs& inputs) {
   const abn_problem& p = inputs.problem;
   const std::int64_t m = problem::sample_count(p);
   // A rotation behind a reversal: the first sample, from which shifted sums start, becomes another.
@@ -83,19 +84,19 @@ Examination sample_permutation(const Bench& bench, const problem::Inputs& inputs
   const Places elements = places(p, [&](std::int64_t n, std::int64_t c, std::int64_t s) {
     return problem::sample_offset(p, c, moved(n * p.s + s));
   });
-  return reordered(bench, inputs, p, elements, same_channels(p), false);
+  return reordered(calls, inputs, p, elements, same_channels(p), false);
 }
 
-Examination layout(const Bench& bench, const problem::Inputs& inputs) {
+Examination layout(const BoundedCalls& calls, const problem::Inputs& inputs) {
   abn_problem other = inputs.problem;
   other.layout = other.layout == ABN_NCHW ? ABN_NHWC : ABN_NCHW;
   const Places elements = places(other, [&](std::int64_t n, std::int64_t c, std::int64_t s) {
     return problem::element_offset(inputs.problem, n, c, s);
   });
-  return reordered(bench, inputs, other, elements, same_channels(other), false);
+  return reordered(calls, inputs, other, elements, same_channels(other), false);
 }
 
-Examination shift(const Bench& bench, const problem::Inputs& inputs) {
+Examination shift(const BoundedCalls& calls, const problem::Inputs& inputs) {
   const abn_problem& p = inputs.problem;
   constexpr double steps = 64;  // beside up to 32 of the data: 7 bits in all
   problem::Inputs plain = inputs, moved = inputs;
@@ -115,7 +116,7 @@ Examination shift(const Bench& bench, const problem::Inputs& inputs) {
     return problem::element_offset(p, n, c, s);
   });
   const Places channels = same_channels(p);
-  Outputs a = bench.forward(moved), b = bench.forward(plain);
+  Outputs a = calls.forward(moved), b = calls.forward(plain);
   const problem::Saved saved_a = a.saved, saved_b = b.saved;
   std::vector<bool> compared;
   for (std::int64_t c = 0; c < p.c; ++c)
@@ -139,8 +140,8 @@ Examination shift(const Bench& bench, const problem::Inputs& inputs) {
     return one.output == compare::Output::mean || one.output == compare::Output::running_mean;
   });
   relate_all(out, a, b, elements, channels, moved_only);
-  relate_all(out, bench.backward(moved, saved_a, Bounds::truth),
-             bench.backward(plain, saved_b, Bounds::truth), elements, channels, moved_only);
+  relate_all(out, calls.backward(moved, saved_a, Bounds::truth),
+             calls.backward(plain, saved_b, Bounds::truth), elements, channels, moved_only);
   return out;
 }
 
@@ -196,10 +197,10 @@ bool scales_exactly(double value, int storage, int accumulate) {
          std::abs(value) <= s.largest / largest_input;
 }
 
-Examination scaling_dz(const Bench& bench, const problem::Inputs& inputs) {
+Examination scaling_dz(const BoundedCalls& calls, const problem::Inputs& inputs) {
   const abn_problem& p = inputs.problem;
-  const double factor = std::ldexp(1.0, exponent_of(bench.seed()));
-  const Outputs forward = bench.forward(inputs, Bounds::none);
+  const double factor = std::ldexp(1.0, exponent_of(calls.seed()));
+  const Outputs forward = calls.forward(inputs, Bounds::none);
   const problem::Saved& saved = forward.saved;
   const std::vector<double>& variance =
       p.mode == ABN_TRAINING ? forward[compare::Output::variance].got : inputs.running_var;
@@ -208,9 +209,9 @@ Examination scaling_dz(const Bench& bench, const problem::Inputs& inputs) {
                   inputs.dz, factor, variance);
   problem::Inputs scaled = inputs;
   for (double& dz : scaled.dz) dz = problem::round_to(problem::format_of(p.dtype), dz * factor);
-  const Outputs a = bench.backward(scaled, saved, Bounds::none),
-                b = bench.backward(inputs, saved, Bounds::none);
-  const int accumulate = bench.claims(p).accumulate;
+  const Outputs a = calls.backward(scaled, saved, Bounds::none),
+                b = calls.backward(inputs, saved, Bounds::none);
+  const int accumulate = calls.claims(p).accumulate;
   Examination out;
   show_elements(out, "dz", inputs.dz), show_elements(out, "dz(scaled)", scaled.dz);
   for (const Result& one : a.results) {
@@ -225,12 +226,12 @@ Examination scaling_dz(const Bench& bench, const problem::Inputs& inputs) {
   return out;
 }
 
-Examination sign_flip(const Bench& bench, const problem::Inputs& inputs) {
-  const problem::Saved saved = bench.forward(inputs, Bounds::none).saved;
+Examination sign_flip(const BoundedCalls& calls, const problem::Inputs& inputs) {
+  const problem::Saved saved = calls.forward(inputs, Bounds::none).saved;
   problem::Inputs flipped = inputs;
   for (double& dz : flipped.dz) dz = -dz;
-  const Outputs a = bench.backward(flipped, saved, Bounds::none),
-                b = bench.backward(inputs, saved, Bounds::none);
+  const Outputs a = calls.backward(flipped, saved, Bounds::none),
+                b = calls.backward(inputs, saved, Bounds::none);
   Examination out;
   show_elements(out, "dz", inputs.dz), show_elements(out, "dz(flipped)", flipped.dz);
   for (const Result& one : a.results)
@@ -239,17 +240,17 @@ Examination sign_flip(const Bench& bench, const problem::Inputs& inputs) {
   return out;
 }
 
-Examination scaling_x(const Bench& bench, const problem::Inputs& inputs) {
-  const int k = exponent_of(bench.seed());
+Examination scaling_x(const BoundedCalls& calls, const problem::Inputs& inputs) {
+  const int k = exponent_of(calls.seed());
   const double factor = std::ldexp(1.0, k);
   problem::Inputs scaled = inputs;
   for (double& x : scaled.x)
     x = problem::round_to(problem::format_of(inputs.problem.dtype), x * factor);
   scaled.problem.eps *= factor * factor;
-  const Outputs a = bench.forward(scaled, Bounds::none), b = bench.forward(inputs, Bounds::none);
+  const Outputs a = calls.forward(scaled, Bounds::none), b = calls.forward(inputs, Bounds::none);
   const std::vector<bool> good =
       comfortable(inputs, {&inputs.x}, inputs.x, factor, b[compare::Output::variance].got);
-  const int accumulate = bench.claims(inputs.problem).accumulate;
+  const int accumulate = calls.claims(inputs.problem).accumulate;
   Examination out;
   show_elements(out, "x", inputs.x), show_elements(out, "x(scaled)", scaled.x);
   show_problem(out, "eps", inputs.problem.eps),

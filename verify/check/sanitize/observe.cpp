@@ -100,7 +100,7 @@ Observed observe(const call::Subject& subject, const problem::Inputs& inputs,
     const auto& [schedule, name] = rotation[number < rotation.size() ? number : 0];
     const bool asks_all = i < 2, in_place = may_alias && i % 2 == 1;
     if (i == 1 && !may_alias) continue;
-    call::Setup setup{
+    call::CallSettings setup{
         call::Poison::nan, caller.draws().poison[i % 2], seeds.bits(number), in_place, {},
         schedule};
     if (!asks_all) setup.asked = caller.draws().asked_again;

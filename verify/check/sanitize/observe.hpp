@@ -12,7 +12,7 @@
 
 namespace abn::verify::check::sanitize {
 
-/// Which check of the family a kind of finding belongs to.
+/// Which check of the group a kind of finding belongs to.
 enum class Fault : std::uint8_t { races, unwritten_reads, bounds, barriers };
 Fault fault_of(const std::string& kind);
 

@@ -64,10 +64,10 @@ class Examination {
   std::vector<results::Explanation> accepted() {
     std::vector<results::Explanation> out;
     for (std::size_t c : failing) plain.emplace(c, given(c, {}));
-    for (const Hypothesis& hypothesis : family()) {
+    for (const Hypothesis& hypothesis : all_hypotheses()) {
       if (!(e.backward ? hypothesis.backward : hypothesis.forward)) continue;
       results::Explanation best;
-      for (const Setting& setting : settings_of(hypothesis.change, p, scheme, e.backward)) {
+      for (const MistakeAt& setting : mistakes_at(hypothesis.mistake, p, scheme, e.backward)) {
         Score score;
         if (!explains(setting, score)) continue;
         const std::uint64_t partial = score.untouched > 0 ? 1 : 0;
@@ -75,7 +75,7 @@ class Examination {
             !(partial < best.partial || (partial == best.partial && score.bits > best.bits)))
           continue;
         best = {hypothesis.name, sentence_of(hypothesis, setting), 1,
-                partial,         follows(hypothesis.change),       score.bits,
+                partial,         follows(hypothesis.mistake),      score.bits,
                 score.numbers};
       }
       if (best.cases > 0) out.push_back(std::move(best));
@@ -127,26 +127,26 @@ class Examination {
 
   // ---- what a channel is given ------------------------------------------------------------------
 
-  std::int64_t position(std::int64_t c, std::int64_t i, const Setting& setting, int which) const {
+  std::int64_t position(std::int64_t c, std::int64_t i, const MistakeAt& setting, int which) const {
     abn_problem read = p;
-    const bool other_tensor = setting.change == Change::layout_confused && setting.way != which;
-    if (setting.change == Change::layout_confused && !other_tensor)
+    const bool other_tensor = setting.mistake == Mistake::layout_confused && setting.way != which;
+    if (setting.mistake == Mistake::layout_confused && !other_tensor)
       read.layout = p.layout == ABN_NCHW ? ABN_NHWC : ABN_NCHW;
-    if (setting.change == Change::images_modulo) i = i / p.s % setting.count * p.s + i % p.s;
-    if (setting.change == Change::samples_modulo) i %= setting.count;
-    if (setting.change == Change::row_tail_shifted &&
+    if (setting.mistake == Mistake::images_modulo) i = i / p.s % setting.count * p.s + i % p.s;
+    if (setting.mistake == Mistake::samples_modulo) i %= setting.count;
+    if (setting.mistake == Mistake::row_tail_shifted &&
         i % p.s >= p.s / setting.count * setting.count)
       --i;
     const std::int64_t found = problem::sample_offset(read, c, i);
-    return setting.change == Change::elements_modulo ? found % setting.count : found;
+    return setting.mistake == Mistake::elements_modulo ? found % setting.count : found;
   }
   std::vector<double> read(const std::vector<double>& tensor, std::int64_t c,
-                           const Setting& setting, int which) const {
+                           const MistakeAt& setting, int which) const {
     std::vector<double> out(tensor.empty() ? 0 : static_cast<std::size_t>(m));
     for (std::int64_t i = 0; i < static_cast<std::int64_t>(out.size()); ++i) {
       double value = tensor[static_cast<std::size_t>(position(c, i, setting, which))];
       const problem::Format& storage = problem::format_of(p.dtype);
-      if (setting.change == Change::subnormals_flushed &&
+      if (setting.mistake == Mistake::subnormals_flushed &&
           std::fabs(value) < std::ldexp(1.0, storage.emin))
         value = 0;
       out[static_cast<std::size_t>(i)] = value;
@@ -162,7 +162,7 @@ class Examination {
     return 0;
   }
 
-  Given<Real> given(std::size_t channel, const Setting& setting) const {
+  Given<Real> given(std::size_t channel, const MistakeAt& setting) const {
     const auto c = static_cast<std::int64_t>(channel);
     Given<Real> out;
     out.problem = &p, out.scheme = scheme, out.affine = e.inputs.affine;
@@ -181,8 +181,8 @@ class Examination {
       out.own_dgamma = own(compare::Output::dgamma, channel);
     }
     std::int64_t from = c;
-    if (setting.change == Change::channel_shifted) from = (c + setting.count) % p.c;
-    if (setting.change == Change::channels_modulo) from = c % setting.count;
+    if (setting.mistake == Mistake::channel_shifted) from = (c + setting.count) % p.c;
+    if (setting.mistake == Mistake::channels_modulo) from = c % setting.count;
     if (out.affine) {
       out.gamma = static_cast<Real>(e.inputs.gamma[static_cast<std::size_t>(from)]);
       out.beta = static_cast<Real>(e.inputs.beta[static_cast<std::size_t>(from)]);
@@ -192,17 +192,18 @@ class Examination {
     if (e.backward) return finish_neighbour(out, channel, setting);
     out.own_mean = own(compare::Output::mean, channel),
     out.own_variance = own(compare::Output::variance, channel);
-    if (setting.change == Change::rstd_inaccurate)
+    if (setting.mistake == Mistake::rstd_inaccurate)
       for (const Judged& judged : outputs)
         if (judged.expectation->output == compare::Output::z)
           out.own_z = read(judged.got->values, c, {}, kept);
     return finish_neighbour(out, channel, setting);
   }
-  Given<Real> finish_neighbour(Given<Real> out, std::size_t channel, const Setting& setting) const {
-    const bool asked = setting.change == Change::statistics_of_neighbour ||
-                       setting.change == Change::sums_of_neighbour;
+  Given<Real> finish_neighbour(Given<Real> out, std::size_t channel,
+                               const MistakeAt& setting) const {
+    const bool asked = setting.mistake == Mistake::statistics_of_neighbour ||
+                       setting.mistake == Mistake::sums_of_neighbour;
     if (!asked || channel == 0) return out;
-    const Setting unchanged;
+    const MistakeAt unchanged;
     const Given<Real> before = given(channel - 1, unchanged);
     const Simulation<Real> simulation(before, unchanged);
     if (e.backward)
@@ -214,24 +215,24 @@ class Examination {
     return out;
   }
   /// Is it followed from numbers that the kernel wrote itself?
-  static bool follows(Change change) {
-    return leaves_marks(change) || change == Change::rstd_inaccurate ||
-           change == Change::variance_negative;
+  static bool follows(Mistake mistake) {
+    return leaves_marks(mistake) || mistake == Mistake::rstd_inaccurate ||
+           mistake == Mistake::variance_negative;
   }
   /// Does the setting change what is read, beside what is computed?
-  static bool reads_otherwise(Change change) {
-    switch (change) {
-      case Change::layout_confused:
-      case Change::images_modulo:
-      case Change::samples_modulo:
-      case Change::elements_modulo:
-      case Change::row_tail_shifted:
-      case Change::subnormals_flushed:
-      case Change::channel_shifted:
-      case Change::channels_modulo:
-      case Change::statistics_of_neighbour:
-      case Change::sums_of_neighbour:
-      case Change::rstd_inaccurate:
+  static bool reads_otherwise(Mistake mistake) {
+    switch (mistake) {
+      case Mistake::layout_confused:
+      case Mistake::images_modulo:
+      case Mistake::samples_modulo:
+      case Mistake::elements_modulo:
+      case Mistake::row_tail_shifted:
+      case Mistake::subnormals_flushed:
+      case Mistake::channel_shifted:
+      case Mistake::channels_modulo:
+      case Mistake::statistics_of_neighbour:
+      case Mistake::sums_of_neighbour:
+      case Mistake::rstd_inaccurate:
         return true;
       default:
         return false;
@@ -240,17 +241,17 @@ class Examination {
 
   // ---- a hypothesis against the call ------------------------------------------------------------
 
-  bool explains(const Setting& setting, Score& score) {
+  bool explains(const MistakeAt& setting, Score& score) {
     // what was written in f32 tells nothing
-    if (setting.change == Change::accumulate_f32 && p.param_dtype != ABN_F64) return true;
+    if (setting.mistake == Mistake::accumulate_f32 && p.param_dtype != ABN_F64) return true;
     for (std::size_t k = 0; k < order.size(); ++k) {
       const std::size_t c = order[k];
       const bool failed = k < failing.size();
-      if (!failed && !plain.contains(c) && !reads_otherwise(setting.change))
+      if (!failed && !plain.contains(c) && !reads_otherwise(setting.mistake))
         plain.emplace(c, given(c, {}));
       const Given<Real> changed =
-          reads_otherwise(setting.change) ? given(c, setting) : Given<Real>{};
-      if (!examine(reads_otherwise(setting.change) ? changed : plain.at(c), setting, c, failed,
+          reads_otherwise(setting.mistake) ? given(c, setting) : Given<Real>{};
+      if (!examine(reads_otherwise(setting.mistake) ? changed : plain.at(c), setting, c, failed,
                    score))
         return false;
       if (failed && static_cast<double>(score.unmatched) >
@@ -270,7 +271,7 @@ class Examination {
   }
 
   /// False where the setting has left no trace in a channel that failed.
-  bool examine(const Given<Real>& in, const Setting& setting, std::size_t c, bool failed,
+  bool examine(const Given<Real>& in, const MistakeAt& setting, std::size_t c, bool failed,
                Score& score) {
     const Simulation<Real> simulation(in, setting);
     std::int64_t contradicted = 0;
@@ -404,7 +405,7 @@ results::Diagnosis diagnose(const Evidence& evidence) {
 const std::vector<HypothesisName>& hypotheses() {
   static const std::vector<HypothesisName> names = [] {
     std::vector<HypothesisName> all;
-    for (const Hypothesis& one : family())
+    for (const Hypothesis& one : all_hypotheses())
       all.push_back(
           {one.name, one.sentence, one.forward ? one.backward ? "both" : "forward" : "backward"});
     return all;

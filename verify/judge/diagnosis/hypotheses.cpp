@@ -4,15 +4,15 @@
 #include <algorithm>
 #include <string_view>
 
-#include "verify/judge/diagnosis/change.hpp"
+#include "verify/judge/diagnosis/mistake.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
 namespace abn::verify::judge::diagnosis {
 
-#define NAMED(change) Change::change, #change
+#define NAMED(mistake) Mistake::mistake, #mistake
 
-const std::vector<Hypothesis>& family() {
+const std::vector<Hypothesis>& all_hypotheses() {
   constexpr bool yes = true, no = false;
   static const std::vector<Hypothesis> all{
       {NAMED(eps_outside_root), "1/(sqrt(v) + eps), eps outside the root", yes, yes},
@@ -150,184 +150,186 @@ namespace {
 /// Vector widths, warps and blocks.
 constexpr std::int64_t smallest_tile = 2, largest_tile = 1024;
 
-void add_tails(std::vector<Setting>& out, Change change, std::int64_t samples, int way) {
+void add_tails(std::vector<MistakeAt>& out, Mistake mistake, std::int64_t samples, int way) {
   std::vector<std::int64_t> tails{1};
   for (std::int64_t tile = smallest_tile; tile <= largest_tile; tile *= 2)
     if (samples % tile != 0 && samples > tile) tails.push_back(samples % tile);
   std::sort(tails.begin(), tails.end());
   tails.erase(std::unique(tails.begin(), tails.end()), tails.end());
-  for (const std::int64_t tail : tails) out.push_back({change, way, tail});
+  for (const std::int64_t tail : tails) out.push_back({mistake, way, tail});
 }
 
-void add_powers(std::vector<Setting>& out, Change change, std::int64_t first, std::int64_t below) {
-  for (std::int64_t k = first; k < below; k *= 2) out.push_back({change, 0, k});
+void add_powers(std::vector<MistakeAt>& out, Mistake mistake, std::int64_t first,
+                std::int64_t below) {
+  for (std::int64_t k = first; k < below; k *= 2) out.push_back({mistake, 0, k});
 }
 
-std::vector<Setting> ways(Change change, int count) {
-  std::vector<Setting> out;
-  for (int way = 0; way < count; ++way) out.push_back({change, way});
+std::vector<MistakeAt> ways(Mistake mistake, int count) {
+  std::vector<MistakeAt> out;
+  for (int way = 0; way < count; ++way) out.push_back({mistake, way});
   return out;
 }
 
-std::vector<Setting> limits(Change change, std::initializer_list<double> values) {
-  std::vector<Setting> out;
-  for (const double value : values) out.push_back({change, 0, 0, value});
+std::vector<MistakeAt> limits(Mistake mistake, std::initializer_list<double> values) {
+  std::vector<MistakeAt> out;
+  for (const double value : values) out.push_back({mistake, 0, 0, value});
   return out;
 }
 
-bool belongs_to_elu(Change change) {
-  return (change >= Change::elu_alpha_one && change <= Change::saturated_unguarded);
+bool belongs_to_elu(Mistake mistake) {
+  return (mistake >= Mistake::elu_alpha_one && mistake <= Mistake::saturated_unguarded);
 }
-bool belongs_to_activation(Change change) {
-  return (change >= Change::slope_missing && change <= Change::branch_by_comparison) ||
-         change == Change::sums_of_dz || change == Change::dbeta_of_dz;
+bool belongs_to_activation(Mistake mistake) {
+  return (mistake >= Mistake::slope_missing && mistake <= Mistake::branch_by_comparison) ||
+         mistake == Mistake::sums_of_dz || mistake == Mistake::dbeta_of_dz;
 }
 
 }  // namespace
 
-std::vector<Setting> settings_of(Change change, const abn_problem& p, int scheme, bool backward) {
+std::vector<MistakeAt> mistakes_at(Mistake mistake, const abn_problem& p, int scheme,
+                                   bool backward) {
   const bool training = p.mode == ABN_TRAINING,
              in_place = scheme == ABN_IN_PLACE_1 || scheme == ABN_IN_PLACE_2;
   const std::int64_t m = problem::sample_count(p);
-  if (belongs_to_elu(change) && p.activation != ABN_ELU) return {};
-  if (belongs_to_activation(change) && p.activation == ABN_IDENTITY) return {};
-  std::vector<Setting> out;
-  switch (change) {
-    case Change::variance_unbiased:  // under the root only, or in all that is written too
-      return ways(change, training && !backward ? 2 : 1);
-    case Change::batch_statistics_in_inference:
-      return training ? out : ways(change, 1);
-    case Change::variance_around_zero:
-    case Change::variance_negative:
-    case Change::running_statistics_in_training:
-    case Change::running_read_after_update:
-    case Change::saved_variance_unbiased:
-    case Change::saved_variance_with_eps:
-    case Change::saved_variance_is_rstd:
-    case Change::running_variance_biased:
-    case Change::running_variance_with_eps:
-    case Change::running_variance_is_deviation:
-    case Change::running_swapped:
-    case Change::running_not_updated:
-    case Change::running_updated_twice:
-    case Change::running_without_decay:
-    case Change::momentum_swapped:
-    case Change::dx_frozen_formula:
-    case Change::products_in_tf32:
-    case Change::variance_one_pass:
-      return training ? ways(change, 1) : out;
-    case Change::nan_skipped:  // skipped, or taken for 0
-      return training ? ways(change, 2) : out;
-    case Change::first_image_only:
-      return training && p.n > 1 ? ways(change, 1) : out;
-    case Change::shards_unweighted:
-    case Change::shards_without_spread:
+  if (belongs_to_elu(mistake) && p.activation != ABN_ELU) return {};
+  if (belongs_to_activation(mistake) && p.activation == ABN_IDENTITY) return {};
+  std::vector<MistakeAt> out;
+  switch (mistake) {
+    case Mistake::variance_unbiased:  // under the root only, or in all that is written too
+      return ways(mistake, training && !backward ? 2 : 1);
+    case Mistake::batch_statistics_in_inference:
+      return training ? out : ways(mistake, 1);
+    case Mistake::variance_around_zero:
+    case Mistake::variance_negative:
+    case Mistake::running_statistics_in_training:
+    case Mistake::running_read_after_update:
+    case Mistake::saved_variance_unbiased:
+    case Mistake::saved_variance_with_eps:
+    case Mistake::saved_variance_is_rstd:
+    case Mistake::running_variance_biased:
+    case Mistake::running_variance_with_eps:
+    case Mistake::running_variance_is_deviation:
+    case Mistake::running_swapped:
+    case Mistake::running_not_updated:
+    case Mistake::running_updated_twice:
+    case Mistake::running_without_decay:
+    case Mistake::momentum_swapped:
+    case Mistake::dx_frozen_formula:
+    case Mistake::products_in_tf32:
+    case Mistake::variance_one_pass:
+      return training ? ways(mistake, 1) : out;
+    case Mistake::nan_skipped:  // skipped, or taken for 0
+      return training ? ways(mistake, 2) : out;
+    case Mistake::first_image_only:
+      return training && p.n > 1 ? ways(mistake, 1) : out;
+    case Mistake::shards_unweighted:
+    case Mistake::shards_without_spread:
       if (training)  // thirds, halves and quarters, rounded either way
         for (const std::int64_t parts : {2, 3, 4})
           for (const std::int64_t first : {m / parts, (m + parts - 1) / parts})
             if (first > 0 && first < m && (out.empty() || out.back().count != first))
-              out.push_back({change, 0, first});
+              out.push_back({mistake, 0, first});
       return out;
-    case Change::dx_training_formula:
-      return training ? out : ways(change, 1);
-    case Change::abs_eps_without_eps:
-    case Change::gamma_signed:
-    case Change::no_affine_with_eps:
-    case Change::dgamma_sign_of_zero:
-      return p.scale == ABN_SCALE_ABS_EPS ? ways(change, 1) : out;
-    case Change::dgamma_sign_lost:  // in dgamma alone, or in dx too
-      return p.scale == ABN_SCALE_ABS_EPS ? ways(change, 2) : out;
-    case Change::abs_eps_under_signed:
-    case Change::gamma_sign_lost:
-      return p.scale == ABN_SCALE_SIGNED ? ways(change, 1) : out;
-    case Change::gamma_floored:
+    case Mistake::dx_training_formula:
+      return training ? out : ways(mistake, 1);
+    case Mistake::abs_eps_without_eps:
+    case Mistake::gamma_signed:
+    case Mistake::no_affine_with_eps:
+    case Mistake::dgamma_sign_of_zero:
+      return p.scale == ABN_SCALE_ABS_EPS ? ways(mistake, 1) : out;
+    case Mistake::dgamma_sign_lost:  // in dgamma alone, or in dx too
+      return p.scale == ABN_SCALE_ABS_EPS ? ways(mistake, 2) : out;
+    case Mistake::abs_eps_under_signed:
+    case Mistake::gamma_sign_lost:
+      return p.scale == ABN_SCALE_SIGNED ? ways(mistake, 1) : out;
+    case Mistake::gamma_floored:
       if (in_place)
-        for (int k = 4; k <= 30; ++k) out.push_back({change, 0, 0, std::ldexp(1.0, -k)});
+        for (int k = 4; k <= 30; ++k) out.push_back({mistake, 0, 0, std::ldexp(1.0, -k)});
       if (in_place)
         for (const double floor : {1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8})
-          out.push_back({change, 0, 0, floor});
+          out.push_back({mistake, 0, 0, floor});
       return out;
-    case Change::gamma_zero_unguarded:
-    case Change::beta_not_subtracted:
-    case Change::slope_not_inverted:
-    case Change::slope_multiplied_in_inverse:
-    case Change::saturated_unguarded:
-      return in_place ? ways(change, 1) : out;
-    case Change::beta_missing:  // in place, backward has beta only to subtract it
-      return backward && in_place ? out : ways(change, 1);
-    case Change::variance_without_root:
+    case Mistake::gamma_zero_unguarded:
+    case Mistake::beta_not_subtracted:
+    case Mistake::slope_not_inverted:
+    case Mistake::slope_multiplied_in_inverse:
+    case Mistake::saturated_unguarded:
+      return in_place ? ways(mistake, 1) : out;
+    case Mistake::beta_missing:  // in place, backward has beta only to subtract it
+      return backward && in_place ? out : ways(mistake, 1);
+    case Mistake::variance_without_root:
       // in place, backward has r only as a factor of dx: there it is dx_rstd_twice
-      return backward && in_place ? out : ways(change, 1);
-    case Change::channel_shifted:
-      if (p.c > 1) out = {{change, 0, 1}, {change, 0, p.c - 1}};
+      return backward && in_place ? out : ways(mistake, 1);
+    case Mistake::channel_shifted:
+      if (p.c > 1) out = {{mistake, 0, 1}, {mistake, 0, p.c - 1}};
       return out;
-    case Change::channels_modulo:
-      add_powers(out, change, 4, p.c);
+    case Mistake::channels_modulo:
+      add_powers(out, mistake, 4, p.c);
       return out;
-    case Change::slope_default:
-    case Change::slope_divided:
-      return p.activation == ABN_LEAKY_RELU ? ways(change, 1) : out;
-    case Change::elu_clamped:
-      return limits(change, {-4, -5, -6, -8, -10, -16, -20});
-    case Change::elu_derivative_of_y:  // expm1 for exp, or exp of z
-      return ways(change, backward ? 2 : 1);
-    case Change::dgamma_of_y:  // in dgamma alone, or in dx too
-    case Change::dgamma_of_deviation:
-    case Change::sums_of_dz:
-    case Change::dgamma_mean:
-      return ways(change, 2);
-    case Change::dgamma_without_beta:
-    case Change::dgamma_not_divided:
-      return scheme == ABN_IN_PLACE_2 ? ways(change, 1) : out;
-    case Change::xhat_clipped:
-      return limits(change, {2, 3, 4, 5, 6, 8, 10});
-    case Change::count_m_minus_one:
-      return m > 1 ? ways(change, 1) : out;
-    case Change::count_without_space:
-      return p.s > 1 ? ways(change, 1) : out;
-    case Change::count_without_batch:
-      return p.n > 1 ? ways(change, 1) : out;
-    case Change::tail_skipped:  // of all sums by channel, by image; of dgamma alone
-      add_tails(out, change, m, 0);
-      if (p.n > 1 && p.s > 1) add_tails(out, change, p.s, 1);
-      if (backward) add_tails(out, change, m, 2);
-      return training || backward ? out : std::vector<Setting>{};
-    case Change::samples_counted_twice:
-      if (training) add_powers(out, change, 2, std::min(2 * m, 2 * largest_tile));
+    case Mistake::slope_default:
+    case Mistake::slope_divided:
+      return p.activation == ABN_LEAKY_RELU ? ways(mistake, 1) : out;
+    case Mistake::elu_clamped:
+      return limits(mistake, {-4, -5, -6, -8, -10, -16, -20});
+    case Mistake::elu_derivative_of_y:  // expm1 for exp, or exp of z
+      return ways(mistake, backward ? 2 : 1);
+    case Mistake::dgamma_of_y:  // in dgamma alone, or in dx too
+    case Mistake::dgamma_of_deviation:
+    case Mistake::sums_of_dz:
+    case Mistake::dgamma_mean:
+      return ways(mistake, 2);
+    case Mistake::dgamma_without_beta:
+    case Mistake::dgamma_not_divided:
+      return scheme == ABN_IN_PLACE_2 ? ways(mistake, 1) : out;
+    case Mistake::xhat_clipped:
+      return limits(mistake, {2, 3, 4, 5, 6, 8, 10});
+    case Mistake::count_m_minus_one:
+      return m > 1 ? ways(mistake, 1) : out;
+    case Mistake::count_without_space:
+      return p.s > 1 ? ways(mistake, 1) : out;
+    case Mistake::count_without_batch:
+      return p.n > 1 ? ways(mistake, 1) : out;
+    case Mistake::tail_skipped:  // of all sums by channel, by image; of dgamma alone
+      add_tails(out, mistake, m, 0);
+      if (p.n > 1 && p.s > 1) add_tails(out, mistake, p.s, 1);
+      if (backward) add_tails(out, mistake, m, 2);
+      return training || backward ? out : std::vector<MistakeAt>{};
+    case Mistake::samples_counted_twice:
+      if (training) add_powers(out, mistake, 2, std::min(2 * m, 2 * largest_tile));
       return out;
-    case Change::layout_confused:  // of x and what was kept, of dz
-      return p.c > 1 && p.s > 1 ? ways(change, backward ? 2 : 1) : out;
-    case Change::images_modulo:
-      add_powers(out, change, 2, p.n);
+    case Mistake::layout_confused:  // of x and what was kept, of dz
+      return p.c > 1 && p.s > 1 ? ways(mistake, backward ? 2 : 1) : out;
+    case Mistake::images_modulo:
+      add_powers(out, mistake, 2, p.n);
       return out;
-    case Change::samples_modulo:
-      add_powers(out, change, 256, m);
+    case Mistake::samples_modulo:
+      add_powers(out, mistake, 256, m);
       return out;
-    case Change::elements_modulo:
-      add_powers(out, change, 256, problem::element_count(p));
+    case Mistake::elements_modulo:
+      add_powers(out, mistake, 256, problem::element_count(p));
       return out;
-    case Change::row_tail_shifted:
+    case Mistake::row_tail_shifted:
       for (const std::int64_t width : {2, 4, 8})
-        if (p.s > width && p.s % width != 0) out.push_back({change, 0, width});
+        if (p.s > width && p.s % width != 0) out.push_back({mistake, 0, width});
       return out;
-    case Change::statistics_in_storage:  // written and used so, or used so only
-      return p.dtype == p.param_dtype ? out : ways(change, 2);
-    case Change::parameters_in_storage:
-    case Change::gradients_in_storage:
-      return p.dtype == p.param_dtype ? out : ways(change, 1);
-    case Change::xhat_in_storage:
-    case Change::y_in_storage:
-    case Change::dy_in_storage:
-    case Change::truncated_store:
-      return p.dtype == ABN_F16 || p.dtype == ABN_BF16 ? ways(change, 1) : out;
-    case Change::accumulate_f32:
-      return p.dtype == ABN_F64 ? ways(change, 1) : out;
+    case Mistake::statistics_in_storage:  // written and used so, or used so only
+      return p.dtype == p.param_dtype ? out : ways(mistake, 2);
+    case Mistake::parameters_in_storage:
+    case Mistake::gradients_in_storage:
+      return p.dtype == p.param_dtype ? out : ways(mistake, 1);
+    case Mistake::xhat_in_storage:
+    case Mistake::y_in_storage:
+    case Mistake::dy_in_storage:
+    case Mistake::truncated_store:
+      return p.dtype == ABN_F16 || p.dtype == ABN_BF16 ? ways(mistake, 1) : out;
+    case Mistake::accumulate_f32:
+      return p.dtype == ABN_F64 ? ways(mistake, 1) : out;
     default:
-      return ways(change, 1);
+      return ways(mistake, 1);
   }
 }
 
-std::string sentence_of(const Hypothesis& hypothesis, const Setting& setting) {
+std::string sentence_of(const Hypothesis& hypothesis, const MistakeAt& setting) {
   const std::string_view text = hypothesis.sentence;
   if (text.find('{') == std::string_view::npos) return std::string(text);
   return setting.count != 0 ? fmt::format(fmt::runtime(text), setting.count)

@@ -1,4 +1,4 @@
-// Forward and backward of one channel with one change, in plain arithmetic: the prediction of a
+// Forward and backward of one channel with one mistake, in plain arithmetic: the prediction of a
 // hypothesis.
 //
 // The formulas are those of cuda/kernel.h. They are written out once more here, and not taken from
@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include "verify/judge/diagnosis/change.hpp"
+#include "verify/judge/diagnosis/mistake.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
@@ -58,10 +58,10 @@ Real with_bits(Real value, int bits) {
 template <class Real>
 class Simulation {
  public:
-  Simulation(const Given<Real>& given, const Setting& setting)
+  Simulation(const Given<Real>& given, const MistakeAt& setting)
       : in(given),
         p(*given.problem),
-        change(setting.change),
+        mistake(setting.mistake),
         set(setting),
         storage(problem::format_of(p.dtype)),
         m(p.n * p.s) {}
@@ -72,22 +72,23 @@ class Simulation {
     batch_statistics(mean, variance);
     if (p.mode == ABN_TRAINING && !follow_marks(mean, variance)) return false;
     out.mean = mean, out.variance = variance;
-    if (is(Change::variance_unbiased) && set.way == 1) variance = out.variance = unbiased(variance);
-    if (is(Change::statistics_in_storage)) {
+    if (is(Mistake::variance_unbiased) && set.way == 1)
+      variance = out.variance = unbiased(variance);
+    if (is(Mistake::statistics_in_storage)) {
       mean = stored(mean), variance = stored(variance);
       if (set.way == 0) out.mean = mean, out.variance = variance;
     }
     running(out.mean, out.variance, out);
     save(variance, out);
-    if (p.mode == ABN_TRAINING ? is(Change::running_statistics_in_training)
-                               : !is(Change::batch_statistics_in_inference))
+    if (p.mode == ABN_TRAINING ? is(Mistake::running_statistics_in_training)
+                               : !is(Mistake::batch_statistics_in_inference))
       mean = in.running_mean, variance = in.running_var;
-    if (is(Change::running_read_after_update)) mean = out.running_mean, variance = out.running_var;
-    if (is(Change::statistics_of_neighbour))
+    if (is(Mistake::running_read_after_update)) mean = out.running_mean, variance = out.running_var;
+    if (is(Mistake::statistics_of_neighbour))
       mean = in.neighbour_mean, variance = in.neighbour_variance;
-    if (is(Change::mean_not_subtracted)) mean = 0;
+    if (is(Mistake::mean_not_subtracted)) mean = 0;
     Real r = reciprocal(variance);
-    if (is(Change::rstd_inaccurate) && !fit_root(mean, r)) return false;
+    if (is(Mistake::rstd_inaccurate) && !fit_root(mean, r)) return false;
     fill(mean, r, out);
     return true;
   }
@@ -102,42 +103,42 @@ class Simulation {
     long double sum = 0, sum_xhat = 0, sum_y = 0;
     for (std::size_t i = 0; i < size; ++i) {
       const bool lost = left_out(i);
-      const long double term = is(Change::sums_of_dz) ? static_cast<long double>(in.dz[i])
-                                                      : static_cast<long double>(dy[i]);
+      const long double term = is(Mistake::sums_of_dz) ? static_cast<long double>(in.dz[i])
+                                                       : static_cast<long double>(dy[i]);
       if (!lost || set.way == 2) sum += term;
       if (!lost) sum_xhat += term * xhat[i], sum_y += term * y[i];
     }
     Real s0 = static_cast<Real>(sum), s1 = static_cast<Real>(sum_xhat);
     const bool negated = p.scale == ABN_SCALE_ABS_EPS && in.affine && in.gamma < 0;
-    const Real sign = negated && !is(Change::dgamma_sign_lost) ? -1 : 1;
-    if (leaves_marks(change)) {
+    const Real sign = negated && !is(Mistake::dgamma_sign_lost) ? -1 : 1;
+    if (leaves_marks(mistake)) {
       if (!has_few_bits(in.own_s0) || !has_few_bits(in.own_dgamma)) return false;
       s0 = in.own_s0, s1 = sign * in.own_dgamma;
     }
     Real dgamma = s1;
     replace_dgamma(s0, static_cast<Real>(sum_y), r, g, dgamma, s1);
-    if (is(Change::dgamma_sign_lost) && set.way == 1 && negated) s1 = -s1;
+    if (is(Mistake::dgamma_sign_lost) && set.way == 1 && negated) s1 = -s1;
     out.dgamma = sign * dgamma, out.dbeta = s0;
-    if (is(Change::dgamma_zero) || (is(Change::dgamma_sign_of_zero) && in.gamma == 0))
+    if (is(Mistake::dgamma_zero) || (is(Mistake::dgamma_sign_of_zero) && in.gamma == 0))
       out.dgamma = 0;
-    if (is(Change::dbeta_of_dz)) out.dbeta = static_cast<Real>(total(in.dz));
-    if (is(Change::dgamma_dbeta_swapped)) std::swap(out.dgamma, out.dbeta);
-    if (is(Change::gradients_in_storage))
+    if (is(Mistake::dbeta_of_dz)) out.dbeta = static_cast<Real>(total(in.dz));
+    if (is(Mistake::dgamma_dbeta_swapped)) std::swap(out.dgamma, out.dbeta);
+    if (is(Mistake::gradients_in_storage))
       out.dgamma = stored(out.dgamma), out.dbeta = stored(out.dbeta);
-    if (is(Change::sums_of_neighbour)) s0 = in.neighbour_s0;
+    if (is(Mistake::sums_of_neighbour)) s0 = in.neighbour_s0;
     fill_dx(r, g, s0, s1, dy, xhat, out);
     return true;
   }
 
   /// The batch's mean and variance as this change finds them.
   void batch_statistics(Real& mean, Real& variance) const {
-    const std::int64_t seen = is(Change::first_image_only) ? p.s : m;
-    const Real count = is(Change::first_image_only) ? static_cast<Real>(seen) : divisor();
+    const std::int64_t seen = is(Mistake::first_image_only) ? p.s : m;
+    const Real count = is(Mistake::first_image_only) ? static_cast<Real>(seen) : divisor();
     const long double centre = weighted_sum(0, seen, [](long double x) { return x; }) / count;
     mean = static_cast<Real>(centre);
     const std::int64_t first = set.count;
-    if (is(Change::shards_unweighted)) mean = (mean_of(0, first) + mean_of(first, m)) / 2;
-    if (is(Change::shards_without_spread)) {
+    if (is(Mistake::shards_unweighted)) mean = (mean_of(0, first) + mean_of(first, m)) / 2;
+    if (is(Mistake::shards_without_spread)) {
       const long double a = mean_of(0, first), b = mean_of(first, m);
       variance = static_cast<Real>(
           (weighted_sum(0, first, [a](long double x) { return (x - a) * (x - a); }) +
@@ -146,8 +147,8 @@ class Simulation {
       return;
     }
     const long double around =
-        is(Change::variance_around_zero) ? 0.0L : static_cast<long double>(mean);
-    const bool narrow = is(Change::products_in_tf32);
+        is(Mistake::variance_around_zero) ? 0.0L : static_cast<long double>(mean);
+    const bool narrow = is(Mistake::products_in_tf32);
     constexpr int tf32_bits = 11;
     variance =
         static_cast<Real>(weighted_sum(0, seen,
@@ -159,7 +160,7 @@ class Simulation {
                           count);
   }
 
-  /// sum(dy) without any change, for the channel behind.
+  /// sum(dy) without any mistake, for the channel behind.
   Real plain_sum() const {
     Real mean = 0, variance = 0, y = 0, xhat = 0, dy = 0;
     used_statistics(mean, variance);
@@ -172,7 +173,7 @@ class Simulation {
  private:
   static constexpr Real not_a_number = std::numeric_limits<Real>::quiet_NaN();
 
-  bool is(Change one) const { return change == one; }
+  bool is(Mistake one) const { return mistake == one; }
   Real stored(Real value) const { return problem::round_to(storage, static_cast<double>(value)); }
   Real eps() const { return static_cast<Real>(p.eps); }
   Real unbiased(Real variance) const {
@@ -182,7 +183,7 @@ class Simulation {
   // ---- sums -------------------------------------------------------------------------------------
 
   bool left_out(std::size_t i) const {
-    if (!is(Change::tail_skipped)) return false;
+    if (!is(Mistake::tail_skipped)) return false;
     const auto at = static_cast<std::int64_t>(i);
     return set.way == 1 ? at % p.s >= p.s - set.count : at >= m - set.count;
   }
@@ -191,11 +192,11 @@ class Simulation {
     long double sum = 0;
     for (std::int64_t k = first; k < last; ++k) {
       const auto i = static_cast<std::size_t>(k);
-      const bool lost = is(Change::nan_skipped) && std::isnan(in.x[i]);
+      const bool lost = is(Mistake::nan_skipped) && std::isnan(in.x[i]);
       if (left_out(i) || (lost && set.way == 0)) continue;
       const long double value = term(lost ? 0.0L : static_cast<long double>(in.x[i]));
       sum += value;
-      if (is(Change::samples_counted_twice) && k % set.count == 0) sum += value;
+      if (is(Mistake::samples_counted_twice) && k % set.count == 0) sum += value;
     }
     return sum;
   }
@@ -209,26 +210,27 @@ class Simulation {
     return sum;
   }
   Real divisor() const {
-    const double count = is(Change::count_m_minus_one)     ? static_cast<double>(m - 1)
-                         : is(Change::count_without_space) ? static_cast<double>(p.n)
-                         : is(Change::count_without_batch) ? static_cast<double>(p.s)
-                         : is(Change::count_in_f16) ? problem::round_to(problem::format_of(ABN_F16),
-                                                                        static_cast<double>(m))
-                                                    : static_cast<double>(m);
+    const double count =
+        is(Mistake::count_m_minus_one)     ? static_cast<double>(m - 1)
+        : is(Mistake::count_without_space) ? static_cast<double>(p.n)
+        : is(Mistake::count_without_batch) ? static_cast<double>(p.s)
+        : is(Mistake::count_in_f16)
+            ? problem::round_to(problem::format_of(ABN_F16), static_cast<double>(m))
+            : static_cast<double>(m);
     return static_cast<Real>(count);
   }
 
   // ---- marks ------------------------------------------------------------------------------------
 
   int mark_bits() const {
-    return problem::format_of(is(Change::accumulate_f16)    ? ABN_F16
-                              : is(Change::accumulate_bf16) ? ABN_BF16
-                                                            : ABN_F32)
+    return problem::format_of(is(Mistake::accumulate_f16)    ? ABN_F16
+                              : is(Mistake::accumulate_bf16) ? ABN_BF16
+                                                             : ABN_F32)
         .precision;
   }
   /// Is the sum a number of the narrow type, as far as what is left of it tells?
   bool has_few_bits(Real sum) const {
-    if (is(Change::variance_one_pass)) return true;
+    if (is(Mistake::variance_one_pass)) return true;
     // of the sum after it was divided and stored
     const Real resolution = 8 * static_cast<Real>(problem::format_of(p.param_dtype).unit_roundoff);
     return std::fabs(sum - with_bits(sum, mark_bits())) <= resolution * std::fabs(sum);
@@ -236,13 +238,13 @@ class Simulation {
   /// Statistics of the kernel itself where their digits show what it did. An E[x^2] - mean^2 is off
   /// by roundings of mean^2, not of the variance.
   bool follow_marks(Real& mean, Real& variance) const {
-    if (is(Change::variance_negative)) {
+    if (is(Mistake::variance_negative)) {
       if (in.own_variance < 0) variance = in.own_variance;
       return true;
     }
-    if (!leaves_marks(change)) return true;
+    if (!leaves_marks(mistake)) return true;
     const Real count = static_cast<Real>(m);
-    if (is(Change::variance_one_pass)) {
+    if (is(Mistake::variance_one_pass)) {
       const Real u = static_cast<Real>(problem::format_of(p.param_dtype).unit_roundoff),
                  square = variance + mean * mean;
       if (!(std::fabs(in.own_variance - variance) <= (count + 4) * u * square)) return false;
@@ -276,38 +278,38 @@ class Simulation {
 
   Real reciprocal(Real variance) const {
     const Real e = eps();
-    if (is(Change::variance_unbiased) && set.way == 0) variance = unbiased(variance);
-    if (is(Change::eps_outside_root)) return 1 / (std::sqrt(variance) + e);
-    if (is(Change::variance_without_root)) return 1 / (variance + e);
-    if (is(Change::rstd_of_rstd)) variance = 1 / std::sqrt(variance + e);
-    const Real radicand = is(Change::eps_missing)   ? variance
-                          : is(Change::eps_max)     ? std::max(variance, e)
-                          : is(Change::eps_squared) ? variance + e * e
-                          : is(Change::eps_twice)   ? variance + 2 * e
-                                                    : variance + e;
+    if (is(Mistake::variance_unbiased) && set.way == 0) variance = unbiased(variance);
+    if (is(Mistake::eps_outside_root)) return 1 / (std::sqrt(variance) + e);
+    if (is(Mistake::variance_without_root)) return 1 / (variance + e);
+    if (is(Mistake::rstd_of_rstd)) variance = 1 / std::sqrt(variance + e);
+    const Real radicand = is(Mistake::eps_missing)   ? variance
+                          : is(Mistake::eps_max)     ? std::max(variance, e)
+                          : is(Mistake::eps_squared) ? variance + e * e
+                          : is(Mistake::eps_twice)   ? variance + 2 * e
+                                                     : variance + e;
     return 1 / std::sqrt(radicand);
   }
   Real parameter_as_read(Real value) const {
-    return is(Change::parameters_in_storage) ? stored(value) : value;
+    return is(Mistake::parameters_in_storage) ? stored(value) : value;
   }
   Real scale() const {
     const bool abs_eps = p.scale == ABN_SCALE_ABS_EPS;
-    if (!in.affine) return is(Change::no_affine_with_eps) ? 1 + eps() : 1;
-    if (is(Change::gamma_missing)) return 1;
+    if (!in.affine) return is(Mistake::no_affine_with_eps) ? 1 + eps() : 1;
+    if (is(Mistake::gamma_missing)) return 1;
     const Real gamma = parameter_as_read(in.gamma), size = std::fabs(gamma);
     Real g = abs_eps ? size + eps() : gamma;
-    if (abs_eps ? is(Change::abs_eps_without_eps) : is(Change::gamma_sign_lost)) g = size;
-    if (is(Change::gamma_signed)) g = gamma;
-    if (is(Change::abs_eps_under_signed)) g = size + eps();
-    return is(Change::gamma_squared) ? g * g : g;
+    if (abs_eps ? is(Mistake::abs_eps_without_eps) : is(Mistake::gamma_sign_lost)) g = size;
+    if (is(Mistake::gamma_signed)) g = gamma;
+    if (is(Mistake::abs_eps_under_signed)) g = size + eps();
+    return is(Mistake::gamma_squared) ? g * g : g;
   }
   Real beta() const {
-    return is(Change::beta_missing) || !in.affine ? 0 : parameter_as_read(in.beta);
+    return is(Mistake::beta_missing) || !in.affine ? 0 : parameter_as_read(in.beta);
   }
   Real parameter() const {
     constexpr double usual_slope = 0.01;
-    if (is(Change::elu_alpha_one)) return 1;
-    if (is(Change::slope_default))
+    if (is(Mistake::elu_alpha_one)) return 1;
+    if (is(Mistake::slope_default))
       return problem::round_to(problem::format_of(p.param_dtype), usual_slope);
     return static_cast<Real>(p.activation_parameter);
   }
@@ -316,26 +318,26 @@ class Simulation {
 
   void running(Real mean, Real variance, ForwardPrediction<Real>& out) const {
     Real batch = m > 1 ? unbiased(variance) : variance;
-    if (is(Change::running_variance_biased)) batch = variance;
-    if (is(Change::running_variance_with_eps)) batch += eps();
-    if (is(Change::running_variance_is_deviation)) batch = std::sqrt(batch);
-    if (is(Change::running_swapped)) std::swap(mean, batch);
+    if (is(Mistake::running_variance_biased)) batch = variance;
+    if (is(Mistake::running_variance_with_eps)) batch += eps();
+    if (is(Mistake::running_variance_is_deviation)) batch = std::sqrt(batch);
+    if (is(Mistake::running_swapped)) std::swap(mean, batch);
     const Real momentum = static_cast<Real>(p.momentum),
-               weight = is(Change::momentum_swapped) ? 1 - momentum : momentum;
-    const Real kept = is(Change::running_without_decay) ? 1 : 1 - weight;
+               weight = is(Mistake::momentum_swapped) ? 1 - momentum : momentum;
+    const Real kept = is(Mistake::running_without_decay) ? 1 : 1 - weight;
     out.running_mean = in.running_mean, out.running_var = in.running_var;
-    for (int times = is(Change::running_not_updated)     ? 0
-                     : is(Change::running_updated_twice) ? 2
-                                                         : 1;
+    for (int times = is(Mistake::running_not_updated)     ? 0
+                     : is(Mistake::running_updated_twice) ? 2
+                                                          : 1;
          times > 0; --times) {
       out.running_mean = kept * out.running_mean + weight * mean;
       out.running_var = kept * out.running_var + weight * batch;
     }
   }
   void save(Real variance, ForwardPrediction<Real>& out) const {
-    if (is(Change::saved_variance_unbiased)) out.variance = unbiased(variance);
-    if (is(Change::saved_variance_with_eps)) out.variance = variance + eps();
-    if (is(Change::saved_variance_is_rstd)) out.variance = 1 / std::sqrt(variance + eps());
+    if (is(Mistake::saved_variance_unbiased)) out.variance = unbiased(variance);
+    if (is(Mistake::saved_variance_with_eps)) out.variance = variance + eps();
+    if (is(Mistake::saved_variance_is_rstd)) out.variance = 1 / std::sqrt(variance + eps());
   }
   void fill(Real mean, Real r, ForwardPrediction<Real>& out) const {
     const Real g = scale(), shift = beta();
@@ -343,68 +345,69 @@ class Simulation {
     for (std::size_t i = 0; i < in.x.size(); ++i) {
       Real xhat = (static_cast<Real>(in.x[i]) - mean) * r;
       out.xhat[i] = xhat;
-      if (is(Change::xhat_in_storage)) xhat = stored(xhat);
+      if (is(Mistake::xhat_in_storage)) xhat = stored(xhat);
       Real y = g * xhat + shift;
-      if (is(Change::y_in_storage)) y = stored(y);
-      out.z[i] = finished(is(Change::activation_before_affine) ? g * value(xhat, xhat) + shift
-                                                               : value(y, xhat));
+      if (is(Mistake::y_in_storage)) y = stored(y);
+      out.z[i] = finished(is(Mistake::activation_before_affine) ? g * value(xhat, xhat) + shift
+                                                                : value(y, xhat));
     }
   }
   /// What a store makes of it, where that is what is changed.
   Real finished(Real value) const {
-    if (is(Change::nan_lost) && std::isnan(value)) return 0;
-    if (is(Change::saturating_store) && std::fabs(value) > storage.largest)
+    if (is(Mistake::nan_lost) && std::isnan(value)) return 0;
+    if (is(Mistake::saturating_store) && std::fabs(value) > storage.largest)
       return std::copysign(static_cast<Real>(storage.largest), value);
-    if (!is(Change::truncated_store) || value == 0 || !std::isfinite(value)) return value;
+    if (!is(Mistake::truncated_store) || value == 0 || !std::isfinite(value)) return value;
     const int step = std::max(std::ilogb(value), storage.emin) - storage.precision + 1;
     return std::ldexp(std::trunc(std::ldexp(value, -step)), step);
   }
   Real value(Real y, Real xhat) const {
     if (p.activation == ABN_IDENTITY) return y;
-    if (y == 0 && is(Change::zero_sign)) return -Real(0);
-    if (!branch(is(Change::branch_of_xhat) ? xhat < 0 : y < 0) || is(Change::slope_missing))
+    if (y == 0 && is(Mistake::zero_sign)) return -Real(0);
+    if (!branch(is(Mistake::branch_of_xhat) ? xhat < 0 : y < 0) || is(Mistake::slope_missing))
       return y + Real(0);
-    if (is(Change::slope_zero)) return 0;
+    if (is(Mistake::slope_zero)) return 0;
     if (p.activation == ABN_LEAKY_RELU)
-      return (is(Change::slope_twice) ? parameter() * parameter() : parameter()) * y;
-    if (is(Change::elu_alpha_inside)) return std::expm1(parameter() * y);
-    if (is(Change::elu_clamped)) y = std::max(y, static_cast<Real>(set.value));
-    return parameter() * (is(Change::elu_derivative_of_y) ? std::exp(y) : std::expm1(y));
+      return (is(Mistake::slope_twice) ? parameter() * parameter() : parameter()) * y;
+    if (is(Mistake::elu_alpha_inside)) return std::expm1(parameter() * y);
+    if (is(Mistake::elu_clamped)) y = std::max(y, static_cast<Real>(set.value));
+    return parameter() * (is(Mistake::elu_derivative_of_y) ? std::exp(y) : std::expm1(y));
   }
-  bool branch(bool negative) const { return negative != is(Change::wrong_branch); }
+  bool branch(bool negative) const { return negative != is(Mistake::wrong_branch); }
 
   // ---- backward ---------------------------------------------------------------------------------
 
   void used_statistics(Real& mean, Real& variance) const {
     mean = in.running_mean, variance = in.running_var;
     if (p.mode == ABN_TRAINING) mean = in.kept_mean, variance = in.kept_variance;
-    if (is(Change::mean_not_subtracted)) mean = 0;
+    if (is(Mistake::mean_not_subtracted)) mean = 0;
   }
   Real derivative(Real z, Real y) const {
-    if (is(Change::slope_missing)) return 1;
-    if (is(Change::slope_zero)) return 0;
+    if (is(Mistake::slope_missing)) return 1;
+    if (is(Mistake::slope_zero)) return 0;
     const Real a = parameter();
     Real slope = a;
     if (p.activation == ABN_LEAKY_RELU) {
-      if (is(Change::slope_divided)) slope = 1 / a;
+      if (is(Mistake::slope_divided)) slope = 1 / a;
     } else {
       slope = z + a;
-      if (is(Change::elu_derivative_of_y)) slope = set.way == 0 ? z : a * std::exp(z);
-      if (is(Change::elu_derivative_without_alpha)) slope = z + 1;
-      if (is(Change::elu_derivative_of_inverse)) slope = y + a;
+      if (is(Mistake::elu_derivative_of_y)) slope = set.way == 0 ? z : a * std::exp(z);
+      if (is(Mistake::elu_derivative_without_alpha)) slope = z + 1;
+      if (is(Mistake::elu_derivative_of_inverse)) slope = y + a;
     }
-    return is(Change::slope_twice) ? slope * slope : slope;
+    return is(Mistake::slope_twice) ? slope * slope : slope;
   }
   Real inverse(Real z, bool negative) const {
-    if (!negative || is(Change::slope_not_inverted)) return z;
+    if (!negative || is(Mistake::slope_not_inverted)) return z;
     if (p.activation == ABN_LEAKY_RELU)
-      return is(Change::slope_multiplied_in_inverse) ? z * parameter() : z / parameter();
+      return is(Mistake::slope_multiplied_in_inverse) ? z * parameter() : z / parameter();
     return std::log1p(z / parameter());
   }
   /// The stored z, moved back above -alpha where ELU saturated.
   Real kept_z(std::size_t i) const {
     const double z = in.z[i];
-    if (p.activation == ABN_ELU && z <= -p.activation_parameter && !is(Change::saturated_unguarded))
+    if (p.activation == ABN_ELU && z <= -p.activation_parameter &&
+        !is(Mistake::saturated_unguarded))
       return problem::next_above(storage, -p.activation_parameter);
     return z;
   }
@@ -418,12 +421,12 @@ class Simulation {
       negative = chosen(std::signbit(z), z < 0, (z - shift) / g, dz);
       y = inverse(z, negative);
       const Real floor = static_cast<Real>(set.value),
-                 divisor_of_inversion = is(Change::gamma_floored) && std::fabs(g) < floor
+                 divisor_of_inversion = is(Mistake::gamma_floored) && std::fabs(g) < floor
                                             ? std::copysign(floor, g)
                                             : g;
-      xhat = g == 0 && !is(Change::gamma_zero_unguarded)
+      xhat = g == 0 && !is(Mistake::gamma_zero_unguarded)
                  ? 0
-                 : (is(Change::beta_not_subtracted) ? y : y - shift) / divisor_of_inversion;
+                 : (is(Mistake::beta_not_subtracted) ? y : y - shift) / divisor_of_inversion;
     } else {
       xhat = in.scheme == ABN_CHECKPOINT_XHAT ? static_cast<Real>(in.xhat[i])
                                               : (static_cast<Real>(in.x[i]) - mean) * r;
@@ -431,59 +434,59 @@ class Simulation {
       z = in.scheme == ABN_STANDARD ? kept_z(i) : value(y, xhat);
       negative = chosen(in.scheme == ABN_STANDARD ? std::signbit(z) : y < 0, z < 0, xhat, dz);
     }
-    if (is(Change::xhat_in_storage)) xhat = stored(xhat);
-    if (is(Change::xhat_clipped))
+    if (is(Mistake::xhat_in_storage)) xhat = stored(xhat);
+    if (is(Mistake::xhat_clipped))
       xhat = std::clamp(xhat, -static_cast<Real>(set.value), static_cast<Real>(set.value));
-    if (is(Change::y_in_storage)) y = stored(y);
+    if (is(Mistake::y_in_storage)) y = stored(y);
     dy = negative ? dz * derivative(z, y) : dz;
-    if (is(Change::dy_in_storage)) dy = stored(dy);
+    if (is(Mistake::dy_in_storage)) dy = stored(dy);
   }
   bool chosen(bool by_sign, bool by_comparison, Real xhat, Real dz) const {
     if (p.activation == ABN_IDENTITY) return false;
-    if (is(Change::branch_of_xhat)) return xhat < 0;
-    if (is(Change::branch_of_dz)) return dz < 0;
-    return branch(is(Change::branch_by_comparison) ? by_comparison : by_sign);
+    if (is(Mistake::branch_of_xhat)) return xhat < 0;
+    if (is(Mistake::branch_of_dz)) return dz < 0;
+    return branch(is(Mistake::branch_by_comparison) ? by_comparison : by_sign);
   }
   void replace_dgamma(Real s0, Real sum_y, Real r, Real g, Real& dgamma, Real& s1) const {
     Real other = dgamma;
-    if (is(Change::dgamma_of_y)) other = sum_y;
-    if (is(Change::dgamma_of_deviation)) other = dgamma / r;
-    if (is(Change::dgamma_without_beta)) other = sum_y / g;
-    if (is(Change::dgamma_not_divided)) other = sum_y - beta() * s0;
-    if (is(Change::dgamma_mean)) other = dgamma / static_cast<Real>(m);
+    if (is(Mistake::dgamma_of_y)) other = sum_y;
+    if (is(Mistake::dgamma_of_deviation)) other = dgamma / r;
+    if (is(Mistake::dgamma_without_beta)) other = sum_y / g;
+    if (is(Mistake::dgamma_not_divided)) other = sum_y - beta() * s0;
+    if (is(Mistake::dgamma_mean)) other = dgamma / static_cast<Real>(m);
     dgamma = other;
-    if (set.way == 1 || is(Change::dgamma_without_beta) || is(Change::dgamma_not_divided))
-      if (!is(Change::tail_skipped) && !is(Change::sums_of_dz)) s1 = other;
+    if (set.way == 1 || is(Mistake::dgamma_without_beta) || is(Mistake::dgamma_not_divided))
+      if (!is(Mistake::tail_skipped) && !is(Mistake::sums_of_dz)) s1 = other;
   }
   void fill_dx(Real r, Real g, Real s0, Real s1, const std::vector<Real>& dy,
                const std::vector<Real>& xhat, BackwardPrediction<Real>& out) const {
     const bool in_place = in.scheme == ABN_IN_PLACE_1 || in.scheme == ABN_IN_PLACE_2;
     const bool training =
-        p.mode == ABN_TRAINING ? !is(Change::dx_frozen_formula) : is(Change::dx_training_formula);
-    const Real count = divisor(), root = is(Change::dx_missing_rstd) ? 1
-                                         : is(Change::dx_rstd_twice) ? r * r
-                                                                     : r;
-    const Real front = root * (is(Change::dx_missing_gamma) ? 1
-                               : is(Change::dx_gamma_twice) ? g * g
-                                                            : g);
-    const Real mean_dy = is(Change::dx_missing_mean_dy) ? 0 : s0 / count;
-    const Real mean_product = is(Change::dx_missing_xhat_term)
+        p.mode == ABN_TRAINING ? !is(Mistake::dx_frozen_formula) : is(Mistake::dx_training_formula);
+    const Real count = divisor(), root = is(Mistake::dx_missing_rstd) ? 1
+                                         : is(Mistake::dx_rstd_twice) ? r * r
+                                                                      : r;
+    const Real front = root * (is(Mistake::dx_missing_gamma) ? 1
+                               : is(Mistake::dx_gamma_twice) ? g * g
+                                                             : g);
+    const Real mean_dy = is(Mistake::dx_missing_mean_dy) ? 0 : s0 / count;
+    const Real mean_product = is(Mistake::dx_missing_xhat_term)
                                   ? 0
-                                  : (is(Change::dx_xhat_term_negated) ? -s1 : s1) / count;
-    const bool nothing = in_place && g == 0 && !is(Change::gamma_zero_unguarded);
+                                  : (is(Mistake::dx_xhat_term_negated) ? -s1 : s1) / count;
+    const bool nothing = in_place && g == 0 && !is(Mistake::gamma_zero_unguarded);
     out.dx.resize(dy.size());
     for (std::size_t i = 0; i < dy.size(); ++i) {
       const Real dx = training ? front * (dy[i] - mean_dy - xhat[i] * mean_product) : front * dy[i];
-      out.dx[i] = is(Change::dx_zero) || nothing ? 0
-                  : is(Change::dx_is_dz)         ? static_cast<Real>(in.dz[i])
-                                                 : finished(dx);
+      out.dx[i] = is(Mistake::dx_zero) || nothing ? 0
+                  : is(Mistake::dx_is_dz)         ? static_cast<Real>(in.dz[i])
+                                                  : finished(dx);
     }
   }
 
   const Given<Real>& in;
   const abn_problem& p;
-  const Change change;
-  const Setting& set;
+  const Mistake mistake;
+  const MistakeAt& set;
   const problem::Format& storage;
   const std::int64_t m;
 };

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/mutants/twins.hpp"
+#include "tests/mutants/correct_kernels.hpp"
 #include "verify/call/device.hpp"
 #include "verify/check/outputs.hpp"
 #include "verify/problem/problem.hpp"
@@ -21,15 +21,15 @@
 namespace {
 
 using namespace abn::verify;
-using abn::mutants::twins;
+using abn::mutants::correct_kernels;
 
-/// The tier's cases for one twin: every one that falls to it, widened to about `elements` elements.
-std::vector<data::Case> cases_for(std::size_t twin, std::uint64_t seed) {
+/// The tier's cases for one kernel: every one that falls to it, widened to about `elements` elements.
+std::vector<data::Case> cases_for(std::size_t kernel, std::uint64_t seed) {
   constexpr std::int64_t elements = 2000;
   std::vector<data::Case> all = data::cases_of(data::Tier::smoke, seed), out;
   for (std::size_t i = 0; i < all.size(); ++i) {
-    // shifted each time round, so that twins meet all combinations
-    if ((i + i / std::size(twins)) % std::size(twins) != twin) continue;
+    // shifted each time round, so that all kernels meet all combinations
+    if ((i + i / std::size(correct_kernels)) % std::size(correct_kernels) != kernel) continue;
     abn_problem& p = all[i].problem;
     if (const std::int64_t size = problem::element_count(p); size > 0)
       p.c *= std::max<std::int64_t>(elements / size, 1);
@@ -54,16 +54,16 @@ TEST(CleanTwins, RaiseNoAlarm) {
   std::int64_t channels = 0;
   std::size_t alarms = 0, compared = 0;
   for (; channels < wanted; ++seed)
-    for (std::size_t k = 0; k < std::size(twins); ++k) {
+    for (std::size_t k = 0; k < std::size(correct_kernels); ++k) {
       call::Subject subject;
-      subject.variant = &twins[k];
+      subject.variant = &correct_kernels[k];
       subject.device = call::host_device();
       check::RunOptions options;
       options.threads = 1;
       const std::vector<data::Case> cases = cases_for(k, seed);
       channels += judged_channels(cases);
       for (const results::Record& record :
-           run::run(check::output_family, std::span(&subject, 1), cases, options)) {
+           run::run(check::output_checks, std::span(&subject, 1), cases, options)) {
         compared += record.tally.elements;
         if (record.verdict == results::Verdict::pass || record.verdict == results::Verdict::skip)
           continue;
@@ -72,7 +72,7 @@ TEST(CleanTwins, RaiseNoAlarm) {
       }
     }
   fmt::print("{} alarms over {} channels, {} elements; {} designs, seeds {} to {}\n", alarms,
-             channels, compared, std::size(twins), first_seed, seed - 1);
+             channels, compared, std::size(correct_kernels), first_seed, seed - 1);
   EXPECT_GE(channels, wanted);
 }
 

@@ -1,5 +1,5 @@
 // The two or three calls of each operation, and what follows from comparing them.
-#include "verify/call/trial.hpp"
+#include "verify/call/invocation.hpp"
 
 #include <algorithm>
 
@@ -24,17 +24,17 @@ const char* difference_means(const Subject& subject) {
 
 /// The two or three calls of one operation. `call` makes one.
 template <class MakeCall>
-Operation operate(const Subject& subject, const abn_problem& problem, const abn_claims& claims,
-                  const Draws& draws, bool may_alias, MakeCall&& call) {
+Operation call_twice(const Subject& subject, const abn_problem& problem, const abn_claims& claims,
+                     const Draws& draws, bool may_alias, MakeCall&& call) {
   Operation operation;
   operation.called = true;
   const bool empty = problem::element_count(problem) == 0;
   // With offsets of their own, x and z together may take another path through a kernel than one
   // buffer alone, and round differently.
   const bool in_place = may_alias && draws.placement != Placement::mixed;
-  const Call first = call(Setup{Poison::nan, draws.poison[0], draws.schedule[0], false, {}});
-  const Call second =
-      call(Setup{Poison::finite, draws.poison[1], draws.schedule[1], in_place, draws.asked_again});
+  const Call first = call(CallSettings{Poison::nan, draws.poison[0], draws.schedule[0], false, {}});
+  const Call second = call(CallSettings{Poison::finite, draws.poison[1], draws.schedule[1],
+                                        in_place, draws.asked_again});
   std::vector<const Call*> calls{&first, &second};
 
   Contract status = held("status");
@@ -50,8 +50,8 @@ Operation operate(const Subject& subject, const abn_problem& problem, const abn_
   if (both && !empty) {
     const bool equal = equal_bits("", first, second, problem, "", nullptr).where.empty();
     if (in_place && (!equal || any_poison(first))) {
-      third =
-          call(Setup{Poison::finite, draws.poison[1], draws.schedule[1], false, draws.asked_again});
+      third = call(CallSettings{Poison::finite, draws.poison[1], draws.schedule[1], false,
+                                draws.asked_again});
       calls.push_back(&third);
     }
     const bool has_third = third.arena != nullptr && third.trouble.empty();
@@ -93,36 +93,39 @@ const char* repetition_check(const Subject& subject) {
   return subject.emulated ? "schedule" : "repeat";
 }
 
-Trial attempt(const Subject& subject, const problem::Inputs& inputs, const abn_claims& claims,
-              std::uint64_t seed, bool with_backward) {
+Invocation invoke(const Subject& subject, const problem::Inputs& inputs, const abn_claims& claims,
+                  std::uint64_t seed, bool with_backward) {
   const Caller caller(subject, inputs, claims, seed);
   const abn_problem& problem = inputs.problem;
-  Trial trial;
-  trial.forward = operate(subject, problem, claims, caller.draws(), claims.z_may_alias_x == 1,
-                          [&](const Setup& setup) { return caller.forward(setup); });
-  const bool possible =
-      problem.mode != ABN_INFERENCE && inputs.dz.size() == inputs.x.size() && trial.forward.usable;
-  if (!with_backward || !possible) return trial;
+  Invocation invocation;
+  invocation.forward =
+      call_twice(subject, problem, claims, caller.draws(), claims.z_may_alias_x == 1,
+                 [&](const CallSettings& settings) { return caller.forward(settings); });
+  const bool possible = problem.mode != ABN_INFERENCE && inputs.dz.size() == inputs.x.size() &&
+                        invocation.forward.usable;
+  if (!with_backward || !possible) return invocation;
 
   const auto kept = [&](std::uint32_t flag) { return (claims.saves & flag) != 0; };
-  if (kept(ABN_SAVES_Z)) trial.saved.z = values_of(trial.forward.outputs, compare::Output::z);
+  if (kept(ABN_SAVES_Z))
+    invocation.saved.z = values_of(invocation.forward.outputs, compare::Output::z);
   if (kept(ABN_SAVES_XHAT))
-    trial.saved.xhat = values_of(trial.forward.outputs, compare::Output::xhat);
+    invocation.saved.xhat = values_of(invocation.forward.outputs, compare::Output::xhat);
   if (problem.mode == ABN_TRAINING) {
     // An empty problem leaves nothing behind; its backward is given zeros, which it must not look
     // at either.
     const bool empty = problem::element_count(problem) == 0;
     const auto statistic = [&](compare::Output which) {
       return empty ? std::vector<double>(static_cast<std::size_t>(problem.c), 0.0)
-                   : values_of(trial.forward.outputs, which);
+                   : values_of(invocation.forward.outputs, which);
     };
-    if (kept(ABN_SAVES_MEAN)) trial.saved.mean = statistic(compare::Output::mean);
-    if (kept(ABN_SAVES_VAR)) trial.saved.variance = statistic(compare::Output::variance);
+    if (kept(ABN_SAVES_MEAN)) invocation.saved.mean = statistic(compare::Output::mean);
+    if (kept(ABN_SAVES_VAR)) invocation.saved.variance = statistic(compare::Output::variance);
   }
   const bool may_alias = claims.dx_may_alias_dz == 1 && caller.draws().asked_again.dx;
-  trial.backward = operate(subject, problem, claims, caller.draws(), may_alias,
-                           [&](const Setup& setup) { return caller.backward(setup, trial.saved); });
-  return trial;
+  invocation.backward = call_twice(
+      subject, problem, claims, caller.draws(), may_alias,
+      [&](const CallSettings& settings) { return caller.backward(settings, invocation.saved); });
+  return invocation;
 }
 
 }  // namespace abn::verify::call

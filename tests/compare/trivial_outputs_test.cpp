@@ -8,7 +8,7 @@
 
 #include "tests/bound/data.hpp"
 #include "verify/compare/channel_lines.hpp"
-#include "verify/compare/nulls.hpp"
+#include "verify/compare/trivial_outputs.hpp"
 #include "verify/expect/expect.hpp"
 
 namespace {
@@ -24,7 +24,7 @@ Point point(double exact, double bound) {
   return p;
 }
 
-std::vector<NullOutput> copy_of(std::vector<double> values) {
+std::vector<TrivialOutput> copy_of(std::vector<double> values) {
   return {[values](std::size_t i) { return values[i]; }};
 }
 

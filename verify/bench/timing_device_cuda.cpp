@@ -1,10 +1,10 @@
-// A GPU as a stage: CUDA graphs, timed by events. Built only where the CUDA side is.
+// A GPU as a device: CUDA graphs, timed by events. Built only where the CUDA side is.
 #include <cuda_runtime_api.h>
 #include <fmt/format.h>
 
 #include <vector>
 
-#include "verify/bench/stage.hpp"
+#include "verify/bench/timing_device.hpp"
 #include "verify/call/device.hpp"
 
 namespace abn::verify::bench {
@@ -46,7 +46,7 @@ class GraphRecording : public Recording {
 /// them.
 class PlainRecording : public Recording {
  public:
-  PlainRecording(cudaStream_t stream, StageWork work, std::string why)
+  PlainRecording(cudaStream_t stream, DeviceWork work, std::string why)
       : stream_(stream), work_(std::move(work)), why_(std::move(why)) {}
   void enqueue() override {
     if (const int code = work_(stream_)) throw DeviceError(fmt::format("a call returned {}", code));
@@ -56,20 +56,20 @@ class PlainRecording : public Recording {
 
  private:
   cudaStream_t stream_;
-  StageWork work_;
+  DeviceWork work_;
   std::string why_;
 };
 
-class CudaStage : public Stage {
+class CudaTimingDevice : public TimingDevice {
  public:
-  explicit CudaStage(int index) : index_(index) {
+  explicit CudaTimingDevice(int index) : index_(index) {
     check(cudaSetDevice(index), "cudaSetDevice");
     check(cudaGetDeviceProperties(&properties_, index), "cudaGetDeviceProperties");
     check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreate");
     check(cudaEventCreate(&begin_), "cudaEventCreate");
     check(cudaEventCreate(&end_), "cudaEventCreate");
   }
-  ~CudaStage() override {
+  ~CudaTimingDevice() override {
     cudaEventDestroy(begin_);
     cudaEventDestroy(end_);
     cudaStreamDestroy(stream_);
@@ -101,7 +101,7 @@ class CudaStage : public Stage {
                            static_cast<cudaStream_t>(stream));
   }
 
-  std::unique_ptr<Recording> record(const StageWork& work) override {
+  std::unique_ptr<Recording> record(const DeviceWork& work) override {
     run(work);  // the first call may load modules and set attributes, which has no place in a graph
     check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal),
           "cudaStreamBeginCapture");
@@ -132,7 +132,7 @@ class CudaStage : public Stage {
     check(cudaEventElapsedTime(&milliseconds, begin_, end_), "cudaEventElapsedTime");
     return 1e3 * static_cast<double>(milliseconds);
   }
-  void run(const StageWork& work) override {
+  void run(const DeviceWork& work) override {
     if (const int code = work(stream_)) throw DeviceError(fmt::format("a call returned {}", code));
     wait();
   }
@@ -151,6 +151,8 @@ class CudaStage : public Stage {
 
 }  // namespace
 
-std::unique_ptr<Stage> cuda_stage(int index) { return std::make_unique<CudaStage>(index); }
+std::unique_ptr<TimingDevice> cuda_timing_device(int index) {
+  return std::make_unique<CudaTimingDevice>(index);
+}
 
 }  // namespace abn::verify::bench

@@ -1,5 +1,5 @@
-// Random tensors on a stage, and the calls of a contender.
-#include "verify/bench/contender.hpp"
+// Random tensors on a device, and the calls of a variant.
+#include "verify/bench/timed_variant.hpp"
 
 #include <vector>
 
@@ -41,23 +41,23 @@ std::vector<std::byte> drawn(const problem::Format& format, std::size_t count, d
   return bytes;
 }
 
-StageBuffer uploaded(Stage& stage, const std::vector<std::byte>& bytes) {
-  StageBuffer buffer(stage, bytes.size());
-  stage.upload(buffer.data(), bytes.data(), bytes.size());
+DeviceBuffer uploaded(TimingDevice& device, const std::vector<std::byte>& bytes) {
+  DeviceBuffer buffer(device, bytes.size());
+  device.upload(buffer.data(), bytes.data(), bytes.size());
   return buffer;
 }
 
-StageBuffer random_tensor(Stage& stage, const problem::Format& format, std::size_t bytes,
-                          double mean, double deviation, const data::Stream& stream) {
-  StageBuffer buffer(stage, bytes);
+DeviceBuffer random_tensor(TimingDevice& device, const problem::Format& format, std::size_t bytes,
+                           double mean, double deviation, const data::Stream& stream) {
+  DeviceBuffer buffer(device, bytes);
   const std::vector<std::byte> first =
       drawn(format, std::min(tile, bytes / static_cast<std::size_t>(format.bytes)), mean, deviation,
             stream);
-  stage.upload(buffer.data(), first.data(), first.size());
-  stage.run([&](void* queue) {
+  device.upload(buffer.data(), first.data(), first.size());
+  device.run([&](void* queue) {
     int code = 0;
     for (std::size_t filled = first.size(); code == 0 && filled < bytes; filled *= 2)
-      code = stage.copy(buffer.at(filled), buffer.data(), std::min(filled, bytes - filled), queue);
+      code = device.copy(buffer.at(filled), buffer.data(), std::min(filled, bytes - filled), queue);
     return code;
   });
   return buffer;
@@ -65,7 +65,7 @@ StageBuffer random_tensor(Stage& stage, const problem::Format& format, std::size
 
 }  // namespace
 
-SpeedData make_speed_data(Stage& stage, const abn_problem& problem, bool backward,
+SpeedData make_speed_data(TimingDevice& device, const abn_problem& problem, bool backward,
                           std::uint64_t seed) {
   const problem::Format &storage = problem::format_of(problem.dtype),
                         &parameter = problem::format_of(problem.param_dtype);
@@ -77,36 +77,36 @@ SpeedData make_speed_data(Stage& stage, const abn_problem& problem, bool backwar
                       static_cast<std::size_t>(storage.bytes);
   data.slot_bytes = (data.tensor_bytes + boundary - 1) / boundary * boundary;
   data.channel_bytes = channels * static_cast<std::size_t>(parameter.bytes);
-  data.x = random_tensor(stage, storage, data.tensor_bytes, 0.5, 2, draw.fork(0));
-  if (backward) data.dz = random_tensor(stage, storage, data.tensor_bytes, 0, 1, draw.fork(1));
-  data.gamma = uploaded(stage, drawn(parameter, channels, 1, 0.1, draw.fork(2)));
-  data.beta = uploaded(stage, drawn(parameter, channels, 0, 0.5, draw.fork(3)));
-  data.running_mean = uploaded(stage, drawn(parameter, channels, 0.5, 0, draw));
-  data.running_var = uploaded(stage, drawn(parameter, channels, 4, 0, draw));
+  data.x = random_tensor(device, storage, data.tensor_bytes, 0.5, 2, draw.fork(0));
+  if (backward) data.dz = random_tensor(device, storage, data.tensor_bytes, 0, 1, draw.fork(1));
+  data.gamma = uploaded(device, drawn(parameter, channels, 1, 0.1, draw.fork(2)));
+  data.beta = uploaded(device, drawn(parameter, channels, 0, 0.5, draw.fork(3)));
+  data.running_mean = uploaded(device, drawn(parameter, channels, 0.5, 0, draw));
+  data.running_var = uploaded(device, drawn(parameter, channels, 4, 0, draw));
   return data;
 }
 
-Contender::Contender(Stage& stage, const SpeedData& data, const abn_variant& variant,
-                     const abn_claims& claims, int direction)
-    : stage_(stage), data_(data), variant_(variant), claims_(claims), direction_(direction) {
+TimedVariant::TimedVariant(TimingDevice& device, const SpeedData& data, const abn_variant& variant,
+                           const abn_claims& claims, int direction)
+    : device_(device), data_(data), variant_(variant), claims_(claims), direction_(direction) {
   const bool training = data.problem.mode == ABN_TRAINING;
   if (training) {
-    mean_ = StageBuffer(stage, data.channel_bytes);
-    var_ = StageBuffer(stage, data.channel_bytes);
+    mean_ = DeviceBuffer(device, data.channel_bytes);
+    var_ = DeviceBuffer(device, data.channel_bytes);
   }
-  workspace_ = StageBuffer(stage, variant.workspace_bytes(&data.problem, direction));
+  workspace_ = DeviceBuffer(device, variant.workspace_bytes(&data.problem, direction));
   if (direction == ABN_FORWARD) {
     inputs_.push_back(data.x.data());
     outputs_ = (claims.z_may_alias_x != 0 ? 0 : 1) + (kept(claims, ABN_SAVES_XHAT) ? 1 : 0);
     return;
   }
-  dgamma_ = StageBuffer(stage, data.channel_bytes);
-  dbeta_ = StageBuffer(stage, data.channel_bytes);
+  dgamma_ = DeviceBuffer(device, data.channel_bytes);
+  dbeta_ = DeviceBuffer(device, data.channel_bytes);
   // forward writes it even where backward does not want it
-  z_ = StageBuffer(stage, data.tensor_bytes);
-  if (kept(claims, ABN_SAVES_XHAT)) xhat_ = StageBuffer(stage, data.tensor_bytes);
-  workspace_once_ = StageBuffer(stage, variant.workspace_bytes(&data.problem, ABN_FORWARD));
-  stage.run([&](void* stream) {
+  z_ = DeviceBuffer(device, data.tensor_bytes);
+  if (kept(claims, ABN_SAVES_XHAT)) xhat_ = DeviceBuffer(device, data.tensor_bytes);
+  workspace_once_ = DeviceBuffer(device, variant.workspace_bytes(&data.problem, ABN_FORWARD));
+  device.run([&](void* stream) {
     return call_forward(data.x.data(), z_.data(), xhat_.data(), workspace_once_.data(), stream);
   });
   inputs_.push_back(data.dz.data());
@@ -116,7 +116,7 @@ Contender::Contender(Stage& stage, const SpeedData& data, const abn_variant& var
   outputs_ = claims.dx_may_alias_dz != 0 ? 0 : 1;
 }
 
-double Contender::claimed_bytes() const {
+double TimedVariant::claimed_bytes() const {
   const auto of = [](const abn_sweeps& sweeps) { return sweeps.loads + sweeps.stores; };
   int sweeps = of(claims_.sweeps_x) + of(claims_.sweeps_z) + of(claims_.sweeps_xhat);
   if (direction_ == ABN_BACKWARD) {
@@ -128,18 +128,18 @@ double Contender::claimed_bytes() const {
   return sweeps * static_cast<double>(data_.tensor_bytes);
 }
 
-int Contender::call(std::byte* pool, void* stream) const {
+int TimedVariant::call(std::byte* pool, void* stream) const {
   return direction_ == ABN_FORWARD ? forward(pool, stream) : backward(pool, stream);
 }
 
-int Contender::fill(std::byte* pool, void* stream) const {
+int TimedVariant::fill(std::byte* pool, void* stream) const {
   int code = 0;
   for (std::size_t i = 0; i < inputs_.size() && code == 0; ++i)
-    code = stage_.copy(pool + i * data_.slot_bytes, inputs_[i], data_.tensor_bytes, stream);
+    code = device_.copy(pool + i * data_.slot_bytes, inputs_[i], data_.tensor_bytes, stream);
   return code;
 }
 
-int Contender::forward(std::byte* pool, void* stream) const {
+int TimedVariant::forward(std::byte* pool, void* stream) const {
   Slots slots(pool, data_.slot_bytes);
   std::byte* const x = slots.take();
   std::byte* const z = claims_.z_may_alias_x != 0 ? x : slots.take();
@@ -147,8 +147,8 @@ int Contender::forward(std::byte* pool, void* stream) const {
                       workspace_.data(), stream);
 }
 
-int Contender::call_forward(const void* x, void* z, void* xhat, void* workspace,
-                            void* stream) const {
+int TimedVariant::call_forward(const void* x, void* z, void* xhat, void* workspace,
+                               void* stream) const {
   abn_forward_args args{};
   args.struct_size = sizeof args;
   args.x = x, args.z = z, args.xhat = xhat;
@@ -161,7 +161,7 @@ int Contender::call_forward(const void* x, void* z, void* xhat, void* workspace,
   return variant_.forward(&data_.problem, &args);
 }
 
-int Contender::backward(std::byte* pool, void* stream) const {
+int TimedVariant::backward(std::byte* pool, void* stream) const {
   Slots slots(pool, data_.slot_bytes);
   std::byte* const dz = slots.take();
   const bool training = data_.problem.mode == ABN_TRAINING;

@@ -1,5 +1,5 @@
 // Sets of buffers and quantiles.
-#include "verify/bench/course.hpp"
+#include "verify/bench/sampling.hpp"
 
 #include <algorithm>
 #include <cmath>

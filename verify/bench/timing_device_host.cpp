@@ -1,11 +1,11 @@
-// The host as a stage: for a run without a GPU, and for the tests of everything that happens around
+// The host as a device: for a run without a GPU, and for the tests of everything that happens around
 // a kernel.
 #include <cstring>
 #include <new>
 #include <stdexcept>
 
 #include "cuda/emulator/report.h"
-#include "verify/bench/stage.hpp"
+#include "verify/bench/timing_device.hpp"
 #include "verify/call/device.hpp"
 #include "verify/call/float_environment.hpp"
 #include "verify/call/parallel.hpp"
@@ -15,7 +15,7 @@ namespace {
 
 class HostRecording : public Recording {
  public:
-  explicit HostRecording(StageWork work) : work_(std::move(work)) {
+  explicit HostRecording(DeviceWork work) : work_(std::move(work)) {
     emulator::Session session;  // counts the launches
     enqueue();
     const emulator::Report report = session.take_report();
@@ -31,11 +31,11 @@ class HostRecording : public Recording {
   int launches() const override { return launches_; }
 
  private:
-  StageWork work_;
+  DeviceWork work_;
   int launches_ = -1;
 };
 
-class HostStage : public Stage {
+class HostTimingDevice : public TimingDevice {
  public:
   std::string name() const override { return "emulator"; }
   std::string describe() const override { return "the emulator: these times say nothing of a GPU"; }
@@ -51,7 +51,7 @@ class HostStage : public Stage {
     std::memcpy(to, from, bytes);
     return 0;
   }
-  std::unique_ptr<Recording> record(const StageWork& work) override {
+  std::unique_ptr<Recording> record(const DeviceWork& work) override {
     return std::make_unique<HostRecording>(work);
   }
   double time(Recording& before, Recording& timed) override {
@@ -60,7 +60,7 @@ class HostStage : public Stage {
     timed.enqueue();
     return watch.seconds() * 1e6;
   }
-  void run(const StageWork& work) override { HostRecording(work).launches(); }
+  void run(const DeviceWork& work) override { HostRecording(work).launches(); }
 
  private:
   static constexpr std::align_val_t boundary{256};
@@ -68,10 +68,12 @@ class HostStage : public Stage {
 
 }  // namespace
 
-std::unique_ptr<Stage> host_stage() { return std::make_unique<HostStage>(); }
+std::unique_ptr<TimingDevice> host_timing_device() { return std::make_unique<HostTimingDevice>(); }
 
 #ifndef ABN_WITH_CUDA
-std::unique_ptr<Stage> cuda_stage(int) { throw std::logic_error("this build has no CUDA side"); }
+std::unique_ptr<TimingDevice> cuda_timing_device(int) {
+  throw std::logic_error("this build has no CUDA side");
+}
 #endif
 
 }  // namespace abn::verify::bench

@@ -9,7 +9,7 @@
 
 namespace abn::verify::judge::diagnosis {
 
-enum class Change : std::uint8_t {
+enum class Mistake : std::uint8_t {
   none,
   // the root
   eps_outside_root,
@@ -136,28 +136,28 @@ enum class Change : std::uint8_t {
 };
 
 /// A change with its parameters, ready to be evaluated.
-struct Setting {
-  Change change = Change::none;
+struct MistakeAt {
+  Mistake mistake = Mistake::none;
   int way = 0;             ///< where a change can be made in several places: which
   std::int64_t count = 0;  ///< samples left out, a modulus, a vector's width
   double value = 0;        ///< a limit
 };
 
 struct Hypothesis {
-  Change change;
+  Mistake mistake;
   const char* name;
   const char* sentence;  ///< follows "matches the reference with "; {} stands for count or value
   bool forward, backward;
 };
-const std::vector<Hypothesis>& family();
+const std::vector<Hypothesis>& all_hypotheses();
 
 /// The settings in which a change is tried on this problem; none where it can make no difference.
-std::vector<Setting> settings_of(Change change, const abn_problem& problem, int scheme,
-                                 bool backward);
-std::string sentence_of(const Hypothesis& hypothesis, const Setting& setting);
+std::vector<MistakeAt> mistakes_at(Mistake mistake, const abn_problem& problem, int scheme,
+                                   bool backward);
+std::string sentence_of(const Hypothesis& hypothesis, const MistakeAt& setting);
 
 /// Sums that lost digits in an order that nobody knows: recognised by the marks that they leave in
 /// the kernel's own statistics or gradients (numbers of fewer bits), and followed from there.
-inline bool leaves_marks(Change change) { return change >= Change::accumulate_f16; }
+inline bool leaves_marks(Mistake mistake) { return mistake >= Mistake::accumulate_f16; }
 
 }  // namespace abn::verify::judge::diagnosis

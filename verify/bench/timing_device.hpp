@@ -12,7 +12,7 @@
 
 namespace abn::verify::bench {
 
-/// StageWork that was recorded once and can be repeated.
+/// DeviceWork that was recorded once and can be repeated.
 class Recording {
  public:
   Recording() = default;
@@ -26,14 +26,14 @@ class Recording {
 };
 
 /// What is enqueued on a stream; returns 0, or the code of what went wrong.
-using StageWork = std::function<int(void* stream)>;
+using DeviceWork = std::function<int(void* stream)>;
 
-class Stage {
+class TimingDevice {
  public:
-  Stage() = default;
-  virtual ~Stage() = default;
-  Stage(const Stage&) = delete;
-  Stage& operator=(const Stage&) = delete;
+  TimingDevice() = default;
+  virtual ~TimingDevice() = default;
+  TimingDevice(const TimingDevice&) = delete;
+  TimingDevice& operator=(const TimingDevice&) = delete;
   virtual std::string name() const = 0;      ///< "cuda:0", "emulator"
   virtual std::string describe() const = 0;  ///< for people
   virtual int memory() const = 0;            ///< ABN_MEMORY_HOST or ABN_MEMORY_CUDA
@@ -47,38 +47,38 @@ class Stage {
   virtual int copy(void* to, const void* from, std::size_t bytes, void* stream) = 0;
   /// Runs the work once while it is recorded where there is no other way. Throws DeviceError where
   /// it fails.
-  virtual std::unique_ptr<Recording> record(const StageWork& work) = 0;
+  virtual std::unique_ptr<Recording> record(const DeviceWork& work) = 0;
   /// Enqueues both one after the other; microseconds that the second took.
   virtual double time(Recording& before, Recording& timed) = 0;
-  virtual void run(const StageWork& work) = 0;  ///< at once, and waits
+  virtual void run(const DeviceWork& work) = 0;  ///< at once, and waits
 };
 
-std::unique_ptr<Stage> host_stage();
+std::unique_ptr<TimingDevice> host_timing_device();
 
 /// GPU `index`, which exists. In a build without CUDA: throws std::logic_error.
-std::unique_ptr<Stage> cuda_stage(int index);
+std::unique_ptr<TimingDevice> cuda_timing_device(int index);
 
-/// Memory of a stage, released at the end.
-class StageBuffer {
+/// Memory of a device, released at the end.
+class DeviceBuffer {
  public:
-  StageBuffer() = default;
-  StageBuffer(Stage& stage, std::size_t bytes)
-      : stage_(&stage), data_(bytes > 0 ? stage.allocate(bytes) : nullptr) {}
-  StageBuffer(StageBuffer&& other) noexcept : stage_(other.stage_), data_(other.data_) {
+  DeviceBuffer() = default;
+  DeviceBuffer(TimingDevice& device, std::size_t bytes)
+      : device_(&device), data_(bytes > 0 ? device.allocate(bytes) : nullptr) {}
+  DeviceBuffer(DeviceBuffer&& other) noexcept : device_(other.device_), data_(other.data_) {
     other.data_ = nullptr;
   }
-  StageBuffer& operator=(StageBuffer&& other) noexcept {
-    std::swap(stage_, other.stage_), std::swap(data_, other.data_);
+  DeviceBuffer& operator=(DeviceBuffer&& other) noexcept {
+    std::swap(device_, other.device_), std::swap(data_, other.data_);
     return *this;
   }
-  ~StageBuffer() {
-    if (data_ != nullptr) stage_->release(data_);
+  ~DeviceBuffer() {
+    if (data_ != nullptr) device_->release(data_);
   }
   void* data() const { return data_; }
   std::byte* at(std::size_t offset) const { return static_cast<std::byte*>(data_) + offset; }
 
  private:
-  Stage* stage_ = nullptr;
+  TimingDevice* device_ = nullptr;
   void* data_ = nullptr;
 };
 

@@ -7,7 +7,7 @@
 
 #include "verify/call/contract.hpp"
 #include "verify/check/patterns.hpp"
-#include "verify/check/property/bench.hpp"
+#include "verify/check/property/bounded_calls.hpp"
 #include "verify/data/random.hpp"
 #include "verify/data/recipes.hpp"
 #include "verify/problem/format.hpp"
@@ -159,9 +159,9 @@ results::Record examine(const Property& property, const call::Subject& subject,
   const CheckName name{op, property.name, kind};
   Examination examination;
   try {
-    const Bench bench(subject, seed);
-    examination = property.examine(bench, inputs);
-    leave_out(examination, inputs.problem, fit_channels(inputs, bench.claims(inputs.problem)));
+    const BoundedCalls calls(subject, seed);
+    examination = property.examine(calls, inputs);
+    leave_out(examination, inputs.problem, fit_channels(inputs, calls.claims(inputs.problem)));
   } catch (const NotSupported& reason) {
     return skip_record(origin, name, reason.what());
   }
@@ -243,6 +243,6 @@ std::vector<results::Record> records_of(const Work& work) {
 
 }  // namespace
 
-const Family property_family{"run", checks_of, property_cases, records_of};
+const CheckGroup property_checks{"run", checks_of, property_cases, records_of};
 
 }  // namespace abn::verify::check::property

@@ -1,4 +1,4 @@
-// One trial: all calls of one variant on one case, and the contract checks on how they went.
+// One invocation: all calls of one variant on one case, and the contract checks on how they went.
 //
 // Each operation is called at least twice. The first call is out of place, with NaN as poison; its
 // numbers are what the oracle judges. The second has finite poison, another schedule, NULL for some
@@ -30,15 +30,15 @@ struct Operation {
   std::vector<Contract> contracts;
 };
 
-struct Trial {
+struct Invocation {
   Operation forward, backward;
   problem::Saved saved;
 };
 
 /// Runs the variant: forward, and backward on what forward stored where it is wanted, there is one
 /// and forward came back well. Throws DeviceError.
-Trial attempt(const Subject& subject, const problem::Inputs& inputs, const abn_claims& claims,
-              std::uint64_t seed, bool with_backward);
+Invocation invoke(const Subject& subject, const problem::Inputs& inputs, const abn_claims& claims,
+                  std::uint64_t seed, bool with_backward);
 
 /// The name of the check that runs a call again: "schedule" on the emulator, which can choose
 /// another one, else "repeat".

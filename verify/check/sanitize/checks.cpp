@@ -1,5 +1,5 @@
 // From what was observed of a case to its records, and the cases.
-#include "verify/check/sanitize/family.hpp"
+#include "verify/check/sanitize/checks.hpp"
 
 #include <fmt/format.h>
 
@@ -220,7 +220,7 @@ std::string not_sanitisable(const call::Subject& subject) {
   if (!subject.not_instrumented.empty()) return subject.not_instrumented;
   if (!subject.plugin.empty())
     return fmt::format(
-        "the instrumented twin of {} has no variant {}; build both files of the plug-in from the "
+        "the instrumented build of {} has no variant {}; build both files of the plug-in from the "
         "same sources",
         subject.plugin, subject.variant->name);
   return fmt::format(
@@ -270,7 +270,7 @@ std::vector<MovedBy> moved_by(const call::Subject& subject, const data::Case& on
   return all;
 }
 
-const Family sanitize_family{"run",      checks_of,       sanitize_cases,
-                             records_of, not_sanitisable, " --sanitize"};
+const CheckGroup sanitize_checks{"run",      checks_of,       sanitize_cases,
+                                 records_of, not_sanitisable, " --sanitize"};
 
 }  // namespace abn::verify::check::sanitize

@@ -5,7 +5,7 @@
 
 namespace abn::mutants {
 
-inline constexpr abn_variant twins[] = {
+inline constexpr abn_variant correct_kernels[] = {
     variant_of<Plan{Bug::none, {.scheme = ABN_STANDARD}}>("twin_standard", "keeps x and z"),
     variant_of<Plan{Bug::none, {.scheme = ABN_STANDARD, .normalise = ABN_FOLDED}}>(
         "twin_standard_folded", "a x + b"),

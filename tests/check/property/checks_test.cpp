@@ -38,26 +38,26 @@ std::set<std::string> held(const std::vector<results::Record>& records) {
 }
 
 TEST(PropertyFamily, HoldsForTheReference) {
-  const std::vector<data::Case> all = property_family.cases(data::Tier::smoke, 20261123);
+  const std::vector<data::Case> all = property_checks.cases(data::Tier::smoke, 20261123);
   std::set<std::string> names;
   std::size_t turn = 0;
   for (const abn_variant* const variant : expect::reference_variants()) {
     std::vector<data::Case> cases;
     for (std::size_t i = turn++ % 5; i < all.size(); i += 5) cases.push_back(all[i]);
     const call::Subject subject = on_host(*variant, false);
-    names.merge(held(run::run(property_family, {&subject, 1}, cases, {.threads = 1})));
+    names.merge(held(run::run(property_checks, {&subject, 1}, cases, {.threads = 1})));
   }
   EXPECT_EQ(names.size(), properties().size());
 }
 
 TEST(PropertyFamily, HoldsForTheInTreeVariants) {
-  const std::vector<data::Case> cases = property_family.cases(data::Tier::smoke, 1);
+  const std::vector<data::Case> cases = property_checks.cases(data::Tier::smoke, 1);
   std::set<std::string> names;
   for (std::uint32_t index = 0; const abn_variant* const variant = abn_in_tree_variant(index);
        ++index) {
     if (variant->memory != ABN_MEMORY_HOST) continue;
     const call::Subject subject = on_host(*variant, true);
-    names.merge(held(run::run(property_family, {&subject, 1}, cases, {.threads = 1})));
+    names.merge(held(run::run(property_checks, {&subject, 1}, cases, {.threads = 1})));
   }
   EXPECT_EQ(names.size(), properties().size());
 }

@@ -1,5 +1,5 @@
 // Cases of exact data and their records.
-#include "verify/check/exact/family.hpp"
+#include "verify/check/exact/checks.hpp"
 
 #include <fmt/format.h>
 
@@ -254,6 +254,6 @@ std::vector<results::Record> records_of(const Work& work) {
 
 }  // namespace
 
-const Family exact_family{"run", checks_of, exact_cases, records_of};
+const CheckGroup exact_checks{"run", checks_of, exact_cases, records_of};
 
 }  // namespace abn::verify::check::exact

@@ -10,7 +10,7 @@
 
 namespace abn::verify::check::sanitize {
 
-extern const Family sanitize_family;
+extern const CheckGroup sanitize_checks;
 
 /// What a variant's calls move on one case: forward, and backward where the mode has one. `claims`
 /// go into the buffers.

@@ -11,6 +11,6 @@
 
 namespace abn::verify::check::exact {
 
-extern const Family exact_family;
+extern const CheckGroup exact_checks;
 
 }  // namespace abn::verify::check::exact

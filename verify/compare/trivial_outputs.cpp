@@ -1,5 +1,5 @@
 // The null outputs, and the search for one element that each of them gets wrong.
-#include "verify/compare/nulls.hpp"
+#include "verify/compare/trivial_outputs.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -32,7 +32,7 @@ double inference_output(const problem::Inputs& in, std::size_t element) {
 
 }  // namespace
 
-bool discriminates(const Expectation& expectation, std::span<const NullOutput> nulls) {
+bool discriminates(const Expectation& expectation, std::span<const TrivialOutput> trivial) {
   const problem::Format& format = problem::format_of(expectation.dtype);
   const auto caught = [&](auto&& output_at) {
     for (std::size_t i = 0; i < expectation.points.size(); ++i)
@@ -53,26 +53,26 @@ bool discriminates(const Expectation& expectation, std::span<const NullOutput> n
     const double constant = std::isfinite(middle) ? problem::round_to(format, middle) : 0.0;
     if (!caught([&](std::size_t) { return constant; })) return false;
   }
-  return std::all_of(nulls.begin(), nulls.end(), caught);
+  return std::all_of(trivial.begin(), trivial.end(), caught);
 }
 
-std::vector<NullOutput> nulls_of(const problem::Inputs& inputs, const Expectation& expectation) {
-  std::vector<NullOutput> nulls;
+std::vector<TrivialOutput> nulls_of(const problem::Inputs& inputs, const Expectation& expectation) {
+  std::vector<TrivialOutput> trivial;
   const std::vector<double>* const copied = expectation.output == Output::z    ? &inputs.x
                                             : expectation.output == Output::dx ? &inputs.dz
                                                                                : nullptr;
   if (copied != nullptr && copied->size() == expectation.points.size())
-    nulls.emplace_back([copied](std::size_t i) { return (*copied)[i]; });
+    trivial.emplace_back([copied](std::size_t i) { return (*copied)[i]; });
   const std::size_t size = expectation.points.size();
   if (size > 1)  // of an earlier call on other data: the right values, but of the next element
-    nulls.emplace_back([&expectation, size](std::size_t i) {
+    trivial.emplace_back([&expectation, size](std::size_t i) {
       return problem::round_to(problem::format_of(expectation.dtype),
                                expectation.points[(i + 1) % size].hi);
     });
   const bool has_running = !inputs.running_mean.empty() && !inputs.running_var.empty();
   if (expectation.output == Output::z && inputs.problem.mode == ABN_TRAINING && has_running)
-    nulls.emplace_back([&inputs](std::size_t i) { return inference_output(inputs, i); });
-  return nulls;
+    trivial.emplace_back([&inputs](std::size_t i) { return inference_output(inputs, i); });
+  return trivial;
 }
 
 }  // namespace abn::verify::compare

@@ -16,13 +16,13 @@
 namespace abn::verify::compare {
 
 /// An output without the work: the value of each element.
-using NullOutput = std::function<double(std::size_t)>;
+using TrivialOutput = std::function<double(std::size_t)>;
 
 /// Zeros and a constant are tried always. True where every null output fails on at least one
 /// element.
-bool discriminates(const Expectation& expectation, std::span<const NullOutput> nulls);
+bool discriminates(const Expectation& expectation, std::span<const TrivialOutput> trivial);
 
 /// The null outputs that an output has beside those. They refer to the arguments.
-std::vector<NullOutput> nulls_of(const problem::Inputs& inputs, const Expectation& expectation);
+std::vector<TrivialOutput> nulls_of(const problem::Inputs& inputs, const Expectation& expectation);
 
 }  // namespace abn::verify::compare

@@ -1,5 +1,5 @@
 // Calls with their expectations, and the small parts that properties are made of.
-#include "verify/check/property/bench.hpp"
+#include "verify/check/property/bounded_calls.hpp"
 
 #include <fmt/format.h>
 
@@ -42,7 +42,7 @@ bool Outputs::has(compare::Output output) const {
                      [&](const Result& one) { return one.output == output; });
 }
 
-abn_claims Bench::claims(const abn_problem& problem) const {
+abn_claims BoundedCalls::claims(const abn_problem& problem) const {
   const problem::Claimed claimed = problem::claims_of(*subject_.variant, problem);
   if (claimed.status != ABN_OK)
     throw NotSupported(
@@ -51,8 +51,8 @@ abn_claims Bench::claims(const abn_problem& problem) const {
   return claimed.claims;
 }
 
-Outputs Bench::forward(const problem::Inputs& inputs, Bounds bounds, bool in_place,
-                       std::uint64_t schedule) const {
+Outputs BoundedCalls::forward(const problem::Inputs& inputs, Bounds bounds, bool in_place,
+                              std::uint64_t schedule) const {
   const abn_claims claimed = claims(inputs.problem);
   const call::Evaluator evaluator(subject_, claimed, seed_);
   call::ForwardNumbers numbers = evaluator.forward(inputs, in_place, schedule);
@@ -71,8 +71,8 @@ Outputs Bench::forward(const problem::Inputs& inputs, Bounds bounds, bool in_pla
   return out;
 }
 
-Outputs Bench::backward(const problem::Inputs& inputs, const problem::Saved& saved, Bounds bounds,
-                        bool in_place, std::uint64_t schedule) const {
+Outputs BoundedCalls::backward(const problem::Inputs& inputs, const problem::Saved& saved,
+                               Bounds bounds, bool in_place, std::uint64_t schedule) const {
   const abn_claims claimed = claims(inputs.problem);
   call::BackwardNumbers numbers =
       call::Evaluator(subject_, claimed, seed_).backward(inputs, saved, in_place, schedule);

@@ -1,4 +1,4 @@
-// A kernel on the bench: its results with their bounds, for any problem that a property makes of
+// A kernel on the calls: its results with their bounds, for any problem that a property makes of
 // its case.
 #pragma once
 
@@ -41,9 +41,9 @@ enum class Bounds {
   truth,   ///< expect_gradient: the unrounded x, the cost of storing z included
 };
 
-class Bench {
+class BoundedCalls {
  public:
-  Bench(const call::Subject& subject, std::uint64_t seed) : subject_(subject), seed_(seed) {}
+  BoundedCalls(const call::Subject& subject, std::uint64_t seed) : subject_(subject), seed_(seed) {}
 
   abn_claims claims(const abn_problem& problem) const;  ///< throws NotSupported
   Outputs forward(const problem::Inputs& inputs, Bounds bounds = Bounds::stored,
