@@ -1,5 +1,6 @@
 # Run after the build: writes BIN/CTestTestfile.cmake, one entry a test suite and, with CUDA, one a
 # variant on the GPU.
+cmake_minimum_required(VERSION 3.25)
 string(REPLACE " " ";" BINARIES "${BINARIES}")
 string(REPLACE " " ";" VARIANTS "${VARIANTS}")
 set(text "# Written by the build. Commands are relative, so a copy of this folder runs anywhere.\n")

@@ -1,4 +1,5 @@
 # Run at build time by provenance.cmake; touches the header only when something changed.
+cmake_minimum_required(VERSION 3.25)
 find_package(Git QUIET)
 set(revision unknown)
 set(dirty false)
