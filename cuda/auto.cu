@@ -17,26 +17,26 @@ cost::Candidate choice_of(const abn_problem& problem, int direction) {
   return cost::candidates_of(problem, direction, Machine{}).chosen();
 }
 
-// The halves of a sharded pass are those of the two sweeps, with the cut that the whole pass would
-// have.
-Cut cut_for(const abn_problem& problem, int direction) {
-  return choice_of(problem, direction).slab.cut;
+// The halves of a sharded pass are those of the two sweeps, with the partition that the whole pass
+// would have.
+Partition partition_for(const abn_problem& problem, int direction) {
+  return choice_of(problem, direction).tiling.partition;
 }
-using Halves = sweeps::Halves<cut_for>;
+using Halves = sweeps::Halves<partition_for>;
 
-Meeting meeting_of(cost::Way way) {
-  return way == cost::Way::cluster ? Meeting::cluster
-         : way == cost::Way::group ? Meeting::group
-                                   : Meeting::alone;
+SyncScope scope_of(cost::Way way) {
+  return way == cost::Way::cluster ? SyncScope::cluster
+         : way == cost::Way::grid  ? SyncScope::grid
+                                   : SyncScope::block;
 }
 
 size_t workspace_bytes(const abn_problem* problem, int direction) {
   if (!known(*problem) || empty(*problem)) return 0;
   if (direction == ABN_BACKWARD && problem->mode == ABN_INFERENCE) return 0;
   const cost::Candidate choice = choice_of(*problem, direction);
-  return choice.way == cost::Way::sweeps
-             ? sweeps::workspace_bytes(choice.slab.cut, *problem, direction)
-             : resident::workspace_bytes(choice.slab, *problem, direction);
+  return choice.way == cost::Way::two_sweeps
+             ? sweeps::workspace_bytes(choice.tiling.partition, *problem, direction)
+             : resident::workspace_bytes(choice.tiling, *problem, direction);
 }
 
 int claims(const abn_problem* problem, abn_claims* out) {
@@ -45,24 +45,27 @@ int claims(const abn_problem* problem, abn_claims* out) {
   const cost::Candidate forward = choice_of(*problem, ABN_FORWARD),
                         backward = choice_of(*problem, ABN_BACKWARD);
   const auto sweeps_of = [&](const cost::Candidate& choice) {
-    return choice.way == cost::Way::sweeps ? sweeps::sweeps_of(*problem) : 1;
+    return choice.way == cost::Way::two_sweeps ? sweeps::sweeps_of(*problem) : 1;
   };
-  abn_claims claims = sweeps::claims_of(*problem, sweeps::depth_of_statistics(forward.slab.cut),
-                                        sweeps::depth_of_gradients(backward.slab.cut));
+  abn_claims claims =
+      sweeps::claims_of(*problem, sweeps::depth_of_statistics(forward.tiling.partition),
+                        sweeps::depth_of_gradients(backward.tiling.partition));
   claim_sweeps(claims, sweeps_of(forward), sweeps_of(backward));
   return hand_over(claims, out);
 }
 
 int run_forward(const abn_problem& problem, const abn_forward_args& args) {
   const cost::Candidate choice = choice_of(problem, ABN_FORWARD);
-  if (choice.way == cost::Way::sweeps) return sweeps::forward(choice.slab.cut, problem, args);
-  return resident::forward(choice.slab, problem, args, meeting_of(choice.way));
+  if (choice.way == cost::Way::two_sweeps)
+    return sweeps::forward(choice.tiling.partition, problem, args);
+  return resident::forward(choice.tiling, problem, args, scope_of(choice.way));
 }
 
 int run_backward(const abn_problem& problem, const abn_backward_args& args) {
   const cost::Candidate choice = choice_of(problem, ABN_BACKWARD);
-  if (choice.way == cost::Way::sweeps) return sweeps::backward(choice.slab.cut, problem, args);
-  return resident::backward(choice.slab, problem, args, meeting_of(choice.way));
+  if (choice.way == cost::Way::two_sweeps)
+    return sweeps::backward(choice.tiling.partition, problem, args);
+  return resident::backward(choice.tiling, problem, args, scope_of(choice.way));
 }
 
 const abn_split_variant split =

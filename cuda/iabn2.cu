@@ -1,6 +1,6 @@
 // InPlace-ABN II in two sweeps: forward is that of two_sweep.cu, backward stays in y
 // (device/scheme.cuh) with sums wide enough that dgamma loses nothing to them. It is there to be
-// compared with I: same launches, same cut, same traffic.
+// compared with I: same launches, same partition, same traffic.
 #include "cuda/device/entry.cuh"
 #include "cuda/device/register.cuh"
 #include "cuda/device/sweep_launches.cuh"
@@ -12,7 +12,7 @@ namespace iabn2 {
 
 size_t workspace_bytes(const abn_problem* problem, int direction) {
   return known(*problem) && !empty(*problem)
-             ? sweeps::workspace_bytes<SchemeTwo>(cut_of(*problem), *problem, direction)
+             ? sweeps::workspace_bytes<SchemeTwo>(partition_of(*problem), *problem, direction)
              : 0;
 }
 
@@ -21,23 +21,23 @@ size_t workspace_bytes(const abn_problem* problem, int direction) {
 int claims(const abn_problem* problem, abn_claims* out) {
   if (!known(*problem)) return ABN_ERROR_UNSUPPORTED;
   abn_claims claims = sweeps::claims_of(
-      *problem, empty(*problem) ? 1 : sweeps::depth_of_statistics(cut_of(*problem)), 1);
+      *problem, empty(*problem) ? 1 : sweeps::depth_of_statistics(partition_of(*problem)), 1);
   claims.scheme = ABN_IN_PLACE_2;
   claim_sweeps(claims, sweeps::sweeps_of(*problem), sweeps::sweeps_of(*problem));
-  claims.coalesced = !empty(*problem) && sweeps::coalesced(cut_of(*problem));
+  claims.coalesced = !empty(*problem) && sweeps::coalesced(partition_of(*problem));
   return hand_over(claims, out);
 }
 
 int run_forward(const abn_problem& problem, const abn_forward_args& args) {
-  return sweeps::forward(cut_of(problem), problem, args);
+  return sweeps::forward(partition_of(problem), problem, args);
 }
 
 int run_backward(const abn_problem& problem, const abn_backward_args& args) {
-  const Cut cut = cut_of(problem);
-  return with_kind(problem, cut.layout, [&](auto kind) {
+  const Partition partition = partition_of(problem);
+  return with_kind(problem, partition.layout, [&](auto kind) {
     return sweeps::run_backward<decltype(kind),
                                 SchemeTwo<Accumulate<typename decltype(kind)::Storage>>>(
-        cut, problem, args);
+        partition, problem, args);
   });
 }
 

@@ -10,6 +10,12 @@
  *   y  = g*xhat + beta                    z = phi(y)
  *   g  = gamma (ABN_SCALE_SIGNED)   or   g = |gamma| + eps (ABN_SCALE_ABS_EPS)
  *
+ *   phi(y) = y for y >= 0 and below, with a > 0 for activation_parameter:
+ *     ABN_IDENTITY    z = y
+ *     ABN_LEAKY_RELU  z = a*y                y = z/a              phi' = a
+ *     ABN_ELU         z = a*expm1(y)         y = log1p(z/a)       phi' = a*exp(y) = z + a
+ *     ABN_CELU        z = a*expm1(y/a)       y = a*log1p(z/a)     phi' = exp(y/a) = (z + a)/a
+ *
  *   running_mean <- (1-momentum)*running_mean + momentum*mu
  *   running_var  <- (1-momentum)*running_var  + momentum*v*m/(m-1)          (unbiased, without eps)
  *
@@ -21,6 +27,9 @@
  * the running buffers, forward only; ABN_FROZEN uses the running buffers forward and backward. The
  * running buffers are read-only in the latter two.
  *
+ * A problem with a value that a variant does not know, of these or of any other enum, is none that
+ * it does: ABN_ERROR_UNSUPPORTED. Later versions may add some.
+ *
  * Sizes and layout: ABN_NCHW puts element (n, c, s) at (n*C + c)*S + s, ABN_NHWC at (n*S + s)*C +
  * c; tensors are dense. Any n, c, s >= 0 may come, with products beyond 2^31. If n*c*s == 0 there
  * is no work: return ABN_OK and write nothing, the running buffers included. m = 1 in training is
@@ -29,11 +38,12 @@
  * The numerical edges, where kernels and the judge must agree:
  *   - Leaky ReLU writes +0 for y = +0 and y = -0. A stored z = -0 therefore means that slope*y
  *     underflowed; backward takes the branch from the sign bit of z, not from a comparison with
- *     zero. ELU takes its branch from the sign bit of z likewise, and writes +0 for y = +0 and y =
- *     -0 too.
- *   - ELU saturates: a stored z <= -alpha cannot be inverted. Backward treats it, in the inverse
- *     and in phi' = z + alpha alike, as the next value of the storage type above -alpha.
- *     (Unguarded, log1p(-1) * 0 turns the whole channel into NaN.)
+ *     zero. ELU and CELU take their branch from the sign bit of z likewise, and write +0 for y = +0
+ *     and y = -0 too.
+ *   - ELU and CELU saturate: a stored z <= -alpha cannot be inverted. Backward treats it, in the
+ *     inverse and in phi' alike, as the next value of the storage type above -alpha. (Unguarded,
+ *     log1p(-1) * 0 turns the whole channel into NaN.)
+ *   - CELU is smooth at 0: phi' is 1 from both sides. With alpha = 1 it is ELU.
  *   - g = 0: x cannot be recovered from z. dx is 0, dbeta is S0, dgamma must be finite.
  *   - v = 0 (constant channel): z = phi(beta), gradients by the formulas.
  *   - NaN or infinity in a channel must not reach another channel. Any NaN equals any NaN.
@@ -41,8 +51,8 @@
  *     and frozen mode act element by element, and there the class (NaN, +inf, -inf) must be right.
  *   - A z that is NaN, stored or found again: identity and leaky ReLU go on with it as with any
  *     number (phi' of either branch, for conversions lose the sign of a NaN); what becomes of dy
- *     under ELU is not judged. Forward should store NaN with the sign bit 0, so that machines
- *     agree.
+ *     under ELU and CELU is not judged. Forward should store NaN with the sign bit 0, so that
+ *     machines agree.
  *   - g may be subnormal, and 1/g then overflows: divide, or scale g by a power of two first. Data
  *     may be subnormal too: the mean is the sum divided by m; samples divided by m beforehand
  *     underflow one by one.
@@ -92,7 +102,8 @@ extern "C" {
 /* clang-format off */
 enum { ABN_F16 = 0, ABN_BF16 = 1, ABN_F32 = 2, ABN_F64 = 3 };  /* dtype, param_dtype, accumulate */
 enum { ABN_NCHW = 0, ABN_NHWC = 1 };                           /* layout */
-enum { ABN_IDENTITY = 0, ABN_LEAKY_RELU = 1, ABN_ELU = 2 };    /* activation */
+enum { ABN_IDENTITY = 0, ABN_LEAKY_RELU = 1,                   /* activation */
+       ABN_ELU = 2, ABN_CELU = 3 };
 enum { ABN_SCALE_SIGNED = 0, ABN_SCALE_ABS_EPS = 1 };          /* scale */
 enum { ABN_TRAINING = 0, ABN_INFERENCE = 1, ABN_FROZEN = 2 };  /* mode */
 enum { ABN_MEMORY_HOST = 0, ABN_MEMORY_CUDA = 1 };             /* where a variant's pointers live */
@@ -138,8 +149,8 @@ enum {                         /* saves: buffers that forward leaves for backwar
 };
 
 enum {                         /* materialises: intermediates rounded to the storage type on the way
-                                * (bit mask). _Y also says that a standard backward may take ELU's
-                                * phi' from a y found again from x, not from z */
+                                * (bit mask). _Y also says that a standard backward may take phi' of
+                                * ELU and CELU from a y found again from x, not from z */
   ABN_MATERIALISES_Y = 1, ABN_MATERIALISES_XHAT = 2, ABN_MATERIALISES_DY = 4,
   ABN_MATERIALISES_STATISTICS = 8
 };
@@ -156,7 +167,8 @@ typedef struct abn_problem {
   int32_t scale;
   int32_t mode;
   int32_t reserved;            /* 0 */
-  double activation_parameter; /* slope of leaky ReLU or alpha of ELU, > 0; 0 for identity */
+  double activation_parameter; /* slope of leaky ReLU or alpha of ELU and CELU, > 0; 0 for
+                                * identity */
   double eps;                  /* >= 0 */
   double momentum;             /* weight of the new value */
 } abn_problem;
@@ -185,7 +197,7 @@ typedef struct abn_claims {
                                 * 1..m; a tree over T lanes: ceil(m/T) + log2(T) */
   int64_t depth_backward;      /* the same for sum(dy) and sum(dy*xhat) */
   double function_ulp;         /* worst error of the exp, expm1, log1p used, in ulp of the
-                                * accumulate type; only ELU needs it */
+                                * accumulate type; only ELU and CELU need it */
   /* Optional, for calls that are asked for every output; all 0: nothing is claimed of that
    * operation's traffic. Where an output takes the place of an input, what the two claim adds up.
    * The workspace must then be no tensor in disguise. */

@@ -146,7 +146,6 @@ __global__ void __launch_bounds__(most_threads)
 }
 
 // ---- the entries
-// -------------------------------------------------------------------------------------------------
 
 int threads_of(const abn_problem& p) { return power_of_two_above(p.n * p.s, most_threads); }
 

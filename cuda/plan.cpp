@@ -11,14 +11,14 @@ namespace {
 using namespace device;
 
 std::string name_of(const cost::Candidate& one, const abn_problem& problem) {
-  const std::string slices = std::to_string(one.slab.cut.slices);
+  const std::string slices = std::to_string(one.tiling.partition.slices);
   switch (one.way) {
-    case cost::Way::alone:
+    case cost::Way::block:
       return "one sweep, a block alone";
     case cost::Way::cluster:
       return "one sweep, clusters of " + slices;
-    case cost::Way::group:
-      return one.slab.fits ? "one sweep, groups of " + slices : "one sweep";
+    case cost::Way::grid:
+      return one.tiling.fits ? "one sweep, groups of " + slices : "one sweep";
     default:
       return problem.mode == ABN_TRAINING ? "two sweeps" : "one sweep, nothing kept";
   }

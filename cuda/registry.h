@@ -12,8 +12,8 @@ extern "C" {
  * the last. */
 const abn_variant* abn_in_tree_variant(uint32_t index);
 
-/* The same variant compiled for Session::sanitize of cuda/emulator/report.h: its twin by name, or
- * NULL if there is none. */
+/* The instrumented build of the variant of that name, compiled for Session::sanitize of
+ * cuda/emulator/report.h; NULL if there is none. */
 const abn_variant* abn_instrumented_variant(const char* name);
 
 /* Kernels that set the pace for all others (cuda/floors): a copy, and a scaling in place. `bytes`

@@ -2,8 +2,8 @@
 // reads x twice and writes z, backward reads z and dz twice and writes dx, inference and frozen
 // backward need a single sweep; nothing else of the size of a tensor is ever written.
 //
-// Launches. Sums: each block reduces one slice of one tile (device/cut.cuh). If a channel has one
-// slice, the block also finishes the channel (statistics, running averages, dgamma, dbeta);
+// Launches. Sums: each block reduces one slice of one panel (device/partition.cuh). If a channel
+// has one slice, the block also finishes the channel (statistics, running averages, dgamma, dbeta);
 // otherwise it leaves a partial result in the workspace, and a small kernel merges the slices of
 // each channel and finishes it. Results: the same geometry in reverse order. There are no atomics,
 // no memset and no synchronisation with the host; slices, trees and merges follow from the shape,
@@ -13,10 +13,10 @@
 // what happens at the numerical edges is said in device/activation.cuh, device/channel.cuh and
 // device/inversion.cuh.
 #include "cuda/device/backward_sweeps.cuh"
-#include "cuda/device/cut.cuh"
 #include "cuda/device/entry.cuh"
 #include "cuda/device/forward_sweeps.cuh"
 #include "cuda/device/halves.cuh"
+#include "cuda/device/partition.cuh"
 #include "cuda/device/register.cuh"
 #include "cuda/device/sweep_launches.cuh"
 #include "cuda/device/sweeps.cuh"
@@ -25,16 +25,20 @@ namespace abn::device {
 inline namespace ABN_BUILD {
 namespace sweeps {
 
-int layout_of(const Cut* cut) { return cut == nullptr ? int{ABN_NCHW} : cut->layout; }
-
-int forward(const Cut& cut, const abn_problem& problem, const abn_forward_args& args) {
-  return with_kind(problem, cut.layout,
-                   [&](auto kind) { return run_forward<decltype(kind)>(cut, problem, args); });
+int layout_of(const Partition* partition) {
+  return partition == nullptr ? int{ABN_NCHW} : partition->layout;
 }
-int backward(const Cut& cut, const abn_problem& problem, const abn_backward_args& args) {
-  return with_kind(problem, cut.layout, [&](auto kind) {
+
+int forward(const Partition& partition, const abn_problem& problem, const abn_forward_args& args) {
+  return with_kind(problem, partition.layout, [&](auto kind) {
+    return run_forward<decltype(kind)>(partition, problem, args);
+  });
+}
+int backward(const Partition& partition, const abn_problem& problem,
+             const abn_backward_args& args) {
+  return with_kind(problem, partition.layout, [&](auto kind) {
     return run_backward<decltype(kind), SchemeOne<Accumulate<typename decltype(kind)::Storage>>>(
-        cut, problem, args);
+        partition, problem, args);
   });
 }
 
@@ -45,30 +49,30 @@ size_t partial_bytes(const abn_problem& problem, int direction) {
                                     : SumsPartial<typename SchemeOne<A>::Value>::bytes(problem.c);
   });
 }
-int forward_local(const Cut* cut, const abn_problem& problem, const abn_forward_args& args,
-                  void* partial) {
-  return with_kind(problem, layout_of(cut), [&](auto kind) {
-    return forward_local<decltype(kind)>(cut, problem, args, partial);
+int forward_local(const Partition* partition, const abn_problem& problem,
+                  const abn_forward_args& args, void* partial) {
+  return with_kind(problem, layout_of(partition), [&](auto kind) {
+    return forward_local<decltype(kind)>(partition, problem, args, partial);
   });
 }
-int forward_apply(const Cut* cut, const abn_problem& problem, const abn_forward_args& args,
-                  const void* partials, int ranks) {
-  return with_kind(problem, layout_of(cut), [&](auto kind) {
-    return forward_apply<decltype(kind)>(cut, problem, args, partials, ranks);
+int forward_apply(const Partition* partition, const abn_problem& problem,
+                  const abn_forward_args& args, const void* partials, int ranks) {
+  return with_kind(problem, layout_of(partition), [&](auto kind) {
+    return forward_apply<decltype(kind)>(partition, problem, args, partials, ranks);
   });
 }
-int backward_local(const Cut* cut, const abn_problem& problem, const abn_backward_args& args,
-                   void* partial) {
-  return with_kind(problem, layout_of(cut), [&](auto kind) {
+int backward_local(const Partition* partition, const abn_problem& problem,
+                   const abn_backward_args& args, void* partial) {
+  return with_kind(problem, layout_of(partition), [&](auto kind) {
     return backward_local<decltype(kind), SchemeOne<Accumulate<typename decltype(kind)::Storage>>>(
-        cut, problem, args, partial);
+        partition, problem, args, partial);
   });
 }
-int backward_apply(const Cut* cut, const abn_problem& problem, const abn_backward_args& args,
-                   const void* partials, int ranks) {
-  return with_kind(problem, layout_of(cut), [&](auto kind) {
+int backward_apply(const Partition* partition, const abn_problem& problem,
+                   const abn_backward_args& args, const void* partials, int ranks) {
+  return with_kind(problem, layout_of(partition), [&](auto kind) {
     return backward_apply<decltype(kind), SchemeOne<Accumulate<typename decltype(kind)::Storage>>>(
-        cut, problem, args, partials, ranks);
+        partition, problem, args, partials, ranks);
   });
 }
 
@@ -76,32 +80,32 @@ int backward_apply(const Cut* cut, const abn_problem& problem, const abn_backwar
 
 namespace two_sweep {
 
-Cut cut_for(const abn_problem& problem, int) { return cut_of(problem); }
-using Halves = sweeps::Halves<cut_for>;
+Partition partition_for(const abn_problem& problem, int) { return partition_of(problem); }
+using Halves = sweeps::Halves<partition_for>;
 
 size_t workspace_bytes(const abn_problem* problem, int direction) {
   return known(*problem) && !empty(*problem)
-             ? sweeps::workspace_bytes(cut_of(*problem), *problem, direction)
+             ? sweeps::workspace_bytes(partition_of(*problem), *problem, direction)
              : 0;
 }
 
 int claims(const abn_problem* problem, abn_claims* out) {
   if (!known(*problem)) return ABN_ERROR_UNSUPPORTED;
   if (empty(*problem)) return hand_over(sweeps::claims_of(*problem, 1, 1), out);
-  const Cut cut = cut_of(*problem);
-  abn_claims claims = sweeps::claims_of(*problem, sweeps::depth_of_statistics(cut),
-                                        sweeps::depth_of_gradients(cut));
+  const Partition partition = partition_of(*problem);
+  abn_claims claims = sweeps::claims_of(*problem, sweeps::depth_of_statistics(partition),
+                                        sweeps::depth_of_gradients(partition));
   claim_sweeps(claims, sweeps::sweeps_of(*problem), sweeps::sweeps_of(*problem));
-  claims.coalesced = sweeps::coalesced(cut);
+  claims.coalesced = sweeps::coalesced(partition);
   return hand_over(claims, out);
 }
 
 int run_forward(const abn_problem& problem, const abn_forward_args& args) {
-  return sweeps::forward(cut_of(problem), problem, args);
+  return sweeps::forward(partition_of(problem), problem, args);
 }
 
 int run_backward(const abn_problem& problem, const abn_backward_args& args) {
-  return sweeps::backward(cut_of(problem), problem, args);
+  return sweeps::backward(partition_of(problem), problem, args);
 }
 
 const abn_split_variant split =

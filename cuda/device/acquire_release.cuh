@@ -13,7 +13,7 @@
 #include "cuda/device/platform.cuh"
 
 #ifndef __CUDACC__
-#include "cuda/emulator/acquire_release.hpp"
+#include "cuda/emulator/engine_acquire_release.hpp"
 #endif
 
 namespace abn::device {

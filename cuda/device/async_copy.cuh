@@ -36,7 +36,7 @@
 #include "cuda/device/mbarrier.cuh"
 
 #ifndef __CUDACC__
-#include "cuda/emulator/async_copy.hpp"
+#include "cuda/emulator/engine_copies.hpp"
 #endif
 
 namespace abn::device {

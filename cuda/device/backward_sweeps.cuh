@@ -2,7 +2,7 @@
 // slices, and propagate.
 //
 // With frozen statistics dx = g*r*dy needs no sums, and sum_gradients writes it in the same sweep.
-// dx may be dz: a thread loads a bundle of windows before it stores to the same ones.
+// dx may be dz: a thread loads a bundle of vectors before it stores to the same ones.
 #pragma once
 
 #include "cuda/device/gradients.cuh"
@@ -38,47 +38,48 @@ __device__ void finish_gradients(const abn_problem& problem, const abn_backward_
 
 template <class T, class P, int Layout, class Scheme>
 __global__ void __launch_bounds__(most_threads, least_resident)
-    sum_gradients(Cut cut, abn_problem problem, abn_backward_args args, ScratchOf<Scheme> scratch) {
+    sum_gradients(Partition partition, abn_problem problem, abn_backward_args args,
+                  ScratchOf<Scheme> scratch) {
   using A = Accumulate<T>;
   constexpr int own = owned<T, Layout>;
-  const Tensor<T> z(args.z, cut), dz(args.dz, cut), dx(args.dx, cut);
+  const Tensor<T> z(args.z, partition), dz(args.dz, partition), dx(args.dx, partition);
   // dx = g*r*dy needs no sums
   const bool writes_dx = problem.mode == ABN_FROZEN && args.dx != nullptr;
   const Activation<A> phi = activation_of<T>(problem);
   auto& tree = dynamic_shared<SumsTree<typename Scheme::Value, own>>();
 
-  for (int64_t index = blockIdx.x; index < cut.units(); index += gridDim.x) {
-    const Unit unit = unit_at(cut, index);
-    const int64_t first = first_channel<Layout>(cut, unit.tile);
+  for (int64_t index = blockIdx.x; index < partition.units(); index += gridDim.x) {
+    const Unit unit = unit_at(partition, index);
+    const int64_t first = first_channel<Layout>(partition, unit.panel);
     typename Scheme::Recovery recovery[own];
     A scale[own];
     ABN_UNROLL for (int l = 0; l < own; ++l) {
       const int64_t c = first + l;
       recovery[l] = Scheme::none();
       scale[l] = 1;
-      if (c >= cut.c) continue;
+      if (c >= partition.c) continue;
       const Affine<A> affine = affine_of<P, A>(problem, args, c);
       recovery[l] = Scheme::recovery(affine);
       if (writes_dx) scale[l] = affine.g * reciprocal_deviation_of<P, A>(problem, args, c);
     }
 
     Sums<typename Scheme::Value> sums[own];
-    with_walk<T, Layout>(cut, unit, [&](auto walk) {
-      add_gradients<T, Layout, Scheme>(walk, z, dz, phi, recovery, scale, sums,
-                                       [&](const auto& window, const Vec16<T>& value) {
-                                         if (writes_dx) dx.store(window, value);
+    with_iterator<T, Layout>(partition, unit, [&](auto iterator) {
+      add_gradients<T, Layout, Scheme>(iterator, z, dz, phi, recovery, scale, sums,
+                                       [&](const auto& access, const Vec16<T>& value) {
+                                         if (writes_dx) dx.store(access, value);
                                        });
     });
 
-    tree.reduce(cut.columns, cut.rows, sums);
-    if (row_of_thread(cut) == 0) {
+    tree.reduce(partition.columns, partition.rows, sums);
+    if (row_of_thread(partition) == 0) {
       ABN_UNROLL for (int l = 0; l < own; ++l) {
         const int64_t c = first + l;
-        if (c >= cut.c) continue;
-        if (cut.slices == 1)
+        if (c >= partition.c) continue;
+        if (partition.slices == 1)
           finish_gradients<P, Scheme>(problem, args, scratch, c, sums[l]);
         else
-          scratch.parts[unit.slice * cut.c + c] = sums[l];
+          scratch.parts[unit.slice * partition.c + c] = sums[l];
       }
     }
     __syncthreads();  // the tree is free again
@@ -87,17 +88,18 @@ __global__ void __launch_bounds__(most_threads, least_resident)
 
 template <class P, class Scheme>
 __global__ void __launch_bounds__(most_threads)
-    merge_gradients(Cut cut, MergeShape shape, abn_problem problem, abn_backward_args args,
-                    ScratchOf<Scheme> scratch) {
+    merge_gradients(Partition partition, MergeShape shape, abn_problem problem,
+                    abn_backward_args args, ScratchOf<Scheme> scratch) {
   auto& tree = dynamic_shared<SumsTree<typename Scheme::Value, 1>>();
   const int column = static_cast<int>(threadIdx.x) % shape.columns,
             row = static_cast<int>(threadIdx.x) / shape.columns;
-  for (int64_t first = static_cast<int64_t>(blockIdx.x) * shape.columns; first < cut.c;
+  for (int64_t first = static_cast<int64_t>(blockIdx.x) * shape.columns; first < partition.c;
        first += static_cast<int64_t>(gridDim.x) * shape.columns) {
     const int64_t c = first + column;
-    const auto sums = merge_slices(tree, shape, cut.slices, c < cut.c,
-                                   [&](int64_t slice) { return scratch.parts[slice * cut.c + c]; });
-    if (row == 0 && c < cut.c) finish_gradients<P, Scheme>(problem, args, scratch, c, sums);
+    const auto sums =
+        merge_slices(tree, shape, partition.slices, c < partition.c,
+                     [&](int64_t slice) { return scratch.parts[slice * partition.c + c]; });
+    if (row == 0 && c < partition.c) finish_gradients<P, Scheme>(problem, args, scratch, c, sums);
     __syncthreads();
   }
 }
@@ -105,31 +107,32 @@ __global__ void __launch_bounds__(most_threads)
 // dx of training.
 template <class T, class P, int Layout, class Scheme>
 __global__ void __launch_bounds__(most_threads, least_resident)
-    propagate(Cut cut, abn_problem problem, abn_backward_args args, ScratchOf<Scheme> scratch) {
+    propagate(Partition partition, abn_problem problem, abn_backward_args args,
+              ScratchOf<Scheme> scratch) {
   using A = Accumulate<T>;
-  constexpr int own = owned<T, Layout>, lanes = window_lanes<T>, count = gradient_bundle;
-  const Tensor<T> z(args.z, cut), dz(args.dz, cut), dx(args.dx, cut);
+  constexpr int own = owned<T, Layout>, lanes = vector_lanes<T>, count = gradient_bundle;
+  const Tensor<T> z(args.z, partition), dz(args.dz, partition), dx(args.dx, partition);
   const Activation<A> phi = activation_of<T>(problem);
 
-  for (int64_t index = blockIdx.x; index < cut.units(); index += gridDim.x) {
-    const Unit unit = unit_at(cut, cut.units() - 1 - index);
-    const int64_t first = first_channel<Layout>(cut, unit.tile);
+  for (int64_t index = blockIdx.x; index < partition.units(); index += gridDim.x) {
+    const Unit unit = unit_at(partition, partition.units() - 1 - index);
+    const int64_t first = first_channel<Layout>(partition, unit.panel);
     typename Scheme::Channel channel[own];
     ABN_UNROLL for (int l = 0; l < own; ++l) {
       const int64_t c = first + l;
-      if (c >= cut.c) continue;
+      if (c >= partition.c) continue;
       channel[l] = backward_channel<P, Scheme>(problem, args, c,
                                                {scratch.mean_dy[c], scratch.mean_dy_xhat[c]});
     }
 
-    with_walk<T, Layout>(cut, unit, [&](auto walk) {
-      while (walk.more()) {
-        typename decltype(walk)::Item windows[count];
+    with_iterator<T, Layout>(partition, unit, [&](auto iterator) {
+      while (iterator.more()) {
+        typename decltype(iterator)::Item vectors[count];
         Vec16<T> outputs[count], gradients[count];
-        ABN_UNROLL for (int u = 0; u < count; ++u) windows[u] = walk.next();
+        ABN_UNROLL for (int u = 0; u < count; ++u) vectors[u] = iterator.next();
         ABN_UNROLL for (int u = 0; u < count; ++u) {
-          outputs[u] = z.load(windows[u]);
-          gradients[u] = dz.load(windows[u]);
+          outputs[u] = z.load(vectors[u]);
+          gradients[u] = dz.load(vectors[u]);
         }
         ABN_UNROLL for (int u = 0; u < count; ++u) {
           A results[lanes];
@@ -140,7 +143,7 @@ __global__ void __launch_bounds__(most_threads, least_resident)
           }
           gradients[u] = narrow_all<T>(results);
         }
-        ABN_UNROLL for (int u = 0; u < count; ++u) dx.store(windows[u], gradients[u]);
+        ABN_UNROLL for (int u = 0; u < count; ++u) dx.store(vectors[u], gradients[u]);
       }
     });
   }

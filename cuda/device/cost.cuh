@@ -19,13 +19,13 @@ namespace abn::device {
 inline namespace ABN_BUILD {
 namespace cost {
 
-enum class Way { sweeps, alone, cluster, group };
+enum class Way { two_sweeps, block, cluster, grid };
 // what most of the time goes into, or why it cannot be done
 enum class Limit { memory, launches, few_blocks, barriers, capacity };
 
 struct Candidate {
-  Way way = Way::sweeps;
-  Slab slab{};  // of the ways that keep one; for the sweeps its cut alone
+  Way way = Way::two_sweeps;
+  SmemTiling tiling{};  // of the ways that keep one; for the sweeps its partition alone
   bool possible = false;
   double bytes = 0, microseconds = 0;
   int launches = 0, barriers = 0;
@@ -35,7 +35,7 @@ struct Candidate {
 };
 
 // Estimates, in units of the time of whole, aligned 512-byte rows.
-constexpr double sweep_efficiency = 0.92, slab_efficiency = 0.90;
+constexpr double two_sweep_efficiency = 0.92, one_sweep_efficiency = 0.90;
 constexpr double columns_128 = 1.07, columns_64 = 1.15;  // contiguous bytes of a pixel
 constexpr double ragged_access = 2.0;                    // a warp that goes element by element
 constexpr int warp = 32;
@@ -77,12 +77,12 @@ inline double stream(const Machine& machine, double bytes, double efficiency, in
   return seconds * 1e6;
 }
 
-// How much longer runs take whose windows are not all whole: 1 to ragged_access.
-inline double ragged(const Cut& cut) {
-  if (cut.layout == ABN_NHWC) return cut.c % cut.lanes == 0 ? 1 : ragged_access;
-  if (cut.s % cut.lanes == 0) return 1;
-  return 1 + (ragged_access - 1) *
-                 std::min(1.0, static_cast<double>(2 * warp) / static_cast<double>(cut.windows));
+// How much longer runs take whose vectors are not all whole: 1 to ragged_access.
+inline double ragged(const Partition& partition) {
+  if (partition.layout == ABN_NHWC) return partition.c % partition.lanes == 0 ? 1 : ragged_access;
+  if (partition.s % partition.lanes == 0) return 1;
+  return 1 + (ragged_access - 1) * std::min(1.0, static_cast<double>(2 * warp) /
+                                                     static_cast<double>(partition.vectors));
 }
 
 inline void name_limit(Candidate& one, double memory, double fixed, double waiting,
@@ -94,48 +94,51 @@ inline void name_limit(Candidate& one, double memory, double fixed, double waiti
                                                                          : Limit::memory;
 }
 
-inline Candidate by_sweeps(const abn_problem& p, int direction, const Machine& machine) {
+inline Candidate by_two_sweeps(const abn_problem& p, int direction, const Machine& machine) {
   Candidate one;
-  Cut& cut = one.slab.cut;
-  cut = cut_of(p);
+  Partition& partition = one.tiling.partition;
+  partition = partition_of(p);
   one.possible = true;
   const bool backward = direction == ABN_BACKWARD, once = p.mode != ABN_TRAINING,
-             merges = cut.slices > 1 && (backward || !once);
+             merges = partition.slices > 1 && (backward || !once);
   const double size = tensor_bytes(p), read = backward ? 2 : 1;
-  one.blocks = cut.units();
-  one.in_flight = std::min(
-      one.blocks, machine.processors * blocks_of_processor(machine, cut.threads(), 16 * 1024.0));
+  one.blocks = partition.units();
+  one.in_flight =
+      std::min(one.blocks,
+               machine.processors * blocks_of_processor(machine, partition.threads(), 16 * 1024.0));
   one.launches = (once ? 1 : 2) + (merges ? 1 : 0);
   // The second sweep goes backwards and meets the end of the first one in the cache.
   const double cached = once ? 0 : std::min(read * size, backward ? 32e6 : machine.cache_bytes);
   one.bytes = (once ? read + 1 : 2 * read + 1) * size - cached;
   const double memory =
-      stream(machine, one.bytes, sweep_efficiency, one.blocks, one.in_flight) * ragged(cut) +
+      stream(machine, one.bytes, two_sweep_efficiency, one.blocks, one.in_flight) *
+          ragged(partition) +
       cached / machine.cache_bandwidth * 1e6;
   name_limit(one, memory, one.launches * (machine.launch + machine.start), 0, machine);
   return one;
 }
 
-inline Candidate by_slab(const abn_problem& p, int direction, Way way, const Machine& machine) {
+inline Candidate by_one_sweep(const abn_problem& p, int direction, Way way,
+                              const Machine& machine) {
   Candidate one;
   one.way = way;
-  one.slab = slab_of(p, direction);
-  const Slab& slab = one.slab;
-  if (!slab.fits) {
+  one.tiling = smem_tiling_of(p, direction);
+  const SmemTiling& tiling = one.tiling;
+  if (!tiling.fits) {
     one.limit = Limit::capacity;
     return one;
   }
   const bool backward = direction == ABN_BACKWARD;
-  const int64_t slices = slab.cut.slices;
-  one.shared_bytes = static_cast<double>(resident::shared_bytes(slab, p, direction));
-  one.blocks = slab.units();
+  const int64_t slices = tiling.partition.slices;
+  one.shared_bytes = static_cast<double>(resident::shared_bytes(tiling, p, direction));
+  one.blocks = tiling.units();
   one.launches = 1;
   one.bytes = (backward ? 3 : 2) * tensor_bytes(p);
-  const int64_t of_processor = blocks_of_processor(machine, slab.threads(), one.shared_bytes);
-  const int64_t groups = way == Way::alone     ? machine.processors * of_processor
+  const int64_t of_processor = blocks_of_processor(machine, tiling.threads(), one.shared_bytes);
+  const int64_t groups = way == Way::block     ? machine.processors * of_processor
                          : way == Way::cluster ? clusters_of(machine, of_processor, slices)
                                                : machine.processors * of_processor / slices;
-  const int64_t together = way == Way::alone ? 1 : slices;
+  const int64_t together = way == Way::block ? 1 : slices;
   one.in_flight = std::min(one.blocks, groups * together);
   if (one.in_flight == 0) {
     one.limit = Limit::capacity;
@@ -144,24 +147,25 @@ inline Candidate by_slab(const abn_problem& p, int direction, Way way, const Mac
   one.possible = true;
 
   double width = 1;
-  if (slab.cut.layout == ABN_NHWC && slab.row_windows > 0)
-    width = slab.row_windows >= slab_columns ? columns_128 : columns_64;
-  double memory = stream(machine, one.bytes, slab_efficiency, one.blocks, one.in_flight) * width;
+  if (tiling.partition.layout == ABN_NHWC && tiling.row_vectors > 0)
+    width = tiling.row_vectors >= smem_columns ? columns_128 : columns_64;
+  double memory =
+      stream(machine, one.bytes, one_sweep_efficiency, one.blocks, one.in_flight) * width;
   double waiting = 0;
-  if (way != Way::alone) {
-    const double parts = static_cast<double>(slab.pack) * static_cast<double>(slices);
+  if (way != Way::block) {
+    const double parts = static_cast<double>(tiling.pack) * static_cast<double>(slices);
     const bool shared_out = parts > static_cast<double>(most_parts_of_all);
     one.barriers = shared_out ? 2 : 1;
     // no other group works while this one waits
-    const bool lonely = groups == 1 || slab.groups == 1;
-    const double rounds = lonely ? static_cast<double>(slab.groups) : 1;
+    const bool lonely = groups == 1 || tiling.groups == 1;
+    const double rounds = lonely ? static_cast<double>(tiling.groups) : 1;
     waiting = rounds * one.barriers *
               (way == Way::cluster ? machine.cluster_barrier : machine.grid_barrier);
-    if (way == Way::group) waiting += machine.grid_barrier;  // before the first
+    if (way == Way::grid) waiting += machine.grid_barrier;  // before the first
     const double part = p.dtype == ABN_F64 ? 32 : 16;
     memory += (shared_out ? 1 + 1.0 / static_cast<double>(slices) : 1) * part * parts *
-              static_cast<double>(shared_out ? slab.groups : one.blocks) / machine.cache_bandwidth *
-              1e6;
+              static_cast<double>(shared_out ? tiling.groups : one.blocks) /
+              machine.cache_bandwidth * 1e6;
   }
   name_limit(one, memory, machine.launch + machine.start, waiting, machine);
   return one;
@@ -179,16 +183,16 @@ inline Candidates candidates_of(const abn_problem& p, int direction, const Machi
   const auto add = [&](const Candidate& one) {
     out.all[static_cast<std::size_t>(out.count++)] = one;
   };
-  const bool meets =
-      slab_of(p, direction).cut.slices > 1 && (direction == ABN_BACKWARD || p.mode == ABN_TRAINING);
-  if (meets) {
-    if (slab_of(p, direction).cut.slices <= resident::largest_cluster)
-      add(by_slab(p, direction, Way::cluster, machine));
-    add(by_slab(p, direction, Way::group, machine));
+  const bool crosses_blocks = smem_tiling_of(p, direction).partition.slices > 1 &&
+                              (direction == ABN_BACKWARD || p.mode == ABN_TRAINING);
+  if (crosses_blocks) {
+    if (smem_tiling_of(p, direction).partition.slices <= resident::largest_cluster)
+      add(by_one_sweep(p, direction, Way::cluster, machine));
+    add(by_one_sweep(p, direction, Way::grid, machine));
   } else {
-    add(by_slab(p, direction, Way::alone, machine));
+    add(by_one_sweep(p, direction, Way::block, machine));
   }
-  add(by_sweeps(p, direction, machine));
+  add(by_two_sweeps(p, direction, machine));
   out.best = out.count - 1;
   for (int i = out.count - 2; i >= 0; --i) {
     const Candidate& one = out.all[static_cast<std::size_t>(i)];

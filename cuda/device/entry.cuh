@@ -7,6 +7,7 @@
 #include <cstring>
 #include <limits>
 
+#include "cuda/device/activation.cuh"
 #include "cuda/device/scalar.cuh"
 #include "cuda/kernel.h"
 
@@ -48,13 +49,13 @@ inline bool empty(const abn_problem& problem) {
   return problem.n == 0 || problem.c == 0 || problem.s == 0;
 }
 
-// The problems that the variants of this project support: all that the ABI knows, unless 1/slope
-// overflows.
+// The problems that the variants of this project support: all that the ABI knows, unless 1/slope or
+// 1/alpha overflows.
 inline bool known(const abn_problem& problem) {
   const auto within = [](int32_t value, int32_t last) { return value >= 0 && value <= last; };
   if (problem.struct_size < sizeof(abn_problem)) return false;
   if (!within(problem.layout, ABN_NHWC) || !within(problem.dtype, ABN_F64) ||
-      !within(problem.activation, ABN_ELU))
+      !within(problem.activation, last_activation))
     return false;
   if (!within(problem.scale, ABN_SCALE_ABS_EPS) || !within(problem.mode, ABN_FROZEN)) return false;
   if (problem.param_dtype != ABN_F32 &&

@@ -1,41 +1,41 @@
 // How a thread, a block and the slices of a channel come to S0 and S1, and dx from them: the same
-// code for tensors and for slabs on the chip, and for both schemes (device/scheme.cuh).
+// code for tensors and for tiles on the chip, and for both schemes (device/scheme.cuh).
 #pragma once
 
 #include "cuda/device/activation.cuh"
+#include "cuda/device/aligned_iterator.cuh"
 #include "cuda/device/channel.cuh"
 #include "cuda/device/scheme.cuh"
 #include "cuda/device/tree.cuh"
-#include "cuda/device/whole_walk.cuh"
 
 namespace abn::device {
 inline namespace ABN_BUILD {
 
-constexpr int gradient_bundle = 2;  // windows of z and of dz that a thread has in flight
+constexpr int gradient_bundle = 2;  // vectors of z and of dz that a thread has in flight
 
-// Adds the next windows of a walk to a thread's sums; `All` says that none of them is missing.
-// `emit(window, dy)` is told the gradients of each window times `scale`, rounded.
-template <class T, int Layout, class Scheme, bool All, class Steps, class Source, class Emit>
+// Adds the next vectors of an iterator to a thread's sums; `All` says that none of them is missing.
+// `emit(access, dy)` is told the gradients of each vector times `scale`, rounded.
+template <class T, int Layout, class Scheme, bool All, class Iterator, class Source, class Emit>
 __device__ __forceinline__ void add_bundle(
-    Steps& walk, const Source& z, const Source& dz, const Activation<Accumulate<T>>& phi,
+    Iterator& iterator, const Source& z, const Source& dz, const Activation<Accumulate<T>>& phi,
     const typename Scheme::Recovery (&recovery)[owned<T, Layout>],
     const Accumulate<T> (&scale)[owned<T, Layout>],
     Sums<typename Scheme::Value> (&sums)[owned<T, Layout>], Emit emit) {
   using A = Accumulate<T>;
   using Value = typename Scheme::Value;
-  constexpr int own = owned<T, Layout>, lanes = window_lanes<T>, count = gradient_bundle;
-  typename Steps::Item windows[count];
+  constexpr int own = owned<T, Layout>, lanes = vector_lanes<T>, count = gradient_bundle;
+  typename Iterator::Item vectors[count];
   Vec16<T> outputs[count], gradients[count];
   ABN_UNROLL for (int u = 0; u < count; ++u) {
-    windows[u] = walk.next();
-    if constexpr (All) windows[u].present = true;
+    vectors[u] = iterator.next();
+    if constexpr (All) vectors[u].present = true;
   }
   ABN_UNROLL for (int u = 0; u < count; ++u) {
-    outputs[u] = z.load(windows[u]);
-    gradients[u] = dz.load(windows[u]);
+    outputs[u] = z.load(vectors[u]);
+    gradients[u] = dz.load(vectors[u]);
   }
   ABN_UNROLL for (int u = 0; u < count; ++u) {
-    Sums<Value> window;
+    Sums<Value> access;
     A scaled[lanes];
     ABN_UNROLL for (int j = 0; j < lanes; ++j) {
       const A one = phi.unsaturated(widen(outputs[u].lane[j]));
@@ -43,30 +43,30 @@ __device__ __forceinline__ void add_bundle(
       const Value term = Scheme::term(recovery[own == 1 ? 0 : j], phi.inverse(one), dy);
       scaled[j] = scale[own == 1 ? 0 : j] * dy;
       // what lies outside may be 0 * infinity
-      if ((lanes_present<T>(windows[u]) >> j & 1) == 0) continue;
-      Sums<Value>& sum = own == 1 ? window : sums[own == 1 ? 0 : j];
+      if ((lanes_present<T>(vectors[u]) >> j & 1) == 0) continue;
+      Sums<Value>& sum = own == 1 ? access : sums[own == 1 ? 0 : j];
       sum.s0 += Value(dy);
       sum.s1 += term;
     }
-    if constexpr (own == 1) sums[0].add(window);
+    if constexpr (own == 1) sums[0].add(access);
     gradients[u] = narrow_all<T>(scaled);
   }
-  ABN_UNROLL for (int u = 0; u < count; ++u) emit(windows[u], gradients[u]);
+  ABN_UNROLL for (int u = 0; u < count; ++u) emit(vectors[u], gradients[u]);
 }
 
-// Adds the windows of a walk.
-template <class T, int Layout, class Scheme, class Steps, class Source, class Emit>
+// Adds the vectors of an iterator.
+template <class T, int Layout, class Scheme, class Iterator, class Source, class Emit>
 __device__ __forceinline__ void add_gradients(
-    Steps walk, const Source& z, const Source& dz, const Activation<Accumulate<T>>& phi,
+    Iterator iterator, const Source& z, const Source& dz, const Activation<Accumulate<T>>& phi,
     const typename Scheme::Recovery (&recovery)[owned<T, Layout>],
     const Accumulate<T> (&scale)[owned<T, Layout>],
     Sums<typename Scheme::Value> (&sums)[owned<T, Layout>], Emit emit) {
-  if constexpr (Steps::never_ragged) {
-    while (walk.left() >= gradient_bundle)
-      add_bundle<T, Layout, Scheme, true>(walk, z, dz, phi, recovery, scale, sums, emit);
+  if constexpr (Iterator::never_ragged) {
+    while (iterator.left() >= gradient_bundle)
+      add_bundle<T, Layout, Scheme, true>(iterator, z, dz, phi, recovery, scale, sums, emit);
   }
-  while (walk.more())
-    add_bundle<T, Layout, Scheme, false>(walk, z, dz, phi, recovery, scale, sums, emit);
+  while (iterator.more())
+    add_bundle<T, Layout, Scheme, false>(iterator, z, dz, phi, recovery, scale, sums, emit);
 }
 
 // The slices of a channel, merged by `rows` threads of a column; see merge_slices of

@@ -1,5 +1,5 @@
-// The entries of abn_split_variant for a variant that knows how it cuts a problem: argument checks,
-// and the sweeps of that cut.
+// The entries of abn_split_variant for a variant that knows how it partitions a problem: argument
+// checks, and the sweeps of that partition.
 #pragma once
 
 #include "cuda/device/entry.cuh"
@@ -9,47 +9,49 @@ namespace abn::device {
 inline namespace ABN_BUILD {
 namespace sweeps {
 
-template <Cut (*CutFor)(const abn_problem&, int direction)>
+template <Partition (*PartitionFor)(const abn_problem&, int direction)>
 struct Halves {
   static size_t partial_bytes(const abn_problem* shard, int direction) {
     return known(*shard) && shard->c > 0 ? sweeps::partial_bytes(*shard, direction) : 0;
   }
   static int forward_local(const abn_problem* shard, const abn_forward_args* args, void* partial) {
-    return with_cut(*shard, *args, partial, 1, ABN_FORWARD, [&](const Cut* cut) {
-      return sweeps::forward_local(cut, *shard, *args, partial);
+    return with_partition(*shard, *args, partial, 1, ABN_FORWARD, [&](const Partition* partition) {
+      return sweeps::forward_local(partition, *shard, *args, partial);
     });
   }
   static int forward_apply(const abn_problem* shard, const abn_forward_args* args,
                            const void* partials, int32_t ranks) {
-    return with_cut(*shard, *args, partials, ranks, ABN_FORWARD, [&](const Cut* cut) {
-      return sweeps::forward_apply(cut, *shard, *args, partials, ranks);
-    });
+    return with_partition(*shard, *args, partials, ranks, ABN_FORWARD,
+                          [&](const Partition* partition) {
+                            return sweeps::forward_apply(partition, *shard, *args, partials, ranks);
+                          });
   }
   static int backward_local(const abn_problem* shard, const abn_backward_args* args,
                             void* partial) {
-    return with_cut(*shard, *args, partial, 1, ABN_BACKWARD, [&](const Cut* cut) {
-      return sweeps::backward_local(cut, *shard, *args, partial);
+    return with_partition(*shard, *args, partial, 1, ABN_BACKWARD, [&](const Partition* partition) {
+      return sweeps::backward_local(partition, *shard, *args, partial);
     });
   }
   static int backward_apply(const abn_problem* shard, const abn_backward_args* args,
                             const void* partials, int32_t ranks) {
-    return with_cut(*shard, *args, partials, ranks, ABN_BACKWARD, [&](const Cut* cut) {
-      return sweeps::backward_apply(cut, *shard, *args, partials, ranks);
-    });
+    return with_partition(
+        *shard, *args, partials, ranks, ABN_BACKWARD, [&](const Partition* partition) {
+          return sweeps::backward_apply(partition, *shard, *args, partials, ranks);
+        });
   }
 
  private:
   template <class Args, class Call>
-  static int with_cut(const abn_problem& shard, const Args& args, const void* partials,
-                      int32_t ranks, int direction, Call call) {
+  static int with_partition(const abn_problem& shard, const Args& args, const void* partials,
+                            int32_t ranks, int direction, Call call) {
     if (!known(shard) || shard.mode != ABN_TRAINING) return ABN_ERROR_UNSUPPORTED;
     if (shard.c == 0 || shard.s == 0) return ABN_OK;  // on all ranks
     if (partials == nullptr || ranks < 1) return ABN_ERROR_ARGUMENT;
     if (shard.n == 0) return call(nullptr);
-    const Cut cut = CutFor(shard, direction);
-    if (const int status = check(shard, args, workspace_bytes(cut, shard, direction)))
+    const Partition partition = PartitionFor(shard, direction);
+    if (const int status = check(shard, args, workspace_bytes(partition, shard, direction)))
       return status;
-    return call(&cut);
+    return call(&partition);
   }
 };
 

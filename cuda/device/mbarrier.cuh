@@ -20,7 +20,7 @@
 #include "cuda/device/ptx.cuh"
 
 #ifndef __CUDACC__
-#include "cuda/emulator/mbarrier.hpp"
+#include "cuda/emulator/engine_mbarriers.hpp"
 #endif
 
 namespace abn::device {

@@ -28,6 +28,7 @@
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
 #else
+#include "cuda/emulator/cooperative_groups.hpp"
 #include "cuda/emulator/cuda.hpp"
 #endif
 

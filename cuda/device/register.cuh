@@ -1,5 +1,5 @@
 // The line that ends a variant's file: it puts the variant into the list of in-tree variants, or of
-// their instrumented twins.
+// their instrumented builds.
 #pragma once
 
 #include "cuda/device/platform.cuh"

@@ -5,10 +5,10 @@
 #pragma once
 
 #include "cuda/device/backward_sweeps.cuh"
-#include "cuda/device/exchange.cuh"
 #include "cuda/device/gradients.cuh"
+#include "cuda/device/group_reduction.cuh"
 #include "cuda/device/resident_forward.cuh"
-#include "cuda/device/slab_apply.cuh"
+#include "cuda/device/smem_write_back.cuh"
 
 namespace abn::device {
 inline namespace ABN_BUILD {
@@ -32,28 +32,29 @@ struct Pair {
 
 template <class T, class P, int Layout>
 __global__ void __launch_bounds__(most_threads, resident_blocks)
-    resident_backward(Slab slab, abn_problem problem, abn_backward_args args,
-                      BackwardScratch<Accumulate<T>> scratch, Exchange exchange) {
+    resident_backward(SmemTiling tiling, abn_problem problem, abn_backward_args args,
+                      BackwardScratch<Accumulate<T>> scratch, GroupSync sync) {
   using A = Accumulate<T>;
   using Scheme = SchemeOne<A>;
   constexpr int own = owned<T, Layout>;
-  const Tensor<T> z(args.z, slab.cut), dz(args.dz, slab.cut), dx(args.dx, slab.cut);
+  const Tensor<T> z(args.z, tiling.partition), dz(args.dz, tiling.partition),
+      dx(args.dx, tiling.partition);
   auto& shared = dynamic_shared<BackwardShared<T, Layout>>();
   Vec16<T>* const slots = reinterpret_cast<Vec16<T>*>(&shared + 1);
-  const SlabTensor<T> outputs(slots), gradients(slots + slab.slots);
+  const SmemTensor<T> outputs(slots), gradients(slots + tiling.slots);
   const Activation<A> phi = activation_of<T>(problem);
   const bool training = problem.mode == ABN_TRAINING;
-  const int64_t slices = slab.cut.slices, slice = blockIdx.x % slices;
-  const int column = static_cast<int>(threadIdx.x) % slab.columns,
-            row = static_cast<int>(threadIdx.x) / slab.columns;
-  Exchanger<Sums<A>> exchanger(exchange, slab, shared.parts, scratch.parts);
+  const int64_t slices = tiling.partition.slices, slice = blockIdx.x % slices;
+  const int column = static_cast<int>(threadIdx.x) % tiling.columns,
+            row = static_cast<int>(threadIdx.x) / tiling.columns;
+  GroupReduction<Sums<A>> reduction(sync, tiling, shared.parts, scratch.parts);
 
   const auto keep = [&](int j, const typename Scheme::Channel& channel) {
     shared.channels[j] = channel;
   };
-  const auto settle = [&](const Chunk& chunk, int j, const Sums<A>& parts, bool kept,
-                          bool published) {
-    const int64_t c = chunk.channel + j;
+  const auto finish_channel = [&](const SmemTile& tile, int j, const Sums<A>& parts, bool kept,
+                                  bool published) {
+    const int64_t c = tile.channel + j;
     const Sums<A> sums = finished<P, Scheme>(problem, args, c, parts);
     const Sums<A> means = sums.over(problem.n * problem.s);
     if (kept) {
@@ -65,53 +66,53 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
     if (published) publish_gradients<P>(problem, args, c, sums);
   };
 
-  for (int64_t group = blockIdx.x / slices; group < slab.groups; group += exchange.groups) {
-    const Chunk chunk = chunk_of(slab, group, slice);
-    outputs.fill(z, chunk);
-    gradients.fill(dz, chunk);
+  for (int64_t group = blockIdx.x / slices; group < tiling.groups; group += sync.groups) {
+    const SmemTile tile = smem_tile_of(tiling, group, slice);
+    outputs.fill(z, tile);
+    gradients.fill(dz, tile);
     copy_async_wait<0>();
     __syncthreads();
 
-    for (int first = 0; first < chunk.channels; first += slab.columns * own) {
+    for (int first = 0; first < tile.channels; first += tiling.columns * own) {
       typename Scheme::Recovery recovery[own];
       A scale[own];
       ABN_UNROLL for (int l = 0; l < own; ++l) {
         const int j = first + column * own + l;
         recovery[l] = Scheme::none();
         scale[l] = 1;
-        if (j < chunk.channels)
-          recovery[l] = Scheme::recovery(affine_of<P, A>(problem, args, chunk.channel + j));
+        if (j < tile.channels)
+          recovery[l] = Scheme::recovery(affine_of<P, A>(problem, args, tile.channel + j));
       }
       Sums<A> sums[own];
-      with_slab_walk<T, Layout>(slab, chunk, slice, first + column, [&](auto walk) {
-        add_gradients<T, Layout, Scheme>(walk, outputs, gradients, phi, recovery, scale, sums,
+      with_smem_iterator<T, Layout>(tiling, tile, slice, first + column, [&](auto iterator) {
+        add_gradients<T, Layout, Scheme>(iterator, outputs, gradients, phi, recovery, scale, sums,
                                          [](const auto&, const Vec16<T>&) {});
       });
-      shared.tree.slice.reduce(slab.columns, slab.cut.rows, sums);
+      shared.tree.slice.reduce(tiling.columns, tiling.partition.rows, sums);
       if (row == 0) {
         ABN_UNROLL for (int l = 0; l < own; ++l) {
           const int j = first + column * own + l;
-          if (j >= chunk.channels) continue;
-          if (exchange.meeting == Meeting::alone)
-            settle(chunk, j, sums[l], true, true);
+          if (j >= tile.channels) continue;
+          if (sync.scope == SyncScope::block)
+            finish_channel(tile, j, sums[l], true, true);
           else
-            exchanger.place(chunk, slice, j) = sums[l];
+            reduction.slot(tile, slice, j) = sums[l];
         }
       }
       __syncthreads();  // the tree is free again
     }
 
-    if (exchange.meeting != Meeting::alone) {
-      exchanger.run(
-          chunk, slice,
+    if (sync.scope != SyncScope::block) {
+      reduction.reduce(
+          tile, slice,
           [&](bool live, auto part) {
-            return merge_slices(shared.tree.merge, slab.merge, slices, live, part);
+            return merge_slices(shared.tree.merge, tiling.merge, slices, live, part);
           },
           [&](int j, const Sums<A>& parts, bool kept, bool published) {
-            settle(chunk, j, parts, kept, published);
+            finish_channel(tile, j, parts, kept, published);
           },
           [&](int j) {
-            const int64_t c = chunk.channel + j;
+            const int64_t c = tile.channel + j;
             keep(j, backward_channel<P, Scheme>(problem, args, c,
                                                 {scratch.mean_dy[c], scratch.mean_dy_xhat[c]}));
           });
@@ -120,7 +121,7 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
     if (args.dx != nullptr) {
       const auto pick = [&](int slot) { return Pair<T>{outputs.slot(slot), gradients.slot(slot)}; };
       const auto write = [&](auto compute) {
-        write_back<T, Layout>(slab, chunk, shared.channels, dx, pick, compute);
+        write_back<T, Layout>(tiling, tile, shared.channels, dx, pick, compute);
       };
       if (training) {
         write([&](const Pair<T>& pair, int l, const typename Scheme::Channel& channel) {
@@ -134,8 +135,8 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
         });
       }
     }
-    __syncthreads();  // the slabs and the table are free again
-    exchanger.part();
+    __syncthreads();  // the tiles and the table are free again
+    reduction.release();
   }
 }
 

@@ -1,16 +1,16 @@
 // How a thread, a block and the slices of a channel come to mean and variance: the same code for
-// tensors and for slabs on the chip, so that every kernel which cuts a problem alike gets the same
-// bits.
+// tensors and for tiles on the chip, so that every kernel which partitions a problem alike gets the
+// same bits.
 #pragma once
 
+#include "cuda/device/aligned_iterator.cuh"
 #include "cuda/device/channel.cuh"
 #include "cuda/device/tree.cuh"
-#include "cuda/device/whole_walk.cuh"
 
 namespace abn::device {
 inline namespace ABN_BUILD {
 
-// windows that a thread has in flight; also the samples of one local two-pass
+// vectors that a thread has in flight; also the samples of one local two-pass
 constexpr int statistics_bundle = 4;
 
 // What a slice says of a channel.
@@ -20,24 +20,25 @@ struct alignas(16) MomentsPart {
   Moments<A> moments;
 };
 
-// Adds the next windows of a walk to a thread's moments; `All` says that none of them is missing.
-template <class T, int Layout, bool All, class Steps, class Source>
-__device__ __forceinline__ void add_bundle(Steps& walk, const Source& x, Accumulate<T>& n,
+// Adds the next vectors of an iterator to a thread's moments; `All` says that none of them is
+// missing.
+template <class T, int Layout, bool All, class Iterator, class Source>
+__device__ __forceinline__ void add_bundle(Iterator& iterator, const Source& x, Accumulate<T>& n,
                                            Moments<Accumulate<T>> (&moments)[owned<T, Layout>]) {
   using A = Accumulate<T>;
-  constexpr int lanes = window_lanes<T>, count = statistics_bundle,
+  constexpr int lanes = vector_lanes<T>, count = statistics_bundle,
                 terms = Layout == ABN_NCHW ? count * lanes : count;
-  typename Steps::Item windows[count];
+  typename Iterator::Item vectors[count];
   Vec16<T> raw[count];
   ABN_UNROLL for (int u = 0; u < count; ++u) {
-    windows[u] = walk.next();
-    if constexpr (All) windows[u].present = true;
+    vectors[u] = iterator.next();
+    if constexpr (All) vectors[u].present = true;
   }
-  ABN_UNROLL for (int u = 0; u < count; ++u) raw[u] = x.load(windows[u]);
+  ABN_UNROLL for (int u = 0; u < count; ++u) raw[u] = x.load(vectors[u]);
   unsigned mask = 0;
   ABN_UNROLL for (int u = 0; u < count; ++u) {
-    mask |= Layout == ABN_NCHW ? lanes_present<T>(windows[u]) << (u * lanes)
-                               : (any_present(windows[u]) ? 1u : 0u) << u;
+    mask |= Layout == ABN_NCHW ? lanes_present<T>(vectors[u]) << (u * lanes)
+                               : (any_present(vectors[u]) ? 1u : 0u) << u;
   }
   if (mask == 0) return;
   const A added = All ? A(terms) : static_cast<A>(__popc(mask));
@@ -59,15 +60,16 @@ __device__ __forceinline__ void add_bundle(Steps& walk, const Source& x, Accumul
   n += added;
 }
 
-// Adds the windows of a walk to a thread's moments. `x` loads what the walk names: a Tensor or a
-// SlabTensor.
-template <class T, int Layout, class Steps, class Source>
-__device__ __forceinline__ void add_moments(Steps walk, const Source& x, Accumulate<T>& n,
+// Adds the vectors of an iterator to a thread's moments. `x` loads what the iterator names: a
+// Tensor or a SmemTensor.
+template <class T, int Layout, class Iterator, class Source>
+__device__ __forceinline__ void add_moments(Iterator iterator, const Source& x, Accumulate<T>& n,
                                             Moments<Accumulate<T>> (&moments)[owned<T, Layout>]) {
-  if constexpr (Steps::never_ragged) {
-    while (walk.left() >= statistics_bundle) add_bundle<T, Layout, true>(walk, x, n, moments);
+  if constexpr (Iterator::never_ragged) {
+    while (iterator.left() >= statistics_bundle)
+      add_bundle<T, Layout, true>(iterator, x, n, moments);
   }
-  while (walk.more()) add_bundle<T, Layout, false>(walk, x, n, moments);
+  while (iterator.more()) add_bundle<T, Layout, false>(iterator, x, n, moments);
 }
 
 // The slices of a channel, merged by `rows` threads of a column: each takes every rows-th, then the

@@ -6,8 +6,8 @@
 // so one barrier a step is enough; the caller has one more before it uses the shared memory again.
 #pragma once
 
-#include "cuda/device/cut.cuh"
 #include "cuda/device/moments.cuh"
+#include "cuda/device/partition.cuh"
 
 namespace abn::device {
 inline namespace ABN_BUILD {

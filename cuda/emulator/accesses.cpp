@@ -4,6 +4,7 @@
 #include <string>
 
 #include "cuda/emulator/sanitizer.hpp"
+#include "cuda/emulator/wording.hpp"
 
 namespace abn::emulator {
 namespace {
@@ -113,7 +114,7 @@ void Sanitizer::report_read_only(const Attempt& attempt, const Actor& actor) {
   Finding finding = describe(read_only_write, attempt, now);
   finding.text = element_text(*attempt.region, attempt.address) + ": " + text_of_access(now) +
                  ", but " + attempt.region->name + " is only read";
-  machine_->record(std::move(finding), launch_failure);
+  launch_->record(std::move(finding), launch_failure);
 }
 
 // Named by the buffer, or the shared memory, that is nearest.
@@ -132,8 +133,8 @@ void Sanitizer::report_outside(Attempt attempt, const Actor& actor) {
   const Order::Actor* home = order.actor(actor_of(actor.now));
   const Cluster* cluster = static_cast<const Thread*>(current)->home().home_cluster;
   const Block* other = nullptr;
-  for (std::uint64_t b = 0; b < machine_->resident_blocks(); ++b) {
-    Block& block = machine_->block(b);
+  for (std::uint64_t b = 0; b < launch_->resident_blocks(); ++b) {
+    Block& block = launch_->block(b);
     const bool reachable =
         order.actor(block.order.actor)->block == home->block || block.home_cluster == cluster;
     if (!block.watched.holds(attempt.address, 1) && !reachable) continue;
@@ -162,7 +163,7 @@ void Sanitizer::report_outside(Attempt attempt, const Actor& actor) {
       finding.text += ", but " + region.name + " has " + std::to_string(size) +
                       (shared ? " bytes" : " elements");
   }
-  machine_->record(std::move(finding), launch_failure);
+  launch_->record(std::move(finding), launch_failure);
 }
 
 void Sanitizer::misaligned(std::uintptr_t address, unsigned bytes, std::uintptr_t return_address) {
@@ -179,9 +180,9 @@ void Sanitizer::misaligned(std::uintptr_t address, unsigned bytes, std::uintptr_
                    std::to_string(bytes) +
                    (attempt.region ? ", in " + element_text(*attempt.region, address) : "") +
                    "; block " + triple(now.block) + ", thread " + triple(now.thread);
-    machine_->record(std::move(finding), misaligned_address);
+    launch_->record(std::move(finding), misaligned_address);
   }
-  machine_->leave();
+  launch_->leave();
 }
 
 }  // namespace abn::emulator

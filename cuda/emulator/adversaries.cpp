@@ -28,7 +28,7 @@ std::uint64_t place_in_grid(const Warp& warp) {
 
 // Which schedule a launch gets; whatever is drawn here is drawn behind everything that a random
 // schedule draws.
-void Machine::draw_schedule() {
+void Scheduler::draw_schedule() {
   schedule_ = shuffle_ ? settings_->schedule : Schedule::random;
   if (schedule_ == Schedule::any) {
     constexpr Schedule choices[] = {Schedule::thread_ahead, Schedule::block_behind,
@@ -43,7 +43,7 @@ void Machine::draw_schedule() {
       static_cast<unsigned>((draw() >> 32) % (std::uint64_t{block.x} * block.y * block.z));
 }
 
-Thread& Machine::pick_adversarially(bool leave_warp) {
+Thread& Scheduler::pick_adversarially(bool leave_warp) {
   const std::uint64_t random = draw();
   const auto ready = std::span(ready_).first(ready_count_);
   Warp* warp = ready[(random >> 32) * ready.size() >> 32];

@@ -1,9 +1,13 @@
 // Asynchronous copies: how threads start them and wait for them, and what goes wrong with them; the
 // agent is in copy_agent.cpp.
-#include <algorithm>
-
 #include "cuda/emulator/async_copy.hpp"
-#include "cuda/emulator/schedule.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "cuda/emulator/copy_order.hpp"
+#include "cuda/emulator/wording.hpp"
 
 namespace abn::emulator {
 namespace {
@@ -32,11 +36,11 @@ void AsyncCopies::end_thread(const Thread& self) {
     if (groups->used <= groups->waited) continue;
     Thread witness = self;
     witness.where = groups->last;
-    machine_.record(async_copy, launch_failure,
-                    "the copy started at " + place(groups->last) +
-                        " was never waited for: the thread returned without a wait for its group",
-                    witness);
-    machine_.leave();
+    scheduler_.record(async_copy, launch_failure,
+                      "the copy started at " + place(groups->last) +
+                          " was never waited for: the thread returned without a wait for its group",
+                      witness);
+    scheduler_.leave();
   }
   while (!own.queue.copies.empty()) {  // stores whose sources have been read
     add(floating_, std::move(own.queue.copies.back()));
@@ -45,32 +49,17 @@ void AsyncCopies::end_thread(const Thread& self) {
 }
 
 void AsyncCopies::end_block(const Block& block) {
-  machine_.mbarriers_.end_block(block);
+  mbarriers_.end_block(block);
   if (block.async.landing == 0) return;
-  machine_.record(
+  scheduler_.record(
       async_copy, launch_failure,
       "a bulk copy is still on its way to the shared memory of a block that has returned");
-  machine_.leave();
+  scheduler_.leave();
 }
 
 void AsyncCopies::meet(Block& block) {
   merge_pictures(block);
-  refresh_view(block);
-}
-
-unsigned char* AsyncCopies::in_view(Block& block, const unsigned char* shared) {
-  std::vector<unsigned char>& view = block.async.view;
-  if (view.empty()) {
-    view.resize(block.shared_bytes);
-    fill_with_poison(view.data(), view.size());
-  }
-  return view.data() + (shared - block.shared);
-}
-
-void AsyncCopies::refresh_view(Block& block) {
-  if (!block.async.fence_pending) return;
-  block.async.fence_pending = false;
-  block.async.view.assign(block.shared, block.shared + block.shared_bytes);
+  block.refresh_view();
 }
 
 // ---- what threads call
@@ -93,7 +82,7 @@ Copy AsyncCopies::make(CopyKind kind, void* to, const void* from, unsigned bytes
   copy.where = where;
   copy.block = current->block->index;
   copy.thread = current->index;
-  copy.known = knowledge_of(*machine_.running());
+  copy.known = knowledge_of(*Scheduler::running());
   return copy;
 }
 
@@ -102,16 +91,16 @@ void AsyncCopies::check_shared(const Block& home, const void* shared, unsigned b
       static_cast<const unsigned char*>(shared) + bytes <= home.shared + home.shared_bytes)
     return;
   fail("its end in shared memory does not lie in the shared memory of the block",
-       *machine_.running());
+       *Scheduler::running());
 }
 
 void AsyncCopies::check_global_end(const void* global, Where where) {
-  if (machine_.block_that_owns(reinterpret_cast<std::uintptr_t>(global)) != nullptr)
+  if (scheduler_.block_that_owns(reinterpret_cast<std::uintptr_t>(global)) != nullptr)
     not_global(global, where);
 }
 
 void AsyncCopies::check_bulk(const void* global, const void* shared, unsigned bytes, Where where) {
-  machine_.running()->where = where;
+  Scheduler::running()->where = where;
   check_global_end(global, where);
   check_alignment(global, 16, where);
   check_alignment(shared, 16, where);
@@ -119,51 +108,51 @@ void AsyncCopies::check_bulk(const void* global, const void* shared, unsigned by
 }
 
 void AsyncCopies::check_size(unsigned bytes, Where where) {
-  machine_.running()->where = where;
+  Scheduler::running()->where = where;
   if (bytes == 0 || bytes % 16 != 0)
-    fail("the size of a bulk copy must be a multiple of 16 bytes and not 0", *machine_.running());
+    fail("the size of a bulk copy must be a multiple of 16 bytes and not 0", *Scheduler::running());
 }
 
 void AsyncCopies::check_view(Block& home, const void* shared, unsigned bytes) {
-  const Thread& self = *machine_.running();
+  const Thread& self = *Scheduler::running();
   if (check_proxy(self, shared, bytes, self.where)) return;
-  refresh_view(home);
+  home.refresh_view();
   const auto* from = static_cast<const unsigned char*>(shared);
-  const unsigned char* view = in_view(home, from);
+  const unsigned char* view = home.in_view(from);
   const unsigned char* differs = std::mismatch(from, from + bytes, view).first;
   if (differs == from + bytes) return;
-  machine_.record(missing_proxy_fence, launch_failure,
-                  "the bulk store at " + place(machine_.running()->where) +
-                      " would not see what was written to byte " +
-                      std::to_string(differs - home.shared) +
-                      " of the shared memory: fence_proxy_async() must stand between the stores "
-                      "and the barrier before it");
-  machine_.leave();
+  scheduler_.record(missing_proxy_fence, launch_failure,
+                    "the bulk store at " + place(Scheduler::running()->where) +
+                        " would not see what was written to byte " +
+                        std::to_string(differs - home.shared) +
+                        " of the shared memory: fence_proxy_async() must stand between the stores "
+                        "and the barrier before it");
+  scheduler_.leave();
 }
 
 void AsyncCopies::add_pieces(CopyQueue& queue, const Copy& whole) {
   unsigned left = whole.bytes,
-           pieces =
-               machine_.shuffle_ ? 1 + static_cast<unsigned>(machine_.draw() % most_pieces) : 1;
+           pieces = scheduler_.shuffles()
+                        ? 1 + static_cast<unsigned>(scheduler_.draw() % most_pieces)
+                        : 1;
   for (unsigned at = 0; left > 0;) {
     const unsigned vectors = left / 16;
     const unsigned bytes = pieces > 1 && vectors > 1
-                               ? 16 * (1 + static_cast<unsigned>(machine_.draw() % (vectors - 1)))
+                               ? 16 * (1 + static_cast<unsigned>(scheduler_.draw() % (vectors - 1)))
                                : left;
     Copy piece = make(whole.kind, whole.to + at, whole.from + at, bytes, whole.where);
     piece.group = whole.group;
     piece.home = whole.home;
     piece.barrier = whole.barrier;
     piece.phase = whole.phase;
-    const Thread& self = *machine_.running();
+    const Thread& self = *Scheduler::running();
     if (piece.kind == CopyKind::bulk_load) {
       ++piece.home->async.landing;
-      piece.reads = piece.writes =
-          machine_.mbarriers_.epoch_of_copy(*piece.home, piece.barrier, self);
+      piece.reads = piece.writes = mbarriers_.epoch_of_copy(*piece.home, piece.barrier, self);
     } else {
       const std::uint32_t time = ++copies_of(self).stores.started;
-      piece.reads = piece.home->async.store_reads.epoch(self, time, true);
-      piece.writes = piece.home->async.store_writes.epoch(self, time, true);
+      piece.reads = epoch_of(piece.home->async.store_reads, self, time, true);
+      piece.writes = epoch_of(piece.home->async.store_writes, self, time, true);
     }
     add(queue, std::move(piece));
     at += bytes;
@@ -174,7 +163,7 @@ void AsyncCopies::add_pieces(CopyQueue& queue, const Copy& whole) {
 
 void AsyncCopies::element(void* shared, const void* global, unsigned bytes, unsigned valid,
                           Where where) {
-  Thread& self = *machine_.running();
+  Thread& self = *Scheduler::running();
   self.where = where;
   check_alignment(shared, bytes, where);
   check_alignment(global, bytes, where);
@@ -187,7 +176,8 @@ void AsyncCopies::element(void* shared, const void* global, unsigned bytes, unsi
   copy.group = own.elements.open;
   own.elements.used = own.elements.open + 1;
   own.elements.last = where;
-  copy.reads = copy.writes = self.home().async.elements.epoch(self, ++own.elements.started, false);
+  copy.reads = copy.writes =
+      epoch_of(self.home().async.elements, self, ++own.elements.started, false);
   if (valid > 0) count_element(self, global, valid, where);
   add(own.queue, std::move(copy));
 }
@@ -195,14 +185,15 @@ void AsyncCopies::element(void* shared, const void* global, unsigned bytes, unsi
 void AsyncCopies::load(void* shared, const void* global, unsigned bytes, void* barrier,
                        Where where) {
   check_bulk(global, shared, bytes, where);
-  Block& home = machine_.owner_of(shared, where);
+  Block& home = scheduler_.owner_of(shared, where);
   check_shared(home, shared, bytes);
   if (!home.owns(barrier))
-    fail("the mbarrier must lie in the same shared memory as the destination", *machine_.running());
+    fail("the mbarrier must lie in the same shared memory as the destination",
+         *Scheduler::running());
   Copy copy = make(CopyKind::bulk_load, shared, global, bytes, where);
   copy.home = &home;
   copy.barrier = barrier;
-  copy.phase = machine_.mbarriers_.begin_copy(barrier, where);
+  copy.phase = mbarriers_.begin_copy(barrier, where);
   count_bulk(global, bytes, false);
   add_pieces(floating_, copy);
 }
@@ -210,23 +201,24 @@ void AsyncCopies::load(void* shared, const void* global, unsigned bytes, void* b
 void AsyncCopies::store_value(void* shared, std::uint64_t value, unsigned bytes, void* barrier,
                               Where where) {
   check_alignment(shared, bytes, where);
-  Block& home = machine_.owner_of(shared, where);
-  if (home.alive == 0) machine_.fail_peer_left(*machine_.running(), home);
+  Block& home = scheduler_.owner_of(shared, where);
+  if (home.alive == 0) scheduler_.fail_peer_left(*Scheduler::running(), home);
   check_shared(home, shared, bytes);
   if (!home.owns(barrier))
-    fail("the mbarrier must lie in the same shared memory as the destination", *machine_.running());
+    fail("the mbarrier must lie in the same shared memory as the destination",
+         *Scheduler::running());
   Copy copy = make(CopyKind::bulk_load, shared, nullptr, bytes, where);
   copy.value = value;
   copy.home = &home;
   copy.barrier = barrier;
-  copy.phase = machine_.mbarriers_.begin_copy(barrier, where);
+  copy.phase = mbarriers_.begin_copy(barrier, where);
   ++home.async.landing;
-  copy.writes = machine_.mbarriers_.epoch_of_copy(home, barrier, *machine_.running());
+  copy.writes = mbarriers_.epoch_of_copy(home, barrier, *Scheduler::running());
   add(floating_, std::move(copy));
 }
 
 void AsyncCopies::store(void* global, const void* shared, unsigned bytes, Where where) {
-  const Thread& self = *machine_.running();
+  const Thread& self = *Scheduler::running();
   check_bulk(global, shared, bytes, where);
   check_shared(self.home(), shared, bytes);
   check_view(self.home(), shared, bytes);
@@ -241,19 +233,19 @@ void AsyncCopies::store(void* global, const void* shared, unsigned bytes, Where 
 }
 
 void AsyncCopies::commit(CopyKind kind) {
-  CopyGroups& groups = copies_of(*machine_.running()).of(kind);
+  CopyGroups& groups = copies_of(*Scheduler::running()).of(kind);
   ++groups.open;
   groups.ends.push_back(groups.started);
 }
 
 Thread& AsyncCopies::pause(Where where) {
-  Thread& self = *machine_.running();
+  Thread& self = *Scheduler::running();
   self.where = where;
-  return machine_.after_release(self);
+  return scheduler_.after_release(self);
 }
 
 void AsyncCopies::finish(CopyKind kind, unsigned pending, bool sources, Where where) {
-  Thread& self = *machine_.running();
+  Thread& self = *Scheduler::running();
   self.where = where;
   ThreadCopies& own = copies_of(self);
   CopyGroups& groups = own.of(kind);
@@ -282,41 +274,9 @@ void AsyncCopies::finish(CopyKind kind, unsigned pending, bool sources, Where wh
 }
 
 void AsyncCopies::fail(const char* what, const Thread& witness) {
-  machine_.record(async_copy, launch_failure,
-                  "an asynchronous copy at " + place(witness.where) + ": " + what, witness);
-  machine_.leave();
-}
-
-// ---- the calls of kernels
-
-void copy_element(void* shared, const void* global, unsigned bytes, unsigned valid, Where where) {
-  this_machine->copies_.element(shared, global, bytes, valid, where);
-}
-void start_bulk_load(void* shared, const void* global, unsigned bytes, void* barrier, Where where) {
-  this_machine->copies_.load(shared, global, bytes, barrier, where);
-}
-void start_bulk_store(void* global, const void* shared, unsigned bytes, Where where) {
-  this_machine->copies_.store(global, shared, bytes, where);
-}
-void start_store_async(void* shared, std::uint64_t value, unsigned bytes, void* barrier,
-                       Where where) {
-  this_machine->copies_.store_value(shared, value, bytes, barrier, where);
-}
-void check_bulk_size(unsigned bytes, Where where) {
-  this_machine->copies_.check_size(bytes, where);
-}
-void commit_copies(CopyKind kind) { this_machine->copies_.commit(kind); }
-Arrival copies_pause(Where where) {
-  return this_machine->go_on_with(this_machine->copies_.pause(where));
-}
-void finish_copies(CopyKind kind, unsigned pending, bool sources, Where where) {
-  this_machine->copies_.finish(kind, pending, sources, where);
-}
-void proxy_fence() {
-  Block& home = static_cast<Thread*>(current)->home();
-  home.async.fence_pending = true;
-  take_picture(*static_cast<Thread*>(current));
-  MBarriers::fence(home);
+  scheduler_.record(async_copy, launch_failure,
+                    "an asynchronous copy at " + place(witness.where) + ": " + what, witness);
+  scheduler_.leave();
 }
 
 }  // namespace abn::emulator

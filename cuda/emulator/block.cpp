@@ -1,9 +1,9 @@
 // A resident block: its threads and warps laid out for a launch, and its shared memory between two
 // guards.
+#include "cuda/emulator/block.hpp"
+
 #include <algorithm>
 #include <cstring>
-
-#include "cuda/emulator/machine.hpp"
 
 namespace abn::emulator {
 namespace {
@@ -12,6 +12,13 @@ namespace {
 constexpr std::uint64_t poison_pattern = 0x7ffb7ffb7ffb7ffb;
 constexpr unsigned char guard_byte = 0xc5;
 constexpr std::size_t arena_alignment = 128;
+
+void fill_with_poison(unsigned char* memory, std::size_t bytes) {
+  std::size_t at = 0;
+  for (; at + sizeof poison_pattern <= bytes; at += sizeof poison_pattern)
+    std::memcpy(memory + at, &poison_pattern, sizeof poison_pattern);
+  std::memcpy(memory + at, &poison_pattern, bytes - at);
+}
 
 }  // namespace
 
@@ -52,13 +59,6 @@ void Block::lay_out(const LaunchRequest& request) {
   }
 }
 
-void fill_with_poison(unsigned char* memory, std::size_t bytes) {
-  std::size_t at = 0;
-  for (; at + sizeof poison_pattern <= bytes; at += sizeof poison_pattern)
-    std::memcpy(memory + at, &poison_pattern, sizeof poison_pattern);
-  std::memcpy(memory + at, &poison_pattern, bytes - at);
-}
-
 void Block::poison() {
   fill_with_poison(shared, shared_bytes);
   std::memset(shared - front_guard, guard_byte, front_guard);
@@ -83,6 +83,21 @@ const unsigned char* Block::spoilt() const {
   const unsigned char* byte = shared - 1;
   while (*byte == guard_byte) --byte;
   return byte;
+}
+
+unsigned char* Block::in_view(const unsigned char* address) {
+  std::vector<unsigned char>& view = async.view;
+  if (view.empty()) {
+    view.resize(shared_bytes);
+    fill_with_poison(view.data(), view.size());
+  }
+  return view.data() + (address - shared);
+}
+
+void Block::refresh_view() {
+  if (!async.fence_pending) return;
+  async.fence_pending = false;
+  async.view.assign(shared, shared + shared_bytes);
 }
 
 }  // namespace abn::emulator

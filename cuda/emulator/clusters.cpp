@@ -1,18 +1,17 @@
-// Clusters from first to last: their place in the grid, their barrier, the way to a peer's shared
-// memory, and what goes wrong there.
-#include "cuda/emulator/clusters.hpp"
+// Clusters from first to last: their place in the grid, their barrier, and what goes wrong there.
+#include <bit>
+#include <string>
 
+#include "cuda/emulator/copy_order.hpp"
+#include "cuda/emulator/engine_clusters.hpp"
+#include "cuda/emulator/machine.hpp"
 #include "cuda/emulator/sanitizer.hpp"
-#include "cuda/emulator/schedule.hpp"
+#include "cuda/emulator/wording.hpp"
 
 namespace abn::emulator {
 namespace {
 
 unsigned volume(uint3 size) { return size.x * size.y * size.z; }
-
-std::string rank_text(const Block& block) {
-  return "the block of rank " + std::to_string(block.cluster_rank);
-}
 
 }  // namespace
 
@@ -187,49 +186,7 @@ unsigned peer_rank(const void* shared, Where where) {
   return this_machine->owner_of(shared, where).cluster_rank;
 }
 
-void* Machine::peer_address(const void* shared, unsigned rank, Where where) {
-  Thread& self = *running();
-  const Block& own = self.home();
-  const Cluster& cluster = *own.home_cluster;
-  self.where = where;
-  if (!own.owns(shared)) fail_address(self);
-  if (rank >= cluster.size) fail_rank(self, rank);
-  const Block& peer = *cluster.members[rank];
-  if (peer.alive == 0) fail_peer_left(self, peer);
-  return peer.shared + (static_cast<const unsigned char*>(shared) - own.shared);
-}
-
-Block& Machine::owner_of(const void* shared, Where where) {
-  Thread& self = *running();
-  self.where = where;
-  for (Block* block : self.home().home_cluster->blocks())
-    if (block->owns(shared)) return *block;
-  fail_address(self);
-}
-
 // ---- findings
-
-void Machine::fail_address(const Thread& self) {
-  record(cluster_peer, launch_failure,
-         "an address that is not in the shared memory of the block, or of a peer, at " +
-             place(self.where));
-  leave();
-}
-
-void Machine::fail_rank(const Thread& self, unsigned rank) {
-  record(cluster_peer, launch_failure,
-         "rank " + std::to_string(rank) + " at " + place(self.where) + "; the cluster has " +
-             std::to_string(self.home().home_cluster->size) + " blocks");
-  leave();
-}
-
-void Machine::fail_peer_left(const Thread& self, const Block& peer) {
-  record(cluster_peer_left, launch_failure,
-         rank_text(peer) + " has returned, and its shared memory is asked for at " +
-             place(self.where) +
-             ": a barrier of the cluster must keep it until its peers are done");
-  leave();
-}
 
 void Machine::fail_written_after_return(const Block& last, const Block& peer,
                                         const unsigned char* byte) {

@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "cuda/emulator/sanitizer.hpp"
+#include "cuda/emulator/wording.hpp"
 
 namespace abn::emulator {
 namespace {
@@ -32,11 +33,11 @@ bool Sanitizer::access_by_copy(Epoch now, const Known& known, const void* pointe
   for (const auto& buffer : buffers_)
     if (buffer->holds(address, bytes)) region = buffer.get();
   if (region == nullptr)
-    if (Block* owner = machine_->block_that_owns(address))
+    if (Block* owner = launch_->block_that_owns(address))
       if (owner->watched.holds(address, bytes)) region = &owner->watched;
   const Attempt attempt{region, address, static_cast<unsigned>(bytes), site, write, false};
   if (region == nullptr) {
-    if (buffers_.empty() && !machine_->near_shared(address)) return true;
+    if (buffers_.empty() && !launch_->near_shared(address)) return true;
     report_outside(attempt, actor);
     return false;
   }
@@ -90,7 +91,7 @@ void Sanitizer::count_bulk(const void* pointer, std::size_t bytes, bool store) {
 bool Sanitizer::check_fenced(const Known& visible, const void* pointer, std::size_t bytes,
                              const Where& where) {
   auto address = reinterpret_cast<std::uintptr_t>(pointer);
-  Region* const region = &machine_->block_that_owns(address)->watched;
+  Region* const region = &launch_->block_that_owns(address)->watched;
   const Thread& self = *static_cast<const Thread*>(current);
   for (std::size_t left = bytes; left > 0;) {
     const int exponent = chunk_exponent(address, left);
@@ -123,7 +124,7 @@ void Sanitizer::report_unfenced(const Attempt& attempt, const Cell& cell) {
                  " would not see what was written at " +
                  text_of(Place{finding.other.file, finding.other.line}) +
                  ": fence_proxy_async() must stand between that and the barrier before the copy";
-  machine_->record(std::move(finding), launch_failure);
+  launch_->record(std::move(finding), launch_failure);
 }
 
 // ---- in calls of the emulator
@@ -163,12 +164,11 @@ void Sanitizer::report_peer(const char* kind, const Attempt& attempt, const Acto
                             const Block& owner) {
   const Access now = witness(actor.now, attempt.site, attempt.write, attempt.atomic);
   Finding finding = describe(kind, attempt, now);
-  finding.text = text_of_access(now) + " in the shared memory of the block of rank " +
-                 std::to_string(owner.cluster_rank) +
+  finding.text = text_of_access(now) + " in the shared memory of " + rank_text(owner) +
                  (kind == cluster_peer_left ? ", which may have returned by then"
                                             : ", which need not have begun by then") +
                  ": a barrier of the cluster must stand between";
-  machine_->record(std::move(finding), launch_failure);
+  launch_->record(std::move(finding), launch_failure);
 }
 
 // A block of a cluster returns: what its peers did to its shared memory must have happened before
@@ -206,7 +206,7 @@ void Sanitizer::check_peers(const Block& block) {
       } else if (!any && cell.read != 0) {
         any = found(cell.read, cell.read_site, false);
       }
-      if (any) machine_->leave();
+      if (any) launch_->leave();
     }
   }
 }

@@ -1,9 +1,13 @@
 // The agent of asynchronous copies: a fiber that begins with the first copy of a launch, is ready
 // while there are any, and carries them out one by one.
+#include <boost/context/detail/fcontext.hpp>
+
 #include <cstring>
+#include <memory>
+#include <utility>
 
 #include "cuda/emulator/async_copy.hpp"
-#include "cuda/emulator/schedule.hpp"
+#include "cuda/emulator/copy_order.hpp"
 
 namespace abn::emulator {
 namespace {
@@ -24,17 +28,17 @@ struct Issuer {
 
 }  // namespace
 
-AsyncCopies::AsyncCopies(Machine& machine) : machine_(machine), agent_(std::make_unique<Block>()) {
+AsyncCopies::AsyncCopies(Scheduler& scheduler, MBarriers& mbarriers)
+    : scheduler_(scheduler), mbarriers_(mbarriers) {
   LaunchRequest request{};
   request.block = {1, 1, 1};
-  agent_->lay_out(request);
-  agent_->number = std::uint64_t{1} << 48;  // behind all blocks of a grid
+  agent_.lay_out(request);
+  agent_.number = std::uint64_t{1} << 48;  // behind all blocks of a grid
+  agent_.copies = this;
 }
 
-AsyncCopies::~AsyncCopies() = default;
-
 void AsyncCopies::begin_launch() {
-  slow_ = machine_.shuffle_ && machine_.draw() % slow_one_in == 0;
+  slow_ = scheduler_.shuffles() && scheduler_.draw() % slow_one_in == 0;
   Warp& warp = *agent().warp;
   warp.ready = 0;
   warp.order = ~std::uint32_t{0};
@@ -48,29 +52,27 @@ void AsyncCopies::end_launch() {
   Thread& fiber = agent();
   if (!fiber.stack) return;
   fiber.stack->arm();
-  machine_.stacks_.give_back(fiber.stack);
+  scheduler_.stacks().give_back(fiber.stack);
   fiber.stack = nullptr;
 }
 
-Thread& AsyncCopies::agent() { return agent_->threads[0]; }
-
 void AsyncCopies::enter(Arrival from) {
   arrive(from);
-  Machine& machine = *this_machine;
-  AsyncCopies& copies = machine.copies_;
+  AsyncCopies& copies = *static_cast<Agent&>(Scheduler::running()->home()).copies;
+  Scheduler& scheduler = copies.scheduler_;
   for (;;) {
     copies.step();
     Thread& self = copies.agent();
-    arrive(machine.go_on_with(copies.busy_.empty() ? machine.suspend(self, true)
-                                                   : machine.yield(self, true)));
+    arrive(scheduler.go_on_with(copies.busy_.empty() ? scheduler.suspend(self, true)
+                                                     : scheduler.yield(self, true)));
   }
 }
 
 void AsyncCopies::step() {
-  if (busy_.empty() || (slow_ && machine_.ready_count_ > 0 && machine_.draw() % slow_turns != 0))
+  if (busy_.empty() || (slow_ && scheduler_.any_ready() && scheduler_.draw() % slow_turns != 0))
     return;
   const auto any = [this](std::size_t count) {
-    return machine_.shuffle_ ? machine_.draw() % count : 0;
+    return scheduler_.shuffles() ? scheduler_.draw() % count : 0;
   };
   CopyQueue& queue = *busy_[any(busy_.size())];
   const std::size_t index = any(queue.copies.size());
@@ -83,9 +85,9 @@ void AsyncCopies::step() {
   drop(queue, index);
 }
 
-void AsyncCopies::read_source(Copy& copy) {
+void AsyncCopies::read_source(Copy& copy) const {
   if (copy.is_read) return;
-  if (!copy_reads(copy.reads, copy.known, copy.from, copy.bytes, copy.where)) this_machine->leave();
+  if (!copy_reads(copy.reads, copy.known, copy.from, copy.bytes, copy.where)) scheduler_.leave();
   copy.buffer = std::make_unique<unsigned char[]>(copy.bytes);
   std::memcpy(copy.buffer.get(), copy.from, copy.bytes);
   copy.is_read = true;
@@ -97,25 +99,26 @@ void AsyncCopies::carry_out(Copy& copy) {
       if ((copy.valid > 0 &&
            !copy_reads(copy.reads, copy.known, copy.from, copy.valid, copy.where)) ||
           !copy_writes(copy.writes, copy.known, copy.to, copy.bytes, copy.where))
-        machine_.leave();
+        scheduler_.leave();
       std::memcpy(copy.to, copy.from, copy.valid);
       std::memset(copy.to + copy.valid, 0, copy.bytes - copy.valid);
       break;
     case CopyKind::bulk_store:
       read_source(copy);
-      if (!copy_writes(copy.writes, copy.known, copy.to, copy.bytes, copy.where)) machine_.leave();
+      if (!copy_writes(copy.writes, copy.known, copy.to, copy.bytes, copy.where))
+        scheduler_.leave();
       std::memcpy(copy.to, copy.buffer.get(), copy.bytes);
       break;
     case CopyKind::bulk_load: {
       Block& home = *copy.home;
       if ((copy.from && !copy_reads(copy.reads, copy.known, copy.from, copy.bytes, copy.where)) ||
           !copy_writes(copy.writes, copy.known, copy.to, copy.bytes, copy.where))
-        machine_.leave();
+        scheduler_.leave();
       std::memcpy(copy.to, copy.from ? static_cast<const void*>(copy.from) : &copy.value,
                   copy.bytes);
-      std::memcpy(in_view(home, copy.to), copy.to, copy.bytes);
+      std::memcpy(home.in_view(copy.to), copy.to, copy.bytes);
       --home.async.landing;
-      machine_.mbarriers_.end_copy(home, copy.barrier, copy.phase, copy.bytes, Issuer(copy).thread);
+      mbarriers_.end_copy(home, copy.barrier, copy.phase, copy.bytes, Issuer(copy).thread);
     }
   }
 }
@@ -128,12 +131,12 @@ void AsyncCopies::add(CopyQueue& queue, Copy copy) {
   queue.copies.push_back(std::move(copy));
   Thread& fiber = agent();
   if (!fiber.stack) {
-    fiber.stack = machine_.stacks_.take();
+    fiber.stack = scheduler_.stacks().take();
     fiber.context = boost::context::detail::make_fcontext(fiber.stack->top(), fiber.stack->size(),
                                                           &AsyncCopies::enter);
   }
-  if (!fiber.warp->ready && machine_.running() != &fiber)
-    machine_.make_ready(*fiber.warp, fiber.bit());
+  if (!fiber.warp->ready && Scheduler::running() != &fiber)
+    scheduler_.make_ready(*fiber.warp, fiber.bit());
 }
 
 void AsyncCopies::drop(CopyQueue& queue, std::size_t index) {

@@ -1,5 +1,5 @@
 // Asynchronous copies among those who access memory: what a copy knows, and who comes to know of
-// it. Nothing here does anything where the launch is not sanitised.
+// it. Nothing here does anything where nobody looks.
 //
 // A copy knows what the thread that started it knew then, and accesses memory at some later time.
 // All copies of one kind of a block are one actor: its ranks are the threads that started them, and
@@ -14,22 +14,17 @@
 // bulk store sees the pictures of the fences that happen before it.
 #pragma once
 
-#include <vector>
+#include <cstddef>
+#include <cstdint>
 
+#include "cuda/emulator/block.hpp"
+#include "cuda/emulator/block_copies.hpp"
 #include "cuda/emulator/clock.hpp"
-#include "cuda/emulator/engine.hpp"
 
 namespace abn::emulator {
 
-struct Block;
-struct Thread;
-class Sync;
-
-struct CopyActor {
-  // numbered when it is first needed, and anew after each barrier of the grid
-  std::uint32_t number = 0;
-  Epoch epoch(const Thread& issuer, std::uint32_t time, bool bulk);
-};
+// The epoch of one access of a copy that `issuer` started as its `time`-th of this kind.
+Epoch epoch_of(CopyActor& actor, const Thread& issuer, std::uint32_t time, bool bulk);
 
 Known knowledge_of(Thread& issuer);  // where it starts a copy
 // One access of a copy. False: it was reported, and the launch is to be left.
@@ -45,15 +40,6 @@ void release_copies(Sync& phase, CopyActor actor, std::uint32_t time);
 void count_element(const Thread& issuer, const void* global, unsigned bytes, Where where);
 void count_bulk(const void* global, std::size_t bytes, bool store);
 
-// Of a block: what its proxy fences have made known to bulk copies.
-struct ProxyFences {
-  Known known;  // all fences before the block's last barrier
-  struct Fence {
-    Epoch when;
-    Known known;
-  };
-  std::vector<Fence> since;
-};
 void take_picture(Thread& thread);                                // at a proxy fence
 void merge_pictures(Block& block);                                // at a barrier of the block
 void exchange_pictures(Block* const* blocks, std::size_t count);  // of a cluster

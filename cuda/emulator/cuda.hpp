@@ -273,30 +273,6 @@ inline unsigned atomicInc(unsigned* address, unsigned last, Where where = Where:
 }  // namespace ABN_BUILD
 }  // namespace abn::emulator
 
-// ---- cooperative groups: the grid's barrier and the block's
-
-namespace abn::emulator {
-inline namespace ABN_BUILD {
-namespace cooperative_groups {
-
-struct grid_group {
-  void sync(Where where = Where::current()) const { resume(grid_barrier(where)); }
-};
-struct thread_block {
-  void sync(Where where = Where::current()) const { resume(block_barrier(where)); }
-  unsigned thread_rank() const { return rank_in_block(); }
-};
-inline grid_group this_grid() { return {}; }
-inline thread_block this_thread_block() { return {}; }
-
-}  // namespace cooperative_groups
-}  // namespace ABN_BUILD
-}  // namespace abn::emulator
-
-#include "cuda/emulator/cuda_cluster.hpp"
-
-namespace cooperative_groups = abn::emulator::cooperative_groups;
-
 using abn::emulator::__float_as_uint, abn::emulator::__float_as_int, abn::emulator::__uint_as_float,
     abn::emulator::__int_as_float, abn::emulator::__double_as_longlong,
     abn::emulator::__longlong_as_double, abn::emulator::__popc, abn::emulator::__ffs,

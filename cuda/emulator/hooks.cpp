@@ -139,7 +139,7 @@ std::uint8_t __tsan_atomic8_load(const volatile std::uint8_t* pointer, int) {
   return __atomic_load_n(pointer, __ATOMIC_SEQ_CST);
 }
 
-// memcpy and its kin of instrumented files; sanitized.hpp gives them these names there.
+// memcpy and its kin of instrumented files; cuda.hpp gives them these names there.
 void* abn_sanitized_memcpy(void* to, const void* from, std::size_t bytes) {
   abn::emulator::range(from, bytes, false, ABN_RETURN_ADDRESS);
   abn::emulator::range(to, bytes, true, ABN_RETURN_ADDRESS);

@@ -1,63 +1,20 @@
 // What a launch, a block and a thread do from first to last.
-#include <algorithm>
+#include "cuda/emulator/machine.hpp"
+
+#include <bit>
 #include <exception>
+#include <string>
 
 #include "cuda/emulator/sanitizer.hpp"
-#include "cuda/emulator/schedule.hpp"
 
 namespace abn::emulator {
 
-constinit thread_local ThreadView* current = nullptr;
 constinit thread_local Machine* this_machine = nullptr;
-
-namespace {
-
-using boost::context::detail::jump_fcontext;
-using boost::context::detail::make_fcontext;
-
-// How often a step looks beyond the warp that runs, as masks of a random number. Most launches stay
-// in a warp for some eight warp operations, which keeps its stacks in the cache; one launch in
-// eight takes hardly two steps in the same warp.
-constexpr std::uint64_t calm_mask = 255, wild_mask = 1, wild_one_in = 8;
-
-std::uint64_t scramble(std::uint64_t x) {  // splitmix64's finaliser
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-  return x ^ (x >> 31);
-}
-
-}  // namespace
 
 Machine& Machine::of_this_thread() {
   static thread_local Machine machine;
   this_machine = &machine;
   return machine;
-}
-
-// ---- who runs next
-
-// The warp that ran last, as long as it can; after it the next one of those that are ready.
-Warp* Machine::next_in_order(bool leave_warp) const {
-  if (burst_->ready && !leave_warp) return burst_;
-  const std::uint32_t after = burst_->order + 1;
-  return *std::min_element(
-      ready_.begin(), ready_.begin() + static_cast<std::ptrdiff_t>(ready_count_),
-      [after](const Warp* a, const Warp* b) { return a->order - after < b->order - after; });
-}
-
-void Machine::begin(Thread& thread) {
-  thread.stack = stacks_.take();
-  thread.context = make_fcontext(thread.stack->top(), thread.stack->size(), &Machine::enter);
-}
-
-// A function of its own, with nothing after the jump, so that compilers make a tail call of it.
-[[gnu::noinline]] Arrival Machine::go_on_with(Thread& next) {
-  Thread& self = *running();
-  if (&next == &self) return {nullptr, &nowhere_};
-  if (!next.stack) begin(next);
-  ++switches_;
-  current = &next;
-  return jump_fcontext(next.context, &self.context);
 }
 
 // ---- a thread from first to last
@@ -88,10 +45,10 @@ void Machine::enter(Arrival from) {
     self.stack = nullptr;
     Thread& next = machine.pick(false);
     if (next.stack) {
-      machine.stacks_.give_back(stack);  // nobody takes it before the jump is done
+      machine.stacks().give_back(stack);  // nobody takes it before the jump is done
       ++machine.switches_;
       current = &next;
-      jump_fcontext(next.context, &machine.nowhere_);
+      boost::context::detail::jump_fcontext(next.context, &machine.nowhere_);
       __builtin_unreachable();
     }
     next.stack = stack;  // begins right here: no switch
@@ -115,7 +72,7 @@ void Machine::end_thread(Thread& self) {
   }
   if (block.waiting && block.waiting == block.alive) fail_barrier(block);
   end_thread_in_cluster(self);
-  copies_.end_thread(self);
+  copies.end_thread(self);
   if (block.alive == 0) end_block(block);
 }
 
@@ -164,7 +121,7 @@ void Machine::start_block(Block& block) {
 }
 
 void Machine::end_block(Block& block) {
-  copies_.end_block(block);
+  copies.end_block(block);
   if (sanitizer_) sanitizer_->end_block(block);
   if (const unsigned char* byte = block.spoilt()) fail_guard(block, byte);
   ++report_->blocks;
@@ -185,39 +142,18 @@ void Machine::end_block(Block& block) {
 
 int Machine::launch(const LaunchRequest& request, const Settings& settings, std::uint64_t seed,
                     Report& report, Sanitizer* sanitizer) {
-  request_ = &request;
   sanitizer_ = sanitizer;
-  settings_ = &settings;
-  report_ = &report;
-  shuffle_ = settings.shuffle;
-  code_ = success;
-  random_ = scramble(seed) | 1;
-  block_key_ = draw();
-  leave_mask_ = draw() % wild_one_in == 0 ? wild_mask : calm_mask;
-  next_block_ = switches_ = idle_steps_ = steps_ = at_grid_ = 0;
-  total_blocks_ = std::uint64_t{request.grid.x} * request.grid.y * request.grid.z;
-  draw_schedule();
-  const auto wanted = static_cast<std::uint64_t>(std::max(settings.resident_blocks, 1));
-  // whole clusters
-  const std::uint64_t together =
-      std::uint64_t{request.cluster.x} * request.cluster.y * request.cluster.z;
-  resident_ = request.cooperative
-                  ? total_blocks_
-                  : std::min((wanted + together - 1) / together * together, total_blocks_);
-  while (blocks_.size() < resident_) blocks_.push_back(std::make_unique<Block>());
-  // and the agent of asynchronous copies
-  if (ready_.size() < resident_ * 32 + 1) ready_.resize(resident_ * 32 + 1);
-  ready_count_ = 0;
-  idle_.order = ~std::uint32_t{0};  // the first in order comes after it
-  burst_ = &idle_;
+  lay_out(request, settings.resident_blocks, report);
+  begin_schedule(settings, seed);
+  next_block_ = at_grid_ = 0;
   live_blocks_ = resident_;
-  for (std::uint64_t b = 0; b < resident_; ++b) blocks_[b]->lay_out(request);
   form_clusters();
-  copies_.begin_launch();
+  copies.begin_launch();
   if (sanitizer_) sanitizer_->begin_launch(*this, request, report);
   for (std::uint64_t b = 0; b < resident_; ++b) start_block(*blocks_[b]);
 
-  if (!main_.stack) main_.stack = stacks_.take();  // never run on: it tells a thread that has begun
+  if (!main_.stack)
+    main_.stack = stacks().take();  // never run on: it tells a thread that has begun
   current = &main_;
   watching = sanitizer_;
   arrive(go_on_with(pick(false)));  // comes back when nobody can run any more
@@ -231,48 +167,16 @@ int Machine::launch(const LaunchRequest& request, const Settings& settings, std:
     report.findings.push_back(explain_standstill());
     code_ = launch_failure;
   }
-  copies_.end_launch();
+  copies.end_launch();
   if (code_ != success)
     for (std::uint64_t b = 0; b < resident_; ++b)
       for (Thread& thread : blocks_[b]->threads)
         if (thread.stack) {
           thread.stack->arm();
-          stacks_.give_back(thread.stack);
+          stacks().give_back(thread.stack);
           thread.stack = nullptr;
         }
   return code_;
-}
-
-void Machine::record(const char* kind, int code, std::string text, const Thread& witness) {
-  report_->findings.push_back(make_finding(*request_, kind, std::move(text), &witness));
-  code_ = code;
-}
-
-void Machine::record(Finding finding, int code) {
-  report_->findings.push_back(std::move(finding));
-  code_ = code;
-}
-
-Block* Machine::block_that_owns(std::uintptr_t address) {
-  for (std::uint64_t b = 0; b < resident_; ++b) {
-    const auto begin = reinterpret_cast<std::uintptr_t>(blocks_[b]->shared);
-    if (address - begin < blocks_[b]->shared_bytes) return blocks_[b].get();
-  }
-  return nullptr;
-}
-
-bool Machine::near_shared(std::uintptr_t address) const {
-  for (std::uint64_t b = 0; b < resident_; ++b) {
-    const auto begin = reinterpret_cast<std::uintptr_t>(blocks_[b]->shared) - Block::front_guard;
-    if (address - begin < Block::front_guard + blocks_[b]->shared_bytes + Block::back_guard)
-      return true;
-  }
-  return false;
-}
-
-void Machine::leave() {
-  jump_fcontext(main_.context, &nowhere_);
-  __builtin_unreachable();
 }
 
 }  // namespace abn::emulator

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cstring>
 
-#include "cuda/emulator/schedule.hpp"
+#include "cuda/emulator/copy_order.hpp"
+#include "cuda/emulator/sanitizer.hpp"
+#include "cuda/emulator/wording.hpp"
 
 namespace abn::emulator {
 namespace {
@@ -36,8 +38,8 @@ MBarrierState& MBarriers::find(Block& home, const void* barrier, const Thread& s
 
 void MBarriers::init(void* barrier, unsigned arrivals, Where where) {
   check_alignment(barrier, sizeof mark, where);
-  Block& home = machine_.owner_of(barrier, where);
-  const Thread& self = *machine_.running();
+  Block& home = scheduler_.owner_of(barrier, where);
+  const Thread& self = *Scheduler::running();
   MBarrierState fresh;
   fresh.address = static_cast<unsigned char*>(barrier);
   fresh.arrivals = fresh.missing = arrivals;
@@ -55,8 +57,8 @@ void MBarriers::init(void* barrier, unsigned arrivals, Where where) {
 }
 
 void MBarriers::invalidate(void* barrier, Where where) {
-  Block& home = machine_.owner_of(barrier, where);
-  const Thread& self = *machine_.running();
+  Block& home = scheduler_.owner_of(barrier, where);
+  const Thread& self = *Scheduler::running();
   const MBarrierState& state = find(home, barrier, self);
   if (!state.waiting.empty()) fail(state, home, "is invalidated while threads wait at it", self);
   if (state.loaded > state.seen)
@@ -77,18 +79,18 @@ void MBarriers::settle(MBarrierState& state) {
   release_copies(state.phases[state.phase & 1], state.copies, state.started + 1);
   ++state.phase;
   state.missing = state.arrivals;
-  machine_.count_step(false);
+  scheduler_.count_step(false);
   for (const Thread* thread : state.waiting) {
     thread->warp->at_mbarrier &= ~thread->bit();
-    machine_.make_ready(*thread->warp, thread->bit());
+    scheduler_.make_ready(*thread->warp, thread->bit());
   }
   state.waiting.clear();
 }
 
 Thread& MBarriers::arrive(void* barrier, unsigned bytes, Where where) {
-  Block& home = machine_.owner_of(barrier, where);
-  Thread& self = *machine_.running();
-  if (home.alive == 0) machine_.fail_peer_left(self, home);
+  Block& home = scheduler_.owner_of(barrier, where);
+  Thread& self = *Scheduler::running();
+  if (home.alive == 0) scheduler_.fail_peer_left(self, home);
   MBarrierState& state = find(home, barrier, self);
   use_mbarrier(barrier, false, where);
   release(self, state.phases[state.phase & 1]);
@@ -99,21 +101,21 @@ Thread& MBarriers::arrive(void* barrier, unsigned bytes, Where where) {
   if (--state.missing == 0 && state.bytes < 0)
     fail(state, home, "got more bytes from copies than were announced", self);
   settle(state);
-  AsyncCopies::refresh_view(home);
-  return machine_.after_release(self);
+  home.refresh_view();
+  return scheduler_.after_release(self);
 }
 
 std::uint64_t MBarriers::begin_copy(void* barrier, Where where) {
-  Block& home = machine_.owner_of(barrier, where);
-  const Thread& self = *machine_.running();
+  Block& home = scheduler_.owner_of(barrier, where);
+  const Thread& self = *Scheduler::running();
   MBarrierState& state = find(home, barrier, self);
   if (!state.fenced) {
-    machine_.record(
+    scheduler_.record(
         missing_proxy_fence, launch_failure,
         "a copy is started at " + place(where) + ", and " + describe(state, home) +
             ": mbarrier_fence_init() must stand between the initialisation and the first copy",
         self);
-    machine_.leave();
+    scheduler_.leave();
   }
   use_mbarrier(barrier, false, where);
   state.loaded = state.phase + 1;
@@ -123,7 +125,7 @@ std::uint64_t MBarriers::begin_copy(void* barrier, Where where) {
 
 Epoch MBarriers::epoch_of_copy(Block& home, const void* barrier, const Thread& issuer) {
   MBarrierState& state = *look_up(home, barrier);
-  return state.copies.epoch(issuer, ++state.started, true);
+  return epoch_of(state.copies, issuer, ++state.started, true);
 }
 
 void MBarriers::end_copy(Block& home, const void* barrier, std::uint64_t phase, unsigned bytes,
@@ -145,16 +147,16 @@ void MBarriers::end_copy(Block& home, const void* barrier, std::uint64_t phase, 
 // ---- waits
 
 Thread& MBarriers::wait(void* barrier, unsigned parity, Where where) {
-  Thread& self = *machine_.running();
-  if (passed(barrier, parity, where)) return machine_.after_release(self);
+  Thread& self = *Scheduler::running();
+  if (passed(barrier, parity, where)) return scheduler_.after_release(self);
   look_up(self.home(), barrier)->waiting.push_back(&self);
   self.warp->at_mbarrier |= self.bit();
-  return machine_.suspend(self);
+  return scheduler_.suspend(self);
 }
 
 bool MBarriers::passed(void* barrier, unsigned parity, Where where) {
-  Block& home = machine_.owner_of(barrier, where);
-  Thread& self = *machine_.running();
+  Block& home = scheduler_.owner_of(barrier, where);
+  Thread& self = *Scheduler::running();
   MBarrierState& state = find(home, barrier, self);
   use_mbarrier(barrier, false, where);
   if (&home != &self.home())
@@ -180,23 +182,23 @@ std::string MBarriers::describe(const MBarrierState& state, const Block& block) 
 void MBarriers::fail(const MBarrierState& state, const Block& home, const char* what,
                      const Thread& witness) {
   const bool known = state.arrivals > 0;
-  machine_.record(mbarrier_misuse, launch_failure,
-                  "an mbarrier " + std::string(what) + ", at " + place(witness.where) +
-                      (known ? ": " : "; ") + describe(state, home),
-                  witness);
-  machine_.leave();
+  scheduler_.record(mbarrier_misuse, launch_failure,
+                    "an mbarrier " + std::string(what) + ", at " + place(witness.where) +
+                        (known ? ": " : "; ") + describe(state, home),
+                    witness);
+  scheduler_.leave();
 }
 
 void MBarriers::end_block(const Block& block) {
   for (const MBarrierState& state : block.mbarriers) {
     if (state.loaded <= state.seen) continue;
-    Thread witness = *machine_.running();
+    Thread witness = *Scheduler::running();
     witness.where = state.load;
-    machine_.record(async_copy, launch_failure,
-                    "the bulk copy started at " + place(state.load) + " was never waited for; " +
-                        describe(state, block),
-                    witness);
-    machine_.leave();
+    scheduler_.record(async_copy, launch_failure,
+                      "the bulk copy started at " + place(state.load) + " was never waited for; " +
+                          describe(state, block),
+                      witness);
+    scheduler_.leave();
   }
 }
 
@@ -206,29 +208,11 @@ const MBarrierState* MBarriers::with_waiters(const Block& block) {
   return nullptr;
 }
 
-Finding Machine::explain_mbarrier(const Block& block, const MBarrierState& state) const {
-  std::string text = MBarriers::describe(state, block);
+Finding MBarriers::explain(const Block& block, const MBarrierState& state) const {
+  std::string text = describe(state, block);
   if (state.missing == 0) text += ", which no copy brings: more were announced than copied";
-  return make_finding(*request_, deadlock, text + "; " + describe(block), state.waiting.front());
-}
-
-// ---- the calls of kernels
-
-void mbarrier_init(void* barrier, unsigned arrivals, Where where) {
-  this_machine->mbarriers_.init(barrier, arrivals, where);
-}
-void mbarrier_invalidate(void* barrier, Where where) {
-  this_machine->mbarriers_.invalidate(barrier, where);
-}
-void mbarrier_fence() { MBarriers::fence(static_cast<Thread*>(current)->home()); }
-Arrival mbarrier_arrive(void* barrier, unsigned bytes, Where where) {
-  return this_machine->go_on_with(this_machine->mbarriers_.arrive(barrier, bytes, where));
-}
-Arrival mbarrier_wait(void* barrier, unsigned parity, Where where) {
-  return this_machine->go_on_with(this_machine->mbarriers_.wait(barrier, parity, where));
-}
-bool mbarrier_passed(void* barrier, unsigned parity, Where where) {
-  return this_machine->mbarriers_.passed(barrier, parity, where);
+  return make_finding(scheduler_.request(), deadlock, text + "; " + emulator::describe(block),
+                      state.waiting.front());
 }
 
 }  // namespace abn::emulator

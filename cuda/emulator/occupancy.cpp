@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "cuda/emulator/clusters.hpp"
+#include "cuda/emulator/engine_clusters.hpp"
 
 namespace abn::emulator {
 namespace {

@@ -5,9 +5,6 @@
 #include <bit>
 #include <utility>
 
-#include "cuda/emulator/machine.hpp"
-#include "cuda/emulator/sanitizer.hpp"
-
 namespace abn::emulator {
 namespace {
 
@@ -330,15 +327,6 @@ void Order::atomic(Thread& thread, std::uintptr_t address, bool shared, bool loa
     append(place.sync, fences.released_in_block);  // nobody but the block is there
   else
     place.in_blocks.push_back(fences.released_in_block);
-}
-
-// ---- the calls of other parts of the machine
-
-void release(Thread& thread, Sync& sync) {
-  if (Sanitizer* sanitizer = this_machine->sanitizer()) sanitizer->order.release(thread, sync);
-}
-void acquire(Thread& thread, Sync& sync) {
-  if (Sanitizer* sanitizer = this_machine->sanitizer()) sanitizer->order.acquire(thread, sync);
 }
 
 }  // namespace abn::emulator

@@ -1,15 +1,10 @@
-// What happens before what: the interface through which barriers, atomics and copy engines tell the
-// sanitiser who knows of whose accesses. Everything here does nothing where the launch is not
-// sanitised, so no caller needs an `if`.
+// What happens before what, in a sanitised launch: who knows of whose accesses.
 //
 // Two accesses of one place, one of them a write, are a race unless one happens before the other:
 // in the same thread, or through a chain of releases and acquires. A thread that releases into a
 // Sync hands over all that it did and all that it knows; a thread that acquires from it knows that
 // from then on. So a barrier of any kind is: every thread that arrives releases, every thread that
 // goes on acquires, both on the Sync of that phase of the barrier.
-//
-//   Sync phase;
-//   release(thread, phase);  acquire(thread, phase);
 //
 // Asynchronous copies are somebody of their own: copy_order.hpp.
 #pragma once
@@ -21,67 +16,11 @@
 #include <unordered_map>
 #include <vector>
 
+#include "cuda/emulator/block.hpp"
+#include "cuda/emulator/block_order.hpp"
 #include "cuda/emulator/clock.hpp"
-#include "cuda/emulator/engine.hpp"
 
 namespace abn::emulator {
-
-struct Thread;
-struct Block;
-struct Warp;
-
-// What was released is kept in the order of the releases, and worked out when somebody acquires: up
-// to where it was when he came by.
-class Sync {
- public:
-  void clear() { *this = {}; }  // as new
-
- private:
-  friend class Order;
-  std::vector<Stamp> log_;
-  Known base_;               // of the releases before the log
-  std::size_t dropped_ = 0;  // how many they are
-  Known merged_;             // base_ and log_[0..merged_end_)
-  std::size_t merged_end_ = 0;
-};
-
-void release(Thread& thread, Sync& sync);
-void acquire(Thread& thread, Sync& sync);
-
-// ---- What follows is the machine's: the clocks of a launch.
-
-// What a thread's last fence made ready for its atomics to hand over, and what its atomics have met
-// for its next fence to make known to it. PTX calls the two the release pattern and the acquire
-// pattern.
-struct Fences {
-  // by __threadfence() and by a __threadfence_block() after it
-  Stamp released, released_in_block;
-  std::vector<std::uintptr_t> published;  // the atomics' addresses since then
-  struct Seen {
-    std::uintptr_t address;
-    std::size_t upto;  // of the releases there
-  };
-  std::vector<Seen> seen;
-};
-
-// The clocks of a resident block.
-struct BlockOrder {
-  std::uint32_t actor = 0;
-  // every thread knows all that the block did before this time: its last barrier
-  std::uint32_t before = 0;
-  std::uint32_t newest = 0;  // the latest time of a thread
-  // likewise the lanes of a warp: the last __syncwarp() of all of them
-  std::uint32_t warp_before[32] = {};
-  std::vector<Epoch> now;  // by rank: the epoch of the thread's next access
-  // by rank: what it knows beyond that; empty until somebody does
-  std::vector<Known> known;
-  // by rank; empty until somebody fences, or meets what another block fenced
-  std::vector<Fences> fences;
-  bool any_known = false;            // one of `known` is not null
-  bool news = false;                 // `known` changed since the last barrier
-  bool fenced = false, met = false;  // likewise what `fences` released, and has seen
-  std::vector<std::uintptr_t> shared_atomics;
-};
 
 class Order {
  public:

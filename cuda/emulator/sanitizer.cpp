@@ -7,6 +7,9 @@
 #include <atomic>
 #include <bit>
 #include <stdexcept>
+#include <string>
+
+#include "cuda/emulator/wording.hpp"
 
 namespace abn::emulator {
 
@@ -80,8 +83,8 @@ void Sanitizer::forget_buffers() {
 
 // ---- launches and blocks
 
-void Sanitizer::begin_launch(Machine& machine, const LaunchRequest& request, Report& report) {
-  machine_ = &machine;
+void Sanitizer::begin_launch(Launch& launch, const LaunchRequest& request, Report& report) {
+  launch_ = &launch;
   request_ = &request;
   report_ = &report;
   seen_.clear();
@@ -142,8 +145,8 @@ void Sanitizer::count_traffic(Warp& warp) {
 }
 
 void Sanitizer::end_launch() {
-  for (std::uint64_t b = 0; b < machine_->resident_blocks(); ++b) {
-    Block& block = machine_->block(b);
+  for (std::uint64_t b = 0; b < launch_->resident_blocks(); ++b) {
+    Block& block = launch_->block(b);
     end_requests(block);
     for (WarpTraffic& warp : block.traffic) warp.flows.clear();  // numbers of this session
   }
@@ -164,8 +167,8 @@ std::uint32_t Sanitizer::flow_of(const Sites::Site& site, int buffer, bool store
 Region* Sanitizer::region_of(std::uintptr_t address, std::size_t bytes, const Block* block) {
   for (const auto& region : buffers_)
     if (region->holds(address, bytes)) return region.get();
-  if (Block* owner = machine_->block_that_owns(address))
-    if (block == owner || (block && machine_->may_reach(*block, *owner)))
+  if (Block* owner = launch_->block_that_owns(address))
+    if (block == owner || (block && launch_->may_reach(*block, *owner)))
       if (owner->watched.holds(address, bytes)) return &owner->watched;
   return nullptr;
 }
@@ -177,21 +180,21 @@ Region* Sanitizer::find(std::uintptr_t address, std::size_t bytes, bool write, S
   const Actor actor{block.order, self.rank, block.order.now[self.rank]};
   const Attempt attempt{region, address, static_cast<unsigned>(bytes), site.id, write, false};
   if (region != nullptr && region->buffer < 0 && region != &block.watched) {
-    const Block& owner = *machine_->block_that_owns(address);
+    const Block& owner = *launch_->block_that_owns(address);
     if (owner.alive > 0 && has_begun_for(self, owner)) return region;
     report_peer(owner.alive > 0 ? cluster_peer : cluster_peer_left, attempt, actor, owner);
-    machine_->leave();
+    launch_->leave();
   }
   if (region == nullptr) {
     if (parameters_or_constants(address, bytes, write)) return nullptr;
     // global memory is not watched
-    if (buffers_.empty() && !machine_->near_shared(address)) return nullptr;
+    if (buffers_.empty() && !launch_->near_shared(address)) return nullptr;
     report_outside(attempt, actor);
-    machine_->leave();
+    launch_->leave();
   }
   if (write && !region->writable) {
     report_read_only(attempt, actor);
-    machine_->leave();
+    launch_->leave();
   }
   if (region->buffer >= 0) {
     site.region = region;

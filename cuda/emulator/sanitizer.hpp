@@ -14,8 +14,12 @@
 #include <tuple>
 #include <vector>
 
-#include "cuda/emulator/machine.hpp"
+#include "cuda/emulator/block.hpp"
+#include "cuda/emulator/clock.hpp"
+#include "cuda/emulator/engine.hpp"
+#include "cuda/emulator/launch.hpp"
 #include "cuda/emulator/order.hpp"
+#include "cuda/emulator/report.h"
 #include "cuda/emulator/shadow.hpp"
 #include "cuda/emulator/sites.hpp"
 #include "cuda/emulator/traffic.hpp"
@@ -32,7 +36,8 @@ class Sanitizer {
   void forget_buffers();
 
   // The machine's side.
-  void begin_launch(Machine& machine, const LaunchRequest& request, Report& report);
+  [[noreturn]] void leave() { launch_->leave(); }
+  void begin_launch(Launch& launch, const LaunchRequest& request, Report& report);
   void begin_block(Block& block, std::uint64_t number);
   void end_block(Block& block);
   void end_launch();
@@ -114,7 +119,7 @@ class Sanitizer {
   bool first_of_its_kind(const char* kind, SiteId a, SiteId b);
   Finding describe(const char* kind, const Attempt& attempt, const Access& access) const;
 
-  Machine* machine_ = nullptr;
+  Launch* launch_ = nullptr;
   const LaunchRequest* request_ = nullptr;
   Report* report_ = nullptr;
   Shadow shadow_;
@@ -138,6 +143,14 @@ class Sanitizer {
 std::string text_of_access(const Access& access);
 
 extern constinit thread_local Sanitizer* watching;  // null: nobody looks
+
+// What barriers of any kind do: nothing where nobody looks.
+inline void release(Thread& thread, Sync& sync) {
+  if (watching) watching->order.release(thread, sync);
+}
+inline void acquire(Thread& thread, Sync& sync) {
+  if (watching) watching->order.acquire(thread, sync);
+}
 
 // ---- the way that every access takes
 

@@ -7,6 +7,7 @@
 #include "cuda/emulator/machine.hpp"
 #include "cuda/emulator/occupancy.hpp"
 #include "cuda/emulator/sanitizer.hpp"
+#include "cuda/emulator/wording.hpp"
 
 namespace abn::emulator {
 

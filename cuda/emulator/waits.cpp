@@ -1,4 +1,7 @@
 // The calls of a kernel that wait: barriers, warp operations, atomics and fences.
+#include <bit>
+
+#include "cuda/emulator/machine.hpp"
 #include "cuda/emulator/sanitizer.hpp"
 #include "cuda/emulator/schedule.hpp"
 

@@ -4,8 +4,8 @@
 //   ABN_EMULATOR_TAG      a symbol that abn-verify has if it was built from the same emulator;
 //                         loading fails where it has not, instead of two versions that disagree
 //                         about the emulator's structs
-//   ABN_SANITIZED_FILE    the shared object with the instrumented twins, which lies in the same
-//                         folder
+//   ABN_SANITIZED_FILE    the shared object with the instrumented build of the same variants, which
+//                         lies in the same folder
 #define ABN_EXPORT extern "C" [[gnu::visibility("default")]]
 
 extern "C" const int ABN_EMULATOR_TAG;

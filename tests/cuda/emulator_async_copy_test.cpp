@@ -162,7 +162,7 @@ TEST(EmulatorCopies, ElementsThatNobodyWaitsFor) {
 TEST(EmulatorCopies, OperandsThatElementsCannotHave) {
   Tensor in(512, 5);
   expect_found({emulator::misaligned_access, misaligned_address,
-                "misaligned 8-byte access at tests/cuda/kernels_of_copies.cuh:"},
+                "misaligned 8-byte access at cuda/kernels_of_copies.cuh:"},
                [&] {
                  return launch({3, 32, sizeof(Staged)}, element_misaligned, in.begin());
                });
@@ -198,7 +198,7 @@ TEST(EmulatorCopies, BulkLoadsThatGoWrong) {
   found(emulator::async_copy, "must be a multiple of 16 bytes", odd_size);
   found(emulator::async_copy, "must be a multiple of 16 bytes and not 0", no_bytes);
   found(emulator::misaligned_access,
-        "misaligned 16-byte access at tests/cuda/kernels_of_copies.cuh:", misaligned_source,
+        "misaligned 16-byte access at cuda/kernels_of_copies.cuh:", misaligned_source,
         misaligned_address);
   found(emulator::mbarrier_misuse, "is not initialised", barrier_not_initialised);
   found(emulator::async_copy, "the mbarrier must lie in the same shared memory", barrier_in_global);

@@ -161,7 +161,7 @@ TEST(EmulatorClusters, PeerThatLeft) {
   int out;
   expect_found(
       left("the block of rank 0 has returned, and its shared memory is asked for at "
-           "tests/cuda/kernels_of_clusters.cuh:"),
+           "cuda/kernels_of_clusters.cuh:"),
       [&] { return gone = 0, launch(clusters_of(2, 1, 32, sizeof(Row)), maps_late, &gone, &out); });
   expect_found(
       left("shared memory of the block of rank 0 was written at byte 12 after it had returned"),
@@ -183,7 +183,7 @@ TEST(EmulatorClusters, AddressesAndRanksThatTheClusterLacks) {
     return Misuse{emulator::cluster_peer, launch_failure, says};
   };
   int out;
-  expect_found(peer("rank 2 at tests/cuda/kernels_of_clusters.cuh:"), [&] {
+  expect_found(peer("rank 2 at cuda/kernels_of_clusters.cuh:"), [&] {
     return launch(clusters_of(2, 3, 32, sizeof(Row)), maps_a_rank_too_many, &out);
   });
   expect_found(peer("an address that is not in the shared memory"), [&] {

@@ -66,7 +66,7 @@ void expect_found(const Expected& expected, const std::function<int()>& run) {
     EXPECT_EQ(code, expected.code) << "seed " << seed;
     EXPECT_NE(finding.text.find(expected.says), std::string::npos)
         << "seed " << seed << ": " << finding.text;
-    EXPECT_NE(finding.kernel.find("cuda_emulator_findings_test.cpp"), std::string::npos)
+    EXPECT_NE(finding.kernel.find("cuda/emulator_findings_test.cpp"), std::string::npos)
         << finding.kernel;
     expect_fit(session);
     if (testing::Test::HasFailure()) return;
@@ -105,8 +105,7 @@ TEST(EmulatorFindings, BarrierDivergence) {
   };
   float out;
   expect_found(
-      divergence("threads 0-127 wait in __syncthreads at tests/cuda/emulator_findings_test.cpp:"),
-      [] {
+      divergence("threads 0-127 wait in __syncthreads at cuda/emulator_findings_test.cpp:"), [] {
         return launch({20, 256}, half_of_the_block_returns);
       });
   expect_found(divergence("threads 128-255 returned"), [] {
@@ -223,7 +222,7 @@ __global__ void counts_for_ever(unsigned* count) {
 
 TEST(EmulatorFindings, EndlessLoop) {
   const Expected endless{emulator::endless_loop, launch_timeout,
-                         "a thread spins at tests/cuda/emulator_findings_test.cpp:"};
+                         "a thread spins at cuda/emulator_findings_test.cpp:"};
   unsigned word;
   expect_found(endless, [&] { return word = 0, launch({3, 32}, waits_for_nobody, &word); });
   expect_found(endless, [&] { return word = 0, launch({3, 32}, lock_never_released, &word); });
@@ -286,7 +285,7 @@ TEST(EmulatorFindings, MisalignedAccess) {
   const auto misaligned = [](const char* says) {
     return Expected{emulator::misaligned_access, misaligned_address, says};
   };
-  expect_found(misaligned("misaligned 16-byte access at tests/"), [&] {
+  expect_found(misaligned("misaligned 16-byte access at cuda/"), [&] {
     return launch({20, 32}, load_unaligned, data, &out);
   });
   expect_found(misaligned("8 bytes beyond a multiple of 16"), [&] {

@@ -51,7 +51,7 @@ TEST(EmulatorGroups, AReleasedFlagHandsAMessageOver) {
 TEST(EmulatorGroups, GroupsThatNeverMeet) {
   unsigned counter;
   const Misuse endless{emulator::endless_loop, launch_timeout,
-                       "a thread spins at tests/cuda/kernels_of_groups.cuh:"};
+                       "a thread spins at cuda/kernels_of_groups.cuh:"};
   expect_found(endless, [&] {
     return counter = 0, launch_cooperative({4, 32}, group_that_one_block_skips, &counter, 4u);
   });
@@ -84,7 +84,7 @@ TEST(EmulatorHints, ChangeNoByte) {
 TEST(EmulatorHints, ChangeNoAlignment) {
   alignas(16) float data[8] = {};
   const Misuse misaligned{emulator::misaligned_access, misaligned_address,
-                          "misaligned 16-byte access at tests/cuda/kernels_of_groups.cuh:"};
+                          "misaligned 16-byte access at cuda/kernels_of_groups.cuh:"};
   expect_found(misaligned, [&] { return launch({1, 1}, stream_misaligned, data); });
   expect_found(misaligned, [&] { return launch({1, 1}, hint_misaligned, data); });
 }

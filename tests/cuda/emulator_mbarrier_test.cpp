@@ -51,8 +51,8 @@ TEST(EmulatorMBarriers, Misuses) {
     });
   };
   const char* misuse = emulator::mbarrier_misuse;
-  found(misuse, "an mbarrier is not initialised, at tests/cuda/kernels_of_mbarriers.cuh:",
-        wait_uninitialised);
+  found(misuse,
+        "an mbarrier is not initialised, at cuda/kernels_of_mbarriers.cuh:", wait_uninitialised);
   found(misuse, "is not initialised", arrive_uninitialised);
   found(misuse, "more arrivals in a phase than it was initialised with", too_many_arrivals);
   found(emulator::deadlock, "waits in phase 0 for 1 of its 32 arrivals and for 0 bytes",
@@ -66,8 +66,8 @@ TEST(EmulatorMBarriers, Misuses) {
         misaligned_address);
   found(misuse, "belongs to a peer, and only its own block can wait", waits_at_a_peers);
   found(misuse, "belongs to a peer and cannot be initialised from here", initialises_a_peers);
-  found(emulator::endless_loop,
-        "a thread spins at tests/cuda/kernels_of_mbarriers.cuh:", try_for_ever, launch_timeout);
+  found(emulator::endless_loop, "a thread spins at cuda/kernels_of_mbarriers.cuh:", try_for_ever,
+        launch_timeout);
   found(misuse, "is invalidated while threads wait at it", invalidated_with_waiters);
 }
 

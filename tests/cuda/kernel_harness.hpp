@@ -21,7 +21,6 @@ inline constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN(),
                         infinity = std::numeric_limits<double>::infinity();
 
 // ---- storage types
-// -------------------------------------------------------------------------------------------------
 
 inline std::size_t size_of(int dtype) { return dtype == ABN_F64 ? 8 : dtype == ABN_F32 ? 4 : 2; }
 inline double unit_roundoff(int dtype) {
@@ -71,7 +70,6 @@ inline double at_or_below(int dtype, double value) {
 }
 
 // ---- buffers
-// -------------------------------------------------------------------------------------------------
 
 // Values of a type behind `offset` elements on a 256-byte boundary, with guards on both sides. The
 // guards, and everything that has not been written yet, are NaN in every type.
@@ -137,7 +135,6 @@ class Buffer {
 };
 
 // ---- problems
-// -------------------------------------------------------------------------------------------------
 
 struct Case {
   abn_problem problem{};
@@ -208,7 +205,6 @@ inline Case case_of(const abn_problem& problem, std::uint64_t seed) {
 }
 
 // ---- calls
-// -------------------------------------------------------------------------------------------------
 
 struct Options {
   std::uint64_t schedule = 0;

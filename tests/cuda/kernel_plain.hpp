@@ -90,9 +90,10 @@ class Plain {
         dy[i] = c_.dz[at] * slope(z);
         xhat[i] = g == 0 ? 0 : (y - beta) / g;
         // log1p near -1 magnifies the rounding of z/alpha
-        const double magnified = p_.activation == ABN_ELU && std::signbit(z)
-                                     ? p_.activation_parameter / (z + p_.activation_parameter)
-                                     : 0;
+        const double magnified =
+            saturates() && std::signbit(z)
+                ? scale_of_y() * p_.activation_parameter / (z + p_.activation_parameter)
+                : 0;
         xhat_error[i] = g == 0 ? 0
                                : u_ * (std::fabs(xhat[i]) +
                                        (std::fabs(y) + magnified / roundings * 4) / std::fabs(g));
@@ -126,25 +127,26 @@ class Plain {
     if (c_.gamma.empty()) return 1;
     return p_.scale == ABN_SCALE_ABS_EPS ? std::fabs(c_.gamma[c]) + p_.eps : c_.gamma[c];
   }
+  bool saturates() const { return p_.activation == ABN_ELU || p_.activation == ABN_CELU; }
+  double scale_of_y() const { return p_.activation == ABN_CELU ? p_.activation_parameter : 1; }
   double phi(double y) const {
     if (p_.activation == ABN_IDENTITY) return y;
     if (!(y < 0)) return y + 0.0;
-    return p_.activation == ABN_LEAKY_RELU ? p_.activation_parameter * y
-                                           : p_.activation_parameter * std::expm1(y);
+    return p_.activation_parameter * (saturates() ? std::expm1(y / scale_of_y()) : y);
   }
   double unsaturated(double z) const {
-    return p_.activation == ABN_ELU && z <= -p_.activation_parameter
+    return saturates() && z <= -p_.activation_parameter
                ? next_above(p_.dtype, -p_.activation_parameter)
                : z;
   }
   double inverse(double z) const {
     if (p_.activation == ABN_IDENTITY || !std::signbit(z)) return z;
-    return p_.activation == ABN_LEAKY_RELU ? z / p_.activation_parameter
-                                           : std::log1p(z / p_.activation_parameter);
+    const double quotient = z / p_.activation_parameter;
+    return saturates() ? scale_of_y() * std::log1p(quotient) : quotient;
   }
   double slope(double z) const {
     if (p_.activation == ABN_IDENTITY || !std::signbit(z)) return 1;
-    return p_.activation == ABN_LEAKY_RELU ? p_.activation_parameter : z + p_.activation_parameter;
+    return saturates() ? (z + p_.activation_parameter) / scale_of_y() : p_.activation_parameter;
   }
 
   const Case& c_;

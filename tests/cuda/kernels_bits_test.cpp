@@ -16,7 +16,7 @@ std::vector<std::uint64_t> all_bits(const Both& both) {
   return out;
 }
 
-// Several blocks, warps and slices; ragged windows; every activation and type once.
+// Several blocks, warps and slices; ragged vectors; every activation and type once.
 std::vector<Case> cases() {
   std::vector<Case> out;
   struct Kind {
@@ -28,7 +28,8 @@ std::vector<Case> cases() {
                         Kind{3, 2, 1300, ABN_NHWC, ABN_BF16, ABN_IDENTITY, ABN_TRAINING},
                         Kind{2, 9, 333, ABN_NHWC, ABN_F64, ABN_LEAKY_RELU, ABN_TRAINING},
                         Kind{2, 16, 700, ABN_NHWC, ABN_F16, ABN_LEAKY_RELU, ABN_FROZEN},
-                        Kind{2, 3, 2100, ABN_NCHW, ABN_BF16, ABN_ELU, ABN_FROZEN}}) {
+                        Kind{2, 3, 2100, ABN_NCHW, ABN_BF16, ABN_ELU, ABN_FROZEN},
+                        Kind{2, 5, 411, ABN_NHWC, ABN_F32, ABN_CELU, ABN_TRAINING}}) {
     abn_problem p = problem_of(k.n, k.c, k.s, k.layout, k.dtype);
     activate(p, k.activation, 0.3);
     p.mode = k.mode;

@@ -1,6 +1,6 @@
-// The manners of a variant: claims, refusals, empty problems, and how two_sweep cuts a problem into
-// slices.
-#include "cuda/device/window.cuh"
+// The manners of a variant: claims, refusals, empty problems, and how two_sweep partitions a
+// problem into slices.
+#include "cuda/device/vector_access.cuh"
 #include "tests/cuda/kernel_harness.hpp"
 
 namespace {
@@ -57,7 +57,7 @@ TEST(KernelsContract, RefusesWhatItDoesNotKnow) {
     EXPECT_TRUE(refused([](abn_problem& p) { p.layout = 2; }));
     EXPECT_TRUE(refused([](abn_problem& p) { p.dtype = 4; }));
     EXPECT_TRUE(refused([](abn_problem& p) { p.param_dtype = ABN_F64; }));
-    EXPECT_TRUE(refused([](abn_problem& p) { p.activation = 3; }));
+    EXPECT_TRUE(refused([](abn_problem& p) { p.activation = 4; }));
     EXPECT_TRUE(refused([](abn_problem& p) { p.scale = -1; }));
     EXPECT_TRUE(refused([](abn_problem& p) { p.mode = 3; }));
     EXPECT_TRUE(refused([](abn_problem& p) { p.n = -1; }));
@@ -126,8 +126,7 @@ TEST(KernelsContract, MissingPointersAndWorkspace) {
   }
 }
 
-// ---- the cut
-// -------------------------------------------------------------------------------------------------
+// ---- the partition
 
 const abn_problem every_shape[] = {
     problem_of(2, 3, 5, ABN_NCHW, ABN_F16),     problem_of(2, 3, 5, ABN_NHWC, ABN_F16),
@@ -138,7 +137,7 @@ const abn_problem every_shape[] = {
     problem_of(3, 1, 4000, ABN_NHWC, ABN_F64),  problem_of(1, 300, 64, ABN_NCHW, ABN_F64),
 };
 
-TEST(KernelsCut, CoversEverythingInBoundedSlices) {
+TEST(KernelsPartition, CoversEverythingInBoundedSlices) {
   std::vector<abn_problem> problems(std::begin(every_shape), std::end(every_shape));
   const std::int64_t large[][3] = {{256, 64, 12544},
                                    {1, 1, std::int64_t{1} << 33},
@@ -151,56 +150,60 @@ TEST(KernelsCut, CoversEverythingInBoundedSlices) {
       for (const int dtype : {ABN_F16, ABN_F32, ABN_F64})
         problems.push_back(problem_of(size[0], size[1], size[2], layout, dtype));
   for (const abn_problem& p : problems) {
-    const Cut cut = cut_of(p);
-    EXPECT_EQ(cut.n * cut.c * cut.s, p.n * p.c * p.s);
-    EXPECT_GE(cut.slices * cut.slice_items, cut.items);
-    EXPECT_LT((cut.slices - 1) * cut.slice_items, cut.items);  // no slice is empty
-    EXPECT_GE(cut.threads(), fewest_threads);
-    EXPECT_LE(cut.threads(), most_threads);
-    EXPECT_EQ(cut.threads() & (cut.threads() - 1), 0);
-    const std::int64_t terms =
-        ceil_div(cut.slice_items, cut.rows) * (cut.layout == ABN_NCHW ? cut.lanes : 1);
+    const Partition partition = partition_of(p);
+    EXPECT_EQ(partition.n * partition.c * partition.s, p.n * p.c * p.s);
+    EXPECT_GE(partition.slices * partition.slice_items, partition.items);
+    EXPECT_LT((partition.slices - 1) * partition.slice_items,
+              partition.items);  // no slice is empty
+    EXPECT_GE(partition.threads(), fewest_threads);
+    EXPECT_LE(partition.threads(), most_threads);
+    EXPECT_EQ(partition.threads() & (partition.threads() - 1), 0);
+    const std::int64_t terms = ceil_div(partition.slice_items, partition.rows) *
+                               (partition.layout == ABN_NCHW ? partition.lanes : 1);
     EXPECT_LE(terms, most_terms);
-    EXPECT_GE(cut.tiles * cut.columns * (cut.layout == ABN_NCHW ? 1 : cut.lanes), cut.c);
+    EXPECT_GE(
+        partition.panels * partition.columns * (partition.layout == ABN_NCHW ? 1 : partition.lanes),
+        partition.c);
   }
 }
 
 // A few channels of a large tensor still give blocks to every processor.
-TEST(KernelsCut, FewChannelsGetSeveralSlices) {
+TEST(KernelsPartition, FewChannelsGetSeveralSlices) {
   for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout)
-    EXPECT_GE(cut_of(problem_of(32, 64, 56 * 56, layout, ABN_F16)).units(), 256);
+    EXPECT_GE(partition_of(problem_of(32, 64, 56 * 56, layout, ABN_F16)).units(), 256);
 }
 
 template <class T, int Layout>
-__global__ void count_visits(Cut cut, int* visits, int* wrong_channels) {
+__global__ void count_visits(Partition partition, int* visits, int* wrong_channels) {
   constexpr int own = owned<T, Layout>;
-  const Unit unit = unit_at(cut, blockIdx.x);
-  const int64_t first = first_channel<Layout>(cut, unit.tile);
-  for (Walk<T, Layout> walk(cut, unit); walk.more();) {
-    const Window window = walk.next();
-    for (int j = 0; j < window_lanes<T>; ++j) {
-      if ((window.present >> j & 1) == 0) continue;
-      const int64_t at = window.begin + j, channel = first + (own == 1 ? 0 : j);
+  const Unit unit = unit_at(partition, blockIdx.x);
+  const int64_t first = first_channel<Layout>(partition, unit.panel);
+  for (VectorIterator<T, Layout> iterator(partition, unit); iterator.more();) {
+    const VectorAccess access = iterator.next();
+    for (int j = 0; j < vector_lanes<T>; ++j) {
+      if ((access.present >> j & 1) == 0) continue;
+      const int64_t at = access.begin + j, channel = first + (own == 1 ? 0 : j);
       visits[at] += 1;
-      const int64_t belongs = Layout == ABN_NCHW ? at / cut.s % cut.c : at % cut.c;
+      const int64_t belongs =
+          Layout == ABN_NCHW ? at / partition.s % partition.c : at % partition.c;
       if (channel != belongs) *wrong_channels += 1;
     }
   }
 }
 
-TEST(KernelsCut, WalksVisitEveryElementOnce) {
+TEST(KernelsPartition, IteratorsVisitEveryElementOnce) {
   for (const abn_problem& p : every_shape) {
-    const Cut cut = cut_of(p);
+    const Partition partition = partition_of(p);
     std::vector<int> visits(static_cast<std::size_t>(p.n * p.c * p.s));
     int wrong = 0;
     LaunchConfig config;
-    config.grid = dim3(static_cast<unsigned>(cut.units()));
-    config.block = dim3(static_cast<unsigned>(cut.threads()));
+    config.grid = dim3(static_cast<unsigned>(partition.units()));
+    config.block = dim3(static_cast<unsigned>(partition.threads()));
     const int status = with_types(p, [&](auto types) {
       using T = typename decltype(types)::Storage;
-      return cut.layout == ABN_NCHW
-                 ? launch(config, count_visits<T, ABN_NCHW>, cut, visits.data(), &wrong)
-                 : launch(config, count_visits<T, ABN_NHWC>, cut, visits.data(), &wrong);
+      return partition.layout == ABN_NCHW
+                 ? launch(config, count_visits<T, ABN_NCHW>, partition, visits.data(), &wrong)
+                 : launch(config, count_visits<T, ABN_NHWC>, partition, visits.data(), &wrong);
     });
     ASSERT_EQ(status, 0);
     EXPECT_EQ(wrong, 0);
@@ -212,12 +215,12 @@ struct Seen {
   int64_t lowest, highest, elements;
 };
 template <class T, int Layout>
-__global__ void measure_unit(Cut cut, int64_t index, Seen* seen) {
-  for (Walk<T, Layout> walk(cut, unit_at(cut, index)); walk.more();) {
-    const Window window = walk.next();
-    for (int j = 0; j < window_lanes<T>; ++j) {
-      if ((window.present >> j & 1) == 0) continue;
-      const int64_t at = window.begin + j;
+__global__ void measure_unit(Partition partition, int64_t index, Seen* seen) {
+  for (VectorIterator<T, Layout> iterator(partition, unit_at(partition, index)); iterator.more();) {
+    const VectorAccess access = iterator.next();
+    for (int j = 0; j < vector_lanes<T>; ++j) {
+      if ((access.present >> j & 1) == 0) continue;
+      const int64_t at = access.begin + j;
       if (seen->elements == 0 || at < seen->lowest) seen->lowest = at;
       if (seen->elements == 0 || at > seen->highest) seen->highest = at;
       ++seen->elements;
@@ -227,27 +230,29 @@ __global__ void measure_unit(Cut cut, int64_t index, Seen* seen) {
 
 // Offsets beyond 2^31 and 2^32 elements, where nothing can be allocated: the last unit ends with
 // the last element.
-TEST(KernelsCut, LastUnitOfHugeTensors) {
+TEST(KernelsPartition, LastUnitOfHugeTensors) {
   const std::int64_t sizes[][3] = {{2, 3, (std::int64_t{1} << 31) + 5},
                                    {(std::int64_t{1} << 33) + 1, 5, 1},
                                    {(std::int64_t{1} << 31) + 3, 3, 7}};
   for (const auto& size : sizes)
     for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout) {
       const abn_problem p = problem_of(size[0], size[1], size[2], layout, ABN_F16);
-      const Cut cut = cut_of(p);
+      const Partition partition = partition_of(p);
       Seen seen{};
       LaunchConfig config;
       config.grid = dim3(1);
-      config.block = dim3(static_cast<unsigned>(cut.threads()));
-      ASSERT_EQ(cut.layout == ABN_NCHW
-                    ? launch(config, measure_unit<__half, ABN_NCHW>, cut, cut.units() - 1, &seen)
-                    : launch(config, measure_unit<__half, ABN_NHWC>, cut, cut.units() - 1, &seen),
+      config.block = dim3(static_cast<unsigned>(partition.threads()));
+      ASSERT_EQ(partition.layout == ABN_NCHW ? launch(config, measure_unit<__half, ABN_NCHW>,
+                                                      partition, partition.units() - 1, &seen)
+                                             : launch(config, measure_unit<__half, ABN_NHWC>,
+                                                      partition, partition.units() - 1, &seen),
                 0);
       EXPECT_EQ(seen.highest, p.n * p.c * p.s - 1);
       EXPECT_GT(seen.elements, 0);
       EXPECT_GE(seen.lowest, 0);
-      if (cut.layout == ABN_NHWC) {
-        EXPECT_EQ(seen.elements, (cut.items - (cut.slices - 1) * cut.slice_items) * cut.c);
+      if (partition.layout == ABN_NHWC) {
+        EXPECT_EQ(seen.elements,
+                  (partition.items - (partition.slices - 1) * partition.slice_items) * partition.c);
       }
     }
 }

@@ -18,6 +18,15 @@ void for_each_kind(const std::function<void(const abn_variant&, int layout, int 
       }
 }
 
+void for_each_saturating(
+    const std::function<void(const abn_variant&, int layout, int dtype, int activation)>& test) {
+  for (const int activation : {ABN_ELU, ABN_CELU})
+    for_each_kind([&](const abn_variant& variant, int layout, int dtype) {
+      SCOPED_TRACE(activation == ABN_ELU ? "ELU" : "CELU");
+      test(variant, layout, dtype, activation);
+    });
+}
+
 // Inference with mean 0, variance 1, eps 0, gamma 1, beta 0: z = phi(x).
 std::vector<double> activated(const abn_variant& variant, int layout, int dtype, int activation,
                               double parameter, const std::vector<double>& x) {
@@ -57,14 +66,55 @@ TEST(KernelsEdges, LeakyKeepsTheSignOfWhatUnderflows) {
   });
 }
 
-TEST(KernelsEdges, IdentityAndEluOfZero) {
+TEST(KernelsEdges, AroundZero) {
   for_each_kind([](const abn_variant& variant, int layout, int dtype) {
-    for (const int activation : {ABN_IDENTITY, ABN_ELU}) {
+    for (const int activation : {ABN_IDENTITY, ABN_ELU, ABN_CELU}) {
       const auto z = activated(variant, layout, dtype, activation, 1, {0.0, 1.0, -1.0});
       EXPECT_EQ(z[0], 0);
       EXPECT_EQ(z[1], 1);
-      EXPECT_NEAR(z[2], activation == ABN_ELU ? std::expm1(-1.0) : -1.0, 0x1p-8);
+      EXPECT_NEAR(z[2], activation == ABN_IDENTITY ? -1.0 : std::expm1(-1.0), 0x1p-8);
     }
+  });
+}
+
+// The smallest values of the type come through, whatever y/alpha underflows to.
+TEST(KernelsEdges, CeluIsStraightCloseToZero) {
+  for_each_kind([](const abn_variant& variant, int layout, int dtype) {
+    const double tiny = smallest(dtype);
+    for (const double alpha : {0.5, 1.0, 100.0}) {
+      const std::vector<double> x{0.0, -tiny, -3 * tiny, 5 * tiny, -37 * tiny};
+      const auto z = activated(variant, layout, dtype, ABN_CELU, alpha, x);
+      EXPECT_EQ(z, x) << "alpha " << alpha;
+      EXPECT_FALSE(std::signbit(z[0]));
+      Case c;
+      c.problem = problem_of(1, static_cast<std::int64_t>(z.size()), 1, layout, dtype);
+      c.problem.mode = ABN_FROZEN;
+      c.problem.eps = 0;
+      activate(c.problem, ABN_CELU, alpha);
+      c.dz.assign(z.size(), 1.0);
+      c.gamma.assign(z.size(), 1.0), c.beta.assign(z.size(), 0.0);
+      Backward call = backward(variant, c, z, std::vector<double>(z.size(), 1.0));
+      EXPECT_EQ(call.dx.values(), c.dz) << "alpha " << alpha;  // phi' is 1 from both sides
+      const auto y = call.dgamma.values();
+      for (std::size_t j = 0; j < x.size(); ++j) {
+        const double expected = rounded(c.problem.param_dtype, x[j]);
+        EXPECT_NEAR(y[j], expected, 0x1p-18 * std::fabs(expected) + tiny) << "alpha " << alpha;
+      }
+    }
+  });
+}
+
+TEST(KernelsEdges, CeluWithAlphaOneIsElu) {
+  for_each_kind([](const abn_variant& variant, int layout, int dtype) {
+    abn_problem p = problem_of(3, 5, 37, layout, dtype);
+    activate(p, ABN_ELU, 1);
+    Case c = case_of(p, 11);
+    const Both elu = run(variant, c, {});
+    c.problem.activation = ABN_CELU;
+    const Both celu = run(variant, c, {});
+    EXPECT_EQ(celu.f.result().bits(), elu.f.result().bits());
+    EXPECT_EQ(celu.b.result().bits(), elu.b.result().bits());
+    EXPECT_EQ(celu.b.dgamma.bits(), elu.b.dgamma.bits());
   });
 }
 
@@ -92,21 +142,21 @@ TEST(KernelsEdges, LeakyBranchesOnTheSignBit) {
   });
 }
 
-TEST(KernelsEdges, EluSaturationIsLifted) {
-  for_each_kind([](const abn_variant& variant, int layout, int dtype) {
+TEST(KernelsEdges, SaturationIsLifted) {
+  for_each_saturating([](const abn_variant& variant, int layout, int dtype, int activation) {
     for (const double wanted : {1.0, 0.5, 1.7, 0.1, 3.0, 1e-6}) {
       abn_problem p = problem_of(1, 1, 1, layout, dtype);
-      activate(p, ABN_ELU, wanted);
+      activate(p, activation, wanted);
       const double alpha = p.activation_parameter;
       const double lowest = next_above(dtype, -alpha), below = at_or_below(dtype, -alpha);
       Backward all;
       const auto dx =
-          upstream(variant, layout, dtype, ABN_ELU, wanted, {below, lowest, 2 * below}, &all);
-      const double slope = lowest + alpha;
+          upstream(variant, layout, dtype, activation, wanted, {below, lowest, 2 * below}, &all);
+      const double of_y = activation == ABN_CELU ? alpha : 1, slope = (lowest + alpha) / of_y;
       for (const double value : dx)
         EXPECT_NEAR(value, slope, 2 * unit_roundoff(dtype) * slope + smallest(dtype))
             << "alpha " << alpha;
-      const double dgamma = all.dgamma.values()[0], y = std::log1p(lowest / alpha);
+      const double dgamma = all.dgamma.values()[0], y = of_y * std::log1p(lowest / alpha);
       ASSERT_TRUE(std::isfinite(dgamma)) << "alpha " << alpha;
       // log1p near -1 magnifies the rounding of the quotient
       const double u = dtype == ABN_F64 ? 0x1p-53 : 0x1p-24;
@@ -119,22 +169,22 @@ TEST(KernelsEdges, EluSaturationIsLifted) {
 
 // The lowest z above -alpha, divided by alpha, must not round to -1: times 1/alpha it does for some
 // alpha.
-TEST(KernelsEdges, EluInvertsTheLowestValueOfEveryAlpha) {
-  for_each_kind([](const abn_variant& variant, int layout, int dtype) {
+TEST(KernelsEdges, TheLowestValueOfEveryAlphaIsInverted) {
+  for_each_saturating([](const abn_variant& variant, int layout, int dtype, int activation) {
     for (std::uint64_t k = 0; k < 40; ++k) {
       const double wanted = 1.5 + 0.5 * noise(1, k),
                    alpha = rounded(dtype == ABN_F64 ? ABN_F64 : ABN_F32, wanted);
       Backward all;
-      upstream(variant, layout, dtype, ABN_ELU, wanted, {next_above(dtype, -alpha), -1}, &all);
+      upstream(variant, layout, dtype, activation, wanted, {next_above(dtype, -alpha), -1}, &all);
       ASSERT_TRUE(std::isfinite(all.dgamma.values()[0])) << "alpha " << alpha;
     }
   });
 }
 
-TEST(KernelsEdges, EluSaturationDoesNotSpoilTheChannel) {
-  for_each_kind([](const abn_variant& variant, int layout, int dtype) {
+TEST(KernelsEdges, SaturationDoesNotSpoilTheChannel) {
+  for_each_saturating([](const abn_variant& variant, int layout, int dtype, int activation) {
     abn_problem p = problem_of(3, 4, 9, layout, dtype);
-    activate(p, ABN_ELU, 1);
+    activate(p, activation, 1);
     Case c = case_of(p, 5);
     for (double& beta : c.beta) beta = -60;
     c.beta[1] = 2;
@@ -180,7 +230,7 @@ TEST(KernelsEdges, ZeroScaleOfASpoiledChannel) {
   });
 }
 
-// beta/g overflows, yet y - beta is 0 everywhere: what lies beside a ragged window must not be
+// beta/g overflows, yet y - beta is 0 everywhere: what lies beside a ragged vector must not be
 // counted as y = 0.
 TEST(KernelsEdges, BetaBeyondTheRangeOfScale) {
   for_each_kind([](const abn_variant& variant, int layout, int dtype) {
@@ -346,12 +396,12 @@ TEST(KernelsEdges, NonFiniteChannelsLeaveTheirNeighboursAlone) {
 
 TEST(KernelsEdges, InferenceKeepsTheClassOfEachElement) {
   for_each_kind([](const abn_variant& variant, int layout, int dtype) {
-    for (const int activation : {ABN_IDENTITY, ABN_LEAKY_RELU, ABN_ELU}) {
+    for (const int activation : {ABN_IDENTITY, ABN_LEAKY_RELU, ABN_ELU, ABN_CELU}) {
       const auto z = activated(variant, layout, dtype, activation, 0.5,
                                {not_a_number, infinity, -infinity, 3});
       EXPECT_TRUE(std::isnan(z[0]));
       EXPECT_EQ(z[1], infinity);
-      EXPECT_EQ(z[2], activation == ABN_ELU ? -0.5 : -infinity);
+      EXPECT_EQ(z[2], activation < ABN_ELU ? -infinity : -0.5);
       EXPECT_EQ(z[3], 3);
     }
   });
@@ -360,7 +410,7 @@ TEST(KernelsEdges, InferenceKeepsTheClassOfEachElement) {
 // Whatever NaN goes in or comes about: backward reads the sign.
 TEST(KernelsEdges, NanIsStoredWithoutSign) {
   for_each_kind([](const abn_variant& variant, int layout, int dtype) {
-    for (const int activation : {ABN_IDENTITY, ABN_LEAKY_RELU, ABN_ELU}) {
+    for (const int activation : {ABN_IDENTITY, ABN_LEAKY_RELU, ABN_ELU, ABN_CELU}) {
       Case c;
       c.problem = problem_of(3, 1, 1, layout, dtype);
       c.problem.mode = ABN_INFERENCE;

@@ -61,8 +61,8 @@ abn_variant with_narrow_sums() {
   variant.backward = [](const abn_problem* p, const abn_backward_args* args) {
     return with_kind(*p, ABN_NCHW, [&](auto kind) {
       return sweeps::run_backward<decltype(kind),
-                                  Narrow<Accumulate<typename decltype(kind)::Storage>>>(cut_of(*p),
-                                                                                        *p, *args);
+                                  Narrow<Accumulate<typename decltype(kind)::Storage>>>(
+          partition_of(*p), *p, *args);
     });
   };
   return variant;

@@ -55,7 +55,7 @@ TEST(KernelsPlan, OneSweepWhereverItFits) {
 }
 
 // NHWC, too, has two blocks on a processor, in every type.
-TEST(KernelsPlan, SlabsLeaveRoomForASecondBlock) {
+TEST(KernelsPlan, TilesLeaveRoomForASecondBlock) {
   for (const auto& [c, s] : layers)
     for (const std::int64_t n : {2, 32, 64})
       for (const int dtype : {ABN_F16, ABN_BF16, ABN_F32, ABN_F64})
@@ -75,7 +75,7 @@ TEST(KernelsPlan, TwoSweepsBeyondTheGpu) {
   EXPECT_NE(rows.front().why.find("does not fit"), std::string::npos) << rows.front().why;
 }
 
-TEST(KernelsPlan, GivenStatisticsNeedNoSlabUnlessRunsAreRagged) {
+TEST(KernelsPlan, GivenStatisticsNeedNoTileUnlessRunsAreRagged) {
   abn_problem p = problem_of(32, 256, 56 * 56, ABN_NCHW, ABN_F16);
   p.mode = ABN_INFERENCE;
   EXPECT_EQ(chosen(p, ABN_FORWARD).kernel, "one sweep, nothing kept");

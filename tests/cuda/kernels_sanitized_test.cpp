@@ -140,10 +140,10 @@ TEST(KernelsSanitized, OneSweepCrossesTheMemoryOnce) {
   }
 }
 
-// 7 x 7 in 16 bit, in place on a boundary: channels in eights make whole windows, so that every
+// 7 x 7 in 16 bit, in place on a boundary: channels in eights make whole vectors, so that every
 // request of a warp but the last of an image moves 16 bytes a lane, and no sector is touched twice
 // except where two images' groups meet in one.
-TEST(KernelsSanitized, RaggedRunsMoveInWholeWindows) {
+TEST(KernelsSanitized, RaggedRunsMoveInWholeVectors) {
   const Case c = case_of({4, 24, 49, ABN_NCHW, ABN_F16, ABN_TRAINING});
   Options options;
   options.sanitize = options.in_place = true;
@@ -152,10 +152,10 @@ TEST(KernelsSanitized, RaggedRunsMoveInWholeWindows) {
   for (const emulator::LaunchTraffic& launch : call.traffic)
     for (const emulator::Traffic& one : launch.buffers)
       if (one.buffer.starts_with("x")) loads += one.load_requests, stores += one.store_requests;
-  const std::uint64_t windows = c.elements() / 8;  // 49 of a group of 8 channels of an image
-  EXPECT_GE(loads, windows / 32);
-  EXPECT_LE(loads, windows / 32 + 3 * 2);  // the last warp of a block is not full
-  EXPECT_LE(stores, windows / 32 + 3 * 2);
+  const std::uint64_t vectors = c.elements() / 8;  // 49 of a group of 8 channels of an image
+  EXPECT_GE(loads, vectors / 32);
+  EXPECT_LE(loads, vectors / 32 + 3 * 2);  // the last warp of a block is not full
+  EXPECT_LE(stores, vectors / 32 + 3 * 2);
 }
 
 }  // namespace

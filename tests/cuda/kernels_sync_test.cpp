@@ -13,10 +13,9 @@ namespace {
 using namespace abn::tests;
 
 // ---- ranks as threads
-// -------------------------------------------------------------------------------------------------
 
-struct Meeting {
-  explicit Meeting(int size) : ranks(size), barrier(size) {}
+struct Rendezvous {
+  explicit Rendezvous(int size) : ranks(size), barrier(size) {}
   int ranks;
   std::barrier<> barrier;
   std::vector<std::byte> all;
@@ -24,20 +23,20 @@ struct Meeting {
 
 class ThreadCommunicator : public abn::Communicator {
  public:
-  ThreadCommunicator(Meeting& meeting, int rank) : meeting_(meeting), rank_(rank) {}
-  int ranks() const override { return meeting_.ranks; }
+  ThreadCommunicator(Rendezvous& rendezvous, int rank) : rendezvous_(rendezvous), rank_(rank) {}
+  int ranks() const override { return rendezvous_.ranks; }
   bool allgather(const void* mine, void* all, std::size_t bytes, void*) override {
-    if (rank_ == 0) meeting_.all.resize(bytes * static_cast<std::size_t>(meeting_.ranks));
-    meeting_.barrier.arrive_and_wait();
-    std::memcpy(meeting_.all.data() + bytes * static_cast<std::size_t>(rank_), mine, bytes);
-    meeting_.barrier.arrive_and_wait();
-    std::memcpy(all, meeting_.all.data(), bytes * static_cast<std::size_t>(meeting_.ranks));
-    meeting_.barrier.arrive_and_wait();  // before the next one changes its size
+    if (rank_ == 0) rendezvous_.all.resize(bytes * static_cast<std::size_t>(rendezvous_.ranks));
+    rendezvous_.barrier.arrive_and_wait();
+    std::memcpy(rendezvous_.all.data() + bytes * static_cast<std::size_t>(rank_), mine, bytes);
+    rendezvous_.barrier.arrive_and_wait();
+    std::memcpy(all, rendezvous_.all.data(), bytes * static_cast<std::size_t>(rendezvous_.ranks));
+    rendezvous_.barrier.arrive_and_wait();  // before the next one changes its size
     return true;
   }
 
  private:
-  Meeting& meeting_;
+  Rendezvous& rendezvous_;
   int rank_;
 };
 
@@ -82,7 +81,6 @@ const abn_split_variant& split_named(const std::string& name) {
 }
 
 // ---- shards
-// -------------------------------------------------------------------------------------------------
 
 // Images [first, first + n) of a case.
 Case shard_of(const Case& whole, std::int64_t first, std::int64_t n) {
@@ -96,13 +94,13 @@ Case shard_of(const Case& whole, std::int64_t first, std::int64_t n) {
 
 std::vector<Both> run_sharded(const std::string& name, const Case& whole,
                               const std::vector<std::int64_t>& sizes, const Options& options = {}) {
-  Meeting meeting(static_cast<int>(sizes.size()));
+  Rendezvous rendezvous(static_cast<int>(sizes.size()));
   std::vector<Both> results(sizes.size());
   std::vector<std::thread> threads;
   std::int64_t first = 0;
   for (std::size_t rank = 0; rank < sizes.size(); ++rank) {
     threads.emplace_back([&, rank, shard = shard_of(whole, first, sizes[rank])] {
-      ThreadCommunicator communicator(meeting, static_cast<int>(rank));
+      ThreadCommunicator communicator(rendezvous, static_cast<int>(rank));
       of_thread = {&split_named(name), &communicator};
       Options own = options;
       own.schedule += rank;
@@ -249,7 +247,6 @@ TEST(KernelsSync, NoSamplesAnywhereTouchNothing) {
 }
 
 // ---- what goes wrong
-// -------------------------------------------------------------------------------------------------
 
 class BrokenCommunicator : public abn::Communicator {
  public:
@@ -265,8 +262,8 @@ TEST(KernelsSync, FailuresAreToldAfterTheGathering) {
   EXPECT_EQ(forward(sharded(), c).status, ABN_ERROR_COMMUNICATION);
   EXPECT_EQ(broken.calls, 1);
 
-  Meeting meeting(1);
-  ThreadCommunicator communicator(meeting, 0);
+  Rendezvous rendezvous(1);
+  ThreadCommunicator communicator(rendezvous, 0);
   std::vector<double> space(4096);
   abn_forward_args args{};
   EXPECT_EQ(abn::sync_forward(*of_thread.variant, c.problem, args, communicator, space.data()),

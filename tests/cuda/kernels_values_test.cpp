@@ -58,7 +58,7 @@ void check_every_combination(const std::string& name) {
                                          {ABN_F64, ABN_F32},
                                          {ABN_F64, ABN_F64}})
     for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout)
-      for (int activation = ABN_IDENTITY; activation <= ABN_ELU; ++activation)
+      for (int activation = ABN_IDENTITY; activation <= ABN_CELU; ++activation)
         for (int mode = ABN_TRAINING; mode <= ABN_FROZEN; ++mode)
           for (int scale = ABN_SCALE_SIGNED; scale <= ABN_SCALE_ABS_EPS; ++scale)
             for (int repeat = 0; repeat < 3; ++repeat, ++index) {
@@ -86,7 +86,7 @@ TEST(KernelsValues, EveryCombination) {
   for (const std::string& name : in_place_variants()) check_every_combination(name);
 }
 
-// Several slices a channel, long rows, long columns, more channels than a tile.
+// Several slices a channel, long rows, long columns, more channels than a panel.
 constexpr Shape large_shapes[] = {{2, 2, 4099}, {3, 1, 9001}, {700, 3, 9},  {1, 300, 40},
                                   {40, 2, 261}, {6, 1030, 2}, {5000, 4, 1}, {90, 9, 49}};
 

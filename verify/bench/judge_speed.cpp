@@ -42,7 +42,7 @@ abn_claims recommended_claims(const abn_problem& problem) {
   abn_claims claims{};
   claims.struct_size = sizeof claims;
   claims.scheme = ABN_IN_PLACE_1;
-  claims.accumulate = problem.dtype == ABN_F64 ? ABN_F64 : ABN_F32;
+  claims.accumulate = problem::wide_type_of(problem.dtype);
   claims.saves = ABN_SAVES_Z | ABN_SAVES_VAR;
   claims.depth_statistics = claims.depth_backward = 64;
   claims.function_ulp = 2;

@@ -7,6 +7,7 @@
 #include <initializer_list>
 
 #include "verify/problem/error.hpp"
+#include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 #include "verify/problem/suggest.hpp"
 

@@ -95,7 +95,7 @@ Arithmetic recommended_arithmetic(const abn_problem& problem, const abn_claims& 
   // f32 for everything but f64, or what the variant has beyond that: no kernel is measured by a
   // narrow type of its own choice.
   abn_claims recommended = claims;
-  const int own = problem.dtype == ABN_F64 ? ABN_F64 : ABN_F32;
+  const int own = problem::wide_type_of(problem.dtype);
   if (problem::format_of(recommended.accumulate).precision < problem::format_of(own).precision)
     recommended.accumulate = own;
   recommended.function_ulp = std::fmin(claims.function_ulp, recommended_function_ulp);

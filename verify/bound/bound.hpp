@@ -54,6 +54,7 @@
 #include <limits>
 
 #include "verify/compare/expectation.hpp"
+#include "verify/problem/activation.hpp"
 
 namespace abn::verify::bound {
 
@@ -119,8 +120,7 @@ struct ChannelNumbers {
   /// A and D; only read where statistics come from the batch
   double mean_abs = 0, mean_abs_deviation = 0;
   double g = 1, beta = 0, eps = 0, r = 1;
-  int activation = ABN_IDENTITY;
-  double parameter = 0;
+  problem::Phi phi;
   bool abs_eps = false;  ///< g = |gamma| + eps: one rounding more
 };
 

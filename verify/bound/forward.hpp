@@ -9,7 +9,8 @@
 //
 // z = phi(y) multiplies dy by the largest phi' between y and y^: 1, slope or alpha e^(y + |dy|),
 // and where |dy| >= |y| by the larger of both branches; then slope*y, alpha*expm1(y) are rounded
-// (Term::activation) and z is stored (Term::storage). Products of nonzero numbers may underflow:
+// (Term::activation; with y/width before it where the width is not 1) and z is stored
+// (Term::storage). Products of nonzero numbers may underflow:
 // eta/2 each, so many that they are bounded together.
 #pragma once
 
@@ -21,12 +22,17 @@ namespace abn::verify::bound {
 
 /// The steepest phi' within `y_off` of y.
 inline double steepest(const ChannelNumbers& c, double y, double y_off) {
-  if (c.activation == ABN_IDENTITY) return 1;
-  if (y >= 0 && y > y_off) return 1;
-  const double left = c.activation == ABN_LEAKY_RELU
-                          ? c.parameter
-                          : c.parameter * std::exp(std::fmin(y + y_off, 0));
+  if (c.phi.linear() || (y >= 0 && y > y_off)) return 1;
+  const double left = c.phi.left_derivative(std::fmin(y + y_off, 0));
   return -y > y_off ? left : larger(1, left);
+}
+
+inline constexpr double reciprocal_roundings = 2;  // 1/slope, 1/alpha or 1/width, and the product
+
+/// 1 unless multiplying by 1/value is exact.
+inline double inexact(double value) {
+  int exponent = 0;
+  return std::frexp(value, &exponent) == 0.5 ? 0 : 1;
 }
 
 /// Reading g into a narrower type, in roundings of it: 1, or more where it is subnormal there. None
@@ -52,6 +58,13 @@ inline bool is_plain(const Arithmetic& a) {
   };
   return !a.folded && never(a.load) && never(a.load_parameter) && never(a.y) && never(a.xhat) &&
          never(a.dy) && never(a.statistics);
+}
+
+/// The relative error of y/width: a rounded reciprocal and the product, nothing where the width is a
+/// power of 2; and the width itself where it is read into a narrower type. As an error d of the
+/// argument t of alpha expm1(t) it costs d |t| e^t, at most d |expm1(t)|.
+inline double quotient_by_width(const Arithmetic& a, const ChannelNumbers& c) {
+  return c.phi.scaled ? inexact(c.phi.width) * reciprocal_roundings * a.u + a.load_parameter.u : 0;
 }
 
 template <class Error, class Known = AnyArithmetic>
@@ -108,10 +121,13 @@ class ForwardBound {
     const double y_off = y_error.total();
     Error e{};
     e.add(steepest(c, y, y_off), y_error);
-    if (c.activation != ABN_IDENTITY && !(y >= y_off)) {
-      const double roundings = c.activation == ABN_ELU ? a.function + a.u : a.u;
+    if (!c.phi.linear() && !(y >= y_off)) {
+      const double roundings = c.phi.curved() ? a.function + a.u : a.u;
       e[compare::Term::activation] +=
           (roundings + a.load_parameter.u) * (std::fabs(z) + e.total()) + a.eta / 2;
+      if (c.phi.scaled)
+        e[compare::Term::activation] +=
+            quotient_by_width(a, c) * (std::fabs(z) + e.total()) + c.phi.parameter * a.eta / 2;
     }
     return e;
   }

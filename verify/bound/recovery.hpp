@@ -4,14 +4,14 @@
 // Recovery from a stored z, exact or E_z off (Term::inversion, and E_z by its own terms):
 //   y      leaky ReLU  E_z/slope + 2u|y|            z times a rounded 1/slope; nothing where slope
 //                                                   is a power of 2
-//          ELU         with t = z/alpha, 1 + t = w/alpha: log(1 + q), q = (E_z + 2u|z|)/w,
-//                      downwards -log(1 - q), and no lower than the logarithm of the smallest 1 + t
+//          ELU, CELU   with t = z/alpha, 1 + t = w/alpha: log(1 + q), q = (E_z + 2u|z|)/w, times
+//                      the width; downwards -log(1 - q), and no lower than the logarithm of the smallest 1 + t
 //                      that the type can hold; then the error of log1p; eta/2 for the quotient and
 //                      for the logarithm, which are subnormal where z is
 //   xhat   E_y/|g| + (3+a) u|xhat|                  difference, 1/g, product; a = 1 for g = |gamma|
 //                                                   + eps
 //          folded: 3u (|y| + |beta|)/|g| instead    y/g and beta/g rounded apart
-//   dy     u|dy| for slope*dz; u w|dz| + u|dy| for (z + alpha) dz
+//   dy     u|dy| for slope*dz; u w|dz| + u|dy| for (z + alpha) dz, over the width
 // Recovery from x is the forward pass again (verify/bound/forward.hpp). Where y is within its error
 // of the kink, and the sign was not stored, both branches are possible: |dz| |1 - slope| more.
 #pragma once
@@ -66,8 +66,9 @@ class Recovery {
         v(values),
         forward(a, c, plan.forward),
         g_inverse(1 / std::fabs(c.g)),
-        parameter_inverse(1 / c.parameter),
-        quotient(inexact(c.parameter) * reciprocal_roundings * a.u + a.load_parameter.u),
+        parameter_inverse(1 / c.phi.parameter),
+        quotient(inexact(c.phi.parameter) * reciprocal_roundings * a.u + a.load_parameter.u),
+        by_width(quotient_by_width(a, c)),
         reciprocal_overflows(a.folded && c.g != 0 && !(g_inverse <= a.largest)),
         backward_statistics(a, c, plan.backward),
         scale_roundings((c.abs_eps ? 1 : 0) + parameter_roundings(a, c.g)) {}
@@ -92,7 +93,7 @@ class Recovery {
         out.value = backward_statistics.xhat(in.x[i], xhat);
       }
       out.dy = dy_from_output(i, z_error, y_error.total());
-      out.open = end_to_end() && c.activation != ABN_IDENTITY && !(std::fabs(y) > y_error.total());
+      out.open = end_to_end() && !c.phi.linear() && !(std::fabs(y) > y_error.total());
     } else {
       if (plan.scheme == ABN_CHECKPOINT_X) {
         out.value = backward_statistics.xhat(in.x[i], xhat);
@@ -132,27 +133,25 @@ class Recovery {
   bool vanishes(std::size_t i) const { return in.dz[i] == 0; }
 
  private:
-  static constexpr double inversion_roundings = 3;   // difference, 1/g, product
-  static constexpr double reciprocal_roundings = 2;  // 1/slope or 1/alpha, product
+  static constexpr double inversion_roundings = 3;  // difference, 1/g, product
 
   bool stored_branch() const {
     return !end_to_end() &&
            (in.source == oracle::Source::z || in.source == oracle::Source::x_and_z);
   }
   bool negative(std::size_t i) const {
-    if (c.activation == ABN_IDENTITY) return false;
+    if (c.phi.linear()) return false;
     return Known::common || stored_branch() ? std::signbit(in.z[i]) : v.y[i] < 0;
   }
   double z(std::size_t i) const {
     if (Known::common || !in.z.empty()) return in.z[i];
     const double y = v.y[i];
-    return c.activation == ABN_IDENTITY || y >= 0 ? y
-           : c.activation == ABN_LEAKY_RELU       ? c.parameter * y
-                                                  : c.parameter * std::expm1(y);
+    return c.phi.value(y);
   }
   /// z + alpha on the negative branch of ELU.
   double distance_to_saturation(std::size_t i) const {
-    return stored_branch() ? in.z[i] + c.parameter : c.parameter * std::exp(v.y[i]);
+    return stored_branch() ? in.z[i] + c.phi.parameter
+                           : c.phi.parameter * std::exp(v.y[i] / c.phi.width);
   }
 
   /// xhat, or what it is recovered from, beyond the accumulate type.
@@ -164,7 +163,7 @@ class Recovery {
 
   /// Error of y (scheme II) or xhat recovered from z.
   Error inverted(std::size_t i, const Error& z_error) const {
-    Error e = c.activation == ABN_ELU ? inverted_elu(i, z_error) : inverted_linear(i, z_error);
+    Error e = c.phi.curved() ? inverted_exponential(i, z_error) : inverted_straight(i, z_error);
     if constexpr (!Known::plain)
       e[compare::Term::materialised] += a.y(std::fabs(v.y[i]) + e.total());
     // z/slope overflows the accumulate type
@@ -172,8 +171,8 @@ class Recovery {
     return is_scheme_two() || xhat_unrecoverable() ? e : normalised(i, e);
   }
 
-  Error inverted_linear(std::size_t i, const Error& z_error) const {
-    if (c.activation == ABN_IDENTITY) return z_error;
+  Error inverted_straight(std::size_t i, const Error& z_error) const {
+    if (c.phi.linear()) return z_error;
     const double size = std::fabs(z(i));
     // the stored z may be on the other side of the kink
     const bool crossed = end_to_end() && size <= z_error.total();
@@ -186,7 +185,7 @@ class Recovery {
     return e;
   }
 
-  Error inverted_elu(std::size_t i, const Error& z_error) const {
+  Error inverted_exponential(std::size_t i, const Error& z_error) const {
     const double total = z_error.total(), size = std::fabs(z(i));
     const bool crossed = end_to_end() && size <= total;
     Error e{};
@@ -195,8 +194,8 @@ class Recovery {
       return e;
     }
     const double underflow = size > 0 ? a.eta / 2 : 0;  // of z/alpha, and of the logarithm
-    const double own = own_quotient(i) + c.parameter * underflow,
-                 error = larger(logarithm(i, total + own), crossed ? total : 0);
+    const double own = own_quotient(i) + c.phi.parameter * underflow,
+                 error = larger(c.phi.width * logarithm(i, total + own), crossed ? total : 0);
     if (error < infinity && total + own > 0) {
       e.add(error / (total + own), z_error);
       e[compare::Term::inversion] += larger(0, error - e.total());
@@ -204,6 +203,10 @@ class Recovery {
       e[compare::Term::inversion] += error;
     }
     e[compare::Term::inversion] += a.function * std::fabs(v.y[i]) + underflow;
+    // the product with the width, and the underflow of the logarithm before it
+    if (c.phi.scaled)
+      e[compare::Term::inversion] +=
+          (a.u + a.load_parameter.u) * (std::fabs(v.y[i]) + e.total()) + c.phi.width * underflow;
     return e;
   }
 
@@ -226,12 +229,12 @@ class Recovery {
   /// |log1p(t^) - log1p(t)| where t^ alpha is z off by `off`, and t^ no closer to -1 than the types
   /// allow.
   double logarithm(std::size_t i, double off) const {
-    const double w = negative(i) ? distance_to_saturation(i) : c.parameter;
+    const double w = negative(i) ? distance_to_saturation(i) : c.phi.parameter;
     // a saturated z is moved up
     const double lifted = w < plan.smallest_gap ? std::log(plan.smallest_gap / w) : 0;
     if (off == 0) return lifted;
     // half: t itself is rounded
-    const double lowest = larger(plan.smallest_gap, a.u * c.parameter) / 2;
+    const double lowest = larger(plan.smallest_gap, a.u * c.phi.parameter) / 2;
     const double down = w - off > lowest ? -std::log1p(-off / w) : std::fabs(std::log(w / lowest));
     return larger(larger(std::log1p(off / w), down), lifted);
   }
@@ -242,31 +245,29 @@ class Recovery {
     return static_cast<double>(static_cast<int>(first) & static_cast<int>(second));
   }
 
-  /// 1 unless multiplying by 1/value is exact.
-  static double inexact(double value) {
-    int exponent = 0;
-    return std::frexp(value, &exponent) == 0.5 ? 0 : 1;
-  }
-
   /// dy = dz phi', the branch and phi' from the stored z.
   Error dy_from_output(std::size_t i, const Error& z_error, double y_off) const {
     Error e{};
-    if (c.activation == ABN_IDENTITY) return e;
+    if (c.phi.linear()) return e;
     const double dz = std::fabs(in.dz[i]);
     // The sign of a NaN is nobody's promise either.
     const bool kink = (end_to_end() && !(std::fabs(v.y[i]) > y_off)) || std::isnan(z(i));
     if (kink && dz != 0)
       e[compare::Term::activation] +=
-          dz * (std::fabs(1 - c.parameter) +
-                (c.activation == ABN_ELU ? std::fabs(z(i)) + z_error.total() : 0));
+          dz * (std::fabs(1 - c.phi.lambda) +
+                (c.phi.curved() ? (std::fabs(z(i)) + z_error.total()) / c.phi.width : 0));
     const double on = kink ? switched(true, dz != 0) : switched(negative(i), dz != 0);
-    if (c.activation == ABN_ELU && on != 0) {
-      const double w = distance_to_saturation(i);
-      if (!kink) e.add(dz, z_error);
-      if (end_to_end()) e[compare::Term::inversion] += dz * larger(0, plan.smallest_gap - w);
+    if (c.phi.curved() && on != 0) {
+      // phi' = (z + alpha)/width, or 1 + z/alpha where the two are one
+      const double w = distance_to_saturation(i), factor = dz / c.phi.width;
+      if (!kink) e.add(factor, z_error);
+      if (end_to_end()) e[compare::Term::inversion] += factor * larger(0, plan.smallest_gap - w);
       e[compare::Term::activation] +=
-          dz * (a.u * (w + z_error.total()) + a.load_parameter.u * c.parameter);
-      if (!in_place()) e.add(dz, freedom_of_standard(i, w));
+          factor * (a.u * (w + z_error.total()) + a.load_parameter.u * c.phi.parameter);
+      if (c.phi.scaled)
+        e[compare::Term::activation] +=
+            by_width * (factor * std::fabs(z(i)) + std::fabs(v.dy[i])) + dz * a.eta;
+      if (!in_place()) e.add(factor, freedom_of_standard(i, w));
     }
     e[compare::Term::activation] +=
         on * ((a.u + a.load_parameter.u) * (std::fabs(v.dy[i]) + e.total()) + a.eta / 2);
@@ -281,8 +282,8 @@ class Recovery {
   Error freedom_of_standard(std::size_t i, double w) const {
     Error e{};
     e[compare::Term::activation] +=
-        c.parameter * (a.function + 2 * a.u) +
-        (w <= plan.smallest_gap ? plan.smallest_gap + a.kept.u * c.parameter : 0);
+        c.phi.parameter * (a.function + 2 * a.u + 2 * by_width) +
+        (w <= plan.smallest_gap ? plan.smallest_gap + a.kept.u * c.phi.parameter : 0);
     if (plan.end_to_end || a.y.u == 0) return e;
     e[compare::Term::materialised] += a.kept(std::fabs(z(i)));
     if (in.source != oracle::Source::x_and_z) return e;
@@ -290,24 +291,27 @@ class Recovery {
                          (a.store_parameter(std::fabs(c.mean)) +
                           c.r * std::fabs(v.xhat[i]) / 2 * a.store_parameter(c.variance));
     e[compare::Term::materialised] +=
-        w * std::expm1(2 * backward_statistics.y(in.x[i], v.xhat[i], v.y[i]).total() + saved);
+        w * std::expm1((2 * backward_statistics.y(in.x[i], v.xhat[i], v.y[i]).total() + saved) /
+                       c.phi.width);
     return e;
   }
 
   /// dy = dz phi', the branch and phi' from a recomputed y.
   Error dy_from_input(std::size_t i, const Error& y_error) const {
     Error e{};
-    if (c.activation == ABN_IDENTITY || in.dz[i] == 0) return e;
+    if (c.phi.linear() || in.dz[i] == 0) return e;
     const double dz = std::fabs(in.dz[i]), y_off = y_error.total();
     const bool kink = !(std::fabs(v.y[i]) > y_off);
-    if (kink) e[compare::Term::activation] += dz * std::fabs(1 - c.parameter);
+    if (kink) e[compare::Term::activation] += dz * std::fabs(1 - c.phi.lambda);
     if (!negative(i) && !kink) return e;
-    if (c.activation == ABN_ELU) {
+    if (c.phi.curved()) {
+      const double factor = dz / c.phi.width;
       e[compare::Term::activation] +=
-          dz * times(std::fmin(distance_to_saturation(i), c.parameter), std::expm1(y_off));
+          factor * times(std::fmin(distance_to_saturation(i), c.phi.parameter),
+                         std::expm1(y_off / c.phi.width));
       // alpha e^y, or z + alpha with z = alpha expm1(y): either way within a few u of alpha
       e[compare::Term::activation] +=
-          dz * c.parameter * (a.function + 2 * a.u + a.load_parameter.u);
+          factor * c.phi.parameter * (a.function + 2 * a.u + a.load_parameter.u + 3 * by_width);
     }
     e[compare::Term::activation] +=
         (a.u + a.load_parameter.u) * (std::fabs(v.dy[i]) + e.total()) + a.eta / 2;
@@ -323,6 +327,7 @@ class Recovery {
   ForwardBound<Error, Known> forward;
   double g_inverse, parameter_inverse;  ///< 1/|g|, 1/slope or 1/alpha
   double quotient;                      ///< roundings of z/slope or z/alpha, relative
+  double by_width;                      ///< of y/width, 0 where the width is 1
   /// 1/g does, which folded kernels form: no promise then of what is recovered
   bool reciprocal_overflows;
 

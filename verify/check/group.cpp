@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "verify/problem/claims.hpp"
+#include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
 namespace abn::verify::check {
@@ -60,18 +61,25 @@ std::vector<results::Record> skipped_case(const std::vector<CheckName>& wanted,
   return records;
 }
 
+/// Leaky ReLU first, which nearly every in-place kernel has, then the table.
+std::vector<int> activations_by_habit() {
+  std::vector<int> codes{ABN_LEAKY_RELU};
+  for (const problem::Activation& row : problem::activation_table)
+    if (row.code != codes.front()) codes.push_back(row.code);
+  return codes;
+}
+
 }  // namespace
 
 std::vector<std::string> check_ids(const CheckGroup& group, const call::Subject& subject) {
   std::set<std::string> ids;
-  for (const int activation : {ABN_LEAKY_RELU, ABN_IDENTITY, ABN_ELU}) {
-    for (const int dtype : {ABN_F16, ABN_BF16, ABN_F32, ABN_F64})
-      for (const int layout : {ABN_NCHW, ABN_NHWC})
-        for (const int mode : {ABN_TRAINING, ABN_INFERENCE, ABN_FROZEN}) {
+  for (const int activation : activations_by_habit()) {
+    for (const int dtype : problem::storage_types)
+      for (const int layout : problem::layouts)
+        for (const int mode : problem::modes) {
           abn_problem problem = problem::example_problem(dtype, layout, mode);
-          if (activation != ABN_LEAKY_RELU)
-            problem.activation = activation,
-            problem.activation_parameter = activation == ABN_ELU ? 1 : 0;
+          problem::set_activation(problem, activation,
+                                  problem::activation_of(activation).default_parameter);
           const problem::Claimed claimed = problem::claims_of(*subject.variant, problem);
           if (claimed.status == ABN_ERROR_UNSUPPORTED) continue;
           for (const CheckName& name : group.checks(subject, claimed.claims, problem))

@@ -30,23 +30,20 @@ std::vector<CheckName> checks_of(const call::Subject&, const abn_claims& claims,
 std::vector<data::Case> pattern_cases(data::Tier tier, std::uint64_t seed) {
   std::vector<data::Case> cases;
   int turn = 0;
-  for (const int dtype : {ABN_F16, ABN_BF16, ABN_F32}) {
+  for (const int dtype : problem::storage_types) {
+    if (problem::format_of(dtype).bytes > 4) continue;  // 2^64 patterns are not to be had
     if (dtype == ABN_F32 && tier != data::Tier::exhaustive) continue;
-    for (const int activation : {ABN_IDENTITY, ABN_LEAKY_RELU, ABN_ELU})
-      for (const int scale : {ABN_SCALE_SIGNED, ABN_SCALE_ABS_EPS}) {
+    for (const problem::Activation& row : problem::activation_table)
+      for (const int scale : problem::scales) {
         // Of the hours that f32 takes none goes to what the 16-bit types have shown: g is 1 either
         // way, and the identity is the identity.
         if (dtype == ABN_F32 &&
-            scale != (activation == ABN_LEAKY_RELU ? ABN_SCALE_SIGNED : ABN_SCALE_ABS_EPS))
+            scale != (row.needs_functions() ? ABN_SCALE_ABS_EPS : ABN_SCALE_SIGNED))
           continue;
-        if (dtype == ABN_F32 && activation == ABN_IDENTITY) continue;
+        if (dtype == ABN_F32 && !row.has_parameter()) continue;
         abn_problem problem = problem::parse_problem("n1c1s1,frozen");
         problem.dtype = dtype;
-        problem.activation = activation;
-        problem.activation_parameter = activation == ABN_LEAKY_RELU
-                                           ? problem::round_to(problem::format_of(ABN_F32), 0.01)
-                                       : activation == ABN_ELU ? 1
-                                                               : 0;
+        problem::set_activation(problem, row.code, row.default_parameter);
         problem.scale = scale;
         problem.eps = data::pattern_eps;
         // with one sample a channel the memory is the same, the kernel is not

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "verify/compare/compare.hpp"
+#include "verify/problem/activation.hpp"
 #include "verify/problem/problem.hpp"
 
 namespace abn::verify::compare {
@@ -24,10 +25,7 @@ double inference_output(const problem::Inputs& in, std::size_t element) {
     beta = in.beta[c];
   const double y =
       g * (in.x[element] - in.running_mean[c]) / std::sqrt(in.running_var[c] + p.eps) + beta;
-  double z = y;
-  if (p.activation == ABN_LEAKY_RELU && y < 0) z = p.activation_parameter * y;
-  if (p.activation == ABN_ELU && y < 0) z = p.activation_parameter * std::expm1(y);
-  return problem::round_to(problem::format_of(p.dtype), z);
+  return problem::round_to(problem::format_of(p.dtype), problem::phi_of(p).value(y));
 }
 
 }  // namespace

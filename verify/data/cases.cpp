@@ -82,8 +82,7 @@ constexpr Shape long_row{1, 1, 41008}, long_pixels{1, 4, 41001}, power_of_two{4,
     wide{3, 264, 13};
 constexpr Shape many_images{300, 2, 4}, many_channels{2, 1100, 2}, odd_rows{1, 8, 1027};
 
-constexpr double slopes[] = {0.01, 0.2, 0.0078125, 1.5}, alphas[] = {1, 0.5, 1.7},
-                 epses[] = {1e-5, 1e-3, 1e-5, 0.1}, momenta[] = {0.1, 0.01, 1, 0.5, 0};
+constexpr double epses[] = {1e-5, 1e-3, 1e-5, 0.1}, momenta[] = {0.1, 0.01, 1, 0.5, 0};
 
 constexpr std::uint64_t readable_seeds = 1'000'000'000;  // nine digits are enough and can be typed
 
@@ -99,10 +98,7 @@ void vary(abn_problem& problem, const std::string& data, std::uint64_t seed) {
   const Stream draw(seed ^ 0x70726f626c656dU);
   problem.param_dtype = problem.dtype == ABN_F64 && draw.below(3, 0) != 0 ? ABN_F64 : ABN_F32;
   const problem::Format& parameter = problem::format_of(problem.param_dtype);
-  const double activation = problem.activation == ABN_LEAKY_RELU ? turn(slopes, draw.bits(1))
-                            : problem.activation == ABN_ELU      ? turn(alphas, draw.bits(1))
-                                                                 : 0;
-  problem.activation_parameter = problem::round_to(parameter, activation);
+  problem::draw_varied(problem, problem.activation, draw.bits(1));
   // eps = 0 divides by the variance itself, so only where the data have one.
   const bool without_eps = (data == "standard" || data == "mixed_gamma") &&
                            problem.n * problem.s > 4 && draw.below(4, 2) == 0;
@@ -127,7 +123,7 @@ void append_large(std::vector<Case>& cases, bool all_types, std::uint64_t seed,
   const Stream seeds = Stream(seed).fork(apart + round);
   std::uint64_t step = round;
   const auto add = [&](const Shape& shape, int dtype, int layout) {
-    const int activation = static_cast<int>(step % 3);
+    const int activation = static_cast<int>(step % problem::activation_count);
     cases.push_back(drawn_case(shape, dtype, layout, activation, "standard", seeds.fork(step)));
     cases.back().problem.scale = step % 2 == 0 ? ABN_SCALE_SIGNED : ABN_SCALE_ABS_EPS;
     ++step;
@@ -140,9 +136,8 @@ void append_large(std::vector<Case>& cases, bool all_types, std::uint64_t seed,
     cases.back().problem.mode = ABN_FROZEN;  // other kernels than those of training
     return;
   }
-  for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype)
-    for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout)
-      add(turn(large_full_shapes, step), dtype, layout);
+  for (const int dtype : problem::storage_types)
+    for (const int layout : problem::layouts) add(turn(large_full_shapes, step), dtype, layout);
 }
 
 /// The sizes of other paths. Which narrow type comes with which layout is the seed's; f64, whose
@@ -155,7 +150,8 @@ void append_paths(std::vector<Case>& cases, bool all_types, std::uint64_t seed,
   const auto first = static_cast<int>(seeds.below(narrow_types, apart));
   std::uint64_t step = 0;
   const auto add = [&](const Shape& shape, int dtype, int layout, int mode, const char* recipe) {
-    const auto activation = static_cast<int>((step + static_cast<std::uint64_t>(first)) % 3);
+    const auto activation =
+        static_cast<int>((step + static_cast<std::uint64_t>(first)) % problem::activation_count);
     cases.push_back(drawn_case(shape, dtype, layout, activation, recipe, seeds.fork(step)));
     cases.back().problem.mode = mode;
     cases.back().problem.scale = step % 2 == 0 ? ABN_SCALE_SIGNED : ABN_SCALE_ABS_EPS;
@@ -165,7 +161,7 @@ void append_paths(std::vector<Case>& cases, bool all_types, std::uint64_t seed,
     add(layout == ABN_NHWC ? long_pixels : long_row, dtype, layout, mode, "standard");
   };
   if (all_types) {
-    for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype)
+    for (const int dtype : problem::storage_types)
       for (const int mode : {ABN_INFERENCE, ABN_FROZEN})
         add_long(dtype, ABN_NCHW, mode), add_long(dtype, ABN_NHWC, mode);
   } else {
@@ -175,15 +171,15 @@ void append_paths(std::vector<Case>& cases, bool all_types, std::uint64_t seed,
   }
   // Among so many samples one is lost in the roundings of a deep sum, unless it is as large as the
   // last of these.
-  for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype)
+  for (const int dtype : problem::storage_types)
     add(power_of_two, dtype, (first + dtype) % 2, ABN_TRAINING, "spikes");
-  for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype)
+  for (const int dtype : problem::storage_types)
     add(wide, dtype, ABN_NHWC, ABN_TRAINING, "standard");
   // More images and more channels than a block has threads, and rows of vectors whose last ones are
   // no whole bundle.
-  for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype) {
+  for (const int dtype : problem::storage_types) {
     add(many_images, dtype, (first + dtype + 1) % 2, ABN_TRAINING, "standard");
-    for (const int layout : {ABN_NCHW, ABN_NHWC})
+    for (const int layout : problem::layouts)
       add(many_channels, dtype, layout, ABN_TRAINING, "standard");
     if (all_types || dtype != ABN_F64)  // as above
       for (const int mode : {ABN_TRAINING, ABN_FROZEN})
@@ -199,17 +195,17 @@ void append(std::vector<Case>& cases, const Walk& walk, std::uint64_t seed, std:
   const Stream seeds = Stream(seed).fork(round);
   const std::uint64_t start = seeds.bits(0);
   std::uint64_t visited = 0, empty = start;
-  for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype)
-    for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout)
-      for (int mode = ABN_TRAINING; mode <= ABN_FROZEN; ++mode) {
+  for (const int dtype : problem::storage_types)
+    for (const int layout : problem::layouts)
+      for (const int mode : problem::modes) {
         // Each group of activations and conventions continues the walk of the one before, shifted
         // by one so that recipes meet other activations and shapes; a group is longer than either
         // table, so every recipe and every shape comes at least once.
         const auto group = static_cast<std::uint64_t>((dtype * 2 + layout) * 3 + mode);
         std::uint64_t step = 0;
         for (std::uint64_t k = 0; k < walk.per_combination; ++k)
-          for (int scale = ABN_SCALE_SIGNED; scale <= ABN_SCALE_ABS_EPS; ++scale)
-            for (int activation = ABN_IDENTITY; activation <= ABN_ELU; ++activation, ++step) {
+          for (const int scale : problem::scales)
+            for (int activation = 0; activation < problem::activation_count; ++activation, ++step) {
               const std::uint64_t lap = step / names.size();
               Case one;
               one.data = names[(step + lap + group + start) % names.size()].name;
@@ -265,19 +261,15 @@ std::vector<Case> cases_of(Tier tier, std::uint64_t seed) {
 
 Case drawn_case(const Shape& shape, int dtype, int layout, int activation, const char* recipe,
                 const Stream& draw) {
-  constexpr double usual_slopes[] = {0.01, 0.25}, usual_alphas[] = {1, 0.5},
-                   usual_epses[] = {1e-5, 1e-3, 0.1};
+  constexpr double usual_epses[] = {1e-5, 1e-3, 0.1};
   Case one;
   abn_problem& p = one.problem;
   p.struct_size = sizeof p;
   p.n = shape.n, p.c = shape.c, p.s = shape.s;
-  p.dtype = dtype, p.layout = layout, p.activation = activation;
-  p.param_dtype = dtype == ABN_F64 ? ABN_F64 : ABN_F32;
+  p.dtype = dtype, p.layout = layout;
+  p.param_dtype = problem::wide_type_of(dtype);
   const problem::Format& parameter = problem::format_of(p.param_dtype);
-  p.activation_parameter = activation == ABN_LEAKY_RELU
-                               ? problem::round_to(parameter, turn(usual_slopes, draw.bits(0)))
-                           : activation == ABN_ELU ? turn(usual_alphas, draw.bits(0))
-                                                   : 0;
+  problem::draw_usual(p, activation, draw.bits(0));
   p.eps = problem::round_to(parameter, turn(usual_epses, draw.bits(1)));
   p.momentum = problem::round_to(parameter, momenta[0]);
   one.data = recipe;

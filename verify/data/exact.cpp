@@ -58,8 +58,7 @@ double usual_eps(const abn_problem& problem) { return factor_of(problem) == 1 ? 
 
 /// The bits that sums have: of f32, in which 16-bit types are added up, or of f64.
 double room(const abn_problem& problem) {
-  return std::ldexp(1.0,
-                    problem::format_of(problem.dtype == ABN_F64 ? ABN_F64 : ABN_F32).precision);
+  return std::ldexp(1.0, problem::format_of(problem::wide_type_of(problem.dtype)).precision);
 }
 double storage_room(const abn_problem& problem) {
   return std::ldexp(1.0, std::min(problem::format_of(problem.dtype).precision,
@@ -268,7 +267,7 @@ ExactChannel channel_of(const abn_problem& p, const std::vector<Solution>& solut
   // never -0
   channel.beta = channel.g * channel.unit * channel.r * static_cast<double>(place.offset) + 0.0;
 
-  const double slope = p.activation == ABN_LEAKY_RELU ? std::min(p.activation_parameter, 1.0) : 1;
+  const double slope = std::min(problem::phi_of(p).lambda, 1.0);
   if (std::fabs(channel.g) * channel.unit * channel.r * slope <
       problem::format_of(p.dtype).smallest_subnormal)
     throw problem::UsageError(
@@ -311,11 +310,12 @@ bool has_exact_channels(const abn_problem& problem) { return !solutions_of(probl
 
 ExactPlan exact_plan(const abn_problem& problem, std::uint64_t seed) {
   const std::int64_t m = problem::sample_count(problem);
-  if (problem.activation == ABN_ELU)
+  if (problem::activation_of(problem).needs_functions())
     throw problem::UsageError(
-        "ELU is never exact; give the identity or a leaky ReLU with a slope such as 0.25 for exact "
+        "An exponential is never exact; give the identity or a leaky ReLU with a slope such as "
+        "0.25 for exact "
         "data");
-  if (problem.activation == ABN_LEAKY_RELU && !is_slope(problem.activation_parameter))
+  if (problem::activation_of(problem).has_parameter() && !is_slope(problem.activation_parameter))
     throw problem::UsageError(fmt::format(
         "The slope {} is no power of two near 1; take 0.25 or another one for exact data",
         problem.activation_parameter));
@@ -362,7 +362,7 @@ problem::Inputs exact_inputs(const ExactPlan& plan) {
       const double y = channel.g * (channel.r * from_mean) + channel.beta;
       inputs.x[at] = channel.mean + channel.unit * channel.deviation[i];
       inputs.dz[at] = channel.gradient_unit * channel.dy[i];
-      if (y < 0 && p.activation == ABN_LEAKY_RELU) inputs.dz[at] /= p.activation_parameter;
+      inputs.dz[at] /= problem::phi_of(p).derivative(y);
     }
   }
   return inputs;

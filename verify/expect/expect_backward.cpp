@@ -39,14 +39,6 @@ oracle::Source source_of(const abn_claims& claims) {
   }
 }
 
-// ELU: a stored z that cannot be inverted is the next one that can.
-void lift_saturated(std::vector<double>& z, const abn_problem& p) {
-  if (p.activation != ABN_ELU) return;
-  const double lowest = problem::next_above(problem::format_of(p.dtype), -p.activation_parameter);
-  for (double& value : z)
-    if (value <= -p.activation_parameter) value = lowest;
-}
-
 bound::BackwardPlan plan_of(const bound::Arithmetic& a, const bound::ChannelNumbers& numbers,
                             const abn_problem& p, const abn_claims& claims, bool end_to_end,
                             bool batch) {
@@ -54,9 +46,8 @@ bound::BackwardPlan plan_of(const bound::Arithmetic& a, const bound::ChannelNumb
   bound::BackwardPlan plan;
   plan.scheme = claims.scheme;
   plan.end_to_end = end_to_end;
-  if (p.activation == ABN_ELU)
-    plan.smallest_gap = problem::next_above(problem::format_of(p.dtype), -p.activation_parameter) +
-                        p.activation_parameter;
+  if (problem::phi_of(p).curved())
+    plan.smallest_gap = problem::lowest_invertible(p) + p.activation_parameter;
   if (!training) {
     plan.forward = plan.backward = bound::given_statistics_error(a, numbers, true);
   } else if (end_to_end) {
@@ -88,7 +79,7 @@ void set_undefined(const oracle::BackwardInput& in, const oracle::BackwardValues
     for (std::size_t i = 0; i < in.dz.size(); ++i) dx_at(i).rule = compare::Rule::anything;
     out.dbeta.points[channel].rule = out.dgamma.points[channel].rule = compare::Rule::anything;
   }
-  if (p.activation != ABN_ELU || true_gradient) return;
+  if (!problem::phi_of(p).curved() || true_gradient) return;
   for (std::size_t i = 0; i < in.dz.size(); ++i) {
     // else z is found again from y
     const bool kept = in.source == oracle::Source::z || in.source == oracle::Source::x_and_z;
@@ -117,7 +108,7 @@ void backward_channel(const problem::Inputs& inputs, const problem::Saved* saved
   if (reads_x) gather(p, inputs.x, c, in.x);
   if (in.source == oracle::Source::z || in.source == oracle::Source::x_and_z) {
     gather(p, saved->z, c, in.z);
-    lift_saturated(in.z, p);
+    problem::lift_saturated(p, in.z);
   }
   if (in.source == oracle::Source::xhat) gather(p, saved->xhat, c, in.xhat);
   bool batch = false;  // the kernel has to find the statistics again

@@ -129,8 +129,8 @@ void forward_channel(const problem::Inputs& inputs, const EvaluationPlan& judges
       if (training ? no_promise : inside && bound.overflows(x, xhat, y)) release(z);
       // The backward reads the sign of z; where y may be on either side of 0 it is anyone's.
       const double doubt = y_error.total();
-      if (p.activation == ABN_LEAKY_RELU && z.rule == compare::Rule::bounded &&
-          (std::fabs(y) > doubt || doubt == 0))
+      if (problem::activation_of(p).shape == problem::BranchShape::straight &&
+          z.rule == compare::Rule::bounded && (std::fabs(y) > doubt || doubt == 0))
         z.rule = compare::Rule::signed_bounded;
     }
     if (!out.xhat.points.empty()) {

@@ -10,6 +10,7 @@
 
 #include "reference/backward.hpp"
 #include "verify/expect/shared.hpp"
+#include "verify/oracle/activation.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
@@ -70,13 +71,10 @@ struct Data {
 
   reference::Channel<T> parameters(const std::vector<double>& gamma,
                                    const std::vector<double>& beta, std::size_t c) const {
-    using reference::ActivationKind;
     using reference::ScaleConvention;
     reference::Channel<T> out;
     out.eps = T(p.eps);
-    out.activation.kind = p.activation == ABN_LEAKY_RELU ? ActivationKind::leaky_relu
-                          : p.activation == ABN_ELU      ? ActivationKind::elu
-                                                         : ActivationKind::identity;
+    out.activation.kind = oracle::reference_kind(p.activation);
     out.activation.parameter = T(p.activation_parameter);
     if (gamma.empty()) return out;
     out.gamma = T(gamma[c]);
@@ -130,16 +128,6 @@ int forward(const abn_problem* problem, const abn_forward_args* args) {
   return ABN_OK;
 }
 
-/// ELU: a stored z that cannot be inverted is the next one that can.
-template <class T>
-void lift_saturated(const Data<T>& data, std::vector<double>& z) {
-  const double alpha = data.p.activation_parameter;
-  if (data.p.activation != ABN_ELU) return;
-  const double lowest = problem::next_above(data.storage, -alpha);
-  for (double& value : z)
-    if (value <= -alpha) value = lowest;
-}
-
 template <class T, int scheme>
 int backward(const abn_problem* problem, const abn_backward_args* args) {
   const Data<T> data{*problem};
@@ -151,7 +139,7 @@ int backward(const abn_problem* problem, const abn_backward_args* args) {
   const std::vector<double> gamma = data.vector(args->gamma), beta = data.vector(args->beta),
                             mean = data.vector(args->mean), var = data.vector(args->var);
   std::vector<double> z = data.tensor(args->z);
-  lift_saturated(data, z);
+  problem::lift_saturated(data.p, z);
   std::vector<double> dx(data.elements), dgamma(data.channels), dbeta(data.channels);
   for (std::int64_t c = 0; c < p.c; ++c) {
     const auto at = static_cast<std::size_t>(c);

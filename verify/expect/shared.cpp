@@ -79,8 +79,7 @@ bound::ChannelNumbers numbers_of(const abn_problem& p, const oracle::ChannelPara
   out.beta = parameters.beta;
   out.eps = parameters.eps;
   out.r = r;
-  out.activation = parameters.activation;
-  out.parameter = parameters.parameter;
+  out.phi = problem::phi_of(parameters.activation, parameters.parameter);
   out.abs_eps = parameters.abs_eps;
   return out;
 }

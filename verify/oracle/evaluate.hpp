@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "reference/backward.hpp"
+#include "verify/oracle/activation.hpp"
 #include "verify/oracle/channel.hpp"
 
 namespace abn::verify::oracle::evaluate {
@@ -51,16 +52,13 @@ reference::Vector<T> exact(const std::vector<double>& values) {
 
 template <class T>
 reference::Channel<T> channel_of(const ChannelParameters& p) {
-  using reference::ActivationKind;
   using reference::ScaleConvention;
   reference::Channel<T> channel;
   channel.gamma = T(p.gamma);
   channel.beta = T(p.beta);
   channel.eps = T(p.eps);
   channel.scale = p.abs_eps ? ScaleConvention::abs_eps : ScaleConvention::signed_gamma;
-  channel.activation.kind = p.activation == ABN_LEAKY_RELU ? ActivationKind::leaky_relu
-                            : p.activation == ABN_ELU      ? ActivationKind::elu
-                                                           : ActivationKind::identity;
+  channel.activation.kind = reference_kind(p.activation);
   channel.activation.parameter = T(p.parameter);
   return channel;
 }

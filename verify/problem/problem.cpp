@@ -10,6 +10,7 @@
 #include <limits>
 #include <set>
 
+#include "verify/problem/activation.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/suggest.hpp"
@@ -18,12 +19,10 @@ namespace abn::verify::problem {
 namespace {
 
 constexpr const char* example = "write for example n2c64s12,nhwc,bf16,leaky_relu:0.01";
-constexpr double default_slope = 0.01, default_alpha = 1.0, default_eps = 1e-5,
-                 default_momentum = 0.1;
+constexpr double default_eps = 1e-5, default_momentum = 0.1;
 
 constexpr std::array dtype_names{"f16", "bf16", "f32", "f64"};
 constexpr std::array layout_names{"nchw", "nhwc"};
-constexpr std::array activation_names{"identity", "leaky_relu", "elu"};
 constexpr std::array scale_names{"signed", "abs_eps"};
 constexpr std::array mode_names{"training", "inference", "frozen"};
 constexpr std::array scheme_names{"standard", "checkpoint_x", "checkpoint_xhat", "in_place_1",
@@ -87,8 +86,17 @@ std::string shortest(double value, int param_dtype) {
                                 : fmt::format("{}", value);
 }
 
-double default_parameter(int activation) {
-  return activation == ABN_LEAKY_RELU ? default_slope : activation == ABN_ELU ? default_alpha : 0.0;
+/// Every option as it may be typed, for suggestions.
+std::vector<std::string> option_words() {
+  std::vector<std::string> words{"param:f32", "param:f64", "eps:1e-05", "momentum:0.1"};
+  for (const Activation& row : activation_table)
+    words.push_back(row.has_parameter() ? fmt::format("{}:{}", row.name, row.default_parameter)
+                                        : row.name);
+  const auto add = [&](const auto& names) {
+    words.insert(words.end(), names.begin(), names.end());
+  };
+  add(layout_names), add(dtype_names), add(scale_names), add(mode_names);
+  return words;
 }
 
 }  // namespace
@@ -129,8 +137,8 @@ abn_problem parse_problem(std::string_view text) {
       once("scale convention", option), problem.scale = index;
     } else if (!has_value && (index = index_in(mode_names, word)) >= 0) {
       once("mode", option), problem.mode = index;
-    } else if ((index = index_in(activation_names, word)) >= 0 &&
-               !(has_value && index == ABN_IDENTITY)) {
+    } else if ((index = activation_from_name(word)) >= 0 &&
+               (!has_value || activation_of(index).has_parameter())) {
       once("activation", option), problem.activation = index;
       if (has_value) parameter = parse_number(value, option);
     } else if (has_value && word == "eps") {
@@ -144,11 +152,7 @@ abn_problem parse_problem(std::string_view text) {
             fmt::format("\"{}\" in \"{}\" is no type for parameters; use param:f32 or param:f64",
                         option, text));
     } else {
-      static const std::vector<std::string> words{
-          "nchw",     "nhwc",      "f16",          "bf16",     "f32",
-          "f64",      "param:f32", "param:f64",    "identity", "leaky_relu:0.01",
-          "elu:1",    "eps:1e-05", "momentum:0.1", "signed",   "abs_eps",
-          "training", "inference", "frozen"};
+      static const std::vector<std::string> words = option_words();
       throw UsageError(fmt::format("\"{}\" in \"{}\" is no option of a problem; did you mean {}?",
                                    option, text, nearest(option, words)));
     }
@@ -156,19 +160,18 @@ abn_problem parse_problem(std::string_view text) {
     rest = rest.substr(next + 1);
   }
 
-  problem.param_dtype = param_dtype >= 0           ? param_dtype
-                        : problem.dtype == ABN_F64 ? ABN_F64
-                                                   : ABN_F32;
+  problem.param_dtype = param_dtype >= 0 ? param_dtype : wide_type_of(problem.dtype);
   problem.activation_parameter =
-      std::isnan(parameter) ? default_parameter(problem.activation) : parameter;
+      std::isnan(parameter) ? activation_of(problem).default_parameter : parameter;
   // Refused before rounding, so that the sentence quotes what was typed; validate() looks again at
   // what is left after it.
   validate(problem);
   const Format& format = format_of(problem.param_dtype);
-  const char* const parameter_name = problem.activation == ABN_ELU ? "alpha" : "slope";
-  for (auto [name, field] : {std::pair{"eps", &problem.eps},
-                             {"momentum", &problem.momentum},
-                             {parameter_name, &problem.activation_parameter}}) {
+  const char* const parameter_name = activation_of(problem).parameter_name;
+  for (auto [name, field] :
+       {std::pair{"eps", &problem.eps},
+        {"momentum", &problem.momentum},
+        {parameter_name != nullptr ? parameter_name : "", &problem.activation_parameter}}) {
     const double rounded = round_to(format, *field);
     if (*field > 0 && rounded == 0 && field != &problem.momentum)
       throw UsageError(fmt::format("The {} {} in \"{}\" rounds to 0 in {}; use a larger one", name,
@@ -186,11 +189,11 @@ abn_problem parse_problem(std::string_view text) {
 std::string to_string(const abn_problem& problem) {
   std::string text = fmt::format("n{}c{}s{},{},{}", problem.n, problem.c, problem.s,
                                  layout_name(problem.layout), dtype_name(problem.dtype));
-  if (problem.param_dtype != (problem.dtype == ABN_F64 ? ABN_F64 : ABN_F32))
+  if (problem.param_dtype != wide_type_of(problem.dtype))
     text += fmt::format(",param:{}", dtype_name(problem.param_dtype));
   text += fmt::format(",{}", activation_name(problem.activation));
   const Format& format = format_of(problem.param_dtype);
-  if (problem.activation != ABN_IDENTITY)
+  if (activation_of(problem).has_parameter())
     text += fmt::format(":{}", shortest(problem.activation_parameter, problem.param_dtype));
   if (problem.eps != round_to(format, default_eps))
     text += fmt::format(",eps:{}", shortest(problem.eps, problem.param_dtype));
@@ -220,11 +223,14 @@ void validate(const abn_problem& problem) {
     throw UsageError(fmt::format(
         "Parameters of type {} do not go with {} tensors; use param:f32, or param:f64 with f64",
         dtype_name(problem.param_dtype), dtype_name(problem.dtype)));
-  if (problem.activation != ABN_IDENTITY &&
+  if (problem.activation < 0 || problem.activation >= activation_count)
+    throw UsageError(fmt::format("{} is not the code of an activation; use one of cuda/kernel.h",
+                                 problem.activation));
+  if (activation_of(problem).has_parameter() &&
       !(problem.activation_parameter > 0 && std::isfinite(problem.activation_parameter)))
     throw UsageError(fmt::format("{} with {} {} has no inverse; use a finite one above 0",
                                  activation_name(problem.activation),
-                                 problem.activation == ABN_ELU ? "alpha" : "slope",
+                                 activation_of(problem).parameter_name,
                                  problem.activation_parameter));
   if (!(problem.eps >= 0 && std::isfinite(problem.eps)))
     throw UsageError(fmt::format(
@@ -245,7 +251,6 @@ std::int64_t element_offset(const abn_problem& problem, std::int64_t n, std::int
 
 const char* dtype_name(int dtype) { return name_in(dtype_names, dtype); }
 const char* layout_name(int layout) { return name_in(layout_names, layout); }
-const char* activation_name(int activation) { return name_in(activation_names, activation); }
 const char* scale_name(int scale) { return name_in(scale_names, scale); }
 const char* mode_name(int mode) { return name_in(mode_names, mode); }
 const char* scheme_name(int scheme) { return name_in(scheme_names, scheme); }
@@ -274,7 +279,7 @@ std::string place_of(const abn_problem& problem, const std::string& name, bool t
 abn_problem example_problem(int dtype, int layout, int mode) {
   abn_problem problem = parse_problem("n16c64s64");
   problem.dtype = dtype;
-  problem.param_dtype = dtype == ABN_F64 ? ABN_F64 : ABN_F32;
+  problem.param_dtype = wide_type_of(dtype);
   problem.layout = layout;
   problem.mode = mode;
   return problem;

@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "cuda/kernel.h"
+#include "verify/problem/activation.hpp"
 
 namespace abn::verify::problem {
 
@@ -64,7 +65,6 @@ abn_problem example_problem(int dtype, int layout, int mode);
 // unknown word.
 const char* dtype_name(int dtype);
 const char* layout_name(int layout);
-const char* activation_name(int activation);
 const char* scale_name(int scale);
 const char* mode_name(int mode);
 const char* scheme_name(int scheme);

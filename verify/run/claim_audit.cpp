@@ -81,7 +81,7 @@ constexpr Claim all_claims[] = {
      }},
     {"accumulate", Side::both, false,
      [](abn_claims& c, const abn_problem& p) {
-       const int own = p.dtype == ABN_F64 ? ABN_F64 : ABN_F32;
+       const int own = problem::wide_type_of(p.dtype);
        if (problem::format_of(c.accumulate).precision >= problem::format_of(own).precision)
          return false;
        c.accumulate = own;
@@ -89,7 +89,8 @@ constexpr Claim all_claims[] = {
      }},
     {"function_ulp", Side::both, false,
      [](abn_claims& c, const abn_problem& p) {
-       if (p.activation != ABN_ELU || c.function_ulp <= usual_function_ulp) return false;
+       if (!problem::activation_of(p).needs_functions() || c.function_ulp <= usual_function_ulp)
+         return false;
        c.function_ulp = usual_function_ulp;
        return true;
      }},
@@ -230,7 +231,7 @@ std::vector<Wider> wider_than(const abn_claims& claims, const abn_problem& probl
     more *= 2;
   }
   for (const double ulp : {4.0, 64.0, 1024.0})
-    if (problem.activation == ABN_ELU && claims.function_ulp < ulp)
+    if (problem::activation_of(problem).needs_functions() && claims.function_ulp < ulp)
       add(fmt::format("function_ulp {:g}", ulp), [&](abn_claims& c) { c.function_ulp = ulp; });
   const std::pair<const char*, std::uint32_t> flags[] = {
       {"y", ABN_MATERIALISES_Y},

@@ -14,6 +14,7 @@
 #include "verify/call/parallel.hpp"
 #include "verify/check/outputs.hpp"
 #include "verify/problem/claims.hpp"
+#include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 #include "verify/run/hunt_step.hpp"
 #include "verify/run/isolate.hpp"
@@ -41,16 +42,16 @@ struct Climb {
 std::vector<Climb> climbs_of(const call::Subject& subject, const check::RunOptions& options,
                              const data::Case* start) {
   std::map<std::string, Climb> all;
-  for (const int dtype : {ABN_F16, ABN_BF16, ABN_F32, ABN_F64})
-    for (const int layout : {ABN_NCHW, ABN_NHWC}) {
+  for (const int dtype : problem::storage_types)
+    for (const int layout : problem::layouts) {
       if (start != nullptr && (start->problem.dtype != dtype || start->problem.layout != layout))
         continue;
-      for (const int mode : {ABN_TRAINING, ABN_INFERENCE, ABN_FROZEN}) {
+      for (const int mode : problem::modes) {
         if (start != nullptr && start->problem.mode != mode) continue;
         abn_problem problem = start != nullptr ? start->problem : problem::parse_problem("n2c2s8");
         if (start == nullptr) {
           problem.dtype = dtype, problem.layout = layout, problem.mode = mode;
-          problem.param_dtype = dtype == ABN_F64 ? ABN_F64 : ABN_F32;
+          problem.param_dtype = problem::wide_type_of(dtype);
         }
         const problem::Claimed claimed = problem::claims_of(*subject.variant, problem);
         if (claimed.status != ABN_OK || !claimed.nonsense.empty()) continue;

@@ -16,8 +16,7 @@
 namespace abn::verify::run {
 namespace {
 
-constexpr double slopes[] = {0.01, 0.25, 0.1, 1.5, 0.0078125}, alphas[] = {1, 0.5, 1.7},
-                 epses[] = {1e-5, 1e-3, 1e-1, 1e-8}, momenta[] = {0.1, 0.01, 1, 0.5};
+constexpr double epses[] = {1e-5, 1e-3, 1e-1, 1e-8}, momenta[] = {0.1, 0.01, 1, 0.5};
 constexpr std::uint64_t readable_seeds = 1'000'000'000;
 
 template <class Table>
@@ -27,15 +26,6 @@ constexpr auto turn(const Table& table, std::uint64_t index) {
 
 double fitted(const problem::Format& format, double value) {
   return std::clamp(problem::round_to(format, value), -format.largest, format.largest);
-}
-
-void set_activation(abn_problem& p, int activation, std::uint64_t bits) {
-  p.activation = activation;
-  const problem::Format& parameter = problem::format_of(p.param_dtype);
-  p.activation_parameter = activation == ABN_IDENTITY ? 0
-                           : activation == ABN_LEAKY_RELU
-                               ? problem::round_to(parameter, turn(slopes, bits))
-                               : problem::round_to(parameter, turn(alphas, bits));
 }
 
 /// One channel of a case under change.
@@ -230,7 +220,8 @@ void change_problem(problem::Inputs& inputs, const data::Stream& draw) {
   const problem::Format& parameter = problem::format_of(p.param_dtype);
   switch (draw.below(8, 0)) {
     case 0:
-      set_activation(p, static_cast<int>(draw.below(3, 1)), draw.bits(2));
+      problem::draw_varied(p, static_cast<int>(draw.below(problem::activation_count, 1)),
+                           draw.bits(2));
       break;
     case 1:
       p.eps = problem::round_to(parameter, turn(epses, draw.bits(1)));
@@ -274,7 +265,7 @@ data::Case fresh_case(int dtype, int layout, const data::Stream& draw) {
   abn_problem p{};
   p.struct_size = sizeof p;
   p.dtype = dtype, p.layout = layout;
-  p.param_dtype = dtype == ABN_F64 ? ABN_F64 : ABN_F32;
+  p.param_dtype = problem::wide_type_of(dtype);
   p.n = 1 + static_cast<std::int64_t>(draw.below(4, 0));
   p.c = 1 + static_cast<std::int64_t>(draw.below(3, 1));
   constexpr std::int64_t lengths[] = {1, 2, 3, 5, 8, 16, 31, 64, 80};
@@ -284,7 +275,7 @@ data::Case fresh_case(int dtype, int layout, const data::Stream& draw) {
   p.mode = turn(modes, draw.bits(3));
   if (p.mode == ABN_TRAINING && p.n * p.s < 2) p.n = 2;
   const problem::Format& parameter = problem::format_of(p.param_dtype);
-  set_activation(p, static_cast<int>(draw.below(3, 4)), draw.bits(5));
+  problem::draw_varied(p, static_cast<int>(draw.below(problem::activation_count, 4)), draw.bits(5));
   p.eps = problem::round_to(parameter, turn(epses, draw.bits(6)));
   p.momentum = problem::round_to(parameter, turn(momenta, draw.bits(7)));
   p.scale = static_cast<int>(draw.below(2, 8));

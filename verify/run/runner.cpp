@@ -13,6 +13,7 @@
 #include "verify/call/parallel.hpp"
 #include "verify/judge/judge.hpp"
 #include "verify/problem/claims.hpp"
+#include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 #include "verify/run/isolate.hpp"
 
@@ -79,6 +80,14 @@ class Merger {
   std::size_t next_ = 0;
 };
 
+/// f32 first, by which a variant is described where it has it, then the others.
+std::vector<int> types_by_habit() {
+  std::vector<int> types{ABN_F32};
+  for (const int dtype : problem::storage_types)
+    if (dtype != types.front()) types.push_back(dtype);
+  return types;
+}
+
 std::string flags_text(std::uint32_t flags, std::initializer_list<const char*> names) {
   std::string text;
   for (const char* const name : names) {
@@ -98,8 +107,8 @@ results::VariantInfo describe(const call::Subject& subject) {
   info.memory = subject.emulated ? "emulated"
                 : subject.device != nullptr && subject.device->memory() == ABN_MEMORY_HOST ? "host"
                                                                                            : "cuda";
-  for (const int dtype : {ABN_F32, ABN_F16, ABN_BF16, ABN_F64})
-    for (const int layout : {ABN_NCHW, ABN_NHWC}) {
+  for (const int dtype : types_by_habit())
+    for (const int layout : problem::layouts) {
       const abn_problem problem = problem::example_problem(dtype, layout, ABN_TRAINING);
       const problem::Claimed claimed = problem::claims_of(variant, problem);
       if (claimed.status != ABN_OK || !claimed.nonsense.empty()) continue;

@@ -34,8 +34,7 @@ enum class Shape : std::uint8_t {
   two,  ///< two values, so that roundings repeat
 };
 
-constexpr double slopes[] = {0.01, 0.25, 0.1, 1.5}, alphas[] = {1, 0.5, 1.7},
-                 epses[] = {1e-5, 1e-3, 1e-1};
+constexpr double epses[] = {1e-5, 1e-3, 1e-1};
 // few channels a batch are many batches, each with liberties of its own
 constexpr std::int64_t batch_elements = 2048;
 
@@ -150,17 +149,12 @@ Batch make_batch(const KernelClass& declared, const data::Stream& draw) {
   abn_problem& p = batch.inputs.problem;
   p.struct_size = sizeof p;
   p.dtype = declared.dtype;
-  p.param_dtype = declared.dtype == ABN_F64 ? ABN_F64 : ABN_F32;
+  p.param_dtype = problem::wide_type_of(declared.dtype);
   p.n = 1;
   p.s = samples_of(declared, draw.fork(1));
   p.c = std::max<std::int64_t>(1, batch_elements / p.s);
-  constexpr int activations[] = {ABN_IDENTITY, ABN_LEAKY_RELU, ABN_LEAKY_RELU, ABN_ELU};
-  p.activation = turn(activations, draw.bits(0));
   const problem::Format& parameter = problem::format_of(p.param_dtype);
-  p.activation_parameter = p.activation == ABN_IDENTITY ? 0
-                           : p.activation == ABN_ELU
-                               ? problem::round_to(parameter, turn(alphas, draw.bits(1)))
-                               : problem::round_to(parameter, turn(slopes, draw.bits(1)));
+  problem::draw_varied(p, static_cast<int>(draw.below(problem::activation_count, 0)), draw.bits(1));
   p.eps = problem::round_to(parameter, turn(epses, draw.bits(2)));
   p.momentum = problem::round_to(parameter, 0.1);
   p.scale = draw.below(2, 3) == 0 ? ABN_SCALE_SIGNED : ABN_SCALE_ABS_EPS;

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <type_traits>
 
+#include "verify/problem/activation.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
@@ -48,6 +49,7 @@ class Kernel {
   Kernel(const problem::Inputs& inputs, const KernelClass& declared, const Liberties& liberties)
       : in_(inputs),
         p_(inputs.problem),
+        phi_(problem::phi_of(p_)),
         class_(declared),
         free_(liberties),
         storage_(problem::format_of(p_.dtype)),
@@ -159,9 +161,11 @@ class Kernel {
   }
   A activated(A y) const {
     using std::expm1;
-    if (p_.activation == ABN_IDENTITY) return y;
+    if (phi_.linear()) return y;
     if (!(y < A(0))) return y + A(0);
-    return A(p_.activation_parameter) * (p_.activation == ABN_ELU ? expm1(y) : y);
+    return A(phi_.parameter) * (phi_.scaled     ? expm1(y / A(phi_.width))
+                                : phi_.curved() ? expm1(y)
+                                                : y);
   }
 
   void find_statistics() {
@@ -202,22 +206,31 @@ class Kernel {
     }
   }
 
+  /// phi' on a curved branch, from z or from y.
+  A slope_at(A z, A y, bool from_output) const {
+    using std::exp;
+    const A alpha(phi_.parameter);
+    if (!phi_.scaled) return from_output ? z + alpha : alpha * exp(y);
+    return from_output ? divide(z + alpha, alpha) : exp(y / alpha);
+  }
+
   /// y, xhat and dy from what the scheme keeps.
   void recover(A mean, A r) {
-    using std::exp;
     using std::log1p;
     const bool in_place = class_.scheme == ABN_IN_PLACE_1 || class_.scheme == ABN_IN_PLACE_2;
-    const bool elu = p_.activation == ABN_ELU, leaky = p_.activation == ABN_LEAKY_RELU;
-    const A parameter(p_.activation_parameter), inverse = A(1) / g_;
+    const bool curved = phi_.curved();
+    const A alpha(phi_.parameter), width(phi_.width), inverse = A(1) / g_;
     for (std::size_t i = 0; i < m_; ++i) {
       double kept = out_.saved.z[at(i)];
-      if (in_place && elu && kept <= -p_.activation_parameter)
-        kept = problem::next_above(storage_, -p_.activation_parameter);
-      bool negative = std::signbit(kept);
+      if (in_place) kept = problem::lifted(p_, kept);
+      bool negative = std::signbit(kept) && !phi_.linear();
       if (in_place) {
         // divided by alpha: times a rounded 1/alpha it may reach -1, of which there is no logarithm
         const A z(kept);
-        y_[i] = !negative ? z : leaky ? divide(z, parameter) : elu ? log1p(z / parameter) : z;
+        y_[i] = !negative     ? z
+                : !curved     ? divide(z, alpha)
+                : phi_.scaled ? width * log1p(z / alpha)
+                              : log1p(z / alpha);
         xhat_[i] = class_.folded ? y_[i] * inverse - beta_ * inverse : divide(y_[i] - beta_, g_);
       } else if (class_.scheme == ABN_CHECKPOINT_XHAT) {
         xhat_[i] = A(out_.saved.xhat[at(i)]);
@@ -227,11 +240,9 @@ class Kernel {
         y_[i] = affine(x_[i], mean, r);
       }
       const bool from_output = in_place || class_.scheme == ABN_STANDARD;
-      if (!from_output) negative = y_[i] < A(0);
+      if (!from_output) negative = y_[i] < A(0) && !phi_.linear();
       const A dz(in_.dz[at(i)]);
-      dy_[i] = !negative || !(leaky || elu) ? dz
-               : leaky                      ? parameter * dz
-                       : (from_output ? A(kept) + parameter : parameter * exp(y_[i])) * dz;
+      dy_[i] = !negative ? dz : !curved ? alpha * dz : slope_at(A(kept), y_[i], from_output) * dz;
     }
   }
 
@@ -267,6 +278,7 @@ class Kernel {
 
   const problem::Inputs& in_;
   const abn_problem& p_;
+  const problem::Phi phi_;
   const KernelClass& class_;
   const Liberties& free_;
   const problem::Format &storage_, &parameter_;

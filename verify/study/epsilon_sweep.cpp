@@ -11,6 +11,7 @@
 #include "verify/expect/expect.hpp"
 #include "verify/expect/shared.hpp"
 #include "verify/problem/claims.hpp"
+#include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
 namespace abn::verify::study::epsilon {
@@ -246,7 +247,7 @@ Asked evidence_of(const call::Subject& subject, const abn_problem& base, std::ui
 
 Sweep sweep_of(const call::Subject& subject, std::uint64_t seed) {
   Sweep sweep;
-  for (const int scale : {ABN_SCALE_SIGNED, ABN_SCALE_ABS_EPS})
+  for (const int scale : problem::scales)
     if (const auto problem = first_supported(*subject.variant, problem::scale_name(scale))) {
       if (sweep.asked.empty())
         sweep.settings = fmt::format("{}, {}", problem::dtype_name(problem->dtype),

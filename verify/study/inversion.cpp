@@ -13,6 +13,7 @@
 #include "verify/expect/expect.hpp"
 #include "verify/expect/reference_variant.hpp"
 #include "verify/expect/shared.hpp"
+#include "verify/oracle/activation.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
@@ -76,16 +77,14 @@ problem::Inputs inputs_of(const InversionSetting& setting, const InversionAxes& 
 
 template <class T>
 reference::Activation<T> activation_of(int activation, double parameter) {
-  using reference::ActivationKind;
-  return {activation == ABN_LEAKY_RELU ? ActivationKind::leaky_relu
-          : activation == ABN_ELU      ? ActivationKind::elu
-                                       : ActivationKind::identity,
-          T(parameter)};
+  return {oracle::reference_kind(activation), T(parameter)};
 }
 
 /// What cannot be inverted is stored as, or read as, the next value that can.
 double lifted(const problem::Format& storage, int activation, double parameter, double z) {
-  return activation == ABN_ELU && z <= -parameter ? problem::next_above(storage, -parameter) : z;
+  abn_problem p{};
+  p.dtype = storage.dtype, p.activation = activation, p.activation_parameter = parameter;
+  return problem::lifted(p, z);
 }
 
 /// One rounding of z to its type, as an error of z.
@@ -100,9 +99,8 @@ double inverse_error(const problem::Format& storage, const reference::Activation
   // y itself is lost in z where ELU saturates, and the rounding of z to double is not to count: all
   // of this in long double.
   const long double z = phi.value(y),
-                    lowest = activation == ABN_ELU
-                                 ? problem::next_above(storage, -static_cast<double>(phi.parameter))
-                                 : -bound::infinity;
+                    lowest = lifted(storage, activation, static_cast<double>(phi.parameter),
+                                    -bound::infinity);
   const auto moved = [&](long double to) {
     return std::fabs(phi.inverse(std::max(to, lowest)) - y);
   };
@@ -206,10 +204,8 @@ InversionAxes inversion_axes(int steps) {
 }
 
 std::string activation_text(const InversionSetting& setting) {
-  return setting.activation == ABN_IDENTITY
-             ? "identity"
-             : fmt::format("{}:{:g}", problem::activation_name(setting.activation),
-                           setting.parameter);
+  const problem::Activation& row = problem::activation_of(setting.activation);
+  return row.has_parameter() ? fmt::format("{}:{:g}", row.name, setting.parameter) : row.name;
 }
 
 Cost InversionPoint::gradient() const { return worse(worse(dx, dgamma), dbeta); }

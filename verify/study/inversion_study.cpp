@@ -11,6 +11,7 @@
 
 #include "cuda/kernel.h"
 #include "verify/call/parallel.hpp"
+#include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
 namespace abn::verify::study {
@@ -18,26 +19,30 @@ namespace {
 
 constexpr double nan_value = std::numeric_limits<double>::quiet_NaN();
 constexpr double infinite = std::numeric_limits<double>::infinity();
-constexpr int dtypes[] = {ABN_F16, ABN_BF16, ABN_F32, ABN_F64};
-struct Phi {
+struct ActivationAt {
   int activation;
   double parameter;
 };
-constexpr Phi activations[] = {{ABN_LEAKY_RELU, 0.01}, {ABN_LEAKY_RELU, 0.1}, {ABN_LEAKY_RELU, 0.5},
-                               {ABN_ELU, 0.5},         {ABN_ELU, 1},          {ABN_ELU, 2}};
+/// Every activation with a parameter, with those of its parameters that are studied.
+std::vector<ActivationAt> studied_activations() {
+  std::vector<ActivationAt> all;
+  for (const problem::Activation& row : problem::activation_table)
+    for (const double parameter : row.studied) all.push_back({row.code, parameter});
+  return all;
+}
 /// The two that everyone uses: mapped, and compared between schemes and accumulate types.
-constexpr bool is_usual(const Phi& phi) {
-  return phi.parameter == (phi.activation == ABN_ELU ? 1 : 0.01);
+constexpr bool is_usual(const ActivationAt& phi) {
+  return phi.parameter == problem::activation_of(phi.activation).default_parameter;
 }
 constexpr int betas_log10[] = {-3, -2, -1, 0, 1};
 constexpr double ratios_shown[] = {0, 1, 100, 10000};
 
-int own_accumulate(int dtype) { return dtype == ABN_F64 ? ABN_F64 : ABN_F32; }
+int own_accumulate(int dtype) { return problem::wide_type_of(dtype); }
 
 std::vector<InversionSetting> settings() {
   std::vector<InversionSetting> all;
-  for (const int dtype : dtypes)
-    for (const Phi& phi : activations) {
+  for (const int dtype : problem::storage_types)
+    for (const ActivationAt& phi : studied_activations()) {
       all.push_back({dtype, phi.activation, phi.parameter, own_accumulate(dtype), ABN_IN_PLACE_1});
       if (!is_usual(phi)) continue;
       all.push_back({dtype, phi.activation, phi.parameter, own_accumulate(dtype), ABN_IN_PLACE_2});
@@ -336,7 +341,7 @@ std::vector<std::string> conclusions_of(const std::vector<InversionSurface>& sur
   std::vector<std::string> sentences;
   for (const InversionSurface& surface : surfaces) {
     const InversionSetting& s = surface.setting;
-    if (!is_first_choice(s) || s.activation != ABN_LEAKY_RELU ||
+    if (!is_first_choice(s) || problem::activation_of(s.activation).needs_functions() ||
         !is_usual({s.activation, s.parameter}))
       continue;
     const Limits predicted = limits_of(surface, &Cost::predicted),
@@ -412,9 +417,10 @@ Study inversion_study(std::uint64_t seed, int threads, const StudyProgress& prog
     if (++done; progress) progress(done, wanted.size());
   });
   std::vector<EluLimit> limits;
-  for (const int dtype : dtypes)
-    for (const Phi& phi : activations)
-      if (phi.activation == ABN_ELU) limits.push_back(elu_limit(dtype, phi.parameter));
+  for (const int dtype : problem::storage_types)
+    for (const ActivationAt& phi : studied_activations())
+      if (problem::activation_of(phi.activation).needs_functions())
+        limits.push_back(elu_limit(dtype, phi.parameter));
 
   Study study;
   study.name = "inversion";

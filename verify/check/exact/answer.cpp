@@ -33,9 +33,7 @@ struct Formulas {
   double deviation(const data::ExactChannel& k, std::size_t i) const {
     return k.unit * static_cast<double>(k.deviation[i] - k.shift);
   }
-  double slope_at(double y) const {
-    return y < 0 && p.activation == ABN_LEAKY_RELU ? p.activation_parameter : 1;
-  }
+  double slope_at(double y) const { return problem::phi_of(p).derivative(y); }
   double sum_dy(const data::ExactChannel& k) const {
     return k.gradient_unit * static_cast<double>(k.mean_dy) * m;
   }
@@ -181,7 +179,7 @@ class Search {
   /// Does the channel have these bits?
   bool set_exact(std::size_t c) {
     const bool released = by_squares_ && !plan_.channels[c].one_pass,
-               leaky_z = output_ == compare::Output::z && p_.activation == ABN_LEAKY_RELU;
+               leaky_z = output_ == compare::Output::z && !problem::phi_of(p_).linear();
     bool exact = true;
     for (std::size_t i = 0; i < count(c); ++i) {
       compare::Point& point = out_.points[place(c, i)];

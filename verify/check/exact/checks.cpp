@@ -44,7 +44,7 @@ std::vector<compare::Output> outputs_of(const abn_claims& claims, const abn_prob
 std::vector<CheckName> checks_of(const call::Subject&, const abn_claims& claims,
                                  const abn_problem& problem) {
   std::vector<CheckName> checks;
-  if (problem.activation == ABN_ELU) return checks;
+  if (problem::activation_of(problem).needs_functions()) return checks;
   for (const compare::Output one : outputs_of(claims, problem))
     checks.push_back({op, compare::output_name(one), kind});
   return checks;
@@ -101,7 +101,7 @@ std::vector<data::Case> exact_cases(data::Tier tier, std::uint64_t seed) {
   std::vector<data::Case> cases;
   std::uint64_t step = seeds.below(shapes.size(), 0);
   for (std::uint64_t round = 0; round < rounds; ++round)
-    for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype)
+    for (const int dtype : problem::storage_types)
       for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout, ++step) {
         const auto turn = round + static_cast<std::uint64_t>(2 * dtype + layout);
         cases.push_back(
@@ -120,7 +120,7 @@ std::vector<data::Case> exact_cases(data::Tier tier, std::uint64_t seed) {
 /// Why nothing exact can be demanded of these claims; empty where it can.
 std::string out_of_reach(const data::ExactPlan& plan, const abn_claims& claims) {
   const abn_problem& p = plan.problem;
-  const int needed = p.dtype == ABN_F64 ? ABN_F64 : ABN_F32;
+  const int needed = problem::wide_type_of(p.dtype);
   if (problem::format_of(claims.accumulate).precision < problem::format_of(needed).precision)
     return fmt::format("sums in {} have too few bits for exact data in {}",
                        problem::dtype_name(claims.accumulate), problem::dtype_name(p.dtype));

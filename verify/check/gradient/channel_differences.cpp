@@ -38,10 +38,10 @@ double truncation(double change, double h, double rho) {
 }
 
 void find_radius(ChannelDifferences& d, double largest_xhat) {
-  // y may move by this much on the circle, or e^y would make the estimate of no use
-  constexpr double far_for_elu = 0.5;
-  const double far =
-      d.channel.parameters.activation == ABN_ELU ? far_for_elu : std::numeric_limits<double>::max();
+  // y may move by this much of the width on the circle, or e^y would make the estimate of no use
+  constexpr double far_on_curve = 0.5;
+  const problem::Phi& phi = d.channel.phi;
+  const double far = phi.curved() ? far_on_curve * phi.width : std::numeric_limits<double>::max();
   d.rho = std::sqrt(static_cast<double>(d.m())) / d.channel.r;
   const auto too_far = [&] {
     for (std::size_t j = 0; j < d.m(); ++j)
@@ -74,24 +74,28 @@ void find_bars(ChannelDifferences& d, const abn_problem& problem, const abn_clai
                              &d.z_error, &d.xhat_error, &d.relative})
     values->assign(d.m(), 0);
   std::vector<double> slopes(d.m());
+  // the division by the width and the product with it, where that is not 1
+  const double scaled = c.phi.scaled ? 2 * bound::quotient_by_width(arithmetic, numbers) + u : 0;
   double noise = 0, change = 0;
   for (std::size_t j = 0; j < d.m(); ++j) {
-    const double x = c.x[j], xhat = c.xhat[j], y = c.y[j], slope = slope_at(c, y);
-    const bool curved = problem.activation == ABN_ELU && y < 0;
-    const double z = curved ? c.parameters.parameter * std::expm1(y) : slope * y;
+    const double x = c.x[j], xhat = c.xhat[j], y = c.y[j], slope = c.phi.derivative(y);
+    const bool curved = c.phi.curved() && y < 0;
+    const double z = c.phi.value(y);
     const double z_error = bound.z(bound.y(x, xhat, y), y, z).total();
     const double reach = reach_of(d, d.rho, largest_xhat, j);
     d.z_error[j] = z_error + arithmetic.kept(std::fabs(z) + z_error);
-    slopes[j] = curved ? slope * std::exp(reach) : slope;
+    slopes[j] = curved ? slope * std::exp(reach / c.phi.width) : slope;
     d.change[j] = slopes[j] * reach;
-    d.relative[j] = k + u + (curved ? (d.z_error[j] + 2 * u * c.parameters.parameter) / slope : 0);
+    d.relative[j] =
+        k + u +
+        (curved ? (d.z_error[j] + 2 * u * c.phi.parameter) / c.phi.width / slope + scaled : 0);
     if (!problem::is_in_place(claims))
       d.xhat_error[j] = bound.xhat(x, xhat).total() +
                         saved * (std::fabs(c.mean) * c.r + std::fabs(xhat)) +
                         arithmetic.kept(std::fabs(xhat));
     else if (g > 0)
-      d.xhat_error[j] = (d.z_error[j] / slope +
-                         (arithmetic.function + 4 * u) * (std::fabs(y) + std::fabs(c.beta))) /
+      d.xhat_error[j] = (d.z_error[j] / slope + (arithmetic.function + 4 * u + scaled) *
+                                                    (std::fabs(y) + std::fabs(c.beta))) /
                             g +
                         4 * u * std::fabs(xhat);
     noise = std::max(noise, d.z_error[j]);
@@ -126,9 +130,7 @@ double distance_needed(const ChannelDifferences& d, double largest_xhat, std::si
                                 std::max(d.gamma_step * std::fabs(d.channel.xhat[j]), d.beta_step));
   const double flattest =
       // at the kink
-      d.channel.parameters.activation == ABN_IDENTITY
-          ? 1
-          : std::min(1.0, d.channel.parameters.parameter);
+      std::min(1.0, d.channel.phi.lambda);
   return kink_margin * moves + d.z_error[j] / flattest;
 }
 
@@ -136,15 +138,16 @@ double distance_needed(const ChannelDifferences& d, double largest_xhat, std::si
 /// width/2 from `parameter`.
 double parameter_bar(const ChannelDifferences& d, std::size_t j, double factor, double factor_error,
                      double parameter, double width, double got, const problem::Format& format) {
-  constexpr double reach = 0.5;  // of y on the circle, whose radius is reach/factor
   const KernelChannel& c = d.channel;
-  const bool curved = c.parameters.activation == ABN_ELU && c.y[j] < 0;
-  const double slope = slope_at(c, c.y[j]) * (curved ? std::exp(reach) : 1), h = width / 2;
+  const bool curved = c.phi.curved() && c.y[j] < 0;
+  const double reach = 0.5 * c.phi.width;  // of y on the circle, whose radius is reach/factor
+  const double slope = c.phi.derivative(c.y[j]) * (curved ? std::exp(reach / c.phi.width) : 1),
+               h = width / 2;
   const double bent = curved && factor > 0 ? truncation(slope * reach, h, reach / factor) : 0;
   // Rounding the parameter +- h may have moved the middle; its gradient is stored in its own type.
-  const double middle =
-      curved ? format.unit_roundoff * (std::fabs(parameter) + width) * (1 + c.xhat[j] * c.xhat[j])
-             : 0;
+  const double middle = curved ? format.unit_roundoff * (std::fabs(parameter) + width) *
+                                     (1 + c.xhat[j] * c.xhat[j] / c.phi.width)
+                               : 0;
   return bent + d.z_error[j] / h +
          slope * ((factor + factor_error) * d.relative[j] + factor_error) + middle +
          format.unit_roundoff * std::fabs(got);
@@ -187,7 +190,7 @@ ChannelDifferences channel_differences(problem::Inputs& inputs, std::int64_t c,
   find_bars(d, inputs.problem, claims, arithmetic);
   if (!d.judged) return d;
   d.out.assign(d.m(), 0);
-  if (inputs.problem.activation == ABN_IDENTITY) return d;
+  if (d.channel.phi.linear()) return d;
   largest_xhat = d.channel.largest_xhat();
   for (std::size_t j = 0; j < d.m(); ++j) {
     const bool crosses = std::fabs(d.channel.y[j]) <= distance_needed(d, largest_xhat, j);

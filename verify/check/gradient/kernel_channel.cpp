@@ -27,6 +27,7 @@ KernelChannel kernel_channel(const problem::Inputs& inputs, std::int64_t c) {
   KernelChannel out;
   const auto at = static_cast<std::size_t>(c);
   out.parameters = expect::parameters_of(inputs, at);
+  out.phi = problem::phi_of(inputs.problem);
   expect::gather(inputs.problem, inputs.x, c, out.x);
   const auto count = static_cast<double>(out.x.size());
   if (inputs.problem.mode == ABN_TRAINING) {
@@ -49,13 +50,6 @@ KernelChannel kernel_channel(const problem::Inputs& inputs, std::int64_t c) {
   return out;
 }
 
-double slope_at(const KernelChannel& channel, double y) {
-  if (channel.parameters.activation == ABN_IDENTITY || y >= 0) return 1;
-  return channel.parameters.activation == ABN_LEAKY_RELU
-             ? channel.parameters.parameter
-             : channel.parameters.parameter * std::exp(y);
-}
-
 std::int64_t leave_the_kink(
     problem::Inputs& inputs, std::int64_t c, double grid,
     const std::function<double(const KernelChannel&, std::size_t)>& margin) {
@@ -64,7 +58,7 @@ std::int64_t leave_the_kink(
   for (int round = 0;; ++round) {
     const KernelChannel channel = kernel_channel(inputs, c);
     const double scale = std::fabs(channel.g) * channel.r;
-    if (inputs.problem.activation == ABN_IDENTITY || !channel.usable() || scale == 0) return 0;
+    if (channel.phi.linear() || !channel.usable() || scale == 0) return 0;
     std::int64_t near = 0;
     for (std::size_t j = 0; j < channel.x.size(); ++j) {
       const double wanted = margin(channel, j);

@@ -9,11 +9,13 @@
 
 #include "verify/judge/judge.hpp"
 #include "verify/oracle/channel.hpp"
+#include "verify/problem/activation.hpp"
 
 namespace abn::verify::check::gradient {
 
 struct KernelChannel {
   oracle::ChannelParameters parameters;
+  problem::Phi phi;
   double mean = 0, variance = 0, r = 1, g = 1, beta = 0;
   std::vector<double> x, xhat, y;
 
@@ -22,9 +24,6 @@ struct KernelChannel {
   double largest_xhat() const;
 };
 KernelChannel kernel_channel(const problem::Inputs& inputs, std::int64_t c);
-
-/// phi'(y) off the kink.
-double slope_at(const KernelChannel& channel, double y);
 
 /// Moves the samples of channel c whose |y| is below their margin away from the kink, further in
 /// the direction that they have from it, to multiples of `grid` (0: any number of the storage

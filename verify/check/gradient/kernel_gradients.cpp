@@ -51,9 +51,9 @@ std::vector<data::Case> gradient_cases(data::Tier tier, std::uint64_t seed) {
     cases.back().problem.mode = mode, cases.back().problem.scale = scale;
   };
   for (std::uint64_t round = 0; round < rounds; ++round)
-    for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype)
-      for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout)
-        for (int activation = ABN_IDENTITY; activation <= ABN_ELU; ++activation, ++step) {
+    for (const int dtype : problem::storage_types)
+      for (const int layout : problem::layouts)
+        for (int activation = 0; activation < problem::activation_count; ++activation, ++step) {
           const data::Shape shape = dtype == ABN_F64
                                         ? differentiated[(step + round) % differentiated.size()]
                                         : probed[(step + round) % probed.size()];

@@ -106,14 +106,10 @@ std::vector<double> random_probe(const problem::Inputs& inputs, const data::Stre
   return dz;
 }
 
-/// phi' from the stored z, branch by sign bit, saturated ELU as the next value above -alpha
+/// phi' from the stored z, branch by sign bit, a saturated z as the next value that can be inverted
 /// (cuda/kernel.h).
-double stored_slope(const abn_problem& p, const problem::Format& format, double z) {
-  if (p.activation == ABN_IDENTITY || !std::signbit(z)) return 1;
-  if (p.activation == ABN_LEAKY_RELU) return p.activation_parameter;
-  if (z <= -p.activation_parameter)
-    z = problem::next_above(format, problem::round_to(format, -p.activation_parameter));
-  return z + p.activation_parameter;
+double stored_slope(const abn_problem& p, double z) {
+  return problem::phi_of(p).derivative_from_output(problem::lifted(p, z), std::signbit(z));
 }
 
 results::Record adjoint_record(const Work& work, const CheckName& name,
@@ -125,7 +121,6 @@ results::Record adjoint_record(const Work& work, const CheckName& name,
       0x1p-60L;
   results::Record record = judge::blank_record(work.origin, name.op, name.check, name.kind);
   const abn_problem& p = inputs.problem;
-  const problem::Format& format = problem::format_of(p.dtype);
   const data::Stream draws = data::Stream(work.one.seed).fork(11);
   std::uint64_t label = 0;
   for (const auto& scale : scales) {
@@ -137,8 +132,8 @@ results::Record adjoint_record(const Work& work, const CheckName& name,
       long double left = 0, right = 0, bound = 0, size = 0;
       for (std::int64_t i = 0; i < problem::sample_count(p); ++i) {
         const auto at = static_cast<std::size_t>(problem::sample_offset(p, c, i));
-        const long double slope = stored_slope(p, format, saved.z[at]),
-                          du = slope * u.inputs.dz[at], dv = slope * v.inputs.dz[at];
+        const long double slope = stored_slope(p, saved.z[at]), du = slope * u.inputs.dz[at],
+                          dv = slope * v.inputs.dz[at];
         left += du * v.got.dx[at], right += dv * u.got.dx[at];
         size += std::fabs(du * v.got.dx[at]) + std::fabs(dv * u.got.dx[at]);
         bound += std::fabs(du) * v.expected.front().points[at].bound +

@@ -152,7 +152,7 @@ results::Record difference_record(const Work& work, const CheckName& name,
     for (std::int64_t i = 0; i < m; ++i) {
       const auto at = static_cast<std::size_t>(problem::sample_offset(p, c, i));
       const double half =
-          problem::ulp_of(format, slope_at(numbers, numbers.y[static_cast<std::size_t>(i)]) *
+          problem::ulp_of(format, numbers.phi.derivative(numbers.y[static_cast<std::size_t>(i)]) *
                                       numbers.y[static_cast<std::size_t>(i)]) /
           2;
       squares += inputs.dz[at] * inputs.dz[at] * half * half / 3;

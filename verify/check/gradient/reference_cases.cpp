@@ -4,6 +4,7 @@
 
 #include "verify/check/gradient/reference_derivation.hpp"
 #include "verify/data/random.hpp"
+#include "verify/problem/activation.hpp"
 
 namespace abn::verify::check::gradient {
 namespace {
@@ -59,13 +60,16 @@ const char* data_name(Data data) {
   return "?";
 }
 
+/// The kinds of reference/ stand in the order of the table (verify/oracle/activation.hpp).
+const problem::Activation& row_of(const Activation<double>& activation) {
+  return problem::activation_of(static_cast<int>(activation.kind));
+}
+
 std::string describe(const ReferenceCase& one) {
-  const ActivationKind kind = one.activation.kind;
-  const std::string activation =
-      kind == ActivationKind::identity
-          ? std::string("identity")
-          : fmt::format("{}:{}", kind == ActivationKind::elu ? "elu" : "leaky_relu",
-                        one.activation.parameter);
+  const problem::Activation& row = row_of(one.activation);
+  const std::string activation = row.has_parameter()
+                                     ? fmt::format("{}:{}", row.name, one.activation.parameter)
+                                     : std::string(row.name);
   return fmt::format("{}, {}, gamma {} 0, {}, {}", activation,
                      one.scale == ScaleConvention::abs_eps ? "abs_eps" : "signed",
                      one.data == Data::gamma_zero ? "="
@@ -89,7 +93,7 @@ std::vector<ReferenceCase> reference_cases() {
       for (const bool negative : {false, true})
         for (const bool frozen : {false, true})
           for (const Data data : kinds) {
-            const bool no_kink = activation.kind == ActivationKind::identity;
+            const bool no_kink = row_of(activation).shape == problem::BranchShape::same;
             if (data == Data::gamma_zero && negative) continue;
             if (no_kink && (data == Data::kink || data == Data::saturated)) continue;
             cases.push_back({activation, scale, negative, frozen, data});

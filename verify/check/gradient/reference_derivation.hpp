@@ -35,6 +35,7 @@
 #include "reference/dual.hpp"
 #include "reference/multiprecision.hpp"
 #include "verify/check/gradient/methods.hpp"
+#include "verify/problem/activation.hpp"
 #include "verify/results/results.hpp"
 
 namespace abn::verify::check::gradient {
@@ -216,14 +217,14 @@ inline double roundings(Eigen::Index m) { return 4 * static_cast<double>(m) + 48
 
 template <class T>
 Magnitudes magnitudes(const OneChannel<T>& setup, bool from_z, bool phi_from_z) {
-  using reference::ActivationKind;
   const reference::Forward<T> kept = forward(setup);
   const auto number = [](const T& value) { return std::abs(static_cast<double>(value)); };
   const auto m = static_cast<std::size_t>(setup.x.size());
   const double g = number(kept.g), r = number(kept.r), beta = number(setup.channel.beta),
                parameter = number(setup.channel.activation.parameter);
-  const ActivationKind kind = setup.channel.activation.kind;
-  const double steepest = kind == ActivationKind::identity ? 1 : std::max(1.0, parameter);
+  const problem::Phi phi =
+      problem::phi_of(static_cast<int>(setup.channel.activation.kind), parameter);
+  const double width = phi.width;
   double widest = 0, largest_dz = 0;
   for (std::size_t j = 0; j < m; ++j) {
     widest = std::max(widest, number(setup.x[static_cast<Eigen::Index>(j)]));
@@ -235,14 +236,15 @@ Magnitudes magnitudes(const OneChannel<T>& setup, bool from_z, bool phi_from_z) 
   for (std::size_t j = 0; j < m; ++j) {
     const auto at = static_cast<Eigen::Index>(j);
     const double y = static_cast<double>(kept.y[at]), dz = number(setup.dz[at]);
-    const bool curved = kind == ActivationKind::elu && kept.y[at] < 0;
+    const bool curved = phi.curved() && kept.y[at] < 0;
     xhat[j] = number(kept.xhat[at]);
     dy[j] = dz * number(setup.channel.activation.derivative_from_input(kept.y[at]));
     e[j] = widest * r + xhat[j] + 1;
-    relative[j] = curved ? 1 + g * e[j] + beta : 1;
-    out.objective += dz * (steepest * (g * e[j] + beta) + number(kept.z[at]));
-    if (phi_from_z && curved) relative[j] += 2 * std::exp(-y);
-    if (from_z && g > 0) e[j] += (std::abs(y) + beta + (curved ? std::exp(-y) : 0)) / g;
+    relative[j] = curved ? 1 + (g * e[j] + beta) / width : 1;
+    out.objective += dz * (phi.stretch() * (g * e[j] + beta) + number(kept.z[at]));
+    if (phi_from_z && curved) relative[j] += 2 * std::exp(-y / width);
+    if (from_z && g > 0)
+      e[j] += (std::abs(y) + beta + (curved ? width * std::exp(-y / width) : 0)) / g;
     out.dbeta += dy[j] * relative[j];
     out.dgamma += dy[j] * (relative[j] * xhat[j] + e[j]);
     out.scale_dgamma += dz * xhat[j];

@@ -12,6 +12,7 @@
 #include "verify/data/cases.hpp"
 #include "verify/expect/reference_variant.hpp"
 #include "verify/judge/judge.hpp"
+#include "verify/oracle/activation.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/format.hpp"
@@ -44,9 +45,7 @@ ReferenceChannel reference_channel(problem::Inputs& inputs, std::size_t c, const
   s.channel.eps = Double8(p.eps);
   s.channel.scale =
       p.abs_eps ? reference::ScaleConvention::abs_eps : reference::ScaleConvention::signed_gamma;
-  s.channel.activation.kind = p.activation == ABN_LEAKY_RELU ? reference::ActivationKind::leaky_relu
-                              : p.activation == ABN_ELU      ? reference::ActivationKind::elu
-                                                             : reference::ActivationKind::identity;
+  s.channel.activation.kind = oracle::reference_kind(p.activation);
   s.channel.activation.parameter = Double8(p.parameter);
   s.base = s.forward(packed(d.channel.x), s.channel);
   return s;

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "verify/expect/expect.hpp"
+#include "verify/problem/activation.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
@@ -174,14 +175,10 @@ double dgamma_sign(const problem::Inputs& inputs, std::int64_t c) {
 }
 
 long double activate(const abn_problem& problem, long double y) {
-  const long double parameter = problem.activation_parameter;
-  if (problem.activation == ABN_IDENTITY || y >= 0) return y;
-  return problem.activation == ABN_LEAKY_RELU ? parameter * y : parameter * std::expm1(y);
+  return problem::phi_of(problem).value(y);
 }
 
-double lipschitz(const abn_problem& problem) {
-  return problem.activation == ABN_IDENTITY ? 1 : std::max(1.0, problem.activation_parameter);
-}
+double lipschitz(const abn_problem& problem) { return problem::phi_of(problem).stretch(); }
 
 bool statistics_fit(const Outputs& forward, std::int64_t c) {
   return forward.problem.mode != ABN_TRAINING || statistics_of(forward, c).usable;

@@ -214,9 +214,9 @@ std::vector<data::Case> property_cases(data::Tier tier, std::uint64_t seed) {
   const data::Stream seeds = data::Stream(seed).fork(5);
   std::uint64_t step = seeds.below(shapes.size() * names.size(), 0);
   for (std::uint64_t round = 0; round < rounds; ++round)
-    for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype)
-      for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout)
-        for (int activation = ABN_IDENTITY; activation <= ABN_ELU; ++activation, ++step) {
+    for (const int dtype : problem::storage_types)
+      for (const int layout : problem::layouts)
+        for (int activation = 0; activation < problem::activation_count; ++activation, ++step) {
           const data::Stream draw = seeds.fork(step);
           data::Case one = data::drawn_case(shapes[step % shapes.size()], dtype, layout, activation,
                                             names[(step + round) % names.size()].name, draw);

@@ -76,8 +76,7 @@ Examination round_trip(const BoundedCalls& calls, const problem::Inputs& inputs)
         continue;
       }
       // A saturated z stands for the next one that can be inverted.
-      if (p.activation == ABN_ELU && z <= -p.activation_parameter)
-        z = problem::next_above(problem::format_of(p.dtype), -p.activation_parameter);
+      z = problem::lifted(p, z);
       const long double product = dgamma.got[at], slope = dbeta.got[at],
                         xhat = dgamma_sign(frozen, c) * product / slope;
       const long double error =

@@ -13,6 +13,7 @@
 #include "verify/check/sanitize/traffic.hpp"
 #include "verify/data/recipes.hpp"
 #include "verify/problem/claims.hpp"
+#include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
 namespace abn::verify::check::sanitize {
@@ -187,7 +188,8 @@ std::vector<data::Case> sanitize_cases(data::Tier tier, std::uint64_t seed) {
   constexpr std::size_t combinations = 4 * 2 * 3;
   std::size_t step = 0, turn = seeds.below(shapes.size(), 0);
   const auto add = [&](const data::Shape& shape, int dtype, int layout, int mode) {
-    const int activation = static_cast<int>((step + step / 3) % 3);
+    const int activation =
+        static_cast<int>((step + step / problem::activation_count) % problem::activation_count);
     data::Case one = data::drawn_case(shape, dtype, layout, activation,
                                       names[step % names.size()].name, seeds.fork(step));
     one.problem.mode = mode;
@@ -199,12 +201,12 @@ std::vector<data::Case> sanitize_cases(data::Tier tier, std::uint64_t seed) {
   const std::size_t rounds = tier == data::Tier::smoke ? 6 : tier == data::Tier::full ? 24 : 96;
   // combinations are a multiple of the shapes: on to others
   for (std::size_t round = 0; round < rounds; ++round, turn += 3)
-    for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype)
-      for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout)
-        for (int mode = ABN_TRAINING; mode <= ABN_FROZEN; ++mode)
+    for (const int dtype : problem::storage_types)
+      for (const int layout : problem::layouts)
+        for (const int mode : problem::modes)
           add(shapes[turn++ % shapes.size()], dtype, layout, mode);
-  for (int dtype = ABN_F16; dtype <= ABN_F64; ++dtype)
-    for (int layout = ABN_NCHW; layout <= ABN_NHWC; ++layout) {
+  for (const int dtype : problem::storage_types)
+    for (const int layout : problem::layouts) {
       const bool all = tier != data::Tier::smoke;
       if (all || (dtype + layout) % 2 == 0)
         add(long_shapes[step % long_shapes.size()], dtype, layout, ABN_TRAINING);

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "verify/judge/diagnosis/mistake.hpp"
+#include "verify/problem/activation.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
@@ -83,12 +84,13 @@ const std::vector<Hypothesis>& all_hypotheses() {
       {NAMED(branch_by_comparison), "the branch chosen by z < 0, which -0 is not", no, yes},
       {NAMED(zero_sign), "-0 for y = 0", yes, no},
       {NAMED(nan_lost), "0 for NaN", yes, no},
-      {NAMED(elu_alpha_one), "ELU's alpha taken as 1", yes, yes},
+      {NAMED(elu_alpha_one), "alpha taken as 1", yes, yes},
       {NAMED(elu_alpha_inside), "expm1(alpha*y) for alpha*expm1(y)", yes, no},
       {NAMED(elu_clamped), "y clamped to {:.3g} before the exponential", yes, no},
       {NAMED(elu_derivative_of_y), "exp and expm1 confused in ELU", yes, yes},
       {NAMED(elu_derivative_without_alpha), "ELU's derivative as z + 1 for z + alpha", no, yes},
       {NAMED(elu_derivative_of_inverse), "ELU's derivative as y + alpha for z + alpha", no, yes},
+      {NAMED(width_forgotten), "ELU for CELU, y not divided by alpha", yes, yes},
       {NAMED(saturated_unguarded), "a saturated ELU inverted as it is", no, yes},
       {NAMED(dx_zero), "zeros for dx", no, yes},
       {NAMED(dx_is_dz), "dz written for dx", no, yes},
@@ -176,7 +178,7 @@ std::vector<MistakeAt> limits(Mistake mistake, std::initializer_list<double> val
   return out;
 }
 
-bool belongs_to_elu(Mistake mistake) {
+bool belongs_to_curves(Mistake mistake) {
   return (mistake >= Mistake::elu_alpha_one && mistake <= Mistake::saturated_unguarded);
 }
 bool belongs_to_activation(Mistake mistake) {
@@ -191,8 +193,9 @@ std::vector<MistakeAt> mistakes_at(Mistake mistake, const abn_problem& p, int sc
   const bool training = p.mode == ABN_TRAINING,
              in_place = scheme == ABN_IN_PLACE_1 || scheme == ABN_IN_PLACE_2;
   const std::int64_t m = problem::sample_count(p);
-  if (belongs_to_elu(mistake) && p.activation != ABN_ELU) return {};
-  if (belongs_to_activation(mistake) && p.activation == ABN_IDENTITY) return {};
+  const problem::Phi phi = problem::phi_of(p);
+  if (belongs_to_curves(mistake) && !phi.curved()) return {};
+  if (belongs_to_activation(mistake) && phi.linear()) return {};
   std::vector<MistakeAt> out;
   switch (mistake) {
     case Mistake::variance_unbiased:  // under the root only, or in all that is written too
@@ -268,7 +271,9 @@ std::vector<MistakeAt> mistakes_at(Mistake mistake, const abn_problem& p, int sc
       return out;
     case Mistake::slope_default:
     case Mistake::slope_divided:
-      return p.activation == ABN_LEAKY_RELU ? ways(mistake, 1) : out;
+      return !phi.curved() ? ways(mistake, 1) : out;
+    case Mistake::width_forgotten:
+      return phi.scaled ? ways(mistake, 1) : out;
     case Mistake::elu_clamped:
       return limits(mistake, {-4, -5, -6, -8, -10, -16, -20});
     case Mistake::elu_derivative_of_y:  // expm1 for exp, or exp of z

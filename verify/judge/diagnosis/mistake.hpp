@@ -80,6 +80,7 @@ enum class Mistake : std::uint8_t {
   elu_derivative_of_y,
   elu_derivative_without_alpha,
   elu_derivative_of_inverse,
+  width_forgotten,
   saturated_unguarded,
   // the gradients
   dx_zero,

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "verify/judge/diagnosis/mistake.hpp"
+#include "verify/problem/activation.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
@@ -61,6 +62,7 @@ class Simulation {
   Simulation(const Given<Real>& given, const MistakeAt& setting)
       : in(given),
         p(*given.problem),
+        phi(problem::phi_of(p)),
         mistake(setting.mistake),
         set(setting),
         storage(problem::format_of(p.dtype)),
@@ -261,9 +263,8 @@ class Simulation {
     long double products = 0, squares = 0;
     for (std::size_t i = 0; i < in.x.size(); ++i) {
       const Real z = static_cast<Real>(in.own_z[i]), distance = static_cast<Real>(in.x[i]) - mean;
-      if ((p.activation == ABN_ELU && !(z > 0)) || !std::isfinite(z) || !std::isfinite(distance))
-        continue;
-      const Real y = p.activation == ABN_LEAKY_RELU && z < 0 ? z / parameter() : z;
+      if ((phi.curved() && !(z > 0)) || !std::isfinite(z) || !std::isfinite(distance)) continue;
+      const Real y = !phi.linear() && z < 0 ? z / parameter() : z;
       products += (y - beta()) * distance, squares += scale() * distance * distance;
     }
     const Real found = static_cast<Real>(products / squares);
@@ -314,6 +315,8 @@ class Simulation {
     return static_cast<Real>(p.activation_parameter);
   }
 
+  Real width() const { return phi.scaled && !is(Mistake::width_forgotten) ? parameter() : Real(1); }
+
   // ---- forward ----------------------------------------------------------------------------------
 
   void running(Real mean, Real variance, ForwardPrediction<Real>& out) const {
@@ -362,15 +365,16 @@ class Simulation {
     return std::ldexp(std::trunc(std::ldexp(value, -step)), step);
   }
   Real value(Real y, Real xhat) const {
-    if (p.activation == ABN_IDENTITY) return y;
+    if (phi.linear()) return y;
     if (y == 0 && is(Mistake::zero_sign)) return -Real(0);
     if (!branch(is(Mistake::branch_of_xhat) ? xhat < 0 : y < 0) || is(Mistake::slope_missing))
       return y + Real(0);
     if (is(Mistake::slope_zero)) return 0;
-    if (p.activation == ABN_LEAKY_RELU)
+    if (!phi.curved())
       return (is(Mistake::slope_twice) ? parameter() * parameter() : parameter()) * y;
     if (is(Mistake::elu_alpha_inside)) return std::expm1(parameter() * y);
     if (is(Mistake::elu_clamped)) y = std::max(y, static_cast<Real>(set.value));
+    y /= width();
     return parameter() * (is(Mistake::elu_derivative_of_y) ? std::exp(y) : std::expm1(y));
   }
   bool branch(bool negative) const { return negative != is(Mistake::wrong_branch); }
@@ -387,29 +391,26 @@ class Simulation {
     if (is(Mistake::slope_zero)) return 0;
     const Real a = parameter();
     Real slope = a;
-    if (p.activation == ABN_LEAKY_RELU) {
+    if (!phi.curved()) {
       if (is(Mistake::slope_divided)) slope = 1 / a;
     } else {
       slope = z + a;
-      if (is(Mistake::elu_derivative_of_y)) slope = set.way == 0 ? z : a * std::exp(z);
+      if (is(Mistake::elu_derivative_of_y)) slope = set.way == 0 ? z : a * std::exp(z / width());
       if (is(Mistake::elu_derivative_without_alpha)) slope = z + 1;
       if (is(Mistake::elu_derivative_of_inverse)) slope = y + a;
+      slope /= width();
     }
     return is(Mistake::slope_twice) ? slope * slope : slope;
   }
   Real inverse(Real z, bool negative) const {
     if (!negative || is(Mistake::slope_not_inverted)) return z;
-    if (p.activation == ABN_LEAKY_RELU)
+    if (!phi.curved())
       return is(Mistake::slope_multiplied_in_inverse) ? z * parameter() : z / parameter();
-    return std::log1p(z / parameter());
+    return width() * std::log1p(z / parameter());
   }
   /// The stored z, moved back above -alpha where ELU saturated.
   Real kept_z(std::size_t i) const {
-    const double z = in.z[i];
-    if (p.activation == ABN_ELU && z <= -p.activation_parameter &&
-        !is(Mistake::saturated_unguarded))
-      return problem::next_above(storage, -p.activation_parameter);
-    return z;
+    return is(Mistake::saturated_unguarded) ? in.z[i] : problem::lifted(p, in.z[i]);
   }
   void recover(std::size_t i, Real mean, Real r, Real g, Real& y, Real& xhat, Real& dy) const {
     const bool in_place = in.scheme == ABN_IN_PLACE_1 || in.scheme == ABN_IN_PLACE_2;
@@ -442,7 +443,7 @@ class Simulation {
     if (is(Mistake::dy_in_storage)) dy = stored(dy);
   }
   bool chosen(bool by_sign, bool by_comparison, Real xhat, Real dz) const {
-    if (p.activation == ABN_IDENTITY) return false;
+    if (phi.linear()) return false;
     if (is(Mistake::branch_of_xhat)) return xhat < 0;
     if (is(Mistake::branch_of_dz)) return dz < 0;
     return branch(is(Mistake::branch_by_comparison) ? by_comparison : by_sign);
@@ -485,6 +486,7 @@ class Simulation {
 
   const Given<Real>& in;
   const abn_problem& p;
+  const problem::Phi phi;
   const Mistake mistake;
   const MistakeAt& set;
   const problem::Format& storage;

@@ -1,11 +1,24 @@
-// cooperative_groups::this_cluster() for a host compiler; part of cuda.hpp.
+// cooperative_groups for a host compiler: the barriers of a grid, a block and a cluster, and the
+// way to a peer's shared memory.
 #pragma once
 
-#include "cuda/emulator/clusters.hpp"
+#include "cuda/emulator/cuda.hpp"
+#include "cuda/emulator/engine.hpp"
+#include "cuda/emulator/engine_clusters.hpp"
 
 namespace abn::emulator {
 inline namespace ABN_BUILD {
 namespace cooperative_groups {
+
+struct grid_group {
+  void sync(Where where = Where::current()) const { resume(grid_barrier(where)); }
+};
+struct thread_block {
+  void sync(Where where = Where::current()) const { resume(block_barrier(where)); }
+  unsigned thread_rank() const { return rank_in_block(); }
+};
+inline grid_group this_grid() { return {}; }
+inline thread_block this_thread_block() { return {}; }
 
 class cluster_group {
  public:
@@ -52,3 +65,5 @@ inline cluster_group this_cluster() { return {}; }
 }  // namespace cooperative_groups
 }  // namespace ABN_BUILD
 }  // namespace abn::emulator
+
+namespace cooperative_groups = abn::emulator::cooperative_groups;

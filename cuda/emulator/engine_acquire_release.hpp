@@ -1,6 +1,8 @@
-// Loads that acquire and stores that release, of 4 bytes in global memory, at device scope: what
-// device/acquire_release.cuh calls here. Each stands between atomic_begin and atomic_end.
+// What device/acquire_release.cuh asks of the emulator: loads that acquire and stores that release,
+// of 4 bytes in global memory, at device scope. Each stands between atomic_begin and atomic_end.
 #pragma once
+
+#include <cstdint>
 
 #include "cuda/emulator/engine.hpp"
 

@@ -1,24 +1,24 @@
-// The way back: every window of a slab becomes a window of the result, with the parameters of each
+// The way back: every vector of a tile becomes a vector of the result, with the parameters of each
 // element's channel.
 //
-// `pick(slot)` fetches what is needed of a window, `compute(picked, lane, channel)` makes an
+// `pick(slot)` fetches what is needed of a vector, `compute(picked, lane, channel)` makes an
 // element of the result of it, not yet rounded. Channels come
-// from a table in shared memory. Where a thread meets the same channels in every window (a single
-// channel, or NHWC whose pixels are whole windows) it keeps their parameters in registers;
+// from a table in shared memory. Where a thread meets the same channels in every vector (a single
+// channel, or NHWC whose pixels are whole vectors) it keeps their parameters in registers;
 // elsewhere it changes them where one run ends and the next begins.
 #pragma once
 
-#include "cuda/device/slab_walk.cuh"
+#include "cuda/device/smem_tile.cuh"
 
 namespace abn::device {
 inline namespace ABN_BUILD {
 
-// offset / divisor of offsets in a slab by a multiplication: with magic = ceil(2^32/divisor) the
-// upper half of offset*magic is the quotient as long as offset*divisor < 2^32, and slabs of several
+// offset / divisor of offsets in a tile by a multiplication: with magic = ceil(2^32/divisor) the
+// upper half of offset*magic is the quotient as long as offset*divisor < 2^32, and tiles of several
 // channels have fewer than 2^16 elements of channels of fewer than 2^12.
-class Divisor {
+class FastDivisor {
  public:
-  __device__ explicit Divisor(int divisor)
+  __device__ explicit FastDivisor(int divisor)
       : divisor_(divisor), magic_(0xffffffffu / static_cast<unsigned>(divisor) + 1) {}
   __device__ int quotient(int offset) const {
     return divisor_ == 1 ? offset
@@ -32,13 +32,13 @@ class Divisor {
   unsigned magic_;
 };
 
-// The channel of a window's elements one after the other.
+// The channel of a vector's elements one after the other.
 template <class Channel>
 class ChannelCursor {
  public:
   // NCHW: runs of `run` samples. NHWC: runs of one sample, pixels of `channels`. `offset` is where
-  // the window begins in its row: below 0 where the row begins inside of the window.
-  __device__ ChannelCursor(bool nchw, const Divisor& run, int channels, const Channel* table,
+  // the vector begins in its row: below 0 where the row begins inside of the vector.
+  __device__ ChannelCursor(bool nchw, const FastDivisor& run, int channels, const Channel* table,
                            int64_t offset)
       : table_(table), channels_(channels), samples_(nchw ? run.value() : 1) {
     const int at = static_cast<int>(offset), inside = at > 0 ? at : 0;
@@ -61,82 +61,82 @@ class ChannelCursor {
   Channel channel_;
 };
 
-// Every window of the chunk that has elements: `make(slot, walk, results)` fills the results before
-// they are rounded.
+// Every vector of the tile that has elements: `make(slot, iterator, results)` fills the results
+// before they are rounded.
 template <class T, class Make>
-__device__ __forceinline__ void write_windows(const Chunk& chunk, const Tensor<T>& out, int first,
+__device__ __forceinline__ void write_vectors(const SmemTile& tile, const Tensor<T>& out, int first,
                                               int step, Make make) {
-  with_windows<T>(chunk, first, step, [&](auto walk) {
-    for (int slot = first; walk.more(); slot += step) {
-      const int64_t run = walk.run();
-      const auto window = walk.next();
-      if (!any_present(window)) continue;  // its slot has not been filled
-      Accumulate<T> results[window_lanes<T>];
-      make(slot, window.begin - run, results);
-      out.store(window, narrow_all<T>(results));
+  with_vectors<T>(tile, first, step, [&](auto iterator) {
+    for (int slot = first; iterator.more(); slot += step) {
+      const int64_t run = iterator.run();
+      const auto access = iterator.next();
+      if (!any_present(access)) continue;  // its slot has not been filled
+      Accumulate<T> results[vector_lanes<T>];
+      make(slot, access.begin - run, results);
+      out.store(access, narrow_all<T>(results));
     }
   });
 }
 
 template <class T, class Channel, class Pick, class Compute>
-__device__ __forceinline__ void write_channel(const Chunk& chunk, const Channel channel,
+__device__ __forceinline__ void write_channel(const SmemTile& tile, const Channel channel,
                                               const Tensor<T>& out, Pick pick, Compute compute) {
-  const auto make = [&](int slot, int64_t, Accumulate<T>(&results)[window_lanes<T>]) {
+  const auto make = [&](int slot, int64_t, Accumulate<T>(&results)[vector_lanes<T>]) {
     const auto picked = pick(slot);
-    ABN_UNROLL for (int l = 0; l < window_lanes<T>; ++l) results[l] = compute(picked, l, channel);
+    ABN_UNROLL for (int l = 0; l < vector_lanes<T>; ++l) results[l] = compute(picked, l, channel);
   };
-  write_windows<T>(chunk, out, static_cast<int>(threadIdx.x), static_cast<int>(blockDim.x), make);
+  write_vectors<T>(tile, out, static_cast<int>(threadIdx.x), static_cast<int>(blockDim.x), make);
 }
 
 template <class T, class Channel, class Pick, class Compute>
-__device__ __forceinline__ void write_runs(const Slab& slab, const Chunk& chunk,
+__device__ __forceinline__ void write_runs(const SmemTiling& tiling, const SmemTile& tile,
                                            const Channel* table, const Tensor<T>& out, Pick pick,
                                            Compute compute) {
-  const bool nchw = slab.cut.layout == ABN_NCHW;
-  const Divisor run(nchw ? static_cast<int>(slab.cut.s) : chunk.channels);
-  const auto make = [&](int slot, int64_t offset, Accumulate<T>(&results)[window_lanes<T>]) {
+  const bool nchw = tiling.partition.layout == ABN_NCHW;
+  const FastDivisor run(nchw ? static_cast<int>(tiling.partition.s) : tile.channels);
+  const auto make = [&](int slot, int64_t offset, Accumulate<T>(&results)[vector_lanes<T>]) {
     const auto picked = pick(slot);
-    ChannelCursor<Channel> cursor(nchw, run, chunk.channels, table, offset);
-    ABN_UNROLL for (int l = 0; l < window_lanes<T>; ++l) {
+    ChannelCursor<Channel> cursor(nchw, run, tile.channels, table, offset);
+    ABN_UNROLL for (int l = 0; l < vector_lanes<T>; ++l) {
       results[l] = compute(picked, l, cursor.channel());
       cursor.advance();
     }
   };
-  write_windows<T>(chunk, out, static_cast<int>(threadIdx.x), static_cast<int>(blockDim.x), make);
+  write_vectors<T>(tile, out, static_cast<int>(threadIdx.x), static_cast<int>(blockDim.x), make);
 }
 
 template <class T, class Channel, class Pick, class Compute>
-__device__ __forceinline__ void write_columns(const Slab& slab, const Chunk& chunk,
+__device__ __forceinline__ void write_columns(const SmemTiling& tiling, const SmemTile& tile,
                                               const Channel* table, const Tensor<T>& out, Pick pick,
                                               Compute compute) {
-  constexpr int lanes = window_lanes<T>;
-  // Windows of a pixel: a thread meets the same one every time. The last group has the distances of
-  // the others and fewer windows.
+  constexpr int lanes = vector_lanes<T>;
+  // Vectors of a pixel: a thread meets the same one every time. The last group has the distances of
+  // the others and fewer vectors.
   const int columns =
-      slab.row_windows == 0 ? chunk.channels / lanes : static_cast<int>(slab.row_windows);
+      tiling.row_vectors == 0 ? tile.channels / lanes : static_cast<int>(tiling.row_vectors);
   const int step = static_cast<int>(blockDim.x) / columns * columns,
             slot_of_thread = static_cast<int>(threadIdx.x);
   const int first = slot_of_thread % columns * lanes;
-  if (slot_of_thread >= step || first >= chunk.channels) return;
+  if (slot_of_thread >= step || first >= tile.channels) return;
   Channel channels[lanes];
   ABN_UNROLL for (int l = 0; l < lanes; ++l) channels[l] = table[first + l];
   const auto make = [&](int slot, int64_t, Accumulate<T>(&results)[lanes]) {
     const auto picked = pick(slot);
     ABN_UNROLL for (int l = 0; l < lanes; ++l) results[l] = compute(picked, l, channels[l]);
   };
-  write_windows<T>(chunk, out, slot_of_thread, step, make);
+  write_vectors<T>(tile, out, slot_of_thread, step, make);
 }
 
 template <class T, int Layout, class Channel, class Pick, class Compute>
-__device__ __forceinline__ void write_back(const Slab& slab, const Chunk& chunk,
+__device__ __forceinline__ void write_back(const SmemTiling& tiling, const SmemTile& tile,
                                            const Channel* table, const Tensor<T>& out, Pick pick,
                                            Compute compute) {
   if constexpr (Layout == ABN_NHWC) {
-    if (slab.cut.c % window_lanes<T> == 0)
-      return write_columns<T>(slab, chunk, table, out, pick, compute);
+    if (tiling.partition.c % vector_lanes<T> == 0)
+      return write_columns<T>(tiling, tile, table, out, pick, compute);
   }
-  if (chunk.channels == 1) return write_channel<T>(chunk, table[0], out, pick, compute);
-  write_runs<T>(slab, chunk, table, out, pick, compute);
+  if (tile.channels == 1) return write_channel<T>(tile, table[0], out, pick, compute);
+  write_runs<T>(tiling, tile, table, out, pick, compute);
 }
 
 }  // namespace ABN_BUILD

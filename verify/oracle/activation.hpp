@@ -1,0 +1,18 @@
+// The activation of reference/ that an ABI code stands for.
+#pragma once
+
+#include "cuda/kernel.h"
+#include "reference/activation.hpp"
+
+namespace abn::verify::oracle {
+
+/// reference/ knows nothing of the ABI, so it has names of its own, in the same order.
+inline reference::ActivationKind reference_kind(int activation) {
+  using reference::ActivationKind;
+  static_assert(static_cast<int>(ActivationKind::identity) == ABN_IDENTITY);
+  static_assert(static_cast<int>(ActivationKind::leaky_relu) == ABN_LEAKY_RELU);
+  static_assert(static_cast<int>(ActivationKind::elu) == ABN_ELU);
+  return static_cast<ActivationKind>(activation);
+}
+
+}  // namespace abn::verify::oracle

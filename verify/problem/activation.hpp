@@ -1,0 +1,180 @@
+// The activations in one table: what differs between them is asked here and nowhere else.
+//
+// All of them are z = y from 0 on. Below 0 they are (lambda is phi' on the left of 0)
+//
+//   same          z = y                                                         identity
+//   straight      z = lambda y                                                  leaky ReLU
+//   exponential   z = alpha (e^(y/width) - 1)     phi' = (z + alpha)/width      ELU, CELU
+//                 y = width log(1 + z/alpha)      lambda = alpha/width
+//
+// with width 1 for ELU, which has a kink at 0 unless alpha = 1, and width alpha for CELU, which is
+// smooth there (J. T. Barron, "Continuously Differentiable Exponential Linear Units",
+// arXiv 1704.07483). An exponential branch ends at -alpha: a stored z that is not above it cannot
+// be inverted and stands for the next value of the storage type above (cuda/kernel.h).
+//
+// A new activation is a row of `activation_table`, a kind in reference/activation.hpp and a branch
+// in cuda/device/activation.cuh. One that fits no shape here needs a shape of its own, and then the
+// compiler names the switches that have to know it.
+#pragma once
+
+#include <array>
+#include <cmath>
+#include <concepts>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "cuda/kernel.h"
+
+namespace abn::verify::problem {
+
+enum class BranchShape { same, straight, exponential };
+
+/// One row: everything about an activation that does not depend on its parameter.
+struct Activation {
+  int code = 0;
+  const char* name = nullptr;            ///< in problem strings
+  const char* parameter_name = nullptr;  ///< "slope", "alpha"; null where there is none
+  double default_parameter = 0;
+  BranchShape shape = BranchShape::same;
+  bool width_is_alpha = false;        ///< of an exponential branch: alpha, else 1
+  std::span<const double> usual{};    ///< parameters for most cases
+  std::span<const double> varied{};   ///< those that cases of a tier are drawn from
+  std::span<const double> studied{};  ///< those that the study of inversion goes through
+  const char* sentence = nullptr;     ///< for people
+
+  constexpr bool has_parameter() const { return parameter_name != nullptr; }
+  /// Does it take exp, expm1 or log1p, whose errors a variant declares as function_ulp?
+  constexpr bool needs_functions() const { return shape == BranchShape::exponential; }
+};
+
+namespace parameters {
+inline constexpr double usual_slopes[] = {0.01, 0.25}, slopes[] = {0.01, 0.2, 0.0078125, 1.5},
+                        studied_slopes[] = {0.01, 0.1, 0.5};
+inline constexpr double usual_alphas[] = {1, 0.5}, alphas[] = {1, 0.5, 1.7},
+                        studied_alphas[] = {0.5, 1, 2};
+}  // namespace parameters
+
+inline constexpr std::array activation_table{
+    Activation{.code = ABN_IDENTITY,
+               .name = "identity",
+               .shape = BranchShape::same,
+               .sentence = "identity is z = y: batch norm alone"},
+    Activation{.code = ABN_LEAKY_RELU,
+               .name = "leaky_relu",
+               .parameter_name = "slope",
+               .default_parameter = 0.01,
+               .shape = BranchShape::straight,
+               .usual = parameters::usual_slopes,
+               .varied = parameters::slopes,
+               .studied = parameters::studied_slopes,
+               .sentence = "leaky_relu:SLOPE is z = y, and SLOPE*y below 0; SLOPE is above 0, by "
+                           "default 0.01"},
+    Activation{.code = ABN_ELU,
+               .name = "elu",
+               .parameter_name = "alpha",
+               .default_parameter = 1,
+               .shape = BranchShape::exponential,
+               .usual = parameters::usual_alphas,
+               .varied = parameters::alphas,
+               .studied = parameters::studied_alphas,
+               .sentence = "elu:ALPHA is z = y, and ALPHA*(exp(y) - 1) below 0; ALPHA is above 0, "
+                           "by default 1"},
+};
+
+inline constexpr int activation_count = static_cast<int>(activation_table.size());
+
+/// The row of a code. Codes are positions, which a test holds.
+constexpr const Activation& activation_of(int code) {
+  return activation_table[static_cast<std::size_t>(code)];
+}
+inline const Activation& activation_of(const abn_problem& problem) {
+  return activation_of(problem.activation);
+}
+
+/// phi with its parameter, in double: its branch below 0 as numbers, ready for loops over elements.
+struct Phi {
+  BranchShape shape = BranchShape::same;
+  bool scaled = false;   ///< exponential, and y/width is a true division
+  double parameter = 0;  ///< slope or alpha
+  double width = 1;
+  double lambda = 1;  ///< phi' on the left of 0
+
+  bool linear() const { return shape == BranchShape::same; }
+  bool curved() const { return shape == BranchShape::exponential; }
+  /// phi' jumps at 0: both one-sided derivatives are right there.
+  bool has_kink() const { return lambda != 1; }
+  /// z from which on there is no inverse; -infinity where there always is one.
+  double saturation() const {
+    return curved() ? -parameter : -std::numeric_limits<double>::infinity();
+  }
+
+  template <std::floating_point T>
+  T value(T y) const {
+    if (linear() || !(y < 0)) return y;
+    return T(parameter) * (curved() ? std::expm1(y / T(width)) : y);
+  }
+  /// phi'(y); the right one at 0.
+  double derivative(double y) const { return linear() || !(y < 0) ? 1 : left_derivative(y); }
+  /// phi' of the branch below 0 at y <= 0, at 0 too.
+  double left_derivative(double y) const {
+    return curved() ? lambda * std::exp(y / width) : lambda;
+  }
+  /// The largest phi' anywhere: a constant by which phi stretches at most.
+  double stretch() const { return std::fmax(1, lambda); }
+  /// y of a z above the saturation; the branch is told, as a stored z has it in its sign bit.
+  double inverse(double z, bool negative) const {
+    if (linear() || !negative) return z;
+    return curved() ? width * std::log1p(z / parameter) : z / parameter;
+  }
+  /// phi' from z.
+  double derivative_from_output(double z, bool negative) const {
+    if (linear() || !negative) return 1;
+    return curved() ? (z + parameter) / width : lambda;
+  }
+};
+
+inline Phi phi_of(int activation, double parameter) {
+  const Activation& row = activation_of(activation);
+  Phi phi;
+  phi.shape = row.shape;
+  phi.parameter = parameter;
+  switch (row.shape) {
+    case BranchShape::same:
+      break;
+    case BranchShape::straight:
+      phi.lambda = parameter;
+      break;
+    case BranchShape::exponential:
+      phi.scaled = row.width_is_alpha;
+      phi.width = row.width_is_alpha ? parameter : 1;
+      phi.lambda = row.width_is_alpha ? 1 : parameter;
+      break;
+  }
+  return phi;
+}
+inline Phi phi_of(const abn_problem& problem) {
+  return phi_of(problem.activation, problem.activation_parameter);
+}
+
+/// A stored z as backward takes it: what is saturated stands for the next value of the storage type
+/// above the saturation.
+double lifted(const abn_problem& problem, double z);
+void lift_saturated(const abn_problem& problem, std::vector<double>& z);
+/// The smallest z that has an inverse, in the storage type; -infinity where all have.
+double lowest_invertible(const abn_problem& problem);
+
+const char* activation_name(int code);
+/// The code of a name, or -1.
+int activation_from_name(std::string_view name);
+
+/// Sets the activation and its parameter, rounded to the problem's parameter type.
+void set_activation(abn_problem& problem, int activation, double parameter);
+
+/// The same with one of the row's parameters, chosen by a number that was drawn.
+void draw_usual(abn_problem& problem, int activation, std::uint64_t drawn);
+void draw_varied(abn_problem& problem, int activation, std::uint64_t drawn);
+
+}  // namespace abn::verify::problem
