@@ -23,6 +23,8 @@ HEADERS = (".h", ".hpp", ".cuh")
 TOPS = ("reference", "cuda", "verify", "tests")
 # Shared objects and projects of their own, linked with nothing else.
 APART = ("tests/plugins/", "tests/outside/", "cuda/examples/", "examples/")
+# Headers that each file includes to have a copy of its own, and why.
+COPIES = {"tests/call/broken_variant.hpp": "it holds a plug-in, whose entry every test names anew"}
 KINDS = ("struct", "class", "union", "enum")
 TOKEN = re.compile(r"""
     //[^\n]*|/\*.*?\*/                                # comments
@@ -168,7 +170,7 @@ def examine(root):
                     found = types_of(path, file.read())
                 for qualified, line, branches in found:
                     if "(unnamed)" in qualified:
-                        if name.endswith(HEADERS):
+                        if name.endswith(HEADERS) and path not in COPIES:
                             wrong.append(f"{path}:{line}: {qualified} is in an unnamed namespace "
                                          "of a header; give the namespace a name")
                         continue
