@@ -18,15 +18,36 @@ std::string legend() {
   return R"html(<section>
 <h2>How to read this</h2>
 <dl class="words legend">
-<dt>ratio</dt><dd>|error| / bound, element by element; a check shows its largest. The bound is derived from what the variant declares (algorithm class, accumulate type, depth) and from the data. Up to 1 the error is explained by rounding; above 1 it is not.</dd>
+<dt>ratio</dt><dd>|error| / bound, element by element; a check shows its largest. The bound is
+derived from what the variant declares (algorithm class, accumulate type, depth) and from the data.
+Up to 1 the error is explained by rounding; above 1 it is not.</dd>
 <dt>p99</dt><dd>99 % of the elements have a ratio no larger than this: the tick on the bar.</dd>
-<dt>ulp</dt><dd>signed error in units in the last place of the exact value, in the type of the output. A correctly rounded result stays within ±½. A mean away from 0 is a bias. Where terms cancel, as in dx, many ulp can be right: the ratio decides.</dd>
-<dt>fit</dt><dd>the same ratio against twice the bound of the recommended class (two-pass statistics, direct normalisation, a tree of 256 lanes, in f32 or, for f64 tensors, f64). Above 1 a check may pass and yet be <i>unfit</i>: right for what it declares, worse than it needs to be.</dd>
-<dt>in-place cost</dt><dd>the largest error against the true gradient at the unrounded x, in percent of the size that the channel's gradient has before anything cancels; <i>unsafe in place</i> above 1 %. It measures what storing only z costs, says something of the method and fails no kernel.</dd>
-<dt>κ</dt><dd>condition number of the variance, √(1 + mean²/variance): digits that the data themselves take away. |β|/|g| amplifies the rounding of z when the in-place backward inverts it.</dd>
-<dt>contract</dt><dd>what a kernel promises besides numbers: no write outside its buffers or into its inputs, every element written, the same bits with aliased buffers and under every schedule, and the right status. With <code>--sanitize</code> also what every memory access shows: no two that nothing orders (<i>races</i>), none of memory that nobody wrote (<i>unwritten reads</i>), none out of <i>bounds</i>, <i>barriers</i> and shuffles that all threads reach, and the <i>traffic</i> that the variant claims.</dd>
-<dt>property</dt><dd>what holds between results of one kernel (linearity, equal shards, a round trip); its ratio is the difference between two of them over what it may be. A gradient check of the reference stands under its method and scheme instead of a type and layout.</dd>
-<dt>verdicts</dt><dd><span class="verdict pass">✓ pass</span>every element within its bound. <span class="verdict fail">✗ fail</span>at least one is not. <span class="verdict inconclusive">? inconclusive</span>the bound is wider than the signal, or the data cannot tell a right kernel from one that computes nothing: no evidence. <span class="verdict skip">– skip</span>did not run. <span class="verdict error">! error</span>could not run.</dd>
+<dt>ulp</dt><dd>signed error in units in the last place of the exact value, in the type of the
+output. A correctly rounded result stays within ±½. A mean away from 0 is a bias. Where terms
+cancel, as in dx, many ulp can be right: the ratio decides.</dd>
+<dt>fit</dt><dd>the same ratio against twice the bound of the recommended class (two-pass
+statistics, direct normalisation, a tree of 256 lanes, in f32 or, for f64 tensors, f64). Above 1 a
+check may pass and yet be <i>unfit</i>: right for what it declares, worse than it needs to be.</dd>
+<dt>in-place cost</dt><dd>the largest error against the true gradient at the unrounded x, in percent
+of the size that the channel's gradient has before anything cancels; <i>unsafe in place</i> above 1
+%. It measures what storing only z costs, says something of the method and fails no kernel.</dd>
+<dt>κ</dt><dd>condition number of the variance, √(1 + mean²/variance): digits that the data
+themselves take away. |β|/|g| amplifies the rounding of z when the in-place backward inverts
+it.</dd>
+<dt>contract</dt><dd>what a kernel promises besides numbers: no write outside its buffers or into
+its inputs, every element written, the same bits with aliased buffers and under every schedule, and
+the right status. With <code>--sanitize</code> also what every memory access shows: no two that
+nothing orders (<i>races</i>), none of memory that nobody wrote (<i>unwritten reads</i>), none out
+of <i>bounds</i>, <i>barriers</i> and shuffles that all threads reach, and the <i>traffic</i> that
+the variant claims.</dd>
+<dt>property</dt><dd>what holds between results of one kernel (linearity, equal shards, a round
+trip); its ratio is the difference between two of them over what it may be. A gradient check of the
+reference stands under its method and scheme instead of a type and layout.</dd>
+<dt>verdicts</dt><dd><span class="verdict pass">✓ pass</span>every element within its bound. <span
+class="verdict fail">✗ fail</span>at least one is not. <span class="verdict inconclusive">?
+inconclusive</span>the bound is wider than the signal, or the data cannot tell a right kernel from
+one that computes nothing: no evidence. <span class="verdict skip">– skip</span>did not run. <span
+class="verdict error">! error</span>could not run.</dd>
 </dl>
 </section>
 )html";
