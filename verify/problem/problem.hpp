@@ -10,11 +10,13 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
 #include "cuda/kernel.h"
 #include "verify/problem/activation.hpp"
+#include "verify/problem/word.hpp"
 
 namespace abn::verify::problem {
 
@@ -74,5 +76,8 @@ int dtype_from_name(std::string_view name);
 int scheme_from_name(std::string_view name);
 int statistics_from_name(std::string_view name);
 int normalise_from_name(std::string_view name);
+
+/// All of these words with what they mean.
+std::span<const WordGroup> problem_words();
 
 }  // namespace abn::verify::problem

@@ -40,7 +40,7 @@ h2{font-size:18px;font-weight:650;margin:44px 0 12px}
 h3{font-size:15px;font-weight:400;margin:26px 0 6px;overflow-wrap:anywhere}
 h4{font-size:13px;font-weight:600;margin:14px 0 6px}
 p{margin:6px 0}a{color:var(--accent);text-decoration:none}a:hover{text-decoration:underline}
-code,pre,.values{font-group:var(--mono);font-size:12.5px}
+code,pre,.values{font-family:var(--mono);font-size:12.5px}
 pre{margin:6px 0;padding:10px 12px;background:var(--panel);border:1px solid var(--line);
 border-radius:6px;white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.45}
 .kicker{margin:0 0 4px;color:var(--muted);font-size:13px}
@@ -65,7 +65,7 @@ white-space:nowrap;margin-right:8px}
 .attention{list-style:none;margin:0;padding:0}
 .attention li{font-size:13.5px;padding:4px 0;border-bottom:1px solid var(--line);
 overflow-wrap:anywhere}
-.attention a{font-group:var(--mono);font-size:13px}
+.attention a{font-family:var(--mono);font-size:13px}
 .scroll{overflow-x:auto}.scroll+.scroll{margin-top:18px}
 table{border-collapse:collapse}th{font-weight:400;text-align:left}
 .overview{font-size:13px;width:100%;min-width:1076px;table-layout:fixed}
@@ -96,7 +96,7 @@ gap:20px 28px;margin-top:18px}
 figure{margin:0}figcaption{font-size:13px;margin-bottom:4px}figcaption b{font-weight:600}
 .key{display:block;color:var(--muted);font-size:12px}.key>:first-child{margin-left:0}
 .dot,.swatch{vertical-align:baseline}
-svg{display:block;width:100%;height:auto}svg text{font-group:var(--sans)}
+svg{display:block;width:100%;height:auto}svg text{font-family:var(--sans)}
 .group{margin-bottom:28px}
 .head,.check>summary{display:grid;grid-template-columns:116px minmax(150px,1.6fr) 70px minmax(90px,
 1.2fr) 62px 84px 76px 92px 112px 58px 96px;gap:0 12px;align-items:center}
@@ -126,7 +126,7 @@ padding:6px 8px;border-bottom:1px solid var(--line)}
 .values th{color:var(--muted)}
 .facts{display:flex;flex-wrap:wrap;gap:4px 24px;margin:0}
 .facts dt{color:var(--muted);font-size:12px}
-.facts dd{margin:0;font-group:var(--mono);font-size:13px}
+.facts dd{margin:0;font-family:var(--mono);font-size:13px}
 .stack{display:flex;height:12px;border-radius:3px;overflow:hidden;background:var(--skip-tint)}
 .stack i{display:block}
 .terms{list-style:none;display:flex;flex-wrap:wrap;gap:2px 12px;margin:6px 0 0;padding:0;
