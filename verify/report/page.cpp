@@ -23,14 +23,32 @@ std::string legend() {
   return R"html(<section>
 <h2>How to read this</h2>
 <dl class="words legend">
-<dt>ratio</dt><dd>|error| / bound of an element; a check shows its largest. The bound follows from what the variant claims (class of algorithm, accumulate type, depth) and from the data. Up to 1, rounding explains the error; above 1 it does not.</dd>
+<dt>ratio</dt><dd>|error| / bound of an element; a check shows its largest. The bound follows from
+what the variant claims (class of algorithm, accumulate type, depth) and from the data. Up to 1,
+rounding explains the error; above 1 it does not.</dd>
 <dt>p99</dt><dd>99 of 100 elements have at most this ratio: the tick on the bar.</dd>
-<dt>ulp</dt><dd>the error with its sign, in units of the last place of the exact value, in the type of the output. A result that is rounded once stays within ±½. A mean away from 0 is a bias. Where terms cancel, as in dx, many ulp can be right; the ratio decides.</dd>
-<dt>competitive</dt><dd>the same ratio, but against twice the bound of the recommended class: two-pass statistics, direct normalisation, a tree of 256 lanes, in f32 (in f64 for f64 tensors). Above 1 a check may still pass: the kernel conforms to its claims, and is less accurate than it could be.</dd>
-<dt>in-place cost</dt><dd>the largest error against the true gradient at the unrounded x, in per cent of the size that the gradient of the channel has before anything cancels. Above 1 % it is <i>unsafe in place</i>. It measures what it costs to store only z; it fails no kernel.</dd>
-<dt>κ</dt><dd>the condition number of the variance, √(1 + mean²/variance): large means that the data itself takes digits away. |β|/|g| is what amplifies the rounding of z when an in-place backward inverts it.</dd>
-<dt>contract</dt><dd>what a kernel must do besides right numbers. It writes only into its outputs, and all of them; it gives the same bits in place and under every schedule; it returns the right status. With <code>--sanitize</code> every memory access counts, too: accesses without an order (<i>races</i>), reads of memory that nobody wrote (<i>unwritten reads</i>), accesses out of <i>bounds</i>, <i>barriers</i> that not all threads reach, and the <i>traffic</i> that the variant claims.</dd>
-<dt>property</dt><dd>what relates two results of one kernel: linearity, equal shards, a round trip. Its ratio is their difference over what it may be. A gradient check of the reference stands under its method and scheme instead of a type and layout.</dd>
+<dt>ulp</dt><dd>the error with its sign, in units of the last place of the exact value, in the type
+of the output. A result that is rounded once stays within ±½. A mean away from 0 is a bias. Where
+terms cancel, as in dx, many ulp can be right; the ratio decides.</dd>
+<dt>competitive</dt><dd>the same ratio, but against twice the bound of the recommended class:
+two-pass statistics, direct normalisation, a tree of 256 lanes, in f32 (in f64 for f64 tensors).
+Above 1 a check may still pass: the kernel conforms to its claims, and is less accurate than it
+could be.</dd>
+<dt>in-place cost</dt><dd>the largest error against the true gradient at the unrounded x, in per
+cent of the size that the gradient of the channel has before anything cancels. Above 1 % it is
+<i>unsafe in place</i>. It measures what it costs to store only z; it fails no kernel.</dd>
+<dt>κ</dt><dd>the condition number of the variance, √(1 + mean²/variance): large means that the data
+itself takes digits away. |β|/|g| is what amplifies the rounding of z when an in-place backward
+inverts it.</dd>
+<dt>contract</dt><dd>what a kernel must do besides right numbers. It writes only into its outputs,
+and all of them; it gives the same bits in place and under every schedule; it returns the right
+status. With <code>--sanitize</code> every memory access counts, too: accesses without an order
+(<i>races</i>), reads of memory that nobody wrote (<i>unwritten reads</i>), accesses out of
+<i>bounds</i>, <i>barriers</i> that not all threads reach, and the <i>traffic</i> that the variant
+claims.</dd>
+<dt>property</dt><dd>what relates two results of one kernel: linearity, equal shards, a round trip.
+Its ratio is their difference over what it may be. A gradient check of the reference stands under
+its method and scheme instead of a type and layout.</dd>
 <dt>verdicts</dt><dd>)html" +
          verdicts + R"html(</dd>
 </dl>
