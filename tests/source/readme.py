@@ -49,8 +49,8 @@ def commands_of(text):
     lines += [" ".join(re.findall(r"`([^`]+)`", line)) for line in prose.split("\n")]
     found = []
     for line in lines:
-        for command in re.split(r"(?=abn-verify \w)", line):
-            verb = re.match(r"abn-verify (\w+)", command)
+        for command in re.split(r"(?=abn-verify [a-z])", line):
+            verb = re.match(r"abn-verify ([a-z]\w*)", command)
             if verb and verb.group(1) != "VERB":
                 found.append((verb.group(1), re.findall(r"(?<![\w-])--[a-z][a-z-]*", command)))
     return found
