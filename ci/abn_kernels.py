@@ -1,7 +1,8 @@
-"""The kernels of this project from Python: libabn_kernels.so through ctypes, and the problem strings of abn-verify.
+"""The kernels of this project from Python: libabn_kernels.so through ctypes, and the problem
+strings of abn-verify.
 
-The structures are those of cuda/kernel.h, which says what they mean. Nothing but the standard library is imported.
-"""
+The structures are those of cuda/kernel.h, which says what they mean. Nothing but the standard
+library is imported. """
 import ctypes
 import math
 import re
@@ -14,16 +15,19 @@ class UsageError(Exception):
 
 
 class AbnProblem(ctypes.Structure):
-    _fields_ = [("struct_size", ctypes.c_uint32), ("layout", ctypes.c_int32), ("n", ctypes.c_int64), ("c", ctypes.c_int64),
-                ("s", ctypes.c_int64), ("dtype", ctypes.c_int32), ("param_dtype", ctypes.c_int32), ("activation", ctypes.c_int32),
+    _fields_ = [("struct_size", ctypes.c_uint32), ("layout", ctypes.c_int32), ("n", ctypes.c_int64),
+                ("c", ctypes.c_int64), ("s", ctypes.c_int64), ("dtype", ctypes.c_int32),
+                ("param_dtype", ctypes.c_int32), ("activation", ctypes.c_int32),
                 ("scale", ctypes.c_int32), ("mode", ctypes.c_int32), ("reserved", ctypes.c_int32),
-                ("activation_parameter", ctypes.c_double), ("eps", ctypes.c_double), ("momentum", ctypes.c_double)]
+                ("activation_parameter", ctypes.c_double), ("eps", ctypes.c_double),
+                ("momentum", ctypes.c_double)]
 
 
-class AbnClaims(ctypes.Structure):  # as far as this script reads it; struct_size tells the variant to stop there
+class AbnClaims(ctypes.Structure):
+    """As far as this script reads it; struct_size tells the variant to stop there."""
     _fields_ = [("struct_size", ctypes.c_uint32)] + [(name, ctypes.c_int32) for name in (
-        "scheme", "statistics", "normalise", "accumulate", "saves", "materialises", "z_may_alias_x", "dx_may_alias_dz", "deterministic",
-        "alignment", "reserved")]
+        "scheme", "statistics", "normalise", "accumulate", "saves", "materialises", "z_may_alias_x",
+        "dx_may_alias_dz", "deterministic", "alignment", "reserved")]
 
 
 def pointers(*names):
@@ -31,22 +35,31 @@ def pointers(*names):
 
 
 class ForwardArgs(ctypes.Structure):
-    _fields_ = [("struct_size", ctypes.c_uint32)] + pointers("x", "z", "xhat", "gamma", "beta", "running_mean", "running_var", "mean", "var",
-                                                             "workspace") + [("workspace_bytes", ctypes.c_size_t)] + pointers("stream")
+    _fields_ = ([("struct_size", ctypes.c_uint32)] +
+                pointers("x", "z", "xhat", "gamma", "beta", "running_mean", "running_var", "mean",
+                         "var", "workspace") +
+                [("workspace_bytes", ctypes.c_size_t)] + pointers("stream"))
 
 
 class BackwardArgs(ctypes.Structure):
-    _fields_ = [("struct_size", ctypes.c_uint32)] + pointers("dz", "x", "z", "xhat", "dx", "gamma", "beta", "mean", "var", "dgamma", "dbeta",
-                                                             "workspace") + [("workspace_bytes", ctypes.c_size_t)] + pointers("stream")
+    _fields_ = ([("struct_size", ctypes.c_uint32)] +
+                pointers("dz", "x", "z", "xhat", "dx", "gamma", "beta", "mean", "var", "dgamma",
+                         "dbeta", "workspace") +
+                [("workspace_bytes", ctypes.c_size_t)] + pointers("stream"))
+
+
+def function(result, *arguments):
+    return ctypes.CFUNCTYPE(result, ctypes.POINTER(AbnProblem), *arguments)
 
 
 class AbnVariant(ctypes.Structure):
-    _fields_ = [("abi_version", ctypes.c_uint32), ("struct_size", ctypes.c_uint32), ("name", ctypes.c_char_p), ("summary", ctypes.c_char_p),
-                ("memory", ctypes.c_int32), ("reserved", ctypes.c_int32),
-                ("claims", ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(AbnProblem), ctypes.POINTER(AbnClaims))),
-                ("workspace_bytes", ctypes.CFUNCTYPE(ctypes.c_size_t, ctypes.POINTER(AbnProblem), ctypes.c_int)),
-                ("forward", ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(AbnProblem), ctypes.POINTER(ForwardArgs))),
-                ("backward", ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(AbnProblem), ctypes.POINTER(BackwardArgs)))]
+    _fields_ = [("abi_version", ctypes.c_uint32), ("struct_size", ctypes.c_uint32),
+                ("name", ctypes.c_char_p), ("summary", ctypes.c_char_p), ("memory", ctypes.c_int32),
+                ("reserved", ctypes.c_int32),
+                ("claims", function(ctypes.c_int, ctypes.POINTER(AbnClaims))),
+                ("workspace_bytes", function(ctypes.c_size_t, ctypes.c_int)),
+                ("forward", function(ctypes.c_int, ctypes.POINTER(ForwardArgs))),
+                ("backward", function(ctypes.c_int, ctypes.POINTER(BackwardArgs)))]
 
 
 ABI_VERSION, MEMORY_HOST, MEMORY_CUDA = 1, 0, 1
@@ -54,7 +67,8 @@ FORWARD, BACKWARD = 0, 1
 LAYOUTS, DTYPES, LEAKY_RELU = {"nchw": 0, "nhwc": 1}, {"f16": 0, "bf16": 1, "f32": 2}, 1
 ELEMENT_BYTES = {"f16": 2, "bf16": 2, "f32": 4}
 SAVES_Z, SAVES_MEAN, SAVES_VAR = 2, 8, 16
-STATUS = {1: "unsupported problem", 2: "bad argument", 3: "workspace too small", 4: "launch failed", 5: "communication failed"}
+STATUS = {1: "unsupported problem", 2: "bad argument", 3: "workspace too small",
+          4: "launch failed", 5: "communication failed"}
 
 
 def load_variants(path, memory, names):
@@ -63,27 +77,32 @@ def load_variants(path, memory, names):
         library = ctypes.CDLL(path)
         entry = library.abn_in_tree_variant
     except (OSError, AttributeError) as wrong:
-        raise UsageError(f"{path} cannot be loaded ({wrong}); build the target abn_kernels_shared, or name the library with --library")
+        raise UsageError(f"{path} cannot be loaded ({wrong}); build the target abn_kernels_shared, "
+                         "or name the library with --library")
     entry.restype, entry.argtypes = ctypes.POINTER(AbnVariant), [ctypes.c_uint32]
     found, index = {}, 0
     while entry(index):
         variant = entry(index).contents
         if variant.abi_version != ABI_VERSION:
-            raise UsageError(f"{path} speaks version {variant.abi_version} of the ABI and this script {ABI_VERSION}; build both from one checkout")
+            raise UsageError(f"{path} speaks version {variant.abi_version} of the ABI and this "
+                             f"script {ABI_VERSION}; build both from one checkout")
         if variant.memory == memory:
             found[variant.name.decode()] = variant
         index += 1
     if not found:
-        raise UsageError(f"{path} has no kernels for a GPU; configure with -DABN_CUDA=ON and build it again")
+        raise UsageError(f"{path} has no kernels for a GPU; configure with -DABN_CUDA=ON and "
+                         "build it again")
     for name in names:
         if name not in found:
-            raise UsageError(f'There is no variant "{name}" in {path}; use some of {", ".join(found)}')
+            raise UsageError(f'There is no variant "{name}" in {path}; '
+                             f'use some of {", ".join(found)}')
     return [(name, found[name]) for name in names]
 
 
 @dataclass
 class Problem:
-    """Training batch norm + leaky ReLU with signed gamma and f32 parameters, as one string such as n32c64s12544,nhwc,bf16."""
+    """Training batch norm + leaky ReLU with signed gamma and f32 parameters, as one string such as
+    n32c64s12544,nhwc,bf16."""
     text: str
     n: int
     c: int
@@ -108,8 +127,10 @@ class Problem:
     def abi(self):
         def narrow(value):  # the ABI wants numbers that are already rounded to the parameter type
             return struct.unpack("f", struct.pack("f", value))[0]
-        return AbnProblem(ctypes.sizeof(AbnProblem), LAYOUTS[self.layout], self.n, self.c, self.s, DTYPES[self.dtype], DTYPES["f32"],
-                          LEAKY_RELU, 0, 0, 0, narrow(self.slope), narrow(self.eps), narrow(self.momentum))
+
+        return AbnProblem(ctypes.sizeof(AbnProblem), LAYOUTS[self.layout], self.n, self.c,
+                          self.s, DTYPES[self.dtype], DTYPES["f32"], LEAKY_RELU, 0, 0, 0,
+                          narrow(self.slope), narrow(self.eps), narrow(self.momentum))
 
 
 def parse_problem(text):
@@ -131,11 +152,14 @@ def parse_problem(text):
             except ValueError:
                 raise UsageError(f'"{option}" in "{text}" needs a number after the colon; {hint}')
         elif option not in ("leaky_relu", "training", "signed", "param:f32"):
-            raise UsageError(f'"{option}" in "{text}" is no training with leaky_relu in f16, bf16 or f32; {hint}')
-    if not (0 < problem.slope < math.inf and 0 <= problem.eps < math.inf and 0 <= problem.momentum <= 1):
+            raise UsageError(f'"{option}" in "{text}" is no training with leaky_relu in f16, bf16 '
+                             f'or f32; {hint}')
+    if not (0 < problem.slope < math.inf and 0 <= problem.eps < math.inf and
+            0 <= problem.momentum <= 1):
         raise UsageError(f'"{text}" has a slope, eps or momentum out of range; {hint}')
     if problem.count() >= 2**60:
         raise UsageError(f'"{text}" is too large for any memory; use smaller sizes')
     if problem.count() == 0 or problem.n * problem.s < 2:
-        raise UsageError(f'"{text}" has no batch to normalise; use n*s of at least 2, and no size of 0')
+        raise UsageError(f'"{text}" has no batch to normalise; use n*s of at least 2, and no size '
+                         'of 0')
     return problem

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The nightly job: the full tier of every check, the sharpness of the bounds, five minutes of hunting through each variant and every
-# property with more cases, under a seed of its own that is printed.
+# The nightly job: the full tier of every check, the sharpness of the bounds, five minutes of
+# hunting through each variant and every property with more cases, under a seed of its own that is
+# printed; then clang-tidy on every file and the tests under AddressSanitizer and UBSan.
 #   full.sh            a random seed
 #   ABN_SEED=N full.sh that one again
 # Exit code: 0 all passed, 1 something failed, 2 the setup is wrong.
@@ -8,6 +9,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 cd "$root"
 need "${build_packages[@]}" "${test_packages[@]}"
+want "${source_packages[@]}"
 seed=${ABN_SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
 say "Seed $seed; the same run again: ABN_SEED=$seed ci/full.sh"
 
@@ -17,12 +19,16 @@ make_targets all
 bin=$build/bin
 outcome=0
 keep() { local code=$?; [ $code -ne 2 ] || exit 2; [ $code -le $outcome ] || outcome=$code; }
-"$bin/abn-verify" run --tier full --seed "$seed" --device emulator --out "$build/full-run.json" || keep
-"$bin/abn-verify" run --only-sanitize --tier full --seed "$seed" --device emulator --out "$build/full-sanitize.json" || keep
-"$bin/abn-verify" grad --tier full --seed "$seed" --device emulator --out "$build/full-grad.json" || keep
-"$bin/abn-verify" study bounds --seed "$seed" --out "$build/full-bounds.json" --quiet || keep
+run() { "$bin/abn-verify" "$@" --seed "$seed" || keep; }
+run run --tier full --device emulator --out "$build/full-run.json"
+run run --only-sanitize --tier full --device emulator --out "$build/full-sanitize.json"
+run grad --tier full --device emulator --out "$build/full-grad.json"
+run study bounds --out "$build/full-bounds.json" --quiet
 for variant in $("$bin/abn-verify" list --names); do
-  "$bin/abn-verify" run "$variant" --hunt 300 --seed "$seed" --device emulator --out "$build/full-hunt-$variant.json" --quiet || keep
+  run run "$variant" --hunt 300 --device emulator --out "$build/full-hunt-$variant.json" --quiet
 done
-(cd "$bin" && ABN_TIER=full ABN_SOURCE_DIR=. RC_PARAMS="seed=$seed" ./check-tests --gtest_filter='*Propert*:*Planted*') || keep
+(cd "$bin" && ABN_TIER=full ABN_SOURCE_DIR=. RC_PARAMS="seed=$seed" \
+  ./check-tests --gtest_filter='*Propert*:*Planted*') || keep
+tests/source/tidy.sh . "$build" --all || { [ $? -eq 77 ] || outcome=1; }
+ci/asan.sh || keep
 exit $outcome

@@ -1,9 +1,10 @@
-"""Times torch.autograd.gradcheck in slow mode on batch norm + leaky ReLU in float64; prints the seconds, or why it could not.
+"""Times torch.autograd.gradcheck in slow mode on batch norm + leaky ReLU in float64; prints the
+seconds, or why it could not.
 
     gradcheck.py N C H W
 
-Slow mode finds the whole Jacobian: two forward evaluations an input. Its fast mode is no comparison: with batch norm it passes a gradient
-of zeros from about 1000 elements on.
+Slow mode finds the whole Jacobian: two forward evaluations an input. Its fast mode is no
+comparison: with batch norm it passes a gradient of zeros from about 1000 elements on.
 """
 import sys
 import time
@@ -24,7 +25,8 @@ def main():
     beta = torch.randn(c, dtype=torch.float64, requires_grad=True)
 
     def forward(x, gamma, beta):
-        y = torch.nn.functional.batch_norm(x, None, None, gamma, beta, training=True, momentum=0.1, eps=1e-5)
+        y = torch.nn.functional.batch_norm(x, None, None, gamma, beta, training=True, momentum=0.1,
+                                           eps=1e-5)
         return torch.nn.functional.leaky_relu(y, 0.01)
 
     begin = time.perf_counter()

@@ -1,22 +1,32 @@
 #!/usr/bin/env bash
-# Compiles every kernel for Hopper and prints its registers, spills and static shared memory; fails where one spills.
+# Compiles every kernel for Hopper and prints its registers, spills and static shared memory; fails
+# where one spills.
 #
 #   kernel_resources.sh [VARIANT...]      default: every cuda/*.cu
 #
-# Needs nvcc, no GPU. Dynamic shared memory is chosen at launch and not seen here. Exit code: 0 no spills, 1 a kernel spills, 2 the
-# setup is wrong.
+# Needs nvcc, no GPU. Dynamic shared memory is chosen at launch and not seen here.
+# Exit code: 0 no spills, 1 a kernel spills, 2 the setup is wrong.
 set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root" || exit 2
 if ! command -v nvcc >/dev/null; then
-  echo "nvcc is not on PATH; install the CUDA toolkit or add its bin folder to PATH, then run this again." >&2
+  echo "nvcc is not on PATH; install the CUDA toolkit or add its bin folder to PATH," \
+    "then run this again." >&2
   exit 2
 fi
 variants=("$@")
 if [ ${#variants[@]} -eq 0 ]; then
   for source in cuda/*.cu; do variants+=("$(basename "$source" .cu)"); done
 fi
-demangle() { if command -v cu++filt >/dev/null; then cu++filt; elif command -v c++filt >/dev/null; then c++filt; else cat; fi; }
+demangle() {
+  local filter
+  for filter in cu++filt c++filt cat; do
+    if command -v $filter >/dev/null; then
+      $filter
+      return
+    fi
+  done
+}
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
@@ -26,24 +36,33 @@ for variant in "${variants[@]}"; do
     exit 2
   fi
   # The flags of CMakeLists.txt, for the one architecture whose budget matters.
-  if ! nvcc -std=c++20 -O3 -fmad=false -I. -arch=sm_90 -DABN_BUILD=on_cuda -Xptxas -v -cubin -o /dev/null "cuda/$variant.cu" 2>"$log.$variant"; then
+  if ! nvcc -std=c++20 -O3 -fmad=false -I. -arch=sm_90 -DABN_BUILD=on_cuda -Xptxas -v -cubin \
+    -o /dev/null "cuda/$variant.cu" 2>"$log.$variant"; then
     cat "$log.$variant" >&2
     rm -f "$log.$variant"
     exit 2
   fi
-  # ptxas says the name of a kernel, then its stack and spills, then its registers and shared memory.
+  # ptxas says the name of a kernel, then its stack and spills, then its registers and shared
+  # memory.
   demangle <"$log.$variant" | awk -v variant="$variant" '
     /Compiling entry function/ {
       name = $0
       sub(/.*entry function ./, "", name); sub(/. for .sm_[0-9a-z]+.*/, "", name)
-      sub(/^void /, "", name); sub(/\(abn::device::on_cuda::.*/, "", name); gsub(/abn::device::on_cuda::|\(int\)/, "", name)
+      sub(/^void /, "", name); sub(/\(abn::device::on_cuda::.*/, "", name)
+      gsub(/abn::device::on_cuda::|\(int\)/, "", name)
     }
-    /bytes spill stores/ { for (i = 2; i <= NF; ++i) if ($i == "bytes" && $(i + 1) == "spill") spills += $(i - 1) }
+    /bytes spill stores/ {
+      for (i = 2; i <= NF; ++i) if ($i == "bytes" && $(i + 1) == "spill") spills += $(i - 1)
+    }
     /Used [0-9]+ registers/ {
       registers = $0; sub(/.*Used /, "", registers); sub(/ .*/, "", registers)
       shared = 0
-      if ($0 ~ /bytes smem/) { shared = $0; sub(/ bytes smem.*/, "", shared); sub(/.* /, "", shared) }
-      printf "%-10s %4d registers %5d bytes spilled %6d bytes shared  %s\n", variant, registers, spills, shared, name
+      if ($0 ~ /bytes smem/) {
+        shared = $0
+        sub(/ bytes smem.*/, "", shared); sub(/.* /, "", shared)
+      }
+      printf "%-10s %4d registers %5d bytes spilled %6d bytes shared  %s\n",
+        variant, registers, spills, shared, name
       spills = 0
     }' >>"$log"
   rm -f "$log.$variant"
@@ -59,4 +78,5 @@ if [ "$spilling" -gt 0 ]; then
   echo "$spilling of $count kernels spill; lower their bundle or their number of resident blocks."
   exit 1
 fi
-echo "$count kernels, none spills, at most $(awk '{ if ($2 > most) most = $2 } END { print most }' "$log") registers."
+most=$(awk '{ if ($2 > most) most = $2 } END { print most }' "$log")
+echo "$count kernels, none spills, at most $most registers."

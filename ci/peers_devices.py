@@ -1,4 +1,5 @@
-"""Where bench_peers.py runs, a GPU or the CPU for a dry run: how many buffer sets, how a pass is captured, and the clock."""
+"""Where bench_peers.py runs, a GPU or the CPU for a dry run: how many buffer sets, how a pass is
+captured, and the clock."""
 import gc
 import math
 import time
@@ -21,10 +22,15 @@ class Gpu:
     def __init__(self):
         properties = torch.cuda.get_device_properties(0)
         self.stream = torch.cuda.Stream()
-        torch.cuda.set_stream(self.stream)  # one stream for everything: autograd replays on the stream of forward
-        self.cache = getattr(properties, "L2_cache_size", 0) or 64 << 20  # older versions of PyTorch do not say
-        self.settings = {"GPU": properties.name, "second-level cache": f"{self.cache / 2**20:.0f} MiB", "PyTorch": torch.__version__,
-                         "cuDNN": str(torch.backends.cudnn.version()), "CUDA of PyTorch": str(torch.version.cuda)}
+        # One stream for everything: autograd replays on the stream of forward.
+        torch.cuda.set_stream(self.stream)
+        # Older versions of PyTorch do not say.
+        self.cache = getattr(properties, "L2_cache_size", 0) or 64 << 20
+        self.settings = {"GPU": properties.name,
+                         "second-level cache": f"{self.cache / 2**20:.0f} MiB",
+                         "PyTorch": torch.__version__,
+                         "cuDNN": str(torch.backends.cudnn.version()),
+                         "CUDA of PyTorch": str(torch.version.cuda)}
 
     def sets(self, problem, competitors):
         """Enough to outgrow the cache even for who touches each set's x alone; no more than fit."""
@@ -32,7 +38,8 @@ class Gpu:
         wanted = min(MOST_SETS, max(2, math.ceil(3 * self.cache / problem.bytes())))
         torch.cuda.empty_cache()
         room = 0.7 * torch.cuda.mem_get_info()[0] / problem.bytes()  # tensors
-        return min(wanted, int((room - 6) / (3 + 4 * competitors)))  # x, z, dz; two outputs and temporaries a competitor
+        # x, z, dz; two outputs and temporaries a competitor.
+        return min(wanted, int((room - 6) / (3 + 4 * competitors)))
 
     def stream_handle(self):
         return torch.cuda.current_stream().cuda_stream
@@ -46,7 +53,7 @@ class Gpu:
             graph.replay()
             torch.cuda.synchronize()
             return graph.replay, "graph"
-        except Exception as wrong:  # whatever a competitor throws in here, it may still work without
+        except Exception as wrong:  # whatever is thrown in here, it may still work without
             torch.cuda.synchronize()
             work()
             return work, "no graph: " + reason(wrong)
@@ -54,7 +61,8 @@ class Gpu:
     def seconds(self, work):
         begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
         if hasattr(torch.cuda, "_sleep"):
-            torch.cuda._sleep(500_000)  # cycles in which the host gets ahead, so that its launch is not in the time
+            # Cycles in which the host gets ahead, so that its launch is not in the time.
+            torch.cuda._sleep(500_000)
         begin.record()
         work()
         end.record()
@@ -67,7 +75,8 @@ class Cpu:
 
     def __init__(self):
         torch.set_num_threads(1)
-        self.settings = {"device": "CPU, our kernels on the emulator: a dry run", "PyTorch": torch.__version__}
+        self.settings = {"device": "CPU, our kernels on the emulator: a dry run",
+                         "PyTorch": torch.__version__}
 
     def sets(self, problem, competitors):
         return 2 if problem.bytes() <= DRY_BYTES else 0

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The main job: judges every in-tree variant, on made-up data and on real tensors, proves gradients, runs the studies, and writes
-# report/ (HTML, Markdown, JSON).
-# Uses the GPU where there is one, the emulator elsewhere. Exit code: 0 all passed, 1 a check failed, 2 the setup is wrong.
+# The main job: judges every in-tree variant, on made-up data and on real tensors, proves gradients,
+# runs the studies, and writes report/ (HTML, Markdown, JSON). Uses the GPU where there is one, the
+# emulator elsewhere.
+# Exit code: 0 all passed, 1 a check failed, 2 the setup is wrong.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 cd "$root"
@@ -38,5 +39,6 @@ for variant in $("$bin" list --names); do
   "$bin" study epsilon "$variant" --device auto --out "report/epsilon-$variant.json" --quiet || keep
   studies+=("report/epsilon-$variant.json")
 done
-"$bin" report report/variants.json report/sanitized.json report/gradients.json report/recorded.json "${studies[@]}" --out report
+"$bin" report report/variants.json report/sanitized.json report/gradients.json \
+  report/recorded.json "${studies[@]}" --out report
 exit $outcome

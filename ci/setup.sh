@@ -1,55 +1,88 @@
-# Sourced by the scripts beside it: finds the repository, installs what is missing, configures and builds.
-# Works on a fresh Debian 12; elsewhere the same libraries have to be there, and CMake names the one that is not.
+# Sourced by the scripts beside it: finds the repository, installs what is missing, configures and
+# builds. Works on a fresh Debian 12; elsewhere the same libraries have to be there, and CMake names
+# the one that is not.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=${ABN_BUILD_DIR:-$root/build}
 jobs=$(nproc)
-mkdir -p "$build" || { echo "The build folder $build cannot be made; set ABN_BUILD_DIR to one that can." >&2; exit 2; }
+if ! mkdir -p "$build"; then
+  echo "The build folder $build cannot be made; set ABN_BUILD_DIR to one that can." >&2
+  exit 2
+fi
 log=$build/build.log
 
 say() { printf '%s\n' "$*"; }
 
-# need PACKAGE...: installs the Debian packages that are missing, or prints the one line that does.
-need() {
-  local missing=() package
+# missing_of PACKAGE...: sets missing to the Debian packages that are not installed.
+missing_of() {
+  local package
+  missing=()
   command -v dpkg-query >/dev/null || return 0
   for package in "$@"; do
-    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
+      missing+=("$package")
   done
+}
+
+# install PACKAGE...
+install() {
+  say "Installing $*"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq
+  apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+# need PACKAGE...: installs the Debian packages that are missing, or prints the one line that does.
+need() {
+  missing_of "$@"
   [ ${#missing[@]} -gt 0 ] || return 0
   if [ "$(id -u)" != 0 ]; then
     say "These packages are missing; install them, then run this script again:"
     say "  sudo apt-get install --no-install-recommends ${missing[*]}"
     exit 2
   fi
-  say "Installing ${missing[*]}"
-  export DEBIAN_FRONTEND=noninteractive
-  apt-get update -qq
-  apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  install "${missing[@]}"
 }
 
-build_packages=(g++ cmake ninja-build ccache git libeigen3-dev libboost-dev libboost-context-dev libfmt-dev nlohmann-json3-dev libcli11-dev)
+# want PACKAGE...: the same for packages without which some checks are skipped, each with a reason.
+want() {
+  missing_of "$@"
+  [ ${#missing[@]} -gt 0 ] || return 0
+  if [ "$(id -u)" = 0 ] && install "${missing[@]}"; then return 0; fi
+  say "Without these packages some checks of the sources are skipped: ${missing[*]}"
+}
+
+build_packages=(g++ cmake ninja-build ccache git libeigen3-dev libboost-dev libboost-context-dev
+  libfmt-dev nlohmann-json3-dev libcli11-dev)
 test_packages=(libgtest-dev librapidcheck-dev)
 report_packages=(gnuplot-nox)
+source_packages=(clang-format-14 clang-tidy-14 python3)
 
 # A GPU counts as present when the driver's device node is there.
 have_gpu() { [ -e /dev/nvidia0 ] || [ -e /dev/dxg ]; }
 
 have_nvcc() { command -v nvcc >/dev/null; }
 
-# configure ON|OFF [CMAKE ARGUMENT]...: CUDA on or off, in the one build folder that both commands use.
+# configure ON|OFF [CMAKE ARGUMENT]...: CUDA on or off, in the one build folder that both commands
+# use.
 configure() {
   local cuda=$1
   shift
   if [ "$cuda" = OFF ]; then
     say "CPU-only build: $no_cuda_reason; kernels run on the emulator."
   fi
-  cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DABN_WERROR=ON -DABN_CUDA="$cuda" "$@" >"$log" 2>&1 ||
-    { cat "$log" >&2; exit 2; }
+  if ! cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DABN_WERROR=ON \
+    -DABN_CUDA="$cuda" "$@" >"$log" 2>&1; then
+    cat "$log" >&2
+    exit 2
+  fi
   grep -E '^-- (CUDA|CPU-only)' "$log" || true
 }
 
 # make_targets TARGET...: builds, quietly unless it fails.
 make_targets() {
   say "Building $* with $jobs jobs"
-  cmake --build "$build" -j "$jobs" --target "$@" >"$log" 2>&1 || { tail -n 60 "$log" >&2; exit 2; }
+  if ! cmake --build "$build" -j "$jobs" --target "$@" >"$log" 2>&1; then
+    tail -n 60 "$log" >&2
+    exit 2
+  fi
 }

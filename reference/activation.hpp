@@ -1,26 +1,28 @@
 // The activations phi that in-place batch norm can invert, with their inverses and derivatives.
 //
-//              y < 0 ...                            ... else
-//   identity   z = y                                z = y
-//   leaky ReLU z = a y           phi' = a           z = y    phi' = 1     slope a > 0
-//   ELU        z = alpha(e^y-1)  phi' = alpha e^y   z = y    phi' = 1     alpha > 0
+//              y < 0 ...                                                          ... else
+//   identity   z = y                                                              z = y
+//   leaky ReLU z = a y                   phi' = a            slope a > 0          z = y    phi' = 1
+//   ELU        z = alpha(e^y-1)          phi' = alpha e^y    alpha > 0            z = y    phi' = 1
+//   CELU       z = alpha(e^(y/alpha)-1)  phi' = e^(y/alpha)  alpha > 0            z = y    phi' = 1
 //
 // The backward pass of the in-place method has z and not y. Solved for y on the negative branch:
-//   leaky ReLU y = z / a                   phi' = a
-//   ELU        y = log(1 + z/alpha)        phi' = alpha e^y = alpha + z
-// so both are functions of z alone; for ELU at a cost: alpha + z has lost the digits that e^y is
-// smaller than 1, so derivative_from_output is off by about u e^-y relatively, and the inverse by
-// as much absolutely. With a <= 0 or alpha <= 0 phi is not invertible.
+//   leaky ReLU y = z / a                      phi' = a
+//   ELU        y = log(1 + z/alpha)           phi' = alpha e^y = alpha + z
+//   CELU       y = alpha log(1 + z/alpha)     phi' = 1 + z/alpha
+// so both are functions of z alone; for the exponentials at a cost: alpha + z has lost the digits
+// that e^y is smaller than 1, so derivative_from_output is off by about u e^-y relatively, and the
+// inverse by as much absolutely. With a <= 0 or alpha <= 0 phi is not invertible.
 //
 // Which branch a stored z came from is read off its sign bit: z = -0 belongs to the negative
-// branch. For that to be right the forward pass never writes -0 for y = -0 or +0 (leaky ReLU and
-// ELU write +0); a stored -0 can then only be a negative result that was too small for the storage
-// type.
+// branch. For that to be right the forward pass never writes -0 for y = -0 or +0 (all but the
+// identity write +0); a stored -0 can then only be a negative result that was too small for the
+// storage type.
 //
 // Invariants: value is strictly increasing and continuous; inverse(value(y)) = y;
 // derivative_from_output(value(y)) = derivative_from_input(y), at y = +-0 too. NaN in, NaN out.
-// ELU is invertible for z > -alpha only: inverse(-alpha) is -infinity and below that NaN. What a
-// storage type rounds to or under -alpha, the caller moves back above it first.
+// The exponentials are invertible for z > -alpha only: inverse(-alpha) is -infinity and below that
+// NaN. What a storage type rounds to or under -alpha, the caller moves back above it first.
 #pragma once
 
 #include <stdexcept>
@@ -29,37 +31,64 @@
 
 namespace abn::reference {
 
-enum class ActivationKind { identity, leaky_relu, elu };
+enum class ActivationKind { identity, leaky_relu, elu, celu };
 
 template <class T>
 struct Activation {
   ActivationKind kind = ActivationKind::identity;
-  T parameter{1};  // slope a of leaky ReLU, alpha of ELU; unused by the identity
+  T parameter{1};  // slope a of leaky ReLU, alpha of ELU and CELU; unused by the identity
 
   // z = phi(y).
   T value(const T& y) const {
     if (kind == ActivationKind::identity) return y;
-    if (real_part(y) < 0)
-      return kind == ActivationKind::leaky_relu ? T(parameter * y) : T(parameter * expm1(y));
-    return y + T(0);  // -0 + 0 = +0
+    if (!(real_part(y) < 0)) return y + T(0);  // -0 + 0 = +0
+    switch (kind) {
+      case ActivationKind::elu:
+        return T(parameter * expm1(y));
+      case ActivationKind::celu:
+        return T(parameter * expm1(T(y / parameter)));
+      default:
+        return T(parameter * y);
+    }
   }
 
   // y with phi(y) = z.
   T inverse(const T& z) const {
     if (kind == ActivationKind::identity || !is_negative(z)) return z;
-    return kind == ActivationKind::leaky_relu ? T(z / parameter) : T(log1p(T(z / parameter)));
+    switch (kind) {
+      case ActivationKind::elu:
+        return T(log1p(T(z / parameter)));
+      case ActivationKind::celu:
+        return T(parameter * log1p(T(z / parameter)));
+      default:
+        return T(z / parameter);
+    }
   }
 
   // phi'(y), told z = phi(y).
   T derivative_from_output(const T& z) const {
     if (kind == ActivationKind::identity || !is_negative(z)) return T(1);
-    return kind == ActivationKind::leaky_relu ? parameter : T(z + parameter);
+    switch (kind) {
+      case ActivationKind::elu:
+        return T(z + parameter);
+      case ActivationKind::celu:
+        return T(T(z + parameter) / parameter);
+      default:
+        return parameter;
+    }
   }
 
   // phi'(y), told y; 1 at y = 0, where leaky ReLU (and ELU with alpha != 1) has a kink.
   T derivative_from_input(const T& y) const {
     if (kind == ActivationKind::identity || !(real_part(y) < 0)) return T(1);
-    return kind == ActivationKind::leaky_relu ? parameter : T(parameter * exp(y));
+    switch (kind) {
+      case ActivationKind::elu:
+        return T(parameter * exp(y));
+      case ActivationKind::celu:
+        return T(exp(T(y / parameter)));
+      default:
+        return parameter;
+    }
   }
 
   // Throws std::invalid_argument when the inverse does not exist.

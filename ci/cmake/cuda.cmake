@@ -19,9 +19,11 @@ if(NOT ABN_CUDA STREQUAL "OFF")
     set(CMAKE_CUDA_FLAGS_RELEASE "-O3")
     find_package(CUDAToolkit 12.8 REQUIRED)
     set(ABN_WITH_CUDA ON)
-    message(STATUS "CUDA ${CUDAToolkit_VERSION}: kernels are built for ${CMAKE_CUDA_ARCHITECTURES} and for the emulator")
+    message(STATUS "CUDA ${CUDAToolkit_VERSION}: kernels are built for "
+      "${CMAKE_CUDA_ARCHITECTURES} and for the emulator")
   elseif(ABN_CUDA STREQUAL "ON")
-    message(FATAL_ERROR "ABN_CUDA=ON but nvcc was not found; put it on PATH, or configure with -DABN_CUDA=OFF for the CPU-only build")
+    message(FATAL_ERROR "ABN_CUDA=ON but nvcc was not found; put it on PATH, or configure with "
+      "-DABN_CUDA=OFF for the CPU-only build")
   endif()
 endif()
 if(NOT ABN_WITH_CUDA)

@@ -1,4 +1,5 @@
-# Finds the libraries of the project; a missing one is named together with the Debian package that holds it.
+# Finds the libraries of the project; a missing one is named together with the Debian package that
+# holds it.
 set(Boost_USE_STATIC_LIBS ON)
 set(Boost_NO_WARN_NEW_VERSIONS ON)
 set(missing)
@@ -20,10 +21,12 @@ if(ABN_TESTS)
 endif()
 if(missing)
   list(JOIN missing " " packages)
-  message(FATAL_ERROR "These libraries are missing; install them with: apt-get install ${packages}")
+  message(FATAL_ERROR
+    "These libraries are missing; install them with: apt-get install ${packages}")
 endif()
-# build/bin has to run on machines that have none of these libraries. Where the distribution ships fmt as a shared object
-# only (Debian 12, fmt 9), its out-of-line half is compiled here; a newer fmt is used header-only.
+# build/bin has to run on machines that have none of these libraries. Where the distribution ships
+# fmt as a shared object only (Debian 12, fmt 9), its out-of-line half is compiled here; a newer fmt
+# is used header-only.
 if(fmt_VERSION VERSION_LESS 10)
   add_library(abn_fmt STATIC ${CMAKE_CURRENT_LIST_DIR}/fmt_static.cpp)
 else()

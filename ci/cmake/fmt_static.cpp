@@ -1,25 +1,20 @@
 // fmt's out-of-line half, compiled once from the distribution's headers: Debian ships libfmt as a
 // shared object only, and build/bin has to run on machines that do not have it. Header-only use in
-// every file would cost 3 s a file.
-#define FMT_HEADER_ONLY 1
-#include <fmt/format.h>
+// every file would cost 3 s a file. This is what fmt's own src/format.cc instantiates, for char.
+#include <fmt/format-inl.h>
 
-#include <fmt/ostream.h>
+FMT_BEGIN_NAMESPACE
+namespace detail {
 
-template FMT_API auto fmt::detail::thousands_sep_impl<char>(locale_ref)
-    -> thousands_sep_result<char>;
-template FMT_API auto fmt::detail::decimal_point_impl<char>(locale_ref) -> char;
+template FMT_API auto dragonbox::to_decimal(float x) noexcept -> dragonbox::decimal_fp<float>;
+template FMT_API auto dragonbox::to_decimal(double x) noexcept -> dragonbox::decimal_fp<double>;
+template FMT_API locale_ref::locale_ref(const std::locale& locale);
+template FMT_API auto locale_ref::get<std::locale>() const -> std::locale;
+template FMT_API auto thousands_sep_impl<char>(locale_ref) -> thousands_sep_result<char>;
+template FMT_API auto decimal_point_impl<char>(locale_ref) -> char;
+template FMT_API void buffer<char>::append(const char*, const char*);
+template FMT_API void vformat_to<char>(buffer<char>&, string_view,
+                                       basic_format_args<buffer_context<char>>, locale_ref);
 
-namespace abn {
-// Taking the address of each function that the compiled library exports makes the compiler emit it
-// here.
-extern const void* const fmt_exports[];
-const void* const fmt_exports[] = {
-    reinterpret_cast<const void*>(
-        static_cast<std::string (*)(fmt::string_view, fmt::format_args)>(&fmt::vformat)),
-    reinterpret_cast<const void*>(
-        static_cast<void (*)(std::FILE*, fmt::string_view, fmt::format_args)>(&fmt::vprint)),
-    reinterpret_cast<const void*>(
-        static_cast<void (*)(fmt::string_view, fmt::format_args)>(&fmt::vprint)),
-};
-}  // namespace abn
+}  // namespace detail
+FMT_END_NAMESPACE

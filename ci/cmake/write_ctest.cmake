@@ -1,37 +1,57 @@
-# Run after the build: writes BIN/CTestTestfile.cmake, one entry a test suite and, with CUDA, one a variant on the GPU.
+# Run after the build: writes BIN/CTestTestfile.cmake, one entry a test suite and, with CUDA, one a
+# variant on the GPU.
+cmake_minimum_required(VERSION 3.25)
 string(REPLACE " " ";" BINARIES "${BINARIES}")
 string(REPLACE " " ";" VARIANTS "${VARIANTS}")
-set(text "# Written by the build. Commands are relative to this folder, so a copy of it runs anywhere.\n")
+set(text "# Written by the build. Commands are relative, so a copy of this folder runs anywhere.\n")
+
+# add(NAME PROPERTIES WORD...): one test.
+function(add name properties)
+  set(command)
+  foreach(word IN LISTS ARGN)
+    string(APPEND command " \"${word}\"")
+  endforeach()
+  string(APPEND text "add_test([=[${name}]=]${command})\n"
+    "set_tests_properties([=[${name}]=] PROPERTIES ${properties})\n")
+  set(text "${text}" PARENT_SCOPE)
+endfunction()
+
+# Has to run where a GPU is, one at a time, and is a skip elsewhere.
+set(on_gpu "LABELS \"gpu\" TIMEOUT 480 SKIP_RETURN_CODE 77 RESOURCE_LOCK gpu0")
 foreach(binary IN LISTS BINARIES)
-  execute_process(COMMAND ${BIN}/${binary} --gtest_list_tests OUTPUT_VARIABLE listing RESULT_VARIABLE code)
+  execute_process(COMMAND ${BIN}/${binary} --gtest_list_tests
+    OUTPUT_VARIABLE listing RESULT_VARIABLE code)
   if(NOT code EQUAL 0)
-    message(FATAL_ERROR "${binary} --gtest_list_tests ended with ${code}; run it by hand to see why")
+    message(FATAL_ERROR
+      "${binary} --gtest_list_tests ended with ${code}; run it by hand to see why")
   endif()
   string(REGEX MATCHALL "(^|\n)[A-Za-z0-9_/]+\\." suites "${listing}")
   string(REGEX REPLACE "-tests$" "" room ${binary})
   foreach(suite IN LISTS suites)
     string(STRIP "${suite}" suite)
     string(REGEX REPLACE "\\.$" "" suite "${suite}")
-    if(suite MATCHES "OnAGpu$")  # has to run where a GPU is, and is a skip elsewhere
-      set(labels "gpu\" RESOURCE_LOCK \"gpu0")
+    set(properties "TIMEOUT 600 SKIP_RETURN_CODE 77")
+    string(APPEND properties " ENVIRONMENT \"ABN_SOURCE_DIR=.;RC_PARAMS=seed=20261123\"")
+    if(suite MATCHES "OnAGpu$")
+      string(APPEND properties " LABELS \"gpu\" RESOURCE_LOCK \"gpu0\"")
     else()
-      set(labels "cpu")
+      string(APPEND properties " LABELS \"cpu\"")
     endif()
-    string(APPEND text "add_test([=[${room}.${suite}]=] \"./${binary}\" \"--gtest_filter=${suite}.*\")\n"
-      "set_tests_properties([=[${room}.${suite}]=] PROPERTIES LABELS \"${labels}\" TIMEOUT 600 ENVIRONMENT \"ABN_SOURCE_DIR=.;RC_PARAMS=seed=20261123\" SKIP_RETURN_CODE 77)\n")
+    add(${room}.${suite} "${properties}" ./${binary} --gtest_filter=${suite}.*)
   endforeach()
 endforeach()
 foreach(variant IN LISTS VARIANTS)
-  string(APPEND text "add_test([=[sanitizer.${variant}]=] \"./abn-verify\" \"run\" \"${variant}/*\" \"--device\" \"emulator\" \"--only-sanitize\" \"--quiet\")\n"
-    "set_tests_properties([=[sanitizer.${variant}]=] PROPERTIES LABELS \"cpu;sanitizer\" TIMEOUT 600)\n")
+  add(sanitizer.${variant} "LABELS \"cpu;sanitizer\" TIMEOUT 600"
+    ./abn-verify run ${variant}/* --device emulator --only-sanitize --quiet)
 endforeach()
 if(CUDA)
   foreach(variant IN LISTS VARIANTS)
-    string(APPEND text "add_test([=[gpu.${variant}]=] \"./abn-verify\" \"run\" \"${variant}/*\" \"--device\" \"cuda:0\" \"--tier\" \"smoke\" \"--quiet\")\n"
-      "set_tests_properties([=[gpu.${variant}]=] PROPERTIES LABELS \"gpu\" TIMEOUT 480 SKIP_RETURN_CODE 77 RESOURCE_LOCK gpu0)\n")
+    add(gpu.${variant} "${on_gpu}"
+      ./abn-verify run ${variant}/* --device cuda:0 --tier smoke --quiet)
   endforeach()
-  string(APPEND text "add_test([=[gpu.outside]=] \"./abn-verify\" \"run\" \"outside/*\" \"--plugin\" \"./plugins/outside.cuda.so\" \"--only-plugins\" \"--device\" \"cuda:0\" \"--quiet\")\n"
-    "set_tests_properties([=[gpu.outside]=] PROPERTIES LABELS \"gpu\" TIMEOUT 480 SKIP_RETURN_CODE 77 RESOURCE_LOCK gpu0)\n")
+  add(gpu.outside "${on_gpu}"
+    ./abn-verify run outside/* --plugin ./plugins/outside.cuda.so --only-plugins --device cuda:0
+    --quiet)
 endif()
 file(WRITE ${BIN}/CTestTestfile.cmake.new "${text}")
 file(COPY_FILE ${BIN}/CTestTestfile.cmake.new ${BIN}/CTestTestfile.cmake ONLY_IF_DIFFERENT)

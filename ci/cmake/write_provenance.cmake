@@ -1,12 +1,16 @@
 # Run at build time by provenance.cmake; touches the header only when something changed.
+cmake_minimum_required(VERSION 3.25)
 find_package(Git QUIET)
 set(revision unknown)
 set(dirty false)
 if(GIT_FOUND)
-  execute_process(COMMAND ${GIT_EXECUTABLE} -C ${SOURCE} rev-parse --short=12 HEAD OUTPUT_VARIABLE found OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
-  if(found)
-    set(revision ${found})
-    execute_process(COMMAND ${GIT_EXECUTABLE} -C ${SOURCE} status --porcelain --untracked-files=no OUTPUT_VARIABLE changes ERROR_QUIET)
+  execute_process(COMMAND ${GIT_EXECUTABLE} -C ${SOURCE} rev-parse --show-prefix --short=12 HEAD
+    OUTPUT_VARIABLE found ERROR_QUIET)
+  # Behind an empty prefix: a copy that lies in another project's repository has no revision.
+  if(found MATCHES "^\n([0-9a-f]+)\n$")
+    set(revision ${CMAKE_MATCH_1})
+    execute_process(COMMAND ${GIT_EXECUTABLE} -C ${SOURCE} status --porcelain --untracked-files=no
+      OUTPUT_VARIABLE changes ERROR_QUIET)
     if(changes)
       set(dirty true)
     endif()

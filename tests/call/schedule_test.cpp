@@ -70,7 +70,7 @@ TEST(EmulatedTrial, AFindingFailsTheStatusCheckByName) {
   EXPECT_EQ(records[0].id, "diverging/backward/f32/nchw/status");
   EXPECT_EQ(records[0].verdict, results::Verdict::fail);
   EXPECT_NE(records[0].reason.find("barrier divergence"), std::string::npos) << records[0].reason;
-  EXPECT_NE(records[0].reason.find("verify_schedule_test.cpp"), std::string::npos)
+  EXPECT_NE(records[0].reason.find("call/schedule_test.cpp"), std::string::npos)
       << records[0].reason;
   EXPECT_EQ(records[1].verdict, results::Verdict::pass);
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <sys/wait.h>
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -65,7 +66,7 @@ constexpr const char* small = "--problem n2c3s5,f32 --data standard --seed 3";
 TEST(CommandLine, HelpNamesEveryVerbAndTheExitCodes) {
   const auto help = abn("--help");
   EXPECT_EQ(help.code, 0);
-  for (const char* word : {"doctor", "list", "run", "check", "report", "77"})
+  for (const char* word : {"doctor", "list", "explain", "run", "check", "report", "77"})
     EXPECT_NE(help.output.find(word), std::string::npos) << word;
 }
 
@@ -201,6 +202,51 @@ TEST(CommandLine, UnusablePluginsAreRefused) {
 TEST(CommandLine, APluginThatCrashesIsNeverAPass) {
   const auto ran = abn("run --plugin ./plugins/crash.so --only-plugins " + std::string(small));
   EXPECT_EQ(ran.code, 1) << ran.output;
+}
+
+TEST(CommandLine, ListGroupsByVariantAndOperationAndFitsATerminal) {
+  for (const char* const arguments : {"list", "list naive", "list '*/property/*/constants'"}) {
+    const auto listed = abn(arguments);
+    EXPECT_EQ(listed.code, 0) << listed.output;
+    for (const char* heading : {"naive (emulated)", "  property, "})
+      EXPECT_NE(listed.output.find(heading), std::string::npos) << arguments << heading;
+    for (std::size_t at = 0; at < listed.output.size();) {
+      const std::size_t end = std::min(listed.output.find('\n', at), listed.output.size());
+      EXPECT_LE(end - at, 100u) << listed.output.substr(at, end - at);
+      at = end + 1;
+    }
+  }
+  EXPECT_NE(abn("list naive").output.find("No call writes into an input."), std::string::npos);
+  EXPECT_EQ(abn("list naive").output.find("two_sweep (emulated)"), std::string::npos);
+  // A property of the identity alone is a check like any other.
+  EXPECT_EQ(abn("list 'naive/property/f32/nchw/constants' --ids").output,
+            "naive/property/f32/nchw/constants\n");
+  EXPECT_EQ(abn("run naive/property/f32/nchw/constants --device emulator --quiet").code, 0);
+}
+
+TEST(CommandLine, ExplainKnowsItsWordsAndNamesTheNearest) {
+  const auto all = abn("explain");
+  EXPECT_EQ(all.code, 0);
+  for (const char* word : {"kappa", "large_mean", "shards", "guards", "two_pass", "inconclusive",
+                           "eps_outside_root", "inversion", "leaky_relu", "77"}) {
+    EXPECT_NE(all.output.find(word), std::string::npos) << word;
+    EXPECT_EQ(abn("explain " + std::string(word)).code, 0) << word;
+  }
+  EXPECT_EQ(abn("explain reduction of dy").code, 0);
+  const auto unknown = abn("explain large_meen");
+  EXPECT_EQ(unknown.code, 2);
+  EXPECT_NE(unknown.output.find("did you mean large_mean?"), std::string::npos) << unknown.output;
+}
+
+// The README is copied beside the binaries.
+TEST(CommandLine, TheFailureInTheReadmeIsWhatItsOwnCommandPrints) {
+  const std::string readme = contents((folder_of_this_binary() / "README.md").string());
+  const auto begin = readme.find("```\nFAIL ");
+  ASSERT_NE(begin, std::string::npos);
+  const std::string quoted = readme.substr(begin + 4, readme.find("```", begin + 4) - begin - 4);
+  const auto replayed = shell("./" + line_after(quoted, "reproduce "));
+  EXPECT_EQ(replayed.code, 1) << replayed.output;
+  EXPECT_EQ(replayed.output.substr(0, quoted.size()), quoted);
 }
 
 TEST(CommandLine, BenchListsRefusesAndRunsDryAndPlanTakesItsTimes) {

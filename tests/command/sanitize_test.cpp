@@ -135,7 +135,7 @@ TEST(Sanitize, ChecksRunOnlyWhereTheyAreAskedFor) {
   const Ended unasked = abn("run 'naive/*/races' --device emulator");
   EXPECT_EQ(unasked.code, 2);
   EXPECT_TRUE(has(unasked.output, "--sanitize")) << unasked.output;
-  EXPECT_TRUE(has(abn("list 'naive/*/races'").output, "naive/backward/bf16/nhwc/races"));
+  EXPECT_TRUE(has(abn("list 'naive/*/races' --ids").output, "naive/backward/bf16/nhwc/races"));
 }
 
 TEST(Sanitize, TheReportHasASectionOfItsOwn) {

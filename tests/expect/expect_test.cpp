@@ -255,7 +255,7 @@ TEST(verify_oracle, depth_is_capped_and_a_deeper_claim_is_a_wider_bound) {
 }
 
 // A claim may widen the bound; what is fit, it does not decide.
-TEST(verify_oracle, a_narrow_accumulate_type_or_a_bad_function_is_no_excuse_for_being_unfit) {
+TEST(verify_oracle, a_narrow_accumulate_type_or_a_bad_function_does_not_make_a_kernel_competitive) {
   const problem::Inputs inputs =
       make_inputs(make_problem(2, 1, 50, ABN_F32, ABN_ELU, 1), Recipe{}, 1);
   const auto point = [&](int accumulate, double function_ulp) {

@@ -44,9 +44,8 @@ __global__ void normalise(abn_problem p, abn_forward_args args) {
   if (planted == Defect::unwritten) value += 0 * scratch[threadIdx.x];  // unwritten_reads
   if (planted == Defect::overrun) value += 0 * x[i + 1];                // bounds
   if (planted == Defect::traffic) value += 0 * x[i];
-  // bounds too
   if (planted == Defect::input_written && lane == last && blockIdx.x == 0)
-    const_cast<float*>(x)[i] = value;
+    const_cast<float*>(x)[i] = value;  // bounds too
   const float y = g * ((value - static_cast<const float*>(args.running_mean)[c]) * r) + beta;
   z[i] = y > 0 ? y : y < 0 ? static_cast<float>(p.activation_parameter) * y : y == 0 ? 0 : y;
 }

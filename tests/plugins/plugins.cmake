@@ -1,18 +1,22 @@
-# The sample plug-ins, build/bin/plugins/NAME.so, from two sources that see cuda/kernel.h and nothing else of the project.
+# The sample plug-ins, build/bin/plugins/NAME.so, from two sources that see cuda/kernel.h and
+# nothing else of the project.
 set(plugin_targets)
 function(abn_plugin name source)
   add_library(plugin_${name} MODULE plugins/${source})
-  target_include_directories(plugin_${name} PRIVATE ${CMAKE_SOURCE_DIR})
+  target_link_libraries(plugin_${name} PRIVATE abn-verify::abi)
   target_compile_definitions(plugin_${name} PRIVATE ${ARGN})
-  target_compile_options(plugin_${name} PRIVATE -Wall -Wextra -Wpedantic -ffp-contract=off $<$<BOOL:${ABN_WERROR}>:-Werror>)
-  target_link_options(plugin_${name} PRIVATE -static-libstdc++ -static-libgcc $<$<CONFIG:Release>:-s>)
-  set_target_properties(plugin_${name} PROPERTIES OUTPUT_NAME ${name} PREFIX "" SUFFIX ".so" CXX_VISIBILITY_PRESET hidden
-    LIBRARY_OUTPUT_DIRECTORY ${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/plugins)
+  target_compile_options(plugin_${name} PRIVATE -Wall -Wextra -Wpedantic -ffp-contract=off
+    $<$<BOOL:${ABN_WERROR}>:-Werror>)
+  target_link_options(plugin_${name} PRIVATE -static-libstdc++ -static-libgcc
+    $<$<CONFIG:Release>:-s>)
+  set_target_properties(plugin_${name} PROPERTIES OUTPUT_NAME ${name} PREFIX "" SUFFIX ".so"
+    CXX_VISIBILITY_PRESET hidden LIBRARY_OUTPUT_DIRECTORY ${abn_bin}/plugins)
   set(plugin_targets ${plugin_targets} plugin_${name} PARENT_SCOPE)
 endfunction()
 
 abn_plugin(correct sample_kernel.cpp SAMPLE_NAME="correct")
-foreach(bug eps_outside_root missing_xhat_term nan_in_one last_element_unwritten input_overwritten crash leaves_rounding)
+foreach(bug eps_outside_root missing_xhat_term nan_in_one last_element_unwritten input_overwritten
+            crash leaves_rounding)
   abn_plugin(${bug} sample_kernel.cpp SAMPLE_NAME="${bug}" PLANTED_BUG=${bug})
 endforeach()
 abn_plugin(no_symbol unusable.cpp ENTRY=not_the_symbol)
@@ -20,16 +24,26 @@ foreach(fault bad_abi_version short_struct null_function null_name illegal_name 
   abn_plugin(${fault} unusable.cpp FAULT=${fault})
 endforeach()
 
-# Kernels for the emulator with one defect each, and as another project builds its own: from tests/outside, with a path to this checkout.
+# Kernels for the emulator with one defect each, and as another project builds its own: from
+# tests/outside, with a path to this checkout. source.outside tries the other ways.
 abn_add_kernel(planted SOURCES plugins/planted.cu)
 foreach(target planted planted_sanitized)
-  target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow $<$<BOOL:${ABN_WERROR}>:-Werror>)
-  set_target_properties(${target} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/plugins)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow
+    $<$<BOOL:${ABN_WERROR}>:-Werror>)
+  set_target_properties(${target} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${abn_bin}/plugins)
 endforeach()
 include(ExternalProject)
-ExternalProject_Add(plugin_outside SOURCE_DIR ${CMAKE_CURRENT_SOURCE_DIR}/outside BINARY_DIR ${CMAKE_BINARY_DIR}/outside
-  CMAKE_ARGS -DABN_VERIFY=${CMAKE_SOURCE_DIR} -DCMAKE_BUILD_TYPE=${CMAKE_BUILD_TYPE} -DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER}
-    -DCMAKE_CXX_COMPILER_LAUNCHER=${CMAKE_CXX_COMPILER_LAUNCHER} -DWITH_CUDA=${ABN_WITH_CUDA} -DCMAKE_CUDA_COMPILER=${CMAKE_CUDA_COMPILER}
-    "-DCMAKE_CUDA_ARCHITECTURES=90-real" -DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/plugins
+ExternalProject_Add(plugin_outside
+  SOURCE_DIR ${CMAKE_CURRENT_SOURCE_DIR}/outside
+  BINARY_DIR ${PROJECT_BINARY_DIR}/outside
+  CMAKE_ARGS -DWAY=include
+    -DABN_VERIFY=${PROJECT_SOURCE_DIR}
+    -DCMAKE_BUILD_TYPE=${CMAKE_BUILD_TYPE}
+    -DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER}
+    -DCMAKE_CXX_COMPILER_LAUNCHER=${CMAKE_CXX_COMPILER_LAUNCHER}
+    -DWITH_CUDA=${ABN_WITH_CUDA}
+    -DCMAKE_CUDA_COMPILER=${CMAKE_CUDA_COMPILER}
+    -DCMAKE_CUDA_ARCHITECTURES=90-real
+    -DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${abn_bin}/plugins
   BUILD_ALWAYS ON INSTALL_COMMAND "")
 list(APPEND plugin_targets planted planted_sanitized plugin_outside)

@@ -340,7 +340,8 @@ TEST(FailureText, OfAContractCheckSaysItsReasonAndNoBound) {
   conclude(r);
   const auto text = failure_text(r);
   EXPECT_EQ(text.rfind("FAIL mine/backward/bf16/nhwc/guards\n", 0), 0u) << text;
-  for (const char* part : {"16 bytes behind dx were written", "dx + 3072 bytes: 0xff became 0x00",
+  for (const char* part : {"  reason    16 bytes behind dx were written\n",
+                           "  witness   dx + 3072 bytes\n  because   0xff became 0x00\n",
                            "  reproduce abn-verify run"})
     EXPECT_NE(text.find(part), std::string::npos) << text;
   EXPECT_EQ(text.find("bound"), std::string::npos) << text;

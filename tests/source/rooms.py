@@ -4,9 +4,9 @@
     rooms.py [SOURCE_FOLDER] [--dot]     the drawing, and exit code 1 where an arrow is wrong
     rooms.py --self-test                 planted arrows that must be found
 
-The rooms of verify/ and their order are the table in verify/README.md: a room may include itself and the rooms above it in
-that table. The other rules are in RULES. A cycle is wrong in verify/ and in
-cuda/emulator/, even inside one room; a header and its source count as one.
+The rooms of verify/ and their order are the table in verify/README.md: a room may include itself
+and the rooms above it in that table. The other rules are in RULES. A cycle is wrong in verify/ and
+in cuda/emulator/, even inside one room; a header and its source count as one.
 """
 import os
 import re
@@ -44,7 +44,7 @@ def includes_of(root):
 
 
 def resolve(root, own, target):
-    """An include as a path below the root: as it is written, or relative to the file that has it."""
+    """An include as a path below the root: as written, or relative to the file that has it."""
     beside = os.path.normpath(os.path.join(os.path.dirname(own), target))
     return beside if os.path.exists(os.path.join(root, beside)) else os.path.normpath(target)
 
@@ -61,7 +61,8 @@ def room_of(path):
 
 
 def units_of(files, prefix):
-    """The same graph over units, a unit being a header with its source: {stem: [stems that either of them includes]}."""
+    """The same graph over units, a unit being a header with its source: {stem: [stems that either
+    of them includes]}."""
     graph = {}
     for path, targets in files.items():
         if path.startswith(prefix):
@@ -74,7 +75,8 @@ def units_of(files, prefix):
 
 
 def cycles_of(files, prefix):
-    """The sets of units below `prefix` that include each other: strongly connected components (Tarjan), iteratively."""
+    """The sets of units below `prefix` that include each other: strongly connected components
+    (Tarjan), iteratively."""
     graph = units_of(files, prefix)
     nodes = list(graph)
     index, low, on_stack, stack, found = {}, {}, set(), [], []
@@ -158,7 +160,8 @@ def dot(arrows, rooms):
 
 
 def self_test():
-    """Every kind of wrong arrow, planted in a small tree of its own, must be found; the tree without them must not."""
+    """Every kind of wrong arrow, planted in a small tree of its own, must be found; the tree
+    without them must not."""
     tree = {
         "verify/README.md": "| `low/` | below |\n| `high/` | above |\n",
         "verify/low/a.hpp": "", "verify/high/b.hpp": '#include "verify/low/a.hpp"\n',

@@ -94,7 +94,7 @@ std::vector<SpeedProblem> speed_problems(std::string_view set) {
     std::vector<std::string> names;
     for (const SpeedSet& one : speed_sets()) names.emplace_back(one.name);
     throw problem::UsageError(fmt::format(
-        "\"{}\" is no set of problems; did you mean {}? abn-verify bench --help lists all", set,
+        "\"{}\" is not a set of problems; did you mean {}? abn-verify bench --help lists all", set,
         problem::nearest(std::string(set), names)));
   }
   return all;

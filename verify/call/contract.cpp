@@ -36,6 +36,30 @@ int buffer_of(const Call& call, compare::Output output) {
 
 }  // namespace
 
+std::span<const problem::Word> contract_words() {
+  static constexpr problem::Word words[] = {
+      {"status", "Every call returns ABN_OK, and no call crashes."},
+      {"guards",
+       "No call writes a byte beside its buffers. If N*C*S is 0, it writes nothing at all."},
+      {"inputs", "No call writes into an input."},
+      {"unwritten", "Every element of every output that was asked for is written."},
+      {"alias",
+       "A call in place, with z over x or dx over dz, gives the bits of a call out of place. If "
+       "the "
+       "variant is not deterministic, its numbers have to keep their bounds instead."},
+      {"schedule",
+       "A second call gives the same bits, although threads and blocks run in another order and "
+       "memory that nobody wrote holds other bytes."},
+      {"repeat",
+       "A second call gives the same bits, although memory that nobody wrote holds other bytes."},
+      {"again",
+       "The second call of a variant that is not deterministic keeps its bounds, too, and it may "
+       "ask for fewer outputs."},
+      {"emulator", "A GPU and the emulator give the same bits from the same source."},
+  };
+  return words;
+}
+
 Contract held(const char* check) {
   Contract contract;
   contract.check = check;

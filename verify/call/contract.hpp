@@ -1,16 +1,18 @@
 // The contract checks: what a call must leave alone, must write, and must do the same way again.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
 #include "verify/call/call.hpp"
+#include "verify/problem/word.hpp"
 
 namespace abn::verify::call {
 
 /// The outcome of one contract check of one operation.
 struct Contract {
-  /// "status", "guards", "inputs", "unwritten", "alias", "schedule" or "repeat"
+  /// one of contract_words()
   std::string check;
   std::string reason;     ///< one sentence; empty where it held
   std::string where;      ///< "z[n 0, c 3, s 17]", "x[-2]"; empty where it held
@@ -18,6 +20,8 @@ struct Contract {
   double expected = 0, got = 0;
   std::string got_bits;
 };
+/// The names that `check` may have, and what each demands.
+std::span<const problem::Word> contract_words();
 Contract held(const char* check);
 Contract broken(const char* check, std::string where, std::string reason);
 

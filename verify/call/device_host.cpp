@@ -73,10 +73,10 @@ DeviceChoice choose_device(std::string_view text) {
     if (parsed.ec != std::errc{} || parsed.ptr != end) index = -1;
   }
   if (index < 0)
-    throw problem::UsageError(
-        fmt::format("\"{}\" is no device; use auto, emulator or cuda:N with the number of a GPU, "
-                    "for example cuda:0",
-                    text));
+    throw problem::UsageError(fmt::format(
+        "\"{}\" is not a device; use auto, emulator or cuda:N with the number of a GPU, "
+        "for example cuda:0",
+        text));
   choice.emulator = false;
   choice.cuda_index = index;
   choice.cuda = cuda_device(index, choice.unavailable);

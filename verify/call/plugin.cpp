@@ -132,7 +132,7 @@ Plugin load_plugin(const std::string& path) {
     plugin.not_instrumented = fmt::format(
         "{} holds no kernels for the emulator, so nobody sees their memory accesses; build them "
         "with abn_add_kernel() of "
-        "ci/cmake/kernel.cmake (README.md, Check a CUDA kernel without a GPU)",
+        "ci/cmake/kernel.cmake (verify/GUIDE.md says how)",
         path);
     return plugin;
   }

@@ -61,34 +61,36 @@ std::vector<results::Record> skipped_case(const std::vector<CheckName>& wanted,
   return records;
 }
 
-/// Leaky ReLU first, which nearly every in-place kernel has, then the table.
-std::vector<int> activations_by_habit() {
-  std::vector<int> codes{ABN_LEAKY_RELU};
-  for (const problem::Activation& row : problem::activation_table)
-    if (row.code != codes.front()) codes.push_back(row.code);
-  return codes;
-}
-
 }  // namespace
 
 std::vector<std::string> check_ids(const CheckGroup& group, const call::Subject& subject) {
   std::set<std::string> ids;
-  for (const int activation : activations_by_habit()) {
+  for (const problem::Activation& activation : problem::activation_table)  // some have more checks
     for (const int dtype : problem::storage_types)
       for (const int layout : problem::layouts)
         for (const int mode : problem::modes) {
           abn_problem problem = problem::example_problem(dtype, layout, mode);
-          problem::set_activation(problem, activation,
-                                  problem::activation_of(activation).default_parameter);
+          problem::set_activation(problem, activation.code, activation.default_parameter);
           const problem::Claimed claimed = problem::claims_of(*subject.variant, problem);
           if (claimed.status == ABN_ERROR_UNSUPPORTED) continue;
           for (const CheckName& name : group.checks(subject, claimed.claims, problem))
             ids.insert(judge::id_of(subject.variant->name, problem, name.op, name.check));
         }
-    // a variant that does not know leaky ReLU has the checks of what it knows
-    if (!ids.empty()) break;
-  }
   return {ids.begin(), ids.end()};
+}
+
+std::span<const problem::Word> op_words() {
+  static constexpr problem::Word words[] = {
+      {"forward", "The outputs of the forward pass against exact values, and what its calls do."},
+      {"backward", "The gradients against exact values, and what the calls of backward do."},
+      {"property", "Facts that need no exact value: they relate results of the kernel."},
+      {"exact", "Data on which every sum is exact, so that every bit of a result is known."},
+      {"patterns", "Every bit pattern of a storage type, one in a channel of its own."},
+      {"gradient",
+       "The kernel's backward against its own forward, and against exact adjoints "
+       "(abn-verify grad)."},
+  };
+  return words;
 }
 
 results::Record skip_record(const judge::Origin& origin, const CheckName& name,

@@ -6,12 +6,14 @@
 // not support the problem, that contradicts itself or throws) is here.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
 #include "verify/call/subject.hpp"
 #include "verify/data/cases.hpp"
 #include "verify/judge/judge.hpp"
+#include "verify/problem/word.hpp"
 #include "verify/results/results.hpp"
 
 namespace abn::verify::check {
@@ -31,6 +33,12 @@ struct CheckName {
   const char* op;     ///< second part of the id: "forward", "backward", "property", ...
   const char* check;  ///< last part of the id
   const char* kind;   ///< "numbers", "contract" or "property"
+};
+
+/// A check that a group can have, with what it demands.
+struct KnownCheck {
+  const char* op;
+  problem::Word check;
 };
 
 /// All that a group is given to make the records of one case.
@@ -57,7 +65,12 @@ struct CheckGroup {
   /// options without which the command line does not run the group: " --sanitize", for reproduce
   /// lines
   const char* flags = "";
+  /// all checks that it can have for any variant and problem; null for groups of the tool itself
+  std::vector<KnownCheck> (*known)() = nullptr;
 };
+
+/// The second parts of check ids, with what their checks are about.
+std::span<const problem::Word> op_words();
 
 /// The ids of all checks that a group has for a variant, sorted: every type and layout that it
 /// supports.

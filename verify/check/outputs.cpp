@@ -290,8 +290,20 @@ std::vector<results::Record> records_of(const Work& work) {
   return records;
 }
 
+std::vector<KnownCheck> known_checks() {
+  std::vector<KnownCheck> all;
+  const auto outputs = compare::output_words();
+  for (std::size_t i = 0; i < outputs.size(); ++i)
+    all.push_back({compare::is_gradient(static_cast<compare::Output>(i)) ? "backward" : "forward",
+                   outputs[i]});
+  for (const char* const op : {"forward", "backward"})
+    for (const problem::Word& word : call::contract_words()) all.push_back({op, word});
+  return all;
+}
+
 }  // namespace
 
-const CheckGroup output_checks{"run", checks_of, data::cases_of, records_of};
+const CheckGroup output_checks{"run",   checks_of, data::cases_of, records_of,
+                               nullptr, "",        known_checks};
 
 }  // namespace abn::verify::check

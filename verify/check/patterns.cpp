@@ -19,6 +19,16 @@ constexpr const char* op = "patterns";
 // the judge takes some 500 bytes an element
 constexpr std::int64_t largest_case = std::int64_t{1} << 18;
 
+constexpr problem::Word words[] = {
+    {"activation", "z is right for every bit pattern as x, where y = x."},
+    {"derivative",
+     "The activation's derivative is right for every bit pattern as the stored z: dx and dbeta for "
+     "dz = 1."},
+    {"inverse",
+     "The activation's inverse is right for every bit pattern as the stored z: dgamma for dz = 1, "
+     "which is the derivative times xhat."},
+};
+
 std::vector<CheckName> checks_of(const call::Subject&, const abn_claims& claims,
                                  const abn_problem& problem) {
   if (problem.mode != ABN_FROZEN || problem.dtype == ABN_F64) return {};
@@ -118,9 +128,16 @@ std::vector<results::Record> records_of(const Work& work) {
   return records;
 }
 
+std::vector<KnownCheck> known_checks() {
+  std::vector<KnownCheck> all;
+  for (const problem::Word& word : words) all.push_back({op, word});
+  return all;
+}
+
 }  // namespace
 
-const CheckGroup pattern_checks{"run", checks_of, pattern_cases, records_of};
+const CheckGroup pattern_checks{"run",   checks_of, pattern_cases, records_of,
+                                nullptr, "",        known_checks};
 
 void keep_range(std::vector<data::Case>& cases, const data::PatternRange& range) {
   std::erase_if(cases, [&](const data::Case& one) {

@@ -19,7 +19,11 @@ struct DoctorArguments {
 struct ListArguments {
   std::string pattern = "*";
   std::vector<std::string> plugins;
-  bool json = false, names = false;
+  bool json = false, names = false, ids = false;
+};
+
+struct ExplainArguments {
+  std::vector<std::string> words;  ///< of one name; none: list them all
 };
 
 struct RunArguments {
@@ -99,6 +103,7 @@ struct PlanArguments {
 // Each returns the exit code and throws UsageError for what the user can mend.
 int doctor_command(const DoctorArguments& arguments);
 int list_command(const ListArguments& arguments);
+int explain_command(const ExplainArguments& arguments);
 int run_command(const RunArguments& arguments, const CommandLine& command_line);
 int traffic_command(const TrafficArguments& arguments, const CommandLine& command_line);
 int grad_command(const RunArguments& arguments, const CommandLine& command_line);

@@ -14,17 +14,20 @@
 #include "abn_build.hpp"
 #include "verify/bench/problems.hpp"
 #include "verify/command/commands.hpp"
+#include "verify/command/exit_codes.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/suggest.hpp"
 
 namespace {
 
-constexpr int usage_error = 2;
+using abn::verify::command::exit_codes;
+using abn::verify::command::usage_error;
 
-constexpr const char* footer =
-    "Exit codes: 0 all passed; 1 a check failed, erred or was inconclusive; 2 the command, a file "
-    "or the setup is wrong;\n"
-    "77 nothing could run.";
+std::string footer() {
+  std::string text = "Exit codes:";
+  for (const auto& code : exit_codes) text += fmt::format("\n  {:<3} {}", code.name, code.sentence);
+  return text;
+}
 
 /// One argument as a shell would need it.
 std::string quoted(const std::string& argument) {
@@ -45,7 +48,7 @@ const CLI::Validator is_seed(
           !text.empty() && text.size() <= 19 &&
           std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c); });
       return whole ? std::string()
-                   : fmt::format("\"{}\" is no whole number of up to 19 digits", text);
+                   : fmt::format("\"{}\" is not a whole number of up to 19 digits", text);
     },
     "NUMBER", "seed");
 
@@ -53,7 +56,7 @@ int parse_and_call(int argc, char** argv) {
   using namespace abn::verify;
   using namespace abn::verify::command;
   CLI::App app("Does a batch norm + activation kernel compute the right numbers?", "abn-verify");
-  app.footer(footer);
+  app.footer(footer());
   app.require_subcommand(1);
   app.set_version_flag("--version", fmt::format("abn-verify {} ({}{})", build::version, build::git,
                                                 build::dirty ? ", modified" : ""));
@@ -67,14 +70,22 @@ int parse_and_call(int argc, char** argv) {
 
   ListArguments list;
   auto* list_verb = app.add_subcommand(
-      "list", "Variants and the ids of their checks, variant/op/dtype/layout/check");
-  list_verb->add_option("GLOB", list.pattern, "Only the ids that match");
+      "list", "Variants and their checks, by operation; or the ids of the checks");
+  list_verb->add_option("GLOB", list.pattern,
+                        "Only the ids that match; a variant's name stands for all of its checks");
   list_verb
       ->add_option("--plugin", list.plugins,
                    "A shared object with variants of your own (may be repeated)")
       ->allow_extra_args(false);
   list_verb->add_flag("--json", list.json, "As JSON");
+  list_verb->add_flag("--ids", list.ids, "Only the ids of the checks, one a line");
   list_verb->add_flag("--names", list.names, "Only the names of the variants");
+
+  ExplainArguments explained;
+  auto* explain_verb = app.add_subcommand(
+      "explain", "What a word means: a check, data recipe, claim, verdict, known mistake, ...");
+  explain_verb->add_option("WORD", explained.words,
+                           "The word, or the id of a check; without it all words are listed");
 
   const auto add_run_options = [](CLI::App* verb, RunArguments& arguments) {
     verb->add_option("GLOB", arguments.pattern,
@@ -148,7 +159,7 @@ int parse_and_call(int argc, char** argv) {
 
   RunArguments grad;
   auto* grad_verb = app.add_subcommand(
-      "grad", "Prove the gradients of the reference, or of a variant against its own forward");
+      "grad", "Check the gradients of the reference, or of a variant against its own forward");
   add_run_options(grad_verb, grad);
 
   StudyArguments study;
@@ -238,12 +249,12 @@ int parse_and_call(int argc, char** argv) {
                         "Write choices and candidates to this file, which report takes");
 
   if (argc > 1 && argv[1][0] != '-') {
-    const std::vector<std::string> verbs{"doctor", "list",  "run",    "traffic", "grad",
-                                         "study",  "check", "report", "bench",   "plan"};
+    const std::vector<std::string> verbs{"doctor", "list",  "explain", "run",   "traffic", "grad",
+                                         "study",  "check", "report",  "bench", "plan"};
     if (std::find(verbs.begin(), verbs.end(), argv[1]) == verbs.end())
       throw problem::UsageError(fmt::format(
-          "\"{}\" is no verb of abn-verify; did you mean {}? abn-verify --help lists all", argv[1],
-          problem::nearest(argv[1], verbs)));
+          "\"{}\" is not a verb of abn-verify; did you mean {}? abn-verify --help lists all",
+          argv[1], problem::nearest(argv[1], verbs)));
   }
   try {
     app.parse(argc, argv);
@@ -259,6 +270,7 @@ int parse_and_call(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) command_line.command += " " + quoted(argv[i]);
   if (*doctor_verb) return doctor_command(doctor);
   if (*list_verb) return list_command(list);
+  if (*explain_verb) return explain_command(explained);
   if (*run_verb) return run_command(run, command_line);
   if (*traffic_verb) return traffic_command(traffic, command_line);
   if (*grad_verb) return grad_command(grad, command_line);

@@ -49,6 +49,37 @@ std::vector<std::string> tensor_files(const std::vector<std::string>& paths) {
   return files;
 }
 
+std::string pattern_of(const std::string& text) {
+  return text.find_first_of("/*?[") == std::string::npos ? text + "/*" : text;
+}
+
+std::vector<std::string> parts_of(const std::string& id) {
+  std::vector<std::string> parts;
+  for (std::size_t at = 0; at <= id.size();) {
+    const std::size_t end = std::min(id.find('/', at), id.size());
+    parts.push_back(id.substr(at, end - at));
+    at = end + 1;
+  }
+  return parts;
+}
+
+std::string wrapped(const std::string& text, const std::string& indent, const std::string& head) {
+  constexpr std::size_t columns = 100;
+  std::string out, line = head;
+  std::size_t begin = head.size();  // of the words in the line
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(' ', at), text.size());
+    const std::string word = text.substr(at, end - at);
+    at = end + 1;
+    if (line.size() > begin && line.size() + 1 + word.size() > columns) {
+      out += line + "\n";
+      line = indent, begin = indent.size();
+    }
+    line += (line.size() > begin ? " " : "") + word;
+  }
+  return out + line + "\n";
+}
+
 void require_writable(const std::string& path) {
   if (path.empty()) return;
   // a terminal or a pipe is written to as it is

@@ -14,6 +14,19 @@ namespace abn::verify::command {
 /// UsageError for a folder without any.
 std::vector<std::string> tensor_files(const std::vector<std::string>& paths);
 
+/// A variant's bare name stands for all of its checks.
+std::string pattern_of(const std::string& text);
+
+/// The parts of a check's id.
+std::vector<std::string> parts_of(const std::string& id);
+
+/// `text` in lines of at most 100 columns, each behind `indent` but the first, which stands behind
+/// `head`; ends in a newline.
+std::string wrapped(const std::string& text, const std::string& indent, const std::string& head);
+inline std::string wrapped(const std::string& text, const std::string& indent) {
+  return wrapped(text, indent, indent);
+}
+
 /// A long run must not end in a file that cannot be written: looked at before it begins. Throws
 /// UsageError.
 void require_writable(const std::string& path);

@@ -8,13 +8,12 @@
 #include <utility>
 
 #include "verify/call/parallel.hpp"
-#include "verify/check/exact/checks.hpp"
 #include "verify/check/gradient/kernel_gradients.hpp"
 #include "verify/check/gradient/reference_check.hpp"
 #include "verify/check/gradient/reference_jacobian.hpp"
+#include "verify/check/groups.hpp"
 #include "verify/check/outputs.hpp"
 #include "verify/check/patterns.hpp"
-#include "verify/check/property/property.hpp"
 #include "verify/check/sanitize/checks.hpp"
 #include "verify/command/parts.hpp"
 #include "verify/problem/error.hpp"
@@ -27,11 +26,6 @@
 
 namespace abn::verify::command {
 namespace {
-
-/// A variant's bare name stands for all of its checks.
-std::string pattern_of(const std::string& text) {
-  return text.find_first_of("/*?[") == std::string::npos ? text + "/*" : text;
-}
 
 bool is_one_case(const RunArguments& arguments) {
   return !arguments.problem.empty() || !arguments.data.empty();
@@ -198,9 +192,7 @@ void require_no_option(const Setup& setup, const RunArguments& arguments) {
     });
   };
   if (any(ids_of({&check::sanitize::sanitize_checks}, setup.subjects)) &&
-      !any(ids_of({&check::output_checks, &check::property::property_checks, &check::pattern_checks,
-                   &check::exact::exact_checks},
-                  setup.subjects)))
+      !any(ids_of(check::groups_of("run"), setup.subjects)))
     throw problem::UsageError(
         fmt::format("\"{}\" matches only checks that see every memory access; add --sanitize",
                     arguments.pattern));
@@ -257,11 +249,9 @@ int run_command(const RunArguments& arguments, const CommandLine& command_line) 
   if (!arguments.cases.empty() && is_one_case(arguments))
     throw problem::UsageError(
         "--cases has problems and data of its own; leave --problem and --data out");
-  std::vector<const check::CheckGroup*> groups;
-  if (!arguments.only_sanitize)
-    groups = {&check::output_checks, &check::property::property_checks, &check::pattern_checks,
-              &check::exact::exact_checks};
-  if (sanitizes(arguments)) groups.push_back(&check::sanitize::sanitize_checks);
+  std::vector<const check::CheckGroup*> groups =
+      check::groups_of("run", sanitizes(arguments) ? check::sanitize::sanitize_checks.flags : "");
+  if (arguments.only_sanitize) groups = {&check::sanitize::sanitize_checks};
   const Setup setup = set_up(arguments);
   require_no_option(setup, arguments);
   data::require_match(setup.options.pattern, ids_of(groups, setup.subjects));

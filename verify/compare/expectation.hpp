@@ -9,10 +9,12 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "cuda/kernel.h"
+#include "verify/problem/word.hpp"
 
 namespace abn::verify::compare {
 
@@ -30,6 +32,9 @@ enum class Output : std::uint8_t {
 };
 // "mean", "variance", "running_mean", "running_var", "z", "xhat", "dx", "dgamma", "dbeta"
 const char* output_name(Output output);
+std::span<const problem::Word> output_words();  ///< in the order of the enumerators
+/// dx, dgamma, dbeta: an output of backward
+bool is_gradient(Output output);
 // z, xhat, dx: N*C*S elements in storage type; else C elements in parameter type
 bool is_tensor(Output output);
 
@@ -49,6 +54,7 @@ inline constexpr std::size_t term_count = 9;
 // "storage", "mean", "variance", "arithmetic", "activation", "inversion", "reduction of dy",
 // "reduction of dy*xhat", "materialised"
 const char* term_name(Term term);
+std::span<const problem::Word> term_words();  ///< in the order of the enumerators
 
 enum class Rule : std::uint8_t {
   /// finite got with |got - exact| <= bound; an exact value beyond the format's range by more than

@@ -24,7 +24,11 @@
 namespace abn::verify::data {
 namespace {
 
-constexpr std::array tier_names{"smoke", "full", "exhaustive"};
+constexpr std::array<problem::Word, 3> tiers{{
+    {"smoke", "A few cases of every type, layout, activation, mode and data recipe: minutes."},
+    {"full", "More of each, and larger tensors: the nightly job."},
+    {"exhaustive", "Four times the full tier, and every bit pattern of f32: hours."},
+}};
 
 /// A case takes up to about 500 bytes of the judge's memory an element (exact value, bound and its
 /// shares, for three expectations).
@@ -233,14 +237,18 @@ problem::Inputs inputs_of(const Case& one) {
 }
 
 Tier tier_from_name(std::string_view name) {
-  for (std::size_t i = 0; i < tier_names.size(); ++i)
-    if (name == tier_names[i]) return static_cast<Tier>(i);
-  const std::vector<std::string> words(tier_names.begin(), tier_names.end());
-  throw problem::UsageError(fmt::format("\"{}\" is no tier; did you mean {}? (they are {})", name,
-                                        problem::nearest(name, words), fmt::join(words, ", ")));
+  std::vector<std::string> names;
+  for (const problem::Word& tier : tiers) {
+    if (name == tier.name) return static_cast<Tier>(names.size());
+    names.emplace_back(tier.name);
+  }
+  throw problem::UsageError(fmt::format("\"{}\" is not a tier; did you mean {}? (they are {})",
+                                        name, problem::nearest(name, names),
+                                        fmt::join(names, ", ")));
 }
 
-const char* tier_name(Tier tier) { return tier_names[static_cast<std::size_t>(tier)]; }
+const char* tier_name(Tier tier) { return tiers[static_cast<std::size_t>(tier)].name; }
+std::span<const problem::Word> tier_words() { return tiers; }
 
 std::vector<Case> cases_of(Tier tier, std::uint64_t seed) {
   constexpr Walk smoke{8, false}, full{16, true};
@@ -304,7 +312,7 @@ Case replay(std::string_view problem, std::string_view data, std::uint64_t seed)
         "--data given: needs to know its problem; give it too, for example --problem n1c1s2,f32");
   if (problem.empty())
     throw problem::UsageError(
-        fmt::format("The recipe {} needs a problem to make data for; give one, for example "
+        fmt::format("The recipe {} makes data for a problem; give one, for example "
                     "--problem n2c64s12,bf16",
                     data));
   one.problem = problem::parse_problem(problem);
@@ -330,8 +338,19 @@ void require_match(const std::string& pattern, std::span<const std::string> ids)
                   [&](const std::string& id) { return matches(pattern, id); }))
     return;
   const std::vector<std::string> known(ids.begin(), ids.end());
+  // NAME/* stands for a variant
+  const std::string name = pattern.substr(0, pattern.find('/'));
+  if (pattern == name + "/*" && name.find_first_of("*?[") == std::string::npos) {
+    std::vector<std::string> variants;
+    for (const std::string& id : known) variants.push_back(id.substr(0, id.find('/')));
+    throw problem::UsageError(
+        fmt::format("There is no variant \"{}\"; did you mean {}? abn-verify list --names has all, "
+                    "and --plugin "
+                    "adds yours",
+                    name, problem::nearest(name, variants)));
+  }
   throw problem::UsageError(
-      fmt::format("\"{}\" matches no check; the nearest is {} (abn-verify list shows them all)",
+      fmt::format("\"{}\" matches no check; the nearest is {} (abn-verify list --ids has all)",
                   pattern, problem::nearest(pattern, known)));
 }
 

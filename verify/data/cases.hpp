@@ -10,6 +10,7 @@
 
 #include "verify/data/random.hpp"
 #include "verify/problem/inputs.hpp"
+#include "verify/problem/word.hpp"
 
 namespace abn::verify::data {
 
@@ -29,6 +30,7 @@ problem::Inputs inputs_of(const Case& one);
 enum class Tier : std::uint8_t { smoke, full, exhaustive };
 Tier tier_from_name(std::string_view name);  ///< throws UsageError
 const char* tier_name(Tier tier);
+std::span<const problem::Word> tier_words();
 
 /// The cases of a tier, in order. For each storage type, layout, activation, mode and scale
 /// convention it takes a fixed number of cases, rotating through all recipes and all shapes so that

@@ -312,21 +312,20 @@ ExactPlan exact_plan(const abn_problem& problem, std::uint64_t seed) {
   const std::int64_t m = problem::sample_count(problem);
   if (problem::activation_of(problem).needs_functions())
     throw problem::UsageError(
-        "An exponential is never exact; give the identity or a leaky ReLU with a slope such as "
-        "0.25 for exact "
-        "data");
+        "An exponential is never exact; exact data needs the identity or a leaky ReLU, such as "
+        "leaky_relu:0.25");
   if (problem::activation_of(problem).has_parameter() && !is_slope(problem.activation_parameter))
-    throw problem::UsageError(fmt::format(
-        "The slope {} is no power of two near 1; take 0.25 or another one for exact data",
-        problem.activation_parameter));
+    throw problem::UsageError(
+        fmt::format("The slope {} is not a power of two near 1; exact data needs one, such as 0.25",
+                    problem.activation_parameter));
   if (m < 2)
-    throw problem::UsageError("Exact data need two samples a channel; give more images or pixels");
+    throw problem::UsageError("Exact data needs two samples a channel; give more images or pixels");
   if (!has_exact_reciprocal(m)) refuse_count(m);
   const std::vector<Solution> solutions = solutions_of(problem);
   if (solutions.empty())
     throw problem::UsageError(
-        fmt::format("No a of few bits makes {}a^2 + {} a power of 4; take eps:{} for example, or "
-                    "fewer samples a channel",
+        fmt::format("There is no a of few bits for which {}a^2 + {} is a power of 4; take for "
+                    "example eps:{}, or fewer samples a channel",
                     factor_of(problem) == 1 ? "" : "2", problem.eps, usual_eps(problem)));
   ExactPlan plan;
   plan.problem = problem;

@@ -43,7 +43,7 @@ double number(std::string_view text, const Field& field, const problem::Format& 
   const double value = std::strtod(word.c_str(), &end);
   if (word.empty() || end != word.c_str() + word.size())
     throw problem::UsageError(fmt::format(
-        "\"{}\" in {} of --data is no number; write it like 0x1.8p-3, 0.1875, inf or nan", word,
+        "\"{}\" in {} of --data is not a number; write it like 0x1.8p-3, 0.1875, inf or nan", word,
         field.name));
   if (!std::isnan(value) && problem::round_to(format, value) != value)
     throw problem::UsageError(fmt::format(
@@ -58,7 +58,7 @@ const Field& field_named(std::string_view name) {
     if (name == field.name) return field;
     names.emplace_back(field.name);
   }
-  throw problem::UsageError(fmt::format("\"{}\" is no tensor of --data given:; did you mean {}?",
+  throw problem::UsageError(fmt::format("\"{}\" is not a tensor of --data given:; did you mean {}?",
                                         name, problem::nearest(std::string(name), names)));
 }
 

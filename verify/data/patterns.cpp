@@ -85,7 +85,7 @@ PatternRange parse_pattern_range(std::string_view text) {
                     (rest.remove_prefix(1), take_number(rest, range.last)) && rest.empty();
   if (!good || range.first > range.last)
     throw problem::UsageError(fmt::format(
-        "\"{}\" is no range of bit patterns; write it like 0x3f800000-0x3fffffff", text));
+        "\"{}\" is not a range of bit patterns; write it like 0x3f800000-0x3fffffff", text));
   return range;
 }
 

@@ -258,7 +258,7 @@ problem::Inputs make_inputs(const abn_problem& problem, std::string_view recipe,
     std::vector<std::string> names;
     for (const Recipe& known : recipe_table) names.emplace_back(known.name);
     throw problem::UsageError(
-        fmt::format("\"{}\" is no data recipe; did you mean {}? (they are {})", recipe,
+        fmt::format("\"{}\" is not a data recipe; did you mean {}? (they are {})", recipe,
                     problem::nearest(recipe, names), fmt::join(names, ", ")));
   }
   const auto kind = static_cast<Kind>(index);

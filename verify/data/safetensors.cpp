@@ -224,8 +224,10 @@ std::uint64_t checked_file_size(const std::string& path) {
   if (status.type() == std::filesystem::file_type::not_found)
     fail(path, "there is no such file; check the path");
   if (error)
-    fail(path, fmt::format("the file cannot be looked at ({}); check the path and its permissions",
-                           error.message()));
+    fail(path,
+         fmt::format(
+             "the system does not tell what the file is ({}); check the path and its permissions",
+             error.message()));
   if (std::filesystem::is_directory(status))
     fail(path, "this is a folder; name a .safetensors file in it");
   if (!std::filesystem::is_regular_file(status))
@@ -236,7 +238,7 @@ std::uint64_t checked_file_size(const std::string& path) {
                            error.message()));
   if (size == 0) fail(path, "the file is empty; dump it again");
   if (size > largest_file)
-    fail(path, fmt::format("the file has {} bytes and {} are the most that is read; dump one layer "
+    fail(path, fmt::format("the file has {} bytes, more than the {} that are read; dump one layer "
                            "of one step a file",
                            size, largest_file));
   return size;
@@ -359,8 +361,8 @@ SafetensorsFile read_safetensors(const std::string& path) {
   std::uint64_t header_bytes = 0;
   read_exactly(in, path, &header_bytes, length_bytes);
   if (header_bytes > largest_header)
-    fail(path, fmt::format("the header claims {} bytes and {} are the most that is read; this is "
-                           "no safetensors file or a damaged one, so dump it again",
+    fail(path, fmt::format("the header claims {} bytes, more than the {} that are read; this "
+                           "is not a safetensors file, or it is damaged; dump it again",
                            header_bytes, largest_header));
   if (header_bytes > file_bytes - length_bytes)
     fail(path, fmt::format("the header claims {} bytes but only {} follow; the file is truncated, "
@@ -369,7 +371,7 @@ SafetensorsFile read_safetensors(const std::string& path) {
   std::string text(header_bytes, '\0');
   read_exactly(in, path, text.data(), header_bytes);
   if (text.empty() || text.front() != '{')
-    fail(path, "the header does not begin with '{'; this is no safetensors file, so name one");
+    fail(path, "the header does not begin with '{', so this is not a safetensors file; name one");
 
   HeaderEvents events;
   if (!nlohmann::json::sax_parse(text, &events)) fail(path, events.problem);

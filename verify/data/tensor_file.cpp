@@ -191,7 +191,7 @@ class Reader {
     needs("running_var_out", "running_var");
     if (problem_.mode == ABN_TRAINING) return;
     if (!has("running_mean"))
-      refuse(fmt::format("holds no running_mean and running_var, which {} mode normalises with",
+      refuse(fmt::format("holds no running_mean and running_var, which {} mode needs",
                          problem::mode_name(problem_.mode)),
              "add them");
     for (const char* const name :

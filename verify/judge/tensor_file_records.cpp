@@ -21,11 +21,6 @@ const std::vector<double>* find(const data::TensorFile& file, compare::Output ou
   return nullptr;
 }
 
-bool is_gradient(compare::Output output) {
-  return output == compare::Output::dx || output == compare::Output::dgamma ||
-         output == compare::Output::dbeta;
-}
-
 /// What backward worked from, as far as the file holds it.
 problem::Saved saved_in(const data::TensorFile& file) {
   problem::Saved saved;
@@ -75,9 +70,9 @@ void explain_failures(std::vector<results::Record>& records, const diagnosis::Ev
   std::vector<compare::Stored> outputs;
   std::vector<compare::Expectation> expected;
   for (const compare::Stored& one : all.outputs)
-    if (is_gradient(one.output) == all.backward) outputs.push_back(one);
+    if (compare::is_gradient(one.output) == all.backward) outputs.push_back(one);
   for (const compare::Expectation& one : all.expected)
-    if (is_gradient(one.output) == all.backward) expected.push_back(one);
+    if (compare::is_gradient(one.output) == all.backward) expected.push_back(one);
   const auto failed = [&](const results::Record& record) {
     return (record.op == "backward") == all.backward && record.tally.failed > 0;
   };
@@ -102,10 +97,10 @@ std::vector<results::Record> check_file(const std::string& path) {
   const problem::Inputs exact = for_oracle(file.inputs);
   const bool any_gradient =
       std::any_of(file.outputs.begin(), file.outputs.end(),
-                  [](const auto& stored) { return is_gradient(stored.output); });
+                  [](const auto& stored) { return compare::is_gradient(stored.output); });
   const bool any_forward =
       std::any_of(file.outputs.begin(), file.outputs.end(),
-                  [](const auto& stored) { return !is_gradient(stored.output); });
+                  [](const auto& stored) { return !compare::is_gradient(stored.output); });
   const bool on_saved = has_saved(file, saved);
 
   std::vector<compare::Expectation> expected, truth;
@@ -130,8 +125,9 @@ std::vector<results::Record> check_file(const std::string& path) {
     const auto explain = [&](compare::Output output, std::int64_t element) {
       return expect::shares_of(exact, on_saved ? &saved : nullptr, file.claims, output, element);
     };
-    results::Record record = judge(origin, is_gradient(stored.output) ? "backward" : "forward",
-                                   file.inputs, saved, *expectation, stored.values, explain);
+    results::Record record =
+        judge(origin, compare::is_gradient(stored.output) ? "backward" : "forward", file.inputs,
+              saved, *expectation, stored.values, explain);
     const auto gradient = std::find_if(truth.begin(), truth.end(), same);
     if (on_saved && gradient != truth.end())
       add_end_to_end(record, origin.problem, *gradient, stored.values);

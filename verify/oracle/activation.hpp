@@ -12,6 +12,7 @@ inline reference::ActivationKind reference_kind(int activation) {
   static_assert(static_cast<int>(ActivationKind::identity) == ABN_IDENTITY);
   static_assert(static_cast<int>(ActivationKind::leaky_relu) == ABN_LEAKY_RELU);
   static_assert(static_cast<int>(ActivationKind::elu) == ABN_ELU);
+  static_assert(static_cast<int>(ActivationKind::celu) == ABN_CELU);
   return static_cast<ActivationKind>(activation);
 }
 

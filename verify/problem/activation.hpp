@@ -82,6 +82,17 @@ inline constexpr std::array activation_table{
                .studied = parameters::studied_alphas,
                .sentence = "elu:ALPHA is z = y, and ALPHA*(exp(y) - 1) below 0; ALPHA is above 0, "
                            "by default 1"},
+    Activation{.code = ABN_CELU,
+               .name = "celu",
+               .parameter_name = "alpha",
+               .default_parameter = 1,
+               .shape = BranchShape::exponential,
+               .width_is_alpha = true,
+               .usual = parameters::usual_alphas,
+               .varied = parameters::alphas,
+               .studied = parameters::studied_alphas,
+               .sentence = "celu:ALPHA is z = y, and ALPHA*(exp(y/ALPHA) - 1) below 0; ALPHA is "
+                           "above 0, by default 1"},
 };
 
 inline constexpr int activation_count = static_cast<int>(activation_table.size());

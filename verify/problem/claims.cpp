@@ -154,4 +154,50 @@ Claimed claims_of(const abn_variant& variant, const abn_problem& problem) {
   return claimed;
 }
 
+#define FIELD(name, sentence) \
+  { {#name, sentence}, offsetof(abn_claims, name), sizeof(abn_claims::name) }
+
+std::span<const ClaimField> claim_fields() {
+  static constexpr ClaimField fields[] = {
+      FIELD(scheme,
+            "What backward works from: standard, checkpoint_x, checkpoint_xhat, in_place_1 "
+            "or in_place_2."),
+      FIELD(statistics, "How the variance is found: two_pass, welford or one_pass."),
+      FIELD(normalise, "How y is formed from x: direct or folded."),
+      FIELD(accumulate, "The type in which sums and element-wise arithmetic are done."),
+      FIELD(saves, "The buffers that forward leaves for backward: x, z, xhat, mean, variance."),
+      FIELD(
+          materialises,
+          "The intermediate results that are rounded to the storage type on the way: y, xhat, dy, "
+          "statistics."),
+      FIELD(z_may_alias_x, "1: forward may write z over x."),
+      FIELD(dx_may_alias_dz, "1: backward may write dx over dz."),
+      FIELD(deterministic, "1: the same inputs give the same bits in every run."),
+      FIELD(
+          alignment,
+          "The number of bytes to which every pointer must be aligned; 0 or 1 means the alignment "
+          "of its element type."),
+      FIELD(depth_statistics,
+            "The number of roundings on the longest way from one sample to the finished sums of "
+            "forward. A loop over m samples has m, a tree over T lanes ceil(m/T) + log2(T)."),
+      FIELD(depth_backward, "The same for the sums of backward, of dy and of dy*xhat."),
+      FIELD(function_ulp,
+            "The largest error of exp, expm1 and log1p as the kernel computes them, in ulp of the "
+            "accumulate type."),
+      FIELD(sweeps_x, "How many times forward loads every element of x."),
+      FIELD(sweeps_z, "How many times forward loads and stores every element of z."),
+      FIELD(sweeps_xhat, "How many times forward loads and stores every element of xhat."),
+      FIELD(sweeps_dz, "How many times backward loads every element of dz."),
+      FIELD(sweeps_kept,
+            "How many times backward loads every element of each tensor that forward kept for it."),
+      FIELD(sweeps_dx, "How many times backward loads and stores every element of dx."),
+      FIELD(coalesced,
+            "1: neighbouring lanes access neighbouring elements, so that a warp touches no 32-byte "
+            "sector in vain."),
+  };
+  return fields;
+}
+
+#undef FIELD
+
 }  // namespace abn::verify::problem

@@ -1,9 +1,12 @@
 // What a variant claims for a problem, asked for and looked at before it is believed.
 #pragma once
 
+#include <cstddef>
+#include <span>
 #include <string>
 
 #include "cuda/kernel.h"
+#include "verify/problem/word.hpp"
 
 namespace abn::verify::problem {
 
@@ -29,5 +32,14 @@ std::string sweeps_text(const abn_claims& claims, bool backward);
 
 /// Does the variant say how often this operation moves its tensors?
 bool claims_traffic(const abn_claims& claims, bool backward);
+
+/// A field of abn_claims: its name, what it says, and where it lies.
+struct ClaimField {
+  Word word;
+  std::size_t offset, size;
+};
+
+/// All fields but struct_size and the reserved ones, in their order.
+std::span<const ClaimField> claim_fields();
 
 }  // namespace abn::verify::problem

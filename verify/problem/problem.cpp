@@ -4,11 +4,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cmath>
 #include <limits>
 #include <set>
+#include <span>
+#include <vector>
 
 #include "verify/problem/activation.hpp"
 #include "verify/problem/error.hpp"
@@ -21,34 +22,66 @@ namespace {
 constexpr const char* example = "write for example n2c64s12,nhwc,bf16,leaky_relu:0.01";
 constexpr double default_eps = 1e-5, default_momentum = 0.1;
 
-constexpr std::array dtype_names{"f16", "bf16", "f32", "f64"};
-constexpr std::array layout_names{"nchw", "nhwc"};
-constexpr std::array scale_names{"signed", "abs_eps"};
-constexpr std::array mode_names{"training", "inference", "frozen"};
-constexpr std::array scheme_names{"standard", "checkpoint_x", "checkpoint_xhat", "in_place_1",
-                                  "in_place_2"};
-constexpr std::array statistics_names{"two_pass", "welford", "one_pass"};
-constexpr std::array normalise_names{"direct", "folded"};
+constexpr Word dtype_words[] = {
+    {"f16", "IEEE half precision: 11 bits, from 2^-24 to 65504."},
+    {"bf16", "bfloat16: 8 bits, with the range of f32."},
+    {"f32", "IEEE single precision: 24 bits."},
+    {"f64", "IEEE double precision: 53 bits."},
+};
+constexpr Word layout_words[] = {
+    {"nchw", "Tensors are stored image by image, and in it channel by channel."},
+    {"nhwc", "Tensors are stored image by image, and in it sample by sample with all channels."},
+};
+constexpr Word scale_words[] = {
+    {"signed", "The scale g is gamma itself, as in PyTorch, cuDNN and the paper."},
+    {"abs_eps", "The scale g is |gamma| + eps, as in the InPlace-ABN code of its authors."},
+};
+constexpr Word mode_words[] = {
+    {"training",
+     "The statistics are those of the batch; the running mean and variance are updated."},
+    {"inference", "The running mean and variance are used; there is no backward."},
+    {"frozen", "The running mean and variance are used, forward and backward."},
+};
+constexpr Word scheme_words[] = {
+    {"standard", "Backward has x and z."},
+    {"checkpoint_x", "Backward has x and computes xhat, y and z again."},
+    {"checkpoint_xhat", "Backward has xhat and computes y and z again."},
+    {"in_place_1",
+     "Backward has z alone: y is the activation's inverse of z, and xhat = (y - beta)/g."},
+    {"in_place_2", "Backward has z alone and writes the gradients in terms of y, without xhat."},
+};
+constexpr Word statistics_words[] = {
+    {"two_pass", "The mean first, then the sum of (x - mean)^2."},
+    {"welford", "Welford's updates, or Chan's merges of partial (count, mean, sum of squares)."},
+    {"one_pass",
+     "E[x^2] - mean^2. The difference cancels where the mean is large against the deviation, so "
+     "its bound grows with kappa^2."},
+};
+constexpr Word normalise_words[] = {
+    {"direct", "y = g*((x - mean)*r) + beta, with the difference formed first."},
+    {"folded",
+     "y = a*x + b with a = g*r and b = beta - a*mean. The rounding of a*x is amplified by "
+     "|mean|/sigma."},
+};
 
-template <std::size_t Size>
-int index_in(const std::array<const char*, Size>& names, std::string_view name) {
-  const auto at = std::find(names.begin(), names.end(), name);
-  return at == names.end() ? -1 : static_cast<int>(at - names.begin());
+int index_in(std::span<const Word> words, std::string_view name) {
+  const auto at =
+      std::find_if(words.begin(), words.end(), [&](const Word& word) { return name == word.name; });
+  return at == words.end() ? -1 : static_cast<int>(at - words.begin());
 }
 
-template <std::size_t Size>
-const char* name_in(const std::array<const char*, Size>& names, int index) {
-  return index >= 0 && index < static_cast<int>(Size) ? names[static_cast<std::size_t>(index)]
-                                                      : "unknown";
+const char* name_in(std::span<const Word> words, int index) {
+  return index >= 0 && index < static_cast<int>(words.size())
+             ? words[static_cast<std::size_t>(index)].name
+             : "unknown";
 }
 
-template <std::size_t Size>
-int require(const std::array<const char*, Size>& names, std::string_view name, const char* what) {
-  const int index = index_in(names, name);
-  if (index < 0)
-    throw UsageError(
-        fmt::format("\"{}\" is no {}; use one of {}", name, what, fmt::join(names, ", ")));
-  return index;
+int require(std::span<const Word> words, std::string_view name, const char* what) {
+  const int index = index_in(words, name);
+  if (index >= 0) return index;
+  std::vector<const char*> names;
+  for (const Word& word : words) names.push_back(word.name);
+  throw UsageError(fmt::format("\"{}\" is not {}; use {}", name, what, fmt::join(names, ", ")));
 }
 
 double parse_number(std::string_view text, std::string_view option) {
@@ -77,8 +110,7 @@ void parse_sizes(std::string_view text, abn_problem& problem) {
     at = result.ptr;
   }
   if (at != end)
-    throw UsageError(
-        fmt::format("\"{}\" has something behind its sizes that is no comma; {}", text, example));
+    throw UsageError(fmt::format("\"{}\" needs a comma behind its sizes; {}", text, example));
 }
 
 std::string shortest(double value, int param_dtype) {
@@ -92,10 +124,10 @@ std::vector<std::string> option_words() {
   for (const Activation& row : activation_table)
     words.push_back(row.has_parameter() ? fmt::format("{}:{}", row.name, row.default_parameter)
                                         : row.name);
-  const auto add = [&](const auto& names) {
-    words.insert(words.end(), names.begin(), names.end());
+  const auto add = [&](std::span<const Word> more) {
+    for (const Word& word : more) words.emplace_back(word.name);
   };
-  add(layout_names), add(dtype_names), add(scale_names), add(mode_names);
+  add(layout_words), add(dtype_words), add(scale_words), add(mode_words);
   return words;
 }
 
@@ -129,13 +161,13 @@ abn_problem parse_problem(std::string_view text) {
     const bool has_value = colon != std::string_view::npos;
     const std::string_view value = has_value ? option.substr(colon + 1) : std::string_view{};
     int index;
-    if (!has_value && (index = index_in(layout_names, word)) >= 0) {
+    if (!has_value && (index = index_in(layout_words, word)) >= 0) {
       once("layout", option), problem.layout = index;
-    } else if (!has_value && (index = index_in(dtype_names, word)) >= 0) {
+    } else if (!has_value && (index = index_in(dtype_words, word)) >= 0) {
       once("storage type", option), problem.dtype = index;
-    } else if (!has_value && (index = index_in(scale_names, word)) >= 0) {
+    } else if (!has_value && (index = index_in(scale_words, word)) >= 0) {
       once("scale convention", option), problem.scale = index;
-    } else if (!has_value && (index = index_in(mode_names, word)) >= 0) {
+    } else if (!has_value && (index = index_in(mode_words, word)) >= 0) {
       once("mode", option), problem.mode = index;
     } else if ((index = activation_from_name(word)) >= 0 &&
                (!has_value || activation_of(index).has_parameter())) {
@@ -146,15 +178,16 @@ abn_problem parse_problem(std::string_view text) {
     } else if (has_value && word == "momentum") {
       once("momentum", option), problem.momentum = parse_number(value, option);
     } else if (has_value && word == "param") {
-      once("parameter type", option), param_dtype = index_in(dtype_names, value);
+      once("parameter type", option), param_dtype = index_in(dtype_words, value);
       if (param_dtype < ABN_F32)
         throw UsageError(
-            fmt::format("\"{}\" in \"{}\" is no type for parameters; use param:f32 or param:f64",
+            fmt::format("\"{}\" in \"{}\" is not a type for parameters; use param:f32 or param:f64",
                         option, text));
     } else {
       static const std::vector<std::string> words = option_words();
-      throw UsageError(fmt::format("\"{}\" in \"{}\" is no option of a problem; did you mean {}?",
-                                   option, text, nearest(option, words)));
+      throw UsageError(
+          fmt::format("\"{}\" in \"{}\" is not an option of a problem; did you mean {}?", option,
+                      text, nearest(option, words)));
     }
     if (next == std::string_view::npos) break;
     rest = rest.substr(next + 1);
@@ -234,10 +267,11 @@ void validate(const abn_problem& problem) {
                                  problem.activation_parameter));
   if (!(problem.eps >= 0 && std::isfinite(problem.eps)))
     throw UsageError(fmt::format(
-        "eps {} is no finite number of 0 or more; write for example eps:1e-05", problem.eps));
+        "eps {} is not a finite number of at least 0; write for example eps:1e-05", problem.eps));
   if (!(problem.momentum >= 0 && problem.momentum <= 1))
     throw UsageError(
-        fmt::format("momentum {} is no weight; use a number from 0 to 1", problem.momentum));
+        fmt::format("momentum {} is not a number from 0 to 1; write for example momentum:0.1",
+                    problem.momentum));
 }
 
 std::int64_t sample_count(const abn_problem& problem) { return problem.n * problem.s; }
@@ -249,20 +283,32 @@ std::int64_t element_offset(const abn_problem& problem, std::int64_t n, std::int
                                     : (n * problem.s + s) * problem.c + c;
 }
 
-const char* dtype_name(int dtype) { return name_in(dtype_names, dtype); }
-const char* layout_name(int layout) { return name_in(layout_names, layout); }
-const char* scale_name(int scale) { return name_in(scale_names, scale); }
-const char* mode_name(int mode) { return name_in(mode_names, mode); }
-const char* scheme_name(int scheme) { return name_in(scheme_names, scheme); }
-const char* statistics_name(int statistics) { return name_in(statistics_names, statistics); }
-const char* normalise_name(int normalise) { return name_in(normalise_names, normalise); }
-int dtype_from_name(std::string_view name) { return require(dtype_names, name, "type"); }
-int scheme_from_name(std::string_view name) { return require(scheme_names, name, "scheme"); }
+const char* dtype_name(int dtype) { return name_in(dtype_words, dtype); }
+const char* layout_name(int layout) { return name_in(layout_words, layout); }
+const char* scale_name(int scale) { return name_in(scale_words, scale); }
+const char* mode_name(int mode) { return name_in(mode_words, mode); }
+const char* scheme_name(int scheme) { return name_in(scheme_words, scheme); }
+const char* statistics_name(int statistics) { return name_in(statistics_words, statistics); }
+const char* normalise_name(int normalise) { return name_in(normalise_words, normalise); }
+int dtype_from_name(std::string_view name) { return require(dtype_words, name, "a type"); }
+int scheme_from_name(std::string_view name) { return require(scheme_words, name, "a scheme"); }
 int statistics_from_name(std::string_view name) {
-  return require(statistics_names, name, "class of statistics");
+  return require(statistics_words, name, "a class of statistics");
 }
 int normalise_from_name(std::string_view name) {
-  return require(normalise_names, name, "way to normalise");
+  return require(normalise_words, name, "a way to normalise");
+}
+
+std::span<const WordGroup> problem_words() {
+  static constexpr WordGroup groups[] = {{"storage type", dtype_words},
+                                         {"layout", layout_words},
+
+                                         {"scale convention", scale_words},
+                                         {"mode", mode_words},
+                                         {"scheme", scheme_words},
+                                         {"class of statistics", statistics_words},
+                                         {"way to normalise", normalise_words}};
+  return groups;
 }
 
 std::string place_of(const abn_problem& problem, const std::string& name, bool tensor,

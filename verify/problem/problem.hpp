@@ -4,17 +4,19 @@
 //   n2c64s12,nhwc,bf16,leaky_relu:0.01,eps:1e-05,momentum:0.1,abs_eps,frozen
 //
 // The sizes come first, then options in any order: nchw|nhwc, f16|bf16|f32|f64, param:f32|f64,
-// identity|leaky_relu[:slope]|elu[:alpha], eps:E, momentum:P, signed|abs_eps,
+// identity|leaky_relu[:slope]|elu[:alpha]|celu[:alpha], eps:E, momentum:P, signed|abs_eps,
 // training|inference|frozen. Left out means: nchw, f32, param f64 with f64 and else f32,
 // leaky_relu:0.01, eps:1e-05, momentum:0.1, signed, training.
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
 #include "cuda/kernel.h"
 #include "verify/problem/activation.hpp"
+#include "verify/problem/word.hpp"
 
 namespace abn::verify::problem {
 
@@ -74,5 +76,8 @@ int dtype_from_name(std::string_view name);
 int scheme_from_name(std::string_view name);
 int statistics_from_name(std::string_view name);
 int normalise_from_name(std::string_view name);
+
+/// All of these words with what they mean.
+std::span<const WordGroup> problem_words();
 
 }  // namespace abn::verify::problem

@@ -50,7 +50,7 @@ std::string fit_text(const results::Record& record) {
   return fmt::format("{}<span class=\"{}\">{}</span>", results::is_unfit(record) ? "<b>" : "",
                      results::is_unfit(record) ? "unfit" : "fit",
                      show_ratio(record.tally.max_fit_ratio)) +
-         (results::is_unfit(record) ? " unfit</b>" : "");
+         (results::is_unfit(record) ? " no</b>" : " yes");
 }
 
 std::string cost_text(const results::Record& record) {
@@ -297,7 +297,7 @@ std::string check_table(const results::Results& results) {
         "class=\"number\">ratio</span><span>share of the bound</span><span "
         "class=\"number wide\">p99</span>"
         "<span class=\"number\">ulp, largest</span><span class=\"number wide\">ulp, "
-        "mean</span><span class=\"number wide\">fit</span><span "
+        "mean</span><span class=\"number wide\">competitive</span><span "
         "class=\"number\">{}</span>"
         "<span class=\"number wide\">cases</span><span class=\"number "
         "wide\">elements</span></div>\n",

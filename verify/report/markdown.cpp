@@ -208,7 +208,7 @@ std::string render_markdown(const results::Results& results,
       show_count(summary.skip), show_count(summary.error), show_plural(summary.cases, "case"),
       show_plural(summary.elements, "element"));
   if (!results.records.empty())
-    out += "Largest ratio |error| / bound by type (up to 1 passes):\n\n" + table(results) + "\n";
+    out += "Largest ratio, |error| / bound, by type; at most 1 passes.\n\n" + table(results) + "\n";
 
   const results::Record* costliest = nullptr;
   for (const results::Record& record : results.records)
@@ -217,15 +217,15 @@ std::string render_markdown(const results::Results& results,
       costliest = &record;
   if (costliest != nullptr)
     out += fmt::format(
-        "In-place cost, a measurement of the method that fails no kernel: up to {} of the "
+        "What it costs to work in place, which fails no kernel: up to {} of the "
         "gradient's size ({}), {} unsafe in "
         "place.\n\n",
         show_percent(costliest->end_to_end_cost), code(costliest->id),
         show_plural(summary.unsafe, "check"));
   if (summary.unfit > 0)
     out += fmt::format(
-        "{} consistent with what the variant declares, yet worse than twice the recommended class "
-        "(unfit).\n\n",
+        "{} not competitive: within the bound for what the variant claims, but above twice the "
+        "bound of the recommended class.\n\n",
         show_plural(summary.unfit, "check"));
 
   out += moved(results);

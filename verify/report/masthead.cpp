@@ -51,7 +51,7 @@ std::string masthead(const results::Results& results) {
          tile("skip", summary.skip, "skip") + tile("error", summary.error, "error");
   out += tile("plain", summary.cases, "cases run") +
          tile("plain", summary.elements, "elements compared");
-  if (summary.unfit > 0) out += tile("inconclusive", summary.unfit, "unfit");
+  if (summary.unfit > 0) out += tile("inconclusive", summary.unfit, "not competitive");
   if (summary.unsafe > 0) out += tile("plain", summary.unsafe, "unsafe in place");
   return out + "</ul>\n</header>\n";
 }

@@ -15,18 +15,42 @@ constexpr std::size_t most_side_by_side = 5;
 }  // namespace
 
 std::string legend() {
+  std::string verdicts;
+  const auto words = results::verdict_words();
+  for (std::size_t i = 0; i < words.size(); ++i)
+    verdicts += fmt::format("<span class=\"verdict {0}\">{1} {0}</span>{2} ", words[i].name,
+                            glyph(static_cast<results::Verdict>(i)), escape(words[i].sentence));
   return R"html(<section>
 <h2>How to read this</h2>
 <dl class="words legend">
-<dt>ratio</dt><dd>|error| / bound, element by element; a check shows its largest. The bound is derived from what the variant declares (algorithm class, accumulate type, depth) and from the data. Up to 1 the error is explained by rounding; above 1 it is not.</dd>
-<dt>p99</dt><dd>99 % of the elements have a ratio no larger than this: the tick on the bar.</dd>
-<dt>ulp</dt><dd>signed error in units in the last place of the exact value, in the type of the output. A correctly rounded result stays within ±½. A mean away from 0 is a bias. Where terms cancel, as in dx, many ulp can be right: the ratio decides.</dd>
-<dt>fit</dt><dd>the same ratio against twice the bound of the recommended class (two-pass statistics, direct normalisation, a tree of 256 lanes, in f32 or, for f64 tensors, f64). Above 1 a check may pass and yet be <i>unfit</i>: right for what it declares, worse than it needs to be.</dd>
-<dt>in-place cost</dt><dd>the largest error against the true gradient at the unrounded x, in percent of the size that the channel's gradient has before anything cancels; <i>unsafe in place</i> above 1 %. It measures what storing only z costs, says something of the method and fails no kernel.</dd>
-<dt>κ</dt><dd>condition number of the variance, √(1 + mean²/variance): digits that the data themselves take away. |β|/|g| amplifies the rounding of z when the in-place backward inverts it.</dd>
-<dt>contract</dt><dd>what a kernel promises besides numbers: no write outside its buffers or into its inputs, every element written, the same bits with aliased buffers and under every schedule, and the right status. With <code>--sanitize</code> also what every memory access shows: no two that nothing orders (<i>races</i>), none of memory that nobody wrote (<i>unwritten reads</i>), none out of <i>bounds</i>, <i>barriers</i> and shuffles that all threads reach, and the <i>traffic</i> that the variant claims.</dd>
-<dt>property</dt><dd>what holds between results of one kernel (linearity, equal shards, a round trip); its ratio is the difference between two of them over what it may be. A gradient check of the reference stands under its method and scheme instead of a type and layout.</dd>
-<dt>verdicts</dt><dd><span class="verdict pass">✓ pass</span>every element within its bound. <span class="verdict fail">✗ fail</span>at least one is not. <span class="verdict inconclusive">? inconclusive</span>the bound is wider than the signal, or the data cannot tell a right kernel from one that computes nothing: no evidence. <span class="verdict skip">– skip</span>did not run. <span class="verdict error">! error</span>could not run.</dd>
+<dt>ratio</dt><dd>|error| / bound of an element; a check shows its largest. The bound follows from
+what the variant claims (class of algorithm, accumulate type, depth) and from the data. Up to 1,
+rounding explains the error; above 1 it does not.</dd>
+<dt>p99</dt><dd>99 of 100 elements have at most this ratio: the tick on the bar.</dd>
+<dt>ulp</dt><dd>the error with its sign, in units of the last place of the exact value, in the type
+of the output. A result that is rounded once stays within ±½. A mean away from 0 is a bias. Where
+terms cancel, as in dx, many ulp can be right; the ratio decides.</dd>
+<dt>competitive</dt><dd>the same ratio, but against twice the bound of the recommended class:
+two-pass statistics, direct normalisation, a tree of 256 lanes, in f32 (in f64 for f64 tensors).
+Above 1 a check may still pass: the kernel conforms to its claims, and is less accurate than it
+could be.</dd>
+<dt>in-place cost</dt><dd>the largest error against the true gradient at the unrounded x, in per
+cent of the size that the gradient of the channel has before anything cancels. Above 1 % it is
+<i>unsafe in place</i>. It measures what it costs to store only z; it fails no kernel.</dd>
+<dt>κ</dt><dd>the condition number of the variance, √(1 + mean²/variance): large means that the data
+itself takes digits away. |β|/|g| is what amplifies the rounding of z when an in-place backward
+inverts it.</dd>
+<dt>contract</dt><dd>what a kernel must do besides right numbers. It writes only into its outputs,
+and all of them; it gives the same bits in place and under every schedule; it returns the right
+status. With <code>--sanitize</code> every memory access counts, too: accesses without an order
+(<i>races</i>), reads of memory that nobody wrote (<i>unwritten reads</i>), accesses out of
+<i>bounds</i>, <i>barriers</i> that not all threads reach, and the <i>traffic</i> that the variant
+claims.</dd>
+<dt>property</dt><dd>what relates two results of one kernel: linearity, equal shards, a round trip.
+Its ratio is their difference over what it may be. A gradient check of the reference stands under
+its method and scheme instead of a type and layout.</dd>
+<dt>verdicts</dt><dd>)html" +
+         verdicts + R"html(</dd>
 </dl>
 </section>
 )html";
@@ -57,10 +81,10 @@ std::string variant_table(const results::Results& results) {
   const std::size_t rows = sideways ? table[0].size() : table.size(),
                     columns = sideways ? table.size() : table[0].size();
   std::string out =
-      "<section>\n<h2>What the variants declare</h2>\n<p class=\"note\">The bounds above are for "
-      "these claims: a claim that is too "
-      "generous "
-      "widens them, one that is too strict makes the kernel fail.</p>\n<div "
+      "<section>\n<h2>What the variants claim</h2>\n<p class=\"note\">The bounds above hold "
+      "for these claims. A claim that is too generous widens them; one that is too strict makes "
+      "the "
+      "kernel fail.</p>\n<div "
       "class=\"scroll\"><table class=\"claims\">\n";
   for (std::size_t row = 0; row < rows; ++row) {
     out += "<tr>";
@@ -79,7 +103,8 @@ std::string variant_table(const results::Results& results) {
       unneeded += fmt::format("<li>{}, {}</li>\n", escape(variant.name), escape(sentence));
   if (!unneeded.empty())
     out +=
-        "<p class=\"note\">More generous than the errors needed; advice, no failure:</p>\n<ul "
+        "<p class=\"note\">Claims that are more generous than the errors needed. This is advice, "
+        "and fails nothing.</p>\n<ul "
         "class=\"said\">\n" +
         unneeded + "</ul>\n";
   return out + "</section>\n";
@@ -87,7 +112,7 @@ std::string variant_table(const results::Results& results) {
 
 std::string provenance(const results::Results& results) {
   const results::Provenance& from = results.provenance;
-  std::string out = "<section>\n<h2>Provenance</h2>\n<dl class=\"words\">\n";
+  std::string out = "<section>\n<h2>Where these results come from</h2>\n<dl class=\"words\">\n";
   const auto add = [&](const char* name, const std::string& value, bool code = false) {
     if (!value.empty())
       out += code ? fmt::format("<dt>{}</dt><dd><code>{}</code></dd>\n", name, escape(value))

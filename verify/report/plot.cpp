@@ -198,7 +198,7 @@ Plot draw(const PlotScript& script) {
   keep_used_symbols(svg);
   replace_all(svg, " color=\"black\"", "");
   replace_all(svg, " color=\"white\"", "");
-  replace_all(svg, " font-group=\"sans-serif\"", "");
+  replace_all(svg, " font-family=\"sans-serif\"", "");
   replace_all(svg, " stroke-linecap=\"butt\" stroke-linejoin=\"miter\"", "");
   replace_all(svg, " stroke=\"currentColor\" stroke-width=\"1.00\"", "");
   svg = compact(svg);

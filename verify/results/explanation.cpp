@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <iterator>
-#include <map>
+#include <utility>
 
 namespace abn::verify::results {
 
@@ -55,30 +55,31 @@ bool Diagnosis::sure() const {
                                                     all[0].partial == 0 && !all[0].by_marks));
 }
 
-Diagnosis diagnose_contract(const std::string& check) {
-  static const std::map<std::string, Explanation> known{
-      {"guards",
-       {"written_out_of_bounds", "memory written that is not its own", 1, 0, false, 0, 0, true}},
-      {"inputs", {"input_overwritten", "an input used as scratch", 1, 0, false, 0, 0, true}},
-      {"unwritten",
-       {"not_all_written", "a part of the output never written", 1, 0, false, 0, 0, true}},
-      {"alias",
-       {"wrong_in_place", "an input read after in-place output has replaced it", 1, 0, false, 0, 0,
-        true}},
-      {"schedule",
-       {"not_deterministic",
-        "results that depend on the order of threads or on what memory held before", 1, 0, false, 0,
-        0, true}},
-      {"repeat",
-       {"not_deterministic",
-        "results that depend on the order of threads or on what memory held before", 1, 0, false, 0,
-        0, true}},
+std::span<const ContractMistake> contract_mistakes() {
+  constexpr problem::Word not_deterministic{
+      "not_deterministic",
+      "results that depend on the order of threads or on what memory held before"};
+  static constexpr ContractMistake mistakes[] = {
+      {"guards", {"written_out_of_bounds", "memory written that is not its own"}},
+      {"inputs", {"input_overwritten", "an input used as scratch"}},
+      {"unwritten", {"not_all_written", "a part of the output never written"}},
+      {"alias", {"wrong_in_place", "an input read after in-place output has replaced it"}},
+      {"schedule", not_deterministic},
+      {"repeat", not_deterministic},
   };
+  return mistakes;
+}
+
+Diagnosis diagnose_contract(const std::string& check) {
   Diagnosis out;
-  const auto found = known.find(check);
-  if (found == known.end()) return out;
-  out.cases = 1;
-  out.explanations = {found->second};
+  for (const ContractMistake& one : contract_mistakes()) {
+    if (check != one.check) continue;
+    Explanation explanation;
+    explanation.name = one.mistake.name, explanation.sentence = one.mistake.sentence;
+    explanation.cases = 1, explanation.by_contract = true;
+    out.cases = 1;
+    out.explanations = {std::move(explanation)};
+  }
   return out;
 }
 

@@ -8,8 +8,11 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
+
+#include "verify/problem/word.hpp"
 
 namespace abn::verify::results {
 
@@ -36,6 +39,13 @@ struct Diagnosis {
   /// The one that explains all of them best, or two that are as good, or nothing.
   std::vector<Explanation> likely() const;
 };
+
+/// What a broken contract check says by itself: the check, and the known mistake.
+struct ContractMistake {
+  const char* check;
+  problem::Word mistake;
+};
+std::span<const ContractMistake> contract_mistakes();
 
 /// What a broken contract check says by itself; no explanation for a check that has no name here.
 Diagnosis diagnose_contract(const std::string& check);

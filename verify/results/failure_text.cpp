@@ -60,12 +60,13 @@ std::string failure_text(const Record& record) {
     text += fmt::format("  likely    {}\n", likely);
   if (record.witnesses.empty()) return text;
   const Witness& witness = record.witnesses.front();
-  if (with_numbers)
+  if (with_numbers) {
     text += numbers(record, witness);
-  else if (!witness.where.empty() || !witness.reason.empty())
-    text +=
-        fmt::format("  witness   {}{}{}\n", witness.where,
-                    witness.where.empty() || witness.reason.empty() ? "" : ": ", witness.reason);
+  } else {
+    if (!witness.where.empty()) text += fmt::format("  witness   {}\n", witness.where);
+    if (!witness.reason.empty() && witness.reason != record.reason)
+      text += fmt::format("  because   {}\n", witness.reason);
+  }
   if (!witness.reproduce.empty()) text += fmt::format("  reproduce {}\n", witness.reproduce);
   return text;
 }

@@ -440,7 +440,7 @@ Results results_from_json(const std::string& text) {
     const Json json = Json::parse(text);
     if (!json.is_object() || !json.contains("schema") || json.at("schema") != results_schema)
       throw problem::UsageError(
-          fmt::format("This is no result of schema {}; write it again with this version of run",
+          fmt::format("This is not a result of schema {}; write it again with this version of run",
                       results_schema));
     Results results;
     results.provenance = provenance_from(json.at("provenance"));
@@ -457,7 +457,7 @@ Results results_from_json(const std::string& text) {
     return results;
   } catch (const nlohmann::json::exception& wrong) {
     throw problem::UsageError(fmt::format(
-        "This is no results file ({}); write it again with abn-verify run --out", wrong.what()));
+        "This is not a file of results ({}); write one with abn-verify run --out", wrong.what()));
   }
 }
 

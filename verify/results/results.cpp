@@ -74,9 +74,23 @@ std::string work(const Record& record) {
 
 }  // namespace
 
+std::span<const problem::Word> verdict_words() {
+  static constexpr problem::Word words[] = {
+      {"pass", "Every element is within its bound, or what was demanded of the calls held."},
+      {"fail",
+       "An element is above its bound or of the wrong class (NaN, an infinity, the sign of a "
+       "zero), or a demand on the calls was broken."},
+      {"inconclusive",
+       "Nothing is wrong, but the data cannot tell a right kernel from one that computes nothing. "
+       "Use other data or a larger problem."},
+      {"skip", "The check did not run here; its reason says why. A skip is not a pass."},
+      {"error", "The check broke off before it came to a result; its reason says why."},
+  };
+  return words;
+}
+
 const char* verdict_name(Verdict verdict) {
-  constexpr const char* names[] = {"pass", "fail", "inconclusive", "skip", "error"};
-  return names[static_cast<std::size_t>(verdict)];
+  return verdict_words()[static_cast<std::size_t>(verdict)].name;
 }
 
 void merge(Record& into, const Record& from) {
@@ -116,13 +130,16 @@ void conclude(Record& record) {
   const std::uint64_t ran = record.cases - record.skipped_cases;
   if (record.tally.failed > 0 || record.failed_cases > 0) {
     record.verdict = Verdict::fail;
+    const bool one = record.tally.failed == 1;
     if (record.tally.failed > 0)
-      record.reason = fmt::format(
-          "{} of {} {}, in {} of {}", record.tally.failed, plural(record.tally.elements, "element"),
-          record.op == "exact"        ? "not right to the last bit"
-          : record.kind == "property" ? "break the property"
-                                      : "above the bound or of the wrong class",
-          record.failed_cases, plural(ran, "case"));
+      record.reason =
+          fmt::format("{} of {} {} {}, in {} of {}", record.tally.failed,
+                      plural(record.tally.elements, "element"),
+                      record.kind == "property" ? (one ? "breaks" : "break") : (one ? "is" : "are"),
+                      record.op == "exact"        ? "not right to the last bit"
+                      : record.kind == "property" ? "the property"
+                                                  : "above the bound or of the wrong class",
+                      record.failed_cases, plural(ran, "case"));
     return;
   }
   if (ran == 0) {
@@ -220,10 +237,9 @@ std::string headline(const Results& results) {
   const Summary sum = summarise(results);
   const std::uint64_t all = results.records.size();
   if (all == 0)
-    return "Nothing was checked: no check that was asked for belongs to this problem (its type, "
-           "layout, mode and tier) and to what the "
-           "variant "
-           "supports; abn-verify list shows the checks there are.";
+    return "Nothing was checked. No check that was asked for belongs to this problem (its type, "
+           "layout, mode and tier) and to a variant that supports it; abn-verify list has the "
+           "checks.";
   if (sum.skip == all)
     return fmt::format("Nothing could run: all {} were skipped, {}.", plural(all, "check"),
                        results.records.front().reason);
@@ -258,12 +274,13 @@ std::string headline(const Results& results) {
   const auto first_unfit = std::find_if(
       results.records.begin(), results.records.end(),
       [](const Record& record) { return record.verdict == Verdict::pass && is_unfit(record); });
-  const std::string unfit =
-      sum.unfit > 0 && first_unfit != results.records.end()
-          ? fmt::format(" {} unfit, worse than twice what the recommended class may be: {}{}.",
-                        sum.unfit == 1 ? "1 is" : fmt::format("{} are", sum.unfit),
-                        sum.unfit == 1 ? "" : "first ", first_unfit->id)
-          : "";
+  const std::string unfit = sum.unfit > 0 && first_unfit != results.records.end()
+                                ? fmt::format(
+                                      " {} not competitive, with errors above twice the bound of "
+                                      "the recommended class: {}{}.",
+                                      sum.unfit == 1 ? "1 is" : fmt::format("{} are", sum.unfit),
+                                      sum.unfit == 1 ? "" : "first ", first_unfit->id)
+                                : "";
   const auto biased =
       std::count_if(results.records.begin(), results.records.end(),
                     [](const Record& record) { return !compare::bias_text(record.bias).empty(); });
@@ -308,7 +325,7 @@ std::string summary_table(const Results& results) {
     for (const Verdict verdict :
          {Verdict::error, Verdict::fail, Verdict::inconclusive, Verdict::skip})
       note(row.verdicts[static_cast<std::size_t>(verdict)], verdict_name(verdict));
-    note(row.unfit, "unfit");
+    note(row.unfit, "not competitive");
     note(row.unsafe, "unsafe in place");
     std::string line = fmt::format(
         "{:<{}}  {:>5}  {:>9}  {:>7.3g}  {:>8}  {:<17}  {}", name, width,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +20,7 @@ inline constexpr const char* results_schema = "abn-verify/1";
 
 enum class Verdict : std::uint8_t { pass, fail, inconclusive, skip, error };
 const char* verdict_name(Verdict verdict);
+std::span<const problem::Word> verdict_words();  ///< in the order of the enumerators
 
 /// One element worth showing: the worst of its record, with all that is needed to understand and
 /// reproduce it.

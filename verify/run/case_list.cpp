@@ -27,10 +27,10 @@ std::vector<data::Case> read_case_list(const std::string& path) {
                        std::getline(fields, seed, '\t');
     if (!three || seed.empty() || seed.size() > 19 ||
         seed.find_first_not_of("0123456789") != std::string::npos)
-      throw problem::UsageError(
-          fmt::format("Line {} of {} is no case; a line is a problem, its data and a seed with a "
-                      "tab between them",
-                      number, path));
+      throw problem::UsageError(fmt::format(
+          "Line {} of {} is not a case; a line is a problem, its data and a seed with a "
+          "tab between them",
+          number, path));
     try {
       cases.push_back(data::replay(problem, data, std::stoull(seed)));
     } catch (const problem::UsageError& wrong) {

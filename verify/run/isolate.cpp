@@ -115,12 +115,14 @@ class Isolation {
     SharedNotes notes(threads);
     int ends[2];
     if (pipe(ends) != 0)
-      throw std::runtime_error(fmt::format("no pipe to a child process: {}", strerror(errno)));
+      throw std::runtime_error(
+          fmt::format("a pipe to a child process could not be made ({})", strerror(errno)));
     fflush(nullptr);  // or the child would hold a copy of what is not yet written
     const pid_t child = fork();
     if (child < 0) {
       close(ends[0]), close(ends[1]);
-      throw std::runtime_error(fmt::format("no child process: {}", strerror(errno)));
+      throw std::runtime_error(
+          fmt::format("a child process could not be started ({})", strerror(errno)));
     }
     if (child == 0) {
       prctl(PR_SET_PDEATHSIG, SIGKILL);  // a kernel that hangs must not outlive the judge

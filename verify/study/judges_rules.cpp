@@ -83,7 +83,7 @@ bool benchdnn(const Sample& sample) {
                    smallest_relative = 1e-5;
   const double scale = std::ldexp(
       1.0, problem::format_of(ABN_F32).precision - problem::format_of(sample.dtype).precision);
-  if (is_gradient(sample.output)) {
+  if (compare::is_gradient(sample.output)) {
     double difference = 0, size = 0;
     for (std::size_t i = 0; i < sample.got.size(); ++i) {
       const double expected = reference(sample, i);
@@ -120,8 +120,8 @@ bool miopen_driver(const Sample& sample) {
   const double size =
       std::max(largest(sample.exact.size(), [&](std::size_t i) { return sample.exact[i]; }),
                largest(sample.got.size(), [&](std::size_t i) { return sample.got[i]; }));
-  const double tolerance =
-      (is_16_bit(sample.storage) ? narrow : wide) * (is_gradient(sample.output) ? backward : 1);
+  const double tolerance = (is_16_bit(sample.storage) ? narrow : wide) *
+                           (compare::is_gradient(sample.output) ? backward : 1);
   return std::isfinite(sum) &&
          std::sqrt(sum) <= tolerance * size * std::sqrt(static_cast<double>(sample.got.size()));
 }
@@ -145,7 +145,7 @@ bool transformer_engine(const Sample& sample) {
   constexpr Tolerance f16{1e-3, 1e-5}, bf16{1e-2, 1e-5}, f32{5e-6, 5e-7}, statistics{5e-5, 1e-6},
       gradients{5e-4, 5e-4};
   constexpr double nudge = 1e-6;
-  const Tolerance tolerance = is_gradient(sample.output)           ? gradients
+  const Tolerance tolerance = compare::is_gradient(sample.output)  ? gradients
                               : !compare::is_tensor(sample.output) ? statistics
                               : sample.dtype == ABN_F16            ? f16
                               : sample.dtype == ABN_BF16           ? bf16
@@ -224,10 +224,5 @@ constexpr std::array rules{
 }  // namespace
 
 std::span<const JudgeRule> judge_rules() { return rules; }
-
-bool is_gradient(compare::Output output) {
-  return output == compare::Output::dx || output == compare::Output::dgamma ||
-         output == compare::Output::dbeta;
-}
 
 }  // namespace abn::verify::study

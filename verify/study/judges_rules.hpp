@@ -32,7 +32,4 @@ struct JudgeRule {
 
 std::span<const JudgeRule> judge_rules();
 
-/// dx, dgamma and dbeta.
-bool is_gradient(compare::Output output);
-
 }  // namespace abn::verify::study

@@ -181,7 +181,7 @@ Study study_from_json(const std::string& text) {
     const Json json = Json::parse(text);
     if (!json.is_object() || json.value("schema", "") != study_schema)
       throw problem::UsageError(fmt::format(
-          "This is no study of schema {}; write one with abn-verify study --out", study_schema));
+          "This is not a study of schema {}; write one with abn-verify study --out", study_schema));
     Study study{json.at("name"),
                 json.at("title"),
                 json.at("summary"),

@@ -22,11 +22,6 @@ namespace {
 constexpr const char* op = "exact";
 constexpr const char* kind = "numbers";
 
-bool is_backward(compare::Output output) {
-  return output == compare::Output::dx || output == compare::Output::dgamma ||
-         output == compare::Output::dbeta;
-}
-
 std::vector<compare::Output> outputs_of(const abn_claims& claims, const abn_problem& problem) {
   std::vector<compare::Output> outputs{compare::Output::z};
   if ((claims.saves & ABN_SAVES_XHAT) != 0) outputs.push_back(compare::Output::xhat);
@@ -148,7 +143,8 @@ bool is_by_bound(const abn_problem& p, const abn_claims& claims, compare::Output
   if (output == compare::Output::dbeta)
     return updates && claims.scheme == ABN_CHECKPOINT_X &&
            finds_statistics(p, claims, ABN_BACKWARD);
-  return updates && finds_statistics(p, claims, is_backward(output) ? ABN_BACKWARD : ABN_FORWARD);
+  return updates &&
+         finds_statistics(p, claims, compare::is_gradient(output) ? ABN_BACKWARD : ABN_FORWARD);
 }
 
 const std::vector<double>& values_of(const call::ForwardNumbers& forward,
@@ -198,20 +194,20 @@ std::vector<results::Record> records_of(const Work& work) {
   const call::Evaluator evaluator(work.subject, claims, work.one.seed);
   const problem::Saved saved =
       p.mode == ABN_INFERENCE ? problem::Saved{} : exact_saved(plan, claims);
-  const bool goes_back = std::any_of(wanted.begin(), wanted.end(), is_backward);
-  const call::ForwardNumbers forward = std::all_of(wanted.begin(), wanted.end(), is_backward)
-                                           ? call::ForwardNumbers{}
-                                           : evaluator.forward(inputs);
+  const bool goes_back = std::any_of(wanted.begin(), wanted.end(), compare::is_gradient);
+  const call::ForwardNumbers forward =
+      std::all_of(wanted.begin(), wanted.end(), compare::is_gradient) ? call::ForwardNumbers{}
+                                                                      : evaluator.forward(inputs);
   const call::BackwardNumbers backward =
       goes_back ? evaluator.backward(inputs, saved) : call::BackwardNumbers{};
 
   std::vector<compare::Expectation> bounds_forward, bounds_backward;
   const auto bound_of = [&](compare::Output output) -> compare::Expectation {
     std::vector<compare::Expectation>& bounds =
-        is_backward(output) ? bounds_backward : bounds_forward;
+        compare::is_gradient(output) ? bounds_backward : bounds_forward;
     if (bounds.empty())
-      bounds = is_backward(output) ? expect::expect_backward(inputs, saved, claims)
-                                   : expect::expect_forward(inputs, claims);
+      bounds = compare::is_gradient(output) ? expect::expect_backward(inputs, saved, claims)
+                                            : expect::expect_forward(inputs, claims);
     return *std::find_if(bounds.begin(), bounds.end(),
                          [&](const compare::Expectation& one) { return one.output == output; });
   };
@@ -222,8 +218,8 @@ std::vector<results::Record> records_of(const Work& work) {
     const compare::Expectation expected =
         by_bound ? bound_of(output) : exact_expectation(plan, claims, output, got);
     const auto explain = [&](compare::Output which, std::int64_t element) {
-      return by_bound ? expect::shares_of(inputs, is_backward(which) ? &saved : nullptr, claims,
-                                          which, element)
+      return by_bound ? expect::shares_of(inputs, compare::is_gradient(which) ? &saved : nullptr,
+                                          claims, which, element)
                       : compare::Shares{};
     };
     if (std::all_of(
@@ -252,8 +248,14 @@ std::vector<results::Record> records_of(const Work& work) {
   return records;
 }
 
+std::vector<KnownCheck> known_checks() {
+  std::vector<KnownCheck> all;
+  for (const problem::Word& output : compare::output_words()) all.push_back({op, output});
+  return all;
+}
+
 }  // namespace
 
-const CheckGroup exact_checks{"run", checks_of, exact_cases, records_of};
+const CheckGroup exact_checks{"run", checks_of, exact_cases, records_of, nullptr, "", known_checks};
 
 }  // namespace abn::verify::check::exact

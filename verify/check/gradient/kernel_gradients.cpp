@@ -18,6 +18,27 @@ namespace {
 
 constexpr const char* op = "gradient";
 
+constexpr problem::Word words[] = {
+    {"adjoint",
+     "In terms of dy backward is its own adjoint: sum(phi' u B(v)) = sum(phi' v B(u)) for random u "
+     "and v, where B takes dz to dx."},
+    {"difference",
+     "A difference quotient of the kernel's own forward, along one direction a channel, gives what "
+     "backward gives. Its error bar comes from the measured noise of the forward."},
+    {"jacobian_dbeta", "dz/dbeta of every sample, by central differences of the kernel's forward."},
+    {"jacobian_dgamma",
+     "dz/dgamma of every sample, by central differences of the kernel's forward."},
+    {"jacobian_dx",
+     "dz/dx of every pair of samples, by central differences of the kernel's forward."},
+    {"probe_ones", "Backward of dz = 1 everywhere, against the exact gradients."},
+    {"probe_rademacher", "Backward of dz with random signs, against the exact gradients."},
+    {"probe_units",
+     "Backward of a dz that is 1 at one sample and else 0, at the edges of warps, blocks and "
+     "tiles, "
+     "against the exact gradients."},
+    {"probe_xhat", "Backward of dz = xhat, against the exact gradients."},
+};
+
 std::vector<CheckName> checks_of(const call::Subject&, const abn_claims& claims,
                                  const abn_problem& problem) {
   std::vector<CheckName> checks;
@@ -91,8 +112,15 @@ std::vector<results::Record> records_of(const Work& work) {
   return records;
 }
 
+std::vector<KnownCheck> known_checks() {
+  std::vector<KnownCheck> all;
+  for (const problem::Word& word : words) all.push_back({op, word});
+  return all;
+}
+
 }  // namespace
 
-const CheckGroup gradient_checks{"grad", checks_of, gradient_cases, records_of};
+const CheckGroup gradient_checks{"grad",  checks_of, gradient_cases, records_of,
+                                 nullptr, "",        known_checks};
 
 }  // namespace abn::verify::check::gradient

@@ -13,14 +13,19 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "verify/problem/word.hpp"
 #include "verify/results/results.hpp"
 
 namespace abn::verify::check::gradient {
 
 std::vector<std::string> reference_gradient_ids();
+
+/// The third parts of those ids.
+std::span<const problem::Word> gradient_method_words();
 
 /// One concluded record for each id that matches the shell pattern, in the order above; none where
 /// none matches. The same records for any number of threads (0: one a core).

@@ -200,6 +200,12 @@ std::vector<CheckName> checks_of(const call::Subject&, const abn_claims& claims,
   return checks;
 }
 
+std::vector<KnownCheck> known_checks() {
+  std::vector<KnownCheck> all;
+  for (const Property& one : properties()) all.push_back({op, {one.name, one.statement}});
+  return all;
+}
+
 // Around the widths of a vector access, a warp and a tile, and small: a property takes a dozen
 // calls.
 constexpr std::array shapes{data::Shape{2, 3, 5},  data::Shape{1, 5, 33}, data::Shape{4, 2, 8},
@@ -243,6 +249,7 @@ std::vector<results::Record> records_of(const Work& work) {
 
 }  // namespace
 
-const CheckGroup property_checks{"run", checks_of, property_cases, records_of};
+const CheckGroup property_checks{"run",   checks_of, property_cases, records_of,
+                                 nullptr, "",        known_checks};
 
 }  // namespace abn::verify::check::property

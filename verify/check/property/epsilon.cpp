@@ -251,39 +251,41 @@ bool is_training(const abn_problem& p, const abn_claims&) { return p.mode == ABN
 
 constexpr Property table[] = {
     {"epsilon_variance",
-     "In training the variance of xhat is v/(v+eps); read from z without activation and affine.",
+     "In training the variance of xhat is v/(v+eps). It is read from z without activation and "
+     "affine.",
      "the variance of xhat is not v/(v+eps)",
      [](const abn_problem& p, const abn_claims&) {
        return p.mode == ABN_TRAINING && p.activation == ABN_IDENTITY;
      },
      variance_of_xhat},
     {"epsilon_vanishing",
-     "In training z tends to that of eps = 0 as eps vanishes, relatively by eps/(2v) at most; "
-     "channels that vary, signed scale.",
+     "In training z tends to that of eps = 0 as eps vanishes; the relative difference is at most "
+     "eps/(2v). Only where the channel varies, with the signed scale.",
      "z with an eps far below the variance is not that with eps = 0",
      [](const abn_problem& p, const abn_claims&) {
        return p.mode == ABN_TRAINING && p.scale == ABN_SCALE_SIGNED;
      },
      vanishing},
     {"epsilon_dominating",
-     "In training xhat tends to (x-mean)/sqrt(eps) as eps dominates, relatively by v/(2 eps) at "
-     "most.",
+     "In training xhat tends to (x-mean)/sqrt(eps) as eps dominates; the relative difference is at "
+     "most v/(2 eps).",
      "z with an eps far above the variance is not that of xhat = (x-mean)/sqrt(eps)", is_training,
      dominating},
     {"epsilon_monotone",
-     "In training |xhat| does not grow with eps; read from z without activation and affine.",
+     "In training |xhat| does not grow with eps. It is read from z without activation and affine.",
      "|xhat| grows with eps",
      [](const abn_problem& p, const abn_claims&) {
        return p.mode == ABN_TRAINING && p.activation == ABN_IDENTITY;
      },
      monotone},
-    {"constant_channel", "In training a channel of equal samples has z = phi(beta); eps > 0.",
+    {"constant_channel",
+     "In training a channel of equal samples has z = phi(beta). Only for eps > 0.",
      "z of a channel of equal samples is not phi(beta)",
      [](const abn_problem& p, const abn_claims&) { return p.mode == ABN_TRAINING && p.eps > 0; },
      constant_channel},
     {"epsilon_of_scale",
-     "The scale |gamma| + eps has the results of a gamma of that value, dgamma times sign(gamma); "
-     "where the sum is exact.",
+     "The scale |gamma| + eps gives the results of a signed gamma of that value, with dgamma times "
+     "sign(gamma). Only where the sum is exact.",
      "the scale |gamma| + eps does not give what a signed gamma of that value gives",
      [](const abn_problem&, const abn_claims&) { return true; }, of_scale},
 };

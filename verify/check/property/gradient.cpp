@@ -225,14 +225,16 @@ constexpr Property table[] = {
      "the gradients of 2u - v are not twice those of u less those of v",
      [](const abn_problem& p, const abn_claims&) { return has_backward(p); }, linear},
     {"constants",
-     "In training a dy that is the same everywhere has dx = 0, dgamma = 0 and dbeta = m dy; "
-     "identity activation.",
+     "In training a dy that is the same everywhere gives dx = 0, dgamma = 0 and dbeta = m dy. Only "
+     "for the identity.",
      "a dy that is the same everywhere does not give dx = 0, dgamma = 0 and dbeta = m dy",
      [](const abn_problem& p, const abn_claims&) {
        return p.mode == ABN_TRAINING && p.activation == ABN_IDENTITY;
      },
      constants},
-    {"self_adjoint", "Backward is self-adjoint: sum(B(u) v) = sum(u B(v)); identity activation.",
+    {"self_adjoint",
+     "Backward is its own adjoint: sum(B(u) v) = sum(u B(v)), where B takes dz to dx. Only for the "
+     "identity.",
      "sum(B(u) v) is not sum(u B(v)), where B takes dz to dx",
      [](const abn_problem& p, const abn_claims&) {
        return has_backward(p) && p.activation == ABN_IDENTITY;

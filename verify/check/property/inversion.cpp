@@ -140,14 +140,13 @@ bool in_place(const abn_problem&, const abn_claims& claims) { return problem::is
 
 constexpr Property table[] = {
     {"round_trip",
-     "The xhat that backward recovers from the stored z gives that z again, saturated ones as the "
-     "next that can be inverted; in place, g "
-     "not 0.",
+     "The xhat that backward recovers from the stored z gives that z again; a saturated z counts "
+     "as the next one that has an inverse. Only in place, where g is not 0.",
      "the xhat that backward recovers from the stored z does not lead back to that z", in_place,
      round_trip},
     {"recovery",
      "The xhat that backward recovers from the kernel's own stored z is that of x, up to what "
-     "storing z costs; in place.",
+     "storing z costs. Only in place.",
      "the xhat that backward recovers from the stored z is not that of x", in_place, recovery},
 };
 

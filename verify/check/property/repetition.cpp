@@ -158,8 +158,8 @@ Examination inference(const BoundedCalls& calls, const problem::Inputs& inputs) 
 
 constexpr Property table[] = {
     {"shards",
-     "In training the statistics of a batch are the ordered Chan merge of those of its shards; at "
-     "least four samples.",
+     "In training the statistics of a batch are the ordered Chan merge of those of its shards. "
+     "Only for at least four samples a channel.",
      "the statistics of the batch are not the merge of those of its shards",
      [](const abn_problem& p, const abn_claims&) {
        return p.mode == ABN_TRAINING && problem::sample_count(p) >= 4;
@@ -171,17 +171,16 @@ constexpr Property table[] = {
      "inference with the statistics that training saved does not give training's z",
      [](const abn_problem& p, const abn_claims&) { return p.mode == ABN_TRAINING; }, inference},
     {"in_place",
-     "A call in place has the bits of a call out of place, or keeps the bounds of both where the "
-     "variant is not deterministic; where it "
-     "may be made.",
+     "A call in place gives the bits of a call out of place. If the variant is not deterministic, "
+     "it keeps the bounds of both instead.",
      "a call in place does not give what the call out of place gives",
      [](const abn_problem& p, const abn_claims& claims) {
        return claims.z_may_alias_x == 1 || (claims.dx_may_alias_dz == 1 && has_backward(p));
      },
      in_place},
     {"deterministic",
-     "Another order of threads and blocks, other buffers and other poison give the same bits; "
-     "where the variant claims it.",
+     "Another order of threads and blocks, other buffers and other bytes in memory that nobody "
+     "wrote give the same bits. Only if the variant claims to be deterministic.",
      "the same call in another order of threads and blocks, with other buffers and poison, gives "
      "other results",
      [](const abn_problem&, const abn_claims& claims) { return claims.deterministic == 1; },

@@ -281,9 +281,8 @@ bool scales(const abn_problem& problem, const abn_claims& claims) {
 
 constexpr Property table[] = {
     {"channel_permutation",
-     "Channels in another order give the same results in that order: within the bounds of both, "
-     "and bit for bit where the variant is "
-     "deterministic and all channels are aligned alike.",
+     "Channels in another order give the same results in that order, within the bounds of both; "
+     "bit for bit if the variant is deterministic and all channels are aligned alike.",
      "the result changes when the channels are permuted",
      [](const abn_problem& p, const abn_claims&) { return p.c > 1; }, channel_permutation},
     {"sample_permutation",
@@ -293,19 +292,18 @@ constexpr Property table[] = {
      [](const abn_problem& p, const abn_claims&) { return problem::sample_count(p) > 1; },
      sample_permutation},
     {"layout",
-     "NCHW and NHWC give the same results within the bounds of both; backward on the same stored "
-     "numbers.",
+     "NCHW and NHWC give the same results, within the bounds of both. Backward works on the same "
+     "stored numbers.",
      "NCHW and NHWC do not give the same result",
      [](const abn_problem&, const abn_claims&) { return true; }, layout},
     {"shift",
-     "In training x + c gives the z, variance and gradients of x and a mean that is c larger, "
-     "within the bounds of both; x and x + c "
-     "exact.",
+     "In training x + c gives the z, variance and gradients of x, and a mean that is larger by c, "
+     "within the bounds of both. Only where x and x + c are exact.",
      "x + c does not give what x gives, with a mean that is c larger",
      [](const abn_problem& p, const abn_claims&) { return p.mode == ABN_TRAINING; }, shift},
     {"scaling_dz",
-     "Multiplying dz by a power of two multiplies every gradient by it, bit for bit, while nothing "
-     "under- or overflows.",
+     "Multiplying dz by a power of two multiplies every gradient by it, bit for bit. Only while "
+     "nothing under- or overflows.",
      "dz times a power of two does not give the gradients times that power",
      [](const abn_problem& p, const abn_claims& claims) {
        return has_backward(p) && claims.deterministic == 1 && scales(p, claims);
@@ -318,9 +316,8 @@ constexpr Property table[] = {
      },
      sign_flip},
     {"scaling_x",
-     "In training x*2^k with eps*4^k leaves z as it is and scales mean and variance, bit for bit, "
-     "while nothing under- or overflows; "
-     "signed scale.",
+     "In training x*2^k with eps*4^k leaves z as it is and scales mean and variance, bit for bit. "
+     "Only with the signed scale, while nothing under- or overflows.",
      "x*2^k with eps*4^k does not give the z of x, and its statistics scaled",
      [](const abn_problem& p, const abn_claims& claims) {
        return p.mode == ABN_TRAINING && p.scale == ABN_SCALE_SIGNED && claims.deterministic == 1 &&

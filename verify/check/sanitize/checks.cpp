@@ -20,8 +20,22 @@ namespace abn::verify::check::sanitize {
 namespace {
 
 constexpr const char* kind = "contract";
-constexpr std::array<const char*, 4> faults{"races", "unwritten_reads", "bounds", "barriers"};
-constexpr const char* traffic_check = "traffic";
+/// In the order of Fault.
+constexpr std::array<problem::Word, 4> faults{{
+    {"races",
+     "No two accesses of one place, at least one of them a write, happen without an order between "
+     "them: within a block or between blocks, in shared or global memory, copies included."},
+    {"unwritten_reads",
+     "No thread reads what nobody wrote: of an output, the workspace or shared memory."},
+    {"bounds",
+     "Every access lies in a buffer of the call or in the shared memory of its block, is aligned, "
+     "and writes no input."},
+    {"barriers", "All threads that a barrier or a shuffle waits for reach it."},
+}};
+constexpr problem::Word traffic_check{
+    "traffic",
+    "The loads and stores of every tensor are as many as the variant claims, and no 32-byte sector "
+    "is touched in vain where it claims that."};
 
 std::vector<CheckName> checks_of(const call::Subject&, const abn_claims&,
                                  const abn_problem& problem) {
@@ -29,10 +43,19 @@ std::vector<CheckName> checks_of(const call::Subject&, const abn_claims&,
   if (problem::element_count(problem) == 0) return checks;
   for (const char* const op : {"forward", "backward"}) {
     if (std::string_view(op) == "backward" && problem.mode == ABN_INFERENCE) continue;
-    for (const char* const fault : faults) checks.push_back({op, fault, kind});
-    checks.push_back({op, traffic_check, kind});
+    for (const problem::Word& fault : faults) checks.push_back({op, fault.name, kind});
+    checks.push_back({op, traffic_check.name, kind});
   }
   return checks;
+}
+
+std::vector<KnownCheck> known_checks() {
+  std::vector<KnownCheck> all;
+  for (const char* const op : {"forward", "backward"}) {
+    for (const problem::Word& fault : faults) all.push_back({op, fault});
+    all.push_back({op, traffic_check});
+  }
+  return all;
 }
 
 std::string place(const emulator::Finding& finding) {
@@ -46,7 +69,7 @@ results::Record fault_record(const judge::Origin& origin, const CheckName& name,
                              const Observed& observed) {
   const std::vector<Sighting>& all = observed.sightings;
   const auto belongs = [&](const Sighting& one) {
-    return std::string_view(faults[static_cast<std::size_t>(fault_of(one.finding.kind))]) ==
+    return std::string_view(faults[static_cast<std::size_t>(fault_of(one.finding.kind))].name) ==
            name.check;
   };
   const auto count = std::count_if(all.begin(), all.end(), belongs);
@@ -63,7 +86,7 @@ results::Record fault_record(const judge::Origin& origin, const CheckName& name,
     if (!belongs(one)) continue;
     results::Witness witness = judge::blank_witness(origin, record.id);
     witness.where = place(one.finding);
-    witness.reason = fmt::format("{}: {} ({})", one.finding.kind, one.finding.text, one.schedule);
+    witness.reason = fmt::format("{}, {} ({})", one.finding.kind, one.finding.text, one.schedule);
     record.witnesses.push_back(std::move(witness));
   }
   const emulator::Finding& first = std::find_if(all.begin(), all.end(), belongs)->finding;
@@ -165,7 +188,7 @@ std::vector<results::Record> records_of(const Work& work) {
     for (const CheckName& name : names)
       records.push_back(!observed.trouble.empty()
                             ? error_record(work.origin, name, observed.trouble)
-                        : std::string_view(name.check) == traffic_check
+                        : std::string_view(name.check) == traffic_check.name
                             ? traffic_record(work.origin, name, observed, work.claims, backward)
                             : fault_record(work.origin, name, observed));
   }
@@ -251,7 +274,7 @@ std::vector<MovedBy> moved_by(const call::Subject& subject, const data::Case& on
     }
     if (moved.trouble.empty() && observed.traffic.empty()) {
       const emulator::Finding& finding = observed.sightings.front().finding;
-      moved.trouble = fmt::format("the launch was ended by a finding, {} in {}: {}", finding.kind,
+      moved.trouble = fmt::format("a finding ended the launch: {} in {}, {}", finding.kind,
                                   finding.kernel, finding.text);
     }
     std::size_t first = 0;
@@ -272,7 +295,7 @@ std::vector<MovedBy> moved_by(const call::Subject& subject, const data::Case& on
   return all;
 }
 
-const CheckGroup sanitize_checks{"run",      checks_of,       sanitize_cases,
-                                 records_of, not_sanitisable, " --sanitize"};
+const CheckGroup sanitize_checks{"run",           checks_of,     sanitize_cases, records_of,
+                                 not_sanitisable, " --sanitize", known_checks};
 
 }  // namespace abn::verify::check::sanitize
