@@ -37,8 +37,8 @@ struct Backward : Channel<A> {
   }
 
   A liftable(A z) const {
-    const bool saturated =
-        p.activation == ABN_ELU && z <= -parameter && !has(Bug::saturated_unguarded);
+    const bool exponential = p.activation == ABN_ELU || p.activation == ABN_CELU;
+    const bool saturated = exponential && z <= -parameter && !has(Bug::saturated_unguarded);
     return saturated ? static_cast<A>(next_towards_zero(p.dtype, static_cast<double>(-parameter)))
                      : z;
   }
@@ -47,8 +47,9 @@ struct Backward : Channel<A> {
     if (!negative || has(Bug::slope_not_inverted)) return z;
     if (p.activation == ABN_LEAKY_RELU)
       return has(Bug::slope_multiplied_in_inverse) ? z * this->slope() : z / this->slope();
-    return has(Bug::elu_log_of_sum) ? std::log(1 + z / this->alpha())
-                                    : std::log1p(z / this->alpha());
+    const A log =
+        has(Bug::elu_log_of_sum) ? std::log(1 + z / this->alpha()) : std::log1p(z / this->alpha());
+    return p.activation == ABN_CELU ? this->width() * log : log;
   }
 
   /// phi'
@@ -60,10 +61,19 @@ struct Backward : Channel<A> {
       if (has(Bug::slope_divided)) return 1 / this->slope();
       return has(Bug::slope_twice) ? this->slope() * this->slope() : this->slope();
     }
-    if (has(Bug::elu_derivative_of_y)) return this->alpha() * std::expm1(y);
-    if (has(Bug::elu_derivative_without_alpha)) return z + 1;
-    if (has(Bug::elu_written_first)) return y + this->alpha();
-    const A slope = a.z != nullptr ? z + this->alpha() : this->alpha() * std::exp(y);
+    const A width = this->width();
+    A slope = this->alpha();
+    if (has(Bug::elu_derivative_of_y))
+      slope *= std::expm1(y / width);
+    else if (has(Bug::elu_derivative_without_alpha))
+      slope = z + 1;
+    else if (has(Bug::elu_written_first))
+      slope = y + this->alpha();
+    else if (a.z != nullptr)
+      slope = z + this->alpha();
+    else
+      slope *= std::exp(y / width);
+    slope /= width;
     return has(Bug::slope_twice) ? slope * slope : slope;
   }
 

@@ -203,8 +203,15 @@ struct Channel {
     return has(Bug::slope_default) && p.activation == ABN_LEAKY_RELU ? A(0.01F) : parameter;
   }
   A alpha() const {
-    return has(Bug::elu_alpha_one) || (has(Bug::elu_alpha_one_backward) && backward()) ? A(1)
-                                                                                       : parameter;
+    const bool one = has(Bug::elu_alpha_one) || (has(Bug::elu_alpha_one_backward) && backward()) ||
+                     (has(Bug::celu_alpha_one_backward) && p.activation == ABN_CELU && backward());
+    return one ? A(1) : parameter;
+  }
+  /// What CELU divides y by.
+  A width() const {
+    const bool forgotten =
+        has(Bug::celu_width_forgotten) || (has(Bug::celu_width_forgotten_backward) && backward());
+    return p.activation == ABN_CELU && !forgotten ? alpha() : A(1);
   }
 
   A activate(A y, A xhat) const {
@@ -219,6 +226,7 @@ struct Channel {
     if (p.activation == ABN_LEAKY_RELU)
       return has(Bug::slope_squared) ? slope() * slope() * y : slope() * y;
     if (has(Bug::elu_alpha_inside)) return std::expm1(alpha() * y);
+    if (p.activation == ABN_CELU) y /= width();
     if (has(Bug::elu_exp_minus_one)) return alpha() * (std::exp(y) - 1);
     if (has(Bug::elu_clamped)) return alpha() * std::expm1(std::max(y, A(-8)));
     if (has(Bug::expm1_approximate)) return alpha() * expm1_of_steps(y);

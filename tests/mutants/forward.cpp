@@ -201,6 +201,7 @@ void answer_from_cache(const abn_problem& p, const abn_forward_args& a) {
 int claims(const Plan& plan, const abn_problem& p, abn_claims& out) {
   if (p.param_dtype != ABN_F32 && !(p.param_dtype == ABN_F64 && p.dtype == ABN_F64))
     return ABN_ERROR_UNSUPPORTED;
+  if (p.activation < ABN_IDENTITY || p.activation > ABN_CELU) return ABN_ERROR_UNSUPPORTED;
   const Design& design = plan.design;
   const bool keeps_x = design.scheme == ABN_STANDARD || design.scheme == ABN_CHECKPOINT_X;
   const bool keeps_z = design.scheme == ABN_STANDARD || design.scheme == ABN_IN_PLACE_1 ||

@@ -176,6 +176,8 @@ constexpr Mutant activation[] = {
      "", forwards, wide, in_place},
     {ROW(elu_clamped), "y clamped to -8 before expm1", "common slip", "saturating y", "elu_clamped",
      forwards, wide, in_place},
+    {ROW(celu_width_forgotten), "ELU for CELU: y not divided by alpha, both ways", "common slip",
+     "CELU with another alpha than 1", "width_forgotten", forwards, usual, in_place},
     {ROW(slope_missing), "phi' = 1", "common slip", "z < 0", "slope_missing", backwards, usual,
      in_place},
     {ROW(slope_missing_in_frozen), "phi' = 1 with frozen statistics only",
@@ -207,6 +209,10 @@ constexpr Mutant activation[] = {
      "small y < 0 and tiny gamma", "", backwards, wide, in_place},
     {ROW(saturated_unguarded), "log1p(-1)", "mapillary/inplace_abn#70", "saturated z",
      "saturated_unguarded", backwards, usual, in_place},
+    {ROW(celu_alpha_one_backward), "CELU's inverse and phi' with alpha = 1", "common slip",
+     "CELU with another alpha than 1", "elu_alpha_one", backwards, usual, in_place},
+    {ROW(celu_width_forgotten_backward), "ELU's inverse and phi' for CELU", "common slip",
+     "CELU with another alpha than 1", "width_forgotten", backwards, usual, in_place},
 };
 
 constexpr Mutant sums[] = {

@@ -86,6 +86,7 @@ enum class Bug : std::uint8_t {
   elu_alpha_inside,
   elu_exp_minus_one,
   elu_clamped,
+  celu_width_forgotten,
   slope_missing,
   slope_missing_in_frozen,
   slope_twice,
@@ -101,6 +102,8 @@ enum class Bug : std::uint8_t {
   elu_written_first,
   elu_log_of_sum,
   saturated_unguarded,
+  celu_alpha_one_backward,
+  celu_width_forgotten_backward,
   // Backward sums and formulas
   dx_zero,
   dx_is_dz,

@@ -179,6 +179,9 @@ bool is_empty(const abn_problem& p) { return p.n == 0 || p.c == 0 || p.s == 0; }
 
 int claims(const abn_problem* p, abn_claims* out) {
   if (p->dtype != ABN_F32 && p->dtype != ABN_F64) return ABN_ERROR_UNSUPPORTED;
+  // An activation that this file does not know, as a later header may have, is not the identity.
+  if (p->activation != ABN_IDENTITY && p->activation != ABN_LEAKY_RELU && p->activation != ABN_ELU)
+    return ABN_ERROR_UNSUPPORTED;
   const int64_t m = p->n * p->s;
   out->scheme = ABN_IN_PLACE_1;
   out->statistics = ABN_TWO_PASS;

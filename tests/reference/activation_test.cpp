@@ -24,7 +24,17 @@ const std::vector<Activation<double>> activations = {
     {ActivationKind::identity, 1.0},    {ActivationKind::leaky_relu, 0.01},
     {ActivationKind::leaky_relu, 0.25}, {ActivationKind::leaky_relu, 3.0},
     {ActivationKind::elu, 1.0},         {ActivationKind::elu, 0.3},
-    {ActivationKind::elu, 2.5}};
+    {ActivationKind::elu, 2.5},         {ActivationKind::celu, 1.0},
+    {ActivationKind::celu, 0.5},        {ActivationKind::celu, 1.7}};
+
+bool is_exponential(const Activation<double>& phi) {
+  return phi.kind == ActivationKind::elu || phi.kind == ActivationKind::celu;
+}
+// phi' on the left of 0, from the table at the head of reference/activation.hpp.
+double left_slope(const Activation<double>& phi) {
+  return phi.kind == ActivationKind::leaky_relu || phi.kind == ActivationKind::elu ? phi.parameter
+                                                                                   : 1;
+}
 
 template <class T>
 Activation<T> convert(const Activation<double>& phi) {
@@ -52,8 +62,11 @@ rc::Gen<double> moderate() {
                       });
 }
 
+constexpr double flattest = 1e-7;  // phi' of ELU at -16; CELU with a small alpha comes below it
+
 // phi^-1(z) moves by dz / phi'(y). z carries 3 roundings (a library's expm1 is within 1 ulp, which
-// is 2, and the product) and z / alpha another; the inverse adds 2 of its own. The second order is
+// is 2, and the product) and z / alpha another; the inverse adds 2 of its own, and CELU one for
+// y/alpha, which moves y by as much, and one for alpha log1p. The second order is
 // smaller by u / phi' = 10^-9.
 TEST(ReferenceActivation, InverseUndoesValue) {
   constexpr double second_order = 1 + 1e-8;
@@ -61,8 +74,10 @@ TEST(ReferenceActivation, InverseUndoesValue) {
     const double y = *moderate();
     for (const Activation<double>& phi : activations) {
       const double z = phi.value(y);
+      if (phi.derivative_from_input(y) < flattest) continue;
+      const double of_y = phi.kind == ActivationKind::celu ? 4 : 2;
       const double bound =
-          unit_roundoff * (4 * std::abs(z) / phi.derivative_from_input(y) + 2 * std::abs(y));
+          unit_roundoff * (4 * std::abs(z) / phi.derivative_from_input(y) + of_y * std::abs(y));
       RC_ASSERT(std::abs(phi.inverse(z) - y) <= bound * second_order);
     }
   }));
@@ -83,9 +98,9 @@ TEST(ReferenceActivation, DerivativeFromOutputIsDerivativeFromInput) {
     for (const Activation<double>& phi : activations) {
       const double from_input = phi.derivative_from_input(y);
       const double from_output = phi.derivative_from_output(phi.value(y));
-      // z = alpha (e^y - 1) rounds at alpha u at most, so alpha + z is right to a few alpha u.
-      const double bound =
-          phi.kind == ActivationKind::elu ? 4 * unit_roundoff * phi.parameter : 0.0;
+      // z = alpha (e^w - 1) rounds at alpha u at most, so alpha + z is right to a few alpha u; for
+      // CELU that is divided by alpha, and y/alpha was rounded, which moves e^(y/alpha) by u/e.
+      const double bound = is_exponential(phi) ? 4 * unit_roundoff * left_slope(phi) : 0.0;
       RC_ASSERT(std::abs(from_output - from_input) <= bound);
     }
   }));
@@ -100,8 +115,10 @@ TEST(ReferenceActivation, DerivativeIsThatOfDualsAndOfAComplexStep) {
       constexpr double step = 0x1p-400;  // its square is far under every result
       const std::complex<double> at(y, step);
       const double by_complex = convert<std::complex<double>>(phi).value(at).imag() / step;
-      RC_ASSERT(std::abs(by_dual - slope) <= 4 * unit_roundoff * slope);
-      RC_ASSERT(std::abs(by_complex - slope) <= 4 * unit_roundoff * slope);
+      // CELU divides and multiplies by alpha where derivative_from_input does neither.
+      const double bound = (phi.kind == ActivationKind::celu ? 6 : 4) * unit_roundoff * slope;
+      RC_ASSERT(std::abs(by_dual - slope) <= bound);
+      RC_ASSERT(std::abs(by_complex - slope) <= bound);
     }
   }));
 }
@@ -136,10 +153,11 @@ TEST(ReferenceActivation, MinusZeroBelongsToTheNegativeBranch) {
     EXPECT_TRUE(same_bits(phi.inverse(0.0), 0.0));
     const double inverse_slope =
         convert<Dual<double>>(phi).inverse(Dual<double>(-0.0, 1.0)).derivative;
-    EXPECT_EQ(inverse_slope, phi.kind == ActivationKind::identity ? 1 : 1 / phi.parameter);
+    // alpha (1/alpha) for CELU, which rounds twice
+    EXPECT_NEAR(inverse_slope, 1 / left_slope(phi),
+                phi.kind == ActivationKind::celu ? 2 * unit_roundoff : 0);
     EXPECT_EQ(phi.derivative_from_output(0.0), 1);
-    EXPECT_EQ(phi.derivative_from_output(-0.0),
-              phi.kind == ActivationKind::identity ? 1 : phi.parameter);
+    EXPECT_EQ(phi.derivative_from_output(-0.0), left_slope(phi));
   }
 }
 
@@ -150,18 +168,61 @@ TEST(ReferenceActivation, UnderflowKeepsTheSign) {
   const Activation<double> elu{ActivationKind::elu, 0.3};
   EXPECT_TRUE(same_bits(elu.value(-smallest), -0.0));
   EXPECT_EQ(elu.derivative_from_output(elu.value(-smallest)), 0.3);
+  const Activation<double> celu{ActivationKind::celu, 1.7};
+  EXPECT_TRUE(std::signbit(celu.value(-smallest)));
+  EXPECT_EQ(celu.derivative_from_output(celu.value(-smallest)), 1);
+}
+
+// Both sides of 0 with the slope 1, and a value that follows: z - y is of second order.
+TEST(ReferenceActivation, CeluIsSmoothAtZeroWhateverAlpha) {
+  for (const double alpha : {0.25, 0.5, 1.0, 1.7, 8.0}) {
+    const Activation<double> celu{ActivationKind::celu, alpha};
+    const double near = -0x1p-30, second_order = near * near / (2 * alpha);
+    EXPECT_NEAR(celu.derivative_from_input(near), 1 + near / alpha, 2 * second_order / alpha);
+    EXPECT_EQ(celu.derivative_from_output(-0.0), 1);
+    EXPECT_EQ(celu.derivative_from_output(0.0), 1);
+    EXPECT_NEAR(celu.value(near), near + second_order, 0x1p-80);
+    EXPECT_EQ(celu.derivative_from_input(-near), 1);
+  }
+}
+
+TEST(ReferenceActivation, CeluWithAlphaOneIsElu) {
+  const Activation<double> celu{ActivationKind::celu, 1}, elu{ActivationKind::elu, 1};
+  EXPECT_TRUE(rc::check([&] {
+    const double y = *any_finite(), z = elu.value(y);
+    RC_ASSERT(same_bits(celu.value(y), z));
+    RC_ASSERT(same_bits(celu.inverse(z), elu.inverse(z)));
+    RC_ASSERT(same_bits(celu.derivative_from_input(y), elu.derivative_from_input(y)));
+    RC_ASSERT(same_bits(celu.derivative_from_output(z), elu.derivative_from_output(z)));
+  }));
+}
+
+// celu_alpha(y) = alpha elu_1(y/alpha): powers of two scale without a rounding.
+TEST(ReferenceActivation, CeluIsEluOfOneScaled) {
+  const Activation<double> elu{ActivationKind::elu, 1};
+  EXPECT_TRUE(rc::check([&] {
+    const double y = *moderate();
+    for (const double alpha : {0.25, 0.5, 2.0, 8.0}) {
+      const Activation<double> celu{ActivationKind::celu, alpha};
+      RC_ASSERT(celu.value(alpha * y) == alpha * elu.value(y));
+      RC_ASSERT(celu.inverse(alpha * elu.value(y)) == alpha * elu.inverse(elu.value(y)));
+      RC_ASSERT(celu.derivative_from_input(alpha * y) == elu.derivative_from_input(y));
+      RC_ASSERT(celu.derivative_from_output(alpha * elu.value(y)) ==
+                elu.derivative_from_output(elu.value(y)));
+    }
+  }));
 }
 
 TEST(ReferenceActivation, InfinitiesAndNaN) {
   for (const Activation<double>& phi : activations) {
     EXPECT_EQ(phi.value(infinity), infinity);
     EXPECT_EQ(phi.inverse(infinity), infinity);
-    EXPECT_EQ(phi.value(-infinity), phi.kind == ActivationKind::elu ? -phi.parameter : -infinity);
+    EXPECT_EQ(phi.value(-infinity), is_exponential(phi) ? -phi.parameter : -infinity);
     for (const double nan : {not_a_number, -not_a_number}) {
       EXPECT_TRUE(std::isnan(phi.value(nan)));
       EXPECT_TRUE(std::isnan(phi.inverse(nan)));
     }
-    if (phi.kind != ActivationKind::elu) continue;
+    if (!is_exponential(phi)) continue;
     EXPECT_EQ(phi.inverse(-phi.parameter), -infinity);
     EXPECT_TRUE(std::isnan(phi.inverse(std::nextafter(-phi.parameter, -infinity))));
     EXPECT_TRUE(std::isfinite(phi.inverse(std::nextafter(-phi.parameter, 0.0))));
@@ -170,7 +231,8 @@ TEST(ReferenceActivation, InfinitiesAndNaN) {
 }
 
 TEST(ReferenceActivation, RefusesAParameterWithoutInverse) {
-  for (const ActivationKind kind : {ActivationKind::leaky_relu, ActivationKind::elu}) {
+  for (const ActivationKind kind :
+       {ActivationKind::leaky_relu, ActivationKind::elu, ActivationKind::celu}) {
     for (const double parameter : {0.0, -0.0, -0.01, -infinity, not_a_number})
       EXPECT_THROW((Activation<double>{kind, parameter}.validate()), std::invalid_argument);
     EXPECT_NO_THROW((Activation<double>{kind, smallest}.validate()));
@@ -183,7 +245,8 @@ TEST(ReferenceActivation, LongDoubleIsDoubleWithMoreBits) {
     const double y = *moderate();
     for (const Activation<double>& phi : activations) {
       const double wide = static_cast<double>(convert<long double>(phi).value(y));
-      RC_ASSERT(std::abs(wide - phi.value(y)) <= 4 * unit_roundoff * std::abs(wide));
+      // 3 roundings and an expm1; y/alpha moves expm1 relatively by no more than itself.
+      RC_ASSERT(std::abs(wide - phi.value(y)) <= 5 * unit_roundoff * std::abs(wide));
     }
   }));
 }

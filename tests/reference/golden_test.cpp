@@ -79,7 +79,8 @@ Problem problem_of(const GoldenCase& golden) {
   static const std::map<std::string, ActivationKind> kinds = {
       {"identity", ActivationKind::identity},
       {"leaky_relu", ActivationKind::leaky_relu},
-      {"elu", ActivationKind::elu}};
+      {"elu", ActivationKind::elu},
+      {"celu", ActivationKind::celu}};
   Problem p;
   p.channel.activation = {kinds.at(golden.text("activation")), golden.number("parameter")};
   p.channel.scale =
@@ -211,7 +212,7 @@ TEST_P(ReferenceGoldenFile, CoversEveryActivationScaleModeAndSign) {
   for (const GoldenCase& golden : read_golden(GetParam()).cases)
     seen.insert(golden.text("activation") + golden.text("scale") + golden.text("mode") +
                 (golden.number("gamma") < 0 ? "-" : "+"));
-  for (const char* activation : {"identity", "leaky_relu", "elu"})
+  for (const char* activation : {"identity", "leaky_relu", "elu", "celu"})
     for (const char* scale : {"signed_gamma", "abs_eps"})
       for (const char* mode : {"training", "frozen"})
         for (const char* sign : {"+", "-"})
