@@ -53,7 +53,7 @@ Sight look_at(const Mutant& mutant) {
          run::run(check::output_checks, std::span(&subject, 1), std::span(&one, 1), options)) {
       if (record.verdict != results::Verdict::fail) continue;
       sight.failed = true;
-      if (record.kind == "numbers")
+      if (record.kind == results::CheckKind::numbers)
         numbers = record.diagnosis;
       else
         sight.contract += record.diagnosis;
