@@ -68,7 +68,8 @@ TEST(Explain, EveryVerdictTermExitCodeAndWordOfAProblemHasASentence) {
   for (const problem::WordGroup& group : problem::problem_words())
     for (const problem::Word& word : group.words) EXPECT_TRUE(explains(group.kind, word.name));
   for (const problem::Activation& activation : problem::activation_table)
-    EXPECT_TRUE(explains("activation", activation.name, activation.sentence));
+    EXPECT_TRUE(
+        explains("activation", activation.name, std::string(activation.sentence).substr(1)));
   for (const auto& tier : data::tier_words()) EXPECT_TRUE(explains("tier", tier.name));
   for (const auto& word : command::glossary()) EXPECT_TRUE(explains("glossary", word.name));
 }
