@@ -35,10 +35,14 @@ judge::Origin origin_of(const CheckGroup& group, const call::Subject& subject,
   return origin;
 }
 
-/// What a variant claims, or the least that any claims where it supports nothing of the kind.
+/// What a variant claims, or the least that any claims where it supports nothing of the kind. That
+/// is deterministic: the checks of other kernels are those that such a kernel has, and more.
 abn_claims claims_or_none(const call::Subject& subject, const abn_problem& problem) {
   const problem::Claimed claimed = problem::claims_of(*subject.variant, problem);
-  return claimed.status == ABN_OK && claimed.nonsense.empty() ? claimed.claims : abn_claims{};
+  if (claimed.status == ABN_OK && claimed.nonsense.empty()) return claimed.claims;
+  abn_claims least{};
+  least.deterministic = 1;
+  return least;
 }
 
 /// The checks of a case whose ids match the pattern; those of no claims in particular where the
