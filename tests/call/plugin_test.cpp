@@ -129,12 +129,12 @@ TEST(PluginRun, TheCorrectOnePassesAndAnotherProcessLeavesNoTrace) {
   EXPECT_EQ(results::to_json(here), results::to_json(there));
 }
 
-struct PlantedBug {
+struct PlantedFault {
   const char* name;
   const char* id_tail;  ///< of the check that has to fail
 };
 
-class PlantedBugs : public testing::TestWithParam<PlantedBug> {};
+class PlantedBugs : public testing::TestWithParam<PlantedFault> {};
 
 TEST_P(PlantedBugs, AreFoundAndFoundAgainByTheirReproduceLines) {
   const auto [name, id_tail] = GetParam();
@@ -158,12 +158,12 @@ TEST_P(PlantedBugs, AreFoundAndFoundAgainByTheirReproduceLines) {
 
 INSTANTIATE_TEST_SUITE_P(
     Samples, PlantedBugs,
-    testing::Values(PlantedBug{"eps_outside_root", "/forward/f32/nchw/z"},
-                    PlantedBug{"eps_outside_root", "/backward/f32/nhwc/dx"},
-                    PlantedBug{"missing_xhat_term", "/backward/f32/nchw/dx"},
-                    PlantedBug{"nan_in_one", "/forward/f32/nhwc/z"},
-                    PlantedBug{"last_element_unwritten", "/forward/f32/nchw/unwritten"},
-                    PlantedBug{"input_overwritten", "/backward/f32/nchw/inputs"}),
+    testing::Values(PlantedFault{"eps_outside_root", "/forward/f32/nchw/z"},
+                    PlantedFault{"eps_outside_root", "/backward/f32/nhwc/dx"},
+                    PlantedFault{"missing_xhat_term", "/backward/f32/nchw/dx"},
+                    PlantedFault{"nan_in_one", "/forward/f32/nhwc/z"},
+                    PlantedFault{"last_element_unwritten", "/forward/f32/nchw/unwritten"},
+                    PlantedFault{"input_overwritten", "/backward/f32/nchw/inputs"}),
     [](const auto& p) {
       std::string text = std::string(p.param.name) + p.param.id_tail;
       std::replace(text.begin(), text.end(), '/', '_');

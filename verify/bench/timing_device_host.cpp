@@ -1,5 +1,5 @@
-// The host as a device: for a run without a GPU, and for the tests of everything that happens around
-// a kernel.
+// The host as a device: for a run without a GPU, and for the tests of everything that happens
+// around a kernel.
 #include <cstring>
 #include <new>
 #include <stdexcept>
