@@ -282,8 +282,9 @@ typedef struct abn_variant {
  * ranks are gathered in the order of the ranks, and every rank goes on with all of them
  * (cuda/sync.h).
  *
- *   forward_local -> partial      allgather      forward_apply(partials) -> z, mean, var, running buffers
- *   backward_local -> partial     allgather      backward_apply(partials) -> dx
+ *   forward_local -> partial    allgather    forward_apply(partials) -> z, mean, var and running
+ *                                                                       buffers
+ *   backward_local -> partial   allgather    backward_apply(partials) -> dx
  *
  * The problem is the shard's own: n is its number of images and may differ from rank to rank,
  * everything else is equal. z, mean, var, the running buffers and dx come out as for the whole
@@ -314,7 +315,8 @@ static inline const abn_split_variant* abn_split_of(const abn_variant* variant) 
              : NULL;
 }
 
-typedef const abn_variant* (*abn_plugin_function)(uint32_t index);  /* NULL behind the last variant */
+/* NULL behind the last variant */
+typedef const abn_variant* (*abn_plugin_function)(uint32_t index);
 /* clang-format on */
 
 #ifdef __cplusplus

@@ -96,11 +96,9 @@ std::string refusal(const std::string& bytes) {
 TEST(Safetensors, ReadsAMinimalFile) {
   const ScratchFolder scratch;
   const std::string path = scratch.file("file.safetensors");
-  write_text(
-      path,
-      container(
-          R"({"a":{"dtype":"BF16","shape":[2,1],"data_offsets":[0,4]},"__metadata__":{"k":"v"}}   )",
-          4));
+  write_text(path, container(R"({"a":{"dtype":"BF16","shape":[2,1],"data_offsets":[0,4]},)"
+                             R"("__metadata__":{"k":"v"}}   )",
+                             4));
   const SafetensorsFile file = read_safetensors(path);
   ASSERT_EQ(file.tensors.size(), 1u);
   const Tensor& tensor = file.tensors.at("a");
@@ -114,12 +112,11 @@ TEST(Safetensors, ReadsAMinimalFile) {
 TEST(Safetensors, AcceptsScalarsEmptyTensorsAndAnyOrder) {
   EXPECT_EQ(refusal(container("{}", 0)), "");
   EXPECT_EQ(refusal(container(R"({"s":{"dtype":"F32","shape":[],"data_offsets":[0,4]}})", 4)), "");
-  EXPECT_EQ(
-      refusal(container(
-          R"({"b":{"data_offsets":[4,8],"shape":[1],"dtype":"F32"},"e":{"dtype":"F64","shape":[0,7],"data_offsets":[4,4]},)"
-          R"("a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
-          8)),
-      "");
+  EXPECT_EQ(refusal(container(R"({"b":{"data_offsets":[4,8],"shape":[1],"dtype":"F32"},)"
+                              R"("e":{"dtype":"F64","shape":[0,7],"data_offsets":[4,4]},)"
+                              R"("a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
+                              8)),
+            "");
 }
 
 struct Refused {
@@ -142,7 +139,8 @@ std::vector<Refused> refused_files() {
       {"empty file", "", "the file is empty"},
       {"shorter than a length", "\x01\x02\x03", "too few for a safetensors header"},
       {"header of 10 GB", length_prefix(10'000'000'000) + good, "more than the 100000000"},
-      {"header of 2^64-1 bytes", length_prefix(~std::uint64_t{0}) + good, "more than the 100000000"},
+      {"header of 2^64-1 bytes", length_prefix(~std::uint64_t{0}) + good,
+       "more than the 100000000"},
       {"truncated in the header", container(good, 0).substr(0, 30), "only 22 follow"},
       {"truncated in the data", container(good, 7), "ends at byte 8 but the file holds 7"},
       {"no header", length_prefix(0), "does not begin with '{'"},
@@ -161,9 +159,9 @@ std::vector<Refused> refused_files() {
                  16),
        "the name 'a' occurs twice"},
       {"duplicate through an escape",
-       container(
-           R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"\u0061":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})",
-           2),
+       container(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},)"
+                 R"("\u0061":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})",
+                 2),
        "the name 'a' occurs twice"},
       {"duplicate field",
        container(R"({"a":{"dtype":"F32","shape":[2],"shape":[1],"data_offsets":[0,8]}})", 8),

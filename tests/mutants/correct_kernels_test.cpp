@@ -23,7 +23,8 @@ namespace {
 using namespace abn::verify;
 using abn::mutants::correct_kernels;
 
-/// The tier's cases for one kernel: every one that falls to it, widened to about `elements` elements.
+/// The tier's cases for one kernel: every one that falls to it, widened to about `elements`
+/// elements.
 std::vector<data::Case> cases_for(std::size_t kernel, std::uint64_t seed) {
   constexpr std::int64_t elements = 2000;
   std::vector<data::Case> all = data::cases_of(data::Tier::smoke, seed), out;

@@ -1,5 +1,5 @@
-// bin/plugins/mutants.so: every correct kernel of tests/mutants/correct_kernels.hpp, then every planted bug
-// that the judge has to catch.
+// bin/plugins/mutants.so: every correct kernel of tests/mutants/correct_kernels.hpp, then every
+// planted bug that the judge has to catch.
 #include "tests/mutants/mutants.hpp"
 #include "tests/mutants/correct_kernels.hpp"
 

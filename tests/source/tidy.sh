@@ -33,7 +33,8 @@ fi
 compiled() {
   local name
   while read -r name; do
-    if [[ -f $name && $name != *_cuda.cpp ]] && grep -qF "$PWD/$name\"" "$build/compile_commands.json"; then
+    if [[ -f $name && $name != *_cuda.cpp ]] &&
+      grep -qF "$PWD/$name\"" "$build/compile_commands.json"; then
       echo "$name"
     fi
   done

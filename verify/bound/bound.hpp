@@ -30,14 +30,15 @@
 //                                  a merge adds delta*(n_b/n), 3 roundings; a sample is on the
 //                                  smaller side of log2 m merges at most, where n_b|delta| <=
 //                                  sum|x-mu| of both, and the larger sides add up to a harmonic
-//                                  series; each of the h steps may underflow, h eta/2 more, here and
-//                                  in the variance
+//                                  series; each of the h steps may underflow, h eta/2 more, here
+//                                  and in the variance
 //   variance  two_pass             E_v = gamma(h+5+c)(v + E_mu^2) + E_mu^2
 //                                  sum (x-mu^)^2 = m(v + (mu^-mu)^2) exactly; 3 roundings a square,
 //                                  2 of the division
 //             welford              E_v = gamma(2h+9+c) v + 2 sigma E_mu + E_mu^2
-//                                  delta^2 n_a n_b/n with both means off: by Cauchy-Schwarz over the
-//                                  merges, whose exact squares add up to m v; 2 additions and 7 more
+//                                  delta^2 n_a n_b/n with both means off: by Cauchy-Schwarz over
+//                                  the merges, whose exact squares add up to m v; 2 additions and
+//                                  7 more
 //             one_pass             E_v = gamma(h+4+c)(v + mu^2) + 2|mu| E_mu + E_mu^2 + 2u mu^2
 // These are the h u + (h kappa u)^2, h kappa u and h kappa^2 u of Chan, Golub and LeVeque (1983)
 // with their constants.

@@ -60,8 +60,8 @@ inline bool is_plain(const Arithmetic& a) {
          never(a.dy) && never(a.statistics);
 }
 
-/// The relative error of y/width: a rounded reciprocal and the product, nothing where the width is a
-/// power of 2; and the width itself where it is read into a narrower type. As an error d of the
+/// The relative error of y/width: a rounded reciprocal and the product, nothing where the width is
+/// a power of 2; and the width itself where it is read into a narrower type. As an error d of the
 /// argument t of alpha expm1(t) it costs d |t| e^t, at most d |expm1(t)|.
 inline double quotient_by_width(const Arithmetic& a, const ChannelNumbers& c) {
   return c.phi.scaled ? inexact(c.phi.width) * reciprocal_roundings * a.u + a.load_parameter.u : 0;

@@ -5,9 +5,9 @@
 //   y      leaky ReLU  E_z/slope + 2u|y|            z times a rounded 1/slope; nothing where slope
 //                                                   is a power of 2
 //          ELU, CELU   with t = z/alpha, 1 + t = w/alpha: log(1 + q), q = (E_z + 2u|z|)/w, times
-//                      the width; downwards -log(1 - q), and no lower than the logarithm of the smallest 1 + t
-//                      that the type can hold; then the error of log1p; eta/2 for the quotient and
-//                      for the logarithm, which are subnormal where z is
+//                      the width; downwards -log(1 - q), and no lower than the logarithm of the
+//                      smallest 1 + t that the type can hold; then the error of log1p; eta/2 for
+//                      the quotient and for the logarithm, which are subnormal where z is
 //   xhat   E_y/|g| + (3+a) u|xhat|                  difference, 1/g, product; a = 1 for g = |gamma|
 //                                                   + eps
 //          folded: 3u (|y| + |beta|)/|g| instead    y/g and beta/g rounded apart

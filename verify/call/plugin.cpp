@@ -19,8 +19,8 @@ namespace {
 
 constexpr std::size_t longest_name = 64;
 // Of plug-ins whose kernels run on the emulator (cuda/plugin/emulated.cpp): the name of the file
-// with their instrumented builds, and the beginning of the symbol by which they ask for the emulator
-// that they were built for.
+// with their instrumented builds, and the beginning of the symbol by which they ask for the
+// emulator that they were built for.
 constexpr const char* sanitized_file_symbol = "abn_plugin_sanitized";
 constexpr const char* emulator_tag = "abn_emulator_";
 

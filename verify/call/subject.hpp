@@ -1,4 +1,5 @@
-// A subject: one variant with the place where it runs, and the subjects that a command line chooses.
+// A subject: one variant with the place where it runs, and the subjects that a command line
+// chooses.
 #pragma once
 
 #include <memory>

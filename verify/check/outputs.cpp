@@ -93,8 +93,8 @@ const compare::Stored* find(const std::vector<compare::Stored>& outputs, compare
 }
 
 /// A GPU and the emulator round every operation alike, so the same source gives the same bits (any
-/// NaN equals any NaN). Activations with an exponential are left out: exp, expm1 and log1p come from
-/// two libraries.
+/// NaN equals any NaN). Activations with an exponential are left out: exp, expm1 and log1p come
+/// from two libraries.
 bool has_equal_bits(const call::Subject& subject, const abn_problem& problem) {
   return subject.emulator_build != nullptr && !problem::activation_of(problem).needs_functions();
 }

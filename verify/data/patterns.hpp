@@ -1,4 +1,5 @@
-// Every bit pattern of a storage type as data: one sample a channel, channel c holds pattern first + c.
+// Every bit pattern of a storage type as data: one sample a channel, channel c holds pattern first
+// + c.
 //
 // Frozen statistics rm = 0, rv = 1 - eps and gamma = 1 (1 - eps under abs_eps), beta = 0 make
 // xhat = y = x exactly where eps is a power of two.

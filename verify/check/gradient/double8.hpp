@@ -1,8 +1,8 @@
 // Eight doubles as one scalar of the reference: one evaluation of its formulas at eight points.
 //
-// Finite differences evaluate the same formula at points that differ little. With a Double8 as scalar,
-// lanes are those points: elementwise arithmetic, which the compiler turns into the machine's
-// vector instructions, and each lane has the bits that a double would have.
+// Finite differences evaluate the same formula at points that differ little. With a Double8 as
+// scalar, lanes are those points: elementwise arithmetic, which the compiler turns into the
+// machine's vector instructions, and each lane has the bits that a double would have.
 //
 // A branch is decided by lane 0 for all lanes. That is right where all lanes lie on the same side
 // of it, which is for the caller to see to: steps that do not cross the activation's kink

@@ -1,10 +1,10 @@
 // The columns of the reference's Jacobian: every input of one channel perturbed, four of them in an
 // evaluation, and the worst entry of each.
 //
-// Lanes k and k + 4 of a Double8 (verify/check/gradient/double8.hpp) are x_k + h and x_k - h. Nearly all
-// of the time of a full Jacobian goes into comparing m entries of every column with their bars, so
-// that loop keeps no more than the largest ratio of a stretch of outputs; which entry of the worst
-// stretch it was is found by looking again.
+// Lanes k and k + 4 of a Double8 (verify/check/gradient/double8.hpp) are x_k + h and x_k - h.
+// Nearly all of the time of a full Jacobian goes into comparing m entries of every column with
+// their bars, so that loop keeps no more than the largest ratio of a stretch of outputs; which
+// entry of the worst stretch it was is found by looking again.
 #pragma once
 
 #include <cstddef>

@@ -3,8 +3,9 @@
 //
 // Colouring: channels are independent, so element i of all channels is perturbed at once (Curtis,
 // Powell and Reid, "On the Estimation of Sparse Jacobian Matrices", 1974): 2m evaluations for m C
-// inputs. Here a channel is evaluated at eight points at a time (verify/check/gradient/double8.hpp),
-// four inputs to either side, and backward with eight unit cotangents at a time.
+// inputs. Here a channel is evaluated at eight points at a time
+// (verify/check/gradient/double8.hpp), four inputs to either side, and backward with eight unit
+// cotangents at a time.
 //
 // Steps and bars are those of verify/check/gradient/channel_differences.hpp for the claims of the
 // reference in double.
