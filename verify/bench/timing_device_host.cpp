@@ -1,5 +1,5 @@
-// The host as a device: for a run without a GPU, and for the tests of everything that happens around
-// a kernel.
+// The host as a device: for a run without a GPU, and for the tests of everything that happens
+// around a kernel.
 #include <cstring>
 #include <new>
 #include <stdexcept>
@@ -13,7 +13,7 @@
 namespace abn::verify::bench {
 namespace {
 
-class HostRecording : public Recording {
+class HostRecording final : public Recording {
  public:
   explicit HostRecording(DeviceWork work) : work_(std::move(work)) {
     emulator::Session session;  // counts the launches
