@@ -87,8 +87,9 @@ Case random_case(std::uint64_t seed) {
   const int dtype =
       one_of(random, std::array{ABN_F32, ABN_F32, ABN_F16, ABN_BF16, ABN_F16, ABN_BF16, ABN_F64});
   const int activation =
-      one_of(random, std::array{ABN_IDENTITY, ABN_LEAKY_RELU, ABN_LEAKY_RELU, ABN_ELU});
-  const double parameter = activation == ABN_ELU
+      one_of(random, std::array{ABN_IDENTITY, ABN_LEAKY_RELU, ABN_LEAKY_RELU, ABN_ELU, ABN_CELU});
+  const bool exponential = activation == ABN_ELU || activation == ABN_CELU;
+  const double parameter = exponential
                                ? one_of(random, std::array{1.0, 1.0, 0.3, 1.7, 0.01})
                                : one_of(random, std::array{0.01, 0.01, 0.25, 0.2, 3.0, 1e-4});
   const bool large = dtype != ABN_F64 && random() % 20 == 0;
@@ -113,8 +114,7 @@ Case random_case(std::uint64_t seed) {
                                                                 ABN_F32, ABN_F64, ABN_BF16});
   // A z that is rounded to bf16 on the way in may reach -alpha again, which is that kernel's own
   // business.
-  if (activation == ABN_ELU && out.accumulate == ABN_BF16 && dtype != ABN_BF16)
-    out.accumulate = ABN_F32;
+  if (exponential && out.accumulate == ABN_BF16 && dtype != ABN_BF16) out.accumulate = ABN_F32;
   Style& style = out.style;
   style.lanes = one_of(random, std::array{1, 8, 256});
   style.statistics = one_of(random, std::array{ABN_TWO_PASS, ABN_WELFORD, ABN_ONE_PASS});
@@ -222,7 +222,7 @@ TEST(verify_bound, is_sharp_in_every_class_of_statistics) {
 
 TEST(verify_bound, is_sharp_in_every_scheme) {
   for (const int dtype : {ABN_F32, ABN_F16, ABN_BF16, ABN_F64})
-    for (const int activation : {ABN_IDENTITY, ABN_LEAKY_RELU, ABN_ELU})
+    for (const int activation : {ABN_IDENTITY, ABN_LEAKY_RELU, ABN_ELU, ABN_CELU})
       for (const int scheme :
            {ABN_STANDARD, ABN_CHECKPOINT_X, ABN_CHECKPOINT_XHAT, ABN_IN_PLACE_1, ABN_IN_PLACE_2})
         for (const int mode : {ABN_TRAINING, ABN_FROZEN})
@@ -235,7 +235,9 @@ TEST(verify_bound, is_sharp_in_every_scheme) {
               style.reciprocals = order == 1;
               style.root_ulp = 1 - order;
               abn_problem p = make_problem(3, 4, dtype == ABN_F64 ? 20 : 60, dtype, activation,
-                                           activation == ABN_ELU ? 1 : 0.01);
+                                           activation == ABN_ELU    ? 1
+                                           : activation == ABN_CELU ? 0.5
+                                                                    : 0.01);
               p.mode = mode;
               const int accumulate = dtype == ABN_F64 ? ABN_F64 : ABN_F32;
               cell.run(make_inputs(p, Recipe{2, 1, gamma, 1, 1e-3, false},

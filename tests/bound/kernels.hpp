@@ -15,6 +15,7 @@
 #include "tests/bound/data.hpp"
 #include "verify/compare/expectation.hpp"
 #include "verify/expect/expect.hpp"
+#include "verify/problem/activation.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/inputs.hpp"
 #include "verify/problem/problem.hpp"
@@ -257,10 +258,11 @@ class Kernel {
 
   A activate(A y) const {
     using std::expm1;
-    if (p.activation == ABN_IDENTITY) return y;
+    if (phi.linear()) return y;
     if (!(y < number(0))) return y + number(0);
-    return p.activation == ABN_LEAKY_RELU ? number(p.activation_parameter) * y
-                                          : number(p.activation_parameter) * expm1(y);
+    const A parameter = number(p.activation_parameter);
+    if (!phi.curved()) return parameter * y;
+    return parameter * expm1(phi.scaled ? divide(y, parameter) : y);
   }
 
   void forward(std::int64_t c) {
@@ -342,7 +344,6 @@ class Kernel {
     const auto channel = static_cast<std::size_t>(c);
     const bool in_place = scheme == ABN_IN_PLACE_1 || scheme == ABN_IN_PLACE_2,
                training = p.mode == ABN_TRAINING;
-    const problem::Format& storage = problem::format_of(p.dtype);
     const A zero = number(0), slope = number(p.activation_parameter);
     A mean = number(training ? out.saved.mean[channel] : in.running_mean[channel]),
       variance = number(training ? out.saved.variance[channel] : in.running_var[channel]);
@@ -356,17 +357,18 @@ class Kernel {
       const auto k = static_cast<std::size_t>(i);
       const A dz = number(in.dz[at(c, i)]);
       double stored = out.saved.z[at(c, i)];
-      if (in_place && p.activation == ABN_ELU && stored <= -p.activation_parameter)
-        stored = problem::next_above(storage, -p.activation_parameter);
+      if (in_place) stored = problem::lifted(p, stored);
       const A z = number(stored);
       const bool negative =
           style.bug == Bug::branch_by_comparison ? stored < 0 : std::signbit(stored);
       A derivative = number(1);
       if (in_place) {
         y[k] = z;
-        if (p.activation == ABN_LEAKY_RELU && negative && style.bug != Bug::slope_not_in_inverse)
+        if (phi.shape == problem::BranchShape::straight && negative &&
+            style.bug != Bug::slope_not_in_inverse)
           y[k] = divide(z, slope);
-        if (p.activation == ABN_ELU && negative) y[k] = log1p(z / slope);
+        if (phi.curved() && negative) y[k] = log1p(z / slope);
+        if (phi.scaled && negative) y[k] = slope * y[k];
         y[k] = through_storage(ABN_MATERIALISES_Y, y[k]);
         if (style.bug == Bug::xhat_without_beta) {
           xhat[k] = divide(y[k], g);
@@ -385,14 +387,16 @@ class Kernel {
         y[k] = affine(number(in.x[at(c, i)]), mean, r, xhat[k]);
         xhat[k] = through_storage(ABN_MATERIALISES_XHAT, xhat[k]);
       }
-      if (p.activation != ABN_IDENTITY) {
+      if (!phi.linear()) {
         const bool from_output = in_place || scheme == ABN_STANDARD;
-        if (scheme == ABN_STANDARD && style.derivative_from_y && p.activation == ABN_ELU)
-          derivative = kept_y[k] < zero ? slope * exp(kept_y[k]) : number(1);
+        const auto of_y = [&](A v) { return phi.scaled ? exp(divide(v, slope)) : slope * exp(v); };
+        if (scheme == ABN_STANDARD && style.derivative_from_y && phi.curved())
+          derivative = kept_y[k] < zero ? of_y(kept_y[k]) : number(1);
         else if (from_output ? negative : y[k] < zero)
-          derivative = p.activation == ABN_LEAKY_RELU ? slope
-                       : from_output                  ? z + slope
-                                                      : slope * exp(y[k]);
+          derivative = !phi.curved()  ? slope
+                       : !from_output ? of_y(y[k])
+                       : phi.scaled   ? divide(z + slope, slope)
+                                      : z + slope;
       }
       dy[k] = derivative * dz;
       if (style.bug == Bug::slope_twice && negative) dy[k] = dy[k] * derivative;
@@ -435,6 +439,7 @@ class Kernel {
 
   const problem::Inputs& in;
   const abn_problem& p;
+  const problem::Phi phi = problem::phi_of(p);
   const Style style;
   const int scheme;
   Outputs out;

@@ -142,7 +142,7 @@ TEST(verify_bound_terms, backward_reads_xhat_into_a_narrower_type) {
 TEST(verify_bound_terms, an_error_that_passes_through_the_logarithm_keeps_its_name) {
   const Arithmetic a;
   ChannelNumbers c = channel_of(1);
-  c.activation = ABN_ELU, c.parameter = 1;
+  c.phi = problem::phi_of(ABN_ELU, 1);
   BackwardPlan plan = plan_of(ABN_IN_PLACE_1);
   plan.end_to_end = true;
   plan.forward.mean = 0x1p-10;
@@ -156,7 +156,7 @@ TEST(verify_bound_terms, dy_from_the_output_rounds_the_product_by_the_slope) {
   Arithmetic a;
   a.load_parameter.u = roundoff;
   ChannelNumbers c = channel_of(1);
-  c.activation = ABN_LEAKY_RELU, c.parameter = 0.25;
+  c.phi = problem::phi_of(ABN_LEAKY_RELU, 0.25);
   Samples one;
   one.add(0, -0.25, 8, -1, -2, 2);
   expect_equal(
@@ -169,7 +169,7 @@ TEST(verify_bound_terms, a_kernel_with_a_y_of_its_own_knows_nothing_of_the_round
   a.y.u = 0x1p-60;  // claimed, but of no weight
   a.kept.u = roundoff;
   ChannelNumbers c = channel_of(1);
-  c.activation = ABN_ELU, c.parameter = 1;
+  c.phi = problem::phi_of(ABN_ELU, 1);
   const double y = -1, z = std::expm1(y), w = std::exp(y);
   Samples one;
   one.add(0, z, 8, y, -2, 8 * w);
@@ -185,7 +185,7 @@ TEST(verify_bound_terms, a_kernel_with_a_y_of_its_own_knows_nothing_of_the_round
 
 TEST(verify_bound_terms, dy_from_the_input_rounds_the_exponential_and_the_product) {
   ChannelNumbers c = channel_of(1);
-  c.activation = ABN_ELU, c.parameter = 2;
+  c.phi = problem::phi_of(ABN_ELU, 2);
   const double y = -1, dy = 8 * 2 * std::exp(y);
   Samples one;
   one.add(0, 0, 8, y, -2, dy);
@@ -219,7 +219,7 @@ TEST(verify_bound_terms, scheme_two_carries_the_error_of_sum_dy_to_every_element
   Arithmetic a;
   a.load_parameter.u = roundoff;
   ChannelNumbers c = channel_of(2);
-  c.activation = ABN_LEAKY_RELU, c.parameter = 0.25;
+  c.phi = problem::phi_of(ABN_LEAKY_RELU, 0.25);
   Samples two;
   two.add(0, 0, 8, 0, 0, 8);        // nothing of its own is off, and its xhat is 0
   two.add(0, -0.25, 8, -1, -2, 2);  // dy off by u|dy|

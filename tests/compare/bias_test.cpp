@@ -81,7 +81,7 @@ TEST(Bias, TakesManyCasesAndLooksAtBothSides) {
 TEST(Bias, IsInTheReasonTheHeadlineAndTheFile) {
   results::Record record;
   record.id = "k/forward/f32/nchw/z", record.variant = "k", record.op = "forward",
-  record.check = "z", record.kind = "numbers";
+  record.check = "z", record.kind = results::CheckKind::numbers;
   record.cases = record.discriminating_cases = 40;
   record.tally.elements = 40;
   record.bias = leaning_of(Bug::truncated_store, 40, 1).z;

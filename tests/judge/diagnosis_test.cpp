@@ -169,8 +169,8 @@ TEST(Diagnosis, SurvivesTheFile) {
   results::Record record;
   record.id = "v/forward/f32/nchw/z", record.variant = "v", record.op = "forward",
   record.dtype = "f32", record.layout = "nchw", record.check = "z";
-  record.kind = "numbers", record.verdict = results::Verdict::fail, record.reason = "wrong",
-  record.cases = record.failed_cases = 1;
+  record.kind = results::CheckKind::numbers, record.verdict = results::Verdict::fail,
+  record.reason = "wrong", record.cases = record.failed_cases = 1;
   record.diagnosis.cases = 6;
   record.diagnosis.explanations = {explanation("best", 6, 100.5)};
   results.records = {record};

@@ -57,7 +57,7 @@ run::HuntResult hunted(const abn_variant& variant, const std::string& pattern, s
 double largest(const std::vector<results::Record>& records) {
   double ratio = 0;
   for (const results::Record& record : records)
-    if (record.kind == "numbers") ratio = std::max(ratio, record.tally.max_ratio);
+    if (record.kind == results::CheckKind::numbers) ratio = std::max(ratio, record.tally.max_ratio);
   return ratio;
 }
 
@@ -175,7 +175,7 @@ TEST(Hunt, WhatItFindsCanBeReplayed) {
   std::size_t replayed = 0;
   const run::HuntResult found = hunted(clean, "*", 512);
   for (const results::Record& record : found.records) {
-    if (record.kind != "numbers" || record.witnesses.empty()) continue;
+    if (record.kind != results::CheckKind::numbers || record.witnesses.empty()) continue;
     const results::Witness& witness = record.witnesses.front();
     EXPECT_NE(witness.reproduce.find("abn-verify run " + record.id + " --problem " +
                                      witness.problem + " --data 'given:x="),

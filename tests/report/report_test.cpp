@@ -208,7 +208,8 @@ TEST(VerifyReport, PageIsWellFormedAndHasAnAnchorForEveryCheck) {
     for (const results::Record& record : results.records)
       EXPECT_EQ(ids.count(record.id), 1u) << record.id;
     for (const results::Record& record : results.records)
-      EXPECT_GE(count(html, "href=\"#" + record.id + "\""), record.kind == "numbers" ? 1u : 0u)
+      EXPECT_GE(count(html, "href=\"#" + record.id + "\""),
+                record.kind == results::CheckKind::numbers ? 1u : 0u)
           << record.id;
   }
 }
@@ -442,8 +443,9 @@ TEST(VerifyReport, EachVariantHasItsTwoFigures) {
   std::erase_if(few.records, [](const results::Record& record) { return record.check != "dx"; });
   EXPECT_EQ(count(render_html(few), "<svg "), 2u);
   results::Results none = sample::mixed();
-  std::erase_if(none.records,
-                [](const results::Record& record) { return record.kind != "contract"; });
+  std::erase_if(none.records, [](const results::Record& record) {
+    return record.kind != results::CheckKind::contract;
+  });
   EXPECT_EQ(count(render_html(none), "<svg "), 0u);
 }
 
@@ -689,14 +691,14 @@ results::Results gradients_and_properties() {
     }
   for (const char* check : {"linear", "permutation"}) {
     results::Record record = sample::record("two_sweep", "property", "f32", "nchw", check, true);
-    record.kind = "property";
+    record.kind = results::CheckKind::property;
     record.tally = sample::tally(noise, 100, 0.4, 0.1, true);
     record.tally.max_fit_ratio = 3;  // means nothing for a property
     record.discriminating_cases = 0;
     results.records.push_back(record);
   }
   results::Record broken = sample::record("two_sweep", "property", "f32", "nchw", "broken", false);
-  broken.kind = "property";
+  broken.kind = results::CheckKind::property;
   broken.verdict = results::Verdict::fail;
   broken.failed_cases = 1;
   broken.reason = "the two results differ";
@@ -711,7 +713,8 @@ TEST(VerifyReport, GradientsAndPropertiesHaveTheirPlace) {
   EXPECT_EQ(markup_error(html, ids), "");
   for (const results::Record& record : results.records) {
     EXPECT_EQ(ids.count(record.id), 1u) << record.id;
-    EXPECT_GE(count(html, "href=\"#" + record.id + "\""), record.kind == "contract" ? 0u : 1u)
+    EXPECT_GE(count(html, "href=\"#" + record.id + "\""),
+              record.kind == results::CheckKind::contract ? 0u : 1u)
         << record.id;
   }
   // Methods and schemes are rows of a table of their own, not columns of the one with types and

@@ -89,7 +89,7 @@ inline results::Record record(const std::string& variant, const std::string& op,
   out.layout = layout;
   out.check = check;
   out.id = variant + "/" + op + "/" + dtype + "/" + layout + "/" + check;
-  out.kind = numbers ? "numbers" : "contract";
+  out.kind = numbers ? results::CheckKind::numbers : results::CheckKind::contract;
   out.cases = 42;
   out.discriminating_cases = numbers ? 42 : 0;
   return out;

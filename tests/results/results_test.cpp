@@ -25,7 +25,7 @@ constexpr double nan_value = std::numeric_limits<double>::quiet_NaN();
 Record record(const std::string& check, const std::vector<double>& got, double bound = 1) {
   Record r;
   r.variant = "mine", r.op = "backward", r.dtype = "bf16", r.layout = "nhwc", r.check = check,
-  r.kind = "numbers";
+  r.kind = CheckKind::numbers;
   r.id = "mine/backward/bf16/nhwc/" + check;
   compare::Expectation e{compare::Output::dx, ABN_BF16, {}, {}};
   for (std::size_t i = 0; i < got.size(); ++i) {
@@ -157,7 +157,7 @@ TEST(Verdicts, CasesThatWereLeftOutAreSaid) {
 
 TEST(SummaryTable, HasALineForEachGroupWithCountsRatioAndUlp) {
   Record error = record("status", {0.5});
-  error.kind = "contract", error.tally = {}, error.verdict = Verdict::error;
+  error.kind = CheckKind::contract, error.tally = {}, error.verdict = Verdict::error;
   const auto table = summary_table(
       results_of({record("dx", {0.5, 0.25}), record("dgamma", {3}), skipped("dbeta"), error}));
   EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 2);
@@ -252,7 +252,7 @@ TEST(Json, ReadBackAndWrittenAgainIsTheSameBytes) {
   both.has_end_to_end = true, both.end_to_end = both.tally, both.end_to_end_cost = inf,
   both.unsafe_cases = 2, both.open_branches = 18;
   Record contract = record("guards", {0});
-  contract.kind = "contract", contract.tally = {};
+  contract.kind = CheckKind::contract, contract.tally = {};
   const auto text = to_json(results_of({both, contract, skipped("dgamma")}));
   EXPECT_TRUE(text == to_json(results_from_json(text)));
   EXPECT_EQ(text.back(), '\n');
@@ -333,8 +333,8 @@ TEST(FailureText, SaysWhatWhereWhyAndHowToReplay) {
 
 TEST(FailureText, OfAContractCheckSaysItsReasonAndNoBound) {
   Record r = record("guards", {0});
-  r.kind = "contract", r.id = "mine/backward/bf16/nhwc/guards", r.tally = {}, r.failed_cases = 1,
-  r.verdict = Verdict::fail;
+  r.kind = CheckKind::contract, r.id = "mine/backward/bf16/nhwc/guards", r.tally = {},
+  r.failed_cases = 1, r.verdict = Verdict::fail;
   r.reason = "16 bytes behind dx were written";
   r.witnesses.front().where = "dx + 3072 bytes", r.witnesses.front().reason = "0xff became 0x00";
   conclude(r);

@@ -70,7 +70,8 @@ TEST(CaseList, WhatWasHuntedIsPassedByTheKernelsOfTheTree) {
     double largest = 0;
     for (const results::Record& record : run::run(check::output_checks, subjects, cases, options)) {
       EXPECT_EQ(record.verdict, results::Verdict::pass) << record.id << ": " << record.reason;
-      if (record.kind == "numbers") largest = std::max(largest, record.tally.max_ratio);
+      if (record.kind == results::CheckKind::numbers)
+        largest = std::max(largest, record.tally.max_ratio);
     }
     EXPECT_GT(largest, 0.9) << "hard cases use the bounds";
   }

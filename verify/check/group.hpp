@@ -32,7 +32,7 @@ struct RunOptions {
 struct CheckName {
   const char* op;     ///< second part of the id: "forward", "backward", "property", ...
   const char* check;  ///< last part of the id
-  const char* kind;   ///< "numbers", "contract" or "property"
+  results::CheckKind kind;
 };
 
 /// A check that a group can have, with what it demands.

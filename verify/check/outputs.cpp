@@ -17,8 +17,8 @@
 namespace abn::verify::check {
 namespace {
 
-constexpr const char* numbers = "numbers";
-constexpr const char* contract = "contract";
+constexpr results::CheckKind numbers = results::CheckKind::numbers;
+constexpr results::CheckKind contract = results::CheckKind::contract;
 
 /// What was never written differs from call to call too; the other checks then say nothing of their
 /// own.
@@ -148,9 +148,7 @@ struct OutputCase {
       for (const CheckName& name : names) records.push_back(skip_record(origin, name, reason));
       return;
     }
-    const auto is_numeric = [](const CheckName& name) {
-      return std::string_view(name.kind) == numbers;
-    };
+    const auto is_numeric = [](const CheckName& name) { return name.kind == numbers; };
     const bool judged =
         operation.usable && (std::any_of(names.begin(), names.end(), is_numeric) ||
                              !operation.aliased.empty() || !operation.repeated.empty());

@@ -32,8 +32,9 @@ constexpr problem::Word words[] = {
 std::vector<CheckName> checks_of(const call::Subject&, const abn_claims& claims,
                                  const abn_problem& problem) {
   if (problem.mode != ABN_FROZEN || problem.dtype == ABN_F64) return {};
-  std::vector<CheckName> checks{{op, "activation", "numbers"}, {op, "derivative", "numbers"}};
-  if (problem::is_in_place(claims)) checks.push_back({op, "inverse", "numbers"});
+  std::vector<CheckName> checks{{op, "activation", results::CheckKind::numbers},
+                                {op, "derivative", results::CheckKind::numbers}};
+  if (problem::is_in_place(claims)) checks.push_back({op, "inverse", results::CheckKind::numbers});
   return checks;
 }
 

@@ -84,7 +84,7 @@ std::string id_of(const std::string& variant, const abn_problem& problem, std::s
 }
 
 results::Record blank_record(const Origin& origin, std::string_view op, std::string_view check,
-                             std::string_view kind) {
+                             results::CheckKind kind) {
   results::Record record;
   record.id = id_of(origin.variant, origin.problem, op, check);
   record.variant = origin.variant;
@@ -116,8 +116,8 @@ results::Record judge(const Origin& origin, std::string_view op, const problem::
   if (expectation.points.size() != got.size())
     throw std::logic_error(fmt::format("{} has {} expectations and {} values", output,
                                        expectation.points.size(), got.size()));
-  results::Record record =
-      blank_record(origin, op, check.empty() ? std::string_view(output) : check, "numbers");
+  results::Record record = blank_record(
+      origin, op, check.empty() ? std::string_view(output) : check, results::CheckKind::numbers);
   const problem::Format& format = problem::format_of(expectation.dtype);
   record.tally = compare::compare_all(expectation, got);
   record.bias = compare::bias_of(expectation, got);

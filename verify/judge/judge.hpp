@@ -27,10 +27,9 @@ struct Origin {
 std::string id_of(const std::string& variant, const abn_problem& problem, std::string_view op,
                   std::string_view check);
 
-/// The record of one case, with nothing in it yet. op is "forward" or "backward", kind "numbers" or
-/// "contract".
+/// The record of one case, with nothing in it yet. op is "forward" or "backward".
 results::Record blank_record(const Origin& origin, std::string_view op, std::string_view check,
-                             std::string_view kind);
+                             results::CheckKind kind);
 
 /// A witness with its problem, data, seed and reproduce line.
 results::Witness blank_witness(const Origin& origin, const std::string& id);

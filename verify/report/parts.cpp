@@ -190,7 +190,9 @@ bool needs_attention(results::Verdict verdict) {
   return severity(verdict) >= severity(results::Verdict::inconclusive);
 }
 
-bool is_contract(const results::Record& record) { return record.kind == "contract"; }
+bool is_contract(const results::Record& record) {
+  return record.kind == results::CheckKind::contract;
+}
 
 bool has_numbers(const results::Record& record) {
   return !is_contract(record) && record.tally.elements > 0;
@@ -201,7 +203,9 @@ double ranking_ratio(const results::Record& record) {
                                             : record.tally.max_ratio;
 }
 
-bool is_property(const results::Record& record) { return record.kind == "property"; }
+bool is_property(const results::Record& record) {
+  return record.kind == results::CheckKind::property;
+}
 
 bool has_types(const results::Record& record) {
   return std::find(dtypes.begin(), dtypes.end(), record.dtype) != dtypes.end();

@@ -43,7 +43,8 @@ std::string render_csv(const results::Results& results) {
     const double elements = static_cast<double>(tally.elements);
     for (const std::string& text :
          {record.id, record.variant, record.op, record.dtype, record.layout, record.check,
-          record.kind, std::string(results::verdict_name(record.verdict)), record.reason})
+          std::string(results::kind_name(record.kind)),
+          std::string(results::verdict_name(record.verdict)), record.reason})
       out += field(text) + ",";
     for (const std::uint64_t count :
          {record.cases, record.failed_cases, record.skipped_cases, record.discriminating_cases,

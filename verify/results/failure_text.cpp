@@ -39,7 +39,7 @@ std::string numbers(const Record& record, const Witness& witness) {
   if (witness.terms.empty()) text += fmt::format("{:.3g}, ", witness.bound);
   text.resize(text.size() - 2);
   // two results of the kernel: their bounds add up, and no one source dominates
-  if (record.kind == "property") return text + "\n";
+  if (record.kind == CheckKind::property) return text + "\n";
   text += fmt::format("; kappa {:.3g}", witness.kappa);
   if (record.op == "backward") text += fmt::format(", |beta|/|g| {:.3g}", witness.beta_over_g);
   return text + "\n";
@@ -49,7 +49,7 @@ std::string numbers(const Record& record, const Witness& witness) {
 
 std::string failure_text(const Record& record) {
   std::string text = fmt::format("{} {}", upper(verdict_name(record.verdict)), record.id);
-  const bool with_numbers = record.kind != "contract" && record.tally.elements > 0;
+  const bool with_numbers = record.kind != CheckKind::contract && record.tally.elements > 0;
   if (with_numbers)
     text += fmt::format("   ratio {:.3g}   ({} of {} elements, p99 {:.2g}, NaN or infinity {})",
                         record.tally.max_ratio, record.tally.failed, record.tally.elements,

@@ -294,7 +294,7 @@ Json record_json(const Record& r) {
             {"dtype", r.dtype},
             {"layout", r.layout},
             {"check", r.check},
-            {"kind", r.kind},
+            {"kind", kind_name(r.kind)},
             {"verdict", verdict_name(r.verdict)},
             {"reason", r.reason},
             {"cases", r.cases},
@@ -306,7 +306,7 @@ Json record_json(const Record& r) {
   if (r.evaluations.forward + r.evaluations.backward > 0)
     json["evaluations"] = {{"forward", r.evaluations.forward},
                            {"backward", r.evaluations.backward}};
-  if (r.kind != "contract") {
+  if (r.kind != CheckKind::contract) {
     json["fit"] = r.tally.max_fit_ratio <= 1;
     json["tally"] = tally_json(r.tally);
     if (r.bias.cases > 0)
@@ -335,9 +335,9 @@ Record record_from(const Json& json) {
   r.dtype = json.at("dtype");
   r.layout = json.at("layout");
   r.check = json.at("check");
-  r.kind = json.at("kind");
-  if (r.kind != "numbers" && r.kind != "property" && r.kind != "contract")
-    refuse(json.at("kind"), "\"numbers\", \"property\" or \"contract\"");
+  const std::string kind = json.at("kind");
+  if (!is_kind_name(kind)) refuse(json.at("kind"), "\"numbers\", \"property\" or \"contract\"");
+  r.kind = kind_from_name(kind);
   const auto verdict = json.at("verdict").get<std::string>();
   bool known = false;
   for (const Verdict v :

@@ -93,6 +93,21 @@ const char* verdict_name(Verdict verdict) {
   return verdict_words()[static_cast<std::size_t>(verdict)].name;
 }
 
+namespace {
+constexpr const char* kind_names[] = {"numbers", "property", "contract"};
+}  // namespace
+
+const char* kind_name(CheckKind kind) { return kind_names[static_cast<std::size_t>(kind)]; }
+
+bool is_kind_name(std::string_view name) {
+  return std::find(std::begin(kind_names), std::end(kind_names), name) != std::end(kind_names);
+}
+
+CheckKind kind_from_name(std::string_view name) {
+  const auto at = std::find(std::begin(kind_names), std::end(kind_names), name);
+  return static_cast<CheckKind>(at - std::begin(kind_names));
+}
+
 void merge(Record& into, const Record& from) {
   if (severity(from.verdict) > severity(into.verdict))
     into.verdict = from.verdict, into.reason = from.reason;
@@ -132,14 +147,14 @@ void conclude(Record& record) {
     record.verdict = Verdict::fail;
     const bool one = record.tally.failed == 1;
     if (record.tally.failed > 0)
-      record.reason =
-          fmt::format("{} of {} {} {}, in {} of {}", record.tally.failed,
-                      plural(record.tally.elements, "element"),
-                      record.kind == "property" ? (one ? "breaks" : "break") : (one ? "is" : "are"),
-                      record.op == "exact"        ? "not right to the last bit"
-                      : record.kind == "property" ? "the property"
-                                                  : "above the bound or of the wrong class",
-                      record.failed_cases, plural(ran, "case"));
+      record.reason = fmt::format(
+          "{} of {} {} {}, in {} of {}", record.tally.failed,
+          plural(record.tally.elements, "element"),
+          record.kind == CheckKind::property ? (one ? "breaks" : "break") : (one ? "is" : "are"),
+          record.op == "exact"                 ? "not right to the last bit"
+          : record.kind == CheckKind::property ? "the property"
+                                               : "above the bound or of the wrong class",
+          record.failed_cases, plural(ran, "case"));
     return;
   }
   if (ran == 0) {
@@ -147,12 +162,12 @@ void conclude(Record& record) {
     if (record.reason.empty()) record.reason = "every case was skipped";
     return;
   }
-  if (record.kind == "contract") {
+  if (record.kind == CheckKind::contract) {
     record.verdict = Verdict::pass;
     record.reason = fmt::format("held in {}", scope(record));
     return;
   }
-  if (record.kind == "property") {
+  if (record.kind == CheckKind::property) {
     const bool compared = record.tally.elements > 0;
     record.verdict = compared ? Verdict::pass : Verdict::inconclusive;
     record.reason =
@@ -195,7 +210,7 @@ void conclude(Record& record) {
 }
 
 bool is_unfit(const Record& record) {
-  return record.kind == "numbers" && !(record.tally.max_fit_ratio <= 1);
+  return record.kind == CheckKind::numbers && !(record.tally.max_fit_ratio <= 1);
 }
 
 Summary summarise(const Results& results) {
@@ -310,7 +325,7 @@ std::string summary_table(const Results& results) {
     row.tally += record.tally;
     row.unfit += record.verdict == Verdict::pass && is_unfit(record) ? 1 : 0;
     row.unsafe += record.unsafe_cases;
-    if (record.kind != "contract" && record.tally.max_ratio > row.worst)
+    if (record.kind != CheckKind::contract && record.tally.max_ratio > row.worst)
       row.worst = record.tally.max_ratio, row.check = record.layout + "/" + record.check;
   }
   for (const auto& [name, row] : rows) width = std::max(width, name.size());

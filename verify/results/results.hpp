@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -58,15 +59,23 @@ struct CallTraffic {
   std::vector<BufferTraffic> buffers;
 };
 
+/// What a check looks at.
+enum class CheckKind : std::uint8_t {
+  numbers,   ///< compared with a bound, on data that can tell
+  property,  ///< two results of the kernel compared with each other
+  /// guards, unwritten, inputs, alias, schedule, status; and what the emulator's sanitiser sees:
+  /// races, unwritten_reads, bounds, barriers, traffic
+  contract,
+};
+const char* kind_name(CheckKind kind);  ///< as results.json has it
+bool is_kind_name(std::string_view name);
+CheckKind kind_from_name(std::string_view name);  ///< of a name that is_kind_name() knows
+
 /// The result of one check id over all its cases. Records with equal ids add up; the order of
 /// addition decides nothing but ties.
 struct Record {
   std::string id, variant, op, dtype, layout, check;
-  /// "numbers" (compared with a bound, on data that can tell), "property" (two results of the
-  /// kernel compared with each other) or "contract" (guards, unwritten, inputs, alias, schedule,
-  /// status; and what the emulator's sanitiser sees: races, unwritten_reads, bounds, barriers,
-  /// traffic)
-  std::string kind;
+  CheckKind kind = CheckKind::numbers;
   Verdict verdict = Verdict::pass;
   std::string reason;
   std::uint64_t cases = 0, failed_cases = 0, skipped_cases = 0, discriminating_cases = 0,

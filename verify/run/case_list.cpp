@@ -46,7 +46,7 @@ std::vector<data::Case> read_case_list(const std::string& path) {
 std::string case_list_text(std::span<const results::Record> records) {
   std::map<std::string, std::string> checks_of;  // by case
   for (const results::Record& record : records) {
-    if (record.kind != "numbers" || record.witnesses.empty()) continue;
+    if (record.kind != results::CheckKind::numbers || record.witnesses.empty()) continue;
     const results::Witness& worst = record.witnesses.front();
     checks_of[fmt::format("{}\t{}\t{}", worst.problem, worst.data, worst.seed)] +=
         fmt::format("# {}  ratio {:.3g}\n", record.id, record.tally.max_ratio);

@@ -128,7 +128,8 @@ std::vector<check::CheckName> generous_checks(const call::Subject&, const abn_cl
                                               const abn_problem& problem) {
   std::vector<check::CheckName> checks;
   for (const Claim& claim : all_claims)
-    if (applies(claim, claims, problem)) checks.push_back({op, claim.name, "numbers"});
+    if (applies(claim, claims, problem))
+      checks.push_back({op, claim.name, results::CheckKind::numbers});
   return checks;
 }
 
@@ -263,7 +264,7 @@ std::vector<check::CheckName> numeric_checks(const call::Subject& subject, const
                                              const abn_problem& problem) {
   std::vector<check::CheckName> checks = check::output_checks.checks(subject, claims, problem);
   std::erase_if(checks, [](const check::CheckName& name) {
-    return std::string_view(name.kind) != "numbers";
+    return name.kind != results::CheckKind::numbers;
   });
   return checks;
 }
@@ -315,7 +316,7 @@ bool right_on_standard_data(const call::Subject& subject, const results::Record&
   const std::vector<results::Record> records =
       run(check::output_checks, std::span(&subject, 1), std::span(&plain, 1), own);
   return std::none_of(records.begin(), records.end(), [](const results::Record& one) {
-    return one.kind == "numbers" &&
+    return one.kind == results::CheckKind::numbers &&
            (one.verdict == results::Verdict::fail || one.verdict == results::Verdict::error);
   });
 }
@@ -402,8 +403,9 @@ void suggest_claims(std::vector<results::Record>& records, std::span<const call:
     std::size_t suggested = 0;
     for (results::Record& record : records) {
       const bool above = record.variant == subject.variant->name &&
-                         record.verdict == results::Verdict::fail && record.kind == "numbers" &&
-                         !record.witnesses.empty() && std::isfinite(record.tally.max_ratio);
+                         record.verdict == results::Verdict::fail &&
+                         record.kind == results::CheckKind::numbers && !record.witnesses.empty() &&
+                         std::isfinite(record.tally.max_ratio);
       if (!above || suggested == most_suggested) continue;
       const results::Witness& witness = record.witnesses.front();
       const data::Case one = data::replay(witness.problem, witness.data, witness.seed);

@@ -47,7 +47,8 @@ void diagnose_failures(std::vector<results::Record>& records, const check::Check
   using Group = std::tuple<std::string, std::string, std::string, std::string>;
   std::set<Group> done;
   for (const results::Record& failed : records) {
-    if (failed.verdict != results::Verdict::fail || failed.kind != "numbers") continue;
+    if (failed.verdict != results::Verdict::fail || failed.kind != results::CheckKind::numbers)
+      continue;
     if (!done.emplace(failed.variant, failed.op, failed.dtype, failed.layout).second) continue;
     const auto subject =
         std::find_if(subjects.begin(), subjects.end(),
@@ -65,12 +66,13 @@ void diagnose_failures(std::vector<results::Record>& records, const check::Check
       results::Diagnosis found;  // the same for all outputs of a call
       for (const results::Record& record :
            run(group, std::span(&*subject, 1), std::span(&one, 1), again))
-        if (record.kind == "numbers" && record.diagnosis.cases > 0) found = record.diagnosis;
+        if (record.kind == results::CheckKind::numbers && record.diagnosis.cases > 0)
+          found = record.diagnosis;
       diagnosis += found;
       if (results::has_enough(diagnosis)) break;
     }
     for (results::Record& record : records)
-      if (record.verdict == results::Verdict::fail && record.kind == "numbers" &&
+      if (record.verdict == results::Verdict::fail && record.kind == results::CheckKind::numbers &&
           record.variant == failed.variant && record.op == failed.op &&
           record.dtype == failed.dtype && record.layout == failed.layout)
         record.diagnosis = diagnosis;

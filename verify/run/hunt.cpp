@@ -26,7 +26,7 @@ namespace {
 constexpr std::size_t round_size = 32;
 constexpr int patience = 200;              // steps without gain until a climb begins again
 constexpr std::uint64_t fresh_one_in = 8;  // steps that begin elsewhere anyway
-constexpr const char* numbers = "numbers";
+constexpr results::CheckKind numbers = results::CheckKind::numbers;
 
 /// One check of one type and layout.
 struct Climb {
@@ -57,7 +57,7 @@ std::vector<Climb> climbs_of(const call::Subject& subject, const check::RunOptio
         if (claimed.status != ABN_OK || !claimed.nonsense.empty()) continue;
         for (const check::CheckName& name :
              check::output_checks.checks(subject, claimed.claims, problem)) {
-          if (std::string_view(name.kind) != numbers) continue;
+          if (name.kind != numbers) continue;
           Climb climb{judge::id_of(subject.variant->name, problem, name.op, name.check),
                       dtype,
                       layout,

@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 
+#include "verify/problem/activation.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
@@ -19,6 +20,8 @@ struct Plain {
   const problem::Format &storage = problem::format_of(p.dtype),
                         &parameter = problem::format_of(p.param_dtype);
   A eps = static_cast<A>(p.eps), slope = static_cast<A>(p.activation_parameter);
+  problem::Phi phi = problem::phi_of(p);
+  A lambda = static_cast<A>(phi.lambda), width = static_cast<A>(phi.width);
   std::int64_t m = problem::sample_count(p);
   A count = static_cast<A>(m);
 
@@ -42,26 +45,26 @@ struct Plain {
   A sum(const Term& term) const {
     std::array<A, 32> lane{};
     for (std::int64_t i = 0; i < m; ++i) lane[static_cast<std::size_t>(i) % lane.size()] += term(i);
-    for (std::size_t width = lane.size() / 2; width > 0; width /= 2)
-      for (std::size_t k = 0; k < width; ++k) lane[k] += lane[k + width];
+    for (std::size_t half = lane.size() / 2; half > 0; half /= 2)
+      for (std::size_t k = 0; k < half; ++k) lane[k] += lane[k + half];
     return lane[0];
   }
 
   A activated(A y) const {
-    if (p.activation == ABN_IDENTITY || !(y < 0)) return y;
-    return p.activation == ABN_LEAKY_RELU ? slope * y : slope * std::expm1(y);
+    if (phi.linear() || !(y < 0)) return y;
+    return phi.curved() ? slope * std::expm1(y / width) : slope * y;
   }
   /// A z that has saturated is taken for the next one above.
   A inverted(A z) const {
-    if (p.activation == ABN_IDENTITY || !std::signbit(z)) return z;
-    if (p.activation == ABN_LEAKY_RELU) return z / slope;
+    if (phi.linear() || !std::signbit(z)) return z;
+    if (!phi.curved()) return z / slope;
     const A lowest =
         static_cast<A>(problem::next_above(storage, static_cast<double>(stored(-slope))));
-    return std::log1p(std::max(z, lowest) / slope);
+    return width * std::log1p(std::max(z, lowest) / slope);
   }
   A derivative(A y) const {
-    if (p.activation == ABN_IDENTITY || !std::signbit(y)) return 1;
-    return p.activation == ABN_LEAKY_RELU ? slope : slope * std::exp(y);
+    if (phi.linear() || !std::signbit(y)) return 1;
+    return phi.curved() ? lambda * std::exp(y / width) : lambda;
   }
 
   Numbers forward() const {

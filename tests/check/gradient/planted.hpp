@@ -11,6 +11,7 @@
 #include "verify/call/device.hpp"
 #include "verify/check/gradient/kernel_gradients.hpp"
 #include "verify/expect/reference_variant.hpp"
+#include "verify/problem/activation.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 #include "verify/results/results.hpp"
@@ -54,6 +55,7 @@ int planted_backward(const abn_problem* problem, const abn_backward_args* a) {
   const abn_problem& p = *problem;
   const std::int64_t m = problem::sample_count(p);
   const problem::Format& storage = problem::format_of(p.dtype);
+  const problem::Phi phi = problem::phi_of(p);
   const std::vector<double> z = read(p.dtype, a->z, problem::element_count(p)),
                             dz = read(p.dtype, a->dz, problem::element_count(p));
   const std::vector<double> gamma = read(p.param_dtype, a->gamma, p.c),
@@ -70,15 +72,9 @@ int planted_backward(const abn_problem* problem, const abn_backward_args* a) {
     for (std::size_t i = 0; i < dy.size(); ++i) {
       const auto at =
           static_cast<std::size_t>(problem::sample_offset(p, c, static_cast<std::int64_t>(i)));
-      double y = z[at], slope = 1;
-      if (std::signbit(y) && p.activation == ABN_LEAKY_RELU)
-        slope = p.activation_parameter, y /= slope;
-      if (std::signbit(y) && p.activation == ABN_ELU) {
-        // saturated
-        if (y <= -p.activation_parameter)
-          y = problem::next_above(storage, problem::round_to(storage, -p.activation_parameter));
-        slope = y + p.activation_parameter, y = std::log1p(y / p.activation_parameter);
-      }
+      const double kept = problem::lifted(p, z[at]);
+      const bool left = std::signbit(kept);
+      const double y = phi.inverse(kept, left), slope = phi.derivative_from_output(kept, left);
       // g = 0 leaves nothing of x
       dy[i] = dz[at] * slope, xhat[i] = g == 0 ? 0 : (y - beta[channel]) / g;
       sum += bug == Planted::sum_of_dz ? dz[at] : dy[i];

@@ -31,7 +31,7 @@ std::set<std::string> held(const std::vector<results::Record>& records) {
     EXPECT_TRUE(record.verdict == results::Verdict::pass ||
                 record.verdict == results::Verdict::skip)
         << results::failure_text(record);
-    EXPECT_EQ(record.kind, "property");
+    EXPECT_EQ(record.kind, results::CheckKind::property);
     if (record.verdict == results::Verdict::pass) names.insert(record.check);
   }
   return names;

@@ -215,9 +215,9 @@ const std::vector<Bug> bugs = {
     in_backward("round_trip", "ELU without a guard: 0 times the logarithm of 0 poisons the channel",
                 [](BackwardCall& call) {
                   call.run();
-                  if (call.p.activation != ABN_ELU) return;
+                  const double end = problem::phi_of(call.p).saturation();
                   each(call, call.z.values, [&](double z, std::int64_t c) {
-                    if (z <= -call.p.activation_parameter && call.dgamma.present)
+                    if (std::isfinite(end) && z <= end && call.dgamma.present)
                       call.dgamma.values[static_cast<std::size_t>(c)] = NAN;
                   });
                 }),

@@ -20,7 +20,7 @@ namespace abn::verify::check::exact {
 namespace {
 
 constexpr const char* op = "exact";
-constexpr const char* kind = "numbers";
+constexpr results::CheckKind kind = results::CheckKind::numbers;
 
 std::vector<compare::Output> outputs_of(const abn_claims& claims, const abn_problem& problem) {
   std::vector<compare::Output> outputs{compare::Output::z};

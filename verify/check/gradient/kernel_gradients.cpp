@@ -43,13 +43,14 @@ std::vector<CheckName> checks_of(const call::Subject&, const abn_claims& claims,
                                  const abn_problem& problem) {
   std::vector<CheckName> checks;
   if (problem.mode == ABN_INFERENCE || problem::element_count(problem) == 0) return checks;
-  if ((claims.saves & ABN_SAVES_Z) != 0) checks.push_back({op, "adjoint", "property"});
-  checks.push_back({op, "difference", "numbers"});
+  if ((claims.saves & ABN_SAVES_Z) != 0)
+    checks.push_back({op, "adjoint", results::CheckKind::property});
+  checks.push_back({op, "difference", results::CheckKind::numbers});
   if (problem.dtype == ABN_F64)
     for (const char* check : {"jacobian_dbeta", "jacobian_dgamma", "jacobian_dx"})
-      checks.push_back({op, check, "numbers"});
+      checks.push_back({op, check, results::CheckKind::numbers});
   for (const char* check : {"probe_ones", "probe_rademacher", "probe_units", "probe_xhat"})
-    checks.push_back({op, check, "numbers"});
+    checks.push_back({op, check, results::CheckKind::numbers});
   return checks;
 }
 

@@ -77,7 +77,7 @@ results::Record blank(Method method, const char* scheme, const char* output) {
   record.dtype = method_name(method);
   record.layout = scheme;
   record.check = output;
-  record.kind = "numbers";
+  record.kind = results::CheckKind::numbers;
   record.cases = 1;
   return record;
 }

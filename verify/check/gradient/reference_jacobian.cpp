@@ -152,8 +152,8 @@ std::vector<results::Record> check_reference_jacobian(const problem::Inputs& inp
                                     judge::shell_word(data), seed);
   std::vector<results::Record> records;
   for (const char* output : {"dx", "dgamma", "dbeta"})
-    records.push_back(
-        judge::blank_record(origin, op, fmt::format("jacobian_{}", output), "numbers"));
+    records.push_back(judge::blank_record(origin, op, fmt::format("jacobian_{}", output),
+                                          results::CheckKind::numbers));
 
   const abn_claims claims =
       problem::claims_of(expect::reference_variant(expect::ReferenceArithmetic::f64, ABN_STANDARD),

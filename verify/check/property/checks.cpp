@@ -17,7 +17,7 @@ namespace abn::verify::check::property {
 namespace {
 
 constexpr const char* op = "property";
-constexpr const char* kind = "property";
+constexpr results::CheckKind kind = results::CheckKind::property;
 
 /// Channels whose every finite number, and whose r, is far enough below the accumulate type's
 /// largest for products of three of them: what overflows on the way to a finite result is no

@@ -19,7 +19,7 @@
 namespace abn::verify::check::sanitize {
 namespace {
 
-constexpr const char* kind = "contract";
+constexpr results::CheckKind kind = results::CheckKind::contract;
 /// In the order of Fault.
 constexpr std::array<problem::Word, 4> faults{{
     {"races",
