@@ -74,8 +74,7 @@ bound::ChannelNumbers numbers_of(const Channel& c, const oracle::ForwardValues& 
   n.r = v.r;
   n.beta = c.forward.parameters.beta;
   n.eps = c.forward.parameters.eps;
-  n.activation = c.forward.parameters.activation;
-  n.parameter = c.forward.parameters.parameter;
+  n.phi = problem::phi_of(c.forward.parameters.activation, c.forward.parameters.parameter);
   for (const double x : c.forward.x) n.mean_abs += std::fabs(x) / n.m;
   for (const double xhat : v.xhat.hi) n.mean_abs_deviation += std::fabs(xhat) / (n.m * n.r);
   return n;

@@ -47,14 +47,15 @@ call::Subject on_host(const abn_variant& variant) {
   return subject;
 }
 
-/// Every other case of the smoke tier that is small.
+/// Every other case of the smoke tier that is small, of the activations of the first walk.
 std::vector<data::Case> some_cases() {
   constexpr std::size_t every = 2;
   constexpr std::int64_t small = 1 << 15;
   std::vector<data::Case> out;
   const std::vector<data::Case> all = data::cases_of(data::Tier::smoke, 1);
   for (std::size_t i = 0; i < all.size(); i += every)
-    if (problem::element_count(all[i].problem) <= small) out.push_back(all[i]);
+    if (problem::element_count(all[i].problem) <= small && all[i].problem.activation != ABN_CELU)
+      out.push_back(all[i]);
   return out;
 }
 

@@ -24,7 +24,7 @@ namespace {
 using namespace abn::verify;
 using namespace abn::verify::study;
 
-constexpr std::uint64_t few_channels = 1000;
+constexpr std::uint64_t few_channels = 1000 * 3;
 
 const std::vector<BoundsResult>& results() {
   static const std::vector<BoundsResult> all = bounds_results(few_channels, 1, 0);

@@ -13,7 +13,7 @@ namespace {
 void check(cudaError_t code, const char* call) {
   if (code == cudaSuccess) return;
   cudaGetLastError();
-  throw DeviceError(
+  throw call::DeviceError(
       fmt::format("{}: {} ({})", call, cudaGetErrorString(code), cudaGetErrorName(code)));
 }
 
@@ -49,7 +49,8 @@ class PlainRecording : public Recording {
   PlainRecording(cudaStream_t stream, DeviceWork work, std::string why)
       : stream_(stream), work_(std::move(work)), why_(std::move(why)) {}
   void enqueue() override {
-    if (const int code = work_(stream_)) throw DeviceError(fmt::format("a call returned {}", code));
+    if (const int code = work_(stream_))
+      throw call::DeviceError(fmt::format("a call returned {}", code));
   }
   int launches() const override { return -1; }
   std::string note() const override { return "not in a CUDA graph: " + why_; }
@@ -133,7 +134,8 @@ class CudaTimingDevice : public TimingDevice {
     return 1e3 * static_cast<double>(milliseconds);
   }
   void run(const DeviceWork& work) override {
-    if (const int code = work(stream_)) throw DeviceError(fmt::format("a call returned {}", code));
+    if (const int code = work(stream_))
+      throw call::DeviceError(fmt::format("a call returned {}", code));
     wait();
   }
 

@@ -211,8 +211,9 @@ std::vector<data::Case> sanitize_cases(data::Tier tier, std::uint64_t seed) {
   constexpr std::size_t combinations = 4 * 2 * 3;
   std::size_t step = 0, turn = seeds.below(shapes.size(), 0);
   const auto add = [&](const data::Shape& shape, int dtype, int layout, int mode) {
+    // on by one less than a whole turn for each round, so that every combination meets all of them
     const int activation =
-        static_cast<int>((step + step / problem::activation_count) % problem::activation_count);
+        static_cast<int>((step + 3 * (step / combinations)) % problem::activation_count);
     data::Case one = data::drawn_case(shape, dtype, layout, activation,
                                       names[step % names.size()].name, seeds.fork(step));
     one.problem.mode = mode;
