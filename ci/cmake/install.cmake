@@ -22,7 +22,7 @@ install(TARGETS abn-verify abn_kernels_shared abn_abi EXPORT abn-verifyTargets
   RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT abn-verifyTargets NAMESPACE abn-verify:: DESTINATION ${abn_package})
 install(TARGETS plugin_mutants
-  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/abn-verify/plugins)
+  LIBRARY DESTINATION lib/abn-verify/plugins)  # found from bin, so the same everywhere
 
 file(GLOB abn_public_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/cuda/*.h)
 install(FILES ${abn_public_headers} DESTINATION ${abn_headers}/cuda)

@@ -101,7 +101,7 @@ class LineTable {
   std::vector<std::string> entries(Reader& reader, const std::vector<std::string>& folders,
                                    bool wide) const;
   void run(Reader program, const std::vector<const std::string*>& files);
-  const std::string* keep(std::string file) {
+  const std::string* keep(const std::string& file) {
     return &*names_.insert(last_parts(file.c_str())).first;
   }
 
@@ -237,7 +237,9 @@ void LineTable::read_unit(Reader unit, bool wide) {
   header_.least_length = static_cast<unsigned>(header.fixed(1));
   header_.most_operations = version >= 4 ? static_cast<unsigned>(header.fixed(1)) : 1;
   header.fixed(1);  // default_is_stmt
-  header_.line_base = static_cast<std::int8_t>(header.fixed(1));
+  // a negative one is meant
+  header_.line_base =
+      static_cast<std::int8_t>(header.fixed(1));  // NOLINT(bugprone-signed-char-misuse)
   header_.line_range = static_cast<unsigned>(header.fixed(1));
   header_.opcodes = static_cast<unsigned>(header.fixed(1));
   if (header_.line_range == 0 || header_.opcodes == 0) return;

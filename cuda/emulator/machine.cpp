@@ -85,7 +85,7 @@ std::uint64_t Machine::shuffled_cluster(std::uint64_t number) const {
     return total - 1 - number;
   // A Feistel network over the next even power of two, walked until it falls inside: a permutation
   // that needs no memory.
-  const int half = (std::bit_width(total - 1) + 1) / 2;
+  const int half = (static_cast<int>(std::bit_width(total - 1)) + 1) / 2;
   const std::uint64_t low = (std::uint64_t{1} << half) - 1;
   do {
     std::uint64_t left = number >> half, right = number & low;

@@ -5,6 +5,10 @@
 #include <cstdint>
 #include <vector>
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
+
 namespace abn::emulator {
 
 // A slot is, from its low end: a reserve that nobody should reach, a canary, and the stack proper,
@@ -38,6 +42,10 @@ class StackPool {
     if (free_.empty()) grow();
     Stack* stack = free_.back();
     free_.pop_back();
+#if defined(__SANITIZE_ADDRESS__)
+    // Fibers that were left and not unwound leave marks of their frames (ci/asan.sh).
+    __asan_unpoison_memory_region(stack->limit(), stack->size());
+#endif
     return stack;
   }
   void give_back(Stack* stack) { free_.push_back(stack); }

@@ -155,9 +155,9 @@ struct Planted {
   const char* check;  // the part of an id that has to fail
 };
 
-class PlantedBug : public testing::TestWithParam<Planted> {};
+class PluginWithABug : public testing::TestWithParam<Planted> {};
 
-TEST_P(PlantedBug, FailsNamesTheCheckAndIsReproducedByThePrintedLine) {
+TEST_P(PluginWithABug, FailsNamesTheCheckAndIsReproducedByThePrintedLine) {
   const auto& [plugin, check] = GetParam();
   const auto ran = abn("run '*/f32/*' --plugin ./plugins/" + std::string(plugin) +
                        ".so --only-plugins --tier smoke --seed 1");
@@ -173,7 +173,7 @@ TEST_P(PlantedBug, FailsNamesTheCheckAndIsReproducedByThePrintedLine) {
   EXPECT_EQ(replayed.code, 1) << again << "\n" << replayed.output.substr(0, 2000);
 }
 
-INSTANTIATE_TEST_SUITE_P(Plugins, PlantedBug,
+INSTANTIATE_TEST_SUITE_P(Plugins, PluginWithABug,
                          testing::Values(Planted{"eps_outside_root", "/z"},
                                          Planted{"missing_xhat_term", "/dx"},
                                          Planted{"nan_in_one", "/z"},

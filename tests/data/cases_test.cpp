@@ -161,6 +161,8 @@ TEST(Tiers, PatternsMatchAcrossSlashesAndMustMatchSomething) {
   EXPECT_TRUE(matches("*/dx", "naive/backward/f32/nchw/dx"));
   EXPECT_TRUE(matches("naive/forward/[fb]*16/nchw/z", "naive/forward/bf16/nchw/z"));
   EXPECT_FALSE(matches("naive", "naive/forward/f32/nchw/z"));
+  EXPECT_TRUE(matches("@(auto|naive)", "naive"));
+  EXPECT_FALSE(matches("@(auto|naive)", "resident"));
   const std::vector<std::string> ids{"naive/forward/f32/nchw/z", "naive/backward/f32/nchw/dx"};
   require_match("*dx", ids);
   try {

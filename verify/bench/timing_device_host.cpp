@@ -13,7 +13,7 @@
 namespace abn::verify::bench {
 namespace {
 
-class HostRecording : public Recording {
+class HostRecording final : public Recording {
  public:
   explicit HostRecording(DeviceWork work) : work_(std::move(work)) {
     emulator::Session session;  // counts the launches

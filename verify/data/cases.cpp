@@ -338,7 +338,7 @@ Case replay(std::string_view problem, std::string_view data, std::uint64_t seed)
 }
 
 bool matches(const std::string& pattern, const std::string& id) {
-  return fnmatch(pattern.c_str(), id.c_str(), 0) == 0;
+  return fnmatch(pattern.c_str(), id.c_str(), FNM_EXTMATCH) == 0;
 }
 
 void require_match(const std::string& pattern, std::span<const std::string> ids) {

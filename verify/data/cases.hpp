@@ -52,7 +52,8 @@ Case drawn_case(const Shape& shape, int dtype, int layout, int activation, const
 /// own). Throws UsageError.
 Case replay(std::string_view problem, std::string_view data, std::uint64_t seed);
 
-/// True where the shell pattern (*, ?, [..]; * also matches /) matches the check id.
+/// True where the shell pattern (*, ?, [..], @(one|other), !(this); * also matches /) matches the
+/// check id.
 bool matches(const std::string& pattern, const std::string& id);
 
 /// Throws UsageError, naming the nearest id, if the pattern matches none of the ids.

@@ -131,8 +131,10 @@ void backward_channel(const problem::Inputs& inputs, const problem::Saved* saved
       plan_of(judges.declared, numbers, p, claims, saved == nullptr, batch);
   const bound::BackwardPlan fit_plan =
       plan_of(judges.recommended, numbers, p, claims, saved == nullptr, batch);
-  const auto [declared, recommended] = bound::backward_errors<Error>(
-      judges.declared, plan, judges.recommended, fit_plan, numbers, in, v);
+  const auto errors = bound::backward_errors<Error>(judges.declared, plan, judges.recommended,
+                                                    fit_plan, numbers, in, v);
+  const auto& declared = errors.declared;
+  const auto& recommended = errors.recommended;
 
   // One element that is not finite reaches every dx of a training channel through the sums.
   const bool spoiled = training && !(std::isfinite(v.s0) && std::isfinite(v.s1) &&

@@ -158,8 +158,10 @@ std::string sentence_of(Grade grade, const Count& count) {
 }  // namespace
 
 std::string planted_bugs_beside_program() {
-  const std::filesystem::path path =
-      std::filesystem::read_symlink("/proc/self/exe").parent_path() / "plugins" / "mutants.so";
+  const auto folder = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+  const std::filesystem::path path = folder / "plugins" / "mutants.so",
+                              installed = folder / "../lib/abn-verify/plugins/mutants.so";
+  if (std::filesystem::exists(installed)) return installed.lexically_normal().string();
   if (!std::filesystem::exists(path))
     throw problem::UsageError(
         fmt::format("There is no {}; build the target plugin_mutants, or name a plug-in of your "

@@ -75,7 +75,7 @@ class Columns {
   void largest_ratio(std::size_t begin, std::size_t end, Points& largest) const {
     for (int pair = 0; pair < Points::pairs; ++pair) {
       Pair most = largest.pair[pair];
-      auto good = most == most;
+      auto good = most == most;  // all true. NOLINT(misc-redundant-expression)
       for (std::size_t j = begin; j < end; ++j) {
         const Pair bar = allowed(j, pair), off = difference(j, pair) - row_[j].pair[pair],
                    error = off > -off ? off : -off;
