@@ -119,7 +119,8 @@ def self_test(root):
     for old, new in planted:
         if old not in header or not differences(header.replace(old, new), script):
             missed.append(f"planted {new!r} for {old!r}, and nothing was found")
-    print(f"{len(planted)} differences planted, {len(missed)} tries ended otherwise than they should")
+    print(f"{len(planted)} differences planted, "
+          f"{len(missed)} tries ended otherwise than they should")
     for line in missed:
         print("  " + line)
     return 1 if missed else 0
