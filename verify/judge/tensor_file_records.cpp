@@ -15,17 +15,11 @@
 namespace abn::verify::judge {
 namespace {
 
-const std::vector<double>* find(const data::TensorFile& file, compare::Output output) {
-  for (const auto& stored : file.outputs)
-    if (stored.output == output) return &stored.values;
-  return nullptr;
-}
-
 /// What backward worked from, as far as the file holds it.
 problem::Saved saved_in(const data::TensorFile& file) {
   problem::Saved saved;
   const auto take = [&](compare::Output output, std::vector<double>& into) {
-    if (const auto* const values = find(file, output)) into = *values;
+    if (const auto* const found = compare::find_output(file.outputs, output)) into = found->values;
   };
   take(compare::Output::z, saved.z);
   take(compare::Output::mean, saved.mean);
@@ -120,16 +114,15 @@ std::vector<results::Record> check_file(const std::string& path) {
   origin.command_names_id = false;
   std::vector<results::Record> records;
   for (const auto& stored : file.outputs) {
-    const auto same = [&](const compare::Expectation& one) { return one.output == stored.output; };
-    const auto expectation = std::find_if(expected.begin(), expected.end(), same);
+    const auto* const expectation = compare::find_output(expected, stored.output);
     const auto explain = [&](compare::Output output, std::int64_t element) {
       return expect::shares_of(exact, on_saved ? &saved : nullptr, file.claims, output, element);
     };
     results::Record record =
         judge(origin, compare::is_gradient(stored.output) ? "backward" : "forward", file.inputs,
               saved, *expectation, stored.values, explain);
-    const auto gradient = std::find_if(truth.begin(), truth.end(), same);
-    if (on_saved && gradient != truth.end())
+    const auto* const gradient = compare::find_output(truth, stored.output);
+    if (on_saved && gradient != nullptr)
       add_end_to_end(record, origin.problem, *gradient, stored.values);
     records.push_back(std::move(record));
   }
