@@ -151,15 +151,15 @@ TEST(CommandLine, AGpuThatIsNotThereIsASkipAndNotAPass) {
 }
 
 struct Planted {
-  const char* plugin;
+  const char *plugin, *variant;
   const char* check;  // the part of an id that has to fail
 };
 
 class PluginWithABug : public testing::TestWithParam<Planted> {};
 
 TEST_P(PluginWithABug, FailsNamesTheCheckAndIsReproducedByThePrintedLine) {
-  const auto& [plugin, check] = GetParam();
-  const auto ran = abn("run '*/f32/*' --plugin ./plugins/" + std::string(plugin) +
+  const auto& [plugin, variant, check] = GetParam();
+  const auto ran = abn("run '" + std::string(variant) + "/*/f32/*' --plugin ./plugins/" + plugin +
                        ".so --only-plugins --tier smoke --seed 1");
   EXPECT_EQ(ran.code, 1) << ran.output.substr(0, 3000);
   const auto at = ran.output.find(check);
@@ -173,13 +173,14 @@ TEST_P(PluginWithABug, FailsNamesTheCheckAndIsReproducedByThePrintedLine) {
   EXPECT_EQ(replayed.code, 1) << again << "\n" << replayed.output.substr(0, 2000);
 }
 
-INSTANTIATE_TEST_SUITE_P(Plugins, PluginWithABug,
-                         testing::Values(Planted{"eps_outside_root", "/z"},
-                                         Planted{"missing_xhat_term", "/dx"},
-                                         Planted{"nan_in_one", "/z"},
-                                         Planted{"last_element_unwritten", "/unwritten"},
-                                         Planted{"input_overwritten", "/inputs"}),
-                         [](const auto& p) { return std::string(p.param.plugin); });
+INSTANTIATE_TEST_SUITE_P(
+    Plugins, PluginWithABug,
+    testing::Values(Planted{"mutants", "eps_outside_root", "/z"},
+                    Planted{"mutants", "dx_missing_xhat_term", "/dx"},
+                    Planted{"nan_in_one", "nan_in_one", "/z"},
+                    Planted{"last_element_unwritten", "last_element_unwritten", "/unwritten"},
+                    Planted{"input_overwritten", "input_overwritten", "/inputs"}),
+    [](const auto& p) { return std::string(p.param.variant); });
 
 TEST(CommandLine, ARightPluginPasses) {
   const auto ran = abn("run --plugin ./plugins/correct.so --only-plugins --tier smoke --seed 1");
