@@ -1,4 +1,5 @@
-// The simulated kernel as the plain implementation.
+// The plain implementation as one simulated kernel: formulas as they are written, lanes, and the
+// tensors that a framework has between two operations.
 #include "verify/study/judges_plain.hpp"
 
 #include "verify/problem/format.hpp"
