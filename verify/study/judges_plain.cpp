@@ -2,6 +2,8 @@
 // tensors that a framework has between two operations.
 #include "verify/study/judges_plain.hpp"
 
+#include <utility>
+
 #include "verify/problem/format.hpp"
 #include "verify/study/simulate.hpp"
 
