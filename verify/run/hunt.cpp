@@ -48,7 +48,8 @@ std::vector<Climb> climbs_of(const call::Subject& subject, const check::RunOptio
         continue;
       for (const int mode : problem::modes) {
         if (start != nullptr && start->problem.mode != mode) continue;
-        abn_problem problem = start != nullptr ? start->problem : problem::parse_problem("n2c2s8");
+        abn_problem problem =
+            start != nullptr ? start->problem : problem::parse_problem("n2c2s8,leaky_relu");
         if (start == nullptr) {
           problem.dtype = dtype, problem.layout = layout, problem.mode = mode;
           problem.param_dtype = problem::wide_type_of(dtype);
