@@ -85,6 +85,7 @@ Arithmetic arithmetic_of(const abn_problem& problem, const abn_claims& claims) {
   a.scheme = claims.scheme;
   a.statistics_class = claims.statistics;
   a.folded = claims.normalise == ABN_FOLDED;
+  a.derivative_from_y = (claims.materialises & ABN_MATERIALISES_Y) != 0;
   a.depth_statistics = capped_depth(claims.depth_statistics, m);
   a.depth_backward = capped_depth(claims.depth_backward, m);
   a.count_roundings = rounds(m, accumulate.precision) ? 1 : 0;
@@ -103,7 +104,7 @@ Arithmetic recommended_arithmetic(const abn_problem& problem, const abn_claims& 
   const double m = static_cast<double>(problem::sample_count(problem));
   a.y = a.xhat = a.dy = a.statistics = {};
   a.statistics_class = ABN_TWO_PASS;
-  a.folded = false;
+  a.folded = a.derivative_from_y = false;
   a.depth_statistics = a.depth_backward =
       std::fmax(1, std::fmin(std::ceil(m / recommended_lanes) + recommended_levels, m));
   return a;

@@ -88,6 +88,9 @@ struct Arithmetic {
   int scheme = ABN_STANDARD, statistics_class = ABN_TWO_PASS;
   /// a*x+b, and (y-beta)/g as y*(1/g) + (-beta/g)
   bool folded = false;
+  /// a standard backward may take phi' from a y found again from x (ABN_MATERIALISES_Y, whether or
+  /// not `y` above rounds anything)
+  bool derivative_from_y = false;
   double depth_statistics = 1, depth_backward = 1;  ///< at most m
   double count_roundings = 0;                       ///< 1 where m is not representable
 };

@@ -97,6 +97,11 @@ std::string nonsense_in(const abn_claims& claims, const abn_problem& problem) {
     if (missing != 0)
       return fmt::format("its scheme {} needs {}, which it does not save; add the flag to saves",
                          scheme_name(claims.scheme), saved_names(missing));
+    if (is_in_place(claims) && !activation_of(problem).has_inverse())
+      return fmt::format(
+          "its scheme {} finds y again from z, and {} has no inverse; keep x or xhat, or return "
+          "ABN_ERROR_UNSUPPORTED",
+          scheme_name(claims.scheme), activation_name(problem.activation));
   }
   constexpr int largest_alignment = 256;  // what the workspace gets, and what allocators give
   if (outside(claims.alignment, largest_alignment) ||
@@ -182,8 +187,8 @@ std::span<const ClaimField> claim_fields() {
             "forward. A loop over m samples has m, a tree over T lanes ceil(m/T) + log2(T)."),
       FIELD(depth_backward, "The same for the sums of backward, of dy and of dy*xhat."),
       FIELD(function_ulp,
-            "The largest error of exp, expm1 and log1p as the kernel computes them, in ulp of the "
-            "accumulate type."),
+            "The largest error of exp, expm1, log1p, tanh and erf as the kernel computes them, in ulp "
+            "of the accumulate type."),
       FIELD(sweeps_x, "How many times forward loads every element of x."),
       FIELD(sweeps_z, "How many times forward loads and stores every element of z."),
       FIELD(sweeps_xhat, "How many times forward loads and stores every element of xhat."),

@@ -4,9 +4,9 @@
 //   n2c64s12,nhwc,bf16,leaky_relu:0.01,eps:1e-05,momentum:0.1,abs_eps,frozen
 //
 // The sizes come first, then options in any order: nchw|nhwc, f16|bf16|f32|f64, param:f32|f64,
-// identity|leaky_relu[:slope]|elu[:alpha]|celu[:alpha], eps:E, momentum:P, signed|abs_eps,
-// training|inference|frozen. Left out means: nchw, f32, param f64 with f64 and else f32,
-// leaky_relu:0.01, eps:1e-05, momentum:0.1, signed, training.
+// identity|leaky_relu[:slope]|elu[:alpha]|celu[:alpha]|relu|relu6|silu|gelu|gelu_tanh|sigmoid|tanh|
+// hardswish, eps:E, momentum:P, signed|abs_eps, training|inference|frozen. Left out means: nchw,
+// f32, param f64 with f64 and else f32, leaky_relu:0.01, eps:1e-05, momentum:0.1, signed, training.
 #pragma once
 
 #include <cstdint>
