@@ -112,7 +112,8 @@ struct Backward : Channel<A> {
       }
       if (has(Bug::xhat_in_storage)) xhat = this->in_storage(xhat);
       if (has(Bug::xhat_clipped)) xhat = std::clamp(xhat, A(-4), A(4));
-      out.dy[i] = dz[i] * slope_at(z, y, negative);
+      out.dy[i] =
+          dz[i] * (this->has_inverse() ? slope_at(z, y, negative) : this->curve().derivative(y));
       if (has(Bug::dy_in_storage)) out.dy[i] = this->in_storage(out.dy[i]);
     }
     return out;

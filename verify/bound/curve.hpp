@@ -68,8 +68,8 @@ inline double tilt_near(const problem::Curve& curve, double y, double off) {
     return std::fmin(off * bend, width);
   }
   if (!(off < infinity)) return width;
-  double most = larger(std::fabs(curve.derivative(y - off) - at),
-                       std::fabs(curve.derivative(y + off) - at));
+  double most =
+      larger(std::fabs(curve.derivative(y - off) - at), std::fabs(curve.derivative(y + off) - at));
   for (const problem::Kink& kink : curve.kinks)
     if (std::fabs(y - kink.at) <= off)
       most = larger(most, larger(std::fabs(kink.left - at), std::fabs(kink.right - at)));
@@ -78,9 +78,8 @@ inline double tilt_near(const problem::Curve& curve, double y, double off) {
 
 /// May y be a kink?
 inline bool meets_kink(const problem::Curve& curve, double y, double off) {
-  return std::any_of(curve.kinks.begin(), curve.kinks.end(), [&](const problem::Kink& kink) {
-    return !(std::fabs(y - kink.at) > off);
-  });
+  return std::any_of(curve.kinks.begin(), curve.kinks.end(),
+                     [&](const problem::Kink& kink) { return !(std::fabs(y - kink.at) > off); });
 }
 
 /// What an evaluation costs: `functions` times the error of a function, `roundings` times u; and
@@ -163,10 +162,10 @@ inline Cost Evaluation::derivative(double y) const {
     case Kind::silu: {
       const double s = problem::logistic(y), q = problem::logistic(-y), one = roundings_of_one(y);
       const double inner = std::fabs(1 + times(y, q));
-      return {s * q * (times(s * size, one) + inner),
-              times(s * size, one) * (4 * s + 2 * q) + 4 * s * inner + s * (1 + times(size, q)) +
-                  at,
-              overflows(y) ? at : 0};
+      return {
+          s * q * (times(s * size, one) + inner),
+          times(s * size, one) * (4 * s + 2 * q) + 4 * s * inner + s * (1 + times(size, q)) + at,
+          overflows(y) ? at : 0};
     }
     case Kind::gelu: {
       const double P = problem::curves::normal_distribution(y),

@@ -350,9 +350,8 @@ class Recovery {
         (w <= plan.smallest_gap ? plan.smallest_gap + a.kept.u * c.phi.parameter : 0);
     if (!a.derivative_from_y) return e;
     if (plan.end_to_end) {  // the statistics that backward has are those that were saved
-      e[compare::Term::materialised] +=
-          times(w, std::expm1(backward_statistics.y(in.x[i], v.xhat[i], v.y[i]).total() /
-                              c.phi.width));
+      e[compare::Term::materialised] += times(
+          w, std::expm1(backward_statistics.y(in.x[i], v.xhat[i], v.y[i]).total() / c.phi.width));
       return e;
     }
     e[compare::Term::materialised] += a.kept(std::fabs(z(i)));

@@ -121,7 +121,7 @@ std::vector<results::Record> run_case(const CheckGroup& group, const call::Subje
     const problem::Claimed claimed = problem::claims_of(*subject.variant, one.problem);
     if (claimed.status == ABN_ERROR_UNSUPPORTED)
       return skipped_case(wanted, origin,
-                          "the variant does not support " + problem::to_string(one.problem));
+                          problem::unsupported_text(*subject.variant, one.problem));
     if (!claimed.nonsense.empty()) return failed("the claims make no sense: " + claimed.nonsense);
     return group.make({subject, one, claimed.claims, options, wanted, origin});
   } catch (const std::exception& wrong) {

@@ -115,8 +115,10 @@ Shape legal(Shape shape, int mode) {
   return shape;
 }
 
-// Activations of the first walk; those that were added later follow in a walk of their own, so that
-// the cases of the others stay what they were. Sizes and paths are those of the first.
+// Activations of the first walk; those that were added later follow in walks of their own, so that
+// the cases of the others stay what they were. Sizes and paths are those of the first. Activations
+// without an inverse make up the third: most kernels are in place and do none of them, and those
+// that do have met the types, layouts and modes with the others.
 constexpr int walked_first = 3;
 
 struct Walk {
@@ -195,13 +197,26 @@ void append_paths(std::vector<Case>& cases, bool all_types, std::uint64_t seed,
   }
 }
 
+Case walked_case(const char* data, const Shape& shape, int dtype, int layout, int mode,
+                 int activation, int scale, std::uint64_t seed) {
+  Case one;
+  one.data = data;
+  one.problem.struct_size = sizeof one.problem;
+  one.problem.n = shape.n, one.problem.c = shape.c, one.problem.s = shape.s;
+  one.problem.dtype = dtype, one.problem.layout = layout, one.problem.mode = mode;
+  one.problem.activation = activation, one.problem.scale = scale;
+  one.seed = seed;
+  vary(one.problem, one.data, one.seed);
+  return one;
+}
+
 /// Cases of the activations from `first` to `last` - 1; `round` tells apart the repetitions of a
 /// tier's walk.
 void append(std::vector<Case>& cases, const Walk& walk, std::uint64_t seed, std::uint64_t round,
             int first, int last) {
   std::vector<Shape> shapes(std::begin(smoke_shapes), std::end(smoke_shapes));
   if (walk.large) shapes.insert(shapes.end(), std::begin(full_shapes), std::end(full_shapes));
-  const auto names = recipes();
+  const auto names = recipes().first(walked_recipes);
   const Stream seeds = Stream(seed).fork(round);
   const std::uint64_t start = seeds.bits(0);
   std::uint64_t visited = 0, empty = start;
@@ -217,20 +232,41 @@ void append(std::vector<Case>& cases, const Walk& walk, std::uint64_t seed, std:
           for (const int scale : problem::scales)
             for (int activation = first; activation < last; ++activation, ++step) {
               const std::uint64_t lap = step / names.size();
-              Case one;
-              one.data = names[(step + lap + group + start) % names.size()].name;
               Shape shape = shapes[(step + 5 * group + (start >> 32)) % shapes.size()];
               if (shape.n * shape.c * shape.s == 0) shape = turn(empty_shapes, empty++);
-              shape = legal(shape, mode);
-              one.problem.struct_size = sizeof one.problem;
-              one.problem.n = shape.n, one.problem.c = shape.c, one.problem.s = shape.s;
-              one.problem.dtype = dtype, one.problem.layout = layout, one.problem.mode = mode;
-              one.problem.activation = activation, one.problem.scale = scale;
-              one.seed = seeds.below(readable_seeds, ++visited);
-              vary(one.problem, one.data, one.seed);
-              cases.push_back(std::move(one));
+              cases.push_back(walked_case(names[(step + lap + group + start) % names.size()].name,
+                                          legal(shape, mode), dtype, layout, mode, activation,
+                                          scale, seeds.below(readable_seeds, ++visited)));
             }
       }
+}
+
+/// Cases of the activations without an inverse: every recipe once for each (type, layout, mode),
+/// with the next of them each time.
+void append_curves(std::vector<Case>& cases, std::uint64_t laps, std::uint64_t seed,
+                   std::uint64_t round) {
+  constexpr std::uint64_t apart = 4000;  // from the streams of the others
+  constexpr std::uint64_t curves = problem::activation_count - problem::invertible_count;
+  const auto names = recipes();
+  const Stream seeds = Stream(seed).fork(apart + round);
+  const std::uint64_t start = seeds.bits(0);
+  std::uint64_t step = 0;
+  for (std::uint64_t lap = 0; lap < laps; ++lap)
+    for (const int dtype : problem::storage_types)
+      for (const int layout : problem::layouts)
+        for (const int mode : problem::modes)
+          for (std::size_t k = 0; k < names.size(); ++k, ++step) {
+            Shape shape = turn(smoke_shapes, step + (start >> 32));
+            // as many empty ones as the other walks have are enough
+            if (shape.n * shape.c * shape.s == 0) shape = turn(smoke_shapes, step);
+            if (shape.n * shape.c * shape.s == 0) shape = smoke_shapes[0];
+            const auto activation =
+                problem::invertible_count +
+                static_cast<int>((step + step / (names.size() * curves) + start) % curves);
+            cases.push_back(walked_case(names[k].name, legal(shape, mode), dtype, layout, mode,
+                                        activation, static_cast<int>((step / 2 + lap) % 2),
+                                        seeds.below(readable_seeds, 1 + step)));
+          }
 }
 
 }  // namespace
@@ -265,7 +301,8 @@ std::vector<Case> cases_of(Tier tier, std::uint64_t seed) {
     append(cases, walk, seed, round, 0, walked_first);
     append_large(cases, walk.large, seed, round);
     append_paths(cases, walk.large, seed, round);
-    append(cases, walk, seed, apart + round, walked_first, problem::activation_count);
+    append(cases, walk, seed, apart + round, walked_first, problem::invertible_count);
+    append_curves(cases, walk.large ? 3 : 1, seed, round);
   };
   if (tier == Tier::smoke) add(smoke, 0);
   const std::uint64_t rounds = tier == Tier::full         ? 1

@@ -21,6 +21,9 @@ struct Recipe {
 
 /// All recipes, in the order in which tiers rotate through them.
 std::span<const Recipe> recipes();
+/// The first of them, through which cases of activations with an inverse rotate; what follows is for
+/// the kinks and ends of the others.
+inline constexpr std::size_t walked_recipes = 12;
 bool is_recipe(std::string_view name);
 
 /// Inputs of a problem that passed validate(). Throws UsageError for an unknown recipe, naming the

@@ -17,21 +17,21 @@ struct Alias {
   const char *name, *here;
 };
 constexpr Alias aliases[] = {
-    {"none", "identity"},          {"linear", "identity"},     {"lrelu", "leaky_relu"},
-    {"leakyrelu", "leaky_relu"},   {"leaky", "leaky_relu"},    {"swish", "silu"},
-    {"silu_and_mul", "silu"},      {"gelu_erf", "gelu"},       {"gelu_exact", "gelu"},
-    {"gelu_new", "gelu_tanh"},     {"gelu_fast", "gelu_tanh"}, {"gelutanh", "gelu_tanh"},
-    {"gelu_approx", "gelu_tanh"},  {"logistic", "sigmoid"},    {"hard_swish", "hardswish"},
-    {"hswish", "hardswish"},       {"h_swish", "hardswish"},   {"hard_silu", "hardswish"},
-    {"relu_6", "relu6"},           {"rectifier", "relu"},      {"tanhf", "tanh"},
+    {"none", "identity"},         {"linear", "identity"},     {"lrelu", "leaky_relu"},
+    {"leakyrelu", "leaky_relu"},  {"leaky", "leaky_relu"},    {"swish", "silu"},
+    {"silu_and_mul", "silu"},     {"gelu_erf", "gelu"},       {"gelu_exact", "gelu"},
+    {"gelu_new", "gelu_tanh"},    {"gelu_fast", "gelu_tanh"}, {"gelutanh", "gelu_tanh"},
+    {"gelu_approx", "gelu_tanh"}, {"logistic", "sigmoid"},    {"hard_swish", "hardswish"},
+    {"hswish", "hardswish"},      {"h_swish", "hardswish"},   {"hard_silu", "hardswish"},
+    {"relu_6", "relu6"},          {"rectifier", "relu"},      {"tanhf", "tanh"},
 };
 /// Activations that nothing here computes.
 constexpr const char* others[] = {
-    "mish",        "softplus",   "selu",         "prelu",      "rrelu",      "glu",
-    "swiglu",      "geglu",      "hardsigmoid",  "hard_sigmoid", "hardtanh", "hard_tanh",
-    "softsign",    "softmax",    "logsigmoid",   "log_sigmoid", "threshold", "quick_gelu",
-    "tanhshrink",  "softshrink", "hardshrink",   "relu2",      "squared_relu", "snake",
-    "exp",         "sin",        "sine",         "log_softmax",
+    "mish",       "softplus",   "selu",        "prelu",        "rrelu",        "glu",
+    "swiglu",     "geglu",      "hardsigmoid", "hard_sigmoid", "hardtanh",     "hard_tanh",
+    "softsign",   "softmax",    "logsigmoid",  "log_sigmoid",  "threshold",    "quick_gelu",
+    "tanhshrink", "softshrink", "hardshrink",  "relu2",        "squared_relu", "snake",
+    "exp",        "sin",        "sine",        "log_softmax",
 };
 
 double drawn_from(std::span<const double> parameters, std::uint64_t drawn) {
@@ -69,7 +69,8 @@ int activation_from_name(std::string_view name) {
 std::string activation_hint(std::string_view name) {
   std::string plain(name);
   for (char& letter : plain)
-    letter = letter == '-' ? '_' : static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
+    letter =
+        letter == '-' ? '_' : static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
   for (const Activation& row : activation_table)
     if (plain == row.name && plain != name) return fmt::format("did you mean {}?", row.name);
   for (const Alias& alias : aliases)

@@ -110,27 +110,38 @@ inline constexpr std::array activation_table{
                .studied = parameters::studied_alphas,
                .sentence = "celu:ALPHA is z = y, and ALPHA*(exp(y/ALPHA) - 1) below 0; ALPHA is "
                            "above 0, by default 1"},
-    without_inverse(ABN_RELU, "relu", relu_curve, "relu is z = y, and 0 below 0; it has no inverse"),
+    without_inverse(ABN_RELU, "relu", relu_curve,
+                    "relu is z = y, and 0 below 0; it has no inverse"),
     without_inverse(ABN_RELU6, "relu6", relu6_curve,
                     "relu6 is z = y, 0 below 0 and 6 above 6; it has no inverse"),
     without_inverse(ABN_SILU, "silu", silu_curve,
                     "silu, also called swish, is z = y/(1 + exp(-y)); it has no inverse"),
     without_inverse(ABN_GELU, "gelu", gelu_curve,
                     "gelu is z = y*(1 + erf(y/sqrt(2)))/2; it has no inverse"),
-    without_inverse(ABN_GELU_TANH, "gelu_tanh", gelu_tanh_curve,
-                    "gelu_tanh is z = y*(1 + tanh(sqrt(2/pi)*(y + 0.044715*y^3)))/2, which is close "
-                    "to gelu; it has no inverse"),
+    without_inverse(
+        ABN_GELU_TANH, "gelu_tanh", gelu_tanh_curve,
+        "gelu_tanh is z = y*(1 + tanh(sqrt(2/pi)*(y + 0.044715*y^3)))/2, which is close "
+        "to gelu; it has no inverse"),
     without_inverse(ABN_SIGMOID, "sigmoid", sigmoid_curve,
                     "sigmoid is z = 1/(1 + exp(-y)); its inverse is of no use in place, for z "
                     "rounds to 1"),
-    without_inverse(ABN_TANH, "tanh", tanh_curve,
-                    "tanh is z = tanh(y); its inverse is of no use in place, for z rounds to -1 and "
-                    "1"),
+    without_inverse(
+        ABN_TANH, "tanh", tanh_curve,
+        "tanh is z = tanh(y); its inverse is of no use in place, for z rounds to -1 and "
+        "1"),
     without_inverse(ABN_HARDSWISH, "hardswish", hardswish_curve,
                     "hardswish is z = y*min(max(y + 3, 0), 6)/6; it has no inverse"),
 };
 
 inline constexpr int activation_count = static_cast<int>(activation_table.size());
+/// Those with an inverse have the codes below it.
+inline constexpr int invertible_count = [] {
+  int count = 0;
+  while (count < activation_count &&
+         activation_table[static_cast<std::size_t>(count)].has_inverse())
+    ++count;
+  return count;
+}();
 
 /// The row of a code. Codes are positions, which a test holds.
 constexpr const Activation& activation_of(int code) {
@@ -145,8 +156,8 @@ inline const Activation& activation_of(const abn_problem& problem) {
 struct Phi {
   BranchShape shape = BranchShape::same;
   const Curve* curve = nullptr;  ///< where there is no inverse; then nothing else counts
-  bool scaled = false;   ///< exponential, and y/width is a true division
-  double parameter = 0;  ///< slope or alpha
+  bool scaled = false;           ///< exponential, and y/width is a true division
+  double parameter = 0;          ///< slope or alpha
   double width = 1;
   double lambda = 1;  ///< phi' on the left of 0
 

@@ -159,6 +159,20 @@ Claimed claims_of(const abn_variant& variant, const abn_problem& problem) {
   return claimed;
 }
 
+std::string unsupported_text(const abn_variant& variant, const abn_problem& problem) {
+  std::string text = "the variant does not support " + to_string(problem);
+  if (activation_of(problem).has_inverse()) return text;
+  abn_problem plain = problem;
+  set_activation(plain, ABN_IDENTITY, 0);
+  const Claimed claimed = claims_of(variant, plain);
+  if (claimed.status == ABN_OK && is_in_place(claimed.claims))
+    text += fmt::format(
+        ": it works in place, where y is found again from z, and {} has no inverse; a scheme that "
+        "keeps x or xhat can do it",
+        activation_name(problem.activation));
+  return text;
+}
+
 #define FIELD(name, sentence) \
   { {#name, sentence}, offsetof(abn_claims, name), sizeof(abn_claims::name) }
 
@@ -187,7 +201,8 @@ std::span<const ClaimField> claim_fields() {
             "forward. A loop over m samples has m, a tree over T lanes ceil(m/T) + log2(T)."),
       FIELD(depth_backward, "The same for the sums of backward, of dy and of dy*xhat."),
       FIELD(function_ulp,
-            "The largest error of exp, expm1, log1p, tanh and erf as the kernel computes them, in ulp "
+            "The largest error of exp, expm1, log1p, tanh and erf as the kernel computes them, in "
+            "ulp "
             "of the accumulate type."),
       FIELD(sweeps_x, "How many times forward loads every element of x."),
       FIELD(sweeps_z, "How many times forward loads and stores every element of z."),

@@ -21,6 +21,10 @@ struct Claimed {
 /// Asks the variant. Depths above m = N*S are cut to m, which no order of summation exceeds.
 Claimed claims_of(const abn_variant& variant, const abn_problem& problem);
 
+/// Why a variant that returned ABN_ERROR_UNSUPPORTED does not do the problem, as far as its other
+/// claims tell.
+std::string unsupported_text(const abn_variant& variant, const abn_problem& problem);
+
 /// Empty, or one sentence that says what is wrong with the claims.
 std::string nonsense_in(const abn_claims& claims, const abn_problem& problem);
 

@@ -53,9 +53,7 @@ double hardswish_derivative(double y) {
 }
 double hardswish_second(double y) { return std::fabs(y) < hard_end ? 1 / hard_end : 0; }
 
-double sigmoid_second(double y) {
-  return sigmoid_bell(y) * (logistic(-y) - logistic(y));
-}
+double sigmoid_second(double y) { return sigmoid_bell(y) * (logistic(-y) - logistic(y)); }
 double sigmoid_from_output(double z) { return z * (1 - z); }
 
 double tanh_value(double y) { return std::tanh(y); }
@@ -73,9 +71,7 @@ double silu_second(double y) {
 double silu_third(double y, double off) { return product(3 + far(y, off), largest_bell(y, off)); }
 
 double gelu_value(double y) { return product(y, normal_distribution(y)); }
-double gelu_derivative(double y) {
-  return normal_distribution(y) + product(y, normal_density(y));
-}
+double gelu_derivative(double y) { return normal_distribution(y) + product(y, normal_density(y)); }
 double gelu_second(double y) { return product(2 - y * y, normal_density(y)); }
 double gelu_third(double y, double off) {
   const double end = far(y, off);
@@ -110,35 +106,78 @@ constexpr Kink relu_kinks[] = {{0, 0, 1}}, relu6_kinks[] = {{0, 0, 1}, {cap, 1, 
 // rounded away from 0; a test goes through all of them.
 constexpr double silu_most = 1.09984, gelu_most = 1.12891, gelu_tanh_most = 1.129;
 
-const Curve relu_curve{CurveKind::relu,        curves::relu_value,  curves::relu_derivative,
-                       curves::zero,           nullptr,             curves::relu_derivative,
-                       0,                      1,                   0, false,
+const Curve relu_curve{CurveKind::relu,
+                       curves::relu_value,
+                       curves::relu_derivative,
+                       curves::zero,
+                       nullptr,
+                       curves::relu_derivative,
+                       0,
+                       1,
+                       0,
+                       false,
                        curves::relu_kinks};
-const Curve relu6_curve{CurveKind::relu6,       curves::relu6_value, curves::relu6_derivative,
-                        curves::zero,           nullptr,             curves::relu6_from_output,
-                        0,                      1,                   0, false,
+const Curve relu6_curve{CurveKind::relu6,
+                        curves::relu6_value,
+                        curves::relu6_derivative,
+                        curves::zero,
+                        nullptr,
+                        curves::relu6_from_output,
+                        0,
+                        1,
+                        0,
+                        false,
                         curves::relu6_kinks};
-const Curve silu_curve{CurveKind::silu,     curves::silu_value, curves::silu_derivative,
-                       curves::silu_second, curves::silu_third, nullptr,
-                       1 - silu_most,       silu_most,          0.5, true};
-const Curve gelu_curve{CurveKind::gelu,     curves::gelu_value, curves::gelu_derivative,
-                       curves::gelu_second, curves::gelu_third, nullptr,
-                       1 - gelu_most,       gelu_most,          0.7979, true};
-const Curve gelu_tanh_curve{CurveKind::gelu_tanh,     curves::gelu_tanh_value,
-                            curves::gelu_tanh_derivative, curves::gelu_tanh_second,
-                            curves::gelu_tanh_third,  nullptr,
-                            1 - gelu_tanh_most,       gelu_tanh_most,
-                            0.7979, true};
-const Curve sigmoid_curve{CurveKind::sigmoid,     logistic,
-                          curves::sigmoid_bell,   curves::sigmoid_second,
-                          curves::sigmoid_third,  curves::sigmoid_from_output,
-                          0,                      0.25,
-                          0.0963, false};
-const Curve tanh_curve{CurveKind::tanh,       curves::tanh_value,
-                       curves::sech_squared,  curves::tanh_second,
-                       curves::tanh_third,    curves::tanh_from_output,
-                       0,                     1,
-                       0.76981, false};
+const Curve silu_curve{CurveKind::silu,
+                       curves::silu_value,
+                       curves::silu_derivative,
+                       curves::silu_second,
+                       curves::silu_third,
+                       nullptr,
+                       1 - silu_most,
+                       silu_most,
+                       0.5,
+                       true};
+const Curve gelu_curve{CurveKind::gelu,
+                       curves::gelu_value,
+                       curves::gelu_derivative,
+                       curves::gelu_second,
+                       curves::gelu_third,
+                       nullptr,
+                       1 - gelu_most,
+                       gelu_most,
+                       0.7979,
+                       true};
+const Curve gelu_tanh_curve{CurveKind::gelu_tanh,
+                            curves::gelu_tanh_value,
+                            curves::gelu_tanh_derivative,
+                            curves::gelu_tanh_second,
+                            curves::gelu_tanh_third,
+                            nullptr,
+                            1 - gelu_tanh_most,
+                            gelu_tanh_most,
+                            0.7979,
+                            true};
+const Curve sigmoid_curve{CurveKind::sigmoid,
+                          logistic,
+                          curves::sigmoid_bell,
+                          curves::sigmoid_second,
+                          curves::sigmoid_third,
+                          curves::sigmoid_from_output,
+                          0,
+                          0.25,
+                          0.0963,
+                          false};
+const Curve tanh_curve{CurveKind::tanh,
+                       curves::tanh_value,
+                       curves::sech_squared,
+                       curves::tanh_second,
+                       curves::tanh_third,
+                       curves::tanh_from_output,
+                       0,
+                       1,
+                       0.76981,
+                       false};
 const Curve hardswish_curve{CurveKind::hardswish,
                             curves::hardswish_value,
                             curves::hardswish_derivative,
@@ -147,7 +186,8 @@ const Curve hardswish_curve{CurveKind::hardswish,
                             nullptr,
                             -0.5,
                             1.5,
-                            1 / curves::hard_end, true,
+                            1 / curves::hard_end,
+                            true,
                             curves::hardswish_kinks};
 
 }  // namespace abn::verify::problem

@@ -39,11 +39,11 @@ struct Curve {
   CurveKind kind;
   double (*value)(double y);
   double (*derivative)(double y);
-  double (*second)(double y);              ///< phi'' off the kinks
-  double (*third)(double y, double off);   ///< at least |phi'''| on y +- off; null: 0 everywhere
+  double (*second)(double y);             ///< phi'' off the kinks
+  double (*third)(double y, double off);  ///< at least |phi'''| on y +- off; null: 0 everywhere
   double (*derivative_from_output)(double z);  ///< null where z does not tell
-  double least, most;                      ///< of phi'
-  double bend;                             ///< at least |phi''|
+  double least, most;                          ///< of phi'
+  double bend;                                 ///< at least |phi''|
   bool weighted;  ///< z is y times a factor, which y = -infinity makes NaN in most kernels
   std::span<const Kink> kinks{};
 
@@ -60,9 +60,9 @@ extern const Curve relu_curve, relu6_curve, silu_curve, gelu_curve, gelu_tanh_cu
     tanh_curve, hardswish_curve;
 
 namespace curves {
-inline constexpr double hard_end = 3, cap = 6;       ///< of hardswish, of relu6
-inline constexpr double cubic = 0.044715;            ///< c of gelu_tanh
-inline constexpr double two_over_root_pi_2 = 0.79788456080286535588;   ///< sqrt(2/pi)
+inline constexpr double hard_end = 3, cap = 6;                        ///< of hardswish, of relu6
+inline constexpr double cubic = 0.044715;                             ///< c of gelu_tanh
+inline constexpr double two_over_root_pi_2 = 0.79788456080286535588;  ///< sqrt(2/pi)
 inline constexpr double one_over_root_2 = 0.70710678118654752440;
 inline constexpr double one_over_root_2pi = 0.39894228040143267794;
 

@@ -184,8 +184,9 @@ abn_problem parse_problem(std::string_view text) {
             fmt::format("\"{}\" in \"{}\" is not a type for parameters; use param:f32 or param:f64",
                         option, text));
     } else if (index >= 0) {
-      throw UsageError(fmt::format("{} has no parameter, and \"{}\" in \"{}\" gives it one; write {}",
-                                   activation_name(index), option, text, activation_name(index)));
+      throw UsageError(
+          fmt::format("{} has no parameter, and \"{}\" in \"{}\" gives it one; write {}",
+                      activation_name(index), option, text, activation_name(index)));
     } else if (const std::string hint = activation_hint(word); !hint.empty()) {
       throw UsageError(
           fmt::format("\"{}\" in \"{}\" is not an option of a problem; {}", option, text, hint));

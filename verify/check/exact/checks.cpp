@@ -39,7 +39,8 @@ std::vector<compare::Output> outputs_of(const abn_claims& claims, const abn_prob
 std::vector<CheckName> checks_of(const call::Subject&, const abn_claims& claims,
                                  const abn_problem& problem) {
   std::vector<CheckName> checks;
-  if (problem::activation_of(problem).needs_functions()) return checks;
+  const problem::Activation& activation = problem::activation_of(problem);
+  if (activation.needs_functions() || !activation.has_inverse()) return checks;
   for (const compare::Output one : outputs_of(claims, problem))
     checks.push_back({op, compare::output_name(one), kind});
   return checks;
