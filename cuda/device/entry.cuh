@@ -51,12 +51,12 @@ inline bool empty(const abn_problem& problem) {
 
 // The problems that the in-place variants of this project support: all that the ABI knows with an
 // activation that has an inverse, unless 1/slope or 1/alpha overflows; and those that variants do
-// which find y again from x or xhat, with any activation up to `last`.
-inline bool known(const abn_problem& problem, int last = last_activation) {
+// which find y again from x or xhat, with any activation up to `last_known`.
+inline bool known(const abn_problem& problem, int last_known = last_activation) {
   const auto within = [](int32_t value, int32_t last) { return value >= 0 && value <= last; };
   if (problem.struct_size < sizeof(abn_problem)) return false;
   if (!within(problem.layout, ABN_NHWC) || !within(problem.dtype, ABN_F64) ||
-      !within(problem.activation, last))
+      !within(problem.activation, last_known))
     return false;
   if (!within(problem.scale, ABN_SCALE_ABS_EPS) || !within(problem.mode, ABN_FROZEN)) return false;
   if (problem.param_dtype != ABN_F32 &&

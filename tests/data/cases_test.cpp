@@ -45,11 +45,38 @@ TEST(Tiers, MeetEveryCombinationRecipeAndShape) {
     EXPECT_EQ(combinations.size(), 144u);
     EXPECT_EQ(seeds.size(), cases.size());
     EXPECT_GT(empty, 0);
-    for (const auto& [group, found] : recipes_of)
-      EXPECT_EQ(found.size(), recipes().size()) << group;
+    for (const auto& [group, found] : recipes_of) EXPECT_EQ(found.size(), walked_recipes) << group;
     for (const auto& [group, found] : sizes_of)
       EXPECT_EQ(found.size(), sizes_of.begin()->second.size()) << group;
     EXPECT_EQ(sizes_of.begin()->second.size(), 19u);
+  }
+}
+
+/// Those that kernels in place cannot do come last, with every recipe in every combination.
+TEST(Tiers, MeetEveryActivationWithoutAnInverseBehindTheOthers) {
+  for (const std::uint64_t seed : {0u, 1u, 77u}) {
+    const auto cases = cases_of(Tier::smoke, seed);
+    std::map<std::string, std::set<std::string>> recipes_of;
+    std::map<int, std::set<int>> types_of, modes_of;
+    bool begun = false;
+    for (const Case& one : cases) {
+      const abn_problem& p = one.problem;
+      const bool curve = !problem::activation_of(p).has_inverse();
+      EXPECT_TRUE(curve || !begun) << problem::to_string(p);
+      begun |= curve;
+      if (!curve) continue;
+      types_of[p.activation].insert(p.dtype), modes_of[p.activation].insert(p.mode);
+      recipes_of[std::string(problem::dtype_name(p.dtype)) + problem::layout_name(p.layout) +
+                 problem::mode_name(p.mode)]
+          .insert(one.data);
+    }
+    EXPECT_EQ(recipes_of.size(), 24u);
+    for (const auto& [group, found] : recipes_of)
+      EXPECT_EQ(found.size(), recipes().size()) << group;
+    for (int code = problem::invertible_count; code < problem::activation_count; ++code) {
+      EXPECT_EQ(types_of[code].size(), 4u) << problem::activation_name(code);
+      EXPECT_EQ(modes_of[code].size(), 3u) << problem::activation_name(code);
+    }
   }
 }
 

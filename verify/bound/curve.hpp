@@ -31,8 +31,9 @@
 //     phi'     0                                2/3 |y| + 3 |phi'|        y/3 + 1/2
 //
 // In 1 - s and 1 - T^2 the rounding of 1 does not shrink with them: multiplied by y and w' it would
-// grow for ever. But where e^-y (e^-2|w|) is below u^2, s, T and erf are exact, as every library has
-// it, and so are these. Where e^-y is beyond the accumulate type, sigmoid and silu may be 0.
+// grow for ever. But where e^-y (e^-2|w|) is below u^2, s and T come out as 1, as every library has
+// it, so that these are 0 and what they stand for is lost. Where e^-y is beyond the accumulate type,
+// sigmoid and silu may be 0.
 #pragma once
 
 #include <algorithm>
@@ -42,6 +43,15 @@
 #include "verify/problem/curve.hpp"
 
 namespace abn::verify::bound {
+
+/// May y be that kink? With some room for the roundings of y - off itself.
+inline bool reaches(const problem::Kink& kink, double y, double off) {
+  return !(std::fabs(y - kink.at) > off + 0x1p-50 * std::fabs(kink.at));
+}
+inline bool meets_kink(const problem::Curve& curve, double y, double off) {
+  return std::any_of(curve.kinks.begin(), curve.kinks.end(),
+                     [&](const problem::Kink& kink) { return reaches(kink, y, off); });
+}
 
 /// The largest |phi(y^) - phi(y)|, over `off`.
 inline double stretch_near(const problem::Curve& curve, double y, double off) {
@@ -53,7 +63,7 @@ inline double stretch_near(const problem::Curve& curve, double y, double off) {
   }
   double most = larger(std::fabs(curve.derivative(y - off)), std::fabs(curve.derivative(y + off)));
   for (const problem::Kink& kink : curve.kinks)
-    if (std::fabs(y - kink.at) <= off)
+    if (reaches(kink, y, off))
       most = larger(most, larger(std::fabs(kink.left), std::fabs(kink.right)));
   return most;
 }
@@ -71,15 +81,9 @@ inline double tilt_near(const problem::Curve& curve, double y, double off) {
   double most =
       larger(std::fabs(curve.derivative(y - off) - at), std::fabs(curve.derivative(y + off) - at));
   for (const problem::Kink& kink : curve.kinks)
-    if (std::fabs(y - kink.at) <= off)
+    if (reaches(kink, y, off))
       most = larger(most, larger(std::fabs(kink.left - at), std::fabs(kink.right - at)));
   return most;
-}
-
-/// May y be a kink?
-inline bool meets_kink(const problem::Curve& curve, double y, double off) {
-  return std::any_of(curve.kinks.begin(), curve.kinks.end(),
-                     [&](const problem::Kink& kink) { return !(std::fabs(y - kink.at) > off); });
 }
 
 /// What an evaluation costs: `functions` times the error of a function, `roundings` times u; and
@@ -106,7 +110,7 @@ class Evaluation {
  private:
   using Kind = problem::CurveKind;
 
-  /// q = 1 - s, the error of s in it, and none far out.
+  /// 1 where 1 - s or 1 - T^2 has the roundings of 1, 0 where it comes out as 0.
   double roundings_of_one(double v) const { return v > exact_from ? 0 : 1; }
   /// e^-y overflows.
   bool overflows(double y) const { return -y > overflow_from; }
@@ -154,18 +158,22 @@ inline Cost Evaluation::derivative(double y) const {
       return size >= problem::curves::hard_end ? Cost{} : Cost{0, size * 2 / 3 + 3 * at};
     case Kind::sigmoid: {
       const double s = problem::logistic(y);
-      return {at, 4 * s * roundings_of_one(y) + 3 * at, overflows(y) ? at : 0};
+      const double one = roundings_of_one(y);
+      return {at, 4 * s * one + 3 * at, overflows(y) || one == 0 ? at : 0};
     }
-    case Kind::tanh:
-      return {2 * (1 - at) * roundings_of_one(2 * size),
-              (1 - at) * roundings_of_one(2 * size) + at};
+    case Kind::tanh: {
+      const double one = roundings_of_one(2 * size);
+      return {2 * (1 - at) * one, (1 - at) * one + at, one == 0 ? at : 0};
+    }
     case Kind::silu: {
       const double s = problem::logistic(y), q = problem::logistic(-y), one = roundings_of_one(y);
       const double inner = std::fabs(1 + times(y, q));
       return {
           s * q * (times(s * size, one) + inner),
           times(s * size, one) * (4 * s + 2 * q) + 4 * s * inner + s * (1 + times(size, q)) + at,
-          overflows(y) ? at : 0};
+          overflows(y) ? at
+          : one == 0   ? times(size, s * q)
+                       : 0};
     }
     case Kind::gelu: {
       const double P = problem::curves::normal_distribution(y),
@@ -179,7 +187,8 @@ inline Cost Evaluation::derivative(double y) const {
                    one = times(size * slope, roundings_of_one(std::fabs(v)));
       return {larger(std::fabs(T) / 2, bell) + one * T * T,
               times(12 * w, bell) + S + times(24 * one * std::fabs(T) * w, bell) +
-                  one * ((T * T + 4 * bell) / 2 + 8 * S) + times(10 * size * slope, bell) + at};
+                  one * ((T * T + 4 * bell) / 2 + 8 * S) + times(10 * size * slope, bell) + at,
+              one == 0 ? times(2 * size * slope, bell) : 0};
     }
   }
   return {};
