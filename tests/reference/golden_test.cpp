@@ -291,6 +291,7 @@ TEST(ReferenceGolden, RejectsAGradientWithoutTheXhatTerm) {
       const Forward<Real50> f = forward<Real50>(p);
       if (p.frozen || f.g == 0 || f.variance == 0) continue;  // there the term is absent or 0
       const Recovered<Real50> recovered = recover(p, f, Scheme::checkpoint_x);
+      if (sums(recovered).s1 == 0) continue;  // every y on the flat side of ReLU
       Sums<Real50> without = sums(recovered);
       without.s1 = 0;
       Gradients<Real50> wrong = backward(p, f, Scheme::checkpoint_x);
