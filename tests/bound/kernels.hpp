@@ -42,6 +42,8 @@ struct Soft {
   friend Soft exp(Soft a) { return Soft(std::exp(a.value)); }
   friend Soft expm1(Soft a) { return Soft(std::expm1(a.value)); }
   friend Soft log1p(Soft a) { return Soft(std::log1p(a.value)); }
+  friend Soft tanh(Soft a) { return Soft(std::tanh(a.value)); }
+  friend Soft erf(Soft a) { return Soft(std::erf(a.value)); }
   friend Soft fma(Soft a, Soft b, Soft c) { return Soft(std::fma(a.value, b.value, c.value)); }
 };
 
@@ -74,6 +76,8 @@ struct Style {
   std::uint32_t materialises = 0;
   /// ELU under the standard scheme: alpha e^y from forward's y, not z + alpha
   bool derivative_from_y = false;
+  /// the same from a y found again from x and the saved statistics
+  bool derivative_from_y_again = false;
   Bug bug = Bug::none;
 };
 
@@ -256,9 +260,98 @@ class Kernel {
     return style.order == 1 ? (x - mean) * (g * r) + beta : fma(x - mean, g * r, beta);
   }
 
+  // Activations without an inverse, as cuda/kernel.h has them.
+  A logistic(A v) const {
+    using std::exp;
+    return divide(number(1), number(1) + exp(-v));
+  }
+  A normal(A v) const {
+    using std::erf;
+    return number(0.5) * (number(1) + erf(v * number(std::sqrt(0.5))));
+  }
+  A tanh_of(A v) const {
+    using std::tanh;
+    return tanh(number(std::sqrt(2 / std::acos(-1.0))) * (v + number(0.044715) * v * v * v));
+  }
+  A curve_value(A y) const {
+    using std::tanh;
+    const A zero = number(0);
+    switch (phi.curve->kind) {
+      case problem::CurveKind::relu:
+        return zero < y ? y : zero;
+      case problem::CurveKind::relu6:
+        return zero < y ? (y < number(6) ? y : number(6)) : zero;
+      case problem::CurveKind::silu:
+        return style.order == 1 ? divide(y, number(1) + exp_of(-y)) : y * logistic(y);
+      case problem::CurveKind::gelu:
+        return y * normal(y);
+      case problem::CurveKind::gelu_tanh:
+        return style.order == 1 ? y * logistic(number(2 * std::sqrt(2 / std::acos(-1.0))) *
+                                               (y + number(0.044715) * y * y * y))
+                                : number(0.5) * y * (number(1) + tanh_of(y));
+      case problem::CurveKind::sigmoid:
+        return logistic(y);
+      case problem::CurveKind::tanh:
+        return tanh(y);
+      case problem::CurveKind::hardswish:
+        if (y < number(-3)) return zero;
+        return number(3) < y ? y : divide(y * (y + number(3)), number(6));
+    }
+    return y;
+  }
+  A curve_derivative(A y) const {
+    using std::exp;
+    const A zero = number(0), one = number(1);
+    switch (phi.curve->kind) {
+      case problem::CurveKind::relu:
+        return zero < y ? one : zero;
+      case problem::CurveKind::relu6:
+        return zero < y && y < number(6) ? one : zero;
+      case problem::CurveKind::silu: {
+        const A s = logistic(y);
+        return style.order == 1 ? s + y * s * (one - s) : s * (one + y * (one - s));
+      }
+      case problem::CurveKind::gelu:
+        return normal(y) +
+               y * (exp(number(-0.5) * y * y) * number(std::sqrt(0.5 / std::acos(-1.0))));
+      case problem::CurveKind::gelu_tanh: {
+        const A t = tanh_of(y),
+                slope = number(std::sqrt(2 / std::acos(-1.0))) * (one + number(0.134145) * y * y);
+        const A bell = one - t * t;
+        if (!(zero < bell)) return number(0.5) * (one + t);
+        return number(0.5) * (one + t) + number(0.5) * y * bell * slope;
+      }
+      case problem::CurveKind::sigmoid: {
+        const A s = logistic(y);
+        return s * (one - s);
+      }
+      case problem::CurveKind::tanh: {
+        const A t = curve_value(y);
+        return one - t * t;
+      }
+      case problem::CurveKind::hardswish:
+        if (y < number(-3)) return zero;
+        return number(3) < y ? one : divide(y, number(3)) + number(0.5);
+    }
+    return one;
+  }
+  /// phi' as a standard kernel may read it off z.
+  A curve_derivative_of_output(A z) const {
+    const A zero = number(0), one = number(1);
+    if (phi.curve->kind == problem::CurveKind::sigmoid) return z * (one - z);
+    if (phi.curve->kind == problem::CurveKind::tanh) return one - z * z;
+    const bool capped = phi.curve->kind == problem::CurveKind::relu6 && !(z < number(6));
+    return zero < z && !capped ? one : zero;
+  }
+  static A exp_of(A v) {
+    using std::exp;
+    return exp(v);
+  }
+
   A activate(A y) const {
     using std::expm1;
     if (phi.linear()) return y;
+    if (!phi.has_inverse()) return curve_value(y);
     if (!(y < number(0))) return y + number(0);
     const A parameter = number(p.activation_parameter);
     if (!phi.curved()) return parameter * y;
@@ -387,10 +480,17 @@ class Kernel {
         y[k] = affine(number(in.x[at(c, i)]), mean, r, xhat[k]);
         xhat[k] = through_storage(ABN_MATERIALISES_XHAT, xhat[k]);
       }
-      if (!phi.linear()) {
+      if (!phi.has_inverse()) y[k] = through_storage(ABN_MATERIALISES_Y, y[k]);
+      if (!phi.has_inverse()) {
+        const bool from_output = scheme == ABN_STANDARD && !style.derivative_from_y &&
+                                 phi.curve->derivative_from_output != nullptr;
+        derivative = from_output ? curve_derivative_of_output(z) : curve_derivative(y[k]);
+      } else if (!phi.linear()) {
         const bool from_output = in_place || scheme == ABN_STANDARD;
         const auto of_y = [&](A v) { return phi.scaled ? exp(divide(v, slope)) : slope * exp(v); };
-        if (scheme == ABN_STANDARD && style.derivative_from_y && phi.curved())
+        if (scheme == ABN_STANDARD && style.derivative_from_y_again && phi.curved())
+          derivative = y[k] < zero ? of_y(y[k]) : number(1);
+        else if (scheme == ABN_STANDARD && style.derivative_from_y && phi.curved())
           derivative = kept_y[k] < zero ? of_y(kept_y[k]) : number(1);
         else if (from_output ? negative : y[k] < zero)
           derivative = !phi.curved()  ? slope

@@ -472,7 +472,7 @@ constexpr Group all_groups[] = {
     {"running buffers", buffers},
     {"scale and inversion", inversion},
     {"activation", activation},
-    {"activations without an inverse", curves},
+    {"activations without an inverse", curves, true},
     {"backward sums and formulas", sums},
     {"layout and sizes", layout},
     {"precision downgrades", precision},
