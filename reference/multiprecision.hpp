@@ -13,13 +13,14 @@
 #include <boost/multiprecision/cpp_bin_float.hpp>
 #include <boost/multiprecision/eigen.hpp>
 
+#include "reference/erfc50.hpp"
 #include "reference/exponential50.hpp"
 #include "reference/scalar.hpp"
 
 namespace boost::multiprecision {
 
-// erfc of Boost.Math, which is not found by argument-dependent lookup; its underflow is a 0 and no
-// exception, and it may be asked for infinities.
+// erfc of Boost.Math, which is not found by argument-dependent lookup, for all but Real50; its
+// underflow is a 0 and no exception, and it may be asked for infinities.
 template <unsigned digits>
 number<cpp_bin_float<digits>, et_off> erfc(const number<cpp_bin_float<digits>, et_off>& x) {
   using namespace boost::math::policies;
