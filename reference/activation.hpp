@@ -20,7 +20,7 @@
 // identity write +0); a stored -0 can then only be a negative result that was too small for the
 // storage type.
 //
-// Invariants of those with an inverse: value is strictly increasing and continuous; inverse(value(y)) = y;
+// With an inverse: value is strictly increasing and continuous; inverse(value(y)) = y;
 // derivative_from_output(value(y)) = derivative_from_input(y), at y = +-0 too. NaN in, NaN out.
 // The exponentials are invertible for z > -alpha only: inverse(-alpha) is -infinity and below that
 // NaN. What a storage type rounds to or under -alpha, the caller moves back above it first.
@@ -97,8 +97,8 @@ struct Activation {
     }
   }
 
-  // phi'(y), told y; 1 at y = 0, where leaky ReLU (and ELU with alpha != 1) has a kink; at the kinks
-  // of those without an inverse that of the left side.
+  // phi'(y), told y; 1 at y = 0, where leaky ReLU (and ELU with alpha != 1) has a kink; at kinks of
+  // those without an inverse that of the left side.
   T derivative_from_input(const T& y) const {
     if (!has_inverse()) return curve_derivative(y);
     if (kind == ActivationKind::identity || !(real_part(y) < 0)) return T(1);

@@ -2,7 +2,7 @@
 //
 //   relu       z = max(y, 0)                        phi' = 0 | 1
 //   relu6      z = min(max(y, 0), 6)                phi' = 0 | 1 | 0
-//   hardswish  z = 0 | y(y + 3)/6 | y               phi' = 0 | (2y + 3)/6 | 1    up to -3, 3, beyond
+//   hardswish  z = 0 | y(y + 3)/6 | y               phi' = 0 | (2y + 3)/6 | 1   up to -3, 3, beyond
 //   sigmoid    z = s = 1/(1 + e^-y)                 phi' = s q, q = 1 - s = 1/(1 + e^y)
 //   tanh       z = (1 - E)/(1 + E), E = e^-2y       phi' = 1 - z^2 = 4E/(1 + E)^2
 //   silu       z = y s                              phi' = s + y s q

@@ -8,7 +8,7 @@
 //             - 2/(e^(2 pi x/h) - 1)  where x < pi/h,
 // the last term being the residue at the pole t = ix. What is left of the rule's error is below
 // e^(-(pi/h)^2) = 2^-227 of the integral, and terms beyond n = 48 are below e^(-144) = 2^-207. The
-// residue is at most 2^-16 of erfc, so nothing cancels. A division costs as much as ten products, so
+// residue is at most 2^-16 of erfc, so nothing cancels. A division costs as much as ten products:
 // four terms are brought onto one denominator.
 //
 // Below, erf(x) = 2x/sqrt(pi) e^(-x^2) sum_n (2x^2)^n/(2n+1)!!, whose terms are positive, and erfc

@@ -83,7 +83,7 @@ std::complex<R> erfc(const std::complex<R>& z) {
   return {std::erfc(a) + b * b * a * slope, b * slope * (1 + b * b * (1 - 2 * a * a) / 3)};
 }
 
-// The ratio of a circle to its diameter. Scalars with more digits, or made of others, specialise it.
+// The ratio of a circle to its diameter. Scalars of more digits, or made of others, specialise it.
 template <class T>
 struct Pi {
   static T value() { return T(std::acos(-1.0L)); }

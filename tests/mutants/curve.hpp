@@ -1,5 +1,5 @@
-// The activations without an inverse as these kernels have them, each with the bugs that it is known
-// for. What is not bugged is right within the claims, in float and in double.
+// The activations without an inverse as these kernels have them, each with the bugs that are known
+// of it. What is not bugged is right within the claims, in float and in double.
 #pragma once
 
 #include <algorithm>

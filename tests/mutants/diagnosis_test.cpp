@@ -44,7 +44,7 @@ const std::vector<data::Case>& all_cases() {
 
 /// Six failed calls decide on a name, and which six they are depends on how many cases there are.
 /// With the cases of CELU among them one bug of 167 is named for sure as something else once its
-/// own hypothesis is left out, so the gate is held on the cases that it was set on. Bugs of CELU and
+/// own hypothesis is left out, so the gate is held on the cases it was set on. Bugs of CELU and
 /// of activations without an inverse have all cases.
 const std::vector<data::Case>& cases_of_first_walk() {
   static const std::vector<data::Case> cases = [] {

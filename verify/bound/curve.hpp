@@ -9,7 +9,7 @@
 // phi''' = 0: there the extremes of phi' lie at the ends of the interval and on both sides of the
 // kinks in it, which is how either one-sided derivative is accepted at a kink.
 //
-// Evaluating the formulas of cuda/kernel.h then costs f times one magnitude, f the relative error of
+// Evaluating the formulas of cuda/kernel.h then costs f times a magnitude, f the relative error of
 // exp, tanh or erf, and u times another. With s, q = 1 - s; P, p, y p; S, Q, T = tanh(w), w' as
 // there, and |ds| = f s q + 4u s (exp, sum, quotient with a rounded reciprocal, one to spare):
 //
@@ -21,10 +21,10 @@
 //   silu       |y| s q                          5 |z|
 //     phi'     s q (s |y| + |1 + y q|)          s |y| (4 s + 2 q) + 4 s |1 + y q| + s (1 + |y| q) +
 //                                               |phi'|                    s (1 + y (1 - s))
-//   gelu       |y| max(|erf|/2, P)              2 y^2 p + 3 |z|           y (1 + erf(y 2^-1/2))/2; or
+//   gelu       |y| max(|erf|/2, P)              2 y^2 p + 3 |z|           y (1 + erf(y/2^.5))/2; or
 //                                                                         by erfc
 //     phi'     max(|erf|/2, P) + |y| p          2 |y| p + P + |y| p (5/2 y^2 + 3) + |phi'|
-//   gelu_tanh  |y| max(|T|/2, S Q)              12 |y w| S Q + 5 |z|      w has 6 roundings; or by S
+//   gelu_tanh  |y| max(|T|/2, S Q)              12 |y w| S Q + 5 |z|      w: 6 roundings; or by S
 //     phi'     max(|T|/2, S Q) + |y| w' T^2     12 |w| S Q + S + |y| w' (24 |T w| S Q + (T^2 + 4 S
 //                                               Q)/2 + 10 S Q + 8 S) + |phi'|
 //   hardswish  0                                4 |z|
@@ -32,7 +32,7 @@
 //
 // In 1 - s and 1 - T^2 the rounding of 1 does not shrink with them: multiplied by y and w' it would
 // grow for ever. But where e^-y (e^-2|w|) is below u^2, s and T come out as 1, as every library has
-// it, so that these are 0 and what they stand for is lost. Where e^-y is beyond the accumulate type,
+// it; these are 0 then, and what they stand for is lost. Where e^-y is beyond the accumulate type,
 // sigmoid and silu may be 0.
 #pragma once
 

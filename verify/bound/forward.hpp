@@ -11,7 +11,7 @@
 // and where |dy| >= |y| by the larger of both branches; then slope*y, alpha*expm1(y) are rounded
 // (Term::activation; with y/width before it where the width is not 1) and z is stored
 // (Term::storage). Products of nonzero numbers may underflow:
-// eta/2 each, so many that they are bounded together. What an activation without an inverse makes of
+// eta/2 each, so many that they are bounded together. What activations without an inverse make of
 // dy, and what it costs, is derived in verify/bound/curve.hpp.
 #pragma once
 

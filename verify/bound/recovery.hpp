@@ -16,7 +16,7 @@
 // of the kink, and the sign was not stored, both branches are possible: |dz| |1 - slope| more.
 //
 // An activation without an inverse has phi' of a y found again, under the standard scheme too, and
-// dy is off by |dz| times what verify/bound/curve.hpp says of phi'. Where z tells phi' (ReLU, ReLU6,
+// dy is off by |dz| times what verify/bound/curve.hpp says of phi'. If z tells phi' (ReLU, ReLU6,
 // sigmoid, tanh) a standard backward may read it there: then it is what the stored z gives.
 #pragma once
 

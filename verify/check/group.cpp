@@ -120,8 +120,7 @@ std::vector<results::Record> run_case(const CheckGroup& group, const call::Subje
   try {
     const problem::Claimed claimed = problem::claims_of(*subject.variant, one.problem);
     if (claimed.status == ABN_ERROR_UNSUPPORTED)
-      return skipped_case(wanted, origin,
-                          problem::unsupported_text(*subject.variant, one.problem));
+      return skipped_case(wanted, origin, problem::unsupported_text(*subject.variant, one.problem));
     if (!claimed.nonsense.empty()) return failed("the claims make no sense: " + claimed.nonsense);
     return group.make({subject, one, claimed.claims, options, wanted, origin});
   } catch (const std::exception& wrong) {

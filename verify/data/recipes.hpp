@@ -21,7 +21,7 @@ struct Recipe {
 
 /// All recipes, in the order in which tiers rotate through them.
 std::span<const Recipe> recipes();
-/// The first of them, through which cases of activations with an inverse rotate; what follows is for
+/// The first of them, through which cases of activations with an inverse rotate; the others are for
 /// the kinks and ends of the others.
 inline constexpr std::size_t walked_recipes = 12;
 bool is_recipe(std::string_view name);

@@ -12,8 +12,8 @@
 // arXiv 1704.07483). An exponential branch ends at -alpha: a stored z that is not above it cannot
 // be inverted and stands for the next value of the storage type above (cuda/kernel.h).
 //
-// Those without one are no branch but a curve as a whole (verify/problem/curve.hpp). In-place schemes
-// cannot do them: a claim that one does is nonsense (verify/problem/claims.cpp), and the problem is valid.
+// Those without one are no branch but a whole curve (verify/problem/curve.hpp). Schemes in place
+// cannot do them: the problem is valid, and such a claim is nonsense (verify/problem/claims.cpp).
 //
 // A new activation is a row of `activation_table`, a kind in reference/activation.hpp and a branch
 // in cuda/device/activation.cuh. One that fits no shape here needs a shape of its own, and then the

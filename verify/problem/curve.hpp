@@ -1,6 +1,6 @@
 // The activations without an inverse as functions in double: value, derivatives, kinks and limits.
 //
-// Backward has y itself, found again from what a scheme keeps, so what is asked of them is phi, phi'
+// Backward has y itself, found again from what a scheme keeps, so what is asked is phi, phi'
 // and how far both move where y is off. With s = 1/(1 + e^-y), q = 1 - s, p = e^(-y^2/2)/sqrt(2 pi)
 // and P its integral, h = sqrt(2/pi), v = 2 h (y + c y^3), S = 1/(1 + e^-v), Q = 1 - S:
 //
@@ -16,8 +16,8 @@
 // with S' = S Q v', S'' = S Q ((Q - S) v'^2 + v'') and S''' = S Q ((1 - 6 S Q) v'^3 + 3 (Q - S) v'
 // v'' + v'''); |Q - S| and |1 - 6 S Q| are at most 1. gelu_tanh is y (1 + tanh(v/2))/2 and so y S.
 //
-// The last column is asked for over an interval, y +- off: s q and 1 - t^2 grow at most by e^off and
-// e^(2 off) on it, since their logarithmic derivatives are q - s and -2t; p and S Q are taken at its
+// The last column is asked for over y +- off: s q and 1 - t^2 grow by at most e^off and
+// e^(2 off) on it, as their logarithmic derivatives are q - s and -2t; p and S Q are taken at its
 // point next to 0, polynomials at its far end.
 //
 // At a kink `derivative` is that of the left side, which PyTorch takes too.

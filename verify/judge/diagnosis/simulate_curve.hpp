@@ -1,5 +1,5 @@
-// The activations without an inverse as a hypothesis evaluates them, and the one by which another is
-// confused with it.
+// The activations without an inverse as a hypothesis evaluates them, with what is known to go
+// wrong in phi'.
 //
 // The formulas are those of cuda/kernel.h once more, as verify/judge/diagnosis/simulate.hpp says.
 // That z may be exact in double and the kernel's own has fewer digits makes no difference here: a
