@@ -26,8 +26,7 @@ struct Curve {
   static A density(A y) { return std::exp(A(-0.5) * y * y) * A(0.39894228040143267794); }
   A tanh_of(A y) const {
     const A root = A(0.79788456080286535588);
-    return std::tanh(root *
-                     (y + (has(Bug::gelu_tanh_constant) ? A(0.44715) : A(0.044715)) * y * y * y));
+    return std::tanh(root * (y + A(0.044715) * y * y * y));
   }
   /// The form of gelu that is computed.
   bool by_tanh() const {
@@ -51,8 +50,7 @@ struct Curve {
       case ABN_TANH:
         return std::tanh(y);
       default:
-        if (has(Bug::hardswish_unlimited)) return y * (y + 3) / 6;
-        return y <= -3 ? A(0) : y >= 3 ? y : y * (y + 3) / 6;
+        return y <= (has(Bug::hardswish_limits) ? 0 : -3) ? A(0) : y >= 3 ? y : y * (y + 3) / 6;
     }
   }
 
@@ -63,7 +61,6 @@ struct Curve {
       case ABN_RELU6:
         return y > 0 && (y < 6 || has(Bug::relu6_uncapped_backward)) ? A(1) : A(0);
       case ABN_SILU: {
-        if (has(Bug::silu_derivative_of_z)) y = value(y);
         const A s = sigmoid(y);
         return has(Bug::silu_derivative_cut) ? s : s * (1 + y * (1 - s));
       }

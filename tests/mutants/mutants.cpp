@@ -225,8 +225,8 @@ constexpr Mutant curves[] = {
      "activation_confused", backwards, usual, from_x},
     {ROW(sigmoid_overflows), "e^y/(1 + e^y)", "common slip", "y above 88", "", forwards, usual,
      standard},
-    {ROW(sigmoid_of_minus_y), "1/(1 + e^y), in sigmoid and SiLU", "common slip", "any", "",
-     forwards, usual, from_xhat},
+    {ROW(sigmoid_of_minus_y), "1/(1 + e^y), in sigmoid and SiLU", "common slip", "any",
+     "exponent_sign", forwards, usual, from_xhat},
     {ROW(sigmoid_derivative_cut), "phi' = s", "common slip", "any", "derivative_cut", backwards,
      usual, from_x},
     {ROW(tanh_derivative_cut), "phi' = 1 - z", "common slip", "any", "derivative_cut", backwards,
@@ -241,14 +241,12 @@ constexpr Mutant curves[] = {
      "common slip", "f32", "activation_confused", backwards, wide, from_x},
     {ROW(gelu_derivative_cut), "phi' = P, the term with y missing", "common slip", "any",
      "derivative_cut", backwards, usual, from_xhat},
-    {ROW(gelu_tanh_constant), "0.44715 for 0.044715", "common slip", "any", "", forwards, usual,
-     standard},
-    {ROW(hardswish_unlimited), "y(y + 3)/6 everywhere", "common slip", "|y| > 3",
-     "hardswish_unlimited", forwards, usual, standard},
+    {ROW(hardswish_limits), "z = 0 up to 0 for up to -3", "common slip", "y from -3 to 0",
+     "hardswish_limits", forwards, usual, standard},
     {ROW(hardswish_unlimited_backward), "phi' = y/3 + 1/2 everywhere", "common slip", "|y| > 3",
      "hardswish_unlimited", backwards, usual, from_x},
     {ROW(hardswish_limits_backward), "phi' = 0 up to 0 for up to -3", "common slip",
-     "y from -3 to 0", "", backwards, usual, from_xhat},
+     "y from -3 to 0", "hardswish_limits", backwards, usual, from_xhat},
 };
 
 constexpr Mutant sums[] = {

@@ -117,8 +117,7 @@ enum class Bug : std::uint8_t {
   gelu_tanh_for_erf,
   gelu_erf_for_tanh_backward,
   gelu_derivative_cut,
-  gelu_tanh_constant,
-  hardswish_unlimited,
+  hardswish_limits,
   hardswish_unlimited_backward,
   hardswish_limits_backward,
   // Backward sums and formulas

@@ -96,6 +96,8 @@ const std::vector<Hypothesis>& all_hypotheses() {
       {NAMED(derivative_cut),
        "phi' cut short (s or P alone for silu and gelu, s for sigmoid, 1 - z for tanh)", no, yes},
       {NAMED(derivative_of_output), "phi' at z in place of y", no, yes},
+      {NAMED(exponent_sign), "exp(y) for exp(-y) in sigmoid and SiLU", yes, yes},
+      {NAMED(hardswish_limits), "hardswish's lower limit at 0 in place of -3", yes, yes},
       {NAMED(hardswish_unlimited), "hardswish's middle piece beyond -3 and 3", yes, yes},
       {NAMED(dx_zero), "zeros for dx", no, yes},
       {NAMED(dx_is_dz), "dz written for dx", no, yes},
@@ -301,6 +303,9 @@ std::vector<MistakeAt> mistakes_at(Mistake mistake, const abn_problem& p, int sc
     case Mistake::derivative_of_output:  // where z is y wherever phi' is 1, it is no mistake
       return phi.curve->pieces() && phi.curve->derivative_from_output != nullptr ? out
                                                                                  : ways(mistake, 1);
+    case Mistake::exponent_sign:
+      return p.activation == ABN_SIGMOID || p.activation == ABN_SILU ? ways(mistake, 1) : out;
+    case Mistake::hardswish_limits:
     case Mistake::hardswish_unlimited:
       return p.activation == ABN_HARDSWISH ? ways(mistake, 1) : out;
     case Mistake::width_forgotten:

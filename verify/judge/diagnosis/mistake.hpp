@@ -85,6 +85,8 @@ enum class Mistake : std::uint8_t {
   activation_confused,
   derivative_cut,
   derivative_of_output,
+  exponent_sign,
+  hardswish_limits,
   hardswish_unlimited,
   // the gradients
   dx_zero,

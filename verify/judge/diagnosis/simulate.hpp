@@ -370,9 +370,11 @@ class Simulation {
   Real value(Real y, Real xhat) const {
     if (phi.linear()) return y;
     if (!phi.has_inverse())
-      return is(Mistake::slope_missing)         ? y
-             : is(Mistake::hardswish_unlimited) ? y * (y + 3) / 6
-                                                : curve_value(simulated_activation(), y);
+      return is(Mistake::slope_missing)                  ? y
+             : is(Mistake::hardswish_unlimited)          ? y * (y + 3) / 6
+             : is(Mistake::hardswish_limits) && !(y > 0) ? 0
+             : is(Mistake::exponent_sign)                ? value_of_minus_y(p.activation, y)
+                                                         : curve_value(simulated_activation(), y);
     if (y == 0 && is(Mistake::zero_sign)) return -Real(0);
     if (!branch(is(Mistake::branch_of_xhat) ? xhat < 0 : y < 0) || is(Mistake::slope_missing))
       return y + Real(0);
@@ -399,6 +401,8 @@ class Simulation {
   Real derivative_of_curve(Real z, Real y) const {
     if (is(Mistake::slope_missing)) return 1;
     if (is(Mistake::hardswish_unlimited)) return y / 3 + Real(0.5);
+    if (is(Mistake::hardswish_limits) && !(y > 0)) return 0;
+    if (is(Mistake::exponent_sign)) return derivative_of_minus_y(p.activation, y);
     if (is(Mistake::derivative_cut)) return cut_derivative(p.activation, y);
     const Real slope =
         curve_derivative(simulated_activation(), is(Mistake::derivative_of_output) ? z : y);

@@ -110,4 +110,15 @@ Real cut_derivative(int activation, Real y) {
   }
 }
 
+/// sigmoid and silu, and phi', with 1/(1 + e^y) for s.
+template <class Real>
+Real value_of_minus_y(int activation, Real y) {
+  return curve_logistic(-y) * (activation == ABN_SILU ? y : 1);
+}
+template <class Real>
+Real derivative_of_minus_y(int activation, Real y) {
+  const Real s = curve_logistic(-y);
+  return activation == ABN_SILU ? s * (1 + y * (1 - s)) : s * (1 - s);
+}
+
 }  // namespace abn::verify::judge::diagnosis
