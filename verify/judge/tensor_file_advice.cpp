@@ -16,12 +16,6 @@ namespace {
 
 using data::TensorFile;
 
-std::vector<double>* find(TensorFile& file, compare::Output output) {
-  for (compare::Stored& stored : file.outputs)
-    if (stored.output == output) return &stored.values;
-  return nullptr;
-}
-
 /// Padded samples are 0 in every channel of x: without them, as one long image.
 std::optional<TensorFile> packed(TensorFile file) {
   const abn_problem p = file.inputs.problem;
@@ -50,13 +44,11 @@ std::optional<TensorFile> packed(TensorFile file) {
 }
 
 std::optional<TensorFile> with_invstd(TensorFile file) {
-  for (compare::Stored& stored : file.outputs)
-    if (stored.output == compare::Output::variance) {
-      stored.output = compare::Output::invstd;
-      file.claims.saves |= ABN_SAVES_VAR | ABN_SAVES_INVSTD;
-      return file;
-    }
-  return std::nullopt;
+  compare::Stored* const stored = compare::find_output(file.outputs, compare::Output::variance);
+  if (stored == nullptr) return std::nullopt;
+  stored->output = compare::Output::invstd;
+  file.claims.saves |= ABN_SAVES_VAR | ABN_SAVES_INVSTD;
+  return file;
 }
 
 /// Parameters that all are numbers of the storage type, though the file holds them in a wider one.
@@ -80,7 +72,7 @@ std::optional<TensorFile> with_narrow_parameters(TensorFile file) {
 
 std::optional<TensorFile> with_biased_running(TensorFile file) {
   if (file.claims.running_variance == ABN_RUNNING_BIASED ||
-      find(file, compare::Output::running_var) == nullptr)
+      compare::find_output(file.outputs, compare::Output::running_var) == nullptr)
     return std::nullopt;
   file.claims.running_variance = ABN_RUNNING_BIASED;
   return file;
@@ -102,8 +94,9 @@ std::optional<TensorFile> folded_apart(TensorFile file) {
 /// that is wrong with z, and is nothing else wrong?
 std::optional<TensorFile> with_expm1(TensorFile file) {
   const problem::Phi phi = problem::phi_of(file.inputs.problem);
-  std::vector<double>* const z = find(file, compare::Output::z);
-  if (!phi.curved() || z == nullptr) return std::nullopt;
+  compare::Stored* const stored = compare::find_output(file.outputs, compare::Output::z);
+  if (!phi.curved() || stored == nullptr) return std::nullopt;
+  std::vector<double>* const z = &stored->values;
   constexpr double roundings = 2;  // of exp, and of the difference
   const double lost =
       roundings * phi.parameter * problem::format_of(file.claims.accumulate).unit_roundoff;

@@ -171,22 +171,6 @@ const char* glyph(results::Verdict verdict) {
   return "!";
 }
 
-int severity(results::Verdict verdict) {
-  switch (verdict) {
-    case results::Verdict::pass:
-      return 0;
-    case results::Verdict::skip:
-      return 1;
-    case results::Verdict::inconclusive:
-      return 2;
-    case results::Verdict::fail:
-      return 3;
-    case results::Verdict::error:
-      return 4;
-  }
-  return 4;
-}
-
 bool needs_attention(results::Verdict verdict) {
   return severity(verdict) >= severity(results::Verdict::inconclusive);
 }
