@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cctype>
 #include <cmath>
 #include <limits>
@@ -11,6 +12,8 @@
 
 #include "verify/call/contract.hpp"
 #include "verify/compare/trivial_outputs.hpp"
+#include "verify/data/recipes.hpp"
+#include "verify/problem/claims.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
@@ -75,6 +78,41 @@ bool cancels(const compare::Expectation& expectation) {
   return !expectation.points.empty();
 }
 
+/// The expectation with the bounds of the recommended class, and nothing released by the claims.
+compare::Expectation as_recommended(compare::Expectation expectation) {
+  for (compare::Point& point : expectation.points) {
+    point.bound = point.fit_bound;
+    if (point.rule == compare::Rule::anything && std::isfinite(point.hi))
+      point.rule = compare::Rule::bounded;
+  }
+  return expectation;
+}
+
+/// The kind of a case, and what it says. One on usual data that tells nothing, and would if the
+/// claims were those of the recommended class, is empty by its claims.
+results::CaseKind kind_of(const Origin& origin, std::string_view op, const problem::Inputs& inputs,
+                          const compare::Expectation& expectation, bool telling) {
+  const abn_problem& p = origin.problem;
+  results::CaseKind kind;
+  kind.mode = problem::mode_name(p.mode);
+  kind.activation = problem::activation_name(p.activation);
+  const std::int64_t m = problem::sample_count(p);
+  const auto logarithm = [](std::int64_t value) {
+    return static_cast<int>(std::bit_width(static_cast<std::uint64_t>(value))) - 1;
+  };
+  kind.samples = logarithm(m), kind.channels = logarithm(p.c);
+  kind.least_m = kind.most_m = m, kind.least_c = kind.most_c = p.c;
+  kind.cases = 1;
+  kind.telling = telling ? 1 : 0;
+  if (telling || expectation.method_limited || !origin.claims || !data::is_usual(origin.data))
+    return kind;
+  const compare::Expectation recommended = as_recommended(expectation);
+  if (!compare::discriminates(recommended, compare::nulls_of(inputs, recommended))) return kind;
+  kind.empty = 1;
+  kind.claims = problem::beyond_recommended(*origin.claims, p, op == "backward");
+  return kind;
+}
+
 }  // namespace
 
 std::string id_of(const std::string& variant, const abn_problem& problem, std::string_view op,
@@ -127,6 +165,9 @@ results::Record judge(const Origin& origin, std::string_view op, const problem::
       compare::discriminates(expectation, compare::nulls_of(inputs, expectation)) ? 1 : 0;
   record.method_limited_cases = expectation.method_limited ? 1 : 0;
   if (record.discriminating_cases == 0 && cancels(expectation)) record.cancelled_cases = 1;
+  if (!expectation.points.empty())
+    record.kinds.push_back(
+        kind_of(origin, op, inputs, expectation, record.discriminating_cases > 0));
   if (record.tally.worst < 0) return record;
 
   const std::int64_t worst = record.tally.worst;

@@ -2,6 +2,7 @@
 // cost end to end.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,8 @@ struct Origin {
   std::string command_head, command_tail;
   bool command_names_id = true;  ///< the check id goes between head and tail
   bool per_channel = false;      ///< channel by channel also where nothing failed
+  /// what is judged, for cases that its claims leave empty
+  std::optional<abn_claims> claims{};
 };
 
 /// variant/op/dtype/layout/check

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "verify/call/parallel.hpp"
+#include "verify/check/support.hpp"
 #include "verify/judge/judge.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/format.hpp"
@@ -141,13 +142,17 @@ results::VariantInfo describe(const call::Subject& subject) {
 
 std::vector<results::Record> run(const check::CheckGroup& group,
                                  std::span<const call::Subject> subjects,
-                                 std::span<const data::Case> cases,
+                                 std::span<const data::Case> given,
                                  const check::RunOptions& options) {
   const int threads = call::thread_count(options.threads);
   std::map<std::string, results::Record> records;
   std::mutex merging;
-  Progress progress(options.progress, subjects.size() * cases.size());
+  Progress progress(options.progress, subjects.size() * given.size());
   for (const call::Subject& subject : subjects) {
+    const std::vector<data::Case> moved =
+        options.moves_cases ? check::moved_cases(group, subject, given).cases
+                            : std::vector<data::Case>{};
+    const std::span<const data::Case> cases = options.moves_cases ? moved : given;
     Merger merger(records, cases.size());
     const auto take = [&](std::size_t index, std::vector<results::Record> made) {
       const std::lock_guard lock(merging);

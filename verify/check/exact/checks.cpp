@@ -13,6 +13,7 @@
 #include "verify/check/exact/answer.hpp"
 #include "verify/expect/expect.hpp"
 #include "verify/problem/claims.hpp"
+#include "verify/problem/error.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
@@ -254,8 +255,19 @@ std::vector<KnownCheck> known_checks() {
   return all;
 }
 
+bool suits(const data::Case& one) {
+  if (problem::activation_of(one.problem).needs_functions()) return false;
+  try {
+    data::exact_plan(one.problem, one.seed);
+  } catch (const problem::UsageError&) {
+    return false;
+  }
+  return true;
+}
+
 }  // namespace
 
-const CheckGroup exact_checks{"run", checks_of, exact_cases, records_of, nullptr, "", known_checks};
+const CheckGroup exact_checks{"run",   checks_of, exact_cases,  records_of,
+                              nullptr, "",        known_checks, suits};
 
 }  // namespace abn::verify::check::exact

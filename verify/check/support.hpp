@@ -1,0 +1,36 @@
+// What a variant supports, found by asking its claims() about all kinds of problems; and the cases
+// of a tier moved to where it does, so that every variant is judged on as many.
+//
+// A kernel may do one convention, one eps or few sizes alone. A case that it does not do is
+// replaced by a problem of the same storage type and layout that it does, as near to the case as a
+// greedy walk gets: from a problem that is supported, one field after the other becomes the case's
+// while the result stays supported, and a size that cannot goes as far as it may. Data recipe and
+// seed stay. Types and layouts are parts of check ids; what a variant does not do of them stays
+// skipped.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "verify/check/group.hpp"
+
+namespace abn::verify::check {
+
+/// Problems of a type and layout that a variant supports, several of each mode; where there are
+/// none, those in whose claims it contradicts itself or crashes. Empty where none was found.
+std::vector<abn_problem> supported_problems(const call::Subject& subject, int dtype, int layout);
+
+struct MovedCases {
+  std::vector<data::Case> cases;  ///< as many as were given, in their order
+  std::size_t moved = 0;
+  std::size_t unsupported = 0;  ///< left as they were: nothing of their type and layout is supported
+};
+
+/// The cases, each that the variant does not support moved to a problem that it does and that suits
+/// the group. Cases with inputs of their own are not moved.
+MovedCases moved_cases(const CheckGroup& group, const call::Subject& subject,
+                       std::span<const data::Case> cases);
+
+}  // namespace abn::verify::check
