@@ -207,11 +207,16 @@ MovedCases moved_cases(const CheckGroup& group, const call::Subject& subject,
                        std::span<const data::Case> cases) {
   MovedCases out;
   out.cases.assign(cases.begin(), cases.end());
+  out.left_out = std::erase_if(out.cases, [&](const data::Case& one) {
+    constexpr std::int64_t dear_channels = 65'535;
+    return one.not_emulated && subject.emulated &&
+           (subject.plugin.empty() || one.problem.c > dear_channels);
+  });
   std::vector<std::size_t> refused;
   std::map<std::pair<int, int>, std::vector<abn_problem>> starts;  // by type and layout
-  for (std::size_t i = 0; i < cases.size(); ++i) {
-    const abn_problem& p = cases[i].problem;
-    if (cases[i].given) continue;
+  for (std::size_t i = 0; i < out.cases.size(); ++i) {
+    const abn_problem& p = out.cases[i].problem;
+    if (out.cases[i].given) continue;
     const problem::Claimed claimed = problem::claims_of(*subject.variant, p);
     if (claimed.status == ABN_ERROR_UNSUPPORTED)
       refused.push_back(i);

@@ -23,7 +23,8 @@ namespace abn::verify::check {
 std::vector<abn_problem> supported_problems(const call::Subject& subject, int dtype, int layout);
 
 struct MovedCases {
-  std::vector<data::Case> cases;  ///< as many as were given, in their order
+  std::vector<data::Case> cases;  ///< in the order of those that were given
+  std::size_t left_out = 0;       ///< of these, what the emulator does not run in this tier
   std::size_t moved = 0;
   std::size_t unsupported = 0;  ///< left as they were: nothing of their type and layout is supported
 };

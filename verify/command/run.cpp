@@ -113,11 +113,18 @@ std::string moved_text(const Setup& setup, const call::Subject& subject,
   if (!setup.options.moves_cases || is_hunt(arguments) || subject.device == nullptr) return {};
   const std::vector<data::Case> cases = cases_of(check::output_checks, arguments);
   const check::MovedCases moved = check::moved_cases(check::output_checks, subject, cases);
-  if (moved.moved == 0) return {};
-  return fmt::format(
-      "{} of the tier's {} problems are none that it does; others that it does, as near to them "
-      "as they come, stand in for them",
-      moved.moved, cases.size());
+  std::string text;
+  if (moved.moved > 0)
+    text = fmt::format(
+        "{} of the tier's {} problems are none that it does; others that it does, as near to them "
+        "as they come, stand in for them",
+        moved.moved, cases.size());
+  if (moved.left_out > 0)
+    text += fmt::format(
+        "{}{} of the tier's large cases are left to GPUs and host code, as the emulator would take "
+        "minutes (abn-verify explain ranges)",
+        text.empty() ? "" : "; ", moved.left_out);
+  return text;
 }
 
 /// Results from records, with all that a reader has to know of where they come from.

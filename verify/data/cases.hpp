@@ -22,6 +22,11 @@ struct Case {
   std::string data = "standard";
   std::uint64_t seed = 0;
   std::shared_ptr<const problem::Inputs> given;  ///< inputs that no recipe makes
+  /// of its channels a drawn sample is judged element by element (verify/judge/sample.hpp)
+  bool sampled = false;
+  /// takes the emulator, which makes every thread of every channel's block, many seconds: for
+  /// kernels on a GPU and in host code
+  bool not_emulated = false;
 };
 
 /// The inputs of a case: the file's, or those of its recipe.

@@ -157,6 +157,7 @@ results::Record judge(const Origin& origin, std::string_view op, const problem::
   results::Record record = blank_record(
       origin, op, check.empty() ? std::string_view(output) : check, results::CheckKind::numbers);
   const problem::Format& format = problem::format_of(expectation.dtype);
+  if (!origin.sampled.empty()) record.sampled_cases = 1, record.sampled = origin.sampled;
   record.tally = compare::compare_all(expectation, got);
   record.bias = compare::bias_of(expectation, got);
   record.failed_cases = record.tally.failed > 0 ? 1 : 0;
@@ -175,7 +176,8 @@ results::Record judge(const Origin& origin, std::string_view op, const problem::
   const compare::Point& point = expectation.points[static_cast<std::size_t>(worst)];
   const compare::Comparison& comparison = record.tally.worst_comparison;
   results::Witness witness = blank_witness(origin, record.id);
-  witness.where = problem::place_of(inputs.problem, output, tensor, worst);
+  witness.where = problem::place_of(origin.problem, output, tensor,
+                                    origin.element_of ? origin.element_of(tensor, worst) : worst);
   witness.expected = point.hi, witness.expected_low = point.lo;
   witness.got = got[static_cast<std::size_t>(worst)];
   witness.got_bits =
@@ -202,8 +204,12 @@ results::Record judge(const Origin& origin, std::string_view op, const problem::
     witness.kappa = plain(expectation.channels[channel].kappa);
     witness.beta_over_g = plain(expectation.channels[channel].beta_over_g);
   }
-  if (record.failed_cases > 0 || origin.per_channel)
+  if (record.failed_cases > 0 || origin.per_channel) {
     witness.channels = compare::channel_lines(inputs.problem, expectation, got, explain);
+    if (origin.element_of)
+      for (compare::ChannelLine& line : witness.channels)
+        line.channel = origin.element_of(false, line.channel);
+  }
   record.witnesses.push_back(std::move(witness));
   return record;
 }

@@ -2,6 +2,7 @@
 // cost end to end.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,6 +25,10 @@ struct Origin {
   bool per_channel = false;      ///< channel by channel also where nothing failed
   /// what is judged, for cases that its claims leave empty
   std::optional<abn_claims> claims{};
+  /// where the inputs are a sample of the case's: the element of the case that one of theirs is,
+  /// of a tensor or of a vector; and what was sampled, in words
+  std::function<std::int64_t(bool tensor, std::int64_t element)> element_of{};
+  std::string sampled{};
 };
 
 /// variant/op/dtype/layout/check

@@ -8,6 +8,7 @@
 #include "verify/expect/expect.hpp"
 #include "verify/judge/diagnosis/diagnosis.hpp"
 #include "verify/judge/judge.hpp"
+#include "verify/judge/sample.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/problem.hpp"
@@ -86,13 +87,26 @@ void explain_failures(std::vector<results::Record>& records, const diagnosis::Ev
 }  // namespace
 
 std::vector<results::Record> check_file(const std::string& path) {
-  const data::TensorFile file = data::read_tensor_file(path);
+  data::TensorFile file = data::read_tensor_file(path);
   if (file.outputs.empty())
     throw problem::UsageError(
         fmt::format("{} holds inputs only, so there is nothing to judge; add outputs such as z or "
                     "dx, or run kernels on it with abn-verify "
                     "run --data {}",
                     path, shell_word(path)));
+  Origin origin;
+  origin.problem = file.inputs.problem;
+  data::Case one;
+  one.problem = file.inputs.problem;
+  if (is_sampled(one)) {
+    const Sample sample = sample_of(one);
+    file.inputs = reduced(sample, file.inputs);
+    reduce(sample, file.outputs);
+    origin.sampled = sample.text();
+    origin.element_of = [sample](bool tensor, std::int64_t element) {
+      return sample.element_of(tensor, element);
+    };
+  }
   const problem::Saved saved = saved_in(file);
   const problem::Inputs exact = for_oracle(file.inputs);
   const bool any_gradient =
@@ -112,9 +126,7 @@ std::vector<results::Record> check_file(const std::string& path) {
     expected.insert(expected.end(), backward.begin(), backward.end());
   }
 
-  Origin origin;
   origin.variant = file.name;
-  origin.problem = file.inputs.problem;
   origin.data = path;
   origin.command_head = "abn-verify check " + shell_word(path);
   origin.command_names_id = false;
@@ -130,7 +142,7 @@ std::vector<results::Record> check_file(const std::string& path) {
               saved, *expectation, stored.values, explain);
     const auto gradient = std::find_if(truth.begin(), truth.end(), same);
     if (on_saved && gradient != truth.end())
-      add_end_to_end(record, origin.problem, *gradient, stored.values);
+      add_end_to_end(record, file.inputs.problem, *gradient, stored.values);
     records.push_back(std::move(record));
   }
   const auto failed = [](const results::Record& record) { return record.tally.failed > 0; };

@@ -351,6 +351,7 @@ Json record_json(const Record& r) {
                           {"unsafe_cases", r.unsafe_cases},
                           {"open_branches", r.open_branches},
                           {"tally", tally_json(r.end_to_end)}};
+  if (r.sampled_cases > 0) json["sampled"] = {{"cases", r.sampled_cases}, {"of", r.sampled}};
   if (!r.kinds.empty()) json["kinds"] = kinds_json(r.kinds);
   if (!r.traffic.empty()) json["traffic"] = traffic_json(r.traffic);
   return json;
@@ -394,6 +395,10 @@ Record record_from(const Json& json) {
     r.bias = {count_from(bias.at("cases")), lean(bias.at("up")), lean(bias.at("outward"))};
   }
   for (const auto& w : json.at("witnesses")) r.witnesses.push_back(witness_from(w));
+  if (json.contains("sampled")) {
+    r.sampled_cases = count_from(json.at("sampled").at("cases"));
+    r.sampled = json.at("sampled").at("of");
+  }
   if (json.contains("kinds")) r.kinds = kinds_from(json.at("kinds"));
   if (json.contains("traffic")) r.traffic = traffic_from(json.at("traffic"));
   if (json.contains("end_to_end")) {

@@ -172,6 +172,8 @@ void merge(Record& into, const Record& from) {
   into.end_to_end_cost = std::max(into.end_to_end_cost, from.end_to_end_cost);
   into.unsafe_cases += from.unsafe_cases;
   into.open_branches += from.open_branches;
+  into.sampled_cases += from.sampled_cases;
+  if (into.sampled.empty()) into.sampled = from.sampled;
   merge_kinds(into.kinds, from.kinds);
   for (const CallTraffic& call : from.traffic) {
     const auto at = std::lower_bound(
@@ -261,6 +263,10 @@ void conclude(Record& record) {
   }
   record.reason = fmt::format("largest error {:.3g} of its bound over {}{}", record.tally.max_ratio,
                               scope(record), work(record));
+  if (record.sampled_cases > 0)
+    record.reason += fmt::format(
+        "; in {} a sample is judged ({}), and of the rest that it was written",
+        plural(record.sampled_cases, "case"), record.sampled);
   if (const std::string bias = compare::bias_text(record.bias); !bias.empty())
     record.reason += "; " + bias;
 }

@@ -114,6 +114,8 @@ struct Record {
   std::uint64_t unsafe_cases = 0;  ///< cases in which that cost exceeds 1 %
   /// elements too near the kink for the cost to tell which branch is right; they are left out of it
   std::uint64_t open_branches = 0;
+  std::uint64_t sampled_cases = 0;  ///< of which not every element was compared
+  std::string sampled;              ///< of such a case: "4 of 65537 channels"
   /// of checks of numbers, in the order of their keys; once concluded, the empty ones alone
   std::vector<CaseKind> kinds;
   /// of `traffic` checks: the largest call of each mode, in the order of the modes' names
