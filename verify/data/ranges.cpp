@@ -85,6 +85,8 @@ constexpr std::array large_table{
                 return p.c * p.s > m_of_16_bits && p.c < 512 && p.s < 512;
               },
               false, true, true},
+    LargeSize{"three channels of 1024 pixels and more", {2, 3, 1025},
+              [](const abn_problem& p) { return p.c == 3 && p.s >= 1024; }, false, true, true},
     LargeSize{"more than 2^18 elements in inference and frozen", {2, 33, 3999},
               [](const abn_problem& p) { return problem::element_count(p) > many_elements; },
               false, false, true},

@@ -96,10 +96,10 @@ std::vector<results::Record> check_file(const std::string& path) {
                     path, shell_word(path)));
   Origin origin;
   origin.problem = file.inputs.problem;
-  data::Case one;
-  one.problem = file.inputs.problem;
-  if (is_sampled(one)) {
-    const Sample sample = sample_of(one);
+  data::Case whole;
+  whole.problem = file.inputs.problem;
+  if (is_sampled(whole)) {
+    const Sample sample = sample_of(whole);
     file.inputs = reduced(sample, file.inputs);
     reduce(sample, file.outputs);
     origin.sampled = sample.text();
