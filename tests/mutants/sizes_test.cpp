@@ -152,7 +152,7 @@ TEST(SizeBugs, LargeSizesAreMetInEveryTypeLayoutModeAndDirection) {
 
 /// In every type and layout, the modes taking turns: caught in one of the modes.
 constexpr SizeBug paired[] = {
-    {"c % 128 == 0, n > 1", [](const abn_problem& p) { return p.c % 128 == 0 && p.n > 1; }},
+    {"c % 128 == 0, n > 1", [](const abn_problem& p) { return p.c > 0 && p.c % 128 == 0 && p.n > 1; }},
     {"c >= 32, m > 1000", [](const abn_problem& p) { return p.c >= 32 && p.n * p.s > 1000; }},
     {"s = 3136", [](const abn_problem& p) { return p.s == 3136; }},
     {"c >= 1152", [](const abn_problem& p) { return p.c >= 1152; }},

@@ -135,7 +135,7 @@ class Walk {
     const std::int64_t from = one.problem.*size;
     if (from == wished || set(wished)) return;
     const auto nearer = [&](std::int64_t value) {
-      return std::abs(value - wished) < std::abs(one.problem.*size - wished) && value >= 0;
+      return std::abs(value - wished) < std::abs(one.problem.*size - wished) && value > 0;
     };
     if (from > 0)
       for (const std::int64_t value : {wished / from * from, (wished / from + 1) * from})

@@ -24,8 +24,8 @@ struct Case {
   std::shared_ptr<const problem::Inputs> given;  ///< inputs that no recipe makes
   /// of its channels a drawn sample is judged element by element (verify/judge/sample.hpp)
   bool sampled = false;
-  /// takes the emulator, which makes every thread of every channel's block, many seconds: for
-  /// kernels on a GPU and in host code
+  /// one of many large cases that this project's kernels, on the emulator, leave out of the smoke
+  /// tier (verify/data/ranges.hpp)
   bool not_emulated = false;
 };
 
