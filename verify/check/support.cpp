@@ -181,6 +181,7 @@ std::vector<abn_problem> supported_problems(const call::Subject& subject, int dt
       ++of_mode[problem.mode];
     }
   };
+  add(problem::example_problem(dtype, layout, ABN_TRAINING));  // what it is described by
   for (const int mode : problem::modes)
     for (const problem::Activation& activation : problem::activation_table)
       for (const int scale : problem::scales) {  // the usual ones

@@ -138,7 +138,8 @@ int report_records(std::vector<results::Record> records, const Setup& setup,
             [](const results::Record& a, const results::Record& b) { return a.id < b.id; });
   for (std::size_t i = 0; i < setup.subjects.size(); ++i) {
     results.variants.push_back(run::describe(setup.subjects[i]));
-    if (i < unneeded.size()) results.variants.back().unneeded = unneeded[i];
+    if (i >= unneeded.size()) continue;  // neither a tier of outputs nor a case of them
+    results.variants.back().unneeded = unneeded[i];
     results.variants.back().moved = moved_text(setup, setup.subjects[i], arguments);
   }
   results.provenance = provenance_of(command_line);

@@ -110,7 +110,9 @@ results::VariantInfo describe(const call::Subject& subject) {
                                                                                            : "cuda";
   for (const int dtype : types_by_habit())
     for (const int layout : problem::layouts) {
-      const abn_problem problem = problem::example_problem(dtype, layout, ABN_TRAINING);
+      const std::vector<abn_problem> problems = check::supported_problems(subject, dtype, layout);
+      if (problems.empty()) continue;
+      const abn_problem& problem = problems.front();
       const problem::Claimed claimed = problem::claims_of(variant, problem);
       if (claimed.status != ABN_OK || !claimed.nonsense.empty()) continue;
       const abn_claims& claims = claimed.claims;
@@ -133,7 +135,7 @@ results::VariantInfo describe(const call::Subject& subject) {
         add("backward moves", moves);
       add("alignment",
           fmt::format("{} bytes", std::max(claims.alignment, problem::format_of(dtype).bytes)));
-      add("depth at m = 1024",
+      add(fmt::format("depth at m = {}", problem::sample_count(problem)),
           fmt::format("{} forward, {} backward", claims.depth_statistics, claims.depth_backward));
       return info;
     }
