@@ -18,7 +18,7 @@ class AbnProblem(ctypes.Structure):
     _fields_ = [("struct_size", ctypes.c_uint32), ("layout", ctypes.c_int32), ("n", ctypes.c_int64),
                 ("c", ctypes.c_int64), ("s", ctypes.c_int64), ("dtype", ctypes.c_int32),
                 ("param_dtype", ctypes.c_int32), ("activation", ctypes.c_int32),
-                ("scale", ctypes.c_int32), ("mode", ctypes.c_int32), ("reserved", ctypes.c_int32),
+                ("scale", ctypes.c_int32), ("mode", ctypes.c_int32), ("out_type", ctypes.c_int32),
                 ("activation_parameter", ctypes.c_double), ("eps", ctypes.c_double),
                 ("momentum", ctypes.c_double)]
 

@@ -37,6 +37,9 @@ template <class T>
 struct Activation {
   ActivationKind kind = ActivationKind::identity;
   T parameter{1};  // slope a of leaky ReLU, alpha of ELU and CELU; unused by the identity
+  // At y = 0, where leaky ReLU and ELU with alpha != 1 have a kink, the derivative of the negative
+  // branch and not 1. Both are subgradients.
+  bool left_at_zero = false;
 
   // z = phi(y).
   T value(const T& y) const {
@@ -67,7 +70,8 @@ struct Activation {
 
   // phi'(y), told z = phi(y).
   T derivative_from_output(const T& z) const {
-    if (kind == ActivationKind::identity || !is_negative(z)) return T(1);
+    const bool negative = is_negative(z) || (left_at_zero && real_part(z) == 0);
+    if (kind == ActivationKind::identity || !negative) return T(1);
     switch (kind) {
       case ActivationKind::elu:
         return T(z + parameter);
@@ -78,9 +82,10 @@ struct Activation {
     }
   }
 
-  // phi'(y), told y; 1 at y = 0, where leaky ReLU (and ELU with alpha != 1) has a kink.
+  // phi'(y), told y.
   T derivative_from_input(const T& y) const {
-    if (kind == ActivationKind::identity || !(real_part(y) < 0)) return T(1);
+    const bool negative = real_part(y) < 0 || (left_at_zero && real_part(y) == 0);
+    if (kind == ActivationKind::identity || !negative) return T(1);
     switch (kind) {
       case ActivationKind::elu:
         return T(parameter * exp(y));

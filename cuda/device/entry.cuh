@@ -81,6 +81,7 @@ inline abn_claims in_place_claims(const abn_problem& problem) {
   claims.dx_may_alias_dz = 1;
   claims.deterministic = 1;
   claims.function_ulp = function_ulp;
+  claims.kink = ABN_KINK_RIGHT;
   return claims;
 }
 

@@ -81,7 +81,7 @@ std::map<std::string, results::Record> run_one(const std::string& problem,
 /// exactly the named checks fail.
 [[maybe_unused]] void expect_failures(const Breakage& planted,
                                       const std::set<std::string>& expected,
-                                      const std::string& problem = "n3c4s7,f32",
+                                      const std::string& problem = "n3c4s7,f32,leaky_relu",
                                       std::uint64_t seeds = 6) {
   breakage = planted;
   for (std::uint64_t seed = 0; seed < seeds; ++seed) {

@@ -172,8 +172,8 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(PluginRun, ACrashIsAnErrorOfItsCaseAndTheOthersAreJudged) {
   std::vector<data::Case> cases;
-  for (const char* problem :
-       {"n2c3s5,f32,frozen", "n2c3s5,f32", "n2c3s7,f32,inference", "n3c2s4,f32,frozen"})
+  for (const char* problem : {"n2c3s5,f32,frozen,leaky_relu", "n2c3s5,f32,leaky_relu",
+                              "n2c3s7,f32,inference,leaky_relu", "n3c2s4,f32,frozen,leaky_relu"})
     cases.push_back(data::replay(problem, "standard", 1));
   for (const int threads : {1, 3}) {  // it crashes in training
     const auto records = run_plugin("crash", cases, "*", threads);
@@ -195,7 +195,7 @@ TEST(PluginRun, ACrashIsAnErrorOfItsCaseAndTheOthersAreJudged) {
 TEST(PluginRun, AfterThreeCrashesTheRestIsNotTried) {
   std::vector<data::Case> cases;
   for (std::uint64_t seed = 0; seed < 5; ++seed)
-    cases.push_back(data::replay("n2c3s5,f32", "standard", seed));
+    cases.push_back(data::replay("n2c3s5,f32,leaky_relu", "standard", seed));
   const auto records = run_plugin("crash", cases, "*", 1);
   ASSERT_EQ(records.size(), 1u);
   EXPECT_EQ(records.begin()->second.verdict, results::Verdict::error);
@@ -207,7 +207,7 @@ TEST(PluginRun, ACudaVariantWithoutAGpuIsSkippedWithTheReason) {
   elsewhere.memory = ABN_MEMORY_CUDA;
   const std::vector<Plugin> plugins{{"elsewhere.so", {&elsewhere}}};
   const auto subjects = subjects_of(choose_device("emulator"), plugins, true);
-  const std::vector<data::Case> cases{data::replay("n2c3s5,f32", "standard", 1)};
+  const std::vector<data::Case> cases{data::replay("n2c3s5,f32,leaky_relu", "standard", 1)};
   results::Results results;
   results.records = run::run(check::output_checks, subjects, cases, {});
   EXPECT_GT(results.records.size(), 10u);

@@ -59,7 +59,7 @@ std::vector<results::Record> run_emulated(const abn_variant& which, const std::s
   options.pattern = pattern;
   options.threads = 1;
   return run::run(check::output_checks, std::vector{subject},
-                  std::vector{data::replay("n3c4s7,f32", "standard", seed)}, options);
+                  std::vector{data::replay("n3c4s7,f32,leaky_relu", "standard", seed)}, options);
 }
 
 }  // namespace

@@ -59,7 +59,7 @@ std::string line_after(const std::string& text, const std::string& word) {
   return text.substr(begin, text.find('\n', begin) - begin);
 }
 
-constexpr const char* small = "--problem n2c3s5,f32 --data standard --seed 3";
+constexpr const char* small = "--problem n2c3s5,f32,leaky_relu --data standard --seed 3";
 
 }  // namespace
 
@@ -90,8 +90,8 @@ TEST(CommandLine, BadInputIsOneSentenceAndExitCodeTwo) {
       "run --problem n2c3s4,leaky_relu:0",
       "run --problem n2c3s4,elu:-1",
       "run --problem n2c3s4,eps:-1",
-      "run --problem n2c3s4 --data nonesuch",
-      "run --problem n2c3s4 --tier none",
+      "run --problem n2c3s4,leaky_relu --data nonesuch",
+      "run --problem n2c3s4,leaky_relu --tier none",
       "run --device cuda:abc",
       "run --device tpu",
       "run --seed -3",
@@ -262,19 +262,20 @@ TEST(CommandLine, BenchListsRefusesAndRunsDryAndPlanTakesItsTimes) {
   EXPECT_EQ(wrong.code, 2);
   EXPECT_NE(wrong.output.find("did you mean large"), std::string::npos) << wrong.output;
   EXPECT_EQ(abn("bench --device emulator").code, 2);
-  EXPECT_EQ(abn("bench --device emulator --problem n0c3s5").code, 2);
-  EXPECT_EQ(abn("bench sorted --device emulator --problem n2c3s5").code, 2);
+  EXPECT_EQ(abn("bench --device emulator --problem n0c3s5,leaky_relu").code, 2);
+  EXPECT_EQ(abn("bench sorted --device emulator --problem n2c3s5,leaky_relu").code, 2);
 
   const auto dry =
-      abn("bench 'auto' --device emulator --problem n2c3s5 --seconds 0 --out " + times);
+      abn("bench 'auto' --device emulator --problem n2c3s5,leaky_relu --seconds 0 --out " + times);
   EXPECT_EQ(dry.code, 0) << dry.output;
   EXPECT_NE(dry.output.find("say nothing of a GPU"), std::string::npos) << dry.output;
   EXPECT_NE(dry.output.find("us predicted"), std::string::npos) << dry.output;
-  const auto planned = abn("plan --problem n2c3s5 --measured " + times + " --out " + plan);
+  const auto planned =
+      abn("plan --problem n2c3s5,leaky_relu --measured " + times + " --out " + plan);
   EXPECT_EQ(planned.code, 0) << planned.output;
   EXPECT_NE(planned.output.find("Measured over predicted time"), std::string::npos)
       << planned.output;
-  EXPECT_EQ(abn("plan --problem n2c3s5 --measured " + plan).code, 2);
+  EXPECT_EQ(abn("plan --problem n2c3s5,leaky_relu --measured " + plan).code, 2);
   EXPECT_EQ(abn("report " + times + " " + plan + " --out " + report).code, 0);
   EXPECT_NE(contents(report + "/report.md").find("What auto chooses"), std::string::npos);
 }

@@ -157,15 +157,15 @@ TEST(Tiers, TheSmokeTierStaysSmall) {
 }
 
 TEST(Tiers, ReplayIsOneCaseAndRefusesWhatCannotBe) {
-  const Case one = replay("n2c3s4,f16", "spikes", 9);
+  const Case one = replay("n2c3s4,f16,leaky_relu", "spikes", 9);
   EXPECT_EQ(one.data, "spikes");
   EXPECT_EQ(one.seed, 9u);
-  EXPECT_EQ(replay("n2c3s4", "", 9).data, "standard");
+  EXPECT_EQ(replay("n2c3s4,leaky_relu", "", 9).data, "standard");
   EXPECT_THROW(replay("", "spikes", 9), problem::UsageError);
-  EXPECT_THROW(replay("n2c3s4", "spiky", 9), problem::UsageError);
+  EXPECT_THROW(replay("n2c3s4,leaky_relu", "spiky", 9), problem::UsageError);
   EXPECT_THROW(replay("n2c3", "spikes", 9), problem::UsageError);
   try {
-    replay("n1000000c1000s1000000", "spikes", 9);
+    replay("n1000000c1000s1000000,leaky_relu", "spikes", 9);
     FAIL();
   } catch (const problem::UsageError& refused) {
     EXPECT_NE(std::string(refused.what()).find("GB of memory"), std::string::npos);

@@ -218,8 +218,9 @@ TEST(SizeBugs, ARightKernelRaisesNoAlarm) {
 }
 
 TEST(Samples, NameTheElementsOfTheCase) {
-  for (const char* const text : {"n3c70000s2", "n3c70000s2,nhwc", "n3c70s9001,inference",
-                                 "n3c70s9001,nhwc,inference,f64"}) {
+  for (const char* const text : {"n3c70000s2,identity", "n3c70000s2,nhwc,identity",
+                                 "n3c70s9001,inference,identity",
+                                 "n3c70s9001,nhwc,inference,f64,identity"}) {
     data::Case one = data::replay(text, "standard", 5);
     one.sampled = true;
     ASSERT_TRUE(judge::is_sampled(one));

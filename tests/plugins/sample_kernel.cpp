@@ -185,6 +185,7 @@ int claims(const abn_problem* p, abn_claims* out) {
   const int64_t m = p->n * p->s;
   out->scheme = ABN_IN_PLACE_1;
   out->statistics = ABN_TWO_PASS;
+  out->kink = ABN_KINK_RIGHT;
   out->normalise = ABN_DIRECT;
   out->accumulate = p->dtype;
   out->saves = ABN_SAVES_Z | ABN_SAVES_VAR;

@@ -119,7 +119,10 @@ Invocation invoke(const Subject& subject, const problem::Inputs& inputs, const a
                    : values_of(invocation.forward.outputs, which);
     };
     if (kept(ABN_SAVES_MEAN)) invocation.saved.mean = statistic(compare::Output::mean);
-    if (kept(ABN_SAVES_VAR)) invocation.saved.variance = statistic(compare::Output::variance);
+    if (kept(ABN_SAVES_INVSTD))
+      invocation.saved.invstd = statistic(compare::Output::invstd);
+    else if (kept(ABN_SAVES_VAR))
+      invocation.saved.variance = statistic(compare::Output::variance);
   }
   const bool may_alias = claims.dx_may_alias_dz == 1 && caller.draws().asked_again.dx;
   invocation.backward = call_twice(

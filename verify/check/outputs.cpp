@@ -11,6 +11,7 @@
 #include "verify/call/invocation.hpp"
 #include "verify/expect/expect.hpp"
 #include "verify/judge/diagnosis/diagnosis.hpp"
+#include "verify/judge/kink.hpp"
 #include "verify/judge/sample.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/problem.hpp"
@@ -133,7 +134,7 @@ struct OutputCase {
   const judge::Origin origin;
   const problem::Inputs inputs;
   const problem::Inputs exact;  ///< as the oracle takes them
-  const abn_claims claims;
+  const abn_claims declared;
   const call::Invocation invocation;
   const bool diagnosed;
 
@@ -158,7 +159,9 @@ struct OutputCase {
         operation.usable && (std::any_of(names.begin(), names.end(), is_numeric) ||
                              !operation.aliased.empty() || !operation.repeated.empty());
     std::vector<compare::Expectation> expected, gradient;
+    abn_claims claims = declared;
     if (judged) {
+      if (backward) claims = judge::with_kink(exact, invocation.saved, declared, operation.outputs);
       expected = backward ? expect::expect_backward(exact, invocation.saved, claims)
                           : expect::expect_forward(exact, claims);
       if (backward && problem::is_in_place(claims))
@@ -247,8 +250,9 @@ std::vector<CheckName> checks_of(const call::Subject& subject, const abn_claims&
   };
   checks.push_back({"forward", "z", numbers});
   if ((claims.saves & ABN_SAVES_XHAT) != 0) checks.push_back({"forward", "xhat", numbers});
+  const char* const spread = (claims.saves & ABN_SAVES_INVSTD) != 0 ? "invstd" : "variance";
   if (problem.mode == ABN_TRAINING)
-    for (const char* statistic : {"mean", "variance", "running_mean", "running_var"})
+    for (const char* statistic : {"mean", spread, "running_mean", "running_var"})
       checks.push_back({"forward", statistic, numbers});
   add_contracts("forward", claims.z_may_alias_x == 1);
   if (problem.mode == ABN_INFERENCE) return checks;

@@ -7,6 +7,7 @@
 
 #include "verify/call/evaluator.hpp"
 #include "verify/expect/expect.hpp"
+#include "verify/judge/kink.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/format.hpp"
@@ -52,7 +53,7 @@ std::vector<data::Case> pattern_cases(data::Tier tier, std::uint64_t seed) {
             scale != (row.needs_functions() ? ABN_SCALE_ABS_EPS : ABN_SCALE_SIGNED))
           continue;
         if (dtype == ABN_F32 && !row.has_parameter()) continue;
-        abn_problem problem = problem::parse_problem("n1c1s1,frozen");
+        abn_problem problem = problem::parse_problem("n1c1s1,frozen,leaky_relu");
         problem.dtype = dtype;
         problem::set_activation(problem, row.code, row.default_parameter);
         problem.scale = scale;
@@ -111,8 +112,8 @@ std::vector<results::Record> records_of(const Work& work) {
   problem::Saved saved = evaluator.saved(inputs.problem, forward);
   if (problem::is_in_place(work.claims)) saved.z = inputs.x;
   const call::BackwardNumbers backward = evaluator.backward(inputs, saved);
-  const std::vector<compare::Expectation> expected =
-      expect::expect_backward(inputs, saved, work.claims);
+  const abn_claims claims = judge::with_kink(inputs, saved, work.claims, backward);
+  const std::vector<compare::Expectation> expected = expect::expect_backward(inputs, saved, claims);
   if (wants("derivative")) {
     records.push_back(judged(work, inputs, saved, find(expected, compare::Output::dx), backward.dx,
                              "derivative"));

@@ -51,7 +51,7 @@ bool is_valid(const abn_problem& problem) {
 
 /// Numbers as they arrive at a kernel: rounded to the parameter type.
 void round_numbers(abn_problem& p) {
-  const problem::Format& format = problem::format_of(p.param_dtype);
+  const problem::Format& format = problem::format_of(problem::scalar_type_of(p));
   p.eps = problem::round_to(format, p.eps);
   p.momentum = problem::round_to(format, p.momentum);
   p.activation_parameter = problem::round_to(format, p.activation_parameter);
@@ -62,8 +62,10 @@ abn_problem drawn_problem(abn_problem p, const data::Stream& draw) {
   p.n = shape.n, p.c = shape.c, p.s = shape.s;
   p.mode = pick(problem::modes, draw, 1);
   p.scale = pick(problem::scales, draw, 2);
-  p.param_dtype =
-      p.dtype == ABN_F64 && draw.below(2, 3) == 0 ? ABN_F32 : problem::wide_type_of(p.dtype);
+  // the usual type, or f32 beside f64, or the storage type where that has 16 bits
+  p.param_dtype = draw.below(2, 3) != 0  ? problem::wide_type_of(p.dtype)
+                  : p.dtype == ABN_F64 ? ABN_F32
+                                       : p.dtype;
   const auto activation = static_cast<int>(draw.below(problem::activation_count, 4));
   p.eps = draw.below(2, 5) == 0 ? epses[0] : pick(epses, draw, 6);
   p.momentum = draw.below(2, 7) == 0 ? momenta[0] : pick(momenta, draw, 8);
@@ -100,6 +102,7 @@ class Walk {
     const auto attempt = [&](auto&& change) {
       abn_problem next = one.problem;
       change(next);
+      round_numbers(next);
       return takes(one, next);
     };
     attempt([&](abn_problem& p) {
@@ -107,7 +110,9 @@ class Walk {
     }) || attempt([&](abn_problem& p) { p.activation = goal.activation; });
     attempt([&](abn_problem& p) { p.mode = goal.mode; });
     attempt([&](abn_problem& p) { p.scale = goal.scale; });
-    attempt([&](abn_problem& p) { p.param_dtype = goal.param_dtype; });
+    attempt([&](abn_problem& p) {
+      p.param_dtype = goal.param_dtype, p.out_type = goal.out_type;
+    });
     attempt([&](abn_problem& p) { p.eps = goal.eps; });
     attempt([&](abn_problem& p) { p.momentum = goal.momentum; });
     const std::int64_t m = problem::sample_count(goal);

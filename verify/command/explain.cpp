@@ -18,6 +18,7 @@
 #include "verify/data/ranges.hpp"
 #include "verify/data/recipes.hpp"
 #include "verify/judge/diagnosis/diagnosis.hpp"
+#include "verify/judge/tensor_file_advice.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/problem.hpp"
@@ -182,6 +183,10 @@ class Gathering {
       if (known.insert(one.mistake.name).second)
         add("known mistake", one.mistake.name, one.mistake.sentence,
             fmt::format("It follows from the check {}, and is {}.", one.check, printed));
+    for (const problem::Word& advice : judge::advice_words())
+      add("known mistake", advice.name,
+          fmt::format("The file would pass with {}.", advice.sentence),
+          fmt::format("abn-verify check tries it, and it is {}.", printed));
     for (const auto& one : judge::diagnosis::hypotheses())
       add("known mistake", one.name,
           "The kernel matches the reference with this change: " + without_numbers(one.sentence),

@@ -22,6 +22,7 @@ namespace abn::verify::compare {
 enum class Output : std::uint8_t {
   mean,
   variance,
+  invstd,
   running_mean,
   running_var,
   z,
@@ -30,7 +31,7 @@ enum class Output : std::uint8_t {
   dgamma,
   dbeta
 };
-// "mean", "variance", "running_mean", "running_var", "z", "xhat", "dx", "dgamma", "dbeta"
+// "mean", "variance", "invstd", "running_mean", "running_var", "z", "xhat", "dx", "dgamma", "dbeta"
 const char* output_name(Output output);
 std::span<const problem::Word> output_words();  ///< in the order of the enumerators
 /// dx, dgamma, dbeta: an output of backward

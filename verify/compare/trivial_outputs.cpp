@@ -25,7 +25,8 @@ double inference_output(const problem::Inputs& in, std::size_t element) {
     beta = in.beta[c];
   const double y =
       g * (in.x[element] - in.running_mean[c]) / std::sqrt(in.running_var[c] + p.eps) + beta;
-  return problem::round_to(problem::format_of(p.dtype), problem::phi_of(p).value(y));
+  return problem::round_to(problem::format_of(problem::out_type_of(p)),
+                           problem::phi_of(p).value(y));
 }
 
 }  // namespace

@@ -330,11 +330,12 @@ Case replay(std::string_view problem, std::string_view data, std::uint64_t seed)
              is_exact = is_exact_data(data);
   if (problem.empty() && is_given)
     throw problem::UsageError(
-        "--data given: needs to know its problem; give it too, for example --problem n1c1s2,f32");
+        "--data given: needs to know its problem; give it too, for example --problem "
+        "n1c1s2,f32,leaky_relu");
   if (problem.empty())
     throw problem::UsageError(
         fmt::format("The recipe {} makes data for a problem; give one, for example "
-                    "--problem n2c64s12,bf16",
+                    "--problem n2c64s12,bf16,leaky_relu",
                     data));
   one.problem = problem::parse_problem(problem);
   // says what is wrong

@@ -31,14 +31,18 @@ compare::Shares shares_of(const problem::Inputs& inputs, const problem::Saved* s
   const std::int64_t sample = !compare::is_tensor(output) ? 0
                               : p.layout == ABN_NHWC      ? element / p.c
                                                      : element / (p.c * p.s) * p.s + element % p.s;
-  problem::Inputs one{p,
-                      inputs.affine,
-                      samples_of(p, inputs.x, c),
-                      samples_of(p, inputs.dz, c),
-                      one_of(inputs.gamma, c),
-                      one_of(inputs.beta, c),
-                      one_of(inputs.running_mean, c),
-                      one_of(inputs.running_var, c)};
+  problem::Inputs one{
+      p,
+      inputs.affine,
+      samples_of(p, inputs.x, c),
+      samples_of(p, inputs.dz, c),
+      one_of(inputs.gamma, c),
+      one_of(inputs.beta, c),
+      one_of(inputs.running_mean, c),
+      one_of(inputs.running_var, c),
+      inputs.unit_scale,
+      {inputs.whole.samples, one_of(inputs.whole.mean, c), one_of(inputs.whole.variance, c),
+       one_of(inputs.whole.sum_dy, c), one_of(inputs.whole.sum_dy_xhat, c)}};
   one.problem.c = 1;
   const bool backward = output == compare::Output::dx || output == compare::Output::dgamma ||
                         output == compare::Output::dbeta;
@@ -49,7 +53,8 @@ compare::Shares shares_of(const problem::Inputs& inputs, const problem::Saved* s
     expected = expect_gradient(one, claims, Detail::shares);
   } else {
     const problem::Saved kept{samples_of(p, saved->z, c), samples_of(p, saved->xhat, c),
-                              one_of(saved->mean, c), one_of(saved->variance, c)};
+                              one_of(saved->mean, c),     one_of(saved->variance, c),
+                              one_of(saved->invstd, c),   saved->narrowed};
     expected = expect_backward(one, kept, claims, Detail::shares);
   }
   for (const compare::Expectation& e : expected)

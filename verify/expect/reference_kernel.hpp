@@ -188,6 +188,7 @@ int claims(const abn_problem* p, abn_claims* out) {
   constexpr bool in_place = scheme == ABN_IN_PLACE_1 || scheme == ABN_IN_PLACE_2;
   out->scheme = scheme;
   out->statistics = ABN_TWO_PASS;
+  out->kink = ABN_KINK_RIGHT;
   out->normalise = ABN_DIRECT;
   out->accumulate = accumulate;
   out->saves = ABN_SAVES_VAR | (in_place                        ? std::uint32_t{ABN_SAVES_Z}

@@ -50,7 +50,8 @@ std::vector<std::pair<std::string, double>> shown_inputs(const problem::Inputs& 
       show("x", inputs.x, at);
     if (backward) show("dz", inputs.dz, at);
   }
-  if (output != compare::Output::mean && output != compare::Output::variance) {
+  if (output != compare::Output::mean && output != compare::Output::variance &&
+      output != compare::Output::invstd) {
     if (output == compare::Output::running_mean) show("running_mean", inputs.running_mean, c);
     if (output == compare::Output::running_var) show("running_var", inputs.running_var, c);
     if (tensor || backward) {
@@ -113,6 +114,23 @@ results::CaseKind kind_of(const Origin& origin, std::string_view op, const probl
   return kind;
 }
 
+/// dx of a dz that is one number in every channel: with a straight activation it is 0 by its formula.
+bool has_constant_dz(const problem::Inputs& inputs, const compare::Expectation& expectation) {
+  if (expectation.output != compare::Output::dx || inputs.problem.mode != ABN_TRAINING ||
+      inputs.dz.empty())
+    return false;
+  for (std::int64_t c = 0; c < inputs.problem.c; ++c) {
+    bool same = true;
+    const double first =
+        inputs.dz[static_cast<std::size_t>(problem::sample_offset(inputs.problem, c, 0))];
+    problem::for_each_sample(inputs.problem, c, [&](std::size_t, std::size_t at) {
+      same = same && inputs.dz[at] == first;
+    });
+    if (!same) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 std::string id_of(const std::string& variant, const abn_problem& problem, std::string_view op,
@@ -169,6 +187,8 @@ results::Record judge(const Origin& origin, std::string_view op, const problem::
   if (!expectation.points.empty())
     record.kinds.push_back(
         kind_of(origin, op, inputs, expectation, record.discriminating_cases > 0));
+  if (record.discriminating_cases == 0 && has_constant_dz(inputs, expectation))
+    record.constant_dz_cases = 1;
   if (record.tally.worst < 0) return record;
 
   const std::int64_t worst = record.tally.worst;

@@ -102,12 +102,19 @@ problem::Inputs reduced(const Sample& sample, const problem::Inputs& inputs) {
   out.gamma = cut_vector(sample, inputs.gamma), out.beta = cut_vector(sample, inputs.beta);
   out.running_mean = cut_vector(sample, inputs.running_mean);
   out.running_var = cut_vector(sample, inputs.running_var);
+  out.unit_scale = inputs.unit_scale;
+  out.whole.samples = inputs.whole.samples;
+  out.whole.mean = cut_vector(sample, inputs.whole.mean);
+  out.whole.variance = cut_vector(sample, inputs.whole.variance);
+  out.whole.sum_dy = cut_vector(sample, inputs.whole.sum_dy);
+  out.whole.sum_dy_xhat = cut_vector(sample, inputs.whole.sum_dy_xhat);
   return out;
 }
 
 problem::Saved reduced(const Sample& sample, const problem::Saved& saved) {
   return {cut_tensor(sample, saved.z), cut_tensor(sample, saved.xhat),
-          cut_vector(sample, saved.mean), cut_vector(sample, saved.variance)};
+          cut_vector(sample, saved.mean), cut_vector(sample, saved.variance),
+          cut_vector(sample, saved.invstd), saved.narrowed};
 }
 
 void reduce(const Sample& sample, std::vector<compare::Stored>& outputs) {

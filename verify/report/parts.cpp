@@ -45,8 +45,9 @@ std::tuple<std::size_t, std::string_view> rank(const std::array<std::string_view
 
 constexpr std::array<std::string_view, 6> ops{"forward",  "backward", "exact",
                                               "patterns", "gradient", "property"};
-constexpr std::array<std::string_view, 9> outputs{
-    "mean", "variance", "running_mean", "running_var", "xhat", "z", "dx", "dgamma", "dbeta"};
+constexpr std::array<std::string_view, 10> outputs{
+    "mean", "variance", "invstd", "running_mean", "running_var",
+    "xhat", "z",        "dx",     "dgamma",       "dbeta"};
 constexpr std::array<std::string_view, 4> dtypes{"f16", "bf16", "f32", "f64"};
 constexpr std::array<std::string_view, 2> layouts{"nchw", "nhwc"};
 

@@ -330,7 +330,8 @@ Json record_json(const Record& r) {
             {"skipped_cases", r.skipped_cases},
             {"discriminating_cases", r.discriminating_cases},
             {"method_limited_cases", r.method_limited_cases},
-            {"cancelled_cases", r.cancelled_cases}};
+            {"cancelled_cases", r.cancelled_cases},
+            {"constant_dz_cases", r.constant_dz_cases}};
   if (r.evaluations.forward + r.evaluations.backward > 0)
     json["evaluations"] = {{"forward", r.evaluations.forward},
                            {"backward", r.evaluations.backward}};
@@ -381,6 +382,7 @@ Record record_from(const Json& json) {
   r.discriminating_cases = count_from(json.at("discriminating_cases"));
   r.method_limited_cases = count_from(json.at("method_limited_cases"));
   r.cancelled_cases = count_from(json.at("cancelled_cases"));
+  r.constant_dz_cases = count_from(json.at("constant_dz_cases"));
   if (json.contains("evaluations")) {
     const Json& evaluations = json.at("evaluations");
     r.evaluations = {count_from(evaluations.at("forward")), count_from(evaluations.at("backward"))};

@@ -160,6 +160,7 @@ void merge(Record& into, const Record& from) {
   into.discriminating_cases += from.discriminating_cases;
   into.method_limited_cases += from.method_limited_cases;
   into.cancelled_cases += from.cancelled_cases;
+  into.constant_dz_cases += from.constant_dz_cases;
   into.evaluations += from.evaluations;
   into.tally += from.tally;
   into.bias += from.bias;
@@ -229,6 +230,14 @@ void conclude(Record& record) {
       record.reason = fmt::format(
           "largest error {:.3g} of its bound; the exact sums cancel to 0, so zeros are right here",
           record.tally.max_ratio);
+      return;
+    }
+    if (record.constant_dz_cases >= ran) {
+      record.verdict = Verdict::inconclusive;
+      record.reason =
+          "within the bound, but dz is the same for all samples of every channel, so dx is 0 by "
+          "its "
+          "formula and any small dx passes; use data whose dz varies";
       return;
     }
     const bool by_method = record.method_limited_cases >= ran;

@@ -97,7 +97,7 @@ struct Record {
   Verdict verdict = Verdict::pass;
   std::string reason;
   std::uint64_t cases = 0, failed_cases = 0, skipped_cases = 0, discriminating_cases = 0,
-                method_limited_cases = 0, cancelled_cases = 0;
+                method_limited_cases = 0, cancelled_cases = 0, constant_dz_cases = 0;
   call::Evaluations evaluations;
   compare::Tally tally;
   compare::Bias bias;

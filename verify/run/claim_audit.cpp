@@ -15,6 +15,7 @@
 #include "verify/check/outputs.hpp"
 #include "verify/check/support.hpp"
 #include "verify/expect/expect.hpp"
+#include "verify/judge/kink.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
@@ -149,8 +150,11 @@ std::vector<results::Record> generous_records(const check::Work& work) {
     if (claim->side != Side::backward && invocation.forward.usable)
       record.tally += tally_of(expect::expect_forward(exact, narrowed), invocation.forward);
     if (claim->side != Side::forward && invocation.backward.usable)
-      record.tally +=
-          tally_of(expect::expect_backward(exact, invocation.saved, narrowed), invocation.backward);
+      record.tally += tally_of(
+          expect::expect_backward(
+              exact, invocation.saved,
+              judge::with_kink(exact, invocation.saved, narrowed, invocation.backward.outputs)),
+          invocation.backward);
     records.push_back(std::move(record));
   }
   return records;
@@ -178,7 +182,7 @@ std::string sentence_of(const std::string& check, const call::Subject& subject,
                                                             : claimed.claims.depth_statistics);
     enough = std::max(enough, tree_depth(one.problem));
     ulp = std::max(ulp, claimed.claims.function_ulp);
-    accumulate = problem::dtype_name(claimed.claims.accumulate);
+    accumulate = problem::accumulate_name(claimed.claims.accumulate);
     wider = one.problem.dtype == ABN_F64 ? "f64" : "f32";
   }
   const auto depth = [&](const char* what) {
@@ -245,8 +249,14 @@ std::vector<Wider> wider_than(const abn_claims& claims, const abn_problem& probl
                                                  problem::format_of(claims.accumulate).precision)
       add(fmt::format("that it materialises {}", name),
           [bit = flag](abn_claims& c) { c.materialises |= bit; });
-  if (claims.normalise != ABN_FOLDED)
+  if (!backward && claims.running_variance == ABN_RUNNING_UNBIASED)
+    add("running_variance biased", [](abn_claims& c) { c.running_variance = ABN_RUNNING_BIASED; });
+  if (backward && claims.kink == ABN_KINK_RIGHT)
+    add("kink left", [](abn_claims& c) { c.kink = ABN_KINK_LEFT; });
+  if (claims.normalise == ABN_DIRECT)
     add("normalise folded", [](abn_claims& c) { c.normalise = ABN_FOLDED; });
+  if (claims.normalise != ABN_FOLDED_APART)
+    add("normalise folded_apart", [](abn_claims& c) { c.normalise = ABN_FOLDED_APART; });
   if (claims.statistics == ABN_TWO_PASS)
     add("statistics welford", [](abn_claims& c) { c.statistics = ABN_WELFORD; });
   if (claims.statistics != ABN_ONE_PASS)
@@ -283,7 +293,9 @@ std::vector<results::Record> wider_records(const check::Work& work) {
     results::Record record = judge::blank_record(work.origin, name.op, name.check, name.kind);
     const auto passes = [&](const abn_claims& claims) {
       for (const compare::Expectation& expectation :
-           backward ? expect::expect_backward(exact, invocation.saved, claims)
+           backward ? expect::expect_backward(
+                          exact, invocation.saved,
+                          judge::with_kink(exact, invocation.saved, claims, operation.outputs))
                     : expect::expect_forward(exact, claims)) {
         if (std::string_view(compare::output_name(expectation.output)) != name.check) continue;
         const auto* const values = values_of(operation, expectation.output);

@@ -123,7 +123,7 @@ results::VariantInfo describe(const call::Subject& subject) {
       add("scheme", problem::scheme_name(claims.scheme));
       add("statistics", problem::statistics_name(claims.statistics));
       add("normalise", problem::normalise_name(claims.normalise));
-      add("accumulate", problem::dtype_name(claims.accumulate));
+      add("accumulate", problem::accumulate_name(claims.accumulate));
       add("saves", flags_text(claims.saves, {"x", "z", "xhat", "mean", "variance"}));
       add("materialises", flags_text(claims.materialises, {"y", "xhat", "dy", "statistics"}));
       add("z may be x", claims.z_may_alias_x == 1 ? "yes" : "no");

@@ -43,6 +43,8 @@ std::vector<CheckName> checks_of(const call::Subject&, const abn_claims& claims,
                                  const abn_problem& problem) {
   std::vector<CheckName> checks;
   if (problem.mode == ABN_INFERENCE || problem::element_count(problem) == 0) return checks;
+  // they take the saved variance, and know no other statistic
+  if ((claims.saves & ABN_SAVES_INVSTD) != 0) return checks;
   if ((claims.saves & ABN_SAVES_Z) != 0)
     checks.push_back({op, "adjoint", results::CheckKind::property});
   checks.push_back({op, "difference", results::CheckKind::numbers});

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "verify/expect/expect.hpp"
+#include "verify/judge/kink.hpp"
 #include "verify/problem/activation.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/format.hpp"
@@ -78,7 +79,9 @@ Outputs BoundedCalls::backward(const problem::Inputs& inputs, const problem::Sav
   call::BackwardNumbers numbers =
       call::Evaluator(subject_, claimed, seed_).backward(inputs, saved, in_place, schedule);
   std::vector<compare::Expectation> expected;
-  if (bounds == Bounds::stored) expected = expect::expect_backward(inputs, saved, claimed);
+  if (bounds == Bounds::stored)
+    expected =
+        expect::expect_backward(inputs, saved, judge::with_kink(inputs, saved, claimed, numbers));
   if (bounds == Bounds::truth) expected = expect::expect_gradient(inputs, claimed);
   Outputs out;
   out.problem = inputs.problem;
