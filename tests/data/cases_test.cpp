@@ -146,9 +146,8 @@ TEST(Tiers, TheSmokeTierStaysSmall) {
       elements += here;
       if (one.not_emulated) continue;
       emulated += here;
-      judged += judge::is_sampled(one)
-                    ? problem::element_count(judge::sample_of(one).problem)
-                    : here;
+      judged +=
+          judge::is_sampled(one) ? problem::element_count(judge::sample_of(one).problem) : here;
     }
     EXPECT_LT(elements, 25'000'000) << seed;
     EXPECT_LT(emulated, 12'500'000) << seed;

@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 
+#include "verify/data/cases.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
@@ -45,12 +46,13 @@ TEST(Ranges, AnyTwoMeetInEveryTypeAndLayoutOfTheSmokeTier) {
         for (const Range& a : ranges())
           for (const Range& b : ranges()) {
             if (!(a.of < b.of) || !meet(a, b)) continue;
-            EXPECT_TRUE(std::any_of(cases.begin(), cases.end(), [&](const Case& one) {
-              const abn_problem& p = one.problem;
-              return p.dtype == dtype && p.layout == layout && a.has(size_of(p, a.of)) &&
-                     b.has(size_of(p, b.of));
-            })) << seed
-                << ": " << a.what << ", " << b.what << ", " << place(dtype, layout);
+            EXPECT_TRUE(std::any_of(cases.begin(), cases.end(),
+                                    [&](const Case& one) {
+                                      const abn_problem& p = one.problem;
+                                      return p.dtype == dtype && p.layout == layout &&
+                                             a.has(size_of(p, a.of)) && b.has(size_of(p, b.of));
+                                    }))
+                << seed << ": " << a.what << ", " << b.what << ", " << place(dtype, layout);
           }
   }
 }

@@ -40,8 +40,8 @@ void spoil(const abn_problem& p, void* tensor) {
   if (tensor == nullptr) return;
   for (std::int64_t i = 0; i < p.n * p.s; ++i) {
     const std::int64_t at = problem::sample_offset(p, p.c - 1, i);
-    abn::mutants::store(p.dtype, abn::mutants::rounded(p.dtype, 2 * abn::mutants::load(
-                                                                        p.dtype, tensor, at)),
+    abn::mutants::store(p.dtype,
+                        abn::mutants::rounded(p.dtype, 2 * abn::mutants::load(p.dtype, tensor, at)),
                         tensor, at);
   }
 }
@@ -112,8 +112,8 @@ bool caught(Condition condition, int dtype, int layout, const std::function<bool
   wrong_where = condition, wrong_in_backward = backward;
   const char* const check = backward ? "dx" : "z";
   return caught(check::output_checks, tier(), condition, dtype, layout, in, check) ||
-         (dtype == ABN_F64 && caught(check::exact::exact_checks, exact_tier(), condition, dtype,
-                                     layout, in, check));
+         (dtype == ABN_F64 &&
+          caught(check::exact::exact_checks, exact_tier(), condition, dtype, layout, in, check));
 }
 
 std::string place(int dtype, int layout, int mode, bool backward) {
@@ -152,7 +152,8 @@ TEST(SizeBugs, LargeSizesAreMetInEveryTypeLayoutModeAndDirection) {
 
 /// In every type and layout, the modes taking turns: caught in one of the modes.
 constexpr SizeBug paired[] = {
-    {"c % 128 == 0, n > 1", [](const abn_problem& p) { return p.c > 0 && p.c % 128 == 0 && p.n > 1; }},
+    {"c % 128 == 0, n > 1",
+     [](const abn_problem& p) { return p.c > 0 && p.c % 128 == 0 && p.n > 1; }},
     {"c >= 32, m > 1000", [](const abn_problem& p) { return p.c >= 32 && p.n * p.s > 1000; }},
     {"s = 3136", [](const abn_problem& p) { return p.s == 3136; }},
     {"c >= 1152", [](const abn_problem& p) { return p.c >= 1152; }},
@@ -169,7 +170,8 @@ TEST(SizeBugs, PairsOfRangesAreMetInEveryTypeAndLayout) {
   for (const SizeBug& bug : paired)
     for (const int dtype : problem::storage_types)
       for (const int layout : problem::layouts)
-        EXPECT_TRUE(caught(bug.where, dtype, layout, [](int) { return true; }, false))
+        EXPECT_TRUE(caught(
+            bug.where, dtype, layout, [](int) { return true; }, false))
             << bug.what << ", " << place(dtype, layout, ABN_TRAINING, false);
 }
 
@@ -196,7 +198,8 @@ TEST(SizeBugs, MoreThanTwoToTheEighteenElementsAreMetInInferenceAndFrozen) {
   for (const int dtype : problem::storage_types)
     for (const int layout : problem::layouts)
       for (const int mode : {ABN_INFERENCE, ABN_FROZEN})
-        EXPECT_TRUE(caught(many, dtype, layout, [&](int other) { return other == mode; }, false))
+        EXPECT_TRUE(caught(
+            many, dtype, layout, [&](int other) { return other == mode; }, false))
             << place(dtype, layout, mode, false);
 }
 
@@ -218,16 +221,15 @@ TEST(SizeBugs, ARightKernelRaisesNoAlarm) {
 }
 
 TEST(Samples, NameTheElementsOfTheCase) {
-  for (const char* const text : {"n3c70000s2,identity", "n3c70000s2,nhwc,identity",
-                                 "n3c70s9001,inference,identity",
-                                 "n3c70s9001,nhwc,inference,f64,identity"}) {
+  for (const char* const text :
+       {"n3c70000s2,identity", "n3c70000s2,nhwc,identity", "n3c70s9001,inference,identity",
+        "n3c70s9001,nhwc,inference,f64,identity"}) {
     data::Case one = data::replay(text, "standard", 5);
     one.sampled = true;
     ASSERT_TRUE(judge::is_sampled(one));
     const judge::Sample sample = judge::sample_of(one);
     const problem::Inputs all = data::inputs_of(one), some = judge::reduced(sample, all);
-    ASSERT_EQ(some.x.size(),
-              static_cast<std::size_t>(problem::element_count(some.problem)));
+    ASSERT_EQ(some.x.size(), static_cast<std::size_t>(problem::element_count(some.problem)));
     EXPECT_LT(some.x.size(), all.x.size() / 5);
     EXPECT_EQ(sample.channels.back(), one.problem.c - 1);
     EXPECT_TRUE(one.problem.c < 65536 ||
@@ -237,10 +239,11 @@ TEST(Samples, NameTheElementsOfTheCase) {
                 all.gamma[static_cast<std::size_t>(sample.element_of(false, c))]);
       for (std::int64_t i = 0; i < problem::sample_count(some.problem); ++i) {
         const std::int64_t at = problem::sample_offset(some.problem, c, i);
-        EXPECT_EQ(sample.element_of(true, at),
-                  problem::sample_offset(
-                      one.problem, sample.channels[static_cast<std::size_t>(c)],
-                      sample.positions.empty() ? i : sample.positions[static_cast<std::size_t>(i)]));
+        EXPECT_EQ(
+            sample.element_of(true, at),
+            problem::sample_offset(
+                one.problem, sample.channels[static_cast<std::size_t>(c)],
+                sample.positions.empty() ? i : sample.positions[static_cast<std::size_t>(i)]));
       }
     }
   }

@@ -12,7 +12,7 @@
 #include "tests/mutants/kernel.hpp"
 #include "verify/call/device.hpp"
 #include "verify/check/outputs.hpp"
-#include "verify/check/support.hpp"
+#include "verify/check/moved.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/problem.hpp"
 #include "verify/run/runner.hpp"
@@ -43,9 +43,9 @@ bool is_long(const abn_problem& p) { return p.mode == ABN_TRAINING && p.n * p.s 
 void multiply(int dtype, void* values, std::int64_t count, double factor) {
   if (values == nullptr) return;
   for (std::int64_t i = 0; i < count; ++i)
-    abn::mutants::store(
-        dtype, abn::mutants::rounded(dtype, factor * abn::mutants::load(dtype, values, i)), values,
-        i);
+    abn::mutants::store(dtype,
+                        abn::mutants::rounded(dtype, factor * abn::mutants::load(dtype, values, i)),
+                        values, i);
 }
 
 int maybe_doubled_forward(const abn_problem* p, const abn_forward_args* a) {

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <utility>
 
-#include "verify/check/support.hpp"
+#include "verify/check/supported.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"

@@ -25,7 +25,7 @@ struct RunOptions {
   /// look for what explains failed numbers; takes far longer than to find them
   bool diagnose = false;
   /// the cases are a tier's: those that a variant does not support are moved to where it does
-  /// (verify/check/support.hpp)
+  /// (verify/check/moved.hpp)
   bool moves_cases = false;
   /// witnesses of numbers show their channels also where nothing failed
   bool per_channel = false;

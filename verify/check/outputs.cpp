@@ -68,12 +68,11 @@ call::Contract by_bound(const char* check, const std::vector<compare::Stored>& o
       if (tally.failed == 0) continue;
       call::Contract outcome = call::broken(
           check,
-          problem::place_of(
-              origin.problem, compare::output_name(stored.output),
-              compare::is_tensor(stored.output),
-              origin.element_of
-                  ? origin.element_of(compare::is_tensor(stored.output), tally.worst)
-                  : tally.worst),
+          problem::place_of(origin.problem, compare::output_name(stored.output),
+                            compare::is_tensor(stored.output),
+                            origin.element_of
+                                ? origin.element_of(compare::is_tensor(stored.output), tally.worst)
+                                : tally.worst),
           fmt::format("{}, {} of {} elements of {} are above their bound", call, tally.failed,
                       tally.elements, compare::output_name(stored.output)));
       outcome.compares = true;
@@ -293,8 +292,7 @@ std::vector<results::Record> records_of(const Work& work) {
     inputs = judge::reduced(sample, inputs);
     invocation.saved = judge::reduced(sample, invocation.saved);
     for (call::Operation* const operation : {&invocation.forward, &invocation.backward})
-      for (auto* const outputs :
-           {&operation->outputs, &operation->repeated, &operation->aliased})
+      for (auto* const outputs : {&operation->outputs, &operation->repeated, &operation->aliased})
         judge::reduce(sample, *outputs);
     origin.sampled = sample.text();
     origin.element_of = [sample](bool tensor, std::int64_t element) {

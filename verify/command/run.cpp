@@ -12,10 +12,10 @@
 #include "verify/check/gradient/reference_check.hpp"
 #include "verify/check/gradient/reference_jacobian.hpp"
 #include "verify/check/groups.hpp"
+#include "verify/check/moved.hpp"
 #include "verify/check/outputs.hpp"
 #include "verify/check/patterns.hpp"
 #include "verify/check/sanitize/checks.hpp"
-#include "verify/check/support.hpp"
 #include "verify/command/parts.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/problem.hpp"
@@ -280,9 +280,9 @@ int run_command(const RunArguments& arguments, const CommandLine& command_line) 
   if (arguments.only_sanitize) groups = {&check::sanitize::sanitize_checks};
   const Setup setup = set_up(arguments);
   require_no_option(setup, arguments);
-  const std::vector<data::Case> named =
-      is_one_case(arguments) ? cases_of(check::output_checks, arguments)
-                             : std::vector<data::Case>{};
+  const std::vector<data::Case> named = is_one_case(arguments)
+                                            ? cases_of(check::output_checks, arguments)
+                                            : std::vector<data::Case>{};
   data::require_match(setup.options.pattern, ids_of(groups, setup.subjects, named));
   const call::Stopwatch stopwatch;
   std::vector<results::Record> records;

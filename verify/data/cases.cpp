@@ -100,8 +100,6 @@ constexpr Shape many_images{300, 2, 4}, many_channels{2, 1100, 2}, odd_rows{1, 8
 
 constexpr double epses[] = {1e-5, 1e-3, 1e-5, 0.1}, momenta[] = {0.1, 0.01, 1, 0.5, 0};
 
-constexpr std::uint64_t readable_seeds = 1'000'000'000;  // nine digits are enough and can be typed
-
 template <class Table>
 constexpr auto turn(const Table& table, std::uint64_t index) {
   return table[index % std::size(table)];
@@ -286,24 +284,6 @@ std::vector<Case> cases_of(Tier tier, std::uint64_t seed) {
                                                           : 0;
   for (std::uint64_t round = 1; round <= rounds; ++round) add(full, round);
   return cases;
-}
-
-Case drawn_case(const Shape& shape, int dtype, int layout, int activation, const char* recipe,
-                const Stream& draw) {
-  constexpr double usual_epses[] = {1e-5, 1e-3, 0.1};
-  Case one;
-  abn_problem& p = one.problem;
-  p.struct_size = sizeof p;
-  p.n = shape.n, p.c = shape.c, p.s = shape.s;
-  p.dtype = dtype, p.layout = layout;
-  p.param_dtype = problem::wide_type_of(dtype);
-  const problem::Format& parameter = problem::format_of(p.param_dtype);
-  problem::draw_usual(p, activation, draw.bits(0));
-  p.eps = problem::round_to(parameter, turn(usual_epses, draw.bits(1)));
-  p.momentum = problem::round_to(parameter, momenta[0]);
-  one.data = recipe;
-  one.seed = draw.below(readable_seeds, 2);
-  return one;
 }
 
 Case replay(std::string_view problem, std::string_view data, std::uint64_t seed) {

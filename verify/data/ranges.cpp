@@ -56,40 +56,65 @@ constexpr I m_of_16_bits = 65'535, many_samples = 131'072, many_elements = I{1} 
 // Next to 1 and 2 the others are as small as they can be. A row of 65,537 samples in two images is
 // also a sum of more than 131,072.
 constexpr std::array large_table{
-    LargeSize{"N above 65,535", {65537, 1, 1},
-              [](const abn_problem& p) { return p.n > m_of_16_bits && p.c * p.s <= 2; }, true, true,
+    LargeSize{"N above 65,535",
+              {65537, 1, 1},
+              [](const abn_problem& p) { return p.n > m_of_16_bits && p.c * p.s <= 2; },
+              true,
+              true,
               true},
-    LargeSize{"C above 65,535", {1, 65537, 1},
-              [](const abn_problem& p) { return p.c > m_of_16_bits && p.n * p.s <= 2; }, false,
-              true, true},
-    LargeSize{"S above 65,535, in inference and frozen", {1, 1, 65537},
-              [](const abn_problem& p) { return p.s > m_of_16_bits && p.n * p.c <= 2; }, true,
-              false, true},
-    LargeSize{"S above 65,535 and sums of more than 131,072 samples", {2, 1, 65537},
+    LargeSize{"C above 65,535",
+              {1, 65537, 1},
+              [](const abn_problem& p) { return p.c > m_of_16_bits && p.n * p.s <= 2; },
+              false,
+              true,
+              true},
+    LargeSize{"S above 65,535, in inference and frozen",
+              {1, 1, 65537},
+              [](const abn_problem& p) { return p.s > m_of_16_bits && p.n * p.c <= 2; },
+              true,
+              false,
+              true},
+    LargeSize{"S above 65,535 and sums of more than 131,072 samples",
+              {2, 1, 65537},
               [](const abn_problem& p) {
                 return p.s > m_of_16_bits && p.n * p.s > many_samples && p.c == 1;
               },
-              true, true, false},
-    LargeSize{"N*S above 65,535, neither alone", {257, 1, 256},
-              [](const abn_problem& p) {
-                return p.n * p.s > m_of_16_bits && p.n < 512 && p.s < 512;
-              },
-              true, true, true},
-    LargeSize{"N*C above 65,535, neither alone", {257, 256, 1},
-              [](const abn_problem& p) {
-                return p.n * p.c > m_of_16_bits && p.n < 512 && p.c < 512;
-              },
-              false, true, true},
-    LargeSize{"C*S above 65,535, neither alone", {1, 257, 256},
-              [](const abn_problem& p) {
-                return p.c * p.s > m_of_16_bits && p.c < 512 && p.s < 512;
-              },
-              false, true, true},
-    LargeSize{"three channels of 1024 pixels and more", {2, 3, 1025},
-              [](const abn_problem& p) { return p.c == 3 && p.s >= 1024; }, false, true, true},
-    LargeSize{"more than 2^18 elements in inference and frozen", {2, 33, 3999},
+              true,
+              true,
+              false},
+    LargeSize{
+        "N*S above 65,535, neither alone",
+        {257, 1, 256},
+        [](const abn_problem& p) { return p.n * p.s > m_of_16_bits && p.n < 512 && p.s < 512; },
+        true,
+        true,
+        true},
+    LargeSize{
+        "N*C above 65,535, neither alone",
+        {257, 256, 1},
+        [](const abn_problem& p) { return p.n * p.c > m_of_16_bits && p.n < 512 && p.c < 512; },
+        false,
+        true,
+        true},
+    LargeSize{
+        "C*S above 65,535, neither alone",
+        {1, 257, 256},
+        [](const abn_problem& p) { return p.c * p.s > m_of_16_bits && p.c < 512 && p.s < 512; },
+        false,
+        true,
+        true},
+    LargeSize{"three channels of 1024 pixels and more",
+              {2, 3, 1025},
+              [](const abn_problem& p) { return p.c == 3 && p.s >= 1024; },
+              false,
+              true,
+              true},
+    LargeSize{"more than 2^18 elements in inference and frozen",
+              {2, 33, 3999},
               [](const abn_problem& p) { return problem::element_count(p) > many_elements; },
-              false, false, true},
+              false,
+              false,
+              true},
 };
 
 constexpr std::uint64_t apart = 4000;  // from the streams of the other walks
@@ -99,8 +124,8 @@ I least(const Range& range) { return *std::min_element(range.tried.begin(), rang
 std::span<const Range> of(Size size) {
   const auto begin = std::find_if(range_table.begin(), range_table.end(),
                                   [&](const Range& range) { return range.of == size; });
-  const auto end = std::find_if(begin, range_table.end(),
-                                [&](const Range& range) { return range.of != size; });
+  const auto end =
+      std::find_if(begin, range_table.end(), [&](const Range& range) { return range.of != size; });
   return {begin, end};
 }
 
@@ -145,8 +170,8 @@ struct Cover {
   /// equals.
   Triple next() {
     const Triple pair = *open.begin();
-    const auto missing = static_cast<std::size_t>(
-        std::find(pair.begin(), pair.end(), -1) - pair.begin());
+    const auto missing =
+        static_cast<std::size_t>(std::find(pair.begin(), pair.end(), -1) - pair.begin());
     Triple best{};
     int most = -1;
     I fewest = 0;
@@ -241,14 +266,12 @@ void append_ranges(std::vector<Case>& cases, std::uint64_t seed, std::uint64_t r
           if (dtype == ABN_F64 && large.narrow_only) continue;
           walk.add(large.shape, dtype, layout, mode);
           const auto types = static_cast<std::uint64_t>(large.narrow_only ? 3 : 4);
-          const bool has_turn =
-              (whose + static_cast<std::uint64_t>(layout)) % types ==
-              static_cast<std::uint64_t>(dtype);
+          const bool has_turn = (whose + static_cast<std::uint64_t>(layout)) % types ==
+                                static_cast<std::uint64_t>(dtype);
           // A block of threads for each of so many channels takes the emulator many seconds.
           const bool is_dear = large.shape.c > m_of_16_bits && mode != ABN_INFERENCE;
           walk.last().not_emulated =
-              round == 0 &&
-              (!has_turn || (is_dear && (mode == ABN_FROZEN || layout != ABN_NCHW)));
+              round == 0 && (!has_turn || (is_dear && (mode == ABN_FROZEN || layout != ABN_NCHW)));
         }
     }
   // One sample more than a power of two, where a tree or a grid takes another level.
@@ -271,7 +294,8 @@ std::string ranges_text() {
     text += fmt::format("  {:<44} {}\n", range.what, fmt::join(range.tried, " "));
   text +=
       "What is large alone or as a product, in every type and layout; kernels of this project meet "
-      "it on the emulator in\none type for each mode and layout, whose turn the seed decides, but in "
+      "it on the emulator in\none type for each mode and layout, whose turn the seed decides, but "
+      "in "
       "the full tier:\n";
   for (const LargeSize& large : large_table)
     text += fmt::format("  {:<58} n{}c{}s{}{}{}\n", large.what, large.shape.n, large.shape.c,
@@ -281,7 +305,8 @@ std::string ranges_text() {
                                                        : ", inference and frozen",
                         large.narrow_only ? "; f64 by exact data" : "");
   text +=
-      "One sample more than each power of two from 2^13 to 2^17, and than 2^20 (not on the emulator "
+      "One sample more than each power of two from 2^13 to 2^17, and than 2^20 (not on the "
+      "emulator "
       "in smoke), in\ntraining, the types taking turns.\n";
   return text;
 }

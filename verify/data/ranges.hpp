@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "verify/data/cases.hpp"
+#include "verify/data/case.hpp"
 
 namespace abn::verify::data {
 

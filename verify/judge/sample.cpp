@@ -42,8 +42,7 @@ std::vector<double> cut_tensor(const Sample& sample, const std::vector<double>& 
   if (all.empty()) return {};
   std::vector<double> out(static_cast<std::size_t>(problem::element_count(sample.problem)));
   for (std::size_t i = 0; i < out.size(); ++i)
-    out[i] =
-        all[static_cast<std::size_t>(sample.element_of(true, static_cast<std::int64_t>(i)))];
+    out[i] = all[static_cast<std::size_t>(sample.element_of(true, static_cast<std::int64_t>(i)))];
   return out;
 }
 
@@ -112,8 +111,8 @@ problem::Inputs reduced(const Sample& sample, const problem::Inputs& inputs) {
 }
 
 problem::Saved reduced(const Sample& sample, const problem::Saved& saved) {
-  return {cut_tensor(sample, saved.z), cut_tensor(sample, saved.xhat),
-          cut_vector(sample, saved.mean), cut_vector(sample, saved.variance),
+  return {cut_tensor(sample, saved.z),      cut_tensor(sample, saved.xhat),
+          cut_vector(sample, saved.mean),   cut_vector(sample, saved.variance),
           cut_vector(sample, saved.invstd), saved.narrowed};
 }
 

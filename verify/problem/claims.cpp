@@ -8,8 +8,8 @@
 #include <cstring>
 #include <utility>
 
-#include "verify/problem/guarded.hpp"
 #include "verify/problem/format.hpp"
+#include "verify/problem/guarded.hpp"
 #include "verify/problem/problem.hpp"
 
 namespace abn::verify::problem {

@@ -26,8 +26,7 @@ std::string nonsense_in(const abn_claims& claims, const abn_problem& problem);
 
 /// What is claimed for one operation that allows more than the recommended class: "accumulate bf16,
 /// depth 4096". "nothing unusual" where there is nothing.
-std::string beyond_recommended(const abn_claims& claims, const abn_problem& problem,
-                               bool backward);
+std::string beyond_recommended(const abn_claims& claims, const abn_problem& problem, bool backward);
 
 /// True for the schemes that recover y from z.
 bool is_in_place(const abn_claims& claims);

@@ -309,9 +309,8 @@ std::vector<CaseKind> kinds_from(const Json& json) {
     kinds.push_back({one.at("mode"), one.at("activation"),
                      static_cast<int>(count_from(one.at("samples"))),
                      static_cast<int>(count_from(one.at("channels"))), count_from(one.at("cases")),
-                     count_from(one.at("telling")), count_from(one.at("empty")),
-                     one.at("m").at(0), one.at("m").at(1), one.at("c").at(0), one.at("c").at(1),
-                     one.at("claims")});
+                     count_from(one.at("telling")), count_from(one.at("empty")), one.at("m").at(0),
+                     one.at("m").at(1), one.at("c").at(0), one.at("c").at(1), one.at("claims")});
   return kinds;
 }
 

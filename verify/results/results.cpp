@@ -67,9 +67,9 @@ std::string scope(const Record& record) {
 /// Adds up the kinds of two records, each in the order of their keys.
 void merge_kinds(std::vector<CaseKind>& into, const std::vector<CaseKind>& from) {
   for (const CaseKind& one : from) {
-    const auto at = std::lower_bound(
-        into.begin(), into.end(), one,
-        [](const CaseKind& a, const CaseKind& b) { return a.key() < b.key(); });
+    const auto at =
+        std::lower_bound(into.begin(), into.end(), one,
+                         [](const CaseKind& a, const CaseKind& b) { return a.key() < b.key(); });
     if (at == into.end() || at->key() != one.key()) {
       into.insert(at, one);
       continue;
@@ -88,8 +88,8 @@ void merge_kinds(std::vector<CaseKind>& into, const std::vector<CaseKind>& from)
 std::string empty_kinds_text(const std::vector<CaseKind>& kinds) {
   std::string text;
   for (auto first = kinds.begin(); first != kinds.end();) {
-    const auto last = std::find_if(
-        first, kinds.end(), [&](const CaseKind& one) { return one.mode != first->mode; });
+    const auto last = std::find_if(first, kinds.end(),
+                                   [&](const CaseKind& one) { return one.mode != first->mode; });
     std::int64_t least = first->least_m, most = first->most_m;
     std::vector<std::string> activations;
     for (auto at = first; at != last; ++at) {
@@ -97,10 +97,10 @@ std::string empty_kinds_text(const std::vector<CaseKind>& kinds) {
       if (activations.empty() || activations.back() != at->activation)
         activations.push_back(at->activation);
     }
-    text += fmt::format("{}{} with m {} ({})", text.empty() ? "" : ", ", first->mode,
-                        least == most ? fmt::format("{}", least)
-                                      : fmt::format("from {} to {}", least, most),
-                        fmt::join(activations, ", "));
+    text += fmt::format(
+        "{}{} with m {} ({})", text.empty() ? "" : ", ", first->mode,
+        least == most ? fmt::format("{}", least) : fmt::format("from {} to {}", least, most),
+        fmt::join(activations, ", "));
     first = last;
   }
   return text;
@@ -273,9 +273,9 @@ void conclude(Record& record) {
   record.reason = fmt::format("largest error {:.3g} of its bound over {}{}", record.tally.max_ratio,
                               scope(record), work(record));
   if (record.sampled_cases > 0)
-    record.reason += fmt::format(
-        "; in {} a sample is judged ({}), and of the rest that it was written",
-        plural(record.sampled_cases, "case"), record.sampled);
+    record.reason +=
+        fmt::format("; in {} a sample is judged ({}), and of the rest that it was written",
+                    plural(record.sampled_cases, "case"), record.sampled);
   if (const std::string bias = compare::bias_text(record.bias); !bias.empty())
     record.reason += "; " + bias;
 }

@@ -12,8 +12,8 @@
 
 #include "verify/call/invocation.hpp"
 #include "verify/check/group.hpp"
+#include "verify/check/moved.hpp"
 #include "verify/check/outputs.hpp"
-#include "verify/check/support.hpp"
 #include "verify/expect/expect.hpp"
 #include "verify/judge/kink.hpp"
 #include "verify/problem/claims.hpp"

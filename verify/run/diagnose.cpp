@@ -4,12 +4,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
 #include <map>
+#include <numeric>
 #include <set>
 #include <tuple>
 
-#include "verify/check/support.hpp"
+#include "verify/check/moved.hpp"
 #include "verify/problem/problem.hpp"
 #include "verify/run/runner.hpp"
 

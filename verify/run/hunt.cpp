@@ -12,8 +12,9 @@
 #include <thread>
 
 #include "verify/call/parallel.hpp"
+#include "verify/check/moved.hpp"
 #include "verify/check/outputs.hpp"
-#include "verify/check/support.hpp"
+#include "verify/check/supported.hpp"
 #include "verify/data/recipes.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/format.hpp"
@@ -48,9 +49,9 @@ std::vector<Climb> climbs_of(const call::Subject& subject, const check::RunOptio
     for (const int layout : problem::layouts) {
       if (start != nullptr && (start->problem.dtype != dtype || start->problem.layout != layout))
         continue;
-      for (const abn_problem& problem :
-           start != nullptr ? std::vector<abn_problem>{start->problem}
-                            : check::supported_problems(subject, dtype, layout)) {
+      for (const abn_problem& problem : start != nullptr
+                                            ? std::vector<abn_problem>{start->problem}
+                                            : check::supported_problems(subject, dtype, layout)) {
         const problem::Claimed claimed = problem::claims_of(*subject.variant, problem);
         if (claimed.status != ABN_OK || !claimed.nonsense.empty()) continue;
         for (const check::CheckName& name :
@@ -82,10 +83,10 @@ data::Case supported_case(const call::Subject& subject, data::Case fresh) {
   plain = check::moved_cases(check::output_checks, subject, std::span(&plain, 1)).cases.front();
   if (problem::element_count(plain.problem) > hunt_elements) return fresh;
   const auto names = data::recipes();
-  return given_case(plain.problem,
-                    data::make_inputs(plain.problem, names[plain.seed % names.size()].name,
-                                      plain.seed),
-                    plain.seed);
+  return given_case(
+      plain.problem,
+      data::make_inputs(plain.problem, names[plain.seed % names.size()].name, plain.seed),
+      plain.seed);
 }
 
 /// One variant's hunt.

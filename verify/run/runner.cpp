@@ -11,7 +11,8 @@
 #include <optional>
 
 #include "verify/call/parallel.hpp"
-#include "verify/check/support.hpp"
+#include "verify/check/moved.hpp"
+#include "verify/check/supported.hpp"
 #include "verify/judge/judge.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/format.hpp"
@@ -151,9 +152,9 @@ std::vector<results::Record> run(const check::CheckGroup& group,
   std::mutex merging;
   Progress progress(options.progress, subjects.size() * given.size());
   for (const call::Subject& subject : subjects) {
-    const std::vector<data::Case> moved =
-        options.moves_cases ? check::moved_cases(group, subject, given).cases
-                            : std::vector<data::Case>{};
+    const std::vector<data::Case> moved = options.moves_cases
+                                              ? check::moved_cases(group, subject, given).cases
+                                              : std::vector<data::Case>{};
     const std::span<const data::Case> cases = options.moves_cases ? moved : given;
     Merger merger(records, cases.size());
     const auto take = [&](std::size_t index, std::vector<results::Record> made) {

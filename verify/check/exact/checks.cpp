@@ -247,9 +247,9 @@ std::vector<results::Record> records_of(const Work& work) {
     if (got.empty()) continue;  // dgamma and dbeta without an affine
     const bool by_bound = is_by_bound(p, claims, output);
     if (by_bound && p.dtype == ABN_F64 && problem::element_count(p) > most_in_fifty_digits) {
-      records.push_back(skip_record(
-          work.origin, {op, compare::output_name(output), kind},
-          "it is judged by its bound, and so many exact values in f64 take too long"));
+      records.push_back(
+          skip_record(work.origin, {op, compare::output_name(output), kind},
+                      "it is judged by its bound, and so many exact values in f64 take too long"));
       continue;
     }
     const compare::Expectation expected =
