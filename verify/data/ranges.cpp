@@ -117,6 +117,12 @@ constexpr std::array large_table{
               true},
 };
 
+// Layers of ResNet-50 and DeepLabV3 for one or two images.
+constexpr Shape layers[] = {{2, 512, 49},   {2, 256, 196},  {2, 128, 784},  {2, 2048, 49},
+                            {2, 1024, 196}, {2, 512, 784},  {2, 64, 3136},  {2, 256, 3136},
+                            {2, 64, 12544}, {1, 48, 16641}, {1, 256, 4225}, {1, 2048, 1089}};
+constexpr I most_of_smoke_layer = 1 << 19, most_of_emulated_layer = 1 << 17;
+
 constexpr std::uint64_t apart = 4000;  // from the streams of the other walks
 
 I least(const Range& range) { return *std::min_element(range.tried.begin(), range.tried.end()); }
@@ -283,32 +289,44 @@ void append_ranges(std::vector<Case>& cases, std::uint64_t seed, std::uint64_t r
              static_cast<int>(which / 3 % 2), ABN_TRAINING);
     walk.last().not_emulated = round == 0 && power == longest;
   }
+  for (const Shape& layer : layers)
+    for (const int layout : problem::layouts) {
+      const I elements = layer.n * layer.c * layer.s;
+      if (round == 0 && elements > most_of_smoke_layer) continue;
+      ++turn;
+      walk.add(layer, static_cast<int>(turn % 3), layout,
+               modes_in_turn[turn / 3 % std::size(modes_in_turn)]);
+      walk.last().not_emulated = round == 0 && elements > most_of_emulated_layer;
+    }
 }
 
 std::string ranges_text() {
   std::string text = fmt::format(
-      "Any two ranges of two sizes meet in every storage type and layout, the modes taking turns, "
-      "as far as the\nleast numbers of both make at most {} elements.\n",
+      "Any two ranges of two sizes meet in every storage type and layout, the modes taking turns,\n"
+      "as far as the least numbers of both make at most {} elements:\n",
       most_of_pair);
   for (const Range& range : range_table)
     text += fmt::format("  {:<44} {}\n", range.what, fmt::join(range.tried, " "));
   text +=
-      "What is large alone or as a product, in every type and layout; kernels of this project meet "
-      "it on the emulator in\none type for each mode and layout, whose turn the seed decides, but "
-      "in "
-      "the full tier:\n";
-  for (const LargeSize& large : large_table)
+      "What is large alone or as a product, in every type and layout. This project's own kernels\n"
+      "meet it on the emulator in one type for each mode and layout, and in all in the full "
+      "tier:\n";
+  for (const LargeSize& large : large_table) {
+    const char* const modes = large.training && large.others ? ""
+                              : large.training               ? ", training"
+                                                             : ", inference and frozen";
     text += fmt::format("  {:<58} n{}c{}s{}{}{}\n", large.what, large.shape.n, large.shape.c,
-                        large.shape.s,
-                        large.training && large.others ? ""
-                        : large.training               ? ", training"
-                                                       : ", inference and frozen",
-                        large.narrow_only ? "; f64 by exact data" : "");
+                        large.shape.s, modes, large.narrow_only ? "; f64 by exact data" : "");
+  }
   text +=
-      "One sample more than each power of two from 2^13 to 2^17, and than 2^20 (not on the "
-      "emulator "
-      "in smoke), in\ntraining, the types taking turns.\n";
-  return text;
+      "One sample more than each power of two from 2^13 to 2^17, and than 2^20 (on the emulator "
+      "in\n"
+      "the full tier only), in training, the types taking turns.\n"
+      "Layers of networks in both layouts, types and modes taking turns; in the smoke tier those "
+      "of\n"
+      "up to 2^19 elements, and of up to 2^17 on the emulator:\n ";
+  for (const Shape& layer : layers) text += fmt::format(" n{}c{}s{}", layer.n, layer.c, layer.s);
+  return text + "\n";
 }
 
 }  // namespace abn::verify::data

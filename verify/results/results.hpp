@@ -72,8 +72,8 @@ const char* kind_name(CheckKind kind);  ///< as results.json has it
 bool is_kind_name(std::string_view name);
 CheckKind kind_from_name(std::string_view name);  ///< of a name that is_kind_name() knows
 
-/// The cases of one mode, activation and size within a record. Where the declared claims allow errors
-/// as large as the results, a pass there says nothing, whatever other sizes show.
+/// The cases of one mode, activation and size within a record. Where the claims allow errors as
+/// large as the results, a pass there says nothing, whatever other sizes show.
 struct CaseKind {
   std::string mode, activation;
   int samples = 0, channels = 0;  ///< the binary logarithm of m and of C, rounded down
