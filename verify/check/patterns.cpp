@@ -135,10 +135,20 @@ std::vector<KnownCheck> known_checks() {
   return all;
 }
 
+/// y is x for any eps below 1; a pattern is a channel of its own.
+bool suits(const data::Case& one) {
+  try {
+    data::first_pattern(one.problem, one.data);
+  } catch (const problem::UsageError&) {
+    return false;
+  }
+  return one.problem.eps < 1;
+}
+
 }  // namespace
 
 const CheckGroup pattern_checks{"run",   checks_of, pattern_cases, records_of,
-                                nullptr, "",        known_checks};
+                                nullptr, "",        known_checks,  suits};
 
 void keep_range(std::vector<data::Case>& cases, const data::PatternRange& range) {
   std::erase_if(cases, [&](const data::Case& one) {

@@ -22,6 +22,8 @@ struct Recipe {
 /// All recipes, in the order in which tiers rotate through them.
 std::span<const Recipe> recipes();
 bool is_recipe(std::string_view name);
+/// Its data are no harder than those of a layer: what no reasonable claim excuses.
+bool is_usual(std::string_view name);
 
 /// Inputs of a problem that passed validate(). Throws UsageError for an unknown recipe, naming the
 /// nearest. An empty problem gets its C-sized vectors and empty tensors.

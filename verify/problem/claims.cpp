@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <utility>
 
+#include "verify/problem/format.hpp"
+#include "verify/problem/guarded.hpp"
 #include "verify/problem/problem.hpp"
 
 namespace abn::verify::problem {
@@ -66,6 +69,24 @@ std::string saved_names(std::uint32_t saves) {
 
 bool is_in_place(const abn_claims& claims) {
   return claims.scheme == ABN_IN_PLACE_1 || claims.scheme == ABN_IN_PLACE_2;
+}
+
+std::string beyond_recommended(const abn_claims& claims, const abn_problem& problem,
+                               bool backward) {
+  constexpr double usual_ulp = 4;  // of the recommended class (verify/bound/bound.cpp)
+  constexpr std::int64_t lanes = 256, levels = 8;
+  std::string text;
+  const auto add = [&](const std::string& what) { text += (text.empty() ? "" : ", ") + what; };
+  if (format_of(claims.accumulate).precision < format_of(wide_type_of(problem.dtype)).precision)
+    add(fmt::format("accumulate {}", accumulate_name(claims.accumulate)));
+  const std::int64_t depth = backward ? claims.depth_backward : claims.depth_statistics;
+  if (depth > sample_count(problem) / lanes + levels + 1) add(fmt::format("depth {}", depth));
+  if (claims.statistics == ABN_ONE_PASS) add("one_pass");
+  if (claims.normalise != ABN_DIRECT) add(normalise_name(claims.normalise));
+  if (claims.materialises != 0) add("materialised intermediate results");
+  if (activation_of(problem).needs_functions() && claims.function_ulp > usual_ulp)
+    add(fmt::format("function_ulp {:g}", claims.function_ulp));
+  return text.empty() ? "nothing unusual" : text;
 }
 
 std::string nonsense_in(const abn_claims& claims, const abn_problem& problem) {
@@ -151,7 +172,13 @@ std::string sweeps_text(const abn_claims& claims, bool backward) {
 Claimed claims_of(const abn_variant& variant, const abn_problem& problem) {
   Claimed claimed;
   claimed.claims.struct_size = sizeof claimed.claims;
-  claimed.status = variant.claims(&problem, &claimed.claims);
+  const Answer answer = ask_claims(variant, problem, claimed.claims);
+  claimed.status = answer.status;
+  if (answer.signal != 0) {
+    claimed.nonsense = fmt::format("claims() crashed with signal {} ({})", answer.signal,
+                                   strsignal(answer.signal));
+    return claimed;
+  }
   if (claimed.status != ABN_OK) {
     if (claimed.status != ABN_ERROR_UNSUPPORTED)
       claimed.nonsense = fmt::format("claims() returned {}; return ABN_OK or ABN_ERROR_UNSUPPORTED",
