@@ -50,7 +50,7 @@
  * The numerical edges, where kernels and the judge must agree:
  *   - Leaky ReLU writes +0 for y = +0 and y = -0. A stored z = -0 therefore means that slope*y
  *     underflowed; backward takes the branch from the sign bit of z, not from a comparison with
- *     zero. ELU and CELU take their branch from the sign bit of z likewise, and write +0 for y = +0
+ *     zero (abn_claims::kink: with ABN_KINK_LEFT +0 belongs to the negative branch too). ELU and CELU take their branch from the sign bit of z likewise, and write +0 for y = +0
  *     and y = -0 too.
  *   - ELU and CELU saturate: a stored z <= -alpha cannot be inverted. Backward treats it, in the
  *     inverse and in phi' alike, as the next value of the storage type above -alpha. (Unguarded,
@@ -86,8 +86,8 @@
  *   - gamma == NULL and beta == NULL (always both or neither): no affine, g = 1 and beta = 0 under
  *     both scale conventions.
  *
- * eps, momentum and the activation's parameter arrive in double but already rounded to the
- * parameter type, so narrowing them to it is exact.
+ * eps, momentum and the activation's parameter arrive in double but already rounded to f32 (to f64
+ * where the parameters are f64), so narrowing them to it is exact.
  *
  * How a variant is judged
  * -----------------------
@@ -125,7 +125,9 @@ extern "C" {
 
 /* The comments stand in a column of their own. */
 /* clang-format off */
-enum { ABN_F16 = 0, ABN_BF16 = 1, ABN_F32 = 2, ABN_F64 = 3 };  /* dtype, param_dtype, accumulate */
+enum { ABN_F16 = 0, ABN_BF16 = 1, ABN_F32 = 2, ABN_F64 = 3,    /* dtype, param_dtype, accumulate */
+       ABN_TF32 = 4 };         /* accumulate only: 11 bits with the range of f32, as tensor cores
+                                * round what they multiply */
 enum { ABN_NCHW = 0, ABN_NHWC = 1 };                           /* layout */
 enum { ABN_IDENTITY = 0, ABN_LEAKY_RELU = 1,                   /* activation */
        ABN_ELU = 2, ABN_CELU = 3,
@@ -169,12 +171,29 @@ enum {                         /* statistics: how the variance is found */
 
 enum {                         /* normalise: how y is formed */
   ABN_DIRECT = 0,              /* g*((x-mu)*r) + beta and (y-beta)/g, the difference formed first */
-  ABN_FOLDED = 1               /* a*x + b with a = g*r, b = beta - a*mu, or y*(1/g) + (-beta/g):
+  ABN_FOLDED = 1,              /* a*x + b with a = g*r, b = beta - a*mu, or y*(1/g) + (-beta/g):
                                 * amplified by |mu|/sigma, |beta|/|y| */
+  ABN_FOLDED_APART = 2         /* a*x + b with b = beta - (mu*g)*r: the rounding of a is not that of
+                                * (mu*g)*r, so it is amplified too */
 };
 
-enum {                         /* saves: buffers that forward leaves for backward (bit mask) */
-  ABN_SAVES_X = 1, ABN_SAVES_Z = 2, ABN_SAVES_XHAT = 4, ABN_SAVES_MEAN = 8, ABN_SAVES_VAR = 16
+enum {                         /* kink: phi'(0) of leaky ReLU, and of ELU with alpha != 1, for which
+                                * 1 and the slope are both subgradients */
+  ABN_KINK_UNDECLARED = 0,     /* either, the same for a whole call */
+  ABN_KINK_RIGHT = 1,          /* 1: z = +0 is not negative; InPlace-ABN, and JAX's leaky ReLU */
+  ABN_KINK_LEFT = 2            /* slope or alpha: z = 0 is; PyTorch, and JAX's ELU */
+};
+
+enum {                         /* running_variance: what enters the running average */
+  ABN_RUNNING_UNBIASED = 0,    /* v*m/(m-1): PyTorch, cuDNN */
+  ABN_RUNNING_BIASED = 1       /* v: ONNX, Flax, Keras */
+};
+
+enum {                         /* saves: buffers that forward leaves for backward (bit mask). With
+                                * _INVSTD beside _VAR, `var` of a training step holds r =
+                                * 1/sqrt(v+eps) in both directions, as PyTorch and cuDNN keep it */
+  ABN_SAVES_X = 1, ABN_SAVES_Z = 2, ABN_SAVES_XHAT = 4, ABN_SAVES_MEAN = 8, ABN_SAVES_VAR = 16,
+  ABN_SAVES_INVSTD = 32
 };
 
 enum {                         /* materialises: intermediates rounded to the storage type on the way
@@ -191,12 +210,15 @@ typedef struct abn_problem {
   int64_t n, c, s;             /* images, channels, samples per image and channel (product of the
                                 * spatial sizes) */
   int32_t dtype;               /* storage type of x, z, xhat, dz, dx */
-  int32_t param_dtype;         /* ABN_F32, or ABN_F64 with dtype ABN_F64: gamma, beta, statistics
-                                * and their gradients */
+  int32_t param_dtype;         /* of gamma, beta, statistics and their gradients: ABN_F32; ABN_F64
+                                * with dtype ABN_F64; or dtype itself where that has 16 bits, as in
+                                * models that are half precision throughout */
   int32_t activation;
   int32_t scale;
   int32_t mode;
-  int32_t reserved;            /* 0 */
+  int32_t out_type;            /* 0: z and dz have the type dtype; else they have the type
+                                * out_type - 1, and only x, xhat and dx have dtype. Only asked of a
+                                * variant that claims other_out_types */
   double activation_parameter; /* slope of leaky ReLU or alpha of ELU and CELU, > 0; 0 for the
                                 * others */
   double eps;                  /* >= 0 */
@@ -240,6 +262,12 @@ typedef struct abn_claims {
                                 * channels of a pixel), wherever a tensor lies on a 32-byte boundary
                                 * */
   int32_t reserved_traffic;    /* 0 */
+  /* Conventions of which the field has two. */
+  int32_t kink;
+  int32_t running_variance;
+  uint32_t other_out_types;    /* bit 1 << type for every type that z and dz may have beside dtype
+                                * (abn_problem::out_type) */
+  int32_t reserved_conventions;  /* 0 */
 } abn_claims;
 
 typedef struct abn_forward_args {

@@ -53,6 +53,9 @@ template <class T>
 struct Activation {
   ActivationKind kind = ActivationKind::identity;
   T parameter{1};  // slope a of leaky ReLU, alpha of ELU and CELU; unused by the others
+  // At y = 0, where leaky ReLU and ELU with alpha != 1 have a kink, the derivative of the negative
+  // branch and not 1. Both are subgradients.
+  bool left_at_zero = false;
 
   bool has_inverse() const { return kind < ActivationKind::relu; }
 
@@ -86,7 +89,8 @@ struct Activation {
 
   // phi'(y), told z = phi(y); for those with an inverse.
   T derivative_from_output(const T& z) const {
-    if (kind == ActivationKind::identity || !is_negative(z)) return T(1);
+    const bool negative = is_negative(z) || (left_at_zero && real_part(z) == 0);
+    if (kind == ActivationKind::identity || !negative) return T(1);
     switch (kind) {
       case ActivationKind::elu:
         return T(z + parameter);
@@ -97,11 +101,11 @@ struct Activation {
     }
   }
 
-  // phi'(y), told y; 1 at y = 0, where leaky ReLU (and ELU with alpha != 1) has a kink; at kinks of
-  // those without an inverse that of the left side.
+  // phi'(y), told y; at the kinks of those without an inverse that of the left side.
   T derivative_from_input(const T& y) const {
     if (!has_inverse()) return curve_derivative(y);
-    if (kind == ActivationKind::identity || !(real_part(y) < 0)) return T(1);
+    const bool negative = real_part(y) < 0 || (left_at_zero && real_part(y) == 0);
+    if (kind == ActivationKind::identity || !negative) return T(1);
     switch (kind) {
       case ActivationKind::elu:
         return T(parameter * exp(y));

@@ -54,7 +54,7 @@ inline bool empty(const abn_problem& problem) {
 // which find y again from x or xhat, with any activation up to `last_known`.
 inline bool known(const abn_problem& problem, int last_known = last_activation) {
   const auto within = [](int32_t value, int32_t last) { return value >= 0 && value <= last; };
-  if (problem.struct_size < sizeof(abn_problem)) return false;
+  if (problem.struct_size < sizeof(abn_problem) || problem.out_type != 0) return false;
   if (!within(problem.layout, ABN_NHWC) || !within(problem.dtype, ABN_F64) ||
       !within(problem.activation, last_known))
     return false;
@@ -82,6 +82,7 @@ inline abn_claims in_place_claims(const abn_problem& problem) {
   claims.dx_may_alias_dz = 1;
   claims.deterministic = 1;
   claims.function_ulp = function_ulp;
+  claims.kink = ABN_KINK_RIGHT;
   return claims;
 }
 

@@ -213,6 +213,7 @@ int claims(const Plan& plan, const abn_problem& p, abn_claims& out) {
   out.scheme = design.scheme;
   out.statistics = design.statistics;
   out.normalise = design.normalise;
+  out.kink = ABN_KINK_RIGHT;
   out.accumulate = is_double ? ABN_F64 : ABN_F32;
   out.saves = ABN_SAVES_VAR;
   if (keeps_x) out.saves |= ABN_SAVES_X | ABN_SAVES_MEAN;

@@ -87,7 +87,7 @@ std::vector<double> sampled() {
 }
 
 abn_problem problem_with(const Chosen& one, int dtype) {
-  abn_problem p = parse_problem(std::string("n2c3s4,") + dtype_name(dtype));
+  abn_problem p = parse_problem(std::string("n2c3s4,identity,") + dtype_name(dtype));
   set_activation(p, one.code, one.parameter);
   return p;
 }
@@ -292,7 +292,7 @@ TEST(Drawing, TakesParametersOfTheRowInTheTypeOfParameters) {
     for (const Activation& row : activation_table) {
       std::set<double> usual, varied;
       constexpr std::uint64_t draws = 32;
-      abn_problem p = parse_problem(std::string("n2c3s4,") + dtype_name(dtype));
+      abn_problem p = parse_problem(std::string("n2c3s4,identity,") + dtype_name(dtype));
       const Format& parameters = format_of(p.param_dtype);
       for (std::uint64_t drawn = 0; drawn < draws; ++drawn) {
         draw_usual(p, row.code, drawn);

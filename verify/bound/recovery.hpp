@@ -94,7 +94,7 @@ class Recovery {
       }
       if (in_place()) {
         if constexpr (!Known::common)
-          z_error[compare::Term::inversion] += a.load.u * std::fabs(z(i));
+          z_error[compare::Term::inversion] += a.load_out.u * std::fabs(z(i));
         out.value = inverted(i, z_error);
         out.overflows |= leaves_type(i);
       } else {
@@ -117,7 +117,7 @@ class Recovery {
     }
     if (!in_place()) out.value[compare::Term::materialised] += a.xhat(std::fabs(xhat));
     if constexpr (!Known::plain) {
-      out.dy[compare::Term::arithmetic] += a.load.u * std::fabs(v.dy[i]);
+      out.dy[compare::Term::arithmetic] += a.load_out.u * std::fabs(v.dy[i]);
       out.dy[compare::Term::materialised] += a.dy(std::fabs(v.dy[i]) + out.dy.total());
     }
     return out;
@@ -143,7 +143,8 @@ class Recovery {
   }
   bool negative(std::size_t i) const {
     if (c.phi.linear()) return false;
-    return Known::common || stored_branch() ? std::signbit(in.z[i]) : v.y[i] < 0;
+    if (Known::common || stored_branch()) return c.phi.is_negative(in.z[i], std::signbit(in.z[i]));
+    return v.y[i] < 0 || (c.phi.left_at_zero && v.y[i] == 0);
   }
   /// xhat and dy where phi' is taken from a y found again.
   void without_inverse(std::size_t i, Recovered<Error>& out) const {

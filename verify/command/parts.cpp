@@ -129,6 +129,9 @@ int finish(const results::Results& results, const std::string& out, bool quiet) 
       fmt::print("{}\n", results::failure_text(record));
   if (!quiet) fmt::print("{}\n", results::summary_table(results));
   for (const auto& variant : results.variants)
+    if (!quiet && !variant.moved.empty())
+      fmt::print("cases   {}: {}\n", variant.name, variant.moved);
+  for (const auto& variant : results.variants)
     for (const auto& sentence : variant.unneeded)
       if (!quiet) fmt::print("advice  {}, {}\n", variant.name, sentence);
   fmt::print("{}\n", results::headline(results));

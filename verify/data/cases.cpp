@@ -8,12 +8,14 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <fstream>
 #include <iterator>
 
 #include "verify/data/exact.hpp"
 #include "verify/data/given.hpp"
 #include "verify/data/patterns.hpp"
 #include "verify/data/random.hpp"
+#include "verify/data/ranges.hpp"
 #include "verify/data/recipes.hpp"
 #include "verify/data/tensor_file.hpp"
 #include "verify/problem/error.hpp"
@@ -30,9 +32,19 @@ constexpr std::array<problem::Word, 3> tiers{{
     {"exhaustive", "Four times the full tier, and every bit pattern of f32: hours."},
 }};
 
-/// A case takes up to about 500 bytes of the judge's memory an element (exact value, bound and its
-/// shares, for three expectations).
-constexpr std::int64_t most_elements = std::int64_t{1} << 24;
+/// Bytes of memory that an element takes, sampled cases included (verify/judge/sample.hpp): its
+/// numbers in double, and the images of its buffers before, in and behind a call.
+constexpr double bytes_of_element = 120;
+
+/// Bytes that this machine can still give; 0 where it does not say.
+double available_memory() {
+  std::ifstream file("/proc/meminfo");
+  std::string word;
+  double kilobytes = 0;
+  while (file >> word)
+    if (word == "MemAvailable:" && file >> kilobytes) return kilobytes * 1024;
+  return 0;
+}
 
 // Sizes that are multiples of nothing, tails of every length behind 16-byte accesses, and the
 // smallest of everything.
@@ -92,8 +104,6 @@ constexpr Shape long_row{1, 1, 41008}, long_pixels{1, 4, 41001}, power_of_two{4,
 constexpr Shape many_images{300, 2, 4}, many_channels{2, 1100, 2}, odd_rows{1, 8, 1027};
 
 constexpr double epses[] = {1e-5, 1e-3, 1e-5, 0.1}, momenta[] = {0.1, 0.01, 1, 0.5, 0};
-
-constexpr std::uint64_t readable_seeds = 1'000'000'000;  // nine digits are enough and can be typed
 
 template <class Table>
 constexpr auto turn(const Table& table, std::uint64_t index) {
@@ -305,6 +315,7 @@ std::vector<Case> cases_of(Tier tier, std::uint64_t seed) {
     append_paths(cases, walk.large, seed, round);
     append(cases, walk, seed, apart + round, walked_first, problem::invertible_count);
     append_curves(cases, walk.large ? 3 : 1, seed, round);
+    append_ranges(cases, seed, round);
   };
   if (tier == Tier::smoke) add(smoke, 0);
   const std::uint64_t rounds = tier == Tier::full         ? 1
@@ -312,24 +323,6 @@ std::vector<Case> cases_of(Tier tier, std::uint64_t seed) {
                                                           : 0;
   for (std::uint64_t round = 1; round <= rounds; ++round) add(full, round);
   return cases;
-}
-
-Case drawn_case(const Shape& shape, int dtype, int layout, int activation, const char* recipe,
-                const Stream& draw) {
-  constexpr double usual_epses[] = {1e-5, 1e-3, 0.1};
-  Case one;
-  abn_problem& p = one.problem;
-  p.struct_size = sizeof p;
-  p.n = shape.n, p.c = shape.c, p.s = shape.s;
-  p.dtype = dtype, p.layout = layout;
-  p.param_dtype = problem::wide_type_of(dtype);
-  const problem::Format& parameter = problem::format_of(p.param_dtype);
-  problem::draw_usual(p, activation, draw.bits(0));
-  p.eps = problem::round_to(parameter, turn(usual_epses, draw.bits(1)));
-  p.momentum = problem::round_to(parameter, momenta[0]);
-  one.data = recipe;
-  one.seed = draw.below(readable_seeds, 2);
-  return one;
 }
 
 Case replay(std::string_view problem, std::string_view data, std::uint64_t seed) {
@@ -356,20 +349,26 @@ Case replay(std::string_view problem, std::string_view data, std::uint64_t seed)
              is_exact = is_exact_data(data);
   if (problem.empty() && is_given)
     throw problem::UsageError(
-        "--data given: needs to know its problem; give it too, for example --problem n1c1s2,f32");
+        "--data given: needs to know its problem; give it too, for example --problem "
+        "n1c1s2,f32,leaky_relu");
   if (problem.empty())
     throw problem::UsageError(
         fmt::format("The recipe {} makes data for a problem; give one, for example "
-                    "--problem n2c64s12,bf16",
+                    "--problem n2c64s12,bf16,leaky_relu",
                     data));
   one.problem = problem::parse_problem(problem);
   // says what is wrong
   if (!is_given && !is_patterns && !is_exact && !is_recipe(data))
     make_inputs(abn_problem{}, data, seed);
-  if (problem::element_count(one.problem) > most_elements)
-    throw problem::UsageError(fmt::format(
-        "{} has {} elements, and at most {} can be judged at once; make it smaller",
-        problem::to_string(one.problem), problem::element_count(one.problem), most_elements));
+  constexpr double gigabyte = 1e9;
+  const double needed = bytes_of_element * static_cast<double>(problem::element_count(one.problem)),
+               available = available_memory();
+  if (needed > gigabyte && needed > available)
+    throw problem::UsageError(
+        fmt::format("{} has {} elements, which take {:.0f} GB of memory, and {:.1f} GB are free; "
+                    "make it smaller, or take a machine with more",
+                    problem::to_string(one.problem), problem::element_count(one.problem),
+                    needed / gigabyte, available / gigabyte));
   if (is_patterns) first_pattern(one.problem, data);  // says what is wrong
   if (is_exact) exact_plan(one.problem, seed);        // likewise
   if (is_given) one.given = std::make_shared<const problem::Inputs>(parse_given(data, one.problem));

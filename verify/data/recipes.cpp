@@ -267,6 +267,10 @@ std::span<const Recipe> recipes() { return recipe_table; }
 
 bool is_recipe(std::string_view name) { return recipe_index(name) >= 0; }
 
+bool is_usual(std::string_view name) {
+  return name == "standard" || name == "no_affine" || name == "mixed_gamma";
+}
+
 problem::Inputs make_inputs(const abn_problem& problem, std::string_view recipe,
                             std::uint64_t seed) {
   const int index = recipe_index(recipe);

@@ -39,9 +39,26 @@ oracle::Source source_of(const abn_claims& claims) {
   }
 }
 
+// Statistics that were saved may be used in two ways, and a bound holds for both: a variant that
+// rounds statistics to the storage type where it uses them may round those in its hands once more,
+// and the writer of a file may have narrowed what backward had in full.
+void add_readings(const bound::Arithmetic& a, const bound::ChannelNumbers& c, const abn_problem& p,
+                  const abn_claims& claims, const problem::Saved& saved,
+                  bound::StatisticsError& error) {
+  if ((claims.materialises & ABN_MATERIALISES_STATISTICS) != 0) {
+    const problem::Format& storage = problem::format_of(p.dtype);
+    error.mean_materialised += std::fabs(problem::round_to(storage, c.mean) - c.mean);
+    error.variance_materialised += std::fabs(problem::round_to(storage, c.variance) - c.variance);
+  }
+  if (!saved.narrowed) return;
+  error.mean += a.store_parameter(std::fabs(c.mean));
+  error.variance += a.store_parameter(c.variance);
+}
+
 bound::BackwardPlan plan_of(const bound::Arithmetic& a, const bound::ChannelNumbers& numbers,
-                            const abn_problem& p, const abn_claims& claims, bool end_to_end,
-                            bool batch) {
+                            const abn_problem& p, const abn_claims& claims,
+                            const problem::Saved* saved, bool batch) {
+  const bool end_to_end = saved == nullptr;
   const bool training = p.mode == ABN_TRAINING;
   bound::BackwardPlan plan;
   plan.scheme = claims.scheme;
@@ -51,12 +68,20 @@ bound::BackwardPlan plan_of(const bound::Arithmetic& a, const bound::ChannelNumb
   if (!training) {
     plan.forward = plan.backward = bound::given_statistics_error(a, numbers, true);
   } else if (end_to_end) {
-    plan.forward = plan.backward = bound::batch_statistics_error(a, numbers);
+    plan.forward = plan.backward = numbers.shards()
+                                       ? bound::given_statistics_error(a, numbers, false)
+                                       : bound::batch_statistics_error(a, numbers);
     plan.backward.mean += a.store_parameter(std::fabs(numbers.mean));
-    plan.backward.variance += a.store_parameter(numbers.variance);
+    // r, rounded once, is half as sensitive to it as the variance
+    plan.backward.variance += a.store_parameter(numbers.variance) +
+                              (a.saves_invstd ? 2 * a.store_parameter(numbers.r) / numbers.r *
+                                                    (numbers.variance + numbers.eps)
+                                              : 0);
   } else {
     plan.backward = batch ? bound::batch_statistics_error(a, numbers)
                           : bound::given_statistics_error(a, numbers, false);
+    plan.backward.has_root = a.saves_invstd && !batch;
+    if (!batch) add_readings(a, numbers, p, claims, *saved, plan.backward);
   }
   return plan;
 }
@@ -115,6 +140,7 @@ void backward_channel(const problem::Inputs& inputs, const problem::Saved* saved
   oracle::BackwardInput& in = scratch.in;
   oracle::BackwardValues& v = scratch.values;
   in.parameters = parameters_of(inputs, channel);
+  in.parameters.left_kink = claims.kink == ABN_KINK_LEFT;
   in.source = saved == nullptr ? oracle::Source::x : source_of(claims);
   in.frozen = !training;
   gather(p, inputs.dz, c, in.dz);
@@ -128,23 +154,34 @@ void backward_channel(const problem::Inputs& inputs, const problem::Saved* saved
   bool batch = false;  // the kernel has to find the statistics again
   if (!training) {
     in.statistics = {true, inputs.running_mean[channel], inputs.running_var[channel]};
+  } else if (inputs.whole.samples > 0) {
+    in.statistics = {true, inputs.whole.mean[channel], inputs.whole.variance[channel]};
   } else if (saved == nullptr) {
     in.statistics = {};
   } else {
-    batch = reads_x && (saved->mean.empty() || saved->variance.empty());
-    in.statistics =
-        batch ? oracle::GivenStatistics{}
-              : oracle::GivenStatistics{true, saved->mean.empty() ? 0 : saved->mean[channel],
-                                        saved->variance[channel]};
+    const auto of = [&](const std::vector<double>& vector) {
+      return vector.empty() ? 0 : vector[channel];
+    };
+    batch = reads_x && (saved->mean.empty() || (saved->variance.empty() && saved->invstd.empty()));
+    in.statistics = batch ? oracle::GivenStatistics{}
+                          : oracle::GivenStatistics{true, of(saved->mean), of(saved->variance),
+                                                    of(saved->invstd)};
   }
+  const problem::WholeBatch& whole = inputs.whole;
+  const bool sharded = training && whole.samples > 0;
+  in.all = {};
+  if (sharded && !whole.sum_dy.empty())
+    in.all = {whole.samples, whole.sum_dy[channel], whole.sum_dy_xhat[channel]};
+
   oracle::backward_values(judges.precision, in, v);
 
   bound::ChannelNumbers numbers = numbers_of(p, in.parameters, v.mean.hi, v.variance.hi, v.r, v.g);
+  numbers.phi.left_at_zero = in.parameters.left_kink;
+  if (sharded) numbers.all_samples = whole.samples;
   if (!in.statistics.given) add_moments(numbers, in.x, v.xhat);
-  const bound::BackwardPlan plan =
-      plan_of(judges.declared, numbers, p, claims, saved == nullptr, batch);
+  const bound::BackwardPlan plan = plan_of(judges.declared, numbers, p, claims, saved, batch);
   const bound::BackwardPlan fit_plan =
-      plan_of(judges.recommended, numbers, p, claims, saved == nullptr, batch);
+      plan_of(judges.recommended, numbers, p, claims, saved, batch);
   const auto errors = bound::backward_errors<Error>(judges.declared, plan, judges.recommended,
                                                     fit_plan, numbers, in, v);
   const auto& declared = errors.declared;
@@ -194,7 +231,7 @@ void backward_channel(const problem::Inputs& inputs, const problem::Saved* saved
   facts.beta_over_g = std::fabs(numbers.beta) / std::fabs(numbers.g);
   double largest = 0, sum_abs = 0;
   double scale = 0, scale_product = 0;
-  const double u = problem::format_of(p.dtype).unit_roundoff;
+  const double u = problem::format_of(problem::out_type_of(p)).unit_roundoff;
   for (std::size_t i = 0; i < v.dy.size(); ++i) {
     // Saturation makes dy as small as it likes; below a rounding error of dz it is no size to
     // measure by.
@@ -301,7 +338,8 @@ std::vector<compare::Expectation> expect_backward(const problem::Inputs& inputs,
     require_size(saved.z.size(), elements, "the saved z");
   if (source == oracle::Source::xhat) require_size(saved.xhat.size(), elements, "the saved xhat");
   if (p.mode == ABN_TRAINING && (source == oracle::Source::z || source == oracle::Source::xhat))
-    require_size(saved.variance.size(), channels, "the saved variance");
+    require_size(saved.invstd.empty() ? saved.variance.size() : saved.invstd.size(), channels,
+                 "the saved variance");
   return backward(inputs, &saved, claims, detail);
 }
 

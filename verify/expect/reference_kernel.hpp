@@ -189,6 +189,7 @@ int claims(const abn_problem* p, abn_claims* out) {
   if (in_place && !problem::activation_of(*p).has_inverse()) return ABN_ERROR_UNSUPPORTED;
   out->scheme = scheme;
   out->statistics = ABN_TWO_PASS;
+  out->kink = ABN_KINK_RIGHT;
   out->normalise = ABN_DIRECT;
   out->accumulate = accumulate;
   out->saves = ABN_SAVES_VAR | (in_place                        ? std::uint32_t{ABN_SAVES_Z}

@@ -42,7 +42,7 @@ double drawn_from(std::span<const double> parameters, std::uint64_t drawn) {
 
 double lowest_invertible(const abn_problem& problem) {
   const double end = phi_of(problem).saturation();
-  return std::isfinite(end) ? next_above(format_of(problem.dtype), end) : end;
+  return std::isfinite(end) ? next_above(format_of(out_type_of(problem)), end) : end;
 }
 
 double lifted(const abn_problem& problem, double z) {

@@ -159,9 +159,12 @@ struct Phi {
   bool scaled = false;           ///< exponential, and y/width is a true division
   double parameter = 0;          ///< slope or alpha
   double width = 1;
-  double lambda = 1;  ///< phi' on the left of 0
+  double lambda = 1;          ///< phi' on the left of 0
+  bool left_at_zero = false;  ///< phi'(0) is lambda, and not 1 (abn_claims::kink)
 
   bool has_inverse() const { return curve == nullptr; }
+  /// Does phi' at a stored z take the branch below 0? Its sign bit says so, and at 0 the kink.
+  bool is_negative(double z, bool sign) const { return sign || (left_at_zero && z == 0); }
   bool linear() const { return shape == BranchShape::same; }
   /// Exponential below 0.
   bool curved() const { return shape == BranchShape::exponential; }
@@ -178,10 +181,10 @@ struct Phi {
     if (linear() || !(y < 0)) return y;
     return T(parameter) * (curved() ? std::expm1(y / T(width)) : y);
   }
-  /// phi'(y); the right one at 0, the left one at a kink of a curve.
+  /// phi'(y); at 0 the one of the side that the kink belongs to, the left one at a kink of a curve.
   double derivative(double y) const {
     if (!has_inverse()) return curve->derivative(y);
-    return linear() || !(y < 0) ? 1 : left_derivative(y);
+    return linear() || !is_negative(y, y < 0) ? 1 : left_derivative(y);
   }
   /// phi' of the branch below 0 at y <= 0, at 0 too. Of no curve.
   double left_derivative(double y) const {
@@ -197,7 +200,7 @@ struct Phi {
   }
   /// phi' from z.
   double derivative_from_output(double z, bool negative) const {
-    if (linear() || !negative) return 1;
+    if (linear() || !is_negative(z, negative)) return 1;
     return curved() ? (z + parameter) / width : lambda;
   }
 };

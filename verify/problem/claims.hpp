@@ -13,8 +13,8 @@ namespace abn::verify::problem {
 struct Claimed {
   int status = ABN_OK;  ///< what claims() returned; ABN_ERROR_UNSUPPORTED: the case is skipped
   abn_claims claims{};
-  /// one sentence if the claims contradict themselves or cuda/kernel.h; then nothing can be judged
-  /// by them
+  /// one sentence if the claims contradict themselves or cuda/kernel.h, or if asking for them
+  /// crashed; then nothing can be judged by them
   std::string nonsense;
 };
 
@@ -27,6 +27,10 @@ std::string unsupported_text(const abn_variant& variant, const abn_problem& prob
 
 /// Empty, or one sentence that says what is wrong with the claims.
 std::string nonsense_in(const abn_claims& claims, const abn_problem& problem);
+
+/// What is claimed for one operation that allows more than the recommended class: "accumulate bf16,
+/// depth 4096". "nothing unusual" where there is nothing.
+std::string beyond_recommended(const abn_claims& claims, const abn_problem& problem, bool backward);
 
 /// True for the schemes that recover y from z.
 bool is_in_place(const abn_claims& claims);

@@ -4,10 +4,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 #include <set>
 #include <tuple>
 
+#include "verify/check/moved.hpp"
 #include "verify/problem/problem.hpp"
 #include "verify/run/runner.hpp"
 
@@ -42,10 +44,10 @@ std::vector<data::Case> in_order_of_trial(std::span<const data::Case> cases) {
 void diagnose_failures(std::vector<results::Record>& records, const check::CheckGroup& group,
                        std::span<const call::Subject> subjects, std::span<const data::Case> cases,
                        const check::RunOptions& options) {
-  const std::vector<data::Case> ordered = in_order_of_trial(cases);
   // variant, op, type, layout
   using Group = std::tuple<std::string, std::string, std::string, std::string>;
   std::set<Group> done;
+  std::map<std::string, std::vector<data::Case>> ordered_of;  // by variant
   for (const results::Record& failed : records) {
     if (failed.verdict != results::Verdict::fail || failed.kind != results::CheckKind::numbers)
       continue;
@@ -54,7 +56,13 @@ void diagnose_failures(std::vector<results::Record>& records, const check::Check
         std::find_if(subjects.begin(), subjects.end(),
                      [&](const call::Subject& one) { return failed.variant == one.variant->name; });
     if (subject == subjects.end()) continue;
+    std::vector<data::Case>& ordered = ordered_of[failed.variant];
+    if (ordered.empty())
+      ordered = in_order_of_trial(options.moves_cases
+                                      ? check::moved_cases(group, *subject, cases).cases
+                                      : std::vector<data::Case>(cases.begin(), cases.end()));
     check::RunOptions again = options;
+    again.moves_cases = false;
     again.pattern =
         fmt::format("{}/{}/{}/{}/*", failed.variant, failed.op, failed.dtype, failed.layout);
     again.diagnose = true, again.progress = false, again.threads = 1;

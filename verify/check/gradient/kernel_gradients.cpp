@@ -43,6 +43,8 @@ std::vector<CheckName> checks_of(const call::Subject&, const abn_claims& claims,
                                  const abn_problem& problem) {
   std::vector<CheckName> checks;
   if (problem.mode == ABN_INFERENCE || problem::element_count(problem) == 0) return checks;
+  // they take the saved variance, and know no other statistic
+  if ((claims.saves & ABN_SAVES_INVSTD) != 0) return checks;
   // Differences know how far they may be off for activations that are analytic on either side of 0.
   const bool inverse = problem::activation_of(problem).has_inverse();
   if (inverse && (claims.saves & ABN_SAVES_Z) != 0)

@@ -195,6 +195,8 @@ std::vector<CheckName> checks_of(const call::Subject&, const abn_claims& claims,
                                  const abn_problem& problem) {
   std::vector<CheckName> checks;
   if (problem::element_count(problem) == 0) return checks;
+  // they take the saved variance, and know no other statistic
+  if ((claims.saves & ABN_SAVES_INVSTD) != 0) return checks;
   for (const Property& one : properties())
     if (one.applies(problem, claims)) checks.push_back({op, one.name, kind});
   return checks;
