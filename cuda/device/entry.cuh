@@ -53,7 +53,7 @@ inline bool empty(const abn_problem& problem) {
 // 1/alpha overflows.
 inline bool known(const abn_problem& problem) {
   const auto within = [](int32_t value, int32_t last) { return value >= 0 && value <= last; };
-  if (problem.struct_size < sizeof(abn_problem)) return false;
+  if (problem.struct_size < sizeof(abn_problem) || problem.out_type != 0) return false;
   if (!within(problem.layout, ABN_NHWC) || !within(problem.dtype, ABN_F64) ||
       !within(problem.activation, last_activation))
     return false;

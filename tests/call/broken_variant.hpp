@@ -1,4 +1,4 @@
-// A right kernel, the sample plug-in, with a place to break it: tests say what a variant does
+// A right kernel, that of cuda/examples, with a place to break it: tests say what a variant does
 // besides computing the right thing.
 #pragma once
 
@@ -14,10 +14,9 @@
 #include "verify/problem/problem.hpp"
 #include "verify/run/runner.hpp"
 
-// The sample as part of this file, with another name for its entry.
-#define SAMPLE_NAME "right"
+// The kernel as part of this file, with another name for its entry.
 #define abn_plugin ABN_ENTRY_OF_THIS_TEST
-#include "tests/plugins/sample_kernel.cpp"
+#include "cuda/examples/host_kernel.cpp"
 #undef abn_plugin
 
 namespace {

@@ -132,7 +132,7 @@ TEST_F(ContractChecks, RunningStatisticsAreReadOnlyOutsideTraining) {
     return status;
   };
   for (const char* mode : {"inference", "frozen"})
-    expect_failures(planted, {"forward/inputs"}, std::string("n3c4s7,f32,") + mode);
+    expect_failures(planted, {"forward/inputs"}, std::string("n3c4s7,f32,leaky_relu,") + mode);
 }
 
 TEST_F(ContractChecks, AnElementThatNobodyWroteIsNamed) {
@@ -193,7 +193,8 @@ TEST_F(ContractChecks, InPlaceMustGiveTheSameBits) {
 
 TEST_F(ContractChecks, WithoutAClaimToDeterminismInPlaceIsJudgedByTheBound) {
   Breakage planted;
-  planted.claims = [](abn_claims& c) { c.deterministic = 0; };
+  // claimed in f32, so that one ulp lies within the bound
+  planted.claims = [](abn_claims& c) { c.deterministic = 0, c.accumulate = ABN_F32; };
   float error = 0x1p-23f;
   planted.backward = [&error](const abn_problem& p, const abn_backward_args& a) {
     const bool in_place = a.dx == a.dz;

@@ -141,12 +141,10 @@ TEST(TensorFileCheck, OneElementOfDxThatIsOffByFourBoundsFails) {
 TEST(TensorFileCheck, AMistakeInAStepIsNamed) {
   const std::string name = "stem_middle_f32.safetensors";
   const data::TensorFile file = data::read_tensor_file(real_folder() + name);
-  const auto dbeta =
-      std::find_if(file.outputs.begin(), file.outputs.end(),
-                   [](const compare::Stored& one) { return one.output == compare::Output::dbeta; });
+  const auto* const dbeta = compare::find_output(file.outputs, compare::Output::dbeta);
   const abn_problem& p = file.inputs.problem;
   const double m = static_cast<double>(problem::sample_count(p));
-  ASSERT_NE(dbeta, file.outputs.end());
+  ASSERT_NE(dbeta, nullptr);
   const Changed wrong(name, [&](data::SafetensorsFile& changed) {
     data::Tensor& dx = changed.tensors.at("dx");
     std::vector<double> values(static_cast<std::size_t>(problem::element_count(p)));

@@ -1,5 +1,9 @@
 // One channel of a kernel with at most one bug: reading and writing, parameters, sums, the root,
 // the activation. Both directions use it.
+//
+// The simulated kernel of verify/study takes formats, places and activations from the judge, and so
+// would share a mistake with it. These kernels go through the ABI and share nothing: not even
+// rounding (tests/mutants/arithmetic.hpp), where many of their bugs bite.
 #pragma once
 
 #include <algorithm>

@@ -1,8 +1,6 @@
 // The two or three calls of each operation, and what follows from comparing them.
 #include "verify/call/invocation.hpp"
 
-#include <algorithm>
-
 #include "verify/problem/problem.hpp"
 
 namespace abn::verify::call {
@@ -82,9 +80,8 @@ Operation call_twice(const Subject& subject, const abn_problem& problem, const a
 }
 
 std::vector<double> values_of(const std::vector<compare::Stored>& outputs, compare::Output which) {
-  for (const compare::Stored& one : outputs)
-    if (one.output == which) return one.values;
-  return {};
+  const compare::Stored* const found = compare::find_output(outputs, which);
+  return found != nullptr ? found->values : std::vector<double>{};
 }
 
 }  // namespace

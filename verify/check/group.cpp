@@ -92,6 +92,7 @@ std::span<const problem::Word> op_words() {
       {"property", "Facts that need no exact value: they relate results of the kernel."},
       {"exact", "Data on which every sum is exact, so that every bit of a result is known."},
       {"patterns", "Every bit pattern of a storage type, one in a channel of its own."},
+      {"sync", "A batch that is sharded over ranks, by the halves that the variant offers."},
       {"gradient",
        "The kernel's backward against its own forward, and against exact adjoints "
        "(abn-verify grad)."},

@@ -91,12 +91,6 @@ const compare::Expectation* find(const std::vector<compare::Expectation>& expect
   return at == expectations.end() ? nullptr : &*at;
 }
 
-const compare::Stored* find(const std::vector<compare::Stored>& outputs, compare::Output output) {
-  const auto at = std::find_if(outputs.begin(), outputs.end(),
-                               [&](const compare::Stored& one) { return one.output == output; });
-  return at == outputs.end() ? nullptr : &*at;
-}
-
 /// A GPU and the emulator round every operation alike, so the same source gives the same bits (any
 /// NaN equals any NaN). Activations with an exponential are left out: exp, expm1 and log1p come
 /// from two libraries.
@@ -107,7 +101,7 @@ bool has_equal_bits(const call::Subject& subject, const abn_problem& problem) {
 call::Contract equal_to_emulator(const call::Operation& gpu, const call::Operation& emulated,
                                  const abn_problem& problem) {
   for (const compare::Stored& one : gpu.outputs) {
-    const compare::Stored* const other = find(emulated.outputs, one.output);
+    const compare::Stored* const other = compare::find_output(emulated.outputs, one.output);
     if (other == nullptr)
       return call::broken("emulator", compare::output_name(one.output),
                           "the emulator did not give this output");
@@ -192,7 +186,8 @@ struct OutputCase {
       if (is_numeric(name)) {
         const compare::Expectation* const expectation = find(expected, name.check);
         const compare::Stored* const got =
-            expectation != nullptr ? find(operation.outputs, expectation->output) : nullptr;
+            expectation != nullptr ? compare::find_output(operation.outputs, expectation->output)
+                                   : nullptr;
         // an empty problem, an output that this case has not, or a call whose status failed
         if (got == nullptr) continue;
         results::Record record =

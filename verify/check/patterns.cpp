@@ -88,8 +88,7 @@ results::Record judged(const Work& work, const problem::Inputs& inputs, const pr
 
 const compare::Expectation& find(const std::vector<compare::Expectation>& all,
                                  compare::Output output) {
-  return *std::find_if(all.begin(), all.end(),
-                       [&](const compare::Expectation& one) { return one.output == output; });
+  return *compare::find_output(all, output);
 }
 
 std::vector<results::Record> records_of(const Work& work) {

@@ -185,7 +185,7 @@ class Gathering {
             fmt::format("It follows from the check {}, and is {}.", one.check, printed));
     for (const problem::Word& advice : judge::advice_words())
       add("known mistake", advice.name,
-          fmt::format("The file would pass with {}.", advice.sentence),
+          fmt::format("All that is wrong with the file is explained by {}.", advice.sentence),
           fmt::format("abn-verify check tries it, and it is {}.", printed));
     for (const auto& one : judge::diagnosis::hypotheses())
       add("known mistake", one.name,

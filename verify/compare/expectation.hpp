@@ -6,6 +6,7 @@
 // contains data only.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -114,5 +115,14 @@ struct Stored {
   Output output;
   std::vector<double> values;
 };
+
+/// The entry of one output in a list of expectations, of stored outputs or of whatever else has a
+/// member `output`; null where there is none.
+template <class List>
+auto find_output(List& list, Output output) {
+  const auto at =
+      std::find_if(list.begin(), list.end(), [&](const auto& one) { return one.output == output; });
+  return at == list.end() ? nullptr : &*at;
+}
 
 }  // namespace abn::verify::compare

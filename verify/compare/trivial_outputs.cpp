@@ -17,8 +17,8 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 /// z from the running statistics, roughly: nobody asks a null output for its last bits.
 double inference_output(const problem::Inputs& in, std::size_t element) {
   const abn_problem& p = in.problem;
-  const auto at = static_cast<std::int64_t>(element);
-  const auto c = static_cast<std::size_t>(p.layout == ABN_NCHW ? at / p.s % p.c : at % p.c);
+  const auto c =
+      static_cast<std::size_t>(problem::channel_of(p, static_cast<std::int64_t>(element)));
   double g = 1, beta = 0;
   if (in.affine)
     g = p.scale == ABN_SCALE_ABS_EPS ? std::fabs(in.gamma[c]) + p.eps : in.gamma[c],

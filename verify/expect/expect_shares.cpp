@@ -25,9 +25,7 @@ std::vector<double> samples_of(const abn_problem& problem, const std::vector<dou
 compare::Shares shares_of(const problem::Inputs& inputs, const problem::Saved* saved,
                           const abn_claims& claims, compare::Output output, std::int64_t element) {
   const abn_problem& p = inputs.problem;
-  const std::int64_t c = !compare::is_tensor(output) ? element
-                         : p.layout == ABN_NHWC      ? element % p.c
-                                                     : element / p.s % p.c;
+  const std::int64_t c = compare::is_tensor(output) ? problem::channel_of(p, element) : element;
   const std::int64_t sample = !compare::is_tensor(output) ? 0
                               : p.layout == ABN_NHWC      ? element / p.c
                                                      : element / (p.c * p.s) * p.s + element % p.s;
@@ -57,8 +55,8 @@ compare::Shares shares_of(const problem::Inputs& inputs, const problem::Saved* s
                               one_of(saved->invstd, c),   saved->narrowed};
     expected = expect_backward(one, kept, claims, Detail::shares);
   }
-  for (const compare::Expectation& e : expected)
-    if (e.output == output) return e.shares[static_cast<std::size_t>(sample)];
+  if (const auto* const found = compare::find_output(expected, output))
+    return found->shares[static_cast<std::size_t>(sample)];
   throw std::invalid_argument(
       "These claims and this mode have no such output; ask for one that expect_forward or "
       "expect_backward give.");

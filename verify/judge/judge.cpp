@@ -23,8 +23,7 @@ namespace {
 constexpr float smallest_share_shown = 0.01f;
 
 std::int64_t channel_of(const abn_problem& problem, bool tensor, std::int64_t element) {
-  if (!tensor) return element;
-  return problem.layout == ABN_NHWC ? element % problem.c : element / problem.s % problem.c;
+  return tensor ? problem::channel_of(problem, element) : element;
 }
 
 /// The numbers that a reader wants beside a witness: those that its formula takes.

@@ -99,8 +99,7 @@ std::vector<results::Record> check_file(const std::string& path) {
           "and sum_dy_xhat as backward got them";
       continue;
     }
-    const auto same = [&](const compare::Expectation& one) { return one.output == stored.output; };
-    const auto expectation = std::find_if(expected.begin(), expected.end(), same);
+    const auto* const expectation = compare::find_output(expected, stored.output);
     const auto explain = [&](compare::Output output, std::int64_t element) {
       return expect::shares_of(exact, on_saved ? &saved : nullptr, all.claims, output, element);
     };
@@ -123,8 +122,8 @@ std::vector<results::Record> check_file(const std::string& path) {
     if (!compare::is_tensor(stored.output) &&
         std::all_of(expectation->points.begin(), expectation->points.end(), is_shared))
       record.discriminating_cases = 1;
-    const auto gradient = std::find_if(truth.begin(), truth.end(), same);
-    if (on_saved && gradient != truth.end())
+    const auto* const gradient = compare::find_output(truth, stored.output);
+    if (on_saved && gradient != nullptr)
       add_end_to_end(record, file.inputs.problem, *gradient, stored.values);
     records.push_back(std::move(record));
   }

@@ -50,6 +50,11 @@ inline std::int64_t sample_offset(const abn_problem& problem, std::int64_t c, st
   return element_offset(problem, i / problem.s, c, i % problem.s);
 }
 
+/// Channel of the element at a position.
+inline std::int64_t channel_of(const abn_problem& problem, std::int64_t element) {
+  return problem.layout == ABN_NHWC ? element % problem.c : element / problem.s % problem.c;
+}
+
 /// visit(i, position) for every sample of channel c, in order and without a division each.
 template <class Visit>
 void for_each_sample(const abn_problem& problem, std::int64_t c, const Visit& visit) {

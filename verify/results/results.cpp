@@ -27,24 +27,6 @@ bool worse(const Witness& a, const Witness& b) {
   return std::fabs(a.ulp) > std::fabs(b.ulp);
 }
 
-/// skip < pass < inconclusive < fail < error: a sum is as bad as its worst part, and a skip never
-/// hides what did run.
-int severity(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::skip:
-      return 0;
-    case Verdict::pass:
-      return 1;
-    case Verdict::inconclusive:
-      return 2;
-    case Verdict::fail:
-      return 3;
-    case Verdict::error:
-      return 4;
-  }
-  return 4;
-}
-
 std::string plural(std::uint64_t count, const char* noun) {
   return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
 }
@@ -151,8 +133,26 @@ CheckKind kind_from_name(std::string_view name) {
   return static_cast<CheckKind>(at - std::begin(kind_names));
 }
 
+int severity(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::pass:
+      return 0;
+    case Verdict::skip:
+      return 1;
+    case Verdict::inconclusive:
+      return 2;
+    case Verdict::fail:
+      return 3;
+    case Verdict::error:
+      return 4;
+  }
+  return 4;
+}
+
 void merge(Record& into, const Record& from) {
-  if (severity(from.verdict) > severity(into.verdict))
+  // a sum is as bad as its worst part, and a skip never hides what did run
+  if (from.verdict != Verdict::skip &&
+      (into.verdict == Verdict::skip || severity(from.verdict) > severity(into.verdict)))
     into.verdict = from.verdict, into.reason = from.reason;
   into.cases += from.cases;
   into.failed_cases += from.failed_cases;

@@ -23,6 +23,7 @@ inline constexpr const char* results_schema = "abn-verify/1";
 enum class Verdict : std::uint8_t { pass, fail, inconclusive, skip, error };
 const char* verdict_name(Verdict verdict);
 std::span<const problem::Word> verdict_words();  ///< in the order of the enumerators
+int severity(Verdict verdict);                   ///< pass < skip < inconclusive < fail < error
 
 /// One element worth showing: the worst of its record, with all that is needed to understand and
 /// reproduce it.

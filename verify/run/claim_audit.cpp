@@ -110,19 +110,13 @@ bool applies(const Claim& claim, const abn_claims& claims, const abn_problem& pr
   return claim.narrow(narrowed, problem);
 }
 
-const std::vector<double>* values_of(const call::Operation& operation, compare::Output output) {
-  for (const compare::Stored& one : operation.outputs)
-    if (one.output == output) return &one.values;
-  return nullptr;
-}
-
 /// All of an operation's outputs against their expectations.
 compare::Tally tally_of(const std::vector<compare::Expectation>& expectations,
                         const call::Operation& operation) {
   compare::Tally all;
   for (const compare::Expectation& expectation : expectations)
-    if (const auto* const values = values_of(operation, expectation.output))
-      all += compare::compare_all(expectation, *values);
+    if (const auto* const stored = compare::find_output(operation.outputs, expectation.output))
+      all += compare::compare_all(expectation, stored->values);
   return all;
 }
 
@@ -298,8 +292,8 @@ std::vector<results::Record> wider_records(const check::Work& work) {
                           judge::with_kink(exact, invocation.saved, claims, operation.outputs))
                     : expect::expect_forward(exact, claims)) {
         if (std::string_view(compare::output_name(expectation.output)) != name.check) continue;
-        const auto* const values = values_of(operation, expectation.output);
-        return values != nullptr && compare::compare_all(expectation, *values).failed == 0;
+        const auto* const stored = compare::find_output(operation.outputs, expectation.output);
+        return stored != nullptr && compare::compare_all(expectation, stored->values).failed == 0;
       }
       return false;
     };

@@ -239,8 +239,7 @@ std::vector<results::Record> records_of(const Work& work) {
     if (bounds.empty())
       bounds = compare::is_gradient(output) ? expect::expect_backward(inputs, saved, claims)
                                             : expect::expect_forward(inputs, claims);
-    return *std::find_if(bounds.begin(), bounds.end(),
-                         [&](const compare::Expectation& one) { return one.output == output; });
+    return *compare::find_output(bounds, output);
   };
   for (const compare::Output output : wanted) {
     const std::vector<double>& got = values_of(forward, backward, output);

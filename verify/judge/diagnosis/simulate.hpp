@@ -4,7 +4,8 @@
 // The formulas are those of cuda/kernel.h. They are written out once more here, and not taken from
 // reference/, because every line of them has to be changeable; without a change they give the
 // reference's values, which a test holds them to. Real is double, or long double for f64 tensors;
-// sums are always long double.
+// sums are always long double: a prediction has to be closer to the kernel than the kernel's own
+// roundings, which are all that the simulated kernel of verify/study is about.
 #pragma once
 
 #include <algorithm>
