@@ -59,7 +59,15 @@ Vector<T> upstream_of_affine(const Vector<T>& z, const Channel<T>& channel, cons
   });
 }
 
-// Standard batch norm and activation: x and z were both kept. The statistics are mean and r.
+// dy = dz * phi', phi' taken from y.
+template <class T>
+Vector<T> upstream_of_input(const Vector<T>& y, const Channel<T>& channel, const Vector<T>& dz) {
+  return dz *
+         y.unaryExpr([&](const T& at) { return channel.activation.derivative_from_input(at); });
+}
+
+// Standard batch norm and activation: x and z were both kept. phi' is read off z where z tells it,
+// and else taken from the y of x. The statistics are mean and r.
 template <class T>
 Recovered<T> recover_standard_with_root(const Vector<T>& x, const Vector<T>& z, const T& mean,
                                         const T& r, const Channel<T>& channel,
@@ -67,7 +75,8 @@ Recovered<T> recover_standard_with_root(const Vector<T>& x, const Vector<T>& z, 
   Recovered<T> out;
   out.xhat = (x - mean) * r;
   out.y = out.xhat * effective_scale(channel) + channel.beta;
-  out.dy = upstream_of_affine(z, channel, dz);
+  out.dy = channel.activation.has_inverse() ? upstream_of_affine(z, channel, dz)
+                                            : upstream_of_input(out.y, channel, dz);
   return out;
 }
 template <class T>
@@ -84,8 +93,7 @@ Recovered<T> recover_checkpoint_xhat(const Vector<T>& xhat, const Channel<T>& ch
   Recovered<T> out;
   out.xhat = xhat;
   out.y = xhat * effective_scale(channel) + channel.beta;
-  out.dy =
-      dz * out.y.unaryExpr([&](const T& y) { return channel.activation.derivative_from_input(y); });
+  out.dy = upstream_of_input(out.y, channel, dz);
   return out;
 }
 
@@ -105,7 +113,7 @@ Recovered<T> recover_checkpoint_x(const Vector<T>& x, const T& mean, const T& va
 // y = phi^-1(z). Throws std::invalid_argument where there is no inverse.
 template <class T>
 Vector<T> invert_activation(const Vector<T>& z, const Channel<T>& channel) {
-  channel.activation.validate();
+  channel.activation.validate_inverse();
   return z.unaryExpr([&](const T& stored) { return channel.activation.inverse(stored); });
 }
 

@@ -252,6 +252,27 @@ TEST(DataRecipes, KeepTheirOwnPromises) {
   }
 }
 
+TEST(DataRecipes, KinksAreMetExactlyAndTheEndsAreFarOut) {
+  std::set<double> met;
+  for (std::uint64_t seed = 0; seed < 12; ++seed) {
+    const problem::Inputs inputs = make("n8c8s32,relu6,f32", "kinks", seed);
+    int exact = 0, far = 0;
+    for (std::int64_t c = 0; c < 8; ++c) {
+      const auto at = static_cast<std::size_t>(c);
+      const auto x = channel(inputs, inputs.x, c);
+      const auto [mean, sigma] = moments(x);
+      for (const double value : x) {
+        const double y = inputs.gamma[at] * (value - mean) / sigma + inputs.beta[at];
+        if (mean == 0 && value == 0 && y == inputs.beta[at]) ++exact, met.insert(y);
+        far += std::fabs(y) > 40;
+      }
+    }
+    EXPECT_GT(exact, 100) << seed;
+    EXPECT_GT(far, 20) << seed;
+  }
+  EXPECT_EQ(met, (std::set<double>{-3, 0, 3, 6}));
+}
+
 TEST(DataRecipes, SaturatingReachesBothEnds) {
   for (const char* dtype : {"f16", "bf16", "f32"}) {
     const problem::Inputs inputs = make(std::string("n8c8s32,elu:1,") + dtype, "saturating", 3);

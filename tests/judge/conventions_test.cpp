@@ -53,10 +53,10 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Right{"kink_left", 8}, Right{"kink_right", 8}, Right{"parameters_f16", 8},
                     Right{"parameters_f16_widened", 8}, Right{"parameters_bf16", 8},
                     Right{"parameters_bf16_widened", 8}, Right{"out_f32_of_bf16", 8},
-                    Right{"out_f32_of_bf16_unsaid", 8}, Right{"out_f16_of_f32", 8}, Right{"running_biased", 8}, Right{"rank", 6},
-                    Right{"gamma_alone", 7}, Right{"beta_alone", 7}, Right{"cumulative", 8},
-                    Right{"invstd", 8}, Right{"shift_apart_as_folded_apart", 1},
-                    Right{"packed", 3}),
+                    Right{"out_f32_of_bf16_unsaid", 8}, Right{"out_f16_of_f32", 8},
+                    Right{"running_biased", 8}, Right{"rank", 6}, Right{"gamma_alone", 7},
+                    Right{"beta_alone", 7}, Right{"cumulative", 8}, Right{"invstd", 8},
+                    Right{"shift_apart_as_folded_apart", 1}, Right{"packed", 3}),
     name_of);
 
 struct Wrong {
@@ -71,17 +71,15 @@ TEST_P(WrongFiles, FailWhereTheyAreWrongAndNowhereElse) {
 std::string wrong_name(const testing::TestParamInfo<Wrong>& info) { return info.param.name; }
 INSTANTIATE_TEST_SUITE_P(
     Conventions, WrongFiles,
-    testing::Values(Wrong{"kink_mixed", {"dbeta"}}, Wrong{"kink_left_as_right", {"dbeta", "dgamma", "dx"}},
-                    Wrong{"running_biased_unsaid", {"running_var"}},
-                    Wrong{"rank_wrong_dx", {"dx"}},
-                    Wrong{"rank_unsaid", {"dx", "mean", "running_mean", "running_var", "variance",
-                                          "z"}},
-                    Wrong{"invstd_as_variance", {"dgamma", "dx", "variance"}},
-                    Wrong{"shift_apart_as_direct", {"z"}},
-                    Wrong{"masked", {"mean", "variance", "z"}},
-                    Wrong{"parameters_f16_widened_unsaid",
-                          {"dbeta", "dgamma", "dx", "mean", "running_mean", "running_var", "variance"}},
-                    Wrong{"one_sample_nan", {"running_var"}}),
+    testing::Values(
+        Wrong{"kink_mixed", {"dbeta"}}, Wrong{"kink_left_as_right", {"dbeta", "dgamma", "dx"}},
+        Wrong{"running_biased_unsaid", {"running_var"}}, Wrong{"rank_wrong_dx", {"dx"}},
+        Wrong{"rank_unsaid", {"dx", "mean", "running_mean", "running_var", "variance", "z"}},
+        Wrong{"invstd_as_variance", {"dgamma", "dx", "variance"}},
+        Wrong{"shift_apart_as_direct", {"z"}}, Wrong{"masked", {"mean", "variance", "z"}},
+        Wrong{"parameters_f16_widened_unsaid",
+              {"dbeta", "dgamma", "dx", "mean", "running_mean", "running_var", "variance"}},
+        Wrong{"one_sample_nan", {"running_var"}}),
     wrong_name);
 
 TEST(Conventions, ARankWithoutTheSumsOfAllIsJudgedButForDx) {
@@ -104,13 +102,13 @@ TEST_P(AdvisedFiles, SayWhatTheyWouldPassAs) {
     }
 }
 std::string named_name(const testing::TestParamInfo<Named>& info) { return info.param.name; }
-INSTANTIATE_TEST_SUITE_P(
-    Conventions, AdvisedFiles,
-    testing::Values(Named{"masked", "n1cCsM"}, Named{"invstd_as_variance", "saved_invstd"},
-                    Named{"running_biased_unsaid", "abn.running_variance"},
-                    Named{"kink_left_as_right", "abn.kink"},
-                    Named{"parameters_f16_widened_unsaid", "param:f16"}),
-    named_name);
+INSTANTIATE_TEST_SUITE_P(Conventions, AdvisedFiles,
+                         testing::Values(Named{"masked", "n1cCsM"},
+                                         Named{"invstd_as_variance", "saved_invstd"},
+                                         Named{"running_biased_unsaid", "abn.running_variance"},
+                                         Named{"kink_left_as_right", "abn.kink"},
+                                         Named{"parameters_f16_widened_unsaid", "param:f16"}),
+                         named_name);
 
 TEST(Conventions, ASingleSampleIsNamed) {
   const auto records = judged("one_sample_nan");
@@ -131,6 +129,5 @@ TEST(Conventions, AConstantUpstreamGradientIsSaidToBeOne) {
       EXPECT_NE(record.reason.find("dz is the same"), std::string::npos) << record.reason;
     }
 }
-
 
 }  // namespace

@@ -40,6 +40,8 @@ struct BackwardErrors {
   std::vector<Error> dx;
   /// elements whose branch is anyone's (Recovered::open); empty where there is none
   std::vector<bool> open;
+  /// elements whose dy is anyone's (Recovered::undefined); empty where there is none
+  std::vector<bool> undefined;
   Error dgamma{}, dbeta{};
   /// Something on the way may leave the accumulate type; what comes of it is nobody's promise, not
   /// even a number.
@@ -99,6 +101,9 @@ class BackwardBound {
     if (std::any_of(recovered.begin(), recovered.end(),
                     [](const Recovered<Error>& one) { return one.open; }))
       for (const Recovered<Error>& one : recovered) out.open.push_back(one.open);
+    if (std::any_of(recovered.begin(), recovered.end(),
+                    [](const Recovered<Error>& one) { return one.undefined; }))
+      for (const Recovered<Error>& one : recovered) out.undefined.push_back(one.undefined);
     out.dbeta_overflows = !(sums.dy <= a.largest);
     out.overflows = out.dbeta_overflows || sums.overflows || !(sums.product <= a.largest);
     if (recover.is_scheme_two())

@@ -30,9 +30,10 @@ constexpr double recommended_levels = 8;
 // the CUDA programming guide lists at most 2 for expf, expm1f and log1pf, glibc 1 to 2
 constexpr double recommended_function_ulp = 4;
 
-// The oracle's exp, expm1 and log1p: glibc documents at most 4 ulp for double and long double on
-// x86, reference/exponential50.hpp 16.
-constexpr double oracle_function_ulp = 16;
+// The oracle's exp, expm1, log1p and erfc: glibc documents at most 5 ulp for double and long double
+// on x86, reference/exponential50.hpp 16 and reference/erfc50.hpp 32 for 50 digits.
+constexpr double oracle_function_ulp = 16, oracle_function_ulp_of_50_digits = 32;
+constexpr int precision_of_50_digits = 168;
 
 Rounding narrowing(const problem::Format& from, const problem::Format& to) {
   return {to.unit_roundoff > from.unit_roundoff ? to.unit_roundoff : 0,
@@ -95,6 +96,7 @@ Arithmetic arithmetic_of(const abn_problem& problem, const abn_claims& claims) {
   a.folded = claims.normalise == ABN_FOLDED || a.apart;
   a.biased_running = claims.running_variance == ABN_RUNNING_BIASED;
   a.saves_invstd = (claims.saves & ABN_SAVES_INVSTD) != 0;
+  a.derivative_from_y = (claims.materialises & ABN_MATERIALISES_Y) != 0;
   a.depth_statistics = capped_depth(claims.depth_statistics, m);
   a.depth_backward = capped_depth(claims.depth_backward, m);
   a.count_roundings = rounds(m, accumulate.precision) ? 1 : 0;
@@ -113,7 +115,7 @@ Arithmetic recommended_arithmetic(const abn_problem& problem, const abn_claims& 
   const double m = static_cast<double>(problem::sample_count(problem));
   a.y = a.xhat = a.dy = a.statistics = {};
   a.statistics_class = ABN_TWO_PASS;
-  a.folded = a.apart = false;
+  a.folded = a.apart = a.derivative_from_y = false;
   a.depth_statistics = a.depth_backward =
       std::fmax(1, std::fmin(std::ceil(m / recommended_lanes) + recommended_levels, m));
   return a;
@@ -122,7 +124,9 @@ Arithmetic recommended_arithmetic(const abn_problem& problem, const abn_claims& 
 Arithmetic oracle_arithmetic(const abn_problem& problem, const abn_claims& claims, int precision) {
   Arithmetic a;
   a.u = std::ldexp(1.0, -precision);
-  a.function = 2 * a.u * oracle_function_ulp;
+  a.function = 2 * a.u *
+               (precision >= precision_of_50_digits ? oracle_function_ulp_of_50_digits
+                                                    : oracle_function_ulp);
   // Scheme II is the same function of z as scheme I, which is the better conditioned of the two.
   a.scheme = claims.scheme == ABN_IN_PLACE_2 ? static_cast<int>(ABN_IN_PLACE_1) : claims.scheme;
   a.depth_statistics = a.depth_backward =

@@ -89,6 +89,9 @@ struct Arithmetic {
   int scheme = ABN_STANDARD, statistics_class = ABN_TWO_PASS;
   /// a*x+b, and (y-beta)/g as y*(1/g) + (-beta/g)
   bool folded = false;
+  /// a standard backward may take phi' from a y found again from x (ABN_MATERIALISES_Y, whether or
+  /// not `y` above rounds anything)
+  bool derivative_from_y = false;
   bool apart = false;                               ///< folded, with b = beta - (mu*g)*r
   bool biased_running = false;                      ///< v enters the running variance
   bool saves_invstd = false;                        ///< r is what is stored of the variance

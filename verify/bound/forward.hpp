@@ -13,12 +13,14 @@
 // and where |dy| >= |y| by the larger of both branches; then slope*y, alpha*expm1(y) are rounded
 // (Term::activation; with y/width before it where the width is not 1) and z is stored
 // (Term::storage). Products of nonzero numbers may underflow:
-// eta/2 each, so many that they are bounded together.
+// eta/2 each, so many that they are bounded together. What activations without an inverse make of
+// dy, and what it costs, is derived in verify/bound/curve.hpp.
 #pragma once
 
 #include <algorithm>
 
 #include "verify/bound/bound.hpp"
+#include "verify/bound/curve.hpp"
 
 namespace abn::verify::bound {
 
@@ -123,6 +125,7 @@ class ForwardBound {
   Error z(const Error& y_error, double y, double z) const {
     const double y_off = y_error.total();
     Error e{};
+    if (!c.phi.has_inverse()) return of_curve(y_error, y);
     e.add(steepest(c, y, y_off), y_error);
     if (!c.phi.linear() && !(y >= y_off)) {
       const double roundings = c.phi.curved() ? a.function + a.u : a.u;
@@ -167,6 +170,16 @@ class ForwardBound {
   static Error unknown() {
     Error e{};
     e[compare::Term::variance] += infinity;
+    return e;
+  }
+
+  Error of_curve(const Error& y_error, double y) const {
+    Error e{};
+    if (!std::isfinite(y)) return e;
+    e.add(stretch_near(*c.phi.curve, y, y_error.total()), y_error);
+    const Cost cost = Evaluation(a, *c.phi.curve).value(y);
+    if (cost.roundings > 0 || cost.functions > 0)
+      e[compare::Term::activation] += cost.in(a) + a.u * e.total() + a.eta * (1 + std::fabs(y));
     return e;
   }
 

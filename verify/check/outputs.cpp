@@ -12,6 +12,7 @@
 #include "verify/expect/expect.hpp"
 #include "verify/judge/diagnosis/diagnosis.hpp"
 #include "verify/judge/kink.hpp"
+#include "verify/judge/sample.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/problem.hpp"
 
@@ -56,7 +57,7 @@ results::Record contract_record(const judge::Origin& origin, const CheckName& na
 /// that the others are judged by.
 call::Contract by_bound(const char* check, const std::vector<compare::Stored>& outputs,
                         const std::vector<compare::Expectation>& expectations,
-                        const abn_problem& problem) {
+                        const judge::Origin& origin) {
   const char* const call = std::string_view(check) == "alias"
                                ? "in place"
                                : "in the second call, which asks for fewer outputs";
@@ -67,8 +68,11 @@ call::Contract by_bound(const char* check, const std::vector<compare::Stored>& o
       if (tally.failed == 0) continue;
       call::Contract outcome = call::broken(
           check,
-          problem::place_of(problem, compare::output_name(stored.output),
-                            compare::is_tensor(stored.output), tally.worst),
+          problem::place_of(origin.problem, compare::output_name(stored.output),
+                            compare::is_tensor(stored.output),
+                            origin.element_of
+                                ? origin.element_of(compare::is_tensor(stored.output), tally.worst)
+                                : tally.worst),
           fmt::format("{}, {} of {} elements of {} are above their bound", call, tally.failed,
                       tally.elements, compare::output_name(stored.output)));
       outcome.compares = true;
@@ -189,7 +193,7 @@ struct OutputCase {
         results::Record record =
             judge::judge(origin, op, inputs, invocation.saved, *expectation, got->values, explain);
         if (const compare::Expectation* const truth = find(gradient, name.check))
-          judge::add_end_to_end(record, origin.problem, *truth, got->values);
+          judge::add_end_to_end(record, inputs.problem, *truth, got->values);
         records.push_back(std::move(record));
         continue;
       }
@@ -200,11 +204,10 @@ struct OutputCase {
         records.push_back(contract_record(origin, name, *made, is_cause(operation, *made)));
       else if (std::string_view(name.check) == "alias" && !operation.aliased.empty())
         records.push_back(contract_record(
-            origin, name, by_bound(name.check, operation.aliased, expected, origin.problem), true));
+            origin, name, by_bound(name.check, operation.aliased, expected, origin), true));
       else if (std::string_view(name.check) == "again" && !operation.repeated.empty())
         records.push_back(contract_record(
-            origin, name, by_bound(name.check, operation.repeated, expected, origin.problem),
-            true));
+            origin, name, by_bound(name.check, operation.repeated, expected, origin), true));
     }
     if (diagnosed)
       explain_failures(std::span(records).subspan(first),
@@ -263,11 +266,10 @@ std::vector<results::Record> records_of(const Work& work) {
   const bool with_backward =
       any([](const CheckName& name) { return std::string_view(name.op) == "backward"; });
   problem::Inputs inputs = data::inputs_of(one);
-  problem::Inputs exact = judge::for_oracle(inputs);
   call::Invocation invocation = call::invoke(subject, inputs, claims, one.seed, with_backward);
   const bool compares_emulator =
       any([](const CheckName& name) { return std::string_view(name.check) == "emulator"; });
-  if (compares_emulator && has_equal_bits(subject, one.problem)) {
+  if (compares_emulator && !one.not_emulated && has_equal_bits(subject, one.problem)) {
     call::Subject emulated = subject;
     emulated.variant = subject.emulator_build, emulated.device = call::host_device(),
     emulated.emulated = true, emulated.emulator_build = nullptr;
@@ -279,8 +281,23 @@ std::vector<results::Record> records_of(const Work& work) {
       invocation.backward.contracts.push_back(
           equal_to_emulator(invocation.backward, on_emulator.backward, one.problem));
   }
-  const OutputCase output_case{work.origin, std::move(inputs),     std::move(exact),
-                               claims,      std::move(invocation), work.options.diagnose};
+  judge::Origin origin = work.origin;
+  if (judge::is_sampled(one)) {
+    const judge::Sample sample = judge::sample_of(one);
+    inputs = judge::reduced(sample, inputs);
+    invocation.saved = judge::reduced(sample, invocation.saved);
+    for (call::Operation* const operation : {&invocation.forward, &invocation.backward})
+      for (auto* const outputs : {&operation->outputs, &operation->repeated, &operation->aliased})
+        judge::reduce(sample, *outputs);
+    origin.sampled = sample.text();
+    origin.element_of = [sample](bool tensor, std::int64_t element) {
+      return sample.element_of(tensor, element);
+    };
+  }
+  problem::Inputs exact = judge::for_oracle(inputs);
+  const OutputCase output_case{std::move(origin),     std::move(inputs),
+                               std::move(exact),      claims,
+                               std::move(invocation), work.options.diagnose};
   std::vector<results::Record> records;
   output_case.add_operation(records, work.wanted, "forward");
   output_case.add_operation(records, work.wanted, "backward");

@@ -87,8 +87,9 @@ bound::BackwardPlan plan_of(const bound::Arithmetic& a, const bound::ChannelNumb
 }
 
 // What no rule of the operation settles. ELU takes its branch from the sign bit of z, and a NaN may
-// have either: phi' is 1 or NaN, so dy of that element and dbeta are undefined. The true gradient
-// of data that are not finite is no measure of anything.
+// have either: phi' is 1 or NaN, so dy of that element and dbeta are undefined. Without an inverse
+// so they are where y is NaN or infinite: of relu and of y e^-y there. The true gradient of data
+// that are not finite is no measure of anything.
 void set_undefined(const oracle::BackwardInput& in, const oracle::BackwardValues& found,
                    bool true_gradient, const abn_problem& p, std::int64_t c,
                    BackwardExpectations& out) {
@@ -104,14 +105,27 @@ void set_undefined(const oracle::BackwardInput& in, const oracle::BackwardValues
     for (std::size_t i = 0; i < in.dz.size(); ++i) dx_at(i).rule = compare::Rule::anything;
     out.dbeta.points[channel].rule = out.dgamma.points[channel].rule = compare::Rule::anything;
   }
-  if (!problem::phi_of(p).curved() || true_gradient) return;
+  const problem::Phi phi = problem::phi_of(p);
+  if (!(phi.curved() || !phi.has_inverse()) || true_gradient) return;
   for (std::size_t i = 0; i < in.dz.size(); ++i) {
     // else z is found again from y
     const bool kept = in.source == oracle::Source::z || in.source == oracle::Source::x_and_z;
-    if (!std::isnan(kept ? in.z[i] : found.y[i])) continue;
+    if (phi.has_inverse() ? !std::isnan(kept ? in.z[i] : found.y[i]) : std::isfinite(found.y[i]))
+      continue;
     out.dbeta.points[channel].rule = compare::Rule::anything;
     if (in.frozen) dx_at(i).rule = compare::Rule::anything;
   }
+}
+
+// A dz that is not finite times a phi' that may be 0: one kernel multiplies and has NaN, which the
+// sums of training spread, another selects.
+void set_undefined_products(const std::vector<bool>& undefined, bool training, const abn_problem& p,
+                            std::int64_t c, BackwardExpectations& out) {
+  const auto channel = static_cast<std::size_t>(c);
+  problem::for_each_sample(p, c, [&](std::size_t i, std::size_t at) {
+    if (training || undefined[i]) out.dx.points[at].rule = compare::Rule::anything;
+  });
+  out.dbeta.points[channel].rule = out.dgamma.points[channel].rule = compare::Rule::anything;
 }
 
 // Everything of channel c; writes to that channel's points only. `saved` is null for the true
@@ -196,6 +210,7 @@ void backward_channel(const problem::Inputs& inputs, const problem::Saved* saved
     if (overflows && e.points[channel].rule == compare::Rule::bounded)
       e.points[channel].rule = compare::Rule::anything;
   };
+  if (!declared.undefined.empty()) set_undefined_products(declared.undefined, training, p, c, out);
   release(out.dgamma, no_statistics || declared.overflows);
   release(out.dbeta, no_statistics || declared.dbeta_overflows);
   if (in_place(claims) && v.g == 0) out.dgamma.points[channel].rule = compare::Rule::any_finite;

@@ -150,6 +150,9 @@ void forward_channel(const problem::Inputs& inputs, const EvaluationPlan& judges
       // an infinite x stays one in any arithmetic
       const bool inside = std::isfinite(x) && std::fabs(v.z.hi[i]) <= storage_largest;
       if (training ? no_promise : inside && bound.overflows(x, xhat, y)) release(z);
+      const problem::Curve* const curve = numbers.phi.curve;
+      if (curve != nullptr && curve->weighted && y == -bound::infinity)
+        z.rule = compare::Rule::anything;  // 0, or the NaN of infinity times 0
       // The backward reads the sign of z; where y may be on either side of 0 it is anyone's.
       const double doubt = y_error.total();
       if (problem::activation_of(p).shape == problem::BranchShape::straight &&

@@ -9,6 +9,7 @@
 #include "verify/expect/expect.hpp"
 #include "verify/judge/diagnosis/diagnosis.hpp"
 #include "verify/judge/judge.hpp"
+#include "verify/judge/sample.hpp"
 #include "verify/judge/tensor_file_advice.hpp"
 #include "verify/judge/tensor_file_expectations.hpp"
 #include "verify/problem/claims.hpp"
@@ -57,28 +58,39 @@ void explain_failures(std::vector<results::Record>& records, const diagnosis::Ev
 }  // namespace
 
 std::vector<results::Record> check_file(const std::string& path) {
-  const data::TensorFile file = data::read_tensor_file(path);
+  data::TensorFile file = data::read_tensor_file(path);
   if (file.outputs.empty())
     throw problem::UsageError(
         fmt::format("{} holds inputs only, so there is nothing to judge; add outputs such as z or "
                     "dx, or run kernels on it with abn-verify "
                     "run --data {}",
                     path, shell_word(path)));
+  Origin origin;
+  origin.problem = file.inputs.problem;
+  data::Case whole;
+  whole.problem = file.inputs.problem;
+  if (is_sampled(whole)) {
+    const Sample sample = sample_of(whole);
+    file.inputs = reduced(sample, file.inputs);
+    reduce(sample, file.outputs);
+    origin.sampled = sample.text();
+    origin.element_of = [sample](bool tensor, std::int64_t element) {
+      return sample.element_of(tensor, element);
+    };
+  }
   const FileExpectations all = expectations_of(file);
   const problem::Inputs& exact = all.exact;
   const problem::Saved& saved = all.saved;
   const bool on_saved = all.on_saved;
   const std::vector<compare::Expectation>&expected = all.expected, &truth = all.truth;
-  Origin origin;
   origin.variant = file.name;
-  origin.problem = file.inputs.problem;
   origin.data = path;
   origin.command_head = "abn-verify check " + shell_word(path);
   origin.command_names_id = false;
   std::vector<results::Record> records;
   for (const auto& stored : file.outputs) {
-    const problem::WholeBatch& whole = file.inputs.whole;
-    if (stored.output == compare::Output::dx && whole.samples > 0 && whole.sum_dy.empty()) {
+    const problem::WholeBatch& ranks = file.inputs.whole;
+    if (stored.output == compare::Output::dx && ranks.samples > 0 && ranks.sum_dy.empty()) {
       results::Record& record =
           records.emplace_back(blank_record(origin, "backward", "dx", results::CheckKind::numbers));
       record.skipped_cases = 1;
@@ -112,7 +124,7 @@ std::vector<results::Record> check_file(const std::string& path) {
       record.discriminating_cases = 1;
     const auto* const gradient = compare::find_output(truth, stored.output);
     if (on_saved && gradient != nullptr)
-      add_end_to_end(record, origin.problem, *gradient, stored.values);
+      add_end_to_end(record, file.inputs.problem, *gradient, stored.values);
     records.push_back(std::move(record));
   }
   const auto failed = [](const results::Record& record) { return record.tally.failed > 0; };

@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <utility>
 
+#include "verify/problem/format.hpp"
+#include "verify/problem/guarded.hpp"
 #include "verify/problem/problem.hpp"
 
 namespace abn::verify::problem {
@@ -68,6 +71,24 @@ bool is_in_place(const abn_claims& claims) {
   return claims.scheme == ABN_IN_PLACE_1 || claims.scheme == ABN_IN_PLACE_2;
 }
 
+std::string beyond_recommended(const abn_claims& claims, const abn_problem& problem,
+                               bool backward) {
+  constexpr double usual_ulp = 4;  // of the recommended class (verify/bound/bound.cpp)
+  constexpr std::int64_t lanes = 256, levels = 8;
+  std::string text;
+  const auto add = [&](const std::string& what) { text += (text.empty() ? "" : ", ") + what; };
+  if (format_of(claims.accumulate).precision < format_of(wide_type_of(problem.dtype)).precision)
+    add(fmt::format("accumulate {}", accumulate_name(claims.accumulate)));
+  const std::int64_t depth = backward ? claims.depth_backward : claims.depth_statistics;
+  if (depth > sample_count(problem) / lanes + levels + 1) add(fmt::format("depth {}", depth));
+  if (claims.statistics == ABN_ONE_PASS) add("one_pass");
+  if (claims.normalise != ABN_DIRECT) add(normalise_name(claims.normalise));
+  if (claims.materialises != 0) add("materialised intermediate results");
+  if (activation_of(problem).needs_functions() && claims.function_ulp > usual_ulp)
+    add(fmt::format("function_ulp {:g}", claims.function_ulp));
+  return text.empty() ? "nothing unusual" : text;
+}
+
 std::string nonsense_in(const abn_claims& claims, const abn_problem& problem) {
   const auto outside = [](std::int64_t value, std::int64_t last) {
     return value < 0 || value > last;
@@ -108,6 +129,11 @@ std::string nonsense_in(const abn_claims& claims, const abn_problem& problem) {
     if (missing != 0)
       return fmt::format("its scheme {} needs {}, which it does not save; add the flag to saves",
                          scheme_name(claims.scheme), saved_names(missing));
+    if (is_in_place(claims) && !activation_of(problem).has_inverse())
+      return fmt::format(
+          "its scheme {} finds y again from z, and {} has no inverse; keep x or xhat, or return "
+          "ABN_ERROR_UNSUPPORTED",
+          scheme_name(claims.scheme), activation_name(problem.activation));
   }
   constexpr int largest_alignment = 256;  // what the workspace gets, and what allocators give
   if (outside(claims.alignment, largest_alignment) ||
@@ -151,7 +177,13 @@ std::string sweeps_text(const abn_claims& claims, bool backward) {
 Claimed claims_of(const abn_variant& variant, const abn_problem& problem) {
   Claimed claimed;
   claimed.claims.struct_size = sizeof claimed.claims;
-  claimed.status = variant.claims(&problem, &claimed.claims);
+  const Answer answer = ask_claims(variant, problem, claimed.claims);
+  claimed.status = answer.status;
+  if (answer.signal != 0) {
+    claimed.nonsense = fmt::format("claims() crashed with signal {} ({})", answer.signal,
+                                   strsignal(answer.signal));
+    return claimed;
+  }
   if (claimed.status != ABN_OK) {
     if (claimed.status != ABN_ERROR_UNSUPPORTED)
       claimed.nonsense = fmt::format("claims() returned {}; return ABN_OK or ABN_ERROR_UNSUPPORTED",
@@ -163,6 +195,20 @@ Claimed claims_of(const abn_variant& variant, const abn_problem& problem) {
   claimed.claims.depth_statistics = std::min(claimed.claims.depth_statistics, m);
   claimed.claims.depth_backward = std::min(claimed.claims.depth_backward, m);
   return claimed;
+}
+
+std::string unsupported_text(const abn_variant& variant, const abn_problem& problem) {
+  std::string text = "the variant does not support " + to_string(problem);
+  if (activation_of(problem).has_inverse()) return text;
+  abn_problem plain = problem;
+  set_activation(plain, ABN_IDENTITY, 0);
+  const Claimed claimed = claims_of(variant, plain);
+  if (claimed.status == ABN_OK && is_in_place(claimed.claims))
+    text += fmt::format(
+        ": it works in place, where y is found again from z, and {} has no inverse; a scheme that "
+        "keeps x or xhat can do it",
+        activation_name(problem.activation));
+  return text;
 }
 
 #define FIELD(name, sentence) \
@@ -193,8 +239,9 @@ std::span<const ClaimField> claim_fields() {
             "forward. A loop over m samples has m, a tree over T lanes ceil(m/T) + log2(T)."),
       FIELD(depth_backward, "The same for the sums of backward, of dy and of dy*xhat."),
       FIELD(function_ulp,
-            "The largest error of exp, expm1 and log1p as the kernel computes them, in ulp of the "
-            "accumulate type."),
+            "The largest error of exp, expm1, log1p, tanh and erf as the kernel computes them, in "
+            "ulp "
+            "of the accumulate type."),
       FIELD(sweeps_x, "How many times forward loads every element of x."),
       FIELD(sweeps_z, "How many times forward loads and stores every element of z."),
       FIELD(sweeps_xhat, "How many times forward loads and stores every element of xhat."),

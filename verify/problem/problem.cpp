@@ -219,6 +219,13 @@ abn_problem parse_problem(std::string_view text, int param_dtype, SingleSample s
       once("parameter type", option), param_dtype = type_in(value, option);
     } else if (has_value && word == "out") {
       once("type of z and dz", option), problem.out_type = type_in(value, option) + 1;
+    } else if (index >= 0) {
+      throw UsageError(
+          fmt::format("{} has no parameter, and \"{}\" in \"{}\" gives it one; write {}",
+                      activation_name(index), option, text, activation_name(index)));
+    } else if (const std::string hint = activation_hint(word); !hint.empty()) {
+      throw UsageError(
+          fmt::format("\"{}\" in \"{}\" is not an option of a problem; {}", option, text, hint));
     } else {
       static const std::vector<std::string> words = option_words();
       throw UsageError(

@@ -43,7 +43,7 @@ std::tuple<std::size_t, std::string_view> rank(const std::array<std::string_view
           found == usual.end() ? word : std::string_view{}};
 }
 
-constexpr std::array<std::string_view, 6> ops{"forward",  "backward", "exact",
+constexpr std::array<std::string_view, 7> ops{"forward",  "backward", "sync",    "exact",
                                               "patterns", "gradient", "property"};
 constexpr std::array<std::string_view, 10> outputs{
     "mean", "variance", "invstd", "running_mean", "running_var",

@@ -154,7 +154,7 @@ Batch make_batch(const KernelClass& declared, const data::Stream& draw) {
   p.s = samples_of(declared, draw.fork(1));
   p.c = std::max<std::int64_t>(1, batch_elements / p.s);
   const problem::Format& parameter = problem::format_of(p.param_dtype);
-  problem::draw_varied(p, static_cast<int>(draw.below(problem::activation_count, 0)), draw.bits(1));
+  problem::draw_varied(p, static_cast<int>(draw.below(problem::invertible_count, 0)), draw.bits(1));
   p.eps = problem::round_to(parameter, turn(epses, draw.bits(2)));
   p.momentum = problem::round_to(parameter, 0.1);
   p.scale = draw.below(2, 3) == 0 ? ABN_SCALE_SIGNED : ABN_SCALE_ABS_EPS;

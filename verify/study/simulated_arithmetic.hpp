@@ -30,6 +30,8 @@ struct Narrow {
   friend Narrow exp(Narrow a) { return Narrow(std::exp(a.value)); }
   friend Narrow expm1(Narrow a) { return Narrow(std::expm1(a.value)); }
   friend Narrow log1p(Narrow a) { return Narrow(std::log1p(a.value)); }
+  friend Narrow tanh(Narrow a) { return Narrow(std::tanh(a.value)); }
+  friend Narrow erf(Narrow a) { return Narrow(std::erf(a.value)); }
   friend Narrow fma(Narrow a, Narrow b, Narrow c) {
     return Narrow(std::fma(a.value, b.value, c.value));
   }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "verify/study/simulated_channel.hpp"
+#include "verify/study/simulated_curve.hpp"
 
 namespace abn::verify::study::simulated {
 
@@ -73,7 +74,11 @@ Recovered<A> recovered(const Channel<A>& k, const problem::Saved& saved, A mean,
     if (!in_place && from_y) negative = y < A(0);
     const A dz(k.in.dz[at]);
     dy = dz;
-    if (negative && !k.phi.linear()) {
+    if (!k.phi.has_inverse()) {
+      const bool of_z = scheme == ABN_STANDARD && !k.free.derivative_from_y &&
+                        k.phi.curve->derivative_from_output != nullptr;
+      dy = (of_z ? curve_slope_of_output(k, A(kept)) : curve_slope(k, y)) * dz;
+    } else if (negative && !k.phi.linear()) {
       const A slope = slope_of(k, kept, y, from_y);
       dy = slope * dz;
       if (k.has(Bug::slope_twice)) dy = dy * slope;

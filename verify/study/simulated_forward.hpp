@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "verify/study/simulated_channel.hpp"
+#include "verify/study/simulated_curve.hpp"
 
 namespace abn::verify::study::simulated {
 
@@ -78,6 +79,7 @@ template <class A>
 A activated(const Channel<A>& k, A y) {
   using std::expm1;
   if (k.phi.linear()) return y;
+  if (!k.phi.has_inverse()) return curve_value(k, y);
   if (!(y < A(0))) return y + A(0);  // +0 of both zeros
   const A parameter(k.phi.parameter);
   if (!k.phi.curved()) return parameter * y;

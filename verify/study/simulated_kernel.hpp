@@ -44,7 +44,8 @@ struct Liberties {
   int root = 0;
   /// CELU: y/alpha in phi and phi' is one of the reciprocals
   bool reciprocal_width = false;
-  /// ELU and CELU: phi' of a y found again, not of z, under every scheme
+  /// phi' of a y found again, not of z, under every scheme: of ELU and CELU, and where z tells it
+  /// of activations without an inverse
   bool derivative_from_y = false;
 };
 
