@@ -374,8 +374,16 @@ std::string headline(const Results& results) {
       biased > 0 ? fmt::format(" {} biased: the errors lean to one side.",
                                biased == 1 ? "1 is" : fmt::format("{} are", biased))
                  : "";
-  return fmt::format("{}: {} compared, the largest error is {:.2f} of its bound.{}{}", passed,
-                     plural(sum.elements, "element"), worst, unfit, leaning);
+  const auto most = std::max_element(
+      results.records.begin(), results.records.end(),
+      [](const Record& a, const Record& b) { return a.sampled_cases < b.sampled_cases; });
+  const std::string sampled =
+      most->sampled_cases == 0
+          ? ""
+          : fmt::format(" Of {} a sample was judged, as {} of one.",
+                        plural(most->sampled_cases, "large case"), most->sampled);
+  return fmt::format("{}: {} compared, the largest error is {:.2f} of its bound.{}{}{}", passed,
+                     plural(sum.elements, "element"), worst, unfit, leaning, sampled);
 }
 
 std::string summary_table(const Results& results) {
