@@ -67,7 +67,9 @@ TEST(Ranges, EachPairMeetsEveryMode) {
       for (const Case& one : cases)
         if (a.has(size_of(one.problem, a.of)) && b.has(size_of(one.problem, b.of)))
           modes.insert(one.problem.mode);
-      EXPECT_EQ(modes.size(), problem::modes.size()) << a.what << ", " << b.what;
+      const bool one_sample = a.has(1) && b.has(1) && a.of == Size::n && b.of == Size::s;
+      EXPECT_EQ(modes.size(), problem::modes.size() - (one_sample ? 1 : 0))
+          << a.what << ", " << b.what;
     }
 }
 

@@ -149,6 +149,7 @@ TEST(InTreeVariants, PassASliceOfTheSmokeTierOnTheEmulator) {
   const auto subjects = call::subjects_of(choice, {}, false);
   ASSERT_FALSE(subjects.empty());
   std::vector<data::Case> cases = data::cases_of(data::Tier::smoke, 11);
+  std::erase_if(cases, [](const data::Case& one) { return one.not_emulated; });
   std::vector<data::Case> slice;
   for (std::size_t i = 0; i < cases.size(); i += 9) slice.push_back(cases[i]);
   check::RunOptions options;

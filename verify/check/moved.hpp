@@ -1,11 +1,11 @@
 // The cases of a tier moved to where a variant does them, so that every variant is judged on as
 // many.
 //
-// A case that a kernel does not do is replaced by a problem of the same storage type and layout that
-// it does, as near to the case as a greedy walk gets: from a problem that is supported, one field
-// after the other becomes the case's while the result stays supported, and a size that cannot goes
-// as far as it may. Data recipe and seed stay. Types and layouts are parts of check ids; what a
-// variant does not do of them stays skipped.
+// A case that a kernel does not do is replaced by a problem of the same storage type and layout
+// that it does, as near to the case as a greedy walk gets: from a problem that is supported, one
+// field after the other becomes the case's while the result stays supported, and a size that cannot
+// goes as far as it may. Data recipe and seed stay. Types and layouts are parts of check ids; what
+// a variant does not do of them stays skipped.
 #pragma once
 
 #include <cstddef>

@@ -269,7 +269,7 @@ std::vector<results::Record> records_of(const Work& work) {
   call::Invocation invocation = call::invoke(subject, inputs, claims, one.seed, with_backward);
   const bool compares_emulator =
       any([](const CheckName& name) { return std::string_view(name.check) == "emulator"; });
-  if (compares_emulator && has_equal_bits(subject, one.problem)) {
+  if (compares_emulator && !one.not_emulated && has_equal_bits(subject, one.problem)) {
     call::Subject emulated = subject;
     emulated.variant = subject.emulator_build, emulated.device = call::host_device(),
     emulated.emulated = true, emulated.emulator_build = nullptr;

@@ -257,9 +257,15 @@ void append_ranges(std::vector<Case>& cases, std::uint64_t seed, std::uint64_t r
   std::uint64_t turn = seeds.bits(0);
   for (const int dtype : problem::storage_types)
     for (const int layout : problem::layouts)
-      for (Cover cover; !cover.open.empty(); ++turn)
-        walk.add(shape_of(cover.next(), walk.draw()), dtype, layout,
-                 modes_in_turn[turn % std::size(modes_in_turn)]);
+      for (Cover cover; !cover.open.empty(); ++turn) {
+        const Shape shape = shape_of(cover.next(), walk.draw());
+        int mode = modes_in_turn[turn % std::size(modes_in_turn)];
+        if (shape.n * shape.s == 1) {  // no training step; of so many channels another one is
+          walk.add({1, shape.c, 3}, dtype, layout, ABN_TRAINING);
+          if (mode == ABN_TRAINING) mode = ABN_FROZEN;
+        }
+        walk.add(shape, dtype, layout, mode);
+      }
   // Kernels of this project, which the emulator runs for minutes on all of these, have one type in
   // each layout whose turn it is.
   std::uint64_t whose = seeds.bits(1);

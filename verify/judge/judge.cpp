@@ -113,7 +113,8 @@ results::CaseKind kind_of(const Origin& origin, std::string_view op, const probl
   return kind;
 }
 
-/// dx of a dz that is one number in every channel: with a straight activation it is 0 by its formula.
+/// dx of a dz that is one number in every channel: with a straight activation it is 0 by its
+/// formula.
 bool has_constant_dz(const problem::Inputs& inputs, const compare::Expectation& expectation) {
   if (expectation.output != compare::Output::dx || inputs.problem.mode != ABN_TRAINING ||
       inputs.dz.empty())

@@ -49,7 +49,7 @@ std::vector<double> cut_tensor(const Sample& sample, const std::vector<double>& 
 }  // namespace
 
 std::string Sample::text() const {
-  const std::string of_channels = fmt::format("{} of {} channels", channels.size(), from.c);
+  std::string of_channels = fmt::format("{} of {} channels", channels.size(), from.c);
   if (positions.empty()) return of_channels;
   return fmt::format("{} of {} samples of {}", positions.size(), problem::sample_count(from),
                      of_channels);

@@ -28,16 +28,20 @@ std::size_t mixing_stride(std::size_t count) {
 }
 
 std::vector<data::Case> in_order_of_trial(std::span<const data::Case> cases) {
-  std::vector<data::Case> small, large;
-  const std::size_t stride = mixing_stride(cases.size());
-  for (std::size_t i = 0; i < cases.size(); ++i) {
-    const data::Case& one = cases[i * stride % cases.size()];
+  // Those that are there for their sizes come last: what is wrong elsewhere, too, shows before.
+  std::vector<data::Case> usual, small, large, for_their_sizes;
+  for (const data::Case& one : cases) (one.sampled ? for_their_sizes : usual).push_back(one);
+  const std::size_t stride = mixing_stride(usual.size());
+  for (std::size_t i = 0; i < usual.size(); ++i) {
+    const data::Case& one = usual[i * stride % usual.size()];
     (problem::element_count(one.problem) <= most_elements ? small : large).push_back(one);
   }
-  std::stable_sort(large.begin(), large.end(), [](const data::Case& a, const data::Case& b) {
-    return problem::element_count(a.problem) < problem::element_count(b.problem);
-  });
-  small.insert(small.end(), large.begin(), large.end());
+  for (std::vector<data::Case>* const part : {&large, &for_their_sizes}) {
+    std::stable_sort(part->begin(), part->end(), [](const data::Case& a, const data::Case& b) {
+      return problem::element_count(a.problem) < problem::element_count(b.problem);
+    });
+    small.insert(small.end(), part->begin(), part->end());
+  }
   return small;
 }
 
