@@ -105,9 +105,9 @@ std::span<const problem::Word> verdict_words() {
        "An element is above its bound or of the wrong class (NaN, an infinity, the sign of a "
        "zero), or a demand on the calls was broken."},
       {"inconclusive",
-       "Nothing is wrong, but the data, or what is claimed for a mode, an activation or a size, "
-       "cannot tell a right kernel from one that computes nothing. Use other data or a larger "
-       "problem, or narrow the claims."},
+       "The data or the claims cannot tell a right kernel from one that computes nothing, at least "
+       "for one mode, activation or size. Use other data or a larger problem, or narrow the "
+       "claims."},
       {"skip", "The check did not run here; its reason says why. A skip is not a pass."},
       {"error", "The check broke off before it came to a result; its reason says why."},
   };
