@@ -204,7 +204,7 @@ TEST(ExactData, AreRefusedWhereThereAreNone) {
   };
   EXPECT_EQ(message("n2c3s32,f32,leaky_relu:0.25,eps:0.75"), "taken");
   EXPECT_EQ(message("n1c3s4099,bf16,identity,eps:0.5,frozen"), "taken");
-  for (const auto& [problem, says] : {std::pair{"n2c3s32,f32,elu:1,eps:0.75", "exponential"},
+  for (const auto& [problem, says] : {std::pair{"n2c3s32,f32,elu:1,eps:0.75", "power of two"},
                                       {"n2c3s32,f32,leaky_relu:0.01,eps:0.75", "slope"},
                                       {"n2c3s32,f32,leaky_relu:0.25", "eps:0.75"},
                                       {"n1c3s33,f32,leaky_relu:0.25,eps:0.75", "eps:0.5"},
