@@ -1,8 +1,8 @@
 """The kernels of this project from Python: libabn_kernels.so through ctypes, and the problem
 strings of abn-verify.
 
-The structures are those of cuda/kernel.h, which says what they mean. Nothing but the standard
-library is imported. """
+The structures are those of cuda/kernel.h, which says what they mean; tests/source/abi.py compares
+them. Nothing but the standard library is imported. """
 import ctypes
 import math
 import re
@@ -18,16 +18,19 @@ class AbnProblem(ctypes.Structure):
     _fields_ = [("struct_size", ctypes.c_uint32), ("layout", ctypes.c_int32), ("n", ctypes.c_int64),
                 ("c", ctypes.c_int64), ("s", ctypes.c_int64), ("dtype", ctypes.c_int32),
                 ("param_dtype", ctypes.c_int32), ("activation", ctypes.c_int32),
-                ("scale", ctypes.c_int32), ("mode", ctypes.c_int32), ("reserved", ctypes.c_int32),
+                ("scale", ctypes.c_int32), ("mode", ctypes.c_int32), ("out_type", ctypes.c_int32),
                 ("activation_parameter", ctypes.c_double), ("eps", ctypes.c_double),
                 ("momentum", ctypes.c_double)]
 
 
 class AbnClaims(ctypes.Structure):
     """As far as this script reads it; struct_size tells the variant to stop there."""
-    _fields_ = [("struct_size", ctypes.c_uint32)] + [(name, ctypes.c_int32) for name in (
-        "scheme", "statistics", "normalise", "accumulate", "saves", "materialises", "z_may_alias_x",
-        "dx_may_alias_dz", "deterministic", "alignment", "reserved")]
+    _fields_ = [("struct_size", ctypes.c_uint32), ("scheme", ctypes.c_int32),
+                ("statistics", ctypes.c_int32), ("normalise", ctypes.c_int32),
+                ("accumulate", ctypes.c_int32), ("saves", ctypes.c_uint32),
+                ("materialises", ctypes.c_uint32), ("z_may_alias_x", ctypes.c_int32),
+                ("dx_may_alias_dz", ctypes.c_int32), ("deterministic", ctypes.c_int32),
+                ("alignment", ctypes.c_int32), ("reserved", ctypes.c_int32)]
 
 
 def pointers(*names):

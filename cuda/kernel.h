@@ -1,6 +1,6 @@
 /*
  * The C ABI of a kernel variant: everything that someone outside this project needs in order to
- * write a batch norm + invertible activation kernel and have it judged.
+ * write a batch norm + activation kernel and have it judged.
  *
  * What is computed
  * ----------------
@@ -15,6 +15,18 @@
  *     ABN_LEAKY_RELU  z = a*y                y = z/a              phi' = a
  *     ABN_ELU         z = a*expm1(y)         y = log1p(z/a)       phi' = a*exp(y) = z + a
  *     ABN_CELU        z = a*expm1(y/a)       y = a*log1p(z/a)     phi' = exp(y/a) = (z + a)/a
+ *
+ *   Activations without an inverse, for schemes that keep x or xhat; s = 1/(1 + exp(-y)), P(y) =
+ *   (1 + erf(y/sqrt(2)))/2, p(y) = exp(-y*y/2)/sqrt(2*pi), w = sqrt(2/pi)*(y + 0.044715*y^3), and
+ *   w' = sqrt(2/pi)*(1 + 0.134145*y^2):
+ *     ABN_RELU        z = max(y, 0)                    phi' = 1 for y > 0, else 0
+ *     ABN_RELU6       z = min(max(y, 0), 6)            phi' = 1 for 0 < y < 6, else 0
+ *     ABN_SILU        z = y*s                          phi' = s*(1 + y*(1 - s))
+ *     ABN_GELU        z = y*P(y)                       phi' = P(y) + y*p(y)
+ *     ABN_GELU_TANH   z = y*(1 + t)/2, t = tanh(w)     phi' = (1 + t + y*(1 - t^2)*w')/2
+ *     ABN_SIGMOID     z = s                            phi' = s*(1 - s) = z*(1 - z)
+ *     ABN_TANH        z = tanh(y)                      phi' = 1 - z^2
+ *     ABN_HARDSWISH   z = y*min(max(y + 3, 0), 6)/6    phi' = 0, y/3 + 1/2, 1 up to -3, up to 3, on
  *
  *   running_mean <- (1-momentum)*running_mean + momentum*mu
  *   running_var  <- (1-momentum)*running_var  + momentum*v*m/(m-1)          (unbiased, without eps)
@@ -38,12 +50,25 @@
  * The numerical edges, where kernels and the judge must agree:
  *   - Leaky ReLU writes +0 for y = +0 and y = -0. A stored z = -0 therefore means that slope*y
  *     underflowed; backward takes the branch from the sign bit of z, not from a comparison with
- *     zero. ELU and CELU take their branch from the sign bit of z likewise, and write +0 for y = +0
+ *     zero (abn_claims::kink: with ABN_KINK_LEFT +0 belongs to the negative branch too). ELU and CELU take their branch from the sign bit of z likewise, and write +0 for y = +0
  *     and y = -0 too.
  *   - ELU and CELU saturate: a stored z <= -alpha cannot be inverted. Backward treats it, in the
  *     inverse and in phi' alike, as the next value of the storage type above -alpha. (Unguarded,
  *     log1p(-1) * 0 turns the whole channel into NaN.)
  *   - CELU is smooth at 0: phi' is 1 from both sides. With alpha = 1 it is ELU.
+ *   - The kinks of ReLU (0), ReLU6 (0 and 6) and hardswish (-3 and 3): where y is one, or may be
+ *     one by the errors of y that the claims allow, phi' of either side is right. A zero that an
+ *     activation without an inverse writes may have either sign.
+ *   - Relative accuracy ends where the formulas above lose it, and the bounds say so. 1 + erf and 1
+ *     + tanh are off by roundings of 1: the negative tails of GELU have an absolute error of some
+ *     |y|*u. exp(-y) overflows in the end: sigmoid and SiLU may be 0 from there on. 1 - s and 1 -
+ *     z^2 are off by roundings of 1 where s or |z| is nearly 1. A sigmoid made of tanh is worse
+ *     than that at its negative tail, and not granted.
+ *   - Far out all of them are what they tend to: 0, 1, 6 or y, phi' 0 or 1, also where a square, a
+ *     cube or an exponential on the way overflows. From exp(-|y|) < u^2 on, u the unit roundoff, s,
+ *     tanh and erf are taken to have come out as 0, 1 or -1. At y = -infinity SiLU, GELU and
+ *     hardswish may be NaN. What becomes of dy where y is NaN or infinite is not judged; nor is it
+ *     where dz is not finite and phi' below 1/2 (kernels multiply dz by 0, or select).
  *   - g = 0: x cannot be recovered from z. dx is 0, dbeta is S0, dgamma must be finite.
  *   - v = 0 (constant channel): z = phi(beta), gradients by the formulas.
  *   - NaN or infinity in a channel must not reach another channel. Any NaN equals any NaN.
@@ -61,8 +86,8 @@
  *   - gamma == NULL and beta == NULL (always both or neither): no affine, g = 1 and beta = 0 under
  *     both scale conventions.
  *
- * eps, momentum and the activation's parameter arrive in double but already rounded to the
- * parameter type, so narrowing them to it is exact.
+ * eps, momentum and the activation's parameter arrive in double but already rounded to f32 (to f64
+ * where the parameters are f64), so narrowing them to it is exact.
  *
  * How a variant is judged
  * -----------------------
@@ -100,10 +125,15 @@ extern "C" {
 
 /* The comments stand in a column of their own. */
 /* clang-format off */
-enum { ABN_F16 = 0, ABN_BF16 = 1, ABN_F32 = 2, ABN_F64 = 3 };  /* dtype, param_dtype, accumulate */
+enum { ABN_F16 = 0, ABN_BF16 = 1, ABN_F32 = 2, ABN_F64 = 3,    /* dtype, param_dtype, accumulate */
+       ABN_TF32 = 4 };         /* accumulate only: 11 bits with the range of f32, as tensor cores
+                                * round what they multiply */
 enum { ABN_NCHW = 0, ABN_NHWC = 1 };                           /* layout */
 enum { ABN_IDENTITY = 0, ABN_LEAKY_RELU = 1,                   /* activation */
-       ABN_ELU = 2, ABN_CELU = 3 };
+       ABN_ELU = 2, ABN_CELU = 3,
+       ABN_RELU = 4, ABN_RELU6 = 5, ABN_SILU = 6,              /* without an inverse from here on */
+       ABN_GELU = 7, ABN_GELU_TANH = 8, ABN_SIGMOID = 9,
+       ABN_TANH = 10, ABN_HARDSWISH = 11 };
 enum { ABN_SCALE_SIGNED = 0, ABN_SCALE_ABS_EPS = 1 };          /* scale */
 enum { ABN_TRAINING = 0, ABN_INFERENCE = 1, ABN_FROZEN = 2 };  /* mode */
 enum { ABN_MEMORY_HOST = 0, ABN_MEMORY_CUDA = 1 };             /* where a variant's pointers live */
@@ -123,8 +153,9 @@ enum {                         /* scheme: what backward works from */
   ABN_STANDARD = 0,            /* keeps x and z */
   ABN_CHECKPOINT_X = 1,        /* keeps x, recomputes xhat, y, z */
   ABN_CHECKPOINT_XHAT = 2,     /* keeps xhat, recomputes y, z */
-  ABN_IN_PLACE_1 = 3,          /* keeps z; y = phi^-1(z), xhat = (y-beta)/g */
-  ABN_IN_PLACE_2 = 4           /* keeps z; y = phi^-1(z), gradients written in y */
+  ABN_IN_PLACE_1 = 3,          /* keeps z; y = phi^-1(z), xhat = (y-beta)/g; with a backward only
+                                * where phi has an inverse */
+  ABN_IN_PLACE_2 = 4           /* keeps z; y = phi^-1(z), gradients written in y; likewise */
 };
 
 enum {                         /* statistics: how the variance is found */
@@ -140,17 +171,35 @@ enum {                         /* statistics: how the variance is found */
 
 enum {                         /* normalise: how y is formed */
   ABN_DIRECT = 0,              /* g*((x-mu)*r) + beta and (y-beta)/g, the difference formed first */
-  ABN_FOLDED = 1               /* a*x + b with a = g*r, b = beta - a*mu, or y*(1/g) + (-beta/g):
+  ABN_FOLDED = 1,              /* a*x + b with a = g*r, b = beta - a*mu, or y*(1/g) + (-beta/g):
                                 * amplified by |mu|/sigma, |beta|/|y| */
+  ABN_FOLDED_APART = 2         /* a*x + b with b = beta - (mu*g)*r: the rounding of a is not that of
+                                * (mu*g)*r, so it is amplified too */
 };
 
-enum {                         /* saves: buffers that forward leaves for backward (bit mask) */
-  ABN_SAVES_X = 1, ABN_SAVES_Z = 2, ABN_SAVES_XHAT = 4, ABN_SAVES_MEAN = 8, ABN_SAVES_VAR = 16
+enum {                         /* kink: phi'(0) of leaky ReLU, and of ELU with alpha != 1, for which
+                                * 1 and the slope are both subgradients */
+  ABN_KINK_UNDECLARED = 0,     /* either, the same for a whole call */
+  ABN_KINK_RIGHT = 1,          /* 1: z = +0 is not negative; InPlace-ABN, and JAX's leaky ReLU */
+  ABN_KINK_LEFT = 2            /* slope or alpha: z = 0 is; PyTorch, and JAX's ELU */
+};
+
+enum {                         /* running_variance: what enters the running average */
+  ABN_RUNNING_UNBIASED = 0,    /* v*m/(m-1): PyTorch, cuDNN */
+  ABN_RUNNING_BIASED = 1       /* v: ONNX, Flax, Keras */
+};
+
+enum {                         /* saves: buffers that forward leaves for backward (bit mask). With
+                                * _INVSTD beside _VAR, `var` of a training step holds r =
+                                * 1/sqrt(v+eps) in both directions, as PyTorch and cuDNN keep it */
+  ABN_SAVES_X = 1, ABN_SAVES_Z = 2, ABN_SAVES_XHAT = 4, ABN_SAVES_MEAN = 8, ABN_SAVES_VAR = 16,
+  ABN_SAVES_INVSTD = 32
 };
 
 enum {                         /* materialises: intermediates rounded to the storage type on the way
                                 * (bit mask). _Y also says that a standard backward may take phi' of
-                                * ELU and CELU from a y found again from x, not from z */
+                                * ELU and CELU from a y found again from x, not from z; where there
+                                * is no inverse it may without saying so */
   ABN_MATERIALISES_Y = 1, ABN_MATERIALISES_XHAT = 2, ABN_MATERIALISES_DY = 4,
   ABN_MATERIALISES_STATISTICS = 8
 };
@@ -161,14 +210,17 @@ typedef struct abn_problem {
   int64_t n, c, s;             /* images, channels, samples per image and channel (product of the
                                 * spatial sizes) */
   int32_t dtype;               /* storage type of x, z, xhat, dz, dx */
-  int32_t param_dtype;         /* ABN_F32, or ABN_F64 with dtype ABN_F64: gamma, beta, statistics
-                                * and their gradients */
+  int32_t param_dtype;         /* of gamma, beta, statistics and their gradients: ABN_F32; ABN_F64
+                                * with dtype ABN_F64; or dtype itself where that has 16 bits, as in
+                                * models that are half precision throughout */
   int32_t activation;
   int32_t scale;
   int32_t mode;
-  int32_t reserved;            /* 0 */
-  double activation_parameter; /* slope of leaky ReLU or alpha of ELU and CELU, > 0; 0 for
-                                * identity */
+  int32_t out_type;            /* 0: z and dz have the type dtype; else they have the type
+                                * out_type - 1, and only x, xhat and dx have dtype. Only asked of a
+                                * variant that claims other_out_types */
+  double activation_parameter; /* slope of leaky ReLU or alpha of ELU and CELU, > 0; 0 for the
+                                * others */
   double eps;                  /* >= 0 */
   double momentum;             /* weight of the new value */
 } abn_problem;
@@ -196,8 +248,8 @@ typedef struct abn_claims {
   int64_t depth_statistics;    /* roundings on the longest path from one sample to the finished sum,
                                 * 1..m; a tree over T lanes: ceil(m/T) + log2(T) */
   int64_t depth_backward;      /* the same for sum(dy) and sum(dy*xhat) */
-  double function_ulp;         /* worst error of the exp, expm1, log1p used, in ulp of the
-                                * accumulate type; only ELU and CELU need it */
+  double function_ulp;         /* worst error of the exp, expm1, log1p, tanh, erf used, in ulp of
+                                * the accumulate type; only activations with functions need it */
   /* Optional, for calls that are asked for every output; all 0: nothing is claimed of that
    * operation's traffic. Where an output takes the place of an input, what the two claim adds up.
    * The workspace must then be no tensor in disguise. */
@@ -210,6 +262,12 @@ typedef struct abn_claims {
                                 * channels of a pixel), wherever a tensor lies on a 32-byte boundary
                                 * */
   int32_t reserved_traffic;    /* 0 */
+  /* Conventions of which the field has two. */
+  int32_t kink;
+  int32_t running_variance;
+  uint32_t other_out_types;    /* bit 1 << type for every type that z and dz may have beside dtype
+                                * (abn_problem::out_type) */
+  int32_t reserved_conventions;  /* 0 */
 } abn_claims;
 
 typedef struct abn_forward_args {

@@ -1,4 +1,5 @@
-// The activations phi that in-place batch norm can invert, with their inverses and derivatives.
+// The activations phi: those that in-place batch norm can invert, with their inverses and
+// derivatives, and those of reference/curve.hpp, which only schemes that keep x or xhat can do.
 //
 //              y < 0 ...                                                          ... else
 //   identity   z = y                                                              z = y
@@ -19,7 +20,7 @@
 // identity write +0); a stored -0 can then only be a negative result that was too small for the
 // storage type.
 //
-// Invariants: value is strictly increasing and continuous; inverse(value(y)) = y;
+// With an inverse: value is strictly increasing and continuous; inverse(value(y)) = y;
 // derivative_from_output(value(y)) = derivative_from_input(y), at y = +-0 too. NaN in, NaN out.
 // The exponentials are invertible for z > -alpha only: inverse(-alpha) is -infinity and below that
 // NaN. What a storage type rounds to or under -alpha, the caller moves back above it first.
@@ -27,20 +28,41 @@
 
 #include <stdexcept>
 
+#include "reference/curve.hpp"
 #include "reference/scalar.hpp"
 
 namespace abn::reference {
 
-enum class ActivationKind { identity, leaky_relu, elu, celu };
+enum class ActivationKind {
+  identity,
+  leaky_relu,
+  elu,
+  celu,
+  // without an inverse
+  relu,
+  relu6,
+  silu,
+  gelu,
+  gelu_tanh,
+  sigmoid,
+  tanh,
+  hardswish
+};
 
 template <class T>
 struct Activation {
   ActivationKind kind = ActivationKind::identity;
-  T parameter{1};  // slope a of leaky ReLU, alpha of ELU and CELU; unused by the identity
+  T parameter{1};  // slope a of leaky ReLU, alpha of ELU and CELU; unused by the others
+  // At y = 0, where leaky ReLU and ELU with alpha != 1 have a kink, the derivative of the negative
+  // branch and not 1. Both are subgradients.
+  bool left_at_zero = false;
+
+  bool has_inverse() const { return kind < ActivationKind::relu; }
 
   // z = phi(y).
   T value(const T& y) const {
     if (kind == ActivationKind::identity) return y;
+    if (!has_inverse()) return curve_value(y);
     if (!(real_part(y) < 0)) return y + T(0);  // -0 + 0 = +0
     switch (kind) {
       case ActivationKind::elu:
@@ -52,7 +74,7 @@ struct Activation {
     }
   }
 
-  // y with phi(y) = z.
+  // y with phi(y) = z; for those with an inverse.
   T inverse(const T& z) const {
     if (kind == ActivationKind::identity || !is_negative(z)) return z;
     switch (kind) {
@@ -65,9 +87,10 @@ struct Activation {
     }
   }
 
-  // phi'(y), told z = phi(y).
+  // phi'(y), told z = phi(y); for those with an inverse.
   T derivative_from_output(const T& z) const {
-    if (kind == ActivationKind::identity || !is_negative(z)) return T(1);
+    const bool negative = is_negative(z) || (left_at_zero && real_part(z) == 0);
+    if (kind == ActivationKind::identity || !negative) return T(1);
     switch (kind) {
       case ActivationKind::elu:
         return T(z + parameter);
@@ -78,9 +101,11 @@ struct Activation {
     }
   }
 
-  // phi'(y), told y; 1 at y = 0, where leaky ReLU (and ELU with alpha != 1) has a kink.
+  // phi'(y), told y; at the kinks of those without an inverse that of the left side.
   T derivative_from_input(const T& y) const {
-    if (kind == ActivationKind::identity || !(real_part(y) < 0)) return T(1);
+    if (!has_inverse()) return curve_derivative(y);
+    const bool negative = real_part(y) < 0 || (left_at_zero && real_part(y) == 0);
+    if (kind == ActivationKind::identity || !negative) return T(1);
     switch (kind) {
       case ActivationKind::elu:
         return T(parameter * exp(y));
@@ -91,11 +116,61 @@ struct Activation {
     }
   }
 
-  // Throws std::invalid_argument when the inverse does not exist.
+  // Throws std::invalid_argument for a parameter with which the inverse that there should be does
+  // not exist.
   void validate() const {
-    if (kind != ActivationKind::identity && !(real_part(parameter) > 0))
+    if (kind != ActivationKind::identity && has_inverse() && !(real_part(parameter) > 0))
       throw std::invalid_argument(
           "The activation has no inverse: its slope or alpha is not positive; choose one above 0.");
+  }
+  // The same, and for activations that never have one.
+  void validate_inverse() const {
+    validate();
+    if (!has_inverse())
+      throw std::invalid_argument(
+          "The activation has no inverse, so y cannot be found again from z; keep x or xhat.");
+  }
+
+ private:
+  T curve_value(const T& y) const {
+    switch (kind) {
+      case ActivationKind::relu:
+        return curve::relu(y);
+      case ActivationKind::relu6:
+        return curve::relu6(y);
+      case ActivationKind::silu:
+        return curve::silu(y);
+      case ActivationKind::gelu:
+        return curve::gelu(y);
+      case ActivationKind::gelu_tanh:
+        return curve::gelu_tanh(y);
+      case ActivationKind::sigmoid:
+        return curve::logistic(y);
+      case ActivationKind::tanh:
+        return curve::tanh(y);
+      default:
+        return curve::hardswish(y);
+    }
+  }
+  T curve_derivative(const T& y) const {
+    switch (kind) {
+      case ActivationKind::relu:
+        return curve::relu_derivative(y);
+      case ActivationKind::relu6:
+        return curve::relu6_derivative(y);
+      case ActivationKind::silu:
+        return curve::silu_derivative(y);
+      case ActivationKind::gelu:
+        return curve::gelu_derivative(y);
+      case ActivationKind::gelu_tanh:
+        return curve::gelu_tanh_derivative(y);
+      case ActivationKind::sigmoid:
+        return curve::logistic_bell(y);
+      case ActivationKind::tanh:
+        return curve::tanh_derivative(y);
+      default:
+        return curve::hardswish_derivative(y);
+    }
   }
 };
 

@@ -59,15 +59,31 @@ Vector<T> upstream_of_affine(const Vector<T>& z, const Channel<T>& channel, cons
   });
 }
 
-// Standard batch norm and activation: x and z were both kept.
+// dy = dz * phi', phi' taken from y.
+template <class T>
+Vector<T> upstream_of_input(const Vector<T>& y, const Channel<T>& channel, const Vector<T>& dz) {
+  return dz *
+         y.unaryExpr([&](const T& at) { return channel.activation.derivative_from_input(at); });
+}
+
+// Standard batch norm and activation: x and z were both kept. phi' is read off z where z tells it,
+// and else taken from the y of x. The statistics are mean and r.
+template <class T>
+Recovered<T> recover_standard_with_root(const Vector<T>& x, const Vector<T>& z, const T& mean,
+                                        const T& r, const Channel<T>& channel,
+                                        const Vector<T>& dz) {
+  Recovered<T> out;
+  out.xhat = (x - mean) * r;
+  out.y = out.xhat * effective_scale(channel) + channel.beta;
+  out.dy = channel.activation.has_inverse() ? upstream_of_affine(z, channel, dz)
+                                            : upstream_of_input(out.y, channel, dz);
+  return out;
+}
 template <class T>
 Recovered<T> recover_standard(const Vector<T>& x, const Vector<T>& z, const T& mean,
                               const T& variance, const Channel<T>& channel, const Vector<T>& dz) {
-  Recovered<T> out;
-  out.xhat = (x - mean) * reciprocal_deviation(variance, channel.eps);
-  out.y = out.xhat * effective_scale(channel) + channel.beta;
-  out.dy = upstream_of_affine(z, channel, dz);
-  return out;
+  return recover_standard_with_root(x, z, mean, T(reciprocal_deviation(variance, channel.eps)),
+                                    channel, dz);
 }
 
 // Checkpointing as the paper does it: xhat was kept; y and z are recomputed from it.
@@ -77,23 +93,27 @@ Recovered<T> recover_checkpoint_xhat(const Vector<T>& xhat, const Channel<T>& ch
   Recovered<T> out;
   out.xhat = xhat;
   out.y = xhat * effective_scale(channel) + channel.beta;
-  out.dy =
-      dz * out.y.unaryExpr([&](const T& y) { return channel.activation.derivative_from_input(y); });
+  out.dy = upstream_of_input(out.y, channel, dz);
   return out;
 }
 
-// Checkpointing, prior art: x was kept; xhat, y and z are recomputed from it.
+// Checkpointing, prior art: x was kept; xhat, y and z are recomputed from it, with mean and r.
+template <class T>
+Recovered<T> recover_checkpoint_x_with_root(const Vector<T>& x, const T& mean, const T& r,
+                                            const Channel<T>& channel, const Vector<T>& dz) {
+  return recover_checkpoint_xhat(Vector<T>((x - mean) * r), channel, dz);
+}
 template <class T>
 Recovered<T> recover_checkpoint_x(const Vector<T>& x, const T& mean, const T& variance,
                                   const Channel<T>& channel, const Vector<T>& dz) {
-  const Vector<T> xhat = (x - mean) * reciprocal_deviation(variance, channel.eps);
-  return recover_checkpoint_xhat(xhat, channel, dz);
+  return recover_checkpoint_x_with_root(x, mean, T(reciprocal_deviation(variance, channel.eps)),
+                                        channel, dz);
 }
 
 // y = phi^-1(z). Throws std::invalid_argument where there is no inverse.
 template <class T>
 Vector<T> invert_activation(const Vector<T>& z, const Channel<T>& channel) {
-  channel.activation.validate();
+  channel.activation.validate_inverse();
   return z.unaryExpr([&](const T& stored) { return channel.activation.inverse(stored); });
 }
 

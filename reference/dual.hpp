@@ -5,6 +5,7 @@
 // that formula, to the precision of R and with no step size to choose:
 //   (a + a'e)(b + b'e) = ab + (a'b + ab')e        (a + a'e)/(b + b'e) = a/b + (a' - (a/b) b')/b e
 //   sqrt: a' / (2 sqrt a)    exp: e^a a'    expm1: e^a a'    log1p: a' / (1 + a)    |a|: sign(a) a'
+//   erfc: -2/sqrt(pi) e^(-a^2) a'
 //
 // Invariants: comparisons and branches see `value` only; a constant has derivative 0.
 #pragma once
@@ -81,6 +82,17 @@ template <class R>
 Dual<R> log1p(const Dual<R>& a) {
   return {log1p(a.value), a.derivative / (1 + a.value)};
 }
+
+template <class R>
+Dual<R> erfc(const Dual<R>& a) {
+  const R slope = R(-2) / sqrt(Pi<R>::value()) * exp(R(-(a.value * a.value)));
+  return {erfc(a.value), slope * a.derivative};
+}
+
+template <class R>
+struct Pi<Dual<R>> {
+  static Dual<R> value() { return Pi<R>::value(); }
+};
 
 template <class R>
 Dual<R> abs(const Dual<R>& a) {

@@ -26,6 +26,7 @@ using Vector = Eigen::Array<T, Eigen::Dynamic, 1>;
 
 // Visible to every template below; Boost.Multiprecision and Dual add theirs by argument-dependent
 // lookup.
+using std::erfc;
 using std::exp;
 using std::expm1;
 using std::log1p;
@@ -71,5 +72,21 @@ std::complex<R> log1p(const std::complex<R>& z) {
   const R b = z.imag();
   return {std::log1p(a * (a + 2) + b * b) / 2, std::atan2(b, 1 + a)};
 }
+
+// erfc(z) for z = a + ib of a complex step, whose b is so small that b^4 does not count:
+//   erfc(a + ib) = erfc(a) + b^2 erfc''(a)/-2 + ib erfc'(a) + ...,   erfc' = -2/sqrt(pi) e^(-a^2).
+template <class R>
+std::complex<R> erfc(const std::complex<R>& z) {
+  const R a = z.real();
+  const R b = z.imag();
+  const R slope = -2 / std::sqrt(std::acos(R(-1))) * std::exp(-a * a);
+  return {std::erfc(a) + b * b * a * slope, b * slope * (1 + b * b * (1 - 2 * a * a) / 3)};
+}
+
+// The ratio of a circle to its diameter. Scalars of more digits, or made of others, specialise it.
+template <class T>
+struct Pi {
+  static T value() { return T(std::acos(-1.0L)); }
+};
 
 }  // namespace abn::reference

@@ -1,5 +1,5 @@
-// The activations z = phi(y) and what backward recovers from a stored z: y = phi^-1(z) and dy =
-// dz*phi'(y). All of them are z = y from 0 up; below they differ:
+// The activations z = phi(y) with an inverse, and what backward recovers from a stored z: y =
+// phi^-1(z) and dy = dz*phi'(y). All of them are z = y from 0 up; below they differ:
 //
 //               z = phi(y)               y = phi^-1(z)          phi'(y)
 //   identity    y                        z                      1
@@ -33,7 +33,7 @@
 namespace abn::device {
 inline namespace ABN_BUILD {
 
-constexpr int last_activation = ABN_CELU;  // those from 0 up to it are known here
+constexpr int last_activation = ABN_CELU;  // those from 0 up to it are known here; see curve.cuh
 
 // ---- below 0; upstream(z, dz) is dy
 

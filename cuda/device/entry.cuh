@@ -49,13 +49,14 @@ inline bool empty(const abn_problem& problem) {
   return problem.n == 0 || problem.c == 0 || problem.s == 0;
 }
 
-// The problems that the variants of this project support: all that the ABI knows, unless 1/slope or
-// 1/alpha overflows.
-inline bool known(const abn_problem& problem) {
+// The problems that the in-place variants of this project support: all that the ABI knows with an
+// activation that has an inverse, unless 1/slope or 1/alpha overflows; and those that variants do
+// which find y again from x or xhat, with any activation up to `last_known`.
+inline bool known(const abn_problem& problem, int last_known = last_activation) {
   const auto within = [](int32_t value, int32_t last) { return value >= 0 && value <= last; };
-  if (problem.struct_size < sizeof(abn_problem)) return false;
+  if (problem.struct_size < sizeof(abn_problem) || problem.out_type != 0) return false;
   if (!within(problem.layout, ABN_NHWC) || !within(problem.dtype, ABN_F64) ||
-      !within(problem.activation, last_activation))
+      !within(problem.activation, last_known))
     return false;
   if (!within(problem.scale, ABN_SCALE_ABS_EPS) || !within(problem.mode, ABN_FROZEN)) return false;
   if (problem.param_dtype != ABN_F32 &&
@@ -64,7 +65,7 @@ inline bool known(const abn_problem& problem) {
   if (problem.n < 0 || problem.c < 0 || problem.s < 0 || !(problem.eps >= 0)) return false;
   const double largest = problem.dtype == ABN_F64 ? std::numeric_limits<double>::max()
                                                   : std::numeric_limits<float>::max();
-  return problem.activation == ABN_IDENTITY ||
+  return problem.activation == ABN_IDENTITY || problem.activation > last_activation ||
          (problem.activation_parameter > 0 && 1 / problem.activation_parameter <= largest);
 }
 
@@ -81,6 +82,7 @@ inline abn_claims in_place_claims(const abn_problem& problem) {
   claims.dx_may_alias_dz = 1;
   claims.deterministic = 1;
   claims.function_ulp = function_ulp;
+  claims.kink = ABN_KINK_RIGHT;
   return claims;
 }
 

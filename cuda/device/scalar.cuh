@@ -107,13 +107,19 @@ __device__ __forceinline__ bool sign_bit(float v) {
 __device__ __forceinline__ bool sign_bit(double v) { return __double_as_longlong(v) < 0; }
 
 // Functions of libm by one name. Root and division are IEEE's (no approximations, no fast math);
-// expm1 and log1p are within function_ulp of CUDA's and of glibc's documentation.
+// the others are within function_ulp by CUDA's and by glibc's documentation.
 __device__ __forceinline__ float root(float v) { return sqrtf(v); }
 __device__ __forceinline__ double root(double v) { return sqrt(v); }
 __device__ __forceinline__ float exp_minus_one(float v) { return expm1f(v); }
 __device__ __forceinline__ double exp_minus_one(double v) { return expm1(v); }
 __device__ __forceinline__ float log_one_plus(float v) { return log1pf(v); }
 __device__ __forceinline__ double log_one_plus(double v) { return log1p(v); }
+__device__ __forceinline__ float exponential(float v) { return expf(v); }
+__device__ __forceinline__ double exponential(double v) { return exp(v); }
+__device__ __forceinline__ float hyperbolic_tangent(float v) { return tanhf(v); }
+__device__ __forceinline__ double hyperbolic_tangent(double v) { return tanh(v); }
+__device__ __forceinline__ float error_function(float v) { return erff(v); }
+__device__ __forceinline__ double error_function(double v) { return erf(v); }
 inline constexpr double function_ulp = 2;
 
 }  // namespace ABN_BUILD

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <random>
@@ -9,6 +10,7 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/inputs.hpp"
 #include "verify/problem/problem.hpp"
+#include "verify/study/simulated_kernel.hpp"
 
 namespace abn::tests {
 
@@ -88,6 +90,14 @@ inline abn_problem make_problem(std::int64_t n, std::int64_t c, std::int64_t s, 
   p.eps = problem::round_to(format, 1e-5);
   p.momentum = problem::round_to(format, 0.1);
   return p;
+}
+
+/// `lanes` of them, 1 for a sequential sum, but no more than a tree over the samples of the problem
+/// needs: more would only make the claimed depth generous.
+inline void set_lanes(study::KernelClass& declared, int lanes, const abn_problem& problem) {
+  declared.summation = lanes == 1 ? study::Summation::sequential : study::Summation::lanes;
+  const auto samples = static_cast<unsigned>(problem::sample_count(problem));
+  declared.lanes = std::min(lanes, static_cast<int>(std::bit_ceil(samples)));
 }
 
 /// Claims of a two_pass, direct variant.

@@ -5,19 +5,17 @@
 #include <cmath>
 #include <limits>
 #include <random>
-#include <stdexcept>
 
-#include "tests/bound/kernels.hpp"
+#include "tests/bound/data.hpp"
 #include "verify/compare/compare.hpp"
 #include "verify/expect/expect.hpp"
+#include "verify/study/simulate.hpp"
 
 namespace abn::tests {
 namespace {
 
 compare::Expectation find(const std::vector<compare::Expectation>& all, compare::Output output) {
-  for (const compare::Expectation& e : all)
-    if (e.output == output) return e;
-  throw std::logic_error("no such output");
+  return *compare::find_output(all, output);
 }
 
 problem::Inputs channel(int dtype, std::vector<double> x, std::vector<double> dz,
@@ -34,11 +32,13 @@ problem::Inputs channel(int dtype, std::vector<double> x, std::vector<double> dz
 }
 
 abn_claims claims(int scheme, int accumulate, int statistics = ABN_TWO_PASS, bool folded = false) {
-  Style style;
-  style.lanes = 1;
-  style.statistics = statistics;
-  style.folded = folded;
-  return claims_of(make_problem(1, 1, 8, ABN_F32, ABN_IDENTITY, 0), style, scheme, accumulate);
+  study::KernelClass declared;
+  declared.accumulate = accumulate;
+  declared.statistics = statistics;
+  declared.folded = folded;
+  declared.summation = study::Summation::sequential;
+  declared.scheme = scheme;
+  return study::claims_of(declared, make_problem(1, 1, 8, ABN_F32, ABN_IDENTITY, 0));
 }
 
 /// Samples of the normal size, gradients near the smallest normal numbers, and gamma or dz so small
@@ -230,15 +230,15 @@ TEST(verify_bound_range, a_derivative_from_a_y_found_again_is_right_for_kernels_
     in.x.push_back(problem::round_to(problem::format_of(ABN_F16), normal(random)));
     in.dz.push_back(problem::round_to(problem::format_of(ABN_F16), normal(random)));
   }
-  Style style;
-  style.derivative_from_y = true;
+  study::SimulatedKernel kernel;
+  kernel.free.derivative_from_y = true;
   for (const bool claimed : {true, false}) {
-    style.materialises = claimed ? ABN_MATERIALISES_Y : 0;
-    const Outputs got = run_kernel(in, style, ABN_STANDARD, ABN_F32);
+    kernel.declared.materialises = claimed ? ABN_MATERIALISES_Y : 0;
+    const study::KernelOutputs got = study::simulate(in, kernel);
     compare::Tally tally;
-    const compare::Expectation dx = find(
-        expect::expect_backward(in, got.saved, claims_of(in.problem, style, ABN_STANDARD, ABN_F32)),
-        compare::Output::dx);
+    const compare::Expectation dx =
+        find(expect::expect_backward(in, got.saved, study::claims_of(kernel.declared, in.problem)),
+             compare::Output::dx);
     for (std::size_t i = 0; i < dx.points.size(); ++i)
       tally.add(static_cast<std::int64_t>(i), dx.points[i], got.dx[i],
                 compare::compare(dx.points[i], got.dx[i], problem::format_of(ABN_F16)));

@@ -119,7 +119,7 @@ TEST(verify_bound_terms, the_product_by_r_may_underflow_but_not_where_it_is_0) {
 
 TEST(verify_bound_terms, backward_reads_z_and_dz_into_a_narrower_type) {
   Arithmetic a;
-  a.load.u = roundoff;
+  a.load.u = a.load_out.u = roundoff;
   Samples one;
   one.add(0, 3, 7, 3, 6, 7);  // identity: xhat = z/g, so z off by u|z| is xhat off by u|z|/|g|
   const auto e = errors(a, channel_of(1), plan_of(ABN_IN_PLACE_1), one, oracle::Source::z, true);
@@ -130,7 +130,7 @@ TEST(verify_bound_terms, backward_reads_z_and_dz_into_a_narrower_type) {
 
 TEST(verify_bound_terms, backward_reads_xhat_into_a_narrower_type) {
   Arithmetic a;
-  a.load.u = roundoff;
+  a.load.u = a.load_out.u = roundoff;
   Samples one;
   one.add(0, 0, 7, 1.5, 3, 7);
   const auto e =

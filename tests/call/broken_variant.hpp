@@ -1,4 +1,4 @@
-// A right kernel, the sample plug-in, with a place to break it: tests say what a variant does
+// A right kernel, that of cuda/examples, with a place to break it: tests say what a variant does
 // besides computing the right thing.
 #pragma once
 
@@ -14,10 +14,9 @@
 #include "verify/problem/problem.hpp"
 #include "verify/run/runner.hpp"
 
-// The sample as part of this file, with another name for its entry.
-#define SAMPLE_NAME "right"
+// The kernel as part of this file, with another name for its entry.
 #define abn_plugin ABN_ENTRY_OF_THIS_TEST
-#include "tests/plugins/sample_kernel.cpp"
+#include "cuda/examples/host_kernel.cpp"
 #undef abn_plugin
 
 namespace {
@@ -81,7 +80,7 @@ std::map<std::string, results::Record> run_one(const std::string& problem,
 /// exactly the named checks fail.
 [[maybe_unused]] void expect_failures(const Breakage& planted,
                                       const std::set<std::string>& expected,
-                                      const std::string& problem = "n3c4s7,f32",
+                                      const std::string& problem = "n3c4s7,f32,leaky_relu",
                                       std::uint64_t seeds = 6) {
   breakage = planted;
   for (std::uint64_t seed = 0; seed < seeds; ++seed) {

@@ -9,16 +9,19 @@
 using ContractChecks = BrokenVariant;
 
 TEST(Claims, ThatContradictThemselvesAreNamed) {
-  const abn_problem problem = problem::parse_problem("n3c4s7,f32");
+  const abn_problem problem = problem::parse_problem("n3c4s7,f32,leaky_relu");
   abn_claims right{};
   ASSERT_EQ(::claims(&problem, &right), ABN_OK);
   EXPECT_EQ(problem::nonsense_in(right, problem), "");
   const std::vector<std::function<void(abn_claims&)>> wrong = {
       [](abn_claims& c) { c.scheme = 5; },
       [](abn_claims& c) { c.statistics = -1; },
-      [](abn_claims& c) { c.normalise = 2; },
-      [](abn_claims& c) { c.accumulate = 4; },
+      [](abn_claims& c) { c.normalise = 3; },
+      [](abn_claims& c) { c.accumulate = 5; },
+      [](abn_claims& c) { c.kink = 3; },
+      [](abn_claims& c) { c.running_variance = -1; },
       [](abn_claims& c) { c.saves = 64; },
+      [](abn_claims& c) { c.saves = ABN_SAVES_Z | ABN_SAVES_INVSTD; },
       [](abn_claims& c) { c.saves = 0; },
       [](abn_claims& c) { c.materialises = 256; },
       [](abn_claims& c) { c.alignment = 24; },
@@ -40,14 +43,14 @@ TEST(Claims, ThatContradictThemselvesAreNamed) {
 TEST(Claims, DepthsAreCutToTheNumberOfSamples) {
   breakage = {};
   breakage.claims = [](abn_claims& c) { c.depth_statistics = 1'000'000'000; };
-  EXPECT_EQ(problem::claims_of(broken_variant, problem::parse_problem("n3c4s7,f32"))
+  EXPECT_EQ(problem::claims_of(broken_variant, problem::parse_problem("n3c4s7,f32,leaky_relu"))
                 .claims.depth_statistics,
             21);
   breakage = {};
 }
 
 TEST_F(ContractChecks, ARightVariantPassesEveryCheckThatItHas) {
-  const auto records = run_one("n3c4s7,f32");
+  const auto records = run_one("n3c4s7,f32,leaky_relu");
   const std::set<std::string> expected = {
       "backward/alias",     "backward/dbeta",    "backward/dgamma",      "backward/dx",
       "backward/guards",    "backward/inputs",   "backward/repeat",      "backward/status",
@@ -57,7 +60,7 @@ TEST_F(ContractChecks, ARightVariantPassesEveryCheckThatItHas) {
   std::set<std::string> found;
   int aliased = 0;
   for (std::uint64_t seed = 0; seed < 12; ++seed)
-    for (const auto& [check, record] : run_one("n3c4s7,f32", "standard", seed)) {
+    for (const auto& [check, record] : run_one("n3c4s7,f32,leaky_relu", "standard", seed)) {
       EXPECT_EQ(record.verdict, results::Verdict::pass) << check << " " << record.reason;
       found.insert(check);
       aliased += check == "forward/alias";
@@ -76,14 +79,14 @@ TEST_F(ContractChecks, AStatusThatIsNotOkFailsAndNothingElseIsMade) {
   };
   expect_failures(planted, {"backward/status"});
   breakage = planted;
-  const auto records = run_one("n3c4s7,f32");
+  const auto records = run_one("n3c4s7,f32,leaky_relu");
   EXPECT_EQ(records.count("backward/dx"), 0u);
   EXPECT_NE(records.at("backward/status").reason.find("ABN_ERROR_WORKSPACE"), std::string::npos);
   planted.backward = Breakage{}.backward;
   planted.forward = [](const abn_problem&, const abn_forward_args&) -> int { return 42; };
   expect_failures(planted, {"forward/status"});
   breakage = planted;
-  EXPECT_EQ(run_one("n3c4s7,f32").at("backward/dx").verdict, results::Verdict::skip)
+  EXPECT_EQ(run_one("n3c4s7,f32,leaky_relu").at("backward/dx").verdict, results::Verdict::skip)
       << "backward is not made, and says so";
 }
 
@@ -97,7 +100,7 @@ TEST_F(ContractChecks, AWriteBehindOrBeforeABufferBreaksItsGuard) {
     };
     expect_failures(planted, {"forward/guards"});
     breakage = planted;
-    EXPECT_EQ(run_one("n3c4s7,f32").at("forward/guards").witnesses.front().where,
+    EXPECT_EQ(run_one("n3c4s7,f32,leaky_relu").at("forward/guards").witnesses.front().where,
               "z[" + std::to_string(where) + "]");
   }
   Breakage planted;
@@ -117,7 +120,8 @@ TEST_F(ContractChecks, AChangedInputIsNamed) {
   };
   expect_failures(planted, {"backward/inputs"});
   breakage = planted;
-  EXPECT_EQ(run_one("n3c4s7,f32").at("backward/inputs").witnesses.front().where, "beta[c 2]");
+  EXPECT_EQ(run_one("n3c4s7,f32,leaky_relu").at("backward/inputs").witnesses.front().where,
+            "beta[c 2]");
 }
 
 TEST_F(ContractChecks, RunningStatisticsAreReadOnlyOutsideTraining) {
@@ -128,7 +132,7 @@ TEST_F(ContractChecks, RunningStatisticsAreReadOnlyOutsideTraining) {
     return status;
   };
   for (const char* mode : {"inference", "frozen"})
-    expect_failures(planted, {"forward/inputs"}, std::string("n3c4s7,f32,") + mode);
+    expect_failures(planted, {"forward/inputs"}, std::string("n3c4s7,f32,leaky_relu,") + mode);
 }
 
 TEST_F(ContractChecks, AnElementThatNobodyWroteIsNamed) {
@@ -143,7 +147,7 @@ TEST_F(ContractChecks, AnElementThatNobodyWroteIsNamed) {
   breakage = planted;
   int named = 0;
   for (std::uint64_t seed = 0; seed < 8; ++seed) {
-    const auto records = run_one("n3c4s7,f32", "standard", seed);
+    const auto records = run_one("n3c4s7,f32,leaky_relu", "standard", seed);
     EXPECT_EQ(records.at("backward/dgamma").verdict, results::Verdict::fail);
     EXPECT_EQ(records.at("backward/repeat").verdict, results::Verdict::pass)
         << "what nobody wrote is not also called unstable";
@@ -178,7 +182,7 @@ TEST_F(ContractChecks, InPlaceMustGiveTheSameBits) {
   breakage = planted;
   int caught = 0;
   for (std::uint64_t seed = 0; seed < 12; ++seed) {
-    const auto records = run_one("n3c4s7,f32", "standard", seed);
+    const auto records = run_one("n3c4s7,f32,leaky_relu", "standard", seed);
     EXPECT_EQ(records.at("forward/repeat").verdict, results::Verdict::pass);
     if (records.count("forward/alias") == 0) continue;
     EXPECT_EQ(records.at("forward/alias").verdict, results::Verdict::fail);
@@ -189,7 +193,8 @@ TEST_F(ContractChecks, InPlaceMustGiveTheSameBits) {
 
 TEST_F(ContractChecks, WithoutAClaimToDeterminismInPlaceIsJudgedByTheBound) {
   Breakage planted;
-  planted.claims = [](abn_claims& c) { c.deterministic = 0; };
+  // claimed in f32, so that one ulp lies within the bound
+  planted.claims = [](abn_claims& c) { c.deterministic = 0, c.accumulate = ABN_F32; };
   float error = 0x1p-23f;
   planted.backward = [&error](const abn_problem& p, const abn_backward_args& a) {
     const bool in_place = a.dx == a.dz;
@@ -201,7 +206,7 @@ TEST_F(ContractChecks, WithoutAClaimToDeterminismInPlaceIsJudgedByTheBound) {
     breakage = planted;
     std::set<results::Verdict> verdicts;
     for (std::uint64_t seed = 0; seed < 12; ++seed) {
-      const auto records = run_one("n3c4s7,f32", "standard", seed);
+      const auto records = run_one("n3c4s7,f32,leaky_relu", "standard", seed);
       EXPECT_EQ(records.count("backward/repeat"), 0u);
       if (records.count("backward/alias") != 0)
         verdicts.insert(records.at("backward/alias").verdict);
@@ -214,7 +219,8 @@ TEST_F(ContractChecks, WithoutAClaimToDeterminismInPlaceIsJudgedByTheBound) {
 }
 
 TEST_F(ContractChecks, NothingMayBeWrittenWhereThereIsNoWork) {
-  for (const char* problem : {"n0c4s7,f32", "n3c4s0,f32", "n2c0s3,f32"})
+  for (const char* problem :
+       {"n0c4s7,f32,leaky_relu", "n3c4s0,f32,leaky_relu", "n2c0s3,f32,leaky_relu"})
     expect_failures({}, {}, problem);
   Breakage planted;
   planted.forward = [](const abn_problem& p, const abn_forward_args& a) {
@@ -222,7 +228,7 @@ TEST_F(ContractChecks, NothingMayBeWrittenWhereThereIsNoWork) {
     return ::forward(&p, &a);
   };
   breakage = planted;
-  const results::Record record = run_one("n0c4s7,f32").at("forward/guards");
+  const results::Record record = run_one("n0c4s7,f32,leaky_relu").at("forward/guards");
   EXPECT_EQ(record.verdict, results::Verdict::fail);
   EXPECT_EQ(record.witnesses.front().where, "running_var[c 0]");
 }
@@ -233,7 +239,7 @@ TEST_F(ContractChecks, TheSecondCallOfAVariantWithoutDeterminismIsJudgedByItsBou
     claims.deterministic = 0, claims.z_may_alias_x = claims.dx_may_alias_dz = 0;
   };
   breakage = planted;
-  const results::Record right = run_one("n3c4s7,f32").at("backward/again");
+  const results::Record right = run_one("n3c4s7,f32,leaky_relu").at("backward/again");
   EXPECT_EQ(right.verdict, results::Verdict::pass) << right.reason;
   planted.backward = [](const abn_problem& p, const abn_backward_args& a) {
     const int status = ::backward(&p, &a);
@@ -243,7 +249,7 @@ TEST_F(ContractChecks, TheSecondCallOfAVariantWithoutDeterminismIsJudgedByItsBou
   breakage = planted;
   int failed = 0;
   for (std::uint64_t seed = 0; seed < 60; ++seed) {
-    const auto records = run_one("n3c4s7,f32", "standard", seed);
+    const auto records = run_one("n3c4s7,f32,leaky_relu", "standard", seed);
     EXPECT_EQ(records.at("backward/dgamma").verdict, results::Verdict::pass)
         << "the first call asks for everything";
     const results::Record& again = records.at("backward/again");
@@ -270,6 +276,6 @@ TEST_F(ContractChecks, OptionalOutputsAreLeftOutNowAndThen) {
     if (a.dbeta == nullptr) left_out.insert("dbeta");
     return ::backward(&p, &a);
   };
-  expect_failures(planted, {}, "n3c4s7,f32", 60);
+  expect_failures(planted, {}, "n3c4s7,f32,leaky_relu", 60);
   EXPECT_EQ(left_out, (std::set<std::string>{"running", "mean", "dx", "dgamma", "dbeta"}));
 }

@@ -110,7 +110,7 @@ TEST(KernelLibrary, HasTheVariantsOfThisBinaryInTheSameOrder) {
 TEST(KernelLibrary, ComputesTheSameBits) {
   const Entry entry = entry_of_library();
   ASSERT_NE(entry, nullptr) << dlerror();
-  const abn_problem problem = abn::verify::problem::parse_problem("n3c5s7");
+  const abn_problem problem = abn::verify::problem::parse_problem("n3c5s7,leaky_relu");
   for (std::uint32_t index = 0; entry(index) != nullptr && entry(index)->memory == ABN_MEMORY_HOST;
        ++index) {
     std::vector<std::vector<float>> outputs;

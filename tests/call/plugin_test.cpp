@@ -10,6 +10,7 @@
 #include "cuda/registry.h"
 #include "verify/call/plugin.hpp"
 #include "verify/check/outputs.hpp"
+#include "verify/problem/claims.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/problem.hpp"
 #include "verify/run/runner.hpp"
@@ -46,7 +47,11 @@ std::map<std::string, results::Record> run_plugin(const std::string& name,
                                                   const std::string& pattern = "*",
                                                   int threads = 2) {
   const std::vector<Plugin> plugins{load_plugin(plugin_path(name))};
-  const auto subjects = subjects_of(choose_device("emulator"), plugins, true);
+  auto subjects = subjects_of(choose_device("emulator"), plugins, true);
+  // of a plug-in with many variants only the one that the pattern begins with
+  std::erase_if(subjects, [&](const Subject& one) {
+    return pattern != "*" && pattern.rfind(std::string(one.variant->name) + "/", 0) != 0;
+  });
   check::RunOptions options;
   options.pattern = pattern;
   options.threads = threads;
@@ -109,9 +114,13 @@ TEST(PluginLoader, RefusesEqualNames) {
 }
 
 TEST(PluginRun, TheCorrectOnePassesAndAnotherProcessLeavesNoTrace) {
-  const auto cases = small_cases(2);
+  auto cases = small_cases(2);
+  const Plugin correct = load_plugin(plugin_path("correct"));
+  std::erase_if(cases, [&](const data::Case& one) {
+    return problem::claims_of(*correct.variants[0], one.problem).status != ABN_OK;
+  });
   const auto records = run_plugin("correct", cases);
-  EXPECT_EQ(records.size(), 40u) << "twenty checks in two layouts";
+  EXPECT_EQ(records.size(), 20u);
   for (const auto& [id, record] : records)
     EXPECT_EQ(record.verdict, results::Verdict::pass) << results::failure_text(record);
 
@@ -130,15 +139,15 @@ TEST(PluginRun, TheCorrectOnePassesAndAnotherProcessLeavesNoTrace) {
 }
 
 struct PlantedFault {
-  const char* name;
+  const char *plugin, *name;
   const char* id_tail;  ///< of the check that has to fail
 };
 
 class PlantedBugs : public testing::TestWithParam<PlantedFault> {};
 
 TEST_P(PlantedBugs, AreFoundAndFoundAgainByTheirReproduceLines) {
-  const auto [name, id_tail] = GetParam();
-  const auto records = run_plugin(name, small_cases(3));
+  const auto [plugin, name, id_tail] = GetParam();
+  const auto records = run_plugin(plugin, small_cases(3), std::string(name) + "/*");
   const std::string id = std::string(name) + id_tail;
   ASSERT_EQ(records.count(id), 1u);
   const results::Record& record = records.at(id);
@@ -147,10 +156,10 @@ TEST_P(PlantedBugs, AreFoundAndFoundAgainByTheirReproduceLines) {
   EXPECT_FALSE(record.witnesses.front().where.empty());
   const std::string line = record.witnesses.front().reproduce;
   EXPECT_EQ(word_after(line, "run"), id);
-  EXPECT_EQ(word_after(line, "--plugin"), plugin_path(name));
+  EXPECT_EQ(word_after(line, "--plugin"), plugin_path(plugin));
   const data::Case again = data::replay(word_after(line, "--problem"), word_after(line, "--data"),
                                         std::stoull(word_after(line, "--seed")));
-  const auto repeated = run_plugin(name, std::vector{again}, id);
+  const auto repeated = run_plugin(plugin, std::vector{again}, id);
   ASSERT_EQ(repeated.size(), 1u);
   EXPECT_EQ(repeated.begin()->second.verdict, results::Verdict::fail);
   EXPECT_EQ(repeated.begin()->second.witnesses.front().where, record.witnesses.front().where);
@@ -158,12 +167,14 @@ TEST_P(PlantedBugs, AreFoundAndFoundAgainByTheirReproduceLines) {
 
 INSTANTIATE_TEST_SUITE_P(
     Samples, PlantedBugs,
-    testing::Values(PlantedFault{"eps_outside_root", "/forward/f32/nchw/z"},
-                    PlantedFault{"eps_outside_root", "/backward/f32/nhwc/dx"},
-                    PlantedFault{"missing_xhat_term", "/backward/f32/nchw/dx"},
-                    PlantedFault{"nan_in_one", "/forward/f32/nhwc/z"},
-                    PlantedFault{"last_element_unwritten", "/forward/f32/nchw/unwritten"},
-                    PlantedFault{"input_overwritten", "/backward/f32/nchw/inputs"}),
+    testing::Values(PlantedFault{"mutants", "eps_outside_root", "/forward/f32/nchw/z"},
+                    PlantedFault{"mutants", "eps_outside_root", "/backward/f32/nhwc/dx"},
+                    PlantedFault{"mutants", "dx_missing_xhat_term", "/backward/f32/nchw/dx"},
+                    PlantedFault{"nan_in_one", "nan_in_one", "/forward/f32/nchw/z"},
+                    PlantedFault{"last_element_unwritten", "last_element_unwritten",
+                                 "/forward/f32/nchw/unwritten"},
+                    PlantedFault{"input_overwritten", "input_overwritten",
+                                 "/backward/f32/nchw/inputs"}),
     [](const auto& p) {
       std::string text = std::string(p.param.name) + p.param.id_tail;
       std::replace(text.begin(), text.end(), '/', '_');
@@ -172,8 +183,8 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(PluginRun, ACrashIsAnErrorOfItsCaseAndTheOthersAreJudged) {
   std::vector<data::Case> cases;
-  for (const char* problem :
-       {"n2c3s5,f32,frozen", "n2c3s5,f32", "n2c3s7,f32,inference", "n3c2s4,f32,frozen"})
+  for (const char* problem : {"n2c3s5,f32,frozen,leaky_relu", "n2c3s5,f32,leaky_relu",
+                              "n2c3s7,f32,inference,leaky_relu", "n3c2s4,f32,frozen,leaky_relu"})
     cases.push_back(data::replay(problem, "standard", 1));
   for (const int threads : {1, 3}) {  // it crashes in training
     const auto records = run_plugin("crash", cases, "*", threads);
@@ -195,7 +206,7 @@ TEST(PluginRun, ACrashIsAnErrorOfItsCaseAndTheOthersAreJudged) {
 TEST(PluginRun, AfterThreeCrashesTheRestIsNotTried) {
   std::vector<data::Case> cases;
   for (std::uint64_t seed = 0; seed < 5; ++seed)
-    cases.push_back(data::replay("n2c3s5,f32", "standard", seed));
+    cases.push_back(data::replay("n2c3s5,f32,leaky_relu", "standard", seed));
   const auto records = run_plugin("crash", cases, "*", 1);
   ASSERT_EQ(records.size(), 1u);
   EXPECT_EQ(records.begin()->second.verdict, results::Verdict::error);
@@ -207,7 +218,7 @@ TEST(PluginRun, ACudaVariantWithoutAGpuIsSkippedWithTheReason) {
   elsewhere.memory = ABN_MEMORY_CUDA;
   const std::vector<Plugin> plugins{{"elsewhere.so", {&elsewhere}}};
   const auto subjects = subjects_of(choose_device("emulator"), plugins, true);
-  const std::vector<data::Case> cases{data::replay("n2c3s5,f32", "standard", 1)};
+  const std::vector<data::Case> cases{data::replay("n2c3s5,f32,leaky_relu", "standard", 1)};
   results::Results results;
   results.records = run::run(check::output_checks, subjects, cases, {});
   EXPECT_GT(results.records.size(), 10u);

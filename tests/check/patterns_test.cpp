@@ -157,13 +157,13 @@ TEST(Patterns, ARangePicksTheCasesThatHoldIt) {
 }
 
 TEST(Patterns, DataThatDoNotFitAreRefused) {
-  const abn_problem good = problem::parse_problem("n1c16s1,f16,frozen");
+  const abn_problem good = problem::parse_problem("n1c16s1,f16,frozen,leaky_relu");
   EXPECT_EQ(data::pattern_inputs(good, "patterns:0x3c00").x[1], 1 + 0x1p-10);
   for (const char* wrong :
        {"patterns:", "patterns:x", "patterns:0x10000", "patterns:0xfff1", "patterns:1z"})
     EXPECT_THROW(data::first_pattern(good, wrong), problem::UsageError) << wrong;
-  for (const char* wrong :
-       {"n1c16s1,f16", "n2c16s1,f16,frozen", "n1c16s1,f64,frozen", "n1c16s3,f16,frozen"})
+  for (const char* wrong : {"n1c16s1,f16,leaky_relu", "n2c16s1,f16,frozen,leaky_relu",
+                            "n1c16s1,f64,frozen,leaky_relu", "n1c16s3,f16,frozen,leaky_relu"})
     EXPECT_THROW(data::first_pattern(problem::parse_problem(wrong), "patterns:0"),
                  problem::UsageError)
         << wrong;

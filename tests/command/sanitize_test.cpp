@@ -120,7 +120,8 @@ TEST(Sanitize, TheSameKernelWithoutADefectPasses) {
 TEST(Sanitize, ChecksRunOnlyWhereTheyAreAskedFor) {
   Scratch scratch;
   const std::string one =
-      "run naive --device emulator --problem n2c3s5,f32 --quiet --out " + scratch.file("one.json");
+      "run naive --device emulator --problem n2c3s5,f32,leaky_relu --quiet --out " +
+      scratch.file("one.json");
   ASSERT_EQ(abn(one).code, 0);
   EXPECT_FALSE(has(contents(scratch.file("one.json")), "/races"));
   ASSERT_EQ(abn(one + " --sanitize").code, 0);
@@ -169,7 +170,7 @@ TEST(Sanitize, WhatCannotBeSanitisedIsASkipThatSaysWhatToDo) {
   EXPECT_EQ(alone.code, 77) << alone.output;
   EXPECT_TRUE(has(alone.output, "planted.sanitized.so")) << alone.output;
   EXPECT_EQ(abn("traffic planted_race --plugin " + scratch.file("planted.so") +
-                " --problem n2c3s5,inference")
+                " --problem n2c3s5,inference,leaky_relu")
                 .code,
             77);
 }
@@ -194,13 +195,13 @@ TEST(Sanitize, MistakesAreOneSentenceAndExitCodeTwo) {
       "run 'naive/forward/f32/nchw/z' --only-sanitize --device emulator",
       "traffic",
       "traffic --problem n2c3",
-      "traffic --problem n0c3s4",
-      "traffic nonesuch --problem n2c3s4",
-      "traffic 'nonesuch/*' --problem n2c3s4",
-      "traffic --problem n2c3s4 --only-plugins",
-      "traffic --problem n2c3s4 --plugin ./no-such-file.so",
-      "traffic --problem n2c3s4 --out /no/such/folder/traffic.json",
-      "traffic --problem n2c3s4 --seed -1",
+      "traffic --problem n0c3s4,leaky_relu",
+      "traffic nonesuch --problem n2c3s4,leaky_relu",
+      "traffic 'nonesuch/*' --problem n2c3s4,leaky_relu",
+      "traffic --problem n2c3s4,leaky_relu --only-plugins",
+      "traffic --problem n2c3s4,leaky_relu --plugin ./no-such-file.so",
+      "traffic --problem n2c3s4,leaky_relu --out /no/such/folder/traffic.json",
+      "traffic --problem n2c3s4,leaky_relu --seed -1",
       "bench nonesuch",
   };
   for (const auto& arguments : bad) {
@@ -215,8 +216,9 @@ TEST(Sanitize, MistakesAreOneSentenceAndExitCodeTwo) {
 
 TEST(Sanitize, TrafficPrintsAndWritesWhatWasMoved) {
   Scratch scratch;
-  const Ended ran = abn("traffic 'two_sweep/backward' --problem n2c32s16,nhwc,bf16 --out " +
-                        scratch.file("traffic.json"));
+  const Ended ran =
+      abn("traffic 'two_sweep/backward' --problem n2c32s16,nhwc,bf16,leaky_relu --out " +
+          scratch.file("traffic.json"));
   EXPECT_EQ(ran.code, 0) << ran.output;
   EXPECT_TRUE(has(
       ran.output,
@@ -234,8 +236,8 @@ TEST(Sanitize, TrafficPrintsAndWritesWhatWasMoved) {
   EXPECT_EQ(z.at("claimed_loads"), 2);
   EXPECT_EQ(z.at("load_sectors"), 2 * 2 * 32 * 16 * 2 / 32);
 
-  const Ended wrong =
-      abn("traffic planted_traffic --problem n2c3s40,inference --plugin plugins/planted.so");
+  const Ended wrong = abn(
+      "traffic planted_traffic --problem n2c3s40,inference,leaky_relu --plugin plugins/planted.so");
   EXPECT_EQ(wrong.code, 1) << wrong.output;
   EXPECT_TRUE(has(wrong.output, "not as claimed: x was loaded 2 times")) << wrong.output;
 }
@@ -261,7 +263,8 @@ TEST(Outside, AKernelOfAnotherProjectIsRunSanitisedAndCounted) {
   EXPECT_EQ(seen, 10u);  // five of forward, five of backward
   // Launches of the plug-in follow the schedules of abn-verify's emulator.
   EXPECT_TRUE(has(contents(scratch.file("outside.json")), "outside/forward/f32/nchw/schedule"));
-  const Ended counted = abn("traffic outside --plugin plugins/outside.so --problem n2c3s40,f32");
+  const Ended counted =
+      abn("traffic outside --plugin plugins/outside.so --problem n2c3s40,f32,leaky_relu");
   EXPECT_EQ(counted.code, 0) << counted.output;
   EXPECT_TRUE(has(counted.output, "outside/forward: 4.00 tensor sizes moved, the floor is 2.00"))
       << counted.output;

@@ -22,8 +22,9 @@ namespace {
 
 // Whole and ragged 16-byte windows and sectors in either layout, one channel, one sample an image,
 // channels of several slices.
-constexpr const char* sizes[] = {"n2c32s16", "n3c5s7",  "n1c1s77",  "n9c40s1",
-                                 "n2c64s49", "n1c3s65", "n2c2s4100"};
+constexpr const char* sizes[] = {"n2c32s16,leaky_relu", "n3c5s7,leaky_relu",   "n1c1s77,leaky_relu",
+                                 "n9c40s1,leaky_relu",  "n2c64s49,leaky_relu", "n1c3s65,leaky_relu",
+                                 "n2c2s4100,leaky_relu"};
 
 struct Counted {
   std::string variant;
@@ -89,8 +90,8 @@ TEST(Traffic, EveryVariantHasAnInstrumentedTwinAndClaimsWhatItMoves) {
     ++variants;
     EXPECT_NE(subject.instrumented, nullptr) << subject.variant->name;
     EXPECT_EQ(check::sanitize::not_sanitisable(subject), "");
-    for (const char* const text :
-         {"n2c3s5", "n2c3s5,inference", "n2c3s5,frozen", "n64c64s64,bf16,nhwc"}) {
+    for (const char* const text : {"n2c3s5,leaky_relu", "n2c3s5,inference,leaky_relu",
+                                   "n2c3s5,frozen,leaky_relu", "n64c64s64,bf16,nhwc,leaky_relu"}) {
       const abn_problem problem = problem::parse_problem(text);
       const problem::Claimed claimed = problem::claims_of(*subject.variant, problem);
       ASSERT_EQ(claimed.status, ABN_OK);
@@ -134,7 +135,7 @@ TEST(Traffic, TheNumbersInTheReadmeOfTheKernels) {
     for (const call::Subject& subject :
          call::subjects_of(call::choose_device("emulator"), {}, false)) {
       if (std::string(subject.variant->name) != variant) continue;
-      const data::Case one = data::replay(std::string("n2c8s64,") + mode, "standard", 1);
+      const data::Case one = data::replay(std::string("n2c8s64,leaky_relu,") + mode, "standard", 1);
       for (const check::sanitize::MovedBy& call : check::sanitize::moved_by(
                subject, one, problem::claims_of(*subject.variant, one.problem).claims))
         if (call.op == op) return check::sanitize::tensor_sweeps(call.buffers);
@@ -153,7 +154,7 @@ TEST(Traffic, TheNumbersInTheReadmeOfTheKernels) {
 
 TEST(Traffic, AVariantThatReadsOnceMoreOrOnceLessThanItClaimsIsWrong) {
   const abn_claims claims = claims_of_two_in_one_out();
-  constexpr const char* problem = "n2c8s64";
+  constexpr const char* problem = "n2c8s64,leaky_relu";
   EXPECT_EQ(wrong({tensor("x", 4096, 2, 0), tensor("z", 4096, 0, 1)}, claims, problem), "");
   EXPECT_EQ(wrong({tensor("x = z", 4096, 2, 1)}, claims, problem), "");
   EXPECT_EQ(wrong({tensor("dz = dx", 4096, 2, 1), tensor("z", 4096, 1, 0)}, claims, problem, true),
@@ -174,27 +175,31 @@ TEST(Traffic, SectorsBeyondThoseThatTheBytesFillLieAtTheEndsOfRequestsAndRuns) {
   const abn_claims claims = claims_of_two_in_one_out();
   auto x = tensor("x", 4096, 2, 0);
   x.load_sectors += x.load_requests;
-  EXPECT_EQ(wrong({x, tensor("z", 4096, 0, 1)}, claims, "n2c8s64"), "");
+  EXPECT_EQ(wrong({x, tensor("z", 4096, 0, 1)}, claims, "n2c8s64,leaky_relu"), "");
   ++x.load_sectors;
-  EXPECT_NE(wrong({x, tensor("z", 4096, 0, 1)}, claims, "n2c8s64"), "");
-  EXPECT_EQ(wrong({x, tensor("z", 4096, 0, 1)}, claims, "n2c8s64", false, 256 + 16), "")
+  EXPECT_NE(wrong({x, tensor("z", 4096, 0, 1)}, claims, "n2c8s64,leaky_relu"), "");
+  EXPECT_EQ(wrong({x, tensor("z", 4096, 0, 1)}, claims, "n2c8s64,leaky_relu", false, 256 + 16), "")
       << "not on a boundary";
   abn_claims scattered = claims;
   scattered.coalesced = 0;
-  EXPECT_EQ(wrong({x, tensor("z", 4096, 0, 1)}, scattered, "n2c8s64"), "");
+  EXPECT_EQ(wrong({x, tensor("z", 4096, 0, 1)}, scattered, "n2c8s64,leaky_relu"), "");
 
-  EXPECT_EQ(check::sanitize::sector_slack(problem::parse_problem("n2c8s64"), 64, 2), 64u);
-  EXPECT_EQ(check::sanitize::sector_slack(problem::parse_problem("n2c8s64,nhwc"), 64, 2), 64u);
-  EXPECT_EQ(check::sanitize::sector_slack(problem::parse_problem("n2c8s63"), 60, 2),
+  EXPECT_EQ(check::sanitize::sector_slack(problem::parse_problem("n2c8s64,leaky_relu"), 64, 2),
+            64u);
+  EXPECT_EQ(check::sanitize::sector_slack(problem::parse_problem("n2c8s64,nhwc,leaky_relu"), 64, 2),
+            64u);
+  EXPECT_EQ(check::sanitize::sector_slack(problem::parse_problem("n2c8s63,leaky_relu"), 60, 2),
             2 * 60u + 2 * 16u * 2 * 4);
-  EXPECT_EQ(check::sanitize::sector_slack(problem::parse_problem("n2c9s64,nhwc,f16"), 60, 1),
-            2 * 60u + 2 * 128u * 1 * 8);
+  EXPECT_EQ(
+      check::sanitize::sector_slack(problem::parse_problem("n2c9s64,nhwc,f16,leaky_relu"), 60, 1),
+      2 * 60u + 2 * 128u * 1 * 8);
   auto ragged = tensor("x", 4032, 2, 0);
-  ragged.load_sectors = 8064 / 32 + check::sanitize::sector_slack(problem::parse_problem("n2c8s63"),
-                                                                  ragged.load_requests, 2);
-  EXPECT_EQ(wrong({ragged, tensor("z", 4032, 0, 1)}, claims, "n2c8s63"), "");
+  ragged.load_sectors =
+      8064 / 32 + check::sanitize::sector_slack(problem::parse_problem("n2c8s63,leaky_relu"),
+                                                ragged.load_requests, 2);
+  EXPECT_EQ(wrong({ragged, tensor("z", 4032, 0, 1)}, claims, "n2c8s63,leaky_relu"), "");
   ++ragged.load_sectors;
-  EXPECT_NE(wrong({ragged, tensor("z", 4032, 0, 1)}, claims, "n2c8s63"), "");
+  EXPECT_NE(wrong({ragged, tensor("z", 4032, 0, 1)}, claims, "n2c8s63,leaky_relu"), "");
 }
 
 TEST(Traffic, ATensorThatGoesThroughTheWorkspaceIsNotHidden) {
@@ -206,13 +211,13 @@ TEST(Traffic, ATensorThatGoesThroughTheWorkspaceIsNotHidden) {
   workspace.stored = bytes / 2 + 4;
   const std::vector<results::BufferTraffic> buffers{tensor("x", bytes, 2, 0),
                                                     tensor("z", bytes, 0, 1), workspace};
-  EXPECT_NE(wrong(buffers, claims, "n1c4s4096"), "");
-  EXPECT_EQ(wrong(buffers, claims, "n1c1024s16"), "")
+  EXPECT_NE(wrong(buffers, claims, "n1c4s4096,leaky_relu"), "");
+  EXPECT_EQ(wrong(buffers, claims, "n1c1024s16,leaky_relu"), "")
       << "channels so short that statistics are as large as they";
 }
 
 TEST(Traffic, ClaimsOfTrafficHaveToMakeSense) {
-  const abn_problem problem = problem::parse_problem("n2c3s5");
+  const abn_problem problem = problem::parse_problem("n2c3s5,leaky_relu");
   abn_claims claims = claims_of_two_in_one_out();
   claims.depth_statistics = claims.depth_backward = 1;
   claims.scheme = ABN_IN_PLACE_1, claims.saves = ABN_SAVES_Z | ABN_SAVES_VAR;
@@ -245,7 +250,7 @@ TEST(Sanitizer, AVariantWithoutATwinIsSkippedAndOneThatClaimsNothingIsNotJudgedB
   std::erase_if(subjects, [](const call::Subject& subject) {
     return std::string(subject.variant->name) != "naive";
   });
-  const std::vector<data::Case> cases{data::replay("n2c3s5,f32", "", 3)};
+  const std::vector<data::Case> cases{data::replay("n2c3s5,f32,leaky_relu", "", 3)};
   check::RunOptions options;
   options.threads = 1;
   for (const results::Record& record : run::run(sanitize_checks, subjects, cases, options))

@@ -2,15 +2,18 @@
 // kernels are not.
 #include <gtest/gtest.h>
 
-#include "tests/bound/kernels.hpp"
+#include "tests/bound/data.hpp"
 #include "verify/compare/bias.hpp"
 #include "verify/compare/compare.hpp"
+#include "verify/expect/expect.hpp"
 #include "verify/results/results.hpp"
+#include "verify/study/simulate.hpp"
 
 namespace abn::tests {
 namespace {
 
 using namespace verify::compare;
+using study::Bug;
 
 struct Leaning {
   Bias z, dx;
@@ -21,13 +24,16 @@ struct Leaning {
 /// says.
 Leaning leaning_of(Bug bug, std::uint64_t cases, std::uint64_t first_seed) {
   Leaning out;
-  Style style;
-  style.bug = bug;
+  study::SimulatedKernel kernel;
+  kernel.bug = bug;
   for (std::uint64_t seed = first_seed; seed < first_seed + cases; ++seed) {
     const abn_problem p = make_problem(4, 3, 20, ABN_F32, ABN_LEAKY_RELU, 0.25);
     const problem::Inputs inputs = make_inputs(p, Recipe{}, seed);
-    const abn_claims claims = claims_of(p, style, ABN_IN_PLACE_1, ABN_F32);
-    const Outputs got = run_kernel(inputs, style, ABN_IN_PLACE_1, ABN_F64);
+    kernel.declared.scheme = ABN_IN_PLACE_1;
+    kernel.declared.accumulate = ABN_F32;
+    const abn_claims claims = study::claims_of(kernel.declared, p);
+    kernel.declared.accumulate = ABN_F64;
+    const study::KernelOutputs got = study::simulate(inputs, kernel);
     const auto observe = [&](const std::vector<Expectation>& all, Output output, Bias& bias) {
       for (const Expectation& one : all) {
         if (one.output != output) continue;

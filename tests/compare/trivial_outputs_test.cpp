@@ -2,7 +2,6 @@
 // by channel, where errors are.
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <limits>
 #include <vector>
 
@@ -51,8 +50,7 @@ TEST(NullBattery, ACaseThatANullKernelPassesDoesNotDiscriminate) {
 }
 
 const Expectation& of(const std::vector<Expectation>& all, Output output) {
-  return *std::find_if(all.begin(), all.end(),
-                       [&](const Expectation& one) { return one.output == output; });
+  return *find_output(all, output);
 }
 
 /// Does one of the null outputs pass on every element?

@@ -1,11 +1,13 @@
-// What should come out of a kernel, in plain double loops over one problem, and by how much a
-// kernel may miss it.
+// What should come out of a kernel, and by how much it may miss that: reference/ in double, and
+// tolerances without the judge.
 #pragma once
 
 #include <cmath>
 #include <vector>
 
+#include "reference/backward.hpp"
 #include "tests/cuda/kernel_harness.hpp"
+#include "verify/oracle/activation.hpp"
 
 namespace abn::tests {
 
@@ -28,7 +30,7 @@ struct Expected {
 // makes.
 inline constexpr double roundings = 64;
 
-// Plain double loops over one problem; backward from the kernel's own z and var.
+// One problem in double, by the formulas of reference/; backward from the kernel's own z and var.
 class Plain {
  public:
   explicit Plain(const Case& c) : c_(c), p_(c.problem) {
@@ -42,111 +44,112 @@ class Plain {
     Expected out;
     out.z.resize(c_.elements());
     for (std::size_t c = 0; c < c_.channels(); ++c) {
-      const double m = static_cast<double>(c_.samples());
-      double mean = 0, var = 0, size = 0;
-      for (std::size_t i = 0; i < c_.samples(); ++i)
-        mean += c_.x[c_.at(c, i)] / m, size += std::fabs(c_.x[c_.at(c, i)]) / m;
-      for (std::size_t i = 0; i < c_.samples(); ++i)
-        var += std::pow(c_.x[c_.at(c, i)] - mean, 2) / m;
-      const double mean_error = u_ * size, var_error = u_ * var + 2 * std::sqrt(var) * mean_error;
+      const Vector x = samples_of(c_.x, c);
+      const reference::Statistics<double> batch = reference::statistics(x);
+      const double mean = batch.mean, var = batch.variance();
+      const double mean_error = u_ * x.abs().mean(),
+                   var_error = u_ * var + 2 * std::sqrt(var) * mean_error;
       out.mean.push_back({mean, mean_error + parameter_ * std::fabs(mean)});
       out.var.push_back({var, var_error + parameter_ * var});
-      const double rm = c_.running_mean[c], rv = c_.running_var[c], unbiased = var * m / (m - 1),
-                   q = p_.momentum;
-      out.running_mean.push_back(
-          {(1 - q) * rm + q * mean,
-           q * mean_error + (u_ + parameter_) * (std::fabs(rm) + std::fabs(mean))});
-      out.running_var.push_back(
-          {(1 - q) * rv + q * unbiased, q * 2 * var_error + (u_ + parameter_) * (rv + unbiased)});
+      add_running(c, batch, mean_error, var_error, out);
       const bool training = p_.mode == ABN_TRAINING;
-      if (!training) mean = rm, var = rv;
-      const double r = 1 / std::sqrt(var + p_.eps), g = scale(c),
-                   beta = c_.gamma.empty() ? 0 : c_.beta[c];
+      const reference::Forward<double> f = reference::forward_inference(
+          x, training ? mean : c_.running_mean[c], training ? var : c_.running_var[c], channel(c));
       for (std::size_t i = 0; i < c_.samples(); ++i) {
-        const std::size_t at = c_.at(c, i);
-        const double xhat = (c_.x[at] - mean) * r, y = g * xhat + beta;
-        double error = u_ * (std::fabs(g * xhat) + std::fabs(y));
-        if (training) error += std::fabs(g) * r * (mean_error + std::fabs(xhat) * r * var_error);
-        const double z = phi(y);
+        const auto k = static_cast<Eigen::Index>(i);
+        double error = u_ * (std::fabs(f.g * f.xhat[k]) + std::fabs(f.y[k]));
+        if (training)
+          error += std::fabs(f.g) * f.r * (mean_error + std::fabs(f.xhat[k]) * f.r * var_error);
         error *= std::fmax(1, p_.activation_parameter);
-        out.z[at] = {z, error + stored_ * (std::fabs(z) + error) + subnormal_};
+        out.z[c_.at(c, i)] = stored(f.z[k], error);
       }
     }
     return out;
   }
 
-  Expected backward(const std::vector<double>& stored, const std::vector<double>& var) const {
+  Expected backward(const std::vector<double>& z, const std::vector<double>& var) const {
     Expected out;
     out.dx.resize(c_.elements());
     const double m = static_cast<double>(c_.samples());
     for (std::size_t c = 0; c < c_.channels(); ++c) {
-      const double g = scale(c), beta = c_.gamma.empty() ? 0 : c_.beta[c],
-                   r = 1 / std::sqrt(var[c] + p_.eps);
-      std::vector<double> dy(c_.samples()), xhat(c_.samples()), xhat_error(c_.samples());
-      double s0 = 0, s1 = 0, s0_error = 0, s1_error = 0;
-      for (std::size_t i = 0; i < c_.samples(); ++i) {
-        const std::size_t at = c_.at(c, i);
-        const double z = unsaturated(stored[at]), y = inverse(z);
-        dy[i] = c_.dz[at] * slope(z);
-        xhat[i] = g == 0 ? 0 : (y - beta) / g;
-        // log1p near -1 magnifies the rounding of z/alpha
-        const double magnified =
-            saturates() && std::signbit(z)
-                ? scale_of_y() * p_.activation_parameter / (z + p_.activation_parameter)
-                : 0;
-        xhat_error[i] = g == 0 ? 0
-                               : u_ * (std::fabs(xhat[i]) +
-                                       (std::fabs(y) + magnified / roundings * 4) / std::fabs(g));
-        s0 += dy[i], s0_error += u_ * std::fabs(dy[i]);
-        s1 += dy[i] * xhat[i],
-            s1_error += u_ * std::fabs(dy[i] * xhat[i]) + std::fabs(dy[i]) * xhat_error[i];
-      }
-      const double sign =
-          p_.scale == ABN_SCALE_ABS_EPS && !c_.gamma.empty() && c_.gamma[c] < 0 ? -1 : 1;
-      out.dbeta.push_back({s0, s0_error + parameter_ * std::fabs(s0)});
-      out.dgamma.push_back({sign * s1, s1_error + parameter_ * std::fabs(s1)});
+      const reference::Channel<double> one = channel(c);
+      const double g = reference::effective_scale(one),
+                   r = reference::reciprocal_deviation(var[c], one.eps);
+      const Vector kept =
+          samples_of(z, c).unaryExpr([&](double value) { return unsaturated(value); });
+      const auto found = reference::recover_in_place(kept, one, samples_of(c_.dz, c));
+      const auto sums = reference::sums(found);
+      const double flips = reference::dgamma_factor(one);
       const bool training = p_.mode == ABN_TRAINING;
+      const auto exact = training ? reference::gradients_training(found, sums, g, r, flips)
+                                  : reference::gradients_frozen(found, sums, g, r, flips);
+      const Vector xhat_error = error_of_xhat(kept, found, g);
+      const double s0 = std::fabs(sums.s0), s1 = std::fabs(sums.s1),
+                   s0_error = u_ * found.dy.abs().sum(),
+                   s1_error = u_ * (found.dy * found.xhat).abs().sum() +
+                              (found.dy.abs() * xhat_error).sum();
+      out.dbeta.push_back({exact.dbeta, s0_error + parameter_ * s0});
+      out.dgamma.push_back({exact.dgamma, s1_error + parameter_ * s1});
       for (std::size_t i = 0; i < c_.samples(); ++i) {
-        const double bracket = training ? dy[i] - s0 / m - xhat[i] * s1 / m : dy[i],
-                     dx = g * r * bracket;
-        double error = u_ * std::fabs(dy[i]);
+        const auto k = static_cast<Eigen::Index>(i);
+        double error = u_ * std::fabs(found.dy[k]);
         if (training)
-          error += (s0_error + u_ * std::fabs(s0) +
-                    std::fabs(xhat[i]) * (s1_error + u_ * std::fabs(s1)) +
-                    xhat_error[i] * std::fabs(s1)) /
+          error += (s0_error + u_ * s0 + std::fabs(found.xhat[k]) * (s1_error + u_ * s1) +
+                    xhat_error[k] * s1) /
                    m;
-        error = std::fabs(g) * r * error + u_ * std::fabs(dx);
-        out.dx[c_.at(c, i)] = {dx, error + stored_ * (std::fabs(dx) + error) + subnormal_};
+        error = std::fabs(g) * r * error + u_ * std::fabs(exact.dx[k]);
+        out.dx[c_.at(c, i)] = stored(exact.dx[k], error);
       }
     }
     return out;
   }
 
  private:
-  double scale(std::size_t c) const {
-    if (c_.gamma.empty()) return 1;
-    return p_.scale == ABN_SCALE_ABS_EPS ? std::fabs(c_.gamma[c]) + p_.eps : c_.gamma[c];
+  using Vector = reference::Vector<double>;
+
+  Vector samples_of(const std::vector<double>& tensor, std::size_t c) const {
+    Vector out(static_cast<Eigen::Index>(c_.samples()));
+    for (std::size_t i = 0; i < c_.samples(); ++i)
+      out[static_cast<Eigen::Index>(i)] = tensor[c_.at(c, i)];
+    return out;
+  }
+  reference::Channel<double> channel(std::size_t c) const {
+    reference::Channel<double> one;
+    one.eps = p_.eps;
+    one.activation = {verify::oracle::reference_kind(p_.activation), p_.activation_parameter};
+    if (c_.gamma.empty()) return one;
+    one.gamma = c_.gamma[c], one.beta = c_.beta[c];
+    if (p_.scale == ABN_SCALE_ABS_EPS) one.scale = reference::ScaleConvention::abs_eps;
+    return one;
+  }
+  Allowed stored(double value, double error) const {
+    return {value, error + stored_ * (std::fabs(value) + error) + subnormal_};
+  }
+  void add_running(std::size_t c, const reference::Statistics<double>& batch, double mean_error,
+                   double var_error, Expected& out) const {
+    const double rm = c_.running_mean[c], rv = c_.running_var[c], q = p_.momentum, m = batch.count,
+                 mean = batch.mean, var = batch.variance();
+    if (m < 2) return;
+    out.running_mean.push_back(
+        {reference::running_mean(rm, mean, q),
+         q * mean_error + (u_ + parameter_) * (std::fabs(rm) + std::fabs(mean))});
+    out.running_var.push_back({reference::running_variance(rv, var, m, q),
+                               q * 2 * var_error + (u_ + parameter_) * (rv + var * m / (m - 1))});
   }
   bool saturates() const { return p_.activation == ABN_ELU || p_.activation == ABN_CELU; }
-  double scale_of_y() const { return p_.activation == ABN_CELU ? p_.activation_parameter : 1; }
-  double phi(double y) const {
-    if (p_.activation == ABN_IDENTITY) return y;
-    if (!(y < 0)) return y + 0.0;
-    return p_.activation_parameter * (saturates() ? std::expm1(y / scale_of_y()) : y);
-  }
   double unsaturated(double z) const {
     return saturates() && z <= -p_.activation_parameter
                ? next_above(p_.dtype, -p_.activation_parameter)
                : z;
   }
-  double inverse(double z) const {
-    if (p_.activation == ABN_IDENTITY || !std::signbit(z)) return z;
-    const double quotient = z / p_.activation_parameter;
-    return saturates() ? scale_of_y() * std::log1p(quotient) : quotient;
-  }
-  double slope(double z) const {
-    if (p_.activation == ABN_IDENTITY || !std::signbit(z)) return 1;
-    return saturates() ? (z + p_.activation_parameter) / scale_of_y() : p_.activation_parameter;
+  Vector error_of_xhat(const Vector& z, const reference::Recovered<double>& found, double g) const {
+    if (g == 0) return Vector::Zero(z.size());
+    const double alpha = p_.activation_parameter, width = p_.activation == ABN_CELU ? alpha : 1;
+    // log1p near -1 magnifies the rounding of z/alpha
+    const Vector magnified = z.unaryExpr([&](double kept) {
+      return saturates() && std::signbit(kept) ? width * alpha / (kept + alpha) : 0;
+    });
+    return u_ * (found.xhat.abs() + (found.y.abs() + magnified / roundings * 4) / std::fabs(g));
   }
 
   const Case& c_;

@@ -24,7 +24,8 @@ void expect_same(const std::vector<double>& a, const std::vector<double>& b, con
 }
 
 TEST(GivenData, EveryRecipeIsReadBackAsItWasWritten) {
-  for (const char* text : {"n2c3s2,f16", "n2c3s2,nhwc,bf16,elu:1", "n2c3s2,f64,frozen"}) {
+  for (const char* text :
+       {"n2c3s2,f16,leaky_relu", "n2c3s2,nhwc,bf16,elu:1", "n2c3s2,f64,frozen,leaky_relu"}) {
     const abn_problem problem = problem::parse_problem(text);
     for (const Recipe& recipe : recipes()) {
       const problem::Inputs made = make_inputs(problem, recipe.name, 3);
@@ -44,7 +45,7 @@ TEST(GivenData, EveryRecipeIsReadBackAsItWasWritten) {
 
 TEST(GivenData, WhatIsLeftOutHasItsDefault) {
   const problem::Inputs read =
-      parse_given("given:x=1,-0x1p-3", problem::parse_problem("n2c1s1,f32"));
+      parse_given("given:x=1,-0x1p-3", problem::parse_problem("n2c1s1,f32,leaky_relu"));
   EXPECT_EQ(read.x, (std::vector<double>{1, -0.125}));
   EXPECT_FALSE(read.affine);
   EXPECT_TRUE(read.dz.empty());
@@ -57,7 +58,7 @@ TEST(GivenData, WhatCannotBeMeantIsRefused) {
        {"given:", "given:x=1", "given:x=1,2,3", "given:x=1,2;x=1,2", "given:y=1,2", "given:x=1,two",
         "given:x=1,,2", "given:x=1,0.1", "given:x=1,2;gamma=1", "given:x=1,2;beta=1",
         "given:x=1,2;gamma=1;beta=1,2", "given:x=1,1e9"})
-    EXPECT_THROW(replay("n2c1s1,f16", wrong, 1), problem::UsageError) << wrong;
+    EXPECT_THROW(replay("n2c1s1,f16,leaky_relu", wrong, 1), problem::UsageError) << wrong;
   EXPECT_THROW(replay("", "given:x=1,2", 1), problem::UsageError);
 }
 

@@ -75,7 +75,7 @@ TEST(RandomStream, IsAFunctionOfKeyAndIndexAlone) {
 }
 
 TEST(DataRecipes, GiveTheBitsThatTheyGaveWhenTheyWereWritten) {
-  const problem::Inputs inputs = make("n3c5s7,bf16", "standard", 17);
+  const problem::Inputs inputs = make("n3c5s7,bf16,leaky_relu", "standard", 17);
   // Recorded from g++ 12 on x86-64: reproduce lines in old reports stand on these bits.
   EXPECT_EQ(hash_of(inputs.x), 12640480126388175060u);
   EXPECT_EQ(hash_of(inputs.dz), 7552357978537351641u);
@@ -84,9 +84,9 @@ TEST(DataRecipes, GiveTheBitsThatTheyGaveWhenTheyWereWritten) {
 
 TEST(DataRecipes, AreTheSameInBothLayoutsAndDifferBySeed) {
   for (const Recipe& recipe : recipes()) {
-    const problem::Inputs nchw = make("n3c5s7,nchw", recipe.name, 4),
-                          nhwc = make("n3c5s7,nhwc", recipe.name, 4),
-                          other = make("n3c5s7,nchw", recipe.name, 5);
+    const problem::Inputs nchw = make("n3c5s7,nchw,leaky_relu", recipe.name, 4),
+                          nhwc = make("n3c5s7,nhwc,leaky_relu", recipe.name, 4),
+                          other = make("n3c5s7,nchw,leaky_relu", recipe.name, 5);
     for (std::int64_t c = 0; c < 5; ++c) {
       EXPECT_EQ(hash_of(channel(nchw, nchw.x, c)), hash_of(channel(nhwc, nhwc.x, c)))
           << recipe.name;
@@ -101,7 +101,8 @@ TEST(DataRecipes, AreTheSameInBothLayoutsAndDifferBySeed) {
 TEST(DataRecipes, HoldValuesOfTheirTypesWhoseSquaresAnF32SumCanHold) {
   for (const Recipe& recipe : recipes())
     for (const char* dtype : {"f16", "bf16", "f32", "f64"})
-      for (const char* sizes : {"n2c3s5", "n1c1s1", "n0c3s4", "n4c7s200", "n2c0s3"})
+      for (const char* sizes : {"n2c3s5,leaky_relu", "n1c1s1,leaky_relu", "n0c3s4,leaky_relu",
+                                "n4c7s200,leaky_relu", "n2c0s3,leaky_relu"})
         for (std::uint64_t seed = 0; seed < 4; ++seed) {
           const abn_problem problem =
               problem::parse_problem(std::string(sizes) + "," + dtype + ",inference");
@@ -134,7 +135,7 @@ TEST(DataRecipes, HoldValuesOfTheirTypesWhoseSquaresAnF32SumCanHold) {
 
 TEST(DataRecipes, DzIsOfBothSignsAndItsSumsAreNotSmall) {
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
-    const problem::Inputs inputs = make("n8c6s32", "standard", seed);
+    const problem::Inputs inputs = make("n8c6s32,leaky_relu", "standard", seed);
     for (std::int64_t c = 0; c < 6; ++c) {
       const auto x = channel(inputs, inputs.x, c), dz = channel(inputs, inputs.dz, c);
       const auto [mean, sigma] = moments(x);
@@ -154,7 +155,7 @@ TEST(DataRecipes, DzIsOfBothSignsAndItsSumsAreNotSmall) {
 TEST(DataRecipes, DzComesInRealisticScales) {
   std::set<int> exponents;
   for (std::uint64_t seed = 0; seed < 40; ++seed)
-    exponents.insert(std::ilogb(moments(make("n8c6s32", "standard", seed).dz).sigma));
+    exponents.insert(std::ilogb(moments(make("n8c6s32,leaky_relu", "standard", seed).dz).sigma));
   EXPECT_LT(*exponents.begin(), -12);  // 1/(64*256) = 2^-14
   EXPECT_GE(*exponents.rbegin(), -1);
 }
@@ -163,7 +164,8 @@ TEST(DataRecipes, LargeMeanIsWhatItsTypeCanResolve) {
   for (const auto& [dtype, least] :
        {std::pair{"f16", 60.0}, {"bf16", 6.0}, {"f32", 900.0}, {"f64", 900.0}})
     for (std::uint64_t seed = 0; seed < 5; ++seed) {
-      const problem::Inputs inputs = make(std::string("n16c8s16,") + dtype, "large_mean", seed);
+      const problem::Inputs inputs =
+          make(std::string("n16c8s16,leaky_relu,") + dtype, "large_mean", seed);
       for (std::int64_t c = 0; c < 8; ++c) {
         const auto [mean, sigma] = moments(channel(inputs, inputs.x, c));
         EXPECT_GT(std::abs(mean) / sigma, least) << dtype;
@@ -177,25 +179,25 @@ TEST(DataRecipes, LargeMeanIsWhatItsTypeCanResolve) {
 
 TEST(DataRecipes, KeepTheirOwnPromises) {
   for (std::uint64_t seed = 0; seed < 12; ++seed) {
-    const auto gammas = make("n4c8s16", "mixed_gamma", seed).gamma;
+    const auto gammas = make("n4c8s16,leaky_relu", "mixed_gamma", seed).gamma;
     EXPECT_EQ(std::count(gammas.begin(), gammas.end(), 0.0), 1);
     EXPECT_TRUE(std::any_of(gammas.begin(), gammas.end(), [](double g) { return g < 0; }) &&
                 std::any_of(gammas.begin(), gammas.end(), [](double g) { return g > 0; }));
 
-    for (const double gamma : make("n4c8s16", "tiny_gamma", seed).gamma)
+    for (const double gamma : make("n4c8s16,leaky_relu", "tiny_gamma", seed).gamma)
       EXPECT_TRUE(gamma != 0 && std::abs(gamma) < 0x1p-7);
 
-    const problem::Inputs large_beta = make("n4c8s16", "large_beta", seed);
+    const problem::Inputs large_beta = make("n4c8s16,leaky_relu", "large_beta", seed);
     for (std::size_t c = 0; c < 8; ++c)
       EXPECT_GE(std::abs(large_beta.beta[c] / large_beta.gamma[c]), 15.9);
 
-    const problem::Inputs constant = make("n4c8s16,f16", "constant", seed);
+    const problem::Inputs constant = make("n4c8s16,f16,leaky_relu", "constant", seed);
     int still = 0;
     for (std::int64_t c = 0; c < 8; ++c)
       still += moments(channel(constant, constant.x, c)).sigma == 0;
     EXPECT_EQ(still, 4);
 
-    const problem::Inputs zeros = make("n4c8s17,f32", "zeros", seed);
+    const problem::Inputs zeros = make("n4c8s17,f32,leaky_relu", "zeros", seed);
     EXPECT_TRUE(std::count(zeros.x.begin(), zeros.x.end(), 0.0) > 8 &&
                 std::count(zeros.dz.begin(), zeros.dz.end(), 0.0) > 8);
     for (std::int64_t c = 0; c < 8; ++c) {
@@ -205,7 +207,7 @@ TEST(DataRecipes, KeepTheirOwnPromises) {
     }
     EXPECT_EQ(std::count(zeros.beta.begin(), zeros.beta.end(), 0.0), 4);
 
-    const problem::Inputs spikes = make("n4c8s64", "spikes", seed);
+    const problem::Inputs spikes = make("n4c8s64,leaky_relu", "spikes", seed);
     int last_is_larger = 0;
     for (std::int64_t c = 0; c < 8; ++c) {
       auto x = channel(spikes, spikes.x, c);
@@ -221,14 +223,14 @@ TEST(DataRecipes, KeepTheirOwnPromises) {
     for (const int dtype : {ABN_F16, ABN_BF16, ABN_F32, ABN_F64}) {
       const problem::Format& format = problem::format_of(dtype);
       const problem::Inputs subnormals =
-          make(std::string("n4c8s16,") + problem::dtype_name(dtype), "subnormals", seed);
+          make(std::string("n4c8s16,leaky_relu,") + problem::dtype_name(dtype), "subnormals", seed);
       const double smallest_normal = std::ldexp(1.0, format.emin);
       const auto is_subnormal = [&](double v) { return v != 0 && std::abs(v) < smallest_normal; };
       EXPECT_GT(std::count_if(subnormals.x.begin(), subnormals.x.end(), is_subnormal), 100);
       EXPECT_GT(std::count_if(subnormals.dz.begin(), subnormals.dz.end(), is_subnormal), 100);
     }
 
-    const problem::Inputs special = make("n4c6s16", "special", seed);
+    const problem::Inputs special = make("n4c6s16,leaky_relu", "special", seed);
     int with_nan = 0, with_infinity = 0, clean = 0, in_dz = 0;
     for (std::int64_t c = 0; c < 6; ++c) {
       const auto x = channel(special, special.x, c), dz = channel(special, special.dz, c);
@@ -245,9 +247,30 @@ TEST(DataRecipes, KeepTheirOwnPromises) {
     EXPECT_EQ(in_dz, 2);
     EXPECT_EQ(clean, 1);
 
-    const problem::Inputs plain = make("n4c6s16", "no_affine", seed);
+    const problem::Inputs plain = make("n4c6s16,leaky_relu", "no_affine", seed);
     EXPECT_FALSE(plain.affine);
   }
+}
+
+TEST(DataRecipes, KinksAreMetExactlyAndTheEndsAreFarOut) {
+  std::set<double> met;
+  for (std::uint64_t seed = 0; seed < 12; ++seed) {
+    const problem::Inputs inputs = make("n8c8s32,relu6,f32", "kinks", seed);
+    int exact = 0, far = 0;
+    for (std::int64_t c = 0; c < 8; ++c) {
+      const auto at = static_cast<std::size_t>(c);
+      const auto x = channel(inputs, inputs.x, c);
+      const auto [mean, sigma] = moments(x);
+      for (const double value : x) {
+        const double y = inputs.gamma[at] * (value - mean) / sigma + inputs.beta[at];
+        if (mean == 0 && value == 0 && y == inputs.beta[at]) ++exact, met.insert(y);
+        far += std::fabs(y) > 40;
+      }
+    }
+    EXPECT_GT(exact, 100) << seed;
+    EXPECT_GT(far, 20) << seed;
+  }
+  EXPECT_EQ(met, (std::set<double>{-3, 0, 3, 6}));
 }
 
 TEST(DataRecipes, SaturatingReachesBothEnds) {
@@ -273,7 +296,7 @@ TEST(DataRecipes, SaturatingReachesBothEnds) {
 
 TEST(DataRecipes, AnUnknownOneIsRefusedAndTheNearestNamed) {
   try {
-    make("n1c1s2", "spike", 1);
+    make("n1c1s2,leaky_relu", "spike", 1);
     FAIL();
   } catch (const problem::UsageError& refused) {
     EXPECT_NE(std::string(refused.what()).find("spikes"), std::string::npos) << refused.what();

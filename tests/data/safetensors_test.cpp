@@ -357,7 +357,7 @@ TEST(Safetensors, DamageNeverCrashes) {
   const ScratchFolder scratch;
   const std::string path = scratch.file("file.safetensors");
   SafetensorsFile small;
-  small.metadata = {{"abn.format", "1"}, {"abn.problem", "n2c1s1"}};
+  small.metadata = {{"abn.format", "1"}, {"abn.problem", "n2c1s1,leaky_relu"}};
   small.tensors["x"] = {"x", "F32", {2, 1, 1}, std::vector<std::byte>(8, std::byte{7})};
   small.tensors["gamma"] = {"gamma", "F64", {1}, std::vector<std::byte>(8, std::byte{9})};
   write_safetensors(path, small);

@@ -19,9 +19,7 @@ constexpr double nan = std::numeric_limits<double>::quiet_NaN(),
 
 const compare::Expectation& find(const std::vector<compare::Expectation>& all,
                                  compare::Output output) {
-  for (const compare::Expectation& e : all)
-    if (e.output == output) return e;
-  throw std::logic_error("no such output");
+  return *compare::find_output(all, output);
 }
 
 problem::Inputs tiny(int dtype, int activation, double parameter, std::vector<double> x,

@@ -25,9 +25,7 @@ using diagnosis::Simulation;
 /// What the oracle expects of an output.
 const compare::Expectation& of(const std::vector<compare::Expectation>& all,
                                compare::Output output) {
-  for (const compare::Expectation& one : all)
-    if (one.output == output) return one;
-  throw std::logic_error("no such output");
+  return *compare::find_output(all, output);
 }
 
 TEST(Diagnosis, APredictionWithoutAChangeIsTheReference) {

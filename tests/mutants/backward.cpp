@@ -77,6 +77,11 @@ struct Backward : Channel<A> {
     return has(Bug::slope_twice) ? slope * slope : slope;
   }
 
+  /// What phi' of an activation without an inverse is taken at.
+  A of_z(A z, A y) const {
+    return has(Bug::silu_derivative_of_z) && p.activation == ABN_SILU ? z : y;
+  }
+
   A normalised(A y) const {
     if (g == 0 && !has(Bug::gamma_zero_unguarded)) return 0;  // nothing of x is left
     const A inverse = 1 / g_of_inversion, shift = has(Bug::beta_not_subtracted) ? A(0) : beta;
@@ -112,7 +117,8 @@ struct Backward : Channel<A> {
       }
       if (has(Bug::xhat_in_storage)) xhat = this->in_storage(xhat);
       if (has(Bug::xhat_clipped)) xhat = std::clamp(xhat, A(-4), A(4));
-      out.dy[i] = dz[i] * slope_at(z, y, negative);
+      out.dy[i] = dz[i] * (this->has_inverse() ? slope_at(z, y, negative)
+                                               : this->curve().derivative(of_z(z, y)));
       if (has(Bug::dy_in_storage)) out.dy[i] = this->in_storage(out.dy[i]);
     }
     return out;

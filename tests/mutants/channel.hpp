@@ -1,5 +1,9 @@
 // One channel of a kernel with at most one bug: reading and writing, parameters, sums, the root,
 // the activation. Both directions use it.
+//
+// The simulated kernel of verify/study takes formats, places and activations from the judge, and so
+// would share a mistake with it. These kernels go through the ABI and share nothing: not even
+// rounding (tests/mutants/arithmetic.hpp), where many of their bugs bite.
 #pragma once
 
 #include <algorithm>
@@ -7,6 +11,7 @@
 #include <vector>
 
 #include "tests/mutants/arithmetic.hpp"
+#include "tests/mutants/curve.hpp"
 #include "tests/mutants/plan.hpp"
 
 namespace abn::mutants {
@@ -214,8 +219,12 @@ struct Channel {
     return p.activation == ABN_CELU && !forgotten ? alpha() : A(1);
   }
 
+  bool has_inverse() const { return p.activation <= ABN_CELU; }
+  Curve<A> curve() const { return {plan.bug, p.activation, backward()}; }
+
   A activate(A y, A xhat) const {
     if (p.activation == ABN_IDENTITY) return y;
+    if (!has_inverse()) return curve().value(y);
     // max(y, 0) + slope*min(y, 0) of a library whose max leaves NaN out
     if (has(Bug::nan_lost) && std::isnan(y)) return 0;
     const bool negative = has(Bug::branch_of_xhat_forward) ? xhat < 0 : y < 0;

@@ -28,6 +28,8 @@ using abn::mutants::correct_kernels;
 std::vector<data::Case> cases_for(std::size_t kernel, std::uint64_t seed) {
   constexpr std::int64_t elements = 2000;
   std::vector<data::Case> all = data::cases_of(data::Tier::smoke, seed), out;
+  // sizes_test.cpp has those that are there for their sizes
+  std::erase_if(all, [](const data::Case& one) { return one.sampled; });
   for (std::size_t i = 0; i < all.size(); ++i) {
     // shifted each time round, so that all kernels meet all combinations
     if ((i + i / std::size(correct_kernels)) % std::size(correct_kernels) != kernel) continue;

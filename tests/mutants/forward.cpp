@@ -201,8 +201,10 @@ void answer_from_cache(const abn_problem& p, const abn_forward_args& a) {
 int claims(const Plan& plan, const abn_problem& p, abn_claims& out) {
   if (p.param_dtype != ABN_F32 && !(p.param_dtype == ABN_F64 && p.dtype == ABN_F64))
     return ABN_ERROR_UNSUPPORTED;
-  if (p.activation < ABN_IDENTITY || p.activation > ABN_CELU) return ABN_ERROR_UNSUPPORTED;
   const Design& design = plan.design;
+  const bool in_place = design.scheme == ABN_IN_PLACE_1 || design.scheme == ABN_IN_PLACE_2;
+  if (p.activation < ABN_IDENTITY || p.activation > (in_place ? ABN_CELU : ABN_HARDSWISH))
+    return ABN_ERROR_UNSUPPORTED;
   const bool keeps_x = design.scheme == ABN_STANDARD || design.scheme == ABN_CHECKPOINT_X;
   const bool keeps_z = design.scheme == ABN_STANDARD || design.scheme == ABN_IN_PLACE_1 ||
                        design.scheme == ABN_IN_PLACE_2;
@@ -211,6 +213,7 @@ int claims(const Plan& plan, const abn_problem& p, abn_claims& out) {
   out.scheme = design.scheme;
   out.statistics = design.statistics;
   out.normalise = design.normalise;
+  out.kink = ABN_KINK_RIGHT;
   out.accumulate = is_double ? ABN_F64 : ABN_F32;
   out.saves = ABN_SAVES_VAR;
   if (keeps_x) out.saves |= ABN_SAVES_X | ABN_SAVES_MEAN;
@@ -225,7 +228,7 @@ int claims(const Plan& plan, const abn_problem& p, abn_claims& out) {
       design.statistics == ABN_WELFORD && design.summation != Summation::sequential;
   out.depth_statistics = depth_of(one_lane ? Summation::blocks : design.summation, is_double, m);
   out.depth_backward = depth_of(design.summation, is_double, m);
-  out.function_ulp = 2;  // expm1, exp and log1p of the GNU C library stay below
+  out.function_ulp = 2;  // expm1, exp, log1p, tanh and erf of the GNU C library stay below
   return ABN_OK;
 }
 

@@ -229,7 +229,7 @@ TEST(HuntCommand, FailsAndPrintsTheWorstOfEachCheck) {
   arguments.patterns = "0x0-0x1";
   EXPECT_NE(refusal(arguments).find("A hunt makes its own data"), std::string::npos);
   arguments.patterns.clear();
-  arguments.problem = "n64c64s64,f32";
+  arguments.problem = "n64c64s64,f32,leaky_relu";
   EXPECT_NE(refusal(arguments).find("make it smaller"), std::string::npos);
 }
 

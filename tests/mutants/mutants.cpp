@@ -15,6 +15,7 @@ using Types = std::array<int, 2>;
 constexpr Types usual{ABN_F32, ABN_BF16}, wide{ABN_F32, ABN_F64}, narrow{ABN_F16, ABN_BF16},
     half{ABN_F16, ABN_F32}, f64{ABN_F64, ABN_F64};
 constexpr Design in_place{}, two{.scheme = ABN_IN_PLACE_2}, standard{.scheme = ABN_STANDARD},
+    from_x{.scheme = ABN_CHECKPOINT_X}, from_xhat{.scheme = ABN_CHECKPOINT_XHAT},
     welford{.statistics = ABN_WELFORD}, one_pass{.statistics = ABN_ONE_PASS};
 
 #define ROW(bug) Bug::bug, #bug
@@ -213,6 +214,39 @@ constexpr Mutant activation[] = {
      "CELU with another alpha than 1", "elu_alpha_one", backwards, usual, in_place},
     {ROW(celu_width_forgotten_backward), "ELU's inverse and phi' for CELU", "common slip",
      "CELU with another alpha than 1", "width_forgotten", backwards, usual, in_place},
+};
+
+constexpr Mutant curves[] = {
+    {ROW(relu_missing_backward), "phi' = 1 for ReLU", "common slip", "y < 0", "slope_missing",
+     backwards, usual, standard},
+    {ROW(relu6_uncapped), "ReLU for ReLU6", "common slip", "y > 6", "activation_confused", forwards,
+     usual, standard},
+    {ROW(relu6_uncapped_backward), "phi' of ReLU for ReLU6", "common slip", "y > 6",
+     "activation_confused", backwards, usual, from_x},
+    {ROW(sigmoid_overflows), "e^y/(1 + e^y)", "common slip", "y above 88", "", forwards, usual,
+     standard},
+    {ROW(sigmoid_of_minus_y), "1/(1 + e^y), in sigmoid and SiLU", "common slip", "any",
+     "exponent_sign", forwards, usual, from_xhat},
+    {ROW(sigmoid_derivative_cut), "phi' = s", "common slip", "any", "derivative_cut", backwards,
+     usual, from_x},
+    {ROW(tanh_derivative_cut), "phi' = 1 - z", "common slip", "any", "derivative_cut", backwards,
+     usual, standard},
+    {ROW(silu_derivative_cut), "phi' = s, the term with y missing", "common slip", "any",
+     "derivative_cut", backwards, usual, standard},
+    {ROW(silu_derivative_of_z), "phi' at z for y", "common slip", "any", "derivative_of_output",
+     backwards, usual, standard},
+    {ROW(gelu_tanh_for_erf), "the tanh form of GELU for its erf form", "common slip", "f32",
+     "activation_confused", forwards, wide, standard},
+    {ROW(gelu_erf_for_tanh_backward), "phi' of the erf form of GELU for its tanh form",
+     "common slip", "f32", "activation_confused", backwards, wide, from_x},
+    {ROW(gelu_derivative_cut), "phi' = P, the term with y missing", "common slip", "any",
+     "derivative_cut", backwards, usual, from_xhat},
+    {ROW(hardswish_limits), "z = 0 up to 0 for up to -3", "common slip", "y from -3 to 0",
+     "hardswish_limits", forwards, usual, standard},
+    {ROW(hardswish_unlimited_backward), "phi' = y/3 + 1/2 everywhere", "common slip", "|y| > 3",
+     "hardswish_unlimited", backwards, usual, from_x},
+    {ROW(hardswish_limits_backward), "phi' = 0 up to 0 for up to -3", "common slip",
+     "y from -3 to 0", "hardswish_limits", backwards, usual, from_xhat},
 };
 
 constexpr Mutant sums[] = {
@@ -432,10 +466,15 @@ constexpr Mutant hidden[] = {
 #undef ROW
 
 constexpr Group all_groups[] = {
-    {"statistics", statistics},           {"running buffers", buffers},
-    {"scale and inversion", inversion},   {"activation", activation},
-    {"backward sums and formulas", sums}, {"layout and sizes", layout},
-    {"precision downgrades", precision},  {"memory and ordering", memory},
+    {"statistics", statistics},
+    {"running buffers", buffers},
+    {"scale and inversion", inversion},
+    {"activation", activation},
+    {"activations without an inverse", curves, true},
+    {"backward sums and formulas", sums},
+    {"layout and sizes", layout},
+    {"precision downgrades", precision},
+    {"memory and ordering", memory},
 };
 
 template <const auto& rows>
@@ -455,9 +494,10 @@ std::span<const Group> groups() { return all_groups; }
 std::span<const Mutant> invisible() { return hidden; }
 
 const abn_variant& variant_of(const Mutant& mutant) {
-  for (const auto find : {variant_in<statistics>, variant_in<buffers>, variant_in<inversion>,
-                          variant_in<activation>, variant_in<sums>, variant_in<layout>,
-                          variant_in<precision>, variant_in<memory>, variant_in<hidden>})
+  for (const auto find :
+       {variant_in<statistics>, variant_in<buffers>, variant_in<inversion>, variant_in<activation>,
+        variant_in<curves>, variant_in<sums>, variant_in<layout>, variant_in<precision>,
+        variant_in<memory>, variant_in<hidden>})
     if (const abn_variant* const found = find(mutant)) return *found;
   throw std::out_of_range(mutant.id);
 }

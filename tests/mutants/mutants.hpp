@@ -25,6 +25,7 @@ struct Mutant {
 struct Group {
   const char* name;
   std::span<const Mutant> mutants;
+  bool without_inverse = false;  ///< they bite with activations that have none, and only there
 };
 
 /// Each has to be caught by the judge.

@@ -8,6 +8,7 @@ extern "C" __attribute__((visibility("default"))) const abn_variant* abn_plugin(
   if (index < std::size(correct_kernels)) return &correct_kernels[index];
   std::size_t rest = index - std::size(correct_kernels);
   for (const Group& group : groups()) {
+    if (group.without_inverse) continue;  // no problem of the study has such an activation
     if (rest < group.mutants.size()) return &variant_of(group.mutants[rest]);
     rest -= group.mutants.size();
   }

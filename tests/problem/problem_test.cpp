@@ -25,7 +25,7 @@ TEST(Problems, DefaultsAndRounding) {
       << "the slope is rounded once, to the parameter type";
   EXPECT_EQ(p.eps, static_cast<double>(1e-5f));
   EXPECT_EQ(p.struct_size, sizeof p);
-  EXPECT_EQ(parse_problem("n1c1s2,f64").eps, 1e-5);
+  EXPECT_EQ(parse_problem("n1c1s2,f64,identity").eps, 1e-5);
   EXPECT_EQ(to_string(p), "n2c64s12,nhwc,bf16,leaky_relu:0.01");
 }
 
@@ -37,19 +37,23 @@ TEST(Problems, PrintedAndParsedAgainIsTheSameProblem) {
     p.s = *rc::gen::inRange(0, 5000);
     p.layout = *rc::gen::inRange(0, 2), p.dtype = *rc::gen::inRange(0, 4),
     p.activation = *rc::gen::inRange(0, 3);
-    p.param_dtype = p.dtype == ABN_F64 ? *rc::gen::inRange(2, 4) : static_cast<int>(ABN_F32);
+    p.param_dtype = *rc::gen::element(static_cast<int>(ABN_F32), static_cast<int>(p.dtype));
+    if (p.dtype != ABN_F64) p.out_type = *rc::gen::inRange(0, 4);
+    if (out_type_of(p) == p.dtype) p.out_type = 0;
     p.scale = *rc::gen::inRange(0, 2);
     p.mode = p.n * p.s == 1 ? static_cast<int>(ABN_FROZEN) : *rc::gen::inRange(0, 3);
-    const Format& format = format_of(p.param_dtype);
+    const Format& format = format_of(scalar_type_of(p));
     const auto number = [&](double low) {
       return round_to(format, low + *rc::gen::inRange(0, 1000000) / 999999.0);
     };
     p.eps = number(0), p.momentum = std::min(number(0), 1.0);
+    if (*rc::gen::inRange(0, 2) == 0)
+      p.momentum = round_to(format, 1.0 / *rc::gen::inRange(1, 1000));
     p.activation_parameter = p.activation == ABN_IDENTITY ? 0 : number(1e-3);
     const auto q = parse_problem(to_string(p));
     RC_ASSERT(to_string(q) == to_string(p));
     RC_ASSERT(q.n == p.n && q.c == p.c && q.s == p.s && q.layout == p.layout &&
-              q.dtype == p.dtype && q.param_dtype == p.param_dtype);
+              q.dtype == p.dtype && q.param_dtype == p.param_dtype && q.out_type == p.out_type);
     RC_ASSERT(q.activation == p.activation && q.scale == p.scale && q.mode == p.mode);
     RC_ASSERT(q.eps == p.eps && q.momentum == p.momentum &&
               q.activation_parameter == p.activation_parameter);
@@ -57,7 +61,7 @@ TEST(Problems, PrintedAndParsedAgainIsTheSameProblem) {
 }
 
 TEST(Problems, OffsetsVisitEveryElementOnce) {
-  for (const char* text : {"n3c4s5,nchw", "n3c4s5,nhwc"}) {
+  for (const char* text : {"n3c4s5,nchw,identity", "n3c4s5,nhwc,identity"}) {
     const auto p = parse_problem(text);
     std::vector<int> seen(static_cast<std::size_t>(element_count(p)));
     for (std::int64_t c = 0; c < p.c; ++c)
@@ -95,7 +99,12 @@ TEST(Problems, WhatNoKernelMayBeAskedIsRefusedInOneSentence) {
                                      "n2c3s4,eps:1e-60",
                                      "n2c3s4,momentum:1.5",
                                      "n2c3s4,momentum:-0.1",
-                                     "n2c3s4,param:f16",
+                                     "n2c3s4,param:f16,identity",
+                                     "n2c3s4,identity,out:f64",
+                                     "n2c3s4,f64,identity,out:f32",
+                                     "n2c3s4,identity,out:f17",
+                                     "n2c3s4",
+                                     "n2c3s4,f16,momentum:0.2",
                                      "n2c3s4,f16,param:f64",
                                      "n2c3s4,leaky_relu:1e-60",
                                      "n1c3s1",
@@ -112,8 +121,9 @@ TEST(Problems, WhatNoKernelMayBeAskedIsRefusedInOneSentence) {
       EXPECT_GT(std::string(refused.what()).size(), 30u) << refused.what();
     }
   }
-  for (const char* good : {"n1c3s1,inference", "n1c3s1,frozen", "n0c3s4", "n2c0s4", "n2c3s0",
-                           "n2c3s4,eps:0", "n1c0s1"})
+  for (const char* good :
+       {"n1c3s1,inference,identity", "n1c3s1,frozen,identity", "n0c3s4,identity", "n2c0s4,identity",
+        "n2c3s0,identity", "n2c3s4,eps:0,identity", "n1c0s1,identity"})
     EXPECT_NO_THROW(parse_problem(good)) << good;
 }
 
@@ -127,7 +137,8 @@ TEST(Problems, ARefusalQuotesWhatIsWrongAndEndsInWhatToDo) {
       {"n2c3s4,lerky_relu", "\"lerky_relu\"", "did you mean leaky_relu:0.01?"},
       {"n2c3s4,fp16", "\"fp16\"", "did you mean f16?"},
       {"n2c3s4,f16,f32", "\"f32\" sets the storage type a second time", "leave one of them out"},
-      {"n2c3s4,param:f16", "\"param:f16\"", "use param:f32 or param:f64"},
+      {"n2c3s4,param:f16,identity", "type f16", "use param:f32"},
+      {"n2c3s4,f16", "names no activation", "for example identity, leaky_relu:0.01 or elu:1"},
       {"n2c3s4,elu:1e400", "\"1e400\"", "write for example n2c64s12,nhwc,bf16,leaky_relu:0.01"},
       {"n3000000000c3000000000s1", "n3000000000c3000000000s1", "use smaller sizes"},
       {"n1c3s1", "one sample", "use n*s of at least 2, or inference or frozen"},
@@ -144,14 +155,14 @@ TEST(Problems, ARefusalQuotesWhatIsWrongAndEndsInWhatToDo) {
           << sentence;
     }
   }
-  EXPECT_NO_THROW(parse_problem("n2c3s4,f64,eps:1e-60")) << "what f32 cannot hold f64 can";
-  EXPECT_NO_THROW(parse_problem("n2c3s4,momentum:1e-60")) << "a momentum may round to 0";
+  EXPECT_NO_THROW(parse_problem("n2c3s4,f64,eps:1e-60,identity")) << "what f32 cannot hold f64 can";
+  EXPECT_NO_THROW(parse_problem("n2c3s4,momentum:1e-60,identity")) << "a momentum may round to 0";
 }
 
 TEST(Problems, TheLargestSizesAreThoseWhoseBytesFitIntoAnInt64) {
   // 2^60 elements of 8 bytes are 2^63 bytes, one more than an int64 can count.
   EXPECT_THROW(parse_problem("n1048576c1048576s1048576"), UsageError);
-  EXPECT_NO_THROW(parse_problem("n1048576c1048576s1048575"));
+  EXPECT_NO_THROW(parse_problem("n1048576c1048576s1048575,identity"));
   EXPECT_THROW(parse_problem("n0c4000000000s4000000000"), UsageError)
       << "an empty tensor hides no overflow of the other sizes";
 }

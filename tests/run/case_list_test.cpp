@@ -37,13 +37,14 @@ std::string refusal(const std::string& text) {
 
 TEST(CaseList, KeepsTheWorstCaseOfEveryCheckOnce) {
   std::vector<results::Record> records;
-  for (auto& [id, record] : run_one("n2c2s3,f32", "spikes", 12)) records.push_back(record);
+  for (auto& [id, record] : run_one("n2c2s3,f32,leaky_relu", "spikes", 12))
+    records.push_back(record);
   const std::string path = scratch(case_list_text(records));
   const std::vector<data::Case> cases = read_case_list(path);
   std::filesystem::remove(path);
   ASSERT_EQ(cases.size(), 1u) << "all checks have the same worst case here";
   EXPECT_EQ(problem::to_string(cases.front().problem),
-            problem::to_string(problem::parse_problem("n2c2s3,f32")));
+            problem::to_string(problem::parse_problem("n2c2s3,f32,leaky_relu")));
   EXPECT_EQ(cases.front().data, "spikes");
   EXPECT_EQ(cases.front().seed, 12u);
 }

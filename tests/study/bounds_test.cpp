@@ -18,6 +18,7 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 #include "verify/study/bounds_study.hpp"
+#include "verify/study/simulate.hpp"
 
 namespace {
 
@@ -228,10 +229,10 @@ TEST(BoundsStudy, SaysWhichKernelIsAboveWhichBound) {
 // ---- what the study found
 // -------------------------------------------------------------------------------------------------
 
-std::uint64_t failures(problem::Inputs inputs, const KernelClass& kernel, const Liberties& free) {
-  if (inputs.problem.mode == ABN_TRAINING) inputs.running_mean.clear(), inputs.running_var.clear();
+std::uint64_t failures(const problem::Inputs& inputs, const KernelClass& kernel,
+                       const Liberties& free) {
   const abn_claims claims = claims_of(kernel, inputs.problem);
-  const KernelOutputs got = simulate(inputs, kernel, free);
+  const KernelOutputs got = simulate(inputs, {kernel, free});
   std::uint64_t failed = 0;
   for (const auto& expectations :
        {expect::expect_forward(inputs, claims), expect::expect_backward(inputs, got.saved, claims)})
@@ -362,11 +363,16 @@ TEST(SimulatedKernels, MayOverflowInDouble) {
 }
 
 TEST(SimulatedKernels, DeclareTheDepthOfTheirOrder) {
-  EXPECT_EQ(depth_of(Summation::sequential, 100), 100);
-  EXPECT_EQ(depth_of(Summation::pairwise, 100), 7);
-  EXPECT_EQ(depth_of(Summation::pairwise, 2), 1);
-  EXPECT_EQ(depth_of(Summation::lanes, 100), 9);
-  EXPECT_EQ(depth_of(Summation::lanes, 3), 3);
+  KernelClass kernel;
+  EXPECT_EQ(depth_of(kernel, 100), 9);
+  EXPECT_EQ(depth_of(kernel, 3), 3);
+  kernel.lanes = 256;
+  EXPECT_EQ(depth_of(kernel, 1000), 12);
+  kernel.summation = Summation::sequential;
+  EXPECT_EQ(depth_of(kernel, 100), 100);
+  kernel.summation = Summation::pairwise;
+  EXPECT_EQ(depth_of(kernel, 100), 7);
+  EXPECT_EQ(depth_of(kernel, 2), 1);
 }
 
 }  // namespace

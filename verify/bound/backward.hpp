@@ -40,6 +40,8 @@ struct BackwardErrors {
   std::vector<Error> dx;
   /// elements whose branch is anyone's (Recovered::open); empty where there is none
   std::vector<bool> open;
+  /// elements whose dy is anyone's (Recovered::undefined); empty where there is none
+  std::vector<bool> undefined;
   Error dgamma{}, dbeta{};
   /// Something on the way may leave the accumulate type; what comes of it is nobody's promise, not
   /// even a number.
@@ -99,12 +101,15 @@ class BackwardBound {
     if (std::any_of(recovered.begin(), recovered.end(),
                     [](const Recovered<Error>& one) { return one.open; }))
       for (const Recovered<Error>& one : recovered) out.open.push_back(one.open);
+    if (std::any_of(recovered.begin(), recovered.end(),
+                    [](const Recovered<Error>& one) { return one.undefined; }))
+      for (const Recovered<Error>& one : recovered) out.undefined.push_back(one.undefined);
     out.dbeta_overflows = !(sums.dy <= a.largest);
     out.overflows = out.dbeta_overflows || sums.overflows || !(sums.product <= a.largest);
     if (recover.is_scheme_two())
       out.overflows |= !(larger(std::fabs(c.beta) * sums.dy, std::fabs(v.s1)) <= a.largest);
     // Where all dz are 0, so is every result in any arithmetic, unless an overflow makes it NaN.
-    if (sums.dy == 0 && sums.s1.total() < infinity) return out;
+    if (sums.dy == 0 && sums.s1.total() < infinity && !c.shards()) return out;
     const Closed closed = close(sums);
     const bool unknown = recover.backward_statistics.root.variance == infinity;
     bool overflows = false;
@@ -164,12 +169,13 @@ class BackwardBound {
 
   Closed close(Sums& sums) const {
     close_products(sums);
-    const double per = (1 + a.count_roundings * a.u) / c.m;
+    const double per = (1 + a.count_roundings * a.u) / c.divisor();
     Closed closed;
-    closed.s0.add(scale * per, sums.s0);
-    closed.s1.add(scale * per, sums.s1);
-    closed.mean0 = (std::fabs(v.s0) + sums.s0.total()) / c.m;
-    closed.mean1 = (std::fabs(v.s1) + sums.s1.total()) / c.m;
+    const Error none{}, &s0 = c.shards() ? none : sums.s0, &s1 = c.shards() ? none : sums.s1;
+    closed.s0.add(scale * per, s0);
+    closed.s1.add(scale * per, s1);
+    closed.mean0 = (std::fabs(c.shards() ? v.all_s0 : v.s0) + s0.total()) / c.divisor();
+    closed.mean1 = (std::fabs(c.shards() ? v.all_s1 : v.s1) + s1.total()) / c.divisor();
     if (!recover.is_scheme_two()) close_arithmetic(closed);
     return closed;
   }

@@ -30,9 +30,10 @@ constexpr double recommended_levels = 8;
 // the CUDA programming guide lists at most 2 for expf, expm1f and log1pf, glibc 1 to 2
 constexpr double recommended_function_ulp = 4;
 
-// The oracle's exp, expm1 and log1p: glibc documents at most 4 ulp for double and long double on
-// x86, reference/exponential50.hpp 16.
-constexpr double oracle_function_ulp = 16;
+// The oracle's exp, expm1, log1p and erfc: glibc documents at most 5 ulp for double and long double
+// on x86, reference/exponential50.hpp 16 and reference/erfc50.hpp 32 for 50 digits.
+constexpr double oracle_function_ulp = 16, oracle_function_ulp_of_50_digits = 32;
+constexpr int precision_of_50_digits = 168;
 
 Rounding narrowing(const problem::Format& from, const problem::Format& to) {
   return {to.unit_roundoff > from.unit_roundoff ? to.unit_roundoff : 0,
@@ -61,9 +62,14 @@ Arithmetic arithmetic_of(const abn_problem& problem, const abn_claims& claims) {
   const problem::Format& accumulate = problem::format_of(claims.accumulate);
   const problem::Format& storage = problem::format_of(problem.dtype);
   const problem::Format& parameter = problem::format_of(problem.param_dtype);
+  const problem::Format& out = problem::format_of(problem::out_type_of(problem));
+  // eps, momentum and the slope come in f32 where gamma and beta have 16 bits
+  const problem::Format& scalar = problem::format_of(problem::scalar_type_of(problem));
   const std::int64_t m = problem::sample_count(problem);
   const auto materialised = [&](std::uint32_t flag) {
-    return (claims.materialises & flag) != 0 ? intermediate(accumulate, storage) : Rounding{};
+    const bool behind = flag == ABN_MATERIALISES_Y || flag == ABN_MATERIALISES_DY;
+    return (claims.materialises & flag) != 0 ? intermediate(accumulate, behind ? out : storage)
+                                             : Rounding{};
   };
   Arithmetic a;
   a.u = accumulate.unit_roundoff;
@@ -73,10 +79,12 @@ Arithmetic arithmetic_of(const abn_problem& problem, const abn_claims& claims) {
       std::fmax(accumulate.smallest_subnormal, 2 * problem::format_of(ABN_F64).smallest_subnormal);
   a.largest = accumulate.largest;
   a.load = narrowing(storage, accumulate);
-  a.load_parameter = narrowing(parameter, accumulate);
+  a.load_out = narrowing(out, accumulate);
+  a.load_parameter = narrowing(scalar, accumulate);
   a.store = narrowing(accumulate, storage);
+  a.store_out = narrowing(accumulate, out);
   a.store_parameter = narrowing(accumulate, parameter);
-  a.kept = intermediate(accumulate, storage);
+  a.kept = intermediate(accumulate, claims.scheme == ABN_CHECKPOINT_XHAT ? storage : out);
   a.y = materialised(ABN_MATERIALISES_Y);
   a.xhat = materialised(ABN_MATERIALISES_XHAT);
   a.dy = materialised(ABN_MATERIALISES_DY);
@@ -84,7 +92,11 @@ Arithmetic arithmetic_of(const abn_problem& problem, const abn_claims& claims) {
   a.function = 2 * a.u * std::fmax(claims.function_ulp, 0);  // an ulp is at most 2u of the value
   a.scheme = claims.scheme;
   a.statistics_class = claims.statistics;
-  a.folded = claims.normalise == ABN_FOLDED;
+  a.apart = claims.normalise == ABN_FOLDED_APART;
+  a.folded = claims.normalise == ABN_FOLDED || a.apart;
+  a.biased_running = claims.running_variance == ABN_RUNNING_BIASED;
+  a.saves_invstd = (claims.saves & ABN_SAVES_INVSTD) != 0;
+  a.derivative_from_y = (claims.materialises & ABN_MATERIALISES_Y) != 0;
   a.depth_statistics = capped_depth(claims.depth_statistics, m);
   a.depth_backward = capped_depth(claims.depth_backward, m);
   a.count_roundings = rounds(m, accumulate.precision) ? 1 : 0;
@@ -103,7 +115,7 @@ Arithmetic recommended_arithmetic(const abn_problem& problem, const abn_claims& 
   const double m = static_cast<double>(problem::sample_count(problem));
   a.y = a.xhat = a.dy = a.statistics = {};
   a.statistics_class = ABN_TWO_PASS;
-  a.folded = false;
+  a.folded = a.apart = a.derivative_from_y = false;
   a.depth_statistics = a.depth_backward =
       std::fmax(1, std::fmin(std::ceil(m / recommended_lanes) + recommended_levels, m));
   return a;
@@ -112,7 +124,9 @@ Arithmetic recommended_arithmetic(const abn_problem& problem, const abn_claims& 
 Arithmetic oracle_arithmetic(const abn_problem& problem, const abn_claims& claims, int precision) {
   Arithmetic a;
   a.u = std::ldexp(1.0, -precision);
-  a.function = 2 * a.u * oracle_function_ulp;
+  a.function = 2 * a.u *
+               (precision >= precision_of_50_digits ? oracle_function_ulp_of_50_digits
+                                                    : oracle_function_ulp);
   // Scheme II is the same function of z as scheme I, which is the better conditioned of the two.
   a.scheme = claims.scheme == ABN_IN_PLACE_2 ? static_cast<int>(ABN_IN_PLACE_1) : claims.scheme;
   a.depth_statistics = a.depth_backward =
@@ -185,6 +199,10 @@ StatisticsError given_statistics_error(const Arithmetic& a, const ChannelNumbers
 
 RootError root_error(const Arithmetic& a, const ChannelNumbers& c,
                      const StatisticsError& statistics) {
+  if (statistics.has_root) {
+    const double read = a.load_parameter.u;
+    return {0, 0, read, 1 + read};
+  }
   const double radicand = c.variance + c.eps;
   const double own = (statistics.variance + a.load_parameter(c.eps)) / radicand;
   const double materialised = statistics.variance_materialised / radicand;

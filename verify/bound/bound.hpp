@@ -80,14 +80,21 @@ struct Arithmetic {
   double u = 0, eta = 0, largest = infinity;  ///< accumulate type
   /// storage and parameters read into a narrower accumulate type
   Rounding load, load_parameter;
-  Rounding store, store_parameter;  ///< an output written to a narrower type
-  Rounding kept;                    ///< what forward stores for backward: as store
+  Rounding load_out;                           ///< of z and dz, where they have a type of their own
+  Rounding store, store_out, store_parameter;  ///< an output written to a narrower type
+  Rounding kept;                               ///< what forward stores for backward: z, or xhat
   /// intermediates that the variant rounds to the storage type
   Rounding y, xhat, dy, statistics;
   double function = 0;  ///< relative error of exp, expm1, log1p
   int scheme = ABN_STANDARD, statistics_class = ABN_TWO_PASS;
   /// a*x+b, and (y-beta)/g as y*(1/g) + (-beta/g)
   bool folded = false;
+  /// a standard backward may take phi' from a y found again from x (ABN_MATERIALISES_Y, whether or
+  /// not `y` above rounds anything)
+  bool derivative_from_y = false;
+  bool apart = false;                               ///< folded, with b = beta - (mu*g)*r
+  bool biased_running = false;                      ///< v enters the running variance
+  bool saves_invstd = false;                        ///< r is what is stored of the variance
   double depth_statistics = 1, depth_backward = 1;  ///< at most m
   double count_roundings = 0;                       ///< 1 where m is not representable
 };
@@ -118,6 +125,9 @@ inline double times(double factor, double value) { return value == 0 ? 0 : facto
 /// Exact facts of one channel, rounded to double, that its bounds are made of.
 struct ChannelNumbers {
   double m = 0, mean = 0, variance = 0;
+  double all_samples = 0;  ///< m of all ranks where there are others, whose sums are then exact
+  bool shards() const { return all_samples > 0; }
+  double divisor() const { return shards() ? all_samples : m; }  ///< of sums
   /// A and D; only read where statistics come from the batch
   double mean_abs = 0, mean_abs_deviation = 0;
   double g = 1, beta = 0, eps = 0, r = 1;
@@ -129,6 +139,7 @@ struct ChannelNumbers {
 struct StatisticsError {
   double mean = 0, variance = 0;
   double mean_materialised = 0, variance_materialised = 0;
+  bool has_root = false;  ///< r itself was handed over, and no variance
   /// a sum may leave the accumulate type; what comes of it is nobody's promise, and NaN (inf - inf)
   /// is likely
   bool overflows = false;

@@ -5,18 +5,22 @@
 // with G = 1 + rho, rho the error of r, and a = 1 for g = |gamma| + eps,
 // whether g and r are multiplied first or last. The folded form y = A x + B, A = g r, B = beta - A
 // mu, keeps the error of A in A (x - mu), but rounds A x, A mu and B separately: u (|A x| + |A mu|
-// + |B|) more, amplified by kappa.
+// + |B|) more, amplified by kappa. Where B = beta - (mu g) r is formed apart, A's own roundings and
+// those of (mu g) r differ, and act on A x and A mu each: (1 + a) u (|A x| + |A mu|) instead of in A
+// (x - mu) alone. The error of r is in both and still cancels.
 //
 // z = phi(y) multiplies dy by the largest phi' between y and y^: 1, slope or alpha e^(y + |dy|),
 // and where |dy| >= |y| by the larger of both branches; then slope*y, alpha*expm1(y) are rounded
 // (Term::activation; with y/width before it where the width is not 1) and z is stored
 // (Term::storage). Products of nonzero numbers may underflow:
-// eta/2 each, so many that they are bounded together.
+// eta/2 each, so many that they are bounded together. What activations without an inverse make of
+// dy, and what it costs, is derived in verify/bound/curve.hpp.
 #pragma once
 
 #include <algorithm>
 
 #include "verify/bound/bound.hpp"
+#include "verify/bound/curve.hpp"
 
 namespace abn::verify::bound {
 
@@ -56,8 +60,8 @@ inline bool is_plain(const Arithmetic& a) {
   const auto never = [](const Rounding& r) {
     return r.u == 0 && r.eta == 0 && r.largest == infinity;
   };
-  return !a.folded && never(a.load) && never(a.load_parameter) && never(a.y) && never(a.xhat) &&
-         never(a.dy) && never(a.statistics);
+  return !a.folded && never(a.load) && never(a.load_out) && never(a.load_parameter) && never(a.y) &&
+         never(a.xhat) && never(a.dy) && never(a.statistics);
 }
 
 /// The relative error of y/width: a rounded reciprocal and the product, nothing where the width is
@@ -99,7 +103,8 @@ class ForwardBound {
     Error e{};
     e.add(g, normalised(x, xhat, normalise_roundings + scale_roundings));
     if (folded())
-      e[compare::Term::arithmetic] += a.u * (g * r_grown * (std::fabs(x) + std::fabs(c.mean)) +
+      e[compare::Term::arithmetic] += a.u * ((1 + (a.apart ? scale_roundings : 0)) * g * r_grown *
+                                                 (std::fabs(x) + std::fabs(c.mean)) +
                                              std::fabs(c.beta - c.g * c.r * c.mean));
     // (g (x - mu)) r, (g r) (x - mu), or (g r) x + (beta - (g r) mu), whose first product
     // underflows
@@ -120,6 +125,7 @@ class ForwardBound {
   Error z(const Error& y_error, double y, double z) const {
     const double y_off = y_error.total();
     Error e{};
+    if (!c.phi.has_inverse()) return of_curve(y_error, y);
     e.add(steepest(c, y, y_off), y_error);
     if (!c.phi.linear() && !(y >= y_off)) {
       const double roundings = c.phi.curved() ? a.function + a.u : a.u;
@@ -164,6 +170,16 @@ class ForwardBound {
   static Error unknown() {
     Error e{};
     e[compare::Term::variance] += infinity;
+    return e;
+  }
+
+  Error of_curve(const Error& y_error, double y) const {
+    Error e{};
+    if (!std::isfinite(y)) return e;
+    e.add(stretch_near(*c.phi.curve, y, y_error.total()), y_error);
+    const Cost cost = Evaluation(a, *c.phi.curve).value(y);
+    if (cost.roundings > 0 || cost.functions > 0)
+      e[compare::Term::activation] += cost.in(a) + a.u * e.total() + a.eta * (1 + std::fabs(y));
     return e;
   }
 

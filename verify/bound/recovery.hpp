@@ -14,6 +14,10 @@
 //   dy     u|dy| for slope*dz; u w|dz| + u|dy| for (z + alpha) dz, over the width
 // Recovery from x is the forward pass again (verify/bound/forward.hpp). Where y is within its error
 // of the kink, and the sign was not stored, both branches are possible: |dz| |1 - slope| more.
+//
+// An activation without an inverse has phi' of a y found again, under the standard scheme too, and
+// dy is off by |dz| times what verify/bound/curve.hpp says of phi'. If z tells phi' (ReLU, ReLU6,
+// sigmoid, tanh) a standard backward may read it there: then it is what the stored z gives.
 #pragma once
 
 #include "verify/bound/forward.hpp"
@@ -51,6 +55,8 @@ struct Recovered {
   Error dy{};
   bool overflows = false;  ///< on the way to it something may leave its type
   bool open = false;       ///< from the exact x: y is within its error of the kink
+  /// dz is not finite, and phi' so small that kernels may select where others multiply
+  bool undefined = false;
 };
 
 template <class Error, class Known = AnyRecovery>
@@ -77,7 +83,9 @@ class Recovery {
     Recovered<Error> out;
     const double y = v.y[i], xhat = v.xhat[i];
     Error z_error{}, y_error{};
-    if (in_place() || plan.scheme == ABN_STANDARD) {
+    if (!c.phi.has_inverse()) {
+      without_inverse(i, out);
+    } else if (in_place() || plan.scheme == ABN_STANDARD) {
       if (end_to_end()) {
         y_error = forward.y(in.x[i], xhat, y);
         z_error = forward.z(y_error, y, z(i));
@@ -86,7 +94,7 @@ class Recovery {
       }
       if (in_place()) {
         if constexpr (!Known::common)
-          z_error[compare::Term::inversion] += a.load.u * std::fabs(z(i));
+          z_error[compare::Term::inversion] += a.load_out.u * std::fabs(z(i));
         out.value = inverted(i, z_error);
         out.overflows |= leaves_type(i);
       } else {
@@ -99,13 +107,7 @@ class Recovery {
         out.value = backward_statistics.xhat(in.x[i], xhat);
         y_error = backward_statistics.y(in.x[i], xhat, y);
       } else {
-        if (plan.end_to_end) {
-          out.value = forward.xhat(in.x[i], xhat);
-          out.value[compare::Term::materialised] += a.kept(std::fabs(xhat) + out.value.total());
-          out.overflows = !(std::fabs(xhat) <= a.kept.largest);
-        }
-        out.value[compare::Term::arithmetic] += a.load.u * std::fabs(xhat);
-        y_error = backward_statistics.y_from_xhat(out.value, xhat, y);
+        y_error = from_stored_xhat(i, out);
       }
       out.dy = dy_from_input(i, y_error);
     }
@@ -115,7 +117,7 @@ class Recovery {
     }
     if (!in_place()) out.value[compare::Term::materialised] += a.xhat(std::fabs(xhat));
     if constexpr (!Known::plain) {
-      out.dy[compare::Term::arithmetic] += a.load.u * std::fabs(v.dy[i]);
+      out.dy[compare::Term::arithmetic] += a.load_out.u * std::fabs(v.dy[i]);
       out.dy[compare::Term::materialised] += a.dy(std::fabs(v.dy[i]) + out.dy.total());
     }
     return out;
@@ -141,8 +143,71 @@ class Recovery {
   }
   bool negative(std::size_t i) const {
     if (c.phi.linear()) return false;
-    return Known::common || stored_branch() ? std::signbit(in.z[i]) : v.y[i] < 0;
+    if (Known::common || stored_branch()) return c.phi.is_negative(in.z[i], std::signbit(in.z[i]));
+    return v.y[i] < 0 || (c.phi.left_at_zero && v.y[i] == 0);
   }
+  /// xhat and dy where phi' is taken from a y found again.
+  void without_inverse(std::size_t i, Recovered<Error>& out) const {
+    const double y = v.y[i], xhat = v.xhat[i];
+    Error y_error{};
+    if (plan.scheme == ABN_CHECKPOINT_XHAT) {
+      y_error = from_stored_xhat(i, out);
+    } else {
+      out.value = backward_statistics.xhat(in.x[i], xhat);
+      y_error = backward_statistics.y(in.x[i], xhat, y);
+    }
+    if (!std::isfinite(y)) return;  // of which nothing is judged
+    const problem::Curve& curve = *c.phi.curve;
+    const double off = y_error.total(), dz = std::fabs(in.dz[i]);
+    const double tilt = tilt_near(curve, y, off);
+    const bool from_z = plan.scheme == ABN_STANDARD && curve.derivative_from_output != nullptr;
+    const double by_storage = from_z ? larger(0, tilt_by_storage(i, off) - tilt) : 0;
+    const Cost cost = Evaluation(a, curve).derivative(y);
+    if (!std::isfinite(dz)) {
+      constexpr double judged_from = 0.5;  // cuda/kernel.h
+      out.undefined = !(curve.derivative(y) - tilt - by_storage - cost.in(a) >= judged_from);
+      return;
+    }
+    out.open = end_to_end() && meets_kink(curve, y, off);
+    if (dz == 0) return;
+    Error e{};
+    if (off < infinity && off > 0)
+      e.add(dz * tilt / off, y_error);
+    else
+      e[compare::Term::activation] += dz * tilt;
+    e[compare::Term::storage] += dz * by_storage;
+    if (cost.roundings > 0 || cost.functions > 0)
+      e[compare::Term::activation] += dz * (cost.in(a) + a.eta * (2 + std::fabs(y))) +
+                                      a.u * (std::fabs(v.dy[i]) + e.total()) + a.eta / 2;
+    out.dy = e;
+  }
+
+  /// |phi' read off the stored z - phi'(y)|; where z is not known, of any that forward may store.
+  double tilt_by_storage(std::size_t i, double y_off) const {
+    const problem::Curve& curve = *c.phi.curve;
+    const double y = v.y[i], at = curve.derivative(y);
+    const auto tilt = [&](double stored) {
+      return larger(std::fabs(curve.derivative_from_output(stored) - at), 0);
+    };
+    if (stored_branch()) return tilt(in.z[i]);
+    const double exact = curve.value(y), z_off = stretch_near(curve, y, y_off) * y_off,
+                 off = z_off + a.kept(std::fabs(exact) + z_off);
+    return off < infinity ? larger(tilt(exact - off), tilt(exact + off))
+                          : larger(curve.most - at, at - curve.least);
+  }
+
+  /// Its error and that of y, which is computed from it.
+  Error from_stored_xhat(std::size_t i, Recovered<Error>& out) const {
+    const double xhat = v.xhat[i];
+    if (plan.end_to_end) {
+      out.value = forward.xhat(in.x[i], xhat);
+      out.value[compare::Term::materialised] += a.kept(std::fabs(xhat) + out.value.total());
+      out.overflows = !(std::fabs(xhat) <= a.kept.largest);
+    }
+    out.value[compare::Term::arithmetic] += a.load.u * std::fabs(xhat);
+    return backward_statistics.y_from_xhat(out.value, xhat, v.y[i]);
+  }
+
   double z(std::size_t i) const {
     if (Known::common || !in.z.empty()) return in.z[i];
     const double y = v.y[i];
@@ -284,7 +349,12 @@ class Recovery {
     e[compare::Term::activation] +=
         c.phi.parameter * (a.function + 2 * a.u + 2 * by_width) +
         (w <= plan.smallest_gap ? plan.smallest_gap + a.kept.u * c.phi.parameter : 0);
-    if (plan.end_to_end || a.y.u == 0) return e;
+    if (!a.derivative_from_y) return e;
+    if (plan.end_to_end) {  // the statistics that backward has are those that were saved
+      e[compare::Term::materialised] += times(
+          w, std::expm1(backward_statistics.y(in.x[i], v.xhat[i], v.y[i]).total() / c.phi.width));
+      return e;
+    }
     e[compare::Term::materialised] += a.kept(std::fabs(z(i)));
     if (in.source != oracle::Source::x_and_z) return e;
     const double saved = std::fabs(c.g) * c.r *

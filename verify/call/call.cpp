@@ -123,7 +123,10 @@ Call Caller::forward(const CallSettings& settings) const {
       with_running ? arena.add("running_var", role, parameter_, inputs_.running_var) : none;
   const int mean = training && settings.asked.mean ? output(call, compare::Output::mean) : none;
   const int var =
-      training && settings.asked.variance ? output(call, compare::Output::variance) : none;
+      training && settings.asked.variance
+          ? output(call, (claims_.saves & ABN_SAVES_INVSTD) != 0 ? compare::Output::invstd
+                                                                 : compare::Output::variance)
+          : none;
   const std::size_t bytes = variant_.workspace_bytes(&problem_, ABN_FORWARD);
   const int workspace = arena.add_workspace(bytes);
   if (settings.in_place) call.outputs.emplace_back(compare::Output::z, x);
@@ -176,9 +179,10 @@ Call Caller::backward(const CallSettings& settings, const problem::Saved& saved)
   const int mean = !training              ? input("mean", parameter_, inputs_.running_mean)
                    : kept(ABN_SAVES_MEAN) ? input("mean", parameter_, saved.mean)
                                           : none;
-  const int var = !training             ? input("var", parameter_, inputs_.running_var)
-                  : kept(ABN_SAVES_VAR) ? input("var", parameter_, saved.variance)
-                                        : none;
+  const int var = !training                ? input("var", parameter_, inputs_.running_var)
+                  : kept(ABN_SAVES_INVSTD) ? input("var", parameter_, saved.invstd)
+                  : kept(ABN_SAVES_VAR)    ? input("var", parameter_, saved.variance)
+                                           : none;
   const int dgamma =
       inputs_.affine && settings.asked.dgamma ? output(call, compare::Output::dgamma) : none;
   const int dbeta =

@@ -37,6 +37,8 @@ ForwardNumbers Evaluator::forward(const problem::Inputs& inputs, bool in_place,
       numbers.mean = std::move(values);
     else if (output == compare::Output::variance)
       numbers.variance = std::move(values);
+    else if (output == compare::Output::invstd)
+      numbers.invstd = std::move(values);
     else if (output == compare::Output::running_mean)
       numbers.running_mean = std::move(values);
     else if (output == compare::Output::running_var)
@@ -75,7 +77,10 @@ problem::Saved Evaluator::saved(const abn_problem& problem, const ForwardNumbers
   const bool empty = forward.mean.empty();
   const std::vector<double> zeros(empty ? static_cast<std::size_t>(problem.c) : 0, 0.0);
   if (kept(ABN_SAVES_MEAN)) saved.mean = empty ? zeros : forward.mean;
-  if (kept(ABN_SAVES_VAR)) saved.variance = empty ? zeros : forward.variance;
+  if (kept(ABN_SAVES_INVSTD))
+    saved.invstd = empty ? zeros : forward.invstd;
+  else if (kept(ABN_SAVES_VAR))
+    saved.variance = empty ? zeros : forward.variance;
   return saved;
 }
 

@@ -23,8 +23,9 @@ struct CallFailed : std::runtime_error {
 /// What forward wrote; vectors that the mode or the scheme does not have are empty. For an empty
 /// problem all of them are.
 struct ForwardNumbers {
-  std::vector<double> z, xhat;                                    ///< N*C*S
-  std::vector<double> mean, variance, running_mean, running_var;  ///< C; training only
+  std::vector<double> z, xhat;  ///< N*C*S
+  /// C; training only; invstd in place of variance where that is what the variant saves
+  std::vector<double> mean, variance, invstd, running_mean, running_var;
 };
 
 /// What backward wrote; dgamma and dbeta are empty without an affine.

@@ -1,8 +1,6 @@
 // The two or three calls of each operation, and what follows from comparing them.
 #include "verify/call/invocation.hpp"
 
-#include <algorithm>
-
 #include "verify/problem/problem.hpp"
 
 namespace abn::verify::call {
@@ -82,9 +80,8 @@ Operation call_twice(const Subject& subject, const abn_problem& problem, const a
 }
 
 std::vector<double> values_of(const std::vector<compare::Stored>& outputs, compare::Output which) {
-  for (const compare::Stored& one : outputs)
-    if (one.output == which) return one.values;
-  return {};
+  const compare::Stored* const found = compare::find_output(outputs, which);
+  return found != nullptr ? found->values : std::vector<double>{};
 }
 
 }  // namespace
@@ -119,7 +116,10 @@ Invocation invoke(const Subject& subject, const problem::Inputs& inputs, const a
                    : values_of(invocation.forward.outputs, which);
     };
     if (kept(ABN_SAVES_MEAN)) invocation.saved.mean = statistic(compare::Output::mean);
-    if (kept(ABN_SAVES_VAR)) invocation.saved.variance = statistic(compare::Output::variance);
+    if (kept(ABN_SAVES_INVSTD))
+      invocation.saved.invstd = statistic(compare::Output::invstd);
+    else if (kept(ABN_SAVES_VAR))
+      invocation.saved.variance = statistic(compare::Output::variance);
   }
   const bool may_alias = claims.dx_may_alias_dz == 1 && caller.draws().asked_again.dx;
   invocation.backward = call_twice(

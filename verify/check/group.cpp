@@ -7,7 +7,9 @@
 #include <exception>
 #include <set>
 #include <string_view>
+#include <utility>
 
+#include "verify/check/supported.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
@@ -67,19 +69,19 @@ std::vector<results::Record> skipped_case(const std::vector<CheckName>& wanted,
 
 }  // namespace
 
-std::vector<std::string> check_ids(const CheckGroup& group, const call::Subject& subject) {
+std::vector<std::string> check_ids(const CheckGroup& group, const call::Subject& subject,
+                                   std::span<const data::Case> cases) {
   std::set<std::string> ids;
-  for (const problem::Activation& activation : problem::activation_table)  // some have more checks
-    for (const int dtype : problem::storage_types)
-      for (const int layout : problem::layouts)
-        for (const int mode : problem::modes) {
-          abn_problem problem = problem::example_problem(dtype, layout, mode);
-          problem::set_activation(problem, activation.code, activation.default_parameter);
-          const problem::Claimed claimed = problem::claims_of(*subject.variant, problem);
-          if (claimed.status == ABN_ERROR_UNSUPPORTED) continue;
-          for (const CheckName& name : group.checks(subject, claimed.claims, problem))
-            ids.insert(judge::id_of(subject.variant->name, problem, name.op, name.check));
-        }
+  const auto add = [&](const abn_problem& problem) {
+    const problem::Claimed claimed = problem::claims_of(*subject.variant, problem);
+    if (claimed.status == ABN_ERROR_UNSUPPORTED) return;
+    for (const CheckName& name : group.checks(subject, claimed.claims, problem))
+      ids.insert(judge::id_of(subject.variant->name, problem, name.op, name.check));
+  };
+  for (const int dtype : problem::storage_types)
+    for (const int layout : problem::layouts)
+      for (const abn_problem& problem : supported_problems(subject, dtype, layout)) add(problem);
+  for (const data::Case& one : cases) add(one.problem);
   return {ids.begin(), ids.end()};
 }
 
@@ -90,6 +92,7 @@ std::span<const problem::Word> op_words() {
       {"property", "Facts that need no exact value: they relate results of the kernel."},
       {"exact", "Data on which every sum is exact, so that every bit of a result is known."},
       {"patterns", "Every bit pattern of a storage type, one in a channel of its own."},
+      {"sync", "A batch that is sharded over ranks, by the halves that the variant offers."},
       {"gradient",
        "The kernel's backward against its own forward, and against exact adjoints "
        "(abn-verify grad)."},
@@ -120,10 +123,11 @@ std::vector<results::Record> run_case(const CheckGroup& group, const call::Subje
   try {
     const problem::Claimed claimed = problem::claims_of(*subject.variant, one.problem);
     if (claimed.status == ABN_ERROR_UNSUPPORTED)
-      return skipped_case(wanted, origin,
-                          "the variant does not support " + problem::to_string(one.problem));
+      return skipped_case(wanted, origin, problem::unsupported_text(*subject.variant, one.problem));
     if (!claimed.nonsense.empty()) return failed("the claims make no sense: " + claimed.nonsense);
-    return group.make({subject, one, claimed.claims, options, wanted, origin});
+    judge::Origin with_claims = origin;
+    with_claims.claims = claimed.claims;
+    return group.make({subject, one, claimed.claims, options, wanted, std::move(with_claims)});
   } catch (const std::exception& wrong) {
     return failed(wrong.what());
   }

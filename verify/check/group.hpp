@@ -24,6 +24,9 @@ struct RunOptions {
   bool progress = false;      ///< percentages on stderr, if it is a terminal
   /// look for what explains failed numbers; takes far longer than to find them
   bool diagnose = false;
+  /// the cases are a tier's: those that a variant does not support are moved to where it does
+  /// (verify/check/moved.hpp)
+  bool moves_cases = false;
   /// witnesses of numbers show their channels also where nothing failed
   bool per_channel = false;
   std::string device = "auto";  ///< as given, for reproduce lines
@@ -67,14 +70,17 @@ struct CheckGroup {
   const char* flags = "";
   /// all checks that it can have for any variant and problem; null for groups of the tool itself
   std::vector<KnownCheck> (*known)() = nullptr;
+  /// whether the group has records for such a case; null: for any
+  bool (*suits)(const data::Case& one) = nullptr;
 };
 
 /// The second parts of check ids, with what their checks are about.
 std::span<const problem::Word> op_words();
 
 /// The ids of all checks that a group has for a variant, sorted: every type and layout that it
-/// supports.
-std::vector<std::string> check_ids(const CheckGroup& group, const call::Subject& subject);
+/// supports, found by asking it about all kinds of problems and about those of `cases`.
+std::vector<std::string> check_ids(const CheckGroup& group, const call::Subject& subject,
+                                   std::span<const data::Case> cases = {});
 
 /// All wanted records of a case. Does not throw: what goes wrong is an error record.
 std::vector<results::Record> run_case(const CheckGroup& group, const call::Subject& subject,

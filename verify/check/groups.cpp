@@ -7,13 +7,18 @@
 #include "verify/check/patterns.hpp"
 #include "verify/check/property/property.hpp"
 #include "verify/check/sanitize/checks.hpp"
+#include "verify/check/sync/checks.hpp"
 
 namespace abn::verify::check {
 
 std::span<const CheckGroup* const> groups() {
-  static constexpr const CheckGroup* all[] = {
-      &output_checks,       &property::property_checks, &pattern_checks,
-      &exact::exact_checks, &sanitize::sanitize_checks, &gradient::gradient_checks};
+  static constexpr const CheckGroup* all[] = {&output_checks,
+                                              &property::property_checks,
+                                              &pattern_checks,
+                                              &exact::exact_checks,
+                                              &sync::sync_checks,
+                                              &sanitize::sanitize_checks,
+                                              &gradient::gradient_checks};
   return all;
 }
 

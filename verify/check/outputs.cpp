@@ -11,6 +11,8 @@
 #include "verify/call/invocation.hpp"
 #include "verify/expect/expect.hpp"
 #include "verify/judge/diagnosis/diagnosis.hpp"
+#include "verify/judge/kink.hpp"
+#include "verify/judge/sample.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/problem.hpp"
 
@@ -55,7 +57,7 @@ results::Record contract_record(const judge::Origin& origin, const CheckName& na
 /// that the others are judged by.
 call::Contract by_bound(const char* check, const std::vector<compare::Stored>& outputs,
                         const std::vector<compare::Expectation>& expectations,
-                        const abn_problem& problem) {
+                        const judge::Origin& origin) {
   const char* const call = std::string_view(check) == "alias"
                                ? "in place"
                                : "in the second call, which asks for fewer outputs";
@@ -66,8 +68,11 @@ call::Contract by_bound(const char* check, const std::vector<compare::Stored>& o
       if (tally.failed == 0) continue;
       call::Contract outcome = call::broken(
           check,
-          problem::place_of(problem, compare::output_name(stored.output),
-                            compare::is_tensor(stored.output), tally.worst),
+          problem::place_of(origin.problem, compare::output_name(stored.output),
+                            compare::is_tensor(stored.output),
+                            origin.element_of
+                                ? origin.element_of(compare::is_tensor(stored.output), tally.worst)
+                                : tally.worst),
           fmt::format("{}, {} of {} elements of {} are above their bound", call, tally.failed,
                       tally.elements, compare::output_name(stored.output)));
       outcome.compares = true;
@@ -86,12 +91,6 @@ const compare::Expectation* find(const std::vector<compare::Expectation>& expect
   return at == expectations.end() ? nullptr : &*at;
 }
 
-const compare::Stored* find(const std::vector<compare::Stored>& outputs, compare::Output output) {
-  const auto at = std::find_if(outputs.begin(), outputs.end(),
-                               [&](const compare::Stored& one) { return one.output == output; });
-  return at == outputs.end() ? nullptr : &*at;
-}
-
 /// A GPU and the emulator round every operation alike, so the same source gives the same bits (any
 /// NaN equals any NaN). Activations with an exponential are left out: exp, expm1 and log1p come
 /// from two libraries.
@@ -102,7 +101,7 @@ bool has_equal_bits(const call::Subject& subject, const abn_problem& problem) {
 call::Contract equal_to_emulator(const call::Operation& gpu, const call::Operation& emulated,
                                  const abn_problem& problem) {
   for (const compare::Stored& one : gpu.outputs) {
-    const compare::Stored* const other = find(emulated.outputs, one.output);
+    const compare::Stored* const other = compare::find_output(emulated.outputs, one.output);
     if (other == nullptr)
       return call::broken("emulator", compare::output_name(one.output),
                           "the emulator did not give this output");
@@ -128,7 +127,7 @@ struct OutputCase {
   const judge::Origin origin;
   const problem::Inputs inputs;
   const problem::Inputs exact;  ///< as the oracle takes them
-  const abn_claims claims;
+  const abn_claims declared;
   const call::Invocation invocation;
   const bool diagnosed;
 
@@ -153,7 +152,9 @@ struct OutputCase {
         operation.usable && (std::any_of(names.begin(), names.end(), is_numeric) ||
                              !operation.aliased.empty() || !operation.repeated.empty());
     std::vector<compare::Expectation> expected, gradient;
+    abn_claims claims = declared;
     if (judged) {
+      if (backward) claims = judge::with_kink(exact, invocation.saved, declared, operation.outputs);
       expected = backward ? expect::expect_backward(exact, invocation.saved, claims)
                           : expect::expect_forward(exact, claims);
       if (backward && problem::is_in_place(claims))
@@ -185,13 +186,14 @@ struct OutputCase {
       if (is_numeric(name)) {
         const compare::Expectation* const expectation = find(expected, name.check);
         const compare::Stored* const got =
-            expectation != nullptr ? find(operation.outputs, expectation->output) : nullptr;
+            expectation != nullptr ? compare::find_output(operation.outputs, expectation->output)
+                                   : nullptr;
         // an empty problem, an output that this case has not, or a call whose status failed
         if (got == nullptr) continue;
         results::Record record =
             judge::judge(origin, op, inputs, invocation.saved, *expectation, got->values, explain);
         if (const compare::Expectation* const truth = find(gradient, name.check))
-          judge::add_end_to_end(record, origin.problem, *truth, got->values);
+          judge::add_end_to_end(record, inputs.problem, *truth, got->values);
         records.push_back(std::move(record));
         continue;
       }
@@ -202,11 +204,10 @@ struct OutputCase {
         records.push_back(contract_record(origin, name, *made, is_cause(operation, *made)));
       else if (std::string_view(name.check) == "alias" && !operation.aliased.empty())
         records.push_back(contract_record(
-            origin, name, by_bound(name.check, operation.aliased, expected, origin.problem), true));
+            origin, name, by_bound(name.check, operation.aliased, expected, origin), true));
       else if (std::string_view(name.check) == "again" && !operation.repeated.empty())
         records.push_back(contract_record(
-            origin, name, by_bound(name.check, operation.repeated, expected, origin.problem),
-            true));
+            origin, name, by_bound(name.check, operation.repeated, expected, origin), true));
     }
     if (diagnosed)
       explain_failures(std::span(records).subspan(first),
@@ -243,8 +244,9 @@ std::vector<CheckName> checks_of(const call::Subject& subject, const abn_claims&
   };
   checks.push_back({"forward", "z", numbers});
   if ((claims.saves & ABN_SAVES_XHAT) != 0) checks.push_back({"forward", "xhat", numbers});
+  const char* const spread = (claims.saves & ABN_SAVES_INVSTD) != 0 ? "invstd" : "variance";
   if (problem.mode == ABN_TRAINING)
-    for (const char* statistic : {"mean", "variance", "running_mean", "running_var"})
+    for (const char* statistic : {"mean", spread, "running_mean", "running_var"})
       checks.push_back({"forward", statistic, numbers});
   add_contracts("forward", claims.z_may_alias_x == 1);
   if (problem.mode == ABN_INFERENCE) return checks;
@@ -264,11 +266,10 @@ std::vector<results::Record> records_of(const Work& work) {
   const bool with_backward =
       any([](const CheckName& name) { return std::string_view(name.op) == "backward"; });
   problem::Inputs inputs = data::inputs_of(one);
-  problem::Inputs exact = judge::for_oracle(inputs);
   call::Invocation invocation = call::invoke(subject, inputs, claims, one.seed, with_backward);
   const bool compares_emulator =
       any([](const CheckName& name) { return std::string_view(name.check) == "emulator"; });
-  if (compares_emulator && has_equal_bits(subject, one.problem)) {
+  if (compares_emulator && !one.not_emulated && has_equal_bits(subject, one.problem)) {
     call::Subject emulated = subject;
     emulated.variant = subject.emulator_build, emulated.device = call::host_device(),
     emulated.emulated = true, emulated.emulator_build = nullptr;
@@ -280,8 +281,23 @@ std::vector<results::Record> records_of(const Work& work) {
       invocation.backward.contracts.push_back(
           equal_to_emulator(invocation.backward, on_emulator.backward, one.problem));
   }
-  const OutputCase output_case{work.origin, std::move(inputs),     std::move(exact),
-                               claims,      std::move(invocation), work.options.diagnose};
+  judge::Origin origin = work.origin;
+  if (judge::is_sampled(one)) {
+    const judge::Sample sample = judge::sample_of(one);
+    inputs = judge::reduced(sample, inputs);
+    invocation.saved = judge::reduced(sample, invocation.saved);
+    for (call::Operation* const operation : {&invocation.forward, &invocation.backward})
+      for (auto* const outputs : {&operation->outputs, &operation->repeated, &operation->aliased})
+        judge::reduce(sample, *outputs);
+    origin.sampled = sample.text();
+    origin.element_of = [sample](bool tensor, std::int64_t element) {
+      return sample.element_of(tensor, element);
+    };
+  }
+  problem::Inputs exact = judge::for_oracle(inputs);
+  const OutputCase output_case{std::move(origin),     std::move(inputs),
+                               std::move(exact),      claims,
+                               std::move(invocation), work.options.diagnose};
   std::vector<results::Record> records;
   output_case.add_operation(records, work.wanted, "forward");
   output_case.add_operation(records, work.wanted, "backward");

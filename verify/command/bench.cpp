@@ -106,7 +106,7 @@ int bench_command(const BenchArguments& arguments, const CommandLine& command_li
   if (choice.cuda == nullptr && arguments.problems.empty())
     throw problem::UsageError(
         "On the emulator a set of problems takes days and says nothing; name a small one, such as "
-        "--problem n2c8s16");
+        "--problem n2c8s16,leaky_relu");
   const std::unique_ptr<bench::TimingDevice> device =
       choice.cuda != nullptr ? bench::cuda_timing_device(choice.cuda_index)
                              : bench::host_timing_device();

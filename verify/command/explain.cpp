@@ -15,8 +15,10 @@
 #include "verify/command/commands.hpp"
 #include "verify/command/exit_codes.hpp"
 #include "verify/command/parts.hpp"
+#include "verify/data/ranges.hpp"
 #include "verify/data/recipes.hpp"
 #include "verify/judge/diagnosis/diagnosis.hpp"
+#include "verify/judge/tensor_file_advice.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/problem.hpp"
@@ -152,6 +154,8 @@ class Gathering {
       add("data recipe", recipe.name, recipe.summary,
           fmt::format("The checks of {} meet it. Run: abn-verify run VARIANT --data {}",
                       ops_with(recipe.name), recipe.name));
+    add("table", "ranges", "the sizes that a tier meets on purpose, and which of them together",
+        "The smoke tier meets all of them, and the other tiers do; a test holds it to that.");
     for (const problem::Word& tier : data::tier_words())
       add("tier", tier.name, tier.sentence,
           fmt::format("Run: abn-verify run VARIANT --tier {}", tier.name));
@@ -179,6 +183,10 @@ class Gathering {
       if (known.insert(one.mistake.name).second)
         add("known mistake", one.mistake.name, one.mistake.sentence,
             fmt::format("It follows from the check {}, and is {}.", one.check, printed));
+    for (const problem::Word& advice : judge::advice_words())
+      add("known mistake", advice.name,
+          fmt::format("All that is wrong with the file is explained by {}.", advice.sentence),
+          fmt::format("abn-verify check tries it, and it is {}.", printed));
     for (const auto& one : judge::diagnosis::hypotheses())
       add("known mistake", one.name,
           "The kernel matches the reference with this change: " + without_numbers(one.sentence),
@@ -233,7 +241,8 @@ std::string explain(const std::string& word) {
   const std::vector<Explanation> all = explanations();
   std::string text;
   for (const Explanation& one : all)
-    if (plain(one.name) == plain(word)) text += text_of(one);
+    if (plain(one.name) == plain(word))
+      text += text_of(one) + (one.kind == "table" ? data::ranges_text() : "");
   if (text.empty() && word.find('/') != std::string::npos) text = explain_id(all, word);
   if (!text.empty()) return text;
   std::vector<std::string> names;

@@ -15,6 +15,7 @@
 #include "verify/bench/problems.hpp"
 #include "verify/command/commands.hpp"
 #include "verify/command/exit_codes.hpp"
+#include "verify/judge/judge.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/suggest.hpp"
 
@@ -27,19 +28,6 @@ std::string footer() {
   std::string text = "Exit codes:";
   for (const auto& code : exit_codes) text += fmt::format("\n  {:<3} {}", code.name, code.sentence);
   return text;
-}
-
-/// One argument as a shell would need it.
-std::string quoted(const std::string& argument) {
-  const bool plain =
-      !argument.empty() && std::all_of(argument.begin(), argument.end(), [](unsigned char c) {
-        return std::isalnum(c) ||
-               std::string_view("_-./,:=+@%").find(static_cast<char>(c)) != std::string_view::npos;
-      });
-  if (plain) return argument;
-  std::string text = "'";
-  for (const char c : argument) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return text + "'";
 }
 
 const CLI::Validator is_seed(
@@ -267,7 +255,7 @@ int parse_and_call(int argc, char** argv) {
   }
 
   CommandLine command_line{"abn-verify"};
-  for (int i = 1; i < argc; ++i) command_line.command += " " + quoted(argv[i]);
+  for (int i = 1; i < argc; ++i) command_line.command += " " + judge::shell_word(argv[i]);
   if (*doctor_verb) return doctor_command(doctor);
   if (*list_verb) return list_command(list);
   if (*explain_verb) return explain_command(explained);

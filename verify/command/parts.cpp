@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
 
 #include "abn_build.hpp"
 #include "verify/problem/error.hpp"
@@ -24,6 +25,24 @@ std::string now_utc() {
   gmtime_r(&now, &parts);
   char text[32];
   std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
+}
+
+/// What stands in for cases that variants do not do, or was left out, in one line for all variants
+/// of which the same is true; of those that have a check.
+std::string moved_lines(const results::Results& results) {
+  std::map<std::string, std::string> names;  // by text
+  for (const results::VariantInfo& variant : results.variants) {
+    const bool has_check =
+        std::any_of(results.records.begin(), results.records.end(),
+                    [&](const results::Record& record) { return record.variant == variant.name; });
+    if (variant.moved.empty() || !has_check) continue;
+    std::string& all = names[variant.moved];
+    all += (all.empty() ? "" : ", ") + variant.name;
+  }
+  std::string text;
+  for (const auto& [moved, variants] : names)
+    text += wrapped(fmt::format("{}: {}", variants, moved), "        ", "cases   ");
   return text;
 }
 
@@ -128,6 +147,7 @@ int finish(const results::Results& results, const std::string& out, bool quiet) 
     if (record.verdict != results::Verdict::pass && record.verdict != results::Verdict::skip)
       fmt::print("{}\n", results::failure_text(record));
   if (!quiet) fmt::print("{}\n", results::summary_table(results));
+  if (!quiet) fmt::print("{}", moved_lines(results));
   for (const auto& variant : results.variants)
     for (const auto& sentence : variant.unneeded)
       if (!quiet) fmt::print("advice  {}, {}\n", variant.name, sentence);

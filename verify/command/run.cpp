@@ -12,6 +12,7 @@
 #include "verify/check/gradient/reference_check.hpp"
 #include "verify/check/gradient/reference_jacobian.hpp"
 #include "verify/check/groups.hpp"
+#include "verify/check/moved.hpp"
 #include "verify/check/outputs.hpp"
 #include "verify/check/patterns.hpp"
 #include "verify/check/sanitize/checks.hpp"
@@ -85,22 +86,45 @@ Setup set_up(const RunArguments& arguments) {
   setup.options = {.pattern = pattern_of(arguments.pattern),
                    .threads = arguments.threads,
                    .progress = isatty(STDERR_FILENO) == 1,
+                   .moves_cases = !is_one_case(arguments) && arguments.cases.empty(),
                    .per_channel = is_one_case(arguments),
                    .device = arguments.device};
   return setup;
 }
 
 std::vector<std::string> ids_of(const std::vector<const check::CheckGroup*>& groups,
-                                const std::vector<call::Subject>& subjects) {
+                                const std::vector<call::Subject>& subjects,
+                                std::span<const data::Case> cases = {}) {
   std::vector<std::string> ids;
   for (const check::CheckGroup* const group : groups)
     for (const call::Subject& subject : subjects)
-      for (auto& id : check::check_ids(*group, subject)) ids.push_back(std::move(id));
+      for (auto& id : check::check_ids(*group, subject, cases)) ids.push_back(std::move(id));
   return ids;
 }
 
 void add(std::vector<results::Record>& all, std::vector<results::Record> records) {
   std::move(records.begin(), records.end(), std::back_inserter(all));
+}
+
+/// How many of a tier's cases a variant does not do, and what became of them; empty where it does
+/// all that are of its types and layouts.
+std::string moved_text(const Setup& setup, const call::Subject& subject,
+                       const RunArguments& arguments) {
+  if (!setup.options.moves_cases || is_hunt(arguments) || subject.device == nullptr) return {};
+  const std::vector<data::Case> cases = cases_of(check::output_checks, arguments);
+  const check::MovedCases moved = check::moved_cases(check::output_checks, subject, cases);
+  std::string text;
+  if (moved.moved > 0)
+    text = fmt::format(
+        "{} of the tier's {} problems are none that it does; others that it does, as near to them "
+        "as they come, stand in for them",
+        moved.moved, cases.size());
+  if (moved.left_out > 0)
+    text += fmt::format(
+        "{}{} of the tier's large cases are left to GPUs and host code, as the emulator would take "
+        "minutes (abn-verify explain ranges)",
+        text.empty() ? "" : "; ", moved.left_out);
+  return text;
 }
 
 /// Results from records, with all that a reader has to know of where they come from.
@@ -114,7 +138,9 @@ int report_records(std::vector<results::Record> records, const Setup& setup,
             [](const results::Record& a, const results::Record& b) { return a.id < b.id; });
   for (std::size_t i = 0; i < setup.subjects.size(); ++i) {
     results.variants.push_back(run::describe(setup.subjects[i]));
-    if (i < unneeded.size()) results.variants.back().unneeded = unneeded[i];
+    if (i >= unneeded.size()) continue;  // neither a tier of outputs nor a case of them
+    results.variants.back().unneeded = unneeded[i];
+    results.variants.back().moved = moved_text(setup, setup.subjects[i], arguments);
   }
   results.provenance = provenance_of(command_line);
   results.provenance.seconds = stopwatch.seconds();
@@ -254,7 +280,10 @@ int run_command(const RunArguments& arguments, const CommandLine& command_line) 
   if (arguments.only_sanitize) groups = {&check::sanitize::sanitize_checks};
   const Setup setup = set_up(arguments);
   require_no_option(setup, arguments);
-  data::require_match(setup.options.pattern, ids_of(groups, setup.subjects));
+  const std::vector<data::Case> named = is_one_case(arguments)
+                                            ? cases_of(check::output_checks, arguments)
+                                            : std::vector<data::Case>{};
+  data::require_match(setup.options.pattern, ids_of(groups, setup.subjects, named));
   const call::Stopwatch stopwatch;
   std::vector<results::Record> records;
   for (const check::CheckGroup* const group : groups) {

@@ -141,7 +141,7 @@ int traffic_command(const TrafficArguments& arguments, const CommandLine& comman
     const problem::Claimed claimed = problem::claims_of(*subject.variant, one.problem);
     std::string skipped = check::sanitize::not_sanitisable(subject);
     if (skipped.empty() && claimed.status == ABN_ERROR_UNSUPPORTED)
-      skipped = "the variant does not support " + problem::to_string(one.problem);
+      skipped = problem::unsupported_text(*subject.variant, one.problem);
     if (skipped.empty() && !claimed.nonsense.empty())
       skipped = "the claims make no sense: " + claimed.nonsense;
     json["variants"].push_back({{"variant", name}});

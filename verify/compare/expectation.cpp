@@ -6,11 +6,13 @@ namespace abn::verify::compare {
 
 namespace {
 
-constexpr std::array<problem::Word, 9> outputs{{
+constexpr std::array<problem::Word, 10> outputs{{
     {"mean", "The mean of the batch, one number a channel."},
     {"variance", "The biased variance of the batch, one number a channel."},
+    {"invstd", "1/sqrt(variance + eps), which some kernels save instead of the variance."},
     {"running_mean", "The running mean after the call."},
-    {"running_var", "The running variance after the call: unbiased, without eps."},
+    {"running_var",
+     "The running variance after the call, without eps; unbiased where nothing else is claimed."},
     {"z", "The result: the activation of y."},
     {"xhat", "The normalised input, where the kernel keeps it for backward."},
     {"dx", "The gradient with respect to x."},

@@ -6,6 +6,7 @@
 // contains data only.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -22,6 +23,7 @@ namespace abn::verify::compare {
 enum class Output : std::uint8_t {
   mean,
   variance,
+  invstd,
   running_mean,
   running_var,
   z,
@@ -30,7 +32,7 @@ enum class Output : std::uint8_t {
   dgamma,
   dbeta
 };
-// "mean", "variance", "running_mean", "running_var", "z", "xhat", "dx", "dgamma", "dbeta"
+// "mean", "variance", "invstd", "running_mean", "running_var", "z", "xhat", "dx", "dgamma", "dbeta"
 const char* output_name(Output output);
 std::span<const problem::Word> output_words();  ///< in the order of the enumerators
 /// dx, dgamma, dbeta: an output of backward
@@ -113,5 +115,14 @@ struct Stored {
   Output output;
   std::vector<double> values;
 };
+
+/// The entry of one output in a list of expectations, of stored outputs or of whatever else has a
+/// member `output`; null where there is none.
+template <class List>
+auto find_output(List& list, Output output) {
+  const auto at =
+      std::find_if(list.begin(), list.end(), [&](const auto& one) { return one.output == output; });
+  return at == list.end() ? nullptr : &*at;
+}
 
 }  // namespace abn::verify::compare

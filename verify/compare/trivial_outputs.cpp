@@ -17,15 +17,16 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 /// z from the running statistics, roughly: nobody asks a null output for its last bits.
 double inference_output(const problem::Inputs& in, std::size_t element) {
   const abn_problem& p = in.problem;
-  const auto at = static_cast<std::int64_t>(element);
-  const auto c = static_cast<std::size_t>(p.layout == ABN_NCHW ? at / p.s % p.c : at % p.c);
+  const auto c =
+      static_cast<std::size_t>(problem::channel_of(p, static_cast<std::int64_t>(element)));
   double g = 1, beta = 0;
   if (in.affine)
     g = p.scale == ABN_SCALE_ABS_EPS ? std::fabs(in.gamma[c]) + p.eps : in.gamma[c],
     beta = in.beta[c];
   const double y =
       g * (in.x[element] - in.running_mean[c]) / std::sqrt(in.running_var[c] + p.eps) + beta;
-  return problem::round_to(problem::format_of(p.dtype), problem::phi_of(p).value(y));
+  return problem::round_to(problem::format_of(problem::out_type_of(p)),
+                           problem::phi_of(p).value(y));
 }
 
 }  // namespace

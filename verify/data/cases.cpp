@@ -8,12 +8,14 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <fstream>
 #include <iterator>
 
 #include "verify/data/exact.hpp"
 #include "verify/data/given.hpp"
 #include "verify/data/patterns.hpp"
 #include "verify/data/random.hpp"
+#include "verify/data/ranges.hpp"
 #include "verify/data/recipes.hpp"
 #include "verify/data/tensor_file.hpp"
 #include "verify/problem/error.hpp"
@@ -30,9 +32,19 @@ constexpr std::array<problem::Word, 3> tiers{{
     {"exhaustive", "Four times the full tier, and every bit pattern of f32: hours."},
 }};
 
-/// A case takes up to about 500 bytes of the judge's memory an element (exact value, bound and its
-/// shares, for three expectations).
-constexpr std::int64_t most_elements = std::int64_t{1} << 24;
+/// Bytes of memory that an element takes, sampled cases included (verify/judge/sample.hpp): its
+/// numbers in double, and the images of its buffers before, in and behind a call.
+constexpr double bytes_of_element = 120;
+
+/// Bytes that this machine can still give; 0 where it does not say.
+double available_memory() {
+  std::ifstream file("/proc/meminfo");
+  std::string word;
+  double kilobytes = 0;
+  while (file >> word)
+    if (word == "MemAvailable:" && file >> kilobytes) return kilobytes * 1024;
+  return 0;
+}
 
 // Sizes that are multiples of nothing, tails of every length behind 16-byte accesses, and the
 // smallest of everything.
@@ -56,6 +68,11 @@ constexpr Shape smoke_shapes[] = {
     {1, 512, 4},   // many of them
     {2, 3, 784},   // 28x28 pixels: a multiple of every vector, and more than a block
     {130, 3, 4},   // more images than a warp's worth of warps
+};
+// The smaller of them, for activations without an inverse.
+constexpr Shape curve_shapes[] = {
+    {2, 3, 5},   {4, 8, 64}, {1, 1, 1},   {7, 1, 33},  {5, 65, 3},  {3, 17, 1},  {1, 5, 257},
+    {2, 33, 31}, {64, 6, 1}, {16, 3, 49}, {1, 130, 2}, {9, 12, 16}, {1, 512, 4}, {130, 3, 4},
 };
 constexpr Shape empty_shapes[] = {{0, 4, 8}, {3, 0, 5}, {2, 6, 0}};
 
@@ -88,8 +105,6 @@ constexpr Shape many_images{300, 2, 4}, many_channels{2, 1100, 2}, odd_rows{1, 8
 
 constexpr double epses[] = {1e-5, 1e-3, 1e-5, 0.1}, momenta[] = {0.1, 0.01, 1, 0.5, 0};
 
-constexpr std::uint64_t readable_seeds = 1'000'000'000;  // nine digits are enough and can be typed
-
 template <class Table>
 constexpr auto turn(const Table& table, std::uint64_t index) {
   return table[index % std::size(table)];
@@ -115,8 +130,10 @@ Shape legal(Shape shape, int mode) {
   return shape;
 }
 
-// Activations of the first walk; those that were added later follow in a walk of their own, so that
-// the cases of the others stay what they were. Sizes and paths are those of the first.
+// Activations of the first walk; those that were added later follow in walks of their own, so that
+// the cases of the others stay what they were. Sizes and paths are those of the first. Activations
+// without an inverse make up the third: most kernels are in place and do none of them, and those
+// that do have met the types, layouts and modes with the others.
 constexpr int walked_first = 3;
 
 struct Walk {
@@ -195,13 +212,26 @@ void append_paths(std::vector<Case>& cases, bool all_types, std::uint64_t seed,
   }
 }
 
+Case walked_case(const char* data, const Shape& shape, int dtype, int layout, int mode,
+                 int activation, int scale, std::uint64_t seed) {
+  Case one;
+  one.data = data;
+  one.problem.struct_size = sizeof one.problem;
+  one.problem.n = shape.n, one.problem.c = shape.c, one.problem.s = shape.s;
+  one.problem.dtype = dtype, one.problem.layout = layout, one.problem.mode = mode;
+  one.problem.activation = activation, one.problem.scale = scale;
+  one.seed = seed;
+  vary(one.problem, one.data, one.seed);
+  return one;
+}
+
 /// Cases of the activations from `first` to `last` - 1; `round` tells apart the repetitions of a
 /// tier's walk.
 void append(std::vector<Case>& cases, const Walk& walk, std::uint64_t seed, std::uint64_t round,
             int first, int last) {
   std::vector<Shape> shapes(std::begin(smoke_shapes), std::end(smoke_shapes));
   if (walk.large) shapes.insert(shapes.end(), std::begin(full_shapes), std::end(full_shapes));
-  const auto names = recipes();
+  const auto names = recipes().first(walked_recipes);
   const Stream seeds = Stream(seed).fork(round);
   const std::uint64_t start = seeds.bits(0);
   std::uint64_t visited = 0, empty = start;
@@ -217,20 +247,38 @@ void append(std::vector<Case>& cases, const Walk& walk, std::uint64_t seed, std:
           for (const int scale : problem::scales)
             for (int activation = first; activation < last; ++activation, ++step) {
               const std::uint64_t lap = step / names.size();
-              Case one;
-              one.data = names[(step + lap + group + start) % names.size()].name;
               Shape shape = shapes[(step + 5 * group + (start >> 32)) % shapes.size()];
               if (shape.n * shape.c * shape.s == 0) shape = turn(empty_shapes, empty++);
-              shape = legal(shape, mode);
-              one.problem.struct_size = sizeof one.problem;
-              one.problem.n = shape.n, one.problem.c = shape.c, one.problem.s = shape.s;
-              one.problem.dtype = dtype, one.problem.layout = layout, one.problem.mode = mode;
-              one.problem.activation = activation, one.problem.scale = scale;
-              one.seed = seeds.below(readable_seeds, ++visited);
-              vary(one.problem, one.data, one.seed);
-              cases.push_back(std::move(one));
+              cases.push_back(walked_case(names[(step + lap + group + start) % names.size()].name,
+                                          legal(shape, mode), dtype, layout, mode, activation,
+                                          scale, seeds.below(readable_seeds, ++visited)));
             }
       }
+}
+
+/// Cases of the activations without an inverse: every recipe once for each (type, layout, mode),
+/// with the next of them each time.
+void append_curves(std::vector<Case>& cases, std::uint64_t laps, std::uint64_t seed,
+                   std::uint64_t round) {
+  constexpr std::uint64_t apart = 4000;  // from the streams of the others
+  constexpr std::uint64_t curves = problem::activation_count - problem::invertible_count;
+  const auto names = recipes();
+  const Stream seeds = Stream(seed).fork(apart + round);
+  const std::uint64_t start = seeds.bits(0);
+  std::uint64_t step = 0;
+  for (std::uint64_t lap = 0; lap < laps; ++lap)
+    for (const int dtype : problem::storage_types)
+      for (const int layout : problem::layouts)
+        for (const int mode : problem::modes)
+          for (std::size_t k = 0; k < names.size(); ++k, ++step) {
+            const Shape shape = turn(curve_shapes, step + (start >> 32));
+            const auto activation =
+                problem::invertible_count +
+                static_cast<int>((step + step / (names.size() * curves) + start) % curves);
+            cases.push_back(walked_case(names[k].name, legal(shape, mode), dtype, layout, mode,
+                                        activation, static_cast<int>((step / 2 + lap) % 2),
+                                        seeds.below(readable_seeds, 1 + step)));
+          }
 }
 
 }  // namespace
@@ -265,7 +313,9 @@ std::vector<Case> cases_of(Tier tier, std::uint64_t seed) {
     append(cases, walk, seed, round, 0, walked_first);
     append_large(cases, walk.large, seed, round);
     append_paths(cases, walk.large, seed, round);
-    append(cases, walk, seed, apart + round, walked_first, problem::activation_count);
+    append(cases, walk, seed, apart + round, walked_first, problem::invertible_count);
+    append_curves(cases, walk.large ? 3 : 1, seed, round);
+    append_ranges(cases, seed, round);
   };
   if (tier == Tier::smoke) add(smoke, 0);
   const std::uint64_t rounds = tier == Tier::full         ? 1
@@ -273,24 +323,6 @@ std::vector<Case> cases_of(Tier tier, std::uint64_t seed) {
                                                           : 0;
   for (std::uint64_t round = 1; round <= rounds; ++round) add(full, round);
   return cases;
-}
-
-Case drawn_case(const Shape& shape, int dtype, int layout, int activation, const char* recipe,
-                const Stream& draw) {
-  constexpr double usual_epses[] = {1e-5, 1e-3, 0.1};
-  Case one;
-  abn_problem& p = one.problem;
-  p.struct_size = sizeof p;
-  p.n = shape.n, p.c = shape.c, p.s = shape.s;
-  p.dtype = dtype, p.layout = layout;
-  p.param_dtype = problem::wide_type_of(dtype);
-  const problem::Format& parameter = problem::format_of(p.param_dtype);
-  problem::draw_usual(p, activation, draw.bits(0));
-  p.eps = problem::round_to(parameter, turn(usual_epses, draw.bits(1)));
-  p.momentum = problem::round_to(parameter, momenta[0]);
-  one.data = recipe;
-  one.seed = draw.below(readable_seeds, 2);
-  return one;
 }
 
 Case replay(std::string_view problem, std::string_view data, std::uint64_t seed) {
@@ -317,20 +349,26 @@ Case replay(std::string_view problem, std::string_view data, std::uint64_t seed)
              is_exact = is_exact_data(data);
   if (problem.empty() && is_given)
     throw problem::UsageError(
-        "--data given: needs to know its problem; give it too, for example --problem n1c1s2,f32");
+        "--data given: needs to know its problem; give it too, for example --problem "
+        "n1c1s2,f32,leaky_relu");
   if (problem.empty())
     throw problem::UsageError(
         fmt::format("The recipe {} makes data for a problem; give one, for example "
-                    "--problem n2c64s12,bf16",
+                    "--problem n2c64s12,bf16,leaky_relu",
                     data));
   one.problem = problem::parse_problem(problem);
   // says what is wrong
   if (!is_given && !is_patterns && !is_exact && !is_recipe(data))
     make_inputs(abn_problem{}, data, seed);
-  if (problem::element_count(one.problem) > most_elements)
-    throw problem::UsageError(fmt::format(
-        "{} has {} elements, and at most {} can be judged at once; make it smaller",
-        problem::to_string(one.problem), problem::element_count(one.problem), most_elements));
+  constexpr double gigabyte = 1e9;
+  const double needed = bytes_of_element * static_cast<double>(problem::element_count(one.problem)),
+               available = available_memory();
+  if (needed > gigabyte && needed > available)
+    throw problem::UsageError(
+        fmt::format("{} has {} elements, which take {:.0f} GB of memory, and {:.1f} GB are free; "
+                    "make it smaller, or take a machine with more",
+                    problem::to_string(one.problem), problem::element_count(one.problem),
+                    needed / gigabyte, available / gigabyte));
   if (is_patterns) first_pattern(one.problem, data);  // says what is wrong
   if (is_exact) exact_plan(one.problem, seed);        // likewise
   if (is_given) one.given = std::make_shared<const problem::Inputs>(parse_given(data, one.problem));

@@ -2,27 +2,16 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "verify/data/random.hpp"
+#include "verify/data/case.hpp"
 #include "verify/problem/inputs.hpp"
 #include "verify/problem/word.hpp"
 
 namespace abn::verify::data {
-
-/// One problem with its data. The seed decides the data of a recipe, where buffers lie, their
-/// poison and the schedules.
-struct Case {
-  abn_problem problem{};
-  /// name of a recipe, path of a tensor file, or the numbers themselves (verify/data/given.hpp)
-  std::string data = "standard";
-  std::uint64_t seed = 0;
-  std::shared_ptr<const problem::Inputs> given;  ///< inputs that no recipe makes
-};
 
 /// The inputs of a case: the file's, or those of its recipe.
 problem::Inputs inputs_of(const Case& one);
@@ -37,15 +26,6 @@ std::span<const problem::Word> tier_words();
 /// each of them meets each (type, layout, mode); `seed` moves the data and the pairing. Every case
 /// has a seed of its own.
 std::vector<Case> cases_of(Tier tier, std::uint64_t seed);
-
-struct Shape {
-  std::int64_t n, c, s;
-};
-
-/// A training case, signed gamma, f32 parameters (f64 with f64 storage), the rest drawn: slope,
-/// alpha, eps and the data's seed.
-Case drawn_case(const Shape& shape, int dtype, int layout, int activation, const char* recipe,
-                const Stream& draw);
 
 /// Exactly one case: what --problem, --data and --seed say. `data` is a recipe (standard if empty),
 /// given:... or the path of a tensor file (then `problem` may be empty, and must else be the file's

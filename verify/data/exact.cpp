@@ -310,10 +310,12 @@ bool has_exact_channels(const abn_problem& problem) { return !solutions_of(probl
 
 ExactPlan exact_plan(const abn_problem& problem, std::uint64_t seed) {
   const std::int64_t m = problem::sample_count(problem);
-  if (problem::activation_of(problem).needs_functions())
+  if (problem::activation_of(problem).needs_functions() ||
+      !problem::activation_of(problem).has_inverse())
     throw problem::UsageError(
-        "An exponential is never exact; exact data needs the identity or a leaky ReLU, such as "
-        "leaky_relu:0.25");
+        "Only a phi' that is a power of two everywhere is exact; exact data needs the identity or "
+        "a "
+        "leaky ReLU, such as leaky_relu:0.25");
   if (problem::activation_of(problem).has_parameter() && !is_slope(problem.activation_parameter))
     throw problem::UsageError(
         fmt::format("The slope {} is not a power of two near 1; exact data needs one, such as 0.25",

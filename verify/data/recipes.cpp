@@ -31,7 +31,8 @@ enum class Kind {
   subnormals,
   special,
   saturating,
-  no_affine
+  no_affine,
+  kinks
 };
 
 constexpr std::array recipe_table{
@@ -56,6 +57,9 @@ constexpr std::array recipe_table{
            "rest (leaky ReLU loses the value, not the "
            "sign)"},
     Recipe{"no_affine", "gamma and beta are null"},
+    Recipe{"kinks",
+           "y exactly at 0, 3, -3 or 6 in some samples of half the channels, and beside it in the "
+           "others; up to some 200 either way in the rest, where exponentials overflow"},
 };
 
 /// The streams of a case; a tensor's numbers stay the same when another tensor needs more of them.
@@ -114,6 +118,18 @@ Plan plan_channel(Kind kind, const abn_problem& problem, const Stream& root, std
       break;
     case Kind::constant:
       if (even) plan.sigma = 0;
+      break;
+    case Kind::kinks:
+      if (even) {
+        constexpr double at[] = {0, 3, -3, 6};
+        plan.mean = 0;
+        plan.on_grid = true;
+        plan.beta = at[draw.below(4, 4)];
+        plan.gamma = draw.sign(5) * draw.power_of_two(-3, 1, 6);
+      } else {
+        plan.gamma = draw.sign(5) * draw.power_of_two(4, 6, 6);
+        plan.beta = draw.uniform(-10, 10, 7);
+      }
       break;
     case Kind::zeros:
       plan.mean = 0;
@@ -250,6 +266,10 @@ int recipe_index(std::string_view name) {
 std::span<const Recipe> recipes() { return recipe_table; }
 
 bool is_recipe(std::string_view name) { return recipe_index(name) >= 0; }
+
+bool is_usual(std::string_view name) {
+  return name == "standard" || name == "no_affine" || name == "mixed_gamma";
+}
 
 problem::Inputs make_inputs(const abn_problem& problem, std::string_view recipe,
                             std::uint64_t seed) {

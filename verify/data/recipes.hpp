@@ -21,7 +21,12 @@ struct Recipe {
 
 /// All recipes, in the order in which tiers rotate through them.
 std::span<const Recipe> recipes();
+/// The first of them, through which cases of activations with an inverse rotate; the others are for
+/// the kinks and ends of the others.
+inline constexpr std::size_t walked_recipes = 12;
 bool is_recipe(std::string_view name);
+/// Its data are no harder than those of a layer: what no reasonable claim excuses.
+bool is_usual(std::string_view name);
 
 /// Inputs of a problem that passed validate(). Throws UsageError for an unknown recipe, naming the
 /// nearest. An empty problem gets its C-sized vectors and empty tensors.

@@ -7,6 +7,7 @@
 #include <array>
 #include <cctype>
 #include <charconv>
+#include <cmath>
 #include <filesystem>
 #include <optional>
 
@@ -30,16 +31,19 @@ struct OutputName {
 };
 constexpr std::array output_names{OutputName{"saved_mean", compare::Output::mean},
                                   OutputName{"saved_var", compare::Output::variance},
+                                  OutputName{"saved_invstd", compare::Output::invstd},
                                   OutputName{"running_mean_out", compare::Output::running_mean},
                                   OutputName{"running_var_out", compare::Output::running_var},
                                   OutputName{"z", compare::Output::z},
                                   OutputName{"dx", compare::Output::dx},
                                   OutputName{"dgamma", compare::Output::dgamma},
                                   OutputName{"dbeta", compare::Output::dbeta}};
-constexpr std::array input_names{"x", "dz", "gamma", "beta", "running_mean", "running_var"};
-constexpr std::array keys{"abn.format",           "abn.problem",        "abn.scheme",
-                          "abn.statistics",       "abn.accumulate",     "abn.normalise",
-                          "abn.depth_statistics", "abn.depth_backward", "abn.materialises"};
+constexpr std::array input_names{"x",           "dz",     "gamma",      "beta", "running_mean",
+                                 "running_var", "sum_dy", "sum_dy_xhat"};
+constexpr std::array keys{"abn.format",       "abn.problem",          "abn.scheme",
+                          "abn.statistics",   "abn.accumulate",       "abn.normalise",
+                          "abn.materialises", "abn.depth_statistics", "abn.depth_backward",
+                          "abn.kink",         "abn.samples",          "abn.running_variance"};
 
 const char* container_type(int dtype) {
   constexpr const char* names[] = {"F16", "BF16", "F32", "F64"};
@@ -79,20 +83,37 @@ class Reader {
       refuse("declares no abn.problem", "add its sizes and options as fixtures/README.md shows");
     TensorFile out;
     out.name = clean_name(path_);
-    out.inputs.problem =
-        within(*problem_text, [](std::string_view word) { return problem::parse_problem(word); });
+    // the tensors say these types, so the problem need not
+    const int parameters = parameter_type();
+    out.inputs.problem = within(*problem_text, [&](std::string_view word) {
+      return problem::parse_problem(word, parameters, problem::SingleSample::accepted);
+    });
+    problem_ = out.inputs.problem;
+    if (const int behind = type_behind();
+        behind >= 0 && out.inputs.problem.out_type == 0 && behind != out.inputs.problem.dtype)
+      out.inputs.problem.out_type = behind + 1;
+    within("", [&](std::string_view) {
+      problem::validate(out.inputs.problem, problem::SingleSample::accepted);
+    });
     problem_ = out.inputs.problem;
     if (problem::element_count(problem_) == 0)
       refuse("holds a problem without elements", "dump a step that has some");
-    out.inputs.affine = has("gamma");
+    out.inputs.affine = has("gamma") || has("beta");
     out.inputs.x = tensor("x", true);
     if (out.inputs.x.empty())
       refuse("holds no x", "add the input of the batch norm as it was before the step");
     out.inputs.dz = tensor("dz", true);
     out.inputs.gamma = tensor("gamma", false), out.inputs.beta = tensor("beta", false);
+    const auto channels = static_cast<std::size_t>(problem_.c);
+    if (out.inputs.affine && out.inputs.gamma.empty())
+      out.inputs.gamma.assign(channels, 1), out.inputs.unit_scale = true;
+    if (out.inputs.affine && out.inputs.beta.empty()) out.inputs.beta.assign(channels, 0);
     out.inputs.running_mean = tensor("running_mean", false),
     out.inputs.running_var = tensor("running_var", false);
+    out.inputs.whole = whole_batch();
     for (const auto& [name, output] : output_names) {
+      const bool statistic = output == compare::Output::mean || output == compare::Output::variance;
+      if (statistic && out.inputs.whole.samples > 0) continue;  // an input then
       auto values = tensor(name, compare::is_tensor(output));
       if (!values.empty()) out.outputs.push_back({output, std::move(values)});
     }
@@ -135,13 +156,21 @@ class Reader {
     const auto at = file_.tensors.find(name);
     if (at == file_.tensors.end()) return {};
     const Tensor& found = at->second;
-    const int dtype = full ? problem_.dtype : problem_.param_dtype;
-    if (found.dtype != container_type(dtype))
+    const bool behind = name == "z" || name == "dz";
+    const int dtype = !full    ? problem_.param_dtype
+                      : behind ? problem::out_type_of(problem_)
+                               : problem_.dtype;
+    const int held = dtype_of(found);
+    // parameters may have been widened on their way into the file, which loses nothing
+    const bool widened = !full && held >= 0 &&
+                         problem::format_of(held).precision > problem::format_of(dtype).precision;
+    if (held != dtype && !widened)
       refuse(fmt::format("holds {} as {} and its problem needs {}", name, found.dtype,
                          container_type(dtype)),
-             full ? "name the type of the tensors in abn.problem"
-                  : "store parameters in param's type, which is f32 unless abn.problem says "
-                    "param:f64 or f64");
+             behind ? "name it in abn.problem, as out:TYPE where x has another one"
+             : full
+                 ? "name the type of the tensors in abn.problem"
+                 : "store all parameters in one type, that of param: where abn.problem names it");
     if (!(full ? shape_fits(found.shape) : found.shape == std::vector<std::int64_t>{problem_.c}))
       refuse(fmt::format("holds {} with shape [{}] and its problem needs {}", name,
                          fmt::join(found.shape, ", "),
@@ -149,7 +178,14 @@ class Reader {
              "correct the sizes in abn.problem or the tensor");
     std::vector<double> values(
         static_cast<std::size_t>(full ? problem::element_count(problem_) : problem_.c));
-    problem::unpack(problem::format_of(dtype), found.bytes.data(), values);
+    problem::unpack(problem::format_of(held), found.bytes.data(), values);
+    for (const double value : values)
+      if (widened && std::isfinite(value) &&
+          problem::round_to(problem::format_of(dtype), value) != value)
+        refuse(fmt::format("holds {} with {}, which is not a number of {}", name, value,
+                           problem::dtype_name(dtype)),
+               fmt::format("write param:{} in abn.problem, or round the tensor",
+                           problem::dtype_name(held)));
     return values;
   }
 
@@ -177,7 +213,6 @@ class Reader {
         refuse(fmt::format("holds {} without {}", has(one) ? one : other, has(one) ? other : one),
                "add the other or leave both out");
     };
-    together("gamma", "beta");
     together("running_mean", "running_var");
     const auto needs = [&](const char* name, const char* needed) {
       if (has(name) && !has(needed))
@@ -189,13 +224,15 @@ class Reader {
     needs("dbeta", "beta");
     needs("running_mean_out", "running_mean");
     needs("running_var_out", "running_var");
+    if (has("saved_var") && has("saved_invstd"))
+      refuse("holds saved_var and saved_invstd", "keep the one that backward reads");
     if (problem_.mode == ABN_TRAINING) return;
     if (!has("running_mean"))
       refuse(fmt::format("holds no running_mean and running_var, which {} mode needs",
                          problem::mode_name(problem_.mode)),
              "add them");
     for (const char* const name :
-         {"saved_mean", "saved_var", "running_mean_out", "running_var_out"})
+         {"saved_mean", "saved_var", "saved_invstd", "running_mean_out", "running_var_out"})
       if (has(name))
         refuse(fmt::format("holds {}, which {} mode does not compute", name,
                            problem::mode_name(problem_.mode)),
@@ -205,6 +242,64 @@ class Reader {
         if (has(name))
           refuse(fmt::format("holds {}, and inference has no backward", name),
                  "correct the mode in abn.problem: it is training or frozen");
+  }
+
+  /// The type of the parameters that the file holds, -1 where it holds none.
+  int parameter_type() const {
+    for (const char* const name : {"gamma", "beta", "running_mean", "running_var", "saved_mean",
+                                   "saved_var", "saved_invstd"})
+      if (const auto at = file_.tensors.find(name); at != file_.tensors.end())
+        return dtype_of(at->second);
+    return -1;
+  }
+
+  /// The type of z and dz, where x has the one that the problem says; -1 where there are none.
+  int type_behind() const {
+    const auto x = file_.tensors.find("x");
+    if (x == file_.tensors.end() || x->second.dtype != container_type(problem_.dtype)) return -1;
+    for (const char* const name : {"z", "dz"})
+      if (const auto at = file_.tensors.find(name); at != file_.tensors.end())
+        return dtype_of(at->second);
+    return -1;
+  }
+
+  static int dtype_of(const Tensor& tensor) {
+    for (const int dtype : problem::storage_types)
+      if (tensor.dtype == container_type(dtype)) return dtype;
+    return -1;
+  }
+
+  /// What the file says of all ranks of a sharded batch, of which it is one.
+  problem::WholeBatch whole_batch() const {
+    problem::WholeBatch whole;
+    const auto value = text("abn.samples");
+    const std::int64_t m = problem::sample_count(problem_);
+    if (!value) {
+      for (const char* const sum : {"sum_dy", "sum_dy_xhat"})
+        if (has(sum))
+          refuse(fmt::format("holds {} and declares no abn.samples", sum),
+                 "say how many samples a channel has on all ranks together");
+      return whole;
+    }
+    std::int64_t count = 0;
+    const char* const end = value->data() + value->size();
+    const auto parsed = std::from_chars(value->data(), end, count);
+    if (parsed.ec != std::errc{} || parsed.ptr != end || count <= m)
+      refuse(fmt::format("declares abn.samples \"{}\"", *value),
+             fmt::format("use the number of samples that a channel has on all ranks together, "
+                         "which is more than the {} of this file",
+                         m));
+    if (problem_.mode != ABN_TRAINING)
+      refuse("declares abn.samples outside of training", "leave it out");
+    if (!has("saved_mean") || !has("saved_var"))
+      refuse("declares abn.samples without the statistics of all ranks",
+             "add saved_mean and saved_var");
+    if (has("sum_dy") != has("sum_dy_xhat"))
+      refuse("holds one of sum_dy and sum_dy_xhat", "add the other or leave both out");
+    whole.samples = static_cast<double>(count);
+    whole.mean = tensor("saved_mean", false), whole.variance = tensor("saved_var", false);
+    whole.sum_dy = tensor("sum_dy", false), whole.sum_dy_xhat = tensor("sum_dy_xhat", false);
+    return whole;
   }
 
   std::int64_t depth(const char* key) const {
@@ -257,7 +352,13 @@ class Reader {
           within(*word, [](std::string_view name) { return problem::statistics_from_name(name); });
     if (const auto word = text("abn.accumulate"))
       claims.accumulate =
-          within(*word, [](std::string_view name) { return problem::dtype_from_name(name); });
+          within(*word, [](std::string_view name) { return problem::accumulate_from_name(name); });
+    if (const auto word = text("abn.kink"))
+      claims.kink =
+          within(*word, [](std::string_view name) { return problem::kink_from_name(name); });
+    if (const auto word = text("abn.running_variance"))
+      claims.running_variance = within(
+          *word, [](std::string_view name) { return problem::running_variance_from_name(name); });
     if (const auto word = text("abn.normalise"))
       claims.normalise =
           within(*word, [](std::string_view name) { return problem::normalise_from_name(name); });
@@ -271,6 +372,7 @@ class Reader {
     if (reads_z) claims.saves |= ABN_SAVES_Z;
     if (has("saved_mean")) claims.saves |= ABN_SAVES_MEAN;
     if (has("saved_var")) claims.saves |= ABN_SAVES_VAR;
+    if (has("saved_invstd")) claims.saves |= ABN_SAVES_VAR | ABN_SAVES_INVSTD;
   }
 
   const std::string& path_;

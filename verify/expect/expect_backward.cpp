@@ -39,9 +39,26 @@ oracle::Source source_of(const abn_claims& claims) {
   }
 }
 
+// Statistics that were saved may be used in two ways, and a bound holds for both: a variant that
+// rounds statistics to the storage type where it uses them may round those in its hands once more,
+// and the writer of a file may have narrowed what backward had in full.
+void add_readings(const bound::Arithmetic& a, const bound::ChannelNumbers& c, const abn_problem& p,
+                  const abn_claims& claims, const problem::Saved& saved,
+                  bound::StatisticsError& error) {
+  if ((claims.materialises & ABN_MATERIALISES_STATISTICS) != 0) {
+    const problem::Format& storage = problem::format_of(p.dtype);
+    error.mean_materialised += std::fabs(problem::round_to(storage, c.mean) - c.mean);
+    error.variance_materialised += std::fabs(problem::round_to(storage, c.variance) - c.variance);
+  }
+  if (!saved.narrowed) return;
+  error.mean += a.store_parameter(std::fabs(c.mean));
+  error.variance += a.store_parameter(c.variance);
+}
+
 bound::BackwardPlan plan_of(const bound::Arithmetic& a, const bound::ChannelNumbers& numbers,
-                            const abn_problem& p, const abn_claims& claims, bool end_to_end,
-                            bool batch) {
+                            const abn_problem& p, const abn_claims& claims,
+                            const problem::Saved* saved, bool batch) {
+  const bool end_to_end = saved == nullptr;
   const bool training = p.mode == ABN_TRAINING;
   bound::BackwardPlan plan;
   plan.scheme = claims.scheme;
@@ -51,19 +68,28 @@ bound::BackwardPlan plan_of(const bound::Arithmetic& a, const bound::ChannelNumb
   if (!training) {
     plan.forward = plan.backward = bound::given_statistics_error(a, numbers, true);
   } else if (end_to_end) {
-    plan.forward = plan.backward = bound::batch_statistics_error(a, numbers);
+    plan.forward = plan.backward = numbers.shards()
+                                       ? bound::given_statistics_error(a, numbers, false)
+                                       : bound::batch_statistics_error(a, numbers);
     plan.backward.mean += a.store_parameter(std::fabs(numbers.mean));
-    plan.backward.variance += a.store_parameter(numbers.variance);
+    // r, rounded once, is half as sensitive to it as the variance
+    plan.backward.variance += a.store_parameter(numbers.variance) +
+                              (a.saves_invstd ? 2 * a.store_parameter(numbers.r) / numbers.r *
+                                                    (numbers.variance + numbers.eps)
+                                              : 0);
   } else {
     plan.backward = batch ? bound::batch_statistics_error(a, numbers)
                           : bound::given_statistics_error(a, numbers, false);
+    plan.backward.has_root = a.saves_invstd && !batch;
+    if (!batch) add_readings(a, numbers, p, claims, *saved, plan.backward);
   }
   return plan;
 }
 
 // What no rule of the operation settles. ELU takes its branch from the sign bit of z, and a NaN may
-// have either: phi' is 1 or NaN, so dy of that element and dbeta are undefined. The true gradient
-// of data that are not finite is no measure of anything.
+// have either: phi' is 1 or NaN, so dy of that element and dbeta are undefined. Without an inverse
+// so they are where y is NaN or infinite: of relu and of y e^-y there. The true gradient of data
+// that are not finite is no measure of anything.
 void set_undefined(const oracle::BackwardInput& in, const oracle::BackwardValues& found,
                    bool true_gradient, const abn_problem& p, std::int64_t c,
                    BackwardExpectations& out) {
@@ -79,14 +105,27 @@ void set_undefined(const oracle::BackwardInput& in, const oracle::BackwardValues
     for (std::size_t i = 0; i < in.dz.size(); ++i) dx_at(i).rule = compare::Rule::anything;
     out.dbeta.points[channel].rule = out.dgamma.points[channel].rule = compare::Rule::anything;
   }
-  if (!problem::phi_of(p).curved() || true_gradient) return;
+  const problem::Phi phi = problem::phi_of(p);
+  if (!(phi.curved() || !phi.has_inverse()) || true_gradient) return;
   for (std::size_t i = 0; i < in.dz.size(); ++i) {
     // else z is found again from y
     const bool kept = in.source == oracle::Source::z || in.source == oracle::Source::x_and_z;
-    if (!std::isnan(kept ? in.z[i] : found.y[i])) continue;
+    if (phi.has_inverse() ? !std::isnan(kept ? in.z[i] : found.y[i]) : std::isfinite(found.y[i]))
+      continue;
     out.dbeta.points[channel].rule = compare::Rule::anything;
     if (in.frozen) dx_at(i).rule = compare::Rule::anything;
   }
+}
+
+// A dz that is not finite times a phi' that may be 0: one kernel multiplies and has NaN, which the
+// sums of training spread, another selects.
+void set_undefined_products(const std::vector<bool>& undefined, bool training, const abn_problem& p,
+                            std::int64_t c, BackwardExpectations& out) {
+  const auto channel = static_cast<std::size_t>(c);
+  problem::for_each_sample(p, c, [&](std::size_t i, std::size_t at) {
+    if (training || undefined[i]) out.dx.points[at].rule = compare::Rule::anything;
+  });
+  out.dbeta.points[channel].rule = out.dgamma.points[channel].rule = compare::Rule::anything;
 }
 
 // Everything of channel c; writes to that channel's points only. `saved` is null for the true
@@ -101,6 +140,7 @@ void backward_channel(const problem::Inputs& inputs, const problem::Saved* saved
   oracle::BackwardInput& in = scratch.in;
   oracle::BackwardValues& v = scratch.values;
   in.parameters = parameters_of(inputs, channel);
+  in.parameters.left_kink = claims.kink == ABN_KINK_LEFT;
   in.source = saved == nullptr ? oracle::Source::x : source_of(claims);
   in.frozen = !training;
   gather(p, inputs.dz, c, in.dz);
@@ -114,23 +154,34 @@ void backward_channel(const problem::Inputs& inputs, const problem::Saved* saved
   bool batch = false;  // the kernel has to find the statistics again
   if (!training) {
     in.statistics = {true, inputs.running_mean[channel], inputs.running_var[channel]};
+  } else if (inputs.whole.samples > 0) {
+    in.statistics = {true, inputs.whole.mean[channel], inputs.whole.variance[channel]};
   } else if (saved == nullptr) {
     in.statistics = {};
   } else {
-    batch = reads_x && (saved->mean.empty() || saved->variance.empty());
-    in.statistics =
-        batch ? oracle::GivenStatistics{}
-              : oracle::GivenStatistics{true, saved->mean.empty() ? 0 : saved->mean[channel],
-                                        saved->variance[channel]};
+    const auto of = [&](const std::vector<double>& vector) {
+      return vector.empty() ? 0 : vector[channel];
+    };
+    batch = reads_x && (saved->mean.empty() || (saved->variance.empty() && saved->invstd.empty()));
+    in.statistics = batch ? oracle::GivenStatistics{}
+                          : oracle::GivenStatistics{true, of(saved->mean), of(saved->variance),
+                                                    of(saved->invstd)};
   }
+  const problem::WholeBatch& whole = inputs.whole;
+  const bool sharded = training && whole.samples > 0;
+  in.all = {};
+  if (sharded && !whole.sum_dy.empty())
+    in.all = {whole.samples, whole.sum_dy[channel], whole.sum_dy_xhat[channel]};
+
   oracle::backward_values(judges.precision, in, v);
 
   bound::ChannelNumbers numbers = numbers_of(p, in.parameters, v.mean.hi, v.variance.hi, v.r, v.g);
+  numbers.phi.left_at_zero = in.parameters.left_kink;
+  if (sharded) numbers.all_samples = whole.samples;
   if (!in.statistics.given) add_moments(numbers, in.x, v.xhat);
-  const bound::BackwardPlan plan =
-      plan_of(judges.declared, numbers, p, claims, saved == nullptr, batch);
+  const bound::BackwardPlan plan = plan_of(judges.declared, numbers, p, claims, saved, batch);
   const bound::BackwardPlan fit_plan =
-      plan_of(judges.recommended, numbers, p, claims, saved == nullptr, batch);
+      plan_of(judges.recommended, numbers, p, claims, saved, batch);
   const auto errors = bound::backward_errors<Error>(judges.declared, plan, judges.recommended,
                                                     fit_plan, numbers, in, v);
   const auto& declared = errors.declared;
@@ -159,6 +210,7 @@ void backward_channel(const problem::Inputs& inputs, const problem::Saved* saved
     if (overflows && e.points[channel].rule == compare::Rule::bounded)
       e.points[channel].rule = compare::Rule::anything;
   };
+  if (!declared.undefined.empty()) set_undefined_products(declared.undefined, training, p, c, out);
   release(out.dgamma, no_statistics || declared.overflows);
   release(out.dbeta, no_statistics || declared.dbeta_overflows);
   if (in_place(claims) && v.g == 0) out.dgamma.points[channel].rule = compare::Rule::any_finite;
@@ -179,7 +231,7 @@ void backward_channel(const problem::Inputs& inputs, const problem::Saved* saved
   facts.beta_over_g = std::fabs(numbers.beta) / std::fabs(numbers.g);
   double largest = 0, sum_abs = 0;
   double scale = 0, scale_product = 0;
-  const double u = problem::format_of(p.dtype).unit_roundoff;
+  const double u = problem::format_of(problem::out_type_of(p)).unit_roundoff;
   for (std::size_t i = 0; i < v.dy.size(); ++i) {
     // Saturation makes dy as small as it likes; below a rounding error of dz it is no size to
     // measure by.
@@ -286,7 +338,8 @@ std::vector<compare::Expectation> expect_backward(const problem::Inputs& inputs,
     require_size(saved.z.size(), elements, "the saved z");
   if (source == oracle::Source::xhat) require_size(saved.xhat.size(), elements, "the saved xhat");
   if (p.mode == ABN_TRAINING && (source == oracle::Source::z || source == oracle::Source::xhat))
-    require_size(saved.variance.size(), channels, "the saved variance");
+    require_size(saved.invstd.empty() ? saved.variance.size() : saved.invstd.size(), channels,
+                 "the saved variance");
   return backward(inputs, &saved, claims, detail);
 }
 

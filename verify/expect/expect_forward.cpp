@@ -13,12 +13,12 @@ namespace abn::verify::expect {
 namespace {
 
 struct ForwardExpectations {
-  compare::Expectation z, xhat, mean, variance, running_mean, running_var;
+  compare::Expectation z, xhat, mean, variance, invstd, running_mean, running_var;
 };
 
 template <class Error>
 struct ForwardStatistics {
-  Error mean{}, variance{}, running_mean{}, running_var{};
+  Error mean{}, variance{}, invstd{}, running_mean{}, running_var{};
 };
 
 template <class Error>
@@ -28,13 +28,21 @@ ForwardStatistics<Error> statistics_errors(const bound::Arithmetic& a,
                                            const oracle::ForwardInput& in) {
   ForwardStatistics<Error> out;
   const double mean = std::fabs(c.mean), p = std::fabs(in.parameters.momentum),
-               unbiased = c.m / (c.m - 1);
+               unbiased =
+                   a.biased_running || c.divisor() == 1 ? 1 : c.divisor() / (c.divisor() - 1);
+  const bool given = c.shards();  // then nothing was found, and nothing is stored before it is used
   out.mean[compare::Term::mean] += s.mean;
   out.mean[compare::Term::materialised] += s.mean_materialised;
-  out.mean[compare::Term::storage] += a.store_parameter(mean + out.mean.total());
+  if (!given) out.mean[compare::Term::storage] += a.store_parameter(mean + out.mean.total());
   out.variance[compare::Term::variance] += s.variance;
   out.variance[compare::Term::materialised] += s.variance_materialised;
-  out.variance[compare::Term::storage] += a.store_parameter(c.variance + out.variance.total());
+  if (!given)
+    out.variance[compare::Term::storage] += a.store_parameter(c.variance + out.variance.total());
+  const bound::RootError root = bound::root_error(a, c, s);
+  out.invstd[compare::Term::variance] += bound::times(root.variance, c.r);
+  out.invstd[compare::Term::materialised] += bound::times(root.materialised, c.r);
+  out.invstd[compare::Term::arithmetic] += bound::times(root.arithmetic, c.r);
+  out.invstd[compare::Term::storage] += a.store_parameter(c.r + out.invstd.total());
   const auto running = [&](Error& e, compare::Term term, double old, double value, double factor,
                            const Error& batch, double roundings) {
     // with its storage: the stored statistic may be the one that is averaged
@@ -46,7 +54,7 @@ ForwardStatistics<Error> statistics_errors(const bound::Arithmetic& a,
   };
   running(out.running_mean, compare::Term::mean, in.running_mean, c.mean, 1, out.mean, 0);
   running(out.running_var, compare::Term::variance, in.running_var, c.variance * unbiased, unbiased,
-          out.variance, bound::unbiased_roundings + a.count_roundings);
+          out.variance, a.biased_running ? 0 : bound::unbiased_roundings + a.count_roundings);
   return out;
 }
 
@@ -68,15 +76,30 @@ void forward_channel(const problem::Inputs& inputs, const EvaluationPlan& judges
   const bool averages = !inputs.running_mean.empty();
   in.running_mean = averages ? inputs.running_mean[channel] : 0;
   in.running_var = averages ? inputs.running_var[channel] : 0;
-  in.statistics = {!training, in.running_mean, in.running_var};
+  const problem::WholeBatch& whole = inputs.whole;
+  const bool sharded = training && whole.samples > 0;
+  in.samples = sharded ? whole.samples : 0;
+  in.biased_running = judges.declared.biased_running;
+  in.statistics = sharded
+                      ? oracle::GivenStatistics{true, whole.mean[channel], whole.variance[channel]}
+                      : oracle::GivenStatistics{!training, in.running_mean, in.running_var};
   gather(p, inputs.x, c, in.x);
   oracle::forward_values(judges.precision, in, v);
 
   bound::ChannelNumbers numbers = numbers_of(p, in.parameters, v.mean.hi, v.variance.hi, v.r, v.g);
-  if (training) add_moments(numbers, in.x, v.xhat.hi);
+  if (sharded) numbers.all_samples = whole.samples;
+  const bool batch = training && !sharded;
+  if (batch) add_moments(numbers, in.x, v.xhat.hi);
+  // What a rank goes on with is in the accumulate type; it was rounded to the parameter type when
+  // it was written down.
   const auto statistics = [&](const bound::Arithmetic& a) {
-    return training ? bound::batch_statistics_error(a, numbers)
-                    : bound::given_statistics_error(a, numbers, true);
+    if (batch) return bound::batch_statistics_error(a, numbers);
+    bound::StatisticsError e = bound::given_statistics_error(a, numbers, !training);
+    if (sharded) {
+      e.mean += a.store_parameter(std::fabs(numbers.mean));
+      e.variance += a.store_parameter(numbers.variance);
+    }
+    return e;
   };
   const bound::StatisticsError declared = statistics(judges.declared),
                                recommended = statistics(judges.recommended);
@@ -102,7 +125,7 @@ void forward_channel(const problem::Inputs& inputs, const EvaluationPlan& judges
     if (point.rule == compare::Rule::bounded) point.rule = compare::Rule::anything;
   };
   // beyond it z has to be infinite, whatever overflowed first
-  const double storage_largest = problem::format_of(p.dtype).largest;
+  const double storage_largest = problem::format_of(problem::out_type_of(p)).largest;
   problem::for_each_sample(p, c, [&](std::size_t i, std::size_t at) {
     const double x = in.x[i], y = v.y[i], xhat = v.xhat.hi[i];
     compare::Point& z = out.z.points[at];
@@ -120,13 +143,16 @@ void forward_channel(const problem::Inputs& inputs, const EvaluationPlan& judges
       Error z_error = bound.z(y_error, y, v.z.hi[i]);
       bound::Total z_fit = fit.z(y_fit, y, v.z.hi[i]);
       z_error[compare::Term::storage] +=
-          judges.declared.store(std::fabs(v.z.hi[i]) + z_error.total());
+          judges.declared.store_out(std::fabs(v.z.hi[i]) + z_error.total());
       z_fit[compare::Term::storage] +=
-          judges.recommended.store(std::fabs(v.z.hi[i]) + z_fit.total());
+          judges.recommended.store_out(std::fabs(v.z.hi[i]) + z_fit.total());
       set_point(out.z, at, element(v.z, i), z_error, z_fit, otherwise);
       // an infinite x stays one in any arithmetic
       const bool inside = std::isfinite(x) && std::fabs(v.z.hi[i]) <= storage_largest;
       if (training ? no_promise : inside && bound.overflows(x, xhat, y)) release(z);
+      const problem::Curve* const curve = numbers.phi.curve;
+      if (curve != nullptr && curve->weighted && y == -bound::infinity)
+        z.rule = compare::Rule::anything;  // 0, or the NaN of infinity times 0
       // The backward reads the sign of z; where y may be on either side of 0 it is anyone's.
       const double doubt = y_error.total();
       if (problem::activation_of(p).shape == problem::BranchShape::straight &&
@@ -152,14 +178,19 @@ void forward_channel(const problem::Inputs& inputs, const EvaluationPlan& judges
   compare::ChannelFacts facts;
   facts.kappa = condition_of_variance(numbers.mean, numbers.variance);
   facts.beta_over_g = std::fabs(numbers.beta) / std::fabs(numbers.g);
-  for (compare::Expectation* e :
-       {&out.z, &out.xhat, &out.mean, &out.variance, &out.running_mean, &out.running_var})
+  for (compare::Expectation* e : {&out.z, &out.xhat, &out.mean, &out.variance, &out.invstd,
+                                  &out.running_mean, &out.running_var})
     if (!e->channels.empty()) e->channels[channel] = facts;
   if (!training) return;
   const auto wide = statistics_errors<Error>(judges.declared, numbers, declared, in);
   const auto narrow = statistics_errors<bound::Total>(judges.recommended, numbers, recommended, in);
-  set_point(out.mean, channel, v.mean, wide.mean, narrow.mean, unknown);
-  set_point(out.variance, channel, v.variance, wide.variance, narrow.variance, unknown);
+  const auto set = [&](compare::Expectation& e, const oracle::Wide& value, const Error& error,
+                       const bound::Total& fit_error) {
+    if (!e.points.empty()) set_point(e, channel, value, error, fit_error, unknown);
+  };
+  set(out.mean, v.mean, wide.mean, narrow.mean);
+  set(out.variance, v.variance, wide.variance, narrow.variance);
+  set(out.invstd, v.invstd, wide.invstd, narrow.invstd);
   if (averages) {
     set_point(out.running_mean, channel, v.running_mean, wide.running_mean, narrow.running_mean,
               unknown);
@@ -167,7 +198,8 @@ void forward_channel(const problem::Inputs& inputs, const EvaluationPlan& judges
               unknown);
   }
   if (!declared.overflows) return;
-  for (compare::Expectation* e : {&out.mean, &out.variance, &out.running_mean, &out.running_var})
+  for (compare::Expectation* e :
+       {&out.mean, &out.variance, &out.invstd, &out.running_mean, &out.running_var})
     if (!e->points.empty()) release(e->points[channel]);
 }
 
@@ -189,8 +221,14 @@ std::vector<compare::Expectation> expect_forward(const problem::Inputs& inputs,
   if (claims.scheme == ABN_CHECKPOINT_XHAT || (claims.saves & ABN_SAVES_XHAT) != 0)
     ask(out.xhat, compare::Output::xhat);
   if (p.mode == ABN_TRAINING) {
-    ask(out.mean, compare::Output::mean);
-    ask(out.variance, compare::Output::variance);
+    // those of all ranks were handed over, and nobody here can say what they should be
+    if (inputs.whole.samples == 0) {
+      ask(out.mean, compare::Output::mean);
+      if ((claims.saves & ABN_SAVES_INVSTD) != 0)
+        ask(out.invstd, compare::Output::invstd);
+      else
+        ask(out.variance, compare::Output::variance);
+    }
     if (!inputs.running_mean.empty()) {
       ask(out.running_mean, compare::Output::running_mean);
       ask(out.running_var, compare::Output::running_var);

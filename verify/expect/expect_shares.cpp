@@ -25,20 +25,22 @@ std::vector<double> samples_of(const abn_problem& problem, const std::vector<dou
 compare::Shares shares_of(const problem::Inputs& inputs, const problem::Saved* saved,
                           const abn_claims& claims, compare::Output output, std::int64_t element) {
   const abn_problem& p = inputs.problem;
-  const std::int64_t c = !compare::is_tensor(output) ? element
-                         : p.layout == ABN_NHWC      ? element % p.c
-                                                     : element / p.s % p.c;
+  const std::int64_t c = compare::is_tensor(output) ? problem::channel_of(p, element) : element;
   const std::int64_t sample = !compare::is_tensor(output) ? 0
                               : p.layout == ABN_NHWC      ? element / p.c
                                                      : element / (p.c * p.s) * p.s + element % p.s;
-  problem::Inputs one{p,
-                      inputs.affine,
-                      samples_of(p, inputs.x, c),
-                      samples_of(p, inputs.dz, c),
-                      one_of(inputs.gamma, c),
-                      one_of(inputs.beta, c),
-                      one_of(inputs.running_mean, c),
-                      one_of(inputs.running_var, c)};
+  problem::Inputs one{
+      p,
+      inputs.affine,
+      samples_of(p, inputs.x, c),
+      samples_of(p, inputs.dz, c),
+      one_of(inputs.gamma, c),
+      one_of(inputs.beta, c),
+      one_of(inputs.running_mean, c),
+      one_of(inputs.running_var, c),
+      inputs.unit_scale,
+      {inputs.whole.samples, one_of(inputs.whole.mean, c), one_of(inputs.whole.variance, c),
+       one_of(inputs.whole.sum_dy, c), one_of(inputs.whole.sum_dy_xhat, c)}};
   one.problem.c = 1;
   const bool backward = output == compare::Output::dx || output == compare::Output::dgamma ||
                         output == compare::Output::dbeta;
@@ -49,11 +51,12 @@ compare::Shares shares_of(const problem::Inputs& inputs, const problem::Saved* s
     expected = expect_gradient(one, claims, Detail::shares);
   } else {
     const problem::Saved kept{samples_of(p, saved->z, c), samples_of(p, saved->xhat, c),
-                              one_of(saved->mean, c), one_of(saved->variance, c)};
+                              one_of(saved->mean, c),     one_of(saved->variance, c),
+                              one_of(saved->invstd, c),   saved->narrowed};
     expected = expect_backward(one, kept, claims, Detail::shares);
   }
-  for (const compare::Expectation& e : expected)
-    if (e.output == output) return e.shares[static_cast<std::size_t>(sample)];
+  if (const auto* const found = compare::find_output(expected, output))
+    return found->shares[static_cast<std::size_t>(sample)];
   throw std::invalid_argument(
       "These claims and this mode have no such output; ask for one that expect_forward or "
       "expect_backward give.");

@@ -186,8 +186,10 @@ int claims(const abn_problem* p, abn_claims* out) {
   if (problem::format_of(accumulate).precision < problem::format_of(p->dtype).precision)
     return ABN_ERROR_UNSUPPORTED;
   constexpr bool in_place = scheme == ABN_IN_PLACE_1 || scheme == ABN_IN_PLACE_2;
+  if (in_place && !problem::activation_of(*p).has_inverse()) return ABN_ERROR_UNSUPPORTED;
   out->scheme = scheme;
   out->statistics = ABN_TWO_PASS;
+  out->kink = ABN_KINK_RIGHT;
   out->normalise = ABN_DIRECT;
   out->accumulate = accumulate;
   out->saves = ABN_SAVES_VAR | (in_place                        ? std::uint32_t{ABN_SAVES_Z}
@@ -203,7 +205,8 @@ int claims(const abn_problem* p, abn_claims* out) {
   // one sample after the other
   out->depth_statistics = out->depth_backward =
       std::max<std::int64_t>(problem::sample_count(*p), 1);
-  out->function_ulp = 2;  // exp, expm1 and log1p of the GNU C library and of Boost stay below
+  // exp, expm1, log1p and erfc of the GNU C library and of Boost stay below; tanh is made of expm1
+  out->function_ulp = problem::activation_of(*p).has_inverse() ? 2 : 6;
   return ABN_OK;
 }
 

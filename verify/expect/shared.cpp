@@ -33,7 +33,7 @@ oracle::ChannelParameters parameters_of(const problem::Inputs& inputs, std::size
   if (!inputs.affine) return out;
   out.gamma = inputs.gamma[c];
   out.beta = inputs.beta[c];
-  out.abs_eps = p.scale == ABN_SCALE_ABS_EPS;
+  out.abs_eps = p.scale == ABN_SCALE_ABS_EPS && !inputs.unit_scale;
   return out;
 }
 
@@ -62,6 +62,10 @@ void check_inputs(const problem::Inputs& inputs, bool needs_x) {
     require_size(inputs.beta.size(), channels, "beta");
   }
   // A training step may be judged without running averages.
+  if (inputs.whole.samples > 0) {
+    require_size(inputs.whole.mean.size(), channels, "the mean of all ranks");
+    require_size(inputs.whole.variance.size(), channels, "the variance of all ranks");
+  }
   const bool skipped = inputs.problem.mode == ABN_TRAINING && inputs.running_mean.empty() &&
                        inputs.running_var.empty();
   if (skipped) return;
@@ -99,7 +103,9 @@ compare::Expectation blank_expectation(compare::Output output, const abn_problem
                                        Detail detail) {
   compare::Expectation out;
   out.output = output;
-  out.dtype = compare::is_tensor(output) ? p.dtype : p.param_dtype;
+  out.dtype = !compare::is_tensor(output)    ? p.param_dtype
+              : output == compare::Output::z ? problem::out_type_of(p)
+                                             : p.dtype;
   out.points.resize(
       static_cast<std::size_t>(compare::is_tensor(output) ? problem::element_count(p) : p.c));
   if (detail == Detail::shares) out.shares.resize(out.points.size());

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cctype>
 #include <cmath>
 #include <limits>
@@ -11,6 +12,8 @@
 
 #include "verify/call/contract.hpp"
 #include "verify/compare/trivial_outputs.hpp"
+#include "verify/data/recipes.hpp"
+#include "verify/problem/claims.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
@@ -20,8 +23,7 @@ namespace {
 constexpr float smallest_share_shown = 0.01f;
 
 std::int64_t channel_of(const abn_problem& problem, bool tensor, std::int64_t element) {
-  if (!tensor) return element;
-  return problem.layout == ABN_NHWC ? element % problem.c : element / problem.s % problem.c;
+  return tensor ? problem::channel_of(problem, element) : element;
 }
 
 /// The numbers that a reader wants beside a witness: those that its formula takes.
@@ -47,7 +49,8 @@ std::vector<std::pair<std::string, double>> shown_inputs(const problem::Inputs& 
       show("x", inputs.x, at);
     if (backward) show("dz", inputs.dz, at);
   }
-  if (output != compare::Output::mean && output != compare::Output::variance) {
+  if (output != compare::Output::mean && output != compare::Output::variance &&
+      output != compare::Output::invstd) {
     if (output == compare::Output::running_mean) show("running_mean", inputs.running_mean, c);
     if (output == compare::Output::running_var) show("running_var", inputs.running_var, c);
     if (tensor || backward) {
@@ -73,6 +76,59 @@ bool cancels(const compare::Expectation& expectation) {
       return false;
   }
   return !expectation.points.empty();
+}
+
+/// The expectation with the bounds of the recommended class, and nothing released by the claims.
+compare::Expectation as_recommended(compare::Expectation expectation) {
+  for (compare::Point& point : expectation.points) {
+    point.bound = point.fit_bound;
+    if (point.rule == compare::Rule::anything && std::isfinite(point.hi))
+      point.rule = compare::Rule::bounded;
+  }
+  return expectation;
+}
+
+/// The kind of a case, and what it says. One on usual data that tells nothing, and would if the
+/// claims were those of the recommended class, is empty by its claims.
+results::CaseKind kind_of(const Origin& origin, std::string_view op, const problem::Inputs& inputs,
+                          const compare::Expectation& expectation, bool telling) {
+  const abn_problem& p = origin.problem;
+  results::CaseKind kind;
+  kind.mode = problem::mode_name(p.mode);
+  kind.activation = problem::activation_name(p.activation);
+  const std::int64_t m = problem::sample_count(p);
+  const auto logarithm = [](std::int64_t value) {
+    return static_cast<int>(std::bit_width(static_cast<std::uint64_t>(value))) - 1;
+  };
+  kind.samples = logarithm(m), kind.channels = logarithm(p.c);
+  kind.least_m = kind.most_m = m, kind.least_c = kind.most_c = p.c;
+  kind.cases = 1;
+  kind.telling = telling ? 1 : 0;
+  if (telling || expectation.method_limited || !origin.claims || !data::is_usual(origin.data))
+    return kind;
+  const compare::Expectation recommended = as_recommended(expectation);
+  if (!compare::discriminates(recommended, compare::nulls_of(inputs, recommended))) return kind;
+  kind.empty = 1;
+  kind.claims = problem::beyond_recommended(*origin.claims, p, op == "backward");
+  return kind;
+}
+
+/// dx of a dz that is one number in every channel: with a straight activation it is 0 by its
+/// formula.
+bool has_constant_dz(const problem::Inputs& inputs, const compare::Expectation& expectation) {
+  if (expectation.output != compare::Output::dx || inputs.problem.mode != ABN_TRAINING ||
+      inputs.dz.empty())
+    return false;
+  for (std::int64_t c = 0; c < inputs.problem.c; ++c) {
+    bool same = true;
+    const double first =
+        inputs.dz[static_cast<std::size_t>(problem::sample_offset(inputs.problem, c, 0))];
+    problem::for_each_sample(inputs.problem, c, [&](std::size_t, std::size_t at) {
+      same = same && inputs.dz[at] == first;
+    });
+    if (!same) return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -119,6 +175,7 @@ results::Record judge(const Origin& origin, std::string_view op, const problem::
   results::Record record = blank_record(
       origin, op, check.empty() ? std::string_view(output) : check, results::CheckKind::numbers);
   const problem::Format& format = problem::format_of(expectation.dtype);
+  if (!origin.sampled.empty()) record.sampled_cases = 1, record.sampled = origin.sampled;
   record.tally = compare::compare_all(expectation, got);
   record.bias = compare::bias_of(expectation, got);
   record.failed_cases = record.tally.failed > 0 ? 1 : 0;
@@ -127,6 +184,11 @@ results::Record judge(const Origin& origin, std::string_view op, const problem::
       compare::discriminates(expectation, compare::nulls_of(inputs, expectation)) ? 1 : 0;
   record.method_limited_cases = expectation.method_limited ? 1 : 0;
   if (record.discriminating_cases == 0 && cancels(expectation)) record.cancelled_cases = 1;
+  if (!expectation.points.empty())
+    record.kinds.push_back(
+        kind_of(origin, op, inputs, expectation, record.discriminating_cases > 0));
+  if (record.discriminating_cases == 0 && has_constant_dz(inputs, expectation))
+    record.constant_dz_cases = 1;
   if (record.tally.worst < 0) return record;
 
   const std::int64_t worst = record.tally.worst;
@@ -134,7 +196,8 @@ results::Record judge(const Origin& origin, std::string_view op, const problem::
   const compare::Point& point = expectation.points[static_cast<std::size_t>(worst)];
   const compare::Comparison& comparison = record.tally.worst_comparison;
   results::Witness witness = blank_witness(origin, record.id);
-  witness.where = problem::place_of(inputs.problem, output, tensor, worst);
+  witness.where = problem::place_of(origin.problem, output, tensor,
+                                    origin.element_of ? origin.element_of(tensor, worst) : worst);
   witness.expected = point.hi, witness.expected_low = point.lo;
   witness.got = got[static_cast<std::size_t>(worst)];
   witness.got_bits =
@@ -161,8 +224,12 @@ results::Record judge(const Origin& origin, std::string_view op, const problem::
     witness.kappa = plain(expectation.channels[channel].kappa);
     witness.beta_over_g = plain(expectation.channels[channel].beta_over_g);
   }
-  if (record.failed_cases > 0 || origin.per_channel)
+  if (record.failed_cases > 0 || origin.per_channel) {
     witness.channels = compare::channel_lines(inputs.problem, expectation, got, explain);
+    if (origin.element_of)
+      for (compare::ChannelLine& line : witness.channels)
+        line.channel = origin.element_of(false, line.channel);
+  }
   record.witnesses.push_back(std::move(witness));
   return record;
 }

@@ -2,6 +2,8 @@
 // cost end to end.
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +23,12 @@ struct Origin {
   std::string command_head, command_tail;
   bool command_names_id = true;  ///< the check id goes between head and tail
   bool per_channel = false;      ///< channel by channel also where nothing failed
+  /// what is judged, for cases that its claims leave empty
+  std::optional<abn_claims> claims{};
+  /// where the inputs are a sample of the case's: the element of the case that one of theirs is,
+  /// of a tensor or of a vector; and what was sampled, in words
+  std::function<std::int64_t(bool tensor, std::int64_t element)> element_of{};
+  std::string sampled{};
 };
 
 /// variant/op/dtype/layout/check

@@ -4,49 +4,21 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "verify/expect/expect.hpp"
 #include "verify/judge/diagnosis/diagnosis.hpp"
 #include "verify/judge/judge.hpp"
+#include "verify/judge/sample.hpp"
+#include "verify/judge/tensor_file_advice.hpp"
+#include "verify/judge/tensor_file_expectations.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/error.hpp"
+#include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
 namespace abn::verify::judge {
 namespace {
-
-const std::vector<double>* find(const data::TensorFile& file, compare::Output output) {
-  for (const auto& stored : file.outputs)
-    if (stored.output == output) return &stored.values;
-  return nullptr;
-}
-
-/// What backward worked from, as far as the file holds it.
-problem::Saved saved_in(const data::TensorFile& file) {
-  problem::Saved saved;
-  const auto take = [&](compare::Output output, std::vector<double>& into) {
-    if (const auto* const values = find(file, output)) into = *values;
-  };
-  take(compare::Output::z, saved.z);
-  take(compare::Output::mean, saved.mean);
-  take(compare::Output::variance, saved.variance);
-  return saved;
-}
-
-/// Does the file hold what its scheme's backward starts from?
-bool has_saved(const data::TensorFile& file, const problem::Saved& saved) {
-  switch (file.claims.scheme) {
-    case ABN_STANDARD:
-      return !saved.z.empty();
-    case ABN_CHECKPOINT_X:
-      return true;
-    case ABN_CHECKPOINT_XHAT:
-      return false;  // the format has no xhat
-    default:
-      return !saved.z.empty() &&
-             (file.inputs.problem.mode != ABN_TRAINING || !saved.variance.empty());
-  }
-}
 
 /// Statistics that a file does not hold are those of its x: what a hypothesis about backward starts
 /// from.
@@ -86,60 +58,88 @@ void explain_failures(std::vector<results::Record>& records, const diagnosis::Ev
 }  // namespace
 
 std::vector<results::Record> check_file(const std::string& path) {
-  const data::TensorFile file = data::read_tensor_file(path);
+  data::TensorFile file = data::read_tensor_file(path);
   if (file.outputs.empty())
     throw problem::UsageError(
         fmt::format("{} holds inputs only, so there is nothing to judge; add outputs such as z or "
                     "dx, or run kernels on it with abn-verify "
                     "run --data {}",
                     path, shell_word(path)));
-  const problem::Saved saved = saved_in(file);
-  const problem::Inputs exact = for_oracle(file.inputs);
-  const bool any_gradient =
-      std::any_of(file.outputs.begin(), file.outputs.end(),
-                  [](const auto& stored) { return compare::is_gradient(stored.output); });
-  const bool any_forward =
-      std::any_of(file.outputs.begin(), file.outputs.end(),
-                  [](const auto& stored) { return !compare::is_gradient(stored.output); });
-  const bool on_saved = has_saved(file, saved);
-
-  std::vector<compare::Expectation> expected, truth;
-  if (any_forward) expected = expect::expect_forward(exact, file.claims);
-  if (any_gradient) {
-    if (!on_saved || problem::is_in_place(file.claims))
-      truth = expect::expect_gradient(exact, file.claims);
-    const auto backward = on_saved ? expect::expect_backward(exact, saved, file.claims) : truth;
-    expected.insert(expected.end(), backward.begin(), backward.end());
-  }
-
   Origin origin;
-  origin.variant = file.name;
   origin.problem = file.inputs.problem;
+  data::Case whole;
+  whole.problem = file.inputs.problem;
+  if (is_sampled(whole)) {
+    const Sample sample = sample_of(whole);
+    file.inputs = reduced(sample, file.inputs);
+    reduce(sample, file.outputs);
+    origin.sampled = sample.text();
+    origin.element_of = [sample](bool tensor, std::int64_t element) {
+      return sample.element_of(tensor, element);
+    };
+  }
+  const FileExpectations all = expectations_of(file);
+  const problem::Inputs& exact = all.exact;
+  const problem::Saved& saved = all.saved;
+  const bool on_saved = all.on_saved;
+  const std::vector<compare::Expectation>&expected = all.expected, &truth = all.truth;
+  origin.variant = file.name;
   origin.data = path;
   origin.command_head = "abn-verify check " + shell_word(path);
   origin.command_names_id = false;
   std::vector<results::Record> records;
   for (const auto& stored : file.outputs) {
-    const auto same = [&](const compare::Expectation& one) { return one.output == stored.output; };
-    const auto expectation = std::find_if(expected.begin(), expected.end(), same);
+    const problem::WholeBatch& ranks = file.inputs.whole;
+    if (stored.output == compare::Output::dx && ranks.samples > 0 && ranks.sum_dy.empty()) {
+      results::Record& record =
+          records.emplace_back(blank_record(origin, "backward", "dx", results::CheckKind::numbers));
+      record.skipped_cases = 1;
+      record.reason =
+          "the sums of all ranks, from which dx follows, are not in the file; add sum_dy "
+          "and sum_dy_xhat as backward got them";
+      continue;
+    }
+    const auto* const expectation = compare::find_output(expected, stored.output);
     const auto explain = [&](compare::Output output, std::int64_t element) {
-      return expect::shares_of(exact, on_saved ? &saved : nullptr, file.claims, output, element);
+      return expect::shares_of(exact, on_saved ? &saved : nullptr, all.claims, output, element);
     };
     results::Record record =
         judge(origin, compare::is_gradient(stored.output) ? "backward" : "forward", file.inputs,
               saved, *expectation, stored.values, explain);
-    const auto gradient = std::find_if(truth.begin(), truth.end(), same);
-    if (on_saved && gradient != truth.end())
-      add_end_to_end(record, origin.problem, *gradient, stored.values);
+    // The one right value of such data; what is all 0 says no more, and is no fault.
+    const auto is_zero = [](const compare::Point& point) {
+      return point.hi == 0 &&
+             (point.rule == compare::Rule::bounded || point.rule == compare::Rule::signed_bounded);
+    };
+    if (record.discriminating_cases == 0 &&
+        std::all_of(expectation->points.begin(), expectation->points.end(), is_zero))
+      record.cancelled_cases = 1;
+    // The one number that all channels share, as dbeta of a dz that is 1 everywhere, comes of having
+    // computed it; a file is one call, so nothing is left over from another.
+    const auto is_shared = [&](const compare::Point& point) {
+      return point.hi == expectation->points[0].hi && std::fabs(point.hi) > point.bound;
+    };
+    if (!compare::is_tensor(stored.output) &&
+        std::all_of(expectation->points.begin(), expectation->points.end(), is_shared))
+      record.discriminating_cases = 1;
+    const auto* const gradient = compare::find_output(truth, stored.output);
+    if (on_saved && gradient != nullptr)
+      add_end_to_end(record, file.inputs.problem, *gradient, stored.values);
     records.push_back(std::move(record));
   }
   const auto failed = [](const results::Record& record) { return record.tally.failed > 0; };
   if (std::any_of(records.begin(), records.end(), failed)) {
-    explain_failures(records, {exact, nullptr, file.claims, false, expected, file.outputs});
-    const problem::Saved known = with_statistics(saved, exact, file.claims);
+    explain_failures(records, {exact, nullptr, all.claims, false, expected, file.outputs});
+    const problem::Saved known = with_statistics(saved, exact, all.claims);
     if (on_saved)
-      explain_failures(records, {exact, &known, file.claims, true, expected, file.outputs});
+      explain_failures(records, {exact, &known, all.claims, true, expected, file.outputs});
   }
+  advise(file, records);
+  if (problem::sample_count(origin.problem) == 1)
+    for (results::Record& record : records)
+      if (failed(record) && record.check == "running_var" &&
+          std::isnan(record.witnesses.front().got))
+        record.diagnosis = results::diagnose_contract("single_sample");
   for (results::Record& record : records) results::conclude(record);
   std::sort(records.begin(), records.end(),
             [](const results::Record& a, const results::Record& b) { return a.id < b.id; });
@@ -160,7 +160,9 @@ results::VariantInfo describe_file(const std::string& path) {
   add("scheme", problem::scheme_name(file.claims.scheme));
   add("statistics", problem::statistics_name(file.claims.statistics));
   add("normalise", problem::normalise_name(file.claims.normalise));
-  add("accumulate", problem::dtype_name(file.claims.accumulate));
+  add("accumulate", problem::accumulate_name(file.claims.accumulate));
+  add("kink", problem::kink_name(file.claims.kink));
+  add("running_variance", problem::running_variance_name(file.claims.running_variance));
   add("depth", fmt::format("{} forward, {} backward", file.claims.depth_statistics,
                            file.claims.depth_backward));
   return info;

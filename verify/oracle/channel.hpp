@@ -28,12 +28,21 @@ struct ChannelParameters {
   double parameter = 0;
   double gamma = 1, beta = 0, eps = 0, momentum = 0;
   bool abs_eps = false;
+  bool left_kink = false;  ///< phi'(0) is that of the negative branch
 };
 
 /// Statistics to normalise with instead of the batch's own.
 struct GivenStatistics {
   bool given = false;
   double mean = 0, variance = 0;
+  /// where it is above 0 it is r itself, and `variance` is not read
+  double invstd = 0;
+};
+
+/// What a rank knows of a batch that is sharded over several.
+struct OtherShards {
+  double samples = 0;  ///< on all ranks; 0: there is no other
+  double sum_dy = 0, sum_dy_xhat = 0;
 };
 
 /// Forward of one channel: m samples of x; running averages are only read where `statistics` is not
@@ -43,9 +52,11 @@ struct ForwardInput {
   std::vector<double> x;
   GivenStatistics statistics;
   double running_mean = 0, running_var = 0;
+  double samples = 0;           ///< on all ranks; with given statistics these are then averaged
+  bool biased_running = false;  ///< v, and not v*m/(m-1), enters the running variance
 };
 struct ForwardValues {
-  Wide mean, variance, running_mean, running_var;
+  Wide mean, variance, invstd, running_mean, running_var;
   double r = 0, g = 0;
   WideVector xhat, z;
   std::vector<double> y;
@@ -66,10 +77,12 @@ struct BackwardInput {
   std::vector<double> x, z, xhat;  ///< those that `source` names; z above -alpha for ELU
   std::vector<double> dz;
   GivenStatistics statistics;  ///< not given: the batch statistics of x
+  OtherShards all{};
 };
 struct BackwardValues {
   Wide mean, variance;  ///< mean only where x is a source
   double r = 0, g = 0, s0 = 0, s1 = 0;
+  double all_s0 = 0, all_s1 = 0;  ///< of all ranks
   std::vector<double> y, xhat, dy;
   WideVector dx;
   Wide dgamma, dbeta;

@@ -60,6 +60,7 @@ reference::Channel<T> channel_of(const ChannelParameters& p) {
   channel.scale = p.abs_eps ? ScaleConvention::abs_eps : ScaleConvention::signed_gamma;
   channel.activation.kind = reference_kind(p.activation);
   channel.activation.parameter = T(p.parameter);
+  channel.activation.left_at_zero = p.left_kink;
   return channel;
 }
 
@@ -68,21 +69,29 @@ void forward(const ForwardInput& in, ForwardValues& out) {
   const reference::Channel<T> channel = channel_of<T>(in.parameters);
   const reference::Vector<T> x = exact<T>(in.x);
   const reference::Forward<T> f =
-      in.statistics.given ? reference::forward_inference(x, T(in.statistics.mean),
-                                                         T(in.statistics.variance), channel)
-                          : reference::forward_training(x, channel);
+      // the statistics of a single sample are itself and 0
+      in.x.size() == 1 && !in.statistics.given
+          ? reference::forward_inference(x, x[0], T(0), channel)
+      : in.statistics.given ? reference::forward_inference(x, T(in.statistics.mean),
+                                                           T(in.statistics.variance), channel)
+                            : reference::forward_training(x, channel);
   out.mean = wide(f.mean);
   out.variance = wide(f.variance);
+  out.invstd = wide(f.r);
   out.r = narrow(f.r);
   out.g = narrow(f.g);
   widen(f.xhat, out.xhat);
   narrow(f.y, out.y);
   widen(f.z, out.z);
-  if (in.statistics.given) return;
+  if (in.statistics.given && in.samples == 0) return;
   const T momentum(in.parameters.momentum);
+  const T samples = in.samples > 0 ? T(in.samples) : reference::as_count<T>(x.size());
   out.running_mean = wide(T(reference::running_mean(T(in.running_mean), f.mean, momentum)));
-  out.running_var = wide(T(reference::running_variance(
-      T(in.running_var), f.variance, reference::as_count<T>(x.size()), momentum)));
+  // the biased one is averaged as the mean is
+  out.running_var =
+      wide(T(in.biased_running || samples == T(1)  // which has no unbiased one
+                 ? reference::running_mean(T(in.running_var), f.variance, momentum)
+                 : reference::running_variance(T(in.running_var), f.variance, samples, momentum)));
 }
 
 template <class T>
@@ -97,26 +106,36 @@ void backward(const BackwardInput& in, BackwardValues& out) {
     mean = batch.mean;
     variance = batch.variance();
   }
+  T r;
+  if (in.statistics.invstd > 0) {
+    r = T(in.statistics.invstd);
+    variance = T(T(1) / (r * r) - channel.eps);
+  } else {
+    r = reference::reciprocal_deviation(variance, channel.eps);
+  }
   const reference::Recovered<T> recovered =
-      in.source == Source::x ? reference::recover_checkpoint_x(x, mean, variance, channel, dz)
+      in.source == Source::x ? reference::recover_checkpoint_x_with_root(x, mean, r, channel, dz)
       : in.source == Source::x_and_z
-          ? reference::recover_standard(x, exact<T>(in.z), mean, variance, channel, dz)
+          ? reference::recover_standard_with_root(x, exact<T>(in.z), mean, r, channel, dz)
       : in.source == Source::xhat
           ? reference::recover_checkpoint_xhat(exact<T>(in.xhat), channel, dz)
           : reference::recover_in_place(exact<T>(in.z), channel, dz);
   const reference::Sums<T> sums = reference::sums(recovered);
   const T g = reference::effective_scale(channel);
-  const T r = reference::reciprocal_deviation(variance, channel.eps);
   const T factor = reference::dgamma_factor(channel);
+  reference::Sums<T> all = sums;
+  if (in.all.samples > 0) all = {T(in.all.samples), T(in.all.sum_dy), T(in.all.sum_dy_xhat)};
   const reference::Gradients<T> gradients =
       in.frozen ? reference::gradients_frozen(recovered, sums, g, r, factor)
-                : reference::gradients_training(recovered, sums, g, r, factor);
+                : reference::gradients_synchronised(recovered, sums, all, g, r, factor);
   out.mean = wide(mean);
   out.variance = wide(variance);
   out.r = narrow(r);
   out.g = narrow(g);
   out.s0 = narrow(sums.s0);
   out.s1 = narrow(sums.s1);
+  out.all_s0 = narrow(all.s0);
+  out.all_s1 = narrow(all.s1);
   narrow(recovered.y, out.y);
   narrow(recovered.xhat, out.xhat);
   narrow(recovered.dy, out.dy);

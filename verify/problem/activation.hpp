@@ -1,6 +1,6 @@
 // The activations in one table: what differs between them is asked here and nowhere else.
 //
-// All of them are z = y from 0 on. Below 0 they are (lambda is phi' on the left of 0)
+// Those with an inverse are z = y from 0 on. Below 0 they are (lambda is phi' on the left of 0)
 //
 //   same          z = y                                                         identity
 //   straight      z = lambda y                                                  leaky ReLU
@@ -11,6 +11,9 @@
 // smooth there (J. T. Barron, "Continuously Differentiable Exponential Linear Units",
 // arXiv 1704.07483). An exponential branch ends at -alpha: a stored z that is not above it cannot
 // be inverted and stands for the next value of the storage type above (cuda/kernel.h).
+//
+// Those without one are no branch but a whole curve (verify/problem/curve.hpp). Schemes in place
+// cannot do them: the problem is valid, and such a claim is nonsense (verify/problem/claims.cpp).
 //
 // A new activation is a row of `activation_table`, a kind in reference/activation.hpp and a branch
 // in cuda/device/activation.cuh. One that fits no shape here needs a shape of its own, and then the
@@ -23,14 +26,16 @@
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "cuda/kernel.h"
+#include "verify/problem/curve.hpp"
 
 namespace abn::verify::problem {
 
-enum class BranchShape { same, straight, exponential };
+enum class BranchShape { same, straight, exponential, curve };
 
 /// One row: everything about an activation that does not depend on its parameter.
 struct Activation {
@@ -43,11 +48,15 @@ struct Activation {
   std::span<const double> usual{};    ///< parameters for most cases
   std::span<const double> varied{};   ///< those that cases of a tier are drawn from
   std::span<const double> studied{};  ///< those that the study of inversion goes through
+  const Curve* curve = nullptr;       ///< where there is no inverse
   const char* sentence = nullptr;     ///< for people
 
   constexpr bool has_parameter() const { return parameter_name != nullptr; }
-  /// Does it take exp, expm1 or log1p, whose errors a variant declares as function_ulp?
-  constexpr bool needs_functions() const { return shape == BranchShape::exponential; }
+  constexpr bool has_inverse() const { return curve == nullptr; }
+  /// Does it take exp, expm1, log1p, tanh or erf, whose errors a variant declares as function_ulp?
+  constexpr bool needs_functions() const {
+    return shape == BranchShape::exponential || (curve != nullptr && !curve->pieces());
+  }
 };
 
 namespace parameters {
@@ -56,6 +65,14 @@ inline constexpr double usual_slopes[] = {0.01, 0.25}, slopes[] = {0.01, 0.2, 0.
 inline constexpr double usual_alphas[] = {1, 0.5}, alphas[] = {1, 0.5, 1.7},
                         studied_alphas[] = {0.5, 1, 2};
 }  // namespace parameters
+
+constexpr Activation without_inverse(int code, const char* name, const Curve& curve,
+                                     const char* sentence) {
+  Activation row;
+  row.code = code, row.name = name, row.shape = BranchShape::curve, row.curve = &curve;
+  row.sentence = sentence;
+  return row;
+}
 
 inline constexpr std::array activation_table{
     Activation{.code = ABN_IDENTITY,
@@ -93,9 +110,38 @@ inline constexpr std::array activation_table{
                .studied = parameters::studied_alphas,
                .sentence = "celu:ALPHA is z = y, and ALPHA*(exp(y/ALPHA) - 1) below 0; ALPHA is "
                            "above 0, by default 1"},
+    without_inverse(ABN_RELU, "relu", relu_curve,
+                    "relu is z = y, and 0 below 0; it has no inverse"),
+    without_inverse(ABN_RELU6, "relu6", relu6_curve,
+                    "relu6 is z = y, 0 below 0 and 6 above 6; it has no inverse"),
+    without_inverse(ABN_SILU, "silu", silu_curve,
+                    "silu, also called swish, is z = y/(1 + exp(-y)); it has no inverse"),
+    without_inverse(ABN_GELU, "gelu", gelu_curve,
+                    "gelu is z = y*(1 + erf(y/sqrt(2)))/2; it has no inverse"),
+    without_inverse(
+        ABN_GELU_TANH, "gelu_tanh", gelu_tanh_curve,
+        "gelu_tanh is z = y*(1 + tanh(sqrt(2/pi)*(y + 0.044715*y^3)))/2, which is close "
+        "to gelu; it has no inverse"),
+    without_inverse(ABN_SIGMOID, "sigmoid", sigmoid_curve,
+                    "sigmoid is z = 1/(1 + exp(-y)); its inverse is of no use in place, for z "
+                    "rounds to 1"),
+    without_inverse(
+        ABN_TANH, "tanh", tanh_curve,
+        "tanh is z = tanh(y); its inverse is of no use in place, for z rounds to -1 and "
+        "1"),
+    without_inverse(ABN_HARDSWISH, "hardswish", hardswish_curve,
+                    "hardswish is z = y*min(max(y + 3, 0), 6)/6; it has no inverse"),
 };
 
 inline constexpr int activation_count = static_cast<int>(activation_table.size());
+/// Those with an inverse have the codes below it.
+inline constexpr int invertible_count = [] {
+  int count = 0;
+  while (count < activation_count &&
+         activation_table[static_cast<std::size_t>(count)].has_inverse())
+    ++count;
+  return count;
+}();
 
 /// The row of a code. Codes are positions, which a test holds.
 constexpr const Activation& activation_of(int code) {
@@ -105,18 +151,25 @@ inline const Activation& activation_of(const abn_problem& problem) {
   return activation_of(problem.activation);
 }
 
-/// phi with its parameter, in double: its branch below 0 as numbers, ready for loops over elements.
+/// phi with its parameter, in double: its branch below 0 as numbers, ready for loops over elements;
+/// or its curve.
 struct Phi {
   BranchShape shape = BranchShape::same;
-  bool scaled = false;   ///< exponential, and y/width is a true division
-  double parameter = 0;  ///< slope or alpha
+  const Curve* curve = nullptr;  ///< where there is no inverse; then nothing else counts
+  bool scaled = false;           ///< exponential, and y/width is a true division
+  double parameter = 0;          ///< slope or alpha
   double width = 1;
-  double lambda = 1;  ///< phi' on the left of 0
+  double lambda = 1;          ///< phi' on the left of 0
+  bool left_at_zero = false;  ///< phi'(0) is lambda, and not 1 (abn_claims::kink)
 
+  bool has_inverse() const { return curve == nullptr; }
+  /// Does phi' at a stored z take the branch below 0? Its sign bit says so, and at 0 the kink.
+  bool is_negative(double z, bool sign) const { return sign || (left_at_zero && z == 0); }
   bool linear() const { return shape == BranchShape::same; }
+  /// Exponential below 0.
   bool curved() const { return shape == BranchShape::exponential; }
-  /// phi' jumps at 0: both one-sided derivatives are right there.
-  bool has_kink() const { return lambda != 1; }
+  /// phi' jumps, at 0 where there is an inverse: both one-sided derivatives are right there.
+  bool has_kink() const { return has_inverse() ? lambda != 1 : !curve->kinks.empty(); }
   /// z from which on there is no inverse; -infinity where there always is one.
   double saturation() const {
     return curved() ? -parameter : -std::numeric_limits<double>::infinity();
@@ -124,25 +177,30 @@ struct Phi {
 
   template <std::floating_point T>
   T value(T y) const {
+    if (!has_inverse()) return T(curve->value(static_cast<double>(y)));
     if (linear() || !(y < 0)) return y;
     return T(parameter) * (curved() ? std::expm1(y / T(width)) : y);
   }
-  /// phi'(y); the right one at 0.
-  double derivative(double y) const { return linear() || !(y < 0) ? 1 : left_derivative(y); }
-  /// phi' of the branch below 0 at y <= 0, at 0 too.
+  /// phi'(y); at 0 the one of the side that the kink belongs to, the left one at a kink of a curve.
+  double derivative(double y) const {
+    if (!has_inverse()) return curve->derivative(y);
+    return linear() || !is_negative(y, y < 0) ? 1 : left_derivative(y);
+  }
+  /// phi' of the branch below 0 at y <= 0, at 0 too. Of no curve.
   double left_derivative(double y) const {
     return curved() ? lambda * std::exp(y / width) : lambda;
   }
   /// The largest phi' anywhere: a constant by which phi stretches at most.
-  double stretch() const { return std::fmax(1, lambda); }
-  /// y of a z above the saturation; the branch is told, as a stored z has it in its sign bit.
+  double stretch() const { return has_inverse() ? std::fmax(1, lambda) : curve->stretch(); }
+  /// y of a z above the saturation; the branch is told, as a stored z has it in its sign bit. Of no
+  /// curve, nor is what follows.
   double inverse(double z, bool negative) const {
     if (linear() || !negative) return z;
     return curved() ? width * std::log1p(z / parameter) : z / parameter;
   }
   /// phi' from z.
   double derivative_from_output(double z, bool negative) const {
-    if (linear() || !negative) return 1;
+    if (linear() || !is_negative(z, negative)) return 1;
     return curved() ? (z + parameter) / width : lambda;
   }
 };
@@ -151,9 +209,11 @@ inline Phi phi_of(int activation, double parameter) {
   const Activation& row = activation_of(activation);
   Phi phi;
   phi.shape = row.shape;
+  phi.curve = row.curve;
   phi.parameter = parameter;
   switch (row.shape) {
     case BranchShape::same:
+    case BranchShape::curve:
       break;
     case BranchShape::straight:
       phi.lambda = parameter;
@@ -180,6 +240,9 @@ double lowest_invertible(const abn_problem& problem);
 const char* activation_name(int code);
 /// The code of a name, or -1.
 int activation_from_name(std::string_view name);
+/// The end of a sentence about a name that frameworks have and this project has not: what it is
+/// called here, or which are known; empty for any other word.
+std::string activation_hint(std::string_view name);
 
 /// Sets the activation and its parameter, rounded to the problem's parameter type.
 void set_activation(abn_problem& problem, int activation, double parameter);

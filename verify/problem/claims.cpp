@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <utility>
 
+#include "verify/problem/format.hpp"
+#include "verify/problem/guarded.hpp"
 #include "verify/problem/problem.hpp"
 
 namespace abn::verify::problem {
@@ -68,6 +71,24 @@ bool is_in_place(const abn_claims& claims) {
   return claims.scheme == ABN_IN_PLACE_1 || claims.scheme == ABN_IN_PLACE_2;
 }
 
+std::string beyond_recommended(const abn_claims& claims, const abn_problem& problem,
+                               bool backward) {
+  constexpr double usual_ulp = 4;  // of the recommended class (verify/bound/bound.cpp)
+  constexpr std::int64_t lanes = 256, levels = 8;
+  std::string text;
+  const auto add = [&](const std::string& what) { text += (text.empty() ? "" : ", ") + what; };
+  if (format_of(claims.accumulate).precision < format_of(wide_type_of(problem.dtype)).precision)
+    add(fmt::format("accumulate {}", accumulate_name(claims.accumulate)));
+  const std::int64_t depth = backward ? claims.depth_backward : claims.depth_statistics;
+  if (depth > sample_count(problem) / lanes + levels + 1) add(fmt::format("depth {}", depth));
+  if (claims.statistics == ABN_ONE_PASS) add("one_pass");
+  if (claims.normalise != ABN_DIRECT) add(normalise_name(claims.normalise));
+  if (claims.materialises != 0) add("materialised intermediate results");
+  if (activation_of(problem).needs_functions() && claims.function_ulp > usual_ulp)
+    add(fmt::format("function_ulp {:g}", claims.function_ulp));
+  return text.empty() ? "nothing unusual" : text;
+}
+
 std::string nonsense_in(const abn_claims& claims, const abn_problem& problem) {
   const auto outside = [](std::int64_t value, std::int64_t last) {
     return value < 0 || value > last;
@@ -78,13 +99,22 @@ std::string nonsense_in(const abn_claims& claims, const abn_problem& problem) {
   if (outside(claims.statistics, ABN_ONE_PASS))
     return fmt::format("its statistics are {}; use one of ABN_TWO_PASS to ABN_ONE_PASS",
                        claims.statistics);
-  if (outside(claims.normalise, ABN_FOLDED))
-    return fmt::format("its normalise is {}; use ABN_DIRECT or ABN_FOLDED", claims.normalise);
-  if (outside(claims.accumulate, ABN_F64))
-    return fmt::format("its accumulate type is {}; use one of ABN_F16 to ABN_F64",
+  if (outside(claims.normalise, ABN_FOLDED_APART))
+    return fmt::format("its normalise is {}; use ABN_DIRECT, ABN_FOLDED or ABN_FOLDED_APART",
+                       claims.normalise);
+  if (outside(claims.kink, ABN_KINK_LEFT))
+    return fmt::format("its kink is {}; use one of ABN_KINK_UNDECLARED to ABN_KINK_LEFT",
+                       claims.kink);
+  if (outside(claims.running_variance, ABN_RUNNING_BIASED))
+    return fmt::format(
+        "its running_variance is {}; use ABN_RUNNING_UNBIASED or "
+        "ABN_RUNNING_BIASED",
+        claims.running_variance);
+  if (outside(claims.accumulate, ABN_TF32))
+    return fmt::format("its accumulate type is {}; use one of ABN_F16 to ABN_TF32",
                        claims.accumulate);
-  constexpr std::uint32_t all_saves =
-      ABN_SAVES_X | ABN_SAVES_Z | ABN_SAVES_XHAT | ABN_SAVES_MEAN | ABN_SAVES_VAR;
+  constexpr std::uint32_t all_saves = ABN_SAVES_X | ABN_SAVES_Z | ABN_SAVES_XHAT | ABN_SAVES_MEAN |
+                                      ABN_SAVES_VAR | ABN_SAVES_INVSTD;
   constexpr std::uint32_t all_materialises = ABN_MATERIALISES_Y | ABN_MATERIALISES_XHAT |
                                              ABN_MATERIALISES_DY | ABN_MATERIALISES_STATISTICS;
   if ((claims.saves & ~all_saves) != 0)
@@ -92,11 +122,18 @@ std::string nonsense_in(const abn_claims& claims, const abn_problem& problem) {
   if ((claims.materialises & ~all_materialises) != 0)
     return fmt::format("its materialises is {:#x}; use the ABN_MATERIALISES_ flags only",
                        claims.materialises);
+  if ((claims.saves & ABN_SAVES_INVSTD) != 0 && (claims.saves & ABN_SAVES_VAR) == 0)
+    return "it saves 1/sqrt(var+eps) and no var, in whose place it is; add ABN_SAVES_VAR to saves";
   if (problem.mode != ABN_INFERENCE) {
     const std::uint32_t missing = needed(claims.scheme, problem.mode) & ~claims.saves;
     if (missing != 0)
       return fmt::format("its scheme {} needs {}, which it does not save; add the flag to saves",
                          scheme_name(claims.scheme), saved_names(missing));
+    if (is_in_place(claims) && !activation_of(problem).has_inverse())
+      return fmt::format(
+          "its scheme {} finds y again from z, and {} has no inverse; keep x or xhat, or return "
+          "ABN_ERROR_UNSUPPORTED",
+          scheme_name(claims.scheme), activation_name(problem.activation));
   }
   constexpr int largest_alignment = 256;  // what the workspace gets, and what allocators give
   if (outside(claims.alignment, largest_alignment) ||
@@ -140,7 +177,13 @@ std::string sweeps_text(const abn_claims& claims, bool backward) {
 Claimed claims_of(const abn_variant& variant, const abn_problem& problem) {
   Claimed claimed;
   claimed.claims.struct_size = sizeof claimed.claims;
-  claimed.status = variant.claims(&problem, &claimed.claims);
+  const Answer answer = ask_claims(variant, problem, claimed.claims);
+  claimed.status = answer.status;
+  if (answer.signal != 0) {
+    claimed.nonsense = fmt::format("claims() crashed with signal {} ({})", answer.signal,
+                                   strsignal(answer.signal));
+    return claimed;
+  }
   if (claimed.status != ABN_OK) {
     if (claimed.status != ABN_ERROR_UNSUPPORTED)
       claimed.nonsense = fmt::format("claims() returned {}; return ABN_OK or ABN_ERROR_UNSUPPORTED",
@@ -154,6 +197,20 @@ Claimed claims_of(const abn_variant& variant, const abn_problem& problem) {
   return claimed;
 }
 
+std::string unsupported_text(const abn_variant& variant, const abn_problem& problem) {
+  std::string text = "the variant does not support " + to_string(problem);
+  if (activation_of(problem).has_inverse()) return text;
+  abn_problem plain = problem;
+  set_activation(plain, ABN_IDENTITY, 0);
+  const Claimed claimed = claims_of(variant, plain);
+  if (claimed.status == ABN_OK && is_in_place(claimed.claims))
+    text += fmt::format(
+        ": it works in place, where y is found again from z, and {} has no inverse; a scheme that "
+        "keeps x or xhat can do it",
+        activation_name(problem.activation));
+  return text;
+}
+
 #define FIELD(name, sentence) \
   { {#name, sentence}, offsetof(abn_claims, name), sizeof(abn_claims::name) }
 
@@ -163,7 +220,7 @@ std::span<const ClaimField> claim_fields() {
             "What backward works from: standard, checkpoint_x, checkpoint_xhat, in_place_1 "
             "or in_place_2."),
       FIELD(statistics, "How the variance is found: two_pass, welford or one_pass."),
-      FIELD(normalise, "How y is formed from x: direct or folded."),
+      FIELD(normalise, "How y is formed from x: direct, folded or folded_apart."),
       FIELD(accumulate, "The type in which sums and element-wise arithmetic are done."),
       FIELD(saves, "The buffers that forward leaves for backward: x, z, xhat, mean, variance."),
       FIELD(
@@ -182,8 +239,9 @@ std::span<const ClaimField> claim_fields() {
             "forward. A loop over m samples has m, a tree over T lanes ceil(m/T) + log2(T)."),
       FIELD(depth_backward, "The same for the sums of backward, of dy and of dy*xhat."),
       FIELD(function_ulp,
-            "The largest error of exp, expm1 and log1p as the kernel computes them, in ulp of the "
-            "accumulate type."),
+            "The largest error of exp, expm1, log1p, tanh and erf as the kernel computes them, in "
+            "ulp "
+            "of the accumulate type."),
       FIELD(sweeps_x, "How many times forward loads every element of x."),
       FIELD(sweeps_z, "How many times forward loads and stores every element of z."),
       FIELD(sweeps_xhat, "How many times forward loads and stores every element of xhat."),
@@ -194,6 +252,9 @@ std::span<const ClaimField> claim_fields() {
       FIELD(coalesced,
             "1: neighbouring lanes access neighbouring elements, so that a warp touches no 32-byte "
             "sector in vain."),
+      FIELD(kink, "The derivative at the kink y = 0 that backward takes: right, left, or either."),
+      FIELD(running_variance, "What enters the running variance: unbiased or biased."),
+      FIELD(other_out_types, "The types that z and dz may have beside that of x."),
   };
   return fields;
 }

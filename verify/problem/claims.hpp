@@ -13,16 +13,24 @@ namespace abn::verify::problem {
 struct Claimed {
   int status = ABN_OK;  ///< what claims() returned; ABN_ERROR_UNSUPPORTED: the case is skipped
   abn_claims claims{};
-  /// one sentence if the claims contradict themselves or cuda/kernel.h; then nothing can be judged
-  /// by them
+  /// one sentence if the claims contradict themselves or cuda/kernel.h, or if asking for them
+  /// crashed; then nothing can be judged by them
   std::string nonsense;
 };
 
 /// Asks the variant. Depths above m = N*S are cut to m, which no order of summation exceeds.
 Claimed claims_of(const abn_variant& variant, const abn_problem& problem);
 
+/// Why a variant that returned ABN_ERROR_UNSUPPORTED does not do the problem, as far as its other
+/// claims tell.
+std::string unsupported_text(const abn_variant& variant, const abn_problem& problem);
+
 /// Empty, or one sentence that says what is wrong with the claims.
 std::string nonsense_in(const abn_claims& claims, const abn_problem& problem);
+
+/// What is claimed for one operation that allows more than the recommended class: "accumulate bf16,
+/// depth 4096". "nothing unusual" where there is nothing.
+std::string beyond_recommended(const abn_claims& claims, const abn_problem& problem, bool backward);
 
 /// True for the schemes that recover y from z.
 bool is_in_place(const abn_claims& claims);

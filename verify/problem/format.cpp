@@ -25,6 +25,8 @@ const Format formats[] = {
      std::ldexp(1.0, -149)},
     {ABN_F64, 8, 53, -1022, std::numeric_limits<double>::max(), std::ldexp(1.0, -53),
      std::ldexp(1.0, -1074)},
+    // never stored: what a tensor core makes of an f32 operand
+    {ABN_TF32, 4, 11, -126, largest_of(11, 127), std::ldexp(1.0, -11), std::ldexp(1.0, -136)},
 };
 
 // A NaN keeps its sign and its payload, as far as the narrower type holds it; arithmetic would

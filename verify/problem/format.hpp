@@ -38,6 +38,8 @@ const Format& format_of(int dtype);
 /// Every storage type: what goes over all types goes over this list, so a type that is added later
 /// is left out nowhere in silence. A test holds it to the table of formats.
 inline constexpr std::array<int, 4> storage_types{ABN_F16, ABN_BF16, ABN_F32, ABN_F64};
+/// What a variant may compute in: every storage type, and tf32.
+inline constexpr std::array<int, 5> accumulate_types{ABN_F16, ABN_BF16, ABN_F32, ABN_F64, ABN_TF32};
 inline constexpr std::array<int, 2> layouts{ABN_NCHW, ABN_NHWC};
 inline constexpr std::array<int, 3> modes{ABN_TRAINING, ABN_INFERENCE, ABN_FROZEN};
 inline constexpr std::array<int, 2> scales{ABN_SCALE_SIGNED, ABN_SCALE_ABS_EPS};
@@ -46,6 +48,12 @@ inline constexpr std::array<int, 2> scales{ABN_SCALE_SIGNED, ABN_SCALE_ABS_EPS};
 inline bool is_narrow(int dtype) { return format_of(dtype).bytes < 8; }
 /// f64 for f64 tensors, else f32: the type of parameters and of sums where nothing else is said.
 inline int wide_type_of(int dtype) { return is_narrow(dtype) ? ABN_F32 : ABN_F64; }
+/// The type to which eps, momentum and the activation's parameter are rounded.
+inline int scalar_type_of(const abn_problem& problem) { return wide_type_of(problem.param_dtype); }
+/// The type of z and dz.
+inline int out_type_of(const abn_problem& problem) {
+  return problem.out_type == 0 ? problem.dtype : problem.out_type - 1;
+}
 
 /// `value` rounded to the format (to nearest, ties to even), as a double.
 double round_to(const Format& format, double value);

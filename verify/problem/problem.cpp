@@ -62,6 +62,24 @@ constexpr Word normalise_words[] = {
     {"folded",
      "y = a*x + b with a = g*r and b = beta - a*mean. The rounding of a*x is amplified by "
      "|mean|/sigma."},
+    {"folded_apart",
+     "y = a*x + b with b = beta - (mean*g)*r, so that the rounding of a is amplified as well."},
+};
+constexpr Word accumulate_words[] = {
+    dtype_words[ABN_F16],
+    dtype_words[ABN_BF16],
+    dtype_words[ABN_F32],
+    dtype_words[ABN_F64],
+    {"tf32", "TensorFloat-32: 11 bits with the range of f32, as tensor cores round operands."},
+};
+constexpr Word kink_words[] = {
+    {"undeclared", "phi'(0) may be either one-sided derivative, the same for a whole call."},
+    {"right", "phi'(0) = 1 at a kink, as in InPlace-ABN and in JAX's leaky ReLU."},
+    {"left", "phi'(0) is the slope, or alpha, as in PyTorch and in JAX's ELU."},
+};
+constexpr Word running_variance_words[] = {
+    {"unbiased", "The running variance takes in v*m/(m-1), as in PyTorch and cuDNN."},
+    {"biased", "The running variance takes in v itself, as in ONNX, Flax and Keras."},
 };
 
 int index_in(std::span<const Word> words, std::string_view name) {
@@ -86,11 +104,21 @@ int require(std::span<const Word> words, std::string_view name, const char* what
 
 double parse_number(std::string_view text, std::string_view option) {
   double value = 0;
+  if (const std::size_t slash = text.find('/'); slash != std::string_view::npos)
+    return parse_number(text.substr(0, slash), option) /
+           parse_number(text.substr(slash + 1), option);
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{} || end != text.data() + text.size() || !std::isfinite(value))
     throw UsageError(fmt::format("\"{}\" needs a finite number after the colon and has \"{}\"; {}",
                                  option, text, example));
   return value;
+}
+
+int type_in(std::string_view name, std::string_view option) {
+  const int type = index_in(dtype_words, name);
+  if (type >= 0) return type;
+  throw UsageError(
+      fmt::format("\"{}\" names no type; use f16, bf16, f32 or f64 after the colon", option));
 }
 
 // nN cC sS at the head of the string.
@@ -113,14 +141,26 @@ void parse_sizes(std::string_view text, abn_problem& problem) {
     throw UsageError(fmt::format("\"{}\" needs a comma behind its sizes; {}", text, example));
 }
 
-std::string shortest(double value, int param_dtype) {
-  return param_dtype == ABN_F32 ? fmt::format("{}", static_cast<float>(value))
-                                : fmt::format("{}", value);
+std::string shortest(double value, int dtype) {
+  return dtype == ABN_F32 ? fmt::format("{}", static_cast<float>(value)) : fmt::format("{}", value);
+}
+
+/// A cumulative average (momentum None) weighs its K-th value by 1/K, which has no short decimal.
+std::string momentum_text(double momentum, int dtype) {
+  constexpr double longest_average = 1e6;
+  constexpr std::size_t short_decimal = 6;
+  std::string decimal = shortest(momentum, dtype);
+  if (decimal.size() <= short_decimal || momentum < 1 / longest_average) return decimal;
+  const double count = std::round(1 / momentum);
+  return round_to(format_of(dtype), 1 / count) == momentum ? fmt::format("1/{}", count) : decimal;
 }
 
 /// Every option as it may be typed, for suggestions.
 std::vector<std::string> option_words() {
-  std::vector<std::string> words{"param:f32", "param:f64", "eps:1e-05", "momentum:0.1"};
+  std::vector<std::string> words{"eps:1e-05", "momentum:0.1"};
+  for (const Word& word : dtype_words)
+    words.push_back(fmt::format("param:{}", word.name)),
+        words.push_back(fmt::format("out:{}", word.name));
   for (const Activation& row : activation_table)
     words.push_back(row.has_parameter() ? fmt::format("{}:{}", row.name, row.default_parameter)
                                         : row.name);
@@ -133,14 +173,12 @@ std::vector<std::string> option_words() {
 
 }  // namespace
 
-abn_problem parse_problem(std::string_view text) {
+abn_problem parse_problem(std::string_view text, int param_dtype, SingleSample single) {
   abn_problem problem{};
   problem.struct_size = sizeof problem;
   problem.dtype = ABN_F32;
-  problem.activation = ABN_LEAKY_RELU;
   problem.eps = default_eps;
   problem.momentum = default_momentum;
-  int param_dtype = -1;
   double parameter = std::numeric_limits<double>::quiet_NaN();
   std::set<std::string> seen;
   const auto once = [&](const char* what, std::string_view option) {
@@ -178,11 +216,16 @@ abn_problem parse_problem(std::string_view text) {
     } else if (has_value && word == "momentum") {
       once("momentum", option), problem.momentum = parse_number(value, option);
     } else if (has_value && word == "param") {
-      once("parameter type", option), param_dtype = index_in(dtype_words, value);
-      if (param_dtype < ABN_F32)
-        throw UsageError(
-            fmt::format("\"{}\" in \"{}\" is not a type for parameters; use param:f32 or param:f64",
-                        option, text));
+      once("parameter type", option), param_dtype = type_in(value, option);
+    } else if (has_value && word == "out") {
+      once("type of z and dz", option), problem.out_type = type_in(value, option) + 1;
+    } else if (index >= 0) {
+      throw UsageError(
+          fmt::format("{} has no parameter, and \"{}\" in \"{}\" gives it one; write {}",
+                      activation_name(index), option, text, activation_name(index)));
+    } else if (const std::string hint = activation_hint(word); !hint.empty()) {
+      throw UsageError(
+          fmt::format("\"{}\" in \"{}\" is not an option of a problem; {}", option, text, hint));
     } else {
       static const std::vector<std::string> words = option_words();
       throw UsageError(
@@ -194,12 +237,13 @@ abn_problem parse_problem(std::string_view text) {
   }
 
   problem.param_dtype = param_dtype >= 0 ? param_dtype : wide_type_of(problem.dtype);
+  if (out_type_of(problem) == problem.dtype) problem.out_type = 0;
   problem.activation_parameter =
       std::isnan(parameter) ? activation_of(problem).default_parameter : parameter;
   // Refused before rounding, so that the sentence quotes what was typed; validate() looks again at
   // what is left after it.
-  validate(problem);
-  const Format& format = format_of(problem.param_dtype);
+  validate(problem, single);
+  const Format& format = format_of(scalar_type_of(problem));
   const char* const parameter_name = activation_of(problem).parameter_name;
   for (auto [name, field] :
        {std::pair{"eps", &problem.eps},
@@ -208,14 +252,19 @@ abn_problem parse_problem(std::string_view text) {
     const double rounded = round_to(format, *field);
     if (*field > 0 && rounded == 0 && field != &problem.momentum)
       throw UsageError(fmt::format("The {} {} in \"{}\" rounds to 0 in {}; use a larger one", name,
-                                   *field, text, dtype_name(problem.param_dtype)));
+                                   *field, text, dtype_name(format.dtype)));
     if (!std::isfinite(rounded))
       throw UsageError(
           fmt::format("The {} {} in \"{}\" is beyond the range of {}; use a smaller one", name,
-                      *field, text, dtype_name(problem.param_dtype)));
+                      *field, text, dtype_name(format.dtype)));
     *field = rounded;
   }
-  validate(problem);
+  validate(problem, single);
+  if (!seen.contains("activation"))
+    throw UsageError(
+        fmt::format("\"{}\" names no activation; add the one that the kernel computes, for example "
+                    "identity, leaky_relu:0.01 or elu:1",
+                    text));
   return problem;
 }
 
@@ -224,20 +273,21 @@ std::string to_string(const abn_problem& problem) {
                                  layout_name(problem.layout), dtype_name(problem.dtype));
   if (problem.param_dtype != wide_type_of(problem.dtype))
     text += fmt::format(",param:{}", dtype_name(problem.param_dtype));
+  if (problem.out_type != 0) text += fmt::format(",out:{}", dtype_name(out_type_of(problem)));
   text += fmt::format(",{}", activation_name(problem.activation));
-  const Format& format = format_of(problem.param_dtype);
+  const Format& format = format_of(scalar_type_of(problem));
   if (activation_of(problem).has_parameter())
-    text += fmt::format(":{}", shortest(problem.activation_parameter, problem.param_dtype));
+    text += fmt::format(":{}", shortest(problem.activation_parameter, format.dtype));
   if (problem.eps != round_to(format, default_eps))
-    text += fmt::format(",eps:{}", shortest(problem.eps, problem.param_dtype));
+    text += fmt::format(",eps:{}", shortest(problem.eps, format.dtype));
   if (problem.momentum != round_to(format, default_momentum))
-    text += fmt::format(",momentum:{}", shortest(problem.momentum, problem.param_dtype));
+    text += fmt::format(",momentum:{}", momentum_text(problem.momentum, format.dtype));
   if (problem.scale != ABN_SCALE_SIGNED) text += fmt::format(",{}", scale_name(problem.scale));
   if (problem.mode != ABN_TRAINING) text += fmt::format(",{}", mode_name(problem.mode));
   return text;
 }
 
-void validate(const abn_problem& problem) {
+void validate(const abn_problem& problem, SingleSample single) {
   if (problem.n < 0 || problem.c < 0 || problem.s < 0)
     throw UsageError(fmt::format("The sizes n{}c{}s{} must not be negative; use 0 or more",
                                  problem.n, problem.c, problem.s));
@@ -247,15 +297,23 @@ void validate(const abn_problem& problem) {
       throw UsageError(
           fmt::format("A tensor of n{}c{}s{} does not fit into 2^63 bytes; use smaller sizes",
                       problem.n, problem.c, problem.s));
-  if (problem.mode == ABN_TRAINING && sample_count(problem) == 1 && problem.c > 0)
+  if (single == SingleSample::refused && problem.mode == ABN_TRAINING &&
+      sample_count(problem) == 1 && problem.c > 0)
     throw UsageError(
         "Training on one sample a channel has no variance; use n*s of at least 2, or inference or "
         "frozen");
-  if (problem.param_dtype != ABN_F32 &&
-      !(problem.param_dtype == ABN_F64 && problem.dtype == ABN_F64))
+  // of the same type, whatever it is, or of f32
+  if (problem.param_dtype != ABN_F32 && problem.param_dtype != problem.dtype)
+    throw UsageError(fmt::format("Parameters of type {} do not go with {} tensors; use param:f32{}",
+                                 dtype_name(problem.param_dtype), dtype_name(problem.dtype),
+                                 problem.dtype == ABN_F32
+                                     ? std::string()
+                                     : fmt::format(" or param:{}", dtype_name(problem.dtype))));
+  if (is_narrow(out_type_of(problem)) != is_narrow(problem.dtype))
     throw UsageError(fmt::format(
-        "Parameters of type {} do not go with {} tensors; use param:f32, or param:f64 with f64",
-        dtype_name(problem.param_dtype), dtype_name(problem.dtype)));
+        "An output of type {} does not go with {} tensors; leave out: away, or use one of f16, "
+        "bf16 and f32 for both",
+        dtype_name(out_type_of(problem)), dtype_name(problem.dtype)));
   if (problem.activation < 0 || problem.activation >= activation_count)
     throw UsageError(fmt::format("{} is not the code of an activation; use one of cuda/kernel.h",
                                  problem.activation));
@@ -290,6 +348,11 @@ const char* mode_name(int mode) { return name_in(mode_words, mode); }
 const char* scheme_name(int scheme) { return name_in(scheme_words, scheme); }
 const char* statistics_name(int statistics) { return name_in(statistics_words, statistics); }
 const char* normalise_name(int normalise) { return name_in(normalise_words, normalise); }
+const char* accumulate_name(int dtype) { return name_in(accumulate_words, dtype); }
+const char* kink_name(int kink) { return name_in(kink_words, kink); }
+const char* running_variance_name(int running_variance) {
+  return name_in(running_variance_words, running_variance);
+}
 int dtype_from_name(std::string_view name) { return require(dtype_words, name, "a type"); }
 int scheme_from_name(std::string_view name) { return require(scheme_words, name, "a scheme"); }
 int statistics_from_name(std::string_view name) {
@@ -299,15 +362,25 @@ int normalise_from_name(std::string_view name) {
   return require(normalise_words, name, "a way to normalise");
 }
 
+int accumulate_from_name(std::string_view name) {
+  return require(accumulate_words, name, "an accumulate type");
+}
+int kink_from_name(std::string_view name) { return require(kink_words, name, "a kink"); }
+int running_variance_from_name(std::string_view name) {
+  return require(running_variance_words, name, "a running variance");
+}
+
 std::span<const WordGroup> problem_words() {
   static constexpr WordGroup groups[] = {{"storage type", dtype_words},
                                          {"layout", layout_words},
-
                                          {"scale convention", scale_words},
                                          {"mode", mode_words},
                                          {"scheme", scheme_words},
                                          {"class of statistics", statistics_words},
-                                         {"way to normalise", normalise_words}};
+                                         {"way to normalise", normalise_words},
+                                         {"accumulate type", std::span(accumulate_words).last(1)},
+                                         {"kink", kink_words},
+                                         {"running variance", running_variance_words}};
   return groups;
 }
 
@@ -323,7 +396,7 @@ std::string place_of(const abn_problem& problem, const std::string& name, bool t
 }
 
 abn_problem example_problem(int dtype, int layout, int mode) {
-  abn_problem problem = parse_problem("n16c64s64");
+  abn_problem problem = parse_problem("n16c64s64,leaky_relu");
   problem.dtype = dtype;
   problem.param_dtype = wide_type_of(dtype);
   problem.layout = layout;

@@ -3,10 +3,11 @@
 //
 //   n2c64s12,nhwc,bf16,leaky_relu:0.01,eps:1e-05,momentum:0.1,abs_eps,frozen
 //
-// The sizes come first, then options in any order: nchw|nhwc, f16|bf16|f32|f64, param:f32|f64,
-// identity|leaky_relu[:slope]|elu[:alpha]|celu[:alpha], eps:E, momentum:P, signed|abs_eps,
-// training|inference|frozen. Left out means: nchw, f32, param f64 with f64 and else f32,
-// leaky_relu:0.01, eps:1e-05, momentum:0.1, signed, training.
+// The sizes come first, then options in any order: nchw|nhwc, f16|bf16|f32|f64, param:TYPE,
+// out:TYPE, an activation as in the table of activations (identity, leaky_relu[:slope] ...), eps:E,
+// momentum:P or momentum:1/K, signed|abs_eps, training|inference|frozen. Left out means: nchw, f32,
+// param f64 with f64 and else f32, out as the storage type, eps:1e-05, momentum:0.1, signed,
+// training. The activation must be named: nobody's default is everybody's.
 #pragma once
 
 #include <cstdint>
@@ -20,17 +21,22 @@
 
 namespace abn::verify::problem {
 
-/// Parses and validates a problem string; eps, slope, alpha and momentum are rounded to the
-/// parameter type. Throws UsageError with one sentence that ends in what to do next.
-abn_problem parse_problem(std::string_view text);
+/// Is training on one sample a channel a problem?
+enum class SingleSample { refused, accepted };
+
+/// Parses and validates a problem string; eps, slope, alpha and momentum are rounded to
+/// scalar_type_of it. `param_dtype` is the type of the parameters where the string names none; -1:
+/// the usual one. Throws UsageError with one sentence that ends in what to do next.
+abn_problem parse_problem(std::string_view text, int param_dtype = -1,
+                          SingleSample single = SingleSample::refused);
 
 /// The canonical string: every field that differs from its default, in a fixed order; parse_problem
 /// inverts it exactly.
 std::string to_string(const abn_problem& problem);
 
 /// Refuses what no kernel may be asked: slope or alpha <= 0, eps < 0, negative or overflowing
-/// sizes, m = 1 in training.
-void validate(const abn_problem& problem);
+/// sizes, m = 1 in training (a kernel that was run all the same left a file that can be judged).
+void validate(const abn_problem& problem, SingleSample single = SingleSample::refused);
 
 std::int64_t sample_count(const abn_problem& problem);   ///< m = N*S
 std::int64_t element_count(const abn_problem& problem);  ///< N*C*S
@@ -42,6 +48,11 @@ std::int64_t element_offset(const abn_problem& problem, std::int64_t n, std::int
 /// Position of channel c's i-th sample, i = n*S + s.
 inline std::int64_t sample_offset(const abn_problem& problem, std::int64_t c, std::int64_t i) {
   return element_offset(problem, i / problem.s, c, i % problem.s);
+}
+
+/// Channel of the element at a position.
+inline std::int64_t channel_of(const abn_problem& problem, std::int64_t element) {
+  return problem.layout == ABN_NHWC ? element % problem.c : element / problem.s % problem.c;
 }
 
 /// visit(i, position) for every sample of channel c, in order and without a division each.
@@ -72,10 +83,16 @@ const char* mode_name(int mode);
 const char* scheme_name(int scheme);
 const char* statistics_name(int statistics);
 const char* normalise_name(int normalise);
+const char* accumulate_name(int dtype);
+const char* kink_name(int kink);
+const char* running_variance_name(int running_variance);
 int dtype_from_name(std::string_view name);
 int scheme_from_name(std::string_view name);
 int statistics_from_name(std::string_view name);
 int normalise_from_name(std::string_view name);
+int accumulate_from_name(std::string_view name);
+int kink_from_name(std::string_view name);
+int running_variance_from_name(std::string_view name);
 
 /// All of these words with what they mean.
 std::span<const WordGroup> problem_words();

@@ -43,10 +43,11 @@ std::tuple<std::size_t, std::string_view> rank(const std::array<std::string_view
           found == usual.end() ? word : std::string_view{}};
 }
 
-constexpr std::array<std::string_view, 6> ops{"forward",  "backward", "exact",
+constexpr std::array<std::string_view, 7> ops{"forward",  "backward", "sync",    "exact",
                                               "patterns", "gradient", "property"};
-constexpr std::array<std::string_view, 9> outputs{
-    "mean", "variance", "running_mean", "running_var", "xhat", "z", "dx", "dgamma", "dbeta"};
+constexpr std::array<std::string_view, 10> outputs{
+    "mean", "variance", "invstd", "running_mean", "running_var",
+    "xhat", "z",        "dx",     "dgamma",       "dbeta"};
 constexpr std::array<std::string_view, 4> dtypes{"f16", "bf16", "f32", "f64"};
 constexpr std::array<std::string_view, 2> layouts{"nchw", "nhwc"};
 
@@ -168,22 +169,6 @@ const char* glyph(results::Verdict verdict) {
       return "!";
   }
   return "!";
-}
-
-int severity(results::Verdict verdict) {
-  switch (verdict) {
-    case results::Verdict::pass:
-      return 0;
-    case results::Verdict::skip:
-      return 1;
-    case results::Verdict::inconclusive:
-      return 2;
-    case results::Verdict::fail:
-      return 3;
-    case results::Verdict::error:
-      return 4;
-  }
-  return 4;
 }
 
 bool needs_attention(results::Verdict verdict) {

@@ -35,7 +35,6 @@ std::string show_hex(double value);                                   ///< 0x1.8
 
 /// a sign beside the colour, so that colour never stands alone
 const char* glyph(results::Verdict verdict);
-int severity(results::Verdict verdict);          ///< pass < skip < inconclusive < fail < error
 bool needs_attention(results::Verdict verdict);  ///< fail, error or inconclusive
 
 bool is_contract(const results::Record& record);

@@ -66,6 +66,10 @@ std::span<const ContractMistake> contract_mistakes() {
       {"alias", {"wrong_in_place", "an input read after in-place output has replaced it"}},
       {"schedule", not_deterministic},
       {"repeat", not_deterministic},
+      {"single_sample",
+       {"single_sample",
+        "the unbiased variance of a single sample, which is 0/0: v*m/(m-1) with m "
+        "= 1"}},
   };
   return mistakes;
 }

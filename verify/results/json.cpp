@@ -287,6 +287,33 @@ std::vector<CallTraffic> traffic_from(const Json& json) {
   return calls;
 }
 
+Json kinds_json(const std::vector<CaseKind>& kinds) {
+  Json json = Json::array();
+  for (const CaseKind& k : kinds)
+    json.push_back({{"mode", k.mode},
+                    {"activation", k.activation},
+                    {"samples", k.samples},
+                    {"channels", k.channels},
+                    {"cases", k.cases},
+                    {"telling", k.telling},
+                    {"empty", k.empty},
+                    {"m", {k.least_m, k.most_m}},
+                    {"c", {k.least_c, k.most_c}},
+                    {"claims", k.claims}});
+  return json;
+}
+
+std::vector<CaseKind> kinds_from(const Json& json) {
+  std::vector<CaseKind> kinds;
+  for (const Json& one : json)
+    kinds.push_back({one.at("mode"), one.at("activation"),
+                     static_cast<int>(count_from(one.at("samples"))),
+                     static_cast<int>(count_from(one.at("channels"))), count_from(one.at("cases")),
+                     count_from(one.at("telling")), count_from(one.at("empty")), one.at("m").at(0),
+                     one.at("m").at(1), one.at("c").at(0), one.at("c").at(1), one.at("claims")});
+  return kinds;
+}
+
 Json record_json(const Record& r) {
   Json json{{"id", r.id},
             {"variant", r.variant},
@@ -302,7 +329,8 @@ Json record_json(const Record& r) {
             {"skipped_cases", r.skipped_cases},
             {"discriminating_cases", r.discriminating_cases},
             {"method_limited_cases", r.method_limited_cases},
-            {"cancelled_cases", r.cancelled_cases}};
+            {"cancelled_cases", r.cancelled_cases},
+            {"constant_dz_cases", r.constant_dz_cases}};
   if (r.evaluations.forward + r.evaluations.backward > 0)
     json["evaluations"] = {{"forward", r.evaluations.forward},
                            {"backward", r.evaluations.backward}};
@@ -323,6 +351,8 @@ Json record_json(const Record& r) {
                           {"unsafe_cases", r.unsafe_cases},
                           {"open_branches", r.open_branches},
                           {"tally", tally_json(r.end_to_end)}};
+  if (r.sampled_cases > 0) json["sampled"] = {{"cases", r.sampled_cases}, {"of", r.sampled}};
+  if (!r.kinds.empty()) json["kinds"] = kinds_json(r.kinds);
   if (!r.traffic.empty()) json["traffic"] = traffic_json(r.traffic);
   return json;
 }
@@ -351,6 +381,7 @@ Record record_from(const Json& json) {
   r.discriminating_cases = count_from(json.at("discriminating_cases"));
   r.method_limited_cases = count_from(json.at("method_limited_cases"));
   r.cancelled_cases = count_from(json.at("cancelled_cases"));
+  r.constant_dz_cases = count_from(json.at("constant_dz_cases"));
   if (json.contains("evaluations")) {
     const Json& evaluations = json.at("evaluations");
     r.evaluations = {count_from(evaluations.at("forward")), count_from(evaluations.at("backward"))};
@@ -365,6 +396,11 @@ Record record_from(const Json& json) {
     r.bias = {count_from(bias.at("cases")), lean(bias.at("up")), lean(bias.at("outward"))};
   }
   for (const auto& w : json.at("witnesses")) r.witnesses.push_back(witness_from(w));
+  if (json.contains("sampled")) {
+    r.sampled_cases = count_from(json.at("sampled").at("cases"));
+    r.sampled = json.at("sampled").at("of");
+  }
+  if (json.contains("kinds")) r.kinds = kinds_from(json.at("kinds"));
   if (json.contains("traffic")) r.traffic = traffic_from(json.at("traffic"));
   if (json.contains("end_to_end")) {
     const Json& end = json.at("end_to_end");
@@ -427,6 +463,7 @@ std::string to_json(const Results& results) {
                                 {"memory", variant.memory},
                                 {"claims", claims}});
     if (!variant.unneeded.empty()) json["variants"].back()["unneeded_claims"] = variant.unneeded;
+    if (!variant.moved.empty()) json["variants"].back()["moved_cases"] = variant.moved;
   }
   json["checks"] = Json::array();
   for (const auto& record : results.records) json["checks"].push_back(record_json(record));
@@ -448,6 +485,7 @@ Results results_from_json(const std::string& text) {
       VariantInfo info{one.at("name"), one.at("summary"), one.at("memory"), {}, {}};
       for (const auto& [name, value] : one.at("claims").items())
         info.claims.emplace_back(name, value.get<std::string>());
+      if (one.contains("moved_cases")) info.moved = one.at("moved_cases");
       if (one.contains("unneeded_claims"))
         for (const auto& sentence : one.at("unneeded_claims"))
           info.unneeded.push_back(sentence.get<std::string>());

@@ -27,24 +27,6 @@ bool worse(const Witness& a, const Witness& b) {
   return std::fabs(a.ulp) > std::fabs(b.ulp);
 }
 
-/// skip < pass < inconclusive < fail < error: a sum is as bad as its worst part, and a skip never
-/// hides what did run.
-int severity(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::skip:
-      return 0;
-    case Verdict::pass:
-      return 1;
-    case Verdict::inconclusive:
-      return 2;
-    case Verdict::fail:
-      return 3;
-    case Verdict::error:
-      return 4;
-  }
-  return 4;
-}
-
 std::string plural(std::uint64_t count, const char* noun) {
   return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
 }
@@ -64,6 +46,48 @@ std::string scope(const Record& record) {
   return record.skipped_cases > 0 ? fmt::format("{}, {} skipped", ran, record.skipped_cases) : ran;
 }
 
+/// Adds up the kinds of two records, each in the order of their keys.
+void merge_kinds(std::vector<CaseKind>& into, const std::vector<CaseKind>& from) {
+  for (const CaseKind& one : from) {
+    const auto at =
+        std::lower_bound(into.begin(), into.end(), one,
+                         [](const CaseKind& a, const CaseKind& b) { return a.key() < b.key(); });
+    if (at == into.end() || at->key() != one.key()) {
+      into.insert(at, one);
+      continue;
+    }
+    at->cases += one.cases, at->telling += one.telling, at->empty += one.empty;
+    at->least_m = std::min(at->least_m, one.least_m);
+    at->most_m = std::max(at->most_m, one.most_m);
+    at->least_c = std::min(at->least_c, one.least_c);
+    at->most_c = std::max(at->most_c, one.most_c);
+    if (at->claims.empty()) at->claims = one.claims;
+  }
+}
+
+/// Where a record's claims leave nothing to judge: "training with m from 1024 to 8198 (leaky_relu,
+/// elu)", mode by mode.
+std::string empty_kinds_text(const std::vector<CaseKind>& kinds) {
+  std::string text;
+  for (auto first = kinds.begin(); first != kinds.end();) {
+    const auto last = std::find_if(first, kinds.end(),
+                                   [&](const CaseKind& one) { return one.mode != first->mode; });
+    std::int64_t least = first->least_m, most = first->most_m;
+    std::vector<std::string> activations;
+    for (auto at = first; at != last; ++at) {
+      least = std::min(least, at->least_m), most = std::max(most, at->most_m);
+      if (activations.empty() || activations.back() != at->activation)
+        activations.push_back(at->activation);
+    }
+    text += fmt::format(
+        "{}{} with m {} ({})", text.empty() ? "" : ", ", first->mode,
+        least == most ? fmt::format("{}", least) : fmt::format("from {} to {}", least, most),
+        fmt::join(activations, ", "));
+    first = last;
+  }
+  return text;
+}
+
 std::string work(const Record& record) {
   const call::Evaluations& calls = record.evaluations;
   return calls.forward + calls.backward == 0
@@ -81,8 +105,9 @@ std::span<const problem::Word> verdict_words() {
        "An element is above its bound or of the wrong class (NaN, an infinity, the sign of a "
        "zero), or a demand on the calls was broken."},
       {"inconclusive",
-       "Nothing is wrong, but the data cannot tell a right kernel from one that computes nothing. "
-       "Use other data or a larger problem."},
+       "Nothing is wrong, but the data, or what is claimed for a mode, an activation or a size, "
+       "cannot tell a right kernel from one that computes nothing. Use other data or a larger "
+       "problem, or narrow the claims."},
       {"skip", "The check did not run here; its reason says why. A skip is not a pass."},
       {"error", "The check broke off before it came to a result; its reason says why."},
   };
@@ -108,8 +133,26 @@ CheckKind kind_from_name(std::string_view name) {
   return static_cast<CheckKind>(at - std::begin(kind_names));
 }
 
+int severity(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::pass:
+      return 0;
+    case Verdict::skip:
+      return 1;
+    case Verdict::inconclusive:
+      return 2;
+    case Verdict::fail:
+      return 3;
+    case Verdict::error:
+      return 4;
+  }
+  return 4;
+}
+
 void merge(Record& into, const Record& from) {
-  if (severity(from.verdict) > severity(into.verdict))
+  // a sum is as bad as its worst part, and a skip never hides what did run
+  if (from.verdict != Verdict::skip &&
+      (into.verdict == Verdict::skip || severity(from.verdict) > severity(into.verdict)))
     into.verdict = from.verdict, into.reason = from.reason;
   into.cases += from.cases;
   into.failed_cases += from.failed_cases;
@@ -117,6 +160,7 @@ void merge(Record& into, const Record& from) {
   into.discriminating_cases += from.discriminating_cases;
   into.method_limited_cases += from.method_limited_cases;
   into.cancelled_cases += from.cancelled_cases;
+  into.constant_dz_cases += from.constant_dz_cases;
   into.evaluations += from.evaluations;
   into.tally += from.tally;
   into.bias += from.bias;
@@ -129,6 +173,9 @@ void merge(Record& into, const Record& from) {
   into.end_to_end_cost = std::max(into.end_to_end_cost, from.end_to_end_cost);
   into.unsafe_cases += from.unsafe_cases;
   into.open_branches += from.open_branches;
+  into.sampled_cases += from.sampled_cases;
+  if (into.sampled.empty()) into.sampled = from.sampled;
+  merge_kinds(into.kinds, from.kinds);
   for (const CallTraffic& call : from.traffic) {
     const auto at = std::lower_bound(
         into.traffic.begin(), into.traffic.end(), call,
@@ -141,6 +188,7 @@ void merge(Record& into, const Record& from) {
 }
 
 void conclude(Record& record) {
+  std::erase_if(record.kinds, [](const CaseKind& one) { return !one.is_empty(); });
   if (record.verdict == Verdict::error) return;
   const std::uint64_t ran = record.cases - record.skipped_cases;
   if (record.tally.failed > 0 || record.failed_cases > 0) {
@@ -176,12 +224,20 @@ void conclude(Record& record) {
                  : std::string("nothing was compared; use other data or a larger problem");
     return;
   }
-  if (record.discriminating_cases == 0) {
+  if (record.discriminating_cases == 0 && record.kinds.empty()) {
     if (record.cancelled_cases >= ran) {
       record.verdict = Verdict::pass;
       record.reason = fmt::format(
           "largest error {:.3g} of its bound; the exact sums cancel to 0, so zeros are right here",
           record.tally.max_ratio);
+      return;
+    }
+    if (record.constant_dz_cases >= ran) {
+      record.verdict = Verdict::inconclusive;
+      record.reason =
+          "within the bound, but dz is the same for all samples of every channel, so dx is 0 by "
+          "its "
+          "formula and any small dx passes; use data whose dz varies";
       return;
     }
     const bool by_method = record.method_limited_cases >= ran;
@@ -198,6 +254,17 @@ void conclude(Record& record) {
                                        : fmt::format("none of {}", plural(ran, "case")));
     return;
   }
+  if (!record.kinds.empty()) {
+    std::uint64_t cases = 0;
+    for (const CaseKind& one : record.kinds) cases += one.cases;
+    record.verdict = Verdict::inconclusive;
+    record.reason = fmt::format(
+        "nothing is judged in {} of {}: {}. What is claimed there ({}) allows errors as large as "
+        "the results, so a kernel that computes nothing would pass; such a claim is implausible, "
+        "narrow it",
+        cases, plural(ran, "case"), empty_kinds_text(record.kinds), record.kinds.back().claims);
+    return;
+  }
   record.verdict = Verdict::pass;
   if (record.op == "exact" && record.tally.max_ratio == 0) {
     record.reason = fmt::format("right to the last bit in {}", scope(record));
@@ -205,6 +272,10 @@ void conclude(Record& record) {
   }
   record.reason = fmt::format("largest error {:.3g} of its bound over {}{}", record.tally.max_ratio,
                               scope(record), work(record));
+  if (record.sampled_cases > 0)
+    record.reason +=
+        fmt::format("; in {} a sample is judged ({}), and of the rest that it was written",
+                    plural(record.sampled_cases, "case"), record.sampled);
   if (const std::string bias = compare::bias_text(record.bias); !bias.empty())
     record.reason += "; " + bias;
 }

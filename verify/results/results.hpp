@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -22,6 +23,7 @@ inline constexpr const char* results_schema = "abn-verify/1";
 enum class Verdict : std::uint8_t { pass, fail, inconclusive, skip, error };
 const char* verdict_name(Verdict verdict);
 std::span<const problem::Word> verdict_words();  ///< in the order of the enumerators
+int severity(Verdict verdict);                   ///< pass < skip < inconclusive < fail < error
 
 /// One element worth showing: the worst of its record, with all that is needed to understand and
 /// reproduce it.
@@ -71,6 +73,23 @@ const char* kind_name(CheckKind kind);  ///< as results.json has it
 bool is_kind_name(std::string_view name);
 CheckKind kind_from_name(std::string_view name);  ///< of a name that is_kind_name() knows
 
+/// The cases of one mode, activation and size within a record. Where the claims allow errors as
+/// large as the results, a pass there says nothing, whatever other sizes show.
+struct CaseKind {
+  std::string mode, activation;
+  int samples = 0, channels = 0;  ///< the binary logarithm of m and of C, rounded down
+  std::uint64_t cases = 0;
+  std::uint64_t telling = 0;  ///< of these, cases that tell a right kernel from one of nothing
+  /// cases of usual data that tell nothing by the claims, and would by those of the recommended
+  /// class
+  std::uint64_t empty = 0;
+  std::int64_t least_m = 0, most_m = 0, least_c = 0, most_c = 0;
+  std::string claims;  ///< of an empty case: what is claimed beyond the recommended class
+
+  bool is_empty() const { return telling == 0 && empty > 0; }
+  auto key() const { return std::tie(mode, activation, samples, channels); }
+};
+
 /// The result of one check id over all its cases. Records with equal ids add up; the order of
 /// addition decides nothing but ties.
 struct Record {
@@ -79,7 +98,7 @@ struct Record {
   Verdict verdict = Verdict::pass;
   std::string reason;
   std::uint64_t cases = 0, failed_cases = 0, skipped_cases = 0, discriminating_cases = 0,
-                method_limited_cases = 0, cancelled_cases = 0;
+                method_limited_cases = 0, cancelled_cases = 0, constant_dz_cases = 0;
   call::Evaluations evaluations;
   compare::Tally tally;
   compare::Bias bias;
@@ -96,6 +115,10 @@ struct Record {
   std::uint64_t unsafe_cases = 0;  ///< cases in which that cost exceeds 1 %
   /// elements too near the kink for the cost to tell which branch is right; they are left out of it
   std::uint64_t open_branches = 0;
+  std::uint64_t sampled_cases = 0;  ///< of which not every element was compared
+  std::string sampled;              ///< of such a case: "4 of 65537 channels"
+  /// of checks of numbers, in the order of their keys; once concluded, the empty ones alone
+  std::vector<CaseKind> kinds;
   /// of `traffic` checks: the largest call of each mode, in the order of the modes' names
   std::vector<CallTraffic> traffic;
 };
@@ -114,6 +137,7 @@ struct VariantInfo {
   std::vector<std::pair<std::string, std::string>> claims;
   /// sentences on claims that are more generous than its errors were; advice, no failure
   std::vector<std::string> unneeded{};
+  std::string moved{};  ///< how many cases stand in for ones that it does not do; or empty
 };
 
 struct Results {

@@ -12,8 +12,10 @@
 
 #include "verify/call/invocation.hpp"
 #include "verify/check/group.hpp"
+#include "verify/check/moved.hpp"
 #include "verify/check/outputs.hpp"
 #include "verify/expect/expect.hpp"
+#include "verify/judge/kink.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
@@ -108,19 +110,13 @@ bool applies(const Claim& claim, const abn_claims& claims, const abn_problem& pr
   return claim.narrow(narrowed, problem);
 }
 
-const std::vector<double>* values_of(const call::Operation& operation, compare::Output output) {
-  for (const compare::Stored& one : operation.outputs)
-    if (one.output == output) return &one.values;
-  return nullptr;
-}
-
 /// All of an operation's outputs against their expectations.
 compare::Tally tally_of(const std::vector<compare::Expectation>& expectations,
                         const call::Operation& operation) {
   compare::Tally all;
   for (const compare::Expectation& expectation : expectations)
-    if (const auto* const values = values_of(operation, expectation.output))
-      all += compare::compare_all(expectation, *values);
+    if (const auto* const stored = compare::find_output(operation.outputs, expectation.output))
+      all += compare::compare_all(expectation, stored->values);
   return all;
 }
 
@@ -148,8 +144,11 @@ std::vector<results::Record> generous_records(const check::Work& work) {
     if (claim->side != Side::backward && invocation.forward.usable)
       record.tally += tally_of(expect::expect_forward(exact, narrowed), invocation.forward);
     if (claim->side != Side::forward && invocation.backward.usable)
-      record.tally +=
-          tally_of(expect::expect_backward(exact, invocation.saved, narrowed), invocation.backward);
+      record.tally += tally_of(
+          expect::expect_backward(
+              exact, invocation.saved,
+              judge::with_kink(exact, invocation.saved, narrowed, invocation.backward.outputs)),
+          invocation.backward);
     records.push_back(std::move(record));
   }
   return records;
@@ -177,7 +176,7 @@ std::string sentence_of(const std::string& check, const call::Subject& subject,
                                                             : claimed.claims.depth_statistics);
     enough = std::max(enough, tree_depth(one.problem));
     ulp = std::max(ulp, claimed.claims.function_ulp);
-    accumulate = problem::dtype_name(claimed.claims.accumulate);
+    accumulate = problem::accumulate_name(claimed.claims.accumulate);
     wider = one.problem.dtype == ABN_F64 ? "f64" : "f32";
   }
   const auto depth = [&](const char* what) {
@@ -244,8 +243,14 @@ std::vector<Wider> wider_than(const abn_claims& claims, const abn_problem& probl
                                                  problem::format_of(claims.accumulate).precision)
       add(fmt::format("that it materialises {}", name),
           [bit = flag](abn_claims& c) { c.materialises |= bit; });
-  if (claims.normalise != ABN_FOLDED)
+  if (!backward && claims.running_variance == ABN_RUNNING_UNBIASED)
+    add("running_variance biased", [](abn_claims& c) { c.running_variance = ABN_RUNNING_BIASED; });
+  if (backward && claims.kink == ABN_KINK_RIGHT)
+    add("kink left", [](abn_claims& c) { c.kink = ABN_KINK_LEFT; });
+  if (claims.normalise == ABN_DIRECT)
     add("normalise folded", [](abn_claims& c) { c.normalise = ABN_FOLDED; });
+  if (claims.normalise != ABN_FOLDED_APART)
+    add("normalise folded_apart", [](abn_claims& c) { c.normalise = ABN_FOLDED_APART; });
   if (claims.statistics == ABN_TWO_PASS)
     add("statistics welford", [](abn_claims& c) { c.statistics = ABN_WELFORD; });
   if (claims.statistics != ABN_ONE_PASS)
@@ -282,11 +287,13 @@ std::vector<results::Record> wider_records(const check::Work& work) {
     results::Record record = judge::blank_record(work.origin, name.op, name.check, name.kind);
     const auto passes = [&](const abn_claims& claims) {
       for (const compare::Expectation& expectation :
-           backward ? expect::expect_backward(exact, invocation.saved, claims)
+           backward ? expect::expect_backward(
+                          exact, invocation.saved,
+                          judge::with_kink(exact, invocation.saved, claims, operation.outputs))
                     : expect::expect_forward(exact, claims)) {
         if (std::string_view(compare::output_name(expectation.output)) != name.check) continue;
-        const auto* const values = values_of(operation, expectation.output);
-        return values != nullptr && compare::compare_all(expectation, *values).failed == 0;
+        const auto* const stored = compare::find_output(operation.outputs, expectation.output);
+        return stored != nullptr && compare::compare_all(expectation, stored->values).failed == 0;
       }
       return false;
     };
@@ -313,6 +320,7 @@ bool right_on_standard_data(const call::Subject& subject, const results::Record&
   own.pattern =
       fmt::format("{}/{}/{}/{}/*", failed.variant, failed.op, failed.dtype, failed.layout);
   own.progress = false;
+  own.moves_cases = false;
   const std::vector<results::Record> records =
       run(check::output_checks, std::span(&subject, 1), std::span(&plain, 1), own);
   return std::none_of(records.begin(), records.end(), [](const results::Record& one) {
@@ -363,12 +371,17 @@ std::string advice(const call::Subject& subject, const results::Record& failed,
 }  // namespace
 
 std::vector<std::string> unneeded_claims(const call::Subject& subject,
-                                         std::span<const data::Case> cases,
+                                         std::span<const data::Case> given,
                                          const check::RunOptions& options) {
   if (subject.device == nullptr) return {};
   check::RunOptions own = options;
   own.pattern = fmt::format("{}/{}/*", subject.variant->name, op);
   own.progress = false;
+  own.moves_cases = false;
+  std::vector<data::Case> cases =
+      options.moves_cases ? check::moved_cases(check::output_checks, subject, given).cases
+                          : std::vector<data::Case>(given.begin(), given.end());
+  std::erase_if(cases, [](const data::Case& one) { return one.sampled; });  // large ones
   struct Sum {
     std::uint64_t cases = 0, failed = 0, elements = 0;
   };
@@ -414,6 +427,7 @@ void suggest_claims(std::vector<results::Record>& records, std::span<const call:
       check::RunOptions own = options;
       own.pattern = record.id;
       own.progress = false;
+      own.moves_cases = false;
       for (const results::Record& found :
            run(wider_family, std::span(&subject, 1), std::span(&one, 1), own)) {
         if (found.verdict != results::Verdict::error && !found.witnesses.empty())

@@ -4,10 +4,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 #include <set>
 #include <tuple>
 
+#include "verify/check/moved.hpp"
 #include "verify/problem/problem.hpp"
 #include "verify/run/runner.hpp"
 
@@ -26,26 +28,30 @@ std::size_t mixing_stride(std::size_t count) {
 }
 
 std::vector<data::Case> in_order_of_trial(std::span<const data::Case> cases) {
-  std::vector<data::Case> small, large;
-  const std::size_t stride = mixing_stride(cases.size());
-  for (std::size_t i = 0; i < cases.size(); ++i) {
-    const data::Case& one = cases[i * stride % cases.size()];
+  // Those that are there for their sizes come last: what is wrong elsewhere, too, shows before.
+  std::vector<data::Case> usual, small, large, for_their_sizes;
+  for (const data::Case& one : cases) (one.sampled ? for_their_sizes : usual).push_back(one);
+  const std::size_t stride = mixing_stride(usual.size());
+  for (std::size_t i = 0; i < usual.size(); ++i) {
+    const data::Case& one = usual[i * stride % usual.size()];
     (problem::element_count(one.problem) <= most_elements ? small : large).push_back(one);
   }
-  std::stable_sort(large.begin(), large.end(), [](const data::Case& a, const data::Case& b) {
-    return problem::element_count(a.problem) < problem::element_count(b.problem);
-  });
-  small.insert(small.end(), large.begin(), large.end());
+  for (std::vector<data::Case>* const part : {&large, &for_their_sizes}) {
+    std::stable_sort(part->begin(), part->end(), [](const data::Case& a, const data::Case& b) {
+      return problem::element_count(a.problem) < problem::element_count(b.problem);
+    });
+    small.insert(small.end(), part->begin(), part->end());
+  }
   return small;
 }
 
 void diagnose_failures(std::vector<results::Record>& records, const check::CheckGroup& group,
                        std::span<const call::Subject> subjects, std::span<const data::Case> cases,
                        const check::RunOptions& options) {
-  const std::vector<data::Case> ordered = in_order_of_trial(cases);
   // variant, op, type, layout
   using Group = std::tuple<std::string, std::string, std::string, std::string>;
   std::set<Group> done;
+  std::map<std::string, std::vector<data::Case>> ordered_of;  // by variant
   for (const results::Record& failed : records) {
     if (failed.verdict != results::Verdict::fail || failed.kind != results::CheckKind::numbers)
       continue;
@@ -54,7 +60,13 @@ void diagnose_failures(std::vector<results::Record>& records, const check::Check
         std::find_if(subjects.begin(), subjects.end(),
                      [&](const call::Subject& one) { return failed.variant == one.variant->name; });
     if (subject == subjects.end()) continue;
+    std::vector<data::Case>& ordered = ordered_of[failed.variant];
+    if (ordered.empty())
+      ordered = in_order_of_trial(options.moves_cases
+                                      ? check::moved_cases(group, *subject, cases).cases
+                                      : std::vector<data::Case>(cases.begin(), cases.end()));
     check::RunOptions again = options;
+    again.moves_cases = false;
     again.pattern =
         fmt::format("{}/{}/{}/{}/*", failed.variant, failed.op, failed.dtype, failed.layout);
     again.diagnose = true, again.progress = false, again.threads = 1;

@@ -12,7 +12,10 @@
 #include <thread>
 
 #include "verify/call/parallel.hpp"
+#include "verify/check/moved.hpp"
 #include "verify/check/outputs.hpp"
+#include "verify/check/supported.hpp"
+#include "verify/data/recipes.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
@@ -46,13 +49,9 @@ std::vector<Climb> climbs_of(const call::Subject& subject, const check::RunOptio
     for (const int layout : problem::layouts) {
       if (start != nullptr && (start->problem.dtype != dtype || start->problem.layout != layout))
         continue;
-      for (const int mode : problem::modes) {
-        if (start != nullptr && start->problem.mode != mode) continue;
-        abn_problem problem = start != nullptr ? start->problem : problem::parse_problem("n2c2s8");
-        if (start == nullptr) {
-          problem.dtype = dtype, problem.layout = layout, problem.mode = mode;
-          problem.param_dtype = problem::wide_type_of(dtype);
-        }
+      for (const abn_problem& problem : start != nullptr
+                                            ? std::vector<abn_problem>{start->problem}
+                                            : check::supported_problems(subject, dtype, layout)) {
         const problem::Claimed claimed = problem::claims_of(*subject.variant, problem);
         if (claimed.status != ABN_OK || !claimed.nonsense.empty()) continue;
         for (const check::CheckName& name :
@@ -72,6 +71,22 @@ std::vector<Climb> climbs_of(const call::Subject& subject, const check::RunOptio
   std::vector<Climb> climbs;
   for (auto& [id, climb] : all) climbs.push_back(std::move(climb));
   return climbs;
+}
+
+/// A fresh case that the variant does: the same, or one near it on data of the same kind. Where
+/// what it does is too large for a command line, the case as it was.
+data::Case supported_case(const call::Subject& subject, data::Case fresh) {
+  if (problem::claims_of(*subject.variant, fresh.problem).status != ABN_ERROR_UNSUPPORTED)
+    return fresh;
+  data::Case plain;
+  plain.problem = fresh.problem, plain.seed = fresh.seed;
+  plain = check::moved_cases(check::output_checks, subject, std::span(&plain, 1)).cases.front();
+  if (problem::element_count(plain.problem) > hunt_elements) return fresh;
+  const auto names = data::recipes();
+  return given_case(
+      plain.problem,
+      data::make_inputs(plain.problem, names[plain.seed % names.size()].name, plain.seed),
+      plain.seed);
 }
 
 /// One variant's hunt.
@@ -123,7 +138,8 @@ class Hunter {
   data::Case step(const Climb& climb, const data::Stream& draw) const {
     const bool pinned = hunt_.start != nullptr;
     const bool anew = !climb.found || draw.below(fresh_one_in, 0) == 0;
-    if (anew && !pinned) return fresh_case(climb.dtype, climb.layout, draw.fork(1));
+    if (anew && !pinned)
+      return supported_case(subject_, fresh_case(climb.dtype, climb.layout, draw.fork(1)));
     const data::Case& from = pinned && anew ? *hunt_.start : climb.best;
     return changed_case(from, pinned, draw.fork(2));
   }

@@ -220,7 +220,7 @@ void change_problem(problem::Inputs& inputs, const data::Stream& draw) {
   const problem::Format& parameter = problem::format_of(p.param_dtype);
   switch (draw.below(8, 0)) {
     case 0:
-      problem::draw_varied(p, static_cast<int>(draw.below(problem::activation_count, 1)),
+      problem::draw_varied(p, static_cast<int>(draw.below(problem::invertible_count, 1)),
                            draw.bits(2));
       break;
     case 1:
@@ -275,11 +275,11 @@ data::Case fresh_case(int dtype, int layout, const data::Stream& draw) {
   p.mode = turn(modes, draw.bits(3));
   if (p.mode == ABN_TRAINING && p.n * p.s < 2) p.n = 2;
   const problem::Format& parameter = problem::format_of(p.param_dtype);
-  problem::draw_varied(p, static_cast<int>(draw.below(problem::activation_count, 4)), draw.bits(5));
+  problem::draw_varied(p, static_cast<int>(draw.below(problem::invertible_count, 4)), draw.bits(5));
   p.eps = problem::round_to(parameter, turn(epses, draw.bits(6)));
   p.momentum = problem::round_to(parameter, turn(momenta, draw.bits(7)));
   p.scale = static_cast<int>(draw.below(2, 8));
-  const auto names = data::recipes();
+  const auto names = data::recipes().first(data::walked_recipes);
   return given_case(p, data::make_inputs(p, names[draw.below(names.size(), 9)].name, draw.bits(10)),
                     draw.below(readable_seeds, 11));
 }

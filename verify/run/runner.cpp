@@ -11,6 +11,8 @@
 #include <optional>
 
 #include "verify/call/parallel.hpp"
+#include "verify/check/moved.hpp"
+#include "verify/check/supported.hpp"
 #include "verify/judge/judge.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/format.hpp"
@@ -109,7 +111,9 @@ results::VariantInfo describe(const call::Subject& subject) {
                                                                                            : "cuda";
   for (const int dtype : types_by_habit())
     for (const int layout : problem::layouts) {
-      const abn_problem problem = problem::example_problem(dtype, layout, ABN_TRAINING);
+      const std::vector<abn_problem> problems = check::supported_problems(subject, dtype, layout);
+      if (problems.empty()) continue;
+      const abn_problem& problem = problems.front();
       const problem::Claimed claimed = problem::claims_of(variant, problem);
       if (claimed.status != ABN_OK || !claimed.nonsense.empty()) continue;
       const abn_claims& claims = claimed.claims;
@@ -120,7 +124,7 @@ results::VariantInfo describe(const call::Subject& subject) {
       add("scheme", problem::scheme_name(claims.scheme));
       add("statistics", problem::statistics_name(claims.statistics));
       add("normalise", problem::normalise_name(claims.normalise));
-      add("accumulate", problem::dtype_name(claims.accumulate));
+      add("accumulate", problem::accumulate_name(claims.accumulate));
       add("saves", flags_text(claims.saves, {"x", "z", "xhat", "mean", "variance"}));
       add("materialises", flags_text(claims.materialises, {"y", "xhat", "dy", "statistics"}));
       add("z may be x", claims.z_may_alias_x == 1 ? "yes" : "no");
@@ -132,7 +136,7 @@ results::VariantInfo describe(const call::Subject& subject) {
         add("backward moves", moves);
       add("alignment",
           fmt::format("{} bytes", std::max(claims.alignment, problem::format_of(dtype).bytes)));
-      add("depth at m = 1024",
+      add(fmt::format("depth at m = {}", problem::sample_count(problem)),
           fmt::format("{} forward, {} backward", claims.depth_statistics, claims.depth_backward));
       return info;
     }
@@ -141,13 +145,17 @@ results::VariantInfo describe(const call::Subject& subject) {
 
 std::vector<results::Record> run(const check::CheckGroup& group,
                                  std::span<const call::Subject> subjects,
-                                 std::span<const data::Case> cases,
+                                 std::span<const data::Case> given,
                                  const check::RunOptions& options) {
   const int threads = call::thread_count(options.threads);
   std::map<std::string, results::Record> records;
   std::mutex merging;
-  Progress progress(options.progress, subjects.size() * cases.size());
+  Progress progress(options.progress, subjects.size() * given.size());
   for (const call::Subject& subject : subjects) {
+    const std::vector<data::Case> moved = options.moves_cases
+                                              ? check::moved_cases(group, subject, given).cases
+                                              : std::vector<data::Case>{};
+    const std::span<const data::Case> cases = options.moves_cases ? moved : given;
     Merger merger(records, cases.size());
     const auto take = [&](std::size_t index, std::vector<results::Record> made) {
       const std::lock_guard lock(merging);

@@ -6,13 +6,13 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
-#include <stdexcept>
 
 #include "verify/compare/compare.hpp"
 #include "verify/data/random.hpp"
 #include "verify/expect/expect.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
+#include "verify/study/simulate.hpp"
 
 namespace abn::verify::study {
 namespace {
@@ -115,7 +115,7 @@ void fill_channel(problem::Inputs& inputs, const KernelClass& declared, const da
   const double u = problem::format_of(declared.accumulate).unit_roundoff,
                dust = is_narrow(inputs.problem.dtype) ? u * 0.96875 : u * (1 - 0x1p-8);
   const std::size_t lanes =
-      std::min<std::size_t>(declared.summation == Summation::lanes ? 32 : 1, m);
+      std::min<std::size_t>(declared.summation == Summation::lanes ? declared.lanes : 1, m);
 
   inputs.gamma[c] = problem::round_to(parameter, gamma);
   inputs.beta[c] = problem::round_to(parameter, beta);
@@ -154,13 +154,14 @@ Batch make_batch(const KernelClass& declared, const data::Stream& draw) {
   p.s = samples_of(declared, draw.fork(1));
   p.c = std::max<std::int64_t>(1, batch_elements / p.s);
   const problem::Format& parameter = problem::format_of(p.param_dtype);
-  problem::draw_varied(p, static_cast<int>(draw.below(problem::activation_count, 0)), draw.bits(1));
+  problem::draw_varied(p, static_cast<int>(draw.below(problem::invertible_count, 0)), draw.bits(1));
   p.eps = problem::round_to(parameter, turn(epses, draw.bits(2)));
   p.momentum = problem::round_to(parameter, 0.1);
   p.scale = draw.below(2, 3) == 0 ? ABN_SCALE_SIGNED : ABN_SCALE_ABS_EPS;
   p.mode = draw.below(frozen_in, 4) == 0 ? ABN_FROZEN : ABN_TRAINING;
-  batch.free = {static_cast<int>(draw.below(3, 5)), draw.below(2, 6) == 0,
-                static_cast<int>(draw.below(3, 7)) - 1};
+  batch.free.order = static_cast<int>(draw.below(3, 5));
+  batch.free.reciprocals = draw.below(2, 6) == 0;
+  batch.free.root = static_cast<int>(draw.below(3, 7)) - 1;
   const auto size = static_cast<std::size_t>(problem::element_count(p)),
              channels = static_cast<std::size_t>(p.c);
   problem::Inputs& inputs = batch.inputs;
@@ -262,7 +263,7 @@ BoundsResult bounds_of(const KernelClass& declared, std::uint64_t channels, std:
     const abn_problem& p = batch.inputs.problem;
     abn_claims claims = claims_of(declared, p);
     if (claimed) claimed(claims);
-    const KernelOutputs got = simulate(batch.inputs, declared, batch.free);
+    const KernelOutputs got = simulate(batch.inputs, {declared, batch.free});
     const std::vector<compare::Expectation> forward = expect::expect_forward(batch.inputs, claims);
     std::vector<std::size_t> decades;
     for (const compare::ChannelFacts& facts : forward.front().channels)

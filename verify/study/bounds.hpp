@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-#include "verify/study/bounds_kernel.hpp"
+#include "verify/study/simulated_kernel.hpp"
 
 namespace abn::verify::study {
 

@@ -110,18 +110,15 @@ problem::Saved one_channel(const abn_problem& problem, const problem::Saved& all
 
 double ratio_of(const std::vector<compare::Expectation>& expectations, compare::Output output,
                 const std::vector<double>& got) {
-  for (const compare::Expectation& expectation : expectations)
-    if (expectation.output == output) {
-      const compare::Tally tally = compare::compare_all(expectation, got);
-      return tally.failed > 0 && !(tally.max_ratio > 1) ? bound::infinity : tally.max_ratio;
-    }
-  return bound::infinity;
+  const compare::Expectation* const found = compare::find_output(expectations, output);
+  if (found == nullptr) return bound::infinity;
+  const compare::Tally tally = compare::compare_all(*found, got);
+  return tally.failed > 0 && !(tally.max_ratio > 1) ? bound::infinity : tally.max_ratio;
 }
 
 double bound_of(const std::vector<compare::Expectation>& expectations, compare::Output output) {
-  for (const compare::Expectation& expectation : expectations)
-    if (expectation.output == output) return expectation.points.front().bound;
-  return bound::infinity;
+  const compare::Expectation* const found = compare::find_output(expectations, output);
+  return found != nullptr ? found->points.front().bound : bound::infinity;
 }
 
 /// |got - value| over what an error of v and the roundings of a few operations explain.

@@ -24,12 +24,21 @@ using namespace abn::verify;
 using namespace abn::verify::check;
 using namespace abn::verify::check::exact;
 
+/// A smoke tier without its longest cases in f64, whose exact values take minutes.
+std::vector<data::Case> tier_of(std::uint64_t seed) {
+  constexpr std::int64_t most_in_f64 = 1 << 14;
+  std::vector<data::Case> cases = exact_checks.cases(data::Tier::smoke, seed);
+  std::erase_if(cases, [](const data::Case& one) {
+    return one.problem.dtype == ABN_F64 && problem::element_count(one.problem) > most_in_f64;
+  });
+  return cases;
+}
+
 /// The smoke tier of three seeds.
 std::vector<data::Case> many_cases() {
   std::vector<data::Case> cases;
   for (const std::uint64_t seed : {1u, 2u, 3u})
-    for (data::Case& one : exact_checks.cases(data::Tier::smoke, seed))
-      cases.push_back(std::move(one));
+    for (data::Case& one : tier_of(seed)) cases.push_back(std::move(one));
   return cases;
 }
 
@@ -130,7 +139,7 @@ TEST(ExactData, RoundNothingInAnyOrder) {
 TEST(ExactData, HaveTheResultsOfTheOracle) {
   const std::vector<double> nothing;
   std::size_t compared = 0;
-  for (const data::Case& one : exact_checks.cases(data::Tier::smoke, 1))
+  for (const data::Case& one : tier_of(1))
     for (int scheme = ABN_STANDARD; scheme <= ABN_IN_PLACE_2; ++scheme) {
       const abn_problem& p = one.problem;
       const abn_claims claims =
@@ -167,7 +176,7 @@ TEST(ExactData, MeetEveryTypeLayoutAndMode) {
   std::set<std::string> seen;
   bool odd = false, large = false, wide = false, zero_y = false;
   const std::vector<data::Case> cases = exact_checks.cases(data::Tier::smoke, 1);
-  EXPECT_LE(cases.size(), 80u);
+  EXPECT_LE(cases.size(), 90u);
   for (const data::Case& one : cases) {
     const abn_problem& p = one.problem;
     seen.insert(std::string(problem::dtype_name(p.dtype)) + problem::layout_name(p.layout) +

@@ -74,14 +74,15 @@ TEST(KernelJacobian, RefusesABackwardOfAnotherForward) {
 }
 
 TEST(KernelJacobian, SkipsWhatIsTooLargeOrNotFinite) {
-  const auto large = grad(planted_variant<Planted::none>(), "n2c1s1000,f64", "*jacobian_dx");
+  const auto large =
+      grad(planted_variant<Planted::none>(), "n2c1s1000,f64,leaky_relu", "*jacobian_dx");
   EXPECT_EQ(large.at("jacobian_dx").verdict, results::Verdict::skip);
   EXPECT_NE(large.at("jacobian_dx").reason.find("too large"), std::string::npos);
   const auto special =
-      grad(planted_variant<Planted::none>(), "n2c4s8,f64", "*jacobian_dx", "special");
+      grad(planted_variant<Planted::none>(), "n2c4s8,f64,leaky_relu", "*jacobian_dx", "special");
   EXPECT_EQ(special.at("jacobian_dx").verdict, results::Verdict::skip);
   const auto tiny =
       // no sample can be moved off the kink
-      grad(planted_variant<Planted::none>(), "n2c4s8,f64", "*jacobian_dx", "saturating");
+      grad(planted_variant<Planted::none>(), "n2c4s8,f64,leaky_relu", "*jacobian_dx", "saturating");
   EXPECT_EQ(tiny.at("jacobian_dx").verdict, results::Verdict::skip);
 }

@@ -162,7 +162,7 @@ TEST(GradientFamily, SmokeTierPassesOnTheInTreeKernels) {
 }
 
 TEST(GradientFamily, HasNoChecksForInference) {
-  EXPECT_TRUE(grad(planted_variant<Planted::none>(), "n2c4s64,f32,inference").empty());
+  EXPECT_TRUE(grad(planted_variant<Planted::none>(), "n2c4s64,f32,inference,leaky_relu").empty());
 }
 
 // Batch norm's output has sum beta m and sum of squares about (beta^2 + g^2 v/(v+eps)) m whatever x

@@ -127,7 +127,8 @@ TEST(ReferenceJacobian, ARightGradientOfAnotherBranchFails) {
 }
 
 TEST(ReferenceJacobian, OtherProblemsAreRefused) {
-  for (const char* text : {"n3c4s7,f32", "n3c4s7,f64,param:f32", "n3c4s7,f64,inference"})
+  for (const char* text : {"n3c4s7,f32,leaky_relu", "n3c4s7,f64,param:f32,leaky_relu",
+                           "n3c4s7,f64,inference,leaky_relu"})
     EXPECT_THROW(jacobian(text), problem::UsageError) << text;
   problem::Inputs at_the_kink =
       data::inputs_of(data::replay("n2c2s2,f64,leaky_relu", "standard", 1));

@@ -33,7 +33,11 @@ struct Formulas {
   double deviation(const data::ExactChannel& k, std::size_t i) const {
     return k.unit * static_cast<double>(k.deviation[i] - k.shift);
   }
-  double slope_at(double y) const { return problem::phi_of(p).derivative(y); }
+  double slope_at(double y) const {
+    problem::Phi phi = problem::phi_of(p);
+    phi.left_at_zero = claims.kink == ABN_KINK_LEFT;
+    return phi.derivative(y);
+  }
   double sum_dy(const data::ExactChannel& k) const {
     return k.gradient_unit * static_cast<double>(k.mean_dy) * m;
   }

@@ -65,6 +65,9 @@ inline Double8 expm1(const Double8& a) {
 inline Double8 log1p(const Double8& a) {
   return each_lane(a, [](double x) { return std::log1p(x); });
 }
+inline Double8 erfc(const Double8& a) {
+  return each_lane(a, [](double x) { return std::erfc(x); });
+}
 
 }  // namespace abn::reference
 

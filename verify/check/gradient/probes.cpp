@@ -12,6 +12,7 @@
 #include "verify/check/gradient/kernel_channel.hpp"
 #include "verify/data/random.hpp"
 #include "verify/expect/expect.hpp"
+#include "verify/judge/kink.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
@@ -30,7 +31,8 @@ Passed pass_back(const call::Evaluator& evaluator, const problem::Inputs& inputs
   Passed out{inputs, {}, {}};
   out.inputs.dz = std::move(dz);
   out.got = evaluator.backward(out.inputs, saved);
-  out.expected = expect::expect_backward(out.inputs, saved, evaluator.claims());
+  out.expected = expect::expect_backward(
+      out.inputs, saved, judge::with_kink(out.inputs, saved, evaluator.claims(), out.got));
   return out;
 }
 

@@ -3,9 +3,8 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "verify/expect/expect.hpp"
+#include "verify/judge/kink.hpp"
 #include "verify/problem/activation.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/format.hpp"
@@ -19,10 +18,8 @@ void add(Outputs& outputs, compare::Output output, std::vector<double> got,
   if (got.empty()) return;
   Result result{output, std::move(got), {}};
   result.expected.output = output;
-  const auto at =
-      std::find_if(expected.begin(), expected.end(),
-                   [&](const compare::Expectation& one) { return one.output == output; });
-  if (at != expected.end()) result.expected = std::move(*at);
+  if (auto* const found = compare::find_output(expected, output))
+    result.expected = std::move(*found);
   if (bounded && result.expected.points.size() != result.got.size())
     throw std::logic_error(fmt::format("{} has {} expectations and {} values",
                                        compare::output_name(output), result.expected.points.size(),
@@ -33,14 +30,12 @@ void add(Outputs& outputs, compare::Output output, std::vector<double> got,
 }  // namespace
 
 const Result& Outputs::operator[](compare::Output output) const {
-  for (const Result& one : results)
-    if (one.output == output) return one;
+  if (const Result* const found = compare::find_output(results, output)) return *found;
   throw std::logic_error(fmt::format("there is no {}", compare::output_name(output)));
 }
 
 bool Outputs::has(compare::Output output) const {
-  return std::any_of(results.begin(), results.end(),
-                     [&](const Result& one) { return one.output == output; });
+  return compare::find_output(results, output) != nullptr;
 }
 
 abn_claims BoundedCalls::claims(const abn_problem& problem) const {
@@ -78,7 +73,9 @@ Outputs BoundedCalls::backward(const problem::Inputs& inputs, const problem::Sav
   call::BackwardNumbers numbers =
       call::Evaluator(subject_, claimed, seed_).backward(inputs, saved, in_place, schedule);
   std::vector<compare::Expectation> expected;
-  if (bounds == Bounds::stored) expected = expect::expect_backward(inputs, saved, claimed);
+  if (bounds == Bounds::stored)
+    expected =
+        expect::expect_backward(inputs, saved, judge::with_kink(inputs, saved, claimed, numbers));
   if (bounds == Bounds::truth) expected = expect::expect_gradient(inputs, claimed);
   Outputs out;
   out.problem = inputs.problem;
@@ -151,10 +148,6 @@ void expect_near(Examination& examination, Finding& finding, std::int64_t index,
 
 int dtype_of(const abn_problem& problem, compare::Output output) {
   return compare::is_tensor(output) ? problem.dtype : problem.param_dtype;
-}
-
-std::int64_t channel_of(const abn_problem& problem, std::int64_t element) {
-  return problem.layout == ABN_NHWC ? element % problem.c : element / problem.s % problem.c;
 }
 
 double scale_of(const problem::Inputs& inputs, std::int64_t c) {

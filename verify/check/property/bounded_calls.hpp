@@ -10,6 +10,7 @@
 #include "verify/call/evaluator.hpp"
 #include "verify/check/property/property.hpp"
 #include "verify/compare/expectation.hpp"
+#include "verify/problem/problem.hpp"
 
 namespace abn::verify::check::property {
 
@@ -147,7 +148,7 @@ inline constexpr long double own_rounding = 0x1p-58L;
 inline constexpr double own_underflow = 0x1p-1022;
 
 int dtype_of(const abn_problem& problem, compare::Output output);
-std::int64_t channel_of(const abn_problem& problem, std::int64_t element);
+using problem::channel_of;
 double scale_of(const problem::Inputs& inputs, std::int64_t c);  ///< g
 double beta_of(const problem::Inputs& inputs, std::int64_t c);
 double dgamma_sign(const problem::Inputs& inputs,

@@ -206,14 +206,14 @@ constexpr std::array long_shapes{data::Shape{2, 2, 4100}, data::Shape{1, 3, 5001
 // with signed gamma, and six shapes.
 std::vector<data::Case> sanitize_cases(data::Tier tier, std::uint64_t seed) {
   std::vector<data::Case> cases;
-  const auto names = data::recipes();
+  const auto names = data::recipes().first(data::walked_recipes);
   const data::Stream seeds = data::Stream(seed).fork(7);
   constexpr std::size_t combinations = 4 * 2 * 3;
   std::size_t step = 0, turn = seeds.below(shapes.size(), 0);
   const auto add = [&](const data::Shape& shape, int dtype, int layout, int mode) {
     // on by one less than a whole turn for each round, so that every combination meets all of them
     const int activation =
-        static_cast<int>((step + 3 * (step / combinations)) % problem::activation_count);
+        static_cast<int>((step + 3 * (step / combinations)) % problem::invertible_count);
     data::Case one = data::drawn_case(shape, dtype, layout, activation,
                                       names[step % names.size()].name, seeds.fork(step));
     one.problem.mode = mode;
@@ -236,6 +236,17 @@ std::vector<data::Case> sanitize_cases(data::Tier tier, std::uint64_t seed) {
         add(long_shapes[step % long_shapes.size()], dtype, layout, ABN_TRAINING);
       if (all) add(long_shapes[step % long_shapes.size()], dtype, layout, ABN_FROZEN);
     }
+  // Those without an inverse, in combinations of their own.
+  for (std::size_t round = 0; 6 * round < rounds; ++round)
+    for (const int dtype : problem::storage_types)
+      for (const int layout : problem::layouts)
+        for (const int mode : problem::modes) {
+          constexpr int curves = problem::activation_count - problem::invertible_count;
+          add(shapes[turn++ % shapes.size()], dtype, layout, mode);
+          problem::set_activation(
+              cases.back().problem,
+              problem::invertible_count + static_cast<int>((step + round) % curves), 0);
+        }
   return cases;
 }
 

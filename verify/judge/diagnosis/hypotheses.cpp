@@ -92,6 +92,13 @@ const std::vector<Hypothesis>& all_hypotheses() {
       {NAMED(elu_derivative_of_inverse), "ELU's derivative as y + alpha for z + alpha", no, yes},
       {NAMED(width_forgotten), "ELU for CELU, y not divided by alpha", yes, yes},
       {NAMED(saturated_unguarded), "a saturated ELU inverted as it is", no, yes},
+      {NAMED(activation_confused), "another activation, {}", yes, yes},
+      {NAMED(derivative_cut),
+       "phi' cut short (s or P alone for silu and gelu, s for sigmoid, 1 - z for tanh)", no, yes},
+      {NAMED(derivative_of_output), "phi' at z in place of y", no, yes},
+      {NAMED(exponent_sign), "exp(y) for exp(-y) in sigmoid and SiLU", yes, yes},
+      {NAMED(hardswish_limits), "hardswish's lower limit at 0 in place of -3", yes, yes},
+      {NAMED(hardswish_unlimited), "hardswish's middle piece beyond -3 and 3", yes, yes},
       {NAMED(dx_zero), "zeros for dx", no, yes},
       {NAMED(dx_is_dz), "dz written for dx", no, yes},
       {NAMED(dx_missing_mean_dy), "the mean(dy) term missing", no, yes},
@@ -181,6 +188,17 @@ std::vector<MistakeAt> limits(Mistake mistake, std::initializer_list<double> val
 bool belongs_to_curves(Mistake mistake) {
   return (mistake >= Mistake::elu_alpha_one && mistake <= Mistake::saturated_unguarded);
 }
+/// Of activations without an inverse, which have no branch below 0.
+bool belongs_to_curve(Mistake mistake) {
+  return mistake >= Mistake::activation_confused && mistake <= Mistake::hardswish_unlimited;
+}
+/// What of the mistakes with a slope says something of a curve.
+bool applies_to_curve(Mistake mistake) {
+  return mistake == Mistake::slope_missing || mistake == Mistake::slope_twice ||
+         mistake == Mistake::activation_before_affine || mistake == Mistake::zero_sign ||
+         mistake == Mistake::nan_lost || mistake == Mistake::sums_of_dz ||
+         mistake == Mistake::dbeta_of_dz;
+}
 bool belongs_to_activation(Mistake mistake) {
   return (mistake >= Mistake::slope_missing && mistake <= Mistake::branch_by_comparison) ||
          mistake == Mistake::sums_of_dz || mistake == Mistake::dbeta_of_dz;
@@ -196,6 +214,8 @@ std::vector<MistakeAt> mistakes_at(Mistake mistake, const abn_problem& p, int sc
   const problem::Phi phi = problem::phi_of(p);
   if (belongs_to_curves(mistake) && !phi.curved()) return {};
   if (belongs_to_activation(mistake) && phi.linear()) return {};
+  if (belongs_to_curve(mistake) && phi.has_inverse()) return {};
+  if (belongs_to_activation(mistake) && !phi.has_inverse() && !applies_to_curve(mistake)) return {};
   std::vector<MistakeAt> out;
   switch (mistake) {
     case Mistake::variance_unbiased:  // under the root only, or in all that is written too
@@ -272,6 +292,22 @@ std::vector<MistakeAt> mistakes_at(Mistake mistake, const abn_problem& p, int sc
     case Mistake::slope_default:
     case Mistake::slope_divided:
       return !phi.curved() ? ways(mistake, 1) : out;
+    case Mistake::slope_twice:
+      return phi.has_inverse() || backward ? ways(mistake, 1) : out;
+    case Mistake::activation_confused:  // the codes of the others, the identity is slope_missing
+      for (int code = problem::invertible_count; code < problem::activation_count; ++code)
+        if (code != p.activation) out.push_back({mistake, code});
+      return out;
+    case Mistake::derivative_cut:
+      return phi.curve->pieces() ? out : ways(mistake, 1);
+    case Mistake::derivative_of_output:  // where z is y wherever phi' is 1, it is no mistake
+      return phi.curve->pieces() && phi.curve->derivative_from_output != nullptr ? out
+                                                                                 : ways(mistake, 1);
+    case Mistake::exponent_sign:
+      return p.activation == ABN_SIGMOID || p.activation == ABN_SILU ? ways(mistake, 1) : out;
+    case Mistake::hardswish_limits:
+    case Mistake::hardswish_unlimited:
+      return p.activation == ABN_HARDSWISH ? ways(mistake, 1) : out;
     case Mistake::width_forgotten:
       return phi.scaled ? ways(mistake, 1) : out;
     case Mistake::elu_clamped:
@@ -336,6 +372,8 @@ std::vector<MistakeAt> mistakes_at(Mistake mistake, const abn_problem& p, int sc
 
 std::string sentence_of(const Hypothesis& hypothesis, const MistakeAt& setting) {
   const std::string_view text = hypothesis.sentence;
+  if (hypothesis.mistake == Mistake::activation_confused)
+    return fmt::format(fmt::runtime(text), problem::activation_name(setting.way));
   if (text.find('{') == std::string_view::npos) return std::string(text);
   return setting.count != 0 ? fmt::format(fmt::runtime(text), setting.count)
                             : fmt::format(fmt::runtime(text), setting.value);

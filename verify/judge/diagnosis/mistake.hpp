@@ -82,6 +82,12 @@ enum class Mistake : std::uint8_t {
   elu_derivative_of_inverse,
   width_forgotten,
   saturated_unguarded,
+  activation_confused,
+  derivative_cut,
+  derivative_of_output,
+  exponent_sign,
+  hardswish_limits,
+  hardswish_unlimited,
   // the gradients
   dx_zero,
   dx_is_dz,

@@ -4,7 +4,8 @@
 // The formulas are those of cuda/kernel.h. They are written out once more here, and not taken from
 // reference/, because every line of them has to be changeable; without a change they give the
 // reference's values, which a test holds them to. Real is double, or long double for f64 tensors;
-// sums are always long double.
+// sums are always long double: a prediction has to be closer to the kernel than the kernel's own
+// roundings, which are all that the simulated kernel of verify/study is about.
 #pragma once
 
 #include <algorithm>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "verify/judge/diagnosis/mistake.hpp"
+#include "verify/judge/diagnosis/simulate_curve.hpp"
 #include "verify/problem/activation.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
@@ -263,7 +265,9 @@ class Simulation {
     long double products = 0, squares = 0;
     for (std::size_t i = 0; i < in.x.size(); ++i) {
       const Real z = static_cast<Real>(in.own_z[i]), distance = static_cast<Real>(in.x[i]) - mean;
-      if ((phi.curved() && !(z > 0)) || !std::isfinite(z) || !std::isfinite(distance)) continue;
+      if (!phi.has_inverse() || (phi.curved() && !(z > 0)) || !std::isfinite(z) ||
+          !std::isfinite(distance))
+        continue;
       const Real y = !phi.linear() && z < 0 ? z / parameter() : z;
       products += (y - beta()) * distance, squares += scale() * distance * distance;
     }
@@ -366,6 +370,12 @@ class Simulation {
   }
   Real value(Real y, Real xhat) const {
     if (phi.linear()) return y;
+    if (!phi.has_inverse())
+      return is(Mistake::slope_missing)                  ? y
+             : is(Mistake::hardswish_unlimited)          ? y * (y + 3) / 6
+             : is(Mistake::hardswish_limits) && !(y > 0) ? 0
+             : is(Mistake::exponent_sign)                ? value_of_minus_y(p.activation, y)
+                                                         : curve_value(simulated_activation(), y);
     if (y == 0 && is(Mistake::zero_sign)) return -Real(0);
     if (!branch(is(Mistake::branch_of_xhat) ? xhat < 0 : y < 0) || is(Mistake::slope_missing))
       return y + Real(0);
@@ -385,6 +395,19 @@ class Simulation {
     mean = in.running_mean, variance = in.running_var;
     if (p.mode == ABN_TRAINING) mean = in.kept_mean, variance = in.kept_variance;
     if (is(Mistake::mean_not_subtracted)) mean = 0;
+  }
+  int simulated_activation() const {
+    return is(Mistake::activation_confused) ? set.way : p.activation;
+  }
+  Real derivative_of_curve(Real z, Real y) const {
+    if (is(Mistake::slope_missing)) return 1;
+    if (is(Mistake::hardswish_unlimited)) return y / 3 + Real(0.5);
+    if (is(Mistake::hardswish_limits) && !(y > 0)) return 0;
+    if (is(Mistake::exponent_sign)) return derivative_of_minus_y(p.activation, y);
+    if (is(Mistake::derivative_cut)) return cut_derivative(p.activation, y);
+    const Real slope =
+        curve_derivative(simulated_activation(), is(Mistake::derivative_of_output) ? z : y);
+    return is(Mistake::slope_twice) ? slope * slope : slope;
   }
   Real derivative(Real z, Real y) const {
     if (is(Mistake::slope_missing)) return 1;
@@ -439,11 +462,13 @@ class Simulation {
     if (is(Mistake::xhat_clipped))
       xhat = std::clamp(xhat, -static_cast<Real>(set.value), static_cast<Real>(set.value));
     if (is(Mistake::y_in_storage)) y = stored(y);
-    dy = negative ? dz * derivative(z, y) : dz;
+    dy = !phi.has_inverse() ? dz * derivative_of_curve(z, y)
+         : negative         ? dz * derivative(z, y)
+                            : dz;
     if (is(Mistake::dy_in_storage)) dy = stored(dy);
   }
   bool chosen(bool by_sign, bool by_comparison, Real xhat, Real dz) const {
-    if (phi.linear()) return false;
+    if (phi.linear() || !phi.has_inverse()) return false;
     if (is(Mistake::branch_of_xhat)) return xhat < 0;
     if (is(Mistake::branch_of_dz)) return dz < 0;
     return branch(is(Mistake::branch_by_comparison) ? by_comparison : by_sign);
