@@ -50,8 +50,8 @@
  * The numerical edges, where kernels and the judge must agree:
  *   - Leaky ReLU writes +0 for y = +0 and y = -0. A stored z = -0 therefore means that slope*y
  *     underflowed; backward takes the branch from the sign bit of z, not from a comparison with
- *     zero (abn_claims::kink: with ABN_KINK_LEFT +0 belongs to the negative branch too). ELU and CELU take their branch from the sign bit of z likewise, and write +0 for y = +0
- *     and y = -0 too.
+ *     zero (with ABN_KINK_LEFT +0 belongs to the negative branch too). ELU and CELU take theirs
+ *     from the sign bit of z likewise, and write +0 for y = +0 and y = -0 too.
  *   - ELU and CELU saturate: a stored z <= -alpha cannot be inverted. Backward treats it, in the
  *     inverse and in phi' alike, as the next value of the storage type above -alpha. (Unguarded,
  *     log1p(-1) * 0 turns the whole channel into NaN.)

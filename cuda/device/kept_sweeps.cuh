@@ -24,6 +24,11 @@ inline namespace ABN_BUILD {
 
 enum class Keeps { x_and_z, x, xhat };
 
+// Vectors of each tensor that a thread of backward has in flight: as in place, but one where three
+// tensors of eight channels each would not fit into its registers.
+template <class T, int Layout, Keeps keeps>
+constexpr int kept_bundle = keeps == Keeps::x_and_z&& owned<T, Layout> > 4 ? 1 : gradient_bundle;
+
 template <class T, class P, int Layout, Keeps keeps>
 __global__ void __launch_bounds__(most_threads, least_resident)
     normalise_kept(Partition partition, abn_problem problem, abn_forward_args args,
@@ -150,7 +155,8 @@ __global__ void __launch_bounds__(most_threads, least_resident)
              BackwardScratch<Accumulate<T>> scratch) {
   using A = Accumulate<T>;
   using Kept = KeptTensors<T, keeps>;
-  constexpr int own = owned<T, Layout>, lanes = vector_lanes<T>, count = gradient_bundle;
+  constexpr int own = owned<T, Layout>, lanes = vector_lanes<T>,
+                count = kept_bundle<T, Layout, keeps>;
   const Kept kept(args, partition);
   const Tensor<T> dx(args.dx, partition);
   const bool writes_dx = problem.mode == ABN_FROZEN && args.dx != nullptr;
@@ -231,7 +237,8 @@ __global__ void __launch_bounds__(most_threads, least_resident)
                    BackwardScratch<Accumulate<T>> scratch) {
   using A = Accumulate<T>;
   using Kept = KeptTensors<T, keeps>;
-  constexpr int own = owned<T, Layout>, lanes = vector_lanes<T>, count = gradient_bundle;
+  constexpr int own = owned<T, Layout>, lanes = vector_lanes<T>,
+                count = kept_bundle<T, Layout, keeps>;
   const Kept kept(args, partition);
   const Tensor<T> dx(args.dx, partition);
   const Curve<A> phi = curve_of<T>(problem);

@@ -97,7 +97,6 @@ int claims(const abn_problem* p, abn_claims* out) {
   out->saves = ABN_SAVES_Z | ABN_SAVES_VAR;
   out->z_may_alias_x = out->dx_may_alias_dz = 1;
   out->statistics = ABN_TWO_PASS;
-  out->kink = ABN_KINK_RIGHT;
   out->normalise = ABN_DIRECT;
   out->accumulate = ABN_F64;
   out->depth_statistics = out->depth_backward = p->n * p->s;  // sums of one term after the other

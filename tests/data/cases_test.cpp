@@ -53,19 +53,15 @@ TEST(Tiers, MeetEveryCombinationRecipeAndShape) {
   }
 }
 
-/// Those that kernels in place cannot do come last, with every recipe in every combination.
-TEST(Tiers, MeetEveryActivationWithoutAnInverseBehindTheOthers) {
+/// Those that kernels in place cannot do, with every recipe in every combination.
+TEST(Tiers, MeetEveryActivationWithoutAnInverse) {
   for (const std::uint64_t seed : {0u, 1u, 77u}) {
     const auto cases = cases_of(Tier::smoke, seed);
     std::map<std::string, std::set<std::string>> recipes_of;
     std::map<int, std::set<int>> types_of, modes_of;
-    bool begun = false;
     for (const Case& one : cases) {
       const abn_problem& p = one.problem;
-      const bool curve = !problem::activation_of(p).has_inverse();
-      EXPECT_TRUE(curve || !begun) << problem::to_string(p);
-      begun |= curve;
-      if (!curve) continue;
+      if (problem::activation_of(p).has_inverse()) continue;
       types_of[p.activation].insert(p.dtype), modes_of[p.activation].insert(p.mode);
       recipes_of[std::string(problem::dtype_name(p.dtype)) + problem::layout_name(p.layout) +
                  problem::mode_name(p.mode)]

@@ -1,5 +1,5 @@
-// Files in the conventions of other frameworks (fixtures/conventions): what is declared passes, what
-// is not declared or is wrong does not, and the reason says why.
+// Files in the conventions of other frameworks (fixtures/conventions): what is declared passes,
+// what is not declared or is wrong does not, and the reason says why.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -97,8 +97,9 @@ TEST(ActivationTable, CodesArePositionsAndNamesAreUnique) {
   for (int code = 0; code < activation_count; ++code) {
     const Activation& row = activation_of(code);
     EXPECT_EQ(row.code, code);
-    if (row.has_inverse())
+    if (row.has_inverse()) {
       ASSERT_TRUE(kinds.contains(row.name)) << row.name << " has no reference in this test";
+    }
     EXPECT_TRUE(names.insert(row.name).second) << row.name;
     EXPECT_EQ(activation_from_name(row.name), code);
     EXPECT_STREQ(activation_name(code), row.name);

@@ -6,8 +6,8 @@
 // whether g and r are multiplied first or last. The folded form y = A x + B, A = g r, B = beta - A
 // mu, keeps the error of A in A (x - mu), but rounds A x, A mu and B separately: u (|A x| + |A mu|
 // + |B|) more, amplified by kappa. Where B = beta - (mu g) r is formed apart, A's own roundings and
-// those of (mu g) r differ, and act on A x and A mu each: (1 + a) u (|A x| + |A mu|) instead of in A
-// (x - mu) alone. The error of r is in both and still cancels.
+// those of (mu g) r differ, and act on A x and A mu each: (1 + a) u (|A x| + |A mu|) instead of in
+// A (x - mu) alone. The error of r is in both and still cancels.
 //
 // z = phi(y) multiplies dy by the largest phi' between y and y^: 1, slope or alpha e^(y + |dy|),
 // and where |dy| >= |y| by the larger of both branches; then slope*y, alpha*expm1(y) are rounded

@@ -1,10 +1,10 @@
-// Which derivative at the kink a call took that declares none: either is right, as long as the whole
-// call keeps to it.
+// Which derivative at the kink a call took that declares none: either is right, as long as the
+// whole call keeps to it.
 //
-// At y = 0 leaky ReLU, and ELU with alpha != 1, have two one-sided derivatives, and frameworks differ
-// in which they take (abn_claims::kink). A stored z = +0 is such an element: y was 0, or was rounded
-// to it. That is common in real layers: constant channels with beta 0, channels whose gamma and beta
-// are 0, and f16 activations that underflow.
+// At y = 0 leaky ReLU, and ELU with alpha != 1, have two derivatives, and frameworks differ in
+// which they take (abn_claims::kink). A stored z = +0 is such an element: y was 0, or was rounded
+// to it. Real layers have many: constant channels with beta 0, channels whose gamma and beta are 0,
+// and f16 activations that underflow.
 #pragma once
 
 #include <vector>

@@ -81,8 +81,7 @@ Sample sample_of(const data::Case& one) {
   Sample sample;
   sample.from = sample.problem = one.problem;
   const std::int64_t m = problem::sample_count(one.problem),
-                     budget = one.sampled ? judged_elements(one.problem)
-                                          : std::max(most_elements / 64, 2 * m);
+                     budget = one.sampled ? judged_elements(one.problem) : most_elements / 64;
   sample.channels = drawn(one.problem.c, std::max<std::int64_t>(2, budget / m), draw.fork(0));
   const auto channels = static_cast<std::int64_t>(sample.channels.size());
   sample.problem.c = channels;

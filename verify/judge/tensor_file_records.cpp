@@ -114,8 +114,8 @@ std::vector<results::Record> check_file(const std::string& path) {
     if (record.discriminating_cases == 0 &&
         std::all_of(expectation->points.begin(), expectation->points.end(), is_zero))
       record.cancelled_cases = 1;
-    // The one number that all channels share, as dbeta of a dz that is 1 everywhere, comes of having
-    // computed it; a file is one call, so nothing is left over from another.
+    // The one number that all channels share, as dbeta of a dz that is 1 everywhere, comes of
+    // having computed it; a file is one call, so nothing is left over from another.
     const auto is_shared = [&](const compare::Point& point) {
       return point.hi == expectation->points[0].hi && std::fabs(point.hi) > point.bound;
     };

@@ -105,9 +105,9 @@ std::span<const problem::Word> verdict_words() {
        "An element is above its bound or of the wrong class (NaN, an infinity, the sign of a "
        "zero), or a demand on the calls was broken."},
       {"inconclusive",
-       "Nothing is wrong, but the data, or what is claimed for a mode, an activation or a size, "
-       "cannot tell a right kernel from one that computes nothing. Use other data or a larger "
-       "problem, or narrow the claims."},
+       "The data or the claims cannot tell a right kernel from one that computes nothing, at least "
+       "for one mode, activation or size. Use other data or a larger problem, or narrow the "
+       "claims."},
       {"skip", "The check did not run here; its reason says why. A skip is not a pass."},
       {"error", "The check broke off before it came to a result; its reason says why."},
   };
@@ -374,8 +374,16 @@ std::string headline(const Results& results) {
       biased > 0 ? fmt::format(" {} biased: the errors lean to one side.",
                                biased == 1 ? "1 is" : fmt::format("{} are", biased))
                  : "";
-  return fmt::format("{}: {} compared, the largest error is {:.2f} of its bound.{}{}", passed,
-                     plural(sum.elements, "element"), worst, unfit, leaning);
+  const auto most = std::max_element(
+      results.records.begin(), results.records.end(),
+      [](const Record& a, const Record& b) { return a.sampled_cases < b.sampled_cases; });
+  const std::string sampled =
+      most->sampled_cases == 0
+          ? ""
+          : fmt::format(" Of {} a sample was judged, as {} of one.",
+                        plural(most->sampled_cases, "large case"), most->sampled);
+  return fmt::format("{}: {} compared, the largest error is {:.2f} of its bound.{}{}{}", passed,
+                     plural(sum.elements, "element"), worst, unfit, leaning, sampled);
 }
 
 std::string summary_table(const Results& results) {

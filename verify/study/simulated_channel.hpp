@@ -42,7 +42,7 @@ struct Channel {
     problem::for_each_sample(p, static_cast<std::int64_t>(c),
                              [&](std::size_t i, std::size_t place) { at[i] = place; });
     const double gamma = in.affine ? in.gamma[c] : 1;
-    const bool abs_eps = in.affine && p.scale == ABN_SCALE_ABS_EPS;
+    const bool abs_eps = in.affine && !in.unit_scale && p.scale == ABN_SCALE_ABS_EPS;
     g = abs_eps ? A(std::fabs(gamma)) + A(p.eps) : A(gamma);
     negated = abs_eps && gamma < 0;
     beta = A(in.affine ? in.beta[c] : 0);

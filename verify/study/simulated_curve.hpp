@@ -70,8 +70,8 @@ A curve_slope(const Channel<A>& k, A y) {
              y * (exp(A(-0.5) * y * y) * A(problem::curves::one_over_root_2pi));
     case problem::CurveKind::gelu_tanh: {
       const A t = tanh(argument_of_tanh(y)), bell = one - t * t, half = A(0.5) * (one + t);
-      const A slope = A(problem::curves::two_over_root_pi_2) *
-                      (one + A(3 * problem::curves::cubic) * y * y);
+      const A slope =
+          A(problem::curves::two_over_root_pi_2) * (one + A(3 * problem::curves::cubic) * y * y);
       return zero < bell ? half + A(0.5) * y * bell * slope : half;
     }
     case problem::CurveKind::sigmoid: {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <stdexcept>
 
 #include "verify/problem/problem.hpp"
 
@@ -81,9 +82,12 @@ const std::vector<double>& KernelOutputs::of(compare::Output output) const {
       return dx;
     case compare::Output::dgamma:
       return dgamma;
-    default:
+    case compare::Output::dbeta:
       return dbeta;
+    case compare::Output::invstd:
+      break;
   }
+  throw std::invalid_argument("the simulated kernels keep the variance, not 1/sqrt(v + eps)");
 }
 
 }  // namespace abn::verify::study

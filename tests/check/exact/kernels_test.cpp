@@ -42,8 +42,13 @@ std::vector<results::Record> records_of(const abn_variant& variant,
 /// Everything that did not pass, as text.
 std::string alarms(const std::vector<results::Record>& records) {
   std::string text;
-  for (const results::Record& record : records)
-    if (record.verdict != results::Verdict::pass) text += results::failure_text(record);
+  for (const results::Record& record : records) {
+    // large f64 cases are there for their places, and what has no exact answer is left to others
+    const bool left_out = record.verdict == results::Verdict::skip &&
+                          record.reason.find("judged by its bound") != std::string::npos;
+    if (record.verdict != results::Verdict::pass && !left_out)
+      text += results::failure_text(record);
+  }
   return text;
 }
 

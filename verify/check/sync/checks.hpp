@@ -7,8 +7,8 @@
 namespace abn::verify::check::sync {
 
 /// sync/z, mean, variance, running_mean, running_var, dx, dgamma, dbeta against the oracle of the
-/// whole batch; sync/guards, inputs, unwritten ... of the calls; sync/fused and sync/ranks: one rank
-/// has the bits of the fused call, and every rank the same statistics.
+/// whole batch; sync/guards, inputs, unwritten ... of the calls; sync/fused and sync/ranks: one
+/// rank has the bits of the fused call, and every rank the same statistics.
 extern const CheckGroup sync_checks;
 
 }  // namespace abn::verify::check::sync

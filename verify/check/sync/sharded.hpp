@@ -2,10 +2,10 @@
 // rank runs its half on its shard, and the outputs of all ranks together are those of one call.
 //
 // Shards are slices of the same buffers, since images lie behind each other in both layouts. The
-// partials lie in the workspace, where every rank's half writes its own and every rank's second half
-// reads all: what an allgather would have done. One rank is the one whose mean, variance and running
-// averages are looked at; which one differs from case to case, and the others work without. dgamma
-// and dbeta, which stay local, are added up here as a framework would.
+// partials lie in the workspace, where every rank's first half writes its own and every second half
+// reads all: what an allgather would have done. One rank is the one whose mean, variance and
+// running averages are looked at; which one differs from case to case, and the others work without.
+// dgamma and dbeta, which stay local, are added up here as a framework would.
 //
 // So whatever judges a variant judges its halves: bounds, guards, poison, in place, again.
 #pragma once
