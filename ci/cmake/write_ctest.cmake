@@ -1,5 +1,5 @@
 # Run after the build: writes BIN/CTestTestfile.cmake, one entry a test suite and, with CUDA, one a
-# variant on the GPU.
+# variant on the GPU. LIMIT: seconds that a test without a GPU may take.
 cmake_minimum_required(VERSION 3.25)
 string(REPLACE " " ";" BINARIES "${BINARIES}")
 string(REPLACE " " ";" VARIANTS "${VARIANTS}")
@@ -30,7 +30,7 @@ foreach(binary IN LISTS BINARIES)
   foreach(suite IN LISTS suites)
     string(STRIP "${suite}" suite)
     string(REGEX REPLACE "\\.$" "" suite "${suite}")
-    set(properties "TIMEOUT 600 SKIP_RETURN_CODE 77")
+    set(properties "TIMEOUT ${LIMIT} SKIP_RETURN_CODE 77")
     string(APPEND properties " ENVIRONMENT \"ABN_SOURCE_DIR=.;RC_PARAMS=seed=20261123\"")
     if(suite MATCHES "OnAGpu$")
       string(APPEND properties " LABELS \"gpu\" RESOURCE_LOCK \"gpu0\"")
@@ -41,7 +41,7 @@ foreach(binary IN LISTS BINARIES)
   endforeach()
 endforeach()
 foreach(variant IN LISTS VARIANTS)
-  add(sanitizer.${variant} "LABELS \"cpu;sanitizer\" TIMEOUT 600"
+  add(sanitizer.${variant} "LABELS \"cpu;sanitizer\" TIMEOUT ${LIMIT}"
     ./abn-verify run ${variant}/* --device emulator --only-sanitize --quiet)
 endforeach()
 if(CUDA)

@@ -47,7 +47,13 @@ void StackPool::grow() {
 }
 
 StackPool::~StackPool() {
-  for (void* slab : slabs_) munmap(slab, slab_bytes);
+  for (void* slab : slabs_) {
+#if defined(__SANITIZE_ADDRESS__)
+    // The next mapping at this place, such as another thread's stack, would inherit the marks.
+    __asan_unpoison_memory_region(slab, slab_bytes);
+#endif
+    munmap(slab, slab_bytes);
+  }
 }
 
 }  // namespace abn::emulator
