@@ -75,7 +75,8 @@ std::set<std::string> failing(const Fault& planted) {
   std::set<std::string> failed;
   for (const results::Record& record :
        run::run(pattern_checks, {&subject, 1}, cases, {.threads = 1})) {
-    EXPECT_EQ(record.tally.elements, 65536u * (record.cases - record.skipped_cases) * (record.check == "derivative" ? 2 : 1))
+    EXPECT_EQ(record.tally.elements, 65536u * (record.cases - record.skipped_cases) *
+                                         (record.check == "derivative" ? 2 : 1))
         << record.id;
     if (record.verdict != results::Verdict::pass) failed.insert(record.check);
   }
