@@ -166,7 +166,7 @@ TEST(verify_bound_terms, dy_from_the_output_rounds_the_product_by_the_slope) {
 
 TEST(verify_bound_terms, a_kernel_with_a_y_of_its_own_knows_nothing_of_the_rounding_of_z) {
   Arithmetic a;
-  a.y.u = 0x1p-60;  // claimed, but of no weight
+  a.derivative_from_y = true;
   a.kept.u = roundoff;
   ChannelNumbers c = channel_of(1);
   c.phi = problem::phi_of(ABN_ELU, 1);

@@ -13,6 +13,7 @@
 #include "verify/call/device.hpp"
 #include "verify/check/moved.hpp"
 #include "verify/check/outputs.hpp"
+#include "verify/problem/activation.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/problem.hpp"
 #include "verify/run/runner.hpp"
@@ -168,6 +169,8 @@ TEST_F(Narrow, CasesThatAreSupportedStayAsTheyAre) {
     abn_problem as_was = tier[i].problem;
     if (problem::to_string(moved.cases[i].problem) == problem::to_string(as_was)) continue;
     ++changed_cases;
+    // a kernel in place has none of these, and gets another activation
+    if (!problem::activation_of(as_was).has_inverse()) continue;
     as_was.scale = ABN_SCALE_SIGNED;  // the nearest there is
     EXPECT_EQ(problem::to_string(moved.cases[i].problem), problem::to_string(as_was));
   }
