@@ -55,8 +55,10 @@ INSTANTIATE_TEST_SUITE_P(
                     Right{"parameters_bf16_widened", 8}, Right{"out_f32_of_bf16", 8},
                     Right{"out_f32_of_bf16_unsaid", 8}, Right{"out_f16_of_f32", 8},
                     Right{"running_biased", 8}, Right{"rank", 6}, Right{"gamma_alone", 7},
-                    Right{"beta_alone", 7}, Right{"cumulative", 8}, Right{"invstd", 8},
-                    Right{"shift_apart_as_folded_apart", 1}, Right{"packed", 3}),
+                    Right{"beta_alone", 7}, Right{"parameters_f16_statistics_f32", 8},
+                    Right{"parameters_bf16_statistics_f32", 8}, Right{"cumulative", 8},
+                    Right{"invstd", 8}, Right{"shift_apart_as_folded_apart", 1},
+                    Right{"packed", 3}),
     name_of);
 
 struct Wrong {
