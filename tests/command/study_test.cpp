@@ -35,10 +35,10 @@ StudyArguments asking(const std::string& what, const std::string& variant = "") 
 }
 
 TEST(StudyCommand, RefusesWhatItCannotDoAndSaysWhatToDo) {
-  EXPECT_NE(refusal(asking("inverse")).find("ask for inversion, bounds, epsilon or judges"),
+  EXPECT_NE(refusal(asking("inverse")).find("ask for inversion, bounds, conventions or judges"),
             std::string::npos);
-  EXPECT_NE(refusal(asking("epsilon")).find("name it"), std::string::npos);
-  EXPECT_NE(refusal(asking("epsilon", "two_swep")).find("did you mean two_sweep?"),
+  EXPECT_NE(refusal(asking("conventions")).find("name it"), std::string::npos);
+  EXPECT_NE(refusal(asking("conventions", "two_swep")).find("did you mean two_sweep?"),
             std::string::npos);
   EXPECT_NE(refusal(asking("inversion", "naive")).find("takes no variant"), std::string::npos);
   EXPECT_NE(refusal(asking("bounds", "naive")).find("takes no variant"), std::string::npos);
@@ -53,7 +53,7 @@ TEST(StudyCommand, RefusesWhatItCannotDoAndSaysWhatToDo) {
 TEST(StudyCommand, WritesAStudyThatAReportShows) {
   const fs::path folder = fs::temp_directory_path() / ("abn_study_" + std::to_string(getpid()));
   fs::create_directories(folder);
-  StudyArguments arguments = asking("epsilon", "two_sweep");
+  StudyArguments arguments = asking("conventions", "two_sweep");
   arguments.out = (folder / "study.json").string();
   arguments.quiet = true;
   testing::internal::CaptureStdout();
@@ -65,7 +65,7 @@ TEST(StudyCommand, WritesAStudyThatAReportShows) {
   const std::string text{std::istreambuf_iterator<char>(in), {}};
   EXPECT_TRUE(study::is_study(text));
   const study::Study study = study::study_from_json(text);
-  EXPECT_EQ(study.name, "epsilon two_sweep");
+  EXPECT_EQ(study.name, "conventions two_sweep");
   report::write_report({}, (folder / "report").string(), {&study, 1});
   std::ifstream page(folder / "report" / "index.html");
   const std::string html{std::istreambuf_iterator<char>(page), {}};

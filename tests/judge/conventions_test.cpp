@@ -84,6 +84,45 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"one_sample_nan", {"running_var"}}),
     wrong_name);
 
+// What other frameworks computed themselves (fixtures/conventions/frameworks.py).
+TEST(Frameworks, StepsOfOthersPassByTheConventionsThatTheyDeclare) {
+  const Right files[] = {{"onnx_example", 1},
+                         {"onnx_example_training_mode", 3},
+                         {"onnx_epsilon", 1},
+                         {"onnx_epsilon_training_mode", 3},
+                         {"onnxruntime_relu_inference", 1},
+                         {"flax_relu", 6},
+                         {"flax_relu_frozen", 4},
+                         {"flax_leaky_relu", 6},
+                         {"flax_leaky_relu_bf16", 6},
+                         {"flax_elu", 6},
+                         {"keras_relu", 6},
+                         {"keras_leaky_relu", 6},
+                         {"keras_identity_frozen", 4}};
+  for (const Right& file : files) {
+    const auto records = judged(std::string("frameworks/") + file.name);
+    EXPECT_EQ(records.size(), file.checks) << file.name;
+    for (const results::Record& record : records)
+      EXPECT_EQ(record.verdict, results::Verdict::pass)
+          << record.id << ": " << results::failure_text(record);
+  }
+}
+
+TEST(Frameworks, StepsOfOthersFailByAnotherConvention) {
+  const Wrong files[] = {{"onnx_example_training_mode_as_unbiased", {"running_var"}},
+                         {"onnx_epsilon_training_mode_as_unbiased", {"running_var"}},
+                         {"flax_elu_as_right", {"dbeta", "dx"}}};
+  for (const Wrong& file : files) {
+    const auto records = judged(std::string("frameworks/") + file.name);
+    EXPECT_EQ(with(records, results::Verdict::fail), file.fails) << file.name;
+    for (const results::Record& record : records)
+      if (record.verdict == results::Verdict::fail) {
+        EXPECT_NE(results::failure_text(record).find("undeclared_"), std::string::npos)
+            << results::failure_text(record);
+      }
+  }
+}
+
 TEST(Conventions, ARankWithoutTheSumsOfAllIsJudgedButForDx) {
   const auto records = judged("rank_without_sums");
   EXPECT_EQ(with(records, results::Verdict::fail), Checks{});

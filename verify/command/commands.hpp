@@ -58,8 +58,8 @@ struct TrafficArguments {
 };
 
 struct StudyArguments {
-  std::string what;     ///< "inversion", "bounds", "epsilon" or "judges"
-  std::string variant;  ///< whose convention `epsilon` names
+  std::string what;     ///< "inversion", "bounds", "conventions" or "judges"
+  std::string variant;  ///< whose conventions are named
   std::vector<std::string> plugins;
   std::string device = "emulator";
   std::uint64_t seed = 1;

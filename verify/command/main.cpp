@@ -151,13 +151,14 @@ int parse_and_call(int argc, char** argv) {
   add_run_options(grad_verb, grad);
 
   StudyArguments study;
-  auto* study_verb =
-      app.add_subcommand("study",
-                         "Where in-place is safe (inversion), how sharp the bounds are (bounds), "
-                         "which eps convention a variant "
-                         "implements (epsilon), what the rules of other projects catch (judges)");
-  study_verb->add_option("WHAT", study.what, "inversion, bounds, epsilon or judges")->required();
-  study_verb->add_option("VARIANT", study.variant, "For epsilon: the variant to look at");
+  auto* study_verb = app.add_subcommand(
+      "study",
+      "Where in-place is safe (inversion), how sharp the bounds are (bounds), "
+      "which eps convention a variant "
+      "implements (conventions), what the rules of other projects catch (judges)");
+  study_verb->add_option("WHAT", study.what, "inversion, bounds, conventions or judges")
+      ->required();
+  study_verb->add_option("VARIANT", study.variant, "For conventions: the variant to look at");
   study_verb
       ->add_option("--plugin", study.plugins,
                    "A shared object with variants of your own (may be repeated)")

@@ -11,7 +11,7 @@
 #include "verify/problem/suggest.hpp"
 #include "verify/run/runner.hpp"
 #include "verify/study/bounds_study.hpp"
-#include "verify/study/epsilon.hpp"
+#include "verify/study/conventions.hpp"
 #include "verify/study/inversion_study.hpp"
 #include "verify/study/judges.hpp"
 
@@ -44,11 +44,11 @@ study::Study evaluation_plan(const StudyArguments& arguments) {
   return study::judges_study(kernels, arguments.seed, arguments.threads, progress_on_terminal());
 }
 
-study::Study epsilon_of(const StudyArguments& arguments) {
+study::Study conventions_of(const StudyArguments& arguments) {
   if (arguments.variant.empty())
     throw problem::UsageError(
-        "study epsilon looks at one variant; name it, such as abn-verify study epsilon two_sweep "
-        "(abn-verify list --names has all)");
+        "study conventions looks at one variant; name it, such as abn-verify study conventions "
+        "two_sweep (abn-verify list --names has all)");
   std::vector<call::Plugin> plugins;
   for (const auto& path : arguments.plugins) plugins.push_back(call::load_plugin(path));
   call::refuse_equal_names(plugins);
@@ -56,7 +56,7 @@ study::Study epsilon_of(const StudyArguments& arguments) {
   std::vector<std::string> names;
   for (const call::Subject& subject : subjects) {
     if (arguments.variant == subject.variant->name)
-      return study::epsilon_study(subject, arguments.seed);
+      return study::conventions_study(subject, arguments.seed);
     names.emplace_back(subject.variant->name);
   }
   throw problem::UsageError(
@@ -73,10 +73,11 @@ int study_command(const StudyArguments& arguments, const CommandLine&) {
     throw problem::UsageError(fmt::format(
         "--channels belongs to study bounds; leave it out for study {}", arguments.what));
   if (!arguments.variant.empty() && (arguments.what == "inversion" || arguments.what == "bounds"))
-    throw problem::UsageError(fmt::format(
-        "study {} measures the {} and takes no variant; leave {} out, or ask for study epsilon {}",
-        arguments.what, arguments.what == "bounds" ? "bounds" : "method", arguments.variant,
-        arguments.variant));
+    throw problem::UsageError(
+        fmt::format("study {} measures the {} and takes no variant; leave {} out, or ask for study "
+                    "conventions {}",
+                    arguments.what, arguments.what == "bounds" ? "bounds" : "method",
+                    arguments.variant, arguments.variant));
   study::Study study;
   bool holds = true;
   if (arguments.what == "inversion") {
@@ -88,13 +89,14 @@ int study_command(const StudyArguments& arguments, const CommandLine&) {
         study::bounds_results(channels, arguments.seed, arguments.threads, progress_on_terminal());
     study = study::bounds_study(results, channels, arguments.seed);
     holds = study::all_within(results);
-  } else if (arguments.what == "epsilon") {
-    study = epsilon_of(arguments);
+  } else if (arguments.what == "conventions") {
+    study = conventions_of(arguments);
   } else if (arguments.what == "judges") {
     study = evaluation_plan(arguments);
   } else {
-    throw problem::UsageError(fmt::format(
-        "There is no study \"{}\"; ask for inversion, bounds, epsilon or judges", arguments.what));
+    throw problem::UsageError(
+        fmt::format("There is no study \"{}\"; ask for inversion, bounds, conventions or judges",
+                    arguments.what));
   }
   if (!arguments.out.empty())
     results::write_file_atomically(arguments.out, study::study_to_json(study));

@@ -52,7 +52,7 @@ struct Grid {
 };
 
 struct Study {
-  std::string name;  ///< "inversion", or "epsilon two_sweep"
+  std::string name;  ///< "inversion", or "conventions two_sweep"
   std::string title;
   std::string summary;  ///< what was done
   std::uint64_t seed = 1;

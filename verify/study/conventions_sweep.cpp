@@ -1,5 +1,5 @@
 // The sweep: inputs, calls, and the ratio of every candidate at every channel.
-#include "verify/study/epsilon_sweep.hpp"
+#include "verify/study/conventions_sweep.hpp"
 
 #include <fmt/format.h>
 
@@ -14,7 +14,7 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
-namespace abn::verify::study::epsilon {
+namespace abn::verify::study::conventions {
 namespace {
 
 // v = 1e-6 eps and less would be lost in f16's subnormal numbers
@@ -105,15 +105,8 @@ problem::Saved one_channel(const abn_problem& problem, const problem::Saved& all
   if (!all.xhat.empty()) expect::gather(problem, all.xhat, c, one.xhat);
   if (!all.mean.empty()) one.mean = {all.mean[at]};
   if (!all.variance.empty()) one.variance = {all.variance[at]};
+  if (!all.invstd.empty()) one.invstd = {all.invstd[at]};
   return one;
-}
-
-double ratio_of(const std::vector<compare::Expectation>& expectations, compare::Output output,
-                const std::vector<double>& got) {
-  const compare::Expectation* const found = compare::find_output(expectations, output);
-  if (found == nullptr) return bound::infinity;
-  const compare::Tally tally = compare::compare_all(*found, got);
-  return tally.failed > 0 && !(tally.max_ratio > 1) ? bound::infinity : tally.max_ratio;
 }
 
 double bound_of(const std::vector<compare::Expectation>& expectations, compare::Output output) {
@@ -150,21 +143,27 @@ void look_at_channel(Evidence& evidence, const problem::Inputs& all, Real v, std
               ratio_of(expect::expect_forward(as, claims), compare::Output::z, z));
       }
 
+  // A candidate is told its variance, whatever the kernel keeps.
+  abn_claims of_variance = claims;
+  of_variance.saves &= ~static_cast<std::uint32_t>(ABN_SAVES_INVSTD);
   // The textbook's bound of v; what is made of v inherits it.
   problem::Inputs textbook = inputs;
   textbook.problem.scale = ABN_SCALE_SIGNED;
-  const double off = bound_of(expect::expect_forward(textbook, claims), compare::Output::variance);
+  const double off =
+      bound_of(expect::expect_forward(textbook, of_variance), compare::Output::variance);
   const double u = std::max(problem::format_of(claims.accumulate).unit_roundoff,
                             problem::format_of(p.param_dtype).unit_roundoff);
   const Real low = std::max<Real>(v - off, 0), high = v + off;
-  if (!numbers.variance.empty()) {
+  const std::vector<double>& statistic =
+      numbers.variance.empty() ? numbers.invstd : numbers.variance;
+  if (!statistic.empty()) {
     evidence.has_saved = true;
     for (std::size_t i = 0; i < kept.size(); ++i) {
       const Real value = kept[i].value(v, eps, m);
       const Real spread = std::max(std::fabs(kept[i].value(low, eps, m) - value),
                                    std::fabs(kept[i].value(high, eps, m) - value));
       raise(evidence.saved[i],
-            ratio_to(numbers.variance[at], value,
+            ratio_to(statistic[at], value,
                      static_cast<double>(spread + roundings * u * std::fabs(value))));
     }
   }
@@ -180,11 +179,12 @@ void look_at_channel(Evidence& evidence, const problem::Inputs& all, Real v, std
       raise(evidence.averaged[i], ratio_to(numbers.running_var[at], value, bound));
     }
 
-  if (saved.variance.empty() || gradients.dx.empty()) return;
+  if ((saved.variance.empty() && saved.invstd.empty()) || gradients.dx.empty()) return;
   evidence.has_backward = true;
   std::vector<double> dx;
   expect::gather(p, gradients.dx, c, dx);
   const problem::Saved own = one_channel(p, saved, c);
+  const double kept_statistic = own.variance.empty() ? own.invstd[0] : own.variance[0];
   for (std::size_t back = 0; back < backs.size(); ++back)
     for (std::size_t scale = 0; scale < scales.size(); ++scale) {
       problem::Inputs as = inputs;
@@ -192,11 +192,12 @@ void look_at_channel(Evidence& evidence, const problem::Inputs& all, Real v, std
       as.problem.eps = 0;
       as.gamma = {static_cast<double>(scales[scale].g(inputs.gamma[0], eps))};
       problem::Saved kept_as = own;
-      kept_as.variance = {static_cast<double>(backs[back].under(own.variance[0], eps, m))};
+      kept_as.invstd.clear();
+      kept_as.variance = {static_cast<double>(backs[back].under(kept_statistic, eps, m))};
       raise(evidence.backward[back][scale],
-            kept_as.variance[0] > 0
-                ? ratio_of(expect::expect_backward(as, kept_as, claims), compare::Output::dx, dx)
-                : bound::infinity);
+            kept_as.variance[0] > 0 ? ratio_of(expect::expect_backward(as, kept_as, of_variance),
+                                               compare::Output::dx, dx)
+                                    : bound::infinity);
     }
 }
 
@@ -242,6 +243,14 @@ Asked evidence_of(const call::Subject& subject, const abn_problem& base, std::ui
 
 }  // namespace
 
+double ratio_of(const std::vector<compare::Expectation>& expectations, compare::Output output,
+                const std::vector<double>& got) {
+  const compare::Expectation* const found = compare::find_output(expectations, output);
+  if (found == nullptr) return bound::infinity;
+  const compare::Tally tally = compare::compare_all(*found, got);
+  return tally.failed > 0 && !(tally.max_ratio > 1) ? bound::infinity : tally.max_ratio;
+}
+
 Sweep sweep_of(const call::Subject& subject, std::uint64_t seed) {
   Sweep sweep;
   for (const int scale : problem::scales)
@@ -255,4 +264,4 @@ Sweep sweep_of(const call::Subject& subject, std::uint64_t seed) {
   return sweep;
 }
 
-}  // namespace abn::verify::study::epsilon
+}  // namespace abn::verify::study::conventions

@@ -1,5 +1,5 @@
 // From the sweep to names and sentences.
-#include "verify/study/epsilon.hpp"
+#include "verify/study/conventions.hpp"
 
 #include <fmt/format.h>
 
@@ -9,12 +9,13 @@
 
 #include "verify/problem/error.hpp"
 #include "verify/problem/problem.hpp"
-#include "verify/study/epsilon_sweep.hpp"
+#include "verify/study/conventions_kink.hpp"
+#include "verify/study/conventions_sweep.hpp"
 
 namespace abn::verify::study {
 namespace {
 
-using namespace epsilon;
+using namespace conventions;
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
@@ -28,27 +29,29 @@ Finding sorted(Finding finding) {
   return finding;
 }
 
-const epsilon::Evidence& first(const epsilon::Sweep& sweep) { return sweep.asked.front().evidence; }
+const conventions::Evidence& first(const conventions::Sweep& sweep) {
+  return sweep.asked.front().evidence;
+}
 
-const std::vector<epsilon::Place>& first_places(const epsilon::Sweep& sweep) {
+const std::vector<conventions::Place>& first_places(const conventions::Sweep& sweep) {
   return sweep.asked.front().places;
 }
 
 /// The ratio of a root and a divisor with whichever scale explains most, for every scale that was
 /// asked for.
-double forward_ratio(const epsilon::Sweep& sweep, std::size_t root, std::size_t divisor) {
+double forward_ratio(const conventions::Sweep& sweep, std::size_t root, std::size_t divisor) {
   double largest = 0;
   for (const auto& [asked, evidence, places] : sweep.asked) {
     const auto& by_scale = evidence.forward[root][divisor];
-    epsilon::raise(largest, *std::min_element(by_scale.begin(), by_scale.end()));
+    conventions::raise(largest, *std::min_element(by_scale.begin(), by_scale.end()));
   }
   return largest;
 }
 
-double backward_ratio(const epsilon::Sweep& sweep, std::size_t back) {
+double backward_ratio(const conventions::Sweep& sweep, std::size_t back) {
   double largest = 0;
   for (const auto& [asked, evidence, places] : sweep.asked)
-    epsilon::raise(
+    conventions::raise(
         largest, *std::min_element(evidence.backward[back].begin(), evidence.backward[back].end()));
   return largest;
 }
@@ -59,17 +62,17 @@ constexpr const char* saved_question = "saved variance s";
 constexpr const char* running_question = "running variance takes";
 constexpr const char* backward_question = "eps in backward";
 
-std::vector<Finding> findings_of(const epsilon::Sweep& sweep) {
+std::vector<Finding> findings_of(const conventions::Sweep& sweep) {
   std::vector<Finding> all;
   Finding eps{forward_question, {}}, divisor{divisor_question, {}};
-  for (std::size_t root = 0; root < epsilon::roots.size(); ++root)
-    add(eps, epsilon::roots[root].name,
+  for (std::size_t root = 0; root < conventions::roots.size(); ++root)
+    add(eps, conventions::roots[root].name,
         std::min(forward_ratio(sweep, root, 0), forward_ratio(sweep, root, 1)));
-  for (std::size_t i = 0; i < epsilon::divisors.size(); ++i) {
+  for (std::size_t i = 0; i < conventions::divisors.size(); ++i) {
     double best = infinity;
-    for (std::size_t root = 0; root < epsilon::roots.size(); ++root)
+    for (std::size_t root = 0; root < conventions::roots.size(); ++root)
       best = std::min(best, forward_ratio(sweep, root, i));
-    add(divisor, epsilon::divisors[i].name, best);
+    add(divisor, conventions::divisors[i].name, best);
   }
   all.push_back(sorted(eps));
   all.push_back(sorted(divisor));
@@ -77,35 +80,36 @@ std::vector<Finding> findings_of(const epsilon::Sweep& sweep) {
     Finding scale{asked == ABN_SCALE_SIGNED ? "scale where signed is asked for"
                                             : "scale where |gamma| + eps is asked for",
                   {}};
-    for (std::size_t i = 0; i < epsilon::scales.size(); ++i) {
+    for (std::size_t i = 0; i < conventions::scales.size(); ++i) {
       double best = infinity;
       for (const auto& by_root : evidence.forward)
         for (const auto& by_divisor : by_root) best = std::min(best, by_divisor[i]);
-      add(scale, epsilon::scales[i].name, best);
+      add(scale, conventions::scales[i].name, best);
     }
     all.push_back(sorted(scale));
   }
   const auto largest = [&](auto&& of) {
     double ratio = 0;
-    for (const auto& [asked, evidence, places] : sweep.asked) epsilon::raise(ratio, of(evidence));
+    for (const auto& [asked, evidence, places] : sweep.asked)
+      conventions::raise(ratio, of(evidence));
     return ratio;
   };
   if (first(sweep).has_saved) {
     Finding saved{saved_question, {}};
-    for (std::size_t i = 0; i < epsilon::kept.size(); ++i)
-      add(saved, epsilon::kept[i].name,
-          largest([&](const epsilon::Evidence& e) { return e.saved[i]; }));
+    for (std::size_t i = 0; i < conventions::kept.size(); ++i)
+      add(saved, conventions::kept[i].name,
+          largest([&](const conventions::Evidence& e) { return e.saved[i]; }));
     all.push_back(sorted(saved));
   }
   Finding averaged{running_question, {}};
-  for (std::size_t i = 0; i < epsilon::running.size(); ++i)
-    add(averaged, epsilon::running[i].name,
-        largest([&](const epsilon::Evidence& e) { return e.averaged[i]; }));
+  for (std::size_t i = 0; i < conventions::running.size(); ++i)
+    add(averaged, conventions::running[i].name,
+        largest([&](const conventions::Evidence& e) { return e.averaged[i]; }));
   all.push_back(sorted(averaged));
   if (first(sweep).has_backward) {
     Finding backward{backward_question, {}};
-    for (std::size_t i = 0; i < epsilon::backs.size(); ++i)
-      add(backward, epsilon::backs[i].name, backward_ratio(sweep, i));
+    for (std::size_t i = 0; i < conventions::backs.size(); ++i)
+      add(backward, conventions::backs[i].name, backward_ratio(sweep, i));
     all.push_back(sorted(backward));
   }
   return all;
@@ -114,22 +118,22 @@ std::vector<Finding> findings_of(const epsilon::Sweep& sweep) {
 /// How far 1/sigma of backward is from forward's, relatively, at the worst point of the sweep and
 /// for the pair of candidates that agree best among those that explain everything; NaN where one of
 /// them is not named.
-double disagreement(const epsilon::Sweep& sweep) {
+double disagreement(const conventions::Sweep& sweep) {
   double best = std::numeric_limits<double>::quiet_NaN();
-  for (std::size_t root = 0; root < epsilon::roots.size(); ++root)
-    for (std::size_t divisor = 0; divisor < epsilon::divisors.size(); ++divisor)
-      for (std::size_t kept_as = 0; kept_as < epsilon::kept.size(); ++kept_as)
-        for (std::size_t back = 0; back < epsilon::backs.size(); ++back) {
+  for (std::size_t root = 0; root < conventions::roots.size(); ++root)
+    for (std::size_t divisor = 0; divisor < conventions::divisors.size(); ++divisor)
+      for (std::size_t kept_as = 0; kept_as < conventions::kept.size(); ++kept_as)
+        for (std::size_t back = 0; back < conventions::backs.size(); ++back) {
           if (!(forward_ratio(sweep, root, divisor) <= 1) || !(first(sweep).saved[kept_as] <= 1) ||
               !(backward_ratio(sweep, back) <= 1))
             continue;
           double worst = 0;
-          for (const epsilon::Place& place : first_places(sweep)) {
+          for (const conventions::Place& place : first_places(sweep)) {
             const auto& [v, eps, m, gamma, exponent, factor] = place;
-            const epsilon::Real forward = epsilon::roots[root].under(
-                epsilon::with_divisor(v, m, epsilon::divisors[divisor].unbiased), eps);
-            const epsilon::Real backward =
-                epsilon::backs[back].under(epsilon::kept[kept_as].value(v, eps, m), eps, m);
+            const conventions::Real forward = conventions::roots[root].under(
+                conventions::with_divisor(v, m, conventions::divisors[divisor].unbiased), eps);
+            const conventions::Real backward =
+                conventions::backs[back].under(conventions::kept[kept_as].value(v, eps, m), eps, m);
             worst =
                 std::max(worst, static_cast<double>(std::fabs(std::sqrt(forward / backward) - 1)));
           }
@@ -171,11 +175,11 @@ struct Best {
   std::size_t root = 0, divisor = 0, scale = 0;
   double ratio = infinity;
 };
-Best best_of(const epsilon::Evidence& evidence) {
+Best best_of(const conventions::Evidence& evidence) {
   Best best;
-  for (std::size_t root = 0; root < epsilon::roots.size(); ++root)
-    for (std::size_t divisor = 0; divisor < epsilon::divisors.size(); ++divisor)
-      for (std::size_t scale = 0; scale < epsilon::scales.size(); ++scale)
+  for (std::size_t root = 0; root < conventions::roots.size(); ++root)
+    for (std::size_t divisor = 0; divisor < conventions::divisors.size(); ++divisor)
+      for (std::size_t scale = 0; scale < conventions::scales.size(); ++scale)
         if (const double ratio = evidence.forward[root][divisor][scale]; ratio < best.ratio)
           best = {root, divisor, scale, ratio};
   return best;
@@ -183,8 +187,8 @@ Best best_of(const epsilon::Evidence& evidence) {
 
 /// How far g/sigma is from the textbook's, in percent, over v/eps and m: the largest of all eps.
 /// Predicted by the convention that is named.
-Grid grid_of(const epsilon::Sweep& sweep, const std::string& name) {
-  const epsilon::Asked& asked = sweep.asked.front();
+Grid grid_of(const conventions::Sweep& sweep, const std::string& name) {
+  const conventions::Asked& asked = sweep.asked.front();
   const Best best = best_of(asked.evidence);
   Grid grid{"deviation",
             fmt::format("How far {} is from the textbook", name),
@@ -196,31 +200,34 @@ Grid grid_of(const epsilon::Sweep& sweep, const std::string& name) {
             {},
             {},
             "the convention that is named"};
-  for (int exponent = epsilon::lowest_exponent; exponent <= epsilon::highest_exponent; ++exponent)
+  for (int exponent = conventions::lowest_exponent; exponent <= conventions::highest_exponent;
+       ++exponent)
     grid.x.values.push_back(std::pow(10.0, exponent));
-  for (const std::int64_t m : epsilon::sample_counts)
+  for (const std::int64_t m : conventions::sample_counts)
     grid.y.values.push_back(static_cast<double>(m));
   grid.measured.assign(grid.x.values.size() * grid.y.values.size(), 0);
   grid.predicted = grid.measured;
-  for (const epsilon::Place& place : asked.places) {
+  for (const conventions::Place& place : asked.places) {
     const auto row = static_cast<std::size_t>(
         std::find(grid.y.values.begin(), grid.y.values.end(), static_cast<double>(place.m)) -
         grid.y.values.begin());
-    const std::size_t cell = row * grid.x.values.size() +
-                             static_cast<std::size_t>(place.exponent - epsilon::lowest_exponent);
-    const epsilon::Real textbook =
-        epsilon::scales[asked.scale == ABN_SCALE_SIGNED ? 0 : 1].g(place.gamma, place.eps) /
+    const std::size_t cell =
+        row * grid.x.values.size() +
+        static_cast<std::size_t>(place.exponent - conventions::lowest_exponent);
+    const conventions::Real textbook =
+        conventions::scales[asked.scale == ABN_SCALE_SIGNED ? 0 : 1].g(place.gamma, place.eps) /
         std::sqrt(place.v + place.eps);
-    const epsilon::Real named =
-        epsilon::scales[best.scale].g(place.gamma, place.eps) /
-        std::sqrt(epsilon::roots[best.root].under(
-            epsilon::with_divisor(place.v, place.m, epsilon::divisors[best.divisor].unbiased),
+    const conventions::Real named =
+        conventions::scales[best.scale].g(place.gamma, place.eps) /
+        std::sqrt(conventions::roots[best.root].under(
+            conventions::with_divisor(place.v, place.m,
+                                      conventions::divisors[best.divisor].unbiased),
             place.eps));
-    const auto deviation = [&](epsilon::Real factor) {
+    const auto deviation = [&](conventions::Real factor) {
       return 100 * static_cast<double>(std::fabs(factor / textbook - 1));
     };
-    epsilon::raise(grid.measured[cell], deviation(place.factor));
-    if (best.ratio <= 1) epsilon::raise(grid.predicted[cell], deviation(named));
+    conventions::raise(grid.measured[cell], deviation(place.factor));
+    if (best.ratio <= 1) conventions::raise(grid.predicted[cell], deviation(named));
   }
   return grid;
 }
@@ -259,29 +266,37 @@ const Finding::Candidate* Finding::runner_up() const {
   return at == candidates.end() ? nullptr : &*at;
 }
 
-Study epsilon_study(const call::Subject& subject, std::uint64_t seed) {
+Study conventions_study(const call::Subject& subject, std::uint64_t seed) {
   const std::string name = subject.variant->name;
   if (subject.device == nullptr)
     throw problem::UsageError(
         fmt::format("{} cannot run here: {}; choose another --device", name, subject.unavailable));
-  const epsilon::Sweep sweep = epsilon::sweep_of(subject, seed);
+  const conventions::Sweep sweep = conventions::sweep_of(subject, seed);
   if (sweep.asked.empty())
     throw problem::UsageError(
         fmt::format("{} supports no training problem of {} to {} samples a channel, so there is "
                     "nothing to look at; choose another variant",
-                    name, epsilon::sample_counts.front(), epsilon::sample_counts.back()));
-  const std::vector<Finding> findings = findings_of(sweep);
+                    name, conventions::sample_counts.front(), conventions::sample_counts.back()));
+  std::vector<Finding> findings = findings_of(sweep);
+  for (const conventions::Kinked& asked : conventions::kinked)
+    if (const auto ratios = conventions::kink_ratios(subject, asked, seed)) {
+      Finding kink{asked.question, {}};
+      for (std::size_t i = 0; i < conventions::sides.size(); ++i)
+        add(kink, conventions::sides[i].name, (*ratios)[i]);
+      findings.push_back(sorted(kink));
+    }
 
   Study study;
-  study.name = "epsilon " + name;
+  study.name = "conventions " + name;
   study.title = fmt::format("The conventions of {}", name);
   study.summary = fmt::format(
       "Training over eps from {:g} to {:g}, v/eps from 1e{} to 1e{} and {} to {} samples a "
       "channel. A convention is named where it alone "
       "explains every output "
       "within the bound of what the variant declares.",
-      epsilon::epsilons.front(), epsilon::epsilons.back(), epsilon::lowest_exponent,
-      epsilon::highest_exponent, epsilon::sample_counts.front(), epsilon::sample_counts.back());
+      conventions::epsilons.front(), conventions::epsilons.back(), conventions::lowest_exponent,
+      conventions::highest_exponent, conventions::sample_counts.front(),
+      conventions::sample_counts.back());
   study.seed = seed;
   study.settings = {
       {"variant", name},

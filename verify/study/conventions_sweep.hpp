@@ -1,4 +1,4 @@
-// What `study epsilon` measures: a variant's outputs over eps, v/eps and m, against every candidate
+// What `study conventions` measures: a variant's outputs over eps, v/eps and m, against every candidate
 // convention.
 #pragma once
 
@@ -11,13 +11,14 @@
 #include <utility>
 #include <vector>
 
+#include "verify/compare/expectation.hpp"
 #include "verify/run/runner.hpp"
-#include "verify/study/epsilon_candidates.hpp"
+#include "verify/study/conventions_candidates.hpp"
 
-namespace abn::verify::study::epsilon {
+namespace abn::verify::study::conventions {
 
 inline constexpr std::array<std::int64_t, 4> sample_counts{2, 3, 7, 32};
-inline constexpr std::array<double, 4> epsilons{1e-5, 1e-3, 0.1, 1};
+inline constexpr std::array<double, 4> epsilons{1e-7, 1e-5, 1e-3, 1};
 inline constexpr int lowest_exponent = -6, highest_exponent = 6;  // v/eps
 
 /// Largest ratios of all candidates of one question.
@@ -28,6 +29,10 @@ using Ratios = std::array<double, Count>;
 inline void raise(double& largest, double ratio) {
   largest = std::isnan(ratio) ? std::numeric_limits<double>::infinity() : std::max(largest, ratio);
 }
+
+/// The largest |error| / bound of an output; infinite where there is none, or no number, to compare.
+double ratio_of(const std::vector<compare::Expectation>& expectations, compare::Output output,
+                const std::vector<double>& got);
 
 /// The ratios of everything, over all points.
 struct Evidence {
@@ -64,4 +69,4 @@ struct Sweep {
 /// DeviceError.
 Sweep sweep_of(const call::Subject& subject, std::uint64_t seed);
 
-}  // namespace abn::verify::study::epsilon
+}  // namespace abn::verify::study::conventions

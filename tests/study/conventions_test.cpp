@@ -16,7 +16,7 @@
 #include "verify/expect/reference_variant.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/problem.hpp"
-#include "verify/study/epsilon.hpp"
+#include "verify/study/conventions.hpp"
 
 namespace {
 
@@ -41,22 +41,31 @@ struct Conventions {
   std::function<double(double s, double eps, double m)> under_root_again =
       [](double s, double eps, double) { return s + eps; };
   bool swapped_momentum = false;
+  /// phi'(0) of leaky ReLU in backward; nullptr: the kernel knows the identity alone
+  double (*at_kink)(double slope) = nullptr;
+  std::uint32_t saves = ABN_SAVES_VAR;
 };
 Conventions planted;  // the entries below are plain functions and reach it here
 
 int planted_claims(const abn_problem* p, abn_claims* out) {
-  if (p->dtype != ABN_F32 || p->activation != ABN_IDENTITY) return ABN_ERROR_UNSUPPORTED;
+  const bool known = p->activation == ABN_IDENTITY ||
+                     (p->activation == ABN_LEAKY_RELU && planted.at_kink != nullptr);
+  if (p->dtype != ABN_F32 || !known) return ABN_ERROR_UNSUPPORTED;
   out->scheme = ABN_IN_PLACE_1;
   out->statistics = ABN_TWO_PASS;
   out->normalise = ABN_DIRECT;
   out->accumulate = ABN_F64;
-  out->saves = ABN_SAVES_Z | ABN_SAVES_VAR;
+  out->saves = ABN_SAVES_Z | planted.saves;
   out->deterministic = 1;
   out->depth_statistics = out->depth_backward = p->n * p->s;
   return ABN_OK;
 }
 
 size_t no_workspace(const abn_problem*, int) { return 0; }
+
+double slope_of(const abn_problem* p) {
+  return p->activation == ABN_LEAKY_RELU ? p->activation_parameter : 1;
+}
 
 int planted_forward(const abn_problem* p, const abn_forward_args* a) {
   const auto m = static_cast<double>(p->s);
@@ -71,8 +80,10 @@ int planted_forward(const abn_problem* p, const abn_forward_args* a) {
     const double r = 1 / std::sqrt(planted.under_root(v, p->eps, m));
     const double g = planted.scale(static_cast<const float*>(a->gamma)[c], p->eps,
                                    p->scale == ABN_SCALE_ABS_EPS);
-    for (std::int64_t i = 0; i < p->s; ++i)
-      z[i] = static_cast<float>(g * ((x[i] - mean) * r) + static_cast<const float*>(a->beta)[c]);
+    for (std::int64_t i = 0; i < p->s; ++i) {
+      const double y = g * ((x[i] - mean) * r) + static_cast<const float*>(a->beta)[c];
+      z[i] = static_cast<float>(y < 0 ? slope_of(p) * y : y + 0.0);
+    }
     if (a->mean != nullptr) static_cast<float*>(a->mean)[c] = static_cast<float>(mean);
     if (a->var != nullptr)
       static_cast<float*>(a->var)[c] = static_cast<float>(planted.kept(v, p->eps, m));
@@ -100,17 +111,24 @@ int planted_backward(const abn_problem* p, const abn_backward_args* a) {
     const double beta = static_cast<const float*>(a->beta)[c];
     const double r =
         1 / std::sqrt(planted.under_root_again(static_cast<const float*>(a->var)[c], p->eps, m));
+    const double slope = slope_of(p);
+    const auto xhat = [&](std::int64_t i) { return (z[i] / (z[i] < 0 ? slope : 1) - beta) / g; };
+    const auto dy = [&](std::int64_t i) {
+      return dz[i] * (z[i] < 0                                  ? slope
+                      : z[i] == 0 && planted.at_kink != nullptr ? planted.at_kink(slope)
+                                                                : 1);
+    };
     double s0 = 0, s1 = 0;
     for (std::int64_t i = 0; i < p->s; ++i) {
-      s0 += dz[i];
-      s1 += dz[i] * ((z[i] - beta) / g);
+      s0 += dy(i);
+      s1 += dy(i) * xhat(i);
     }
     if (a->dgamma != nullptr) static_cast<float*>(a->dgamma)[c] = static_cast<float>(s1);
     if (a->dbeta != nullptr) static_cast<float*>(a->dbeta)[c] = static_cast<float>(s0);
     if (a->dx == nullptr) continue;
     for (std::int64_t i = 0; i < p->s; ++i)
       static_cast<float*>(a->dx)[c * p->s + i] =
-          static_cast<float>(g * r * (dz[i] - s0 / m - (z[i] - beta) / g * (s1 / m)));
+          static_cast<float>(g * r * (dy(i) - s0 / m - xhat(i) * (s1 / m)));
   }
   return ABN_OK;
 }
@@ -124,7 +142,7 @@ Study study_of(const abn_variant& variant) {
   call::Subject subject;
   subject.variant = &variant;
   subject.device = call::host_device();
-  return epsilon_study(subject, 1);
+  return conventions_study(subject, 1);
 }
 
 /// The convention that a study names for a question.
@@ -156,16 +174,20 @@ void expect_textbook(const Study& study) {
   EXPECT_EQ(named(study, kept_variance), "v, biased");
   EXPECT_EQ(named(study, running_variance), "v m/(m-1), unbiased");
   EXPECT_EQ(named(study, backward_eps), "1/sqrt(s + eps)");
+  for (const char* question : {"phi'(0) of leaky ReLU", "phi'(0) of ELU"})
+    if (named(study, question) != "no such question") {
+      EXPECT_EQ(named(study, question), "1, from the right") << question;
+    }
   EXPECT_NE(all_conclusions(study).find("backward uses the same 1/sigma as forward"),
             std::string::npos);
 }
 
-class EpsilonStudy : public testing::Test {
+class ConventionsStudy : public testing::Test {
  protected:
   void SetUp() override { planted = {}; }
 };
 
-TEST_F(EpsilonStudy, NamesTheTextbook) {
+TEST_F(ConventionsStudy, NamesTheTextbook) {
   const Study study = study_of(planted_variant);
   expect_textbook(study);
   for (const auto& row : table_of(study, "findings").rows) {
@@ -188,7 +210,7 @@ std::filesystem::path studies() {
   return std::filesystem::path(root != nullptr ? root : ".") / "fixtures" / "studies";
 }
 
-TEST_F(EpsilonStudy, NamesTheInTreeVariantsOnTheEmulator) {
+TEST_F(ConventionsStudy, NamesTheInTreeVariantsOnTheEmulator) {
   EXPECT_FALSE(in_tree().empty());
   for (const abn_variant* const variant : in_tree()) {
     SCOPED_TRACE(variant->name);
@@ -198,16 +220,16 @@ TEST_F(EpsilonStudy, NamesTheInTreeVariantsOnTheEmulator) {
 
 /// Conventions are words and have to be the same; of ratios, what explains must explain and what
 /// does not must not.
-TEST_F(EpsilonStudy, ReproducesWhatIsCommittedOfEveryInTreeVariant) {
+TEST_F(ConventionsStudy, ReproducesWhatIsCommittedOfEveryInTreeVariant) {
   for (const abn_variant* const variant : in_tree()) {
     SCOPED_TRACE(variant->name);
     const std::filesystem::path path =
-        studies() / (std::string("epsilon-") + variant->name + ".json");
+        studies() / (std::string("conventions-") + variant->name + ".json");
     std::ifstream in(path);
     if (!in.good()) {
-      ADD_FAILURE() << path << " is missing; make it: abn-verify study epsilon " << variant->name
-                    << " --device emulator --out "
-                    << "fixtures/studies/epsilon-" << variant->name << ".json";
+      ADD_FAILURE() << path << " is missing; make it: abn-verify study conventions "
+                    << variant->name << " --device emulator --out "
+                    << "fixtures/studies/conventions-" << variant->name << ".json";
       continue;
     }
     const Study fixture = study_from_json({std::istreambuf_iterator<char>(in), {}});
@@ -227,8 +249,8 @@ TEST_F(EpsilonStudy, ReproducesWhatIsCommittedOfEveryInTreeVariant) {
   }
 }
 
-TEST_F(EpsilonStudy, WhatIsCommittedIsOfVariantsThatExist) {
-  const std::string head = "epsilon-";
+TEST_F(ConventionsStudy, WhatIsCommittedIsOfVariantsThatExist) {
+  const std::string head = "conventions-";
   for (const auto& entry : std::filesystem::directory_iterator(studies())) {
     const std::string name = entry.path().stem().string();
     if (name.rfind(head, 0) != 0) continue;
@@ -239,7 +261,7 @@ TEST_F(EpsilonStudy, WhatIsCommittedIsOfVariantsThatExist) {
   }
 }
 
-TEST_F(EpsilonStudy, NamesEverySchemeOfTheReference) {
+TEST_F(ConventionsStudy, NamesEverySchemeOfTheReference) {
   for (const int scheme :
        {ABN_STANDARD, ABN_CHECKPOINT_X, ABN_CHECKPOINT_XHAT, ABN_IN_PLACE_1, ABN_IN_PLACE_2}) {
     SCOPED_TRACE(problem::scheme_name(scheme));
@@ -247,7 +269,7 @@ TEST_F(EpsilonStudy, NamesEverySchemeOfTheReference) {
   }
 }
 
-TEST_F(EpsilonStudy, NamesEveryRootAndDivisor) {
+TEST_F(ConventionsStudy, NamesEveryRootAndDivisor) {
   struct Case {
     const char* root;
     const char* again;  ///< the same in terms of the saved variance
@@ -280,7 +302,7 @@ TEST_F(EpsilonStudy, NamesEveryRootAndDivisor) {
     }
 }
 
-TEST_F(EpsilonStudy, TheMapShowsWhereAConventionMatters) {
+TEST_F(ConventionsStudy, TheMapShowsWhereAConventionMatters) {
   const Study textbook = study_of(planted_variant);
   ASSERT_EQ(textbook.grids.size(), 1u);
   for (const double percent : textbook.grids[0].measured) EXPECT_LT(percent, 0.001);
@@ -296,7 +318,7 @@ TEST_F(EpsilonStudy, TheMapShowsWhereAConventionMatters) {
   EXPECT_GT(largest, 100);  // tiny variances are where it matters
 }
 
-TEST_F(EpsilonStudy, NamesEveryScale) {
+TEST_F(ConventionsStudy, NamesEveryScale) {
   const std::pair<const char*, double (*)(double, double)> scales[] = {
       {"gamma", [](double gamma, double) { return gamma; }},
       {"|gamma|", [](double gamma, double) { return std::fabs(gamma); }},
@@ -312,7 +334,7 @@ TEST_F(EpsilonStudy, NamesEveryScale) {
   }
 }
 
-TEST_F(EpsilonStudy, NamesWhatIsBakedIntoTheSavedVariance) {
+TEST_F(ConventionsStudy, NamesWhatIsBakedIntoTheSavedVariance) {
   const std::pair<const char*, double (*)(double, double, double)> keeps[] = {
       {"v + eps, eps baked in", [](double v, double eps, double) { return v + eps; }},
       {"v m/(m-1) + eps, eps baked in",
@@ -328,7 +350,7 @@ TEST_F(EpsilonStudy, NamesWhatIsBakedIntoTheSavedVariance) {
   }
 }
 
-TEST_F(EpsilonStudy, SaysWhetherBackwardAgreesWithForward) {
+TEST_F(ConventionsStudy, SaysWhetherBackwardAgreesWithForward) {
   // eps baked in and not added again: a convention of its own, and consistent.
   planted.kept = [](double v, double eps, double) { return v + eps; };
   planted.under_root_again = [](double s, double, double) { return s; };
@@ -360,7 +382,7 @@ TEST_F(EpsilonStudy, SaysWhetherBackwardAgreesWithForward) {
             std::string::npos);
 }
 
-TEST_F(EpsilonStudy, NamesTheRunningVariance) {
+TEST_F(ConventionsStudy, NamesTheRunningVariance) {
   for (const bool swapped : {false, true})
     for (const bool unbiased : {false, true})
       for (const bool baked : {false, true}) {
@@ -378,7 +400,61 @@ TEST_F(EpsilonStudy, NamesTheRunningVariance) {
       }
 }
 
-TEST_F(EpsilonStudy, SaysThatItKnowsNoSuchConvention) {
+TEST_F(ConventionsStudy, NamesTheSideOfTheKink) {
+  const std::string question = "phi'(0) of leaky ReLU";
+  EXPECT_EQ(named(study_of(planted_variant), question), "no such question");  // identity alone
+  planted.at_kink = [](double) { return 1.0; };
+  EXPECT_EQ(named(study_of(planted_variant), question), "1, from the right");
+  planted.at_kink = [](double slope) { return slope; };
+  EXPECT_EQ(named(study_of(planted_variant), question), "the slope or alpha, from the left");
+  planted.at_kink = [](double slope) {
+    return (1 + slope) / 2;
+  };  // a subgradient that nobody takes
+  EXPECT_EQ(named(study_of(planted_variant), question), "none of the known conventions");
+}
+
+TEST_F(ConventionsStudy, NamesTheSideOfBothActivationsOfTheReference) {
+  const Study study =
+      study_of(expect::reference_variant(expect::ReferenceArithmetic::f32, ABN_IN_PLACE_1));
+  EXPECT_EQ(named(study, "phi'(0) of leaky ReLU"), "1, from the right");
+  EXPECT_EQ(named(study, "phi'(0) of ELU"), "1, from the right");
+}
+
+TEST_F(ConventionsStudy, NamesTheInverseStandardDeviationWhereItIsSaved) {
+  planted.saves = ABN_SAVES_VAR | ABN_SAVES_INVSTD;
+  planted.kept = [](double v, double eps, double) { return 1 / std::sqrt(v + eps); };
+  planted.under_root_again = [](double s, double, double) { return 1 / (s * s); };
+  const Study study = study_of(planted_variant);
+  EXPECT_EQ(named(study, kept_variance), "1/sqrt(v + eps)");
+  EXPECT_EQ(named(study, backward_eps), "s");
+  EXPECT_NE(all_conclusions(study).find("backward uses the same 1/sigma"), std::string::npos);
+}
+
+TEST_F(ConventionsStudy, NamesAnEpsOfTheKernelsOwn) {
+  struct Case {
+    const char *root, *again;
+    double (*eps)(double asked);
+  };
+  const Case cases[] = {
+      {"1/sqrt(v + 1e-5), eps ignored", "1/sqrt(s + 1e-5), eps ignored",
+       [](double) { return 1e-5; }},
+      {"1/sqrt(v + 1e-3), eps ignored", "1/sqrt(s + 1e-3), eps ignored",
+       [](double) { return 1e-3; }},
+      {"1/sqrt(v + max(eps, 1e-5))", "1/sqrt(s + max(eps, 1e-5))",
+       [](double asked) { return std::max(asked, 1e-5); }},
+  };
+  for (const Case& one : cases) {
+    SCOPED_TRACE(one.root);
+    planted = {};
+    planted.under_root = [&](double v, double eps, double) { return v + one.eps(eps); };
+    planted.under_root_again = [&](double s, double eps, double) { return s + one.eps(eps); };
+    const Study study = study_of(planted_variant);
+    EXPECT_EQ(named(study, forward_eps), one.root);
+    EXPECT_EQ(named(study, backward_eps), one.again);
+  }
+}
+
+TEST_F(ConventionsStudy, SaysThatItKnowsNoSuchConvention) {
   planted.under_root = [](double v, double eps, double) { return v + 2 * eps; };
   const Study study = study_of(planted_variant);
   EXPECT_EQ(named(study, forward_eps), "none of the known conventions");
@@ -389,7 +465,7 @@ TEST_F(EpsilonStudy, SaysThatItKnowsNoSuchConvention) {
   EXPECT_NE(all_conclusions(study).find("cannot be said"), std::string::npos);
 }
 
-TEST_F(EpsilonStudy, ANanExplainsNothing) {
+TEST_F(ConventionsStudy, ANanExplainsNothing) {
   planted.under_root = [](double, double, double) { return -1.0; };
   const Study study = study_of(planted_variant);
   EXPECT_EQ(named(study, forward_eps), "none of the known conventions");
@@ -399,7 +475,7 @@ TEST_F(EpsilonStudy, ANanExplainsNothing) {
             std::string::npos);
 }
 
-TEST_F(EpsilonStudy, SaysWhatTheDataCannotSeparate) {
+TEST_F(ConventionsStudy, SaysWhatTheDataCannotSeparate) {
   const Finding finding{"eps", {{"a", 0.4}, {"b", 0.9}, {"c", 3}}};
   EXPECT_EQ(finding.answer(), Finding::Answer::several);
   EXPECT_EQ(finding.name(), "a or b");
@@ -409,11 +485,11 @@ TEST_F(EpsilonStudy, SaysWhatTheDataCannotSeparate) {
   EXPECT_EQ(none.answer(), Finding::Answer::none);
 }
 
-TEST_F(EpsilonStudy, TheSameSeedGivesTheSameBytes) {
+TEST_F(ConventionsStudy, TheSameSeedGivesTheSameBytes) {
   EXPECT_EQ(study_to_json(study_of(planted_variant)), study_to_json(study_of(planted_variant)));
 }
 
-TEST_F(EpsilonStudy, RefusesWhatCannotRun) {
+TEST_F(ConventionsStudy, RefusesWhatCannotRun) {
   abn_variant unsupported = planted_variant;
   unsupported.claims = [](const abn_problem*, abn_claims*) -> int { return ABN_ERROR_UNSUPPORTED; };
   EXPECT_THROW(study_of(unsupported), problem::UsageError);

@@ -4,7 +4,7 @@
 #include <array>
 #include <cmath>
 
-namespace abn::verify::study::epsilon {
+namespace abn::verify::study::conventions {
 
 using Real = long double;
 
@@ -12,7 +12,10 @@ struct Root {
   const char* name;
   Real (*under)(Real v, Real eps);  ///< q
 };
-inline constexpr std::array<Root, 4> roots{{
+// eps that kernels have of their own: the smallest that cuDNN takes, and the default of Keras and
+// TensorFlow
+inline constexpr Real eps_of_cudnn = 1e-5L, eps_of_keras = 1e-3L;
+inline constexpr std::array<Root, 7> roots{{
     {"1/sqrt(v + eps)", [](Real v, Real eps) -> Real { return v + eps; }},
     {"1/(sqrt(v) + eps)",
      [](Real v, Real eps) -> Real {
@@ -21,6 +24,10 @@ inline constexpr std::array<Root, 4> roots{{
      }},
     {"1/sqrt(max(v, eps))", [](Real v, Real eps) -> Real { return v < eps ? eps : v; }},
     {"1/sqrt(v), eps missing", [](Real v, Real) -> Real { return v; }},
+    {"1/sqrt(v + 1e-5), eps ignored", [](Real v, Real) -> Real { return v + eps_of_cudnn; }},
+    {"1/sqrt(v + 1e-3), eps ignored", [](Real v, Real) -> Real { return v + eps_of_keras; }},
+    {"1/sqrt(v + max(eps, 1e-5))",
+     [](Real v, Real eps) -> Real { return v + (eps < eps_of_cudnn ? eps_of_cudnn : eps); }},
 }};
 
 /// Variance with the divisor m, or m - 1 (Bessel).
@@ -80,7 +87,7 @@ struct Back {
   const char* name;
   Real (*under)(Real s, Real eps, Real m);
 };
-inline constexpr std::array<Back, 10> backs{{
+inline constexpr std::array<Back, 13> backs{{
     {"1/sqrt(s + eps)", [](Real s, Real eps, Real) -> Real { return s + eps; }},
     {"1/(sqrt(s) + eps)",
      [](Real s, Real eps, Real) -> Real {
@@ -99,8 +106,12 @@ inline constexpr std::array<Back, 10> backs{{
        return sd * sd;
      }},
     {"1/sqrt(s m/(m-1))", [](Real s, Real, Real m) -> Real { return s * m / (m - 1); }},
+    {"1/sqrt(s + 1e-5), eps ignored", [](Real s, Real, Real) -> Real { return s + eps_of_cudnn; }},
+    {"1/sqrt(s + 1e-3), eps ignored", [](Real s, Real, Real) -> Real { return s + eps_of_keras; }},
+    {"1/sqrt(s + max(eps, 1e-5))",
+     [](Real s, Real eps, Real) -> Real { return s + (eps < eps_of_cudnn ? eps_of_cudnn : eps); }},
     {"1/s", [](Real s, Real, Real) -> Real { return s * s; }},
     {"s", [](Real s, Real, Real) -> Real { return 1 / (s * s); }},
 }};
 
-}  // namespace abn::verify::study::epsilon
+}  // namespace abn::verify::study::conventions

@@ -1,5 +1,5 @@
-// `study epsilon`: which convention a kernel implements for eps, for the divisor of the variance
-// and for the scale, named from its outputs.
+// `study conventions`: which convention a kernel implements for eps, for the divisor of the
+// variance, for the scale and for the kink, named from its outputs.
 //
 // The variant is run in training over eps, over v/eps from 1e-6 to 1e6 and over small m, where
 // conventions differ most. Every candidate is a kernel that would be right by that convention, so
@@ -40,6 +40,6 @@ struct Finding {
 
 /// Throws UsageError where the variant cannot be run in training at all, CallFailed and DeviceError
 /// where a call goes wrong.
-Study epsilon_study(const call::Subject& subject, std::uint64_t seed);
+Study conventions_study(const call::Subject& subject, std::uint64_t seed);
 
 }  // namespace abn::verify::study
