@@ -124,6 +124,11 @@ std::vector<results::Record> run_case(const CheckGroup& group, const call::Subje
     const problem::Claimed claimed = problem::claims_of(*subject.variant, one.problem);
     if (claimed.status == ABN_ERROR_UNSUPPORTED)
       return skipped_case(wanted, origin, problem::unsupported_text(*subject.variant, one.problem));
+    if (!group.streams && data::is_streamed(one))
+      return skipped_case(wanted, origin,
+                          fmt::format("cases of more than {} elements have their outputs judged, "
+                                      "and no more; take fewer elements for this check",
+                                      data::most_in_doubles));
     if (!claimed.nonsense.empty()) return failed("the claims make no sense: " + claimed.nonsense);
     judge::Origin with_claims = origin;
     with_claims.claims = claimed.claims;

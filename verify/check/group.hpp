@@ -72,6 +72,8 @@ struct CheckGroup {
   std::vector<KnownCheck> (*known)() = nullptr;
   /// whether the group has records for such a case; null: for any
   bool (*suits)(const data::Case& one) = nullptr;
+  /// whether it has records of cases whose tensors do not fit into memory as doubles
+  bool streams = false;
 };
 
 /// The second parts of check ids, with what their checks are about.

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "verify/call/invocation.hpp"
+#include "verify/check/streamed.hpp"
 #include "verify/expect/expect.hpp"
 #include "verify/judge/diagnosis/diagnosis.hpp"
 #include "verify/judge/kink.hpp"
@@ -260,6 +261,7 @@ std::vector<results::Record> records_of(const Work& work) {
   const call::Subject& subject = work.subject;
   const data::Case& one = work.one;
   const abn_claims& claims = work.claims;
+  if (data::is_streamed(one)) return streamed_records(work);
   const auto any = [&](auto&& holds) {
     return std::any_of(work.wanted.begin(), work.wanted.end(), holds);
   };
@@ -317,7 +319,7 @@ std::vector<KnownCheck> known_checks() {
 
 }  // namespace
 
-const CheckGroup output_checks{"run",   checks_of, data::cases_of, records_of,
-                               nullptr, "",        known_checks};
+const CheckGroup output_checks{"run", checks_of,    data::cases_of, records_of, nullptr,
+                               "",    known_checks, nullptr,        true};
 
 }  // namespace abn::verify::check

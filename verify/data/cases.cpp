@@ -283,6 +283,11 @@ void append_curves(std::vector<Case>& cases, std::uint64_t laps, std::uint64_t s
 
 }  // namespace
 
+bool is_streamed(const Case& one) {
+  return one.given == nullptr && is_recipe(one.data) &&
+         problem::element_count(one.problem) > most_in_doubles;
+}
+
 problem::Inputs inputs_of(const Case& one) {
   if (one.given) return *one.given;
   if (is_pattern_data(one.data)) return pattern_inputs(one.problem, one.data);

@@ -16,6 +16,12 @@ namespace abn::verify::data {
 /// The inputs of a case: the file's, or those of its recipe.
 problem::Inputs inputs_of(const Case& one);
 
+/// Elements that a tensor may have in doubles: 1 GiB for each of some ten copies.
+inline constexpr std::int64_t most_in_doubles = std::int64_t{1} << 27;
+/// Is a case larger than that, and made by a recipe, whose channels can be made one by one? Then
+/// nobody asks for its inputs as a whole (verify/check/streamed.hpp).
+bool is_streamed(const Case& one);
+
 enum class Tier : std::uint8_t { smoke, full, exhaustive };
 Tier tier_from_name(std::string_view name);  ///< throws UsageError
 const char* tier_name(Tier tier);

@@ -228,7 +228,9 @@ double standardised(const Plan& plan, const Stream& draw, std::int64_t i, std::i
   return spike ? t * draw.power_of_two(5, 10, index) : t;
 }
 
-void fill_channel(problem::Inputs& inputs, const Plan& plan, const Stream& root, std::int64_t c) {
+/// `c` draws the numbers, `to` says where they stand.
+void fill_channel(problem::Inputs& inputs, const Plan& plan, const Stream& root, std::int64_t to,
+                  std::int64_t c) {
   const abn_problem& problem = inputs.problem;
   const problem::Format& storage = problem::format_of(problem.dtype);
   const std::int64_t m = problem::sample_count(problem);
@@ -237,7 +239,7 @@ void fill_channel(problem::Inputs& inputs, const Plan& plan, const Stream& root,
   const double scale = plan.on_grid ? 1 : plan.sigma;
   for (std::int64_t i = 0; i < m; ++i) {
     const auto index = static_cast<std::uint64_t>(i);
-    const auto at = static_cast<std::size_t>(problem::sample_offset(problem, c, i));
+    const auto at = static_cast<std::size_t>(problem::sample_offset(problem, to, i));
     const double t = standardised(plan, x_draw, i, m);
     inputs.x[at] = problem::round_to(storage, plan.mean + scale * t);
     // Correlated with xhat, so that S1 is not small, and not of zero mean, so that S0 is not: a
@@ -248,7 +250,7 @@ void fill_channel(problem::Inputs& inputs, const Plan& plan, const Stream& root,
   }
   if (m > 0) {
     const auto where = static_cast<std::size_t>(problem::sample_offset(
-        problem, c,
+        problem, to,
         static_cast<std::int64_t>(x_draw.fork(2).below(static_cast<std::uint64_t>(m), 0))));
     if (plan.special_x != 0) inputs.x[where] = plan.special_x;
     if (plan.special_dz != 0) inputs.dz[where] = plan.special_dz;
@@ -259,6 +261,52 @@ int recipe_index(std::string_view name) {
   const auto at = std::find_if(recipe_table.begin(), recipe_table.end(),
                                [&](const Recipe& recipe) { return name == recipe.name; });
   return at == recipe_table.end() ? -1 : static_cast<int>(at - recipe_table.begin());
+}
+
+/// Throws UsageError for an unknown name.
+Kind kind_of(std::string_view recipe) {
+  const int index = recipe_index(recipe);
+  if (index >= 0) return static_cast<Kind>(index);
+  std::vector<std::string> names;
+  for (const Recipe& known : recipe_table) names.emplace_back(known.name);
+  throw problem::UsageError(
+      fmt::format("\"{}\" is not a data recipe; did you mean {}? (they are {})", recipe,
+                  problem::nearest(recipe, names), fmt::join(names, ", ")));
+}
+
+/// Inputs of `channels` channels with every vector of the right size and nothing in it.
+problem::Inputs blank_inputs(const abn_problem& problem, std::int64_t channels, bool affine) {
+  problem::Inputs inputs;
+  inputs.problem = problem;
+  inputs.problem.c = channels;
+  inputs.affine = affine;
+  const auto elements = static_cast<std::size_t>(problem::element_count(inputs.problem)),
+             count = static_cast<std::size_t>(channels);
+  inputs.x.resize(elements);
+  inputs.dz.resize(elements);
+  inputs.running_mean.resize(count);
+  inputs.running_var.resize(count);
+  if (affine) {
+    inputs.gamma.resize(count);
+    inputs.beta.resize(count);
+  }
+  return inputs;
+}
+
+/// Channel c of `problem` as channel `to` of the inputs.
+void make_channel(problem::Inputs& inputs, std::int64_t to, Kind kind, const abn_problem& problem,
+                  std::uint64_t seed, std::int64_t c) {
+  const Stream root(seed);
+  const problem::Format& parameter = problem::format_of(problem.param_dtype);
+  const Plan plan = plan_channel(kind, problem, root, seed, c);
+  const auto at = static_cast<std::size_t>(to);
+  inputs.running_mean[at] = problem::round_to(parameter, plan.running_mean);
+  inputs.running_var[at] = problem::round_to(parameter, plan.running_var);
+  if (inputs.affine) {
+    inputs.gamma[at] = problem::round_to(parameter, plan.gamma);
+    inputs.beta[at] = problem::round_to(parameter, plan.beta);
+  }
+  fill_channel(inputs, plan, root, to, c);
 }
 
 }  // namespace
@@ -273,41 +321,17 @@ bool is_usual(std::string_view name) {
 
 problem::Inputs make_inputs(const abn_problem& problem, std::string_view recipe,
                             std::uint64_t seed) {
-  const int index = recipe_index(recipe);
-  if (index < 0) {
-    std::vector<std::string> names;
-    for (const Recipe& known : recipe_table) names.emplace_back(known.name);
-    throw problem::UsageError(
-        fmt::format("\"{}\" is not a data recipe; did you mean {}? (they are {})", recipe,
-                    problem::nearest(recipe, names), fmt::join(names, ", ")));
-  }
-  const auto kind = static_cast<Kind>(index);
-  const Stream root(seed);
-  const problem::Format& parameter = problem::format_of(problem.param_dtype);
-  problem::Inputs inputs;
-  inputs.problem = problem;
-  inputs.affine = kind != Kind::no_affine;
-  const auto elements = static_cast<std::size_t>(problem::element_count(problem)),
-             channels = static_cast<std::size_t>(problem.c);
-  inputs.x.resize(elements);
-  inputs.dz.resize(elements);
-  inputs.running_mean.resize(channels);
-  inputs.running_var.resize(channels);
-  if (inputs.affine) {
-    inputs.gamma.resize(channels);
-    inputs.beta.resize(channels);
-  }
-  for (std::size_t c = 0; c < channels; ++c) {
-    const auto channel = static_cast<std::int64_t>(c);
-    const Plan plan = plan_channel(kind, problem, root, seed, channel);
-    inputs.running_mean[c] = problem::round_to(parameter, plan.running_mean);
-    inputs.running_var[c] = problem::round_to(parameter, plan.running_var);
-    if (inputs.affine) {
-      inputs.gamma[c] = problem::round_to(parameter, plan.gamma);
-      inputs.beta[c] = problem::round_to(parameter, plan.beta);
-    }
-    fill_channel(inputs, plan, root, channel);
-  }
+  const Kind kind = kind_of(recipe);
+  problem::Inputs inputs = blank_inputs(problem, problem.c, kind != Kind::no_affine);
+  for (std::int64_t c = 0; c < problem.c; ++c) make_channel(inputs, c, kind, problem, seed, c);
+  return inputs;
+}
+
+problem::Inputs make_channel(const abn_problem& problem, std::string_view recipe,
+                             std::uint64_t seed, std::int64_t c) {
+  const Kind kind = kind_of(recipe);
+  problem::Inputs inputs = blank_inputs(problem, 1, kind != Kind::no_affine);
+  make_channel(inputs, 0, kind, problem, seed, c);
   return inputs;
 }
 

@@ -33,4 +33,9 @@ bool is_usual(std::string_view name);
 problem::Inputs make_inputs(const abn_problem& problem, std::string_view recipe,
                             std::uint64_t seed);
 
+/// Channel c of make_inputs(problem, recipe, seed), as a problem of one channel: the same numbers
+/// without all the others.
+problem::Inputs make_channel(const abn_problem& problem, std::string_view recipe,
+                             std::uint64_t seed, std::int64_t c);
+
 }  // namespace abn::verify::data

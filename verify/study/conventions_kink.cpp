@@ -46,8 +46,8 @@ std::optional<std::pair<abn_problem, abn_claims>> supported(const abn_variant& v
                                                             const char* activation) {
   for (const char* scale : {"signed", "abs_eps"})
     for (const char* dtype : {"f32", "f64", "bf16", "f16"}) {
-      const abn_problem problem = problem::parse_problem(fmt::format(
-          "n1c{}s{},{},{},{}", levels.size(), samples, dtype, activation, scale));
+      const abn_problem problem = problem::parse_problem(
+          fmt::format("n1c{}s{},{},{},{}", levels.size(), samples, dtype, activation, scale));
       const problem::Claimed claimed = problem::claims_of(variant, problem);
       if (claimed.status == ABN_OK && claimed.nonsense.empty())
         return std::pair(problem, claimed.claims);

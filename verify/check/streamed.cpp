@@ -1,0 +1,424 @@
+// Filling, calling and judging by channels.
+#include "verify/check/streamed.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "cuda/emulator/report.h"
+#include "verify/call/crash.hpp"
+#include "verify/call/float_environment.hpp"
+#include "verify/call/guarded.hpp"
+#include "verify/call/parallel.hpp"
+#include "verify/data/recipes.hpp"
+#include "verify/expect/expect.hpp"
+#include "verify/judge/kink.hpp"
+#include "verify/problem/format.hpp"
+#include "verify/problem/problem.hpp"
+
+namespace abn::verify::check {
+namespace {
+
+// what the exact values, bounds and terms of one element take while its channel is judged
+constexpr std::uint64_t bytes_an_element = 600;
+// channels that one thread judges before their records are added to the others
+constexpr std::int64_t blocks = 64;
+
+/// Bytes that can be had without swapping, as the kernel estimates them; 0 where it does not say.
+std::uint64_t free_memory() {
+  std::ifstream in("/proc/meminfo");
+  std::string word;
+  std::uint64_t kibibytes = 0;
+  while (in >> word)
+    if (word == "MemAvailable:" && in >> kibibytes) return kibibytes * 1024;
+  return 0;
+}
+
+double gibibytes(std::uint64_t bytes) { return static_cast<double>(bytes) / (1 << 30); }
+
+class Streamed {
+ public:
+  explicit Streamed(const Work& work)
+      : work_(work),
+        problem_(work.one.problem),
+        claims_(work.claims),
+        storage_(problem::format_of(problem_.dtype)),
+        outer_(problem::format_of(problem::out_type_of(problem_))),
+        parameter_(problem::format_of(problem_.param_dtype)),
+        elements_(static_cast<std::size_t>(problem::element_count(problem_))),
+        channels_(static_cast<std::size_t>(problem_.c)),
+        threads_(call::thread_count(work.options.threads)),
+        training_(problem_.mode == ABN_TRAINING) {}
+
+  std::vector<results::Record> records() {
+    if (const std::string why = missing_memory(); !why.empty()) {
+      std::vector<results::Record> skipped;
+      for (const CheckName& name : work_.wanted)
+        if (has_record(name)) skipped.push_back(skip_record(work_.origin, name, why));
+      return skipped;
+    }
+    std::vector<results::Record> records;
+    forward();
+    judge_operation(records, "forward");
+    const bool wants_backward =
+        std::any_of(work_.wanted.begin(), work_.wanted.end(),
+                    [](const CheckName& name) { return std::string_view(name.op) == "backward"; });
+    if (!wants_backward) return records;
+    if (!trouble_.empty()) {
+      for (const CheckName& name : work_.wanted)
+        if (std::string_view(name.op) == "backward" && has_record(name))
+          records.push_back(skip_record(
+              work_.origin, name,
+              "forward did not come back well, so there is nothing to go back from"));
+      return records;
+    }
+    backward();
+    judge_operation(records, "backward");
+    return records;
+  }
+
+ private:
+  using Buffer = std::optional<call::Guarded>;
+
+  static bool has_record(const CheckName& name) {
+    const std::string_view check = name.check;
+    return name.kind == results::CheckKind::numbers || check == "status" || check == "guards" ||
+           check == "inputs";
+  }
+  bool saves(std::uint32_t flag) const { return (claims_.saves & flag) != 0; }
+  bool z_on_x() const {
+    return claims_.z_may_alias_x == 1 && !saves(ABN_SAVES_X) && storage_.dtype == outer_.dtype;
+  }
+  bool dx_on_dz() const { return claims_.dx_may_alias_dz == 1 && storage_.dtype == outer_.dtype; }
+
+  /// One sentence where there is not enough memory; empty where there is.
+  std::string missing_memory() const {
+    const auto inner = static_cast<std::uint64_t>(storage_.bytes) * elements_,
+               outer = static_cast<std::uint64_t>(outer_.bytes) * elements_;
+    std::uint64_t kept = z_on_x() ? outer : inner + outer;
+    if (saves(ABN_SAVES_XHAT)) kept += inner;
+    const std::uint64_t gradients =
+        problem_.mode == ABN_INFERENCE ? 0 : outer + (dx_on_dz() ? 0 : inner);
+    const std::uint64_t judged = static_cast<std::uint64_t>(threads_) * bytes_an_element *
+                                 static_cast<std::uint64_t>(problem::sample_count(problem_));
+    const std::uint64_t needed = kept + gradients + judged, there = free_memory();
+    if (needed <= there) return "";
+    return fmt::format(
+        "a case of {} elements needs {:.1f} GiB here, {:.1f} of them for its tensors, and {:.1f} "
+        "are free; take fewer elements, or more channels of fewer samples",
+        elements_, gibibytes(needed), gibibytes(kept + gradients), gibibytes(there));
+  }
+
+  problem::Inputs channel(std::int64_t c) const {
+    return data::make_channel(problem_, work_.one.data, work_.one.seed, c);
+  }
+
+  // A channel's samples, out of a tensor and into it.
+  void scatter(call::Guarded& tensor, const problem::Format& format, std::int64_t c,
+               const std::vector<double>& values) const {
+    const auto size = static_cast<std::size_t>(format.bytes);
+    std::vector<std::byte> packed(values.size() * size);
+    problem::pack(format, values, packed.data());
+    problem::for_each_sample(problem_, c, [&](std::size_t i, std::size_t at) {
+      std::copy_n(packed.data() + i * size, size, tensor.host() + at * size);
+    });
+  }
+  std::vector<double> gather(call::Guarded& tensor, const problem::Format& format,
+                             std::int64_t c) const {
+    const auto size = static_cast<std::size_t>(format.bytes);
+    std::vector<double> values(static_cast<std::size_t>(problem::sample_count(problem_)));
+    std::vector<std::byte> packed(values.size() * size);
+    problem::for_each_sample(problem_, c, [&](std::size_t i, std::size_t at) {
+      std::copy_n(tensor.host() + at * size, size, packed.data() + i * size);
+    });
+    problem::unpack(format, packed.data(), values);
+    return values;
+  }
+  void put(Buffer& vector, std::int64_t c, double value) const {
+    problem::pack(parameter_, std::span(&value, 1),
+                  vector->host() + static_cast<std::size_t>(c * parameter_.bytes));
+  }
+  double get(Buffer& vector, std::int64_t c) const {
+    double value = 0;
+    problem::unpack(parameter_, vector->host() + static_cast<std::size_t>(c * parameter_.bytes),
+                    std::span(&value, 1));
+    return value;
+  }
+
+  void make(Buffer& buffer, const problem::Format& format, std::size_t count) {
+    buffer.emplace(*work_.subject.device, count * static_cast<std::size_t>(format.bytes));
+    const double poison = std::numeric_limits<double>::quiet_NaN();
+    std::vector<std::byte> one(static_cast<std::size_t>(format.bytes));
+    problem::pack(format, std::span(&poison, 1), one.data());
+    call::in_parallel(channels_, threads_, [&](std::size_t c, int) {
+      for (std::size_t i = c * (count / channels_); i < (c + 1) * (count / channels_); ++i)
+        std::copy(one.begin(), one.end(), buffer->host() + i * one.size());
+    });
+  }
+
+  template <class Entry>
+  void call_entry(const char* op, Entry&& entry) {
+    const call::CrashNote note(op);
+    const call::FloatEnvironment ours;
+    int status = ABN_OK;
+    if (work_.subject.emulated) {
+      emulator::Session session(emulator::Settings{});
+      status = entry();
+      const emulator::Report report = session.take_report();
+      if (!report.findings.empty()) trouble_ = report.findings.front().text;
+    } else {
+      status = entry();
+    }
+    if (status != ABN_OK && trouble_.empty())
+      trouble_ = fmt::format("returned {} for a problem that claims() accepts", status);
+  }
+
+  void forward() {
+    make(x_, storage_, elements_);
+    if (!z_on_x()) make(z_, outer_, elements_);
+    if (saves(ABN_SAVES_XHAT)) make(xhat_, storage_, elements_);
+    for (Buffer* const one : {&gamma_, &beta_, &running_mean_, &running_var_})
+      make(*one, parameter_, channels_);
+    if (training_)
+      for (Buffer* const one : {&mean_, &var_}) make(*one, parameter_, channels_);
+    affine_ = channel(0).affine;
+    call::in_parallel(channels_, threads_, [&](std::size_t index, int) {
+      const auto c = static_cast<std::int64_t>(index);
+      const problem::Inputs in = channel(c);
+      scatter(*x_, storage_, c, in.x);
+      if (affine_) put(gamma_, c, in.gamma[0]), put(beta_, c, in.beta[0]);
+      put(running_mean_, c, in.running_mean[0]), put(running_var_, c, in.running_var[0]);
+    });
+    const std::uint64_t before = z_on_x() ? 0 : x_->fingerprint(threads_);
+    Buffer workspace;
+    const std::size_t bytes = work_.subject.variant->workspace_bytes(&problem_, ABN_FORWARD);
+    if (bytes > 0) workspace.emplace(*work_.subject.device, bytes);
+    for (Buffer* const one : all()) if (*one) (*one)->upload();
+    abn_forward_args args{};
+    args.struct_size = sizeof args;
+    args.x = at(x_), args.z = z_on_x() ? at(x_) : at(z_), args.xhat = at(xhat_);
+    if (affine_) args.gamma = at(gamma_), args.beta = at(beta_);
+    args.running_mean = at(running_mean_), args.running_var = at(running_var_);
+    args.mean = at(mean_), args.var = at(var_);
+    args.workspace = at(workspace), args.workspace_bytes = bytes;
+    args.stream = work_.subject.device->stream();
+    call_entry("forward", [&] { return work_.subject.variant->forward(&problem_, &args); });
+    for (Buffer* const one : all()) if (*one) (*one)->download();
+    look_at_guards(workspace);
+    changed_ = !z_on_x() && x_->fingerprint(threads_) != before ? "x" : "";
+  }
+
+  void backward() {
+    trouble_.clear(), broken_.clear();
+    make(dz_, outer_, elements_);
+    if (!dx_on_dz()) make(dx_, storage_, elements_);
+    for (Buffer* const one : {&dgamma_, &dbeta_}) make(*one, parameter_, channels_);
+    call::in_parallel(channels_, threads_, [&](std::size_t index, int) {
+      const auto c = static_cast<std::int64_t>(index);
+      scatter(*dz_, outer_, c, channel(c).dz);
+    });
+    Buffer& z = z_on_x() ? x_ : z_;
+    const std::uint64_t before = z->fingerprint(threads_);
+    Buffer workspace;
+    const std::size_t bytes = work_.subject.variant->workspace_bytes(&problem_, ABN_BACKWARD);
+    if (bytes > 0) workspace.emplace(*work_.subject.device, bytes);
+    for (Buffer* const one : all()) if (*one) (*one)->upload();
+    abn_backward_args args{};
+    args.struct_size = sizeof args;
+    args.dz = at(dz_), args.dx = dx_on_dz() ? at(dz_) : at(dx_);
+    if (saves(ABN_SAVES_X)) args.x = at(x_);
+    if (saves(ABN_SAVES_Z)) args.z = at(z);
+    if (saves(ABN_SAVES_XHAT)) args.xhat = at(xhat_);
+    if (affine_) args.gamma = at(gamma_), args.beta = at(beta_);
+    if (!training_) args.mean = at(running_mean_), args.var = at(running_var_);
+    if (training_ && saves(ABN_SAVES_MEAN)) args.mean = at(mean_);
+    if (training_ && saves(ABN_SAVES_VAR | ABN_SAVES_INVSTD)) args.var = at(var_);
+    if (affine_) args.dgamma = at(dgamma_), args.dbeta = at(dbeta_);
+    args.workspace = at(workspace), args.workspace_bytes = bytes;
+    args.stream = work_.subject.device->stream();
+    call_entry("backward", [&] { return work_.subject.variant->backward(&problem_, &args); });
+    for (Buffer* const one : all()) if (*one) (*one)->download();
+    look_at_guards(workspace);
+    changed_ = z->fingerprint(threads_) != before ? "z" : "";
+  }
+
+  static void* at(const Buffer& buffer) { return buffer ? buffer->address() : nullptr; }
+  std::vector<Buffer*> all() {
+    return {&x_,    &z_,   &xhat_, &gamma_, &beta_,   &running_mean_, &running_var_,
+            &mean_, &var_, &dz_,   &dx_,    &dgamma_, &dbeta_};
+  }
+  void look_at_guards(Buffer& workspace) {
+    static constexpr const char* names[] = {
+        "x", "z", "xhat", "gamma", "beta", "running_mean", "running_var", "mean", "var",
+        "dz", "dx", "dgamma", "dbeta"};
+    const std::vector<Buffer*> buffers = all();
+    for (std::size_t i = 0; i < buffers.size(); ++i)
+      if (*buffers[i] && !(*buffers[i])->guards_hold() && broken_.empty()) broken_ = names[i];
+    if (workspace) workspace->download();
+    if (workspace && !workspace->guards_hold() && broken_.empty()) broken_ = "workspace";
+  }
+
+  /// What the kernel left of channel c for its backward.
+  problem::Saved saved(std::int64_t c) {
+    problem::Saved out;
+    if (saves(ABN_SAVES_Z)) out.z = gather(z_on_x() ? *x_ : *z_, outer_, c);
+    if (saves(ABN_SAVES_XHAT)) out.xhat = gather(*xhat_, storage_, c);
+    if (!training_) return out;
+    if (saves(ABN_SAVES_MEAN)) out.mean = {get(mean_, c)};
+    if (saves(ABN_SAVES_INVSTD))
+      out.invstd = {get(var_, c)};
+    else if (saves(ABN_SAVES_VAR))
+      out.variance = {get(var_, c)};
+    return out;
+  }
+
+  std::vector<compare::Stored> outputs(bool backward, std::int64_t c) {
+    std::vector<compare::Stored> out;
+    const auto tensor = [&](compare::Output which, Buffer& buffer, const problem::Format& format) {
+      out.push_back({which, gather(*buffer, format, c)});
+    };
+    const auto vector = [&](compare::Output which, Buffer& buffer) {
+      out.push_back({which, {get(buffer, c)}});
+    };
+    if (backward) {
+      tensor(compare::Output::dx, dx_on_dz() ? dz_ : dx_, storage_);
+      if (affine_) vector(compare::Output::dgamma, dgamma_), vector(compare::Output::dbeta, dbeta_);
+      return out;
+    }
+    tensor(compare::Output::z, z_on_x() ? x_ : z_, outer_);
+    if (xhat_) tensor(compare::Output::xhat, xhat_, storage_);
+    if (!training_) return out;
+    vector(compare::Output::mean, mean_);
+    vector(saves(ABN_SAVES_INVSTD) ? compare::Output::invstd : compare::Output::variance, var_);
+    vector(compare::Output::running_mean, running_mean_);
+    vector(compare::Output::running_var, running_var_);
+    return out;
+  }
+
+  /// The records of the numbers of one channel.
+  std::vector<results::Record> judge_channel(const char* op, std::int64_t c) {
+    const bool backward = std::string_view(op) == "backward";
+    const problem::Inputs inputs = channel(c);
+    const problem::Saved kept = backward ? saved(c) : problem::Saved{};
+    const std::vector<compare::Stored> got = outputs(backward, c);
+    const abn_claims claims =
+        backward ? judge::with_kink(inputs, kept, claims_, got) : claims_;
+    const std::vector<compare::Expectation> expected =
+        backward ? expect::expect_backward(inputs, kept, claims)
+                 : expect::expect_forward(inputs, claims);
+    judge::Origin origin = work_.origin;
+    origin.element_of = [this, c](bool tensor, std::int64_t element) {
+      // an element of a problem of one channel is its sample, in both layouts
+      return tensor ? problem::sample_offset(problem_, c, element) : c;
+    };
+    const auto explain = [&](compare::Output output, std::int64_t element) {
+      return expect::shares_of(inputs, backward ? &kept : nullptr, claims, output, element);
+    };
+    std::vector<results::Record> records;
+    for (const compare::Stored& one : got) {
+      const std::string_view name = compare::output_name(one.output);
+      const bool asked = std::any_of(
+          work_.wanted.begin(), work_.wanted.end(), [&](const CheckName& wanted) {
+            return std::string_view(wanted.op) == op && name == wanted.check;
+          });
+      const compare::Expectation* const expectation = compare::find_output(expected, one.output);
+      if (asked && expectation != nullptr)
+        records.push_back(
+            judge::judge(origin, op, inputs, kept, *expectation, one.values, explain));
+    }
+    return records;
+  }
+
+  void judge_operation(std::vector<results::Record>& all_records, const char* op) {
+    for (const CheckName& name : work_.wanted)
+      if (std::string_view(name.op) == op && name.kind != results::CheckKind::numbers)
+        add_contract(all_records, name);
+    const bool numbers = std::any_of(
+        work_.wanted.begin(), work_.wanted.end(), [&](const CheckName& name) {
+          return std::string_view(name.op) == op && name.kind == results::CheckKind::numbers;
+        });
+    if (!numbers || !trouble_.empty()) return;
+    std::vector<std::vector<results::Record>> parts(blocks);
+    call::in_parallel(blocks, threads_, [&](std::size_t block, int) {
+      const auto at = static_cast<std::int64_t>(block);
+      const std::int64_t begin = problem_.c * at / blocks, end = problem_.c * (at + 1) / blocks;
+      for (std::int64_t c = begin; c < end; ++c) add(parts[block], judge_channel(op, c));
+    });
+    std::vector<results::Record> whole;
+    for (auto& part : parts) add(whole, std::move(part));
+    for (results::Record& record : whole) {
+      as_one_case(record);
+      all_records.push_back(std::move(record));
+    }
+  }
+
+  /// The channels were records of their own; to a reader they are one case.
+  static void as_one_case(results::Record& record) {
+    for (std::uint64_t* const count :
+         {&record.cases, &record.failed_cases, &record.discriminating_cases,
+          &record.method_limited_cases, &record.cancelled_cases, &record.constant_dz_cases})
+      *count = std::min<std::uint64_t>(*count, 1);
+    for (results::CaseKind& kind : record.kinds)
+      for (std::uint64_t* const count : {&kind.cases, &kind.telling, &kind.empty})
+        *count = std::min<std::uint64_t>(*count, 1);
+  }
+
+  static void add(std::vector<results::Record>& into, std::vector<results::Record>&& more) {
+    for (results::Record& record : more) {
+      const auto same = std::find_if(into.begin(), into.end(), [&](const results::Record& one) {
+        return one.id == record.id;
+      });
+      if (same == into.end())
+        into.push_back(std::move(record));
+      else
+        results::merge(*same, record);
+    }
+  }
+
+  void add_contract(std::vector<results::Record>& records, const CheckName& name) const {
+    const std::string_view check = name.check;
+    if (!has_record(name)) return;
+    const std::string reason =
+        check == "status"                         ? trouble_
+        : check == "guards" && !broken_.empty() ? "bytes beside " + broken_ + " were written"
+        : check == "inputs" && !changed_.empty()  ? changed_ + " was written"
+                                                  : "";
+    results::Record record = judge::blank_record(work_.origin, name.op, name.check, name.kind);
+    if (!reason.empty()) {
+      record.verdict = results::Verdict::fail;
+      record.failed_cases = 1;
+      record.reason = reason;
+      results::Witness witness = judge::blank_witness(work_.origin, record.id);
+      witness.where = name.op;
+      witness.reason = reason;
+      record.witnesses.push_back(std::move(witness));
+    }
+    records.push_back(std::move(record));
+  }
+
+  const Work& work_;
+  const abn_problem& problem_;
+  const abn_claims& claims_;
+  const problem::Format &storage_, &outer_, &parameter_;
+  const std::size_t elements_, channels_;
+  const int threads_;
+  const bool training_;
+  bool affine_ = true;
+  Buffer x_, z_, xhat_, gamma_, beta_, running_mean_, running_var_, mean_, var_;
+  Buffer dz_, dx_, dgamma_, dbeta_;
+  std::string trouble_, broken_, changed_;
+};
+
+}  // namespace
+
+std::vector<results::Record> streamed_records(const Work& work) {
+  return Streamed(work).records();
+}
+
+}  // namespace abn::verify::check
