@@ -28,23 +28,25 @@ demangle() {
   done
 }
 
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
 for variant in "${variants[@]}"; do
   if [ ! -f "cuda/$variant.cu" ]; then
     echo "There is no cuda/$variant.cu; name a file of cuda/ without its ending." >&2
     exit 2
   fi
+done
+
+# A line a kernel of one variant into $2/VARIANT; the compiler's messages, where it fails.
+resources_of() {
+  local variant=$1 said=$2/$1.log
   # The flags of CMakeLists.txt, for the one architecture whose budget matters.
   if ! nvcc -std=c++20 -O3 -fmad=false -I. -arch=sm_90 -DABN_BUILD=on_cuda -Xptxas -v -cubin \
-    -o /dev/null "cuda/$variant.cu" 2>"$log.$variant"; then
-    cat "$log.$variant" >&2
-    rm -f "$log.$variant"
-    exit 2
+    -o /dev/null "cuda/$variant.cu" 2>"$said"; then
+    cat "$said" >&2
+    return 1
   fi
   # ptxas says the name of a kernel, then its stack and spills, then its registers and shared
   # memory.
-  demangle <"$log.$variant" | awk -v variant="$variant" '
+  demangle <"$said" | awk -v variant="$variant" '
     /Compiling entry function/ {
       name = $0
       sub(/.*entry function ./, "", name); sub(/. for .sm_[0-9a-z]+.*/, "", name)
@@ -64,9 +66,19 @@ for variant in "${variants[@]}"; do
       printf "%-10s %4d registers %5d bytes spilled %6d bytes shared  %s\n",
         variant, registers, spills, shared, name
       spills = 0
-    }' >>"$log"
-  rm -f "$log.$variant"
-done
+    }' >"$2/$variant"
+}
+export -f demangle resources_of
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+if ! printf '%s\n' "${variants[@]}" |
+  xargs -P "$(nproc)" -I '{}' bash -c 'resources_of "$1" "$2"' _ '{}' "$scratch"; then
+  exit 2
+fi
+rm -f "$scratch"/*.log
+log=$scratch/all
+(cd "$scratch" && cat "${variants[@]}") >"$log"
 sort "$log"
 count=$(wc -l <"$log")
 if [ "$count" -eq 0 ]; then

@@ -115,8 +115,8 @@ class Streamed {
         elements_, gibibytes(needed), gibibytes(kept + gradients), gibibytes(there));
   }
 
-  problem::Inputs channel(std::int64_t c) const {
-    return data::make_channel(problem_, work_.one.data, work_.one.seed, c);
+  problem::Inputs channel(std::int64_t c, bool with_dz) const {
+    return data::make_channel(problem_, work_.one.data, work_.one.seed, c, with_dz);
   }
 
   // A channel's samples, out of a tensor and into it.
@@ -187,10 +187,10 @@ class Streamed {
       make(*one, parameter_, channels_);
     if (training_)
       for (Buffer* const one : {&mean_, &var_}) make(*one, parameter_, channels_);
-    affine_ = channel(0).affine;
+    affine_ = channel(0, false).affine;
     call::in_parallel(channels_, threads_, [&](std::size_t index, int) {
       const auto c = static_cast<std::int64_t>(index);
-      const problem::Inputs in = channel(c);
+      const problem::Inputs in = channel(c, false);
       scatter(*x_, storage_, c, in.x);
       if (affine_) put(gamma_, c, in.gamma[0]), put(beta_, c, in.beta[0]);
       put(running_mean_, c, in.running_mean[0]), put(running_var_, c, in.running_var[0]);
@@ -221,7 +221,7 @@ class Streamed {
     for (Buffer* const one : {&dgamma_, &dbeta_}) make(*one, parameter_, channels_);
     call::in_parallel(channels_, threads_, [&](std::size_t index, int) {
       const auto c = static_cast<std::int64_t>(index);
-      scatter(*dz_, outer_, c, channel(c).dz);
+      scatter(*dz_, outer_, c, channel(c, true).dz);
     });
     Buffer& z = z_on_x() ? x_ : z_;
     const std::uint64_t before = z->fingerprint(threads_);
@@ -304,7 +304,7 @@ class Streamed {
   /// The records of the numbers of one channel.
   std::vector<results::Record> judge_channel(const char* op, std::int64_t c) {
     const bool backward = std::string_view(op) == "backward";
-    const problem::Inputs inputs = channel(c);
+    const problem::Inputs inputs = channel(c, backward);
     const problem::Saved kept = backward ? saved(c) : problem::Saved{};
     const std::vector<compare::Stored> got = outputs(backward, c);
     const abn_claims claims =

@@ -242,6 +242,7 @@ void fill_channel(problem::Inputs& inputs, const Plan& plan, const Stream& root,
     const auto at = static_cast<std::size_t>(problem::sample_offset(problem, to, i));
     const double t = standardised(plan, x_draw, i, m);
     inputs.x[at] = problem::round_to(storage, plan.mean + scale * t);
+    if (inputs.dz.empty()) continue;
     // Correlated with xhat, so that S1 is not small, and not of zero mean, so that S0 is not: a
     // term left out is then seen.
     const double gradient = 0.7 * dz_draw.normal(index) + 0.4 * std::clamp(t, -3.0, 3.0) + 0.25;
@@ -253,7 +254,7 @@ void fill_channel(problem::Inputs& inputs, const Plan& plan, const Stream& root,
         problem, to,
         static_cast<std::int64_t>(x_draw.fork(2).below(static_cast<std::uint64_t>(m), 0))));
     if (plan.special_x != 0) inputs.x[where] = plan.special_x;
-    if (plan.special_dz != 0) inputs.dz[where] = plan.special_dz;
+    if (plan.special_dz != 0 && !inputs.dz.empty()) inputs.dz[where] = plan.special_dz;
   }
 }
 
@@ -328,9 +329,10 @@ problem::Inputs make_inputs(const abn_problem& problem, std::string_view recipe,
 }
 
 problem::Inputs make_channel(const abn_problem& problem, std::string_view recipe,
-                             std::uint64_t seed, std::int64_t c) {
+                             std::uint64_t seed, std::int64_t c, bool with_dz) {
   const Kind kind = kind_of(recipe);
   problem::Inputs inputs = blank_inputs(problem, 1, kind != Kind::no_affine);
+  if (!with_dz) inputs.dz.clear();
   make_channel(inputs, 0, kind, problem, seed, c);
   return inputs;
 }

@@ -34,8 +34,8 @@ problem::Inputs make_inputs(const abn_problem& problem, std::string_view recipe,
                             std::uint64_t seed);
 
 /// Channel c of make_inputs(problem, recipe, seed), as a problem of one channel: the same numbers
-/// without all the others.
+/// without all the others. dz stays empty where it is not wanted.
 problem::Inputs make_channel(const abn_problem& problem, std::string_view recipe,
-                             std::uint64_t seed, std::int64_t c);
+                             std::uint64_t seed, std::int64_t c, bool with_dz);
 
 }  // namespace abn::verify::data
