@@ -36,7 +36,8 @@ keep() { local code=$?; [ $code -ne 2 ] || exit 2; [ $code -le $outcome ] || out
 studies=(report/inversion.json report/bounds.json report/judges.json report/plan.json)
 for variant in $("$bin" list --names); do
   echo "$variant:"
-  "$bin" study conventions "$variant" --device auto --out "report/conventions-$variant.json" --quiet || keep
+  "$bin" study conventions "$variant" --device auto --out "report/conventions-$variant.json" \
+    --quiet || keep
   studies+=("report/conventions-$variant.json")
 done
 "$bin" report report/variants.json report/sanitized.json report/gradients.json \

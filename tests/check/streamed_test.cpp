@@ -7,6 +7,7 @@
 #include "tests/call/broken_variant.hpp"
 #include "verify/check/streamed.hpp"
 #include "verify/problem/claims.hpp"
+#include "verify/problem/error.hpp"
 
 namespace {
 
@@ -45,9 +46,8 @@ class Streamed : public testing::Test {
 constexpr const char* training = "n3c130s5,nchw,f32,leaky_relu:0.01";
 
 TEST_F(Streamed, SeesTheSameNumbersAsTheOrdinaryWay) {
-  for (const char* problem :
-       {training, "n3c130s5,nchw,f32,leaky_relu:0.01,frozen", "n2c70s6,nchw,f32,identity",
-        "n3c130s5,nchw,f32,identity,inference"})
+  for (const char* problem : {training, "n3c130s5,nchw,f32,leaky_relu:0.01,frozen",
+                              "n2c70s6,nchw,f32,identity", "n3c130s5,nchw,f32,identity,inference"})
     for (const char* data : {"standard", "mixed_gamma", "no_affine", "special"}) {
       SCOPED_TRACE(std::string(problem) + " " + data);
       const auto ours = streamed(problem, data), ordinary = run_one(problem, data);
@@ -126,12 +126,22 @@ TEST_F(Streamed, SeesWhatNobodyWrote) {
   EXPECT_EQ(failing(streamed(training)), std::vector<std::string>{"backward/dgamma"});
 }
 
-TEST_F(Streamed, MemoryThatIsNotThereIsASkipThatSaysSo) {
-  // 2^50 elements; nothing is allocated before the question
-  const auto records = streamed("n1c1048576s1073741824,nchw,f32,identity");
+TEST_F(Streamed, MemoryThatIsNotThereIsSaid) {
+  // 2^50 elements: refused before anything is allocated
+  EXPECT_THROW(data::replay("n1c1048576s1073741824,nchw,f32,identity", "standard", 1),
+               problem::UsageError);
+  data::Case one = data::replay(training, "standard", 1);
+  one.problem.s = std::int64_t{1} << 40;
+  const Subject subject = subject_of(broken_variant);
+  const abn_claims claims = problem::claims_of(broken_variant, one.problem).claims;
+  check::RunOptions options;
+  const auto wanted = check::output_checks.checks(subject, claims, one.problem);
+  judge::Origin origin;
+  origin.problem = one.problem;
+  const auto records = check::streamed_records({subject, one, claims, options, wanted, origin});
   ASSERT_FALSE(records.empty());
-  for (const auto& [name, record] : records) {
-    EXPECT_EQ(record.verdict, results::Verdict::skip) << name;
+  for (const results::Record& record : records) {
+    EXPECT_EQ(record.verdict, results::Verdict::skip) << record.id;
     EXPECT_NE(record.reason.find("GiB"), std::string::npos) << record.reason;
   }
 }

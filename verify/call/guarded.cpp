@@ -39,12 +39,14 @@ void Guarded::download() {
   if (!image_.empty()) device_.download(image_.data(), memory_, image_.size());
 }
 
-bool Guarded::guards_hold() {
-  const auto untouched = [](const std::byte* guard) {
-    return std::all_of(guard, guard + guard_bytes,
-                       [](std::byte one) { return one == std::byte{guard_byte}; });
-  };
-  return untouched(base()) && untouched(base() + guard_bytes + bytes_);
+bool Guarded::guards_held() {
+  bool held = true;
+  for (std::byte* const guard : {base(), base() + guard_bytes + bytes_}) {
+    held = held && std::all_of(guard, guard + guard_bytes,
+                               [](std::byte one) { return one == std::byte{guard_byte}; });
+    fill_guard(guard);
+  }
+  return held;
 }
 
 std::uint64_t Guarded::fingerprint(int threads) {

@@ -25,8 +25,8 @@ class Guarded {
   void download();
   void* address() const { return memory_ + guard_bytes; }  ///< for the kernel
   std::size_t bytes() const { return bytes_; }
-  /// Every byte of both guards is as it was.
-  bool guards_hold();
+  /// Is every byte of both guards as it was? They are whole again afterwards.
+  bool guards_held();
   /// A sum over all bytes that notices any that changes.
   std::uint64_t fingerprint(int threads);
 

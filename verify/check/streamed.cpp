@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 #include <limits>
 #include <optional>
 #include <span>
@@ -26,21 +25,11 @@ namespace abn::verify::check {
 namespace {
 
 // what the exact values, bounds and terms of one element take while its channel is judged
-constexpr std::uint64_t bytes_an_element = 600;
+constexpr double bytes_an_element = 600;
 // channels that one thread judges before their records are added to the others
 constexpr std::int64_t blocks = 64;
 
-/// Bytes that can be had without swapping, as the kernel estimates them; 0 where it does not say.
-std::uint64_t free_memory() {
-  std::ifstream in("/proc/meminfo");
-  std::string word;
-  std::uint64_t kibibytes = 0;
-  while (in >> word)
-    if (word == "MemAvailable:" && in >> kibibytes) return kibibytes * 1024;
-  return 0;
-}
-
-double gibibytes(std::uint64_t bytes) { return static_cast<double>(bytes) / (1 << 30); }
+double gibibytes(double bytes) { return bytes / (1 << 30); }
 
 class Streamed {
  public:
@@ -73,9 +62,9 @@ class Streamed {
     if (!trouble_.empty()) {
       for (const CheckName& name : work_.wanted)
         if (std::string_view(name.op) == "backward" && has_record(name))
-          records.push_back(skip_record(
-              work_.origin, name,
-              "forward did not come back well, so there is nothing to go back from"));
+          records.push_back(
+              skip_record(work_.origin, name,
+                          "forward did not come back well, so there is nothing to go back from"));
       return records;
     }
     backward();
@@ -99,20 +88,19 @@ class Streamed {
 
   /// One sentence where there is not enough memory; empty where there is.
   std::string missing_memory() const {
-    const auto inner = static_cast<std::uint64_t>(storage_.bytes) * elements_,
-               outer = static_cast<std::uint64_t>(outer_.bytes) * elements_;
-    std::uint64_t kept = z_on_x() ? outer : inner + outer;
-    if (saves(ABN_SAVES_XHAT)) kept += inner;
-    const std::uint64_t gradients =
-        problem_.mode == ABN_INFERENCE ? 0 : outer + (dx_on_dz() ? 0 : inner);
-    const std::uint64_t judged = static_cast<std::uint64_t>(threads_) * bytes_an_element *
-                                 static_cast<std::uint64_t>(problem::sample_count(problem_));
-    const std::uint64_t needed = kept + gradients + judged, there = free_memory();
+    const double elements = static_cast<double>(elements_), inner = storage_.bytes * elements,
+                 outer = outer_.bytes * elements;
+    double tensors = z_on_x() ? outer : inner + outer;
+    if (saves(ABN_SAVES_XHAT)) tensors += inner;
+    if (problem_.mode != ABN_INFERENCE) tensors += outer + (dx_on_dz() ? 0 : inner);
+    const double needed = tensors + threads_ * bytes_an_element *
+                                        static_cast<double>(problem::sample_count(problem_)),
+                 there = data::available_memory();
     if (needed <= there) return "";
     return fmt::format(
         "a case of {} elements needs {:.1f} GiB here, {:.1f} of them for its tensors, and {:.1f} "
         "are free; take fewer elements, or more channels of fewer samples",
-        elements_, gibibytes(needed), gibibytes(kept + gradients), gibibytes(there));
+        elements_, gibibytes(needed), gibibytes(tensors), gibibytes(there));
   }
 
   problem::Inputs channel(std::int64_t c, bool with_dz) const {
@@ -199,7 +187,8 @@ class Streamed {
     Buffer workspace;
     const std::size_t bytes = work_.subject.variant->workspace_bytes(&problem_, ABN_FORWARD);
     if (bytes > 0) workspace.emplace(*work_.subject.device, bytes);
-    for (Buffer* const one : all()) if (*one) (*one)->upload();
+    for (Buffer* const one : all())
+      if (*one) (*one)->upload();
     abn_forward_args args{};
     args.struct_size = sizeof args;
     args.x = at(x_), args.z = z_on_x() ? at(x_) : at(z_), args.xhat = at(xhat_);
@@ -209,7 +198,8 @@ class Streamed {
     args.workspace = at(workspace), args.workspace_bytes = bytes;
     args.stream = work_.subject.device->stream();
     call_entry("forward", [&] { return work_.subject.variant->forward(&problem_, &args); });
-    for (Buffer* const one : all()) if (*one) (*one)->download();
+    for (Buffer* const one : all())
+      if (*one) (*one)->download();
     look_at_guards(workspace);
     changed_ = !z_on_x() && x_->fingerprint(threads_) != before ? "x" : "";
   }
@@ -228,7 +218,8 @@ class Streamed {
     Buffer workspace;
     const std::size_t bytes = work_.subject.variant->workspace_bytes(&problem_, ABN_BACKWARD);
     if (bytes > 0) workspace.emplace(*work_.subject.device, bytes);
-    for (Buffer* const one : all()) if (*one) (*one)->upload();
+    for (Buffer* const one : all())
+      if (*one) (*one)->upload();
     abn_backward_args args{};
     args.struct_size = sizeof args;
     args.dz = at(dz_), args.dx = dx_on_dz() ? at(dz_) : at(dx_);
@@ -243,7 +234,8 @@ class Streamed {
     args.workspace = at(workspace), args.workspace_bytes = bytes;
     args.stream = work_.subject.device->stream();
     call_entry("backward", [&] { return work_.subject.variant->backward(&problem_, &args); });
-    for (Buffer* const one : all()) if (*one) (*one)->download();
+    for (Buffer* const one : all())
+      if (*one) (*one)->download();
     look_at_guards(workspace);
     changed_ = z->fingerprint(threads_) != before ? "z" : "";
   }
@@ -255,13 +247,15 @@ class Streamed {
   }
   void look_at_guards(Buffer& workspace) {
     static constexpr const char* names[] = {
-        "x", "z", "xhat", "gamma", "beta", "running_mean", "running_var", "mean", "var",
-        "dz", "dx", "dgamma", "dbeta"};
+        "x",    "z",   "xhat", "gamma", "beta",   "running_mean", "running_var",
+        "mean", "var", "dz",   "dx",    "dgamma", "dbeta"};
     const std::vector<Buffer*> buffers = all();
-    for (std::size_t i = 0; i < buffers.size(); ++i)
-      if (*buffers[i] && !(*buffers[i])->guards_hold() && broken_.empty()) broken_ = names[i];
+    for (std::size_t i = 0; i < buffers.size(); ++i) {
+      const bool held = !*buffers[i] || (*buffers[i])->guards_held();
+      if (!held && broken_.empty()) broken_ = names[i];
+    }
     if (workspace) workspace->download();
-    if (workspace && !workspace->guards_hold() && broken_.empty()) broken_ = "workspace";
+    if (workspace && !workspace->guards_held() && broken_.empty()) broken_ = "workspace";
   }
 
   /// What the kernel left of channel c for its backward.
@@ -307,8 +301,7 @@ class Streamed {
     const problem::Inputs inputs = channel(c, backward);
     const problem::Saved kept = backward ? saved(c) : problem::Saved{};
     const std::vector<compare::Stored> got = outputs(backward, c);
-    const abn_claims claims =
-        backward ? judge::with_kink(inputs, kept, claims_, got) : claims_;
+    const abn_claims claims = backward ? judge::with_kink(inputs, kept, claims_, got) : claims_;
     const std::vector<compare::Expectation> expected =
         backward ? expect::expect_backward(inputs, kept, claims)
                  : expect::expect_forward(inputs, claims);
@@ -323,8 +316,8 @@ class Streamed {
     std::vector<results::Record> records;
     for (const compare::Stored& one : got) {
       const std::string_view name = compare::output_name(one.output);
-      const bool asked = std::any_of(
-          work_.wanted.begin(), work_.wanted.end(), [&](const CheckName& wanted) {
+      const bool asked =
+          std::any_of(work_.wanted.begin(), work_.wanted.end(), [&](const CheckName& wanted) {
             return std::string_view(wanted.op) == op && name == wanted.check;
           });
       const compare::Expectation* const expectation = compare::find_output(expected, one.output);
@@ -339,8 +332,8 @@ class Streamed {
     for (const CheckName& name : work_.wanted)
       if (std::string_view(name.op) == op && name.kind != results::CheckKind::numbers)
         add_contract(all_records, name);
-    const bool numbers = std::any_of(
-        work_.wanted.begin(), work_.wanted.end(), [&](const CheckName& name) {
+    const bool numbers =
+        std::any_of(work_.wanted.begin(), work_.wanted.end(), [&](const CheckName& name) {
           return std::string_view(name.op) == op && name.kind == results::CheckKind::numbers;
         });
     if (!numbers || !trouble_.empty()) return;
@@ -384,11 +377,11 @@ class Streamed {
   void add_contract(std::vector<results::Record>& records, const CheckName& name) const {
     const std::string_view check = name.check;
     if (!has_record(name)) return;
-    const std::string reason =
-        check == "status"                         ? trouble_
-        : check == "guards" && !broken_.empty() ? "bytes beside " + broken_ + " were written"
-        : check == "inputs" && !changed_.empty()  ? changed_ + " was written"
-                                                  : "";
+    const std::string reason = check == "status" ? trouble_
+                               : check == "guards" && !broken_.empty()
+                                   ? "bytes beside " + broken_ + " were written"
+                               : check == "inputs" && !changed_.empty() ? changed_ + " was written"
+                                                                        : "";
     results::Record record = judge::blank_record(work_.origin, name.op, name.check, name.kind);
     if (!reason.empty()) {
       record.verdict = results::Verdict::fail;
@@ -417,8 +410,6 @@ class Streamed {
 
 }  // namespace
 
-std::vector<results::Record> streamed_records(const Work& work) {
-  return Streamed(work).records();
-}
+std::vector<results::Record> streamed_records(const Work& work) { return Streamed(work).records(); }
 
 }  // namespace abn::verify::check

@@ -13,7 +13,8 @@
 
 namespace abn::verify::check {
 
-/// The records of a case that data::is_streamed; skips that say so where the memory is missing. Throws DeviceError.
+/// The records of a case that data::is_streamed; skips that say so where the memory is missing.
+/// Throws DeviceError.
 std::vector<results::Record> streamed_records(const Work& work);
 
 }  // namespace abn::verify::check

@@ -36,16 +36,6 @@ constexpr std::array<problem::Word, 3> tiers{{
 /// numbers in double, and the images of its buffers before, in and behind a call.
 constexpr double bytes_of_element = 120;
 
-/// Bytes that this machine can still give; 0 where it does not say.
-double available_memory() {
-  std::ifstream file("/proc/meminfo");
-  std::string word;
-  double kilobytes = 0;
-  while (file >> word)
-    if (word == "MemAvailable:" && file >> kilobytes) return kilobytes * 1024;
-  return 0;
-}
-
 // Sizes that are multiples of nothing, tails of every length behind 16-byte accesses, and the
 // smallest of everything.
 constexpr Shape smoke_shapes[] = {
@@ -283,6 +273,15 @@ void append_curves(std::vector<Case>& cases, std::uint64_t laps, std::uint64_t s
 
 }  // namespace
 
+double available_memory() {
+  std::ifstream file("/proc/meminfo");
+  std::string word;
+  double kilobytes = 0;
+  while (file >> word)
+    if (word == "MemAvailable:" && file >> kilobytes) return kilobytes * 1024;
+  return 0;
+}
+
 bool is_streamed(const Case& one) {
   return one.given == nullptr && is_recipe(one.data) &&
          problem::element_count(one.problem) > most_in_doubles;
@@ -366,7 +365,10 @@ Case replay(std::string_view problem, std::string_view data, std::uint64_t seed)
   if (!is_given && !is_patterns && !is_exact && !is_recipe(data))
     make_inputs(abn_problem{}, data, seed);
   constexpr double gigabyte = 1e9;
-  const double needed = bytes_of_element * static_cast<double>(problem::element_count(one.problem)),
+  // What is streamed has no inputs but the kernel's own tensors, in place at best.
+  const int bytes =
+      is_streamed(one) ? problem::format_of(one.problem.dtype).bytes : bytes_of_element;
+  const double needed = bytes * static_cast<double>(problem::element_count(one.problem)),
                available = available_memory();
   if (needed > gigabyte && needed > available)
     throw problem::UsageError(

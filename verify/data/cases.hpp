@@ -16,6 +16,9 @@ namespace abn::verify::data {
 /// The inputs of a case: the file's, or those of its recipe.
 problem::Inputs inputs_of(const Case& one);
 
+/// Bytes that this machine can still give without swapping; 0 where it does not say.
+double available_memory();
+
 /// Elements that a tensor may have in doubles: 1 GiB for each of some ten copies.
 inline constexpr std::int64_t most_in_doubles = std::int64_t{1} << 27;
 /// Is a case larger than that, and made by a recipe, whose channels can be made one by one? Then

@@ -1,5 +1,5 @@
-// What `study conventions` measures: a variant's outputs over eps, v/eps and m, against every candidate
-// convention.
+// What `study conventions` measures: a variant's outputs over eps, v/eps and m, against every
+// candidate convention.
 #pragma once
 
 #include <algorithm>
@@ -30,7 +30,7 @@ inline void raise(double& largest, double ratio) {
   largest = std::isnan(ratio) ? std::numeric_limits<double>::infinity() : std::max(largest, ratio);
 }
 
-/// The largest |error| / bound of an output; infinite where there is none, or no number, to compare.
+/// The largest |error| / bound of an output; infinite where nothing, or no number, is to compare.
 double ratio_of(const std::vector<compare::Expectation>& expectations, compare::Output output,
                 const std::vector<double>& got);
 
