@@ -83,8 +83,10 @@
  *     underflow one by one.
  *   - Where sums or products leave the accumulate type that is claimed, nothing is demanded of what
  *     they reach.
- *   - gamma == NULL and beta == NULL (always both or neither): no affine, g = 1 and beta = 0 under
- *     both scale conventions.
+ *   - gamma == NULL and beta == NULL: no affine, g = 1 and beta = 0 under both scale conventions.
+ *     One of them alone is NULL only in calls of a variant that claims affine_apart: without gamma
+ *     g = 1 under both scale conventions, without beta beta = 0. dgamma is NULL wherever gamma is,
+ *     and dbeta wherever beta is.
  *
  * eps, momentum and the activation's parameter arrive in double but already rounded to f32 (to f64
  * where the parameters are f64), so narrowing them to it is exact.
@@ -106,7 +108,9 @@
  *   extern "C" const abn_variant* abn_plugin(uint32_t index) { return index == 0 ? &mine : NULL; }
  *
  * All entries of a variant are re-entrant: the host variants are called from several threads at
- * once.
+ * once. A call owes nothing to the calls before it: same arguments, same results, whatever was
+ * computed before, at the same addresses or elsewhere. What is left out (NULL) changes nothing of
+ * what is still asked for but its roundings.
  */
 #ifndef ABN_KERNEL_H
 #define ABN_KERNEL_H
@@ -143,7 +147,9 @@ enum {                         /* what a call returns; anything but ABN_OK fails
   ABN_OK = 0,
   ABN_ERROR_UNSUPPORTED = 1,   /* the variant does not do this problem */
   ABN_ERROR_ARGUMENT = 2,      /* a required pointer is NULL or a size is impossible */
-  ABN_ERROR_WORKSPACE = 3,     /* workspace_bytes is smaller than the variant asked for */
+  ABN_ERROR_WORKSPACE = 3,     /* workspace_bytes is smaller than the variant asked for, or
+                                * workspace is NULL although it asked for some: to be returned
+                                * before anything is written */
   ABN_ERROR_LAUNCH = 4,        /* the kernel could not be launched */
   ABN_ERROR_COMMUNICATION = 5  /* the partials of a sharded batch could not be gathered
                                 * (cuda/sync.h) */
@@ -218,7 +224,8 @@ typedef struct abn_problem {
   int32_t mode;
   int32_t out_type;            /* 0: z and dz have the type dtype; else they have the type
                                 * out_type - 1, and only x, xhat and dx have dtype. Only asked of a
-                                * variant that claims other_out_types */
+                                * variant that claims other_out_types for out_type 0, and never in
+                                * place */
   double activation_parameter; /* slope of leaky ReLU or alpha of ELU and CELU, > 0; 0 for the
                                 * others */
   double eps;                  /* >= 0 */
@@ -267,7 +274,7 @@ typedef struct abn_claims {
   int32_t running_variance;
   uint32_t other_out_types;    /* bit 1 << type for every type that z and dz may have beside dtype
                                 * (abn_problem::out_type) */
-  int32_t reserved_conventions;  /* 0 */
+  int32_t affine_apart;        /* 1: one of gamma and beta may be NULL where the other is not */
 } abn_claims;
 
 typedef struct abn_forward_args {
@@ -276,10 +283,10 @@ typedef struct abn_forward_args {
   void* z;                     /* [n*c*s] T; equal to x where z_may_alias_x, else a buffer of its
                                 * own */
   void* xhat;                  /* [n*c*s] T, only with ABN_SAVES_XHAT, else NULL */
-  const void* gamma;           /* [c] P, or NULL with beta for no affine */
+  const void* gamma;           /* [c] P, or NULL with beta for no affine; alone: affine_apart */
   const void* beta;            /* [c] P */
-  void* running_mean;          /* [c] P; training: updated, NULL means skip; inference and frozen:
-                                * read only */
+  void* running_mean;          /* [c] P; training: updated, NULL means skip, each for itself;
+                                * inference and frozen: read only */
   void* running_var;           /* [c] P */
   void* mean;                  /* [c] P, out: batch mean; training only; NULL means skip */
   void* var;                   /* [c] P, out: batch variance, biased, without eps; training only;
@@ -299,7 +306,7 @@ typedef struct abn_backward_args {
   const void* xhat;            /* [n*c*s] T, with ABN_SAVES_XHAT, else NULL */
   void* dx;                    /* [n*c*s] T; equal to dz where dx_may_alias_dz, else a buffer of its
                                 * own; NULL means skip */
-  const void* gamma;           /* [c] P, or NULL with beta */
+  const void* gamma;           /* [c] P, or NULL as in forward */
   const void* beta;            /* [c] P */
   const void* mean;            /* [c] P; training: as forward wrote it, with ABN_SAVES_MEAN, else
                                 * NULL; frozen: running_mean */

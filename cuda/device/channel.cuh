@@ -14,17 +14,18 @@ struct Affine {
   A g = 1, beta = 0;
 };
 
-// Null gamma and beta mean no affine: g = 1 and beta = 0 under both scale conventions.
+// A null gamma means g = 1 under both scale conventions, a null beta 0.
 template <class A, class P>
 __device__ Affine<A> affine_of(const abn_problem& problem, const P* gamma, const P* beta,
                                int64_t c) {
   Affine<A> affine;
-  if (gamma == nullptr) return affine;
-  const A weight = static_cast<A>(gamma[c]);
-  affine.g = problem.scale == ABN_SCALE_ABS_EPS
-                 ? (weight < 0 ? -weight : weight) + static_cast<A>(problem.eps)
-                 : weight;
-  affine.beta = static_cast<A>(beta[c]);
+  if (gamma != nullptr) {
+    const A weight = static_cast<A>(gamma[c]);
+    affine.g = problem.scale == ABN_SCALE_ABS_EPS
+                   ? (weight < 0 ? -weight : weight) + static_cast<A>(problem.eps)
+                   : weight;
+  }
+  if (beta != nullptr) affine.beta = static_cast<A>(beta[c]);
   return affine;
 }
 

@@ -83,6 +83,7 @@ inline abn_claims in_place_claims(const abn_problem& problem) {
   claims.deterministic = 1;
   claims.function_ulp = function_ulp;
   claims.kink = ABN_KINK_RIGHT;
+  claims.affine_apart = 1;
   return claims;
 }
 
@@ -106,8 +107,7 @@ inline int hand_over(abn_claims claims, abn_claims* out) {
 // ABN_OK, or what is wrong with a call that has work to do.
 inline int check(const abn_problem& problem, const abn_forward_args& args, size_t workspace_bytes) {
   if (!known(problem)) return ABN_ERROR_UNSUPPORTED;
-  if (args.x == nullptr || args.z == nullptr || (args.gamma == nullptr) != (args.beta == nullptr))
-    return ABN_ERROR_ARGUMENT;
+  if (args.x == nullptr || args.z == nullptr) return ABN_ERROR_ARGUMENT;
   if (problem.mode != ABN_TRAINING && (args.running_mean == nullptr || args.running_var == nullptr))
     return ABN_ERROR_ARGUMENT;
   if (workspace_bytes > 0 && (args.workspace == nullptr || args.workspace_bytes < workspace_bytes))
@@ -117,9 +117,7 @@ inline int check(const abn_problem& problem, const abn_forward_args& args, size_
 inline int check(const abn_problem& problem, const abn_backward_args& args,
                  size_t workspace_bytes) {
   if (!known(problem) || problem.mode == ABN_INFERENCE) return ABN_ERROR_UNSUPPORTED;
-  if (args.dz == nullptr || args.z == nullptr || args.var == nullptr ||
-      (args.gamma == nullptr) != (args.beta == nullptr))
-    return ABN_ERROR_ARGUMENT;
+  if (args.dz == nullptr || args.z == nullptr || args.var == nullptr) return ABN_ERROR_ARGUMENT;
   if (workspace_bytes > 0 && (args.workspace == nullptr || args.workspace_bytes < workspace_bytes))
     return ABN_ERROR_WORKSPACE;
   return ABN_OK;

@@ -50,8 +50,7 @@ struct KeptVariant {
 
   static int check(const abn_problem& problem, const abn_forward_args& args) {
     if (!does(problem)) return ABN_ERROR_UNSUPPORTED;
-    if (args.x == nullptr || args.z == nullptr || (args.gamma == nullptr) != (args.beta == nullptr))
-      return ABN_ERROR_ARGUMENT;
+    if (args.x == nullptr || args.z == nullptr) return ABN_ERROR_ARGUMENT;
     if (problem.mode != ABN_TRAINING &&
         (args.running_mean == nullptr || args.running_var == nullptr))
       return ABN_ERROR_ARGUMENT;
@@ -62,9 +61,7 @@ struct KeptVariant {
     const bool complete = keeps == Keeps::xhat ? args.xhat != nullptr
                                                : args.x != nullptr && args.mean != nullptr &&
                                                      (keeps == Keeps::x || args.z != nullptr);
-    if (!complete || args.dz == nullptr || args.var == nullptr ||
-        (args.gamma == nullptr) != (args.beta == nullptr))
-      return ABN_ERROR_ARGUMENT;
+    if (!complete || args.dz == nullptr || args.var == nullptr) return ABN_ERROR_ARGUMENT;
     return check_workspace(problem, ABN_BACKWARD, args.workspace, args.workspace_bytes);
   }
   static int check_workspace(const abn_problem& problem, int direction, const void* workspace,

@@ -76,9 +76,9 @@ TEST(Explain, EveryVerdictTermExitCodeAndWordOfAProblemHasASentence) {
 
 // A field that is added to abn_claims leaves a gap until it has a sentence.
 TEST(Explain, EveryFieldOfTheClaimsHasASentence) {
-  const std::set<std::size_t> silent{
-      offsetof(abn_claims, struct_size), offsetof(abn_claims, reserved),
-      offsetof(abn_claims, reserved_traffic), offsetof(abn_claims, reserved_conventions)};
+  const std::set<std::size_t> silent{offsetof(abn_claims, struct_size),
+                                     offsetof(abn_claims, reserved),
+                                     offsetof(abn_claims, reserved_traffic)};
   std::size_t end = 0;
   const auto skip_silent = [&] {
     while (silent.contains(end)) end += sizeof(std::int32_t);

@@ -6,6 +6,7 @@
 // through double, which holds all of them exactly.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>

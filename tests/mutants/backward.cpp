@@ -247,7 +247,7 @@ void disturb(const abn_problem& p, const abn_backward_args& a) {
 
 int backward(const Plan& plan, const abn_problem& p, const abn_backward_args& a) {
   if (p.n * p.c * p.s == 0) return ABN_OK;
-  if (a.workspace_bytes < workspace_bytes(p)) return ABN_ERROR_WORKSPACE;
+  if (a.workspace == nullptr || a.workspace_bytes < workspace_bytes(p)) return ABN_ERROR_WORKSPACE;
   if (p.dtype == ABN_F64)
     all_channels<double>(plan, p, a);
   else

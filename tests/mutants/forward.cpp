@@ -89,7 +89,7 @@ Statistics<A> batch_statistics(const Channel<A>& k, const std::vector<A>& x) {
 
 template <class A>
 void update_running(const Channel<A>& k, const abn_forward_args& a, const Statistics<A>& batch) {
-  if (a.running_mean == nullptr || k.has(Bug::running_not_updated)) return;
+  if (k.has(Bug::running_not_updated)) return;
   const A momentum = static_cast<A>(k.p.momentum),
           weight = k.has(Bug::momentum_swapped) ? 1 - momentum : momentum;
   const A count = static_cast<A>(k.m);
@@ -99,6 +99,7 @@ void update_running(const Channel<A>& k, const abn_forward_args& a, const Statis
   if (k.has(Bug::running_variance_is_deviation)) variance = std::sqrt(variance);
   if (k.has(Bug::running_swapped)) std::swap(mean, variance);
   const auto update = [&](void* vector, A value) {
+    if (vector == nullptr) return;
     const A old = k.read_vector(vector);
     k.write_vector(vector, k.multiply_add(k.has(Bug::running_without_decay) ? A(1) : 1 - weight,
                                           old, weight * value));
@@ -142,9 +143,10 @@ Statistics<A> statistics_of(const Channel<A>& k, const abn_forward_args& a,
     batch = {k.in_storage(batch.mean), k.in_storage(batch.variance)};
   save(k, a, batch);
   Statistics<A> used = batch;
-  if (k.has(Bug::running_statistics_in_training) && a.running_mean != nullptr) used = running();
+  const bool has_running = a.running_mean != nullptr && a.running_var != nullptr;
+  if (k.has(Bug::running_statistics_in_training) && has_running) used = running();
   update_running(k, a, batch);
-  if (k.has(Bug::running_written_first) && a.running_mean != nullptr) used = running();
+  if (k.has(Bug::running_written_first) && has_running) used = running();
   if (k.has(Bug::mean_not_subtracted)) used.mean = 0;
   return used;
 }
@@ -238,6 +240,7 @@ int forward(const Plan& plan, const abn_problem& p, const abn_forward_args& a) {
       for (std::int64_t c = 0; c < p.c; ++c) store(p.param_dtype, NAN, a.running_mean, c);
     return ABN_OK;
   }
+  if (a.workspace == nullptr || a.workspace_bytes < workspace_bytes(p)) return ABN_ERROR_WORKSPACE;
   constexpr std::int64_t largest_grid = 1 << 18;
   // the launch failed and nobody looked
   if (plan.bug == Bug::large_ignored && p.n * p.c * p.s > largest_grid) return ABN_OK;

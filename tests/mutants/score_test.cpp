@@ -14,6 +14,7 @@
 
 #include "tests/mutants/mutants.hpp"
 #include "verify/call/device.hpp"
+#include "verify/check/calls/checks.hpp"
 #include "verify/check/outputs.hpp"
 #include "verify/problem/problem.hpp"
 #include "verify/run/diagnose.hpp"
@@ -71,6 +72,16 @@ Finding look_for(const Mutant& mutant) {
       found = {true, found.cases, record.id, problem::to_string(one.problem), one.data, ratio};
     }
     if (found.caught) break;
+  }
+  if (found.caught || found.cases == 0) return found;
+  // What no usual call shows: the calls of the group `calls`, of which this is one.
+  options.pattern = "*";
+  for (const data::Case& one : check::calls::call_checks.cases(data::Tier::smoke, tier_seed)) {
+    ++found.cases;
+    for (const results::Record& record :
+         run::run(check::calls::call_checks, std::span(&subject, 1), std::span(&one, 1), options))
+      if (record.verdict == results::Verdict::fail)
+        return {true, found.cases, record.id, problem::to_string(one.problem), one.data, 0};
   }
   return found;
 }

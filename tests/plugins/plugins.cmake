@@ -1,5 +1,5 @@
-# The sample plug-ins, build/bin/plugins/NAME.so, from two sources that see cuda/kernel.h and the
-# example in cuda/examples, and nothing else of the project.
+# The sample plug-ins, build/bin/plugins/NAME.so, from sources that see cuda/kernel.h, the example
+# in cuda/examples and kernels of the tests, and nothing of the judge.
 set(plugin_targets)
 function(abn_plugin name source)
   add_library(plugin_${name} MODULE plugins/${source})
@@ -18,6 +18,7 @@ abn_plugin(correct sample.cpp SAMPLE_NAME="correct")
 foreach(bug nan_in_one last_element_unwritten input_overwritten crash leaves_rounding)
   abn_plugin(${bug} sample.cpp SAMPLE_NAME="${bug}" PLANTED_BUG=${bug})
 endforeach()
+abn_plugin(calls calls.cpp)
 abn_plugin(no_symbol unusable.cpp ENTRY=not_the_symbol)
 foreach(fault bad_abi_version short_struct null_function null_name illegal_name no_variant)
   abn_plugin(${fault} unusable.cpp FAULT=${fault})

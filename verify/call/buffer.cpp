@@ -28,19 +28,33 @@ std::uint16_t finite_word(std::uint64_t random) {
 }  // namespace
 
 Arena::Arena(Device& device, Placement placement, Poison poison, int alignment,
-             std::uint64_t offset_seed, std::uint64_t poison_seed)
+             std::uint64_t offset_seed, std::uint64_t poison_seed, Block* block)
     : device_(device),
       placement_(placement),
       poison_(poison),
       alignment_(static_cast<std::size_t>(std::max(alignment, 1))),
       offset_seed_(offset_seed),
-      poison_seed_(data::mix(poison_seed)) {
+      poison_seed_(data::mix(poison_seed)),
+      block_(block) {
   before_.resize(guard_bytes);
   fill(0, guard_bytes, false);
 }
 
 Arena::~Arena() {
+  if (memory_ != nullptr && block_ == nullptr) device_.release(memory_);
+}
+
+Block::~Block() {
   if (memory_ != nullptr) device_.release(memory_);
+}
+
+std::byte* Block::memory(std::size_t bytes) {
+  if (bytes <= bytes_) return memory_;
+  if (memory_ != nullptr) device_.release(memory_);
+  memory_ = nullptr, bytes_ = 0;
+  memory_ = static_cast<std::byte*>(device_.allocate(bytes));
+  bytes_ = bytes;
+  return memory_;
 }
 
 void Arena::fill(std::size_t begin, std::size_t end, bool finite) {
@@ -90,6 +104,7 @@ int Arena::add_workspace(std::size_t bytes) {
 }
 
 void Arena::upload() {
+  if (block_ != nullptr) memory_ = block_->memory(before_.size());
   if (memory_ == nullptr) memory_ = static_cast<std::byte*>(device_.allocate(before_.size()));
   device_.upload(memory_, before_.data(), before_.size());
 }

@@ -52,14 +52,31 @@ struct Change {
   std::int64_t bytes;  ///< how many bytes in all
 };
 
+/// Device memory that several arenas use one after the other, so that their buffers lie at the same
+/// addresses. Not for two threads at once.
+class Block {
+ public:
+  explicit Block(Device& device) : device_(device) {}
+  ~Block();
+  Block(const Block&) = delete;
+  Block& operator=(const Block&) = delete;
+  /// Of at least so many bytes; where it lies changes only when it has to grow.
+  std::byte* memory(std::size_t bytes);
+
+ private:
+  Device& device_;
+  std::byte* memory_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
 class Arena {
  public:
   static constexpr std::size_t guard_bytes = 4096;
 
   /// `alignment` as in abn_claims. One seed decides the offsets, the same in all calls that are to
-  /// be compared; the other guards and poison.
+  /// be compared; the other guards and poison. `block`: its memory instead of memory of its own.
   Arena(Device& device, Placement placement, Poison poison, int alignment,
-        std::uint64_t offset_seed, std::uint64_t poison_seed);
+        std::uint64_t offset_seed, std::uint64_t poison_seed, Block* block = nullptr);
   ~Arena();
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
@@ -100,7 +117,8 @@ class Arena {
   std::vector<Change> broken_guards() const;
   /// Inputs that were written to.
   std::vector<Change> changed_inputs() const;
-  /// Outputs and updated buffers that were written to: none may where there is no work.
+  /// Outputs and updated buffers that were written to: none may where there is no work, or where
+  /// the call was refused.
   std::vector<Change> written() const;
   /// Does the element still hold its poison?
   bool holds_poison(int buffer, std::size_t element) const;
@@ -125,6 +143,7 @@ class Arena {
   std::vector<Slot> slots_;
   std::vector<std::byte> before_, after_;
   std::byte* memory_ = nullptr;
+  Block* block_;
 };
 
 }  // namespace abn::verify::call

@@ -42,10 +42,17 @@ void watch(emulator::Session& session, const Arena& arena) {
   }
 }
 
+std::size_t given_bytes(WorkspaceGiven given, std::size_t asked) {
+  return given == WorkspaceGiven::none            ? 0
+         : given == WorkspaceGiven::one_byte_less ? asked - 1
+                                                  : asked;
+}
+
 /// Makes the call and reads everything back. `invoke` returns the variant's status.
 template <class Invoke>
 void make(Call& call, const Subject& subject, const CallSettings& wanted, Invoke&& invoke) {
   int status = ABN_OK;
+  if (wanted.before != nullptr) (*wanted.before)();
   if (subject.emulated) {
     emulator::Settings settings;
     settings.schedule_seed = wanted.schedule;
@@ -64,6 +71,7 @@ void make(Call& call, const Subject& subject, const CallSettings& wanted, Invoke
     status = invoke();
   }
   call.arena->download();
+  call.status = status;
   if (status != ABN_OK && call.trouble.empty())
     call.trouble =
         fmt::format("returned {} for a problem that claims() accepts", status_text(status));
@@ -80,12 +88,13 @@ Draws draw(const problem::Inputs& inputs, const abn_claims& claims, std::uint64_
   draws.placement = static_cast<Placement>(random.below(3, 0));
   // Inference and frozen mode read the running statistics, and backward needs those that the scheme
   // saves.
-  draws.asked_again.running = inputs.problem.mode != ABN_TRAINING || asked(1);
-  draws.asked_again.mean = (claims.saves & ABN_SAVES_MEAN) != 0 || asked(2);
-  draws.asked_again.variance = (claims.saves & ABN_SAVES_VAR) != 0 || asked(6);
-  draws.asked_again.dx = asked(3);
-  draws.asked_again.dgamma = asked(4);
-  draws.asked_again.dbeta = asked(5);
+  draws.asked_less.running_mean = inputs.problem.mode != ABN_TRAINING || asked(1);
+  draws.asked_less.running_var = inputs.problem.mode != ABN_TRAINING || asked(7);
+  draws.asked_less.mean = (claims.saves & ABN_SAVES_MEAN) != 0 || asked(2);
+  draws.asked_less.variance = (claims.saves & ABN_SAVES_VAR) != 0 || asked(6);
+  draws.asked_less.dx = asked(3);
+  draws.asked_less.dgamma = asked(4);
+  draws.asked_less.dbeta = asked(5);
   draws.offsets = random.bits(9);
   for (std::uint64_t i = 0; i < 2; ++i)
     draws.poison[i] = random.bits(10 + i), draws.schedule[i] = random.bits(20 + i);
@@ -101,6 +110,7 @@ Caller::Caller(const Subject& subject, const problem::Inputs& inputs, const abn_
       claims_(claims),
       draws_(draw(inputs, claims, seed)),
       storage_(problem::format_of(problem_.dtype)),
+      outer_(problem::format_of(problem::out_type_of(problem_))),
       parameter_(problem::format_of(problem_.param_dtype)),
       elements_(inputs.x.size()),
       channels_(static_cast<std::size_t>(problem_.c)) {}
@@ -116,11 +126,13 @@ Call Caller::forward(const CallSettings& settings) const {
       (claims_.saves & ABN_SAVES_XHAT) != 0 ? output(call, compare::Output::xhat) : none;
   const auto [gamma, beta] = affine(arena);
   const Role role = training ? Role::updated : Role::input;
-  const bool with_running = settings.asked.running && !inputs_.running_mean.empty();
+  const auto running = [&](bool asked, const char* name, const std::vector<double>& values) {
+    const bool given = (asked || !training) && !values.empty();
+    return given ? arena.add(name, role, parameter_, values) : none;
+  };
   const int running_mean =
-      with_running ? arena.add("running_mean", role, parameter_, inputs_.running_mean) : none;
-  const int running_var =
-      with_running ? arena.add("running_var", role, parameter_, inputs_.running_var) : none;
+      running(settings.asked.running_mean, "running_mean", inputs_.running_mean);
+  const int running_var = running(settings.asked.running_var, "running_var", inputs_.running_var);
   const int mean = training && settings.asked.mean ? output(call, compare::Output::mean) : none;
   const int var =
       training && settings.asked.variance
@@ -130,10 +142,10 @@ Call Caller::forward(const CallSettings& settings) const {
   const std::size_t bytes = variant_.workspace_bytes(&problem_, ABN_FORWARD);
   const int workspace = arena.add_workspace(bytes);
   if (settings.in_place) call.outputs.emplace_back(compare::Output::z, x);
-  if (training && with_running) {
+  if (training && running_mean != none)
     call.outputs.emplace_back(compare::Output::running_mean, running_mean);
+  if (training && running_var != none)
     call.outputs.emplace_back(compare::Output::running_var, running_var);
-  }
   arena.upload();
   const auto at = [&](int buffer) { return buffer == none ? nullptr : arena.address(buffer); };
   abn_forward_args args{};
@@ -142,7 +154,8 @@ Call Caller::forward(const CallSettings& settings) const {
   args.gamma = at(gamma), args.beta = at(beta);
   args.running_mean = at(running_mean), args.running_var = at(running_var);
   args.mean = at(mean), args.var = at(var);
-  args.workspace = at(workspace), args.workspace_bytes = bytes,
+  args.workspace = settings.workspace == WorkspaceGiven::null ? nullptr : at(workspace);
+  args.workspace_bytes = given_bytes(settings.workspace, bytes);
   args.stream = subject_.device->stream();
   const CrashNote note("forward");
   make(call, subject_, settings, [&] {
@@ -164,9 +177,9 @@ Call Caller::backward(const CallSettings& settings, const problem::Saved& saved)
     return arena.add(name, Role::input, format, values);
   };
   const int dz = arena.add(settings.in_place ? "dx" : "dz",
-                           settings.in_place ? Role::updated : Role::input, storage_, inputs_.dz);
+                           settings.in_place ? Role::updated : Role::input, outer_, inputs_.dz);
   const int x = kept(ABN_SAVES_X) ? input("x", storage_, inputs_.x) : none;
-  const int z = kept(ABN_SAVES_Z) ? input("z", storage_, saved.z) : none;
+  const int z = kept(ABN_SAVES_Z) ? input("z", outer_, saved.z) : none;
   const int xhat = kept(ABN_SAVES_XHAT) ? input("xhat", storage_, saved.xhat) : none;
   int dx = none;
   if (settings.in_place) {
@@ -184,9 +197,9 @@ Call Caller::backward(const CallSettings& settings, const problem::Saved& saved)
                   : kept(ABN_SAVES_VAR)    ? input("var", parameter_, saved.variance)
                                            : none;
   const int dgamma =
-      inputs_.affine && settings.asked.dgamma ? output(call, compare::Output::dgamma) : none;
+      gamma != none && settings.asked.dgamma ? output(call, compare::Output::dgamma) : none;
   const int dbeta =
-      inputs_.affine && settings.asked.dbeta ? output(call, compare::Output::dbeta) : none;
+      beta != none && settings.asked.dbeta ? output(call, compare::Output::dbeta) : none;
   const std::size_t bytes = variant_.workspace_bytes(&problem_, ABN_BACKWARD);
   const int workspace = arena.add_workspace(bytes);
   arena.upload();
@@ -196,7 +209,8 @@ Call Caller::backward(const CallSettings& settings, const problem::Saved& saved)
   args.dz = at(dz), args.x = at(x), args.z = at(z), args.xhat = at(xhat), args.dx = at(dx);
   args.gamma = at(gamma), args.beta = at(beta), args.mean = at(mean), args.var = at(var);
   args.dgamma = at(dgamma), args.dbeta = at(dbeta);
-  args.workspace = at(workspace), args.workspace_bytes = bytes,
+  args.workspace = settings.workspace == WorkspaceGiven::null ? nullptr : at(workspace);
+  args.workspace_bytes = given_bytes(settings.workspace, bytes);
   args.stream = subject_.device->stream();
   const CrashNote note("backward");
   make(call, subject_, settings, [&] {
@@ -209,23 +223,34 @@ Call Caller::backward(const CallSettings& settings, const problem::Saved& saved)
 Call Caller::begin(const CallSettings& settings) const {
   Call call;
   call.in_place = settings.in_place;
-  call.arena = std::make_unique<Arena>(*subject_.device, draws_.placement, settings.poison,
-                                       claims_.alignment, draws_.offsets, settings.poison_seed);
+  const Whereabouts where = settings.where.value_or(Whereabouts{draws_.placement, draws_.offsets});
+  call.arena =
+      std::make_unique<Arena>(*subject_.device, where.placement, settings.poison, claims_.alignment,
+                              where.offsets, settings.poison_seed, settings.block);
   return call;
 }
 
 int Caller::output(Call& call, compare::Output which) const {
   const bool tensor = compare::is_tensor(which);
-  const int buffer = call.arena->add_output(
-      compare::output_name(which), tensor ? storage_ : parameter_, tensor ? elements_ : channels_);
+  const problem::Format& format = !tensor                       ? parameter_
+                                  : which == compare::Output::z ? outer_
+                                                                : storage_;
+  const int buffer =
+      call.arena->add_output(compare::output_name(which), format, tensor ? elements_ : channels_);
   call.outputs.emplace_back(which, buffer);
   return buffer;
 }
 
 std::pair<int, int> Caller::affine(Arena& arena) const {
   if (!inputs_.affine) return {none, none};
-  const int gamma = arena.add("gamma", Role::input, parameter_, inputs_.gamma);
-  return {gamma, arena.add("beta", Role::input, parameter_, inputs_.beta)};
+  // A variant that knows no such thing is given the ones and zeros that stand for it.
+  const bool apart = claims_.affine_apart == 1;
+  const int gamma = apart && inputs_.unit_scale
+                        ? none
+                        : arena.add("gamma", Role::input, parameter_, inputs_.gamma);
+  const int beta =
+      apart && inputs_.zero_shift ? none : arena.add("beta", Role::input, parameter_, inputs_.beta);
+  return {gamma, beta};
 }
 
 }  // namespace abn::verify::call

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,15 +17,31 @@
 
 namespace abn::verify::call {
 
-/// The optional outputs that a call asks for; the pointers of the others are NULL.
+/// The optional outputs that a call asks for; the pointers of the others are NULL. Those that the
+/// mode reads or that the scheme needs are given all the same.
 struct Asked {
-  bool running = true, mean = true, variance = true, dx = true, dgamma = true, dbeta = true;
+  bool running_mean = true, running_var = true, mean = true, variance = true;
+  bool dx = true, dgamma = true, dbeta = true;
+};
+
+/// The workspace that a call is given.
+enum class WorkspaceGiven : std::uint8_t {
+  as_asked,
+  one_byte_less,  ///< workspace_bytes says one less than the variant asked for
+  none,           ///< workspace_bytes is 0, the pointer is not NULL
+  null,           ///< the pointer is NULL, workspace_bytes as asked
+};
+
+/// Where the buffers of a call lie, in place of what the case's seed says.
+struct Whereabouts {
+  Placement placement;
+  std::uint64_t offsets;
 };
 
 /// What the case's seed decides beside the data.
 struct Draws {
   Placement placement;
-  Asked asked_again;  ///< of the calls behind the first, which asks for everything
+  Asked asked_less;  ///< of a call that the sanitiser watches beside one that asks for everything
   std::uint64_t offsets, poison[2], schedule[2];
 };
 Draws draw(const problem::Inputs& inputs, const abn_claims& claims, std::uint64_t seed);
@@ -35,6 +52,7 @@ struct Call {
   std::vector<std::pair<compare::Output, int>>
       outputs;  ///< the judged buffers, in the order of Output
   bool in_place = false;
+  int status = ABN_OK;      ///< what it returned
   std::string trouble;      ///< how the call itself went wrong; empty: ABN_OK and nothing found
   emulator::Report report;  ///< what the emulator saw of a sanitised call
 };
@@ -46,6 +64,11 @@ struct CallSettings {
   Asked asked;
   /// see every access, under this schedule; the subject's variant is then an instrumented one
   std::optional<emulator::Schedule> sanitize{};
+  std::optional<Whereabouts> where{};
+  Block* block = nullptr;  ///< memory that it shares with other calls
+  WorkspaceGiven workspace = WorkspaceGiven::as_asked;
+  /// called when the buffers are ready, right before the variant; may be null
+  const std::function<void()>* before = nullptr;
 };
 
 /// Makes the calls of one case. Throws DeviceError.
@@ -69,6 +92,7 @@ class Caller {
   const abn_claims& claims_;
   Draws draws_;
   const problem::Format& storage_;
+  const problem::Format& outer_;  ///< of z and dz
   const problem::Format& parameter_;
   std::size_t elements_, channels_;
 };

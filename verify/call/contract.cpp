@@ -52,9 +52,7 @@ std::span<const problem::Word> contract_words() {
        "memory that nobody wrote holds other bytes."},
       {"repeat",
        "A second call gives the same bits, although memory that nobody wrote holds other bytes."},
-      {"again",
-       "The second call of a variant that is not deterministic keeps its bounds, too, and it may "
-       "ask for fewer outputs."},
+      {"again", "The second call of a variant that is not deterministic keeps its bounds, too."},
       {"emulator", "A GPU and the emulator give the same bits from the same source."},
   };
   return words;

@@ -31,8 +31,8 @@ Operation call_twice(const Subject& subject, const abn_problem& problem, const a
   // buffer alone, and round differently.
   const bool in_place = may_alias && draws.placement != Placement::mixed;
   const Call first = call(CallSettings{Poison::nan, draws.poison[0], draws.schedule[0], false, {}});
-  const Call second = call(CallSettings{Poison::finite, draws.poison[1], draws.schedule[1],
-                                        in_place, draws.asked_again});
+  const Call second =
+      call(CallSettings{Poison::finite, draws.poison[1], draws.schedule[1], in_place, {}});
   std::vector<const Call*> calls{&first, &second};
 
   Contract status = held("status");
@@ -48,8 +48,7 @@ Operation call_twice(const Subject& subject, const abn_problem& problem, const a
   if (both && !empty) {
     const bool equal = equal_bits("", first, second, problem, "", nullptr).where.empty();
     if (in_place && (!equal || any_poison(first))) {
-      third = call(CallSettings{Poison::finite, draws.poison[1], draws.schedule[1], false,
-                                draws.asked_again});
+      third = call(CallSettings{Poison::finite, draws.poison[1], draws.schedule[1], false, {}});
       calls.push_back(&third);
     }
     const bool has_third = third.arena != nullptr && third.trouble.empty();
@@ -121,9 +120,8 @@ Invocation invoke(const Subject& subject, const problem::Inputs& inputs, const a
     else if (kept(ABN_SAVES_VAR))
       invocation.saved.variance = statistic(compare::Output::variance);
   }
-  const bool may_alias = claims.dx_may_alias_dz == 1 && caller.draws().asked_again.dx;
   invocation.backward = call_twice(
-      subject, problem, claims, caller.draws(), may_alias,
+      subject, problem, claims, caller.draws(), claims.dx_may_alias_dz == 1,
       [&](const CallSettings& settings) { return caller.backward(settings, invocation.saved); });
   return invocation;
 }

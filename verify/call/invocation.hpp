@@ -1,10 +1,11 @@
 // One invocation: all calls of one variant on one case, and the contract checks on how they went.
 //
 // Each operation is called at least twice. The first call is out of place, with NaN as poison; its
-// numbers are what the oracle judges. The second has finite poison, another schedule, NULL for some
-// optional outputs, and works in place where the variant claims that it may. Its bits have to be
-// the first call's. Where they are not, a third call, out of place with the second one's poison and
-// schedule, tells whether it was aliasing or not, and which elements nobody wrote.
+// numbers are what the oracle judges. The second has finite poison and another schedule, and works
+// in place where the variant claims that it may. Its bits have to be the first call's. Where they
+// are not, a third call, out of place with the second one's poison and schedule, tells whether it
+// was aliasing or not, and which elements nobody wrote. Other ways of calling, such as with outputs
+// left out, are those of verify/check/calls.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +22,8 @@ struct Operation {
   bool usable = false;  ///< the first call came back with ABN_OK: its numbers can be judged
   std::vector<compare::Stored> outputs;
   std::vector<compare::Stored>
-      /// those of the second call, which asks for less, of a variant that claims no determinism:
-      /// likewise judged by the bound
+      /// those of the second call of a variant that claims no determinism: likewise judged by the
+      /// bound
       repeated,
       /// those of the in-place call of a variant that claims no determinism: judged by the bound,
       /// as bits may differ

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "verify/check/supported.hpp"
+#include "verify/data/affine_part.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
@@ -60,6 +61,12 @@ std::vector<CheckName> wanted_checks(const CheckGroup& group, const call::Subjec
   return checks;
 }
 
+/// Data that leave out one of gamma and beta.
+bool is_partial(const data::Case& one) {
+  if (one.given) return one.given->unit_scale || one.given->zero_shift;
+  return data::partial_data(one.data).recipe != one.data;
+}
+
 std::vector<results::Record> skipped_case(const std::vector<CheckName>& wanted,
                                           const judge::Origin& origin, const std::string& reason) {
   std::vector<results::Record> records;
@@ -92,6 +99,9 @@ std::span<const problem::Word> op_words() {
       {"property", "Facts that need no exact value: they relate results of the kernel."},
       {"exact", "Data on which every sum is exact, so that every bit of a result is known."},
       {"patterns", "Every bit pattern of a storage type, one in a channel of its own."},
+      {"calls",
+       "Ordinary numbers in calls that are not: outputs left out, other addresses, after other "
+       "calls, several threads."},
       {"sync", "A batch that is sharded over ranks, by the halves that the variant offers."},
       {"gradient",
        "The kernel's backward against its own forward, and against exact adjoints "
@@ -130,6 +140,10 @@ std::vector<results::Record> run_case(const CheckGroup& group, const call::Subje
                                       "and no more; take fewer elements for this check",
                                       data::most_in_doubles));
     if (!claimed.nonsense.empty()) return failed("the claims make no sense: " + claimed.nonsense);
+    if (is_partial(one) && claimed.claims.affine_apart != 1)
+      return skipped_case(wanted, origin,
+                          "one of gamma and beta is missing, and the variant does not claim "
+                          "affine_apart for this problem");
     judge::Origin with_claims = origin;
     with_claims.claims = claimed.claims;
     return group.make({subject, one, claimed.claims, options, wanted, std::move(with_claims)});

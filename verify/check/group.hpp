@@ -30,6 +30,8 @@ struct RunOptions {
   /// witnesses of numbers show their channels also where nothing failed
   bool per_channel = false;
   std::string device = "auto";  ///< as given, for reproduce lines
+  /// the optional outputs that calls/optional leaves out, with commas; empty: every set of them
+  std::string without{};
 };
 
 struct CheckName {
@@ -72,6 +74,9 @@ struct CheckGroup {
   std::vector<KnownCheck> (*known)() = nullptr;
   /// whether the group has records for such a case; null: for any
   bool (*suits)(const data::Case& one) = nullptr;
+  /// cases that only a variant with certain claims has, beside those of a tier; may be null
+  std::vector<data::Case> (*of_claims)(const call::Subject& subject,
+                                       std::span<const data::Case> cases) = nullptr;
   /// whether it has records of cases whose tensors do not fit into memory as doubles
   bool streams = false;
 };

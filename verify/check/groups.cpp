@@ -1,6 +1,7 @@
 // A new group of checks is one line here.
 #include "verify/check/groups.hpp"
 
+#include "verify/check/calls/checks.hpp"
 #include "verify/check/exact/checks.hpp"
 #include "verify/check/gradient/kernel_gradients.hpp"
 #include "verify/check/outputs.hpp"
@@ -17,6 +18,7 @@ std::span<const CheckGroup* const> groups() {
                                               &pattern_checks,
                                               &exact::exact_checks,
                                               &sync::sync_checks,
+                                              &calls::call_checks,
                                               &sanitize::sanitize_checks,
                                               &gradient::gradient_checks};
   return all;

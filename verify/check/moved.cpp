@@ -119,6 +119,8 @@ MovedCases moved_cases(const CheckGroup& group, const call::Subject& subject,
     return one.not_emulated && subject.emulated &&
            (subject.plugin.empty() || one.problem.c > dear_channels);
   });
+  if (group.of_claims != nullptr)
+    for (data::Case& one : group.of_claims(subject, cases)) out.cases.push_back(std::move(one));
   std::vector<std::size_t> refused;
   std::map<std::pair<int, int>, std::vector<abn_problem>> starts;  // by type and layout
   for (std::size_t i = 0; i < out.cases.size(); ++i) {

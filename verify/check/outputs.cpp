@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "verify/call/invocation.hpp"
+#include "verify/check/cases_of_claims.hpp"
 #include "verify/check/streamed.hpp"
 #include "verify/expect/expect.hpp"
 #include "verify/judge/diagnosis/diagnosis.hpp"
@@ -59,9 +60,7 @@ results::Record contract_record(const judge::Origin& origin, const CheckName& na
 call::Contract by_bound(const char* check, const std::vector<compare::Stored>& outputs,
                         const std::vector<compare::Expectation>& expectations,
                         const judge::Origin& origin) {
-  const char* const call = std::string_view(check) == "alias"
-                               ? "in place"
-                               : "in the second call, which asks for fewer outputs";
+  const char* const call = std::string_view(check) == "alias" ? "in place" : "in the second call";
   for (const compare::Expectation& expectation : expectations)
     for (const compare::Stored& stored : outputs) {
       if (stored.output != expectation.output) continue;
@@ -229,6 +228,47 @@ struct OutputCase {
   }
 };
 
+bool has_same_bits(const std::vector<compare::Stored>& a, const std::vector<compare::Stored>& b) {
+  const auto same = [](double x, double y) {
+    return (std::isnan(x) && std::isnan(y)) || (x == y && std::signbit(x) == std::signbit(y));
+  };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](const auto& one, const auto& two) {
+    return std::equal(one.values.begin(), one.values.end(), two.values.begin(), two.values.end(),
+                      same);
+  });
+}
+
+/// A failure that is not there when the very same calls are made again is one of the calls before
+/// them: its case alone would not show it. It says so, and names the check that makes many calls.
+void note_earlier_calls(const Work& work, const OutputCase& output_case,
+                        std::span<results::Record> records) {
+  const auto failed = [](const results::Record& record) {
+    return record.verdict == results::Verdict::fail;
+  };
+  if (work.claims.deterministic != 1 || judge::is_sampled(work.one) ||
+      std::none_of(records.begin(), records.end(), failed))
+    return;
+  const call::Invocation& first = output_case.invocation;
+  const call::Invocation again = call::invoke(work.subject, output_case.inputs, work.claims,
+                                              work.one.seed, first.backward.called);
+  if (has_same_bits(first.forward.outputs, again.forward.outputs) &&
+      has_same_bits(first.backward.outputs, again.backward.outputs))
+    return;
+  const std::string sequence =
+      judge::id_of(work.origin.variant, work.one.problem, "calls", "sequence");
+  for (results::Record& record : records) {
+    if (!failed(record)) continue;
+    record.reason += record.reason.empty() ? "" : "; ";
+    record.reason +=
+        "the same calls, made again at once, gave other results: they depend on the calls before";
+    for (results::Witness& witness : record.witnesses) {
+      witness.reason += "; the same calls, made again at once, gave other results";
+      const std::size_t at = witness.reproduce.find(record.id);
+      if (at != std::string::npos) witness.reproduce.replace(at, record.id.size(), sequence);
+    }
+  }
+}
+
 /// The checks that a problem of this mode has, for a variant that makes these claims.
 std::vector<CheckName> checks_of(const call::Subject& subject, const abn_claims& claims,
                                  const abn_problem& problem) {
@@ -303,6 +343,7 @@ std::vector<results::Record> records_of(const Work& work) {
   std::vector<results::Record> records;
   output_case.add_operation(records, work.wanted, "forward");
   output_case.add_operation(records, work.wanted, "backward");
+  note_earlier_calls(work, output_case, records);
   return records;
 }
 
@@ -319,7 +360,7 @@ std::vector<KnownCheck> known_checks() {
 
 }  // namespace
 
-const CheckGroup output_checks{"run", checks_of,    data::cases_of, records_of, nullptr,
-                               "",    known_checks, nullptr,        true};
+const CheckGroup output_checks{"run", checks_of,    data::cases_of, records_of,      nullptr,
+                               "",    known_checks, nullptr,        cases_of_claims, true};
 
 }  // namespace abn::verify::check

@@ -41,6 +41,7 @@ struct RunArguments {
   std::uint64_t hunt_steps = 0;  ///< cases of that search; both 0: no search
   std::string keep;              ///< file for the worst cases of that search
   std::string cases;             ///< file of such cases to run instead of a tier
+  std::string without;           ///< the only outputs that calls/optional leaves out; empty: all
   /// the checks that see every memory access, too; or nothing else
   bool sanitize = false, only_sanitize = false;
   int threads = 0;

@@ -114,6 +114,9 @@ int parse_and_call(int argc, char** argv) {
   run_verb->add_option("--keep", run.keep,
                        "Write the worst cases of a hunt to this file, which --cases takes");
   run_verb->add_option("--cases", run.cases, "Run the cases in this file instead of a tier");
+  run_verb->add_option("--without", run.without,
+                       "The outputs that calls/optional leaves out, such as mean,dgamma; without "
+                       "this, every set of them");
   run_verb->add_option(
       "--patterns", run.patterns,
       "Only these bit patterns of patterns/ checks, such as 0x3f800000-0x3fffffff");

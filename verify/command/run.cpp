@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "verify/call/parallel.hpp"
+#include "verify/check/calls/checks.hpp"
 #include "verify/check/gradient/kernel_gradients.hpp"
 #include "verify/check/gradient/reference_check.hpp"
 #include "verify/check/gradient/reference_jacobian.hpp"
@@ -88,7 +89,9 @@ Setup set_up(const RunArguments& arguments) {
                    .progress = isatty(STDERR_FILENO) == 1,
                    .moves_cases = !is_one_case(arguments) && arguments.cases.empty(),
                    .per_channel = is_one_case(arguments),
-                   .device = arguments.device};
+                   .device = arguments.device,
+                   .without = arguments.without};
+  check::calls::parse_without(arguments.without);  // says what is wrong
   return setup;
 }
 

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "verify/data/affine_part.hpp"
 #include "verify/data/exact.hpp"
 #include "verify/data/given.hpp"
 #include "verify/data/patterns.hpp"
@@ -291,7 +292,16 @@ problem::Inputs inputs_of(const Case& one) {
   if (one.given) return *one.given;
   if (is_pattern_data(one.data)) return pattern_inputs(one.problem, one.data);
   if (is_exact_data(one.data)) return exact_inputs(exact_plan(one.problem, one.seed));
-  return make_inputs(one.problem, one.data, one.seed);
+  const PartialData partial = partial_data(one.data);
+  problem::Inputs inputs =
+      without_part(make_inputs(one.problem, partial.recipe, one.seed), partial);
+  if (one.problem.out_type == 0) return inputs;
+  // dz has the type of z: the recipe's for tensors of that type.
+  abn_problem outer = one.problem;
+  outer.dtype = problem::out_type_of(outer), outer.out_type = 0;
+  outer.param_dtype = problem::wide_type_of(outer.dtype);
+  inputs.dz = make_inputs(outer, partial.recipe, one.seed).dz;
+  return inputs;
 }
 
 Tier tier_from_name(std::string_view name) {
@@ -334,7 +344,8 @@ Case replay(std::string_view problem, std::string_view data, std::uint64_t seed)
   one.seed = seed;
   if (data.empty()) data = "standard";
   one.data = data;
-  const bool is_file = !is_recipe(data) && !data.starts_with(given_prefix) &&
+  const std::string_view recipe = partial_data(data).recipe;
+  const bool is_file = !is_recipe(recipe) && !data.starts_with(given_prefix) &&
                        !is_pattern_data(data) && !is_exact_data(data) &&
                        (data.find('/') != data.npos || data.find(".safetensors") != data.npos ||
                         std::filesystem::exists(data));
@@ -362,8 +373,8 @@ Case replay(std::string_view problem, std::string_view data, std::uint64_t seed)
                     data));
   one.problem = problem::parse_problem(problem);
   // says what is wrong
-  if (!is_given && !is_patterns && !is_exact && !is_recipe(data))
-    make_inputs(abn_problem{}, data, seed);
+  if (!is_given && !is_patterns && !is_exact && !is_recipe(recipe))
+    make_inputs(abn_problem{}, recipe, seed);
   constexpr double gigabyte = 1e9;
   // What is streamed has no inputs but the kernel's own tensors, in place at best.
   const int bytes =

@@ -107,7 +107,8 @@ class Reader {
     const auto channels = static_cast<std::size_t>(problem_.c);
     if (out.inputs.affine && out.inputs.gamma.empty())
       out.inputs.gamma.assign(channels, 1), out.inputs.unit_scale = true;
-    if (out.inputs.affine && out.inputs.beta.empty()) out.inputs.beta.assign(channels, 0);
+    if (out.inputs.affine && out.inputs.beta.empty())
+      out.inputs.beta.assign(channels, 0), out.inputs.zero_shift = true;
     out.inputs.running_mean = tensor("running_mean", false),
     out.inputs.running_var = tensor("running_var", false);
     out.inputs.whole = whole_batch();

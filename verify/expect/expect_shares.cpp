@@ -39,6 +39,7 @@ compare::Shares shares_of(const problem::Inputs& inputs, const problem::Saved* s
       one_of(inputs.running_mean, c),
       one_of(inputs.running_var, c),
       inputs.unit_scale,
+      inputs.zero_shift,
       {inputs.whole.samples, one_of(inputs.whole.mean, c), one_of(inputs.whole.variance, c),
        one_of(inputs.whole.sum_dy, c), one_of(inputs.whole.sum_dy_xhat, c)}};
   one.problem.c = 1;

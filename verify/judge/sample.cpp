@@ -100,7 +100,7 @@ problem::Inputs reduced(const Sample& sample, const problem::Inputs& inputs) {
   out.gamma = cut_vector(sample, inputs.gamma), out.beta = cut_vector(sample, inputs.beta);
   out.running_mean = cut_vector(sample, inputs.running_mean);
   out.running_var = cut_vector(sample, inputs.running_var);
-  out.unit_scale = inputs.unit_scale;
+  out.unit_scale = inputs.unit_scale, out.zero_shift = inputs.zero_shift;
   out.whole.samples = inputs.whole.samples;
   out.whole.mean = cut_vector(sample, inputs.whole.mean);
   out.whole.variance = cut_vector(sample, inputs.whole.variance);

@@ -140,11 +140,17 @@ std::string nonsense_in(const abn_claims& claims, const abn_problem& problem) {
       (claims.alignment & (claims.alignment - 1)) != 0)
     return fmt::format("its alignment is {}; use 0 or a power of two up to {}", claims.alignment,
                        largest_alignment);
-  for (const int flag : {claims.z_may_alias_x, claims.dx_may_alias_dz, claims.deterministic})
+  for (const int flag :
+       {claims.z_may_alias_x, claims.dx_may_alias_dz, claims.deterministic, claims.affine_apart})
     if (outside(flag, 1)) return fmt::format("one of its flags is {}; use 0 or 1", flag);
   if (element_count(problem) > 0)
     for (const std::int64_t depth : {claims.depth_statistics, claims.depth_backward})
       if (depth < 1) return fmt::format("a reduction depth is {}; use 1 to N*S", depth);
+  constexpr std::uint32_t out_types = 1U << ABN_F16 | 1U << ABN_BF16 | 1U << ABN_F32;
+  if ((claims.other_out_types & ~out_types) != 0)
+    return fmt::format(
+        "its other_out_types are {:#x}; use 1 << ABN_F16, 1 << ABN_BF16 and 1 << ABN_F32 only",
+        claims.other_out_types);
   if (!std::isfinite(claims.function_ulp) || claims.function_ulp < 0)
     return fmt::format("its function_ulp is {}; use a finite number >= 0", claims.function_ulp);
   return nonsense_in_traffic(claims);
@@ -176,6 +182,15 @@ std::string sweeps_text(const abn_claims& claims, bool backward) {
 
 Claimed claims_of(const abn_variant& variant, const abn_problem& problem) {
   Claimed claimed;
+  if (problem.out_type != 0) {
+    // A variant that has never heard of the field would take the problem for another one.
+    abn_problem plain = problem;
+    plain.out_type = 0;
+    const Claimed of_plain = claims_of(variant, plain);
+    if (of_plain.status != ABN_OK || !of_plain.nonsense.empty()) return of_plain;
+    claimed.status = ABN_ERROR_UNSUPPORTED;
+    if ((of_plain.claims.other_out_types >> out_type_of(problem) & 1U) == 0) return claimed;
+  }
   claimed.claims.struct_size = sizeof claimed.claims;
   const Answer answer = ask_claims(variant, problem, claimed.claims);
   claimed.status = answer.status;
@@ -194,6 +209,8 @@ Claimed claims_of(const abn_variant& variant, const abn_problem& problem) {
   const std::int64_t m = std::max<std::int64_t>(sample_count(problem), 1);
   claimed.claims.depth_statistics = std::min(claimed.claims.depth_statistics, m);
   claimed.claims.depth_backward = std::min(claimed.claims.depth_backward, m);
+  // Elements of two types do not lie over each other.
+  if (problem.out_type != 0) claimed.claims.z_may_alias_x = claimed.claims.dx_may_alias_dz = 0;
   return claimed;
 }
 
@@ -255,6 +272,7 @@ std::span<const ClaimField> claim_fields() {
       FIELD(kink, "The derivative at the kink y = 0 that backward takes: right, left, or either."),
       FIELD(running_variance, "What enters the running variance: unbiased or biased."),
       FIELD(other_out_types, "The types that z and dz may have beside that of x."),
+      FIELD(affine_apart, "1: one of gamma and beta may be missing where the other is not."),
   };
   return fields;
 }

@@ -25,6 +25,8 @@ struct Inputs {
   std::vector<double> gamma, beta, running_mean, running_var;
   /// gamma is null and beta is not: gamma's vector is all ones, and g = 1 under abs_eps too
   bool unit_scale = false;
+  /// beta is null and gamma is not: beta's vector is all zeros
+  bool zero_shift = false;
   WholeBatch whole{};
 };
 

@@ -147,11 +147,13 @@ void expect_near(Examination& examination, Finding& finding, std::int64_t index,
 }
 
 int dtype_of(const abn_problem& problem, compare::Output output) {
-  return compare::is_tensor(output) ? problem.dtype : problem.param_dtype;
+  return output == compare::Output::z ? problem::out_type_of(problem)
+         : compare::is_tensor(output) ? problem.dtype
+                                      : problem.param_dtype;
 }
 
 double scale_of(const problem::Inputs& inputs, std::int64_t c) {
-  if (!inputs.affine) return 1;
+  if (!inputs.affine || inputs.unit_scale) return 1;
   const double gamma = inputs.gamma[static_cast<std::size_t>(c)];
   return inputs.problem.scale == ABN_SCALE_ABS_EPS ? std::abs(gamma) + inputs.problem.eps : gamma;
 }

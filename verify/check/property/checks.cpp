@@ -195,6 +195,8 @@ std::vector<CheckName> checks_of(const call::Subject&, const abn_claims& claims,
                                  const abn_problem& problem) {
   std::vector<CheckName> checks;
   if (problem::element_count(problem) == 0) return checks;
+  // their relations know one type of tensors
+  if (problem.out_type != 0) return checks;
   // they take the saved variance, and know no other statistic
   if ((claims.saves & ABN_SAVES_INVSTD) != 0) return checks;
   for (const Property& one : properties())
@@ -253,6 +255,12 @@ std::vector<results::Record> records_of(const Work& work) {
   std::vector<results::Record> records;
   if (data::is_pattern_data(work.one.data)) return records;
   problem::Inputs inputs = judge::for_oracle(data::inputs_of(work.one));
+  if (inputs.unit_scale || inputs.zero_shift) {
+    for (const CheckName& name : work.wanted)
+      records.push_back(skip_record(work.origin, name,
+                                    "it rearranges gamma and beta together, and one is missing"));
+    return records;
+  }
   // a file without dz
   if (inputs.dz.size() != inputs.x.size()) inputs.dz.assign(inputs.x.size(), 0.0);
   for (const CheckName& name : work.wanted)

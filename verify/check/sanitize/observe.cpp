@@ -103,7 +103,7 @@ Observed observe(const call::Subject& subject, const problem::Inputs& inputs,
     call::CallSettings setup{
         call::Poison::nan, caller.draws().poison[i % 2], seeds.bits(number), in_place, {},
         schedule};
-    if (!asks_all) setup.asked = caller.draws().asked_again;
+    if (!asks_all) setup.asked = caller.draws().asked_less;
     if (in_place) setup.asked.dx = true;
     const call::Call call =
         saved != nullptr ? caller.backward(setup, *saved) : caller.forward(setup);

@@ -166,6 +166,7 @@ class Examination {
     const auto c = static_cast<std::int64_t>(channel);
     Given<Real> out;
     out.problem = &p, out.scheme = scheme, out.affine = e.inputs.affine;
+    out.unit_scale = e.inputs.unit_scale;
     constexpr int kept = 0, upstream = 1;
     const bool reads_x = !e.backward || scheme == ABN_STANDARD || scheme == ABN_CHECKPOINT_X;
     if (reads_x) out.x = read(e.inputs.x, c, setting, kept);

@@ -140,6 +140,8 @@ const std::vector<Hypothesis>& all_hypotheses() {
       {NAMED(xhat_in_storage), "xhat rounded to the storage type", yes, yes},
       {NAMED(y_in_storage), "y rounded to the storage type", yes, yes},
       {NAMED(dy_in_storage), "dy rounded to the storage type", no, yes},
+      {NAMED(z_in_type_of_x), "z rounded to the type of x before it is stored in its own", yes, no},
+      {NAMED(dz_in_type_of_x), "dz rounded to the type of x where it has another", no, yes},
       {NAMED(products_in_tf32), "squares of differences with 11 bits, as tf32 has them", yes, no},
       {NAMED(truncated_store), "results cut off, not rounded, to the storage type", yes, yes},
       {NAMED(saturating_store), "infinities stored as the largest number", yes, yes},
@@ -363,6 +365,12 @@ std::vector<MistakeAt> mistakes_at(Mistake mistake, const abn_problem& p, int sc
     case Mistake::dy_in_storage:
     case Mistake::truncated_store:
       return p.dtype == ABN_F16 || p.dtype == ABN_BF16 ? ways(mistake, 1) : out;
+    case Mistake::z_in_type_of_x:
+    case Mistake::dz_in_type_of_x:
+      return problem::format_of(p.dtype).precision <
+                     problem::format_of(problem::out_type_of(p)).precision
+                 ? ways(mistake, 1)
+                 : out;
     case Mistake::accumulate_f32:
       return p.dtype == ABN_F64 ? ways(mistake, 1) : out;
     default:

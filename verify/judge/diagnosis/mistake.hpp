@@ -132,6 +132,8 @@ enum class Mistake : std::uint8_t {
   xhat_in_storage,
   y_in_storage,
   dy_in_storage,
+  z_in_type_of_x,
+  dz_in_type_of_x,
   products_in_tf32,
   truncated_store,
   saturating_store,

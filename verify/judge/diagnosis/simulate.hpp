@@ -30,6 +30,7 @@ struct Given {
   const abn_problem* problem = nullptr;
   int scheme = ABN_STANDARD;
   bool affine = true;
+  bool unit_scale = false;  ///< there is no gamma, and beta alone
   std::vector<double> x, dz, z, xhat;
   Real gamma = 1, beta = 0, running_mean = 0, running_var = 0, kept_mean = 0, kept_variance = 0;
   Real neighbour_mean = 0, neighbour_variance = 0, neighbour_s0 = 0;  ///< of the channel before
@@ -299,7 +300,7 @@ class Simulation {
   }
   Real scale() const {
     const bool abs_eps = p.scale == ABN_SCALE_ABS_EPS;
-    if (!in.affine) return is(Mistake::no_affine_with_eps) ? 1 + eps() : 1;
+    if (!in.affine || in.unit_scale) return is(Mistake::no_affine_with_eps) ? 1 + eps() : 1;
     if (is(Mistake::gamma_missing)) return 1;
     const Real gamma = parameter_as_read(in.gamma), size = std::fabs(gamma);
     Real g = abs_eps ? size + eps() : gamma;
@@ -357,6 +358,7 @@ class Simulation {
       if (is(Mistake::y_in_storage)) y = stored(y);
       out.z[i] = finished(is(Mistake::activation_before_affine) ? g * value(xhat, xhat) + shift
                                                                 : value(y, xhat));
+      if (is(Mistake::z_in_type_of_x)) out.z[i] = stored(out.z[i]);
     }
   }
   /// What a store makes of it, where that is what is changed.
@@ -437,7 +439,8 @@ class Simulation {
   }
   void recover(std::size_t i, Real mean, Real r, Real g, Real& y, Real& xhat, Real& dy) const {
     const bool in_place = in.scheme == ABN_IN_PLACE_1 || in.scheme == ABN_IN_PLACE_2;
-    const Real shift = beta(), dz = static_cast<Real>(in.dz[i]);
+    const Real shift = beta(), given = static_cast<Real>(in.dz[i]),
+               dz = is(Mistake::dz_in_type_of_x) ? stored(given) : given;
     Real z = 0;
     bool negative = false;
     if (in_place) {

@@ -1,0 +1,33 @@
+// The same call with its buffers elsewhere: at other addresses, and as little aligned as the
+// variant's claims allow.
+//
+// A sum whose order depends on where a tensor begins, or a result that was remembered by its
+// address, shows here. Earlier calls keep their memory, so that no address comes twice.
+#include "verify/check/calls/ways.hpp"
+#include "verify/data/random.hpp"
+
+namespace abn::verify::check::calls {
+
+Found move_buffers(const CallCase& one) {
+  using call::Placement;
+  constexpr Placement placements[] = {Placement::aligned, Placement::aligned, Placement::shifted,
+                                      Placement::mixed,   Placement::shifted, Placement::mixed,
+                                      Placement::mixed,   Placement::aligned};
+  const DataSet set(one.subject, one.inputs, one.claims, one.seed);
+  if (!set.obstacle().empty()) return {{}, set.obstacle(), {}};
+  const data::Stream draw = data::Stream(one.seed ^ 0x656c7365U);  // "else"
+  Found found;
+  for (const Direction direction : set.directions()) {
+    std::vector<call::Call> kept;
+    for (std::uint64_t turn = 0; turn < std::size(placements) && !found.broken; ++turn) {
+      call::CallSettings settings = set.settings();
+      settings.where = {placements[turn], draw.bits(turn)};
+      kept.push_back(set.call(direction, settings));
+      found.broken = set.wrong_in("elsewhere", direction, kept.back(), true,
+                                  "with its buffers at other addresses");
+    }
+  }
+  return found;
+}
+
+}  // namespace abn::verify::check::calls
