@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Breaks the judge on purpose, statement by statement, and tells which breaks no test notices.
 
-Every statement of the bounds that adds a term is left out, and every one of LINES is replaced, one
-at a time; the tests of bounds and comparison then have to fail. A break that survives is a hole in
-the tests, or a statement that does nothing. The breaks of the bounds are all built at once, each
-behind a switch that an environment variable turns; the others are built one by one. Takes some ten
-minutes, and needs clang-format: in the copy that is broken a statement is a line, however long.
+Every statement of the bounds that adds a term is left out, and every one of LINES and SWITCHES is
+replaced, one at a time; the tests of bounds, judgement and comparison then have to fail. A break
+that survives is a hole in the tests, or a statement that does nothing. The breaks of the bounds and
+of SWITCHES are all built at once, each behind a switch that an environment variable turns; the
+others are built one by one. Takes some twenty minutes, and needs clang-format: in the copy that is
+broken a statement of the bounds is a line, however long.
 
     ci/mutate_judge.py [--only TEXT] [--work FOLDER] [--list]
 """
@@ -29,12 +30,10 @@ ADDS_TERM = re.compile(
 BACKWARD, COMPARE = "verify/bound/backward.hpp", "verify/compare/compare.cpp"
 TRIVIAL = "verify/compare/trivial_outputs.cpp"
 LINES = [  # file, text, replacement
-    (BACKWARD, "closed.constant = rounding * (s0_roundings + a.count_roundings) * s0 +",
-     "closed.constant ="),
-    (BACKWARD, "* s0 + a.eta * (2 + 2 * scale + 2 * r_grown);", "* s0;"),
-    (BACKWARD, "closed.per_xhat = rounding * (s1_roundings + a.count_roundings) * s1 +",
-     "closed.per_xhat ="),
-    (BACKWARD, "* s1 + a.eta * (1 + r_grown + std::fabs(c.g) + scale);", "* s1;"),
+    (BACKWARD, "closed.constant = rounding * (s0_roundings + a.count_roundings) * closed.mean0;",
+     "closed.constant = 0;"),
+    (BACKWARD, "closed.per_xhat = rounding * (s1_roundings + a.count_roundings) * closed.mean1;",
+     "closed.per_xhat = 0;"),
     (BACKWARD, "closed.per_dy = rounding * dy_roundings;", "closed.per_dy = 0;"),
     (COMPARE, "result.passed = error <= point.bound;", "result.passed = !(error > point.bound);"),
     (COMPARE, "result.passed = error <= point.bound;", "result.passed = error <= 2 * point.bound;"),
@@ -71,8 +70,90 @@ LINES = [  # file, text, replacement
     (TRIVIAL, "if (!caught([&](std::size_t) { return constant; })) return false;", ""),
     (TRIVIAL, "return std::all_of(trivial.begin(), trivial.end(), caught);", "return true;"),
 ]
+CURVE, BOUND = "verify/bound/curve.hpp", "verify/bound/bound.hpp"
+ARITHMETIC = "verify/bound/bound.cpp"
+RECOVERY, KINK = "verify/bound/recovery.hpp", "verify/judge/kink.cpp"
+GRADIENTS, FORWARDS = "verify/expect/expect_backward.cpp", "verify/expect/expect_forward.cpp"
+JUDGE, SAMPLE = "verify/judge/judge.cpp", "verify/judge/sample.cpp"
+MOVED, SHARDS = "verify/check/moved.cpp", "verify/check/sync/sharded.cpp"
+SWITCHES = [  # file, text, what it becomes where BROKEN is true
+    (CURVE, "+ off / 2 * bend, curve.stretch()",
+     "+ (BROKEN ? 0 : off / 2 * bend), curve.stretch()"),
+    (CURVE, "off / 2 * curve.third(y, off), curve.bend",
+     "(BROKEN ? 0 : off / 2 * curve.third(y, off)), curve.bend"),
+    (CURVE, "most = larger(most, larger(std::fabs(kink.left), std::fabs(kink.right)));",
+     "most = BROKEN ? most : larger(most, larger(std::fabs(kink.left), std::fabs(kink.right)));"),
+    (CURVE, "most = larger(most, larger(std::fabs(kink.left - at), std::fabs(kink.right - at)));",
+     "most = BROKEN ? most : larger(most, larger(std::fabs(kink.left - at), "
+     "std::fabs(kink.right - at)));"),
+    (CURVE, "larger(a.function, a.u) * functions",
+     "(BROKEN ? 0 : larger(a.function, a.u)) * functions"),
+    (CURVE, "a.u * roundings + lost", "(BROKEN ? 0 : a.u * roundings) + lost"),
+    (CURVE, "5 * z, overflows(y) ? z : 0", "5 * z, overflows(y) && !BROKEN ? z : 0"),
+    (CURVE, "4 * z, overflows(y) ? z : 0", "4 * z, overflows(y) && !BROKEN ? z : 0"),
+    (BOUND, "{larger(a.u, a.activation.u),", "{BROKEN ? a.u : larger(a.u, a.activation.u),"),
+    (BOUND, "larger(a.eta, a.activation.eta),",
+     "BROKEN ? a.eta : larger(a.eta, a.activation.eta),"),
+    (BOUND, "a.function + a.activation.u,", "a.function + (BROKEN ? 0 : a.activation.u),"),
+    (ARITHMETIC, "materialised(ABN_MATERIALISES_Y | ABN_MATERIALISES_ACTIVATION)",
+     "materialised(BROKEN ? 1U : 17U)"),
+    (ARITHMETIC, "a.load.u * c.mean_abs + a.load.eta / 2",
+     "a.load.u * c.mean_abs + (BROKEN ? 0 : a.load.eta / 2)"),
+    (ARITHMETIC, "moved * (2 * std::sqrt(c.variance) + moved)",
+     "(BROKEN ? 0 : moved) * (2 * std::sqrt(c.variance) + moved)"),
+    (ARITHMETIC, "a.derivative_from_y = (claims", "a.derivative_from_y = !BROKEN && (claims"),
+    (ARITHMETIC, "a.apart = claims.normalise", "a.apart = !BROKEN && claims.normalise"),
+    (ARITHMETIC, "a.load_out = narrowing(out, accumulate);",
+     "a.load_out = BROKEN ? Rounding{} : narrowing(out, accumulate);"),
+    (ARITHMETIC, "a.store_out = narrowing(accumulate, out);",
+     "a.store_out = BROKEN ? a.store : narrowing(accumulate, out);"),
+    (RECOVERY, "a.load_out(dz) / dz * dy",
+     "(BROKEN ? a.load_out.u * dz : a.load_out(dz)) / dz * dy"),
+    (RECOVERY, "larger(0, tilt_by_storage(i, off) - tilt)",
+     "(BROKEN ? 0 : larger(0, tilt_by_storage(i, off) - tilt))"),
+    (RECOVERY, "out.open = end_to_end() && meets_kink(",
+     "out.open = !BROKEN && end_to_end() && meets_kink("),
+    (GRADIENTS, "const bool lost = in_place(claims)",
+     "const bool lost = !BROKEN && in_place(claims)"),
+    (GRADIENTS, "if (lost && !(finite(in.z)", "if (!BROKEN && lost && !(finite(in.z)"),
+    (GRADIENTS, "error.mean_materialised += ", "error.mean_materialised += (BROKEN ? 0 : 1) * "),
+    (GRADIENTS, "error.variance_materialised += ",
+     "error.variance_materialised += (BROKEN ? 0 : 1) * "),
+    (GRADIENTS, "if (!saved.narrowed) return;", "if (BROKEN || !saved.narrowed) return;"),
+    (GRADIENTS, "if (in.frozen) continue;", "if (BROKEN || in.frozen) continue;"),
+    (GRADIENTS, "if (!declared.undefined.empty())",
+     "if (!BROKEN && !declared.undefined.empty())"),
+    (FORWARDS, "const bool by_class = !training ||",
+     "const bool by_class = !training || BROKEN !="),
+    (FORWARDS, "std::isinf(v.g) && (judges.declared.folded ||",
+     "!BROKEN && std::isinf(v.g) && (judges.declared.folded ||"),
+    (KINK, "gradients) < failed ? left : right", "gradients) < failed && !BROKEN ? left : right"),
+    (KINK, "if (failed == 0) return right;", "if (failed == 0 || BROKEN) return right;"),
+    (JUDGE, "kind.empty = 1;", "kind.empty = BROKEN ? 0 : 1;"),
+    (JUDGE, "kind.telling = telling ? 1 : 0;", "kind.telling = telling || BROKEN ? 1 : 0;"),
+    (SAMPLE, "chosen.insert(count - 1);", "if (!BROKEN) chosen.insert(count - 1);"),
+    (SAMPLE, "chosen.insert(first_of_17_bits);", "chosen.insert(BROKEN ? 0 : first_of_17_bits);"),
+    (MOVED, "attempt([&](abn_problem& p) { p.mode = goal.mode; });",
+     "if (!BROKEN) attempt([&](abn_problem& p) { p.mode = goal.mode; });"),
+    (MOVED, "if (moved) give_variance(one);", "if (moved && !BROKEN) give_variance(one);"),
+    (MOVED, "++(moved ? out.moved : out.unsupported);",
+     "++(moved && !BROKEN ? out.moved : out.unsupported);"),
+    (SHARDS, "if (cut.plan.images[rank] == 0) continue;",
+     "if (cut.plan.images[rank] == 0 && !BROKEN) continue;"),
+    (SHARDS, "out->depth_statistics += ranks, out->depth_backward += ranks;",
+     "if (!BROKEN) out->depth_statistics += ranks, out->depth_backward += ranks;"),
+    (SHARDS, "sum[c] += one[c];", "sum[c] = (BROKEN ? 0 : sum[c]) + one[c];"),
+]
 # The suites that judge the judge; the others would only take time.
-FILTER = "verify_bound*:Compar*:Tallies*:verify_oracle*:NullBattery*:Verdicts*"
+FILTER = ("verify_bound*:Compar*:Tallies*:verify_oracle*:NullBattery*:Verdicts*:AccusedKernels*:"
+          "Kink*:Conventions*:Curve*:TensorFileCheck*")
+SECONDS = 600  # of one break's tests
+PROGRAMS = {  # of files that other programs test: the program, and its suites
+    SAMPLE: ("mutant-tests", "Samples*:SizeBugs*"),
+    MOVED: ("mutant-tests", "Narrow*"),
+    JUDGE: ("mutant-tests", "Narrow*"),
+    SHARDS: ("check-tests", "Sync*"),
+}
 
 
 def one_line_style():
@@ -117,9 +198,14 @@ def original_lines(path, lines):
 class Break:
     """One statement that is left out, or a part of it that is replaced."""
 
-    def __init__(self, path, index, number, text, replacement):
+    def __init__(self, path, index, number, text, replacement, inside=False):
         self.path, self.index, self.number = path, index, number
         self.text, self.replacement = text, replacement
+        self.inside = inside  # the replacement itself asks whether it is turned on
+        self.switched = inside or path in BOUNDS
+
+    def program(self):
+        return PROGRAMS.get(self.path, ("verify-tests", FILTER))
 
     def __str__(self):
         becomes = "" if self.replacement is None else f"  ->  {self.replacement}"
@@ -134,21 +220,25 @@ def all_breaks(files, only):
         for index, line in enumerate(files[path]):
             if ADDS_TERM.match(line):
                 breaks.append(Break(path, index, numbers[path][index], line.strip(), None))
-    for path, text, replacement in LINES:
+    for path, text, replacement in LINES + SWITCHES:
         at = [i for i, line in enumerate(files[path]) if text in line]
         if len(at) != 1:
             sys.exit(f"{path} has {len(at)} lines with \"{text}\"; bring the list in "
                      "ci/mutate_judge.py up to date.")
-        breaks.append(Break(path, at[0], numbers[path][at[0]], text, replacement))
+        breaks.append(Break(path, at[0], numbers[path][at[0]], text, replacement,
+                            (path, text, replacement) in SWITCHES))
     return [one for one in breaks if only in f"{one.path} {one.text}"]
 
 
 SWITCH = """
+#ifndef ABN_BROKEN_SWITCH
+#define ABN_BROKEN_SWITCH
 #include <cstdlib>
 namespace abn::verify {
 inline const int broken_line =
     std::getenv("ABN_BROKEN") != nullptr ? std::atoi(std::getenv("ABN_BROKEN")) : -1;
 }
+#endif
 """
 
 
@@ -195,27 +285,30 @@ class Build:
         if made.returncode != 0:
             sys.exit(f"{made.stderr}The copy cannot be configured; mend what CMake says.")
 
-    def require_suites(self):
-        """Every pattern of FILTER has to name a test, or it would be silently empty."""
-        program = os.path.join(self.folder, "bin", "verify-tests")
-        for pattern in FILTER.split(":"):
+    def require_suites(self, name, suites):
+        """Every pattern has to name a test, or it would be silently empty."""
+        program = os.path.join(self.folder, "bin", name)
+        for pattern in suites.split(":"):
             listed = subprocess.run([program, f"--gtest_filter={pattern}", "--gtest_list_tests"],
                                     capture_output=True, text=True)
             if not re.search(r"^  \w", listed.stdout, re.M):
-                sys.exit(f"verify-tests has no test {pattern}; bring FILTER in "
+                sys.exit(f"{name} has no test {pattern}; bring the suites in "
                          "ci/mutate_judge.py up to date.")
 
-    def run_tests(self, broken):
-        made = subprocess.run(["ninja", "-C", self.folder, "verify-tests"], capture_output=True,
-                              text=True)
+    def run_tests(self, broken, name, suites):
+        made = subprocess.run(["ninja", "-C", self.folder, name], capture_output=True, text=True)
         if made.returncode != 0:
             self.message = made.stdout
             return "does not compile"
         environment = dict(os.environ, ABN_BOUND_CASES="1500", ABN_SOURCE_DIR=self.source,
                            ABN_BROKEN=str(broken))
-        test = subprocess.run([os.path.join(self.folder, "bin", "verify-tests"),
-                               f"--gtest_filter={FILTER}", "--gtest_fail_fast"],
-                              capture_output=True, text=True, env=environment, cwd=self.source)
+        try:
+            test = subprocess.run([os.path.join(self.folder, "bin", name),
+                                   f"--gtest_filter={suites}", "--gtest_fail_fast"],
+                                  capture_output=True, text=True, env=environment, cwd=self.source,
+                                  timeout=SECONDS)
+        except subprocess.TimeoutExpired:
+            return "noticed"  # a test that does not end is none that passes
         self.message = test.stdout
         return "survives" if test.returncode == 0 else "noticed"
 
@@ -227,7 +320,8 @@ def main():
                         help="build here and keep it; else in a temporary folder")
     parser.add_argument("--list", action="store_true", help="print the breaks and stop")
     arguments = parser.parse_args()
-    files = {path: statements(path) for path in BOUNDS + [COMPARE, TRIVIAL]}
+    paths = BOUNDS + [COMPARE, TRIVIAL] + [path for path, _, _ in SWITCHES]
+    files = {path: statements(path) for path in dict.fromkeys(paths)}
     breaks = all_breaks(files, arguments.only)
     if not breaks:
         sys.exit(f"No break holds \"{arguments.only}\"; --list shows all.")
@@ -238,32 +332,38 @@ def main():
     build = Build(work)
     copy_tree(build.source)
     for index, one in enumerate(breaks):
-        if one.path in BOUNDS:
+        if one.inside:
+            lines = files[one.path]
+            on = one.replacement.replace("BROKEN", f"(::abn::verify::broken_line == {index})")
+            lines[one.index] = lines[one.index].replace(one.text, on)
+    for index, one in enumerate(breaks):
+        if one.switched and not one.inside:
             lines = files[one.path]
             lines[one.index] = switched(lines[one.index], index, one.text, one.replacement)
-    bound = os.path.join(build.source, "verify/bound/bound.hpp")
-    with open(bound, encoding="utf-8") as header:
-        whole = header.read()
-    with open(bound, "w", encoding="utf-8") as header:
-        header.write(whole.replace("#pragma once\n", "#pragma once\n" + SWITCH, 1))
     for path, lines in files.items():
-        write_lines(os.path.join(build.source, path), lines)
+        text = "\n".join(lines)
+        if any(one.switched and one.path == path for one in breaks):
+            text = (text.replace("#pragma once\n", "#pragma once\n" + SWITCH, 1)
+                    if path.endswith(".hpp") else SWITCH + text)
+        files[path] = text.split("\n")
+        write_lines(os.path.join(build.source, path), files[path])
     build.configure()
-    before = build.run_tests(-1)
-    if before != "survives":
-        print(build.message[-4000:])
-        sys.exit(f"The tests {'fail' if before == 'noticed' else 'do not compile'} before anything "
-                 "is broken; mend that first.")
-    build.require_suites()
+    for name, suites in dict.fromkeys(one.program() for one in breaks):
+        before = build.run_tests(-1, name, suites)
+        if before != "survives":
+            print(build.message[-4000:])
+            sys.exit(f"The tests {'fail' if before == 'noticed' else 'do not compile'} before "
+                     "anything is broken; mend that first.")
+        build.require_suites(name, suites)
     noticed, survivors = 0, []
     for index, one in enumerate(breaks):
-        if one.path in BOUNDS:
-            verdict = build.run_tests(index)
+        if one.switched:
+            verdict = build.run_tests(index, *one.program())
         else:
             file, lines = os.path.join(build.source, one.path), list(files[one.path])
             lines[one.index] = lines[one.index].replace(one.text, one.replacement)
             write_lines(file, lines)
-            verdict = build.run_tests(-1)
+            verdict = build.run_tests(-1, *one.program())
             write_lines(file, files[one.path])
         print(f"{verdict:<18}{one}", flush=True)
         noticed += verdict == "noticed"

@@ -53,8 +53,10 @@
  *     zero (with ABN_KINK_LEFT +0 belongs to the negative branch too). ELU and CELU take theirs
  *     from the sign bit of z likewise, and write +0 for y = +0 and y = -0 too.
  *   - ELU and CELU saturate: a stored z <= -alpha cannot be inverted. Backward treats it, in the
- *     inverse and in phi' alike, as the next value of the storage type above -alpha. (Unguarded,
- *     log1p(-1) * 0 turns the whole channel into NaN.)
+ *     inverse and in phi' alike, as the next value above -alpha of the storage type, or of the type
+ *     that it computes in where that is narrower. (Unguarded,
+ *     log1p(-1) * 0 turns the whole channel into NaN.) A scheme that keeps x need not move it: its
+ *     phi' may be 0 there, and what it makes of a dz that is not finite is not judged.
  *   - CELU is smooth at 0: phi' is 1 from both sides. With alpha = 1 it is ELU.
  *   - The kinks of ReLU (0), ReLU6 (0 and 6) and hardswish (-3 and 3): where y is one, or may be
  *     one by the errors of y that the claims allow, phi' of either side is right. A zero that an
@@ -69,11 +71,14 @@
  *     tanh and erf are taken to have come out as 0, 1 or -1. At y = -infinity SiLU, GELU and
  *     hardswish may be NaN. What becomes of dy where y is NaN or infinite is not judged; nor is it
  *     where dz is not finite and phi' below 1/2 (kernels multiply dz by 0, or select).
- *   - g = 0: x cannot be recovered from z. dx is 0, dbeta is S0, dgamma must be finite.
+ *   - g = 0: x cannot be recovered from z. dx is 0, dbeta is S0, dgamma must be finite; a z or dz
+ *     that is not finite may make NaN of dx and dgamma, or not.
  *   - v = 0 (constant channel): z = phi(beta), gradients by the formulas.
  *   - NaN or infinity in a channel must not reach another channel. Any NaN equals any NaN.
  *     Statistics and everything computed from non-finite statistics must be non-finite; inference
- *     and frozen mode act element by element, and there the class (NaN, +inf, -inf) must be right.
+ *     and frozen mode act element by element, and there the class (NaN, +inf, -inf) must be right,
+ *     as it must with finite statistics where gamma or beta is NaN or infinite. With an infinite g
+ *     a folded a*x + b may be NaN.
  *   - A z that is NaN, stored or found again: identity and leaky ReLU go on with it as with any
  *     number (phi' of either branch, for conversions lose the sign of a NaN); what becomes of dy
  *     under ELU and CELU is not judged. Forward should store NaN with the sign bit 0, so that
@@ -161,7 +166,8 @@ enum {                         /* scheme: what backward works from */
   ABN_CHECKPOINT_XHAT = 2,     /* keeps xhat, recomputes y, z */
   ABN_IN_PLACE_1 = 3,          /* keeps z; y = phi^-1(z), xhat = (y-beta)/g; with a backward only
                                 * where phi has an inverse */
-  ABN_IN_PLACE_2 = 4           /* keeps z; y = phi^-1(z), gradients written in y; likewise */
+  ABN_IN_PLACE_2 = 4           /* keeps z; y = phi^-1(z), gradients written in y, or dx in xhat =
+                                * (y-beta)/g; likewise */
 };
 
 enum {                         /* statistics: how the variance is found */
@@ -205,9 +211,14 @@ enum {                         /* saves: buffers that forward leaves for backwar
 enum {                         /* materialises: intermediates rounded to the storage type on the way
                                 * (bit mask). _Y also says that a standard backward may take phi' of
                                 * ELU and CELU from a y found again from x, not from z; where there
-                                * is no inverse it may without saying so */
+                                * is no inverse it may without saying so. _STATISTICS: wherever mean
+                                * and variance are used, in both directions; they may be saved
+                                * before or behind that rounding. _ACTIVATION: phi and phi' of y,
+                                * which is rounded too, are chains of operations of which each
+                                * rounds its result to the type of z, as in frameworks that have
+                                * each as a kernel of its own; phi^-1 is none of them */
   ABN_MATERIALISES_Y = 1, ABN_MATERIALISES_XHAT = 2, ABN_MATERIALISES_DY = 4,
-  ABN_MATERIALISES_STATISTICS = 8
+  ABN_MATERIALISES_STATISTICS = 8, ABN_MATERIALISES_ACTIVATION = 16
 };
 
 typedef struct abn_problem {

@@ -123,7 +123,7 @@ TEST(DataRecipes, HoldValuesOfTheirTypesWhoseSquaresAnF32SumCanHold) {
                                           : 0u);
           }
           EXPECT_TRUE(std::all_of(inputs.running_var.begin(), inputs.running_var.end(),
-                                  [](double v) { return v > 0; }))
+                                  [](double v) { return !(v <= 0); }))
               << recipe.name;
           EXPECT_EQ(inputs.x.size(), static_cast<std::size_t>(problem::element_count(problem)));
           EXPECT_EQ(inputs.dz.size(), inputs.x.size());

@@ -19,9 +19,9 @@ struct Backward : Channel<A> {
   const abn_backward_args& a;
   A g = this->scale(a.gamma), beta = this->shift(a.beta);
   A mean = a.mean != nullptr ? this->read_vector(a.mean) : A(0),
-    r = this->inverse_deviation(this->read_vector(a.var));
+    r = root_of(this->read_vector(a.var));
   bool in_place = plan.design.scheme == ABN_IN_PLACE_1 || plan.design.scheme == ABN_IN_PLACE_2;
-  bool folded = plan.design.normalise == ABN_FOLDED || has(Bug::folded_unclaimed);
+  bool folded = Base::folded();
   A g_of_inversion =
       has(Bug::gamma_floored) && std::fabs(g) < A(0x1p-10) ? std::copysign(A(0x1p-10), g) : g;
 
@@ -29,18 +29,25 @@ struct Backward : Channel<A> {
            const abn_backward_args& args)
       : Base{own_plan, problem, channel, Pass::backward}, a(args) {}
 
+  A root_of(A saved) const {
+    if (this->training() && plan.design.saves_invstd) return saved;
+    return this->inverse_deviation(saved);
+  }
+
   bool branch(A z, A xhat, A dz) const {
     if (p.activation == ABN_IDENTITY) return false;
     if (has(Bug::branch_of_xhat)) return xhat < 0;
     if (has(Bug::branch_of_dz)) return dz < 0;
+    if (plan.design.kink_left && z == 0) return true;
     return has(Bug::branch_by_comparison) ? z < 0 : std::signbit(z);
   }
 
   A liftable(A z) const {
     const bool exponential = p.activation == ABN_ELU || p.activation == ABN_CELU;
     const bool saturated = exponential && z <= -parameter && !has(Bug::saturated_unguarded);
-    return saturated ? static_cast<A>(next_towards_zero(p.dtype, static_cast<double>(-parameter)))
-                     : z;
+    // of the type in which it goes on, where that is the narrower one
+    const int type = sizeof(A) == sizeof(float) && p.dtype == ABN_F64 ? ABN_F32 : p.dtype;
+    return saturated ? static_cast<A>(next_towards_zero(type, static_cast<double>(-parameter))) : z;
   }
 
   A inverted(A z, bool negative) const {
@@ -110,16 +117,17 @@ struct Backward : Channel<A> {
         if (a.x != nullptr) xhat = (x[i] - mean) * r;
         const A factor = g * r;
         y = folded && a.x != nullptr
-                ? this->multiply_add(factor, x[i], this->multiply_add(-mean, factor, beta))
+                ? this->multiply_add(factor, x[i], this->offset(mean, g, r, beta))
                 : this->multiply_add(g, xhat, beta);
+        if ((plan.design.materialises & ABN_MATERIALISES_Y) != 0) y = this->in_storage(y);
         z = a.z != nullptr ? liftable(z) : this->activate(y, xhat);
         negative = branch(z, xhat, dz[i]);
       }
-      if (has(Bug::xhat_in_storage)) xhat = this->in_storage(xhat);
+      xhat = this->materialised(ABN_MATERIALISES_XHAT, Bug::xhat_in_storage, xhat);
       if (has(Bug::xhat_clipped)) xhat = std::clamp(xhat, A(-4), A(4));
       out.dy[i] = dz[i] * (this->has_inverse() ? slope_at(z, y, negative)
                                                : this->curve().derivative(of_z(z, y)));
-      if (has(Bug::dy_in_storage)) out.dy[i] = this->in_storage(out.dy[i]);
+      out.dy[i] = this->materialised(ABN_MATERIALISES_DY, Bug::dy_in_storage, out.dy[i]);
     }
     return out;
   }
@@ -180,7 +188,8 @@ struct Backward : Channel<A> {
     const A gamma = a.gamma != nullptr ? this->read_vector(a.gamma) : A(1);
     A dgamma = s1, dbeta = s0;
     if (p.scale == ABN_SCALE_ABS_EPS && a.gamma != nullptr) {
-      if (gamma < 0 && !has(Bug::dgamma_sign_lost)) dgamma = -s1;
+      const bool negative = has(Bug::dgamma_sign_of_minus_zero) ? std::signbit(gamma) : gamma < 0;
+      if (negative && !has(Bug::dgamma_sign_lost)) dgamma = -s1;
       if (gamma == 0 && has(Bug::dgamma_sign_of_zero)) dgamma = 0;
     }
     if (has(Bug::dgamma_zero_in_frozen) && !this->training()) dgamma = 0;
@@ -215,7 +224,7 @@ struct Backward : Channel<A> {
     for (std::int64_t i = 0; i < m; ++i) {
       const auto k = static_cast<std::size_t>(i);
       A dx = scale * root * v.dy[k];
-      if (training_formula && two)
+      if (training_formula && two && !plan.design.dx_by_xhat)
         dx = root * (this->multiply_add(-mean_product, v.y[k], scale * v.dy[k]) -
                      this->multiply_add(-beta, s1, scale * s0) / count);
       else if (training_formula && has(Bug::nhwc_wide_without_term) && this->in_wide_tile(i))
@@ -248,7 +257,7 @@ void disturb(const abn_problem& p, const abn_backward_args& a) {
 int backward(const Plan& plan, const abn_problem& p, const abn_backward_args& a) {
   if (p.n * p.c * p.s == 0) return ABN_OK;
   if (a.workspace == nullptr || a.workspace_bytes < workspace_bytes(p)) return ABN_ERROR_WORKSPACE;
-  if (p.dtype == ABN_F64)
+  if (computes_in_double(plan, p))
     all_channels<double>(plan, p, a);
   else
     all_channels<float>(plan, p, a);

@@ -13,6 +13,7 @@
 #include "tests/mutants/arithmetic.hpp"
 #include "tests/mutants/curve.hpp"
 #include "tests/mutants/plan.hpp"
+#include "tests/mutants/values.hpp"
 
 namespace abn::mutants {
 
@@ -30,8 +31,12 @@ struct Channel {
   std::int64_t c;
   Pass pass;
   std::int64_t m = p.n * p.s;
-  A eps = static_cast<A>(p.eps), parameter = static_cast<A>(p.activation_parameter);
+  A eps = taken(Number::eps, static_cast<A>(p.eps)),
+    parameter = static_cast<A>(p.activation_parameter);
 
+  A taken(Number which, A value) const {
+    return mutants::taken(plan.bug, which, value, backward());
+  }
   bool has(Bug bug) const { return plan.bug == bug; }
   bool forward() const { return pass == Pass::forward; }
   bool backward() const { return pass == Pass::backward; }
@@ -81,9 +86,23 @@ struct Channel {
       if (has(Bug::subnormals_flushed) && p.dtype != ABN_F64 &&
           std::fabs(value) < std::ldexp(1.0, narrow_format(p.dtype).emin))
         value = 0;
-      values[static_cast<std::size_t>(i)] = static_cast<A>(value);
+      values[static_cast<std::size_t>(i)] =
+          which == Tensor::kept
+              ? static_cast<A>(value)
+              : taken(which == Tensor::x ? Number::x : Number::dz, static_cast<A>(value));
     }
     return values;
+  }
+
+  /// Where a bug or the design keeps it in the storage type.
+  A materialised(std::uint32_t flag, Bug bug, A value) const {
+    return has(bug) || (plan.design.materialises & flag) != 0 ? in_storage(value) : value;
+  }
+  bool folded() const { return plan.design.normalise != ABN_DIRECT || has(Bug::folded_unclaimed); }
+  /// The b of a x + b.
+  A offset(A mean, A g, A r, A beta) const {
+    return plan.design.normalise == ABN_FOLDED_APART ? multiply_add(-(mean * g), r, beta)
+                                                     : multiply_add(-mean, g * r, beta);
   }
 
   /// Rounded to the storage type.
@@ -124,7 +143,7 @@ struct Channel {
   A scale(const void* gamma) const {
     if (gamma == nullptr)
       return has(Bug::no_affine_with_eps) && p.scale == ABN_SCALE_ABS_EPS ? 1 + eps : A(1);
-    const A value = read_parameter(gamma);
+    const A value = taken(Number::gamma, read_parameter(gamma));
     if (has(Bug::gamma_missing)) return 1;
     if (p.scale == ABN_SCALE_SIGNED) return has(Bug::gamma_sign_lost) ? std::fabs(value) : value;
     if (has(Bug::gamma_signed) || (has(Bug::gamma_signed_backward) && backward())) return value;
@@ -133,7 +152,9 @@ struct Channel {
     return without_eps ? std::fabs(value) : std::fabs(value) + eps;
   }
   A shift(const void* beta) const {
-    return beta == nullptr || (has(Bug::beta_missing) && forward()) ? A(0) : read_parameter(beta);
+    return beta == nullptr || (has(Bug::beta_missing) && forward())
+               ? A(0)
+               : taken(Number::beta, read_parameter(beta));
   }
 
   /// The sum of term(0), ..., term(samples-1).
@@ -186,8 +207,8 @@ struct Channel {
       return 1 / std::sqrt(1 / std::sqrt(variance + eps) + eps);
     if (has(Bug::rstd_one_newton_step)) return newton(variance + eps, 1);
     if (has(Bug::rstd_two_newton_steps)) return newton(variance + eps, 2);
-    A root = 1 / std::sqrt(variance + eps);
-    for (int step = std::abs(plan.design.root_steps); step > 0; --step)
+    A root = taken(Number::root, 1 / std::sqrt(variance + eps));
+    for (int step = root > 0 ? std::abs(plan.design.root_steps) : 0; step > 0; --step)
       root = std::nextafter(root,
                             plan.design.root_steps > 0 ? std::numeric_limits<A>::infinity() : A(0));
     return root;
@@ -205,12 +226,14 @@ struct Channel {
 
   /// The activation's parameter as the code at hand has it.
   A slope() const {
-    return has(Bug::slope_default) && p.activation == ABN_LEAKY_RELU ? A(0.01F) : parameter;
+    return has(Bug::slope_default) && p.activation == ABN_LEAKY_RELU
+               ? A(0.01F)
+               : taken(Number::slope, parameter);
   }
   A alpha() const {
     const bool one = has(Bug::elu_alpha_one) || (has(Bug::elu_alpha_one_backward) && backward()) ||
                      (has(Bug::celu_alpha_one_backward) && p.activation == ABN_CELU && backward());
-    return one ? A(1) : parameter;
+    return one ? A(1) : taken(Number::alpha, parameter);
   }
   /// What CELU divides y by.
   A width() const {
@@ -227,7 +250,9 @@ struct Channel {
     if (!has_inverse()) return curve().value(y);
     // max(y, 0) + slope*min(y, 0) of a library whose max leaves NaN out
     if (has(Bug::nan_lost) && std::isnan(y)) return 0;
-    const bool negative = has(Bug::branch_of_xhat_forward) ? xhat < 0 : y < 0;
+    const bool negative = has(Bug::branch_of_xhat_forward)   ? xhat < 0
+                          : has(Bug::branch_by_sign_forward) ? std::signbit(y)
+                                                             : y < 0;
     if (has(Bug::zero_negative) && y == 0) return -A(0);
     if (!negative) return y + A(0);  // +0 for -0
     if (has(Bug::slope_missing_forward)) return y;
@@ -239,6 +264,7 @@ struct Channel {
     if (has(Bug::elu_exp_minus_one)) return alpha() * (std::exp(y) - 1);
     if (has(Bug::elu_clamped)) return alpha() * std::expm1(std::max(y, A(-8)));
     if (has(Bug::expm1_approximate)) return alpha() * expm1_of_steps(y);
+    if (has(Bug::alpha_missing_at_saturation) && y < A(-30)) return -1;
     return alpha() * std::expm1(y);
   }
 

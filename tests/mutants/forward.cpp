@@ -30,9 +30,30 @@ Statistics<A> by_welford(const Channel<A>& k, const std::vector<A>& x) {
   return {all.mean, all.m2 / static_cast<A>(k.m)};
 }
 
+/// Two passes over each of a few unequal shards, and Chan's merges of what they found.
+template <class A>
+Statistics<A> by_shards(const Channel<A>& k, const std::vector<A>& x) {
+  const std::int64_t shards = k.plan.design.shards;
+  Moments<A> all;
+  for (std::int64_t shard = 0; shard < shards; ++shard) {
+    const std::int64_t first = k.m * shard * (shard + 1) / (shards * (shards + 1)),
+                       last = k.m * (shard + 1) * (shard + 2) / (shards * (shards + 1));
+    if (first == last) continue;
+    const auto at = [&](std::int64_t i) { return x[static_cast<std::size_t>(first + i)]; };
+    Moments<A> own;
+    own.count = static_cast<A>(last - first);
+    own.mean = k.sum(last - first, at) / own.count;
+    own.m2 = k.sum(last - first,
+                   [&](std::int64_t i) { return (at(i) - own.mean) * (at(i) - own.mean); });
+    all = all.count == 0 ? own : merged(all, own, false);
+  }
+  return {all.mean, all.m2 / static_cast<A>(k.m)};
+}
+
 /// Mean and biased variance of the batch.
 template <class A>
 Statistics<A> batch_statistics(const Channel<A>& k, const std::vector<A>& x) {
+  if (k.plan.design.shards > 1) return by_shards(k, x);
   if (k.plan.design.statistics == ABN_WELFORD) return by_welford(k, x);
   const auto sample = [&](std::int64_t i) { return x[static_cast<std::size_t>(i)]; };
   const auto term = [&](std::int64_t i) {
@@ -90,11 +111,12 @@ Statistics<A> batch_statistics(const Channel<A>& k, const std::vector<A>& x) {
 template <class A>
 void update_running(const Channel<A>& k, const abn_forward_args& a, const Statistics<A>& batch) {
   if (k.has(Bug::running_not_updated)) return;
-  const A momentum = static_cast<A>(k.p.momentum),
+  const A momentum = k.taken(Number::momentum, static_cast<A>(k.p.momentum)),
           weight = k.has(Bug::momentum_swapped) ? 1 - momentum : momentum;
   const A count = static_cast<A>(k.m);
   A mean = batch.mean, variance = batch.variance * (count / (count - 1));
-  if (k.has(Bug::running_variance_biased)) variance = batch.variance;
+  if (k.has(Bug::running_variance_biased) || k.plan.design.biased_running)
+    variance = batch.variance;
   if (k.has(Bug::running_variance_with_eps)) variance += k.eps;
   if (k.has(Bug::running_variance_is_deviation)) variance = std::sqrt(variance);
   if (k.has(Bug::running_swapped)) std::swap(mean, variance);
@@ -116,7 +138,8 @@ void save(const Channel<A>& k, const abn_forward_args& a, const Statistics<A>& b
   A variance = batch.variance;
   if (k.has(Bug::saved_variance_unbiased)) variance *= count / (count - 1);
   if (k.has(Bug::saved_variance_with_eps)) variance += k.eps;
-  if (k.has(Bug::saved_inverse_deviation)) variance = k.inverse_deviation(variance);
+  if (k.has(Bug::saved_inverse_deviation) || k.plan.design.saves_invstd)
+    variance = k.inverse_deviation(variance);
   k.write_vector(a.mean, batch.mean);
   k.write_vector(a.var, variance);
 }
@@ -127,7 +150,8 @@ template <class A>
 Statistics<A> statistics_of(const Channel<A>& k, const abn_forward_args& a,
                             const std::vector<A>& x) {
   const auto running = [&] {
-    return Statistics<A>{k.read_vector(a.running_mean), k.read_vector(a.running_var)};
+    return Statistics<A>{k.taken(Number::running_mean, k.read_vector(a.running_mean)),
+                         k.taken(Number::running_var, k.read_vector(a.running_var))};
   };
   if (!k.training()) {
     if (k.has(Bug::batch_statistics_in_inference) && k.p.mode == ABN_INFERENCE)
@@ -139,8 +163,11 @@ Statistics<A> statistics_of(const Channel<A>& k, const abn_forward_args& a,
     return given;
   }
   Statistics<A> batch = batch_statistics(k, x);
-  if (k.has(Bug::statistics_in_storage))
-    batch = {k.in_storage(batch.mean), k.in_storage(batch.variance)};
+  batch.variance = k.taken(Number::batch_variance, batch.variance);
+  const auto in_storage = [&](A value) {
+    return k.materialised(ABN_MATERIALISES_STATISTICS, Bug::statistics_in_storage, value);
+  };
+  batch = {in_storage(batch.mean), in_storage(batch.variance)};
   save(k, a, batch);
   Statistics<A> used = batch;
   const bool has_running = a.running_mean != nullptr && a.running_var != nullptr;
@@ -162,16 +189,17 @@ void forward_channel(const Channel<A>& k, const abn_forward_args& a, Statistics<
   const A r = k.inverse_deviation(used.variance), beta = k.shift(a.beta);
   A g = k.scale(a.gamma);
   if (k.has(Bug::gamma_squared)) g *= g;
-  const bool folded = k.plan.design.normalise == ABN_FOLDED || k.has(Bug::folded_unclaimed);
-  const A factor = g * r, offset = k.multiply_add(-used.mean, factor, beta);
+  const bool folded = k.folded();
+  const A factor = g * r, offset = k.offset(used.mean, g, r, beta);
   const bool ends = k.has(Bug::inference_ends_at_40960) && k.p.mode == ABN_INFERENCE;
   for (std::int64_t i = 0; i < (ends ? std::min(k.m, k.longest_row) : k.m); ++i) {
     const A sample = x[static_cast<std::size_t>(i)];
     A xhat = (sample - used.mean) * r;
     k.write(a.xhat, i, xhat);
-    if (k.has(Bug::xhat_in_storage)) xhat = k.in_storage(xhat);
+    xhat = k.materialised(ABN_MATERIALISES_XHAT, Bug::xhat_in_storage, xhat);
     A y = folded ? k.multiply_add(factor, sample, offset) : k.multiply_add(g, xhat, beta);
-    if (k.has(Bug::y_in_storage)) y = k.in_storage(y);
+    y = k.materialised(ABN_MATERIALISES_Y, Bug::y_in_storage, y);
+    if (k.has(Bug::gamma_zero_shortcut) && g == 0) y = beta;
     const A z = k.has(Bug::activation_before_affine) ? g * k.activate(xhat, xhat) + beta
                                                      : k.activate(y, xhat);
     k.write(a.z, i, z);
@@ -201,27 +229,36 @@ void answer_from_cache(const abn_problem& p, const abn_forward_args& a) {
 }  // namespace
 
 int claims(const Plan& plan, const abn_problem& p, abn_claims& out) {
-  if (p.param_dtype != ABN_F32 && !(p.param_dtype == ABN_F64 && p.dtype == ABN_F64))
-    return ABN_ERROR_UNSUPPORTED;
   const Design& design = plan.design;
+  const std::int64_t m = p.n * p.s;
+  if (design.narrow_parameters
+          ? p.param_dtype != p.dtype || bytes_of(p.dtype) != 2
+          : p.param_dtype != ABN_F32 && !(p.param_dtype == ABN_F64 && p.dtype == ABN_F64))
+    return ABN_ERROR_UNSUPPORTED;
+  if ((design.support == Support::one_pixel && p.s > 1) ||
+      (design.support == Support::few_channels && p.c > 32) ||
+      (design.support == Support::few_samples && m > 512) ||
+      (design.support == Support::abs_eps && p.scale != ABN_SCALE_ABS_EPS))
+    return ABN_ERROR_UNSUPPORTED;
   const bool in_place = design.scheme == ABN_IN_PLACE_1 || design.scheme == ABN_IN_PLACE_2;
   if (p.activation < ABN_IDENTITY || p.activation > (in_place ? ABN_CELU : ABN_HARDSWISH))
     return ABN_ERROR_UNSUPPORTED;
   const bool keeps_x = design.scheme == ABN_STANDARD || design.scheme == ABN_CHECKPOINT_X;
   const bool keeps_z = design.scheme == ABN_STANDARD || design.scheme == ABN_IN_PLACE_1 ||
                        design.scheme == ABN_IN_PLACE_2;
-  const bool is_double = p.dtype == ABN_F64;
-  const std::int64_t m = p.n * p.s;
+  const bool is_double = computes_in_double(plan, p);
   out.scheme = design.scheme;
-  out.statistics = design.statistics;
+  out.statistics = design.shards > 1 ? static_cast<int>(ABN_WELFORD) : design.statistics;
   out.normalise = design.normalise;
-  out.kink = ABN_KINK_RIGHT;
+  out.kink = design.kink_left ? ABN_KINK_LEFT : ABN_KINK_RIGHT;
+  out.running_variance = design.biased_running ? ABN_RUNNING_BIASED : ABN_RUNNING_UNBIASED;
   out.accumulate = is_double ? ABN_F64 : ABN_F32;
   out.saves = ABN_SAVES_VAR;
+  if (design.saves_invstd) out.saves |= ABN_SAVES_INVSTD;
   if (keeps_x) out.saves |= ABN_SAVES_X | ABN_SAVES_MEAN;
   if (keeps_z) out.saves |= ABN_SAVES_Z;
   if (design.scheme == ABN_CHECKPOINT_XHAT) out.saves |= ABN_SAVES_XHAT;
-  out.materialises = 0;
+  out.materialises = design.materialises;
   out.z_may_alias_x = keeps_x ? 0 : 1;
   out.dx_may_alias_dz = 1;
   out.deterministic = 1;
@@ -229,6 +266,8 @@ int claims(const Plan& plan, const abn_problem& p, abn_claims& out) {
   const bool one_lane =
       design.statistics == ABN_WELFORD && design.summation != Summation::sequential;
   out.depth_statistics = depth_of(one_lane ? Summation::blocks : design.summation, is_double, m);
+  if (design.shards > 1)
+    out.depth_statistics = std::min<std::int64_t>(out.depth_statistics + design.shards, m);
   out.depth_backward = depth_of(design.summation, is_double, m);
   out.function_ulp = 2;  // expm1, exp, log1p, tanh and erf of the GNU C library stay below
   return ABN_OK;
@@ -245,7 +284,7 @@ int forward(const Plan& plan, const abn_problem& p, const abn_forward_args& a) {
   // the launch failed and nobody looked
   if (plan.bug == Bug::large_ignored && p.n * p.c * p.s > largest_grid) return ABN_OK;
   ++forward_calls;
-  if (p.dtype == ABN_F64)
+  if (computes_in_double(plan, p))
     all_channels<double>(plan, p, a);
   else
     all_channels<float>(plan, p, a);

@@ -23,6 +23,10 @@ inline std::size_t workspace_bytes(const abn_problem& problem) {
   return static_cast<std::size_t>(problem.c) * sizeof(double);
 }
 
+inline bool computes_in_double(const Plan& plan, const abn_problem& p) {
+  return plan.design.accumulate < 0 ? p.dtype == ABN_F64 : plan.design.accumulate == ABN_F64;
+}
+
 /// The plan as something that the judge can be given.
 template <Plan plan>
 constexpr abn_variant variant_of(const char* name, const char* summary) {

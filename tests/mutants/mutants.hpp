@@ -26,6 +26,7 @@ struct Group {
   const char* name;
   std::span<const Mutant> mutants;
   bool without_inverse = false;  ///< they bite with activations that have none, and only there
+  bool at_ends = false;          ///< they bite at the ends of ranges, and only there
 };
 
 /// Each has to be caught by the judge.

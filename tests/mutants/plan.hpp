@@ -189,6 +189,40 @@ enum class Bug : std::uint8_t {
   rstd_two_newton_steps,
   folded_unclaimed,
   expm1_approximate,
+  // Ends of ranges: tests/mutants/values.hpp, and the last four where they bite
+  gamma_clamped,
+  gamma_flushed,
+  gamma_flushed_backward,
+  gamma_nan_lost,
+  gamma_infinity_lost,
+  beta_clamped,
+  beta_nan_lost,
+  beta_infinity_lost,
+  x_clamped,
+  dz_nan_lost,
+  dz_infinity_lost,
+  running_mean_nan_lost,
+  running_variance_nan_lost,
+  running_variance_capped,
+  running_variance_flushed,
+  variance_capped,
+  root_capped,
+  slope_capped,
+  slope_floored,
+  slope_floored_backward,
+  slope_in_half,
+  alpha_capped,
+  alpha_floored,
+  eps_floored,
+  eps_default,
+  eps_capped,
+  momentum_default,
+  momentum_below_one,
+  momentum_flushed,
+  branch_by_sign_forward,
+  dgamma_sign_of_minus_zero,
+  gamma_zero_shortcut,
+  alpha_missing_at_saturation,
   // Memory and ordering
   stale_output,
   every_other_call_off,
@@ -217,7 +251,16 @@ enum class Summation : std::uint8_t {
   wide,        ///< in double, rounded once; in double kernels as blocks
 };
 
-/// Which of the liberties that a correct kernel has are taken.
+/// The problems that a kernel does.
+enum class Support : std::uint8_t {
+  all,
+  one_pixel,     ///< S = 1
+  few_channels,  ///< C up to 32
+  few_samples,   ///< m up to 512
+  abs_eps        ///< one scale convention
+};
+
+/// Which of the liberties that a correct kernel has are taken, and which conventions it has.
 struct Design {
   int scheme = ABN_IN_PLACE_1;
   int statistics = ABN_TWO_PASS;
@@ -227,6 +270,15 @@ struct Design {
   bool contracted = false;
   /// 1/sqrt is this many values of its type too large, as that of a GPU may be: within 2 ulp
   int root_steps = 0;
+  int accumulate = -1;  ///< ABN_F32 or ABN_F64 for all tensors; -1: the usual one
+  bool kink_left = false;
+  bool biased_running = false;
+  bool saves_invstd = false;
+  bool narrow_parameters = false;  ///< 16 bits, as the tensors have
+  bool dx_by_xhat = false;         ///< in place II: dx written in xhat
+  int shards = 1;                  ///< two passes over each, then Chan's merges
+  std::uint32_t materialises = 0;
+  Support support = Support::all;
 };
 
 struct Plan {

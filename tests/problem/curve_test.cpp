@@ -192,7 +192,7 @@ TEST(CurveBounds, HoldForEveryShiftWithinThemAndAreNotTwiceAsLarge) {
 
 /// Each formula in float, whose functions are those of the C library, against the table in double.
 TEST(CurveBounds, CoverTheFormulasInFloat) {
-  bound::Arithmetic single;
+  bound::ActivationArithmetic single;
   single.u = 0x1p-24;
   single.largest = std::numeric_limits<float>::max();
   single.function = 2 * single.u * 2;

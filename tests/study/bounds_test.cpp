@@ -72,6 +72,18 @@ TEST(BoundsStudy, CoversEveryValueOfEveryClaimAndEveryPairThatABoundTellsApart) 
   EXPECT_EQ(backward.size(), 7u * 5 * 2 * 3);  // pairs of types, schemes, normalise, sums
 }
 
+TEST(BoundsStudy, HasClassesOfEveryOtherConvention) {
+  std::set<std::string> conventions, texts;
+  for (const KernelClass& one : bounds_conventions()) {
+    conventions.insert(convention_text(one));
+    EXPECT_TRUE(texts.insert(class_text(one)).second) << class_text(one);
+  }
+  EXPECT_EQ(conventions, (std::set<std::string>{"activation rounded inside", "no inverse",
+                                                "folded_apart", "tf32", "16-bit parameters",
+                                                "z in f16", "z in bf16", "z in f32"}));
+  for (const KernelClass& one : bounds_classes()) EXPECT_EQ(convention_text(one), "");
+}
+
 TEST(BoundsStudy, NoRightKernelIsAboveItsBound) {
   for (const BoundsResult& result : results()) {
     EXPECT_GE(result.channels, few_channels);
@@ -113,12 +125,21 @@ TEST(BoundsStudy, TheSameSeedGivesTheSameBytesForAnyNumberOfThreads) {
 TEST(BoundsStudy, WhatIsCommittedIsAFullRunWithinAllBounds) {
   const Study study = committed();
   EXPECT_NE(study.conclusions.at(0).find("None of "), std::string::npos) << study.conclusions.at(0);
-  for (const char* const name : {"forward", "backward"}) {
+  for (const char* const name : {"forward", "backward", "conventions"}) {
     const Table& table = table_of(study, name);
     const std::size_t first = column_of(table, "kappa from, 1e0"),
                       loose = column_of(table, "loose from"), count = column_of(table, "channels");
     // mean, variance, z and of one scheme xhat
-    EXPECT_EQ(table.rows.size(), name == std::string("forward") ? 126u * 3 + 42 : 210u * 3);
+    if (name == std::string("forward")) {
+      EXPECT_EQ(table.rows.size(), 126u * 3 + 42);
+    } else if (name == std::string("backward")) {
+      EXPECT_EQ(table.rows.size(), 210u * 3);
+    } else {
+      std::size_t with_xhat = 0;
+      for (const KernelClass& one : bounds_conventions())
+        with_xhat += one.scheme == ABN_CHECKPOINT_XHAT ? 1 : 0;
+      EXPECT_EQ(table.rows.size(), bounds_conventions().size() * 6 + with_xhat);
+    }
     for (const auto& row : table.rows) {
       EXPECT_GE(number(row[count]), static_cast<double>(bounds_channels));
       const bool tensor =
@@ -140,7 +161,7 @@ TEST(BoundsStudy, TheReducedRunIsTheBeginningOfWhatIsCommitted) {
   constexpr double band = 1.5;
   const Study now = bounds_study(results(), few_channels, 1), then = committed();
   std::size_t compared = 0, equal = 0;
-  for (const char* const name : {"forward", "backward"}) {
+  for (const char* const name : {"forward", "backward", "conventions"}) {
     const Table &a = table_of(now, name), &b = table_of(then, name);
     ASSERT_EQ(a.rows.size(), b.rows.size());
     std::map<std::string, const std::vector<Cell>*> known;

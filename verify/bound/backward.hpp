@@ -24,7 +24,9 @@
 //
 // Scheme II has dg = (Sy - beta S0)/g instead of S1, and dx = r (g dy - dg (y - beta)/m - g S0/m)
 // with the four products rounded apart; dg and y - beta are only amplified together as the same dg
-// stands in both.
+// stands in both. Or dx is written in xhat = (y - beta)/g, in one of the orders above: 3 + a
+// roundings of xhat are fewer than those of y and beta apart, |xhat| <= (|y| + |beta|)/|g|, but a
+// g r or g r/m that is subnormal is off by eta/2 times the bracket, as it is there.
 #pragma once
 
 #include <algorithm>
@@ -42,6 +44,9 @@ struct BackwardErrors {
   std::vector<bool> open;
   /// elements whose dy is anyone's (Recovered::undefined); empty where there is none
   std::vector<bool> undefined;
+  /// elements of frozen statistics on whose way something leaves the accumulate type; empty where
+  /// there is none
+  std::vector<bool> overflown;
   Error dgamma{}, dbeta{};
   /// Something on the way may leave the accumulate type; what comes of it is nobody's promise, not
   /// even a number.
@@ -74,6 +79,7 @@ class BackwardBound {
     Error s0{}, s1{};
     double dy = 0, product = 0;  ///< sum|dy|, sum|dy xhat| (sum|dy y| under scheme II)
     bool overflows = false;      ///< of what is summed
+    bool dy_overflows = false;   ///< of dy itself
   };
   /// All that depends on neither depth.
   struct Summed {
@@ -104,7 +110,7 @@ class BackwardBound {
     if (std::any_of(recovered.begin(), recovered.end(),
                     [](const Recovered<Error>& one) { return one.undefined; }))
       for (const Recovered<Error>& one : recovered) out.undefined.push_back(one.undefined);
-    out.dbeta_overflows = !(sums.dy <= a.largest);
+    out.dbeta_overflows = sums.dy_overflows || !(sums.dy <= a.largest);
     out.overflows = out.dbeta_overflows || sums.overflows || !(sums.product <= a.largest);
     if (recover.is_scheme_two())
       out.overflows |= !(larger(std::fabs(c.beta) * sums.dy, std::fabs(v.s1)) <= a.largest);
@@ -115,6 +121,10 @@ class BackwardBound {
     bool overflows = false;
     for (std::size_t i = 0; i < recovered.size(); ++i) {
       const bool fits = recover.frozen() || largest_product(i, closed) <= a.largest;
+      if (recover.frozen() && (recovered[i].dy_overflows || frozen_overflows(i))) {
+        out.overflown.resize(recovered.size());
+        out.overflown[i] = true;
+      }
       Error e{};
       if (!recover.xhat_unrecoverable()) {
         e = unknown                   ? nothing_known()
@@ -162,6 +172,7 @@ class BackwardBound {
     sums.s0.add(1, one.dy);
     sums.s1.add(1, product);
     sums.overflows |= one.overflows;
+    sums.dy_overflows |= one.dy_overflows;
     sums.dy += std::fabs(dy) + dy_error;
     sums.product += (std::fabs(dy) + dy_error) *
                     (std::fabs(value) + (value_error < infinity ? value_error : 0));
@@ -177,15 +188,19 @@ class BackwardBound {
     closed.mean0 = (std::fabs(c.shards() ? v.all_s0 : v.s0) + s0.total()) / c.divisor();
     closed.mean1 = (std::fabs(c.shards() ? v.all_s1 : v.s1) + s1.total()) / c.divisor();
     if (!recover.is_scheme_two()) close_arithmetic(closed);
+    close_underflow(closed);
     return closed;
   }
   void close_arithmetic(Closed& closed) const {
-    const double s0 = closed.mean0, s1 = closed.mean1, rounding = scale * a.u;
-    closed.constant =
-        rounding * (s0_roundings + a.count_roundings) * s0 + a.eta * (2 + 2 * scale + 2 * r_grown);
-    closed.per_xhat = rounding * (s1_roundings + a.count_roundings) * s1 +
-                      a.eta * (1 + r_grown + std::fabs(c.g) + scale);
+    const double rounding = scale * a.u;
+    closed.constant = rounding * (s0_roundings + a.count_roundings) * closed.mean0;
+    closed.per_xhat = rounding * (s1_roundings + a.count_roundings) * closed.mean1;
     closed.per_dy = rounding * dy_roundings;
+  }
+  void close_underflow(Closed& closed) const {
+    const double s0 = closed.mean0, s1 = closed.mean1;
+    closed.constant += a.eta * (2 + 2 * scale + 2 * r_grown);
+    closed.per_xhat += a.eta * (1 + r_grown + std::fabs(c.g) + scale);
     if (!(scale / c.m < a.eta / a.u)) return;
     // g r/m is subnormal
     closed.constant += a.eta * c.m * s0;
@@ -243,6 +258,15 @@ class BackwardBound {
            product_grown;
   }
 
+  /// g, r and dy in any order. A number that is no longer finite is not judged.
+  bool frozen_overflows(std::size_t i) const {
+    const double dy = std::fabs(v.dy[i]), g = std::fabs(c.g);
+    const double most = std::max({c.r, g * c.r, dy, g * dy, c.r * dy, g * c.r * dy});
+    constexpr double room = 16;  // roundings on the way, in units of u
+    return std::isfinite(v.dy[i]) && std::isfinite(c.g) && std::isfinite(c.mean) &&
+           !(most <= a.largest * (1 - room * a.u));
+  }
+
   Error training(std::size_t i, const Recovered<Error>& one, const Closed& closed) const {
     const double xhat = std::fabs(v.xhat[i]);
     Error e{};
@@ -269,7 +293,8 @@ class BackwardBound {
     e[compare::Term::arithmetic] += r * a.u *
                                     (roundings + (a.count_roundings + recover.scale_roundings) *
                                                      (dg * y + g * s0 + std::fabs(c.beta) * dg));
-    e[compare::Term::arithmetic] += a.eta * (2 + 2 * r + y);
+    e[compare::Term::arithmetic] +=
+        a.eta * y + closed.constant + closed.per_xhat * xhat + closed.per_dy * std::fabs(v.dy[i]);
     add_root(e, std::fabs(v.dx.hi[i]));
     return e;
   }

@@ -67,9 +67,11 @@ Arithmetic arithmetic_of(const abn_problem& problem, const abn_claims& claims) {
   const problem::Format& scalar = problem::format_of(problem::scalar_type_of(problem));
   const std::int64_t m = problem::sample_count(problem);
   const auto materialised = [&](std::uint32_t flag) {
-    const bool behind = flag == ABN_MATERIALISES_Y || flag == ABN_MATERIALISES_DY;
-    return (claims.materialises & flag) != 0 ? intermediate(accumulate, behind ? out : storage)
-                                             : Rounding{};
+    constexpr std::uint32_t behind =
+        ABN_MATERIALISES_Y | ABN_MATERIALISES_DY | ABN_MATERIALISES_ACTIVATION;
+    return (claims.materialises & flag) != 0
+               ? intermediate(accumulate, (flag & behind) != 0 ? out : storage)
+               : Rounding{};
   };
   Arithmetic a;
   a.u = accumulate.unit_roundoff;
@@ -85,10 +87,11 @@ Arithmetic arithmetic_of(const abn_problem& problem, const abn_claims& claims) {
   a.store_out = narrowing(accumulate, out);
   a.store_parameter = narrowing(accumulate, parameter);
   a.kept = intermediate(accumulate, claims.scheme == ABN_CHECKPOINT_XHAT ? storage : out);
-  a.y = materialised(ABN_MATERIALISES_Y);
+  a.y = materialised(ABN_MATERIALISES_Y | ABN_MATERIALISES_ACTIVATION);
   a.xhat = materialised(ABN_MATERIALISES_XHAT);
   a.dy = materialised(ABN_MATERIALISES_DY);
   a.statistics = materialised(ABN_MATERIALISES_STATISTICS);
+  a.activation = materialised(ABN_MATERIALISES_ACTIVATION);
   a.function = 2 * a.u * std::fmax(claims.function_ulp, 0);  // an ulp is at most 2u of the value
   a.scheme = claims.scheme;
   a.statistics_class = claims.statistics;
@@ -113,7 +116,7 @@ Arithmetic recommended_arithmetic(const abn_problem& problem, const abn_claims& 
   recommended.function_ulp = std::fmin(claims.function_ulp, recommended_function_ulp);
   Arithmetic a = arithmetic_of(problem, recommended);
   const double m = static_cast<double>(problem::sample_count(problem));
-  a.y = a.xhat = a.dy = a.statistics = {};
+  a.y = a.xhat = a.dy = a.statistics = a.activation = {};
   a.statistics_class = ABN_TWO_PASS;
   a.folded = a.apart = a.derivative_from_y = false;
   a.depth_statistics = a.depth_backward =
@@ -154,7 +157,7 @@ StatisticsError batch_statistics_error(const Arithmetic& a, const ChannelNumbers
   const double square = c.variance + c.mean * c.mean;
   StatisticsError e;
   e.mean = times(gamma_of(h + mean_roundings + count_roundings, a.u), c.mean_abs) +
-           a.load.u * c.mean_abs + a.eta;
+           a.load.u * c.mean_abs + a.load.eta / 2 + a.eta;
   if (welford)
     e.mean += times(gamma_of(welford_mean_roundings * std::fmin(h, 2 * std::log2(c.m) + 2), a.u),
                     c.mean_abs_deviation) +
@@ -174,14 +177,18 @@ StatisticsError batch_statistics_error(const Arithmetic& a, const ChannelNumbers
         times(gamma_of(h + two_pass_roundings + count_roundings, a.u), c.variance + off * off) +
         off * off;
   }
-  // Reading x into a narrower type moves each sample by load.u |x|.
-  e.variance += a.load.u * (2 * std::sqrt(c.variance * square) + a.load.u * square);
+  // Reading x into a narrower type moves each sample by load.u |x|, or by half of its eta where it
+  // is subnormal there.
+  const double moved = a.load.u * std::sqrt(square) + a.load.eta / 2;
+  e.variance += moved * (2 * std::sqrt(c.variance) + moved);
   e.variance += (welford ? larger(2, h / 2) : 2) * a.eta;
   e.variance_materialised = a.statistics(c.variance + e.variance);
   const double grown = c.m * (1 + gamma_of(h, a.u));  // a sum of roundings up
   if (!(grown * c.mean_abs <= a.largest)) e.mean = e.variance = infinity, e.overflows = true;
   if (!(grown * (a.statistics_class == ABN_ONE_PASS ? square : c.variance) <= a.largest))
     e.variance = infinity, e.overflows = true;
+  if (!(larger(std::fabs(c.mean) + e.mean, c.variance + e.variance) <= a.statistics.largest))
+    e.overflows = true;
   return e;
 }
 

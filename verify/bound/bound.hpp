@@ -85,6 +85,8 @@ struct Arithmetic {
   Rounding kept;                               ///< what forward stores for backward: z, or xhat
   /// intermediates that the variant rounds to the storage type
   Rounding y, xhat, dy, statistics;
+  /// and every operation inside phi and phi' (ABN_MATERIALISES_ACTIVATION)
+  Rounding activation;
   double function = 0;  ///< relative error of exp, expm1, log1p
   int scheme = ABN_STANDARD, statistics_class = ABN_TWO_PASS;
   /// a*x+b, and (y-beta)/g as y*(1/g) + (-beta/g)
@@ -98,6 +100,15 @@ struct Arithmetic {
   double depth_statistics = 1, depth_backward = 1;  ///< at most m
   double count_roundings = 0;                       ///< 1 where m is not representable
 };
+
+/// The arithmetic of phi and phi': the kernel's own, or what every operation of them is rounded to.
+struct ActivationArithmetic {
+  double u = 0, eta = 0, function = 0, largest = infinity;
+};
+inline ActivationArithmetic activation_arithmetic(const Arithmetic& a) {
+  return {larger(a.u, a.activation.u), larger(a.eta, a.activation.eta), a.function + a.activation.u,
+          std::fmin(a.largest, a.activation.largest)};
+}
 
 /// What `claims` promise for `problem`.
 Arithmetic arithmetic_of(const abn_problem& problem, const abn_claims& claims);

@@ -34,6 +34,9 @@
 // grow for ever. But where e^-y (e^-2|w|) is below u^2, s and T come out as 1, as every library has
 // it; these are 0 then, and what they stand for is lost. Where e^-y is beyond the accumulate type,
 // sigmoid and silu may be 0.
+//
+// Where every operation is rounded to the type of z (ABN_MATERIALISES_ACTIVATION) the counts are
+// the same, and u, the functions' errors, eta and the range are those of that type.
 #pragma once
 
 #include <algorithm>
@@ -91,7 +94,7 @@ inline double tilt_near(const problem::Curve& curve, double y, double off) {
 struct Cost {
   double functions = 0, roundings = 0, lost = 0;
 
-  double in(const Arithmetic& a) const {
+  double in(const ActivationArithmetic& a) const {
     // a function's result is rounded too
     return larger(a.function, a.u) * functions + a.u * roundings + lost;
   }
@@ -99,7 +102,7 @@ struct Cost {
 
 class Evaluation {
  public:
-  Evaluation(const Arithmetic& arithmetic, const problem::Curve& of_channel)
+  Evaluation(const ActivationArithmetic& arithmetic, const problem::Curve& of_channel)
       : curve(of_channel),
         exact_from(-2 * std::log(arithmetic.u)),
         overflow_from(std::log(arithmetic.largest) - 1) {}

@@ -61,14 +61,16 @@ inline bool is_plain(const Arithmetic& a) {
     return r.u == 0 && r.eta == 0 && r.largest == infinity;
   };
   return !a.folded && never(a.load) && never(a.load_out) && never(a.load_parameter) && never(a.y) &&
-         never(a.xhat) && never(a.dy) && never(a.statistics);
+         never(a.xhat) && never(a.dy) && never(a.statistics) && never(a.activation);
 }
 
 /// The relative error of y/width: a rounded reciprocal and the product, nothing where the width is
 /// a power of 2; and the width itself where it is read into a narrower type. As an error d of the
 /// argument t of alpha expm1(t) it costs d |t| e^t, at most d |expm1(t)|.
 inline double quotient_by_width(const Arithmetic& a, const ChannelNumbers& c) {
-  return c.phi.scaled ? inexact(c.phi.width) * reciprocal_roundings * a.u + a.load_parameter.u : 0;
+  return c.phi.scaled ? inexact(c.phi.width) * reciprocal_roundings * larger(a.u, a.activation.u) +
+                            a.load_parameter.u
+                      : 0;
 }
 
 template <class Error, class Known = AnyArithmetic>
@@ -78,6 +80,7 @@ class ForwardBound {
                const StatisticsError& statistics)
       : a(arithmetic),
         c(channel),
+        inside(activation_arithmetic(arithmetic)),
         root(root_error(arithmetic, channel, statistics)),
         r_grown(c.r * root.growth),
         r_inverse(1 / c.r) {
@@ -128,22 +131,29 @@ class ForwardBound {
     if (!c.phi.has_inverse()) return of_curve(y_error, y);
     e.add(steepest(c, y, y_off), y_error);
     if (!c.phi.linear() && !(y >= y_off)) {
-      const double roundings = c.phi.curved() ? a.function + a.u : a.u;
+      const double roundings = c.phi.curved() ? inside.function + inside.u : inside.u;
       e[compare::Term::activation] +=
-          (roundings + a.load_parameter.u) * (std::fabs(z) + e.total()) + a.eta / 2;
+          (roundings + a.load_parameter.u) * (std::fabs(z) + e.total()) + inside.eta / 2;
+      // the result of expm1, multiplied by alpha afterwards
+      if (c.phi.curved()) e[compare::Term::activation] += c.phi.parameter * a.activation.eta / 2;
       if (c.phi.scaled)
         e[compare::Term::activation] +=
-            quotient_by_width(a, c) * (std::fabs(z) + e.total()) + c.phi.parameter * a.eta / 2;
+            quotient_by_width(a, c) * (std::fabs(z) + e.total()) + c.phi.parameter * inside.eta / 2;
     }
     return e;
   }
 
-  /// Does a step towards y overflow the accumulate type, whichever product is taken first? What
+  /// Does a step towards y overflow the accumulate type, or what an intermediate is rounded to,
+  /// whichever product is taken first? What
   /// comes of that is nobody's promise, not even that it is no NaN (0 times infinity). Given
   /// statistics only: those of the batch keep |xhat| below sqrt(m).
   bool overflows(double x, double xhat, double y) const {
-    const double size = std::fabs(xhat),
-                 distance = folded() ? std::fabs(x) + std::fabs(c.mean) : std::fabs(x - c.mean);
+    const double size = std::fabs(xhat);
+    if constexpr (!Known::plain)
+      if (!(size <= a.xhat.largest && std::fabs(y) <= a.y.largest &&
+            std::fabs(c.mean) <= a.statistics.largest && c.variance <= a.statistics.largest))
+        return true;
+    const double distance = folded() ? std::fabs(x) + std::fabs(c.mean) : std::fabs(x - c.mean);
     const double largest = std::max({distance, distance * c.r, distance * g, g * c.r,
                                      distance * (g * c.r), size, g * size, std::fabs(y)});
     constexpr double room = 16;  // roundings on the way, in units of u
@@ -152,6 +162,7 @@ class ForwardBound {
 
   const Arithmetic& a;
   const ChannelNumbers& c;
+  ActivationArithmetic inside;  ///< of phi
   RootError root;
   double r_grown, r_inverse;               ///< r with its own error on top, 1/r
   double mean = 0, mean_materialised = 0;  ///< r G E_mu
@@ -177,9 +188,10 @@ class ForwardBound {
     Error e{};
     if (!std::isfinite(y)) return e;
     e.add(stretch_near(*c.phi.curve, y, y_error.total()), y_error);
-    const Cost cost = Evaluation(a, *c.phi.curve).value(y);
+    const Cost cost = Evaluation(inside, *c.phi.curve).value(y);
     if (cost.roundings > 0 || cost.functions > 0)
-      e[compare::Term::activation] += cost.in(a) + a.u * e.total() + a.eta * (1 + std::fabs(y));
+      e[compare::Term::activation] +=
+          cost.in(inside) + inside.u * e.total() + inside.eta * (1 + std::fabs(y));
     return e;
   }
 
@@ -191,7 +203,7 @@ class ForwardBound {
     if constexpr (!Known::plain)
       e[compare::Term::materialised] += mean_materialised + times(root.materialised, size);
     e[compare::Term::arithmetic] += times(root.arithmetic + roundings * a.u * root.growth, size);
-    if constexpr (!Known::plain) e[compare::Term::arithmetic] += a.load.u * std::fabs(x) * r_grown;
+    if constexpr (!Known::plain) e[compare::Term::arithmetic] += a.load(std::fabs(x)) * r_grown;
     if (size > 0) e[compare::Term::arithmetic] += a.eta;
     return e;
   }

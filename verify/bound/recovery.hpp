@@ -57,6 +57,7 @@ struct Recovered {
   bool open = false;       ///< from the exact x: y is within its error of the kink
   /// dz is not finite, and phi' so small that kernels may select where others multiply
   bool undefined = false;
+  bool dy_overflows = false;  ///< dy leaves the type that it is rounded to
 };
 
 template <class Error, class Known = AnyRecovery>
@@ -71,10 +72,12 @@ class Recovery {
         in(input),
         v(values),
         forward(a, c, plan.forward),
+        inside(forward.inside),
         g_inverse(1 / std::fabs(c.g)),
         parameter_inverse(1 / c.phi.parameter),
         quotient(inexact(c.phi.parameter) * reciprocal_roundings * a.u + a.load_parameter.u),
         by_width(quotient_by_width(a, c)),
+        smallest_gap(larger(plan.smallest_gap, 2 * a.load_out.u * c.phi.parameter)),
         reciprocal_overflows(a.folded && c.g != 0 && !(g_inverse <= a.largest)),
         backward_statistics(a, c, plan.backward),
         scale_roundings((c.abs_eps ? 1 : 0) + parameter_roundings(a, c.g)) {}
@@ -94,13 +97,14 @@ class Recovery {
       }
       if (in_place()) {
         if constexpr (!Known::common)
-          z_error[compare::Term::inversion] += a.load_out.u * std::fabs(z(i));
+          z_error[compare::Term::inversion] += a.load_out(std::fabs(z(i)));
         out.value = inverted(i, z_error);
         out.overflows |= leaves_type(i);
       } else {
         out.value = backward_statistics.xhat(in.x[i], xhat);
       }
       out.dy = dy_from_output(i, z_error, y_error.total());
+      out.undefined = !in_place() && may_be_flat(i);
       out.open = end_to_end() && !c.phi.linear() && !(std::fabs(y) > y_error.total());
     } else {
       if (plan.scheme == ABN_CHECKPOINT_X) {
@@ -110,6 +114,7 @@ class Recovery {
         y_error = from_stored_xhat(i, out);
       }
       out.dy = dy_from_input(i, y_error);
+      out.undefined = may_be_flat(i);
     }
     if (!in_place() && in.frozen) {
       const bool from_x = plan.scheme == ABN_STANDARD || plan.scheme == ABN_CHECKPOINT_X;
@@ -117,7 +122,8 @@ class Recovery {
     }
     if (!in_place()) out.value[compare::Term::materialised] += a.xhat(std::fabs(xhat));
     if constexpr (!Known::plain) {
-      out.dy[compare::Term::arithmetic] += a.load_out.u * std::fabs(v.dy[i]);
+      out.dy_overflows = std::isfinite(v.dy[i]) && !(std::fabs(v.dy[i]) <= a.dy.largest);
+      out.dy[compare::Term::arithmetic] += loaded(i);
       out.dy[compare::Term::materialised] += a.dy(std::fabs(v.dy[i]) + out.dy.total());
     }
     return out;
@@ -146,6 +152,21 @@ class Recovery {
     if (Known::common || stored_branch()) return c.phi.is_negative(in.z[i], std::signbit(in.z[i]));
     return v.y[i] < 0 || (c.phi.left_at_zero && v.y[i] == 0);
   }
+  /// Reading dz into a narrower type: u|dy|, and phi' times half of its eta where dz is subnormal
+  /// there.
+  double loaded(std::size_t i) const {
+    const double dz = std::fabs(in.dz[i]), dy = std::fabs(v.dy[i]);
+    return dz > 0 && a.load_out.u > 0 ? a.load_out(dz) / dz * dy : 0;
+  }
+  /// A dz that is not finite, and a phi' of ELU so small that alpha e^y underflows, or z + alpha
+  /// cancels, without being moved as in place.
+  bool may_be_flat(std::size_t i) const {
+    if (std::isfinite(in.dz[i]) || !c.phi.curved() || !negative(i)) return false;
+    const double flat = c.phi.parameter * (inside.function + 4 * inside.u + a.kept.u) +
+                        plan.smallest_gap + inside.eta / inside.u;
+    return !(distance_to_saturation(i) > 2 * flat);
+  }
+
   /// xhat and dy where phi' is taken from a y found again.
   void without_inverse(std::size_t i, Recovered<Error>& out) const {
     const double y = v.y[i], xhat = v.xhat[i];
@@ -159,13 +180,15 @@ class Recovery {
     if (!std::isfinite(y)) return;  // of which nothing is judged
     const problem::Curve& curve = *c.phi.curve;
     const double off = y_error.total(), dz = std::fabs(in.dz[i]);
+    // rounded to its type it is infinite
+    if constexpr (!Known::plain) out.undefined = !(std::fabs(y) <= a.y.largest);
     const double tilt = tilt_near(curve, y, off);
     const bool from_z = plan.scheme == ABN_STANDARD && curve.derivative_from_output != nullptr;
     const double by_storage = from_z ? larger(0, tilt_by_storage(i, off) - tilt) : 0;
-    const Cost cost = Evaluation(a, curve).derivative(y);
+    const Cost cost = Evaluation(inside, curve).derivative(y);
     if (!std::isfinite(dz)) {
       constexpr double judged_from = 0.5;  // cuda/kernel.h
-      out.undefined = !(curve.derivative(y) - tilt - by_storage - cost.in(a) >= judged_from);
+      out.undefined |= !(curve.derivative(y) - tilt - by_storage - cost.in(inside) >= judged_from);
       return;
     }
     out.open = end_to_end() && meets_kink(curve, y, off);
@@ -177,8 +200,8 @@ class Recovery {
       e[compare::Term::activation] += dz * tilt;
     e[compare::Term::storage] += dz * by_storage;
     if (cost.roundings > 0 || cost.functions > 0)
-      e[compare::Term::activation] += dz * (cost.in(a) + a.eta * (2 + std::fabs(y))) +
-                                      a.u * (std::fabs(v.dy[i]) + e.total()) + a.eta / 2;
+      e[compare::Term::activation] += dz * (cost.in(inside) + inside.eta * (2 + std::fabs(y))) +
+                                      inside.u * (std::fabs(v.dy[i]) + e.total()) + inside.eta / 2;
     out.dy = e;
   }
 
@@ -204,7 +227,7 @@ class Recovery {
       out.value[compare::Term::materialised] += a.kept(std::fabs(xhat) + out.value.total());
       out.overflows = !(std::fabs(xhat) <= a.kept.largest);
     }
-    out.value[compare::Term::arithmetic] += a.load.u * std::fabs(xhat);
+    out.value[compare::Term::arithmetic] += a.load(std::fabs(xhat));
     return backward_statistics.y_from_xhat(out.value, xhat, v.y[i]);
   }
 
@@ -221,6 +244,9 @@ class Recovery {
 
   /// xhat, or what it is recovered from, beyond the accumulate type.
   bool leaves_type(std::size_t i) const {
+    if constexpr (!Known::plain)
+      if (!(std::fabs(v.y[i]) <= a.y.largest && std::fabs(v.xhat[i]) <= a.xhat.largest))
+        return true;
     return static_cast<int>(!(std::fabs(v.y[i]) + std::fabs(c.beta) <= a.largest)) |
            static_cast<int>(!(std::fabs(v.xhat[i]) <= a.largest)) |
            static_cast<int>(reciprocal_overflows);
@@ -296,10 +322,10 @@ class Recovery {
   double logarithm(std::size_t i, double off) const {
     const double w = negative(i) ? distance_to_saturation(i) : c.phi.parameter;
     // a saturated z is moved up
-    const double lifted = w < plan.smallest_gap ? std::log(plan.smallest_gap / w) : 0;
+    const double lifted = w < smallest_gap ? std::log(smallest_gap / w) : 0;
     if (off == 0) return lifted;
     // half: t itself is rounded
-    const double lowest = larger(plan.smallest_gap, a.u * c.phi.parameter) / 2;
+    const double lowest = larger(smallest_gap, a.u * c.phi.parameter) / 2;
     const double down = w - off > lowest ? -std::log1p(-off / w) : std::fabs(std::log(w / lowest));
     return larger(larger(std::log1p(off / w), down), lifted);
   }
@@ -326,16 +352,17 @@ class Recovery {
       // phi' = (z + alpha)/width, or 1 + z/alpha where the two are one
       const double w = distance_to_saturation(i), factor = dz / c.phi.width;
       if (!kink) e.add(factor, z_error);
-      if (end_to_end()) e[compare::Term::inversion] += factor * larger(0, plan.smallest_gap - w);
+      if (end_to_end() || smallest_gap > plan.smallest_gap)
+        e[compare::Term::inversion] += factor * larger(0, smallest_gap - w);
       e[compare::Term::activation] +=
-          factor * (a.u * (w + z_error.total()) + a.load_parameter.u * c.phi.parameter);
+          factor * (inside.u * (w + z_error.total()) + a.load_parameter.u * c.phi.parameter);
       if (c.phi.scaled)
         e[compare::Term::activation] +=
-            by_width * (factor * std::fabs(z(i)) + std::fabs(v.dy[i])) + dz * a.eta;
+            by_width * (factor * std::fabs(z(i)) + std::fabs(v.dy[i])) + dz * inside.eta;
       if (!in_place()) e.add(factor, freedom_of_standard(i, w));
     }
     e[compare::Term::activation] +=
-        on * ((a.u + a.load_parameter.u) * (std::fabs(v.dy[i]) + e.total()) + a.eta / 2);
+        on * ((inside.u + a.load_parameter.u) * (std::fabs(v.dy[i]) + e.total()) + inside.eta / 2);
     return e;
   }
 
@@ -347,7 +374,7 @@ class Recovery {
   Error freedom_of_standard(std::size_t i, double w) const {
     Error e{};
     e[compare::Term::activation] +=
-        c.phi.parameter * (a.function + 2 * a.u + 2 * by_width) +
+        c.phi.parameter * (inside.function + 2 * inside.u + 2 * by_width) +
         (w <= plan.smallest_gap ? plan.smallest_gap + a.kept.u * c.phi.parameter : 0);
     if (!a.derivative_from_y) return e;
     if (plan.end_to_end) {  // the statistics that backward has are those that were saved
@@ -381,10 +408,11 @@ class Recovery {
                          std::expm1(y_off / c.phi.width));
       // alpha e^y, or z + alpha with z = alpha expm1(y): either way within a few u of alpha
       e[compare::Term::activation] +=
-          factor * c.phi.parameter * (a.function + 2 * a.u + a.load_parameter.u + 3 * by_width);
+          factor * c.phi.parameter *
+          (inside.function + 2 * inside.u + a.load_parameter.u + 3 * by_width);
     }
     e[compare::Term::activation] +=
-        (a.u + a.load_parameter.u) * (std::fabs(v.dy[i]) + e.total()) + a.eta / 2;
+        (inside.u + a.load_parameter.u) * (std::fabs(v.dy[i]) + e.total()) + inside.eta / 2;
     return e;
   }
 
@@ -395,9 +423,13 @@ class Recovery {
   const oracle::BackwardValues& v;
   // Of the channel, once for all elements
   ForwardBound<Error, Known> forward;
+  const ActivationArithmetic& inside;   ///< of phi'
   double g_inverse, parameter_inverse;  ///< 1/|g|, 1/slope or 1/alpha
   double quotient;                      ///< roundings of z/slope or z/alpha, relative
   double by_width;                      ///< of y/width, 0 where the width is 1
+  /// the plan's, or that of the type into which z is read where it is narrower: a z that comes out
+  /// as -alpha there is moved there
+  double smallest_gap;
   /// 1/g does, which folded kernels form: no promise then of what is recovered
   bool reciprocal_overflows;
 

@@ -13,6 +13,7 @@
 
 #include "verify/data/affine_part.hpp"
 #include "verify/data/exact.hpp"
+#include "verify/data/extremes.hpp"
 #include "verify/data/given.hpp"
 #include "verify/data/patterns.hpp"
 #include "verify/data/random.hpp"
@@ -253,7 +254,7 @@ void append_curves(std::vector<Case>& cases, std::uint64_t laps, std::uint64_t s
                    std::uint64_t round) {
   constexpr std::uint64_t apart = 4000;  // from the streams of the others
   constexpr std::uint64_t curves = problem::activation_count - problem::invertible_count;
-  const auto names = recipes();
+  const auto names = recipes().first(curve_recipes);
   const Stream seeds = Stream(seed).fork(apart + round);
   const std::uint64_t start = seeds.bits(0);
   std::uint64_t step = 0;
@@ -330,6 +331,7 @@ std::vector<Case> cases_of(Tier tier, std::uint64_t seed) {
     append(cases, walk, seed, apart + round, walked_first, problem::invertible_count);
     append_curves(cases, walk.large ? 3 : 1, seed, round);
     append_ranges(cases, seed, round);
+    append_extremes(cases, seed, round);
   };
   if (tier == Tier::smoke) add(smoke, 0);
   const std::uint64_t rounds = tier == Tier::full         ? 1

@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "verify/data/extremes.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 
@@ -332,7 +333,7 @@ std::string ranges_text() {
       "of\n"
       "up to 2^19 elements, and of up to 2^17 on the emulator:\n ";
   for (const Shape& layer : layers) text += fmt::format(" n{}c{}s{}", layer.n, layer.c, layer.s);
-  return text + "\n";
+  return text + "\n" + extremes_text();
 }
 
 }  // namespace abn::verify::data

@@ -10,6 +10,8 @@
 #include <limits>
 #include <vector>
 
+#include "verify/data/channel_plan.hpp"
+#include "verify/data/extremes.hpp"
 #include "verify/data/random.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/format.hpp"
@@ -32,7 +34,8 @@ enum class Kind {
   special,
   saturating,
   no_affine,
-  kinks
+  kinks,
+  extremes
 };
 
 constexpr std::array recipe_table{
@@ -60,30 +63,21 @@ constexpr std::array recipe_table{
     Recipe{"kinks",
            "y exactly at 0, 3, -3 or 6 in some samples of half the channels, and beside it in the "
            "others; up to some 200 either way in the rest, where exponentials overflow"},
+    Recipe{"extremes",
+           "a number at the end of its range in each channel: clamped, flushed or lost by a kernel "
+           "that is not made for it (abn-verify explain ranges)"},
 };
 
 /// The streams of a case; a tensor's numbers stay the same when another tensor needs more of them.
 enum Label : std::uint64_t { plan_label, x_label, dz_label, running_label, case_label };
 
-struct Plan {
-  double mean = 0, sigma = 1;  // of the samples
-  double gamma = 1, beta = 0;
-  double dz_scale = 1;
-  double running_mean = 0, running_var = 1;
-  // samples are multiples of 1/8 in exact pairs +-, so that their mean is exactly 0
-  bool on_grid = false;
-  bool spiky = false;
-  bool zeros_in_dz = false;
-  double special_x = 0, special_dz = 0;  // if not 0: one sample is this NaN or infinity
-};
-
-Plan plan_channel(Kind kind, const abn_problem& problem, const Stream& root, std::uint64_t seed,
-                  std::int64_t c) {
+ChannelPlan plan_channel(Kind kind, const abn_problem& problem, const Stream& root,
+                         std::uint64_t seed, std::int64_t c) {
   const Stream draw = root.fork(plan_label).fork(static_cast<std::uint64_t>(c));
   const problem::Format& storage = problem::format_of(problem.dtype);
   const problem::Format& parameter = problem::format_of(problem.param_dtype);
   const bool even = (static_cast<std::uint64_t>(c) + seed) % 2 == 0;
-  Plan plan;
+  ChannelPlan plan;
   plan.mean = 0.5 * draw.normal(0);
   plan.sigma = draw.power_of_two(-1, 1, 1);
   plan.gamma = 1 + 0.2 * draw.normal(2);
@@ -91,6 +85,7 @@ Plan plan_channel(Kind kind, const abn_problem& problem, const Stream& root, std
   switch (kind) {
     case Kind::standard:
     case Kind::no_affine:
+    case Kind::extremes:
       break;
     case Kind::large_mean: {
       // Three bits of the storage type are left to the samples' spread; beyond 2^16 the variance of
@@ -206,11 +201,13 @@ Plan plan_channel(Kind kind, const abn_problem& problem, const Stream& root, std
   const double spread = small ? 1 : plan.sigma;
   plan.running_mean = plan.on_grid && even ? 0 : plan.mean + 0.3 * spread * running.normal(0);
   plan.running_var = spread * spread * running.uniform(0.5, 1.5, 1);
+  if (kind == Kind::extremes)
+    extreme_channels()[extreme_row(c, seed)].change(plan, problem, draw.fork(1));
   return plan;
 }
 
 /// The samples of one channel, standardised: zero mean, unit spread.
-double standardised(const Plan& plan, const Stream& draw, std::int64_t i, std::int64_t m) {
+double standardised(const ChannelPlan& plan, const Stream& draw, std::int64_t i, std::int64_t m) {
   const auto index = static_cast<std::uint64_t>(i);
   // i and i^1 are a pair; every fourth pair is 0, and so is a last sample that has no partner
   if (plan.on_grid) {
@@ -229,8 +226,8 @@ double standardised(const Plan& plan, const Stream& draw, std::int64_t i, std::i
 }
 
 /// `c` draws the numbers, `to` says where they stand.
-void fill_channel(problem::Inputs& inputs, const Plan& plan, const Stream& root, std::int64_t to,
-                  std::int64_t c) {
+void fill_channel(problem::Inputs& inputs, const ChannelPlan& plan, const Stream& root,
+                  std::int64_t to, std::int64_t c) {
   const abn_problem& problem = inputs.problem;
   const problem::Format& storage = problem::format_of(problem.dtype);
   const std::int64_t m = problem::sample_count(problem);
@@ -242,6 +239,7 @@ void fill_channel(problem::Inputs& inputs, const Plan& plan, const Stream& root,
     const auto at = static_cast<std::size_t>(problem::sample_offset(problem, to, i));
     const double t = standardised(plan, x_draw, i, m);
     inputs.x[at] = problem::round_to(storage, plan.mean + scale * t);
+    if (plan.minus_zeros && inputs.x[at] == 0) inputs.x[at] = -0.0;
     if (inputs.dz.empty()) continue;
     // Correlated with xhat, so that S1 is not small, and not of zero mean, so that S0 is not: a
     // term left out is then seen.
@@ -299,7 +297,7 @@ void make_channel(problem::Inputs& inputs, std::int64_t to, Kind kind, const abn
                   std::uint64_t seed, std::int64_t c) {
   const Stream root(seed);
   const problem::Format& parameter = problem::format_of(problem.param_dtype);
-  const Plan plan = plan_channel(kind, problem, root, seed, c);
+  const ChannelPlan plan = plan_channel(kind, problem, root, seed, c);
   const auto at = static_cast<std::size_t>(to);
   inputs.running_mean[at] = problem::round_to(parameter, plan.running_mean);
   inputs.running_var[at] = problem::round_to(parameter, plan.running_var);

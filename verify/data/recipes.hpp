@@ -21,9 +21,10 @@ struct Recipe {
 
 /// All recipes, in the order in which tiers rotate through them.
 std::span<const Recipe> recipes();
-/// The first of them, through which cases of activations with an inverse rotate; the others are for
-/// the kinks and ends of the others.
-inline constexpr std::size_t walked_recipes = 12;
+/// The first of them, through which cases of activations with an inverse rotate; the next is for
+/// the kinks and ends of the others, and the last comes in cases of its own
+/// (verify/data/extremes.hpp).
+inline constexpr std::size_t walked_recipes = 12, curve_recipes = 13;
 bool is_recipe(std::string_view name);
 /// Its data are no harder than those of a layer: what no reasonable claim excuses.
 bool is_usual(std::string_view name);

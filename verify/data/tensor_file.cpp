@@ -320,7 +320,7 @@ class Reader {
 
   std::uint32_t materialises(const std::string& list) const {
     // in the order of the ABN_MATERIALISES_ bits
-    constexpr std::array names{"y", "xhat", "dy", "statistics"};
+    constexpr std::array names{"y", "xhat", "dy", "statistics", "activation"};
     std::uint32_t flags = 0;
     for (std::string_view rest = list; !rest.empty();) {
       const std::size_t comma = rest.find(',');
@@ -328,7 +328,7 @@ class Reader {
       const auto at = std::find(names.begin(), names.end(), word);
       if (at == names.end())
         refuse(fmt::format("declares abn.materialises \"{}\"", list),
-               "use a list of y, xhat, dy and statistics without blanks, or nothing");
+               "use a list of y, xhat, dy, statistics and activation without blanks, or nothing");
       flags |= 1u << (at - names.begin());
       rest = comma == rest.npos ? std::string_view() : rest.substr(comma + 1);
     }

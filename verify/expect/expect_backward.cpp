@@ -87,33 +87,51 @@ bound::BackwardPlan plan_of(const bound::Arithmetic& a, const bound::ChannelNumb
 }
 
 // What no rule of the operation settles. ELU takes its branch from the sign bit of z, and a NaN may
-// have either: phi' is 1 or NaN, so dy of that element and dbeta are undefined. Without an inverse
-// so they are where y is NaN or infinite: of relu and of y e^-y there. The true gradient of data
-// that are not finite is no measure of anything.
+// have either: phi' is 1 or NaN, so dy of that element and dbeta are undefined; and all that the
+// sums of dy reach, where xhat is a number that would leave them one. Without an inverse so they
+// are where y is NaN or infinite: of relu and of y e^-y there. In place, g = 0 makes dx 0 and
+// dgamma a finite number; of a z or dz that is not finite it may also make NaN. The true gradient
+// of data that are not finite is no measure of anything.
 void set_undefined(const oracle::BackwardInput& in, const oracle::BackwardValues& found,
-                   bool true_gradient, const abn_problem& p, std::int64_t c,
+                   bool true_gradient, bool lost, const abn_problem& p, std::int64_t c,
                    BackwardExpectations& out) {
   const auto channel = static_cast<std::size_t>(c);
   const auto finite = [](const std::vector<double>& values) {
     return std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); });
   };
-  const auto dx_at = [&](std::size_t i) -> compare::Point& {
-    return out.dx.points[static_cast<std::size_t>(
-        problem::sample_offset(p, c, static_cast<std::int64_t>(i)))];
+  const auto release_dx = [&](std::size_t i) {
+    out.dx
+        .points[static_cast<std::size_t>(
+            problem::sample_offset(p, c, static_cast<std::int64_t>(i)))]
+        .rule = compare::Rule::anything;
+  };
+  const auto release_all_dx = [&] {
+    for (std::size_t i = 0; i < in.dz.size(); ++i) release_dx(i);
   };
   if (true_gradient && !(finite(in.x) && finite(in.dz))) {
-    for (std::size_t i = 0; i < in.dz.size(); ++i) dx_at(i).rule = compare::Rule::anything;
+    release_all_dx();
     out.dbeta.points[channel].rule = out.dgamma.points[channel].rule = compare::Rule::anything;
   }
+  if (true_gradient) return;
+  if (lost && !(finite(in.z) && finite(in.dz))) {
+    out.dgamma.points[channel].rule = compare::Rule::anything;
+    for (std::size_t i = 0; i < in.dz.size(); ++i)
+      if (!in.frozen || !(std::isfinite(in.z[i]) && std::isfinite(in.dz[i]))) release_dx(i);
+  }
   const problem::Phi phi = problem::phi_of(p);
-  if (!(phi.curved() || !phi.has_inverse()) || true_gradient) return;
+  if (!(phi.curved() || !phi.has_inverse())) return;
   for (std::size_t i = 0; i < in.dz.size(); ++i) {
     // else z is found again from y
     const bool kept = in.source == oracle::Source::z || in.source == oracle::Source::x_and_z;
     if (phi.has_inverse() ? !std::isnan(kept ? in.z[i] : found.y[i]) : std::isfinite(found.y[i]))
       continue;
     out.dbeta.points[channel].rule = compare::Rule::anything;
-    if (in.frozen) dx_at(i).rule = compare::Rule::anything;
+    if (in.frozen) release_dx(i);
+    if (!std::isfinite(found.xhat[i])) continue;
+    out.dgamma.points[channel].rule = compare::Rule::anything;
+    if (in.frozen) continue;
+    release_all_dx();
+    return;
   }
 }
 
@@ -193,13 +211,17 @@ void backward_channel(const problem::Inputs& inputs, const problem::Saved* saved
   const compare::Rule otherwise =
       training ? compare::Rule::any_nonfinite : compare::Rule::same_class;
   const bool no_statistics = plan.backward.overflows || plan.forward.overflows;
+  // beyond it dx has to be infinite, whatever overflowed first
+  const double storage_largest = problem::format_of(p.dtype).largest;
   problem::for_each_sample(p, c, [&](std::size_t i, std::size_t at) {
     compare::Point& point = out.dx.points[at];
     set_point(out.dx, at, element(v.dx, i), declared.dx[i], recommended.dx[i], otherwise);
     if (!declared.open.empty()) point.open = declared.open[i];
     if (spoiled)
       point.rule = compare::Rule::any_nonfinite;
-    else if (no_statistics || (training && declared.overflows))
+    else if (no_statistics || (training && declared.overflows) ||
+             (!declared.overflown.empty() && declared.overflown[i] &&
+              std::fabs(v.dx.hi[i]) <= storage_largest))
       point.rule = compare::Rule::anything;
   });
   set_point(out.dbeta, channel, v.dbeta, declared.dbeta, recommended.dbeta,
@@ -213,8 +235,9 @@ void backward_channel(const problem::Inputs& inputs, const problem::Saved* saved
   if (!declared.undefined.empty()) set_undefined_products(declared.undefined, training, p, c, out);
   release(out.dgamma, no_statistics || declared.overflows);
   release(out.dbeta, no_statistics || declared.dbeta_overflows);
-  if (in_place(claims) && v.g == 0) out.dgamma.points[channel].rule = compare::Rule::any_finite;
-  set_undefined(in, v, saved == nullptr, p, c, out);
+  const bool lost = in_place(claims) && v.g == 0;
+  if (lost) out.dgamma.points[channel].rule = compare::Rule::any_finite;
+  set_undefined(in, v, saved == nullptr, lost, p, c, out);
 
   compare::ChannelFacts facts;
   double mean = v.mean.hi;

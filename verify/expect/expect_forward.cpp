@@ -106,16 +106,17 @@ void forward_channel(const problem::Inputs& inputs, const EvaluationPlan& judges
   const bound::ForwardBound<Error, Known> bound(judges.declared, numbers, declared);
   const bound::ForwardBound<bound::Total, Known> fit(judges.recommended, numbers, recommended);
 
-  // Non-finite data spoil a training channel whole; elsewhere each element has its class.
+  // Non-finite data spoil a training channel whole; elsewhere each element has its class, also
+  // where gamma or beta is not finite.
   const bool spoiled =
-      training && !(std::isfinite(v.mean.hi) && std::isfinite(v.variance.hi) &&
-                    std::isfinite(v.r) && std::isfinite(v.g) && std::isfinite(numbers.beta));
+      training && !(std::isfinite(v.mean.hi) && std::isfinite(v.variance.hi) && std::isfinite(v.r));
+  const bool by_class = !training || !(std::isfinite(v.g) && std::isfinite(numbers.beta));
   // Finite data whose sums leave every type are no such data; they are an overflow like any other.
   const bool overflown =
       training && declared.overflows &&
       std::all_of(in.x.begin(), in.x.end(), [](double x) { return std::isfinite(x); });
   const compare::Rule unknown = overflown ? compare::Rule::anything : compare::Rule::any_nonfinite,
-                      otherwise = training ? unknown : compare::Rule::same_class;
+                      otherwise = by_class ? compare::Rule::same_class : unknown;
   // Sums that overflow, and a variance of nothing but rounding that eps = 0 divides by, leave no
   // promise; with eps > 0 a kernel that makes NaN of a small negative variance is wrong.
   const bool no_promise =
@@ -150,6 +151,13 @@ void forward_channel(const problem::Inputs& inputs, const EvaluationPlan& judges
       // an infinite x stays one in any arithmetic
       const bool inside = std::isfinite(x) && std::fabs(v.z.hi[i]) <= storage_largest;
       if (training ? no_promise : inside && bound.overflows(x, xhat, y)) release(z);
+      // g x - g mu of an infinite g is NaN where g (x - mu) is infinite; and so is g times an xhat
+      // that may be 0
+      const bool doubtful =
+          std::isinf(v.g) &&
+          (judges.declared.folded ||
+           (std::isfinite(xhat) && !(std::fabs(xhat) > bound.xhat(x, xhat).total())));
+      if ((no_promise && by_class) || doubtful) z.rule = compare::Rule::anything;
       const problem::Curve* const curve = numbers.phi.curve;
       if (curve != nullptr && curve->weighted && y == -bound::infinity)
         z.rule = compare::Rule::anything;  // 0, or the NaN of infinity times 0

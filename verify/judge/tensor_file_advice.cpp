@@ -90,6 +90,18 @@ std::optional<TensorFile> folded_apart(TensorFile file) {
   return file;
 }
 
+/// Each operation of phi and phi' rounded to 16 bits.
+std::optional<TensorFile> with_rounded_activation(TensorFile file) {
+  const abn_problem& p = file.inputs.problem;
+  if ((file.claims.materialises & ABN_MATERIALISES_ACTIVATION) != 0 ||
+      !problem::activation_of(p).needs_functions() ||
+      problem::format_of(problem::out_type_of(p)).precision >=
+          problem::format_of(file.claims.accumulate).precision)
+    return std::nullopt;
+  file.claims.materialises |= ABN_MATERIALISES_ACTIVATION;
+  return file;
+}
+
 /// alpha*(exp(y) - 1) has an error of about u*alpha where alpha*expm1(y) has one of u|z|: is that
 /// all that is wrong with z, and is nothing else wrong?
 std::optional<TensorFile> with_expm1(TensorFile file) {
@@ -143,6 +155,10 @@ constexpr std::array table{
     Advice{{"exp_minus_one",
             "alpha*(exp(y) - 1) for alpha*expm1(y), which loses the digits of a small y"},
            with_expm1},
+    Advice{{"undeclared_rounded_activation",
+            "an activation whose operations are each rounded to the type of z; add activation to "
+            "abn.materialises"},
+           with_rounded_activation},
     Advice{{"undeclared_folded_apart",
             "a shift that is formed apart, beta - (mean*g)*r; declare abn.normalise folded_apart"},
            folded_apart},

@@ -116,7 +116,8 @@ std::string nonsense_in(const abn_claims& claims, const abn_problem& problem) {
   constexpr std::uint32_t all_saves = ABN_SAVES_X | ABN_SAVES_Z | ABN_SAVES_XHAT | ABN_SAVES_MEAN |
                                       ABN_SAVES_VAR | ABN_SAVES_INVSTD;
   constexpr std::uint32_t all_materialises = ABN_MATERIALISES_Y | ABN_MATERIALISES_XHAT |
-                                             ABN_MATERIALISES_DY | ABN_MATERIALISES_STATISTICS;
+                                             ABN_MATERIALISES_DY | ABN_MATERIALISES_STATISTICS |
+                                             ABN_MATERIALISES_ACTIVATION;
   if ((claims.saves & ~all_saves) != 0)
     return fmt::format("its saves are {:#x}; use the ABN_SAVES_ flags only", claims.saves);
   if ((claims.materialises & ~all_materialises) != 0)
@@ -243,7 +244,7 @@ std::span<const ClaimField> claim_fields() {
       FIELD(
           materialises,
           "The intermediate results that are rounded to the storage type on the way: y, xhat, dy, "
-          "statistics."),
+          "statistics, and activation for every operation inside phi and phi'."),
       FIELD(z_may_alias_x, "1: forward may write z over x."),
       FIELD(dx_may_alias_dz, "1: backward may write dx over dz."),
       FIELD(deterministic, "1: the same inputs give the same bits in every run."),

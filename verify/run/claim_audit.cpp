@@ -100,6 +100,7 @@ constexpr Claim all_claims[] = {
     {"materialises_xhat", Side::both, false, narrow_flag<ABN_MATERIALISES_XHAT>},
     {"materialises_dy", Side::backward, false, narrow_flag<ABN_MATERIALISES_DY>},
     {"materialises_statistics", Side::both, false, narrow_flag<ABN_MATERIALISES_STATISTICS>},
+    {"materialises_activation", Side::both, false, narrow_flag<ABN_MATERIALISES_ACTIVATION>},
 };
 
 bool applies(const Claim& claim, const abn_claims& claims, const abn_problem& problem) {
@@ -237,7 +238,8 @@ std::vector<Wider> wider_than(const abn_claims& claims, const abn_problem& probl
       {"y", ABN_MATERIALISES_Y},
       {"xhat", ABN_MATERIALISES_XHAT},
       {"dy", ABN_MATERIALISES_DY},
-      {"statistics", ABN_MATERIALISES_STATISTICS}};
+      {"statistics", ABN_MATERIALISES_STATISTICS},
+      {"activation", ABN_MATERIALISES_ACTIVATION}};
   for (const auto& [name, flag] : flags)
     if ((claims.materialises & flag) == 0 && problem::format_of(problem.dtype).precision <
                                                  problem::format_of(claims.accumulate).precision)

@@ -82,7 +82,7 @@ data::Case supported_case(const call::Subject& subject, data::Case fresh) {
   plain.problem = fresh.problem, plain.seed = fresh.seed;
   plain = check::moved_cases(check::output_checks, subject, std::span(&plain, 1)).cases.front();
   if (problem::element_count(plain.problem) > hunt_elements) return fresh;
-  const auto names = data::recipes();
+  const auto names = data::recipes().first(data::curve_recipes);
   return given_case(
       plain.problem,
       data::make_inputs(plain.problem, names[plain.seed % names.size()].name, plain.seed),

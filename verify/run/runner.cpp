@@ -126,7 +126,8 @@ results::VariantInfo describe(const call::Subject& subject) {
       add("normalise", problem::normalise_name(claims.normalise));
       add("accumulate", problem::accumulate_name(claims.accumulate));
       add("saves", flags_text(claims.saves, {"x", "z", "xhat", "mean", "variance"}));
-      add("materialises", flags_text(claims.materialises, {"y", "xhat", "dy", "statistics"}));
+      add("materialises",
+          flags_text(claims.materialises, {"y", "xhat", "dy", "statistics", "activation"}));
       add("z may be x", claims.z_may_alias_x == 1 ? "yes" : "no");
       add("dx may be dz", claims.dx_may_alias_dz == 1 ? "yes" : "no");
       add("deterministic", claims.deterministic == 1 ? "yes" : "no");

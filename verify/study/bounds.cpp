@@ -77,7 +77,7 @@ struct Ranges {
 };
 Ranges ranges_of(const KernelClass& declared) {
   Ranges ranges;
-  if (declared.dtype == ABN_F16)
+  if (declared.dtype == ABN_F16 || declared.out_type == ABN_F16)
     ranges.x_low = -4, ranges.x_high = 4, ranges.dz_low = -12, ranges.dz_high = -5,
     ranges.beta_high = 10;
   // 1/g does not overflow
@@ -89,6 +89,7 @@ Ranges ranges_of(const KernelClass& declared) {
 void fill_channel(problem::Inputs& inputs, const KernelClass& declared, const data::Stream& draw,
                   std::size_t c) {
   const problem::Format &storage = problem::format_of(inputs.problem.dtype),
+                        &out = problem::format_of(problem::out_type_of(inputs.problem)),
                         &parameter = problem::format_of(inputs.problem.param_dtype);
   const auto m = static_cast<std::size_t>(problem::sample_count(inputs.problem));
   const Ranges ranges = ranges_of(declared);
@@ -135,8 +136,7 @@ void fill_channel(problem::Inputs& inputs, const KernelClass& declared, const da
     inputs.x[at] = problem::round_to(
         storage, swamped ? size * (first ? 1 : dust) : mean + spike * sigma * t[i]);
     const double gradient = dz_draw.normal(i) + correlation * std::clamp(t[i], -3.0, 3.0) + drift;
-    inputs.dz[at] =
-        problem::round_to(storage, upstream * (swamped ? (first ? 1 : dust) : gradient));
+    inputs.dz[at] = problem::round_to(out, upstream * (swamped ? (first ? 1 : dust) : gradient));
   }
   if (inputs.problem.mode == ABN_TRAINING) return;
   inputs.running_mean[c] = problem::round_to(parameter, mean + 0.3 * sigma * plan.normal(12));
@@ -149,12 +149,21 @@ Batch make_batch(const KernelClass& declared, const data::Stream& draw) {
   abn_problem& p = batch.inputs.problem;
   p.struct_size = sizeof p;
   p.dtype = declared.dtype;
-  p.param_dtype = problem::wide_type_of(declared.dtype);
+  p.param_dtype =
+      declared.narrow_parameters ? declared.dtype : problem::wide_type_of(declared.dtype);
+  p.out_type = declared.out_type + 1;
   p.n = 1;
   p.s = samples_of(declared, draw.fork(1));
   p.c = std::max<std::int64_t>(1, batch_elements / p.s);
-  const problem::Format& parameter = problem::format_of(p.param_dtype);
-  problem::draw_varied(p, static_cast<int>(draw.below(problem::invertible_count, 0)), draw.bits(1));
+  const problem::Format& parameter = problem::format_of(problem::scalar_type_of(p));
+  // A z of f32 that is read into tf32 may reach the end of ELU again.
+  constexpr std::uint64_t straight = ABN_LEAKY_RELU + 1;
+  const auto activation = static_cast<int>(
+      declared.without_inverse
+          ? problem::invertible_count +
+                draw.below(problem::activation_count - problem::invertible_count, 0)
+          : draw.below(declared.accumulate == ABN_TF32 ? straight : problem::invertible_count, 0));
+  problem::draw_varied(p, activation, draw.bits(1));
   p.eps = problem::round_to(parameter, turn(epses, draw.bits(2)));
   p.momentum = problem::round_to(parameter, 0.1);
   p.scale = draw.below(2, 3) == 0 ? ABN_SCALE_SIGNED : ABN_SCALE_ABS_EPS;
@@ -162,6 +171,7 @@ Batch make_batch(const KernelClass& declared, const data::Stream& draw) {
   batch.free.order = static_cast<int>(draw.below(3, 5));
   batch.free.reciprocals = draw.below(2, 6) == 0;
   batch.free.root = static_cast<int>(draw.below(3, 7)) - 1;
+  batch.free.derivative_from_y = declared.without_inverse && draw.below(2, 8) == 0;
   const auto size = static_cast<std::size_t>(problem::element_count(p)),
              channels = static_cast<std::size_t>(p.c);
   problem::Inputs& inputs = batch.inputs;
@@ -240,12 +250,55 @@ std::vector<KernelClass> bounds_classes() {
   return all;
 }
 
+std::vector<KernelClass> bounds_conventions() {
+  constexpr int keeps_x[] = {ABN_STANDARD, ABN_CHECKPOINT_X, ABN_CHECKPOINT_XHAT};
+  constexpr int others[] = {ABN_STANDARD, ABN_IN_PLACE_1, ABN_IN_PLACE_2};
+  std::vector<KernelClass> all;
+  const auto add = [&](int dtype, int accumulate, int scheme) -> KernelClass& {
+    return all.emplace_back(
+        KernelClass{.dtype = dtype, .accumulate = accumulate, .scheme = scheme});
+  };
+  for (const int dtype : problem::storage_types)
+    for (const int scheme : keeps_x)
+      add(dtype, problem::wide_type_of(dtype), scheme).without_inverse = true;
+  for (const int dtype : problem::storage_types)
+    for (const int scheme : {ABN_STANDARD, ABN_IN_PLACE_1}) {
+      KernelClass& one = add(dtype, problem::wide_type_of(dtype), scheme);
+      one.folded = one.apart = true;
+    }
+  for (const int dtype : {ABN_BF16, ABN_F32})
+    for (const int scheme : others) add(dtype, ABN_TF32, scheme);
+  for (const int dtype : {ABN_F16, ABN_BF16})
+    for (const int scheme : others) add(dtype, ABN_F32, scheme).narrow_parameters = true;
+  constexpr TypePair outs[] = {{ABN_BF16, ABN_F32}, {ABN_F32, ABN_BF16}, {ABN_F32, ABN_F16}};
+  for (const TypePair& types : outs)
+    for (const int scheme : others) add(types.dtype, ABN_F32, scheme).out_type = types.accumulate;
+  for (const int dtype : {ABN_F16, ABN_BF16})
+    for (const int scheme : keeps_x) {
+      KernelClass& one = add(dtype, ABN_F32, scheme);
+      one.without_inverse = true, one.materialises = ABN_MATERIALISES_ACTIVATION;
+    }
+  return all;
+}
+
+std::string convention_text(const KernelClass& declared) {
+  if (declared.materialises != 0) return "activation rounded inside";
+  if (declared.without_inverse) return "no inverse";
+  if (declared.apart) return "folded_apart";
+  if (declared.accumulate == ABN_TF32) return "tf32";
+  if (declared.narrow_parameters) return "16-bit parameters";
+  return declared.out_type >= 0 ? fmt::format("z in {}", problem::dtype_name(declared.out_type))
+                                : "";
+}
+
 std::string class_text(const KernelClass& declared) {
-  return fmt::format("{} accumulated in {}, {}, {}, {}, {}", problem::dtype_name(declared.dtype),
-                     problem::dtype_name(declared.accumulate),
-                     problem::statistics_name(declared.statistics),
-                     problem::normalise_name(declared.folded ? ABN_FOLDED : ABN_DIRECT),
-                     summation_name(declared.summation), problem::scheme_name(declared.scheme));
+  const std::string convention = convention_text(declared);
+  return fmt::format(
+      "{} accumulated in {}, {}, {}, {}, {}{}{}", problem::dtype_name(declared.dtype),
+      problem::accumulate_name(declared.accumulate), problem::statistics_name(declared.statistics),
+      problem::normalise_name(declared.folded ? ABN_FOLDED : ABN_DIRECT),
+      summation_name(declared.summation), problem::scheme_name(declared.scheme),
+      convention.empty() ? "" : ", ", convention);
 }
 
 BoundsResult bounds_of(const KernelClass& declared, std::uint64_t channels, std::uint64_t seed,
@@ -257,6 +310,9 @@ BoundsResult bounds_of(const KernelClass& declared, std::uint64_t channels, std:
        {declared.dtype, declared.accumulate, declared.statistics, declared.folded ? 1 : 0,
         static_cast<int>(declared.summation), declared.scheme})
     label = label * 8 + static_cast<std::uint64_t>(part);
+  if (const std::string convention = convention_text(declared); !convention.empty())
+    for (const char letter : convention)
+      label = label * 31 + static_cast<std::uint64_t>(static_cast<unsigned char>(letter));
   const data::Stream draws = data::Stream(seed).fork(label);
   for (std::uint64_t number = 0; result.channels < channels; ++number) {
     const Batch batch = make_batch(declared, draws.fork(number));

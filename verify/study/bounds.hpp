@@ -51,6 +51,11 @@ struct BoundsResult {
 /// Every pair of storage and accumulate type, normalisation and summation with every scheme; and
 /// with every statistics, as three follow from five schemes in turn.
 std::vector<KernelClass> bounds_classes();
+/// Classes of other conventions, a few of each: activations without an inverse, folded_apart, tf32,
+/// parameters of 16 bits, another type of z, and operations that round inside activations.
+std::vector<KernelClass> bounds_conventions();
+/// What is unusual about a class; empty for those of bounds_classes().
+std::string convention_text(const KernelClass& declared);
 std::string class_text(const KernelClass& declared);
 
 /// At least `channels` channels of one class. `claimed`: changes what the kernel declares, for

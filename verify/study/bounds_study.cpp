@@ -42,7 +42,8 @@ bool is_same(compare::Output output, const KernelClass& a, const KernelClass& b)
 /// Classes that share a bound add up.
 std::vector<Row> rows_of(const std::vector<BoundsResult>& results) {
   std::vector<Row> rows;
-  for (const BoundsResult& result : results)
+  for (const BoundsResult& result : results) {
+    if (!convention_text(result.declared).empty()) continue;
     for (const compare::Output output : bounds_outputs) {
       const auto& cells = result.of(output);
       if (std::all_of(cells.begin(), cells.end(),
@@ -55,6 +56,7 @@ std::vector<Row> rows_of(const std::vector<BoundsResult>& results) {
       at->channels += result.channels;
       for (std::size_t k = 0; k < cells.size(); ++k) at->cells[k] += cells[k];
     }
+  }
   std::stable_sort(rows.begin(), rows.end(),
                    [](const Row& a, const Row& b) { return a.output < b.output; });
   return rows;
@@ -195,6 +197,47 @@ Table classes_table(const std::vector<Row>& rows, bool forward) {
   return table;
 }
 
+Table conventions_table(const std::vector<BoundsResult>& results) {
+  Table table{"conventions",
+              "Classes of other conventions",
+              "As above, a line for each class and output; two passes, and sums over 32 lanes.",
+              {{"output", ""},
+               {"convention", ""},
+               {"storage", ""},
+               {"accumulate", ""},
+               {"scheme", ""},
+               {"normalise", ""}},
+              {},
+              true};
+  for (int k = 0; k < kappa_decades; ++k)
+    table.columns.push_back({fmt::format("kappa from, 1e{}", k), ""});
+  table.columns.push_back({"loose from", ""});
+  table.columns.push_back({"channels", ""});
+  for (const BoundsResult& result : results) {
+    const KernelClass& declared = result.declared;
+    const std::string convention = convention_text(declared);
+    if (convention.empty()) continue;
+    for (const compare::Output output : bounds_outputs) {
+      const Row row{declared, output, result.channels, result.of(output)};
+      if (std::all_of(row.cells.begin(), row.cells.end(),
+                      [](const BoundsCell& cell) { return cell.judged + cell.void_ == 0; }))
+        continue;
+      std::vector<Cell> cells{compare::output_name(output),
+                              convention,
+                              problem::dtype_name(declared.dtype),
+                              problem::accumulate_name(declared.accumulate),
+                              problem::scheme_name(declared.scheme),
+                              problem::normalise_name(declared.folded ? ABN_FOLDED : ABN_DIRECT)};
+      for (const BoundsCell& cell : row.cells)
+        cells.emplace_back(cell.judged > 0 ? cell.largest : nan_value);
+      cells.emplace_back(loose_text(row));
+      cells.emplace_back(static_cast<double>(row.channels));
+      table.rows.push_back(std::move(cells));
+    }
+  }
+  return table;
+}
+
 std::vector<std::string> conclusions_of(const std::vector<BoundsResult>& results,
                                         const std::vector<Row>& rows) {
   std::vector<std::string> sentences;
@@ -239,7 +282,8 @@ std::vector<std::string> conclusions_of(const std::vector<BoundsResult>& results
 
 std::vector<BoundsResult> bounds_results(std::uint64_t channels, std::uint64_t seed, int threads,
                                          const StudyProgress& progress) {
-  const std::vector<KernelClass> classes = bounds_classes();
+  std::vector<KernelClass> classes = bounds_classes();
+  for (const KernelClass& one : bounds_conventions()) classes.push_back(one);
   std::vector<BoundsResult> results(classes.size());
   std::mutex reporting;
   std::size_t done = 0;
@@ -272,7 +316,7 @@ Study bounds_study(const std::vector<BoundsResult>& results, std::uint64_t chann
                     {"classes", std::to_string(results.size())}};
   study.conclusions = conclusions_of(results, rows);
   study.tables = {overview_table(rows), types_table(rows), classes_table(rows, true),
-                  classes_table(rows, false)};
+                  classes_table(rows, false), conventions_table(results)};
   return study;
 }
 

@@ -10,8 +10,8 @@
 
 namespace abn::verify::study {
 
-/// Every class, in the order of bounds_classes(); the same for any number of threads (0: one a
-/// core).
+/// Every class, in the order of bounds_classes() and then of bounds_conventions(); the same for any
+/// number of threads (0: one a core).
 std::vector<BoundsResult> bounds_results(std::uint64_t channels, std::uint64_t seed, int threads,
                                          const StudyProgress& progress = {});
 

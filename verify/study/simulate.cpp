@@ -38,6 +38,8 @@ void add_backward(const problem::Inputs& inputs, const problem::Saved& saved,
       return run_backward<simulated::Narrow<ABN_F16>>(inputs, saved, kernel, out);
     case ABN_BF16:
       return run_backward<simulated::Narrow<ABN_BF16>>(inputs, saved, kernel, out);
+    case ABN_TF32:
+      return run_backward<simulated::Narrow<ABN_TF32>>(inputs, saved, kernel, out);
     case ABN_F32:
       return run_backward<float>(inputs, saved, kernel, out);
     default:
@@ -59,6 +61,8 @@ void add_forward(const problem::Inputs& inputs, const SimulatedKernel& kernel, K
       return run_forward<simulated::Narrow<ABN_F16>>(inputs, kernel, out);
     case ABN_BF16:
       return run_forward<simulated::Narrow<ABN_BF16>>(inputs, kernel, out);
+    case ABN_TF32:
+      return run_forward<simulated::Narrow<ABN_TF32>>(inputs, kernel, out);
     case ABN_F32:
       return run_forward<float>(inputs, kernel, out);
     default:

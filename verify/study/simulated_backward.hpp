@@ -65,7 +65,7 @@ Recovered<A> recovered(const Channel<A>& k, const problem::Saved& saved, A mean,
       xhat = k.materialised(ABN_MATERIALISES_XHAT, normalised_again(k, y));
     } else if (scheme == ABN_CHECKPOINT_XHAT) {
       xhat = A(saved.xhat[at]);
-      y = k.materialised(ABN_MATERIALISES_Y, k.g * xhat + k.beta);
+      y = k.materialised(ABN_MATERIALISES_Y | ABN_MATERIALISES_ACTIVATION, k.g * xhat + k.beta);
     } else {
       const A x(k.in.x[at]);
       xhat = k.xhat_of(x, mean, r);
@@ -77,7 +77,12 @@ Recovered<A> recovered(const Channel<A>& k, const problem::Saved& saved, A mean,
     if (!k.phi.has_inverse()) {
       const bool of_z = scheme == ABN_STANDARD && !k.free.derivative_from_y &&
                         k.phi.curve->derivative_from_output != nullptr;
-      dy = (of_z ? curve_slope_of_output(k, A(kept)) : curve_slope(k, y)) * dz;
+      dy = in_activation_arithmetic(k, of_z ? A(kept) : y,
+                                    [&](const auto& channel, auto argument) {
+                                      return of_z ? curve_slope_of_output(channel, argument)
+                                                  : curve_slope(channel, argument);
+                                    }) *
+           dz;
     } else if (negative && !k.phi.linear()) {
       const A slope = slope_of(k, kept, y, from_y);
       dy = slope * dz;
@@ -104,7 +109,9 @@ void backward(const Channel<A>& k, const problem::Saved& saved, KernelOutputs& o
   const auto kept = [&](const std::vector<double>& of_batch, const std::vector<double>& running) {
     const std::vector<double>& used = k.training ? of_batch : running;
     const A value(used.empty() ? 0 : used[k.c]);
-    return k.training ? value : k.materialised(ABN_MATERIALISES_STATISTICS, value);
+    return k.training && !k.free.saves_full_statistics
+               ? value
+               : k.materialised(ABN_MATERIALISES_STATISTICS, value);
   };
   const A mean = kept(saved.mean, k.in.running_mean),
           variance = kept(saved.variance, k.in.running_var);
@@ -112,7 +119,8 @@ void backward(const Channel<A>& k, const problem::Saved& saved, KernelOutputs& o
   const Recovered<A> sample = recovered(k, saved, mean, r);
   const std::vector<A>&y = sample.y, &xhat = sample.xhat, &dy = sample.dy;
   const std::size_t seen = k.has(Bug::last_dropped_backward) ? k.m - 1 : k.m;
-  const bool two = k.declared.scheme == ABN_IN_PLACE_2, narrow = k.has(Bug::narrow_sums);
+  const bool two = k.declared.scheme == ABN_IN_PLACE_2, by_y = two && !k.free.dx_by_xhat,
+             narrow = k.has(Bug::narrow_sums);
   const A s0 = k.sum(seen, narrow, [&](std::size_t i) {
     return k.has(Bug::sum_of_dz) ? A(k.in.dz[k.at[i]]) : dy[i];
   });
@@ -127,7 +135,7 @@ void backward(const Channel<A>& k, const problem::Saved& saved, KernelOutputs& o
   const A mean0 = k.divide(total0, k.count), mean1 = k.divide(total1, k.count);
   const auto dx_of = [&](std::size_t i) {
     if (!k.training) return k.free.order == 0 ? g * (root * dy[i]) : gr * dy[i];
-    if (two) return root * (g * dy[i] - mean1 * y[i] - k.divide(g * s0 - k.beta * s1, k.count));
+    if (by_y) return root * (g * dy[i] - mean1 * y[i] - k.divide(g * s0 - k.beta * s1, k.count));
     if (k.free.order == 0) return gr * (dy[i] - mean0 - xhat[i] * mean1);
     if (k.free.order == 1)
       return k.divide(gr, k.count) * (k.count * dy[i] - total0 - xhat[i] * total1);

@@ -25,6 +25,7 @@ struct Channel {
   const Liberties& free = kernel.free;
   const problem::Phi phi = problem::phi_of(p);
   const problem::Format &storage = problem::format_of(p.dtype),
+                        &out = problem::format_of(problem::out_type_of(p)),
                         &parameter = problem::format_of(p.param_dtype);
   const std::size_t m = static_cast<std::size_t>(problem::sample_count(p));
   const A count = A(static_cast<double>(m));
@@ -36,6 +37,9 @@ struct Channel {
 
   Channel(const problem::Inputs& inputs, const SimulatedKernel& simulated)
       : in(inputs), kernel(simulated), at(m) {}
+  /// The same kernel in another arithmetic, for activations alone.
+  template <class B>
+  explicit Channel(const Channel<B>& other) : in(other.in), kernel(other.kernel) {}
 
   void enter(std::size_t channel) {
     c = channel;
@@ -60,19 +64,23 @@ struct Channel {
     return free.reciprocal_width ? divide(y, A(phi.width)) : y / A(phi.width);
   }
 
-  double stored(A value) const {
-    const double exact = static_cast<double>(value), nearest = problem::round_to(storage, exact);
+  double stored(A value) const { return stored_as(storage, value); }
+  double stored_out(A value) const { return stored_as(out, value); }
+  double stored_as(const problem::Format& format, A value) const {
+    const double exact = static_cast<double>(value), nearest = problem::round_to(format, exact);
     if (!has(Bug::truncated_store) || !(std::fabs(nearest) > std::fabs(exact))) return nearest;
-    return nearest - std::copysign(problem::ulp_of(storage, exact), exact);
+    return nearest - std::copysign(problem::ulp_of(format, exact), exact);
   }
   double stored_parameter(A value) const {
     return problem::round_to(parameter, static_cast<double>(value));
   }
   /// What is left of an intermediate result where the class stores it on the way.
   A materialised(std::uint32_t which, A value) const {
+    constexpr std::uint32_t behind = ABN_MATERIALISES_Y | ABN_MATERIALISES_DY;
     return (declared.materialises & which) == 0
                ? value
-               : A(problem::round_to(storage, static_cast<double>(value)));
+               : A(problem::round_to((which & behind) != 0 ? out : storage,
+                                     static_cast<double>(value)));
   }
 
   template <class Term>
@@ -88,7 +96,7 @@ struct Channel {
     using std::sqrt;
     if (has(Bug::eps_outside_root)) return A(1) / (sqrt(variance) + A(p.eps));
     const A radicand = variance + A(p.eps);
-    if constexpr (std::is_same_v<A, float>) {
+    if constexpr (std::is_same_v<A, float>) {  // hardware has it in f32
       if (free.root != 0 && std::isfinite(variance)) {
         const double exact = 1 / std::sqrt(static_cast<double>(radicand));
         return static_cast<float>(exact + free.root * hardware_root_ulp *
@@ -105,14 +113,14 @@ struct Channel {
     using std::fma;
     A y;
     if (declared.folded) {
-      const A a = g * r, b = beta - a * mean;
+      const A a = g * r, b = beta - (declared.apart ? (mean * g) * r : a * mean);
       y = free.order == 2 ? fma(a, x, b) : a * x + b;
     } else if (free.order == 0 || (declared.materialises & ABN_MATERIALISES_XHAT) != 0) {
       y = g * xhat_of(x, mean, r) + beta;
     } else {
       y = free.order == 1 ? (x - mean) * (g * r) + beta : fma(x - mean, g * r, beta);
     }
-    return materialised(ABN_MATERIALISES_Y, y);
+    return materialised(ABN_MATERIALISES_Y | ABN_MATERIALISES_ACTIVATION, y);
   }
 };
 

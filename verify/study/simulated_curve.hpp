@@ -1,5 +1,6 @@
 // The activations without an inverse in the simulated kernel's arithmetic, as cuda/kernel.h has
-// them; `order` 1 takes the other form where there are two.
+// them; `order` 1 takes the other form where there are two. And which arithmetic that is: the
+// kernel's, or that of the type of z where every operation is rounded to it.
 #pragma once
 
 #include <cmath>
@@ -98,6 +99,25 @@ A curve_slope_of_output(const Channel<A>& k, A z) {
   const bool capped =
       k.phi.curve->kind == problem::CurveKind::relu6 && !(z < A(problem::curves::cap));
   return zero < z && !capped ? one : zero;
+}
+
+/// evaluate(channel, y), in the type of z where the class rounds inside activations.
+template <class A, class Evaluate>
+A in_activation_arithmetic(const Channel<A>& k, A y, const Evaluate& evaluate) {
+  if ((k.declared.materialises & ABN_MATERIALISES_ACTIVATION) == 0) return evaluate(k, y);
+  const auto as = [&]<class B>(B argument) {
+    return A(static_cast<double>(evaluate(Channel<B>(k), argument)));
+  };
+  switch (k.out.dtype) {
+    case ABN_F16:
+      return as(Narrow<ABN_F16>(static_cast<double>(y)));
+    case ABN_BF16:
+      return as(Narrow<ABN_BF16>(static_cast<double>(y)));
+    case ABN_F32:
+      return as(static_cast<float>(static_cast<double>(y)));
+    default:
+      return evaluate(k, y);
+  }
 }
 
 }  // namespace abn::verify::study::simulated

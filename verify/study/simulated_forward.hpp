@@ -76,7 +76,7 @@ void update_running(const Channel<A>& k, A mean, A variance, KernelOutputs& out)
 }
 
 template <class A>
-A activated(const Channel<A>& k, A y) {
+A value_of(const Channel<A>& k, A y) {
   using std::expm1;
   if (k.phi.linear()) return y;
   if (!k.phi.has_inverse()) return curve_value(k, y);
@@ -84,6 +84,12 @@ A activated(const Channel<A>& k, A y) {
   const A parameter(k.phi.parameter);
   if (!k.phi.curved()) return parameter * y;
   return parameter * expm1(k.phi.scaled ? k.over_width(y) : y);
+}
+
+template <class A>
+A activated(const Channel<A>& k, A y) {
+  return in_activation_arithmetic(
+      k, y, [](const auto& channel, auto argument) { return value_of(channel, argument); });
 }
 
 template <class A>
@@ -95,17 +101,19 @@ void forward(const Channel<A>& k, KernelOutputs& out) {
     find_statistics(k, x, mean, variance);
   else
     mean = A(k.in.running_mean[k.c]), variance = A(k.in.running_var[k.c]);
+  const A full_mean = mean, full_variance = variance;
   mean = k.materialised(ABN_MATERIALISES_STATISTICS, mean);
   variance = k.materialised(ABN_MATERIALISES_STATISTICS, variance);
   if (k.training) {
-    out.saved.mean[k.c] = k.stored_parameter(mean);
-    out.saved.variance[k.c] = k.stored_parameter(variance);
+    const bool full = k.free.saves_full_statistics;
+    out.saved.mean[k.c] = k.stored_parameter(full ? full_mean : mean);
+    out.saved.variance[k.c] = k.stored_parameter(full ? full_variance : variance);
     if (!out.running_mean.empty()) update_running(k, mean, variance, out);
   }
   const A r = k.reciprocal_root(variance);
   for (std::size_t i = 0; i < k.m; ++i) {
     out.saved.xhat[k.at[i]] = k.stored(k.xhat_of(x[i], mean, r));
-    out.saved.z[k.at[i]] = k.stored(activated(k, k.y_of(x[i], mean, r)));
+    out.saved.z[k.at[i]] = k.stored_out(activated(k, k.y_of(x[i], mean, r)));
   }
 }
 

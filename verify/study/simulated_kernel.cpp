@@ -42,7 +42,7 @@ abn_claims claims_of(const KernelClass& declared, const abn_problem& problem) {
   claims.struct_size = sizeof claims;
   claims.scheme = declared.scheme;
   claims.statistics = declared.statistics;
-  claims.normalise = declared.folded ? ABN_FOLDED : ABN_DIRECT;
+  claims.normalise = declared.apart ? ABN_FOLDED_APART : declared.folded ? ABN_FOLDED : ABN_DIRECT;
   claims.accumulate = declared.accumulate;
   claims.materialises = declared.materialises;
   switch (declared.scheme) {

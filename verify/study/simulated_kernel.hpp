@@ -30,6 +30,10 @@ struct KernelClass {
   int scheme = ABN_STANDARD;
   int lanes = 32;  ///< of Summation::lanes; a power of two
   std::uint32_t materialises = 0;
+  bool apart = false;              ///< folded, with b = beta - (mean*g)*r
+  bool narrow_parameters = false;  ///< gamma, beta and statistics have the type of x
+  int out_type = -1;               ///< of z and dz, where it is not that of x
+  bool without_inverse = false;    ///< its activations have none
 };
 /// Roundings on the longest path from one of m samples to the sum.
 std::int64_t depth_of(const KernelClass& declared, std::int64_t m);
@@ -47,6 +51,10 @@ struct Liberties {
   /// phi' of a y found again, not of z, under every scheme: of ELU and CELU, and where z tells it
   /// of activations without an inverse
   bool derivative_from_y = false;
+  /// in place II: dx written in xhat = (y - beta)/g
+  bool dx_by_xhat = false;
+  /// statistics that are rounded to storage where they are used are saved before that
+  bool saves_full_statistics = false;
 };
 
 enum class Bug : std::uint8_t {
