@@ -189,10 +189,17 @@ TEST(CommandLine, ARightPluginPasses) {
   EXPECT_EQ(ran.code, 0) << ran.output.substr(0, 3000);
 }
 
-TEST(CommandLine, AKernelThatLeavesAnotherRoundingModeDoesNotMoveTheJudge) {
+TEST(CommandLine, AKernelThatLeavesAnotherRoundingModeFailsForThatAndMovesNoNumber) {
   const auto ran = abn(
       "run '*/f32/*' --plugin ./plugins/leaves_rounding.so --only-plugins --tier smoke --seed 1");
-  EXPECT_EQ(ran.code, 0) << ran.output.substr(0, 3000);
+  EXPECT_EQ(ran.code, 1) << ran.output.substr(0, 3000);
+  EXPECT_NE(ran.output.find("it left another rounding mode behind"), std::string::npos)
+      << ran.output.substr(0, 3000);
+  for (std::size_t at = ran.output.find("FAIL "); at != std::string::npos;
+       at = ran.output.find("\nFAIL ", at + 1)) {
+    const std::string line = ran.output.substr(at, ran.output.find('\n', at + 1) - at);
+    EXPECT_NE(line.find("/status"), std::string::npos) << line;
+  }
 }
 
 TEST(CommandLine, UnusablePluginsAreRefused) {

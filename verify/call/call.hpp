@@ -36,6 +36,7 @@ struct Call {
       outputs;  ///< the judged buffers, in the order of Output
   bool in_place = false;
   std::string trouble;      ///< how the call itself went wrong; empty: ABN_OK and nothing found
+  std::string beside;       ///< what it did beside its work, by which its numbers are no worse
   emulator::Report report;  ///< what the emulator saw of a sanitised call
 };
 
