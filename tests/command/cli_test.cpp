@@ -202,6 +202,25 @@ TEST(CommandLine, AKernelThatLeavesAnotherRoundingModeFailsForThatAndMovesNoNumb
   }
 }
 
+TEST(CommandLine, AFullDiskCostsTheFileAndNotTheVerdict) {
+  const auto wrong = abn("run --plugin ./plugins/nan_in_one.so --only-plugins --out /dev/full " +
+                         std::string(small));
+  EXPECT_EQ(wrong.code, 1) << wrong.output;
+  EXPECT_NE(wrong.output.find("FAIL nan_in_one/forward/f32/nchw/z"), std::string::npos);
+  const auto right =
+      abn("run --plugin ./plugins/correct.so --only-plugins --out /dev/full " + std::string(small));
+  EXPECT_EQ(right.code, 2) << right.output;
+  EXPECT_NE(right.output.find("checks that ran pass"), std::string::npos) << right.output;
+}
+
+TEST(CommandLine, AVerdictThatNobodyCanReadIsNone) {
+  EXPECT_EQ(shell("./abn-verify run --plugin ./plugins/correct.so --only-plugins " +
+                  std::string(small) + " > /dev/full")
+                .code,
+            2);
+  EXPECT_EQ(shell("./abn-verify --help > /dev/full").code, 2);
+}
+
 TEST(CommandLine, UnusablePluginsAreRefused) {
   for (const char* name : {"no_symbol", "bad_abi_version", "null_function"}) {
     const auto refused = abn("run --plugin ./plugins/" + std::string(name) + ".so --only-plugins");

@@ -148,11 +148,10 @@ Ended run(const std::string& deed, const std::string& mark) {
     ended.output.append(chunk.data(), got);
   const int status = pclose(pipe);
   ended.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  ended.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  ended.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   ended.of_correct = nlohmann::json::array();
   if (const std::string text = contents(out); !text.empty())
-    for (const auto& record : nlohmann::json::parse(text).at("records"))
+    for (const auto& record : nlohmann::json::parse(text).at("checks"))
       if (record.at("variant") == "correct") ended.of_correct.push_back(record);
   fs::remove(out);
   return ended;
@@ -179,7 +178,9 @@ TEST_P(Hostile, EndsInAVerdictThatNamesIt) {
   EXPECT_EQ(ended.code, deed.code) << ended.output.substr(0, 3000);
   EXPECT_TRUE(says(ended.output, deed.says)) << ended.output.substr(0, 3000);
   EXPECT_LT(ended.seconds, 30);
-  if (deed.code != 2) EXPECT_EQ(ended.of_correct, alone) << "the plug-in beside it";
+  if (deed.code != 2) {
+    EXPECT_EQ(ended.of_correct, alone) << "the plug-in beside it";
+  }
   EXPECT_EQ(std::count_if(ended.output.begin(), ended.output.end(),
                           [](unsigned char c) { return c < ' ' && c != '\n'; }),
             0)

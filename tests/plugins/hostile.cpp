@@ -174,11 +174,16 @@ int hostile_backward(const abn_problem* p, const abn_backward_args* args) {
 }
 
 char name[] = "hostile";
-const abn_variant hostile = {ABN_ABI_VERSION,  sizeof(abn_variant), name,
+const abn_variant hostile = {ABN_ABI_VERSION,
+                             sizeof(abn_variant),
+                             name,
                              "the sample, and what HOSTILE says",
-                             ABN_MEMORY_HOST,  0,
-                             hostile_claims,   hostile_workspace,
-                             hostile_forward,  hostile_backward};
+                             ABN_MEMORY_HOST,
+                             0,
+                             hostile_claims,
+                             hostile_workspace,
+                             hostile_forward,
+                             hostile_backward};
 abn_variant misled = hostile;
 
 __attribute__((constructor)) void when_loaded() { perhaps("constructor"); }

@@ -9,6 +9,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
+#include <cstdio>
 #include <exception>
 
 #include "abn_build.hpp"
@@ -297,7 +298,14 @@ void keep_freed_memory() {
 int main(int argc, char** argv) {
   keep_freed_memory();
   try {
-    return parse_and_call(argc, argv);
+    const int code = parse_and_call(argc, argv);
+    // What nobody could read is no verdict.
+    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+    std::fputs(
+        "abn-verify: standard output could not be written to; give it a file or a pipe that "
+        "takes all of it\n",
+        stderr);
+    return code == 1 ? code : usage_error;
   } catch (const abn::verify::problem::UsageError& wrong) {
     fmt::print(stderr, "abn-verify: {}\n", wrong.what());
   } catch (const std::exception& wrong) {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdio>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
@@ -13,6 +14,7 @@
 #include <map>
 
 #include "abn_build.hpp"
+#include "verify/command/exit_codes.hpp"
 #include "verify/judge/judge.hpp"
 #include "verify/problem/error.hpp"
 
@@ -198,7 +200,6 @@ results::Provenance provenance_of(const CommandLine& command_line) {
 }
 
 int finish(const results::Results& results, const std::string& out, bool quiet) {
-  if (!out.empty()) results::write_file_atomically(out, results::to_json(results));
   for (const auto& record : results.records)
     if (record.verdict != results::Verdict::pass && record.verdict != results::Verdict::skip)
       fmt::print("{}\n", results::failure_text(record));
@@ -208,8 +209,18 @@ int finish(const results::Results& results, const std::string& out, bool quiet) 
     for (const auto& sentence : variant.unneeded)
       if (!quiet) fmt::print("advice  {}, {}\n", variant.name, sentence);
   fmt::print("{}\n", results::headline(results));
-  if (!out.empty() && !quiet) fmt::print("Results: {}\n", out);
-  return results::exit_code(results);
+  const int code = results::exit_code(results);
+  if (out.empty()) return code;
+  // Behind the verdicts, so that a disk that is full costs the file and not what it would say.
+  std::fflush(stdout);
+  try {
+    results::write_file_atomically(out, results::to_json(results));
+  } catch (const problem::UsageError& wrong) {
+    fmt::print(stderr, "abn-verify: {}\n", wrong.what());
+    return code == 1 ? code : usage_error;
+  }
+  if (!quiet) fmt::print("Results: {}\n", out);
+  return code;
 }
 
 }  // namespace abn::verify::command

@@ -45,8 +45,9 @@ class Gpu : public worker::Accelerator {
 };
 
 int serve() {
-  return worker::serve(
-      [](int index) -> std::unique_ptr<worker::Accelerator> { return std::make_unique<Gpu>(index); });
+  return worker::serve([](int index) -> std::unique_ptr<worker::Accelerator> {
+    return std::make_unique<Gpu>(index);
+  });
 }
 
 }  // namespace

@@ -50,8 +50,7 @@ const char* sentence_of(std::uint32_t marks) {
   if ((marks & problem_written) != 0) return "it wrote into the problem that it was given";
   if ((marks & arguments_written) != 0) return "it wrote into the arguments that it was given";
   if ((marks & rounding_changed) != 0) return "it left another rounding mode behind";
-  if ((marks & subnormals_flushed) != 0)
-    return "it left the processor flushing subnormals to zero";
+  if ((marks & subnormals_flushed) != 0) return "it left the processor flushing subnormals to zero";
   if ((marks & traps_enabled) != 0) return "it left floating-point exceptions that trap behind";
   if ((marks & children_left) != 0) return "it left a process behind";
   return "";
@@ -109,8 +108,8 @@ class Variant : public Answerer {
     }
     Frozen frozen;
     try {
-      frozen.answer = ask<ClaimsAnswer>("claims", "claims()", Verb::claims,
-                                        ClaimsQuestion{which_, {problem}});
+      frozen.answer =
+          ask<ClaimsAnswer>("claims", "claims()", Verb::claims, ClaimsQuestion{which_, {problem}});
     } catch (const CallLost& lost) {
       frozen.failure = lost.what();
     }
@@ -203,17 +202,16 @@ class Variant : public Answerer {
         if (place.address == nullptr) place = found;
         if (found.address != place.address)
           throw std::logic_error("the buffers of a call lie in more than one allocation");
-        offset = place.begin + static_cast<std::uint64_t>(static_cast<const std::byte*>(pointer) -
-                                                          place.address);
+        offset = place.begin +
+                 static_cast<std::uint64_t>(static_cast<const std::byte*>(pointer) - place.address);
       }
       question.offsets.push_back(offset);
     };
     for (const void* const pointer : pointers) add(pointer);
     if (entry > Entry::backward) add(partial);
     question.segment = place.segment, question.begin = place.begin, question.bytes = place.bytes;
-    const auto answer =
-        ask<CallAnswer>(op, "the plug-in", Verb::call, question,
-                        [&](Worker& worker) { pool_.map(worker, place); });
+    const auto answer = ask<CallAnswer>(op, "the plug-in", Verb::call, question,
+                                        [&](Worker& worker) { pool_.map(worker, place); });
     if (!answer.trouble.empty()) throw CallLost(op, answer.trouble);
     if (answer.marks != 0 && trouble.empty()) trouble = sentence_of(answer.marks);
     const std::lock_guard lock(guard_);
@@ -232,9 +230,11 @@ class Variant : public Answerer {
   template <class Answer, class Message, class Prepare>
   Answer ask(const char* op, const char* who, Verb verb, const Message& message,
              const Prepare& prepare) {
-    if (failures_ >= pool_.limits.failures)
-      throw CallLost(op, fmt::format("not run: the plug-in had crashed {} times before",
-                                     failures_.load()));
+    if (failures_ >= pool_.limits.failures) {
+      const std::lock_guard lock(guard_);
+      throw CallLost(op, fmt::format("not run: {} calls had been lost before, the first as {}",
+                                     failures_.load(), first_failure_));
+    }
     std::unique_ptr<Worker> own;
     std::unique_ptr<Worker>& worker = session_worker != nullptr ? *session_worker : own;
     try {
@@ -245,8 +245,12 @@ class Variant : public Answerer {
       if (session_worker == nullptr) pool_.give(std::move(own));
       return answer;
     } catch (const WorkerGone& gone) {
-      ++failures_;
-      throw CallLost(op, fmt::format("{} {}", who, pool_.bury(worker, gone.what())));
+      const std::string why = fmt::format("{} {}", who, pool_.bury(worker, gone.what()));
+      {
+        const std::lock_guard lock(guard_);
+        if (failures_++ == 0) first_failure_ = why;
+      }
+      throw CallLost(op, why);
     }
   }
 
@@ -256,7 +260,8 @@ class Variant : public Answerer {
   EntryPoints entries_;
   std::atomic<int> failures_ = 0;
   std::atomic<bool> stumbled_ = false;  // over one of many problems: asked about one by one then
-  std::mutex guard_;  // of what follows
+  std::mutex guard_;                    // of what follows
+  std::string first_failure_;
   std::unordered_map<std::string, Frozen> claims_;
   std::unordered_set<std::string> unsupported_;  // of those asked about ahead
   std::map<std::pair<std::string, int>, std::size_t> sizes_;
@@ -353,8 +358,8 @@ Pool::Pool(std::string path, const Limits& limits) : state_(std::make_unique<Poo
   } catch (const WorkerGone& gone) {
     for (auto& list : state_->variants) list.clear();
     for (auto& list : state_->answerers) list.clear();
-    state_->failure = fmt::format("{} was being loaded and {}", state_->path,
-                                  state_->bury(worker, gone.what()));
+    state_->failure =
+        fmt::format("{} was being loaded and {}", state_->path, state_->bury(worker, gone.what()));
   }
 }
 
@@ -370,7 +375,8 @@ void Pool::ask_ahead(const abn_variant& variant, std::span<const abn_problem> pr
   for (auto& list : state_->answerers)
     for (const auto& answerer : list)
       if (&answerer->variant() == &variant)
-        for (; !problems.empty(); problems = problems.subspan(std::min(problems.size(), most_problems)))
+        for (; !problems.empty();
+             problems = problems.subspan(std::min(problems.size(), most_problems)))
           answerer->ask_ahead(problems.first(std::min(problems.size(), most_problems)));
 }
 
@@ -434,8 +440,8 @@ RemoteSession::RemoteSession(Pool& pool, const emulator::Settings& settings,
     question.segment = place.segment;
     question.watched.push_back(
         {one.name,
-         place.begin + static_cast<std::uint64_t>(static_cast<const std::byte*>(one.data) -
-                                                  place.address),
+         place.begin +
+             static_cast<std::uint64_t>(static_cast<const std::byte*>(one.data) - place.address),
          one.bytes, one.element_bytes, static_cast<std::uint8_t>(one.written ? 1 : 0),
          static_cast<std::uint8_t>(one.writable ? 1 : 0)});
   }

@@ -39,8 +39,8 @@ int until(Clock::time_point when) {
 }
 
 Clock::time_point after(double seconds) {
-  return Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                            std::chrono::duration<double>(seconds));
+  return Clock::now() +
+         std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
 }
 
 /// Beside this program; in the folder of its build, or installed.
@@ -56,8 +56,8 @@ std::string program_path() {
 }
 
 [[noreturn]] void fail(const char* what) {
-  throw std::runtime_error(fmt::format("a worker process could not be started: {} ({})", what,
-                                       strerror(errno)));
+  throw std::runtime_error(
+      fmt::format("a worker process could not be started: {} ({})", what, strerror(errno)));
 }
 
 /// Out of the way of the numbers that the worker expects.
@@ -273,7 +273,8 @@ void Process::kill_all() {
   pollfd last{control_, POLLIN, 0};
   Ending ending;
   if (poll(&last, 1, 0) > 0)
-    if (const auto packet = receive_packet(control_); packet && packet->bytes.size() == sizeof ending)
+    if (const auto packet = receive_packet(control_);
+        packet && packet->bytes.size() == sizeof ending)
       std::memcpy(&ending, packet->bytes.data(), sizeof ending), left_over_ = ending.left_over;
 }
 

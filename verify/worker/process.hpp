@@ -17,11 +17,12 @@ namespace abn::verify::worker {
 
 /// What a worker may use up.
 struct Limits {
-  double call_seconds = 120;    ///< until an answer: of one call, or of loading
-  std::uint64_t memory = 0;     ///< bytes of private memory, all of its processes; 0: see default_memory()
-  int processes = 64;           ///< at once
-  int failures = 3;             ///< of one variant; then it is not called any more
-  int restarts = 100;           ///< of the workers of one plug-in
+  double call_seconds = 120;  ///< until an answer: of one call, or of loading
+  std::uint64_t memory =
+      0;               ///< bytes of private memory, all of its processes; 0: see default_memory()
+  int processes = 64;  ///< at once
+  int failures = 3;    ///< of one variant; then it is not called any more
+  int restarts = 100;  ///< of the workers of one plug-in
 };
 
 /// Half of the machine's memory, and at least 4 GiB.

@@ -75,20 +75,16 @@ struct Header {
 };
 
 // What gives a message both visits from one list of its fields.
-#define ABN_MESSAGE(...)               \
-  template <class Archive>             \
-  void visit(Archive& a) {             \
-    const auto all = [&](auto&... f) { \
-      (a(f), ...);                     \
-    };                                 \
-    all(__VA_ARGS__);                  \
-  }                                    \
-  template <class Archive>             \
-  void visit(Archive& a) const {       \
-    const auto all = [&](auto&... f) { \
-      (a(f), ...);                     \
-    };                                 \
-    all(__VA_ARGS__);                  \
+#define ABN_MESSAGE(...)                               \
+  template <class Archive>                             \
+  void visit(Archive& a) {                             \
+    const auto all = [&](auto&... f) { (a(f), ...); }; \
+    all(__VA_ARGS__);                                  \
+  }                                                    \
+  template <class Archive>                             \
+  void visit(Archive& a) const {                       \
+    const auto all = [&](auto&... f) { (a(f), ...); }; \
+    all(__VA_ARGS__);                                  \
   }
 
 /// A struct of cuda/kernel.h, as it lies in memory.
@@ -126,11 +122,11 @@ struct VariantFacts {
   std::uint8_t present = 0;  ///< 0: the index lies behind the last one
   std::uint32_t abi_version = 0, struct_size = 0;
   // what follows is read only where those two are right
-  std::uint8_t named = 0;         ///< 0: its name is NULL
-  std::string name, summary;      ///< no more than longest_text bytes of each
-  std::int32_t memory = 0;        ///< ABN_MEMORY_*
-  std::string null_function;      ///< the first one that is not set
-  std::uint8_t has_halves = 0;    ///< abn_split_variant, with all of its functions
+  std::uint8_t named = 0;       ///< 0: its name is NULL
+  std::string name, summary;    ///< no more than longest_text bytes of each
+  std::int32_t memory = 0;      ///< ABN_MEMORY_*
+  std::string null_function;    ///< the first one that is not set
+  std::uint8_t has_halves = 0;  ///< abn_split_variant, with all of its functions
   bool operator==(const VariantFacts&) const = default;
   ABN_MESSAGE(present, abi_version, struct_size, named, name, summary, memory, null_function,
               has_halves)

@@ -341,8 +341,7 @@ CallAnswer Server::call(const CallQuestion& question) {
     try {
       if (!accelerator_) accelerator_ = make_accelerator_(question.gpu);
       std::byte* const there = accelerator_->upload(begin, question.bytes);
-      answer.status =
-          invoke(question, asked, problem, there, accelerator_->stream(), answer.marks);
+      answer.status = invoke(question, asked, problem, there, accelerator_->stream(), answer.marks);
       accelerator_->download(begin, question.bytes);
     } catch (const NoMessage&) {
       throw;

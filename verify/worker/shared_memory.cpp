@@ -30,7 +30,8 @@ struct Segment {
 class Segments {
  public:
   void* allocate(std::size_t bytes) {
-    const std::size_t wanted = (std::max<std::size_t>(bytes, 1) + boundary - 1) / boundary * boundary;
+    const std::size_t wanted =
+        (std::max<std::size_t>(bytes, 1) + boundary - 1) / boundary * boundary;
     Segment segment = take(wanted);
     std::byte* const begin = segment.address + (segment.bytes - wanted);
     const std::lock_guard lock(guard_);
@@ -59,9 +60,12 @@ class Segments {
     if (at != used_.begin()) {
       const auto& [begin, use] = *--at;
       if (pointer <= begin + use.bytes)
-        return {use.segment.number,     use.segment.bytes,
-                use.segment.descriptor, static_cast<std::uint64_t>(begin - use.segment.address),
-                use.bytes,              begin};
+        return {use.segment.number,
+                use.segment.bytes,
+                use.segment.descriptor,
+                static_cast<std::uint64_t>(begin - use.segment.address),
+                use.bytes,
+                begin};
     }
     throw std::logic_error("a plug-in was given memory that its worker does not see");
   }

@@ -12,8 +12,8 @@ struct SharedPlace {
   std::uint64_t segment = 0;  ///< its number, never used twice
   std::size_t segment_bytes = 0;
   int descriptor = -1;
-  std::uint64_t begin = 0;  ///< of the allocation, counted from the segment's begin
-  std::size_t bytes = 0;    ///< of the allocation
+  std::uint64_t begin = 0;       ///< of the allocation, counted from the segment's begin
+  std::size_t bytes = 0;         ///< of the allocation
   std::byte* address = nullptr;  ///< of the allocation, in the judge
 };
 

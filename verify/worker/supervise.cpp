@@ -63,7 +63,8 @@ bool proc_is_ours() {
 std::vector<pid_t> children_of(pid_t process) {
   std::vector<pid_t> children;
   std::error_code error;
-  for (std::filesystem::directory_iterator thread(fmt::format("/proc/{}/task", process), error), end;
+  for (std::filesystem::directory_iterator thread(fmt::format("/proc/{}/task", process), error),
+       end;
        !error && thread != end; thread.increment(error)) {
     std::ifstream list(thread->path() / "children");
     for (pid_t child = 0; list >> child;) children.push_back(child);
@@ -219,8 +220,7 @@ int supervise(std::uint64_t memory, int processes, int (*serve)()) {
   const int ended = end_descendants();
   ending.left_over += std::max(ended - 1, 0);  // the keeper itself is none
   ending.confined = confined ? 1 : 0;
-  send_packet(supervisor_descriptor,
-              {reinterpret_cast<const std::byte*>(&ending), sizeof ending});
+  send_packet(supervisor_descriptor, {reinterpret_cast<const std::byte*>(&ending), sizeof ending});
   return 0;
 }
 
