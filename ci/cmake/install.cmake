@@ -2,6 +2,7 @@
 # the in-tree kernels, and what abn_add_kernel() needs to build kernels of another project.
 #
 #   bin/abn-verify                             abn-verify::abn-verify
+#   bin/abn-verify-worker                      runs plug-ins for abn-verify
 #   lib/libabn_kernels.so                      abn-verify::kernels
 #   lib/abn-verify/plugins/mutants.so          the planted bugs that `abn-verify study judges` loads
 #   lib/cmake/abn-verify/                      the package, kernel.cmake in it
@@ -18,7 +19,7 @@ set(abn_package ${CMAKE_INSTALL_LIBDIR}/cmake/abn-verify)
 target_include_directories(abn_abi INTERFACE $<INSTALL_INTERFACE:${abn_headers}>)
 set_target_properties(abn_abi PROPERTIES EXPORT_NAME abi)
 set_target_properties(abn_kernels_shared PROPERTIES EXPORT_NAME kernels)
-install(TARGETS abn-verify abn_kernels_shared abn_abi EXPORT abn-verifyTargets
+install(TARGETS abn-verify abn-verify-worker abn_kernels_shared abn_abi EXPORT abn-verifyTargets
   RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT abn-verifyTargets NAMESPACE abn-verify:: DESTINATION ${abn_package})
 install(TARGETS plugin_mutants

@@ -30,6 +30,7 @@ TEST(Claims, ThatContradictThemselvesAreNamed) {
       [](abn_claims& c) { c.depth_backward = 0; },
       [](abn_claims& c) { c.function_ulp = -1; },
       [](abn_claims& c) { c.function_ulp = NAN; },
+      [](abn_claims& c) { c.accumulate = ABN_BF16; },
       [](abn_claims& c) { c.deterministic = -1; },
       [](abn_claims& c) { c.affine_apart = 2; },
       [](abn_claims& c) { c.other_out_types = 1U << ABN_F64; },
@@ -40,6 +41,30 @@ TEST(Claims, ThatContradictThemselvesAreNamed) {
     spoil(claims);
     EXPECT_NE(problem::nonsense_in(claims, problem), "");
   }
+}
+
+TEST(Claims, HaveCeilingsByTypeThatNameTheField) {
+  const auto says = [](const char* text, int accumulate, double ulp) {
+    const abn_problem usual = problem::parse_problem("n3c4s7,f32,leaky_relu");
+    abn_claims claims{};
+    EXPECT_EQ(::claims(&usual, &claims), ABN_OK);
+    claims.accumulate = accumulate, claims.function_ulp = ulp;
+    return problem::nonsense_in(claims, problem::parse_problem(text));
+  };
+  const auto implausible = [](const std::string& sentence, const char* field) {
+    return sentence.find("implausible claim " + std::string(field)) == 0;
+  };
+  EXPECT_EQ(says("n3c4s7,f32,elu:1", ABN_F32, 1024), "");
+  EXPECT_TRUE(implausible(says("n3c4s7,f32,elu:1", ABN_F32, 1025), "function_ulp"));
+  EXPECT_TRUE(implausible(says("n3c4s7,f32,elu:1", ABN_F32, 1e30), "function_ulp"));
+  EXPECT_EQ(says("n3c4s7,f32,leaky_relu", ABN_F32, 1e30), "") << "it has no functions";
+  EXPECT_EQ(says("n3c4s7,bf16,elu:1", ABN_F32, 262144), "") << "four ulp of bf16";
+  EXPECT_TRUE(implausible(says("n3c4s7,bf16,elu:1", ABN_F32, 262145), "function_ulp"));
+  EXPECT_TRUE(implausible(says("n3c4s7,bf16,elu:1", ABN_BF16, 33), "function_ulp"));
+  EXPECT_EQ(says("n3c4s7,f32,elu:1", ABN_TF32, 1), "");
+  EXPECT_TRUE(implausible(says("n3c4s7,f32,elu:1", ABN_BF16, 1), "accumulate bf16"));
+  EXPECT_EQ(says("n3c4s7,f64,elu:1", ABN_F32, 1), "");
+  EXPECT_TRUE(implausible(says("n3c4s7,f64,elu:1", ABN_TF32, 1), "accumulate tf32"));
 }
 
 TEST(Claims, DepthsAreCutToTheNumberOfSamples) {

@@ -109,7 +109,8 @@ TEST(PluginLoader, RefusesEqualNames) {
   refuse_equal_names(std::span(twice).first(1));
   abn_variant impostor = *twice[0].variants[0];
   impostor.name = abn_in_tree_variant(0)->name;
-  const std::vector<Plugin> in_tree{{"impostor.so", {&impostor}}};
+  std::vector<Plugin> in_tree(1);
+  in_tree[0].path = "impostor.so", in_tree[0].variants = {&impostor};
   EXPECT_THROW(refuse_equal_names(in_tree), problem::UsageError);
 }
 
@@ -126,7 +127,7 @@ TEST(PluginRun, TheCorrectOnePassesAndAnotherProcessLeavesNoTrace) {
 
   // The same variant in this process, as if it were no plug-in: equal but for the path in the
   // reproduce lines.
-  const std::vector<Plugin> plugins{load_plugin(plugin_path("correct"))};
+  const std::vector<Plugin> plugins{load_in_this_process(plugin_path("correct"))};
   auto subjects = subjects_of(choose_device("emulator"), plugins, true);
   subjects[0].plugin.clear();
   results::Results here, there;
@@ -214,9 +215,11 @@ TEST(PluginRun, AfterThreeCrashesTheRestIsNotTried) {
 }
 
 TEST(PluginRun, ACudaVariantWithoutAGpuIsSkippedWithTheReason) {
-  abn_variant elsewhere = *load_plugin(plugin_path("correct")).variants[0];
+  const Plugin correct = load_plugin(plugin_path("correct"));
+  abn_variant elsewhere = *correct.variants[0];
   elsewhere.memory = ABN_MEMORY_CUDA;
-  const std::vector<Plugin> plugins{{"elsewhere.so", {&elsewhere}}};
+  std::vector<Plugin> plugins(1);
+  plugins[0].path = "elsewhere.so", plugins[0].variants = {&elsewhere};
   const auto subjects = subjects_of(choose_device("emulator"), plugins, true);
   const std::vector<data::Case> cases{data::replay("n2c3s5,f32,leaky_relu", "standard", 1)};
   results::Results results;

@@ -189,10 +189,36 @@ TEST(CommandLine, ARightPluginPasses) {
   EXPECT_EQ(ran.code, 0) << ran.output.substr(0, 3000);
 }
 
-TEST(CommandLine, AKernelThatLeavesAnotherRoundingModeDoesNotMoveTheJudge) {
+TEST(CommandLine, AKernelThatLeavesAnotherRoundingModeFailsForThatAndMovesNoNumber) {
   const auto ran = abn(
       "run '*/f32/*' --plugin ./plugins/leaves_rounding.so --only-plugins --tier smoke --seed 1");
-  EXPECT_EQ(ran.code, 0) << ran.output.substr(0, 3000);
+  EXPECT_EQ(ran.code, 1) << ran.output.substr(0, 3000);
+  EXPECT_NE(ran.output.find("it left another rounding mode behind"), std::string::npos)
+      << ran.output.substr(0, 3000);
+  for (std::size_t at = ran.output.find("FAIL "); at != std::string::npos;
+       at = ran.output.find("\nFAIL ", at + 1)) {
+    const std::string line = ran.output.substr(at, ran.output.find('\n', at + 1) - at);
+    EXPECT_NE(line.find("/status"), std::string::npos) << line;
+  }
+}
+
+TEST(CommandLine, AFullDiskCostsTheFileAndNotTheVerdict) {
+  const auto wrong = abn("run --plugin ./plugins/nan_in_one.so --only-plugins --out /dev/full " +
+                         std::string(small));
+  EXPECT_EQ(wrong.code, 1) << wrong.output;
+  EXPECT_NE(wrong.output.find("FAIL nan_in_one/forward/f32/nchw/z"), std::string::npos);
+  const auto right =
+      abn("run --plugin ./plugins/correct.so --only-plugins --out /dev/full " + std::string(small));
+  EXPECT_EQ(right.code, 2) << right.output;
+  EXPECT_NE(right.output.find("checks that ran pass"), std::string::npos) << right.output;
+}
+
+TEST(CommandLine, AVerdictThatNobodyCanReadIsNone) {
+  EXPECT_EQ(shell("./abn-verify run --plugin ./plugins/correct.so --only-plugins " +
+                  std::string(small) + " > /dev/full")
+                .code,
+            2);
+  EXPECT_EQ(shell("./abn-verify --help > /dev/full").code, 2);
 }
 
 TEST(CommandLine, UnusablePluginsAreRefused) {

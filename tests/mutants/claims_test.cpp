@@ -78,7 +78,7 @@ TEST(UnneededClaims, AreNamed) {
   const abn_variant generous = claiming<[](abn_claims& c, const abn_problem& p) {
     c.statistics = ABN_ONE_PASS;
     c.normalise = ABN_FOLDED;
-    c.accumulate = p.dtype == ABN_F64 ? ABN_F32 : ABN_BF16;
+    c.accumulate = p.dtype == ABN_F64 ? ABN_F32 : ABN_TF32;
     c.materialises = ABN_MATERIALISES_DY;
     c.function_ulp = 1000;
   }>(honest, "generous");
@@ -89,10 +89,10 @@ TEST(UnneededClaims, AreNamed) {
                                  "claims folded for normalise",
                                  "1000 ulp for exp, expm1 and log1p; everything passes with 4"})
     EXPECT_NE(all.find(word), std::string::npos) << word << "\n" << all;
-  const abn_variant narrow =
-      claiming<[](abn_claims& c, const abn_problem&) { c.accumulate = ABN_BF16; }>(honest,
-                                                                                   "narrow");
-  EXPECT_NE(unneeded(narrow).find("claims bf16 for accumulate; everything passes with"),
+  const abn_variant narrow = claiming<[](abn_claims& c, const abn_problem& p) {
+    c.accumulate = p.dtype == ABN_F64 ? ABN_F32 : ABN_TF32;
+  }>(honest, "narrow");
+  EXPECT_NE(unneeded(narrow).find("claims tf32 for accumulate; everything passes with"),
             std::string::npos)
       << unneeded(narrow);
   const abn_variant stored =

@@ -235,7 +235,7 @@ TEST_F(Narrow, ClaimsThatAllowEverythingForManySamplesAreImplausible) {
     claims.depth_statistics = claims.depth_backward = std::max<std::int64_t>(p.n * p.s, 1);
   };
   doubled = true;
-  for (const int dtype : {ABN_F16, ABN_BF16, ABN_F32}) {
+  for (const int dtype : {ABN_F16, ABN_BF16}) {  // in f32 bf16 is no plausible claim at all
     const auto records = run(long_and_short_cases(dtype));
     for (const char* const name : {"forward/z", "forward/mean", "forward/variance", "backward/dx",
                                    "backward/dgamma", "backward/dbeta"}) {

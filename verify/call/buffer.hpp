@@ -5,9 +5,10 @@
 //
 //   guard | x | guard | gamma | guard | z | guard | ... | workspace | guard
 //
-// After the call the block is read back and every byte that had to stay is compared. Guards and NaN
+// After the call the block is read back and every byte that had to stay is compared. Guards and
 // poison are made of words that are a NaN in every type at once, so that reading them shows in the
-// result, too; they differ by seed and position.
+// result, too; in calls with finite poison they are finite, and the guards larger than any result.
+// They differ by seed and position.
 #pragma once
 
 #include <cstddef>
@@ -94,6 +95,10 @@ class Arena {
   /// Waits for the device and reads everything back.
   void download();
 
+  /// Is everything still as it was read back? Threads that go on when a call has returned write
+  /// later. True on devices whose memory cannot be looked at.
+  bool settled() const;
+
   std::vector<double> values(int buffer) const;
   std::span<const std::byte> bytes(int buffer) const;
   const problem::Format& format(int buffer) const {
@@ -133,7 +138,8 @@ class Arena {
   std::vector<Change> changed(bool inputs) const;
   int place(std::string name, Role role, const problem::Format& format, std::size_t bytes,
             std::size_t boundary);
-  void fill(std::size_t begin, std::size_t end, bool finite);
+  enum class Filling : std::uint8_t { guard, poison };
+  void fill(std::size_t begin, std::size_t end, Filling filling);
 
   Device& device_;
   Placement placement_;

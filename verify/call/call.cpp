@@ -6,7 +6,6 @@
 #include <algorithm>
 
 #include "cuda/emulator/report.h"
-#include "verify/call/crash.hpp"
 #include "verify/call/float_environment.hpp"
 #include "verify/data/random.hpp"
 #include "verify/problem/problem.hpp"
@@ -22,16 +21,17 @@ std::string status_text(int status) {
   return status >= 0 && status < 5 ? names[status] : fmt::format("{}", status);
 }
 
-/// Tells the sanitiser of every buffer, by the names of kernel.h. What is written in place is
+/// What the sanitiser is told of the buffers, by the names of kernel.h. What is written in place is
 /// watched as its input and as its output, which makes it one buffer "x = z".
-void watch(emulator::Session& session, const Arena& arena) {
+std::vector<emulator::WatchedBuffer> watched_buffers(const Arena& arena) {
+  std::vector<emulator::WatchedBuffer> watched;
   for (const Arena::View& view : arena.views()) {
     const bool workspace = view.role == Role::workspace;
     const std::size_t element = !workspace            ? static_cast<std::size_t>(view.format.bytes)
                                 : view.bytes % 4 == 0 ? 4
                                                       : 1;
     const auto add = [&](const char* name, bool written, bool writable) {
-      session.watch(
+      watched.push_back(
           {name, view.address, view.bytes, static_cast<unsigned>(element), written, writable});
     };
     const bool given = view.role == Role::input || view.role == Role::updated,
@@ -40,6 +40,7 @@ void watch(emulator::Session& session, const Arena& arena) {
     if (in_place && view.name == "dx") add("dz", true, false);
     add(view.name == "variance" ? "var" : view.name.c_str(), given, view.role != Role::input);
   }
+  return watched;
 }
 
 std::size_t given_bytes(WorkspaceGiven given, std::size_t asked) {
@@ -58,10 +59,10 @@ void make(Call& call, const Subject& subject, const CallSettings& wanted, Invoke
     settings.schedule_seed = wanted.schedule;
     settings.sanitize = wanted.sanitize.has_value();
     if (settings.sanitize) settings.schedule = *wanted.sanitize;
-    emulator::Session session(settings);
-    if (settings.sanitize) watch(session, *call.arena);
-    status = invoke();
-    emulator::Report& report = call.report = session.take_report();
+    std::vector<emulator::WatchedBuffer> watched;
+    if (settings.sanitize) watched = watched_buffers(*call.arena);
+    emulator::Report& report = call.report;
+    status = in_session(subject, settings, watched, report, invoke);
     if (!report.findings.empty()) {
       const emulator::Finding& finding = report.findings.front();
       // the text names the block and the thread
@@ -72,12 +73,29 @@ void make(Call& call, const Subject& subject, const CallSettings& wanted, Invoke
   }
   call.arena->download();
   call.status = status;
+  call.beside = worker::take_trouble();
   if (status != ABN_OK && call.trouble.empty())
     call.trouble =
         fmt::format("returned {} for a problem that claims() accepts", status_text(status));
 }
 
 }  // namespace
+
+int in_session(const Subject& subject, const emulator::Settings& settings,
+               const std::vector<emulator::WatchedBuffer>& watched, emulator::Report& report,
+               const std::function<int()>& invoke) {
+  if (subject.workers != nullptr) {
+    worker::RemoteSession session(*subject.workers, settings, watched);
+    const int status = invoke();
+    report = session.take_report();
+    return status;
+  }
+  emulator::Session session(settings);
+  for (const emulator::WatchedBuffer& buffer : watched) session.watch(buffer);
+  const int status = invoke();
+  report = session.take_report();
+  return status;
+}
 
 Draws draw(const problem::Inputs& inputs, const abn_claims& claims, std::uint64_t seed) {
   // "buffers": apart from the streams of data and problem
@@ -157,7 +175,6 @@ Call Caller::forward(const CallSettings& settings) const {
   args.workspace = settings.workspace == WorkspaceGiven::null ? nullptr : at(workspace);
   args.workspace_bytes = given_bytes(settings.workspace, bytes);
   args.stream = subject_.device->stream();
-  const CrashNote note("forward");
   make(call, subject_, settings, [&] {
     const FloatEnvironment ours;
     return variant_.forward(&problem_, &args);
@@ -212,7 +229,6 @@ Call Caller::backward(const CallSettings& settings, const problem::Saved& saved)
   args.workspace = settings.workspace == WorkspaceGiven::null ? nullptr : at(workspace);
   args.workspace_bytes = given_bytes(settings.workspace, bytes);
   args.stream = subject_.device->stream();
-  const CrashNote note("backward");
   make(call, subject_, settings, [&] {
     const FloatEnvironment ours;
     return variant_.backward(&problem_, &args);

@@ -54,6 +54,7 @@ struct Call {
   bool in_place = false;
   int status = ABN_OK;      ///< what it returned
   std::string trouble;      ///< how the call itself went wrong; empty: ABN_OK and nothing found
+  std::string beside;       ///< what it did beside its work, by which its numbers are no worse
   emulator::Report report;  ///< what the emulator saw of a sanitised call
 };
 
@@ -70,6 +71,12 @@ struct CallSettings {
   /// called when the buffers are ready, right before the variant; may be null
   const std::function<void()>* before = nullptr;
 };
+
+/// The status of `invoke`, called in a session of the emulator, in this process or in the worker of
+/// the subject; `report` is what the session saw.
+int in_session(const Subject& subject, const emulator::Settings& settings,
+               const std::vector<emulator::WatchedBuffer>& watched, emulator::Report& report,
+               const std::function<int()>& invoke);
 
 /// Makes the calls of one case. Throws DeviceError.
 class Caller {

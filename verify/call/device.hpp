@@ -36,6 +36,9 @@ class Device {
 
 std::shared_ptr<Device> host_device();
 
+/// Memory that the workers of plug-ins see, for kernels whose own memory is that of `kernels`.
+std::shared_ptr<Device> worker_device(std::shared_ptr<Device> kernels);
+
 /// What this machine offers for CUDA, for doctor and provenance.
 struct CudaStatus {
   bool built = false;                ///< this build has the CUDA side

@@ -37,8 +37,11 @@ Operation call_twice(const Subject& subject, const abn_problem& problem, const a
 
   Contract status = held("status");
   for (const Call* one : calls)
-    if (status.reason.empty() && !one->trouble.empty()) {
-      status.reason = one->trouble;
+    if (status.reason.empty() && !(one->trouble.empty() && one->beside.empty())) {
+      status.reason = one->trouble.empty() ? one->beside : one->trouble;
+      status.where = one->in_place ? "the in-place call" : "the call";
+    } else if (status.reason.empty() && !one->arena->settled()) {
+      status.reason = "a thread of it wrote into the buffers after the call had returned";
       status.where = one->in_place ? "the in-place call" : "the call";
     }
   operation.usable = first.trouble.empty();

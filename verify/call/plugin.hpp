@@ -1,30 +1,39 @@
-// Plug-ins: shared objects with kernel variants of a user's own, loaded through the same ABI as the
-// in-tree variants.
+// Plug-ins: shared objects with kernel variants of a user's own, which run in worker processes
+// (verify/worker/) and are called through the same ABI as the in-tree variants.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "cuda/kernel.h"
+#include "verify/worker/pool.hpp"
 
 namespace abn::verify::call {
 
 struct Plugin {
   std::string path;  ///< as the user gave it
-  /// at least one; valid until the process ends, for the library stays loaded
+  /// at least one, unless `failure` says why; valid while `workers` lives
   std::vector<const abn_variant*> variants;
-  /// Its kernels run on this program's emulator: abn_add_kernel() of ci/cmake/kernel.cmake built
-  /// it, and a second shared object beside it, which holds the same variants with every memory
-  /// access instrumented.
+  /// Its kernels run on the emulator: abn_add_kernel() of ci/cmake/kernel.cmake built it, and a
+  /// second shared object beside it, which holds the same variants with every memory access
+  /// instrumented.
   bool emulated = false;
   std::vector<const abn_variant*> instrumented{};
   /// why there are none, and what to do: one sentence without its full stop
   std::string not_instrumented{};
+  /// how the worker ended that was to load it: one sentence without its full stop
+  std::string failure{};
+  std::shared_ptr<worker::Pool> workers{};  ///< null: the variants are called in this process
 };
 
-/// Throws UsageError, one sentence, for whatever is not a usable plug-in.
-Plugin load_plugin(const std::string& path);
+/// Loads it in a worker. Throws UsageError, one sentence, for whatever is not a usable plug-in.
+Plugin load_plugin(const std::string& path, const worker::Limits& limits = {});
+
+/// Loads it into this process, where it may do as it likes: for `bench`, whose calls have to be
+/// timed, and for tests. Throws UsageError likewise. Its variants are valid until the process ends.
+Plugin load_in_this_process(const std::string& path);
 
 /// The instrumented variant of this name, or null.
 const abn_variant* instrumented_in(const Plugin& plugin, const std::string& name);

@@ -49,6 +49,11 @@ std::vector<Subject> subjects_of(const DeviceChoice& device, std::span<const Plu
       subject.instrumented = subject.emulated ? instrumented_in(plugin, variant->name) : nullptr;
       subject.not_instrumented = plugin.not_instrumented;
       subject.device = variant->memory == ABN_MEMORY_HOST ? host_device() : device.cuda;
+      subject.workers = plugin.workers;
+      if (subject.workers != nullptr && subject.device != nullptr) {
+        subject.device = worker_device(subject.device);
+        if (variant->memory == ABN_MEMORY_CUDA) subject.workers->use_gpu(device.cuda_index);
+      }
       if (subject.device == nullptr) subject.unavailable = device.unavailable;
       subjects.push_back(std::move(subject));
     }

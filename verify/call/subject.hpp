@@ -17,7 +17,8 @@ struct Subject {
   const abn_variant* variant = nullptr;
   std::shared_ptr<Device> device;  ///< null: it cannot run here, for the reason `unavailable`
   std::string unavailable;
-  std::string plugin;  ///< path of its plug-in; empty for in-tree variants
+  std::string plugin;                     ///< path of its plug-in; empty for in-tree variants
+  std::shared_ptr<worker::Pool> workers;  ///< who calls it; null: this process does
   /// its kernels run on the emulator: in-tree variants, and plug-ins that abn_add_kernel() built
   bool emulated = false;
   /// of an in-tree variant on a GPU: the same source on the emulator, whose bits it must have

@@ -147,6 +147,8 @@ std::vector<results::Record> run_case(const CheckGroup& group, const call::Subje
     judge::Origin with_claims = origin;
     with_claims.claims = claimed.claims;
     return group.make({subject, one, claimed.claims, options, wanted, std::move(with_claims)});
+  } catch (const worker::CallLost& lost) {
+    return failed_case(group, subject, one, options, lost.operation, lost.what());
   } catch (const std::exception& wrong) {
     return failed(wrong.what());
   }

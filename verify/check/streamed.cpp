@@ -4,14 +4,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "cuda/emulator/report.h"
-#include "verify/call/crash.hpp"
+#include "verify/call/call.hpp"
 #include "verify/call/float_environment.hpp"
 #include "verify/call/guarded.hpp"
 #include "verify/call/parallel.hpp"
@@ -20,6 +20,7 @@
 #include "verify/judge/kink.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
+#include "verify/worker/pool.hpp"
 
 namespace abn::verify::check {
 namespace {
@@ -43,7 +44,8 @@ class Streamed {
         elements_(static_cast<std::size_t>(problem::element_count(problem_))),
         channels_(static_cast<std::size_t>(problem_.c)),
         threads_(call::thread_count(work.options.threads)),
-        training_(problem_.mode == ABN_TRAINING) {}
+        training_(problem_.mode == ABN_TRAINING),
+        memory_(*work.subject.device) {}
 
   std::vector<results::Record> records() {
     if (const std::string why = missing_memory(); !why.empty()) {
@@ -73,7 +75,7 @@ class Streamed {
   }
 
  private:
-  using Buffer = std::optional<call::Guarded>;
+  static constexpr int none = -1;  // a buffer that is not there: its pointer is NULL
 
   static bool has_record(const CheckName& name) {
     const std::string_view check = name.check;
@@ -108,161 +110,154 @@ class Streamed {
   }
 
   // A channel's samples, out of a tensor and into it.
-  void scatter(call::Guarded& tensor, const problem::Format& format, std::int64_t c,
-               const std::vector<double>& values) const {
+  void scatter(int tensor, const problem::Format& format, std::int64_t c,
+               const std::vector<double>& values) {
     const auto size = static_cast<std::size_t>(format.bytes);
     std::vector<std::byte> packed(values.size() * size);
     problem::pack(format, values, packed.data());
     problem::for_each_sample(problem_, c, [&](std::size_t i, std::size_t at) {
-      std::copy_n(packed.data() + i * size, size, tensor.host() + at * size);
+      std::copy_n(packed.data() + i * size, size, memory_.host(tensor) + at * size);
     });
   }
-  std::vector<double> gather(call::Guarded& tensor, const problem::Format& format,
-                             std::int64_t c) const {
+  std::vector<double> gather(int tensor, const problem::Format& format, std::int64_t c) {
     const auto size = static_cast<std::size_t>(format.bytes);
     std::vector<double> values(static_cast<std::size_t>(problem::sample_count(problem_)));
     std::vector<std::byte> packed(values.size() * size);
     problem::for_each_sample(problem_, c, [&](std::size_t i, std::size_t at) {
-      std::copy_n(tensor.host() + at * size, size, packed.data() + i * size);
+      std::copy_n(memory_.host(tensor) + at * size, size, packed.data() + i * size);
     });
     problem::unpack(format, packed.data(), values);
     return values;
   }
-  void put(Buffer& vector, std::int64_t c, double value) const {
+  void put(int vector, std::int64_t c, double value) {
     problem::pack(parameter_, std::span(&value, 1),
-                  vector->host() + static_cast<std::size_t>(c * parameter_.bytes));
+                  memory_.host(vector) + static_cast<std::size_t>(c * parameter_.bytes));
   }
-  double get(Buffer& vector, std::int64_t c) const {
+  double get(int vector, std::int64_t c) {
     double value = 0;
-    problem::unpack(parameter_, vector->host() + static_cast<std::size_t>(c * parameter_.bytes),
+    problem::unpack(parameter_,
+                    memory_.host(vector) + static_cast<std::size_t>(c * parameter_.bytes),
                     std::span(&value, 1));
     return value;
   }
 
-  void make(Buffer& buffer, const problem::Format& format, std::size_t count) {
-    buffer.emplace(*work_.subject.device, count * static_cast<std::size_t>(format.bytes));
-    const double poison = std::numeric_limits<double>::quiet_NaN();
-    std::vector<std::byte> one(static_cast<std::size_t>(format.bytes));
-    problem::pack(format, std::span(&poison, 1), one.data());
-    call::in_parallel(channels_, threads_, [&](std::size_t c, int) {
-      for (std::size_t i = c * (count / channels_); i < (c + 1) * (count / channels_); ++i)
-        std::copy(one.begin(), one.end(), buffer->host() + i * one.size());
+  /// All buffers of both calls: those of one call have to lie in one allocation.
+  void allocate() {
+    const auto tensor = [&](const char* name, const problem::Format& format) {
+      return memory_.add(name, elements_ * static_cast<std::size_t>(format.bytes));
+    };
+    const auto vector = [&](const char* name) {
+      return memory_.add(name, channels_ * static_cast<std::size_t>(parameter_.bytes));
+    };
+    const bool with_backward = problem_.mode != ABN_INFERENCE;
+    x_ = tensor("x", storage_);
+    z_ = z_on_x() ? x_ : tensor("z", outer_);
+    if (saves(ABN_SAVES_XHAT)) xhat_ = tensor("xhat", storage_);
+    if (affine_) gamma_ = vector("gamma"), beta_ = vector("beta");
+    running_mean_ = vector("running_mean"), running_var_ = vector("running_var");
+    if (training_) mean_ = vector("mean"), var_ = vector("var");
+    if (with_backward) {
+      dz_ = tensor("dz", outer_);
+      dx_ = dx_on_dz() ? dz_ : tensor("dx", storage_);
+      if (affine_) dgamma_ = vector("dgamma"), dbeta_ = vector("dbeta");
+    }
+    for (const int direction : {ABN_FORWARD, ABN_BACKWARD}) {
+      if (direction == ABN_BACKWARD && !with_backward) continue;
+      const std::size_t bytes = work_.subject.variant->workspace_bytes(&problem_, direction);
+      workspace_bytes_[direction] = bytes;
+      if (bytes > 0) workspace_[direction] = memory_.add("workspace", bytes);
+    }
+    memory_.allocate();
+    for (const int output : {z_, dx_, xhat_, mean_, var_, dgamma_, dbeta_})
+      if (output != none) poison(output);
+  }
+
+  /// A NaN in every type.
+  void poison(int buffer) {
+    constexpr std::size_t piece = std::size_t{1} << 24;
+    const std::size_t all = memory_.bytes(buffer);
+    call::in_parallel((all + piece - 1) / piece, threads_, [&](std::size_t i, int) {
+      std::memset(memory_.host(buffer) + i * piece, 0xFF, std::min(piece, all - i * piece));
     });
   }
 
   template <class Entry>
-  void call_entry(const char* op, Entry&& entry) {
-    const call::CrashNote note(op);
-    const call::FloatEnvironment ours;
+  void call_entry(const Entry& entry) {
+    memory_.upload();
     int status = ABN_OK;
+    const auto invoke = [&] {
+      const call::FloatEnvironment ours;
+      return entry();
+    };
     if (work_.subject.emulated) {
-      emulator::Session session(emulator::Settings{});
-      status = entry();
-      const emulator::Report report = session.take_report();
+      emulator::Report report;
+      status = call::in_session(work_.subject, emulator::Settings{}, {}, report, invoke);
       if (!report.findings.empty()) trouble_ = report.findings.front().text;
     } else {
-      status = entry();
+      status = invoke();
     }
+    memory_.download();
+    if (trouble_.empty()) trouble_ = worker::take_trouble();
     if (status != ABN_OK && trouble_.empty())
       trouble_ = fmt::format("returned {} for a problem that claims() accepts", status);
+    broken_ = memory_.broken_guard();
   }
 
   void forward() {
-    make(x_, storage_, elements_);
-    if (!z_on_x()) make(z_, outer_, elements_);
-    if (saves(ABN_SAVES_XHAT)) make(xhat_, storage_, elements_);
-    for (Buffer* const one : {&gamma_, &beta_, &running_mean_, &running_var_})
-      make(*one, parameter_, channels_);
-    if (training_)
-      for (Buffer* const one : {&mean_, &var_}) make(*one, parameter_, channels_);
     affine_ = channel(0, false).affine;
+    allocate();
     call::in_parallel(channels_, threads_, [&](std::size_t index, int) {
       const auto c = static_cast<std::int64_t>(index);
       const problem::Inputs in = channel(c, false);
-      scatter(*x_, storage_, c, in.x);
+      scatter(x_, storage_, c, in.x);
       if (affine_) put(gamma_, c, in.gamma[0]), put(beta_, c, in.beta[0]);
       put(running_mean_, c, in.running_mean[0]), put(running_var_, c, in.running_var[0]);
     });
-    const std::uint64_t before = z_on_x() ? 0 : x_->fingerprint(threads_);
-    Buffer workspace;
-    const std::size_t bytes = work_.subject.variant->workspace_bytes(&problem_, ABN_FORWARD);
-    if (bytes > 0) workspace.emplace(*work_.subject.device, bytes);
-    for (Buffer* const one : all())
-      if (*one) (*one)->upload();
+    const std::uint64_t before = z_on_x() ? 0 : memory_.fingerprint(x_, threads_);
     abn_forward_args args{};
     args.struct_size = sizeof args;
-    args.x = at(x_), args.z = z_on_x() ? at(x_) : at(z_), args.xhat = at(xhat_);
-    if (affine_) args.gamma = at(gamma_), args.beta = at(beta_);
+    args.x = at(x_), args.z = at(z_), args.xhat = at(xhat_);
+    args.gamma = at(gamma_), args.beta = at(beta_);
     args.running_mean = at(running_mean_), args.running_var = at(running_var_);
     args.mean = at(mean_), args.var = at(var_);
-    args.workspace = at(workspace), args.workspace_bytes = bytes;
+    args.workspace = at(workspace_[ABN_FORWARD]);
+    args.workspace_bytes = workspace_bytes_[ABN_FORWARD];
     args.stream = work_.subject.device->stream();
-    call_entry("forward", [&] { return work_.subject.variant->forward(&problem_, &args); });
-    for (Buffer* const one : all())
-      if (*one) (*one)->download();
-    look_at_guards(workspace);
-    changed_ = !z_on_x() && x_->fingerprint(threads_) != before ? "x" : "";
+    call_entry([&] { return work_.subject.variant->forward(&problem_, &args); });
+    changed_ = !z_on_x() && memory_.fingerprint(x_, threads_) != before ? "x" : "";
   }
 
   void backward() {
-    trouble_.clear(), broken_.clear();
-    make(dz_, outer_, elements_);
-    if (!dx_on_dz()) make(dx_, storage_, elements_);
-    for (Buffer* const one : {&dgamma_, &dbeta_}) make(*one, parameter_, channels_);
     call::in_parallel(channels_, threads_, [&](std::size_t index, int) {
       const auto c = static_cast<std::int64_t>(index);
-      scatter(*dz_, outer_, c, channel(c, true).dz);
+      scatter(dz_, outer_, c, channel(c, true).dz);
     });
-    Buffer& z = z_on_x() ? x_ : z_;
-    const std::uint64_t before = z->fingerprint(threads_);
-    Buffer workspace;
-    const std::size_t bytes = work_.subject.variant->workspace_bytes(&problem_, ABN_BACKWARD);
-    if (bytes > 0) workspace.emplace(*work_.subject.device, bytes);
-    for (Buffer* const one : all())
-      if (*one) (*one)->upload();
+    const std::uint64_t before = memory_.fingerprint(z_, threads_);
     abn_backward_args args{};
     args.struct_size = sizeof args;
-    args.dz = at(dz_), args.dx = dx_on_dz() ? at(dz_) : at(dx_);
+    args.dz = at(dz_), args.dx = at(dx_);
     if (saves(ABN_SAVES_X)) args.x = at(x_);
-    if (saves(ABN_SAVES_Z)) args.z = at(z);
+    if (saves(ABN_SAVES_Z)) args.z = at(z_);
     if (saves(ABN_SAVES_XHAT)) args.xhat = at(xhat_);
-    if (affine_) args.gamma = at(gamma_), args.beta = at(beta_);
+    args.gamma = at(gamma_), args.beta = at(beta_);
     if (!training_) args.mean = at(running_mean_), args.var = at(running_var_);
     if (training_ && saves(ABN_SAVES_MEAN)) args.mean = at(mean_);
     if (training_ && saves(ABN_SAVES_VAR | ABN_SAVES_INVSTD)) args.var = at(var_);
-    if (affine_) args.dgamma = at(dgamma_), args.dbeta = at(dbeta_);
-    args.workspace = at(workspace), args.workspace_bytes = bytes;
+    args.dgamma = at(dgamma_), args.dbeta = at(dbeta_);
+    args.workspace = at(workspace_[ABN_BACKWARD]);
+    args.workspace_bytes = workspace_bytes_[ABN_BACKWARD];
     args.stream = work_.subject.device->stream();
-    call_entry("backward", [&] { return work_.subject.variant->backward(&problem_, &args); });
-    for (Buffer* const one : all())
-      if (*one) (*one)->download();
-    look_at_guards(workspace);
-    changed_ = z->fingerprint(threads_) != before ? "z" : "";
+    call_entry([&] { return work_.subject.variant->backward(&problem_, &args); });
+    changed_ = memory_.fingerprint(z_, threads_) != before ? "z" : "";
   }
 
-  static void* at(const Buffer& buffer) { return buffer ? buffer->address() : nullptr; }
-  std::vector<Buffer*> all() {
-    return {&x_,    &z_,   &xhat_, &gamma_, &beta_,   &running_mean_, &running_var_,
-            &mean_, &var_, &dz_,   &dx_,    &dgamma_, &dbeta_};
-  }
-  void look_at_guards(Buffer& workspace) {
-    static constexpr const char* names[] = {
-        "x",    "z",   "xhat", "gamma", "beta",   "running_mean", "running_var",
-        "mean", "var", "dz",   "dx",    "dgamma", "dbeta"};
-    const std::vector<Buffer*> buffers = all();
-    for (std::size_t i = 0; i < buffers.size(); ++i) {
-      const bool held = !*buffers[i] || (*buffers[i])->guards_held();
-      if (!held && broken_.empty()) broken_ = names[i];
-    }
-    if (workspace) workspace->download();
-    if (workspace && !workspace->guards_held() && broken_.empty()) broken_ = "workspace";
-  }
+  void* at(int buffer) const { return buffer == none ? nullptr : memory_.address(buffer); }
 
   /// What the kernel left of channel c for its backward.
   problem::Saved saved(std::int64_t c) {
     problem::Saved out;
-    if (saves(ABN_SAVES_Z)) out.z = gather(z_on_x() ? *x_ : *z_, outer_, c);
-    if (saves(ABN_SAVES_XHAT)) out.xhat = gather(*xhat_, storage_, c);
+    if (saves(ABN_SAVES_Z)) out.z = gather(z_, outer_, c);
+    if (saves(ABN_SAVES_XHAT)) out.xhat = gather(xhat_, storage_, c);
     if (!training_) return out;
     if (saves(ABN_SAVES_MEAN)) out.mean = {get(mean_, c)};
     if (saves(ABN_SAVES_INVSTD))
@@ -274,19 +269,19 @@ class Streamed {
 
   std::vector<compare::Stored> outputs(bool backward, std::int64_t c) {
     std::vector<compare::Stored> out;
-    const auto tensor = [&](compare::Output which, Buffer& buffer, const problem::Format& format) {
-      out.push_back({which, gather(*buffer, format, c)});
+    const auto tensor = [&](compare::Output which, int buffer, const problem::Format& format) {
+      out.push_back({which, gather(buffer, format, c)});
     };
-    const auto vector = [&](compare::Output which, Buffer& buffer) {
+    const auto vector = [&](compare::Output which, int buffer) {
       out.push_back({which, {get(buffer, c)}});
     };
     if (backward) {
-      tensor(compare::Output::dx, dx_on_dz() ? dz_ : dx_, storage_);
+      tensor(compare::Output::dx, dx_, storage_);
       if (affine_) vector(compare::Output::dgamma, dgamma_), vector(compare::Output::dbeta, dbeta_);
       return out;
     }
-    tensor(compare::Output::z, z_on_x() ? x_ : z_, outer_);
-    if (xhat_) tensor(compare::Output::xhat, xhat_, storage_);
+    tensor(compare::Output::z, z_, outer_);
+    if (xhat_ != none) tensor(compare::Output::xhat, xhat_, storage_);
     if (!training_) return out;
     vector(compare::Output::mean, mean_);
     vector(saves(ABN_SAVES_INVSTD) ? compare::Output::invstd : compare::Output::variance, var_);
@@ -403,8 +398,12 @@ class Streamed {
   const int threads_;
   const bool training_;
   bool affine_ = true;
-  Buffer x_, z_, xhat_, gamma_, beta_, running_mean_, running_var_, mean_, var_;
-  Buffer dz_, dx_, dgamma_, dbeta_;
+  call::Guarded memory_;
+  int x_ = none, z_ = none, xhat_ = none, gamma_ = none, beta_ = none, running_mean_ = none,
+      running_var_ = none, mean_ = none, var_ = none;
+  int dz_ = none, dx_ = none, dgamma_ = none, dbeta_ = none;
+  int workspace_[2] = {none, none};  // by direction
+  std::size_t workspace_bytes_[2] = {0, 0};
   std::string trouble_, broken_, changed_;
 };
 

@@ -74,7 +74,9 @@ void round_numbers(abn_problem& p) {
   p.activation_parameter = problem::round_to(format, p.activation_parameter);
 }
 
-std::vector<abn_problem> supported_problems(const call::Subject& subject, int dtype, int layout) {
+namespace {
+
+std::vector<abn_problem> search_supported(const call::Subject& subject, int dtype, int layout) {
   std::vector<abn_problem> found, nonsensical;
   std::map<int, std::size_t> of_mode;
   const auto add = [&](const abn_problem& problem) {
@@ -102,12 +104,30 @@ std::vector<abn_problem> supported_problems(const call::Subject& subject, int dt
   };
   if (!lacks()) return found;                   // the usual kernel
   const data::Stream draws(0x737570706f7274U);  // "support": the same for every run
-  for (std::uint64_t i = 0; i < drawn_problems; ++i) {
-    const abn_problem problem =
-        drawn_problem(problem::example_problem(dtype, layout, ABN_TRAINING), draws.fork(i));
-    if (of_mode[problem.mode] < enough) add(problem);
+  // A worker is asked about many at once: a question for each would take seconds.
+  constexpr std::uint64_t at_once = worker::most_problems;
+  for (std::uint64_t begin = 0; begin < drawn_problems; begin += at_once) {
+    std::vector<abn_problem> drawn;
+    for (std::uint64_t i = begin; i < std::min(begin + at_once, drawn_problems); ++i) {
+      const abn_problem problem =
+          drawn_problem(problem::example_problem(dtype, layout, ABN_TRAINING), draws.fork(i));
+      if (of_mode[problem.mode] < enough && is_valid(problem)) drawn.push_back(problem);
+    }
+    if (subject.workers != nullptr) subject.workers->ask_ahead(*subject.variant, drawn);
+    for (const abn_problem& problem : drawn)
+      if (of_mode[problem.mode] < enough) add(problem);
   }
   return found.empty() ? nonsensical : found;
+}
+
+}  // namespace
+
+std::vector<abn_problem> supported_problems(const call::Subject& subject, int dtype, int layout) {
+  if (subject.workers == nullptr) return search_supported(subject, dtype, layout);
+  worker::Pool& pool = *subject.workers;
+  if (const auto* const kept = pool.kept_problems(*subject.variant, dtype, layout)) return *kept;
+  pool.keep_problems(*subject.variant, dtype, layout, search_supported(subject, dtype, layout));
+  return *pool.kept_problems(*subject.variant, dtype, layout);
 }
 
 }  // namespace abn::verify::check

@@ -95,7 +95,7 @@ int bench_command(const BenchArguments& arguments, const CommandLine& command_li
   }
   require_writable(arguments.out);
   std::vector<call::Plugin> plugins;
-  for (const auto& path : arguments.plugins) plugins.push_back(call::load_plugin(path));
+  for (const auto& path : arguments.plugins) plugins.push_back(call::load_in_this_process(path));
   call::refuse_equal_names(plugins);
   const call::DeviceChoice choice = call::choose_device(arguments.device);
   const std::vector<call::Subject> subjects = subjects_named(arguments, choice, plugins);

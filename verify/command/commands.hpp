@@ -16,9 +16,16 @@ struct DoctorArguments {
   bool require_gpu = false;
 };
 
+/// What plug-ins may use up; each call, and each of their worker processes.
+struct LimitArguments {
+  double call_seconds = 120;
+  std::uint64_t memory_mb = 0;  ///< 0: half of the machine's, and at least 4 GiB
+};
+
 struct ListArguments {
   std::string pattern = "*";
   std::vector<std::string> plugins;
+  LimitArguments limits;
   bool json = false, names = false, ids = false;
 };
 
@@ -29,6 +36,7 @@ struct ExplainArguments {
 struct RunArguments {
   std::string pattern = "*";
   std::vector<std::string> plugins;
+  LimitArguments limits;
   bool only_plugins = false;
   std::string device = "auto", tier = "smoke";
   std::uint64_t seed = 1;
@@ -52,6 +60,7 @@ struct RunArguments {
 struct TrafficArguments {
   std::string pattern = "*";
   std::vector<std::string> plugins;
+  LimitArguments limits;
   bool only_plugins = false;
   std::string problem, data;
   std::uint64_t seed = 1;
@@ -62,6 +71,7 @@ struct StudyArguments {
   std::string what;     ///< "inversion", "bounds", "conventions" or "judges"
   std::string variant;  ///< whose conventions are named
   std::vector<std::string> plugins;
+  LimitArguments limits;
   std::string device = "emulator";
   std::uint64_t seed = 1;
   std::uint64_t channels = 0;  ///< of every class of `bounds`; 0: those of a full run

@@ -116,9 +116,8 @@ nlohmann::ordered_json json_of(const std::vector<call::Subject>& subjects,
 }  // namespace
 
 int list_command(const ListArguments& arguments) {
-  std::vector<call::Plugin> plugins;
-  for (const auto& path : arguments.plugins) plugins.push_back(call::load_plugin(path));
-  call::refuse_equal_names(plugins);
+  const std::vector<call::Plugin> plugins = load_plugins(arguments.plugins, arguments.limits);
+  refuse_failures(plugins);
   const auto subjects = call::subjects_of(call::choose_device("emulator"), plugins, false);
   if (arguments.names) {
     for (const auto& subject : subjects) fmt::print("{}\n", subject.variant->name);

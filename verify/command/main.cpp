@@ -9,6 +9,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
+#include <cstdio>
 #include <exception>
 
 #include "abn_build.hpp"
@@ -56,6 +57,15 @@ int parse_and_call(int argc, char** argv) {
   doctor_verb->add_flag("--require-gpu", doctor.require_gpu,
                         "End with exit code 1 where no GPU can be used");
 
+  const auto add_limits = [](CLI::App* verb, LimitArguments& limits) {
+    verb->add_option("--call-seconds", limits.call_seconds,
+                     "How long one call of a plug-in may take, or loading it")
+        ->check(CLI::Range(0.05, 1e6));
+    verb->add_option("--memory", limits.memory_mb,
+                     "Megabytes that the processes of a plug-in may use; 0 for half of the "
+                     "machine's, and at least 4096")
+        ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1'000'000'000}));
+  };
   ListArguments list;
   auto* list_verb = app.add_subcommand(
       "list", "Variants and their checks, by operation; or the ids of the checks");
@@ -65,6 +75,7 @@ int parse_and_call(int argc, char** argv) {
       ->add_option("--plugin", list.plugins,
                    "A shared object with variants of your own (may be repeated)")
       ->allow_extra_args(false);
+  add_limits(list_verb, list.limits);
   list_verb->add_flag("--json", list.json, "As JSON");
   list_verb->add_flag("--ids", list.ids, "Only the ids of the checks, one a line");
   list_verb->add_flag("--names", list.names, "Only the names of the variants");
@@ -75,7 +86,7 @@ int parse_and_call(int argc, char** argv) {
   explain_verb->add_option("WORD", explained.words,
                            "The word, or the id of a check; without it all words are listed");
 
-  const auto add_run_options = [](CLI::App* verb, RunArguments& arguments) {
+  const auto add_run_options = [&add_limits](CLI::App* verb, RunArguments& arguments) {
     verb->add_option("GLOB", arguments.pattern,
                      "Only checks whose id matches; a variant's name stands for all of its checks");
     verb->add_option("--plugin", arguments.plugins,
@@ -92,6 +103,7 @@ int parse_and_call(int argc, char** argv) {
                      "Run one case: its data recipe, its numbers (given:x=...), or a tensor file");
     verb->add_option("--threads", arguments.threads, "Cases at a time; 0 for one a core")
         ->check(CLI::Range(0, 1024));
+    add_limits(verb, arguments.limits);
     verb->add_option("--out", arguments.out, "Write the results to this file");
     verb->add_flag("--quiet", arguments.quiet, "Print failures only");
   };
@@ -146,6 +158,7 @@ int parse_and_call(int argc, char** argv) {
   traffic_verb->add_flag("--only-plugins", traffic.only_plugins, "Leave the in-tree variants out");
   traffic_verb->add_option("--seed", traffic.seed, "Decides data, where buffers lie, and schedules")
       ->check(is_seed);
+  add_limits(traffic_verb, traffic.limits);
   traffic_verb->add_option("--out", traffic.out, "Write the counts to this file, as JSON");
 
   RunArguments grad;
@@ -174,6 +187,7 @@ int parse_and_call(int argc, char** argv) {
       ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1'000'000'000}));
   study_verb->add_option("--threads", study.threads, "0 for one a core")
       ->check(CLI::Range(0, 1024));
+  add_limits(study_verb, study.limits);
   study_verb->add_option("--out", study.out, "Write the study to this file, which report takes");
   study_verb->add_flag("--quiet", study.quiet, "Print conclusions only");
 
@@ -288,7 +302,14 @@ void keep_freed_memory() {
 int main(int argc, char** argv) {
   keep_freed_memory();
   try {
-    return parse_and_call(argc, argv);
+    const int code = parse_and_call(argc, argv);
+    // What nobody could read is no verdict.
+    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+    std::fputs(
+        "abn-verify: standard output could not be written to; give it a file or a pipe that "
+        "takes all of it\n",
+        stderr);
+    return code == 1 ? code : usage_error;
   } catch (const abn::verify::problem::UsageError& wrong) {
     fmt::print(stderr, "abn-verify: {}\n", wrong.what());
   } catch (const std::exception& wrong) {

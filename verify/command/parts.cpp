@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
+#include <cstdio>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
@@ -12,6 +14,8 @@
 #include <map>
 
 #include "abn_build.hpp"
+#include "verify/command/exit_codes.hpp"
+#include "verify/judge/judge.hpp"
 #include "verify/problem/error.hpp"
 
 namespace abn::verify::command {
@@ -26,6 +30,28 @@ std::string now_utc() {
   char text[32];
   std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
   return text;
+}
+
+/// An error that belongs to a plug-in as a whole and to none of its variants.
+results::Record plugin_record(const call::Plugin& plugin, const std::string& verb,
+                              const char* check, const std::string& reason) {
+  results::Record record;
+  record.variant = fs::path(plugin.path).stem().string();
+  std::replace_if(
+      record.variant.begin(), record.variant.end(),
+      [](unsigned char c) { return std::isalnum(c) == 0 && c != '_' && c != '-'; }, '_');
+  record.op = "plugin", record.dtype = record.layout = "any", record.check = check;
+  record.id = fmt::format("{}/plugin/any/any/{}", record.variant, check);
+  record.kind = results::CheckKind::contract;
+  record.verdict = results::Verdict::error;
+  record.reason = reason;
+  record.cases = record.failed_cases = 1;
+  results::Witness witness;
+  witness.where = check, witness.reason = reason;
+  witness.reproduce =
+      fmt::format("abn-verify {} --plugin {} --only-plugins", verb, judge::shell_word(plugin.path));
+  record.witnesses.push_back(std::move(witness));
+  return record;
 }
 
 /// What stands in for cases that variants do not do, or was left out, in one line for all variants
@@ -99,6 +125,38 @@ std::string wrapped(const std::string& text, const std::string& indent, const st
   return out + line + "\n";
 }
 
+std::vector<call::Plugin> load_plugins(const std::vector<std::string>& paths,
+                                       const LimitArguments& arguments) {
+  worker::Limits limits;
+  limits.call_seconds = arguments.call_seconds;
+  limits.memory = arguments.memory_mb << 20;
+  std::vector<call::Plugin> plugins;
+  for (const auto& path : paths) plugins.push_back(call::load_plugin(path, limits));
+  call::refuse_equal_names(plugins);
+  return plugins;
+}
+
+void refuse_failures(const std::vector<call::Plugin>& plugins) {
+  for (const call::Plugin& plugin : plugins)
+    if (!plugin.failure.empty())
+      throw problem::UsageError(fmt::format(
+          "{}; a plug-in has to load without that, abn-verify run shows it too", plugin.failure));
+}
+
+std::vector<results::Record> plugin_records(const std::vector<call::Plugin>& plugins,
+                                            const std::string& verb) {
+  std::vector<results::Record> records;
+  for (const call::Plugin& plugin : plugins) {
+    if (!plugin.failure.empty())
+      records.push_back(plugin_record(plugin, verb, "loads", plugin.failure));
+    if (plugin.workers == nullptr) continue;
+    if (const std::string how = plugin.workers->end(); !how.empty())
+      records.push_back(plugin_record(plugin, verb, "ends",
+                                      fmt::format("{} was to end and {}", plugin.path, how)));
+  }
+  return records;
+}
+
 void require_writable(const std::string& path) {
   if (path.empty()) return;
   // a terminal or a pipe is written to as it is
@@ -142,7 +200,6 @@ results::Provenance provenance_of(const CommandLine& command_line) {
 }
 
 int finish(const results::Results& results, const std::string& out, bool quiet) {
-  if (!out.empty()) results::write_file_atomically(out, results::to_json(results));
   for (const auto& record : results.records)
     if (record.verdict != results::Verdict::pass && record.verdict != results::Verdict::skip)
       fmt::print("{}\n", results::failure_text(record));
@@ -152,8 +209,18 @@ int finish(const results::Results& results, const std::string& out, bool quiet) 
     for (const auto& sentence : variant.unneeded)
       if (!quiet) fmt::print("advice  {}, {}\n", variant.name, sentence);
   fmt::print("{}\n", results::headline(results));
-  if (!out.empty() && !quiet) fmt::print("Results: {}\n", out);
-  return results::exit_code(results);
+  const int code = results::exit_code(results);
+  if (out.empty()) return code;
+  // Behind the verdicts, so that a disk that is full costs the file and not what it would say.
+  std::fflush(stdout);
+  try {
+    results::write_file_atomically(out, results::to_json(results));
+  } catch (const problem::UsageError& wrong) {
+    fmt::print(stderr, "abn-verify: {}\n", wrong.what());
+    return code == 1 ? code : usage_error;
+  }
+  if (!quiet) fmt::print("Results: {}\n", out);
+  return code;
 }
 
 }  // namespace abn::verify::command

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "verify/call/plugin.hpp"
 #include "verify/command/commands.hpp"
 #include "verify/results/results.hpp"
 
@@ -35,6 +36,19 @@ void require_writable(const std::string& path);
 std::string read_text(const std::string& path);
 
 results::Provenance provenance_of(const CommandLine& command_line);
+
+/// The plug-ins, each loaded in a worker; no two variants have one name. Throws UsageError for what
+/// is not a usable one. Where a worker ended while it loaded one, its `failure` says how.
+std::vector<call::Plugin> load_plugins(const std::vector<std::string>& paths,
+                                       const LimitArguments& limits);
+
+/// For verbs that have no records: throws UsageError for a plug-in with a `failure`.
+void refuse_failures(const std::vector<call::Plugin>& plugins);
+
+/// Ends the workers of the plug-ins and makes a record of each that failed while it was loaded or
+/// while it ended. `verb` is for their reproduce lines.
+std::vector<results::Record> plugin_records(const std::vector<call::Plugin>& plugins,
+                                            const std::string& verb);
 
 /// Prints what a person needs, writes what a program needs, and returns the exit code.
 int finish(const results::Results& results, const std::string& out, bool quiet);

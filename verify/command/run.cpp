@@ -68,13 +68,13 @@ struct Setup {
   std::vector<call::Plugin> plugins;
   call::DeviceChoice device;
   std::vector<call::Subject> subjects;
+  const char* verb = "run";
 };
 Setup set_up(const RunArguments& arguments) {
   require_writable(arguments.out);
   data::tier_from_name(arguments.tier);  // even where it is not used
   Setup setup;
-  for (const auto& path : arguments.plugins) setup.plugins.push_back(call::load_plugin(path));
-  call::refuse_equal_names(setup.plugins);
+  setup.plugins = load_plugins(arguments.plugins, arguments.limits);
   if (arguments.only_plugins && setup.plugins.empty())
     throw problem::UsageError(
         "--only-plugins without a plug-in leaves nothing to run; add --plugin libmine.so");
@@ -105,6 +105,15 @@ std::vector<std::string> ids_of(const std::vector<const check::CheckGroup*>& gro
   return ids;
 }
 
+/// A plug-in that could not be loaded has no checks that a pattern could match, and a record of its
+/// own.
+void require_match(const Setup& setup, const std::vector<std::string>& ids) {
+  const bool any_failed =
+      std::any_of(setup.plugins.begin(), setup.plugins.end(),
+                  [](const call::Plugin& plugin) { return !plugin.failure.empty(); });
+  if (!any_failed) data::require_match(setup.options.pattern, ids);
+}
+
 void add(std::vector<results::Record>& all, std::vector<results::Record> records) {
   std::move(records.begin(), records.end(), std::back_inserter(all));
 }
@@ -130,6 +139,29 @@ std::string moved_text(const Setup& setup, const call::Subject& subject,
   return text;
 }
 
+/// A variant whose calls kept their contracts and of which not one number was compared has not been
+/// judged: its checks of numbers, all skipped, become inconclusive.
+void require_numbers(std::vector<results::Record>& records, const std::string& variant) {
+  const auto any = [&](const auto& holds) {
+    return std::any_of(records.begin(), records.end(), [&](const results::Record& record) {
+      return record.variant == variant && holds(record);
+    });
+  };
+  const bool passes = any([](const results::Record& record) {
+    return record.kind == results::CheckKind::contract && record.verdict == results::Verdict::pass;
+  });
+  const bool compared = any([](const results::Record& record) {
+    return record.kind == results::CheckKind::numbers && record.verdict != results::Verdict::skip;
+  });
+  if (!passes || compared) return;
+  for (results::Record& record : records)
+    if (record.variant == variant && record.kind == results::CheckKind::numbers) {
+      record.verdict = results::Verdict::inconclusive;
+      record.reason = "calls were made, and in none of them was a number compared (" +
+                      record.reason + "); let claims() support problems that have elements";
+    }
+}
+
 /// Results from records, with all that a reader has to know of where they come from.
 int report_records(std::vector<results::Record> records, const Setup& setup,
                    const call::Stopwatch& stopwatch, const RunArguments& arguments,
@@ -137,14 +169,16 @@ int report_records(std::vector<results::Record> records, const Setup& setup,
                    const std::vector<std::vector<std::string>>& unneeded = {}) {
   results::Results results;
   results.records = std::move(records);
-  std::sort(results.records.begin(), results.records.end(),
-            [](const results::Record& a, const results::Record& b) { return a.id < b.id; });
   for (std::size_t i = 0; i < setup.subjects.size(); ++i) {
     results.variants.push_back(run::describe(setup.subjects[i]));
+    require_numbers(results.records, setup.subjects[i].variant->name);
     if (i >= unneeded.size()) continue;  // neither a tier of outputs nor a case of them
     results.variants.back().unneeded = unneeded[i];
     results.variants.back().moved = moved_text(setup, setup.subjects[i], arguments);
   }
+  add(results.records, plugin_records(setup.plugins, setup.verb));
+  std::sort(results.records.begin(), results.records.end(),
+            [](const results::Record& a, const results::Record& b) { return a.id < b.id; });
   results.provenance = provenance_of(command_line);
   results.provenance.seconds = stopwatch.seconds();
   results.provenance.seed = arguments.seed;
@@ -237,7 +271,7 @@ int hunt_command(const RunArguments& arguments, const CommandLine& command_line)
         "A hunt makes its own data; leave --tensors, --patterns and --cases out, or start it from "
         "a file with --data FILE");
   const Setup setup = set_up(arguments);
-  data::require_match(setup.options.pattern, ids_of({&check::output_checks}, setup.subjects));
+  require_match(setup, ids_of({&check::output_checks}, setup.subjects));
   run::HuntOptions options{{arguments.hunt, arguments.hunt_steps}, arguments.seed, nullptr, {}};
   data::Case start;
   if (is_one_case(arguments)) {
@@ -286,7 +320,7 @@ int run_command(const RunArguments& arguments, const CommandLine& command_line) 
   const std::vector<data::Case> named = is_one_case(arguments)
                                             ? cases_of(check::output_checks, arguments)
                                             : std::vector<data::Case>{};
-  data::require_match(setup.options.pattern, ids_of(groups, setup.subjects, named));
+  require_match(setup, ids_of(groups, setup.subjects, named));
   const call::Stopwatch stopwatch;
   std::vector<results::Record> records;
   for (const check::CheckGroup* const group : groups) {
@@ -303,7 +337,8 @@ int run_command(const RunArguments& arguments, const CommandLine& command_line) 
 }
 
 int grad_command(const RunArguments& arguments, const CommandLine& command_line) {
-  const Setup setup = set_up(arguments);
+  Setup setup = set_up(arguments);
+  setup.verb = "grad";
   const std::string& pattern = setup.options.pattern;
   const auto matched = [&](const std::vector<std::string>& ids) {
     return std::any_of(ids.begin(), ids.end(),
@@ -315,7 +350,7 @@ int grad_command(const RunArguments& arguments, const CommandLine& command_line)
   std::vector<std::string> all = of_kernels;
   for (const auto* const ids : {&of_reference, &jacobian})
     all.insert(all.end(), ids->begin(), ids->end());
-  data::require_match(pattern, all);
+  require_match(setup, all);
   const call::Stopwatch stopwatch;
   std::vector<results::Record> records;
   if (matched(of_kernels)) {

@@ -35,10 +35,10 @@ study::Study evaluation_plan(const StudyArguments& arguments) {
     throw problem::UsageError(fmt::format(
         "study judges looks at all variants of a plug-in and takes no name; leave {} out",
         arguments.variant));
-  std::vector<call::Plugin> plugins;
-  for (const auto& path : arguments.plugins) plugins.push_back(call::load_plugin(path));
-  if (plugins.empty()) plugins.push_back(call::load_plugin(study::planted_bugs_beside_program()));
-  call::refuse_equal_names(plugins);
+  std::vector<std::string> paths = arguments.plugins;
+  if (paths.empty()) paths.push_back(study::planted_bugs_beside_program());
+  const std::vector<call::Plugin> plugins = load_plugins(paths, arguments.limits);
+  refuse_failures(plugins);
   const std::vector<call::Subject> kernels =
       call::subjects_of(call::choose_device(arguments.device), plugins, true);
   return study::judges_study(kernels, arguments.seed, arguments.threads, progress_on_terminal());
@@ -49,9 +49,8 @@ study::Study conventions_of(const StudyArguments& arguments) {
     throw problem::UsageError(
         "study conventions looks at one variant; name it, such as abn-verify study conventions "
         "two_sweep (abn-verify list --names has all)");
-  std::vector<call::Plugin> plugins;
-  for (const auto& path : arguments.plugins) plugins.push_back(call::load_plugin(path));
-  call::refuse_equal_names(plugins);
+  const std::vector<call::Plugin> plugins = load_plugins(arguments.plugins, arguments.limits);
+  refuse_failures(plugins);
   const auto subjects = call::subjects_of(call::choose_device(arguments.device), plugins, false);
   std::vector<std::string> names;
   for (const call::Subject& subject : subjects) {

@@ -105,9 +105,8 @@ int traffic_command(const TrafficArguments& arguments, const CommandLine& comman
   if (problem::element_count(one.problem) == 0)
     throw problem::UsageError(fmt::format("{} has no elements, so nothing is moved; make it larger",
                                           problem::to_string(one.problem)));
-  std::vector<call::Plugin> plugins;
-  for (const auto& path : arguments.plugins) plugins.push_back(call::load_plugin(path));
-  call::refuse_equal_names(plugins);
+  const std::vector<call::Plugin> plugins = load_plugins(arguments.plugins, arguments.limits);
+  refuse_failures(plugins);
   if (arguments.only_plugins && plugins.empty())
     throw problem::UsageError(
         "--only-plugins without a plug-in leaves nothing to run; add --plugin libmine.so");

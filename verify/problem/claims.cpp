@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <exception>
 #include <utility>
 
 #include "verify/problem/format.hpp"
@@ -63,6 +64,42 @@ std::string saved_names(std::uint32_t saves) {
     if ((saves & static_cast<std::uint32_t>(flag)) != 0)
       names += (names.empty() ? "" : " and ") + std::string(name);
   return names;
+}
+
+// ---- ceilings
+// A claim that widens the bound must stay one that somebody could mean.
+//
+// function_ulp counts in the accumulate type A. A function that is good to four ulp of the storage
+// type T, which is all that a stored result shows, errs by 4*2^(pA - pT) ulp of A; fast
+// approximations in the accumulate type itself stay below 1024 (__expf has 2 + 1.17*|x|, 104 at the
+// end of f32). And an error of an eighth of the value, 2^(pA - 3) ulp, is no function any more.
+double most_function_ulp(const abn_claims& claims, const abn_problem& problem) {
+  const int own = format_of(claims.accumulate).precision,
+            stored = format_of(problem.dtype).precision;
+  constexpr double usual = 1024, few = 4;
+  return std::min(std::max(usual, few * std::ldexp(1.0, own - stored)), std::ldexp(1.0, own - 3));
+}
+
+// Sums and element-wise arithmetic of fewer bits than the tensors have: tensor cores round f32 to
+// tf32, and f64 is computed in f32. Below that nobody goes.
+int coarsest_accumulate(int dtype) {
+  return dtype == ABN_F64 ? ABN_F32 : dtype == ABN_F32 ? ABN_TF32 : ABN_BF16;
+}
+
+std::string implausible_in(const abn_claims& claims, const abn_problem& problem) {
+  const int coarsest = coarsest_accumulate(problem.dtype);
+  if (format_of(claims.accumulate).precision < format_of(coarsest).precision)
+    return fmt::format(
+        "implausible claim accumulate {}: for {} tensors nothing coarser than {} is one; claim the "
+        "type in which the kernel computes",
+        accumulate_name(claims.accumulate), dtype_name(problem.dtype), accumulate_name(coarsest));
+  const double most = most_function_ulp(claims, problem);
+  if (activation_of(problem).needs_functions() && claims.function_ulp > most)
+    return fmt::format(
+        "implausible claim function_ulp {:g}: with accumulate {} and {} tensors at most {:g} is "
+        "one; claim what exp and log1p of the kernel err by",
+        claims.function_ulp, accumulate_name(claims.accumulate), dtype_name(problem.dtype), most);
+  return {};
 }
 
 }  // namespace
@@ -154,6 +191,8 @@ std::string nonsense_in(const abn_claims& claims, const abn_problem& problem) {
         claims.other_out_types);
   if (!std::isfinite(claims.function_ulp) || claims.function_ulp < 0)
     return fmt::format("its function_ulp is {}; use a finite number >= 0", claims.function_ulp);
+  if (std::string implausible = implausible_in(claims, problem); !implausible.empty())
+    return implausible;
   return nonsense_in_traffic(claims);
 }
 
@@ -193,7 +232,13 @@ Claimed claims_of(const abn_variant& variant, const abn_problem& problem) {
     if ((of_plain.claims.other_out_types >> out_type_of(problem) & 1U) == 0) return claimed;
   }
   claimed.claims.struct_size = sizeof claimed.claims;
-  const Answer answer = ask_claims(variant, problem, claimed.claims);
+  Answer answer;
+  try {
+    answer = ask_claims(variant, problem, claimed.claims);
+  } catch (const std::exception& wrong) {  // its worker ended, and says how
+    claimed.nonsense = wrong.what();
+    return claimed;
+  }
   claimed.status = answer.status;
   if (answer.signal != 0) {
     claimed.nonsense = fmt::format("claims() crashed with signal {} ({})", answer.signal,

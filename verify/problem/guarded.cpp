@@ -42,9 +42,12 @@ Answer ask_claims(const abn_variant& variant, const abn_problem& problem, abn_cl
     way_out = nullptr;
     return {ABN_OK, signal};
   }
-  way_out = &here;
+  // Also where an exception leaves it, as of a worker that ended.
+  const struct Open {
+    explicit Open(sigjmp_buf& to) { way_out = &to; }
+    ~Open() { way_out = nullptr; }
+  } open(here);
   answer.status = variant.claims(&problem, &out);
-  way_out = nullptr;
   return answer;
 }
 

@@ -20,7 +20,6 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 #include "verify/run/hunt_step.hpp"
-#include "verify/run/isolate.hpp"
 
 namespace abn::verify::run {
 namespace {
@@ -114,22 +113,12 @@ class Hunter {
       cases.push_back(step(climbs_[targets.back()], data::Stream(hunt_.seed).fork(steps_)));
     }
     std::vector<std::vector<results::Record>> made(cases.size());
-    std::mutex taking;
-    const auto take = [&](std::size_t index, std::vector<results::Record> records) {
-      const std::lock_guard lock(taking);
-      made[index].insert(made[index].end(), std::make_move_iterator(records.begin()),
-                         std::make_move_iterator(records.end()));
-    };
     const int threads = options_.threads > 0
                             ? options_.threads
                             : static_cast<int>(std::max(std::thread::hardware_concurrency(), 1u));
-    const bool may_crash = !subject_.plugin.empty() && subject_.variant->memory == ABN_MEMORY_HOST;
-    if (may_crash)
-      run_isolated(check::output_checks, subject_, cases, options_, threads, take);
-    else
-      call::in_parallel(cases.size(), threads, [&](std::size_t index, int) {
-        take(index, check::run_case(check::output_checks, subject_, cases[index], options_));
-      });
+    call::in_parallel(cases.size(), threads, [&](std::size_t index, int) {
+      made[index] = check::run_case(check::output_checks, subject_, cases[index], options_);
+    });
     for (std::size_t k = 0; k < cases.size(); ++k)
       learn(climbs_[targets[k]], cases[k], std::move(made[k]));
   }

@@ -17,7 +17,6 @@
 #include "verify/problem/claims.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
-#include "verify/run/isolate.hpp"
 
 namespace abn::verify::run {
 namespace {
@@ -163,18 +162,11 @@ std::vector<results::Record> run(const check::CheckGroup& group,
       merger.take(index, std::move(made));
       progress.step(subject.variant->name);
     };
-    const bool may_crash = !subject.plugin.empty() && subject.variant->memory == ABN_MEMORY_HOST;
-    if (may_crash) {
-      // may add to a case that has arrived: merged when all is there
-      run_isolated(group, subject, cases, options, threads, take);
-    } else {
-      call::in_parallel(cases.size(), threads, [&](std::size_t index, int) {
-        take(index, check::run_case(group, subject, cases[index], options));
-        const std::lock_guard lock(merging);
-        merger.advance();
-      });
-    }
-    merger.advance();
+    call::in_parallel(cases.size(), threads, [&](std::size_t index, int) {
+      take(index, check::run_case(group, subject, cases[index], options));
+      const std::lock_guard lock(merging);
+      merger.advance();
+    });
   }
   std::vector<results::Record> all;
   for (auto& [id, record] : records) {

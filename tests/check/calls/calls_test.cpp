@@ -180,15 +180,12 @@ TEST(Calls, AVariantIsAskedForNothingThatItDoesNotClaim) {
     return CalledKernel<CallBug::none>::forward(p, a);
   };
   const call::Subject subject = on_host(plain);
-  EXPECT_TRUE(
-      check::cases_of_claims(subject, data::cases_of(data::Tier::smoke, 1)).empty());
+  EXPECT_TRUE(check::cases_of_claims(subject, data::cases_of(data::Tier::smoke, 1)).empty());
   expect_clean(records_of(plain));
-  for (const auto& [problem, data] :
-       {std::pair{"n2c3s5,bf16,out:f32,identity", "standard"},
-        std::pair{"n2c3s5,f32,identity", "standard,no_beta"}})
-    for (const results::Record& record :
-         run::run(check::output_checks, std::span(&subject, 1),
-                  std::vector{data::replay(problem, data, 1)}, {}))
+  for (const auto& [problem, data] : {std::pair{"n2c3s5,bf16,out:f32,identity", "standard"},
+                                      std::pair{"n2c3s5,f32,identity", "standard,no_beta"}})
+    for (const results::Record& record : run::run(check::output_checks, std::span(&subject, 1),
+                                                  std::vector{data::replay(problem, data, 1)}, {}))
       EXPECT_EQ(record.verdict, results::Verdict::skip) << record.id;
 }
 
@@ -205,8 +202,8 @@ TEST(Calls, TheReproduceLineNamesWhatIsMissingAndFailsWithTheSameWords) {
   options.without = line.substr(option + 11);
   const call::Subject subject = on_host(CalledKernel<CallBug::dbeta_needs_dgamma>::variant);
   const data::Case one = data::replay(witness.problem, witness.data, witness.seed);
-  const auto again = run::run(check::calls::call_checks, std::span(&subject, 1),
-                              std::span(&one, 1), options);
+  const auto again =
+      run::run(check::calls::call_checks, std::span(&subject, 1), std::span(&one, 1), options);
   const auto same = std::find_if(again.begin(), again.end(), [](const results::Record& record) {
     return record.check == "optional";
   });
@@ -239,8 +236,8 @@ TEST(Calls, AWorkspaceOfNoBytesIsNothingToLookAt) {
     return CalledKernel<CallBug::workspace_unchecked>::backward(p, &given);
   };
   for (const results::Record& record : records_of(plain))
-    EXPECT_EQ(record.verdict, record.check == "workspace" ? results::Verdict::skip
-                                                          : results::Verdict::pass)
+    EXPECT_EQ(record.verdict,
+              record.check == "workspace" ? results::Verdict::skip : results::Verdict::pass)
         << results::failure_text(record);
 }
 

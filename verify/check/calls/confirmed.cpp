@@ -53,7 +53,7 @@ Found confirmed(const CallCase& one, Found (*look)(const CallCase& one)) {
   for (int i = 0; i < tries; ++i)
     if (call_at_once(one).broken)
       return attributed(std::move(met), "threads",
-                      "; made again alone it is not there: it depends on calls of other threads");
+                        "; made again alone it is not there: it depends on calls of other threads");
   met.broken->reason += "; made again it is not there";
   return met;
 }

@@ -28,11 +28,11 @@ struct Found {
   const char* shown_by = nullptr;
 };
 
-Found leave_out(const CallCase& one);       // optional.cpp
+Found leave_out(const CallCase& one);         // optional.cpp
 Found shrink_workspace(const CallCase& one);  // workspace.cpp
-Found move_buffers(const CallCase& one);    // elsewhere.cpp
-Found call_often(const CallCase& one);      // sequence.cpp
-Found call_at_once(const CallCase& one);    // threads.cpp
+Found move_buffers(const CallCase& one);      // elsewhere.cpp
+Found call_often(const CallCase& one);        // sequence.cpp
+Found call_at_once(const CallCase& one);      // threads.cpp
 
 /// call_often() with a hundred calls whatever the size.
 Found call_a_hundred_times(const CallCase& one);  // sequence.cpp

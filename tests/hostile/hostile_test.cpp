@@ -1,0 +1,197 @@
+// Plug-ins that do what no kernel should: each ends within its limits in a verdict that names what
+// happened, the plug-in beside it is judged as if it were alone, and no process is left.
+//
+// tests/plugins/hostile.cpp is every one of them, by what HOSTILE in its environment says.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A deed, the exit code, and what has to stand in the output; several texts are parted by '|', and
+/// one of them is enough.
+struct Deed {
+  const char *what, *says;
+  int code = 1;
+};
+
+// "with exit code 0" and the like are what the judge saw, in its own words.
+constexpr Deed deeds[] = {
+    {"constructor:exit0", "was being loaded and ended the process with exit code 0"},
+    {"constructor:exit_at_once", "was being loaded and ended the process with exit code 0"},
+    {"constructor:abort", "was being loaded and crashed with signal 6"},
+    {"constructor:segv", "was being loaded and crashed with signal 11"},
+    {"constructor:hang", "was being loaded and did not come back within 1 seconds"},
+    {"constructor:throw", "was being loaded and"},
+    {"constructor:kill_parent", "", 0},
+    {"constructor:chdir", "", 0},
+    {"constructor:umask", "", 0},
+    {"constructor:round_up", "", 0},
+    {"constructor:print", "", 0},
+    {"constructor:close_files", "was being loaded and closed the socket|was being loaded and"},
+    {"entry:exit0", "was being loaded and ended the process with exit code 0"},
+    {"entry:segv", "was being loaded and crashed with signal 11"},
+    {"entry:hang", "was being loaded and did not come back within 1 seconds"},
+    {"entry:bad_name", "was being loaded and crashed with signal 11"},
+    {"entry:bad_summary", "was being loaded and crashed with signal 11"},
+    {"entry:bad_pointer", "was being loaded and crashed with signal 11"},
+    {"entry:endless", "never returned NULL", 2},
+    {"claims:exit0", "claims() ended the process with exit code 0"},
+    {"claims:abort", "claims() crashed with signal 6"},
+    {"claims:segv", "claims() crashed with signal 11"},
+    {"claims:fpe", "claims() crashed with signal 8"},
+    {"claims:overflow", "claims() crashed with signal 11"},
+    {"claims:hang", "claims() did not come back within 1 seconds"},
+    {"claims:throw", "claims()"},
+    {"claims:empty_problem", "", 0},
+    {"claims:ulp", "", 0},  // it claims no activation that has functions
+    {"claims:bf16", "implausible claim accumulate bf16"},
+    {"claims:change", "claims() answered otherwise than when it was first asked"},
+    {"claims:round_up", "", 0},
+    {"claims:flush", "", 0},
+    {"workspace:minus_one", "workspace_bytes() returned 18446744073709551615"},
+    {"workspace:minus_8192", "workspace_bytes() returned 18446744073709543424"},
+    {"workspace:exit0", "workspace_bytes() ended the process with exit code 0"},
+    {"workspace:hang", "workspace_bytes() did not come back within 1 seconds"},
+    {"workspace:flush", "", 0},
+    {"forward:exit0", "the plug-in ended the process with exit code 0"},
+    {"forward:exit_at_once", "the plug-in ended the process with exit code 0"},
+    {"forward:abort", "the plug-in crashed with signal 6"},
+    {"forward:segv", "the plug-in crashed with signal 11"},
+    {"forward:kill", "the plug-in crashed with signal 9"},
+    {"forward:overflow", "the plug-in crashed with signal 11"},
+    {"forward:hang", "the plug-in did not come back within 1 seconds"},
+    {"forward:spin", "the plug-in did not come back within 1 seconds"},
+    {"forward:throw", "the plug-in"},
+    {"forward:throw_int", "the plug-in"},
+    {"forward:thread_ends", "the plug-in ended|the plug-in did not come back"},
+    {"forward:kill_group", "the plug-in crashed with signal 9"},
+    {"forward:kill_parent", "", 0},
+    {"forward:trace_parent", "", 0},
+    {"forward:close_files", "closed the socket that it was to answer on"},
+    {"forward:write_files", "the plug-in sent something else than an answer"},
+    {"forward:shrink_files", "", 0},
+    {"forward:fork", "it left a process behind"},
+    {"forward:sleepers", "it left a process behind|processes at once"},
+    {"forward:crowd", "processes at once, and may have 64"},
+    {"forward:sleeper_and_exit", "the plug-in ended the process with exit code 0"},
+    {"forward:allocate", "the plug-in crashed with signal|the plug-in used more than"},
+    {"forward:round_up", "it left another rounding mode behind"},
+    {"forward:flush", "it left the processor flushing subnormals to zero"},
+    {"forward:change_problem", "it wrote into the problem that it was given"},
+    {"forward:change_arguments", "the plug-in crashed|it wrote into the arguments"},
+    {"forward:far_write", "the plug-in crashed with signal 11"},
+    {"forward:late_thread", "a thread of it wrote into the buffers after the call had returned"},
+    {"forward:print", "", 0},
+    {"backward:segv", "the plug-in crashed with signal 11"},
+    {"backward:hang", "the plug-in did not come back within 1 seconds"},
+    {"exit_handler:abort", "was to end and crashed with signal 6"},
+    {"exit_handler:hang", "was to end and did not end within 1 seconds"},
+    {"exit_handler:exit_at_once", "", 0},
+    {"destructor:segv", "was to end and crashed with signal 11"},
+    {"destructor:exit_at_once", "", 0},
+};
+
+fs::path folder_of_this_binary() { return fs::read_symlink("/proc/self/exe").parent_path(); }
+
+std::string contents(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+struct Ended {
+  int code = 0;
+  double seconds = 0;
+  std::string output;
+  nlohmann::json of_correct;  // records of the plug-in beside it
+};
+
+/// Processes in whose environment the mark is.
+int processes_with(const std::string& mark) {
+  int count = 0;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator("/proc", error))
+    if (std::isdigit(static_cast<unsigned char>(entry.path().filename().string().front())) != 0)
+      count += contents(entry.path() / "environ").find(mark) != std::string::npos ? 1 : 0;
+  return count;
+}
+
+/// Judges the right plug-in and the hostile one. `timeout` and the limits hold for the judge, too.
+Ended run(const std::string& deed, const std::string& mark) {
+  const fs::path out = fs::temp_directory_path() / (mark + ".json");
+  const std::string command =
+      "cd '" + folder_of_this_binary().string() + "' && ulimit -v 4000000 && HOSTILE_MARK=" + mark +
+      " HOSTILE=" + deed +
+      " timeout -k 1 60 ./abn-verify run '*/f32/nchw/*' --plugin ./plugins/correct.so --plugin "
+      "./plugins/hostile.so --only-plugins --problem n2c3s5,f32,leaky_relu --call-seconds 1 "
+      "--memory 512 --out " +
+      out.string() + " 2>&1";
+  const auto begin = std::chrono::steady_clock::now();
+  FILE* const pipe = popen(command.c_str(), "r");
+  Ended ended;
+  std::array<char, 4096> chunk;
+  while (const std::size_t got = fread(chunk.data(), 1, chunk.size(), pipe))
+    ended.output.append(chunk.data(), got);
+  const int status = pclose(pipe);
+  ended.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  ended.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  ended.of_correct = nlohmann::json::array();
+  if (const std::string text = contents(out); !text.empty())
+    for (const auto& record : nlohmann::json::parse(text).at("checks"))
+      if (record.at("variant") == "correct") ended.of_correct.push_back(record);
+  fs::remove(out);
+  return ended;
+}
+
+bool says(const std::string& output, std::string wanted) {
+  if (wanted.empty()) return true;
+  for (std::size_t at = 0; at <= wanted.size();) {
+    const std::size_t end = std::min(wanted.find('|', at), wanted.size());
+    if (output.find(wanted.substr(at, end - at)) != std::string::npos) return true;
+    at = end + 1;
+  }
+  return false;
+}
+
+class Hostile : public testing::TestWithParam<Deed> {};
+
+TEST_P(Hostile, EndsInAVerdictThatNamesIt) {
+  const Deed& deed = GetParam();
+  const std::string mark = "abn-hostile-" + std::to_string(getpid());
+  static const nlohmann::json alone = run("nothing:", mark).of_correct;
+  ASSERT_GT(alone.size(), 20u);
+  const Ended ended = run(deed.what, mark);
+  EXPECT_EQ(ended.code, deed.code) << ended.output.substr(0, 3000);
+  EXPECT_TRUE(says(ended.output, deed.says)) << ended.output.substr(0, 3000);
+  EXPECT_LT(ended.seconds, 30);
+  if (deed.code != 2) {
+    EXPECT_EQ(ended.of_correct, alone) << "the plug-in beside it";
+  }
+  EXPECT_EQ(std::count_if(ended.output.begin(), ended.output.end(),
+                          [](unsigned char c) { return c < ' ' && c != '\n'; }),
+            0)
+      << "control characters";
+  EXPECT_EQ(processes_with(mark), 0) << "processes left behind";
+}
+
+INSTANTIATE_TEST_SUITE_P(Deeds, Hostile, testing::ValuesIn(deeds), [](const auto& p) {
+  std::string name = p.param.what;
+  std::replace(name.begin(), name.end(), ':', '_');
+  return name;
+});
+
+}  // namespace

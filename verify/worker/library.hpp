@@ -1,0 +1,45 @@
+// A plug-in as it is loaded: by a worker, and by `bench`, which times and judges nothing.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "cuda/kernel.h"
+#include "verify/worker/protocol.hpp"
+
+namespace abn::verify::worker {
+
+/// A function that never returns NULL would have no end.
+inline constexpr std::uint32_t most_variants = 1000;
+
+class Library {
+ public:
+  /// Throws UsageError, one sentence, for what is no shared object with the symbol.
+  explicit Library(const std::string& path);
+  /// Variant `index`, asked for once; null behind the last one.
+  const abn_variant* variant(std::uint32_t index);
+  /// Of plug-ins for the emulator: the path of the instrumented build beside it. Empty for others.
+  std::string instrumented_path() const;
+
+ private:
+  std::string path_;
+  void* library_ = nullptr;
+  abn_plugin_function entry_ = nullptr;
+  std::vector<const abn_variant*> variants_;
+};
+
+/// What there is to say of a variant, read only as far as its version is known.
+VariantFacts facts_of(const abn_variant* variant);
+
+/// Throws UsageError, one sentence, for a variant that cannot be used.
+void vet(const std::string& path, std::uint32_t index, const VariantFacts& facts);
+
+/// Throws UsageError for a plug-in with none, or with no end of them.
+void vet_count(const std::string& path, std::size_t variants);
+
+/// Why there is no instrumented build, and what to do.
+std::string no_kernels_for_emulator(const std::string& path);
+std::string no_instrumented_file(const std::string& path);
+
+}  // namespace abn::verify::worker

@@ -1,0 +1,87 @@
+// The workers of one plug-in: its variants as the judge calls them, and what is to be done when a
+// worker ends.
+//
+// The variants that a pool hands out are abn_variants like any others, whose functions ask a worker.
+// What a plug-in says of itself is frozen at its first answer: a worker that says otherwise later,
+// or that is started again and says otherwise, is at fault. Several threads may call at once; each
+// call has a worker of its own, and there are as many as there were calls at once.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "cuda/emulator/report.h"
+#include "cuda/kernel.h"
+#include "verify/worker/process.hpp"
+
+namespace abn::verify::worker {
+
+/// A call that did not come back, or a variant that is not called any more. what() is a sentence
+/// without its full stop.
+struct CallLost : std::runtime_error {
+  CallLost(std::string op, const std::string& why)
+      : std::runtime_error(why), operation(std::move(op)) {}
+  std::string operation;  ///< "forward", "backward" or "claims"
+};
+
+struct PoolState;
+
+class Pool {
+ public:
+  /// Loads the plug-in in a worker. Throws UsageError for what is not a usable plug-in; where the
+  /// worker ends before it serves, there are no variants and failure() says why.
+  Pool(std::string path, const Limits& limits);
+  ~Pool();
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  const std::string& failure() const;
+  bool emulated() const;
+  const std::string& not_instrumented() const;  ///< why there is no instrumented build
+  /// Of build 0, the plain one, or 1, the instrumented; valid while the pool lives.
+  const std::vector<const abn_variant*>& variants(std::size_t build) const;
+  /// Asks a variant of this pool for its claims for many problems at once, which claims() then
+  /// answers without a worker. What it does not support is known until the next call only.
+  void ask_ahead(const abn_variant& variant, std::span<const abn_problem> problems);
+  /// A list of problems that is kept for a variant of this pool, whose answers do not change, under
+  /// a type and a layout; null where there is none yet.
+  const std::vector<abn_problem>* kept_problems(const abn_variant& variant, int dtype, int layout);
+  void keep_problems(const abn_variant& variant, int dtype, int layout,
+                     std::vector<abn_problem> problems);
+  /// GPU for variants whose memory is that of one.
+  void use_gpu(int index);
+
+  /// Ends the workers, with exit handlers and destructors. Empty, or what one of them did instead.
+  std::string end();
+  /// Processes that workers had left behind when they ended, and that were ended with them.
+  int left_over() const;
+
+ private:
+  friend class RemoteSession;
+  std::unique_ptr<PoolState> state_;
+};
+
+/// What the last calls of this thread did beside their work, one sentence without its full stop; it
+/// is then forgotten. Empty where there is nothing to say.
+std::string take_trouble();
+
+/// While it lives, the calls of this thread go to one worker, in a session of its emulator with
+/// these settings; `watched` lie in memory of share().
+class RemoteSession {
+ public:
+  RemoteSession(Pool& pool, const emulator::Settings& settings,
+                const std::vector<emulator::WatchedBuffer>& watched);
+  ~RemoteSession();
+  RemoteSession(const RemoteSession&) = delete;
+  RemoteSession& operator=(const RemoteSession&) = delete;
+  /// Once.
+  emulator::Report take_report();
+
+ private:
+  PoolState& pool_;
+  bool open_ = true;
+};
+
+}  // namespace abn::verify::worker

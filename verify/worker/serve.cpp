@@ -1,0 +1,377 @@
+// The loop over questions, and what each of them does.
+#include "verify/worker/serve.hpp"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cfenv>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <filesystem>
+#include <map>
+#include <optional>
+
+#include "verify/worker/library.hpp"
+#include "verify/worker/packet_socket.hpp"
+#include "verify/worker/protocol.hpp"
+
+#if defined(__x86_64__) || defined(__i386__)
+#include <immintrin.h>
+#endif
+
+namespace abn::verify::worker {
+namespace {
+
+/// What a kernel may change in the processor: rounding, the treatment of subnormals, and which
+/// exceptions trap. Set before every call and looked at behind it.
+class FloatState {
+ public:
+  FloatState() {
+    std::fesetenv(FE_DFL_ENV);
+    before_ = now();
+  }
+  std::uint32_t marks() const {
+    const State after = now();
+    return (after.rounding != before_.rounding ? rounding_changed : 0U) |
+           (after.subnormals != before_.subnormals ? subnormals_flushed : 0U) |
+           (after.traps != before_.traps ? traps_enabled : 0U);
+  }
+
+ private:
+  struct State {
+    unsigned rounding = 0, subnormals = 0, traps = 0;
+  };
+  static State now() {
+    State state;
+#if defined(__x86_64__) || defined(__i386__)
+    constexpr unsigned flush = 0x8040, rounding = 0x6000, traps = 0x1f80;
+    const unsigned sse = _mm_getcsr();
+    unsigned short x87 = 0;
+    asm volatile("fnstcw %0" : "=m"(x87));
+    constexpr unsigned x87_masks = 0x3f;
+    state.subnormals = sse & flush;
+    state.rounding = (sse & rounding) | (x87 & ~x87_masks) << 16;  // and the x87's precision
+    state.traps = (sse & traps) | (x87 & x87_masks);
+#else
+    state.rounding = static_cast<unsigned>(std::fegetround());
+#endif
+    return state;
+  }
+  State before_;
+};
+
+/// A segment of shared memory, between pages that nobody may touch.
+struct Mapping {
+  std::byte* reserved = nullptr;
+  std::size_t reserved_bytes = 0, bytes = 0;
+  std::byte* begin = nullptr;
+};
+
+class Server {
+ public:
+  explicit Server(MakeAccelerator accelerator) : make_accelerator_(accelerator), own_(getpid()) {}
+
+  int run() {
+    while (std::optional<Packet> packet = receive_packet(question_descriptor)) {
+      Unpacker from(packet->bytes);
+      header_ = unpack_header(from);
+      switch (header_.verb) {
+        case Verb::load:
+          answer(load(unpack<LoadQuestion>(from)));
+          break;
+        case Verb::variant:
+          answer(facts(unpack<VariantQuestion>(from)));
+          break;
+        case Verb::claims:
+          answer(claims(unpack<ClaimsQuestion>(from)));
+          break;
+        case Verb::claims_of:
+          answer(claims_of(unpack<ClaimsOfQuestion>(from)));
+          break;
+        case Verb::size:
+          answer(size(unpack<SizeQuestion>(from)));
+          break;
+        case Verb::map:
+          map(unpack<MapQuestion>(from), packet->descriptor);
+          break;
+        case Verb::unmap:
+          unmap(unpack<MapQuestion>(from));
+          break;
+        case Verb::begin:
+          begin(unpack<BeginQuestion>(from));
+          break;
+        case Verb::end:
+          unpack<MapQuestion>(from);
+          send(pack_report(header_, session_ ? session_->take_report() : emulator::Report{}));
+          session_.reset();
+          break;
+        case Verb::call:
+          answer(call(unpack<CallQuestion>(from)));
+          break;
+        case Verb::quit:
+          std::exit(0);  // destructors and exit handlers of the plug-in, too
+        default:
+          throw NoMessage("an unknown verb");
+      }
+    }
+    return 0;
+  }
+
+ private:
+  template <class Message>
+  void answer(const Message& message) {
+    send(pack(header_, message));
+  }
+  void send(std::span<const std::byte> bytes) const {
+    std::fflush(stdout);
+    if (getpid() != own_) _exit(0);  // a child that a call made and that came back, too
+    send_packet(question_descriptor, bytes);
+  }
+
+  LoadAnswer load(const LoadQuestion& question) {
+    LoadAnswer answer;
+    try {
+      builds_.at(0).emplace(question.path);
+      const std::string beside = builds_[0]->instrumented_path();
+      answer.emulated = beside.empty() ? 0 : 1;
+      if (beside.empty())
+        answer.not_instrumented = no_kernels_for_emulator(question.path);
+      else if (!std::filesystem::exists(beside))
+        answer.not_instrumented = no_instrumented_file(beside);
+      else
+        builds_.at(1).emplace(beside);
+    } catch (const std::exception& refused) {
+      answer.refused = std::string(refused.what()).substr(0, longest_text);
+    }
+    return answer;
+  }
+
+  const abn_variant* find(const VariantQuestion& which) {
+    if (which.build >= builds_.size() || !builds_[which.build]) return nullptr;
+    return builds_[which.build]->variant(which.index);
+  }
+  const abn_variant& variant(const VariantQuestion& which) {
+    const abn_variant* const found = find(which);
+    if (found == nullptr) throw NoMessage("no such variant");
+    return *found;
+  }
+
+  VariantFacts facts(const VariantQuestion& which) { return facts_of(find(which)); }
+
+  ClaimsAnswer claims(const ClaimsQuestion& question) {
+    return ask_claims(variant(question.variant), question.problem.value);
+  }
+  ClaimsOfAnswer claims_of(const ClaimsOfQuestion& question) {
+    ClaimsOfAnswer answer;
+    for (const AsIs<abn_problem>& problem : question.problems) {
+      const ClaimsAnswer one = ask_claims(variant(question.variant), problem.value);
+      answer.statuses.push_back(one.status);
+      if (one.status == ABN_OK) answer.claims.push_back(one.claims);
+    }
+    return answer;
+  }
+  static ClaimsAnswer ask_claims(const abn_variant& variant, abn_problem problem) {
+    const FloatState ours;
+    ClaimsAnswer answer;
+    answer.claims.value.struct_size = sizeof(abn_claims);
+    answer.status = variant.claims(&problem, &answer.claims.value);
+    return answer;
+  }
+
+  SizeAnswer size(const SizeQuestion& question) {
+    const abn_variant& asked = variant(question.variant);
+    const FloatState ours;
+    abn_problem problem = question.problem.value;
+    SizeAnswer answer;
+    if (question.what == Size::workspace) {
+      answer.bytes = asked.workspace_bytes(&problem, question.direction);
+    } else {
+      const abn_split_variant* const halves = abn_split_of(&asked);
+      if (halves == nullptr) throw NoMessage("a variant without halves");
+      answer.bytes = halves->partial_bytes(&problem, question.direction);
+    }
+    return answer;
+  }
+
+  void map(const MapQuestion& question, int descriptor) {
+    unmap(question);
+    constexpr std::size_t apart = std::size_t{1} << 20;
+    Mapping mapping;
+    mapping.bytes = question.bytes;
+    mapping.reserved_bytes = question.bytes + 2 * apart;
+    void* const reserved = mmap(nullptr, mapping.reserved_bytes, PROT_NONE,
+                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (descriptor < 0 || reserved == MAP_FAILED) throw NoMessage("no memory to map");
+    mapping.reserved = static_cast<std::byte*>(reserved);
+    void* const begin = mmap(mapping.reserved + apart, question.bytes, PROT_READ | PROT_WRITE,
+                             MAP_SHARED | MAP_FIXED, descriptor, 0);
+    close(descriptor);
+    if (begin == MAP_FAILED) throw NoMessage("no memory to map");
+    mapping.begin = static_cast<std::byte*>(begin);
+    segments_[question.segment] = mapping;
+  }
+  void unmap(const MapQuestion& question) {
+    const auto at = segments_.find(question.segment);
+    if (at == segments_.end()) return;
+    munmap(at->second.reserved, at->second.reserved_bytes);
+    segments_.erase(at);
+  }
+  const Mapping& segment(std::uint64_t which) const {
+    const auto at = segments_.find(which);
+    if (at == segments_.end()) throw NoMessage("no such segment");
+    return at->second;
+  }
+
+  void begin(const BeginQuestion& question) {
+    emulator::Settings settings;
+    settings.schedule_seed = question.schedule_seed;
+    settings.sanitize = question.sanitize != 0;
+    settings.schedule = question.schedule;
+    session_.emplace(settings);
+    for (const Watched& one : question.watched) {
+      const Mapping& memory = segment(question.segment);
+      if (one.offset > memory.bytes || one.bytes > memory.bytes - one.offset)
+        throw NoMessage("a buffer outside of its segment");
+      session_->watch({one.name, memory.begin + one.offset, one.bytes, one.element_bytes,
+                       one.written != 0, one.writable != 0});
+    }
+  }
+
+  CallAnswer call(const CallQuestion& question);
+  int invoke(const CallQuestion& question, const abn_variant& variant, abn_problem& problem,
+             std::byte* memory, void* stream, std::uint32_t& marks);
+
+  MakeAccelerator make_accelerator_;
+  pid_t own_;
+  Header header_;
+  std::array<std::optional<Library>, 2> builds_;
+  std::map<std::uint64_t, Mapping> segments_;
+  std::optional<emulator::Session> session_;
+  std::unique_ptr<Accelerator> accelerator_;
+};
+
+/// Deals out the addresses of a call in the order of the struct's fields.
+class Addresses {
+ public:
+  Addresses(const CallQuestion& question, std::byte* memory)
+      : question_(question), memory_(memory) {}
+  template <class Pointer>
+  void to(Pointer& pointer) {
+    if (next_ >= question_.offsets.size()) throw NoMessage("too few arguments");
+    const std::uint64_t offset = question_.offsets[next_++];
+    if (offset == nowhere) {
+      pointer = nullptr;
+      return;
+    }
+    if (offset < question_.begin || offset - question_.begin > question_.bytes)
+      throw NoMessage("an argument outside of its memory");
+    pointer = memory_ + (offset - question_.begin);
+  }
+
+ private:
+  const CallQuestion& question_;
+  std::byte* memory_;
+  std::size_t next_ = 0;
+};
+
+int Server::invoke(const CallQuestion& question, const abn_variant& variant, abn_problem& problem,
+                   std::byte* memory, void* stream, std::uint32_t& marks) {
+  Addresses at(question, memory);
+  const abn_split_variant* const halves = abn_split_of(&variant);
+  if (question.entry > Entry::backward && halves == nullptr)
+    throw NoMessage("a variant without halves");
+  void* partial = nullptr;
+  const auto called = [&](auto& args, const auto& entry) {
+    args.struct_size = sizeof args, args.workspace_bytes = question.workspace_bytes;
+    args.stream = stream;
+    if (question.entry > Entry::backward) at.to(partial);
+    std::byte before[sizeof args];
+    std::memcpy(before, &args, sizeof args);
+    const FloatState ours;
+    const int status = entry(args);
+    marks |= ours.marks();
+    if (std::memcmp(before, &args, sizeof args) != 0) marks |= arguments_written;
+    return status;
+  };
+  const bool forward = question.entry == Entry::forward || question.entry == Entry::forward_local ||
+                       question.entry == Entry::forward_apply;
+  if (forward) {
+    abn_forward_args args;
+    std::memset(&args, 0, sizeof args);
+    at.to(args.x), at.to(args.z), at.to(args.xhat), at.to(args.gamma), at.to(args.beta);
+    at.to(args.running_mean), at.to(args.running_var), at.to(args.mean), at.to(args.var);
+    at.to(args.workspace);
+    return called(args, [&](const abn_forward_args& a) {
+      if (question.entry == Entry::forward) return variant.forward(&problem, &a);
+      return question.entry == Entry::forward_local
+                 ? halves->forward_local(&problem, &a, partial)
+                 : halves->forward_apply(&problem, &a, partial, question.ranks);
+    });
+  }
+  abn_backward_args args;
+  std::memset(&args, 0, sizeof args);
+  at.to(args.dz), at.to(args.x), at.to(args.z), at.to(args.xhat), at.to(args.dx);
+  at.to(args.gamma), at.to(args.beta), at.to(args.mean), at.to(args.var);
+  at.to(args.dgamma), at.to(args.dbeta), at.to(args.workspace);
+  return called(args, [&](const abn_backward_args& a) {
+    if (question.entry == Entry::backward) return variant.backward(&problem, &a);
+    return question.entry == Entry::backward_local
+               ? halves->backward_local(&problem, &a, partial)
+               : halves->backward_apply(&problem, &a, partial, question.ranks);
+  });
+}
+
+CallAnswer Server::call(const CallQuestion& question) {
+  const abn_variant& asked = variant(question.variant);
+  const Mapping& memory = segment(question.segment);
+  if (question.begin > memory.bytes || question.bytes > memory.bytes - question.begin)
+    throw NoMessage("memory outside of its segment");
+  abn_problem problem = question.problem.value;
+  CallAnswer answer;
+  std::byte* const begin = memory.begin + question.begin;
+  if (question.gpu < 0) {
+    answer.status = invoke(question, asked, problem, begin, nullptr, answer.marks);
+  } else {
+    try {
+      if (!accelerator_) accelerator_ = make_accelerator_(question.gpu);
+      std::byte* const there = accelerator_->upload(begin, question.bytes);
+      answer.status = invoke(question, asked, problem, there, accelerator_->stream(), answer.marks);
+      accelerator_->download(begin, question.bytes);
+    } catch (const NoMessage&) {
+      throw;
+    } catch (const std::exception& wrong) {
+      answer.trouble = std::string(wrong.what()).substr(0, longest_text);
+    }
+  }
+  if (std::memcmp(&problem, &question.problem.value, sizeof problem) != 0)
+    answer.marks |= problem_written;
+  siginfo_t info{};
+  if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0) answer.marks |= children_left;
+  answer.claims = ask_claims(asked, question.problem.value);
+  return answer;
+}
+
+}  // namespace
+
+int serve(MakeAccelerator accelerator) {
+  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
+  try {
+    return Server(accelerator).run();
+  } catch (const NoMessage& wrong) {
+    std::fprintf(stderr, "a question cannot be answered: %s\n", wrong.what());
+  } catch (const std::exception& wrong) {
+    std::fprintf(stderr, "an exception: %s\n", wrong.what());
+  } catch (...) {
+    std::fprintf(stderr, "an exception of an unknown type\n");
+  }
+  std::fflush(nullptr);
+  _exit(70);
+}
+
+}  // namespace abn::verify::worker

@@ -1,0 +1,29 @@
+// The worker's side of the protocol: loads one plug-in, calls it when asked, and knows nothing of
+// what is right.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+namespace abn::verify::worker {
+
+/// Memory of a GPU that stands for a part of a segment while a call runs. Throws std::exception.
+class Accelerator {
+ public:
+  virtual ~Accelerator() = default;
+  /// Copies the bytes to the GPU; where they lie there.
+  virtual std::byte* upload(const std::byte* from, std::size_t bytes) = 0;
+  virtual void* stream() = 0;
+  /// Waits for the stream and copies everything back.
+  virtual void download(std::byte* to, std::size_t bytes) = 0;
+};
+
+/// GPU `index`. Throws std::exception where there is none.
+using MakeAccelerator = std::unique_ptr<Accelerator> (*)(int index);
+
+/// Answers the questions that come on question_descriptor until it is told to quit or nobody asks
+/// any more: the exit code.
+int serve(MakeAccelerator accelerator);
+
+}  // namespace abn::verify::worker
