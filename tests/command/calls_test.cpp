@@ -50,9 +50,8 @@ std::map<std::string, Failure> failures_in(const std::string& output) {
        at = output.find("FAIL ", at + 1)) {
     const std::size_t begin = at + 5, end = output.find_first_of(" \n", begin);
     const std::string block = output.substr(at, output.find("\nFAIL ", at) - at);
-    all[output.substr(begin, end - begin)] = {line_of(block, "because", 0),
-                                              line_of(block, "likely", 0),
-                                              line_of(block, "reproduce", 0)};
+    all[output.substr(begin, end - begin)] = {
+        line_of(block, "because", 0), line_of(block, "likely", 0), line_of(block, "reproduce", 0)};
   }
   return all;
 }
@@ -72,10 +71,11 @@ TEST(CallsCommand, EveryFailureIsShownAgainByItsCommandWithTheSameWords) {
     // which element of which output threads spoil is luck
     const std::string words = failure.because.substr(
         0, id.ends_with("/threads") ? failure.because.find(',') : std::string::npos);
-    EXPECT_EQ(replayed.at(id).because.rfind(words, 0), 0u)
-        << failure.because << "\n" << replayed.at(id).because;
-    if (id.ends_with("/optional"))
+    EXPECT_EQ(replayed.at(id).because.rfind(words, 0), 0u) << failure.because << "\n"
+                                                           << replayed.at(id).because;
+    if (id.ends_with("/optional")) {
       EXPECT_NE(failure.reproduce.find(" --without "), std::string::npos) << failure.reproduce;
+    }
   }
 }
 
@@ -91,9 +91,8 @@ TEST(CallsCommand, ARightKernelPassesAndMayBeCalledWithoutWhatIsNamed) {
 }
 
 TEST(CallsCommand, AFailureThatDependsOnTheCallsBeforeNamesTheCheckThatMakesThem) {
-  const Finished ran =
-      run_in_bin("abn-verify run 'calls_hundredth_call/forward/f32/nchw/*' --threads 1" +
-                 from_plugin);
+  const Finished ran = run_in_bin(
+      "abn-verify run 'calls_hundredth_call/forward/f32/nchw/*' --threads 1" + from_plugin);
   EXPECT_EQ(ran.code, 1);
   int seen = 0;
   for (const auto& [id, failure] : failures_in(ran.output)) {

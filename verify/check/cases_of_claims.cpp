@@ -12,10 +12,10 @@
 namespace abn::verify::check {
 namespace {
 
-constexpr std::int64_t small = 700;        // elements
-constexpr std::size_t of_smoke = 4'000;    // more cases than a smoke tier has
-constexpr int few = 1, several = 4;        // of each combination, in smoke and beyond
-constexpr int types_few = 2;               // of out types, whose table is shorter
+constexpr std::int64_t small = 700;      // elements
+constexpr std::size_t of_smoke = 4'000;  // more cases than a smoke tier has
+constexpr int few = 1, several = 4;      // of each combination, in smoke and beyond
+constexpr int types_few = 2;             // of out types, whose table is shorter
 
 bool is_suitable(const data::Case& one) {
   const std::int64_t elements = problem::element_count(one.problem);

@@ -28,7 +28,7 @@ enum class CallBug {
   dgamma_needs_dbeta,
   dbeta_needs_dgamma,
   gradients_need_dx,
-  sum_kept_in_dgamma,  ///< and taken for 0 where there is no dgamma
+  sum_kept_in_dgamma,     ///< and taken for 0 where there is no dgamma
   gradient_in_the_other,  ///< without dgamma, dbeta gets it
   nothing_asked_refused,
   statistics_need_affine,
@@ -110,7 +110,8 @@ struct CalledKernel {
     const std::int64_t n = i / p.s, s = i % p.s;
     return p.layout == ABN_NCHW ? (n * p.c + c) * p.s + s : (n * p.s + s) * p.c + c;
   }
-  static double parameter(const abn_problem& p, const void* from, std::int64_t c, double otherwise) {
+  static double parameter(const abn_problem& p, const void* from, std::int64_t c,
+                          double otherwise) {
     return from == nullptr ? otherwise : mutants::load(p.param_dtype, from, c);
   }
   static void put(int type, double value, void* to, std::int64_t where) {
@@ -120,8 +121,8 @@ struct CalledKernel {
   struct Affine {
     double g = 1, beta = 0;
   };
-  static Affine affine_of(const abn_problem& p, const void* gamma, const void* beta,
-                          std::int64_t c, bool backward) {
+  static Affine affine_of(const abn_problem& p, const void* gamma, const void* beta, std::int64_t c,
+                          bool backward) {
     Affine out;
     const bool lost = backward ? has(CallBug::no_affine_without_beta_backward)
                                : has(CallBug::no_affine_without_beta);
@@ -206,9 +207,7 @@ struct CalledKernel {
       const Affine affine = affine_of(p, a.gamma, a.beta, c, false);
       for (std::int64_t i = 0; i < m; ++i) {
         const double y = affine.g * ((x(c, i) - moments[2 * c]) * r) + affine.beta;
-        double z = p.activation == ABN_IDENTITY ? y
-                   : y < 0                      ? p.activation_parameter * y
-                                                : y + 0.0;
+        double z = p.activation == ABN_IDENTITY ? y : y < 0 ? p.activation_parameter * y : y + 0.0;
         if (off) z *= 2;
         if (has(CallBug::first_thread_only)) z *= of_first_thread();
         if (has(CallBug::z_rounded_to_dtype)) z = mutants::rounded(p.dtype, z);
@@ -337,10 +336,9 @@ struct CalledKernel {
       put(p.param_dtype, exchanged ? dgamma : s0, a.dbeta, c);
   }
 
-  static constexpr abn_variant variant{ABN_ABI_VERSION, sizeof(abn_variant), "called",
-                                       "a test",        ABN_MEMORY_HOST,     0,
-                                       claims,          workspace_bytes,     forward,
-                                       backward};
+  static constexpr abn_variant variant{
+      ABN_ABI_VERSION, sizeof(abn_variant), "called", "a test", ABN_MEMORY_HOST, 0,
+      claims,          workspace_bytes,     forward,  backward};
 };
 
 }  // namespace abn::calls_tests

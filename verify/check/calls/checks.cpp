@@ -104,8 +104,9 @@ results::Record record_of(const Work& work, const CheckName& name, const Found& 
   record.verdict = results::Verdict::fail;
   record.failed_cases = 1;
   record.reason = broken.reason;
-  record.diagnosis =
-      results::diagnose_contract(found.shown_by != nullptr ? found.shown_by : name.check);
+  if (!found.is_unexplained)
+    record.diagnosis =
+        results::diagnose_contract(found.shown_by != nullptr ? found.shown_by : name.check);
   results::Witness witness = judge::blank_witness(work.origin, record.id);
   witness.where = broken.where;
   witness.reason = broken.reason;
@@ -130,17 +131,16 @@ std::vector<results::Record> records_of(const Work& work) {
   if (data::is_pattern_data(work.one.data)) return records;
   if (problem::element_count(work.one.problem) > most_elements) {
     for (const CheckName& name : work.wanted)
-      records.push_back(skip_record(
-          work.origin, name,
-          fmt::format("it makes hundreds of calls, for problems of up to {} elements",
-                      most_elements)));
+      records.push_back(
+          skip_record(work.origin, name,
+                      fmt::format("it makes hundreds of calls, for problems of up to {} elements",
+                                  most_elements)));
     return records;
   }
   problem::Inputs inputs = data::inputs_of(work.one);
   if (inputs.dz.size() != inputs.x.size()) inputs.dz.assign(inputs.x.size(), 0.0);  // a file
   const std::vector<std::string> without = parse_without(work.options.without);
-  const CallCase one{work.subject,   inputs,        work.claims,
-                     work.one.data, work.one.seed, without};
+  const CallCase one{work.subject, inputs, work.claims, work.one.data, work.one.seed, without};
   for (const CheckName& name : work.wanted)
     records.push_back(record_of(work, name, confirmed(one, way_named(name.check).look)));
   return records;

@@ -114,12 +114,11 @@ std::optional<call::Contract> DataSet::wrong_in(const char* check, Direction dir
     const std::vector<double> got = call.arena->values(buffer);
     const compare::Stored* const before = compare::find_output(first(direction), output);
     const auto broken_at = [&](std::size_t element, double wanted, const std::string& how) {
-      call::Contract contract =
-          call::broken(check,
-                       problem::place_of(p, compare::output_name(output),
-                                         compare::is_tensor(output),
-                                         static_cast<std::int64_t>(element)),
-                       fmt::format("{}, {} {}", what, compare::output_name(output), how));
+      call::Contract contract = call::broken(
+          check,
+          problem::place_of(p, compare::output_name(output), compare::is_tensor(output),
+                            static_cast<std::int64_t>(element)),
+          fmt::format("{}, {} {}", what, compare::output_name(output), how));
       contract.compares = true, contract.expected = wanted, contract.got = got[element];
       const problem::Format& format = call.arena->format(buffer);
       contract.got_bits =
@@ -135,9 +134,9 @@ std::optional<call::Contract> DataSet::wrong_in(const char* check, Direction dir
     const compare::Tally wrong = tally(output, got);
     if (wrong.failed == 0) continue;
     const auto worst = static_cast<std::size_t>(wrong.worst);
-    return broken_at(worst, expected(output)->points[worst].hi,
-                     fmt::format("is above its bound in {} of {} elements", wrong.failed,
-                                 wrong.elements));
+    return broken_at(
+        worst, expected(output)->points[worst].hi,
+        fmt::format("is above its bound in {} of {} elements", wrong.failed, wrong.elements));
   }
   return std::nullopt;
 }
@@ -150,8 +149,9 @@ bool has_equal_results(const DataSet& a, const DataSet& b) {
                         other.values.end(), same);
     };
     for (const compare::Output output : {compare::Output::z, compare::Output::dx}) {
-      const auto *const one = compare::find_output(of_a, output),
-                 *const other = compare::find_output(of_b, output);
+      const auto *const one = compare::find_output(of_a, output), *const other =
+                                                                      compare::find_output(of_b,
+                                                                                           output);
       if (one != nullptr && other != nullptr && one->values.size() > 1 && equal(*one, *other))
         return true;
     }

@@ -104,10 +104,10 @@ std::vector<std::string> parse_without(std::string_view text) {
     names.emplace_back(text.substr(0, comma));
     text.remove_prefix(std::min(comma + 1, text.size()));
     if (!contains(optional_names(), names.back()))
-      throw problem::UsageError(
-          fmt::format("\"{}\" is nothing that a call may be without; did you mean {}? (they are {})",
-                      names.back(), problem::nearest(names.back(), optional_names()),
-                      fmt::join(optional_names(), ", ")));
+      throw problem::UsageError(fmt::format(
+          "\"{}\" is nothing that a call may be without; did you mean {}? (they are {})",
+          names.back(), problem::nearest(names.back(), optional_names()),
+          fmt::join(optional_names(), ", ")));
   }
   return names;
 }

@@ -16,8 +16,8 @@ namespace {
 
 constexpr std::uint64_t calls_in_all = 101;  // of each direction: the hundredth is among them
 constexpr std::uint64_t calls_when_large = 21;
-constexpr std::int64_t large = 200;   // elements
-constexpr std::uint64_t often = 7;    // one call in so many is of the other problem
+constexpr std::int64_t large = 200;  // elements
+constexpr std::uint64_t often = 7;   // one call in so many is of the other problem
 constexpr const char* what = "in a sequence of calls with other data at the same addresses";
 constexpr const char* what_other = "after calls of another problem";
 
@@ -61,8 +61,8 @@ Found call_times(const CallCase& one, std::uint64_t count) {
     for (std::uint64_t turn = 0; turn < count && !found.broken; ++turn) {
       const bool is_behind = other && turn % often == often - 1;
       if (is_behind)
-        found.broken = other->wrong_in(
-            "sequence", direction, other->call(direction, other->settings()), true, what_other);
+        found.broken = other->wrong_in("sequence", direction,
+                                       other->call(direction, other->settings()), true, what_other);
       const DataSet& set = turn % 2 == 0 ? b : a;
       call::CallSettings settings = set.settings();
       settings.block = &block, settings.where = here;

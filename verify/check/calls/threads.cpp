@@ -50,8 +50,7 @@ Found call_in_turn(const CallCase& one) {
     for (const Direction direction : sets.front()->directions())
       for (std::uint64_t i = 0; i < threads && !found.broken; ++i)
         found.broken = sets[i]->wrong_in(
-            "threads", direction,
-            sets[i]->call(direction, sets[i]->settings()), true, "in turn");
+            "threads", direction, sets[i]->call(direction, sets[i]->settings()), true, "in turn");
   return found;
 }
 

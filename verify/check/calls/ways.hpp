@@ -26,13 +26,14 @@ struct Found {
   std::string without;  ///< what the call that is wrong left out, for the reproduce line
   /// the check whose command shows it, where it is not the one that met it
   const char* shown_by = nullptr;
+  bool is_unexplained = false;  ///< it was seen once, and is given no name
 };
 
-Found leave_out(const CallCase& one);       // optional.cpp
+Found leave_out(const CallCase& one);         // optional.cpp
 Found shrink_workspace(const CallCase& one);  // workspace.cpp
-Found move_buffers(const CallCase& one);    // elsewhere.cpp
-Found call_often(const CallCase& one);      // sequence.cpp
-Found call_at_once(const CallCase& one);    // threads.cpp
+Found move_buffers(const CallCase& one);      // elsewhere.cpp
+Found call_often(const CallCase& one);        // sequence.cpp
+Found call_at_once(const CallCase& one);      // threads.cpp
 
 /// call_often() with a hundred calls whatever the size.
 Found call_a_hundred_times(const CallCase& one);  // sequence.cpp

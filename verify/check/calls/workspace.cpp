@@ -26,13 +26,12 @@ std::optional<call::Contract> broken_by(const DataSet& set, Direction direction,
   const call::Call call = set.call(direction, settings);
   const char* const op = direction == Direction::forward ? "forward" : "backward";
   if (call.status != ABN_ERROR_WORKSPACE)
-    return call::broken("workspace", op,
-                        fmt::format("{}, {} returns {}, not ABN_ERROR_WORKSPACE", shortage.words,
-                                    op, call.status));
+    return call::broken(
+        "workspace", op,
+        fmt::format("{}, {} returns {}, not ABN_ERROR_WORKSPACE", shortage.words, op, call.status));
   // as where there is no work: no output may be written either
   call::Contract untouched = call::guards_contract({&call}, true, set.inputs().problem);
-  if (untouched.reason.empty())
-    untouched = call::inputs_contract({&call}, set.inputs().problem);
+  if (untouched.reason.empty()) untouched = call::inputs_contract({&call}, set.inputs().problem);
   if (untouched.reason.empty()) return std::nullopt;
   return call::broken("workspace", untouched.where,
                       fmt::format("{}, {} returns ABN_ERROR_WORKSPACE, but {} was written",
