@@ -73,8 +73,9 @@ TEST(CallsCommand, EveryFailureIsShownAgainByItsCommandWithTheSameWords) {
         0, id.ends_with("/threads") ? failure.because.find(',') : std::string::npos);
     EXPECT_EQ(replayed.at(id).because.rfind(words, 0), 0u) << failure.because << "\n"
                                                            << replayed.at(id).because;
-    if (id.ends_with("/optional"))
+    if (id.ends_with("/optional")) {
       EXPECT_NE(failure.reproduce.find(" --without "), std::string::npos) << failure.reproduce;
+    }
   }
 }
 

@@ -29,6 +29,7 @@ constexpr abn_variant all[] = {
     ROW(sum_kept_in_dgamma),
     ROW(gradient_in_the_other),
     ROW(nothing_asked_refused),
+    ROW(statistics_need_affine),
     ROW(workspace_unchecked),
     ROW(workspace_only_null),
     ROW(workspace_other_status),

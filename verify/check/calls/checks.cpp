@@ -104,8 +104,9 @@ results::Record record_of(const Work& work, const CheckName& name, const Found& 
   record.verdict = results::Verdict::fail;
   record.failed_cases = 1;
   record.reason = broken.reason;
-  record.diagnosis =
-      results::diagnose_contract(found.shown_by != nullptr ? found.shown_by : name.check);
+  if (!found.is_unexplained)
+    record.diagnosis =
+        results::diagnose_contract(found.shown_by != nullptr ? found.shown_by : name.check);
   results::Witness witness = judge::blank_witness(work.origin, record.id);
   witness.where = broken.where;
   witness.reason = broken.reason;

@@ -37,10 +37,10 @@ Found confirmed(const CallCase& one, Found (*look)(const CallCase& one)) {
   if (!met.broken) return met;
   const std::unique_lock alone(looks());
   Found again = look(one);
+  const bool may_move = look == call_often || look == call_at_once;
+  if (may_move && move_buffers(one).broken)
+    return {{}, "where its buffers lie decides already; see calls/elsewhere", {}};
   if (again.broken) {
-    const bool may_move = look == call_often || look == call_at_once;
-    if (may_move && move_buffers(one).broken)
-      return {{}, "where its buffers lie decides already; see calls/elsewhere", {}};
     if (look == call_at_once && (call_in_turn(one).broken || call_a_hundred_times(one).broken))
       return {{}, "the same calls one after the other are wrong already; see calls/sequence", {}};
     return again;
@@ -54,6 +54,7 @@ Found confirmed(const CallCase& one, Found (*look)(const CallCase& one)) {
     if (call_at_once(one).broken)
       return attributed(std::move(met), "threads",
                         "; made again alone it is not there: it depends on calls of other threads");
+  met.is_unexplained = true;
   met.broken->reason += "; made again it is not there";
   return met;
 }

@@ -26,6 +26,7 @@ struct Found {
   std::string without;  ///< what the call that is wrong left out, for the reproduce line
   /// the check whose command shows it, where it is not the one that met it
   const char* shown_by = nullptr;
+  bool is_unexplained = false;  ///< it was seen once, and is given no name
 };
 
 Found leave_out(const CallCase& one);         // optional.cpp
