@@ -83,9 +83,8 @@ constexpr std::array channel_table{
                    }},
     ExtremeChannel{"|beta| above 1e6 (above 2^12 with f16 tensors)",
                    [](P& plan, const Problem& p, const Stream& draw) {
-                     plan.beta = draw.sign(0) *
-                                 (is_f16(p) ? draw.power_of_two(13, 15, 1)
-                                            : draw.power_of_two(21, 30, 1));
+                     plan.beta = draw.sign(0) * (is_f16(p) ? draw.power_of_two(13, 15, 1)
+                                                           : draw.power_of_two(21, 30, 1));
                    },
                    [](const In& in, I c) {
                      return std::fabs(beta_of(in, c)) > large_beta(in.problem) &&
@@ -136,16 +135,15 @@ constexpr std::array channel_table{
                      const int emin = problem::format_of(in.problem.param_dtype).emin;
                      return variance_of(in, c) > 0 && variance_of(in, c) < std::ldexp(1.0, emin);
                    }},
-    ExtremeChannel{"running_var from 1e12 to 1e30",
-                   [](P& plan, const Problem& p, const Stream& draw) {
-                     plan.running_var = draw.power_of_two(40, 99, 0);
-                     plan.sigma = is_f16(p) ? 0x1p12 : std::fmin(std::sqrt(plan.running_var), 0x1p40);
-                     plan.mean = plan.running_mean = 0;
-                     plan.beta = 0;
-                   },
-                   [](const In& in, I c) {
-                     return variance_of(in, c) > 1e12 && variance_of(in, c) <= 1e30;
-                   }},
+    ExtremeChannel{
+        "running_var from 1e12 to 1e30",
+        [](P& plan, const Problem& p, const Stream& draw) {
+          plan.running_var = draw.power_of_two(40, 99, 0);
+          plan.sigma = is_f16(p) ? 0x1p12 : std::fmin(std::sqrt(plan.running_var), 0x1p40);
+          plan.mean = plan.running_mean = 0;
+          plan.beta = 0;
+        },
+        [](const In& in, I c) { return variance_of(in, c) > 1e12 && variance_of(in, c) <= 1e30; }},
     ExtremeChannel{"-0 in x and beta, and y = -0",
                    [](P& plan, const Problem&, const Stream& draw) {
                      plan.on_grid = plan.minus_zeros = true;
@@ -156,54 +154,41 @@ constexpr std::array channel_table{
                    [](const In& in, I c) {
                      return is_minus_zero(beta_of(in, c)) && any(in, in.x, c, is_minus_zero);
                    }},
-    ExtremeChannel{"gamma = -0",
-                   [](P& plan, const Problem&, const Stream&) { plan.gamma = -0.0; },
+    ExtremeChannel{"gamma = -0", [](P& plan, const Problem&, const Stream&) { plan.gamma = -0.0; },
                    [](const In& in, I c) { return is_minus_zero(gamma_of(in, c)); }},
-    ExtremeChannel{"NaN in x",
-                   [](P& plan, const Problem&, const Stream&) { plan.special_x = nan; },
-                   [](const In& in, I c) {
-                     return gamma_of(in, c) != 0 && any(in, in.x, c, is_nan);
-                   }},
+    ExtremeChannel{
+        "NaN in x", [](P& plan, const Problem&, const Stream&) { plan.special_x = nan; },
+        [](const In& in, I c) { return gamma_of(in, c) != 0 && any(in, in.x, c, is_nan); }},
     ExtremeChannel{"infinity in x",
                    [](P& plan, const Problem&, const Stream& draw) {
                      plan.special_x = draw.sign(0) * infinity;
                    },
                    [](const In& in, I c) { return any(in, in.x, c, is_infinite); }},
-    ExtremeChannel{"NaN in dz",
-                   [](P& plan, const Problem&, const Stream&) { plan.special_dz = nan; },
-                   [](const In& in, I c) {
-                     return gamma_of(in, c) != 0 && any(in, in.dz, c, is_nan);
-                   }},
+    ExtremeChannel{
+        "NaN in dz", [](P& plan, const Problem&, const Stream&) { plan.special_dz = nan; },
+        [](const In& in, I c) { return gamma_of(in, c) != 0 && any(in, in.dz, c, is_nan); }},
     ExtremeChannel{"infinity in dz",
                    [](P& plan, const Problem&, const Stream& draw) {
                      plan.special_dz = draw.sign(0) * infinity;
                    },
                    [](const In& in, I c) { return any(in, in.dz, c, is_infinite); }},
-    ExtremeChannel{"NaN in gamma",
-                   [](P& plan, const Problem&, const Stream&) { plan.gamma = nan; },
+    ExtremeChannel{"NaN in gamma", [](P& plan, const Problem&, const Stream&) { plan.gamma = nan; },
                    [](const In& in, I c) { return std::isnan(gamma_of(in, c)); }},
-    ExtremeChannel{"infinity in gamma",
-                   [](P& plan, const Problem&, const Stream& draw) {
-                     plan.gamma = draw.sign(0) * infinity;
-                   },
-                   [](const In& in, I c) { return std::isinf(gamma_of(in, c)); }},
-    ExtremeChannel{"NaN in beta",
-                   [](P& plan, const Problem&, const Stream&) { plan.beta = nan; },
-                   [](const In& in, I c) {
-                     return gamma_of(in, c) != 0 && std::isnan(beta_of(in, c));
-                   }},
-    ExtremeChannel{"infinity in beta",
-                   [](P& plan, const Problem&, const Stream& draw) {
-                     plan.beta = draw.sign(0) * infinity;
-                   },
-                   [](const In& in, I c) {
-                     return gamma_of(in, c) != 0 && std::isinf(beta_of(in, c));
-                   }},
-    ExtremeChannel{"NaN in running_mean",
-                   [](P& plan, const Problem&, const Stream&) { plan.running_mean = nan; },
-                   [](const In& in, I c) {
-                     return gamma_of(in, c) != 0 && std::isnan(mean_of(in, c));
-                   }},
+    ExtremeChannel{
+        "infinity in gamma",
+        [](P& plan, const Problem&, const Stream& draw) { plan.gamma = draw.sign(0) * infinity; },
+        [](const In& in, I c) { return std::isinf(gamma_of(in, c)); }},
+    ExtremeChannel{
+        "NaN in beta", [](P& plan, const Problem&, const Stream&) { plan.beta = nan; },
+        [](const In& in, I c) { return gamma_of(in, c) != 0 && std::isnan(beta_of(in, c)); }},
+    ExtremeChannel{
+        "infinity in beta",
+        [](P& plan, const Problem&, const Stream& draw) { plan.beta = draw.sign(0) * infinity; },
+        [](const In& in, I c) { return gamma_of(in, c) != 0 && std::isinf(beta_of(in, c)); }},
+    ExtremeChannel{
+        "NaN in running_mean",
+        [](P& plan, const Problem&, const Stream&) { plan.running_mean = nan; },
+        [](const In& in, I c) { return gamma_of(in, c) != 0 && std::isnan(mean_of(in, c)); }},
     ExtremeChannel{"infinity in running_mean",
                    [](P& plan, const Problem&, const Stream& draw) {
                      plan.running_mean = draw.sign(0) * infinity;
@@ -212,46 +197,32 @@ constexpr std::array channel_table{
     ExtremeChannel{"NaN in running_var",
                    [](P& plan, const Problem&, const Stream&) { plan.running_var = nan; },
                    [](const In& in, I c) { return std::isnan(variance_of(in, c)); }},
-    ExtremeChannel{"infinity in running_var",
-                   [](P& plan, const Problem&, const Stream&) { plan.running_var = infinity; },
-                   [](const In& in, I c) {
-                     return gamma_of(in, c) != 0 && std::isinf(variance_of(in, c));
-                   }},
-    ExtremeChannel{"NaN in x beside gamma = 0",
-                   [](P& plan, const Problem&, const Stream&) {
-                     plan.gamma = 0, plan.special_x = nan;
-                   },
-                   [](const In& in, I c) {
-                     return gamma_of(in, c) == 0 && any(in, in.x, c, is_nan);
-                   }},
-    ExtremeChannel{"NaN in dz beside gamma = 0",
-                   [](P& plan, const Problem&, const Stream&) {
-                     plan.gamma = 0, plan.special_dz = nan;
-                   },
-                   [](const In& in, I c) {
-                     return gamma_of(in, c) == 0 && any(in, in.dz, c, is_nan);
-                   }},
-    ExtremeChannel{"NaN or infinity in beta beside gamma = 0",
-                   [](P& plan, const Problem&, const Stream& draw) {
-                     plan.gamma = 0, plan.beta = draw.below(2, 0) == 0 ? nan : infinity;
-                   },
-                   [](const In& in, I c) {
-                     return gamma_of(in, c) == 0 && !std::isfinite(beta_of(in, c));
-                   }},
-    ExtremeChannel{"NaN in running_mean beside gamma = 0",
-                   [](P& plan, const Problem&, const Stream&) {
-                     plan.gamma = 0, plan.running_mean = nan;
-                   },
-                   [](const In& in, I c) {
-                     return gamma_of(in, c) == 0 && std::isnan(mean_of(in, c));
-                   }},
-    ExtremeChannel{"infinity in running_var beside gamma = 0",
-                   [](P& plan, const Problem&, const Stream&) {
-                     plan.gamma = 0, plan.running_var = infinity;
-                   },
-                   [](const In& in, I c) {
-                     return gamma_of(in, c) == 0 && std::isinf(variance_of(in, c));
-                   }},
+    ExtremeChannel{
+        "infinity in running_var",
+        [](P& plan, const Problem&, const Stream&) { plan.running_var = infinity; },
+        [](const In& in, I c) { return gamma_of(in, c) != 0 && std::isinf(variance_of(in, c)); }},
+    ExtremeChannel{
+        "NaN in x beside gamma = 0",
+        [](P& plan, const Problem&, const Stream&) { plan.gamma = 0, plan.special_x = nan; },
+        [](const In& in, I c) { return gamma_of(in, c) == 0 && any(in, in.x, c, is_nan); }},
+    ExtremeChannel{
+        "NaN in dz beside gamma = 0",
+        [](P& plan, const Problem&, const Stream&) { plan.gamma = 0, plan.special_dz = nan; },
+        [](const In& in, I c) { return gamma_of(in, c) == 0 && any(in, in.dz, c, is_nan); }},
+    ExtremeChannel{
+        "NaN or infinity in beta beside gamma = 0",
+        [](P& plan, const Problem&, const Stream& draw) {
+          plan.gamma = 0, plan.beta = draw.below(2, 0) == 0 ? nan : infinity;
+        },
+        [](const In& in, I c) { return gamma_of(in, c) == 0 && !std::isfinite(beta_of(in, c)); }},
+    ExtremeChannel{
+        "NaN in running_mean beside gamma = 0",
+        [](P& plan, const Problem&, const Stream&) { plan.gamma = 0, plan.running_mean = nan; },
+        [](const In& in, I c) { return gamma_of(in, c) == 0 && std::isnan(mean_of(in, c)); }},
+    ExtremeChannel{
+        "infinity in running_var beside gamma = 0",
+        [](P& plan, const Problem&, const Stream&) { plan.gamma = 0, plan.running_var = infinity; },
+        [](const In& in, I c) { return gamma_of(in, c) == 0 && std::isinf(variance_of(in, c)); }},
     // what the others must not reach
     ExtremeChannel{"a usual channel between them", [](P&, const Problem&, const Stream&) {},
                    [](const In& in, I c) {
@@ -280,19 +251,17 @@ constexpr std::array problem_table{
                             p.activation_parameter < small_parameter;
                    },
                    false},
-    ExtremeProblem{"alpha of ELU or CELU above 2",
-                   [](const Problem& p) {
-                     return is_curved(p) && p.activation_parameter > large_parameter;
-                   },
-                   false},
-    ExtremeProblem{"alpha of ELU or CELU below 2^-10",
-                   [](const Problem& p) {
-                     return is_curved(p) && p.activation_parameter < small_parameter;
-                   },
-                   false},
-    ExtremeProblem{"eps = 0", [](const Problem& p) { return p.eps == 0; }, false},
     ExtremeProblem{
-        "eps below 1e-9", [](const Problem& p) { return p.eps > 0 && p.eps < small_eps; }, false},
+        "alpha of ELU or CELU above 2",
+        [](const Problem& p) { return is_curved(p) && p.activation_parameter > large_parameter; },
+        false},
+    ExtremeProblem{
+        "alpha of ELU or CELU below 2^-10",
+        [](const Problem& p) { return is_curved(p) && p.activation_parameter < small_parameter; },
+        false},
+    ExtremeProblem{"eps = 0", [](const Problem& p) { return p.eps == 0; }, false},
+    ExtremeProblem{"eps below 1e-9",
+                   [](const Problem& p) { return p.eps > 0 && p.eps < small_eps; }, false},
     ExtremeProblem{"eps = 1", [](const Problem& p) { return p.eps == 1; }, false},
     ExtremeProblem{"momentum 0", [](const Problem& p) { return p.momentum == 0; }, true},
     ExtremeProblem{"momentum 1", [](const Problem& p) { return p.momentum == 1; }, true},
@@ -345,11 +314,11 @@ void append_extremes(std::vector<Case>& cases, std::uint64_t seed, std::uint64_t
         add(dtype, layout, mode, ABN_LEAKY_RELU, small_slopes);
         add(dtype, layout, mode, celu ? ABN_CELU : ABN_ELU, large_alphas);
         add(dtype, layout, mode, celu ? ABN_ELU : ABN_CELU, small_alphas);
-        constexpr auto curves = static_cast<std::uint64_t>(problem::activation_count -
-                                                           problem::invertible_count);
+        constexpr auto curves =
+            static_cast<std::uint64_t>(problem::activation_count - problem::invertible_count);
         add(dtype, layout, mode, ABN_IDENTITY, {});
-        add(dtype, layout, mode,
-            problem::invertible_count + static_cast<int>(step / 6 % curves), {});
+        add(dtype, layout, mode, problem::invertible_count + static_cast<int>(step / 6 % curves),
+            {});
       }
 }
 
