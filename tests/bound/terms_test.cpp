@@ -234,7 +234,9 @@ TEST(verify_bound_terms, products_of_scheme_two_may_underflow) {
   one.add(0, 1, 8, 1, 0, 8);
   expect_equal(
       errors(a, channel_of(1), plan_of(ABN_IN_PLACE_2), one, oracle::Source::z).dx[0].total(),
-      subnormal * (2 + 2 * 4 + 1));
+      // y; the products of any order, with g r = 2 and r = 4; and, where u = 0 makes every g r/m
+      // subnormal, the bracket of dy and S0/m
+      subnormal * (1 + (2 + 2 * 2 + 2 * 4) + (8 + 8)));
 }
 
 TEST(verify_bound_terms, a_subnormal_g_r_over_m_costs_the_whole_bracket) {

@@ -102,7 +102,7 @@ TEST(Extremes, AreSmallAndFew) {
   const std::vector<Case> cases = extremes_of(Tier::smoke, 1);
   for (const Case& one : cases) elements += problem::element_count(one.problem);
   EXPECT_LE(cases.size(), 150u);
-  EXPECT_LE(elements, 50'000);
+  EXPECT_LE(elements, 40'000);
   EXPECT_GE(extremes_of(Tier::full, 1).size(), cases.size());
 }
 

@@ -92,6 +92,11 @@ TEST(CleanTwins, RaiseNoAlarm) {
         compared += record.tally.elements;
         if (record.verdict == results::Verdict::pass || record.verdict == results::Verdict::skip)
           continue;
+        // A share of a tier may have one case of a check, of zeros, which tells nothing.
+        constexpr std::uint64_t few = 3;
+        if (record.verdict == results::Verdict::inconclusive &&
+            record.cases - record.skipped_cases <= few)
+          continue;
         ++alarms;
         ADD_FAILURE() << "seed " << seed << "\n" << results::failure_text(record);
       }

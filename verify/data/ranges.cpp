@@ -288,14 +288,14 @@ void append_ranges(std::vector<Case>& cases, std::uint64_t seed, std::uint64_t r
         }
     }
   // One sample more than a power of two, where a tree or a grid takes another level.
-  constexpr int first_power = 13, last_power = 17, longest = 20;
-  for (int power = first_power; power <= longest; ++power) {
-    if (power > last_power && power < longest) continue;
-    const auto which = turn + static_cast<std::uint64_t>(power);
+  const auto add_power = [&, first = turn](int power) {
+    constexpr int last_emulated = 17;
+    const auto which = first + static_cast<std::uint64_t>(power);
     walk.add({1, 1, (I{1} << power) + 1}, static_cast<int>(which % 3),
              static_cast<int>(which / 3 % 2), ABN_TRAINING);
-    walk.last().not_emulated = round == 0 && power == longest;
-  }
+    walk.last().not_emulated = round == 0 && power > last_emulated;
+  };
+  for (const int power : {13, 14, 15, 16, 17, 20}) add_power(power);
   for (const Shape& layer : layers)
     for (const int layout : problem::layouts) {
       const I elements = layer.n * layer.c * layer.s;
@@ -305,6 +305,7 @@ void append_ranges(std::vector<Case>& cases, std::uint64_t seed, std::uint64_t r
                modes_in_turn[turn / 3 % std::size(modes_in_turn)]);
       walk.last().not_emulated = round == 0 && elements > most_of_emulated_layer;
     }
+  for (const int power : {11, 12, 18, 19}) add_power(power);
 }
 
 std::string ranges_text() {
@@ -326,9 +327,9 @@ std::string ranges_text() {
                         large.shape.s, modes, large.narrow_only ? "; f64 by exact data" : "");
   }
   text +=
-      "One sample more than each power of two from 2^13 to 2^17, and than 2^20 (on the emulator "
-      "in\n"
-      "the full tier only), in training, the types taking turns.\n"
+      "One sample more than each power of two from 2^11 to 2^20 (on the emulator those from 2^18 "
+      "on\n"
+      "in the full tier only), in training, the types taking turns.\n"
       "Layers of networks in both layouts, types and modes taking turns; in the smoke tier those "
       "of\n"
       "up to 2^19 elements, and of up to 2^17 on the emulator:\n ";

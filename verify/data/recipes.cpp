@@ -314,6 +314,8 @@ std::span<const Recipe> recipes() { return recipe_table; }
 
 bool is_recipe(std::string_view name) { return recipe_index(name) >= 0; }
 
+bool is_extreme(std::string_view name) { return name == "extremes"; }
+
 bool is_usual(std::string_view name) {
   return name == "standard" || name == "no_affine" || name == "mixed_gamma";
 }

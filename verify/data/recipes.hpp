@@ -26,6 +26,8 @@ std::span<const Recipe> recipes();
 /// (verify/data/extremes.hpp).
 inline constexpr std::size_t walked_recipes = 12, curve_recipes = 13;
 bool is_recipe(std::string_view name);
+/// Its data are at the ends of ranges: what is wrong elsewhere shows better elsewhere.
+bool is_extreme(std::string_view name);
 /// Its data are no harder than those of a layer: what no reasonable claim excuses.
 bool is_usual(std::string_view name);
 

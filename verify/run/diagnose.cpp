@@ -10,6 +10,7 @@
 #include <tuple>
 
 #include "verify/check/moved.hpp"
+#include "verify/data/recipes.hpp"
 #include "verify/problem/problem.hpp"
 #include "verify/run/runner.hpp"
 
@@ -28,9 +29,11 @@ std::size_t mixing_stride(std::size_t count) {
 }
 
 std::vector<data::Case> in_order_of_trial(std::span<const data::Case> cases) {
-  // Those that are there for their sizes come last: what is wrong elsewhere, too, shows before.
+  // Those that are there for their sizes or for the ends of ranges come last: what is wrong
+  // elsewhere, too, shows before.
   std::vector<data::Case> usual, small, large, for_their_sizes;
-  for (const data::Case& one : cases) (one.sampled ? for_their_sizes : usual).push_back(one);
+  for (const data::Case& one : cases)
+    (one.sampled || data::is_extreme(one.data) ? for_their_sizes : usual).push_back(one);
   const std::size_t stride = mixing_stride(usual.size());
   for (std::size_t i = 0; i < usual.size(); ++i) {
     const data::Case& one = usual[i * stride % usual.size()];
