@@ -172,8 +172,10 @@ class Server {
     ClaimsOfAnswer answer;
     for (const AsIs<abn_problem>& problem : question.problems) {
       const ClaimsAnswer one = ask_claims(variant(question.variant), problem.value);
-      answer.statuses.push_back(one.status);
-      if (one.status == ABN_OK) answer.claims.push_back(one.claims);
+      // One that did more than answer is asked about alone, where that is said.
+      constexpr std::int32_t unknown = -1;
+      answer.statuses.push_back(one.marks == 0 ? one.status : unknown);
+      if (answer.statuses.back() == ABN_OK) answer.claims.push_back(one.claims);
     }
     return answer;
   }
