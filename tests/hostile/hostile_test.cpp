@@ -57,12 +57,12 @@ constexpr Deed deeds[] = {
     {"claims:overflow", "claims() crashed with signal 11"},
     {"claims:hang", "claims() did not come back within 1 seconds"},
     {"claims:throw", "claims()"},
-    {"claims:empty_problem", "", 0},
+    {"claims:empty_problem", "claims() wrote into the problem that it was given"},
     {"claims:ulp", "", 0},  // it claims no activation that has functions
     {"claims:bf16", "implausible claim accumulate bf16"},
     {"claims:change", "claims() answered otherwise than when it was first asked"},
-    {"claims:round_up", "", 0},
-    {"claims:flush", "", 0},
+    {"claims:round_up", "it left another rounding mode behind"},
+    {"claims:flush", "it left the processor flushing subnormals to zero"},
     {"workspace:minus_one", "workspace_bytes() returned 18446744073709551615"},
     {"workspace:minus_8192", "workspace_bytes() returned 18446744073709543424"},
     {"workspace:exit0", "workspace_bytes() ended the process with exit code 0"},
@@ -78,10 +78,10 @@ constexpr Deed deeds[] = {
     {"forward:spin", "the plug-in did not come back within 1 seconds"},
     {"forward:throw", "the plug-in"},
     {"forward:throw_int", "the plug-in"},
-    {"forward:thread_ends", "the plug-in ended|the plug-in did not come back"},
+    {"forward:thread_ends", "the plug-in crashed with signal 6|the plug-in ended"},
     {"forward:kill_group", "the plug-in crashed with signal 9"},
     {"forward:kill_parent", "", 0},
-    {"forward:trace_parent", "", 0},
+    {"forward:trace_parent", "it left a process behind|had ended"},
     {"forward:close_files", "closed the socket that it was to answer on"},
     {"forward:write_files", "the plug-in sent something else than an answer"},
     {"forward:shrink_files", "", 0},
@@ -150,9 +150,11 @@ Ended run(const std::string& deed, const std::string& mark) {
   ended.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   ended.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   ended.of_correct = nlohmann::json::array();
-  if (const std::string text = contents(out); !text.empty())
-    for (const auto& record : nlohmann::json::parse(text).at("checks"))
+  if (const std::string text = contents(out); !text.empty()) {
+    const auto results = nlohmann::json::parse(text);
+    for (const auto& record : results.at("checks"))
       if (record.at("variant") == "correct") ended.of_correct.push_back(record);
+  }
   fs::remove(out);
   return ended;
 }
@@ -173,9 +175,12 @@ TEST_P(Hostile, EndsInAVerdictThatNamesIt) {
   const Deed& deed = GetParam();
   const std::string mark = "abn-hostile-" + std::to_string(getpid());
   static const nlohmann::json alone = run("nothing:", mark).of_correct;
-  ASSERT_GT(alone.size(), 20u);
+  ASSERT_GT(alone.size(), 20u) << "the plug-in that is judged beside it";
   const Ended ended = run(deed.what, mark);
-  EXPECT_EQ(ended.code, deed.code) << ended.output.substr(0, 3000);
+  // Where no process namespace keeps them apart, what kills its parent ends with it.
+  const bool killed = std::string(deed.what).find(":kill_parent") != std::string::npos &&
+                      says(ended.output, "crashed with signal 9");
+  EXPECT_EQ(ended.code, killed ? 1 : deed.code) << ended.output.substr(0, 3000);
   EXPECT_TRUE(says(ended.output, deed.says)) << ended.output.substr(0, 3000);
   EXPECT_LT(ended.seconds, 30);
   if (deed.code != 2) {

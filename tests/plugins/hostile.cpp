@@ -70,8 +70,8 @@ struct Late {
   float* z;
 };
 void* write_late(void* late) {
-  usleep(2000);
-  for (int i = 0; i < 200; ++i) static_cast<Late*>(late)->z[0] += 1, usleep(1000);
+  usleep(1500);
+  for (int i = 0; i < 100; ++i) static_cast<Late*>(late)->z[0] += 1, usleep(100);
   return nullptr;
 }
 
@@ -158,12 +158,10 @@ int hostile_forward(const abn_problem* p, const abn_forward_args* args) {
   if (does("forward", "far_write") && args->z != nullptr) floats(args->z)[1 << 20] = 1;
   const int status = forward(p, args);
   if (does("forward", "late_thread")) {
-    static Late late;
-    late.z = floats(args->z);
+    usleep(2000);  // the one of the call before has begun
     pthread_t thread;
-    pthread_create(&thread, nullptr, write_late, &late);
+    pthread_create(&thread, nullptr, write_late, new Late{floats(args->z)});
     pthread_detach(thread);
-    usleep(1000);
   }
   return status;
 }

@@ -321,6 +321,13 @@ TEST(Json, OtherFilesAreRefused) {
     EXPECT_THROW(results_from_json(text), problem::UsageError) << text;
 }
 
+TEST(Results, TextThatIsNestedTooDeepIsRefusedAndNotRecursedInto) {
+  const std::string deep(200'000, '[');
+  EXPECT_THROW(results_from_json(deep), problem::UsageError);
+  EXPECT_THROW(results_from_json("{\"schema\": " + deep + std::string(200'000, ']') + "}"),
+               problem::UsageError);
+}
+
 TEST(FailureText, SaysWhatWhereWhyAndHowToReplay) {
   const auto text = failure_text(record("dx", {0.5, 3}));
   for (const char* part : {"FAIL mine/backward/bf16/nhwc/dx", "ratio 3", "1 of 2 elements",

@@ -40,7 +40,7 @@ const abn_problem small = problem::parse_problem("n2c3s5,f32,leaky_relu");
 /// One forward call with everything in one allocation: its status.
 int call_forward(const abn_variant& variant) {
   constexpr std::size_t each = 256, count = 10;
-  auto* const memory = static_cast<std::byte*>(share(each * count));
+  auto* const memory = static_cast<std::byte*>(share(each * count, 1));
   std::memset(memory, 0, each * count);
   const auto at = [&](std::size_t which) { return memory + which * each; };
   abn_forward_args args{};
@@ -71,7 +71,7 @@ std::string lost_in_forward(const abn_variant& variant) {
 
 TEST(SharedMemory, EndsWhereItsSegmentEndsAndCannotBeCutOff) {
   for (const std::size_t bytes : {std::size_t{1}, std::size_t{5000}, std::size_t{20} << 20}) {
-    void* const memory = share(bytes);
+    void* const memory = share(bytes, 1);
     const SharedPlace place = place_of_shared(static_cast<std::byte*>(memory) + bytes / 2);
     EXPECT_EQ(place.bytes, bytes);
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(memory) % 256, 0u);
@@ -84,11 +84,22 @@ TEST(SharedMemory, EndsWhereItsSegmentEndsAndCannotBeCutOff) {
 }
 
 TEST(SharedMemory, LargeSegmentsAreGivenBack) {
-  void* const memory = share(std::size_t{40} << 20);
+  void* const memory = share(std::size_t{40} << 20, 1);
   const std::uint64_t segment = place_of_shared(memory).segment;
   EXPECT_TRUE(is_shared(segment));
   unshare(memory);
   EXPECT_FALSE(is_shared(segment));
+}
+
+TEST(SharedMemory, IsNeverThatOfAnotherPlugin) {
+  void* const first = share(1000, 1);
+  const std::uint64_t segment = place_of_shared(first).segment;
+  unshare(first);
+  void* const other = share(1000, 2);
+  EXPECT_NE(place_of_shared(other).segment, segment);
+  void* const own = share(1000, 1);
+  EXPECT_EQ(place_of_shared(own).segment, segment) << "kept for the next call";
+  unshare(other), unshare(own);
 }
 
 TEST(Pool, AVariantIsCalledInAnotherProcess) {

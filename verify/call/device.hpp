@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -36,8 +37,9 @@ class Device {
 
 std::shared_ptr<Device> host_device();
 
-/// Memory that the workers of plug-ins see, for kernels whose own memory is that of `kernels`.
-std::shared_ptr<Device> worker_device(std::shared_ptr<Device> kernels);
+/// Memory that the workers of one plug-in see, `owner`, for kernels whose own memory is that of
+/// `kernels`.
+std::shared_ptr<Device> worker_device(std::shared_ptr<Device> kernels, std::uint64_t owner);
 
 /// What this machine offers for CUDA, for doctor and provenance.
 struct CudaStatus {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -21,7 +22,10 @@ void in_parallel(std::size_t count, int threads,
   std::vector<std::thread> others;
   const int useful = static_cast<int>(std::min<std::size_t>(
       static_cast<std::size_t>(std::max(threads, 1)), std::max<std::size_t>(count, 1)));
-  for (int thread = 1; thread < useful; ++thread) others.emplace_back(loop, thread);
+  try {
+    for (int thread = 1; thread < useful; ++thread) others.emplace_back(loop, thread);
+  } catch (const std::system_error&) {  // no more threads here: those that there are do the work
+  }
   loop(0);
   for (std::thread& other : others) other.join();
 }

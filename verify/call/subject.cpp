@@ -51,7 +51,7 @@ std::vector<Subject> subjects_of(const DeviceChoice& device, std::span<const Plu
       subject.device = variant->memory == ABN_MEMORY_HOST ? host_device() : device.cuda;
       subject.workers = plugin.workers;
       if (subject.workers != nullptr && subject.device != nullptr) {
-        subject.device = worker_device(subject.device);
+        subject.device = worker_device(subject.device, subject.workers->number());
         if (variant->memory == ABN_MEMORY_CUDA) subject.workers->use_gpu(device.cuda_index);
       }
       if (subject.device == nullptr) subject.unavailable = device.unavailable;

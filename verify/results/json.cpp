@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "verify/problem/error.hpp"
+#include "verify/problem/json_depth.hpp"
 #include "verify/results/results.hpp"
 
 namespace abn::verify::results {
@@ -473,6 +474,10 @@ std::string to_json(const Results& results) {
 }
 
 Results results_from_json(const std::string& text) {
+  if (problem::json_depth(text) > problem::deepest_json)
+    throw problem::UsageError(
+        "This is not a file of results (it is nested too deep); write one with abn-verify run "
+        "--out");
   try {
     const Json json = Json::parse(text);
     if (!json.is_object() || !json.contains("schema") || json.at("schema") != results_schema)

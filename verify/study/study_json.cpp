@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "verify/problem/error.hpp"
+#include "verify/problem/json_depth.hpp"
 #include "verify/study/study.hpp"
 
 namespace abn::verify::study {
@@ -176,7 +177,24 @@ std::string study_to_json(const Study& study) {
   return out + "\n}\n";
 }
 
+namespace {
+
+/// A cast of 1e308 would be undefined.
+std::uint64_t seed_from(const Json& json) {
+  if (!json.is_number_unsigned())
+    throw problem::UsageError(
+        "This study cannot be read (its seed is no whole number); write it again with abn-verify "
+        "study --out");
+  return json.get<std::uint64_t>();
+}
+
+}  // namespace
+
 Study study_from_json(const std::string& text) {
+  if (problem::json_depth(text) > problem::deepest_json)
+    throw problem::UsageError(
+        "This study cannot be read (it is nested too deep); write it again with abn-verify study "
+        "--out");
   try {
     const Json json = Json::parse(text);
     if (!json.is_object() || json.value("schema", "") != study_schema)
@@ -185,7 +203,7 @@ Study study_from_json(const std::string& text) {
     Study study{json.at("name"),
                 json.at("title"),
                 json.at("summary"),
-                json.at("seed").get<std::uint64_t>(),
+                seed_from(json.at("seed")),
                 {},
                 {},
                 {},
@@ -205,6 +223,7 @@ Study study_from_json(const std::string& text) {
 }
 
 bool is_study(const std::string& text) {
+  if (problem::json_depth(text) > problem::deepest_json) return false;
   const Json json = Json::parse(text, nullptr, false);
   if (!json.is_object()) return false;
   const auto schema = json.find("schema");

@@ -46,6 +46,11 @@ bool same(const ClaimsAnswer& a, const ClaimsAnswer& b) {
           std::memcmp(&a.claims.value, &b.claims.value, sizeof(abn_claims)) == 0);
 }
 
+std::uint64_t next_number() {
+  static std::atomic<std::uint64_t> last = 0;
+  return ++last;
+}
+
 const char* sentence_of(std::uint32_t marks) {
   if ((marks & problem_written) != 0) return "it wrote into the problem that it was given";
   if ((marks & arguments_written) != 0) return "it wrote into the arguments that it was given";
@@ -62,6 +67,7 @@ class Variant;
 
 struct PoolState {
   std::string path, failure, not_instrumented;
+  std::uint64_t number = next_number();
   Limits limits;
   bool emulated = false;
   int gpu = 0;
@@ -110,6 +116,8 @@ class Variant : public Answerer {
     try {
       frozen.answer =
           ask<ClaimsAnswer>("claims", "claims()", Verb::claims, ClaimsQuestion{which_, {problem}});
+      if ((frozen.answer.marks & problem_written) != 0)
+        frozen.failure = "claims() wrote into the problem that it was given";
     } catch (const CallLost& lost) {
       frozen.failure = lost.what();
     }
@@ -213,7 +221,8 @@ class Variant : public Answerer {
     const auto answer = ask<CallAnswer>(op, "the plug-in", Verb::call, question,
                                         [&](Worker& worker) { pool_.map(worker, place); });
     if (!answer.trouble.empty()) throw CallLost(op, answer.trouble);
-    if (answer.marks != 0 && trouble.empty()) trouble = sentence_of(answer.marks);
+    const std::uint32_t marks = answer.marks | answer.claims.marks;
+    if (marks != 0 && trouble.empty()) trouble = sentence_of(marks);
     const std::lock_guard lock(guard_);
     const auto first = claims_.find(key_of(problem));
     if (trouble.empty() && first != claims_.end() && first->second.failure.empty() &&
@@ -366,6 +375,7 @@ Pool::Pool(std::string path, const Limits& limits) : state_(std::make_unique<Poo
 Pool::~Pool() = default;
 
 const std::string& Pool::failure() const { return state_->failure; }
+std::uint64_t Pool::number() const { return state_->number; }
 bool Pool::emulated() const { return state_->emulated; }
 const std::string& Pool::not_instrumented() const { return state_->not_instrumented; }
 const std::vector<const abn_variant*>& Pool::variants(std::size_t build) const {

@@ -1,10 +1,10 @@
 // The workers of one plug-in: its variants as the judge calls them, and what is to be done when a
 // worker ends.
 //
-// The variants that a pool hands out are abn_variants like any others, whose functions ask a worker.
-// What a plug-in says of itself is frozen at its first answer: a worker that says otherwise later,
-// or that is started again and says otherwise, is at fault. Several threads may call at once; each
-// call has a worker of its own, and there are as many as there were calls at once.
+// The variants that a pool hands out are like any others, and their functions ask a worker. What a
+// plug-in says of itself is frozen at its first answer: a worker that says otherwise later, or that
+// is started again and says otherwise, is at fault. Several threads may call at once; each call has
+// a worker of its own, and there are as many as there were calls at once.
 #pragma once
 
 #include <memory>
@@ -38,6 +38,7 @@ class Pool {
   Pool& operator=(const Pool&) = delete;
 
   const std::string& failure() const;
+  std::uint64_t number() const;  ///< of this pool in this process: the owner of its memory
   bool emulated() const;
   const std::string& not_instrumented() const;  ///< why there is no instrumented build
   /// Of build 0, the plain one, or 1, the instrumented; valid while the pool lives.

@@ -71,6 +71,7 @@ int above_the_usual(int file) {
 std::string ending_text(const Ending& ending, const Limits& limits) {
   switch (ending.how) {
     case Ending::How::exited:
+      if (ending.value == cannot_answer) return "closed the socket that it was to answer on";
       return fmt::format("ended the process with exit code {}", ending.value);
     case Ending::How::signalled:
       return fmt::format("crashed with signal {} ({})", ending.value, strsignal(ending.value));

@@ -137,10 +137,20 @@ struct ClaimsQuestion {
   AsIs<abn_problem> problem;
   ABN_MESSAGE(variant, problem)
 };
+/// What the worker saw of a call beside its status; bits of `marks`.
+enum Mark : std::uint32_t {
+  rounding_changed = 1,
+  subnormals_flushed = 2,
+  traps_enabled = 4,
+  problem_written = 8,
+  arguments_written = 16,
+  children_left = 32,
+};
 struct ClaimsAnswer {
   std::int32_t status = 0;
+  std::uint32_t marks = 0;
   AsIs<abn_claims> claims;
-  ABN_MESSAGE(status, claims)
+  ABN_MESSAGE(status, marks, claims)
 };
 
 inline constexpr std::size_t most_problems = 400;  // of one question
@@ -200,16 +210,6 @@ enum class Entry : std::uint32_t {
 };
 inline constexpr std::size_t entries = 6;
 inline constexpr std::uint64_t nowhere = ~std::uint64_t{0};  ///< the offset of a NULL pointer
-
-/// What the worker saw beside the status; bits of CallAnswer::marks.
-enum Mark : std::uint32_t {
-  rounding_changed = 1,
-  subnormals_flushed = 2,
-  traps_enabled = 4,
-  problem_written = 8,
-  arguments_written = 16,
-  children_left = 32,
-};
 
 struct CallQuestion {
   VariantQuestion variant;

@@ -20,6 +20,7 @@
 #include "verify/worker/library.hpp"
 #include "verify/worker/packet_socket.hpp"
 #include "verify/worker/protocol.hpp"
+#include "verify/worker/supervise.hpp"
 
 #if defined(__x86_64__) || defined(__i386__)
 #include <immintrin.h>
@@ -131,7 +132,7 @@ class Server {
   void send(std::span<const std::byte> bytes) const {
     std::fflush(stdout);
     if (getpid() != own_) _exit(0);  // a child that a call made and that came back, too
-    send_packet(question_descriptor, bytes);
+    if (!send_packet(question_descriptor, bytes)) _exit(cannot_answer);
   }
 
   LoadAnswer load(const LoadQuestion& question) {
@@ -171,16 +172,21 @@ class Server {
     ClaimsOfAnswer answer;
     for (const AsIs<abn_problem>& problem : question.problems) {
       const ClaimsAnswer one = ask_claims(variant(question.variant), problem.value);
-      answer.statuses.push_back(one.status);
-      if (one.status == ABN_OK) answer.claims.push_back(one.claims);
+      // One that did more than answer is asked about alone, where that is said.
+      constexpr std::int32_t unknown = -1;
+      answer.statuses.push_back(one.marks == 0 ? one.status : unknown);
+      if (answer.statuses.back() == ABN_OK) answer.claims.push_back(one.claims);
     }
     return answer;
   }
-  static ClaimsAnswer ask_claims(const abn_variant& variant, abn_problem problem) {
+  static ClaimsAnswer ask_claims(const abn_variant& variant, const abn_problem& asked) {
     const FloatState ours;
+    abn_problem problem = asked;
     ClaimsAnswer answer;
     answer.claims.value.struct_size = sizeof(abn_claims);
     answer.status = variant.claims(&problem, &answer.claims.value);
+    answer.marks = ours.marks();
+    if (std::memcmp(&problem, &asked, sizeof problem) != 0) answer.marks |= problem_written;
     return answer;
   }
 

@@ -25,14 +25,15 @@ struct Segment {
   std::byte* address = nullptr;
   std::size_t bytes = 0;
   int descriptor = -1;
+  std::uint64_t owner = 0;
 };
 
 class Segments {
  public:
-  void* allocate(std::size_t bytes) {
+  void* allocate(std::size_t bytes, std::uint64_t owner) {
     const std::size_t wanted =
         (std::max<std::size_t>(bytes, 1) + boundary - 1) / boundary * boundary;
-    Segment segment = take(wanted);
+    Segment segment = take(wanted, owner);
     std::byte* const begin = segment.address + (segment.bytes - wanted);
     const std::lock_guard lock(guard_);
     used_[begin] = {segment, bytes};
@@ -45,13 +46,15 @@ class Segments {
     if (at == used_.end()) return;
     const Segment segment = at->second.segment;
     used_.erase(at);
-    if (segment.bytes <= largest_kept && kept_.size() < most_kept) {
-      kept_.push_back(segment);
+    if (segment.bytes > largest_kept) {
+      end(segment);
       return;
     }
-    munmap(segment.address, segment.bytes);
-    close(segment.descriptor);
-    numbers_.erase(segment.number);
+    if (kept_.size() == most_kept) {  // of an owner who has been waiting for longest
+      end(kept_.front());
+      kept_.erase(kept_.begin());
+    }
+    kept_.push_back(segment);
   }
 
   SharedPlace find(const std::byte* pointer) {
@@ -81,21 +84,28 @@ class Segments {
     std::size_t bytes;
   };
 
+  void end(const Segment& segment) {
+    munmap(segment.address, segment.bytes);
+    close(segment.descriptor);
+    numbers_.erase(segment.number);
+  }
+
   /// Powers of two, so that few sizes serve all calls.
-  Segment take(std::size_t wanted) {
+  Segment take(std::size_t wanted, std::uint64_t owner) {
     std::size_t bytes = 16 * page;
     while (bytes < wanted && bytes < largest_kept) bytes *= 2;
     bytes = std::max(bytes, (wanted + page - 1) / page * page);
     const std::lock_guard lock(guard_);
-    const auto fits = std::find_if(kept_.rbegin(), kept_.rend(),
-                                   [&](const Segment& one) { return one.bytes == bytes; });
+    const auto fits = std::find_if(kept_.rbegin(), kept_.rend(), [&](const Segment& one) {
+      return one.bytes == bytes && one.owner == owner;
+    });
     if (fits != kept_.rend()) {
       const Segment segment = *fits;
       kept_.erase(std::next(fits).base());
       return segment;
     }
     Segment segment;
-    segment.bytes = bytes;
+    segment.bytes = bytes, segment.owner = owner;
     segment.descriptor = memfd_create("tensors", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     // Sealed in its size, or a worker could cut off what the judge is about to read.
     if (segment.descriptor < 0 || ftruncate(segment.descriptor, static_cast<off_t>(bytes)) != 0 ||
@@ -129,7 +139,7 @@ Segments& segments() {
 
 }  // namespace
 
-void* share(std::size_t bytes) { return segments().allocate(bytes); }
+void* share(std::size_t bytes, std::uint64_t owner) { return segments().allocate(bytes, owner); }
 void unshare(void* pointer) noexcept { segments().release(pointer); }
 SharedPlace place_of_shared(const void* pointer) {
   return segments().find(static_cast<const std::byte*>(pointer));

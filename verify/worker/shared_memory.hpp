@@ -19,8 +19,9 @@ struct SharedPlace {
 
 /// At least 256-byte aligned. What is allocated ends where its segment ends, but for less than 256
 /// bytes, so that a worker that runs over it meets a page that it may not touch. Throws
-/// std::bad_alloc. From several threads at once, like the others.
-void* share(std::size_t bytes);
+/// std::bad_alloc. From several threads at once, like the others. A segment goes to one owner only,
+/// the workers of one plug-in, who may write to it whenever they like.
+void* share(std::size_t bytes, std::uint64_t owner);
 void unshare(void* pointer) noexcept;
 
 /// The allocation that holds the pointer; its end counts as inside. Throws std::logic_error for

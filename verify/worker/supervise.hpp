@@ -15,6 +15,9 @@ struct Ending {
   std::int32_t confined = 0;   ///< 1: in a process namespace of its own
 };
 
+/// The exit code of a worker whose answer nobody takes: its socket was closed.
+inline constexpr int cannot_answer = 71;
+
 /// Starts `serve` in a process of its own and returns when that and all that came of it are gone:
 /// the exit code of this process. `memory` in bytes: of private memory, a process and all of them
 /// together; 0: no limit.
