@@ -110,7 +110,8 @@ void forward_channel(const problem::Inputs& inputs, const EvaluationPlan& judges
   // where gamma or beta is not finite.
   const bool spoiled =
       training && !(std::isfinite(v.mean.hi) && std::isfinite(v.variance.hi) && std::isfinite(v.r));
-  const bool by_class = !training || !(std::isfinite(v.g) && std::isfinite(numbers.beta));
+  const bool finite_affine = std::isfinite(v.g) && std::isfinite(numbers.beta);
+  const bool by_class = !training || !finite_affine;
   // Finite data whose sums leave every type are no such data; they are an overflow like any other.
   const bool overflown =
       training && declared.overflows &&
@@ -148,8 +149,9 @@ void forward_channel(const problem::Inputs& inputs, const EvaluationPlan& judges
       z_fit[compare::Term::storage] +=
           judges.recommended.store_out(std::fabs(v.z.hi[i]) + z_fit.total());
       set_point(out.z, at, element(v.z, i), z_error, z_fit, otherwise);
-      // an infinite x stays one in any arithmetic
-      const bool inside = std::isfinite(x) && std::fabs(v.z.hi[i]) <= storage_largest;
+      // an infinite x, gamma or beta stays one in any arithmetic
+      const bool inside =
+          std::isfinite(x) && finite_affine && std::fabs(v.z.hi[i]) <= storage_largest;
       if (training ? no_promise : inside && bound.overflows(x, xhat, y)) release(z);
       // g x - g mu of an infinite g is NaN where g (x - mu) is infinite; and so is g times an xhat
       // that may be 0
