@@ -67,6 +67,12 @@ TEST(CallsCommand, EveryFailureIsShownAgainByItsCommandWithTheSameWords) {
     const Finished again = run_in_bin(failure.reproduce);
     EXPECT_EQ(again.code, 1) << failure.reproduce;
     const auto replayed = failures_in(again.output);
+    if (failure.reproduce.find(id) == std::string::npos) {
+      // one that counts its calls may be met by any check, and is shown by the one that counts too
+      EXPECT_NE(failure.because.find("made again"), std::string::npos) << failure.because;
+      EXPECT_NE(failure.reproduce.find("/sequence "), std::string::npos) << failure.reproduce;
+      continue;
+    }
     ASSERT_TRUE(replayed.contains(id)) << failure.reproduce << "\n" << again.output;
     // which element of which output threads spoil is luck
     const std::string words = failure.because.substr(

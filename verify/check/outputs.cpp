@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "verify/call/invocation.hpp"
+#include "verify/check/calls/checks.hpp"
 #include "verify/check/cases_of_claims.hpp"
 #include "verify/check/streamed.hpp"
 #include "verify/expect/expect.hpp"
@@ -238,6 +239,20 @@ bool has_same_bits(const std::vector<compare::Stored>& a, const std::vector<comp
   });
 }
 
+/// Which contracts are broken, not where.
+bool has_same_contracts(const std::vector<call::Contract>& a,
+                        const std::vector<call::Contract>& b) {
+  return std::all_of(a.begin(), a.end(), [&](const call::Contract& one) {
+    return std::any_of(b.begin(), b.end(), [&](const call::Contract& other) {
+      return one.check == other.check && one.reason.empty() == other.reason.empty();
+    });
+  });
+}
+
+bool is_same(const call::Operation& a, const call::Operation& b) {
+  return has_same_bits(a.outputs, b.outputs) && has_same_contracts(a.contracts, b.contracts);
+}
+
 /// A failure that is not there when the very same calls are made again is one of the calls before
 /// them: its case alone would not show it. It says so, and names the check that makes many calls.
 void note_earlier_calls(const Work& work, const OutputCase& output_case,
@@ -251,9 +266,8 @@ void note_earlier_calls(const Work& work, const OutputCase& output_case,
   const call::Invocation& first = output_case.invocation;
   const call::Invocation again = call::invoke(work.subject, output_case.inputs, work.claims,
                                               work.one.seed, first.backward.called);
-  if (has_same_bits(first.forward.outputs, again.forward.outputs) &&
-      has_same_bits(first.backward.outputs, again.backward.outputs))
-    return;
+  if (is_same(first.forward, again.forward) && is_same(first.backward, again.backward)) return;
+  const bool is_small = problem::element_count(work.one.problem) <= calls::most_elements;
   const std::string sequence =
       judge::id_of(work.origin.variant, work.one.problem, "calls", "sequence");
   for (results::Record& record : records) {
@@ -264,7 +278,8 @@ void note_earlier_calls(const Work& work, const OutputCase& output_case,
     for (results::Witness& witness : record.witnesses) {
       witness.reason += "; the same calls, made again at once, gave other results";
       const std::size_t at = witness.reproduce.find(record.id);
-      if (at != std::string::npos) witness.reproduce.replace(at, record.id.size(), sequence);
+      if (at != std::string::npos && is_small)
+        witness.reproduce.replace(at, record.id.size(), sequence);
     }
   }
 }

@@ -140,7 +140,13 @@ std::vector<results::Record> records_of(const Work& work) {
   problem::Inputs inputs = data::inputs_of(work.one);
   if (inputs.dz.size() != inputs.x.size()) inputs.dz.assign(inputs.x.size(), 0.0);  // a file
   const std::vector<std::string> without = parse_without(work.options.without);
-  const CallCase one{work.subject, inputs, work.claims, work.one.data, work.one.seed, without};
+  const CallCase one{work.subject,
+                     inputs,
+                     work.claims,
+                     work.one.data,
+                     work.one.seed,
+                     without,
+                     work.options.moves_cases};
   for (const CheckName& name : work.wanted)
     records.push_back(record_of(work, name, confirmed(one, way_named(name.check).look)));
   return records;

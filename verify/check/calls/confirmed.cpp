@@ -43,6 +43,10 @@ Found confirmed(const CallCase& one, Found (*look)(const CallCase& one)) {
   if (again.broken) {
     if (look == call_at_once && (call_in_turn(one).broken || call_a_hundred_times(one).broken))
       return {{}, "the same calls one after the other are wrong already; see calls/sequence", {}};
+    // the others are right, perhaps: what was remembered of other numbers is not
+    if (look == move_buffers && again.is_first_wrong && call_a_hundred_times(one).broken)
+      return attributed(std::move(again), "sequence",
+                        "; the first call is wrong already: it depends on the calls before");
     return again;
   }
   if (call_a_hundred_times(one).broken)

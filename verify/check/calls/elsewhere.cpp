@@ -17,6 +17,7 @@ Found move_buffers(const CallCase& one) {
   if (!set.obstacle().empty()) return {{}, set.obstacle(), {}};
   const data::Stream draw = data::Stream(one.seed ^ 0x656c7365U);  // "else"
   Found found;
+  found.is_first_wrong = !set.fault().empty();
   for (const Direction direction : set.directions()) {
     std::vector<call::Call> kept;
     for (std::uint64_t turn = 0; turn < std::size(placements) && !found.broken; ++turn) {

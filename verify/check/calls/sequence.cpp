@@ -78,7 +78,7 @@ Found call_times(const CallCase& one, std::uint64_t count) {
 
 Found call_often(const CallCase& one) {
   const bool is_large = problem::element_count(one.inputs.problem) > large;
-  return call_times(one, is_large ? calls_when_large : calls_in_all);
+  return call_times(one, is_large && one.is_of_tier ? calls_when_large : calls_in_all);
 }
 
 Found call_a_hundred_times(const CallCase& one) { return call_times(one, calls_in_all); }

@@ -17,6 +17,7 @@ struct CallCase {
   const std::string& data;  ///< the recipe, of which other seeds give other numbers
   std::uint64_t seed;
   const std::vector<std::string>& without;  ///< see RunOptions::without; empty: every set
+  bool is_of_tier = true;                   ///< else one case alone, which may take its time
 };
 
 /// What came of it.
@@ -26,6 +27,7 @@ struct Found {
   std::string without;  ///< what the call that is wrong left out, for the reproduce line
   /// the check whose command shows it, where it is not the one that met it
   const char* shown_by = nullptr;
+  bool is_first_wrong = false;  ///< the call that others are compared with is out of its bounds
   bool is_unexplained = false;  ///< it was seen once, and is given no name
 };
 
