@@ -40,10 +40,16 @@ std::string key_of(const abn_problem& problem) {
   return {reinterpret_cast<const char*>(&problem), sizeof problem};
 }
 
+/// As they lie in memory, padding and all: both come from one answer or question.
+template <class Struct>
+bool same_bytes(const Struct& a, const Struct& b) {
+  const auto *const x = reinterpret_cast<const std::byte*>(&a),
+                    *const y = reinterpret_cast<const std::byte*>(&b);
+  return std::equal(x, x + sizeof(Struct), y);
+}
+
 bool same(const ClaimsAnswer& a, const ClaimsAnswer& b) {
-  return a.status == b.status &&
-         (a.status != ABN_OK ||
-          std::memcmp(&a.claims.value, &b.claims.value, sizeof(abn_claims)) == 0);
+  return a.status == b.status && (a.status != ABN_OK || same_bytes(a.claims.value, b.claims.value));
 }
 
 std::uint64_t next_number() {
@@ -400,7 +406,7 @@ const std::vector<abn_problem>* Pool::kept_problems(const abn_variant& variant, 
 void Pool::keep_problems(const abn_variant& variant, int dtype, int layout,
                          std::vector<abn_problem> problems) {
   const std::lock_guard lock(state_->guard);
-  state_->kept.try_emplace({&variant, dtype, layout}, std::move(problems));
+  state_->kept.emplace(std::tuple(&variant, dtype, layout), std::move(problems));
 }
 
 void Pool::use_gpu(int index) { state_->gpu = index; }

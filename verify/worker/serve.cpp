@@ -29,6 +29,14 @@
 namespace abn::verify::worker {
 namespace {
 
+/// As they lie in memory, padding and all: both come from one answer or question.
+template <class Struct>
+bool same_bytes(const Struct& a, const Struct& b) {
+  const auto *const x = reinterpret_cast<const std::byte*>(&a),
+                    *const y = reinterpret_cast<const std::byte*>(&b);
+  return std::equal(x, x + sizeof(Struct), y);
+}
+
 /// What a kernel may change in the processor: rounding, the treatment of subnormals, and which
 /// exceptions trap. Set before every call and looked at behind it.
 class FloatState {
@@ -186,7 +194,7 @@ class Server {
     answer.claims.value.struct_size = sizeof(abn_claims);
     answer.status = variant.claims(&problem, &answer.claims.value);
     answer.marks = ours.marks();
-    if (std::memcmp(&problem, &asked, sizeof problem) != 0) answer.marks |= problem_written;
+    if (!same_bytes(problem, asked)) answer.marks |= problem_written;
     return answer;
   }
 
@@ -302,7 +310,8 @@ int Server::invoke(const CallQuestion& question, const abn_variant& variant, abn
     const FloatState ours;
     const int status = entry(args);
     marks |= ours.marks();
-    if (std::memcmp(before, &args, sizeof args) != 0) marks |= arguments_written;
+    if (!std::equal(before, before + sizeof args, reinterpret_cast<const std::byte*>(&args)))
+      marks |= arguments_written;
     return status;
   };
   const bool forward = question.entry == Entry::forward || question.entry == Entry::forward_local ||
@@ -355,8 +364,7 @@ CallAnswer Server::call(const CallQuestion& question) {
       answer.trouble = std::string(wrong.what()).substr(0, longest_text);
     }
   }
-  if (std::memcmp(&problem, &question.problem.value, sizeof problem) != 0)
-    answer.marks |= problem_written;
+  if (!same_bytes(problem, question.problem.value)) answer.marks |= problem_written;
   siginfo_t info{};
   if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0) answer.marks |= children_left;
   answer.claims = ask_claims(asked, question.problem.value);
