@@ -194,10 +194,11 @@ class Recovery {
     out.open = end_to_end() && meets_kink(curve, y, off);
     if (dz == 0) return;
     Error e{};
-    if (off < infinity && off > 0)
+    if (off < infinity && off > 0) {
       e.add(dz * tilt / off, y_error);
-    else
+    } else {
       e[compare::Term::activation] += dz * tilt;
+    }
     e[compare::Term::storage] += dz * by_storage;
     if (cost.roundings > 0 || cost.functions > 0)
       e[compare::Term::activation] += dz * (cost.in(inside) + inside.eta * (2 + std::fabs(y))) +
