@@ -290,7 +290,7 @@ int forward(const Plan& plan, const abn_problem& p, const abn_forward_args& a) {
     all_channels<float>(plan, p, a);
   if (plan.bug == Bug::result_computed_twice && a.z != a.x) {
     abn_forward_args again = a;
-    again.running_mean = p.mode == ABN_TRAINING ? nullptr : a.running_mean;
+    if (p.mode == ABN_TRAINING) again.running_mean = again.running_var = nullptr;
     return forward({Bug::none, plan.design}, p, again);
   }
   if (plan.bug == Bug::stale_output) answer_from_cache(p, a);

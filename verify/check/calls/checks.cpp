@@ -121,7 +121,7 @@ results::Record record_of(const Work& work, const CheckName& name, const Found& 
   if (found.shown_by != nullptr && at != std::string::npos)
     witness.reproduce.replace(
         at, record.id.size(),
-        judge::id_of(work.origin.variant, work.one.problem, op, found.shown_by));
+        judge::shell_word(judge::id_of(work.origin.variant, work.one.problem, op, found.shown_by)));
   record.witnesses.push_back(std::move(witness));
   return record;
 }
@@ -158,7 +158,9 @@ problem::Inputs other_numbers(const CallCase& one, std::uint64_t turn) {
   if (turn == 0) return one.inputs;
   data::Case other;
   other.problem = one.inputs.problem, other.seed = one.seed + turn;
-  other.data = data::is_recipe(one.data) ? one.data : "standard";
+  // another recipe, for some make the same gamma of every seed
+  const bool is_usual = one.data == "standard" || !data::is_recipe(one.data);
+  other.data = turn % 2 == 0 || !is_usual ? "standard" : "mixed_gamma";
   return data::inputs_of(other);
 }
 

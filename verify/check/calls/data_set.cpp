@@ -99,6 +99,12 @@ compare::Tally DataSet::tally(compare::Output output, const std::vector<double>&
   return bounds == nullptr ? compare::Tally{} : compare::compare_all(*bounds, values);
 }
 
+bool DataSet::keeps_bounds(const call::Call& call) const {
+  return std::all_of(call.outputs.begin(), call.outputs.end(), [&](const auto& one) {
+    return tally(one.first, call.arena->values(one.second)).failed == 0;
+  });
+}
+
 std::optional<call::Contract> DataSet::wrong_in(const char* check, Direction direction,
                                                 const call::Call& call, bool bits,
                                                 const std::string& what) const {

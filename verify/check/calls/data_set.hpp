@@ -41,6 +41,9 @@ class DataSet {
   /// Why a way that compares bits where it can has nothing to compare with; empty: it has.
   std::string obstacle() const;
 
+  /// Is every output of a call within its bounds?
+  bool keeps_bounds(const call::Call& call) const;
+
   /// Settings of a call like the first: the same poison and schedule.
   call::CallSettings settings() const;
   call::Call call(Direction direction, const call::CallSettings& settings) const;

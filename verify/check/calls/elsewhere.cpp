@@ -17,7 +17,7 @@ Found move_buffers(const CallCase& one) {
   if (!set.obstacle().empty()) return {{}, set.obstacle(), {}};
   const data::Stream draw = data::Stream(one.seed ^ 0x656c7365U);  // "else"
   Found found;
-  found.is_first_wrong = !set.fault().empty();
+  found.is_beyond = !set.fault().empty();
   for (const Direction direction : set.directions()) {
     std::vector<call::Call> kept;
     for (std::uint64_t turn = 0; turn < std::size(placements) && !found.broken; ++turn) {
@@ -26,6 +26,7 @@ Found move_buffers(const CallCase& one) {
       kept.push_back(set.call(direction, settings));
       found.broken = set.wrong_in("elsewhere", direction, kept.back(), true,
                                   "with its buffers at other addresses");
+      if (found.broken && !set.keeps_bounds(kept.back())) found.is_beyond = true;
     }
   }
   return found;

@@ -27,7 +27,7 @@ struct Found {
   std::string without;  ///< what the call that is wrong left out, for the reproduce line
   /// the check whose command shows it, where it is not the one that met it
   const char* shown_by = nullptr;
-  bool is_first_wrong = false;  ///< the call that others are compared with is out of its bounds
+  bool is_beyond = false;       ///< a call is out of its bounds, not only of other bits
   bool is_unexplained = false;  ///< it was seen once, and is given no name
 };
 
