@@ -130,18 +130,12 @@ int processes_with(const std::string& mark) {
   return count;
 }
 
-/// Judges the right plug-in and the hostile one. `timeout` and the limits hold for the judge, too.
-Ended run(const std::string& deed, const std::string& mark) {
-  const fs::path out = fs::temp_directory_path() / (mark + ".json");
-  const std::string command =
-      "cd '" + folder_of_this_binary().string() + "' && ulimit -v 4000000 && HOSTILE_MARK=" + mark +
-      " HOSTILE=" + deed +
-      " timeout -k 1 60 ./abn-verify run '*/f32/nchw/*' --plugin ./plugins/correct.so --plugin "
-      "./plugins/hostile.so --only-plugins --problem n2c3s5,f32,leaky_relu --call-seconds 1 "
-      "--memory 512 --out " +
-      out.string() + " 2>&1";
+/// A command in the folder of this binary, with an end to what memory it can take.
+Ended shell(const std::string& command) {
+  const std::string whole =
+      "cd '" + folder_of_this_binary().string() + "' && ulimit -v 4000000 && " + command + " 2>&1";
   const auto begin = std::chrono::steady_clock::now();
-  FILE* const pipe = popen(command.c_str(), "r");
+  FILE* const pipe = popen(whole.c_str(), "r");
   Ended ended;
   std::array<char, 4096> chunk;
   while (const std::size_t got = fread(chunk.data(), 1, chunk.size(), pipe))
@@ -149,6 +143,19 @@ Ended run(const std::string& deed, const std::string& mark) {
   const int status = pclose(pipe);
   ended.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   ended.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return ended;
+}
+
+/// Judges the right plug-in and the hostile one. `timeout` and the limits hold for the judge, too.
+Ended run(const std::string& deed, const std::string& mark) {
+  const fs::path out = fs::temp_directory_path() / (mark + ".json");
+  const std::string command =
+      "HOSTILE_MARK=" + mark + " HOSTILE=" + deed +
+      " timeout -k 1 60 ./abn-verify run '*/f32/nchw/*' --plugin ./plugins/correct.so --plugin "
+      "./plugins/hostile.so --only-plugins --problem n2c3s5,f32,leaky_relu --call-seconds 1 "
+      "--memory 512 --out " +
+      out.string();
+  Ended ended = shell(command);
   ended.of_correct = nlohmann::json::array();
   if (const std::string text = contents(out); !text.empty()) {
     const auto results = nlohmann::json::parse(text);
@@ -191,6 +198,30 @@ TEST_P(Hostile, EndsInAVerdictThatNamesIt) {
             0)
       << "control characters";
   EXPECT_EQ(processes_with(mark), 0) << "processes left behind";
+}
+
+// Verbs without records end in one sentence and exit code 2, and no deed makes it 0.
+TEST(HostileVerbs, EndInASentence) {
+  const std::string mark = "abn-hostile-verbs-" + std::to_string(getpid());
+  const struct {
+    const char *deed, *arguments, *says;
+  } tries[] = {
+      {"constructor:exit0", "list", "was being loaded and ended the process with exit code 0"},
+      {"entry:hang", "list", "was being loaded and did not come back within 1 seconds"},
+      {"forward:exit0", "study epsilon hostile", "the plug-in ended the process with exit code 0"},
+      {"forward:hang", "study epsilon hostile", "the plug-in did not come back within 1 seconds"},
+      {"constructor:exit0", "traffic --problem n2c3s5,f32,leaky_relu",
+       "was being loaded and ended the process with exit code 0"},
+  };
+  for (const auto& [deed, arguments, wanted] : tries) {
+    const Ended ended =
+        shell("HOSTILE_MARK=" + mark + " HOSTILE=" + deed + " timeout -k 1 60 ./abn-verify " +
+              arguments + " --plugin ./plugins/hostile.so --call-seconds 1");
+    EXPECT_EQ(ended.code, 2) << deed << " " << arguments << "\n" << ended.output;
+    EXPECT_NE(ended.output.find(wanted), std::string::npos) << ended.output;
+    EXPECT_EQ(ended.output.find("fault of the tool"), std::string::npos) << ended.output;
+    EXPECT_EQ(processes_with(mark), 0);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Deeds, Hostile, testing::ValuesIn(deeds), [](const auto& p) {

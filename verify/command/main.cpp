@@ -19,6 +19,7 @@
 #include "verify/judge/judge.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/suggest.hpp"
+#include "verify/worker/pool.hpp"
 
 namespace {
 
@@ -312,6 +313,9 @@ int main(int argc, char** argv) {
     return code == 1 ? code : usage_error;
   } catch (const abn::verify::problem::UsageError& wrong) {
     fmt::print(stderr, "abn-verify: {}\n", wrong.what());
+  } catch (const abn::verify::worker::CallLost& lost) {  // in a verb that has no records
+    fmt::print(stderr, "abn-verify: {}; mend the plug-in, abn-verify run shows the case\n",
+               lost.what());
   } catch (const std::exception& wrong) {
     fmt::print(stderr,
                "abn-verify: {}; this is a fault of the tool or of the machine, abn-verify doctor "
