@@ -11,7 +11,7 @@
 
 namespace abn::verify::call {
 
-/// Several buffers in one piece of a device's memory: guard | buffer | guard | buffer | ... | guard.
+/// Several buffers in one piece of a device's memory: guard | buffer | guard | ... | guard.
 class Guarded {
  public:
   explicit Guarded(Device& device) : device_(device) {}

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 
-#include "verify/call/crash.hpp"
 #include "verify/check/calls/ways.hpp"
 #include "verify/data/patterns.hpp"
 #include "verify/data/recipes.hpp"
