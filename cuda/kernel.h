@@ -105,8 +105,11 @@
  *
  *   extern "C" const abn_variant* abn_plugin(uint32_t index) { return index == 0 ? &mine : NULL; }
  *
- * All entries of a variant are re-entrant: the host variants are called from several threads at
- * once.
+ * All entries of a variant are re-entrant: the in-tree ones on the host are called from several
+ * threads at once. A plug-in is loaded by worker processes of the judge, each of which makes one
+ * call at a time; what it says of itself there, it says every time. A call leaves the processor's
+ * rounding mode, treatment of subnormals and traps as it found them, its problem and its arguments
+ * as they were given, and no process behind.
  */
 #ifndef ABN_KERNEL_H
 #define ABN_KERNEL_H
