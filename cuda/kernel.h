@@ -116,6 +116,10 @@
  * once. A call owes nothing to the calls before it: same arguments, same results, whatever was
  * computed before, at the same addresses or elsewhere. What is left out (NULL) changes nothing of
  * what is still asked for but its roundings.
+ *
+ * A plug-in is loaded by worker processes of the judge; what it says of itself there, it says every
+ * time. A call leaves the processor's rounding mode, treatment of subnormals and traps as it found
+ * them, its problem and its arguments as they were given, and no process behind.
  */
 #ifndef ABN_KERNEL_H
 #define ABN_KERNEL_H

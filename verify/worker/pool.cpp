@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <condition_variable>
 #include <cstring>
 #include <initializer_list>
 #include <map>
@@ -35,6 +36,9 @@ struct Worker {
 // The worker of the session that this thread has open, and what its calls did beside their work.
 thread_local std::unique_ptr<Worker>* session_worker = nullptr;
 thread_local std::string trouble;
+// The worker that is this thread's own, and the calls that its calls are to be made with.
+thread_local OneWorkerState* own_worker = nullptr;
+thread_local TogetherState* joined = nullptr;
 
 std::string key_of(const abn_problem& problem) {
   return {reinterpret_cast<const char*>(&problem), sizeof problem};
@@ -91,6 +95,36 @@ struct PoolState {
   std::string bury(std::unique_ptr<Worker>& worker, const std::string& what);
   void read_variants(Worker& worker, std::uint32_t build, const std::string& named);
   void map(Worker& worker, const SharedPlace& place);
+};
+
+struct OneWorkerState {
+  PoolState* pool;
+  std::unique_ptr<Worker> worker;  // null: none was needed yet, or it has ended
+  OneWorkerState* before;
+};
+
+/// The calls of a round, as they come in.
+struct TogetherState {
+  PoolState& pool;
+  int members;
+  std::unique_ptr<Worker> worker{};
+  std::mutex guard{};
+  std::condition_variable answered{};
+  struct Entry {
+    const CallQuestion* question;
+    SharedPlace place;
+    CallAnswer answer{};
+    std::string lost{};
+    bool done = false;
+  };
+  std::vector<Entry*> waiting{};
+
+  /// Throws WorkerGone with what the worker did.
+  CallAnswer call(const CallQuestion& question, const SharedPlace& place);
+  void leave();
+
+ private:
+  void make_calls();  // with the guard held
 };
 
 /// One variant, answered for by the workers of its pool.
@@ -224,8 +258,11 @@ class Variant : public Answerer {
     for (const void* const pointer : pointers) add(pointer);
     if (entry > Entry::backward) add(partial);
     question.segment = place.segment, question.begin = place.begin, question.bytes = place.bytes;
-    const auto answer = ask<CallAnswer>(op, "the plug-in", Verb::call, question,
-                                        [&](Worker& worker) { pool_.map(worker, place); });
+    const bool at_once = joined != nullptr && session_worker == nullptr && question.gpu < 0;
+    const auto answer =
+        at_once ? call_together(op, question, place)
+                : ask<CallAnswer>(op, "the plug-in", Verb::call, question,
+                                  [&](Worker& worker) { pool_.map(worker, place); });
     if (!answer.trouble.empty()) throw CallLost(op, answer.trouble);
     const std::uint32_t marks = answer.marks | answer.claims.marks;
     if (marks != 0 && trouble.empty()) trouble = sentence_of(marks);
@@ -245,28 +282,45 @@ class Variant : public Answerer {
   template <class Answer, class Message, class Prepare>
   Answer ask(const char* op, const char* who, Verb verb, const Message& message,
              const Prepare& prepare) {
-    if (failures_ >= pool_.limits.failures) {
-      const std::lock_guard lock(guard_);
-      throw CallLost(op, fmt::format("not run: {} calls had been lost before, the first as {}",
-                                     failures_.load(), first_failure_));
-    }
-    std::unique_ptr<Worker> own;
-    std::unique_ptr<Worker>& worker = session_worker != nullptr ? *session_worker : own;
+    refuse_after_many(op);
+    std::unique_ptr<Worker> lent;
+    const bool own = own_worker != nullptr && own_worker->pool == &pool_;
+    std::unique_ptr<Worker>& worker =
+        session_worker != nullptr ? *session_worker : own ? own_worker->worker : lent;
     try {
-      if (session_worker == nullptr) own = pool_.take();
+      if (session_worker == nullptr && worker == nullptr) worker = pool_.take();
       if (worker == nullptr) throw WorkerGone("had ended before");
       prepare(*worker);
       auto answer = worker->process.ask<Answer>(verb, message);
-      if (session_worker == nullptr) pool_.give(std::move(own));
+      if (lent != nullptr) pool_.give(std::move(lent));
       return answer;
     } catch (const WorkerGone& gone) {
-      const std::string why = fmt::format("{} {}", who, pool_.bury(worker, gone.what()));
-      {
-        const std::lock_guard lock(guard_);
-        if (failures_++ == 0) first_failure_ = why;
-      }
-      throw CallLost(op, why);
+      lose(op, fmt::format("{} {}", who, pool_.bury(worker, gone.what())));
     }
+  }
+
+  CallAnswer call_together(const char* op, const CallQuestion& question,
+                           const SharedPlace& place) {
+    refuse_after_many(op);
+    try {
+      return joined->call(question, place);
+    } catch (const WorkerGone& gone) {
+      lose(op, std::string("the plug-in ") + gone.what());
+    }
+  }
+
+  void refuse_after_many(const char* op) {
+    if (failures_ < pool_.limits.failures) return;
+    const std::lock_guard lock(guard_);
+    throw CallLost(op, fmt::format("not run: {} calls had been lost before, the first as {}",
+                                   failures_.load(), first_failure_));
+  }
+  [[noreturn]] void lose(const char* op, const std::string& why) {
+    {
+      const std::lock_guard lock(guard_);
+      if (failures_++ == 0) first_failure_ = why;
+    }
+    throw CallLost(op, why);
   }
 
   PoolState& pool_;
@@ -443,7 +497,8 @@ RemoteSession::RemoteSession(Pool& pool, const emulator::Settings& settings,
     : pool_(*pool.state_) {
   auto worker = std::make_unique<std::unique_ptr<Worker>>();
   try {
-    *worker = pool_.take();
+    if (own_worker != nullptr && own_worker->pool == &pool_) *worker = std::move(own_worker->worker);
+    if (*worker == nullptr) *worker = pool_.take();
   } catch (const WorkerGone& gone) {
     throw CallLost("forward", fmt::format("the plug-in {}", pool_.bury(*worker, gone.what())));
   }
@@ -468,7 +523,11 @@ RemoteSession::RemoteSession(Pool& pool, const emulator::Settings& settings,
 RemoteSession::~RemoteSession() {
   const std::unique_ptr<std::unique_ptr<Worker>> worker(std::exchange(session_worker, nullptr));
   // One whose session is still open is of no more use.
-  if (*worker != nullptr && !open_) pool_.give(std::move(*worker));
+  if (*worker == nullptr || open_) return;
+  if (own_worker != nullptr && own_worker->pool == &pool_)
+    own_worker->worker = std::move(*worker);
+  else
+    pool_.give(std::move(*worker));
 }
 
 emulator::Report RemoteSession::take_report() {
@@ -481,6 +540,68 @@ emulator::Report RemoteSession::take_report() {
   } catch (const WorkerGone& gone) {
     throw CallLost("forward", fmt::format("the plug-in {}", pool_.bury(worker, gone.what())));
   }
+}
+
+OneWorker::OneWorker(Pool& pool)
+    : pool_(*pool.state_),
+      state_(std::make_unique<OneWorkerState>(OneWorkerState{&pool_, nullptr, own_worker})) {
+  own_worker = state_.get();
+}
+
+OneWorker::~OneWorker() {
+  own_worker = state_->before;
+  if (state_->worker != nullptr) pool_.give(std::move(state_->worker));
+}
+
+CallAnswer TogetherState::call(const CallQuestion& question, const SharedPlace& place) {
+  Entry own{&question, place};
+  std::unique_lock lock(guard);
+  waiting.push_back(&own);
+  if (static_cast<int>(waiting.size()) >= members) make_calls();
+  answered.wait(lock, [&] { return own.done; });
+  if (!own.lost.empty()) throw WorkerGone(own.lost);
+  return std::move(own.answer);
+}
+
+void TogetherState::make_calls() {
+  std::string lost;
+  try {
+    if (worker == nullptr) worker = pool.take();
+    TogetherQuestion all;
+    for (const Entry* const one : waiting) {
+      pool.map(*worker, one->place);
+      all.calls.push_back(*one->question);
+    }
+    auto answer = worker->process.ask<TogetherAnswer>(Verb::together, all);
+    if (answer.answers.size() != waiting.size()) throw WorkerGone("answered another question");
+    for (std::size_t i = 0; i < waiting.size(); ++i)
+      waiting[i]->answer = std::move(answer.answers[i]);
+  } catch (const WorkerGone& gone) {
+    lost = pool.bury(worker, gone.what());
+  }
+  for (Entry* const one : waiting) one->lost = lost, one->done = true;
+  waiting.clear();
+  answered.notify_all();
+}
+
+void TogetherState::leave() {
+  const std::lock_guard lock(guard);
+  --members;
+  if (!waiting.empty() && static_cast<int>(waiting.size()) >= members) make_calls();
+}
+
+Together::Together(Pool& pool, int members)
+    : state_(std::make_unique<TogetherState>(*pool.state_, members)) {}
+
+Together::~Together() {
+  if (state_->worker != nullptr) state_->pool.give(std::move(state_->worker));
+}
+
+Together::Member::Member(Together& together) : state_(*together.state_) { joined = &state_; }
+
+Together::Member::~Member() {
+  joined = nullptr;
+  state_.leave();
 }
 
 }  // namespace abn::verify::worker

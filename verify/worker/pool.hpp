@@ -61,6 +61,8 @@ class Pool {
 
  private:
   friend class RemoteSession;
+  friend class OneWorker;
+  friend class Together;
   std::unique_ptr<PoolState> state_;
 };
 
@@ -83,6 +85,49 @@ class RemoteSession {
  private:
   PoolState& pool_;
   bool open_ = true;
+};
+
+struct OneWorkerState;
+
+/// While it lives, the calls of this thread go to one worker and nobody else's do: for checks of
+/// what a kernel remembers from call to call. Where there is no worker any more it does nothing.
+class OneWorker {
+ public:
+  explicit OneWorker(Pool& pool);
+  ~OneWorker();
+  OneWorker(const OneWorker&) = delete;
+  OneWorker& operator=(const OneWorker&) = delete;
+
+ private:
+  PoolState& pool_;
+  std::unique_ptr<OneWorkerState> state_;
+};
+
+struct TogetherState;
+
+/// Calls of several threads that run at once in one worker, each on a thread of its own there. They
+/// begin when all members have called; who has left is not waited for.
+class Together {
+ public:
+  Together(Pool& pool, int members);
+  ~Together();
+  Together(const Together&) = delete;
+  Together& operator=(const Together&) = delete;
+
+  /// Makes this thread one of the members, while it lives.
+  class Member {
+   public:
+    explicit Member(Together& together);
+    ~Member();
+    Member(const Member&) = delete;
+    Member& operator=(const Member&) = delete;
+
+   private:
+    TogetherState& state_;
+  };
+
+ private:
+  std::unique_ptr<TogetherState> state_;
 };
 
 }  // namespace abn::verify::worker

@@ -19,6 +19,7 @@
 //   begin      settings of the emulator and watched buffers: a session over the next calls
 //   end        -> what the emulator saw
 //   call       variant, problem, entry, segment, where the arguments lie in it -> status, marks
+//   together   calls -> their answers: all at once, each on a thread of its own
 //   quit       exit() in good order
 //
 // The worker never sends a verdict. What is compared are the bytes in the segment, which the judge
@@ -52,6 +53,7 @@ enum class Verb : std::uint16_t {
   begin,
   end,
   call,
+  together,
   quit
 };
 
@@ -232,6 +234,16 @@ struct CallAnswer {
   ClaimsAnswer claims;  ///< asked again behind the call
   std::string trouble;  ///< of the GPU's runtime; one sentence
   ABN_MESSAGE(status, marks, claims, trouble)
+};
+
+inline constexpr std::size_t most_together = 64;
+struct TogetherQuestion {
+  std::vector<CallQuestion> calls;
+  ABN_MESSAGE(calls)
+};
+struct TogetherAnswer {
+  std::vector<CallAnswer> answers;
+  ABN_MESSAGE(answers)
 };
 
 #undef ABN_MESSAGE

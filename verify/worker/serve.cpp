@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <barrier>
 #include <cfenv>
 #include <cstdio>
 #include <cstdlib>
@@ -16,6 +17,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <thread>
 
 #include "verify/worker/library.hpp"
 #include "verify/worker/packet_socket.hpp"
@@ -122,6 +124,9 @@ class Server {
           break;
         case Verb::call:
           answer(call(unpack<CallQuestion>(from)));
+          break;
+        case Verb::together:
+          answer(together(unpack<TogetherQuestion>(from)));
           break;
         case Verb::quit:
           std::exit(0);  // destructors and exit handlers of the plug-in, too
@@ -258,6 +263,7 @@ class Server {
   }
 
   CallAnswer call(const CallQuestion& question);
+  TogetherAnswer together(const TogetherQuestion& question);
   int invoke(const CallQuestion& question, const abn_variant& variant, abn_problem& problem,
              std::byte* memory, void* stream, std::uint32_t& marks);
 
@@ -368,6 +374,30 @@ CallAnswer Server::call(const CallQuestion& question) {
   siginfo_t info{};
   if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0) answer.marks |= children_left;
   answer.claims = ask_claims(asked, question.problem.value);
+  return answer;
+}
+
+TogetherAnswer Server::together(const TogetherQuestion& question) {
+  const std::size_t count = question.calls.size();
+  if (count == 0 || count > most_together) throw NoMessage("a wrong number of calls at once");
+  if (question.calls.front().gpu >= 0) throw NoMessage("calls at once, of a GPU's variant");
+  TogetherAnswer answer;
+  answer.answers.resize(count);
+  std::vector<std::exception_ptr> thrown(count);
+  std::barrier gate(static_cast<std::ptrdiff_t>(count));
+  std::vector<std::thread> running;
+  for (std::size_t i = 0; i < count; ++i)
+    running.emplace_back([&, i] {
+      gate.arrive_and_wait();
+      try {
+        answer.answers[i] = call(question.calls[i]);
+      } catch (...) {
+        thrown[i] = std::current_exception();
+      }
+    });
+  for (std::thread& thread : running) thread.join();
+  for (const std::exception_ptr& one : thrown)
+    if (one) std::rethrow_exception(one);
   return answer;
 }
 

@@ -5,12 +5,14 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "verify/check/calls/ways.hpp"
 #include "verify/data/patterns.hpp"
 #include "verify/data/recipes.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
+#include "verify/worker/pool.hpp"
 
 namespace abn::verify::check::calls {
 namespace {
@@ -146,6 +148,9 @@ std::vector<results::Record> records_of(const Work& work) {
                      work.one.seed,
                      without,
                      work.options.moves_cases};
+  // What a kernel remembers, it remembers in its process.
+  std::optional<worker::OneWorker> in_worker;
+  if (work.subject.workers != nullptr) in_worker.emplace(*work.subject.workers);
   for (const CheckName& name : work.wanted)
     records.push_back(record_of(work, name, confirmed(one, way_named(name.check).look)));
   return records;

@@ -9,9 +9,11 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "verify/check/calls/ways.hpp"
+#include "verify/worker/pool.hpp"
 
 namespace abn::verify::check::calls {
 namespace {
@@ -78,7 +80,13 @@ Found call_at_once(const CallCase& one) {
       if (!thrown) thrown = std::current_exception(), done = true;
     }
   };
+  // In a plug-in's worker the calls of all threads are made at once too, and in one process.
+  std::optional<worker::Together> in_worker;
+  if (one.subject.workers != nullptr && !one.subject.emulated)
+    in_worker.emplace(*one.subject.workers, static_cast<int>(threads));
   const auto work = [&](std::uint64_t thread) {
+    std::optional<worker::Together::Member> member;
+    if (in_worker) member.emplace(*in_worker);
     const DataSet& set = *sets[thread];
     for (std::uint64_t turn = 0; turn < together_of(one); ++turn)
       for (const Direction direction : set.directions()) call_once(set, direction, true);
