@@ -93,9 +93,9 @@ TEST(verify_oracle_extremes, an_infinite_dz_meets_a_phi_that_is_flat) {
   problem::Inputs in = three(ABN_F32, ABN_CELU, 0x1p-11);
   in.problem.mode = ABN_FROZEN;
   in.dz = {infinity, 1, infinity};
-  const auto dx = points(expect_backward(in, problem::Saved{},
-                                         plain_claims(ABN_CHECKPOINT_X, ABN_F32, 3)),
-                         compare::Output::dx);
+  const auto dx =
+      points(expect_backward(in, problem::Saved{}, plain_claims(ABN_CHECKPOINT_X, ABN_F32, 3)),
+             compare::Output::dx);
   EXPECT_EQ(dx[0].rule, Rule::anything) << "alpha e^y underflows";
   EXPECT_EQ(dx[2].rule, Rule::same_class) << "phi' is 1";
 }

@@ -418,11 +418,13 @@ constexpr Mutant precision[] = {
      wide, in_place},
 };
 
+// Where a diagnosis names one, it says what the bug comes to on the data that shows it: a gamma that
+// is flushed and one that is squared are both 0 there.
 constexpr Mutant ends[] = {
     {ROW(gamma_clamped), "gamma clamped to 64", "common slip", "|gamma| above 64", "", forwards,
      usual, in_place},
     {ROW(gamma_flushed), "gamma below 2^-126 taken for 0", "common slip, -ftz", "subnormal gamma",
-     "", forwards, usual, in_place},
+     "gamma_squared", forwards, usual, in_place},
     {ROW(gamma_flushed_backward), "gamma below 2^-126 taken for 0, in backward only",
      "common slip, -ftz", "subnormal gamma", "", backwards, usual, in_place},
     {ROW(gamma_nan_lost), "NaN in gamma becomes 0", "common slip", "NaN in gamma", "", forwards,
@@ -434,7 +436,7 @@ constexpr Mutant ends[] = {
     {ROW(beta_nan_lost), "NaN in beta swallowed by fmax", "uxlfoundation/oneDNN#5370",
      "NaN in beta", "", forwards, usual, in_place},
     {ROW(beta_infinity_lost), "infinity in beta becomes the largest number of f32", "common slip",
-     "infinity in beta", "", forwards, wide, in_place},
+     "infinity in beta", "saturating_store", forwards, wide, in_place},
     {ROW(x_clamped), "x clamped to 1e7", "common slip", "|x| above 1e7", "", forwards, usual,
      in_place},
     {ROW(dz_nan_lost), "NaN in dz becomes 0", "common slip", "NaN in dz", "", backwards, usual,
@@ -442,7 +444,7 @@ constexpr Mutant ends[] = {
     {ROW(dz_infinity_lost), "infinity in dz becomes the largest number of f32", "common slip",
      "infinity in dz", "", backwards, wide, in_place},
     {ROW(running_mean_nan_lost), "NaN in running_mean becomes 0", "common slip",
-     "NaN in running_mean", "", forwards, usual, in_place},
+     "NaN in running_mean", "mean_not_subtracted", forwards, usual, in_place},
     {ROW(running_variance_nan_lost), "NaN in running_var swallowed by fmax(v, 0)", "common slip",
      "NaN in running_var", "", forwards, usual, in_place},
     {ROW(running_variance_capped), "running_var capped at 1e12", "common slip",
@@ -474,10 +476,10 @@ constexpr Mutant ends[] = {
      usual, in_place},
     {ROW(momentum_below_one), "momentum 1 clamped to 0.999", "common slip", "momentum 1", "",
      forwards, usual, in_place},
-    {ROW(momentum_flushed), "momentum below 1e-6 taken for 0", "common slip", "momentum 2^-24", "",
-     forwards, usual, in_place},
-    {ROW(branch_by_sign_forward), "y = -0 takes the branch below 0", "common slip", "y = -0", "",
-     forwards, usual, in_place},
+    {ROW(momentum_flushed), "momentum below 1e-6 taken for 0", "common slip", "momentum 2^-24",
+     "running_not_updated", forwards, usual, in_place},
+    {ROW(branch_by_sign_forward), "y = -0 takes the branch below 0", "common slip", "y = -0",
+     "zero_sign", forwards, usual, in_place},
     {ROW(dgamma_sign_of_minus_zero), "the sign bit of gamma for gamma < 0", "common slip",
      "gamma = -0", "", backwards, wide, standard},
     {ROW(gamma_zero_shortcut), "z = phi(beta) where gamma is 0, whatever x is", "common slip",

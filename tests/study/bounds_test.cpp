@@ -86,7 +86,8 @@ TEST(BoundsStudy, HasClassesOfEveryOtherConvention) {
 
 TEST(BoundsStudy, NoRightKernelIsAboveItsBound) {
   for (const BoundsResult& result : results()) {
-    EXPECT_GE(result.channels, few_channels);
+    EXPECT_GE(result.channels,
+              convention_text(result.declared).empty() ? few_channels : few_channels / 10);
     EXPECT_EQ(result.failed, 0u) << result.failure;
     for (const auto& cells : result.cells)
       for (const BoundsCell& cell : cells) EXPECT_LE(cell.largest, 1);
@@ -141,7 +142,8 @@ TEST(BoundsStudy, WhatIsCommittedIsAFullRunWithinAllBounds) {
       EXPECT_EQ(table.rows.size(), bounds_conventions().size() * 6 + with_xhat);
     }
     for (const auto& row : table.rows) {
-      EXPECT_GE(number(row[count]), static_cast<double>(bounds_channels));
+      const bool convention = name == std::string("conventions");
+      EXPECT_GE(number(row[count]), static_cast<double>(bounds_channels) / (convention ? 10 : 1));
       const bool tensor =
           show_cell(row[0]) == "z" || show_cell(row[0]) == "xhat" || show_cell(row[0]) == "dx";
       for (int k = 0; k < kappa_decades; ++k) {

@@ -100,6 +100,11 @@ struct Cost {
   }
 };
 
+/// |y| as the factor of an exponential that underflows: beyond, the product does, too.
+inline double reach(const ActivationArithmetic& a, double y) {
+  return std::fmin(std::fabs(y), 1 - std::log(a.eta));
+}
+
 class Evaluation {
  public:
   Evaluation(const ActivationArithmetic& arithmetic, const problem::Curve& of_channel)

@@ -189,9 +189,9 @@ class ForwardBound {
     if (!std::isfinite(y)) return e;
     e.add(stretch_near(*c.phi.curve, y, y_error.total()), y_error);
     const Cost cost = Evaluation(inside, *c.phi.curve).value(y);
-    if (cost.roundings > 0 || cost.functions > 0)
+    if (cost.roundings > 0 || !c.phi.curve->pieces())
       e[compare::Term::activation] +=
-          cost.in(inside) + inside.u * e.total() + inside.eta * (1 + std::fabs(y));
+          cost.in(inside) + inside.u * e.total() + inside.eta * (1 + reach(inside, y));
     return e;
   }
 

@@ -200,8 +200,8 @@ class Recovery {
       e[compare::Term::activation] += dz * tilt;
     }
     e[compare::Term::storage] += dz * by_storage;
-    if (cost.roundings > 0 || cost.functions > 0)
-      e[compare::Term::activation] += dz * (cost.in(inside) + inside.eta * (2 + std::fabs(y))) +
+    if (cost.roundings > 0 || !curve.pieces())
+      e[compare::Term::activation] += dz * (cost.in(inside) + inside.eta * (2 + reach(inside, y))) +
                                       inside.u * (std::fabs(v.dy[i]) + e.total()) + inside.eta / 2;
     out.dy = e;
   }
