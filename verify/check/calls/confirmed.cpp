@@ -56,9 +56,11 @@ Found confirmed(const CallCase& one, Found (*look)(const CallCase& one)) {
     return attributed(std::move(met), "sequence",
                       "; made again it is not there: it depends on the calls before");
   if (look == call_at_once) return met;  // it takes some luck
+  CallCase patient = one;
+  patient.is_of_tier = false;
   constexpr int tries = 3;
   for (int i = 0; i < tries; ++i)
-    if (call_at_once(one).broken)
+    if (call_at_once(patient).broken)
       return attributed(std::move(met), "threads",
                         "; made again alone it is not there: it depends on calls of other threads");
   met.is_unexplained = true;

@@ -28,7 +28,9 @@ std::uint64_t together_of(const CallCase& one) {
   return one.subject.emulated ? together_emulated : together;
 }
 std::uint64_t rounds_of(const CallCase& one) {
-  return one.subject.emulated ? together_emulated + apart_emulated : together + apart;
+  constexpr std::uint64_t patience = 25;  // where one case alone is run
+  const std::uint64_t rounds = one.subject.emulated ? apart_emulated : apart;
+  return together_of(one) + (one.is_of_tier ? rounds : patience * rounds);
 }
 
 /// One for each thread; `found.nothing` where their first calls are wrong already.
