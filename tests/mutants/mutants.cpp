@@ -418,8 +418,8 @@ constexpr Mutant precision[] = {
      wide, in_place},
 };
 
-// Where a diagnosis names one, it says what the bug comes to on the data that shows it: a gamma that
-// is flushed and one that is squared are both 0 there.
+// Where a diagnosis names one, it says what the bug comes to on the data that shows it: a gamma
+// that is flushed and one that is squared are both 0 there.
 constexpr Mutant ends[] = {
     {ROW(gamma_clamped), "gamma clamped to 64", "common slip", "|gamma| above 64", "", forwards,
      usual, in_place},
