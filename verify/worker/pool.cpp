@@ -259,10 +259,10 @@ class Variant : public Answerer {
     if (entry > Entry::backward) add(partial);
     question.segment = place.segment, question.begin = place.begin, question.bytes = place.bytes;
     const bool at_once = joined != nullptr && session_worker == nullptr && question.gpu < 0;
-    const auto answer =
-        at_once ? call_together(op, question, place)
-                : ask<CallAnswer>(op, "the plug-in", Verb::call, question,
-                                  [&](Worker& worker) { pool_.map(worker, place); });
+    const auto answer = at_once
+                            ? call_together(op, question, place)
+                            : ask<CallAnswer>(op, "the plug-in", Verb::call, question,
+                                              [&](Worker& worker) { pool_.map(worker, place); });
     if (!answer.trouble.empty()) throw CallLost(op, answer.trouble);
     const std::uint32_t marks = answer.marks | answer.claims.marks;
     if (marks != 0 && trouble.empty()) trouble = sentence_of(marks);
@@ -285,8 +285,9 @@ class Variant : public Answerer {
     refuse_after_many(op);
     std::unique_ptr<Worker> lent;
     const bool own = own_worker != nullptr && own_worker->pool == &pool_;
-    std::unique_ptr<Worker>& worker =
-        session_worker != nullptr ? *session_worker : own ? own_worker->worker : lent;
+    std::unique_ptr<Worker>& worker = session_worker != nullptr ? *session_worker
+                                      : own                     ? own_worker->worker
+                                                                : lent;
     try {
       if (session_worker == nullptr && worker == nullptr) worker = pool_.take();
       if (worker == nullptr) throw WorkerGone("had ended before");
@@ -299,8 +300,7 @@ class Variant : public Answerer {
     }
   }
 
-  CallAnswer call_together(const char* op, const CallQuestion& question,
-                           const SharedPlace& place) {
+  CallAnswer call_together(const char* op, const CallQuestion& question, const SharedPlace& place) {
     refuse_after_many(op);
     try {
       return joined->call(question, place);
@@ -497,7 +497,8 @@ RemoteSession::RemoteSession(Pool& pool, const emulator::Settings& settings,
     : pool_(*pool.state_) {
   auto worker = std::make_unique<std::unique_ptr<Worker>>();
   try {
-    if (own_worker != nullptr && own_worker->pool == &pool_) *worker = std::move(own_worker->worker);
+    if (own_worker != nullptr && own_worker->pool == &pool_)
+      *worker = std::move(own_worker->worker);
     if (*worker == nullptr) *worker = pool_.take();
   } catch (const WorkerGone& gone) {
     throw CallLost("forward", fmt::format("the plug-in {}", pool_.bury(*worker, gone.what())));
