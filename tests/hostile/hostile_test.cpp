@@ -208,8 +208,10 @@ TEST(HostileVerbs, EndInASentence) {
   } tries[] = {
       {"constructor:exit0", "list", "was being loaded and ended the process with exit code 0"},
       {"entry:hang", "list", "was being loaded and did not come back within 1 seconds"},
-      {"forward:exit0", "study epsilon hostile", "the plug-in ended the process with exit code 0"},
-      {"forward:hang", "study epsilon hostile", "the plug-in did not come back within 1 seconds"},
+      {"forward:exit0", "study conventions hostile",
+       "the plug-in ended the process with exit code 0"},
+      {"forward:hang", "study conventions hostile",
+       "the plug-in did not come back within 1 seconds"},
       {"constructor:exit0", "traffic --problem n2c3s5,f32,leaky_relu",
        "was being loaded and ended the process with exit code 0"},
   };

@@ -69,6 +69,8 @@ template <Defect planted>
 int forward(const abn_problem* p, const abn_forward_args* args) {
   const int64_t all = p->n * p->c * p->s;
   if (all == 0) return ABN_OK;
+  if (args->workspace == nullptr || args->workspace_bytes < sizeof(Shared))
+    return ABN_ERROR_WORKSPACE;
   const dim3 blocks(static_cast<unsigned>((all + threads - 1) / threads));
   const int code =
       abn::device::launch({blocks, dim3(threads), sizeof(Shared), args->stream, "normalise"},

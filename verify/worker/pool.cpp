@@ -105,6 +105,8 @@ struct OneWorkerState {
 
 /// The calls of a round, as they come in.
 struct TogetherState {
+  TogetherState(PoolState& of, int count) : pool(of), members(count) {}
+
   PoolState& pool;
   int members;
   std::unique_ptr<Worker> worker{};
