@@ -151,9 +151,10 @@ Ended run(const std::string& deed, const std::string& mark) {
   const fs::path out = fs::temp_directory_path() / (mark + ".json");
   const std::string command =
       "HOSTILE_MARK=" + mark + " HOSTILE=" + deed +
-      " timeout -k 1 60 ./abn-verify run '*/f32/nchw/*' --plugin ./plugins/correct.so --plugin "
-      "./plugins/hostile.so --only-plugins --problem n2c3s5,f32,leaky_relu --call-seconds 1 "
-      "--memory 512 --out " +
+      " timeout -k 1 60 ./abn-verify run '*/@(forward|backward|property)/f32/nchw/*' --plugin "
+      "./plugins/correct.so --plugin ./plugins/hostile.so --only-plugins --problem "
+      "n2c3s5,f32,leaky_relu "
+      "--call-seconds 1 --memory 512 --out " +
       out.string();
   Ended ended = shell(command);
   ended.of_correct = nlohmann::json::array();

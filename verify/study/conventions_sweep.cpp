@@ -3,7 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <map>
 #include <optional>
+#include <utility>
 
 #include "verify/call/evaluator.hpp"
 #include "verify/compare/compare.hpp"
@@ -111,7 +113,8 @@ problem::Saved one_channel(const abn_problem& problem, const problem::Saved& all
 
 double bound_of(const std::vector<compare::Expectation>& expectations, compare::Output output) {
   const compare::Expectation* const found = compare::find_output(expectations, output);
-  return found != nullptr ? found->points.front().bound : bound::infinity;
+  if (found == nullptr) return bound::infinity;
+  return found->points.front().bound;
 }
 
 /// |got - value| over what an error of v and the roundings of a few operations explain.
@@ -131,17 +134,25 @@ void look_at_channel(Evidence& evidence, const problem::Inputs& all, Real v, std
   const problem::Inputs inputs = one_channel(all, c);
   std::vector<double> z;
   expect::gather(p, numbers.z, c, z);
+  // Candidates that come to the same q and g are one: |gamma| of a positive gamma, say.
+  std::map<std::pair<double, double>, double> known;
+  const auto ratio_of_forward = [&](double eps_of_q, double g) {
+    const auto [found, is_new] = known.try_emplace({eps_of_q, g}, 0);
+    if (!is_new) return found->second;
+    problem::Inputs as = inputs;
+    as.problem.scale = ABN_SCALE_SIGNED;
+    as.problem.eps = eps_of_q;
+    as.gamma = {g};
+    return found->second = ratio_of(expect::expect_forward(as, claims), compare::Output::z, z);
+  };
   for (std::size_t root = 0; root < roots.size(); ++root)
     for (std::size_t divisor = 0; divisor < divisors.size(); ++divisor)
-      for (std::size_t scale = 0; scale < scales.size(); ++scale) {
-        problem::Inputs as = inputs;
-        as.problem.scale = ABN_SCALE_SIGNED;
-        as.problem.eps = static_cast<double>(
-            roots[root].under(with_divisor(v, m, divisors[divisor].unbiased), eps) - v);
-        as.gamma = {static_cast<double>(scales[scale].g(inputs.gamma[0], eps))};
+      for (std::size_t scale = 0; scale < scales.size(); ++scale)
         raise(evidence.forward[root][divisor][scale],
-              ratio_of(expect::expect_forward(as, claims), compare::Output::z, z));
-      }
+              ratio_of_forward(
+                  static_cast<double>(
+                      roots[root].under(with_divisor(v, m, divisors[divisor].unbiased), eps) - v),
+                  static_cast<double>(scales[scale].g(inputs.gamma[0], eps))));
 
   // A candidate is told its variance, whatever the kernel keeps.
   abn_claims of_variance = claims;
@@ -185,20 +196,26 @@ void look_at_channel(Evidence& evidence, const problem::Inputs& all, Real v, std
   expect::gather(p, gradients.dx, c, dx);
   const problem::Saved own = one_channel(p, saved, c);
   const double kept_statistic = own.variance.empty() ? own.invstd[0] : own.variance[0];
+  known.clear();
+  const auto ratio_of_backward = [&](double q, double g) {
+    if (!(q > 0)) return bound::infinity;
+    const auto [found, is_new] = known.try_emplace({q, g}, 0);
+    if (!is_new) return found->second;
+    problem::Inputs as = inputs;
+    as.problem.scale = ABN_SCALE_SIGNED;
+    as.problem.eps = 0;
+    as.gamma = {g};
+    problem::Saved kept_as = own;
+    kept_as.invstd.clear();
+    kept_as.variance = {q};
+    return found->second =
+               ratio_of(expect::expect_backward(as, kept_as, of_variance), compare::Output::dx, dx);
+  };
   for (std::size_t back = 0; back < backs.size(); ++back)
-    for (std::size_t scale = 0; scale < scales.size(); ++scale) {
-      problem::Inputs as = inputs;
-      as.problem.scale = ABN_SCALE_SIGNED;
-      as.problem.eps = 0;
-      as.gamma = {static_cast<double>(scales[scale].g(inputs.gamma[0], eps))};
-      problem::Saved kept_as = own;
-      kept_as.invstd.clear();
-      kept_as.variance = {static_cast<double>(backs[back].under(kept_statistic, eps, m))};
+    for (std::size_t scale = 0; scale < scales.size(); ++scale)
       raise(evidence.backward[back][scale],
-            kept_as.variance[0] > 0 ? ratio_of(expect::expect_backward(as, kept_as, of_variance),
-                                               compare::Output::dx, dx)
-                                    : bound::infinity);
-    }
+            ratio_of_backward(static_cast<double>(backs[back].under(kept_statistic, eps, m)),
+                              static_cast<double>(scales[scale].g(inputs.gamma[0], eps))));
 }
 
 /// What x - mean was multiplied by, by least squares.
@@ -248,7 +265,8 @@ double ratio_of(const std::vector<compare::Expectation>& expectations, compare::
   const compare::Expectation* const found = compare::find_output(expectations, output);
   if (found == nullptr) return bound::infinity;
   const compare::Tally tally = compare::compare_all(*found, got);
-  return tally.failed > 0 && !(tally.max_ratio > 1) ? bound::infinity : tally.max_ratio;
+  if (tally.failed > 0 && !(tally.max_ratio > 1)) return bound::infinity;  // no number
+  return tally.max_ratio;
 }
 
 Sweep sweep_of(const call::Subject& subject, std::uint64_t seed) {

@@ -55,14 +55,16 @@ Found confirmed(const CallCase& one, Found (*look)(const CallCase& one)) {
   if (call_a_hundred_times(one).broken)
     return attributed(std::move(met), "sequence",
                       "; made again it is not there: it depends on the calls before");
-  if (look == call_at_once) return met;  // it takes some luck
   CallCase patient = one;
   patient.is_of_tier = false;
-  constexpr int tries = 3;
+  constexpr int tries = 3;  // it takes some luck
   for (int i = 0; i < tries; ++i)
     if (call_at_once(patient).broken)
-      return attributed(std::move(met), "threads",
-                        "; made again alone it is not there: it depends on calls of other threads");
+      return look == call_at_once
+                 ? met
+                 : attributed(
+                       std::move(met), "threads",
+                       "; made again alone it is not there: it depends on calls of other threads");
   met.is_unexplained = true;
   met.broken->reason += "; made again it is not there";
   return met;
