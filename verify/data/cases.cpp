@@ -233,7 +233,9 @@ void append(std::vector<Case>& cases, const Walk& walk, std::uint64_t seed, std:
         // Each group of activations and conventions continues the walk of the one before, shifted
         // by one so that recipes meet other activations and shapes; a group is longer than either
         // table, so every recipe and every shape comes at least once.
-        const auto group = static_cast<std::uint64_t>((dtype * 2 + layout) * 3 + mode);
+        const std::uint64_t group =
+            (static_cast<std::uint64_t>(dtype) * 2 + static_cast<std::uint64_t>(layout)) * 3 +
+            static_cast<std::uint64_t>(mode);
         std::uint64_t step = 0;
         for (std::uint64_t k = 0; k < walk.per_combination; ++k)
           for (const int scale : problem::scales)
@@ -379,8 +381,8 @@ Case replay(std::string_view problem, std::string_view data, std::uint64_t seed)
     make_inputs(abn_problem{}, recipe, seed);
   constexpr double gigabyte = 1e9;
   // What is streamed has no inputs but the kernel's own tensors, in place at best.
-  const int bytes =
-      is_streamed(one) ? problem::format_of(one.problem.dtype).bytes : bytes_of_element;
+  double bytes = bytes_of_element;
+  if (is_streamed(one)) bytes = problem::format_of(one.problem.dtype).bytes;
   const double needed = bytes * static_cast<double>(problem::element_count(one.problem)),
                available = available_memory();
   if (needed > gigabyte && needed > available)
@@ -408,6 +410,7 @@ void require_match(const std::string& pattern, std::span<const std::string> ids)
   const std::string name = pattern.substr(0, pattern.find('/'));
   if (pattern == name + "/*" && name.find_first_of("*?[") == std::string::npos) {
     std::vector<std::string> variants;
+    variants.reserve(known.size());
     for (const std::string& id : known) variants.push_back(id.substr(0, id.find('/')));
     throw problem::UsageError(
         fmt::format("There is no variant \"{}\"; did you mean {}? abn-verify list --names has all, "

@@ -267,6 +267,7 @@ Kind kind_of(std::string_view recipe) {
   const int index = recipe_index(recipe);
   if (index >= 0) return static_cast<Kind>(index);
   std::vector<std::string> names;
+  names.reserve(recipe_table.size());
   for (const Recipe& known : recipe_table) names.emplace_back(known.name);
   throw problem::UsageError(
       fmt::format("\"{}\" is not a data recipe; did you mean {}? (they are {})", recipe,
