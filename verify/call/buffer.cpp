@@ -46,6 +46,13 @@ Arena::Arena(Device& device, Placement placement, Poison poison, int alignment,
   fill(0, guard_bytes, Filling::guard);
 }
 
+void Arena::push_by_pages(int pages) {
+  constexpr std::size_t page_bytes = 4096;
+  const std::size_t begin = before_.size();
+  before_.resize(begin + static_cast<std::size_t>(pages) * page_bytes);
+  fill(begin, before_.size(), Filling::guard);
+}
+
 Arena::~Arena() {
   if (memory_ != nullptr && block_ == nullptr) device_.release(memory_);
 }

@@ -79,6 +79,8 @@ class Arena {
   Arena(Device& device, Placement placement, Poison poison, int alignment,
         std::uint64_t offset_seed, std::uint64_t poison_seed, Block* block = nullptr);
   ~Arena();
+  /// What is added lies so many pages further on; the guard before the first buffer is longer.
+  void push_by_pages(int pages);
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 

@@ -36,6 +36,7 @@ enum class WorkspaceGiven : std::uint8_t {
 struct Whereabouts {
   Placement placement;
   std::uint64_t offsets;
+  int pages = 0;  ///< further on than usual
 };
 
 /// What the case's seed decides beside the data.

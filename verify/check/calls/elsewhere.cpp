@@ -22,7 +22,8 @@ Found move_buffers(const CallCase& one) {
     std::vector<call::Call> kept;
     for (std::uint64_t turn = 0; turn < std::size(placements) && !found.broken; ++turn) {
       call::CallSettings settings = set.settings();
-      settings.where = {placements[turn], draw.bits(turn)};
+      settings.where = {placements[turn], draw.bits(turn),
+                        static_cast<int>(draw.below(4, turn + 64))};
       kept.push_back(set.call(direction, settings));
       found.broken = set.wrong_in("elsewhere", direction, kept.back(), true,
                                   "with its buffers at other addresses");
