@@ -16,6 +16,10 @@ function(add name properties)
   set(text "${text}" PARENT_SCOPE)
 endfunction()
 
+# What takes half a minute and more begins first, so that no core waits for it in the end.
+set(long_suites MutantDiagnosis MutationScore CallsCommand CommandLine SizeBugs CleanTwins
+  ExactKernels ConventionsStudy Deeds/Hostile InTreeVariants Plugins/PluginWithABug)
+
 # Has to run where a GPU is, one at a time, and is a skip elsewhere.
 set(on_gpu "LABELS \"gpu\" TIMEOUT 480 SKIP_RETURN_CODE 77 RESOURCE_LOCK gpu0")
 foreach(binary IN LISTS BINARIES)
@@ -32,6 +36,9 @@ foreach(binary IN LISTS BINARIES)
     string(REGEX REPLACE "\\.$" "" suite "${suite}")
     set(properties "TIMEOUT ${LIMIT} SKIP_RETURN_CODE 77")
     string(APPEND properties " ENVIRONMENT \"ABN_SOURCE_DIR=.;RC_PARAMS=seed=20261123\"")
+    if(suite IN_LIST long_suites)
+      string(APPEND properties " COST 100")
+    endif()
     if(suite MATCHES "OnAGpu$")
       string(APPEND properties " LABELS \"gpu\" RESOURCE_LOCK \"gpu0\"")
     else()
