@@ -239,6 +239,19 @@ TEST(verify_oracle_edges, marks_what_the_method_cannot_do) {
   EXPECT_FALSE(limited(1e-4, 1, ABN_STANDARD));
 }
 
+TEST(verify_oracle_edges, the_true_gradient_is_open_where_y_may_be_a_kink) {
+  const problem::Inputs in = tiny(ABN_F32, ABN_RELU, 0, {-1, 0, 0, 1}, {1, 2, 3, 4});
+  for (const int scheme : {ABN_STANDARD, ABN_CHECKPOINT_X}) {
+    const std::vector<compare::Expectation> all =
+        expect_gradient(in, plain_claims(scheme, ABN_F32, 4));
+    const std::vector<compare::Point>& dx = find(all, compare::Output::dx).points;
+    EXPECT_FALSE(dx[0].open);
+    EXPECT_TRUE(dx[1].open);
+    EXPECT_TRUE(dx[2].open);
+    EXPECT_FALSE(dx[3].open);
+  }
+}
+
 TEST(verify_oracle_edges, facts_say_how_hard_a_channel_is) {
   problem::Inputs in = tiny(ABN_F32, ABN_IDENTITY, 0, {9, 11, 9, 11}, {1, -1, 1, 1});
   in.gamma = {0.5};

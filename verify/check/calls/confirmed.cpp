@@ -43,12 +43,15 @@ Found confirmed(const CallCase& one, Found (*look)(const CallCase& one)) {
   if (again.broken) {
     if (look == call_at_once && (call_in_turn(one).broken || call_a_hundred_times(one).broken))
       return {{}, "the same calls one after the other are wrong already; see calls/sequence", {}};
-    // Another order of a sum stays within its bounds. What does not may have been remembered.
-    if (look == move_buffers && again.is_beyond && call_a_hundred_times(one).broken) {
+    // Another order of a sum stays within its bounds. What does not may have been remembered, and
+    // so may what goes wrong where outputs are left out.
+    const bool may_remember = look == leave_out || (look == move_buffers && again.is_beyond);
+    if (may_remember && call_a_hundred_times(one).broken) {
       again.is_unexplained = true;
-      return attributed(std::move(again), "@(elsewhere|sequence)",
-                        "; a sequence of calls is wrong too: where buffers lie decides, or the "
-                        "calls before");
+      return attributed(std::move(again),
+                        look == leave_out ? "@(optional|sequence)" : "@(elsewhere|sequence)",
+                        "; a sequence of calls is wrong too: the call itself decides, or the calls "
+                        "before");
     }
     return again;
   }
