@@ -69,7 +69,8 @@ TEST(CallsCommand, EveryFailureIsShownAgainByItsCommandWithTheSameWords) {
     if (failure.reason.ends_with("made again it is not there")) continue;  // luck of threads
     ASSERT_EQ(failure.reproduce.rfind("abn-verify ", 0), 0u) << id;
     const Finished again = run_in_bin(failure.reproduce);
-    // what threads spoil by luck may stay whole once
+    // One of the threads' may stay whole. A known hole is among them: in a worker, buffers that are
+    // moved by pages may meet no other page, and order_by_page_of_x is then blamed on threads.
     if (again.code == 0 && id.ends_with("/threads") && lucky++ == 0) continue;
     EXPECT_EQ(again.code, 1) << failure.reproduce;
     const auto replayed = failures_in(again.output);

@@ -161,6 +161,22 @@ std::string loose_text(const Row& row) {
   return text;
 }
 
+void add_kappa_columns(Table& table) {
+  for (int k = 0; k < kappa_decades; ++k)
+    table.columns.push_back({fmt::format("kappa from, 1e{}", k), ""});
+  table.columns.push_back({"loose from", ""});
+  table.columns.push_back({"channels", ""});
+}
+
+/// `cells` say whose row it is.
+void add_row(Table& table, std::vector<Cell> cells, const Row& row) {
+  for (const BoundsCell& cell : row.cells)
+    cells.emplace_back(cell.judged > 0 ? cell.largest : nan_value);
+  cells.emplace_back(loose_text(row));
+  cells.emplace_back(static_cast<double>(row.channels));
+  table.rows.push_back(std::move(cells));
+}
+
 Table classes_table(const std::vector<Row>& rows, bool forward) {
   Table table{forward ? "forward" : "backward",
               forward ? "Every class, forward" : "Every class, backward",
@@ -175,10 +191,7 @@ Table classes_table(const std::vector<Row>& rows, bool forward) {
                {"sums", ""}},
               {},
               true};
-  for (int k = 0; k < kappa_decades; ++k)
-    table.columns.push_back({fmt::format("kappa from, 1e{}", k), ""});
-  table.columns.push_back({"loose from", ""});
-  table.columns.push_back({"channels", ""});
+  add_kappa_columns(table);
   for (const Row& row : rows) {
     if (is_forward(row.output) != forward) continue;
     std::vector<Cell> cells{compare::output_name(row.output),
@@ -188,11 +201,7 @@ Table classes_table(const std::vector<Row>& rows, bool forward) {
                                     : problem::scheme_name(row.declared.scheme),
                             problem::normalise_name(row.declared.folded ? ABN_FOLDED : ABN_DIRECT),
                             summation_name(row.declared.summation)};
-    for (const BoundsCell& cell : row.cells)
-      cells.emplace_back(cell.judged > 0 ? cell.largest : nan_value);
-    cells.emplace_back(loose_text(row));
-    cells.emplace_back(static_cast<double>(row.channels));
-    table.rows.push_back(std::move(cells));
+    add_row(table, std::move(cells), row);
   }
   return table;
 }
@@ -210,10 +219,7 @@ Table conventions_table(const std::vector<BoundsResult>& results) {
                {"normalise", ""}},
               {},
               true};
-  for (int k = 0; k < kappa_decades; ++k)
-    table.columns.push_back({fmt::format("kappa from, 1e{}", k), ""});
-  table.columns.push_back({"loose from", ""});
-  table.columns.push_back({"channels", ""});
+  add_kappa_columns(table);
   for (const BoundsResult& result : results) {
     const KernelClass& declared = result.declared;
     const std::string convention = convention_text(declared);
@@ -229,11 +235,7 @@ Table conventions_table(const std::vector<BoundsResult>& results) {
                               problem::accumulate_name(declared.accumulate),
                               problem::scheme_name(declared.scheme),
                               problem::normalise_name(declared.folded ? ABN_FOLDED : ABN_DIRECT)};
-      for (const BoundsCell& cell : row.cells)
-        cells.emplace_back(cell.judged > 0 ? cell.largest : nan_value);
-      cells.emplace_back(loose_text(row));
-      cells.emplace_back(static_cast<double>(row.channels));
-      table.rows.push_back(std::move(cells));
+      add_row(table, std::move(cells), row);
     }
   }
   return table;
