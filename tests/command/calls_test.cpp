@@ -63,15 +63,14 @@ TEST(CallsCommand, EveryFailureIsShownAgainByItsCommandWithTheSameWords) {
   EXPECT_EQ(ran.code, 1);
   const auto failures = failures_in(ran.output);
   EXPECT_GE(failures.size(), 27u) << ran.output.substr(0, 2000);
-  int lucky = 0;
   for (const auto& [id, failure] : failures) {
     EXPECT_FALSE(failure.reason.empty()) << id;
     if (failure.reason.ends_with("made again it is not there")) continue;  // luck of threads
     ASSERT_EQ(failure.reproduce.rfind("abn-verify ", 0), 0u) << id;
-    const Finished again = run_in_bin(failure.reproduce);
-    // One of the threads' may stay whole. A known hole is among them: in a worker, buffers that are
-    // moved by pages may meet no other page, and order_by_page_of_x is then blamed on threads.
-    if (again.code == 0 && id.ends_with("/threads") && lucky++ == 0) continue;
+    Finished again = run_in_bin(failure.reproduce);
+    // Threads meet by luck, and on a busy machine seldom.
+    for (int more = 0; more < 9 && again.code == 0 && id.ends_with("/threads"); ++more)
+      again = run_in_bin(failure.reproduce);
     EXPECT_EQ(again.code, 1) << failure.reproduce;
     const auto replayed = failures_in(again.output);
     if (failure.reproduce.find(id) == std::string::npos) {

@@ -80,6 +80,8 @@ class Arena {
         std::uint64_t offset_seed, std::uint64_t poison_seed, Block* block = nullptr);
   ~Arena();
   /// What is added lies so many pages further on; the guard before the first buffer is longer.
+  /// As many pages follow the last buffer: where memory is mapped downward, a block that is longer
+  /// begins as many pages lower, and pages in front alone would move nothing.
   void push_by_pages(int pages);
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
@@ -144,6 +146,7 @@ class Arena {
   void fill(std::size_t begin, std::size_t end, Filling filling);
 
   Device& device_;
+  std::size_t pages_behind_ = 0;
   Placement placement_;
   Poison poison_;
   std::size_t alignment_;
