@@ -31,7 +31,7 @@ const Format formats[] = {
 
 // A NaN keeps its sign and its payload, as far as the narrower type holds it; arithmetic would
 // quiet it, so bits are moved.
-constexpr int double_fraction_bits = 52;
+constexpr int double_fraction_bits = 52, double_bias = 1023;
 
 int fraction_bits(const Format& format) { return format.precision - 1; }
 
@@ -63,16 +63,15 @@ std::uint16_t bits16(const Format& format, double value) {
   const double magnitude = std::fabs(value);
   if (std::isinf(magnitude)) return sign | top;
   if (magnitude == 0) return sign;
-  int exponent;
-  std::frexp(magnitude, &exponent);
-  exponent -= 1;
+  const auto wide = std::bit_cast<std::uint64_t>(magnitude);
+  const int exponent = static_cast<int>(wide >> double_fraction_bits) - double_bias;
   if (exponent < format.emin)
     return static_cast<std::uint16_t>(sign |
                                       static_cast<unsigned>(magnitude / format.smallest_subnormal));
-  // hidden bit included
-  const auto significand = static_cast<unsigned>(std::ldexp(magnitude, stored - exponent));
+  const auto fraction =
+      static_cast<unsigned>(wide >> (double_fraction_bits - stored)) & ((1u << stored) - 1);
   return static_cast<std::uint16_t>(
-      sign | ((static_cast<unsigned>(exponent - format.emin) << stored) + significand));
+      sign | static_cast<unsigned>(exponent - format.emin + 1) << stored | fraction);
 }
 
 double value16(const Format& format, std::uint16_t bits) {
@@ -86,8 +85,10 @@ double value16(const Format& format, std::uint16_t bits) {
   } else if (exponent == 0) {
     magnitude = fraction * format.smallest_subnormal;
   } else {
-    magnitude = std::ldexp(static_cast<double>(fraction + (1u << stored)),
-                           static_cast<int>(exponent) - 1 + format.emin - stored);
+    const auto wide =
+        static_cast<std::uint64_t>(static_cast<int>(exponent) - 1 + format.emin + double_bias);
+    magnitude = std::bit_cast<double>(wide << double_fraction_bits |
+                                      std::uint64_t{fraction} << (double_fraction_bits - stored));
   }
   return bits & 0x8000u ? -magnitude : magnitude;
 }
