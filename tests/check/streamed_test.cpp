@@ -1,5 +1,6 @@
 // Cases that are judged channel by channel: on small ones the verdicts are those of the ordinary
 // way, and what a kernel does wrong is seen.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <string_view>
@@ -38,6 +39,15 @@ std::vector<std::string> failing(const std::map<std::string, results::Record>& r
   return names;
 }
 
+/// Where the error is the largest part of its bound, and which terms make up that bound.
+std::string shares(const results::Record& record) {
+  if (record.witnesses.empty()) return "";
+  std::string text = record.witnesses.front().where;
+  for (const auto& [term, share] : record.witnesses.front().terms)
+    text += fmt::format(" {} {:.6f}", term, share);
+  return text;
+}
+
 class Streamed : public testing::Test {
  protected:
   void SetUp() override { breakage = {}; }
@@ -66,6 +76,7 @@ TEST_F(Streamed, SeesTheSameNumbersAsTheOrdinaryWay) {
         EXPECT_EQ(at->second.tally.failed, record.tally.failed) << name;
         EXPECT_EQ(at->second.tally.max_ratio, record.tally.max_ratio) << name;
         EXPECT_EQ(at->second.tally.ratio_histogram, record.tally.ratio_histogram) << name;
+        EXPECT_EQ(shares(at->second), shares(record)) << name;
       }
       EXPECT_GT(numbers, 0u);
       EXPECT_EQ(failing(ours), failing(ordinary));

@@ -30,6 +30,7 @@ judge::Origin origin_of(const CheckGroup& group, const call::Subject& subject,
       fmt::format(" --problem {} --data {} --seed {}", problem::to_string(one.problem),
                   judge::shell_word(one.data), one.seed);
   origin.per_channel = options.per_channel;
+  origin.worst = options.worst;
   if (!subject.plugin.empty())
     origin.command_tail += " --plugin " + judge::shell_word(subject.plugin);
   origin.command_tail += group.flags;

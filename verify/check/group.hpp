@@ -32,6 +32,8 @@ struct RunOptions {
   std::string device = "auto";  ///< as given, for reproduce lines
   /// the optional outputs that calls/optional leaves out, with commas; empty: every set of them
   std::string without{};
+  /// of the run that the case belongs to (verify/results/witnesses_kept.hpp)
+  results::WorstRatios* worst = nullptr;
 };
 
 struct CheckName {

@@ -206,7 +206,9 @@ results::Record judge(const Origin& origin, std::string_view op, const problem::
   witness.ulp = comparison.ulp;
   witness.reason = comparison.reason;
   witness.inputs = shown_inputs(inputs, saved, expectation.output, worst);
-  if (point.bound > 0) {
+  const bool stays = record.failed_cases > 0 || origin.worst == nullptr ||
+                     origin.worst->may_stay(record.id, comparison.ratio);
+  if (stays && point.bound > 0) {
     const compare::Shares shares = explain(expectation.output, worst);
     for (std::size_t term = 0; term < compare::term_count; ++term)
       if (shares[term] > smallest_share_shown)

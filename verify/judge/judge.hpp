@@ -10,6 +10,7 @@
 
 #include "verify/problem/inputs.hpp"
 #include "verify/results/results.hpp"
+#include "verify/results/witnesses_kept.hpp"
 
 namespace abn::verify::judge {
 
@@ -29,6 +30,8 @@ struct Origin {
   /// of a tensor or of a vector; and what was sampled, in words
   std::function<std::int64_t(bool tensor, std::int64_t element)> element_of{};
   std::string sampled{};
+  /// of a run of many cases: then only witnesses that may stay show the terms of their bound
+  results::WorstRatios* worst = nullptr;
 };
 
 /// variant/op/dtype/layout/check

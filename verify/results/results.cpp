@@ -14,11 +14,10 @@
 #include <map>
 
 #include "verify/problem/error.hpp"
+#include "verify/results/witnesses_kept.hpp"
 
 namespace abn::verify::results {
 namespace {
-
-constexpr std::size_t witnesses_kept = 3;
 
 bool worse(const Witness& a, const Witness& b) {
   const bool a_failed = !a.reason.empty(), b_failed = !b.reason.empty();

@@ -146,7 +146,10 @@ results::VariantInfo describe(const call::Subject& subject) {
 std::vector<results::Record> run(const check::CheckGroup& group,
                                  std::span<const call::Subject> subjects,
                                  std::span<const data::Case> given,
-                                 const check::RunOptions& options) {
+                                 const check::RunOptions& given_options) {
+  results::WorstRatios worst;
+  check::RunOptions options = given_options;
+  options.worst = &worst;
   const int threads = call::thread_count(options.threads);
   std::map<std::string, results::Record> records;
   std::mutex merging;
