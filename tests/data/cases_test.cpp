@@ -109,6 +109,19 @@ TEST(Tiers, HaveLargeCasesOfEveryKind) {
   EXPECT_EQ(kinds.size(), 8u);
 }
 
+TEST(Tiers, OneCaseOfTheFullTierLiesBeyondIndicesOf32Bits) {
+  for (const Tier tier : {Tier::smoke, Tier::full}) {
+    const std::vector<Case> cases = cases_of(tier, 5);
+    EXPECT_EQ(std::count_if(cases.begin(), cases.end(),
+                            [](const Case& one) {
+                              return problem::element_count(one.problem) > std::int64_t{1} << 31;
+                            }),
+              tier == Tier::full ? 1 : 0);
+    for (const Case& one : cases)
+      EXPECT_EQ(one.needs_gpu, problem::element_count(one.problem) > most_in_doubles);
+  }
+}
+
 /// Sizes of paths that a kernel may take for them alone, as small as they can be: a tier costs what
 /// its elements cost.
 TEST(Tiers, MeetTheSizesOfOtherPaths) {

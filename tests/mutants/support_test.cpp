@@ -178,6 +178,15 @@ TEST_F(Narrow, CasesThatAreSupportedStayAsTheyAre) {
   EXPECT_GT(moved.moved, 20u);
 }
 
+TEST_F(Narrow, AHostIsAskedForNoCaseThatNeedsAGpu) {
+  std::vector<data::Case> tier = cases();
+  tier.resize(2);
+  tier.back().needs_gpu = true;
+  const check::MovedCases moved = check::moved_cases(check::output_checks, subject, tier);
+  EXPECT_EQ(moved.cases.size(), 1u);
+  EXPECT_EQ(moved.left_to_gpus, 1u);
+}
+
 TEST_F(Narrow, WhatIsSupportedNowhereIsSaid) {
   supported = [](const abn_problem& p) { return p.layout == ABN_NHWC; };
   const std::vector<data::Case> tier = cases();

@@ -121,6 +121,11 @@ MovedCases moved_cases(const CheckGroup& group, const call::Subject& subject,
   });
   if (group.of_claims != nullptr)
     for (data::Case& one : group.of_claims(subject, cases)) out.cases.push_back(std::move(one));
+  const bool on_gpu = subject.device != nullptr && subject.device->memory() != ABN_MEMORY_HOST;
+  const std::size_t left = std::erase_if(out.cases, [&](const data::Case& one) {
+    return one.needs_gpu && (!on_gpu || !group.streams);
+  });
+  if (!on_gpu) out.left_to_gpus = left;
   std::vector<std::size_t> refused;
   std::map<std::pair<int, int>, std::vector<abn_problem>> starts;  // by type and layout
   for (std::size_t i = 0; i < out.cases.size(); ++i) {

@@ -20,6 +20,7 @@ namespace abn::verify::check {
 struct MovedCases {
   std::vector<data::Case> cases;  ///< in the order of those that were given
   std::size_t left_out = 0;       ///< of these, what the emulator does not run in this tier
+  std::size_t left_to_gpus = 0;   ///< of these, what no host kernel is asked to do in a tier
   std::size_t moved = 0;
   /// left as they were: nothing of their type and layout is supported
   std::size_t unsupported = 0;

@@ -118,6 +118,12 @@ void add(std::vector<results::Record>& all, std::vector<results::Record> records
   std::move(records.begin(), records.end(), std::back_inserter(all));
 }
 
+std::string huge_problem(const std::vector<data::Case>& cases) {
+  const auto one = std::find_if(cases.begin(), cases.end(),
+                                [](const data::Case& each) { return each.needs_gpu; });
+  return one == cases.end() ? "" : problem::to_string(one->problem);
+}
+
 /// How many of a tier's cases a variant does not do, and what became of them; empty where it does
 /// all that are of its types and layouts.
 std::string moved_text(const Setup& setup, const call::Subject& subject,
@@ -136,6 +142,11 @@ std::string moved_text(const Setup& setup, const call::Subject& subject,
         "{}{} of the tier's large cases are left to GPUs and host code, as the emulator would take "
         "minutes (abn-verify explain ranges)",
         text.empty() ? "" : "; ", moved.left_out);
+  if (moved.left_to_gpus > 0)
+    text += fmt::format(
+        "{}{} of the tier's cases, beyond 2^31 elements, are left to GPUs; --problem {} runs one "
+        "here",
+        text.empty() ? "" : "; ", moved.left_to_gpus, huge_problem(cases));
   return text;
 }
 

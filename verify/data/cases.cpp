@@ -85,6 +85,7 @@ constexpr Shape full_shapes[] = {
 // for each takes as long as a hundred others. One a layout; smoke: beyond 2^16 samples a channel
 // and 2^18 elements; full: beyond 2^20 elements, for each type.
 constexpr Shape large_smoke_shapes[] = {{2, 4, 32801}, {3, 700, 125}};
+constexpr Shape huge_shape{2, 16384, 65600};  // beyond 2^31 elements: an index of 32 bits
 constexpr Shape large_full_shapes[] = {{2, 4, 140001}, {9, 1030, 121}, {70001, 17, 1}};
 
 // Sizes for which kernels often have another path, each as small as it can be: rows of more than 40
@@ -339,7 +340,13 @@ std::vector<Case> cases_of(Tier tier, std::uint64_t seed) {
   const std::uint64_t rounds = tier == Tier::full         ? 1
                                : tier == Tier::exhaustive ? exhaustive_rounds
                                                           : 0;
-  for (std::uint64_t round = 1; round <= rounds; ++round) add(full, round);
+  for (std::uint64_t round = 1; round <= rounds; ++round) {
+    add(full, round);
+    constexpr std::uint64_t apart = 4000;  // from the streams of the others
+    cases.push_back(drawn_case(huge_shape, ABN_BF16, ABN_NCHW, ABN_LEAKY_RELU, "standard",
+                               Stream(seed).fork(apart + round)));
+    cases.back().needs_gpu = true;
+  }
   return cases;
 }
 
