@@ -32,5 +32,6 @@ done
   ./check-tests --gtest_filter='*Propert*:*Planted*') || keep
 tests/source/tidy.sh . "$build" --all || { [ $? -eq 77 ] || outcome=1; }
 ci/asan.sh || keep
-ABN_FUZZ_SECONDS=${ABN_FUZZ_SECONDS:-600} ABN_FUZZ_SEED=$((seed % 4294967295 + 1)) ci/fuzz.sh || keep
+export ABN_FUZZ_SECONDS=${ABN_FUZZ_SECONDS:-600} ABN_FUZZ_SEED=$((seed % 4294967295 + 1))
+ci/fuzz.sh || keep
 exit $outcome
