@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The nightly job: the full tier of every check, the sharpness of the bounds, five minutes of
 # hunting through each variant and every property with more cases, under a seed of its own that is
-# printed; then clang-tidy on every file and the tests under AddressSanitizer and UBSan.
+# printed; then clang-tidy on every file, the tests under AddressSanitizer and UBSan, and an hour of
+# fuzzing.
 #   full.sh            a random seed
 #   ABN_SEED=N full.sh that one again
 # Exit code: 0 all passed, 1 something failed, 2 the setup is wrong.
@@ -31,4 +32,6 @@ done
   ./check-tests --gtest_filter='*Propert*:*Planted*') || keep
 tests/source/tidy.sh . "$build" --all || { [ $? -eq 77 ] || outcome=1; }
 ci/asan.sh || keep
+export ABN_FUZZ_SECONDS=${ABN_FUZZ_SECONDS:-600} ABN_FUZZ_SEED=$((seed % 4294967295 + 1))
+ci/fuzz.sh || keep
 exit $outcome

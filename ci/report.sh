@@ -41,5 +41,5 @@ for variant in $("$bin" list --names); do
   studies+=("report/conventions-$variant.json")
 done
 "$bin" report report/variants.json report/sanitized.json report/gradients.json \
-  report/recorded.json "${studies[@]}" --out report
+  report/recorded.json "${studies[@]}" --out report || keep
 exit $outcome

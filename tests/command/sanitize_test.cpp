@@ -143,7 +143,7 @@ TEST(Sanitize, TheReportHasASectionOfItsOwn) {
   Scratch scratch;
   ASSERT_EQ(
       abn("run " + planted + " --only-sanitize --quiet --out " + scratch.file("all.json")).code, 1);
-  ASSERT_EQ(abn("report " + scratch.file("all.json") + " --out " + scratch.file("report")).code, 0);
+  ASSERT_EQ(abn("report " + scratch.file("all.json") + " --out " + scratch.file("report")).code, 1);
   const std::string page = contents(scratch.file("report/index.html")),
                     comment = contents(scratch.file("report/report.md"));
   EXPECT_TRUE(has(page, "What every memory access showed"));

@@ -53,6 +53,16 @@ TEST(GivenData, WhatIsLeftOutHasItsDefault) {
   EXPECT_EQ(read.running_var, std::vector<double>{1});
 }
 
+TEST(GivenData, WhatNoDoubleHoldsIsNoInfinityAndNoZero) {
+  const abn_problem problem = problem::parse_problem("n1c1s2,f64,identity");
+  for (const char* text : {"given:x=1e400,0", "given:x=0,-1e400", "given:x=1e-400,0",
+                           "given:x=0x1p-1080,0", "given:x=0x1p1024,0"})
+    EXPECT_THROW(parse_given(text, problem), problem::UsageError) << text;
+  EXPECT_TRUE(std::isinf(parse_given("given:x=inf,0", problem).x[0]));
+  EXPECT_EQ(parse_given("given:x=0x1p-1074,0", problem).x[0], 0x1p-1074);
+  EXPECT_THROW(parse_given("given:x= 1,0", problem), problem::UsageError) << "a blank";
+}
+
 TEST(GivenData, WhatCannotBeMeantIsRefused) {
   for (const char* wrong :
        {"given:", "given:x=1", "given:x=1,2,3", "given:x=1,2;x=1,2", "given:y=1,2", "given:x=1,two",

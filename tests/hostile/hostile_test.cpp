@@ -56,7 +56,9 @@ constexpr Deed deeds[] = {
     {"claims:fpe", "claims() crashed with signal 8"},
     {"claims:overflow", "claims() crashed with signal 11"},
     {"claims:hang", "claims() did not come back within 1 seconds"},
-    {"claims:throw", "claims()"},
+    {"claims:throw",
+     "claims() let an exception out of a function of C; it had printed \"an exception: "
+     "a kernel's own exception\""},
     {"claims:empty_problem", "claims() wrote into the problem that it was given"},
     {"claims:ulp", "", 0},  // it claims no activation that has functions
     {"claims:bf16", "implausible claim accumulate bf16"},
@@ -76,14 +78,19 @@ constexpr Deed deeds[] = {
     {"forward:overflow", "the plug-in crashed with signal 11"},
     {"forward:hang", "the plug-in did not come back within 1 seconds"},
     {"forward:spin", "the plug-in did not come back within 1 seconds"},
-    {"forward:throw", "the plug-in"},
-    {"forward:throw_int", "the plug-in"},
+    {"forward:throw",
+     "the plug-in let an exception out of a function of C; it had printed \"an "
+     "exception: a kernel's own exception\""},
+    {"forward:throw_int",
+     "the plug-in let an exception out of a function of C; it had printed \"an "
+     "exception of an unknown type\""},
     {"forward:thread_ends", "the plug-in crashed with signal 6|the plug-in ended"},
     {"forward:kill_group", "the plug-in crashed with signal 9"},
     {"forward:kill_parent", "", 0},
     {"forward:trace_parent", "it left a process behind|had ended"},
     {"forward:close_files", "closed the socket that it was to answer on"},
     {"forward:write_files", "the plug-in sent something else than an answer"},
+    {"forward:forge", "the plug-in sent a packet that answers no question"},
     {"forward:shrink_files", "", 0},
     {"forward:fork", "it left a process behind"},
     {"forward:sleepers", "it left a process behind|processes at once"},

@@ -14,6 +14,7 @@
 #include "verify/call/plugin.hpp"
 #include "verify/command/parts.hpp"
 #include "verify/data/cases.hpp"
+#include "verify/problem/bounded_file.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/problem.hpp"
 #include "verify/problem/suggest.hpp"
@@ -158,7 +159,7 @@ int plan_command(const PlanArguments& arguments) {
   require_writable(arguments.out);
   study::Study measured;
   if (!arguments.measured.empty()) {
-    const std::string text = read_text(arguments.measured);
+    const std::string text = problem::read_bounded(arguments.measured, problem::own_json);
     if (!study::is_study(text))
       throw problem::UsageError(
           fmt::format("{} holds no times; make some with abn-verify bench auto --out FILE",

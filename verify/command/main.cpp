@@ -11,6 +11,8 @@
 #include <cctype>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
+#include <new>
 
 #include "abn_build.hpp"
 #include "verify/bench/problems.hpp"
@@ -18,6 +20,7 @@
 #include "verify/command/exit_codes.hpp"
 #include "verify/judge/judge.hpp"
 #include "verify/problem/error.hpp"
+#include "verify/problem/printable.hpp"
 #include "verify/problem/suggest.hpp"
 #include "verify/worker/pool.hpp"
 
@@ -42,6 +45,51 @@ const CLI::Validator is_seed(
     },
     "NUMBER", "seed");
 
+/// Unlike CLI::Range, which lets NaN pass.
+CLI::Validator is_between(double least, double most) {
+  return {[least, most](std::string& text) {
+            double value = 0;
+            const bool number = CLI::detail::lexical_cast(text, value);
+            return number && value >= least && value <= most
+                       ? std::string()
+                       : fmt::format("{} is no number from {:g} to {:g}", text, least, most);
+          },
+          fmt::format("FLOAT from {:g} to {:g}", least, most)};
+}
+
+/// An option whose value is empty was meant to have one, as in --problem "$problem".
+void refuse_empty(const CLI::App& verb) {
+  for (const CLI::Option* const option : verb.get_options())
+    for (const std::string& value : option->results())
+      if (value.empty())
+        throw abn::verify::problem::UsageError(
+            fmt::format("{} is given as an empty text; leave it out, or say what you mean",
+                        option->get_name()));
+}
+
+/// What CLI11 says of a command line that is wrong. It names a word that is missing before an
+/// option that nobody knows, which is more often the mistake.
+std::string complaint_of(const CLI::ParseError& wrong, const CLI::App* verb) {
+  if (verb != nullptr)
+    for (const std::string& word : verb->remaining())
+      if (word.starts_with("-"))
+        return fmt::format("{} has no option {}; see abn-verify {} --help", verb->get_name(), word,
+                           verb->get_name());
+  return fmt::format("{}; see abn-verify {}--help", wrong.what(),
+                     verb == nullptr ? "" : verb->get_name() + " ");
+}
+
+/// `help` and `help VERB`, as other programs have them.
+std::vector<std::string> words_of(int argc, char** argv) {
+  std::vector<std::string> words(argv + 1, argv + argc);
+  if (!words.empty() && words.front() == "help") {
+    words.erase(words.begin());
+    words.resize(std::min<std::size_t>(words.size(), 1));
+    words.emplace_back("--help");
+  }
+  return words;
+}
+
 int parse_and_call(int argc, char** argv) {
   using namespace abn::verify;
   using namespace abn::verify::command;
@@ -61,7 +109,7 @@ int parse_and_call(int argc, char** argv) {
   const auto add_limits = [](CLI::App* verb, LimitArguments& limits) {
     verb->add_option("--call-seconds", limits.call_seconds,
                      "How long one call of a plug-in may take, or loading it")
-        ->check(CLI::Range(0.05, 1e6));
+        ->check(is_between(0.05, 1e6));
     verb->add_option("--memory", limits.memory_mb,
                      "Megabytes that the processes of a plug-in may use; 0 for half of the "
                      "machine's, and at least 4096")
@@ -119,7 +167,7 @@ int parse_and_call(int argc, char** argv) {
       ->add_option("--hunt", run.hunt,
                    "Search this many seconds for the data that use most of the bounds, instead of "
                    "running a tier")
-      ->check(CLI::Range(0.0, 1e6));
+      ->check(is_between(0, 1e6));
   run_verb
       ->add_option("--hunt-steps", run.hunt_steps,
                    "The same for this many cases a variant, which is the same search every time")
@@ -232,7 +280,7 @@ int parse_and_call(int argc, char** argv) {
       ->allow_extra_args(false);
   bench_verb
       ->add_option("--seconds", bench.seconds, "For each problem and direction, at least 11 rounds")
-      ->check(CLI::Range(0.0, 1e4));
+      ->check(is_between(0, 1e4));
   bench_verb->add_option("--seed", bench.seed, "Decides the data")->check(is_seed);
   bench_verb->add_flag("--list", bench.list, "Print the problems and stop");
   bench_verb->add_option("--out", bench.out,
@@ -255,22 +303,24 @@ int parse_and_call(int argc, char** argv) {
   plan_verb->add_option("--out", plan.out,
                         "Write choices and candidates to this file, which report takes");
 
-  if (argc > 1 && argv[1][0] != '-') {
+  std::vector<std::string> words = words_of(argc, argv);
+  if (!words.empty() && !words.front().starts_with("-")) {
     const std::vector<std::string> verbs{"doctor", "list",  "explain", "run",   "traffic", "grad",
                                          "study",  "check", "report",  "bench", "plan"};
-    if (std::find(verbs.begin(), verbs.end(), argv[1]) == verbs.end())
+    if (std::find(verbs.begin(), verbs.end(), words.front()) == verbs.end())
       throw problem::UsageError(fmt::format(
           "\"{}\" is not a verb of abn-verify; did you mean {}? abn-verify --help lists all",
-          argv[1], problem::nearest(argv[1], verbs)));
+          words.front(), problem::nearest(words.front(), verbs)));
   }
   try {
-    app.parse(argc, argv);
+    std::reverse(words.begin(), words.end());  // as CLI11 takes them
+    app.parse(std::move(words));
+    refuse_empty(*app.get_subcommands().front());
   } catch (const CLI::Success& asked) {  // --help, --version
     return app.exit(asked);
   } catch (const CLI::ParseError& wrong) {
     const auto verbs = app.get_subcommands();
-    throw problem::UsageError(fmt::format("{}; see abn-verify {}--help", wrong.what(),
-                                          verbs.empty() ? "" : verbs.front()->get_name() + " "));
+    throw problem::UsageError(complaint_of(wrong, verbs.empty() ? nullptr : verbs.front()));
   }
 
   CommandLine command_line{"abn-verify"};
@@ -298,6 +348,12 @@ void keep_freed_memory() {
 #endif
 }
 
+/// One line, which may be lost: where standard error is closed, the exit code has to do.
+void complain(const std::string& what, const char* what_next) {
+  std::fputs(("abn-verify: " + abn::verify::problem::printable(what) + what_next + "\n").c_str(),
+             stderr);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -312,15 +368,16 @@ int main(int argc, char** argv) {
         stderr);
     return code == 1 ? code : usage_error;
   } catch (const abn::verify::problem::UsageError& wrong) {
-    fmt::print(stderr, "abn-verify: {}\n", wrong.what());
+    complain(wrong.what(), "");
   } catch (const abn::verify::worker::CallLost& lost) {  // in a verb that has no records
-    fmt::print(stderr, "abn-verify: {}; mend the plug-in, abn-verify run shows the case\n",
-               lost.what());
+    complain(lost.what(), "; mend the plug-in, abn-verify run shows the case");
+  } catch (const std::filesystem::filesystem_error& wrong) {
+    complain(wrong.path1().string() + ": " + wrong.code().message(), "; check the path");
+  } catch (const std::bad_alloc&) {
+    complain("there is not enough memory", "; take smaller problems or files, or fewer --threads");
   } catch (const std::exception& wrong) {
-    fmt::print(stderr,
-               "abn-verify: {}; this is a fault of the tool or of the machine, abn-verify doctor "
-               "may show which\n",
-               wrong.what());
+    complain(wrong.what(),
+             "; this is a fault of the tool or of the machine, abn-verify doctor may show which");
   }
   return usage_error;
 }

@@ -9,14 +9,13 @@
 #include <cstdio>
 #include <ctime>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <map>
 
 #include "abn_build.hpp"
 #include "verify/command/exit_codes.hpp"
 #include "verify/judge/judge.hpp"
 #include "verify/problem/error.hpp"
+#include "verify/problem/printable.hpp"
 
 namespace abn::verify::command {
 namespace {
@@ -175,18 +174,6 @@ void require_writable(const std::string& path) {
                     path, parent.string()));
 }
 
-std::string read_text(const std::string& path) {
-  if (fs::is_directory(path))
-    throw problem::UsageError(
-        fmt::format("{} is a folder; name a file in it that abn-verify wrote with --out", path));
-  std::ifstream in(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(in), {}};
-  if (!in)
-    throw problem::UsageError(
-        fmt::format("{} cannot be read; name a file that abn-verify wrote with --out", path));
-  return text;
-}
-
 results::Provenance provenance_of(const CommandLine& command_line) {
   results::Provenance provenance;
   provenance.version = build::version;
@@ -202,13 +189,13 @@ results::Provenance provenance_of(const CommandLine& command_line) {
 int finish(const results::Results& results, const std::string& out, bool quiet) {
   for (const auto& record : results.records)
     if (record.verdict != results::Verdict::pass && record.verdict != results::Verdict::skip)
-      fmt::print("{}\n", results::failure_text(record));
-  if (!quiet) fmt::print("{}\n", results::summary_table(results));
+      fmt::print("{}\n", problem::printable_lines(results::failure_text(record)));
+  if (!quiet) fmt::print("{}\n", problem::printable_lines(results::summary_table(results)));
   if (!quiet) fmt::print("{}", moved_lines(results));
   for (const auto& variant : results.variants)
     for (const auto& sentence : variant.unneeded)
       if (!quiet) fmt::print("advice  {}, {}\n", variant.name, sentence);
-  fmt::print("{}\n", results::headline(results));
+  fmt::print("{}\n", problem::printable(results::headline(results)));
   const int code = results::exit_code(results);
   if (out.empty()) return code;
   // Behind the verdicts, so that a disk that is full costs the file and not what it would say.

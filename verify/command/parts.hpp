@@ -32,9 +32,6 @@ inline std::string wrapped(const std::string& text, const std::string& indent) {
 /// UsageError.
 void require_writable(const std::string& path);
 
-/// Throws UsageError for what is no file that can be read.
-std::string read_text(const std::string& path);
-
 results::Provenance provenance_of(const CommandLine& command_line);
 
 /// The plug-ins, each loaded in a worker; no two variants have one name. Throws UsageError for what

@@ -5,12 +5,17 @@
 #include <filesystem>
 #include <iterator>
 #include <map>
+#include <string>
+#include <system_error>
+#include <utility>
 #include <vector>
 
 #include "verify/call/parallel.hpp"
 #include "verify/command/parts.hpp"
 #include "verify/judge/tensor_file_records.hpp"
+#include "verify/problem/bounded_file.hpp"
 #include "verify/problem/error.hpp"
+#include "verify/problem/printable.hpp"
 #include "verify/report/report.hpp"
 #include "verify/study/study.hpp"
 
@@ -19,13 +24,32 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// The texts of the files, each once: what is named twice must not count twice.
+std::vector<std::pair<std::string, std::string>> different_texts(
+    const std::vector<std::string>& paths) {
+  std::vector<std::pair<std::string, std::string>> texts;  // by path
+  for (const std::string& path : paths) {
+    std::string text = problem::read_bounded(path, problem::own_json);
+    const auto same = std::find_if(texts.begin(), texts.end(),
+                                   [&](const auto& one) { return one.second == text; });
+    if (same == texts.end())
+      texts.emplace_back(path, std::move(text));
+    else
+      fmt::print("{} holds the same as {} and is counted once.\n", problem::printable(path),
+                 problem::printable(same->first));
+  }
+  return texts;
+}
+
 }  // namespace
 
 int check_command(const CheckArguments& arguments, const CommandLine& command_line) {
   require_writable(arguments.out);
   const call::Stopwatch stopwatch;
   results::Results results;
-  const bool one_file = arguments.files.size() == 1 && !fs::is_directory(arguments.files.front());
+  std::error_code unknown;  // which the reader of the file will say
+  const bool one_file =
+      arguments.files.size() == 1 && !fs::is_directory(arguments.files.front(), unknown);
   std::size_t without_outputs = 0;
   for (const auto& file : tensor_files(arguments.files)) {
     // in a folder, files that hold inputs only are there for run
@@ -64,9 +88,8 @@ int report_command(const ReportArguments& arguments) {
   std::map<std::string, results::VariantInfo> variants;
   std::vector<study::Study> studies;
   bool first = true;
-  for (const auto& path : arguments.files) {
+  for (const auto& [path, text] : different_texts(arguments.files)) {
     results::Results one;
-    const std::string text = read_text(path);
     try {
       if (study::is_study(text)) {
         studies.push_back(study::study_from_json(text));
@@ -102,7 +125,7 @@ int report_command(const ReportArguments& arguments) {
   if (!all.records.empty() || studies.empty())
     fmt::print("{}\n{}\n", results::summary_table(all), results::headline(all));
   fmt::print("Report: {}\n", (fs::path(arguments.out) / "index.html").string());
-  return 0;
+  return first ? 0 : results::exit_code(all);  // studies alone have no verdicts
 }
 
 }  // namespace abn::verify::command

@@ -53,8 +53,11 @@ std::vector<data::Case> cases_of(const check::CheckGroup& group, const RunArgume
     cases = {data::replay(arguments.problem, arguments.data, arguments.seed)};
   else
     cases = group.cases(data::tier_from_name(arguments.tier), arguments.seed);
-  if (&group == &check::pattern_checks && !one_case && !arguments.patterns.empty())
-    check::keep_range(cases, data::parse_pattern_range(arguments.patterns));
+  if (&group == &check::pattern_checks && !one_case && !arguments.patterns.empty()) {
+    const data::PatternRange range = data::parse_pattern_range(arguments.patterns);
+    check::keep_range(cases, range);
+    for (data::Case& one : cases) data::cut_to(range, one.problem, one.data);
+  }
   if (&group == &check::output_checks)
     for (const auto& file : tensor_files(arguments.tensors))
       cases.push_back(data::replay("", file, arguments.seed));
@@ -323,6 +326,13 @@ int run_command(const RunArguments& arguments, const CommandLine& command_line) 
   if (!arguments.cases.empty() && is_one_case(arguments))
     throw problem::UsageError(
         "--cases has problems and data of its own; leave --problem and --data out");
+  if (!arguments.patterns.empty()) {
+    data::parse_pattern_range(arguments.patterns);  // says what is wrong
+    if (is_one_case(arguments) || !arguments.cases.empty())
+      throw problem::UsageError(
+          "--patterns chooses from the patterns/ checks of a tier; leave it out where --problem, "
+          "--data or --cases names the cases");
+  }
   std::vector<const check::CheckGroup*> groups =
       check::groups_of("run", sanitizes(arguments) ? check::sanitize::sanitize_checks.flags : "");
   if (arguments.only_sanitize) groups = {&check::sanitize::sanitize_checks};

@@ -3,12 +3,15 @@
 
 #include <fmt/format.h>
 
+#include <cctype>
+#include <cerrno>
 #include <cmath>
 #include <cstdlib>
 #include <vector>
 
 #include "verify/problem/error.hpp"
 #include "verify/problem/format.hpp"
+#include "verify/problem/printable.hpp"
 #include "verify/problem/problem.hpp"
 #include "verify/problem/suggest.hpp"
 
@@ -40,11 +43,19 @@ std::string_view next(std::string_view& text, char end) {
 double number(std::string_view text, const Field& field, const problem::Format& format) {
   const std::string word(text);
   char* end = nullptr;
+  errno = 0;
   const double value = std::strtod(word.c_str(), &end);
-  if (word.empty() || end != word.c_str() + word.size())
+  const bool blank_in_front = !word.empty() && std::isspace(static_cast<unsigned char>(word[0]));
+  if (word.empty() || blank_in_front || end != word.c_str() + word.size())
     throw problem::UsageError(fmt::format(
         "\"{}\" in {} of --data is not a number; write it like 0x1.8p-3, 0.1875, inf or nan", word,
         field.name));
+  // 1e400 is no infinity, and 1e-400 no zero.
+  if (errno == ERANGE && (std::isinf(value) || value == 0))
+    throw problem::UsageError(
+        fmt::format("\"{}\" in {} of --data lies outside of the range of a double; write a number "
+                    "of {}, or inf or 0 if that is meant",
+                    word, field.name, problem::dtype_name(format.dtype)));
   if (!std::isnan(value) && problem::round_to(format, value) != value)
     throw problem::UsageError(fmt::format(
         "{} in {} of --data cannot be stored as {}; the nearest that can is {:a}", word, field.name,
@@ -81,6 +92,7 @@ std::string given_text(const problem::Inputs& inputs) {
 }
 
 problem::Inputs parse_given(std::string_view text, const abn_problem& problem) {
+  problem::require_printable(text, "data");
   problem::Inputs inputs;
   inputs.problem = problem;
   const auto elements = static_cast<std::size_t>(problem::element_count(problem)),

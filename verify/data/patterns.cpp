@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstddef>
 #include <system_error>
@@ -87,6 +88,15 @@ PatternRange parse_pattern_range(std::string_view text) {
     throw problem::UsageError(fmt::format(
         "\"{}\" is not a range of bit patterns; write it like 0x3f800000-0x3fffffff", text));
   return range;
+}
+
+void cut_to(const PatternRange& range, abn_problem& problem, std::string& data) {
+  const std::uint64_t first = first_pattern(problem, data),
+                      last = first + static_cast<std::uint64_t>(problem.c) - 1;
+  const std::uint64_t begin = std::max(first, range.first), end = std::min(last, range.last);
+  if (begin == first && end == last) return;  // its text stays as it was
+  problem.c = static_cast<std::int64_t>(end - begin + 1);
+  data = fmt::format("{}{:#x}", patterns_prefix, begin);
 }
 
 }  // namespace abn::verify::data

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "verify/problem/inputs.hpp"
@@ -32,5 +33,7 @@ struct PatternRange {
   std::uint64_t first = 0, last = 0xffffffffu;
 };
 PatternRange parse_pattern_range(std::string_view text);
+/// Cuts a case of patterns, which meets the range, down to what lies in it.
+void cut_to(const PatternRange& range, abn_problem& problem, std::string& data);
 
 }  // namespace abn::verify::data

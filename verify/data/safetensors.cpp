@@ -12,12 +12,16 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <stdexcept>
 #include <string_view>
+
+#include "verify/problem/bounded_file.hpp"
+#include "verify/problem/printable.hpp"
 
 namespace abn::verify::data {
 namespace {
@@ -61,10 +65,7 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
 /// A string of the file for a message: short, and without anything that a terminal would obey.
 std::string printable(std::string_view text) {
   constexpr std::size_t longest = 60;
-  std::string out = "'";
-  for (const char letter : text.substr(0, longest))
-    out += static_cast<unsigned char>(letter) < 0x20 || letter == 0x7f ? '?' : letter;
-  return out + (text.size() > longest ? "...'" : "'");
+  return "'" + problem::printable(text.substr(0, longest)) + (text.size() > longest ? "...'" : "'");
 }
 
 /// What the header says of one tensor.
@@ -215,40 +216,19 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
 };
 
 [[noreturn]] void fail(const std::string& path, const std::string& sentence) {
-  throw problem::UsageError(fmt::format("{}: {}.", path, sentence));
+  throw problem::UsageError(fmt::format("{}: {}", path, sentence));
 }
 
-std::uint64_t checked_file_size(const std::string& path) {
-  std::error_code error;
-  const auto status = std::filesystem::status(path, error);
-  if (status.type() == std::filesystem::file_type::not_found)
-    fail(path, "there is no such file; check the path");
-  if (error)
-    fail(path,
-         fmt::format(
-             "the system does not tell what the file is ({}); check the path and its permissions",
-             error.message()));
-  if (std::filesystem::is_directory(status))
-    fail(path, "this is a folder; name a .safetensors file in it");
-  if (!std::filesystem::is_regular_file(status))
-    fail(path, "this is not a regular file; copy the data to a file first");
-  const std::uint64_t size = std::filesystem::file_size(path, error);
-  if (error)
-    fail(path, fmt::format("the size of the file cannot be read ({}); check its permissions",
-                           error.message()));
-  if (size == 0) fail(path, "the file is empty; dump it again");
-  if (size > largest_file)
-    fail(path, fmt::format("the file has {} bytes, more than the {} that are read; dump one layer "
-                           "of one step a file",
-                           size, largest_file));
-  return size;
-}
+/// Where the bytes of a container come from, one piece behind the other.
+struct Source {
+  const std::string& name;
+  std::uint64_t bytes;
+  std::function<std::uint64_t(void* to, std::uint64_t most)> read;
+};
 
-void read_exactly(std::ifstream& in, const std::string& path, void* to, std::uint64_t bytes) {
-  if (bytes == 0) return;
-  in.read(static_cast<char*>(to), static_cast<std::streamsize>(bytes));
-  if (!in)
-    fail(path,
+void read_exactly(const Source& source, void* to, std::uint64_t bytes) {
+  if (bytes > 0 && source.read(to, bytes) != bytes)
+    fail(source.name,
          "the file ended or could not be read while it was being read; wait until its writer is "
          "done and try again");
 }
@@ -346,36 +326,30 @@ std::pair<std::string, std::vector<const Tensor*>> header_of(const SafetensorsFi
   }
 }
 
-}  // namespace
-
-SafetensorsFile read_safetensors(const std::string& path) {
-  const std::uint64_t file_bytes = checked_file_size(path);
-  std::ifstream in(path, std::ios::binary);
-  if (!in)
-    fail(path, fmt::format("the file cannot be opened ({}); check its permissions",
-                           std::strerror(errno)));
-  if (file_bytes < length_bytes)
+SafetensorsFile read_from(const Source& source) {
+  const std::string& path = source.name;
+  if (source.bytes < length_bytes)
     fail(path, fmt::format("the file has {} bytes, too few for a safetensors header; dump it again",
-                           file_bytes));
+                           source.bytes));
 
   std::uint64_t header_bytes = 0;
-  read_exactly(in, path, &header_bytes, length_bytes);
+  read_exactly(source, &header_bytes, length_bytes);
   if (header_bytes > largest_header)
     fail(path, fmt::format("the header claims {} bytes, more than the {} that are read; this "
                            "is not a safetensors file, or it is damaged; dump it again",
                            header_bytes, largest_header));
-  if (header_bytes > file_bytes - length_bytes)
+  if (header_bytes > source.bytes - length_bytes)
     fail(path, fmt::format("the header claims {} bytes but only {} follow; the file is truncated, "
                            "so dump it again",
-                           header_bytes, file_bytes - length_bytes));
+                           header_bytes, source.bytes - length_bytes));
   std::string text(header_bytes, '\0');
-  read_exactly(in, path, text.data(), header_bytes);
+  read_exactly(source, text.data(), header_bytes);
   if (text.empty() || text.front() != '{')
     fail(path, "the header does not begin with '{', so this is not a safetensors file; name one");
 
   HeaderEvents events;
   if (!nlohmann::json::sax_parse(text, &events)) fail(path, events.problem);
-  const std::uint64_t data_bytes = file_bytes - length_bytes - header_bytes;
+  const std::uint64_t data_bytes = source.bytes - length_bytes - header_bytes;
   for (const Entry& entry : events.entries) check_entry(path, entry, data_bytes);
   check_cover(path, events.entries, data_bytes);
 
@@ -383,11 +357,30 @@ SafetensorsFile read_safetensors(const std::string& path) {
   file.metadata = std::move(events.metadata);
   for (Entry& entry : events.entries) {  // in the order of their data
     std::vector<std::byte> bytes(static_cast<std::size_t>(entry.offsets[1] - entry.offsets[0]));
-    read_exactly(in, path, bytes.data(), bytes.size());
+    read_exactly(source, bytes.data(), bytes.size());
     file.tensors.emplace(entry.name, Tensor{entry.name, std::move(entry.dtype),
                                             std::move(entry.shape), std::move(bytes)});
   }
   return file;
+}
+
+}  // namespace
+
+SafetensorsFile read_safetensors(const std::string& path) {
+  constexpr problem::FileKind kind{largest_file, "name a .safetensors file in it",
+                                   "dump one layer of one step a file", "dump it again"};
+  problem::BoundedFile file(path, kind);
+  return read_from(
+      {path, file.bytes(), [&](void* to, std::uint64_t most) { return file.read(to, most); }});
+}
+
+SafetensorsFile parse_safetensors(std::string_view bytes, const std::string& name) {
+  return read_from({name, bytes.size(), [&](void* to, std::uint64_t most) {
+                      const std::size_t count = std::min<std::uint64_t>(most, bytes.size());
+                      std::memcpy(to, bytes.data(), count);
+                      bytes.remove_prefix(count);
+                      return count;
+                    }});
 }
 
 void write_safetensors(const std::string& path, const SafetensorsFile& file) {

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "verify/problem/error.hpp"
@@ -39,6 +40,8 @@ struct SafetensorsFile {
 /// do next, for anything that is not a well-formed safetensors file of at most 4 GiB. Memory is
 /// allocated only for bytes that the file is known to have.
 SafetensorsFile read_safetensors(const std::string& path);
+/// The same of bytes in memory, called `name` in sentences.
+SafetensorsFile parse_safetensors(std::string_view bytes, const std::string& name);
 
 /// Writes through a temporary file in the same folder and a rename, so that a reader sees the old
 /// file, the new file or none. Throws UsageError if the folder cannot be written,

@@ -15,6 +15,7 @@
 #include "verify/problem/claims.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/format.hpp"
+#include "verify/problem/printable.hpp"
 #include "verify/problem/problem.hpp"
 #include "verify/problem/suggest.hpp"
 
@@ -62,7 +63,7 @@ std::string clean_name(const std::string& path) {
 
 class Reader {
  public:
-  explicit Reader(const std::string& path) : path_(path), file_(read_safetensors(path)) {}
+  Reader(const std::string& path, SafetensorsFile file) : path_(path), file_(std::move(file)) {}
 
   /// Calls `parse` on a word of the file and puts the path before what it complains of.
   template <class Parse>
@@ -70,7 +71,7 @@ class Reader {
     try {
       return parse(std::string_view(word));
     } catch (const problem::UsageError& wrong) {
-      throw problem::UsageError(fmt::format("{}: {}", path_, wrong.what()));
+      throw problem::UsageError(fmt::format("{}: {}", path_, problem::printable(wrong.what())));
     }
   }
 
@@ -127,7 +128,7 @@ class Reader {
 
  private:
   [[noreturn]] void refuse(const std::string& what, const std::string& remedy) const {
-    throw problem::UsageError(fmt::format("{} {}; {}", path_, what, remedy));
+    throw problem::UsageError(fmt::format("{} {}; {}", path_, problem::printable(what), remedy));
   }
 
   bool has(const std::string& name) const { return file_.tensors.count(name) != 0; }
@@ -385,6 +386,12 @@ class Reader {
 
 }  // namespace
 
-TensorFile read_tensor_file(const std::string& path) { return Reader(path).read(); }
+TensorFile read_tensor_file(const std::string& path) {
+  return tensor_file_of(read_safetensors(path), path);
+}
+
+TensorFile tensor_file_of(SafetensorsFile file, const std::string& path) {
+  return Reader(path, std::move(file)).read();
+}
 
 }  // namespace abn::verify::data

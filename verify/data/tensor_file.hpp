@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "verify/compare/expectation.hpp"
+#include "verify/data/safetensors.hpp"
 #include "verify/problem/inputs.hpp"
 
 namespace abn::verify::data {
@@ -26,5 +27,7 @@ struct TensorFile {
 /// Throws UsageError for anything but a well-formed file whose tensors have the types and shapes of
 /// its problem.
 TensorFile read_tensor_file(const std::string& path);
+/// The same of a container that has been read, and is called `path` in sentences.
+TensorFile tensor_file_of(SafetensorsFile file, const std::string& path);
 
 }  // namespace abn::verify::data

@@ -14,6 +14,7 @@
 #include "verify/problem/activation.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/format.hpp"
+#include "verify/problem/printable.hpp"
 #include "verify/problem/suggest.hpp"
 
 namespace abn::verify::problem {
@@ -174,6 +175,7 @@ std::vector<std::string> option_words() {
 }  // namespace
 
 abn_problem parse_problem(std::string_view text, int param_dtype, SingleSample single) {
+  require_printable(text, "problem");
   abn_problem problem{};
   problem.struct_size = sizeof problem;
   problem.dtype = ABN_F32;

@@ -5,10 +5,8 @@
 #include <array>
 #include <cmath>
 #include <limits>
-#include <nlohmann/json.hpp>
 
-#include "verify/problem/error.hpp"
-#include "verify/problem/json_depth.hpp"
+#include "verify/problem/foreign_json.hpp"
 #include "verify/results/results.hpp"
 
 namespace abn::verify::results {
@@ -42,10 +40,14 @@ double number_from(const Json& json) {
   return std::numeric_limits<double>::quiet_NaN();
 }
 
-std::uint64_t count_from(const Json& json) {
-  if (!json.is_number_unsigned()) refuse(json, "a count");
-  return json.get<std::uint64_t>();
+template <class Integer>
+Integer whole_from(const Json& json, const char* expected) {
+  const auto value = problem::whole_number<Integer>(json);
+  if (!value) refuse(json, expected);
+  return *value;
 }
+std::uint64_t count_from(const Json& json) { return whole_from<std::uint64_t>(json, "a count"); }
+std::int64_t index_from(const Json& json) { return whole_from<std::int64_t>(json, "an index"); }
 
 template <std::size_t Size>
 std::array<std::uint64_t, Size> counts_from(const Json& json) {
@@ -126,8 +128,7 @@ compare::Tally tally_from(const Json& json) {
   t.max_fit_ratio = number_from(json.at("max_fit_ratio"));
   t.max_abs_ulp = number_from(json.at("max_abs_ulp"));
   t.sum_ulp = number_from(json.at("sum_ulp"));
-  if (!json.at("worst").is_number_integer()) refuse(json.at("worst"), "an index");
-  t.worst = json.at("worst");
+  t.worst = index_from(json.at("worst"));
   t.worst_comparison = comparison_from(json.at("worst_comparison"));
   t.ratio_histogram = counts_from<compare::Tally::ratio_bins>(json.at("ratio_histogram"));
   t.ulp_histogram = counts_from<compare::Tally::ulp_bins>(json.at("ulp_histogram"));
@@ -152,7 +153,7 @@ Json channels_json(const std::vector<compare::ChannelLine>& lines) {
 std::vector<compare::ChannelLine> channels_from(const Json& json) {
   std::vector<compare::ChannelLine> lines;
   for (const Json& one : json)
-    lines.push_back({one.at("channel"), count_from(one.at("elements")),
+    lines.push_back({index_from(one.at("channel")), count_from(one.at("elements")),
                      count_from(one.at("failed")), number_from(one.at("max_ratio")),
                      number_from(one.at("mean_ratio")), number_from(one.at("p99_ratio")),
                      number_from(one.at("mean_ulp")), number_from(one.at("kappa")),
@@ -278,8 +279,8 @@ std::vector<CallTraffic> traffic_from(const Json& json) {
       buffer.store_sectors = count_from(b.at("store_sectors"));
       buffer.atomics = count_from(b.at("atomics"));
       if (b.contains("claimed_loads")) {
-        buffer.claimed_loads = static_cast<int>(count_from(b.at("claimed_loads")));
-        buffer.claimed_stores = static_cast<int>(count_from(b.at("claimed_stores")));
+        buffer.claimed_loads = whole_from<int>(b.at("claimed_loads"), "a count");
+        buffer.claimed_stores = whole_from<int>(b.at("claimed_stores"), "a count");
       }
       call.buffers.push_back(std::move(buffer));
     }
@@ -307,11 +308,12 @@ Json kinds_json(const std::vector<CaseKind>& kinds) {
 std::vector<CaseKind> kinds_from(const Json& json) {
   std::vector<CaseKind> kinds;
   for (const Json& one : json)
-    kinds.push_back({one.at("mode"), one.at("activation"),
-                     static_cast<int>(count_from(one.at("samples"))),
-                     static_cast<int>(count_from(one.at("channels"))), count_from(one.at("cases")),
-                     count_from(one.at("telling")), count_from(one.at("empty")), one.at("m").at(0),
-                     one.at("m").at(1), one.at("c").at(0), one.at("c").at(1), one.at("claims")});
+    kinds.push_back(
+        {one.at("mode"), one.at("activation"), whole_from<int>(one.at("samples"), "a count"),
+         whole_from<int>(one.at("channels"), "a count"), count_from(one.at("cases")),
+         count_from(one.at("telling")), count_from(one.at("empty")), index_from(one.at("m").at(0)),
+         index_from(one.at("m").at(1)), index_from(one.at("c").at(0)),
+         index_from(one.at("c").at(1)), one.at("claims")});
   return kinds;
 }
 
@@ -411,6 +413,12 @@ Record record_from(const Json& json) {
     if (end.contains("open_branches")) r.open_branches = count_from(end.at("open_branches"));
     r.end_to_end = tally_from(end.at("tally"));
   }
+  // Nobody's verdict is believed against its own counts.
+  if (r.verdict == Verdict::pass && (r.tally.failed > 0 || r.failed_cases > 0))
+    throw problem::UsageError(fmt::format(
+        "The record {} says pass and has {} failed elements in {} failed cases; write the results "
+        "again with abn-verify run --out",
+        r.id, r.tally.failed, r.failed_cases));
   return r;
 }
 
@@ -474,12 +482,8 @@ std::string to_json(const Results& results) {
 }
 
 Results results_from_json(const std::string& text) {
-  if (problem::json_depth(text) > problem::deepest_json)
-    throw problem::UsageError(
-        "This is not a file of results (it is nested too deep); write one with abn-verify run "
-        "--out");
   try {
-    const Json json = Json::parse(text);
+    const Json json = problem::parse_foreign_json(text);
     if (!json.is_object() || !json.contains("schema") || json.at("schema") != results_schema)
       throw problem::UsageError(
           fmt::format("This is not a result of schema {}; write it again with this version of run",
@@ -489,7 +493,7 @@ Results results_from_json(const std::string& text) {
     for (const auto& one : json.at("variants")) {
       VariantInfo info{one.at("name"), one.at("summary"), one.at("memory"), {}, {}};
       for (const auto& [name, value] : one.at("claims").items())
-        info.claims.emplace_back(name, value.get<std::string>());
+        info.claims.emplace_back(problem::printable(name), value.get<std::string>());
       if (one.contains("moved_cases")) info.moved = one.at("moved_cases");
       if (one.contains("unneeded_claims"))
         for (const auto& sentence : one.at("unneeded_claims"))
@@ -499,8 +503,9 @@ Results results_from_json(const std::string& text) {
     for (const auto& one : json.at("checks")) results.records.push_back(record_from(one));
     return results;
   } catch (const nlohmann::json::exception& wrong) {
-    throw problem::UsageError(fmt::format(
-        "This is not a file of results ({}); write one with abn-verify run --out", wrong.what()));
+    throw problem::UsageError(
+        fmt::format("This is not a file of results ({}); write one with abn-verify run --out",
+                    problem::complaint(wrong)));
   }
 }
 

@@ -326,13 +326,21 @@ std::string headline(const Results& results) {
            "layout, mode and tier) and to a variant that supports it; abn-verify list has the "
            "checks.";
   if (sum.skip == all)
-    return fmt::format("Nothing could run: all {} were skipped, {}.", plural(all, "check"),
-                       results.records.front().reason);
+    return fmt::format(
+        "Nothing could run: {} skipped, {}.",
+        all == 1 ? "the only check was" : fmt::format("all {} were", plural(all, "check")),
+        results.records.front().reason);
+  struct Bad {
+    std::uint64_t count;
+    const char *of_one, *of_more;
+  };
   std::string bad;
-  for (const auto& [count, what] : {std::pair{sum.fail, "fail"},
-                                    {sum.error, "could not be made"},
-                                    {sum.inconclusive, "are inconclusive"}})
-    if (count > 0) bad += fmt::format("{}{} {}", bad.empty() ? "" : ", ", count, what);
+  for (const Bad& one : {Bad{sum.fail, "fails", "fail"},
+                         {sum.error, "could not be made", "could not be made"},
+                         {sum.inconclusive, "is inconclusive", "are inconclusive"}})
+    if (one.count > 0)
+      bad += fmt::format("{}{} {}", bad.empty() ? "" : ", ", one.count,
+                         one.count == 1 ? one.of_one : one.of_more);
   const auto in_part = static_cast<std::uint64_t>(
       std::count_if(results.records.begin(), results.records.end(), [](const Record& record) {
         return record.verdict != Verdict::skip && record.skipped_cases > 0;

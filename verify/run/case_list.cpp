@@ -4,19 +4,21 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
 #include <map>
 #include <sstream>
 
+#include "verify/problem/bounded_file.hpp"
 #include "verify/problem/error.hpp"
+#include "verify/problem/printable.hpp"
 
 namespace abn::verify::run {
 
 std::vector<data::Case> read_case_list(const std::string& path) {
-  std::ifstream file(path);
-  if (!file)
-    throw problem::UsageError(fmt::format(
-        "The case list {} cannot be read; name a file that run --hunt --keep wrote", path));
+  // A case that a hunt keeps has at most some thousand numbers.
+  constexpr problem::FileKind kind{std::uint64_t{64} << 20,
+                                   "name a file in it that run --hunt --keep wrote",
+                                   "run it in parts", "hunt for some with run --hunt 60 --keep"};
+  std::istringstream file(problem::read_bounded(path, kind));
   std::vector<data::Case> cases;
   std::string line;
   for (std::size_t number = 1; std::getline(file, line); ++number) {
@@ -32,6 +34,7 @@ std::vector<data::Case> read_case_list(const std::string& path) {
           "tab between them",
           number, path));
     try {
+      problem::require_printable(data, "data");
       cases.push_back(data::replay(problem, data, std::stoull(seed)));
     } catch (const problem::UsageError& wrong) {
       throw problem::UsageError(fmt::format("Line {} of {}: {}", number, path, wrong.what()));

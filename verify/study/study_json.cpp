@@ -3,10 +3,8 @@
 
 #include <cmath>
 #include <limits>
-#include <nlohmann/json.hpp>
 
-#include "verify/problem/error.hpp"
-#include "verify/problem/json_depth.hpp"
+#include "verify/problem/foreign_json.hpp"
 #include "verify/study/study.hpp"
 
 namespace abn::verify::study {
@@ -52,7 +50,7 @@ Json cell_json(const Cell& cell) {
 }
 
 Cell cell_from(const Json& json) {
-  if (json.is_array()) return number_from(json.at(0));
+  if (json.is_array() && json.size() == 1) return number_from(json.at(0));
   return json.get<std::string>();
 }
 
@@ -179,24 +177,20 @@ std::string study_to_json(const Study& study) {
 
 namespace {
 
-/// A cast of 1e308 would be undefined.
 std::uint64_t seed_from(const Json& json) {
-  if (!json.is_number_unsigned())
+  const auto seed = problem::whole_number<std::uint64_t>(json);
+  if (!seed)
     throw problem::UsageError(
         "This study cannot be read (its seed is no whole number); write it again with abn-verify "
         "study --out");
-  return json.get<std::uint64_t>();
+  return *seed;
 }
 
 }  // namespace
 
 Study study_from_json(const std::string& text) {
-  if (problem::json_depth(text) > problem::deepest_json)
-    throw problem::UsageError(
-        "This study cannot be read (it is nested too deep); write it again with abn-verify study "
-        "--out");
   try {
-    const Json json = Json::parse(text);
+    const Json json = problem::parse_foreign_json(text);
     if (!json.is_object() || json.value("schema", "") != study_schema)
       throw problem::UsageError(fmt::format(
           "This is not a study of schema {}; write one with abn-verify study --out", study_schema));
@@ -209,7 +203,7 @@ Study study_from_json(const std::string& text) {
                 {},
                 {}};
     for (const auto& [name, value] : json.at("settings").items())
-      study.settings.emplace_back(name, value.get<std::string>());
+      study.settings.emplace_back(problem::printable(name), value.get<std::string>());
     for (const Json& one : json.at("conclusions"))
       study.conclusions.push_back(one.get<std::string>());
     for (const Json& one : json.at("tables")) study.tables.push_back(table_from(one));
@@ -218,7 +212,7 @@ Study study_from_json(const std::string& text) {
   } catch (const Json::exception& wrong) {
     throw problem::UsageError(
         fmt::format("This study cannot be read ({}); write it again with abn-verify study --out",
-                    wrong.what()));
+                    problem::complaint(wrong)));
   }
 }
 

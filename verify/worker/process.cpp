@@ -21,6 +21,7 @@
 
 #include "verify/problem/error.hpp"
 #include "verify/worker/packet_socket.hpp"
+#include "verify/worker/serve.hpp"
 
 extern char** environ;
 
@@ -72,6 +73,7 @@ std::string ending_text(const Ending& ending, const Limits& limits) {
   switch (ending.how) {
     case Ending::How::exited:
       if (ending.value == cannot_answer) return "closed the socket that it was to answer on";
+      if (ending.value == exception_escaped) return "let an exception out of a function of C";
       return fmt::format("ended the process with exit code {}", ending.value);
     case Ending::How::signalled:
       return fmt::format("crashed with signal {} ({})", ending.value, strsignal(ending.value));

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,6 +38,33 @@ bool same_bytes(const Struct& a, const Struct& b) {
   const auto *const x = reinterpret_cast<const std::byte*>(&a),
                     *const y = reinterpret_cast<const std::byte*>(&b);
   return std::equal(x, x + sizeof(Struct), y);
+}
+
+/// What a function of the plug-in threw, in words. The exception itself is gone then.
+struct Escaped : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// Calls a function of the plug-in.
+template <class Function, class... Arguments>
+auto call_foreign(const Function& function, const Arguments&... arguments) {
+  try {
+    return function(arguments...);
+  } catch (const std::exception& thrown) {
+    throw Escaped(std::string("an exception: ") + thrown.what());
+  } catch (...) {
+    throw Escaped("an exception of an unknown type");
+  }
+}
+
+/// The unwinder that is linked into this program fills a table at its first exception. A plug-in
+/// that throws brings an unwinder of its own, which walks through functions of this program by that
+/// table and would end in abort().
+void make_ready_for_exceptions() {
+  try {
+    throw NoMessage("none");
+  } catch (const NoMessage&) {
+  }
 }
 
 /// What a kernel may change in the processor: rounding, the treatment of subnormals, and which
@@ -182,6 +210,7 @@ class Server {
     return ask_claims(variant(question.variant), question.problem.value);
   }
   ClaimsOfAnswer claims_of(const ClaimsOfQuestion& question) {
+    if (question.problems.size() > most_problems) throw NoMessage("too many problems at once");
     ClaimsOfAnswer answer;
     for (const AsIs<abn_problem>& problem : question.problems) {
       const ClaimsAnswer one = ask_claims(variant(question.variant), problem.value);
@@ -197,7 +226,7 @@ class Server {
     abn_problem problem = asked;
     ClaimsAnswer answer;
     answer.claims.value.struct_size = sizeof(abn_claims);
-    answer.status = variant.claims(&problem, &answer.claims.value);
+    answer.status = call_foreign(variant.claims, &problem, &answer.claims.value);
     answer.marks = ours.marks();
     if (!same_bytes(problem, asked)) answer.marks |= problem_written;
     return answer;
@@ -209,11 +238,11 @@ class Server {
     abn_problem problem = question.problem.value;
     SizeAnswer answer;
     if (question.what == Size::workspace) {
-      answer.bytes = asked.workspace_bytes(&problem, question.direction);
+      answer.bytes = call_foreign(asked.workspace_bytes, &problem, question.direction);
     } else {
       const abn_split_variant* const halves = abn_split_of(&asked);
       if (halves == nullptr) throw NoMessage("a variant without halves");
-      answer.bytes = halves->partial_bytes(&problem, question.direction);
+      answer.bytes = call_foreign(halves->partial_bytes, &problem, question.direction);
     }
     return answer;
   }
@@ -221,12 +250,17 @@ class Server {
   void map(const MapQuestion& question, int descriptor) {
     unmap(question);
     constexpr std::size_t apart = std::size_t{1} << 20;
+    // More than there is behind the descriptor would be a signal at the first touch.
+    struct stat behind {};
+    if (descriptor < 0 || fstat(descriptor, &behind) != 0 || question.bytes == 0 ||
+        question.bytes > static_cast<std::uint64_t>(behind.st_size))
+      throw NoMessage("a segment of a size that its memory has not");
     Mapping mapping;
     mapping.bytes = question.bytes;
     mapping.reserved_bytes = question.bytes + 2 * apart;
     void* const reserved = mmap(nullptr, mapping.reserved_bytes, PROT_NONE,
                                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (descriptor < 0 || reserved == MAP_FAILED) throw NoMessage("no memory to map");
+    if (reserved == MAP_FAILED) throw NoMessage("no memory to map");
     mapping.reserved = static_cast<std::byte*>(reserved);
     void* const begin = mmap(mapping.reserved + apart, question.bytes, PROT_READ | PROT_WRITE,
                              MAP_SHARED | MAP_FIXED, descriptor, 0);
@@ -257,6 +291,7 @@ class Server {
       const Mapping& memory = segment(question.segment);
       if (one.offset > memory.bytes || one.bytes > memory.bytes - one.offset)
         throw NoMessage("a buffer outside of its segment");
+      if (one.element_bytes == 0) throw NoMessage("a buffer of elements without bytes");
       session_->watch({one.name, memory.begin + one.offset, one.bytes, one.element_bytes,
                        one.written != 0, one.writable != 0});
     }
@@ -314,7 +349,7 @@ int Server::invoke(const CallQuestion& question, const abn_variant& variant, abn
     std::byte before[sizeof args];
     std::memcpy(before, &args, sizeof args);
     const FloatState ours;
-    const int status = entry(args);
+    const int status = call_foreign(entry, args);
     marks |= ours.marks();
     if (!std::equal(before, before + sizeof args, reinterpret_cast<const std::byte*>(&args)))
       marks |= arguments_written;
@@ -366,6 +401,8 @@ CallAnswer Server::call(const CallQuestion& question) {
       accelerator_->download(begin, question.bytes);
     } catch (const NoMessage&) {
       throw;
+    } catch (const Escaped&) {
+      throw;
     } catch (const std::exception& wrong) {
       answer.trouble = std::string(wrong.what()).substr(0, longest_text);
     }
@@ -405,8 +442,13 @@ TogetherAnswer Server::together(const TogetherQuestion& question) {
 
 int serve(MakeAccelerator accelerator) {
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
+  make_ready_for_exceptions();
+  int code = 70;
   try {
     return Server(accelerator).run();
+  } catch (const Escaped& escaped) {
+    std::fprintf(stderr, "%s\n", escaped.what());
+    code = exception_escaped;
   } catch (const NoMessage& wrong) {
     std::fprintf(stderr, "a question cannot be answered: %s\n", wrong.what());
   } catch (const std::exception& wrong) {
@@ -415,7 +457,7 @@ int serve(MakeAccelerator accelerator) {
     std::fprintf(stderr, "an exception of an unknown type\n");
   }
   std::fflush(nullptr);
-  _exit(70);
+  _exit(code);
 }
 
 }  // namespace abn::verify::worker

@@ -8,6 +8,9 @@
 
 namespace abn::verify::worker {
 
+/// The exit code of a worker whose plug-in let an exception out; it has printed which.
+inline constexpr int exception_escaped = 72;
+
 /// Memory of a GPU that stands for a part of a segment while a call runs. Throws std::exception.
 class Accelerator {
  public:
