@@ -125,7 +125,7 @@ void limit(int resource, std::uint64_t value) {
 }
 
 /// The worker: in a session of its own, without the supervisor's socket.
-[[noreturn]] void become_worker(std::uint64_t memory, int (*serve)()) {
+[[noreturn]] void become_worker([[maybe_unused]] std::uint64_t memory, int (*serve)()) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   setsid();
   close(supervisor_descriptor);
