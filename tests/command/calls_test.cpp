@@ -105,6 +105,14 @@ TEST(CallsCommand, ARightKernelPassesAndMayBeCalledWithoutWhatIsNamed) {
   EXPECT_NE(refused.output.find("did you mean dgamma?"), std::string::npos) << refused.output;
 }
 
+TEST(CallsCommand, NumbersThatAreGivenAreCalledInSequenceToo) {
+  const Finished ran = run_in_bin(
+      "abn-verify run 'two_sweep/calls/f64/nchw/*' --problem n1c1s2,f64,identity "
+      "--data given:x=1,2");
+  EXPECT_EQ(ran.code, 0) << ran.output;
+  EXPECT_EQ(ran.output.find("error"), std::string::npos) << ran.output;
+}
+
 TEST(CallsCommand, AFailureThatDependsOnTheCallsBeforeNamesTheCheckThatMakesThem) {
   const Finished ran = run_in_bin(
       "abn-verify run 'calls_hundredth_call/forward/f32/nchw/*' --threads 1" + from_plugin);

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "verify/check/calls/ways.hpp"
+#include "verify/data/affine_part.hpp"
 #include "verify/data/patterns.hpp"
 #include "verify/data/recipes.hpp"
 #include "verify/problem/format.hpp"
@@ -157,6 +158,10 @@ std::vector<results::Record> records_of(const Work& work) {
 }
 
 }  // namespace
+
+std::string recipe_of(const CallCase& one) {
+  return data::is_recipe(data::partial_data(one.data).recipe) ? one.data : "standard";
+}
 
 problem::Inputs other_numbers(const CallCase& one, std::uint64_t turn) {
   if (turn == 0) return one.inputs;

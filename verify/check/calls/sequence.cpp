@@ -28,7 +28,7 @@ std::optional<data::Case> other_problem(const CallCase& one) {
                                 data::Shape{p.n, p.c, p.s + 1}, data::Shape{p.n, 2 * p.c, p.s},
                                 data::Shape{2 * p.n, p.c, 2 * p.s}}) {
     data::Case other;
-    other.problem = p, other.data = one.data, other.seed = one.seed + 2;
+    other.problem = p, other.data = recipe_of(one), other.seed = one.seed + 2;
     other.problem.n = n, other.problem.c = c, other.problem.s = s;
     const problem::Claimed claimed = problem::claims_of(*one.subject.variant, other.problem);
     if (claimed.status == ABN_OK && claimed.nonsense.empty()) return other;

@@ -49,6 +49,9 @@ Found confirmed(const CallCase& one, Found (*look)(const CallCase& one));  // co
 /// The names that may be left out: those of the arguments, and "affine" for gamma and beta.
 const std::vector<std::string>& optional_names();
 
+/// The recipe of the case, or the standard one where its numbers are given or of a file.
+std::string recipe_of(const CallCase& one);
+
 /// A data set of the same problem and recipe with the numbers of another seed.
 problem::Inputs other_numbers(const CallCase& one, std::uint64_t turn);
 
