@@ -133,6 +133,8 @@ TEST_F(Runner, DescribesWhatAVariantSaysOfItself) {
   EXPECT_EQ(claims.at("scheme"), "in_place_1");
   EXPECT_EQ(claims.at("saves"), "z, variance");
   EXPECT_EQ(claims.at("depth at m = 1024"), "1024 forward, 1024 backward");
+  EXPECT_EQ(claims.at("function_ulp"), "0");
+  EXPECT_EQ(claims.at("other types of z and dz"), "nothing");
   const auto ids = check::check_ids(check::output_checks, subject_of(broken_variant));
   EXPECT_EQ(ids.size(), 20u) << "one type, one layout";
   EXPECT_TRUE(std::is_sorted(ids.begin(), ids.end()));

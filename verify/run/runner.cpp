@@ -124,7 +124,8 @@ results::VariantInfo describe(const call::Subject& subject) {
       add("statistics", problem::statistics_name(claims.statistics));
       add("normalise", problem::normalise_name(claims.normalise));
       add("accumulate", problem::accumulate_name(claims.accumulate));
-      add("saves", flags_text(claims.saves, {"x", "z", "xhat", "mean", "variance"}));
+      add("saves", flags_text(claims.saves, {"x", "z", "xhat", "mean", "variance",
+                                             "inverse standard deviation"}));
       add("materialises",
           flags_text(claims.materialises, {"y", "xhat", "dy", "statistics", "activation"}));
       add("z may be x", claims.z_may_alias_x == 1 ? "yes" : "no");
@@ -138,6 +139,13 @@ results::VariantInfo describe(const call::Subject& subject) {
           fmt::format("{} bytes", std::max(claims.alignment, problem::format_of(dtype).bytes)));
       add(fmt::format("depth at m = {}", problem::sample_count(problem)),
           fmt::format("{} forward, {} backward", claims.depth_statistics, claims.depth_backward));
+      add("function_ulp", fmt::format("{:g}", claims.function_ulp));
+      add("kink", problem::kink_name(claims.kink));
+      add("running variance", problem::running_variance_name(claims.running_variance));
+      add("gamma or beta alone", claims.affine_apart == 1 ? "yes" : "no");
+      add("other types of z and dz",
+          flags_text(claims.other_out_types, {"f16", "bf16", "f32", "f64"}));
+      add("coalesced", claims.coalesced == 1 ? "yes" : "no");
       return info;
     }
   return info;
