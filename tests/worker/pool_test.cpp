@@ -141,6 +141,31 @@ TEST(Pool, AHangIsCutOffAndTheVariantIsGivenUpAfterThree) {
             "within 1 seconds");
 }
 
+TEST(Pool, AnotherOneGoesOnFromWhatItHasLost) {
+  const Saying crash("forward:segv");
+  Pool first(plugin_path("hostile"), {});
+  EXPECT_TRUE(first.losses().variants.empty());
+  for (int i = 0; i < 2; ++i) EXPECT_THROW(call_forward(*first.variants(0).front()), CallLost);
+  const Losses losses = first.losses();
+  EXPECT_EQ(losses.workers, 2);
+  ASSERT_EQ(losses.variants.size(), 1u);
+  EXPECT_EQ(losses.variants[0].lost, 2);
+  Pool second(plugin_path("hostile"), {});
+  second.go_on_from(losses);
+  const auto why = [&] {
+    try {
+      call_forward(*second.variants(0).front());
+    } catch (const CallLost& lost) {
+      return std::string(lost.what());
+    }
+    return std::string();
+  };
+  EXPECT_EQ(why(), "the plug-in crashed with signal 11 (Segmentation fault)");
+  EXPECT_EQ(why(),
+            "not run: 3 calls had been lost before, the first as " + losses.variants[0].first);
+  EXPECT_EQ(second.losses().workers, 3);
+}
+
 TEST(Pool, RestartsAreBoundedForThePlugin) {
   const Saying crashes("forward:segv");
   Limits limits = impatient();

@@ -12,6 +12,7 @@
 #include "verify/call/device.hpp"
 #include "verify/call/parallel.hpp"
 #include "verify/call/plugin.hpp"
+#include "verify/command/out_file.hpp"
 #include "verify/command/parts.hpp"
 #include "verify/data/cases.hpp"
 #include "verify/problem/bounded_file.hpp"

@@ -10,6 +10,7 @@ namespace abn::verify::command {
 /// What the process was asked, as one line that a shell would take; set by main before a verb runs.
 struct CommandLine {
   std::string command;
+  std::vector<std::string> words;  ///< from the verb on
 };
 
 struct DoctorArguments {
@@ -55,6 +56,8 @@ struct RunArguments {
   int threads = 0;
   std::string out;
   bool quiet = false;
+  std::string
+      resume;  ///< the journal of a run that was cut off, whose arguments these are; or none
 };
 
 struct TrafficArguments {

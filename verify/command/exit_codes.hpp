@@ -12,6 +12,7 @@ inline constexpr problem::Word exit_codes[] = {
     {"1", "a check failed, broke off or was inconclusive"},
     {"2", "the command, a file or the setup is wrong"},
     {"77", "nothing could run"},
+    {"130", "ended by SIGINT, and 129 by SIGHUP or 143 by SIGTERM; --resume goes on with a run"},
 };
 
 }  // namespace abn::verify::command

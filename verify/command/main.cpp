@@ -13,11 +13,17 @@
 #include <exception>
 #include <filesystem>
 #include <new>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "abn_build.hpp"
 #include "verify/bench/problems.hpp"
 #include "verify/command/commands.hpp"
 #include "verify/command/exit_codes.hpp"
+#include "verify/command/parts.hpp"
+#include "verify/command/resume.hpp"
+#include "verify/command/streams.hpp"
 #include "verify/judge/judge.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/printable.hpp"
@@ -81,7 +87,7 @@ std::string complaint_of(const CLI::ParseError& wrong, const CLI::App* verb) {
 
 /// `help` and `help VERB`, as other programs have them.
 std::vector<std::string> words_of(int argc, char** argv) {
-  std::vector<std::string> words(argv + 1, argv + argc);
+  std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
   if (!words.empty() && words.front() == "help") {
     words.erase(words.begin());
     words.resize(std::min<std::size_t>(words.size(), 1));
@@ -90,7 +96,32 @@ std::vector<std::string> words_of(int argc, char** argv) {
   return words;
 }
 
-int parse_and_call(int argc, char** argv) {
+const CLI::Validator is_file_name(
+    [](std::string& text) {
+      if (text.empty())
+        return std::string("\"\" is no name of a file; leave --out away, or name one");
+      if (text == "-")
+        return std::string(
+            "\"-\" is no name of a file, and standard output is where the verdicts are printed; "
+            "name one");
+      return std::string();
+    },
+    "FILE", "file");
+
+int parse_and_call(const std::vector<std::string>& words,
+                   const abn::verify::command::Resumed* resumed = nullptr);
+
+int resume(const CLI::App& verb, const abn::verify::command::RunArguments& asked) {
+  std::vector<std::string> given;
+  for (const CLI::Option* const option : verb.get_options())
+    if (option->count() > 0) given.push_back(option->get_name());
+  const abn::verify::command::Resumed resumed =
+      abn::verify::command::resumed_run(verb.get_name(), asked, given);
+  return parse_and_call(resumed.words, &resumed);
+}
+
+int parse_and_call(const std::vector<std::string>& words,
+                   const abn::verify::command::Resumed* resumed) {
   using namespace abn::verify;
   using namespace abn::verify::command;
   CLI::App app("Does a batch norm + activation kernel compute the right numbers?", "abn-verify");
@@ -153,7 +184,14 @@ int parse_and_call(int argc, char** argv) {
     verb->add_option("--threads", arguments.threads, "Cases at a time; 0 for one a core")
         ->check(CLI::Range(0, 1024));
     add_limits(verb, arguments.limits);
-    verb->add_option("--out", arguments.out, "Write the results to this file");
+    verb->add_option(
+            "--out", arguments.out,
+            "Write the results to this file; until the run has ended, what it has found is "
+            "in FILE.journal, which report reads")
+        ->check(is_file_name);
+    verb->add_option("--resume", arguments.resume,
+                     "Go on with a run that was cut off, by the FILE of its --out; its options are "
+                     "kept, so give none of them");
     verb->add_flag("--quiet", arguments.quiet, "Print failures only");
   };
   RunArguments run;
@@ -208,7 +246,8 @@ int parse_and_call(int argc, char** argv) {
   traffic_verb->add_option("--seed", traffic.seed, "Decides data, where buffers lie, and schedules")
       ->check(is_seed);
   add_limits(traffic_verb, traffic.limits);
-  traffic_verb->add_option("--out", traffic.out, "Write the counts to this file, as JSON");
+  traffic_verb->add_option("--out", traffic.out, "Write the counts to this file, as JSON")
+      ->check(is_file_name);
 
   RunArguments grad;
   auto* grad_verb = app.add_subcommand(
@@ -237,7 +276,8 @@ int parse_and_call(int argc, char** argv) {
   study_verb->add_option("--threads", study.threads, "0 for one a core")
       ->check(CLI::Range(0, 1024));
   add_limits(study_verb, study.limits);
-  study_verb->add_option("--out", study.out, "Write the study to this file, which report takes");
+  study_verb->add_option("--out", study.out, "Write the study to this file, which report takes")
+      ->check(is_file_name);
   study_verb->add_flag("--quiet", study.quiet, "Print conclusions only");
 
   CheckArguments check;
@@ -245,7 +285,7 @@ int parse_and_call(int argc, char** argv) {
       "check", "Judge tensors that a framework dumped (fixtures/README.md has the format)");
   check_verb->add_option("FILE", check.files, "Files, or folders of .safetensors files")
       ->required();
-  check_verb->add_option("--out", check.out, "Write the results to this file");
+  check_verb->add_option("--out", check.out, "Write the results to this file")->check(is_file_name);
   check_verb->add_flag("--quiet", check.quiet, "Print failures only");
 
   ReportArguments report;
@@ -254,7 +294,7 @@ int parse_and_call(int argc, char** argv) {
   report_verb
       ->add_option("FILE", report.files, "Results that run, grad and check wrote, and studies")
       ->required();
-  report_verb->add_option("--out", report.out, "The folder to write to");
+  report_verb->add_option("--out", report.out, "The folder to write to")->check(is_file_name);
 
   std::string sets = "Problems by name:";
   for (const bench::SpeedSet& set : bench::speed_sets())
@@ -283,8 +323,10 @@ int parse_and_call(int argc, char** argv) {
       ->check(is_between(0, 1e4));
   bench_verb->add_option("--seed", bench.seed, "Decides the data")->check(is_seed);
   bench_verb->add_flag("--list", bench.list, "Print the problems and stop");
-  bench_verb->add_option("--out", bench.out,
-                         "Write the times to this file, which report and plan --measured take");
+  bench_verb
+      ->add_option("--out", bench.out,
+                   "Write the times to this file, which report and plan --measured take")
+      ->check(is_file_name);
   bench_verb->add_flag("--quiet", bench.quiet, "Print conclusions only");
 
   PlanArguments plan;
@@ -300,11 +342,12 @@ int parse_and_call(int argc, char** argv) {
   plan_verb->add_option(
       "--measured", plan.measured,
       "Show the times in this file, which bench wrote, beside the predicted ones");
-  plan_verb->add_option("--out", plan.out,
-                        "Write choices and candidates to this file, which report takes");
+  plan_verb
+      ->add_option("--out", plan.out,
+                   "Write choices and candidates to this file, which report takes")
+      ->check(is_file_name);
 
-  std::vector<std::string> words = words_of(argc, argv);
-  if (!words.empty() && !words.front().starts_with("-")) {
+  if (!words.empty() && !words.front().starts_with('-')) {
     const std::vector<std::string> verbs{"doctor", "list",  "explain", "run",   "traffic", "grad",
                                          "study",  "check", "report",  "bench", "plan"};
     if (std::find(verbs.begin(), verbs.end(), words.front()) == verbs.end())
@@ -313,8 +356,7 @@ int parse_and_call(int argc, char** argv) {
           words.front(), problem::nearest(words.front(), verbs)));
   }
   try {
-    std::reverse(words.begin(), words.end());  // as CLI11 takes them
-    app.parse(std::move(words));
+    app.parse(std::vector<std::string>(words.rbegin(), words.rend()));  // as CLI11 takes them
     refuse_empty(*app.get_subcommands().front());
   } catch (const CLI::Success& asked) {  // --help, --version
     return app.exit(asked);
@@ -323,8 +365,22 @@ int parse_and_call(int argc, char** argv) {
     throw problem::UsageError(complaint_of(wrong, verbs.empty() ? nullptr : verbs.front()));
   }
 
-  CommandLine command_line{"abn-verify"};
-  for (int i = 1; i < argc; ++i) command_line.command += " " + judge::shell_word(argv[i]);
+  for (const auto& [verb, arguments] : {std::pair{run_verb, &run}, std::pair{grad_verb, &grad}}) {
+    if (!*verb || arguments->resume.empty()) continue;
+    if (resumed == nullptr) return resume(*verb, *arguments);
+    throw problem::UsageError(
+        "A run that was resumed cannot be resumed as another; start it again");
+  }
+  if (resumed != nullptr)
+    for (RunArguments* const arguments : {&run, &grad}) {
+      arguments->resume = resumed->journal, arguments->seed = resumed->seed;
+      if (resumed->threads) arguments->threads = *resumed->threads;
+      arguments->quiet |= resumed->quiet;
+    }
+  if (!*list_verb && !*explain_verb && !*doctor_verb) outlive_readers();
+
+  CommandLine command_line{"abn-verify", words};
+  for (const std::string& word : words) command_line.command += " " + judge::shell_word(word);
   if (*doctor_verb) return doctor_command(doctor);
   if (*list_verb) return list_command(list);
   if (*explain_verb) return explain_command(explained);
@@ -338,6 +394,10 @@ int parse_and_call(int argc, char** argv) {
   return report_command(report);
 }
 
+constexpr const char* lost_output =
+    "abn-verify: standard output could not be written to; give it a file or a pipe that takes all "
+    "of it\n";
+
 // The tensors of one case are freed before those of the next are made: memory that goes back to the
 // system in between comes in again page by page, zeroed, which takes a fifth of all the time that
 // judging takes.
@@ -348,36 +408,37 @@ void keep_freed_memory() {
 #endif
 }
 
-/// One line, which may be lost: where standard error is closed, the exit code has to do.
-void complain(const std::string& what, const char* what_next) {
-  std::fputs(("abn-verify: " + abn::verify::problem::printable(what) + what_next + "\n").c_str(),
-             stderr);
+std::string complaint(const std::string& what, const char* what_next = "") {
+  return "abn-verify: " + abn::verify::problem::printable(what) + what_next + "\n";
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  using abn::verify::command::complain;
   keep_freed_memory();
+  abn::verify::command::open_standard_streams();
   try {
-    const int code = parse_and_call(argc, argv);
+    const int code = parse_and_call(words_of(argc, argv));
     // What nobody could read is no verdict.
     if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
-    std::fputs(
-        "abn-verify: standard output could not be written to; give it a file or a pipe that "
-        "takes all of it\n",
-        stderr);
-    return code == 1 ? code : usage_error;
+    complain(lost_output);
+    return code == 1 || code > 128 ? code : usage_error;
   } catch (const abn::verify::problem::UsageError& wrong) {
-    complain(wrong.what(), "");
+    complain(complaint(wrong.what()));
   } catch (const abn::verify::worker::CallLost& lost) {  // in a verb that has no records
-    complain(lost.what(), "; mend the plug-in, abn-verify run shows the case");
+    complain(complaint(lost.what(), "; mend the plug-in, abn-verify run shows the case"));
   } catch (const std::filesystem::filesystem_error& wrong) {
-    complain(wrong.path1().string() + ": " + wrong.code().message(), "; check the path");
+    complain(complaint(wrong.path1().string() + ": " + wrong.code().message(), "; check the path"));
   } catch (const std::bad_alloc&) {
-    complain("there is not enough memory", "; take smaller problems or files, or fewer --threads");
+    complain(complaint("there is not enough memory",
+                       "; take smaller problems or files, or fewer --threads"));
   } catch (const std::exception& wrong) {
-    complain(wrong.what(),
-             "; this is a fault of the tool or of the machine, abn-verify doctor may show which");
+    complain(std::ferror(stdout) != 0
+                 ? std::string(lost_output)
+                 : complaint(wrong.what(),
+                             "; this is a fault of the tool or of the machine, abn-verify doctor "
+                             "may show which"));
   }
   return usage_error;
 }

@@ -125,12 +125,18 @@ std::string wrapped(const std::string& text, const std::string& indent, const st
 }
 
 std::vector<call::Plugin> load_plugins(const std::vector<std::string>& paths,
-                                       const LimitArguments& arguments) {
+                                       const LimitArguments& arguments, Unusable unusable) {
   worker::Limits limits;
   limits.call_seconds = arguments.call_seconds;
   limits.memory = arguments.memory_mb << 20;
   std::vector<call::Plugin> plugins;
-  for (const auto& path : paths) plugins.push_back(call::load_plugin(path, limits));
+  for (const auto& path : paths) try {
+      plugins.push_back(call::load_plugin(path, limits));
+    } catch (const problem::UsageError& wrong) {
+      if (unusable == Unusable::refused || paths.size() == 1) throw;
+      plugins.emplace_back();
+      plugins.back().path = path, plugins.back().failure = wrong.what();
+    }
   call::refuse_equal_names(plugins);
   return plugins;
 }
@@ -156,24 +162,6 @@ std::vector<results::Record> plugin_records(const std::vector<call::Plugin>& plu
   return records;
 }
 
-void require_writable(const std::string& path) {
-  if (path.empty()) return;
-  // a terminal or a pipe is written to as it is
-  if (fs::is_character_file(path) || fs::is_fifo(path)) return;
-  const fs::path parent =
-      fs::path(path).has_parent_path() ? fs::path(path).parent_path() : fs::path(".");
-  if (fs::is_directory(path))
-    throw problem::UsageError(fmt::format("{} is a folder; give --out the name of a file", path));
-  if (!fs::is_directory(parent))
-    throw problem::UsageError(
-        fmt::format("{} cannot be written; make the folder {} first, or choose another file", path,
-                    parent.string()));
-  if (access(parent.c_str(), W_OK) != 0)
-    throw problem::UsageError(
-        fmt::format("{} cannot be written, the folder {} does not permit it; choose another file",
-                    path, parent.string()));
-}
-
 results::Provenance provenance_of(const CommandLine& command_line) {
   results::Provenance provenance;
   provenance.version = build::version;
@@ -186,27 +174,40 @@ results::Provenance provenance_of(const CommandLine& command_line) {
   return provenance;
 }
 
-int finish(const results::Results& results, const std::string& out, bool quiet) {
+void say(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+
+void complain(const std::string& text) { std::fputs(text.c_str(), stderr); }
+
+void print_verdicts(const results::Results& results, bool quiet) {
   for (const auto& record : results.records)
     if (record.verdict != results::Verdict::pass && record.verdict != results::Verdict::skip)
-      fmt::print("{}\n", problem::printable_lines(results::failure_text(record)));
-  if (!quiet) fmt::print("{}\n", problem::printable_lines(results::summary_table(results)));
-  if (!quiet) fmt::print("{}", moved_lines(results));
+      say(problem::printable_lines(results::failure_text(record)) + "\n");
+  if (!quiet) say(problem::printable_lines(results::summary_table(results)) + "\n");
+  if (!quiet) say(moved_lines(results));
   for (const auto& variant : results.variants)
     for (const auto& sentence : variant.unneeded)
-      if (!quiet) fmt::print("advice  {}, {}\n", variant.name, sentence);
-  fmt::print("{}\n", problem::printable(results::headline(results)));
+      if (!quiet) say(fmt::format("advice  {}, {}\n", variant.name, sentence));
+  say(problem::printable(results::headline(results)) + "\n");
+  std::fflush(stdout);
+}
+
+int finish(const results::Results& results, const std::string& out, bool quiet,
+           results::Journal* journal) {
+  // Before the file, so that a disk that is full costs the file and not what it would say.
+  print_verdicts(results, quiet);
   const int code = results::exit_code(results);
   if (out.empty()) return code;
-  // Behind the verdicts, so that a disk that is full costs the file and not what it would say.
-  std::fflush(stdout);
   try {
     results::write_file_atomically(out, results::to_json(results));
   } catch (const problem::UsageError& wrong) {
-    fmt::print(stderr, "abn-verify: {}\n", wrong.what());
+    std::string next;
+    if (journal != nullptr && !journal->path().empty())
+      next = fmt::format("; then --resume {} goes on from {}", out, journal->path());
+    complain(fmt::format("abn-verify: {}{}\n", wrong.what(), next));
     return code == 1 ? code : usage_error;
   }
-  if (!quiet) fmt::print("Results: {}\n", out);
+  if (journal != nullptr) journal->remove();
+  if (!quiet) say(fmt::format("Results: {}\n", out));
   return code;
 }
 

@@ -1,5 +1,5 @@
-// What the verbs share: looking at --out before a long run, provenance, the summary on the
-// terminal, and the files of results.
+// What the verbs share: plug-ins and tensor files, provenance, the summary on the terminal, and the
+// files of results.
 #pragma once
 
 #include <string>
@@ -7,6 +7,7 @@
 
 #include "verify/call/plugin.hpp"
 #include "verify/command/commands.hpp"
+#include "verify/results/journal.hpp"
 #include "verify/results/results.hpp"
 
 namespace abn::verify::command {
@@ -28,16 +29,17 @@ inline std::string wrapped(const std::string& text, const std::string& indent) {
   return wrapped(text, indent, indent);
 }
 
-/// A long run must not end in a file that cannot be written: looked at before it begins. Throws
-/// UsageError.
-void require_writable(const std::string& path);
-
 results::Provenance provenance_of(const CommandLine& command_line);
 
+/// What becomes of one of several plug-ins that is not usable.
+enum class Unusable { refused, a_record };
+
 /// The plug-ins, each loaded in a worker; no two variants have one name. Throws UsageError for what
-/// is not a usable one. Where a worker ended while it loaded one, its `failure` says how.
+/// is not a usable one, or gives it a `failure`. Where a worker ended while it loaded one, its
+/// `failure` says how.
 std::vector<call::Plugin> load_plugins(const std::vector<std::string>& paths,
-                                       const LimitArguments& limits);
+                                       const LimitArguments& limits,
+                                       Unusable unusable = Unusable::refused);
 
 /// For verbs that have no records: throws UsageError for a plug-in with a `failure`.
 void refuse_failures(const std::vector<call::Plugin>& plugins);
@@ -47,7 +49,17 @@ void refuse_failures(const std::vector<call::Plugin>& plugins);
 std::vector<results::Record> plugin_records(const std::vector<call::Plugin>& plugins,
                                             const std::string& verb);
 
-/// Prints what a person needs, writes what a program needs, and returns the exit code.
-int finish(const results::Results& results, const std::string& out, bool quiet);
+/// To standard output; that it took all of it is looked at in main, once.
+void say(const std::string& text);
+/// To standard error, as far as it takes it.
+void complain(const std::string& text);
+
+/// Prints what a person needs.
+void print_verdicts(const results::Results& results, bool quiet);
+
+/// Prints what a person needs, then writes what a program needs, removes the journal, which nobody
+/// needs any more, and returns the exit code.
+int finish(const results::Results& results, const std::string& out, bool quiet,
+           results::Journal* journal = nullptr);
 
 }  // namespace abn::verify::command

@@ -1,23 +1,27 @@
 // The verbs run and grad: from arguments to subjects, cases and records, group by group.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <iterator>
 #include <utility>
 
 #include "verify/call/parallel.hpp"
-#include "verify/check/calls/checks.hpp"
 #include "verify/check/gradient/kernel_gradients.hpp"
 #include "verify/check/gradient/reference_check.hpp"
 #include "verify/check/gradient/reference_jacobian.hpp"
 #include "verify/check/groups.hpp"
 #include "verify/check/moved.hpp"
 #include "verify/check/outputs.hpp"
-#include "verify/check/patterns.hpp"
 #include "verify/check/sanitize/checks.hpp"
+#include "verify/command/exit_codes.hpp"
+#include "verify/command/file_hashes.hpp"
+#include "verify/command/keeping.hpp"
+#include "verify/command/out_file.hpp"
 #include "verify/command/parts.hpp"
+#include "verify/command/run_setup.hpp"
+#include "verify/data/patterns.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/problem.hpp"
 #include "verify/run/case_list.hpp"
@@ -25,97 +29,10 @@
 #include "verify/run/diagnose.hpp"
 #include "verify/run/hunt.hpp"
 #include "verify/run/hunt_step.hpp"
+#include "verify/worker/interruption.hpp"
 
 namespace abn::verify::command {
 namespace {
-
-bool is_one_case(const RunArguments& arguments) {
-  return !arguments.problem.empty() || !arguments.data.empty();
-}
-
-bool is_hunt(const RunArguments& arguments) {
-  return arguments.hunt > 0 || arguments.hunt_steps > 0;
-}
-
-bool sanitizes(const RunArguments& arguments) {
-  return arguments.sanitize || arguments.only_sanitize;
-}
-
-/// The cases of one group: the tier's, or the one that the arguments name; and tensor files for
-/// those that judge outputs.
-std::vector<data::Case> cases_of(const check::CheckGroup& group, const RunArguments& arguments) {
-  const bool one_case = is_one_case(arguments);
-  std::vector<data::Case> cases;
-  if (!arguments.cases.empty())
-    cases = &group == &check::output_checks ? run::read_case_list(arguments.cases)
-                                            : std::vector<data::Case>{};
-  else if (one_case)
-    cases = {data::replay(arguments.problem, arguments.data, arguments.seed)};
-  else
-    cases = group.cases(data::tier_from_name(arguments.tier), arguments.seed);
-  if (&group == &check::pattern_checks && !one_case && !arguments.patterns.empty()) {
-    const data::PatternRange range = data::parse_pattern_range(arguments.patterns);
-    check::keep_range(cases, range);
-    for (data::Case& one : cases) data::cut_to(range, one.problem, one.data);
-  }
-  if (&group == &check::output_checks)
-    for (const auto& file : tensor_files(arguments.tensors))
-      cases.push_back(data::replay("", file, arguments.seed));
-  return cases;
-}
-
-/// What is looked at before anything runs, so that a mistake is known at once; and the variants
-/// that it is about.
-struct Setup {
-  check::RunOptions options;
-  std::vector<call::Plugin> plugins;
-  call::DeviceChoice device;
-  std::vector<call::Subject> subjects;
-  const char* verb = "run";
-};
-Setup set_up(const RunArguments& arguments) {
-  require_writable(arguments.out);
-  data::tier_from_name(arguments.tier);  // even where it is not used
-  Setup setup;
-  setup.plugins = load_plugins(arguments.plugins, arguments.limits);
-  if (arguments.only_plugins && setup.plugins.empty())
-    throw problem::UsageError(
-        "--only-plugins without a plug-in leaves nothing to run; add --plugin libmine.so");
-  setup.device = call::choose_device(arguments.device);
-  if (sanitizes(arguments) && !setup.device.emulator)
-    throw problem::UsageError(
-        fmt::format("The sanitiser runs kernels on the emulator, not on {}; add --device emulator",
-                    arguments.device));
-  setup.subjects = call::subjects_of(setup.device, setup.plugins, arguments.only_plugins);
-  setup.options = {.pattern = pattern_of(arguments.pattern),
-                   .threads = arguments.threads,
-                   .progress = isatty(STDERR_FILENO) == 1,
-                   .moves_cases = !is_one_case(arguments) && arguments.cases.empty(),
-                   .per_channel = is_one_case(arguments),
-                   .device = arguments.device,
-                   .without = arguments.without};
-  check::calls::parse_without(arguments.without);  // says what is wrong
-  return setup;
-}
-
-std::vector<std::string> ids_of(const std::vector<const check::CheckGroup*>& groups,
-                                const std::vector<call::Subject>& subjects,
-                                std::span<const data::Case> cases = {}) {
-  std::vector<std::string> ids;
-  for (const check::CheckGroup* const group : groups)
-    for (const call::Subject& subject : subjects)
-      for (auto& id : check::check_ids(*group, subject, cases)) ids.push_back(std::move(id));
-  return ids;
-}
-
-/// A plug-in that could not be loaded has no checks that a pattern could match, and a record of its
-/// own.
-void require_match(const Setup& setup, const std::vector<std::string>& ids) {
-  const bool any_failed =
-      std::any_of(setup.plugins.begin(), setup.plugins.end(),
-                  [](const call::Plugin& plugin) { return !plugin.failure.empty(); });
-  if (!any_failed) data::require_match(setup.options.pattern, ids);
-}
 
 void add(std::vector<results::Record>& all, std::vector<results::Record> records) {
   std::move(records.begin(), records.end(), std::back_inserter(all));
@@ -176,36 +93,74 @@ void require_numbers(std::vector<results::Record>& records, const std::string& v
     }
 }
 
-/// Results from records, with all that a reader has to know of where they come from.
-int report_records(std::vector<results::Record> records, const Setup& setup,
-                   const call::Stopwatch& stopwatch, const RunArguments& arguments,
-                   const CommandLine& command_line,
+/// All that a reader has to know of where the results come from, but the time that they took.
+results::Provenance provenance_of(const Setup& setup, const RunArguments& arguments,
+                                  const CommandLine& command_line) {
+  results::Provenance provenance = command::provenance_of(command_line);
+  provenance.seed = arguments.seed;
+  provenance.tier = is_hunt(arguments)         ? "hunt"
+                    : is_one_case(arguments)   ? "one case"
+                    : !arguments.cases.empty() ? "case list"
+                                               : arguments.tier;
+  const call::DeviceChoice& device = setup.device;
+  provenance.device = device.cuda       ? device.cuda->describe()
+                      : device.emulator ? "emulator"
+                                        : arguments.device + " (not available)";
+  provenance.driver = device.cuda ? call::cuda_status().driver : "none";
+  if (!arguments.out.empty()) provenance.files = file_hashes(arguments.plugins);
+  return provenance;
+}
+
+/// What has to be kept of a run for it to be gone on with.
+results::JournalHeader header_of(const Setup& setup, const RunArguments& arguments,
+                                 const CommandLine& command_line, std::vector<std::string> parts) {
+  results::JournalHeader header;
+  header.arguments = command_line.words;
+  std::error_code error;
+  header.folder = std::filesystem::current_path(error).string();
+  header.provenance = provenance_of(setup, arguments, command_line);
+  std::vector<std::string> inputs = tensor_files(arguments.tensors);
+  for (const std::string& file : {arguments.cases, arguments.data})
+    if (std::filesystem::is_regular_file(file, error)) inputs.push_back(file);
+  if (!arguments.out.empty()) header.inputs = input_hashes(inputs);
+  for (const call::Subject& subject : setup.subjects)
+    header.variants.push_back(run::describe(subject));
+  header.parts = std::move(parts);
+  header.resumable = !is_hunt(arguments);
+  return header;
+}
+
+/// Results from records, printed and written.
+int report_records(std::vector<results::Record> records, const Setup& setup, KeptRun& kept,
+                   const RunArguments& arguments,
                    const std::vector<std::vector<std::string>>& unneeded = {}) {
   results::Results results;
   results.records = std::move(records);
+  results.variants = kept.journal().contents().header.variants;
   for (std::size_t i = 0; i < setup.subjects.size(); ++i) {
-    results.variants.push_back(run::describe(setup.subjects[i]));
     require_numbers(results.records, setup.subjects[i].variant->name);
     if (i >= unneeded.size()) continue;  // neither a tier of outputs nor a case of them
-    results.variants.back().unneeded = unneeded[i];
-    results.variants.back().moved = moved_text(setup, setup.subjects[i], arguments);
+    results.variants[i].unneeded = unneeded[i];
+    results.variants[i].moved = moved_text(setup, setup.subjects[i], arguments);
   }
   add(results.records, plugin_records(setup.plugins, setup.verb));
   std::sort(results.records.begin(), results.records.end(),
             [](const results::Record& a, const results::Record& b) { return a.id < b.id; });
-  results.provenance = provenance_of(command_line);
-  results.provenance.seconds = stopwatch.seconds();
-  results.provenance.seed = arguments.seed;
-  results.provenance.tier = is_hunt(arguments)         ? "hunt"
-                            : is_one_case(arguments)   ? "one case"
-                            : !arguments.cases.empty() ? "case list"
-                                                       : arguments.tier;
-  const call::DeviceChoice& device = setup.device;
-  results.provenance.device = device.cuda       ? device.cuda->describe()
-                              : device.emulator ? "emulator"
-                                                : arguments.device + " (not available)";
-  results.provenance.driver = device.cuda ? call::cuda_status().driver : "none";
-  return finish(results, arguments.out, arguments.quiet);
+  results.provenance = kept.journal().contents().header.provenance;
+  results.provenance.seconds = kept.seconds();
+  worker::end_at_once_again();
+  return finish(results, arguments.out, arguments.quiet, &kept.journal());
+}
+
+/// What `work` returns; where a signal ends it, what there is until then is printed.
+template <class Work>
+int in_order(KeptRun& kept, const RunArguments& arguments, const Work& work) {
+  try {
+    return work();
+  } catch (const std::exception&) {  // a signal also breaks off what a plug-in is being asked
+    if (worker::interrupted() == 0) throw;
+    return kept.end_interrupted(worker::interrupted(), arguments.quiet);
+  }
 }
 
 /// Per subject the claims that it did not need; of those whose outputs were all asked for, and
@@ -247,8 +202,8 @@ std::vector<results::Record> reference_jacobian(const RunArguments& arguments,
   const call::Stopwatch stopwatch;
   auto records = check::gradient::check_reference_jacobian(inputs, one.data, one.seed, pattern);
   if (!arguments.quiet && !records.empty())
-    fmt::print("{}: the full Jacobian of the reference in {:.3f} s\n",
-               problem::to_string(one.problem), stopwatch.seconds());
+    say(fmt::format("{}: the full Jacobian of the reference in {:.3f} s\n",
+                    problem::to_string(one.problem), stopwatch.seconds()));
   return records;
 }
 
@@ -256,23 +211,9 @@ std::vector<results::Record> reference_jacobian(const RunArguments& arguments,
 void show_hunt(const char* variant, std::uint64_t steps, double largest) {
   constexpr std::uint64_t often = 256;
   if (steps % often != 0) return;
-  fmt::print(stderr, "\r{:<24.24} {:>9} cases, largest ratio {:<10.4g}", variant, steps, largest);
+  complain(
+      fmt::format("\r{:<24.24} {:>9} cases, largest ratio {:<10.4g}", variant, steps, largest));
   std::fflush(stderr);
-}
-
-/// A pattern for checks that only an option turns on names the option.
-void require_no_option(const Setup& setup, const RunArguments& arguments) {
-  if (sanitizes(arguments)) return;
-  const auto any = [&](const std::vector<std::string>& ids) {
-    return std::any_of(ids.begin(), ids.end(), [&](const std::string& id) {
-      return data::matches(setup.options.pattern, id);
-    });
-  };
-  if (any(ids_of({&check::sanitize::sanitize_checks}, setup.subjects)) &&
-      !any(ids_of(check::groups_of("run"), setup.subjects)))
-    throw problem::UsageError(
-        fmt::format("\"{}\" matches only checks that see every memory access; add --sanitize",
-                    arguments.pattern));
 }
 
 int hunt_command(const RunArguments& arguments, const CommandLine& command_line) {
@@ -305,16 +246,30 @@ int hunt_command(const RunArguments& arguments, const CommandLine& command_line)
     options.start = &start;
   }
   if (setup.options.progress) options.progress = show_hunt;
-  const call::Stopwatch stopwatch;
-  run::HuntResult result = run::hunt(setup.subjects, setup.options, options);
-  if (setup.options.progress) fmt::print(stderr, "\r{:76}\r", "");
-  if (!arguments.quiet)
-    fmt::print("{}{} cases in {:.1f} s\n\n", run::hunt_text(result), result.steps,
-               stopwatch.seconds());
-  if (!arguments.keep.empty())
-    results::write_file_atomically(arguments.keep, run::case_list_text(result.records));
-  run::suggest_claims(result.records, setup.subjects, setup.options);
-  return report_records(std::move(result.records), setup, stopwatch, arguments, command_line);
+  const std::vector<const check::CheckGroup*> groups{&check::output_checks};
+  KeptRun kept(header_of(setup, arguments, command_line,
+                         parts_of_run(groups, setup.subjects, {}, setup.options.pattern)),
+               arguments, setup.plugins);
+  kept.begin(check::output_checks);
+  options.keeper = &kept;
+  return in_order(kept, arguments, [&] {
+    run::HuntResult result = run::hunt(setup.subjects, setup.options, options);
+    if (setup.options.progress) complain(fmt::format("\r{:76}\r", ""));
+    if (!arguments.quiet)
+      say(fmt::format("{}{} cases in {:.1f} s\n\n", run::hunt_text(result), result.steps,
+                      kept.seconds()));
+    const std::string worst = run::case_list_text(result.records);
+    run::suggest_claims(result.records, setup.subjects, setup.options);
+    const int code = report_records(std::move(result.records), setup, kept, arguments);
+    if (arguments.keep.empty()) return code;
+    try {
+      results::write_file_atomically(arguments.keep, worst);
+    } catch (const problem::UsageError& wrong) {
+      complain(fmt::format("abn-verify: {}\n", wrong.what()));
+      return code == 1 ? code : usage_error;
+    }
+    return code;
+  });
 }
 
 }  // namespace
@@ -342,19 +297,25 @@ int run_command(const RunArguments& arguments, const CommandLine& command_line) 
                                             ? cases_of(check::output_checks, arguments)
                                             : std::vector<data::Case>{};
   require_match(setup, ids_of(groups, setup.subjects, named));
-  const call::Stopwatch stopwatch;
-  std::vector<results::Record> records;
-  for (const check::CheckGroup* const group : groups) {
-    const std::vector<data::Case> cases = cases_of(*group, arguments);
-    std::vector<results::Record> found = run::run(*group, setup.subjects, cases, setup.options);
-    if (group == &check::output_checks)
-      run::diagnose_failures(found, *group, setup.subjects, cases, setup.options);
-    add(records, std::move(found));
-  }
-  run::suggest_claims(records, setup.subjects, setup.options);
-  const auto unneeded = arguments.only_sanitize ? std::vector<std::vector<std::string>>{}
-                                                : unneeded_claims(records, setup, arguments);
-  return report_records(std::move(records), setup, stopwatch, arguments, command_line, unneeded);
+  KeptRun kept(header_of(setup, arguments, command_line,
+                         parts_of_run(groups, setup.subjects, named, setup.options.pattern)),
+               arguments, setup.plugins);
+  return in_order(kept, arguments, [&] {
+    std::vector<results::Record> records;
+    for (const check::CheckGroup* const group : groups) {
+      const std::vector<data::Case> cases = cases_of(*group, arguments);
+      kept.begin(*group);
+      std::vector<results::Record> found =
+          run::run(*group, setup.subjects, cases, setup.options, &kept);
+      if (group == &check::output_checks)
+        run::diagnose_failures(found, *group, setup.subjects, cases, setup.options);
+      add(records, std::move(found));
+    }
+    run::suggest_claims(records, setup.subjects, setup.options);
+    const auto unneeded = arguments.only_sanitize ? std::vector<std::vector<std::string>>{}
+                                                  : unneeded_claims(records, setup, arguments);
+    return report_records(std::move(records), setup, kept, arguments, unneeded);
+  });
 }
 
 int grad_command(const RunArguments& arguments, const CommandLine& command_line) {
@@ -372,24 +333,32 @@ int grad_command(const RunArguments& arguments, const CommandLine& command_line)
   for (const auto* const ids : {&of_reference, &jacobian})
     all.insert(all.end(), ids->begin(), ids->end());
   require_match(setup, all);
-  const call::Stopwatch stopwatch;
-  std::vector<results::Record> records;
-  if (matched(of_kernels)) {
-    const std::vector<data::Case> cases = cases_of(check::gradient::gradient_checks, arguments);
-    add(records, run::run(check::gradient::gradient_checks, setup.subjects, cases, setup.options));
-    call::Evaluations work;
-    for (const results::Record& record : records) work += record.evaluations;
-    if (!arguments.quiet && work.forward > 0)
-      fmt::print("{}: {} forward and {} backward evaluations in {:.1f} s\n",
-                 cases.size() == 1 ? problem::to_string(cases.front().problem)
-                                   : fmt::format("{} cases", cases.size()),
-                 work.forward, work.backward, stopwatch.seconds());
-  }
-  if (matched(of_reference))
-    add(records,
-        check::gradient::check_reference_gradients(pattern, arguments.seed, arguments.threads));
-  if (matched(jacobian)) add(records, reference_jacobian(arguments, pattern));
-  return report_records(std::move(records), setup, stopwatch, arguments, command_line);
+  const std::vector<const check::CheckGroup*> groups{&check::gradient::gradient_checks};
+  KeptRun kept(
+      header_of(setup, arguments, command_line, parts_of_run(groups, setup.subjects, {}, pattern)),
+      arguments, setup.plugins);
+  return in_order(kept, arguments, [&] {
+    std::vector<results::Record> records;
+    if (matched(of_kernels)) {
+      const std::vector<data::Case> cases = cases_of(check::gradient::gradient_checks, arguments);
+      kept.begin(check::gradient::gradient_checks);
+      add(records,
+          run::run(check::gradient::gradient_checks, setup.subjects, cases, setup.options, &kept));
+      call::Evaluations work;
+      for (const results::Record& record : records) work += record.evaluations;
+      if (!arguments.quiet && work.forward > 0)
+        say(fmt::format("{}: {} forward and {} backward evaluations in {:.1f} s\n",
+                        cases.size() == 1 ? problem::to_string(cases.front().problem)
+                                          : fmt::format("{} cases", cases.size()),
+                        work.forward, work.backward, kept.seconds()));
+    }
+    worker::end_at_once_again();  // the rest is of one piece, and not long
+    if (matched(of_reference))
+      add(records,
+          check::gradient::check_reference_gradients(pattern, arguments.seed, arguments.threads));
+    if (matched(jacobian)) add(records, reference_jacobian(arguments, pattern));
+    return report_records(std::move(records), setup, kept, arguments);
+  });
 }
 
 }  // namespace abn::verify::command

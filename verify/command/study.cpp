@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "verify/call/plugin.hpp"
+#include "verify/command/out_file.hpp"
 #include "verify/command/parts.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/suggest.hpp"
@@ -97,9 +98,11 @@ int study_command(const StudyArguments& arguments, const CommandLine&) {
         fmt::format("There is no study \"{}\"; ask for inversion, bounds, conventions or judges",
                     arguments.what));
   }
+  // Before the file, so that a disk that is full costs the file and not what it would say.
+  say(study::study_text(study, arguments.quiet));
+  std::fflush(stdout);
   if (!arguments.out.empty())
     results::write_file_atomically(arguments.out, study::study_to_json(study));
-  fmt::print("{}", study::study_text(study, arguments.quiet));
   if (!arguments.out.empty() && !arguments.quiet) fmt::print("Study: {}\n", arguments.out);
   return holds ? 0 : 1;
 }

@@ -7,6 +7,7 @@
 
 #include "verify/check/sanitize/checks.hpp"
 #include "verify/check/sanitize/traffic.hpp"
+#include "verify/command/out_file.hpp"
 #include "verify/command/parts.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/error.hpp"

@@ -23,6 +23,11 @@ inline constexpr FileKind own_json{
     std::uint64_t{128} << 20, "name a file in it that abn-verify wrote with --out",
     "run fewer variants or checks a file", "write it again with abn-verify --out"};
 
+/// What a run keeps while it goes on; it grows with the run.
+inline constexpr FileKind own_journal{std::uint64_t{1} << 30, "name the FILE of the --out of a run",
+                                      "it cannot be resumed; start the run again",
+                                      "start the run again"};
+
 class BoundedFile {
  public:
   /// Throws UsageError, with the path in front, for anything but a regular file that can be read

@@ -44,7 +44,8 @@ std::string masthead(const results::Results& results) {
   std::string out = fmt::format(
       "<header>\n<p class=\"kicker\">abn-verify</p>\n<h1 class=\"{}\">{}</h1>\n<p "
       "class=\"context\">{}</p>\n",
-      overall(summary), escape(results::headline(results)), context);
+      results.unfinished.empty() ? overall(summary) : "inconclusive",
+      escape(results::headline(results)), context);
   out += "<ul class=\"tiles\">\n" + tile("pass", summary.pass, "pass") +
          tile("fail", summary.fail, "fail") +
          tile("inconclusive", summary.inconclusive, "inconclusive") +

@@ -132,6 +132,8 @@ std::string provenance(const results::Results& results) {
           ? ""
           : fmt::format("{}{}", from.time,
                         from.seconds > 0 ? fmt::format(", took {:.1f} s", from.seconds) : ""));
+  for (const results::FileHash& file : from.files)
+    add(escape(file.role).c_str(), fmt::format("{}, SHA-256 {}", file.name, file.sha256), true);
   add("schema", results::results_schema);
   return out + "</dl>\n</section>\n";
 }

@@ -314,11 +314,13 @@ Summary summarise(const Results& results) {
 int exit_code(const Results& results) {
   constexpr int nothing_ran = 77;
   const Summary sum = summarise(results);
-  if (sum.fail + sum.inconclusive + sum.error > 0) return 1;
+  if (sum.fail + sum.inconclusive + sum.error > 0 || !results.unfinished.empty()) return 1;
   return sum.pass == 0 ? nothing_ran : 0;
 }
 
-std::string headline(const Results& results) {
+namespace {
+
+std::string headline_of_what_ran(const Results& results) {
   const Summary sum = summarise(results);
   const std::uint64_t all = results.records.size();
   if (all == 0)
@@ -391,6 +393,14 @@ std::string headline(const Results& results) {
                         plural(most->sampled_cases, "large case"), most->sampled);
   return fmt::format("{}: {} compared, the largest error is {:.2f} of its bound.{}{}{}", passed,
                      plural(sum.elements, "element"), worst, unfit, leaning, sampled);
+}
+
+}  // namespace
+
+std::string headline(const Results& results) {
+  if (results.unfinished.empty()) return headline_of_what_ran(results);
+  return fmt::format("Unfinished: {} Of what ran: {}", results.unfinished,
+                     results.records.empty() ? "nothing yet." : headline_of_what_ran(results));
 }
 
 std::string summary_table(const Results& results) {

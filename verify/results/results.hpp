@@ -123,11 +123,20 @@ struct Record {
   std::vector<CallTraffic> traffic;
 };
 
+/// A file that verdicts rest on, as it was when they were made.
+struct FileHash {
+  std::string role;    ///< "tool", "worker" or "plug-in"
+  std::string name;    ///< of the tool's programs without a folder, of others as the user gave it
+  std::string sha256;  ///< in hex; "unreadable" where it could not be read
+  bool operator==(const FileHash&) const = default;
+};
+
 struct Provenance {
   std::string version, git, command, compiler, cuda, driver, device, tier, time;
   bool dirty = false;
   std::uint64_t seed = 0;
   double seconds = 0;
+  std::vector<FileHash> files{};
 };
 
 /// What a variant says of itself, for the reader of a report.
@@ -144,6 +153,8 @@ struct Results {
   Provenance provenance;
   std::vector<VariantInfo> variants;
   std::vector<Record> records;  ///< ordered by id
+  /// of a run that was cut off, in sentences: what ran, what is left and how to go on; else empty
+  std::string unfinished{};
 };
 
 /// Worse than twice the recommended class may be: possibly consistent with what the variant
@@ -151,7 +162,7 @@ struct Results {
 bool is_unfit(const Record& record);
 
 /// Counts of verdicts, and the exit code that they mean: 0 all passed, 1 a check failed or was
-/// inconclusive or errored, 77 nothing could run.
+/// inconclusive or errored, or the run was cut off, 77 nothing could run.
 struct Summary {
   std::uint64_t pass = 0, fail = 0, inconclusive = 0, skip = 0, error = 0, cases = 0, elements = 0,
                 unfit = 0, unsafe = 0;

@@ -20,6 +20,7 @@
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
 #include "verify/run/hunt_step.hpp"
+#include "verify/worker/interruption.hpp"
 
 namespace abn::verify::run {
 namespace {
@@ -105,6 +106,13 @@ class Hunter {
   double largest() const { return largest_; }
   std::map<std::string, results::Record>& records() { return records_; }
 
+  void keep(Keeper& keeper, bool ended) const {
+    // How many there will be in all is not known under a budget of time.
+    Progress progress{steps_, ended ? steps_ : std::max(hunt_.budget.steps, steps_ + 1)};
+    for (const auto& [id, record] : records_) progress.records.push_back(record);
+    keeper.keep(subject_, std::move(progress));
+  }
+
   void round() {
     std::vector<data::Case> cases;
     std::vector<std::size_t> targets;
@@ -119,6 +127,7 @@ class Hunter {
     call::in_parallel(cases.size(), threads, [&](std::size_t index, int) {
       made[index] = check::run_case(check::output_checks, subject_, cases[index], options_);
     });
+    if (worker::interrupted() != 0) return;  // perhaps in the middle of one
     for (std::size_t k = 0; k < cases.size(); ++k)
       learn(climbs_[targets[k]], cases[k], std::move(made[k]));
   }
@@ -205,7 +214,12 @@ HuntResult hunt(std::span<const call::Subject> subjects, const check::RunOptions
       hunter.round();
       if (hunt_options.progress)
         hunt_options.progress(hunter.name(), hunter.steps(), hunter.largest());
+      if (hunt_options.keeper != nullptr &&
+          (worker::interrupted() != 0 || hunt_options.keeper->due()))
+        hunter.keep(*hunt_options.keeper, false);
+      worker::throw_if_interrupted();
     } while (!over());
+    if (hunt_options.keeper != nullptr) hunter.keep(*hunt_options.keeper, true);
     result.steps += hunter.steps();
     for (auto& [id, record] : hunter.records()) records.try_emplace(id, std::move(record));
   }

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "verify/check/group.hpp"
+#include "verify/run/keeper.hpp"
 
 namespace abn::verify::run {
 
@@ -28,6 +29,7 @@ struct HuntOptions {
   std::uint64_t seed = 1;
   const data::Case* start = nullptr;  ///< hunts around this one case and in its problem only
   std::function<void(const char* variant, std::uint64_t steps, double largest)> progress;
+  Keeper* keeper = nullptr;  ///< of what is found meanwhile; a hunt does not go on from it
 };
 
 struct HuntResult {
@@ -38,7 +40,7 @@ struct HuntResult {
 };
 
 /// Hunts through the outputs of every subject, one after the other, each with its share of the
-/// seconds.
+/// seconds. Throws worker::Interrupted where a signal ends it; what had been found is kept then.
 HuntResult hunt(std::span<const call::Subject> subjects, const check::RunOptions& options,
                 const HuntOptions& hunt_options);
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -17,28 +18,30 @@
 #include "verify/problem/claims.hpp"
 #include "verify/problem/format.hpp"
 #include "verify/problem/problem.hpp"
+#include "verify/worker/interruption.hpp"
 
 namespace abn::verify::run {
 namespace {
 
 /// One line on a terminal that counts up; silent elsewhere.
-class Progress {
+class Percentage {
  public:
-  Progress(bool wanted, std::size_t total)
+  Percentage(bool wanted, std::size_t total)
       : shown_(wanted && total > 0 && isatty(STDERR_FILENO) == 1), total_(total) {}
-  ~Progress() {
-    if (shown_) fmt::print(stderr, "\r{:{}}\r", "", width);
+  ~Percentage() {
+    if (shown_) std::fputs(fmt::format("\r{:{}}\r", "", width).c_str(), stderr);
   }
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
+  Percentage(const Percentage&) = delete;
+  Percentage& operator=(const Percentage&) = delete;
 
   void step(const char* variant) {
     const std::size_t percent = ++done_ * 100 / total_;
     if (!shown_ || percent == percent_) return;
     percent_ = percent;
-    fmt::print(stderr, "\r{:>3} %  {:<{}.{}}", std::min<std::size_t>(percent, 100), variant,
-               width - 7, width - 7);
-    fflush(stderr);
+    const std::string line = fmt::format(
+        "\r{:>3} %  {:<{}.{}}", std::min<std::size_t>(percent, 100), variant, width - 7, width - 7);
+    std::fputs(line.c_str(), stderr);
+    std::fflush(stderr);
   }
 
  private:
@@ -51,8 +54,11 @@ class Progress {
 /// threads leave no trace.
 class Merger {
  public:
-  Merger(std::map<std::string, results::Record>& into, std::size_t cases)
-      : into_(into), waiting_(cases), arrived_(cases, false) {}
+  /// The sum of the first `done` of them is in `into` already.
+  Merger(std::map<std::string, results::Record>& into, std::size_t cases, std::size_t done)
+      : into_(into), waiting_(cases), arrived_(cases, false), next_(done) {}
+
+  std::size_t done() const { return next_; }
 
   void take(std::size_t index, std::vector<results::Record> records) {
     auto& slot = waiting_[index];
@@ -78,7 +84,7 @@ class Merger {
   std::map<std::string, results::Record>& into_;
   std::vector<std::vector<results::Record>> waiting_;
   std::vector<bool> arrived_;
-  std::size_t next_ = 0;
+  std::size_t next_;
 };
 
 /// f32 first, by which a variant is described where it has it, then the others.
@@ -154,30 +160,52 @@ results::VariantInfo describe(const call::Subject& subject) {
 std::vector<results::Record> run(const check::CheckGroup& group,
                                  std::span<const call::Subject> subjects,
                                  std::span<const data::Case> given,
-                                 const check::RunOptions& given_options) {
+                                 const check::RunOptions& given_options, Keeper* keeper) {
   results::WorstRatios worst;
   check::RunOptions options = given_options;
   options.worst = &worst;
   const int threads = call::thread_count(options.threads);
   std::map<std::string, results::Record> records;
   std::mutex merging;
-  Progress progress(options.progress, subjects.size() * given.size());
+  Percentage percentage(options.progress, subjects.size() * given.size());
   for (const call::Subject& subject : subjects) {
+    worker::throw_if_interrupted();
     const std::vector<data::Case> moved = options.moves_cases
                                               ? check::moved_cases(group, subject, given).cases
                                               : std::vector<data::Case>{};
     const std::span<const data::Case> cases = options.moves_cases ? moved : given;
-    Merger merger(records, cases.size());
-    const auto take = [&](std::size_t index, std::vector<results::Record> made) {
-      const std::lock_guard lock(merging);
-      merger.take(index, std::move(made));
-      progress.step(subject.variant->name);
+    std::map<std::string, results::Record> own;
+    std::size_t before = 0;
+    if (keeper != nullptr) {
+      Progress found = keeper->before(subject, cases.size());
+      before = static_cast<std::size_t>(found.done);
+      for (results::Record& record : found.records) own[record.id] = std::move(record);
+    }
+    Merger merger(own, cases.size(), before);
+    const auto keep = [&] {
+      Progress progress{merger.done(), cases.size()};
+      for (const auto& [id, record] : own) progress.records.push_back(record);
+      keeper->keep(subject, std::move(progress));
     };
-    call::in_parallel(cases.size(), threads, [&](std::size_t index, int) {
-      take(index, check::run_case(group, subject, cases[index], options));
+    call::in_parallel(cases.size() - before, threads, [&](std::size_t index, int) {
+      if (worker::interrupted() != 0) return;
+      auto made = check::run_case(group, subject, cases[before + index], options);
+      if (worker::interrupted() != 0) return;  // perhaps in the middle of it
       const std::lock_guard lock(merging);
+      merger.take(before + index, std::move(made));
+      percentage.step(subject.variant->name);
       merger.advance();
+      if (keeper != nullptr && merger.done() < cases.size() && keeper->due()) keep();
     });
+    if (keeper != nullptr && (merger.done() > before || cases.empty())) keep();
+    worker::throw_if_interrupted();
+    for (auto& [id, record] : own) {
+      const auto [at, added] = records.try_emplace(id);
+      if (added)
+        at->second = std::move(record);
+      else
+        results::merge(at->second, record);
+    }
   }
   std::vector<results::Record> all;
   for (auto& [id, record] : records) {

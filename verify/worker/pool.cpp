@@ -18,6 +18,7 @@
 
 #include "verify/problem/error.hpp"
 #include "verify/worker/entry_points.hpp"
+#include "verify/worker/interruption.hpp"
 #include "verify/worker/library.hpp"
 #include "verify/worker/shared_memory.hpp"
 
@@ -168,7 +169,7 @@ class Variant : public Answerer {
   }
 
   void ask_ahead(std::span<const abn_problem> problems) {
-    if (stumbled_ || failures_ >= pool_.limits.failures) return;
+    if (stumbled_ || failed_questions_ >= pool_.limits.failures) return;
     ClaimsOfQuestion question;
     question.variant = which_;
     for (const abn_problem& problem : problems) question.problems.push_back({problem});
@@ -211,6 +212,16 @@ class Variant : public Answerer {
                                      who, bytes));
     const std::lock_guard lock(guard_);
     return sizes_.emplace(key, bytes).first->second;
+  }
+
+  Losses::OfVariant losses() {
+    const std::lock_guard lock(guard_);
+    return {which_.build, which_.index, failures_, failed_questions_, first_failure_};
+  }
+  void go_on_from(const Losses::OfVariant& losses) {
+    const std::lock_guard lock(guard_);
+    failures_ = losses.lost, failed_questions_ = losses.questions;
+    first_failure_ = losses.first;
   }
 
   int forward(Entry entry, const abn_problem& problem, const abn_forward_args& a,
@@ -284,7 +295,10 @@ class Variant : public Answerer {
   template <class Answer, class Message, class Prepare>
   Answer ask(const char* op, const char* who, Verb verb, const Message& message,
              const Prepare& prepare) {
-    refuse_after_many(op);
+    // What it says of itself is asked for even when it is not called any more: a run that was cut
+    // off and forgot the answers has to get the same.
+    const bool question = verb != Verb::call;
+    refuse_after_many(op, question ? failed_questions_ : failures_);
     std::unique_ptr<Worker> lent;
     const bool own = own_worker != nullptr && own_worker->pool == &pool_;
     std::unique_ptr<Worker>& worker = session_worker != nullptr ? *session_worker
@@ -298,29 +312,30 @@ class Variant : public Answerer {
       if (lent != nullptr) pool_.give(std::move(lent));
       return answer;
     } catch (const WorkerGone& gone) {
-      lose(op, fmt::format("{} {}", who, pool_.bury(worker, gone.what())));
+      lose(op, fmt::format("{} {}", who, pool_.bury(worker, gone.what())), question);
     }
   }
 
   CallAnswer call_together(const char* op, const CallQuestion& question, const SharedPlace& place) {
-    refuse_after_many(op);
+    refuse_after_many(op, failures_);
     try {
       return joined->call(question, place);
     } catch (const WorkerGone& gone) {
-      lose(op, std::string("the plug-in ") + gone.what());
+      lose(op, std::string("the plug-in ") + gone.what(), false);
     }
   }
 
-  void refuse_after_many(const char* op) {
-    if (failures_ < pool_.limits.failures) return;
+  void refuse_after_many(const char* op, int lost) {
+    if (lost < pool_.limits.failures) return;
     const std::lock_guard lock(guard_);
     throw CallLost(op, fmt::format("not run: {} calls had been lost before, the first as {}",
                                    failures_.load(), first_failure_));
   }
-  [[noreturn]] void lose(const char* op, const std::string& why) {
-    {
+  [[noreturn]] void lose(const char* op, const std::string& why, bool question) {
+    if (interrupted() == 0) {  // else it is the run that ends, and not the plug-in's fault
       const std::lock_guard lock(guard_);
       if (failures_++ == 0) first_failure_ = why;
+      failed_questions_ += question ? 1 : 0;
     }
     throw CallLost(op, why);
   }
@@ -329,7 +344,7 @@ class Variant : public Answerer {
   VariantQuestion which_;
   VariantFacts facts_;
   EntryPoints entries_;
-  std::atomic<int> failures_ = 0;
+  std::atomic<int> failures_ = 0, failed_questions_ = 0;
   std::atomic<bool> stumbled_ = false;  // over one of many problems: asked about one by one then
   std::mutex guard_;                    // of what follows
   std::string first_failure_;
@@ -381,7 +396,7 @@ void PoolState::give(std::unique_ptr<Worker> worker) {
 std::string PoolState::bury(std::unique_ptr<Worker>& worker, const std::string& what) {
   std::string text = what;
   const std::lock_guard lock(guard);
-  ++lost;
+  if (interrupted() == 0) ++lost;
   if (worker != nullptr) {
     const std::string printed = worker->process.printed();
     if (!printed.empty()) text += "; it had printed " + printed;
@@ -485,6 +500,25 @@ std::string Pool::end() {
     }
   }
   return first;
+}
+
+Losses Pool::losses() const {
+  Losses losses;
+  for (const auto& list : state_->answerers)
+    for (const auto& answerer : list)
+      if (Losses::OfVariant own = answerer->losses(); own.lost > 0)
+        losses.variants.push_back(std::move(own));
+  const std::lock_guard lock(state_->guard);
+  losses.workers = state_->lost;
+  return losses;
+}
+
+void Pool::go_on_from(const Losses& losses) {
+  for (const Losses::OfVariant& own : losses.variants)
+    if (own.build < 2 && own.index < state_->answerers[own.build].size())
+      state_->answerers[own.build][own.index]->go_on_from(own);
+  const std::lock_guard lock(state_->guard);
+  state_->lost = losses.workers;
 }
 
 int Pool::left_over() const {

@@ -28,6 +28,18 @@ struct CallLost : std::runtime_error {
 
 struct PoolState;
 
+/// What a pool has lost so far; another one that is told it goes on as this one would have.
+struct Losses {
+  struct OfVariant {
+    std::uint32_t build = 0, index = 0;
+    int lost = 0;       ///< times that it was asked or called
+    int questions = 0;  ///< of these, for its claims or sizes
+    std::string first;  ///< how the first of them was lost
+  };
+  int workers = 0;
+  std::vector<OfVariant> variants;  ///< those that lost any
+};
+
 class Pool {
  public:
   /// Loads the plug-in in a worker. Throws UsageError for what is not a usable plug-in; where the
@@ -56,6 +68,8 @@ class Pool {
 
   /// Ends the workers, with exit handlers and destructors. Empty, or what one of them did instead.
   std::string end();
+  Losses losses() const;
+  void go_on_from(const Losses& losses);
   /// Processes that workers had left behind when they ended, and that were ended with them.
   int left_over() const;
 

@@ -20,6 +20,7 @@
 #include <random>
 
 #include "verify/problem/error.hpp"
+#include "verify/worker/interruption.hpp"
 #include "verify/worker/packet_socket.hpp"
 #include "verify/worker/serve.hpp"
 
@@ -187,8 +188,11 @@ std::vector<std::byte> Process::answer_to(const Header& question) {
   const Clock::time_point deadline = after(limits_.call_seconds);
   for (;;) {
     pollfd waiting[] = {{socket_, POLLIN, 0}, {control_, POLLIN, 0}, {output_, POLLIN, 0}};
-    const int ready = poll(waiting, 3, until(deadline));
+    // A signal that ends the run may reach another thread than the one that waits here.
+    const int ready = poll(waiting, 3, std::min(until(deadline), interruption_milliseconds));
+    if (interrupted() != 0) give_up("was interrupted");
     if (ready < 0 && errno == EINTR) continue;
+    if (ready == 0 && Clock::now() < deadline) continue;
     if (ready == 0)
       give_up(fmt::format("did not come back within {:g} seconds", limits_.call_seconds));
     if (waiting[2].revents != 0) {

@@ -1,0 +1,110 @@
+// From arguments to subjects and cases.
+#include "verify/command/run_setup.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "verify/check/calls/checks.hpp"
+#include "verify/check/groups.hpp"
+#include "verify/check/outputs.hpp"
+#include "verify/check/patterns.hpp"
+#include "verify/check/sanitize/checks.hpp"
+#include "verify/command/out_file.hpp"
+#include "verify/command/parts.hpp"
+#include "verify/problem/error.hpp"
+#include "verify/run/case_list.hpp"
+
+namespace abn::verify::command {
+
+bool is_one_case(const RunArguments& arguments) {
+  return !arguments.problem.empty() || !arguments.data.empty();
+}
+
+bool is_hunt(const RunArguments& arguments) {
+  return arguments.hunt > 0 || arguments.hunt_steps > 0;
+}
+
+bool sanitizes(const RunArguments& arguments) {
+  return arguments.sanitize || arguments.only_sanitize;
+}
+
+std::vector<data::Case> cases_of(const check::CheckGroup& group, const RunArguments& arguments) {
+  const bool one_case = is_one_case(arguments);
+  std::vector<data::Case> cases;
+  if (!arguments.cases.empty())
+    cases = &group == &check::output_checks ? run::read_case_list(arguments.cases)
+                                            : std::vector<data::Case>{};
+  else if (one_case)
+    cases = {data::replay(arguments.problem, arguments.data, arguments.seed)};
+  else
+    cases = group.cases(data::tier_from_name(arguments.tier), arguments.seed);
+  if (&group == &check::pattern_checks && !one_case && !arguments.patterns.empty()) {
+    const data::PatternRange range = data::parse_pattern_range(arguments.patterns);
+    check::keep_range(cases, range);
+    for (data::Case& one : cases) data::cut_to(range, one.problem, one.data);
+  }
+  if (&group == &check::output_checks)
+    for (const auto& file : tensor_files(arguments.tensors))
+      cases.push_back(data::replay("", file, arguments.seed));
+  return cases;
+}
+
+Setup set_up(const RunArguments& arguments) {
+  require_writable(arguments.out);
+  data::tier_from_name(arguments.tier);  // even where it is not used
+  Setup setup;
+  setup.plugins = load_plugins(arguments.plugins, arguments.limits, Unusable::a_record);
+  if (arguments.only_plugins && setup.plugins.empty())
+    throw problem::UsageError(
+        "--only-plugins without a plug-in leaves nothing to run; add --plugin libmine.so");
+  setup.device = call::choose_device(arguments.device);
+  if (sanitizes(arguments) && !setup.device.emulator)
+    throw problem::UsageError(
+        fmt::format("The sanitiser runs kernels on the emulator, not on {}; add --device emulator",
+                    arguments.device));
+  setup.subjects = call::subjects_of(setup.device, setup.plugins, arguments.only_plugins);
+  setup.options = {.pattern = pattern_of(arguments.pattern),
+                   .threads = arguments.threads,
+                   .progress = isatty(STDERR_FILENO) == 1,
+                   .moves_cases = !is_one_case(arguments) && arguments.cases.empty(),
+                   .per_channel = is_one_case(arguments),
+                   .device = arguments.device,
+                   .without = arguments.without};
+  check::calls::parse_without(arguments.without);  // says what is wrong
+  return setup;
+}
+
+std::vector<std::string> ids_of(const std::vector<const check::CheckGroup*>& groups,
+                                const std::vector<call::Subject>& subjects,
+                                std::span<const data::Case> cases) {
+  std::vector<std::string> ids;
+  for (const check::CheckGroup* const group : groups)
+    for (const call::Subject& subject : subjects)
+      for (auto& id : check::check_ids(*group, subject, cases)) ids.push_back(std::move(id));
+  return ids;
+}
+
+void require_match(const Setup& setup, const std::vector<std::string>& ids) {
+  const bool any_failed =
+      std::any_of(setup.plugins.begin(), setup.plugins.end(),
+                  [](const call::Plugin& plugin) { return !plugin.failure.empty(); });
+  if (!any_failed) data::require_match(setup.options.pattern, ids);
+}
+
+void require_no_option(const Setup& setup, const RunArguments& arguments) {
+  if (sanitizes(arguments)) return;
+  const auto any = [&](const std::vector<std::string>& ids) {
+    return std::any_of(ids.begin(), ids.end(), [&](const std::string& id) {
+      return data::matches(setup.options.pattern, id);
+    });
+  };
+  if (any(ids_of({&check::sanitize::sanitize_checks}, setup.subjects)) &&
+      !any(ids_of(check::groups_of("run"), setup.subjects)))
+    throw problem::UsageError(
+        fmt::format("\"{}\" matches only checks that see every memory access; add --sanitize",
+                    arguments.pattern));
+}
+
+}  // namespace abn::verify::command
