@@ -133,7 +133,7 @@ TEST(InterruptedHunt, KeepsWhatItFoundAndSaysThatItCannotBeResumed) {
   const EndedShell refused = in_shell("./abn-verify run --resume " + out);
   EXPECT_EQ(refused.code, 2);
   EXPECT_NE(refused.output.find("is of a hunt"), std::string::npos) << refused.output;
-  EXPECT_EQ(in_shell("./abn-verify report " + out + " --out " + folder.file("report")).code, 0);
+  EXPECT_EQ(in_shell("./abn-verify report " + out + " --out " + folder.file("report")).code, 1);
 }
 
 TEST(KilledWorker, CostsARecordAndTheRestIsWhole) {
