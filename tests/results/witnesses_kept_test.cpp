@@ -1,5 +1,5 @@
-// Which witnesses may still be among those that a record keeps: whoever is kept in the end was never
-// turned away, in whatever order the cases come.
+// Which witnesses may still be among those that a record keeps: whoever is kept in the end was
+// never turned away, in whatever order the cases come.
 #include "verify/results/witnesses_kept.hpp"
 
 #include <gtest/gtest.h>

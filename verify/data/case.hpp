@@ -23,7 +23,8 @@ struct Case {
   /// one of many large cases that this project's kernels, on the emulator, leave out of the smoke
   /// tier (verify/data/ranges.hpp)
   bool not_emulated = false;
-  /// for kernels on a GPU alone: a host's would need many minutes for it (one case beyond 2^31 elements)
+  /// for kernels on a GPU alone: one case beyond 2^31 elements, for which a host's would need many
+  /// minutes
   bool needs_gpu = false;
 };
 

@@ -1,7 +1,7 @@
 // The journal of a run: what it was asked and what it has found so far, on disk while it goes on.
 //
-// FILE.journal lies beside the FILE of --out; entries (journal_entries.hpp) are only appended. A run
-// that has written FILE removes its journal. Until then the journal is the unfinished result:
+// FILE.journal lies beside the FILE of --out; entries (journal_entries.hpp) are only appended. A
+// run that has written FILE removes its journal. Until then the journal is the unfinished result:
 // `report` reads it, and `run --resume FILE` goes on from it.
 #pragma once
 

@@ -22,8 +22,8 @@ Found move_buffers(const CallCase& one) {
     std::vector<call::Call> kept;
     for (std::uint64_t turn = 0; turn < std::size(placements) && !found.broken; ++turn) {
       call::CallSettings settings = set.settings();
-      // In steps of two calls: whether the blocks of two calls lie an odd or an even number of pages
-      // apart, both kinds of page are met.
+      // In steps of two calls: whether the blocks of two calls lie an odd or an even number of
+      // pages apart, both kinds of page are met.
       settings.where = {placements[turn], draw.bits(turn), static_cast<int>(turn / 2)};
       kept.push_back(set.call(direction, settings));
       found.broken = set.wrong_in("elsewhere", direction, kept.back(), true,
