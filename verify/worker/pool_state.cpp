@@ -1,0 +1,38 @@
+// The workers of a pool: taken back, buried, and told which memory they share.
+#include "verify/worker/pool_state.hpp"
+
+#include "verify/worker/interruption.hpp"
+
+namespace abn::verify::worker {
+
+void PoolState::give(std::unique_ptr<Worker> worker) {
+  const std::lock_guard lock(guard);
+  idle.push_back(std::move(worker));
+}
+
+std::string PoolState::bury(std::unique_ptr<Worker>& worker, const std::string& what) {
+  std::string text = what;
+  const std::lock_guard lock(guard);
+  if (interrupted() == 0) ++lost;
+  if (worker != nullptr) {
+    const std::string printed = worker->process.printed();
+    if (!printed.empty()) text += "; it had printed " + printed;
+    left_over += worker->process.left_over();
+    worker.reset();
+  }
+  return text;
+}
+
+void PoolState::map(Worker& worker, const SharedPlace& place) {
+  for (auto at = worker.mapped.begin(); at != worker.mapped.end();)
+    if (is_shared(*at)) {
+      ++at;
+    } else {
+      worker.process.tell(Verb::unmap, MapQuestion{*at, 0});
+      at = worker.mapped.erase(at);
+    }
+  if (place.address == nullptr || !worker.mapped.insert(place.segment).second) return;
+  worker.process.tell(Verb::map, MapQuestion{place.segment, place.segment_bytes}, place.descriptor);
+}
+
+}  // namespace abn::verify::worker
