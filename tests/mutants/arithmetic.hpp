@@ -10,6 +10,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -73,14 +74,21 @@ inline double load(int dtype, const void* from, std::int64_t at) {
   return (bits & 0x8000) != 0 ? -size : size;
 }
 
+/// By bytes: a bug may store a type that the buffer is not aligned for.
+template <class Value>
+void put(Value value, void* to, std::int64_t at) {
+  constexpr auto size = static_cast<std::int64_t>(sizeof value);
+  std::memcpy(static_cast<std::byte*>(to) + at * size, &value, sizeof value);
+}
+
 /// `value` is one of the type's.
 inline void store(int dtype, double value, void* to, std::int64_t at) {
   if (std::isnan(value)) value = std::fabs(value);  // a NaN is stored with the sign bit 0
-  if (dtype == ABN_F64) static_cast<double*>(to)[at] = value;
-  if (dtype == ABN_F32) static_cast<float*>(to)[at] = static_cast<float>(value);
+  if (dtype == ABN_F64) put(value, to, at);
+  if (dtype == ABN_F32) put(static_cast<float>(value), to, at);
   if (dtype == ABN_BF16)
-    static_cast<std::uint16_t*>(to)[at] =
-        static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(static_cast<float>(value)) >> 16);
+    put(static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(static_cast<float>(value)) >> 16),
+        to, at);
   if (dtype != ABN_F16) return;
   const double size = std::fabs(value);
   int bits = 0;
@@ -95,8 +103,7 @@ inline void store(int dtype, double value, void* to, std::int64_t at) {
     // the hidden bit adds the missing 1 to the exponent
     bits = (exponent + 14) * 1024 + static_cast<int>(std::ldexp(size, 10 - exponent));
   }
-  static_cast<std::uint16_t*>(to)[at] =
-      static_cast<std::uint16_t>(bits | (std::signbit(value) ? 0x8000 : 0));
+  put(static_cast<std::uint16_t>(bits | (std::signbit(value) ? 0x8000 : 0)), to, at);
 }
 
 /// How many roundings lie between one of `count` samples and their sum.
