@@ -61,10 +61,23 @@ constexpr std::int64_t bytes_of(int dtype) {
   return dtype == ABN_F64 ? 8 : dtype == ABN_F32 ? 4 : 2;
 }
 
+// By bytes: a bug may take a buffer for one of a type that it is not aligned for.
+template <class Value>
+Value get(const void* from, std::int64_t at) {
+  Value value;
+  std::memcpy(&value, static_cast<const std::byte*>(from) + at * std::int64_t{sizeof value},
+              sizeof value);
+  return value;
+}
+template <class Value>
+void put(Value value, void* to, std::int64_t at) {
+  std::memcpy(static_cast<std::byte*>(to) + at * std::int64_t{sizeof value}, &value, sizeof value);
+}
+
 inline double load(int dtype, const void* from, std::int64_t at) {
-  if (dtype == ABN_F64) return static_cast<const double*>(from)[at];
-  if (dtype == ABN_F32) return static_cast<const float*>(from)[at];
-  const std::uint16_t bits = static_cast<const std::uint16_t*>(from)[at];
+  if (dtype == ABN_F64) return get<double>(from, at);
+  if (dtype == ABN_F32) return get<float>(from, at);
+  const auto bits = get<std::uint16_t>(from, at);
   if (dtype == ABN_BF16) return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
   const int exponent = bits >> 10 & 31, fraction = bits & 1023;
   const double size = exponent == 31  ? (fraction != 0 ? std::numeric_limits<double>::quiet_NaN()
@@ -72,13 +85,6 @@ inline double load(int dtype, const void* from, std::int64_t at) {
                       : exponent == 0 ? std::ldexp(fraction, -24)
                                       : std::ldexp(1024 + fraction, exponent - 25);
   return (bits & 0x8000) != 0 ? -size : size;
-}
-
-/// By bytes: a bug may store a type that the buffer is not aligned for.
-template <class Value>
-void put(Value value, void* to, std::int64_t at) {
-  constexpr auto size = static_cast<std::int64_t>(sizeof value);
-  std::memcpy(static_cast<std::byte*>(to) + at * size, &value, sizeof value);
 }
 
 /// `value` is one of the type's.
