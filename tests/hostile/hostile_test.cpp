@@ -49,7 +49,7 @@ constexpr Deed deeds[] = {
     {"entry:bad_name", "was being loaded and crashed with signal 11"},
     {"entry:bad_summary", "was being loaded and crashed with signal 11"},
     {"entry:bad_pointer", "was being loaded and crashed with signal 11"},
-    {"entry:endless", "never returned NULL", 2},
+    {"entry:endless", "never returned NULL"},
     {"claims:exit0", "claims() ended the process with exit code 0"},
     {"claims:abort", "claims() crashed with signal 6"},
     {"claims:segv", "claims() crashed with signal 11"},
@@ -96,7 +96,8 @@ constexpr Deed deeds[] = {
     {"forward:sleepers", "it left a process behind|processes at once"},
     {"forward:crowd", "processes at once, and may have 64"},
     {"forward:sleeper_and_exit", "the plug-in ended the process with exit code 0"},
-    {"forward:allocate", "the plug-in crashed with signal|the plug-in used more than"},
+    {"forward:allocate",  // one of its limits is met first
+     "the plug-in crashed with signal|the plug-in used more than|did not come back within 1"},
     {"forward:round_up", "it left another rounding mode behind"},
     {"forward:flush", "it left the processor flushing subnormals to zero"},
     {"forward:change_problem", "it wrote into the problem that it was given"},

@@ -91,7 +91,7 @@ struct Late {
 };
 void* write_late(void* late) {
   usleep(1500);
-  for (int i = 0; i < 100; ++i) static_cast<Late*>(late)->z[0] += 1, usleep(100);
+  for (int i = 0; i < 300; ++i) static_cast<Late*>(late)->z[0] += 1, usleep(100);
   return nullptr;
 }
 
@@ -179,7 +179,7 @@ int hostile_forward(const abn_problem* p, const abn_forward_args* args) {
   if (does("forward", "far_write") && args->z != nullptr) floats(args->z)[1 << 20] = 1;
   const int status = forward(p, args);
   if (does("forward", "late_thread")) {
-    usleep(2000);  // the one of the call before has begun
+    usleep(20'000);  // the one of the call before has begun, on a busy machine too
     pthread_t thread;
     pthread_create(&thread, nullptr, write_late, new Late{floats(args->z)});
     pthread_detach(thread);
