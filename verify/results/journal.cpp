@@ -108,7 +108,7 @@ bool write_at(int file, const std::string& text, std::uint64_t offset) {
 
 std::string journal_of(const std::string& path) {
   std::error_code error;
-  const std::string beside = beside_of(path);
+  std::string beside = beside_of(path);
   if (!fs::exists(beside, error) && fs::is_regular_file(path, error)) {
     std::string begin(16, '\0');
     std::ifstream(path, std::ios::binary).read(begin.data(), 16);
