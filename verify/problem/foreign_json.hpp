@@ -3,10 +3,10 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "verify/problem/error.hpp"
 #include "verify/problem/json_depth.hpp"
@@ -41,14 +41,12 @@ inline nlohmann::ordered_json parse_foreign_json(const std::string& text) {
 /// A whole number that the type holds; nothing for any other, 1e308 and 1.5 among them.
 template <class Integer>
 std::optional<Integer> whole_number(const nlohmann::ordered_json& json) {
-  using Limits = std::numeric_limits<Integer>;
   if (json.is_number_unsigned()) {
     const auto value = json.get<std::uint64_t>();
-    if (value <= static_cast<std::uint64_t>(Limits::max())) return static_cast<Integer>(value);
-  } else if (json.is_number_integer() && Limits::is_signed) {
+    if (std::in_range<Integer>(value)) return static_cast<Integer>(value);
+  } else if (json.is_number_integer()) {
     const auto value = json.get<std::int64_t>();
-    if (value >= static_cast<std::int64_t>(Limits::min()) && value < 0)
-      return static_cast<Integer>(value);
+    if (std::in_range<Integer>(value)) return static_cast<Integer>(value);
   }
   return std::nullopt;
 }
