@@ -28,6 +28,7 @@ std::vector<results::FileHash> file_hashes(const std::vector<std::string>& plugi
 
 std::vector<results::FileHash> input_hashes(const std::vector<std::string>& paths) {
   std::vector<results::FileHash> hashes;
+  hashes.reserve(paths.size());
   for (const std::string& path : paths) hashes.push_back({"input", path, sha256_of_file(path)});
   return hashes;
 }
