@@ -97,7 +97,8 @@ constexpr Deed deeds[] = {
     {"forward:crowd", "processes at once, and may have 64"},
     {"forward:sleeper_and_exit", "the plug-in ended the process with exit code 0"},
     {"forward:allocate",  // one of its limits is met first
-     "the plug-in crashed with signal|the plug-in used more than|did not come back within 1"},
+     "the plug-in got no more memory, and may have|the plug-in used more than|"
+     "did not come back within 1"},
     {"forward:round_up", "it left another rounding mode behind"},
     {"forward:flush", "it left the processor flushing subnormals to zero"},
     {"forward:change_problem", "it wrote into the problem that it was given"},

@@ -75,6 +75,8 @@ std::string ending_text(const Ending& ending, const Limits& limits) {
     case Ending::How::exited:
       if (ending.value == cannot_answer) return "closed the socket that it was to answer on";
       if (ending.value == exception_escaped) return "let an exception out of a function of C";
+      if (ending.value == out_of_memory)
+        return fmt::format("got no more memory, and may have {} MB", limits.memory >> 20);
       return fmt::format("ended the process with exit code {}", ending.value);
     case Ending::How::signalled:
       return fmt::format("crashed with signal {} ({})", ending.value, strsignal(ending.value));

@@ -17,6 +17,7 @@
 #include <exception>
 #include <filesystem>
 #include <map>
+#include <new>
 #include <optional>
 #include <thread>
 
@@ -42,7 +43,8 @@ bool same_bytes(const Struct& a, const Struct& b) {
 
 /// What a function of the plug-in threw, in words. The exception itself is gone then.
 struct Escaped : std::runtime_error {
-  using std::runtime_error::runtime_error;
+  Escaped(const std::string& what, int exit_code) : std::runtime_error(what), code(exit_code) {}
+  int code;
 };
 
 /// Calls a function of the plug-in.
@@ -50,10 +52,12 @@ template <class Function, class... Arguments>
 auto call_foreign(const Function& function, const Arguments&... arguments) {
   try {
     return function(arguments...);
+  } catch (const std::bad_alloc& thrown) {
+    throw Escaped(std::string("an exception: ") + thrown.what(), out_of_memory);
   } catch (const std::exception& thrown) {
-    throw Escaped(std::string("an exception: ") + thrown.what());
+    throw Escaped(std::string("an exception: ") + thrown.what(), exception_escaped);
   } catch (...) {
-    throw Escaped("an exception of an unknown type");
+    throw Escaped("an exception of an unknown type", exception_escaped);
   }
 }
 
@@ -448,7 +452,7 @@ int serve(MakeAccelerator accelerator) {
     return Server(accelerator).run();
   } catch (const Escaped& escaped) {
     std::fprintf(stderr, "%s\n", escaped.what());
-    code = exception_escaped;
+    code = escaped.code;
   } catch (const NoMessage& wrong) {
     std::fprintf(stderr, "a question cannot be answered: %s\n", wrong.what());
   } catch (const std::exception& wrong) {

@@ -11,6 +11,9 @@ namespace abn::verify::worker {
 /// The exit code of a worker whose plug-in let an exception out; it has printed which.
 inline constexpr int exception_escaped = 72;
 
+/// The exit code of a worker whose plug-in got no memory and said so by std::bad_alloc.
+inline constexpr int out_of_memory = 73;
+
 /// Memory of a GPU that stands for a part of a segment while a call runs. Throws std::exception.
 class Accelerator {
  public:
