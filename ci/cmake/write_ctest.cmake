@@ -57,8 +57,8 @@ if(CUDA)
       ./abn-verify run ${variant}/* --device cuda:0 --tier smoke --quiet)
   endforeach()
   add(gpu.outside "${on_gpu}"
-    ./abn-verify run outside/* --plugin ./plugins/outside.cuda.so --only-plugins --device cuda:0
-    --quiet)
+    ./abn-verify run outside/* --plugin ./plugins/outside.cuda.so --only-plugins --seed 1
+    --device cuda:0 --quiet)
 endif()
 file(WRITE ${BIN}/CTestTestfile.cmake.new "${text}")
 file(COPY_FILE ${BIN}/CTestTestfile.cmake.new ${BIN}/CTestTestfile.cmake ONLY_IF_DIFFERENT)

@@ -227,7 +227,7 @@ TEST(Resume, WhatAPluginHasLostIsNotForgotten) {
   const std::string out = folder.file("results.json"), journal = out + ".journal";
   const Asked run{"lost",
                   {"run", "crash/@(forward|exact|calls|property)/*", "--tier", "smoke", "--plugin",
-                   "./plugins/crash.so", "--only-plugins", "--threads", "1"}};
+                   "./plugins/crash.so", "--only-plugins", "--seed", "1", "--threads", "1"}};
   ASSERT_EQ(Judge(with_out(run.arguments, out), folder.file("printed")).wait(), 1);
   const std::string unbroken = timeless(out);
   EXPECT_NE(unbroken.find("not run: 3 calls had been lost before"), std::string::npos);

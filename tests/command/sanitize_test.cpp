@@ -66,7 +66,7 @@ std::string failure_of(const std::string& output, const std::string& id) {
   return at == std::string::npos ? "" : output.substr(at, output.find("\n\n", at) - at);
 }
 
-const std::string planted = "--plugin plugins/planted.so --only-plugins --device emulator";
+const std::string planted = "--plugin plugins/planted.so --only-plugins --seed 1 --device emulator";
 
 }  // namespace
 
@@ -166,7 +166,7 @@ TEST(Sanitize, WhatCannotBeSanitisedIsASkipThatSaysWhatToDo) {
 
   fs::copy(bin() / "plugins/planted.so", scratch.path);
   const Ended alone = abn("run planted_race --plugin " + scratch.file("planted.so") +
-                          " --only-plugins --only-sanitize");
+                          " --only-plugins --seed 1 --only-sanitize");
   EXPECT_EQ(alone.code, 77) << alone.output;
   EXPECT_TRUE(has(alone.output, "planted.sanitized.so")) << alone.output;
   EXPECT_EQ(abn("traffic planted_race --plugin " + scratch.file("planted.so") +
@@ -183,7 +183,7 @@ TEST(Sanitize, APluginOfAnotherEmulatorIsRefused) {
   char& digit = bytes[at + 14];
   digit = digit == '0' ? '1' : '0';
   std::ofstream(scratch.file("old.so"), std::ios::binary) << bytes;
-  const Ended refused = abn("run --plugin " + scratch.file("old.so") + " --only-plugins");
+  const Ended refused = abn("run --plugin " + scratch.file("old.so") + " --only-plugins --seed 1");
   EXPECT_EQ(refused.code, 2);
   EXPECT_TRUE(has(refused.output, "another version")) << refused.output;
 }
@@ -198,7 +198,7 @@ TEST(Sanitize, MistakesAreOneSentenceAndExitCodeTwo) {
       "traffic --problem n0c3s4,leaky_relu",
       "traffic nonesuch --problem n2c3s4,leaky_relu",
       "traffic 'nonesuch/*' --problem n2c3s4,leaky_relu",
-      "traffic --problem n2c3s4,leaky_relu --only-plugins",
+      "traffic --problem n2c3s4,leaky_relu --only-plugins --seed 1",
       "traffic --problem n2c3s4,leaky_relu --plugin ./no-such-file.so",
       "traffic --problem n2c3s4,leaky_relu --out /no/such/folder/traffic.json",
       "traffic --problem n2c3s4,leaky_relu --seed -1",
@@ -244,7 +244,8 @@ TEST(Sanitize, TrafficPrintsAndWritesWhatWasMoved) {
 
 // tests/outside: a project of its own that knows this one as a path.
 TEST(Outside, AKernelOfAnotherProjectIsRunSanitisedAndCounted) {
-  const std::string outside = " --plugin plugins/outside.so --only-plugins --device emulator";
+  const std::string outside =
+      " --plugin plugins/outside.so --only-plugins --seed 1 --device emulator";
   const Ended judged = abn("run outside" + outside + " --sanitize");
   EXPECT_EQ(judged.code, 0) << judged.output;
   Scratch scratch;

@@ -171,7 +171,7 @@ Ended run(const std::string& deed, const std::string& mark) {
       "HOSTILE_MARK=" + mark + " HOSTILE=" + deed + " timeout -k 1 " +
       std::to_string(60 * slowness) +
       " ./abn-verify run '*/@(forward|backward|property)/f32/nchw/*' --plugin "
-      "./plugins/correct.so --plugin ./plugins/hostile.so --only-plugins --problem "
+      "./plugins/correct.so --plugin ./plugins/hostile.so --only-plugins --seed 1 --problem "
       "n2c3s5,f32,leaky_relu "
       "--call-seconds 1 --memory " +
       std::to_string(512 * slowness) + " --out " + out.string();

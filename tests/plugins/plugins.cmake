@@ -22,6 +22,7 @@ foreach(bug nan_in_one last_element_unwritten input_overwritten crash leaves_rou
 endforeach()
 abn_plugin(calls calls.cpp)
 abn_plugin(hostile hostile.cpp)
+abn_plugin(cheats cheats.cpp)
 abn_plugin(no_symbol unusable.cpp ENTRY=not_the_symbol)
 foreach(fault bad_abi_version short_struct null_function null_name illegal_name no_variant)
   abn_plugin(${fault} unusable.cpp FAULT=${fault})

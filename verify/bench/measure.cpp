@@ -8,10 +8,13 @@
 #include <memory>
 
 #include "cuda/plan.h"
+#include "verify/bench/timed_outputs.hpp"
 #include "verify/bench/timed_variant.hpp"
 #include "verify/call/device.hpp"
 #include "verify/call/parallel.hpp"
 #include "verify/check/sanitize/traffic.hpp"
+#include "verify/data/case.hpp"
+#include "verify/data/random.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/problem.hpp"
 
@@ -134,6 +137,42 @@ std::vector<Entry> entries_of(TimingDevice& device, const SpeedData& data, int d
   return entries;
 }
 
+/// Fresh data for all, and whether the timed calls compute what they should; those that do not are
+/// not timed any more.
+void judge_outputs(TimingDevice& device, SpeedData& data, const Pool& pool,
+                   std::vector<Entry>& entries, std::uint64_t seed) {
+  draw_speed_data(device, data, seed);
+  std::vector<std::byte*> sets;
+  for (int i = 0; i < pool.sets; ++i) sets.push_back(pool.set(i));
+  for (Entry& entry : entries) {
+    if (!entry.row.measured) continue;
+    guarded(entry.row, [&] {
+      entry.variant->prepare();
+      const std::string wrong = wrong_outputs(
+          device, data, *entry.variant, sets,
+          [&](void*) {
+            entry.runner.before->enqueue(), entry.runner.timed->enqueue();
+            return 0;
+          },
+          seed);
+      if (!wrong.empty()) throw call::DeviceError("its time is no time: " + wrong);
+    });
+  }
+}
+
+/// Nothing that has to go through memory is faster than half of the time that the floor takes for
+/// as many bytes; such a time is of a call that did something else.
+void refuse_impossible(SpeedRow& row, double floor_bytes, double copied_bytes,
+                       double copy_microseconds) {
+  constexpr double share = 0.5;
+  const double least = floor_bytes / copied_bytes * copy_microseconds;
+  if (row.microseconds.median >= share * least) return;
+  row.failed = true, row.measured = false;
+  row.note = fmt::format(
+      "its time is no time: {:.3g} us, and copying as many bytes as it has to move takes {:.3g}",
+      row.microseconds.median, least);
+}
+
 }  // namespace
 
 double predicted_microseconds(const abn_variant& variant, const abn_problem& problem,
@@ -161,7 +200,7 @@ SpeedGroup measure_speed(TimingDevice& device, const SpeedProblem& subject, int 
         fmt::format("needs {:.1f} GB of memory and {:.1f} GB are free", needed / 1e9, free / 1e9);
     return group;
   }
-  const SpeedData data = make_speed_data(device, problem, backward, seed);
+  SpeedData data = make_speed_data(device, problem, backward, seed);
   std::vector<Entry> entries = entries_of(device, data, direction, variants);
   const auto finish = [&] {
     for (Entry& entry : entries) group.rows.push_back(std::move(entry.row));
@@ -198,6 +237,10 @@ SpeedGroup measure_speed(TimingDevice& device, const SpeedProblem& subject, int 
     if (entry.row.measured)
       guarded(entry.row, [&] { entry.runner = runner_of(device, *entry.variant, pool); });
 
+  // The data change before the rounds, behind a drawn one of those that all have, and after them.
+  const data::Stream draw = data::Stream(seed).fork(5);
+  const int between = static_cast<int>(draw.below(least_rounds - 1, 0));
+  judge_outputs(device, data, pool, entries, draw.below(data::readable_seeds, 1));
   // One round that does not count: clocks rise, and the first replay of a graph is slower.
   const call::Stopwatch watch;
   for (int round = -1; round < most_rounds && (round < least_rounds || watch.seconds() < seconds);
@@ -207,12 +250,19 @@ SpeedGroup measure_speed(TimingDevice& device, const SpeedProblem& subject, int 
     for (Entry& entry : entries)
       if (entry.row.measured) guarded(entry.row, [&] { entry.runner.turn(device, counts); });
     if (counts) ++group.rounds;
+    if (round == between)
+      judge_outputs(device, data, pool, entries, draw.below(data::readable_seeds, 2));
   }
+  judge_outputs(device, data, pool, entries, draw.below(data::readable_seeds, 3));
   group.copy = quantiles_of(copy.times), group.scale = quantiles_of(scale.times);
   for (Entry& entry : entries) {
     SpeedRow& row = entry.row;
     if (!row.measured) continue;
     row.microseconds = quantiles_of(entry.runner.times);
+    if (device.has_pace()) {
+      refuse_impossible(row, group.floor_bytes, 2 * group.tensor_bytes, group.copy.median);
+      if (!row.measured) continue;
+    }
     row.bytes = entry.variant->claimed_bytes();
     row.claimed = row.bytes > 0;
     if (!row.claimed) row.bytes = group.floor_bytes;

@@ -41,15 +41,8 @@ std::vector<std::byte> drawn(const problem::Format& format, std::size_t count, d
   return bytes;
 }
 
-DeviceBuffer uploaded(TimingDevice& device, const std::vector<std::byte>& bytes) {
-  DeviceBuffer buffer(device, bytes.size());
-  device.upload(buffer.data(), bytes.data(), bytes.size());
-  return buffer;
-}
-
-DeviceBuffer random_tensor(TimingDevice& device, const problem::Format& format, std::size_t bytes,
-                           double mean, double deviation, const data::Stream& stream) {
-  DeviceBuffer buffer(device, bytes);
+void fill_tensor(TimingDevice& device, const DeviceBuffer& buffer, const problem::Format& format,
+                 std::size_t bytes, double mean, double deviation, const data::Stream& stream) {
   const std::vector<std::byte> first =
       drawn(format, std::min(tile, bytes / static_cast<std::size_t>(format.bytes)), mean, deviation,
             stream);
@@ -60,7 +53,6 @@ DeviceBuffer random_tensor(TimingDevice& device, const problem::Format& format, 
       code = device.copy(buffer.at(filled), buffer.data(), std::min(filled, bytes - filled), queue);
     return code;
   });
-  return buffer;
 }
 
 }  // namespace
@@ -69,7 +61,6 @@ SpeedData make_speed_data(TimingDevice& device, const abn_problem& problem, bool
                           std::uint64_t seed) {
   const problem::Format &storage = problem::format_of(problem.dtype),
                         &parameter = problem::format_of(problem.param_dtype);
-  const data::Stream draw(seed);
   const auto channels = static_cast<std::size_t>(problem.c);
   SpeedData data;
   data.problem = problem;
@@ -77,13 +68,32 @@ SpeedData make_speed_data(TimingDevice& device, const abn_problem& problem, bool
                       static_cast<std::size_t>(storage.bytes);
   data.slot_bytes = (data.tensor_bytes + boundary - 1) / boundary * boundary;
   data.channel_bytes = channels * static_cast<std::size_t>(parameter.bytes);
-  data.x = random_tensor(device, storage, data.tensor_bytes, 0.5, 2, draw.fork(0));
-  if (backward) data.dz = random_tensor(device, storage, data.tensor_bytes, 0, 1, draw.fork(1));
-  data.gamma = uploaded(device, drawn(parameter, channels, 1, 0.1, draw.fork(2)));
-  data.beta = uploaded(device, drawn(parameter, channels, 0, 0.5, draw.fork(3)));
-  data.running_mean = uploaded(device, drawn(parameter, channels, 0.5, 0, draw));
-  data.running_var = uploaded(device, drawn(parameter, channels, 4, 0, draw));
+  data.x = DeviceBuffer(device, data.tensor_bytes);
+  if (backward) data.dz = DeviceBuffer(device, data.tensor_bytes);
+  for (DeviceBuffer* const vector :
+       {&data.gamma, &data.beta, &data.running_mean, &data.running_var})
+    *vector = DeviceBuffer(device, data.channel_bytes);
+  draw_speed_data(device, data, seed);
   return data;
+}
+
+void draw_speed_data(TimingDevice& device, SpeedData& data, std::uint64_t seed) {
+  const problem::Format &storage = problem::format_of(data.problem.dtype),
+                        &parameter = problem::format_of(data.problem.param_dtype);
+  const data::Stream draw(seed);
+  fill_tensor(device, data.x, storage, data.tensor_bytes, 0.5, 2, draw.fork(0));
+  if (data.dz.data() != nullptr)
+    fill_tensor(device, data.dz, storage, data.tensor_bytes, 0, 1, draw.fork(1));
+  const auto fill_vector = [&](const DeviceBuffer& vector, double mean, double deviation,
+                               const data::Stream& stream) {
+    const std::vector<std::byte> bytes =
+        drawn(parameter, static_cast<std::size_t>(data.problem.c), mean, deviation, stream);
+    device.upload(vector.data(), bytes.data(), bytes.size());
+  };
+  fill_vector(data.gamma, 1, 0.1, draw.fork(2));
+  fill_vector(data.beta, 0, 0.5, draw.fork(3));
+  fill_vector(data.running_mean, 0.5, 0, draw);
+  fill_vector(data.running_var, 4, 0, draw);
 }
 
 TimedVariant::TimedVariant(TimingDevice& device, const SpeedData& data, const abn_variant& variant,
@@ -106,14 +116,47 @@ TimedVariant::TimedVariant(TimingDevice& device, const SpeedData& data, const ab
   z_ = DeviceBuffer(device, data.tensor_bytes);
   if (kept(claims, ABN_SAVES_XHAT)) xhat_ = DeviceBuffer(device, data.tensor_bytes);
   workspace_once_ = DeviceBuffer(device, variant.workspace_bytes(&data.problem, ABN_FORWARD));
-  device.run([&](void* stream) {
-    return call_forward(data.x.data(), z_.data(), xhat_.data(), workspace_once_.data(), stream);
-  });
+  prepare();
   inputs_.push_back(data.dz.data());
   if (kept(claims, ABN_SAVES_X)) inputs_.push_back(data.x.data());
   if (kept(claims, ABN_SAVES_Z)) inputs_.push_back(z_.data());
   if (kept(claims, ABN_SAVES_XHAT)) inputs_.push_back(xhat_.data());
   outputs_ = claims.dx_may_alias_dz != 0 ? 0 : 1;
+}
+
+void TimedVariant::prepare() {
+  if (direction_ == ABN_FORWARD) return;
+  device_.run([&](void* stream) {
+    return call_forward(data_.x.data(), z_.data(), xhat_.data(), workspace_once_.data(), stream);
+  });
+}
+
+KeptTensors TimedVariant::kept_tensors() const {
+  return {kept(claims_, ABN_SAVES_Z) ? z_.data() : nullptr,
+          kept(claims_, ABN_SAVES_XHAT) ? xhat_.data() : nullptr,
+          kept(claims_, ABN_SAVES_MEAN) ? mean_.data() : nullptr,
+          kept(claims_, ABN_SAVES_VAR) ? var_.data() : nullptr};
+}
+
+std::vector<TimedOutput> TimedVariant::outputs(std::byte* pool) const {
+  Slots slots(pool, data_.slot_bytes);
+  std::byte* const first = slots.take();
+  std::vector<TimedOutput> all;
+  if (direction_ == ABN_FORWARD) {
+    all.push_back({compare::Output::z, claims_.z_may_alias_x != 0 ? first : slots.take(), true});
+    if (kept(claims_, ABN_SAVES_XHAT)) all.push_back({compare::Output::xhat, slots.take(), true});
+    if (data_.problem.mode != ABN_TRAINING) return all;
+    all.push_back({compare::Output::mean, mean_.data(), false});
+    all.push_back(
+        {kept(claims_, ABN_SAVES_INVSTD) ? compare::Output::invstd : compare::Output::variance,
+         var_.data(), false});
+    return all;
+  }
+  for (const std::uint32_t input : {ABN_SAVES_X, ABN_SAVES_Z, ABN_SAVES_XHAT})
+    if (kept(claims_, input)) slots.take();
+  return {{compare::Output::dx, claims_.dx_may_alias_dz != 0 ? first : slots.take(), true},
+          {compare::Output::dgamma, dgamma_.data(), false},
+          {compare::Output::dbeta, dbeta_.data(), false}};
 }
 
 double TimedVariant::claimed_bytes() const {

@@ -10,6 +10,8 @@
 
 #include "verify/bench/timing_device.hpp"
 
+#include "verify/compare/expectation.hpp"
+
 namespace abn::verify::bench {
 
 /// What the variants of one problem have in common. All tensors are full of random data.
@@ -22,12 +24,29 @@ struct SpeedData {
 };
 SpeedData make_speed_data(TimingDevice& device, const abn_problem& problem, bool backward,
                           std::uint64_t seed);
+/// Other numbers in the same places.
+void draw_speed_data(TimingDevice& device, SpeedData& data, std::uint64_t seed);
+
+/// What forward left for backward, on the device; null where nothing is kept.
+struct KeptTensors {
+  const void *z, *xhat, *mean, *var;
+};
+
+/// An output of a call, on the device.
+struct TimedOutput {
+  compare::Output which;
+  const void* at;
+  bool is_tensor;
+};
 
 class TimedVariant {
  public:
-  /// Runs forward once where backward needs what it keeps. Throws DeviceError.
+  /// Prepares, too. Throws DeviceError.
   TimedVariant(TimingDevice& device, const SpeedData& data, const abn_variant& variant,
                const abn_claims& claims, int direction);
+  /// Runs forward where backward needs what it keeps, of the data as they are now. Throws
+  /// DeviceError.
+  void prepare();
   int slots() const { return static_cast<int>(inputs_.size()) + outputs_; }
   /// Bytes that one call moves between memory and chip as claimed; 0 where nothing is claimed.
   double claimed_bytes() const;
@@ -35,6 +54,14 @@ class TimedVariant {
   int call(std::byte* pool, void* stream) const;
   /// Copies the inputs of the set to their slots.
   int fill(std::byte* pool, void* stream) const;
+
+  const char* name() const { return variant_.name; }
+  const abn_claims& claims() const { return claims_; }
+  int direction() const { return direction_; }
+  KeptTensors kept_tensors() const;
+  /// What a call on the set writes and another call overwrites; running statistics move with every
+  /// call and are left out.
+  std::vector<TimedOutput> outputs(std::byte* pool) const;
 
  private:
   int forward(std::byte* pool, void* stream) const;

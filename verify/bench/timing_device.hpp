@@ -43,6 +43,12 @@ class TimingDevice {
   virtual void release(void* pointer) noexcept = 0;
   /// returns when it is done
   virtual void upload(void* to, const void* from, std::size_t bytes) = 0;
+  /// `rows` of `bytes` each, `pitch` apart in the device's memory, put together; waits for what is
+  /// enqueued
+  virtual void download(void* to, const void* from, std::size_t bytes, std::size_t pitch,
+                        std::size_t rows) = 0;
+  /// Do the floors run at the pace of the device's memory, so that nothing is faster?
+  virtual bool has_pace() const { return true; }
   /// within the device's memory, enqueued
   virtual int copy(void* to, const void* from, std::size_t bytes, void* stream) = 0;
   /// Runs the work once while it is recorded where there is no other way. Throws DeviceError where

@@ -97,6 +97,21 @@ class CudaTimingDevice : public TimingDevice {
     check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream_), "copy to the device");
     wait();
   }
+  void download(void* to, const void* from, std::size_t bytes, std::size_t pitch,
+                std::size_t rows) override {
+    constexpr std::size_t most_pitch = 0x7fffffff;  // of cudaMemcpy2D
+    if (rows > 1 && pitch <= most_pitch) {
+      check(cudaMemcpy2DAsync(to, bytes, from, pitch, bytes, rows, cudaMemcpyDeviceToHost, stream_),
+            "copy from the device");
+    } else {
+      for (std::size_t row = 0; row < rows; ++row)
+        check(cudaMemcpyAsync(static_cast<std::byte*>(to) + row * bytes,
+                              static_cast<const std::byte*>(from) + row * pitch, bytes,
+                              cudaMemcpyDeviceToHost, stream_),
+              "copy from the device");
+    }
+    wait();
+  }
   int copy(void* to, const void* from, std::size_t bytes, void* stream) override {
     return cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice,
                            static_cast<cudaStream_t>(stream));
@@ -124,6 +139,7 @@ class CudaTimingDevice : public TimingDevice {
   double time(Recording& before, Recording& timed) override {
     // The GPU is still busy with `before` when `timed` is enqueued, so that no gap between the two
     // is timed.
+    cudaCtxResetPersistingL2Cache();  // what a kernel may have pinned there
     before.enqueue();
     check(cudaEventRecord(begin_, stream_), "cudaEventRecord");
     timed.enqueue();

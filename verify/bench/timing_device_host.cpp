@@ -47,6 +47,13 @@ class HostTimingDevice : public TimingDevice {
   void upload(void* to, const void* from, std::size_t bytes) override {
     std::memcpy(to, from, bytes);
   }
+  void download(void* to, const void* from, std::size_t bytes, std::size_t pitch,
+                std::size_t rows) override {
+    for (std::size_t row = 0; row < rows; ++row)
+      std::memcpy(static_cast<std::byte*>(to) + row * bytes,
+                  static_cast<const std::byte*>(from) + row * pitch, bytes);
+  }
+  bool has_pace() const override { return false; }  // its floors are emulated kernels
   int copy(void* to, const void* from, std::size_t bytes, void*) override {
     std::memcpy(to, from, bytes);
     return 0;

@@ -18,6 +18,16 @@
 
 namespace abn::verify::check {
 
+/// Which cases of a tier are run, and in which order.
+enum class Choice : std::uint8_t {
+  all,
+  quick,     ///< few and small ones, those that are worth most
+  by_worth,  ///< all, those first that are worth most, for a run that has to end at some time
+};
+
+/// Elements that a case of the quick tier has at most.
+inline constexpr std::int64_t quick_elements = 4096;
+
 struct RunOptions {
   std::string pattern = "*";  ///< glob on check ids
   int threads = 0;            ///< 0: one a core
@@ -27,6 +37,7 @@ struct RunOptions {
   /// the cases are a tier's: those that a variant does not support are moved to where it does
   /// (verify/check/moved.hpp)
   bool moves_cases = false;
+  Choice choice = Choice::all;  ///< of a tier's cases (verify/check/chosen.hpp)
   /// witnesses of numbers show their channels also where nothing failed
   bool per_channel = false;
   std::string device = "auto";  ///< as given, for reproduce lines
@@ -64,6 +75,7 @@ struct CheckGroup {
   /// The checks that a problem has for a variant that makes these claims.
   std::vector<CheckName> (*checks)(const call::Subject& subject, const abn_claims& claims,
                                    const abn_problem& problem);
+  /// for the quick tier those that it is chosen from
   std::vector<data::Case> (*cases)(data::Tier tier, std::uint64_t seed);
   /// The wanted records. What it throws becomes an error record.
   std::vector<results::Record> (*make)(const Work& work);
@@ -81,6 +93,8 @@ struct CheckGroup {
                                        std::span<const data::Case> cases) = nullptr;
   /// whether it has records of cases whose tensors do not fit into memory as doubles
   bool streams = false;
+  /// how many cases the quick tier has of it at most
+  std::size_t quick_cases = 16;
 };
 
 /// The second parts of check ids, with what their checks are about.

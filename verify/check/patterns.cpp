@@ -62,9 +62,17 @@ std::vector<data::Case> pattern_cases(data::Tier tier, std::uint64_t seed) {
         problem.eps = data::pattern_eps;
         // with one sample a channel the memory is the same, the kernel is not
         problem.layout = turn++ % 2 == 0 ? ABN_NCHW : ABN_NHWC;
-        const auto count = static_cast<std::int64_t>(data::pattern_count(dtype));
+        auto count = static_cast<std::int64_t>(data::pattern_count(dtype));
         problem.c = std::min(count, largest_case);
-        for (std::int64_t first = 0; first < count; first += problem.c)
+        std::int64_t first = 0;
+        if (tier == data::Tier::quick) {  // one window of them, drawn
+          problem.c = std::min(count, quick_elements);
+          const auto windows = static_cast<std::uint64_t>(count / problem.c);
+          first = problem.c * static_cast<std::int64_t>(
+                                  data::Stream(seed).fork(8).below(windows, cases.size()));
+          count = first + problem.c;
+        }
+        for (; first < count; first += problem.c)
           cases.push_back(data::replay(problem::to_string(problem),
                                        fmt::format("{}{:#x}", data::patterns_prefix, first), seed));
       }

@@ -41,6 +41,8 @@ struct RunArguments {
   bool only_plugins = false;
   std::string device = "auto", tier = "smoke";
   std::uint64_t seed = 1;
+  bool drawn_seed = false;           ///< it is nobody's choice
+  double seconds = 0;                ///< for the cases of a tier; 0: all of them
   std::string problem, data;         ///< both empty: the tier; else exactly one case
   std::vector<std::string> tensors;  ///< files or folders of tensor files, run beside the tier
   /// FIRST-LAST: only these bit patterns; empty: all of the tier

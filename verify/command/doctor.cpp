@@ -8,6 +8,8 @@
 #include "abn_build.hpp"
 #include "verify/call/subject.hpp"
 #include "verify/command/commands.hpp"
+#include "verify/worker/process.hpp"
+#include "verify/worker/supervise.hpp"
 
 namespace abn::verify::command {
 namespace {
@@ -34,6 +36,13 @@ int doctor_command(const DoctorArguments& arguments) {
       "oracle",
       fmt::format("double, then long double ({} bits), then 50 decimal digits; 100 for derivatives",
                   std::numeric_limits<long double>::digits));
+  line("in-tree", "called by abn-verify itself; seed 1, unless --seed gives another");
+  line("plug-ins", "called in worker processes; their seed is drawn, unless --seed gives one");
+  line("limits", worker::limits_text(worker::Limits{}) + " (--call-seconds, --memory)");
+  line("confined", worker::can_confine()
+                       ? "a worker has a process namespace of its own, so it can signal nobody else"
+                       : "no: this system gives no process namespaces, so a worker can signal the "
+                         "processes of this user");
   line("plots", runs("gnuplot --version")
                     ? "gnuplot"
                     : "none: gnuplot is not on PATH, reports have tables only");

@@ -79,6 +79,7 @@ std::vector<std::string> parts_of_run(std::span<const check::CheckGroup* const> 
   std::vector<std::string> parts;
   for (const check::CheckGroup* const group : groups)
     for (const call::Subject& subject : subjects) {
+      if (!data::may_match(pattern, subject.variant->name)) continue;
       const auto ids = check::check_ids(*group, subject, named);
       if (std::none_of(ids.begin(), ids.end(),
                        [&](const std::string& id) { return data::matches(pattern, id); }))

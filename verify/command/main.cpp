@@ -13,6 +13,7 @@
 #include <exception>
 #include <filesystem>
 #include <new>
+#include <random>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,6 +25,7 @@
 #include "verify/command/parts.hpp"
 #include "verify/command/resume.hpp"
 #include "verify/command/streams.hpp"
+#include "verify/data/case.hpp"
 #include "verify/judge/judge.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/printable.hpp"
@@ -94,6 +96,14 @@ std::vector<std::string> words_of(int argc, char** argv) {
     words.emplace_back("--help");
   }
   return words;
+}
+
+/// Nine digits at most, as in all reproduce lines.
+std::uint64_t drawn_seed() {
+  std::random_device device;
+  constexpr std::uint64_t least = 2;  // 1 is the seed that everybody knows
+  return std::uniform_int_distribution<std::uint64_t>(
+      least, abn::verify::data::readable_seeds - 1)(device);
 }
 
 const CLI::Validator is_file_name(
@@ -174,8 +184,14 @@ int parse_and_call(const std::vector<std::string>& words,
         ->allow_extra_args(false);
     verb->add_flag("--only-plugins", arguments.only_plugins, "Leave the in-tree variants out");
     verb->add_option("--device", arguments.device, "auto, cuda:N or emulator");
-    verb->add_option("--tier", arguments.tier, "smoke, full or exhaustive");
-    verb->add_option("--seed", arguments.seed, "Decides data, buffers and schedules")
+    verb->add_option("--tier", arguments.tier, "quick, smoke, full or exhaustive");
+    verb->add_option("--seconds", arguments.seconds,
+                     "Run the cases of the tier that are worth most, until so many seconds are "
+                     "used; 0 for all cases")
+        ->check(is_between(0, 1e7));
+    verb->add_option("--seed", arguments.seed,
+                     "Decides data, buffers and schedules; where there is a --plugin and no --seed "
+                     "it is drawn, so that no kernel can be made for it")
         ->check(is_seed);
     verb->add_option("--problem", arguments.problem,
                      "Run one case: its problem, such as n2c64s12,nhwc,bf16,leaky_relu:0.01");
@@ -377,6 +393,10 @@ int parse_and_call(const std::vector<std::string>& words,
       if (resumed->threads) arguments->threads = *resumed->threads;
       arguments->quiet |= resumed->quiet;
     }
+  for (auto& [verb, arguments] : {std::pair{run_verb, &run}, std::pair{grad_verb, &grad}})
+    if (*verb && resumed == nullptr && verb->get_option("--seed")->empty() &&
+        !arguments->plugins.empty())
+      arguments->seed = drawn_seed(), arguments->drawn_seed = true;
   if (!*list_verb && !*explain_verb && !*doctor_verb) outlive_readers();
 
   CommandLine command_line{"abn-verify", words};

@@ -150,6 +150,7 @@ int report_command(const ReportArguments& arguments) {
     results::Results one = results_of(path, text);
     if (!one.unfinished.empty())
       all.unfinished += (all.unfinished.empty() ? "" : " ") + one.unfinished;
+    if (!one.left_out.empty()) all.left_out += (all.left_out.empty() ? "" : " ") + one.left_out;
     for (const results::FileHash& file : one.provenance.files)
       if (std::find(files.begin(), files.end(), file) == files.end()) files.push_back(file);
     for (auto& record : one.records) {

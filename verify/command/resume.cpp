@@ -42,10 +42,10 @@ Resumed resumed_run(const std::string& verb, const RunArguments& asked,
     throw problem::UsageError(fmt::format("{} is not of abn-verify {}; say abn-verify {} --resume",
                                           journal, verb, begun_as));
   if (!header.resumable)
-    throw problem::UsageError(
-        fmt::format("{} is of a hunt, which cannot be resumed; abn-verify report {} shows what it "
-                    "found",
-                    journal, journal));
+    throw problem::UsageError(fmt::format(
+        "{} is of a hunt or of a run with --seconds, which cannot be resumed; abn-verify report {} "
+        "shows what it found",
+        journal, journal));
   resumed.words = header.arguments, resumed.seed = header.provenance.seed;
   // The paths among the arguments are relative to it.
   if (fs::is_directory(header.folder, error)) fs::current_path(header.folder, error);

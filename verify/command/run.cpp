@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <iterator>
+#include <set>
 #include <utility>
 
 #include "verify/call/parallel.hpp"
@@ -102,6 +103,7 @@ results::Provenance provenance_of(const Setup& setup, const RunArguments& argume
                     : is_one_case(arguments)   ? "one case"
                     : !arguments.cases.empty() ? "case list"
                                                : arguments.tier;
+  if (arguments.seconds > 0) provenance.tier += fmt::format(", {:g} s", arguments.seconds);
   const call::DeviceChoice& device = setup.device;
   provenance.device = device.cuda       ? device.cuda->describe()
                       : device.emulator ? "emulator"
@@ -126,16 +128,45 @@ results::JournalHeader header_of(const Setup& setup, const RunArguments& argumen
   for (const call::Subject& subject : setup.subjects)
     header.variants.push_back(run::describe(subject));
   header.parts = std::move(parts);
-  header.resumable = !is_hunt(arguments);
+  header.resumable = !is_hunt(arguments) && arguments.seconds == 0;
   return header;
+}
+
+/// The time that a run may take, for as many cases as its groups have for its variants.
+run::Budget budget_of(const std::vector<const check::CheckGroup*>& groups, const Setup& setup,
+                      const RunArguments& arguments) {
+  std::uint64_t cases = 0;
+  if (arguments.seconds > 0)
+    for (const check::CheckGroup* const group : groups)
+      cases += cases_of(*group, arguments).size() * setup.subjects.size();
+  return {arguments.seconds, cases};
+}
+
+/// A check of which a part of a tier has no case is skipped, and not absent.
+void add_missing(std::vector<results::Record>& records,
+                 const std::vector<const check::CheckGroup*>& groups, const Setup& setup,
+                 const run::Budget& budget) {
+  if (budget.left_out("").empty()) return;
+  std::set<std::string> known;
+  for (const results::Record& record : records) known.insert(record.id);
+  for (const std::string& id : ids_of(groups, setup.subjects, {}, setup.options.pattern)) {
+    if (!data::matches(setup.options.pattern, id) || !known.insert(id).second) continue;
+    const std::vector<std::string> parts = parts_of(id);
+    results::Record& record = records.emplace_back();
+    record.id = id, record.variant = parts.at(0), record.op = parts.at(1);
+    record.dtype = parts.at(2), record.layout = parts.at(3), record.check = parts.at(4);
+    record.verdict = results::Verdict::skip;
+    record.reason = "none of its cases is among those that ran";
+  }
 }
 
 /// Results from records, printed and written.
 int report_records(std::vector<results::Record> records, const Setup& setup, KeptRun& kept,
-                   const RunArguments& arguments,
+                   const RunArguments& arguments, const run::Budget& budget,
                    const std::vector<std::vector<std::string>>& unneeded = {}) {
   results::Results results;
   results.records = std::move(records);
+  results.left_out = budget.left_out(arguments.tier == "quick" ? "smoke" : arguments.tier);
   results.variants = kept.journal().contents().header.variants;
   for (std::size_t i = 0; i < setup.subjects.size(); ++i) {
     require_numbers(results.records, setup.subjects[i].variant->name);
@@ -169,7 +200,7 @@ std::vector<std::vector<std::string>> unneeded_claims(const std::vector<results:
                                                       const Setup& setup,
                                                       const RunArguments& arguments) {
   std::vector<std::vector<std::string>> all(setup.subjects.size());
-  if (is_one_case(arguments) || !arguments.cases.empty()) return all;
+  if (!is_tier(arguments) || setup.options.choice != check::Choice::all) return all;
   const std::vector<data::Case> cases = cases_of(check::output_checks, arguments);
   for (std::size_t i = 0; i < all.size(); ++i) {
     const call::Subject& subject = setup.subjects[i];
@@ -260,7 +291,8 @@ int hunt_command(const RunArguments& arguments, const CommandLine& command_line)
                       kept.seconds()));
     const std::string worst = run::case_list_text(result.records);
     run::suggest_claims(result.records, setup.subjects, setup.options);
-    const int code = report_records(std::move(result.records), setup, kept, arguments);
+    const int code =
+        report_records(std::move(result.records), setup, kept, arguments, run::Budget(0, 0));
     if (arguments.keep.empty()) return code;
     try {
       results::write_file_atomically(arguments.keep, worst);
@@ -296,25 +328,31 @@ int run_command(const RunArguments& arguments, const CommandLine& command_line) 
   const std::vector<data::Case> named = is_one_case(arguments)
                                             ? cases_of(check::output_checks, arguments)
                                             : std::vector<data::Case>{};
-  require_match(setup, ids_of(groups, setup.subjects, named));
+  const std::string& pattern = setup.options.pattern;
+  const std::vector<std::string> named_ids = ids_of(groups, setup.subjects, named, pattern);
+  const bool any = std::any_of(named_ids.begin(), named_ids.end(),
+                               [&](const std::string& id) { return data::matches(pattern, id); });
+  if (!any) require_match(setup, ids_of(groups, setup.subjects, named));  // says what is near
   KeptRun kept(header_of(setup, arguments, command_line,
                          parts_of_run(groups, setup.subjects, named, setup.options.pattern)),
                arguments, setup.plugins);
   return in_order(kept, arguments, [&] {
     std::vector<results::Record> records;
+    run::Budget budget = budget_of(groups, setup, arguments);
     for (const check::CheckGroup* const group : groups) {
       const std::vector<data::Case> cases = cases_of(*group, arguments);
       kept.begin(*group);
       std::vector<results::Record> found =
-          run::run(*group, setup.subjects, cases, setup.options, &kept);
+          run::run(*group, setup.subjects, cases, setup.options, &kept, &budget);
       if (group == &check::output_checks)
         run::diagnose_failures(found, *group, setup.subjects, cases, setup.options);
       add(records, std::move(found));
     }
     run::suggest_claims(records, setup.subjects, setup.options);
+    add_missing(records, groups, setup, budget);
     const auto unneeded = arguments.only_sanitize ? std::vector<std::vector<std::string>>{}
                                                   : unneeded_claims(records, setup, arguments);
-    return report_records(std::move(records), setup, kept, arguments, unneeded);
+    return report_records(std::move(records), setup, kept, arguments, budget, unneeded);
   });
 }
 
@@ -339,11 +377,13 @@ int grad_command(const RunArguments& arguments, const CommandLine& command_line)
       arguments, setup.plugins);
   return in_order(kept, arguments, [&] {
     std::vector<results::Record> records;
+    run::Budget budget = budget_of(groups, setup, arguments);
     if (matched(of_kernels)) {
       const std::vector<data::Case> cases = cases_of(check::gradient::gradient_checks, arguments);
       kept.begin(check::gradient::gradient_checks);
-      add(records,
-          run::run(check::gradient::gradient_checks, setup.subjects, cases, setup.options, &kept));
+      add(records, run::run(check::gradient::gradient_checks, setup.subjects, cases, setup.options,
+                            &kept, &budget));
+      add_missing(records, groups, setup, budget);
       call::Evaluations work;
       for (const results::Record& record : records) work += record.evaluations;
       if (!arguments.quiet && work.forward > 0)
@@ -357,7 +397,7 @@ int grad_command(const RunArguments& arguments, const CommandLine& command_line)
       add(records,
           check::gradient::check_reference_gradients(pattern, arguments.seed, arguments.threads));
     if (matched(jacobian)) add(records, reference_jacobian(arguments, pattern));
-    return report_records(std::move(records), setup, kept, arguments);
+    return report_records(std::move(records), setup, kept, arguments, budget);
   });
 }
 

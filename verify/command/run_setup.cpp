@@ -30,6 +30,16 @@ bool sanitizes(const RunArguments& arguments) {
   return arguments.sanitize || arguments.only_sanitize;
 }
 
+bool is_tier(const RunArguments& arguments) {
+  return !is_one_case(arguments) && arguments.cases.empty();
+}
+
+check::Choice choice_of(const RunArguments& arguments) {
+  if (!is_tier(arguments)) return check::Choice::all;
+  if (data::tier_from_name(arguments.tier) == data::Tier::quick) return check::Choice::quick;
+  return arguments.seconds > 0 ? check::Choice::by_worth : check::Choice::all;
+}
+
 std::vector<data::Case> cases_of(const check::CheckGroup& group, const RunArguments& arguments) {
   const bool one_case = is_one_case(arguments);
   std::vector<data::Case> cases;
@@ -53,6 +63,10 @@ std::vector<data::Case> cases_of(const check::CheckGroup& group, const RunArgume
 
 Setup set_up(const RunArguments& arguments) {
   require_writable(arguments.out);
+  if (arguments.seconds > 0 && (!is_tier(arguments) || is_hunt(arguments)))
+    throw problem::UsageError(
+        "--seconds chooses among the cases of a tier; leave it out where --problem, --data or "
+        "--cases names the cases, and give a hunt its seconds by --hunt");
   data::tier_from_name(arguments.tier);  // even where it is not used
   Setup setup;
   setup.plugins = load_plugins(arguments.plugins, arguments.limits, Unusable::a_record);
@@ -68,21 +82,26 @@ Setup set_up(const RunArguments& arguments) {
   setup.options = {.pattern = pattern_of(arguments.pattern),
                    .threads = arguments.threads,
                    .progress = isatty(STDERR_FILENO) == 1,
-                   .moves_cases = !is_one_case(arguments) && arguments.cases.empty(),
+                   .moves_cases = is_tier(arguments),
+                   .choice = choice_of(arguments),
                    .per_channel = is_one_case(arguments),
                    .device = arguments.device,
                    .without = arguments.without};
   check::calls::parse_without(arguments.without);  // says what is wrong
+  if (arguments.drawn_seed && !arguments.quiet)
+    say(fmt::format("Seed {}, drawn; --seed {} draws the same cases again\n", arguments.seed,
+                    arguments.seed));
   return setup;
 }
 
 std::vector<std::string> ids_of(const std::vector<const check::CheckGroup*>& groups,
                                 const std::vector<call::Subject>& subjects,
-                                std::span<const data::Case> cases) {
+                                std::span<const data::Case> cases, const std::string& pattern) {
   std::vector<std::string> ids;
   for (const check::CheckGroup* const group : groups)
     for (const call::Subject& subject : subjects)
-      for (auto& id : check::check_ids(*group, subject, cases)) ids.push_back(std::move(id));
+      if (data::may_match(pattern, subject.variant->name))
+        for (auto& id : check::check_ids(*group, subject, cases)) ids.push_back(std::move(id));
   return ids;
 }
 
@@ -100,8 +119,9 @@ void require_no_option(const Setup& setup, const RunArguments& arguments) {
       return data::matches(setup.options.pattern, id);
     });
   };
-  if (any(ids_of({&check::sanitize::sanitize_checks}, setup.subjects)) &&
-      !any(ids_of(check::groups_of("run"), setup.subjects)))
+  const std::string& pattern = setup.options.pattern;
+  if (any(ids_of({&check::sanitize::sanitize_checks}, setup.subjects, {}, pattern)) &&
+      !any(ids_of(check::groups_of("run"), setup.subjects, {}, pattern)))
     throw problem::UsageError(
         fmt::format("\"{}\" matches only checks that see every memory access; add --sanitize",
                     arguments.pattern));

@@ -14,6 +14,9 @@ namespace abn::verify::command {
 
 bool is_one_case(const RunArguments& arguments);
 bool is_hunt(const RunArguments& arguments);
+/// Its cases are those of a tier, and not the ones that the arguments name.
+bool is_tier(const RunArguments& arguments);
+check::Choice choice_of(const RunArguments& arguments);
 bool sanitizes(const RunArguments& arguments);
 
 /// The cases of one group: the tier's, or the one that the arguments name; and tensor files for
@@ -32,10 +35,12 @@ struct Setup {
 /// Throws UsageError, so that a mistake is known at once.
 Setup set_up(const RunArguments& arguments);
 
-/// The ids of all checks that these groups have for these variants.
+/// The ids of all checks that these groups have for these variants; a pattern leaves out the
+/// variants of which it names none.
 std::vector<std::string> ids_of(const std::vector<const check::CheckGroup*>& groups,
                                 const std::vector<call::Subject>& subjects,
-                                std::span<const data::Case> cases = {});
+                                std::span<const data::Case> cases = {},
+                                const std::string& pattern = "*");
 
 /// A plug-in that could not be loaded has no checks that a pattern could match, and a record of its
 /// own.

@@ -28,7 +28,10 @@
 namespace abn::verify::data {
 namespace {
 
-constexpr std::array<problem::Word, 3> tiers{{
+constexpr std::array<problem::Word, 4> tiers{{
+    {"quick",
+     "At most 200 cases of at most 4096 elements, those of the smoke tier that are worth most: for "
+     "kernels that are slow to call."},
     {"smoke", "A few cases of every type, layout, activation, mode and data recipe: minutes."},
     {"full", "More of each, and larger tensors: the nightly job."},
     {"exhaustive", "Four times the full tier, and every bit pattern of f32: hours."},
@@ -336,7 +339,7 @@ std::vector<Case> cases_of(Tier tier, std::uint64_t seed) {
     append_ranges(cases, seed, round);
     append_extremes(cases, seed, round);
   };
-  if (tier == Tier::smoke) add(smoke, 0);
+  if (tier <= Tier::smoke) add(smoke, 0);
   const std::uint64_t rounds = tier == Tier::full         ? 1
                                : tier == Tier::exhaustive ? exhaustive_rounds
                                                           : 0;
@@ -406,6 +409,11 @@ Case replay(std::string_view problem, std::string_view data, std::uint64_t seed)
 
 bool matches(const std::string& pattern, const std::string& id) {
   return fnmatch(pattern.c_str(), id.c_str(), FNM_EXTMATCH) == 0;
+}
+
+bool may_match(const std::string& pattern, std::string_view variant) {
+  const std::string_view first = std::string_view(pattern).substr(0, pattern.find('/'));
+  return first.find_first_of("*?[@!+(\\") != first.npos || first == variant;
 }
 
 void require_match(const std::string& pattern, std::span<const std::string> ids) {

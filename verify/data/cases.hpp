@@ -25,15 +25,17 @@ inline constexpr std::int64_t most_in_doubles = std::int64_t{1} << 27;
 /// nobody asks for its inputs as a whole (verify/check/streamed.hpp).
 bool is_streamed(const Case& one);
 
-enum class Tier : std::uint8_t { smoke, full, exhaustive };
+/// Each has more than the one before. The quick tier is chosen from the smoke tier's cases for each
+/// variant by itself (verify/check/chosen.hpp).
+enum class Tier : std::uint8_t { quick, smoke, full, exhaustive };
 Tier tier_from_name(std::string_view name);  ///< throws UsageError
 const char* tier_name(Tier tier);
 std::span<const problem::Word> tier_words();
 
-/// The cases of a tier, in order. For each storage type, layout, activation, mode and scale
-/// convention it takes a fixed number of cases, rotating through all recipes and all shapes so that
-/// each of them meets each (type, layout, mode); `seed` moves the data and the pairing. Every case
-/// has a seed of its own.
+/// The cases of a tier, in order; for the quick one those of smoke. For each storage type, layout,
+/// activation, mode and scale convention it takes a fixed number of cases, rotating through all
+/// recipes and all shapes so that each of them meets each (type, layout, mode); `seed` moves the
+/// data and the pairing. Every case has a seed of its own.
 std::vector<Case> cases_of(Tier tier, std::uint64_t seed);
 
 /// Exactly one case: what --problem, --data and --seed say. `data` is a recipe (standard if empty),
@@ -44,6 +46,10 @@ Case replay(std::string_view problem, std::string_view data, std::uint64_t seed)
 /// True where the shell pattern (*, ?, [..], @(one|other), !(this); * also matches /) matches the
 /// check id.
 bool matches(const std::string& pattern, const std::string& id);
+
+/// False where the pattern begins with the name of another variant, so that no id of this one
+/// matches.
+bool may_match(const std::string& pattern, std::string_view variant);
 
 /// Throws UsageError, naming the nearest id, if the pattern matches none of the ids.
 void require_match(const std::string& pattern, std::span<const std::string> ids);

@@ -45,6 +45,7 @@ Json variant_json(const VariantInfo& variant) {
             {"claims", claims}};
   if (!variant.unneeded.empty()) json["unneeded_claims"] = variant.unneeded;
   if (!variant.moved.empty()) json["moved_cases"] = variant.moved;
+  if (!variant.process.empty()) json["process"] = variant.process;
   return json;
 }
 
@@ -53,6 +54,7 @@ VariantInfo variant_from(const Json& json) {
   for (const auto& [name, value] : json.at("claims").items())
     info.claims.emplace_back(problem::printable(name), value.get<std::string>());
   if (json.contains("moved_cases")) info.moved = json.at("moved_cases");
+  if (json.contains("process")) info.process = json.at("process");
   if (json.contains("unneeded_claims"))
     for (const auto& sentence : json.at("unneeded_claims"))
       info.unneeded.push_back(sentence.get<std::string>());
@@ -75,6 +77,7 @@ std::string to_json(const Results& results) {
               {"unfit", sum.unfit},
               {"unsafe_in_place", sum.unsafe}}}};
   if (!results.unfinished.empty()) json["unfinished"] = results.unfinished;
+  if (!results.left_out.empty()) json["left_out"] = results.left_out;
   json["variants"] = Json::array();
   for (const auto& variant : results.variants) json["variants"].push_back(variant_json(variant));
   json["checks"] = Json::array();
@@ -102,6 +105,7 @@ Results results_from_json(const std::string& text) {
                       results_schema));
     Results results;
     if (json.contains("unfinished")) results.unfinished = json.at("unfinished");
+    if (json.contains("left_out")) results.left_out = json.at("left_out");
     results.provenance = provenance_from(json.at("provenance"));
     for (const auto& one : json.at("variants")) results.variants.push_back(variant_from(one));
     for (const auto& one : json.at("checks")) {

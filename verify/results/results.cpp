@@ -398,7 +398,8 @@ std::string headline_of_what_ran(const Results& results) {
 }  // namespace
 
 std::string headline(const Results& results) {
-  if (results.unfinished.empty()) return headline_of_what_ran(results);
+  if (results.unfinished.empty())
+    return headline_of_what_ran(results) + (results.left_out.empty() ? "" : " " + results.left_out);
   return fmt::format("Unfinished: {} Of what ran: {}", results.unfinished,
                      results.records.empty() ? "nothing yet." : headline_of_what_ran(results));
 }

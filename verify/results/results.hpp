@@ -146,7 +146,8 @@ struct VariantInfo {
   std::vector<std::pair<std::string, std::string>> claims;
   /// sentences on claims that are more generous than its errors were; advice, no failure
   std::vector<std::string> unneeded{};
-  std::string moved{};  ///< how many cases stand in for ones that it does not do; or empty
+  std::string moved{};    ///< how many cases stand in for ones that it does not do; or empty
+  std::string process{};  ///< who calls it, and under which limits
 };
 
 struct Results {
@@ -155,6 +156,8 @@ struct Results {
   std::vector<Record> records;  ///< ordered by id
   /// of a run that was cut off, in sentences: what ran, what is left and how to go on; else empty
   std::string unfinished{};
+  /// of a tier that did not run as a whole, because less was asked for: how much is missing
+  std::string left_out{};
 };
 
 /// Worse than twice the recommended class may be: possibly consistent with what the variant

@@ -11,8 +11,8 @@
 #include <string_view>
 
 #include "verify/call/invocation.hpp"
+#include "verify/check/chosen.hpp"
 #include "verify/check/group.hpp"
-#include "verify/check/moved.hpp"
 #include "verify/check/outputs.hpp"
 #include "verify/expect/expect.hpp"
 #include "verify/judge/kink.hpp"
@@ -322,7 +322,7 @@ bool right_on_standard_data(const call::Subject& subject, const results::Record&
   own.pattern =
       fmt::format("{}/{}/{}/{}/*", failed.variant, failed.op, failed.dtype, failed.layout);
   own.progress = false;
-  own.moves_cases = false;
+  own.moves_cases = false, own.choice = check::Choice::all;
   const std::vector<results::Record> records =
       run(check::output_checks, std::span(&subject, 1), std::span(&plain, 1), own);
   return std::none_of(records.begin(), records.end(), [](const results::Record& one) {
@@ -379,10 +379,9 @@ std::vector<std::string> unneeded_claims(const call::Subject& subject,
   check::RunOptions own = options;
   own.pattern = fmt::format("{}/{}/*", subject.variant->name, op);
   own.progress = false;
-  own.moves_cases = false;
+  own.moves_cases = false, own.choice = check::Choice::all;
   std::vector<data::Case> cases =
-      options.moves_cases ? check::moved_cases(check::output_checks, subject, given).cases
-                          : std::vector<data::Case>(given.begin(), given.end());
+      check::chosen_cases(check::output_checks, subject, given, options).cases;
   std::erase_if(cases, [](const data::Case& one) { return one.sampled; });  // large ones
   struct Sum {
     std::uint64_t cases = 0, failed = 0, elements = 0;
@@ -429,7 +428,7 @@ void suggest_claims(std::vector<results::Record>& records, std::span<const call:
       check::RunOptions own = options;
       own.pattern = record.id;
       own.progress = false;
-      own.moves_cases = false;
+      own.moves_cases = false, own.choice = check::Choice::all;
       for (const results::Record& found :
            run(wider_family, std::span(&subject, 1), std::span(&one, 1), own)) {
         if (found.verdict != results::Verdict::error && !found.witnesses.empty())

@@ -9,7 +9,7 @@
 #include <set>
 #include <tuple>
 
-#include "verify/check/moved.hpp"
+#include "verify/check/chosen.hpp"
 #include "verify/data/recipes.hpp"
 #include "verify/problem/problem.hpp"
 #include "verify/run/runner.hpp"
@@ -65,11 +65,9 @@ void diagnose_failures(std::vector<results::Record>& records, const check::Check
     if (subject == subjects.end()) continue;
     std::vector<data::Case>& ordered = ordered_of[failed.variant];
     if (ordered.empty())
-      ordered = in_order_of_trial(options.moves_cases
-                                      ? check::moved_cases(group, *subject, cases).cases
-                                      : std::vector<data::Case>(cases.begin(), cases.end()));
+      ordered = in_order_of_trial(check::chosen_cases(group, *subject, cases, options).cases);
     check::RunOptions again = options;
-    again.moves_cases = false;
+    again.moves_cases = false, again.choice = check::Choice::all;
     again.pattern =
         fmt::format("{}/{}/{}/{}/*", failed.variant, failed.op, failed.dtype, failed.layout);
     again.diagnose = true, again.progress = false, again.threads = 1;

@@ -12,7 +12,7 @@
 #include <optional>
 
 #include "verify/call/parallel.hpp"
-#include "verify/check/moved.hpp"
+#include "verify/check/chosen.hpp"
 #include "verify/check/supported.hpp"
 #include "verify/judge/judge.hpp"
 #include "verify/problem/claims.hpp"
@@ -114,6 +114,9 @@ results::VariantInfo describe(const call::Subject& subject) {
   info.memory = subject.emulated ? "emulated"
                 : subject.device != nullptr && subject.device->memory() == ABN_MEMORY_HOST ? "host"
                                                                                            : "cuda";
+  info.process = subject.workers == nullptr ? "called by abn-verify itself"
+                                            : "called in worker processes: " +
+                                                  worker::limits_text(subject.workers->limits());
   for (const int dtype : types_by_habit())
     for (const int layout : problem::layouts) {
       const std::vector<abn_problem> problems = check::supported_problems(subject, dtype, layout);
@@ -160,20 +163,24 @@ results::VariantInfo describe(const call::Subject& subject) {
 std::vector<results::Record> run(const check::CheckGroup& group,
                                  std::span<const call::Subject> subjects,
                                  std::span<const data::Case> given,
-                                 const check::RunOptions& given_options, Keeper* keeper) {
+                                 const check::RunOptions& given_options, Keeper* keeper,
+                                 Budget* budget) {
   results::WorstRatios worst;
   check::RunOptions options = given_options;
   options.worst = &worst;
   const int threads = call::thread_count(options.threads);
   std::map<std::string, results::Record> records;
   std::mutex merging;
-  Percentage percentage(options.progress, subjects.size() * given.size());
+  const auto may_match = [&](const call::Subject& subject) {
+    return data::may_match(options.pattern, subject.variant->name);
+  };
+  const auto asked = std::count_if(subjects.begin(), subjects.end(), may_match);
+  Percentage percentage(options.progress, static_cast<std::size_t>(asked) * given.size());
   for (const call::Subject& subject : subjects) {
     worker::throw_if_interrupted();
-    const std::vector<data::Case> moved = options.moves_cases
-                                              ? check::moved_cases(group, subject, given).cases
-                                              : std::vector<data::Case>{};
-    const std::span<const data::Case> cases = options.moves_cases ? moved : given;
+    if (!may_match(subject)) continue;
+    const check::ChosenCases chosen = check::chosen_cases(group, subject, given, options);
+    const std::vector<data::Case>& cases = chosen.cases;
     std::map<std::string, results::Record> own;
     std::size_t before = 0;
     if (keeper != nullptr) {
@@ -187,8 +194,17 @@ std::vector<results::Record> run(const check::CheckGroup& group,
       for (const auto& [id, record] : own) progress.records.push_back(record);
       keeper->keep(subject, std::move(progress));
     };
+    std::size_t no_time = 0;
+    if (budget != nullptr) budget->begin_part(cases.size());
     call::in_parallel(cases.size() - before, threads, [&](std::size_t index, int) {
       if (worker::interrupted() != 0) return;
+      if (budget != nullptr && index > 0 && budget->is_used_up()) {
+        const std::lock_guard lock(merging);
+        merger.take(before + index, {});
+        ++no_time;
+        percentage.step(subject.variant->name);
+        return merger.advance();
+      }
       auto made = check::run_case(group, subject, cases[before + index], options);
       if (worker::interrupted() != 0) return;  // perhaps in the middle of it
       const std::lock_guard lock(merging);
@@ -199,6 +215,8 @@ std::vector<results::Record> run(const check::CheckGroup& group,
     });
     if (keeper != nullptr && (merger.done() > before || cases.empty())) keep();
     worker::throw_if_interrupted();
+    if (budget != nullptr && !own.empty())
+      budget->count(cases.size() - no_time, chosen.left_out + no_time);
     for (auto& [id, record] : own) {
       const auto [at, added] = records.try_emplace(id);
       if (added)

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "verify/check/group.hpp"
+#include "verify/run/budget.hpp"
 #include "verify/run/keeper.hpp"
 
 namespace abn::verify::run {
@@ -20,11 +21,13 @@ results::VariantInfo describe(const call::Subject& subject);
 
 /// Runs every case of every subject that has a check of this group matching the pattern; none is
 /// no error. The records are concluded, ordered by id and the same for any number of threads, and
-/// whatever part of them a keeper has of an earlier run. Throws worker::Interrupted where a signal
-/// ends the run; what had been found is kept then.
+/// whatever part of them a keeper has of an earlier run. Cases that a budget has no time for leave
+/// no records; it counts them. Throws worker::Interrupted where a signal ends the run; what had
+/// been found is kept then.
 std::vector<results::Record> run(const check::CheckGroup& group,
                                  std::span<const call::Subject> subjects,
                                  std::span<const data::Case> cases,
-                                 const check::RunOptions& options, Keeper* keeper = nullptr);
+                                 const check::RunOptions& options, Keeper* keeper = nullptr,
+                                 Budget* budget = nullptr);
 
 }  // namespace abn::verify::run

@@ -95,6 +95,7 @@ Pool::~Pool() = default;
 
 const std::string& Pool::failure() const { return state_->failure; }
 std::uint64_t Pool::number() const { return state_->number; }
+const Limits& Pool::limits() const { return state_->limits; }
 bool Pool::emulated() const { return state_->emulated; }
 const std::string& Pool::not_instrumented() const { return state_->not_instrumented; }
 const std::vector<const abn_variant*>& Pool::variants(std::size_t build) const {

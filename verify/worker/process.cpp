@@ -99,6 +99,15 @@ std::uint64_t default_memory() {
   return std::max<std::uint64_t>(all / 2, std::uint64_t{4} << 30);
 }
 
+std::string limits_text(const Limits& limits) {
+  return fmt::format(
+      "a call at most {:g} s, a worker at most {} MB and {} processes, no call of a variant that "
+      "has "
+      "lost {}, at most {} new workers",
+      limits.call_seconds, (limits.memory == 0 ? default_memory() : limits.memory) >> 20,
+      limits.processes, limits.failures, limits.restarts);
+}
+
 Process::Process(const Limits& limits) : limits_(limits) {
   if (limits_.memory == 0) limits_.memory = default_memory();
   const std::string program = program_path();

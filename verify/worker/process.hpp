@@ -28,6 +28,9 @@ struct Limits {
 /// Half of the machine's memory, and at least 4 GiB.
 std::uint64_t default_memory();
 
+/// "a call at most 120 s, all processes of a worker at most 4096 MB and 64 of them, ...".
+std::string limits_text(const Limits& limits);
+
 /// A worker did not answer, or not as it has to. what(): "crashed with signal 11 (...)", "did not
 /// come back within 120 seconds"; a verb, to be put behind the one who did.
 struct WorkerGone : std::runtime_error {

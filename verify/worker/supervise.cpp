@@ -182,6 +182,14 @@ Ending glance(pid_t keeper, std::uint64_t memory, int processes) {
 
 }  // namespace
 
+bool can_confine() {
+  const pid_t child = fork();
+  if (child == 0) _exit(confine_children() ? 0 : 1);
+  int status = 0;
+  return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) &&
+         WEXITSTATUS(status) == 0;
+}
+
 int supervise(std::uint64_t memory, int processes, int (*serve)()) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return 1;

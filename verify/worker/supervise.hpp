@@ -23,4 +23,7 @@ inline constexpr int cannot_answer = 71;
 /// together; 0: no limit.
 int supervise(std::uint64_t memory, int processes, int (*serve)());
 
+/// Does this system give a worker a process namespace of its own, from which it can signal nobody?
+bool can_confine();
+
 }  // namespace abn::verify::worker

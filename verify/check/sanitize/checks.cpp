@@ -222,7 +222,7 @@ std::vector<data::Case> sanitize_cases(data::Tier tier, std::uint64_t seed) {
     cases.push_back(std::move(one));
     ++step;
   };
-  const std::size_t rounds = tier == data::Tier::smoke ? 6 : tier == data::Tier::full ? 24 : 96;
+  const std::size_t rounds = tier <= data::Tier::smoke ? 6 : tier == data::Tier::full ? 24 : 96;
   // combinations are a multiple of the shapes: on to others
   for (std::size_t round = 0; round < rounds; ++round, turn += 3)
     for (const int dtype : problem::storage_types)
@@ -231,7 +231,7 @@ std::vector<data::Case> sanitize_cases(data::Tier tier, std::uint64_t seed) {
           add(shapes[turn++ % shapes.size()], dtype, layout, mode);
   for (const int dtype : problem::storage_types)
     for (const int layout : problem::layouts) {
-      const bool all = tier != data::Tier::smoke;
+      const bool all = tier > data::Tier::smoke;
       if (all || (dtype + layout) % 2 == 0)
         add(long_shapes[step % long_shapes.size()], dtype, layout, ABN_TRAINING);
       if (all) add(long_shapes[step % long_shapes.size()], dtype, layout, ABN_FROZEN);
