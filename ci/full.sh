@@ -30,6 +30,8 @@ for variant in $("$bin/abn-verify" list --names); do
 done
 (cd "$bin" && ABN_TIER=full ABN_SOURCE_DIR=. RC_PARAMS="seed=$seed" \
   ./check-tests --gtest_filter='*Propert*:*Planted*') || keep
+(cd "$bin" && ABN_TIER=full ABN_SOURCE_DIR=. ./mutant-tests \
+  --gtest_filter='CleanTwins*:QuickScore*') || keep
 tests/source/tidy.sh . "$build" --all || { [ $? -eq 77 ] || outcome=1; }
 ci/asan.sh || keep
 export ABN_FUZZ_SECONDS=${ABN_FUZZ_SECONDS:-600} ABN_FUZZ_SEED=$((seed % 4294967295 + 1))

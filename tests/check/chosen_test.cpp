@@ -24,8 +24,7 @@ ChosenCases chosen(const CheckGroup& group, const call::Subject& subject, check:
                    std::uint64_t seed) {
   check::RunOptions options;
   options.moves_cases = true, options.choice = choice;
-  const data::Tier tier =
-      choice == check::Choice::quick ? data::Tier::quick : data::Tier::smoke;
+  const data::Tier tier = choice == check::Choice::quick ? data::Tier::quick : data::Tier::smoke;
   return check::chosen_cases(group, subject, group.cases(tier, seed), options);
 }
 
@@ -91,10 +90,8 @@ TEST(QuickTier, LeavesNoFileOut) {
   options.moves_cases = true, options.choice = check::Choice::quick;
   std::vector<data::Case> cases = check::output_checks.cases(data::Tier::quick, 1);
   cases.push_back(data::replay("n100c3s40,f32,leaky_relu", "standard", 1));
-  cases.back().given =
-      std::make_shared<const problem::Inputs>(data::inputs_of(cases.back()));
-  const ChosenCases quick =
-      check::chosen_cases(check::output_checks, subject, cases, options);
+  cases.back().given = std::make_shared<const problem::Inputs>(data::inputs_of(cases.back()));
+  const ChosenCases quick = check::chosen_cases(check::output_checks, subject, cases, options);
   EXPECT_EQ(quick.cases.size(), check::output_checks.quick_cases + 1);
   EXPECT_NE(quick.cases.front().given, nullptr);
 }

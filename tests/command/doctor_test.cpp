@@ -29,7 +29,8 @@ TEST(Doctor, ResultsAndReportSayTheSameOfEveryVariant) {
   const EndedShell ran = in_shell(
       "./abn-verify run '@(naive|correct)/forward/f32/nchw/*' --plugin ./plugins/correct.so "
       "--device emulator --call-seconds 7 --memory 999 --problem n2c3s5,f32,leaky_relu --seed 1 "
-      "--out " + out);
+      "--out " +
+      out);
   EXPECT_EQ(ran.code, 0) << ran.output;
   std::string in_tree, plugin;
   const auto json = nlohmann::json::parse(contents(out));

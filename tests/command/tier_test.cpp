@@ -68,8 +68,8 @@ TEST(Tier, SecondsThatAreUsedUpAreSaid) {
 
 TEST(Tier, SecondsBelongToATier) {
   for (const char* const words :
-       {" --problem n2c3s4,f32,leaky_relu --seconds 5", " --hunt 1 --seconds 5",
-        " --seconds -1", " --seconds nan", " --tier quik"}) {
+       {" --problem n2c3s4,f32,leaky_relu --seconds 5", " --hunt 1 --seconds 5", " --seconds -1",
+        " --seconds nan", " --tier quik"}) {
     const EndedShell ended = in_shell(few + words);
     EXPECT_EQ(ended.code, 2) << words << "\n" << ended.output;
   }

@@ -88,8 +88,9 @@ std::vector<Hole> holes() {
       {"out of bounds, hidden by luck", "writes far behind its buffers", deed("forward:far_write"),
        1, "crashed with signal 11"},
       {"races, hidden by luck", "a barrier left out",
-       run("planted_race/*", "planted", " --only-sanitize --seed 1 --problem "
-                                        "n2c32s16,f32,leaky_relu,inference"),
+       run("planted_race/*", "planted",
+           " --only-sanitize --seed 1 --problem "
+           "n2c32s16,f32,leaky_relu,inference"),
        1, "FAIL planted_race/forward/f32/nchw/races"},
       {"the candidate edits the harness' files", "writes into every file that is open",
        deed("forward:write_files"), 1, "sent something else than an answer"},

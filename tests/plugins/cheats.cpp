@@ -128,17 +128,22 @@ int one_element(const abn_problem* p, const abn_forward_args* a) {
 
 template <int (*with)(const abn_problem*, const abn_forward_args*)>
 constexpr abn_variant cheat(const char* name) {
-  return {ABN_ABI_VERSION, sizeof(abn_variant), name,   "a cheat", ABN_MEMORY_HOST, 0, claims,
-          workspace_bytes, with,                backward};
+  return {ABN_ABI_VERSION, sizeof(abn_variant), name, "a cheat", ABN_MEMORY_HOST, 0,
+          claims,          workspace_bytes,     with, backward};
 }
 
 #define ROW(name) cheat<name>("cheat_" #name)
 
-constexpr abn_variant all[] = {ROW(recycled),          ROW(cleared_input),
-                               ROW(zeros),             ROW(copies),
-                               ROW(known_data),        ROW(cached_by_address),
-                               ROW(every_second_call), ROW(wrong_in_the_seventh),
-                               ROW(right_in_the_first), ROW(one_element)};
+constexpr abn_variant all[] = {ROW(recycled),
+                               ROW(cleared_input),
+                               ROW(zeros),
+                               ROW(copies),
+                               ROW(known_data),
+                               ROW(cached_by_address),
+                               ROW(every_second_call),
+                               ROW(wrong_in_the_seventh),
+                               ROW(right_in_the_first),
+                               ROW(one_element)};
 
 #undef ROW
 

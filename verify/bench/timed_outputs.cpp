@@ -30,8 +30,8 @@ class Channel {
     if (from == nullptr) return {};
     const problem::Format& format = problem::format_of(problem_.dtype);
     const auto bytes = static_cast<std::size_t>(format.bytes);
-    const auto n = static_cast<std::size_t>(problem_.n), channels = static_cast<std::size_t>(
-                                                             problem_.c),
+    const auto n = static_cast<std::size_t>(problem_.n),
+               channels = static_cast<std::size_t>(problem_.c),
                s = static_cast<std::size_t>(problem_.s);
     const bool nchw = problem_.layout == ABN_NCHW;
     const std::size_t run = nchw ? s : 1, rows = nchw ? n : n * s;
@@ -82,9 +82,8 @@ std::string judged(TimingDevice& device, const SpeedData& data, const TimedVaria
   std::vector<compare::Stored> got;
   for (const TimedOutput& one : variant.outputs(set))
     got.push_back({one.which, one.is_tensor ? channel.tensor(one.at) : channel.value(one.at)});
-  const abn_claims claims = backward
-                                ? judge::with_kink(inputs, kept, variant.claims(), got)
-                                : variant.claims();
+  const abn_claims claims =
+      backward ? judge::with_kink(inputs, kept, variant.claims(), got) : variant.claims();
   const std::vector<compare::Expectation> expected =
       backward ? expect::expect_backward(inputs, kept, claims)
                : expect::expect_forward(inputs, claims);
@@ -123,8 +122,8 @@ std::vector<std::byte> drawn_windows(TimingDevice& device, const SpeedData& data
       // the last of them ends where the output does
       const std::size_t at = i == 0 ? bytes - size : draw.below(bytes - size + 1, index++);
       all.resize(all.size() + size);
-      device.download(all.data() + all.size() - size,
-                      static_cast<const std::byte*>(one.at) + at, size, size, 1);
+      device.download(all.data() + all.size() - size, static_cast<const std::byte*>(one.at) + at,
+                      size, size, 1);
     }
   }
   return all;
@@ -137,8 +136,8 @@ std::string wrong_outputs(TimingDevice& device, const SpeedData& data, const Tim
                           std::uint64_t seed) {
   const data::Stream draw(seed);
   std::byte* const first = sets.front();
-  const auto c = static_cast<std::int64_t>(
-      draw.below(static_cast<std::uint64_t>(data.problem.c), 0));
+  const auto c =
+      static_cast<std::int64_t>(draw.below(static_cast<std::uint64_t>(data.problem.c), 0));
   const bool by_oracle = problem::sample_count(data.problem) <= most_judged;
   device.run([&](void* stream) {
     const int code = variant.fill(first, stream);

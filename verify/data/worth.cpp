@@ -74,8 +74,7 @@ class Cover {
       for (std::size_t a = 0; a < properties; ++a)
         for (std::size_t b = 0; b < a; ++b)
           pairs.push_back(mix(mix(of[a] * properties + a) + of[b] * properties + b));
-      cost_.push_back(
-          static_cast<double>(cost_of_a_call + problem::element_count(one.problem)));
+      cost_.push_back(static_cast<double>(cost_of_a_call + problem::element_count(one.problem)));
     }
   }
 
@@ -103,7 +102,7 @@ struct Candidate {
 
 }  // namespace
 
-std::vector<std::size_t> order_of_worth(std::span<const Case> cases) {
+std::vector<std::size_t> order_of_worth(std::span<const Case> cases, std::size_t most) {
   Cover cover(cases);
   std::vector<std::size_t> order, left(cases.size());
   for (std::size_t i = 0; i < left.size(); ++i) left[i] = i;
@@ -115,6 +114,12 @@ std::vector<std::size_t> order_of_worth(std::span<const Case> cases) {
     // What a case is worth only falls as others are taken, so one whose worth is still the largest
     // after it was counted anew is the best of all.
     while (!queue.empty()) {
+      if (order.size() >= most) {
+        for (; !queue.empty(); queue.pop()) left.push_back(queue.top().index);
+        std::sort(left.begin(), left.end());
+        order.insert(order.end(), left.begin(), left.end());
+        return order;
+      }
       Candidate best = queue.top();
       queue.pop();
       best.worth = cover.worth(best.index);

@@ -18,7 +18,9 @@ namespace abn::verify::data {
 /// The indices of all cases, most worth first: the greedy cover of all pairs of their properties
 /// (type and layout, mode, activation, data recipe, scale convention, types of parameters and of z,
 /// and the magnitudes of eps, momentum, sizes and number of samples), and once all pairs are
-/// covered, the next cover of what is left. Equal worth goes by the order of the cases.
-std::vector<std::size_t> order_of_worth(std::span<const Case> cases);
+/// covered, the next cover of what is left. Equal worth goes by the order of the cases. Where only
+/// the first `most` are wanted, the others follow in the order of the cases, which takes less time.
+std::vector<std::size_t> order_of_worth(std::span<const Case> cases,
+                                        std::size_t most = static_cast<std::size_t>(-1));
 
 }  // namespace abn::verify::data
