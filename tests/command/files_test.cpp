@@ -39,7 +39,9 @@ Said in_shell(const std::string& command) {
 }
 
 /// Ten seconds are plenty: what hangs ends with 124.
-Said tool(const std::string& arguments) { return in_shell("timeout 30 ./abn-verify " + arguments); }
+Said tool(const std::string& arguments) {
+  return in_shell("timeout 200 ./abn-verify " + arguments);
+}
 
 class StrangeFiles : public testing::Test {
  protected:

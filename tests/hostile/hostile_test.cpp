@@ -105,7 +105,7 @@ constexpr Deed deeds[] = {
     {"forward:change_arguments", "the plug-in crashed|it wrote into the arguments"},
     {"forward:far_write", "the plug-in crashed with signal 11"},
     {"forward:late_thread", "a thread of it wrote into the buffers after the call had returned"},
-    {"forward:print", "", 0},
+    {"forward:print", "the plug-in of hostile wrote \"?[2J?]0;title?All 212 checks", 0},
     {"backward:segv", "the plug-in crashed with signal 11"},
     {"backward:hang", "the plug-in did not come back within 1 seconds"},
     {"exit_handler:abort", "was to end and crashed with signal 6"},

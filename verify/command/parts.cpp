@@ -10,6 +10,7 @@
 #include <ctime>
 #include <filesystem>
 #include <map>
+#include <set>
 
 #include "abn_build.hpp"
 #include "verify/command/exit_codes.hpp"
@@ -68,6 +69,18 @@ std::string moved_lines(const results::Results& results) {
   std::string text;
   for (const auto& [moved, variants] : names)
     text += wrapped(fmt::format("{}: {}", variants, moved), "        ", "cases   ");
+  return text;
+}
+
+/// What plug-ins wrote while they were judged, once for all variants of one.
+std::string printed_lines(const results::Results& results) {
+  std::set<std::string> said;
+  std::string text;
+  for (const results::VariantInfo& variant : results.variants)
+    if (!variant.printed.empty() && said.insert(variant.printed).second)
+      text += wrapped(problem::printable(
+                          fmt::format("the plug-in of {} wrote {}", variant.name, variant.printed)),
+                      "        ", "printed ");
   return text;
 }
 
@@ -183,7 +196,7 @@ void print_verdicts(const results::Results& results, bool quiet) {
     if (record.verdict != results::Verdict::pass && record.verdict != results::Verdict::skip)
       say(problem::printable_lines(results::failure_text(record)) + "\n");
   if (!quiet) say(problem::printable_lines(results::summary_table(results)) + "\n");
-  if (!quiet) say(moved_lines(results));
+  if (!quiet) say(moved_lines(results) + printed_lines(results));
   for (const auto& variant : results.variants)
     for (const auto& sentence : variant.unneeded)
       if (!quiet) say(fmt::format("advice  {}, {}\n", variant.name, sentence));

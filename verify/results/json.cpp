@@ -46,6 +46,7 @@ Json variant_json(const VariantInfo& variant) {
   if (!variant.unneeded.empty()) json["unneeded_claims"] = variant.unneeded;
   if (!variant.moved.empty()) json["moved_cases"] = variant.moved;
   if (!variant.process.empty()) json["process"] = variant.process;
+  if (!variant.printed.empty()) json["printed"] = variant.printed;
   return json;
 }
 
@@ -55,6 +56,7 @@ VariantInfo variant_from(const Json& json) {
     info.claims.emplace_back(problem::printable(name), value.get<std::string>());
   if (json.contains("moved_cases")) info.moved = json.at("moved_cases");
   if (json.contains("process")) info.process = json.at("process");
+  if (json.contains("printed")) info.printed = json.at("printed");
   if (json.contains("unneeded_claims"))
     for (const auto& sentence : json.at("unneeded_claims"))
       info.unneeded.push_back(sentence.get<std::string>());

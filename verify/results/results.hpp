@@ -148,6 +148,7 @@ struct VariantInfo {
   std::vector<std::string> unneeded{};
   std::string moved{};    ///< how many cases stand in for ones that it does not do; or empty
   std::string process{};  ///< who calls it, and under which limits
+  std::string printed{};  ///< the first lines that its plug-in wrote, in quotes; or empty
 };
 
 struct Results {

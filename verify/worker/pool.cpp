@@ -137,12 +137,18 @@ std::string Pool::end() {
     if (how.empty()) {
       const std::lock_guard lock(state_->guard);
       state_->left_over += worker->process.left_over();
+      if (state_->printed.empty()) state_->printed = worker->process.printed();
     } else {
       const std::string text = state_->bury(worker, how);
       if (first.empty()) first = text;
     }
   }
   return first;
+}
+
+std::string Pool::printed() const {
+  const std::lock_guard lock(state_->guard);
+  return state_->printed;
 }
 
 Losses Pool::losses() const {

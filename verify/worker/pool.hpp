@@ -50,6 +50,9 @@ class Pool {
 
   /// Ends the workers, with exit handlers and destructors. Empty, or what one of them did instead.
   std::string end();
+  /// The first lines that a worker wrote which came to its end in order, in quotes; empty before
+  /// end(), and where it wrote nothing.
+  std::string printed() const;
   Losses losses() const;
   void go_on_from(const Losses& losses);
   /// Processes that workers had left behind when they ended, and that were ended with them.

@@ -15,8 +15,8 @@ std::string PoolState::bury(std::unique_ptr<Worker>& worker, const std::string& 
   const std::lock_guard lock(guard);
   if (interrupted() == 0) ++lost;
   if (worker != nullptr) {
-    const std::string printed = worker->process.printed();
-    if (!printed.empty()) text += "; it had printed " + printed;
+    const std::string last_words = worker->process.printed();
+    if (!last_words.empty()) text += "; it had printed " + last_words;
     left_over += worker->process.left_over();
     worker.reset();
   }

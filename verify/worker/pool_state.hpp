@@ -40,6 +40,7 @@ struct PoolState {
   std::mutex guard;  // of what follows
   std::vector<std::unique_ptr<Worker>> idle;
   int lost = 0, left_over = 0;
+  std::string printed;
   std::map<std::tuple<const abn_variant*, int, int>, std::vector<abn_problem>> kept;
 
   LoadAnswer load_into(Worker& worker);
