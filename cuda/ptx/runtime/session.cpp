@@ -52,7 +52,7 @@ ABN_RUNTIME void abn_ptx_allow(const void* data, std::size_t bytes) {
   const std::lock_guard lock(state().guard);
   Range range;
   range.begin = reinterpret_cast<std::uint64_t>(data), range.end = range.begin + bytes;
-  range.name = "the memory of the call";
+  range.name = "the memory of the call", range.around = true;
   state().memory.add(range);
 }
 

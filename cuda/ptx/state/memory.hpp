@@ -27,6 +27,7 @@ struct Range {
   std::uint32_t element_bytes = 1;
   bool writable = true;
   bool watched = false;  ///< named by a session: its bytes have a shadow
+  bool around = false;   ///< the memory of a call, gaps included: counts where nothing is watched
   std::vector<std::uint8_t> shadow{};
   // What launches moved, as in emulator::Traffic.
   std::uint64_t bytes_loaded = 0, bytes_stored = 0, load_requests = 0, store_requests = 0;
