@@ -44,6 +44,10 @@ foreach(target planted planted_sanitized)
     $<$<BOOL:${ABN_WERROR}>:-Werror>)
   set_target_properties(${target} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${abn_bin}/plugins)
 endforeach()
+if(TARGET planted_ptx)
+  set_target_properties(planted_ptx PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${abn_bin}/plugins)
+  list(APPEND plugin_targets planted_ptx)
+endif()
 include(ExternalProject)
 ExternalProject_Add(plugin_outside
   SOURCE_DIR ${CMAKE_CURRENT_SOURCE_DIR}/outside

@@ -28,8 +28,7 @@ void GlobalMemory::forget_watched() {
 
 Range* GlobalMemory::find(std::uint64_t address) {
   for (Range& range : ranges_)
-    if (address >= range.begin && address < range.end && !(watched_ && range.around))
-      return &range;
+    if (address >= range.begin && address < range.end && !(watched_ && range.around)) return &range;
   return nullptr;
 }
 
