@@ -14,6 +14,8 @@
 #   mine.so             for abn-verify run --plugin: its launches run on the emulator in abn-verify
 #   mine.sanitized.so   the same with every memory access instrumented, which --sanitize and
 #                       abn-verify traffic load by themselves
+#   mine.ptx.so         for abn-verify run --plugin --device ptx: what nvcc compiled, run on the
+#                       processor; only where the project has enabled the language CUDA
 #   mine.cuda.so        for abn-verify run --plugin --device cuda:0; only where the project has
 #                       enabled the language CUDA
 #
@@ -109,5 +111,15 @@ function(abn_add_kernel name)
       CUDA_RUNTIME_LIBRARY Static)
     # CMake 3.25 knows how to ask for C++17 at most.
     set_property(TARGET ${name}_cuda PROPERTY CUDA_STANDARD)
+
+    # One virtual architecture, and a runtime that the executor can stand in for.
+    add_library(${name}_ptx MODULE ${kernel_SOURCES})
+    target_include_directories(${name}_ptx PRIVATE ${root})
+    target_compile_definitions(${name}_ptx PRIVATE ${kernel_DEFINITIONS} ABN_BUILD=on_cuda)
+    target_compile_options(${name}_ptx PRIVATE -std=c++20 -fmad=false -no-compress
+      -Xcompiler=-ffp-contract=off)
+    set_target_properties(${name}_ptx PROPERTIES PREFIX "" SUFFIX ".so" OUTPUT_NAME ${name}.ptx
+      CUDA_RUNTIME_LIBRARY Shared CUDA_ARCHITECTURES 90-virtual)
+    set_property(TARGET ${name}_ptx PROPERTY CUDA_STANDARD)
   endif()
 endfunction()

@@ -120,6 +120,8 @@ struct LaunchTraffic {
   std::string kernel;
   std::vector<Traffic> buffers;  // every watched one, in the order of Session::watch
   std::uint64_t accesses = 0;    // to buffers and shared memory
+  // Of compiled kernels: instructions of warps, and branches at which a warp parted.
+  std::uint64_t instructions = 0, divergences = 0;
 };
 
 // A piece of memory that kernels may use.

@@ -3,6 +3,7 @@
 // under a host compiler; CMakeLists.txt beside it builds both. Copy it and go on:
 //
 //   abn-verify run --plugin ./cuda_kernel.so --only-plugins --sanitize               no GPU needed
+//   abn-verify run --plugin ./cuda_kernel.ptx.so --only-plugins --device ptx         as compiled
 //   abn-verify run --plugin ./cuda_kernel.cuda.so --only-plugins --device cuda:0
 //
 // One block a channel. A thread adds up every 128th sample, and a tree in shared memory adds those

@@ -16,14 +16,22 @@ import tempfile
 SOURCES = (".h", ".hpp", ".cpp", ".cu", ".cuh")
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*["<]([^">]+)[">]', re.M)
 # Which top folder may not include what, and why.
+PTX_ORDER = "the executor's floors are read, state, forms, run and runtime, in this order"
 RULES = [
     ("reference/", r"(cuda|verify|tests)/|.*\.cuh$|cuda_",
      "reference/ knows nothing of kernels, the judge or the tests"),
     ("cuda/", r"(reference|verify|tests)/",
      "cuda/ knows nothing of the oracle, the judge or the tests: they share no formula"),
     ("verify/", r"tests/", "verify/ knows nothing of the tests"),
-    ("verify/", r"cuda/(?!kernel\.h$|plan\.h$|registry\.h$|emulator/(report|speed)\.h$)",
+    ("verify/",
+     r"cuda/(?!kernel\.h$|plan\.h$|registry\.h$|emulator/(report|speed)\.h$|ptx/ptx\.h$)",
      "verify/ sees the kernels through the plain headers of cuda/ and cuda/emulator/ only"),
+    ("cuda/ptx/read/", r"cuda/ptx/(state|forms|run|runtime)/", PTX_ORDER),
+    ("cuda/ptx/state/", r"cuda/ptx/(forms|run|runtime)/", PTX_ORDER),
+    ("cuda/ptx/forms/", r"cuda/ptx/(run|runtime)/", PTX_ORDER),
+    ("cuda/ptx/run/", r"cuda/ptx/runtime/", PTX_ORDER),
+    ("cuda/ptx/", r"cuda/(?!ptx/|emulator/(report\.h|occupancy\.hpp)$)",
+     "the executor shares nothing with the kernels and the emulator but the report"),
 ]
 
 

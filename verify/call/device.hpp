@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cuda/kernel.h"
+#include "verify/worker/execution.hpp"
 
 namespace abn::verify::call {
 
@@ -57,8 +58,10 @@ std::shared_ptr<Device> cuda_device(int index, std::string& unavailable);
 
 /// What --device asked for.
 struct DeviceChoice {
-  std::string asked;             ///< "auto", "emulator" or "cuda:N"
-  bool emulator = true;          ///< in-tree variants run on the emulator
+  std::string asked;     ///< "auto", "emulator", "ptx", "ptx:low" or "cuda:N"
+  bool emulator = true;  ///< kernels run on this processor: on the emulator, or as compiled
+  /// as compiled, on the executor (cuda/ptx)
+  worker::Execution executed = worker::Execution::none;
   std::shared_ptr<Device> cuda;  ///< the GPU, where one is used
   int cuda_index = 0;            ///< its number
   std::string unavailable;       ///< why `cuda` is null, one sentence

@@ -60,6 +60,19 @@ DeviceChoice choose_device(std::string_view text) {
     choice.unavailable = "the emulator was asked for; use --device auto or cuda:0 for a GPU";
     return choice;
   }
+  constexpr struct {
+    std::string_view name;
+    worker::Execution execution;
+  } executors[] = {{"ptx", worker::Execution::nearest},
+                   {"ptx:low", worker::Execution::low},
+                   {"ptx:high", worker::Execution::high},
+                   {"ptx:hashed", worker::Execution::hashed}};
+  for (const auto& row : executors)
+    if (text == row.name) {
+      choice.executed = row.execution;
+      choice.unavailable = "its compiled kernels were to run here; use --device cuda:0 for a GPU";
+      return choice;
+    }
   if (text == "auto") {
     choice.cuda = cuda_device(0, choice.unavailable);
     choice.emulator = choice.cuda == nullptr;
@@ -74,7 +87,7 @@ DeviceChoice choose_device(std::string_view text) {
   }
   if (index < 0)
     throw problem::UsageError(fmt::format(
-        "\"{}\" is not a device; use auto, emulator or cuda:N with the number of a GPU, "
+        "\"{}\" is not a device; use auto, emulator, ptx or cuda:N with the number of a GPU, "
         "for example cuda:0",
         text));
   choice.emulator = false;

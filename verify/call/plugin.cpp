@@ -43,11 +43,19 @@ const abn_variant* instrumented_in(const Plugin& plugin, const std::string& name
   return nullptr;
 }
 
-Plugin load_plugin(const std::string& path, const worker::Limits& limits) {
+std::string compiled_variants() {
+  std::error_code error;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
+  const auto path = program.parent_path() / "variants.ptx.so";
+  return std::filesystem::exists(path, error) ? path.string() : "";
+}
+
+Plugin load_plugin(const std::string& path, const worker::Limits& limits,
+                   worker::Execution executed) {
   require_file(path);
   Plugin plugin;
   plugin.path = path;
-  plugin.workers = std::make_shared<worker::Pool>(path, limits);
+  plugin.workers = std::make_shared<worker::Pool>(path, limits, executed);
   plugin.failure = plugin.workers->failure();
   plugin.variants = plugin.workers->variants(0);
   plugin.emulated = plugin.workers->emulated();
@@ -83,6 +91,7 @@ void refuse_equal_names(std::span<const Plugin> plugins) {
     owners[variant->name] = "the project's own variants";
   for (const Plugin& plugin : plugins)
     for (const abn_variant* const variant : plugin.variants) {
+      if (plugin.in_tree) continue;
       const auto [at, added] = owners.emplace(variant->name, plugin.path);
       if (!added)
         throw problem::UsageError(

@@ -25,11 +25,18 @@ struct Plugin {
   std::string not_instrumented{};
   /// how the worker ended that was to load it: one sentence without its full stop
   std::string failure{};
+  bool in_tree = false;                     ///< the project's own variants, compiled for GPUs
   std::shared_ptr<worker::Pool> workers{};  ///< null: the variants are called in this process
 };
 
 /// Loads it in a worker. Throws UsageError, one sentence, for whatever is not a usable plug-in.
-Plugin load_plugin(const std::string& path, const worker::Limits& limits = {});
+/// `executed`: its kernels for GPUs run on the executor of compiled kernels.
+Plugin load_plugin(const std::string& path, const worker::Limits& limits = {},
+                   worker::Execution executed = worker::Execution::none);
+
+/// The plug-in of the in-tree variants as nvcc compiled them, for the executor: variants.ptx.so
+/// beside the program. Empty where there is none.
+std::string compiled_variants();
 
 /// Loads it into this process, where it may do as it likes: for `bench`, whose calls have to be
 /// timed, and for tests. Throws UsageError likewise. Its variants are valid until the process ends.

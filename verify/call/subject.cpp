@@ -1,6 +1,9 @@
 // In-tree variants by name, then the variants of plug-ins.
 #include "verify/call/subject.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <cstdint>
 #include <string_view>
 
@@ -22,7 +25,23 @@ std::vector<const abn_variant*> in_tree(int memory) {
 std::vector<Subject> subjects_of(const DeviceChoice& device, std::span<const Plugin> plugins,
                                  bool only_plugins) {
   std::vector<Subject> subjects;
-  if (!only_plugins) {
+  const bool executed = device.executed != worker::Execution::none;
+  if (executed && !only_plugins)
+    for (const abn_variant* const variant : in_tree(ABN_MEMORY_HOST)) {
+      const bool compiled = std::any_of(plugins.begin(), plugins.end(), [&](const Plugin& plugin) {
+        return plugin.in_tree &&
+               std::any_of(plugin.variants.begin(), plugin.variants.end(), [&](const auto* one) {
+                 return std::string_view(one->name) == variant->name;
+               });
+      });
+      if (compiled) continue;
+      Subject subject;
+      subject.variant = variant;
+      subject.unavailable = fmt::format(
+          "{} was not compiled for GPUs; build this project where nvcc is on PATH", variant->name);
+      subjects.push_back(std::move(subject));
+    }
+  if (!only_plugins && !executed) {
     auto variants = in_tree(device.emulator ? ABN_MEMORY_HOST : ABN_MEMORY_CUDA);
     // A build without the CUDA side knows the names of its variants from the emulator's; they are
     // then all skipped.
@@ -44,7 +63,10 @@ std::vector<Subject> subjects_of(const DeviceChoice& device, std::span<const Plu
     for (const abn_variant* const variant : plugin.variants) {
       Subject subject;
       subject.variant = variant;
-      subject.plugin = plugin.path;
+      if (!plugin.in_tree) subject.plugin = plugin.path;
+      if (plugin.in_tree)
+        for (const abn_variant* const other : in_tree(ABN_MEMORY_HOST))
+          if (std::string_view(other->name) == variant->name) subject.emulator_build = other;
       subject.emulated = plugin.emulated && variant->memory == ABN_MEMORY_HOST;
       subject.instrumented = subject.emulated ? instrumented_in(plugin, variant->name) : nullptr;
       subject.not_instrumented = plugin.not_instrumented;

@@ -67,6 +67,7 @@ struct TrafficArguments {
   std::vector<std::string> plugins;
   LimitArguments limits;
   bool only_plugins = false;
+  std::string device = "emulator";  ///< or ptx
   std::string problem, data;
   std::uint64_t seed = 1;
   std::string out;

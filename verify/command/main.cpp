@@ -183,7 +183,7 @@ int parse_and_call(const std::vector<std::string>& words,
                      "A shared object with variants of your own (may be repeated)")
         ->allow_extra_args(false);
     verb->add_flag("--only-plugins", arguments.only_plugins, "Leave the in-tree variants out");
-    verb->add_option("--device", arguments.device, "auto, cuda:N or emulator");
+    verb->add_option("--device", arguments.device, "auto, cuda:N, emulator or ptx");
     verb->add_option("--tier", arguments.tier, "quick, smoke, full or exhaustive");
     verb->add_option("--seconds", arguments.seconds,
                      "Run the cases of the tier that are worth most, until so many seconds are "
@@ -258,6 +258,10 @@ int parse_and_call(const std::vector<std::string>& words,
       ->add_option("--plugin", traffic.plugins,
                    "A shared object that abn_add_kernel() built (may be repeated)")
       ->allow_extra_args(false);
+  traffic_verb
+      ->add_option("--device", traffic.device,
+                   "emulator, or ptx: kernels as compiled, with their instructions")
+      ->capture_default_str();
   traffic_verb->add_flag("--only-plugins", traffic.only_plugins, "Leave the in-tree variants out");
   traffic_verb->add_option("--seed", traffic.seed, "Decides data, where buffers lie, and schedules")
       ->check(is_seed);

@@ -138,13 +138,19 @@ std::string wrapped(const std::string& text, const std::string& indent, const st
 }
 
 std::vector<call::Plugin> load_plugins(const std::vector<std::string>& paths,
-                                       const LimitArguments& arguments, Unusable unusable) {
+                                       const LimitArguments& arguments, Unusable unusable,
+                                       worker::Execution executed, bool in_tree) {
   worker::Limits limits;
   limits.call_seconds = arguments.call_seconds;
   limits.memory = arguments.memory_mb << 20;
   std::vector<call::Plugin> plugins;
+  if (executed != worker::Execution::none && in_tree)
+    if (const std::string own = call::compiled_variants(); !own.empty()) {
+      plugins.push_back(call::load_plugin(own, limits, executed));
+      plugins.back().in_tree = true;
+    }
   for (const auto& path : paths) try {
-      plugins.push_back(call::load_plugin(path, limits));
+      plugins.push_back(call::load_plugin(path, limits, executed));
     } catch (const problem::UsageError& wrong) {
       if (unusable == Unusable::refused || paths.size() == 1) throw;
       plugins.emplace_back();

@@ -36,10 +36,13 @@ enum class Unusable { refused, a_record };
 
 /// The plug-ins, each loaded in a worker; no two variants have one name. Throws UsageError for what
 /// is not a usable one, or gives it a `failure`. Where a worker ended while it loaded one, its
-/// `failure` says how.
+/// `failure` says how. `executed`: kernels for GPUs run on the executor of compiled kernels, and
+/// with `in_tree` the project's own variants, as they were compiled, come first.
 std::vector<call::Plugin> load_plugins(const std::vector<std::string>& paths,
                                        const LimitArguments& limits,
-                                       Unusable unusable = Unusable::refused);
+                                       Unusable unusable = Unusable::refused,
+                                       worker::Execution executed = worker::Execution::none,
+                                       bool in_tree = false);
 
 /// For verbs that have no records: throws UsageError for a plug-in with a `failure`.
 void refuse_failures(const std::vector<call::Plugin>& plugins);

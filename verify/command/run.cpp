@@ -105,8 +105,9 @@ results::Provenance provenance_of(const Setup& setup, const RunArguments& argume
                                                : arguments.tier;
   if (arguments.seconds > 0) provenance.tier += fmt::format(", {:g} s", arguments.seconds);
   const call::DeviceChoice& device = setup.device;
-  provenance.device = device.cuda       ? device.cuda->describe()
-                      : device.emulator ? "emulator"
+  provenance.device = device.cuda                                  ? device.cuda->describe()
+                      : device.executed != worker::Execution::none ? device.asked
+                      : device.emulator                            ? "emulator"
                                         : arguments.device + " (not available)";
   provenance.driver = device.cuda ? call::cuda_status().driver : "none";
   if (!arguments.out.empty()) provenance.files = file_hashes(arguments.plugins);

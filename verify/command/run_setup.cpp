@@ -69,11 +69,12 @@ Setup set_up(const RunArguments& arguments) {
         "--cases names the cases, and give a hunt its seconds by --hunt");
   data::tier_from_name(arguments.tier);  // even where it is not used
   Setup setup;
-  setup.plugins = load_plugins(arguments.plugins, arguments.limits, Unusable::a_record);
+  setup.device = call::choose_device(arguments.device);
+  setup.plugins = load_plugins(arguments.plugins, arguments.limits, Unusable::a_record,
+                               setup.device.executed, !arguments.only_plugins);
   if (arguments.only_plugins && setup.plugins.empty())
     throw problem::UsageError(
         "--only-plugins without a plug-in leaves nothing to run; add --plugin libmine.so");
-  setup.device = call::choose_device(arguments.device);
   if (sanitizes(arguments) && !setup.device.emulator)
     throw problem::UsageError(
         fmt::format("The sanitiser runs kernels on the emulator, not on {}; add --device emulator",

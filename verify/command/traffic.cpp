@@ -35,6 +35,25 @@ std::string sweeps_or_dash(std::uint64_t moved, std::uint64_t of) {
   return moved == 0 ? "-" : fmt::format("{:.2f}", share(moved, of));
 }
 
+/// Instructions of a thread for each vector of 16 bytes of a tensor, and how many an H100 can issue
+/// while the memory moves the least that there is to move (cuda/PERFORMANCE.md: 306 for forward's
+/// two tensor sizes, 459 for backward's three).
+struct Pace {
+  double instructions = 0, budget = 0;
+};
+Pace pace_of(const check::sanitize::MovedBy& call) {
+  constexpr double lanes = 32, vector_bytes = 16, budget_of_a_sweep = 153;
+  std::uint64_t bytes = 0;
+  for (const results::BufferTraffic& buffer : call.buffers)
+    if (buffer.tensor) bytes = std::max(bytes, buffer.bytes);
+  Pace pace;
+  pace.budget = budget_of_a_sweep * check::sanitize::floor_sweeps(call.op == "backward");
+  if (bytes > 0)
+    pace.instructions = static_cast<double>(call.instructions) * lanes /
+                        (static_cast<double>(bytes) / vector_bytes);
+  return pace;
+}
+
 void print_call(const std::string& variant, const check::sanitize::MovedBy& call) {
   fmt::print("\n{}/{}{}", variant, call.op, call.in_place ? ", in place" : "");
   if (!call.trouble.empty()) {
@@ -58,6 +77,13 @@ void print_call(const std::string& variant, const check::sanitize::MovedBy& call
     if (buffer.atomics > 0) line += fmt::format("  {} atomics", buffer.atomics);
     fmt::print("{}\n", line);
   }
+  if (call.instructions > 0) {
+    const Pace pace = pace_of(call);
+    fmt::print(
+        "  {} instructions of warps, {} branches at which one parted: {:.0f} instructions "
+        "for each 16 bytes of a tensor; the memory's pace on an H100 leaves {:.0f}\n",
+        call.instructions, call.divergences, pace.instructions, pace.budget);
+  }
   if (!call.wrong.empty()) fmt::print("  not as claimed: {}\n", call.wrong);
 }
 
@@ -71,6 +97,11 @@ Json call_json(const check::sanitize::MovedBy& call) {
   json["sweeps"] = check::sanitize::tensor_sweeps(call.buffers);
   json["sector_sweeps"] = check::sanitize::sector_sweeps(call.buffers);
   if (!call.wrong.empty()) json["not_as_claimed"] = call.wrong;
+  if (call.instructions > 0) {
+    json["warp_instructions"] = call.instructions, json["divergences"] = call.divergences;
+    json["instructions_per_16_bytes"] = pace_of(call).instructions;
+    json["budget_per_16_bytes"] = pace_of(call).budget;
+  }
   json["buffers"] = Json::array();
   for (const results::BufferTraffic& b : call.buffers) {
     json["buffers"].push_back({{"buffer", b.buffer},
@@ -106,13 +137,20 @@ int traffic_command(const TrafficArguments& arguments, const CommandLine& comman
   if (problem::element_count(one.problem) == 0)
     throw problem::UsageError(fmt::format("{} has no elements, so nothing is moved; make it larger",
                                           problem::to_string(one.problem)));
-  const std::vector<call::Plugin> plugins = load_plugins(arguments.plugins, arguments.limits);
+  const call::DeviceChoice device = call::choose_device(arguments.device);
+  if (!device.emulator)
+    throw problem::UsageError(
+        fmt::format("Traffic is counted on the emulator or the executor, not on {}; use --device "
+                    "emulator or ptx",
+                    arguments.device));
+  const std::vector<call::Plugin> plugins =
+      load_plugins(arguments.plugins, arguments.limits, Unusable::refused, device.executed,
+                   !arguments.only_plugins);
   refuse_failures(plugins);
   if (arguments.only_plugins && plugins.empty())
     throw problem::UsageError(
         "--only-plugins without a plug-in leaves nothing to run; add --plugin libmine.so");
-  const auto subjects =
-      call::subjects_of(call::choose_device("emulator"), plugins, arguments.only_plugins);
+  const auto subjects = call::subjects_of(device, plugins, arguments.only_plugins);
   std::vector<std::string> known;
   for (const call::Subject& subject : subjects)
     for (const char* const op : {"forward", "backward"})

@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "verify/problem/error.hpp"
+#include "verify/worker/executor.hpp"
 
 namespace abn::verify::worker {
 namespace {
@@ -34,7 +35,8 @@ std::string text_of(const char* text, std::size_t most) {
 
 }  // namespace
 
-Library::Library(const std::string& path) : path_(path) {
+Library::Library(const std::string& path, bool executed) : path_(path), executed_(executed) {
+  if (executed) Executor::instance();  // stands in for the runtime that the plug-in asks for
   // A name without a slash would be searched for in the system's library folders.
   const std::string file = path.find('/') == path.npos ? "./" + path : path;
   library_ = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
@@ -57,6 +59,12 @@ Library::Library(const std::string& path) : path_(path) {
                     "index), see cuda/kernel.h",
                     path, ABN_PLUGIN_SYMBOL, ABN_PLUGIN_SYMBOL));
   entry_ = reinterpret_cast<abn_plugin_function>(symbol);
+}
+
+VariantFacts Library::facts(std::uint32_t index) {
+  VariantFacts facts = facts_of(variant(index));
+  if (executed_ && facts.memory == ABN_MEMORY_CUDA) facts.memory = ABN_MEMORY_HOST;
+  return facts;
 }
 
 const abn_variant* Library::variant(std::uint32_t index) {

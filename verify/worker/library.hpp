@@ -15,15 +15,19 @@ inline constexpr std::uint32_t most_variants = 1000;
 
 class Library {
  public:
-  /// Throws UsageError, one sentence, for what is no shared object with the symbol.
-  explicit Library(const std::string& path);
+  /// Throws UsageError, one sentence, for what is no shared object with the symbol. `executed`: its
+  /// kernels for GPUs run on the executor, and their memory is the host's.
+  explicit Library(const std::string& path, bool executed = false);
   /// Variant `index`, asked for once; null behind the last one.
   const abn_variant* variant(std::uint32_t index);
   /// Of plug-ins for the emulator: the path of the instrumented build beside it. Empty for others.
   std::string instrumented_path() const;
+  /// What there is to say of variant `index`.
+  VariantFacts facts(std::uint32_t index);
 
  private:
   std::string path_;
+  bool executed_ = false;
   void* library_ = nullptr;
   abn_plugin_function entry_ = nullptr;
   std::vector<const abn_variant*> variants_;

@@ -26,7 +26,7 @@ PoolState::PoolState() : number(next_number()) {}
 PoolState::~PoolState() = default;
 
 LoadAnswer PoolState::load_into(Worker& worker) {
-  auto answer = worker.process.ask<LoadAnswer>(Verb::load, LoadQuestion{path});
+  auto answer = worker.process.ask<LoadAnswer>(Verb::load, LoadQuestion{path, executed});
   if (answer.problem_bytes != sizeof(abn_problem) || answer.claims_bytes != sizeof(abn_claims))
     throw problem::UsageError(
         "abn-verify-worker is of another version than this program; install both from one build");
@@ -72,8 +72,9 @@ void PoolState::read_variants(Worker& worker, std::uint32_t build, const std::st
   for (const auto& answerer : answerers[build]) variants[build].push_back(&answerer->variant());
 }
 
-Pool::Pool(std::string path, const Limits& limits) : state_(std::make_unique<PoolState>()) {
-  state_->path = std::move(path), state_->limits = limits;
+Pool::Pool(std::string path, const Limits& limits, Execution executed)
+    : state_(std::make_unique<PoolState>()) {
+  state_->path = std::move(path), state_->limits = limits, state_->executed = executed;
   auto worker = std::make_unique<Worker>(limits);
   try {
     const LoadAnswer answer = state_->load_into(*worker);

@@ -14,6 +14,7 @@
 
 #include "cuda/emulator/report.h"
 #include "cuda/kernel.h"
+#include "verify/worker/execution.hpp"
 #include "verify/worker/losses.hpp"
 #include "verify/worker/process.hpp"
 
@@ -24,8 +25,9 @@ struct PoolState;
 class Pool {
  public:
   /// Loads the plug-in in a worker. Throws UsageError for what is not a usable plug-in; where the
-  /// worker ends before it serves, there are no variants and failure() says why.
-  Pool(std::string path, const Limits& limits);
+  /// worker ends before it serves, there are no variants and failure() says why. `executed`: its
+  /// kernels for GPUs run on the executor of compiled kernels.
+  Pool(std::string path, const Limits& limits, Execution executed = Execution::none);
   ~Pool();
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;

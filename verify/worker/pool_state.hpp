@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "cuda/kernel.h"
+#include "verify/worker/execution.hpp"
 #include "verify/worker/losses.hpp"
 #include "verify/worker/process.hpp"
 #include "verify/worker/protocol.hpp"
@@ -34,6 +35,7 @@ struct PoolState {
   std::uint64_t number = 0;
   Limits limits;
   bool emulated = false;
+  Execution executed = Execution::none;
   int gpu = 0;
   std::vector<std::unique_ptr<RemoteVariant>> answerers[2];
   std::vector<const abn_variant*> variants[2];

@@ -62,7 +62,7 @@ std::vector<std::byte> pack_report(const Header& header, const emulator::Report&
     pack_list(to, report.findings, findings, [&](const auto& one) { visit_finding(to, one); });
     const std::size_t launches = report.traffic.size();
     pack_list(to, report.traffic, launches, [&](const emulator::LaunchTraffic& launch) {
-      to(launch.kernel), to(launch.accesses);
+      to(launch.kernel), to(launch.accesses), to(launch.instructions), to(launch.divergences);
       pack_list(to, launch.buffers, launch.buffers.size(),
                 [&](const auto& one) { visit_traffic(to, one); });
     });
@@ -76,7 +76,7 @@ emulator::Report unpack_report(Unpacker& from) {
   emulator::Report report;
   unpack_list(from, report.findings, [&](auto& one) { visit_finding(from, one); });
   unpack_list(from, report.traffic, [&](emulator::LaunchTraffic& launch) {
-    from(launch.kernel), from(launch.accesses);
+    from(launch.kernel), from(launch.accesses), from(launch.instructions), from(launch.divergences);
     unpack_list(from, launch.buffers, [&](auto& one) { visit_traffic(from, one); });
   });
   from(report.launches), from(report.blocks), from(report.threads), from(report.switches);

@@ -9,7 +9,8 @@
 // answer with another number, a packet that nobody asked for, a field that is too long or out of
 // its range, or bytes that are left over are no message, and end the worker.
 //
-//   load       path -> sizes of the structs, why it was refused, what kind of plug-in it is
+//   load       path, execution -> sizes of the structs, why it was refused, what kind of plug-in it
+//              is
 //   variant    build, index -> name, summary, memory and what else abn_variant says; or none
 //   claims     variant, problem -> status and abn_claims
 //   claims_of  variant, problems -> the statuses, and abn_claims of those that are ABN_OK
@@ -33,12 +34,13 @@
 
 #include "cuda/emulator/report.h"
 #include "cuda/kernel.h"
+#include "verify/worker/execution.hpp"
 #include "verify/worker/packet.hpp"
 
 namespace abn::verify::worker {
 
 inline constexpr std::uint32_t protocol_magic = 0x574e4241U;  // "ABNW"
-inline constexpr std::uint16_t protocol_version = 1;
+inline constexpr std::uint16_t protocol_version = 2;
 inline constexpr std::size_t largest_packet = 128U << 10;
 inline constexpr std::size_t longest_text = 2000;
 
@@ -105,7 +107,8 @@ struct AsIs {
 
 struct LoadQuestion {
   std::string path;
-  ABN_MESSAGE(path)
+  Execution executed{};
+  ABN_MESSAGE(path, executed)
 };
 struct LoadAnswer {
   std::uint32_t problem_bytes = sizeof(abn_problem), claims_bytes = sizeof(abn_claims);

@@ -21,6 +21,7 @@
 #include <optional>
 #include <thread>
 
+#include "verify/worker/executor.hpp"
 #include "verify/worker/library.hpp"
 #include "verify/worker/packet_socket.hpp"
 #include "verify/worker/protocol.hpp"
@@ -151,8 +152,7 @@ class Server {
           break;
         case Verb::end:
           unpack<MapQuestion>(from);
-          send(pack_report(header_, session_ ? session_->take_report() : emulator::Report{}));
-          session_.reset();
+          send(pack_report(header_, end()));
           break;
         case Verb::call:
           answer(call(unpack<CallQuestion>(from)));
@@ -183,7 +183,17 @@ class Server {
   LoadAnswer load(const LoadQuestion& question) {
     LoadAnswer answer;
     try {
-      builds_.at(0).emplace(question.path);
+      if (question.executed > Execution::hashed) throw NoMessage("an unknown machine");
+      executed_ = question.executed != Execution::none;
+      if (executed_) Executor::instance().approximate(question.executed);
+      builds_.at(0).emplace(question.path, executed_);
+      if (executed_) {
+        Executor::instance().require_kernels_of(question.path);
+        // It sees every access of the one build that there is.
+        answer.emulated = 1;
+        builds_.at(1).emplace(question.path, executed_);
+        return answer;
+      }
       const std::string beside = builds_[0]->instrumented_path();
       answer.emulated = beside.empty() ? 0 : 1;
       if (beside.empty())
@@ -208,7 +218,9 @@ class Server {
     return *found;
   }
 
-  VariantFacts facts(const VariantQuestion& which) { return facts_of(find(which)); }
+  VariantFacts facts(const VariantQuestion& which) {
+    return find(which) == nullptr ? VariantFacts{} : builds_[which.build]->facts(which.index);
+  }
 
   ClaimsAnswer claims(const ClaimsQuestion& question) {
     return ask_claims(variant(question.variant), question.problem.value);
@@ -285,19 +297,33 @@ class Server {
     return at->second;
   }
 
+  emulator::Report end() {
+    if (executed_) return Executor::instance().end();
+    const emulator::Report report = session_ ? session_->take_report() : emulator::Report{};
+    session_.reset();
+    return report;
+  }
   void begin(const BeginQuestion& question) {
     emulator::Settings settings;
     settings.schedule_seed = question.schedule_seed;
     settings.sanitize = question.sanitize != 0;
     settings.schedule = question.schedule;
-    session_.emplace(settings);
+    if (executed_)
+      Executor::instance().begin(settings);
+    else
+      session_.emplace(settings);
     for (const Watched& one : question.watched) {
       const Mapping& memory = segment(question.segment);
       if (one.offset > memory.bytes || one.bytes > memory.bytes - one.offset)
         throw NoMessage("a buffer outside of its segment");
       if (one.element_bytes == 0) throw NoMessage("a buffer of elements without bytes");
-      session_->watch({one.name, memory.begin + one.offset, one.bytes, one.element_bytes,
-                       one.written != 0, one.writable != 0});
+      const emulator::WatchedBuffer buffer{one.name,         memory.begin + one.offset,
+                                           one.bytes,        one.element_bytes,
+                                           one.written != 0, one.writable != 0};
+      if (executed_)
+        Executor::instance().watch(buffer);
+      else
+        session_->watch(buffer);
     }
   }
 
@@ -312,6 +338,7 @@ class Server {
   std::array<std::optional<Library>, 2> builds_;
   std::map<std::uint64_t, Mapping> segments_;
   std::optional<emulator::Session> session_;
+  bool executed_ = false;
   std::unique_ptr<Accelerator> accelerator_;
 };
 
@@ -395,7 +422,11 @@ CallAnswer Server::call(const CallQuestion& question) {
   abn_problem problem = question.problem.value;
   CallAnswer answer;
   std::byte* const begin = memory.begin + question.begin;
-  if (question.gpu < 0) {
+  if (executed_) {
+    Executor::instance().allow(begin, question.bytes);
+    answer.status = invoke(question, asked, problem, begin, nullptr, answer.marks);
+    Executor::instance().forbid(begin, question.bytes);
+  } else if (question.gpu < 0) {
     answer.status = invoke(question, asked, problem, begin, nullptr, answer.marks);
   } else {
     try {

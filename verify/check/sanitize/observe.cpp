@@ -128,6 +128,9 @@ Observed observe(const call::Subject& subject, const problem::Inputs& inputs,
     observed.complete = observed.complete && whole;
     if (!whole || !asks_all) continue;
     observed.traffic.push_back(traffic_of(call));
+    Observed::Pace& pace = observed.pace.emplace_back();
+    for (const emulator::LaunchTraffic& launch : call.report.traffic)
+      pace.instructions += launch.instructions, pace.divergences += launch.divergences;
     add_sizes(observed.traffic.back(), observed.addresses, call);
   }
   return observed;

@@ -1,0 +1,142 @@
+// The state, modules in memory, and a launch with its findings.
+#include "cuda/ptx/runtime/state.hpp"
+
+#include <cstdio>
+#include <cstring>
+
+#include "cuda/ptx/read/fat_binary.hpp"
+#include "cuda/ptx/read/parser.hpp"
+#include "cuda/ptx/read/refused.hpp"
+
+namespace abn::ptx::runtime {
+
+State& state() {
+  static State* const only = new State;
+  return *only;
+}
+
+int& last_error() {
+  thread_local int error = success;
+  return error;
+}
+
+int remember(int error) {
+  if (error != success) last_error() = error;
+  return error;
+}
+
+LoadedModule::LoadedModule(std::string text) : module_(parse_module(std::move(text))) {
+  constexpr std::uint64_t boundary = 256;
+  for (const Variable& variable : module_->variables) {
+    if (variable.space != Space::global && variable.space != Space::constant) continue;
+    memory_.push_back(std::make_unique<std::byte[]>(variable.bytes + 2 * boundary));
+    const auto address = reinterpret_cast<std::uint64_t>(memory_.back().get());
+    const std::uint64_t begin = (address + boundary - 1) / boundary * boundary;
+    if (!variable.content.empty())
+      std::memcpy(reinterpret_cast<void*>(begin), variable.content.data(), variable.content.size());
+    symbols_[variable.name] = begin;
+    Range range;
+    range.begin = begin, range.end = begin + variable.bytes, range.name = variable.name;
+    if (variable.bytes > 0) state().memory.add(range);
+  }
+}
+
+LoadedModule& Image::module() {
+  if (loaded == nullptr) loaded = std::make_unique<LoadedModule>(ptx_of(data).back());
+  return *loaded;
+}
+
+const Program& LoadedModule::program(const std::string& name) {
+  std::unique_ptr<Program>& program = programs_[name];
+  if (program == nullptr) {
+    for (const Kernel& kernel : module_->kernels)
+      if (kernel.name == name)
+        program = std::make_unique<Program>(decode(*module_, kernel, symbols_));
+    if (program == nullptr)
+      throw Refused("the PTX has no kernel " + name + "; name one that it has");
+  }
+  return *program;
+}
+
+void* LoadedModule::variable(const std::string& name) {
+  const auto at = symbols_.find(name);
+  return at == symbols_.end() ? nullptr : reinterpret_cast<void*>(at->second);
+}
+
+namespace {
+
+int error_of(const emulator::Finding& finding) {
+  return finding.kind == emulator::launch_configuration ? invalid_configuration
+         : finding.kind == emulator::out_of_bounds || finding.kind == emulator::read_only_write ||
+                 finding.kind == emulator::wrong_space
+             ? illegal_address
+             : launch_failure;
+}
+
+void keep_traffic(State& all, const std::string& kernel, const Outcome& outcome) {
+  emulator::LaunchTraffic launch;
+  launch.kernel = kernel;
+  launch.instructions = outcome.instructions, launch.divergences = outcome.splits;
+  for (Range& range : all.memory.ranges()) {
+    if (!range.watched) continue;
+    launch.buffers.push_back({range.name, range.bytes_loaded, range.bytes_stored,
+                              range.load_requests, range.store_requests, range.load_sectors,
+                              range.store_sectors, range.atomics});
+    launch.accesses += range.load_requests + range.store_requests;
+    range.bytes_loaded = range.bytes_stored = range.load_requests = range.store_requests = 0;
+    range.load_sectors = range.store_sectors = range.atomics = 0;
+  }
+  all.session->report.traffic.push_back(std::move(launch));
+}
+
+void say(State& all, const emulator::Finding& finding) {
+  all.last_finding = finding.kind + ": " + finding.kernel + ": " + finding.text;
+  if (all.session)
+    all.session->report.findings.push_back(finding);
+  else
+    std::fprintf(stderr, "abn-verify ptx: %s\n", all.last_finding.c_str());
+}
+
+}  // namespace
+
+int launch(LoadedModule& module, const std::string& kernel, Configuration configuration,
+           void** arguments) {
+  State& all = state();
+  const std::lock_guard lock(all.guard);
+  try {
+    const Program& program = module.program(kernel);
+    configuration.parameters.resize(program.kernel->parameter_bytes);
+    std::size_t index = 0;
+    for (const Parameter& parameter : program.kernel->parameters)
+      std::memcpy(configuration.parameters.data() + parameter.offset, arguments[index++],
+                  parameter.bytes);
+    if (all.session) {
+      configuration.sanitize = all.session->sanitize;
+      configuration.seed = all.session->seed == 0 ? 0 : all.session->seed + all.session->launches;
+      ++all.session->launches;
+    }
+    Outcome outcome = run(program, std::move(configuration), &all.memory);
+    all.counts[0] += outcome.instructions, all.counts[1] += outcome.lane_instructions;
+    all.counts[2] += outcome.splits;
+    for (const emulator::Finding& finding : outcome.findings) say(all, finding);
+    if (all.session) {
+      emulator::Report& report = all.session->report;
+      ++report.launches, report.blocks += outcome.blocks, report.threads += outcome.threads;
+      if (all.session->sanitize) keep_traffic(all, kernel, outcome);
+    }
+    return outcome.finished ? success : error_of(outcome.findings.back());
+  } catch (const Refused& why) {
+    return refuse_launch(kernel, "not known", why.what(), invalid_kernel_image);
+  } catch (const std::exception& why) {
+    return refuse_launch(kernel, emulator::escaped_exception, why.what(), launch_failure);
+  }
+}
+
+int refuse_launch(const std::string& kernel, const char* kind, const std::string& why, int error) {
+  emulator::Finding refused;
+  refused.kernel = kernel, refused.kind = kind, refused.text = why;
+  say(state(), refused);
+  return error;
+}
+
+}  // namespace abn::ptx::runtime

@@ -1,0 +1,98 @@
+// What the stand-in for the CUDA runtime remembers: modules, kernels by the host's stubs, memory,
+// the session and the last error. Launches run one after another, under one lock.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cuda/emulator/report.h"
+#include "cuda/ptx/run/decode.hpp"
+#include "cuda/ptx/run/machine.hpp"
+
+namespace abn::ptx::runtime {
+
+// Values of cudaError_t that the stand-in returns.
+enum Error : int {
+  success = 0,
+  invalid_value = 1,
+  memory_allocation = 2,
+  invalid_configuration = 9,
+  invalid_symbol = 13,
+  invalid_device_function = 98,
+  invalid_device = 101,
+  invalid_kernel_image = 200,
+  not_ready = 600,
+  illegal_address = 700,
+  launch_failure = 719,
+  cooperative_too_large = 720,
+  not_supported = 801,
+};
+
+/// PTX text, its variables in memory, and its kernels, made executable when they are first used.
+class LoadedModule {
+ public:
+  explicit LoadedModule(std::string text);
+  /// Throws Refused for a kernel that there is not, or that has something unknown.
+  const Program& program(const std::string& kernel);
+  /// Null where the module has no such variable.
+  void* variable(const std::string& name);
+  const Module& module() const { return *module_; }
+
+ private:
+  std::unique_ptr<Module> module_;
+  std::vector<std::unique_ptr<std::byte[]>> memory_;
+  Symbols symbols_;
+  std::map<std::string, std::unique_ptr<Program>> programs_;
+};
+
+/// A fat binary that was registered.
+struct Image {
+  const void* data = nullptr;
+  std::unique_ptr<LoadedModule> loaded;
+  /// Its PTX of the newest architecture. Throws Refused.
+  LoadedModule& module();
+};
+
+struct Function {
+  std::shared_ptr<Image> image;
+  std::string name;
+  int most_dynamic_shared = 48 * 1024;
+  bool non_portable_cluster = false;
+};
+
+struct Session {
+  std::uint64_t seed = 0, launches = 0;
+  bool sanitize = false;
+  emulator::Report report;
+};
+
+struct State {
+  std::recursive_mutex guard;
+  std::map<const void*, Function> functions;
+  std::map<const void*, std::pair<std::shared_ptr<Image>, std::string>> variables;
+  GlobalMemory memory;
+  std::optional<Session> session;
+  std::string last_finding;
+  std::uint64_t counts[3] = {};
+};
+
+/// Never destroyed: plug-ins unregister after everything else has ended.
+State& state();
+
+/// Of this thread, as cudaGetLastError has it.
+int& last_error();
+int remember(int error);
+
+/// Runs it, and sorts what was found: 0 or an Error.
+int launch(LoadedModule& module, const std::string& kernel, Configuration configuration,
+           void** arguments);
+
+/// A launch that cannot be made, in one sentence, as a finding.
+int refuse_launch(const std::string& kernel, const char* kind, const std::string& why, int error);
+
+}  // namespace abn::ptx::runtime

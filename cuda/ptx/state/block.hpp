@@ -1,0 +1,122 @@
+// Blocks, clusters and launches while they run.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "cuda/emulator/report.h"
+#include "cuda/ptx/state/memory.hpp"
+#include "cuda/ptx/state/program.hpp"
+#include "cuda/ptx/state/warp.hpp"
+
+namespace abn::ptx {
+
+struct Launch;
+struct Cluster;
+
+struct Size3 {
+  std::uint32_t x = 1, y = 1, z = 1;
+  std::uint64_t count() const { return std::uint64_t{x} * y * z; }
+};
+
+/// What a launch is asked to do.
+struct Configuration {
+  Size3 grid, block, cluster;
+  std::uint32_t dynamic_shared = 0;
+  bool cooperative = false;
+  std::vector<std::byte> parameters{};
+  std::uint64_t seed = 0;  ///< of the order of blocks and warps; 0: ascending
+  bool sanitize = false;   ///< reads of shared memory that nobody wrote, traffic
+  std::uint64_t most_idle = std::uint64_t{1} << 22;  ///< polls in a row; then it is endless
+};
+
+/// bar.sync and its like.
+struct Barrier {
+  std::uint32_t arrived = 0;        ///< threads
+  std::uint32_t expected = 0;       ///< 0: all of the block
+  const Instruction* at = nullptr;  ///< where the first one waits
+};
+
+/// A bulk copy that has not landed.
+struct BulkCopy {
+  std::uint64_t from = 0, to = 0;  ///< generic addresses
+  std::uint32_t bytes = 0;
+  Block* counted_in = nullptr;  ///< whose mbarrier; null: a group of the thread
+  std::uint32_t mbarrier = 0;   ///< its place in shared memory
+  std::uint32_t group = 0;      ///< of the thread; 0: not committed
+  Warp* by = nullptr;
+  unsigned lane = 0;
+  const Instruction* instruction = nullptr;
+};
+
+/// Who touched 4 bytes of shared memory last, by the number of a thread; `epoch` 0: nobody. Epochs
+/// are those of Block and Warp.
+struct Touch {
+  std::uint32_t thread = 0, epoch = 0, warp_epoch = 0;
+  const Instruction* at = nullptr;
+};
+struct Touches {
+  Touch store, load;
+  bool more_loads = false;  ///< of other threads than load.thread, in its epoch
+};
+
+struct Block {
+  Launch* launch = nullptr;
+  Cluster* cluster = nullptr;
+  std::uint32_t rank = 0;  ///< in its cluster
+  Size3 index;
+  std::vector<std::byte> shared;
+  std::vector<std::uint8_t> shared_written;
+  std::vector<Touches> touches;  ///< every 4 bytes of shared memory, where they are looked at
+  /// Begins anew at whatever may order accesses of this block's threads.
+  std::uint32_t epoch = 1;
+  std::vector<Warp> warps;
+  std::array<Barrier, 16> barriers{};
+  std::uint32_t threads = 0, live = 0;
+  bool left = false;  ///< all of its threads have returned
+};
+
+struct Cluster {
+  std::vector<std::unique_ptr<Block>> blocks;
+  Size3 index;
+  std::uint64_t phase = 0;
+  std::uint32_t arrived = 0;  ///< threads at the barrier
+  std::vector<BulkCopy> copies;
+};
+
+/// Thrown where a launch cannot go on.
+struct Stop {
+  emulator::Finding finding;
+};
+
+struct Launch {
+  const Program* program = nullptr;
+  Configuration configuration;
+  GlobalMemory* memory = nullptr;
+  std::vector<emulator::Finding> findings;
+  /// Twice the number of an instruction, and 1 for a race: findings that did not stop the launch.
+  std::vector<std::uint64_t> reported;
+  std::vector<std::byte> grid_workspace;
+  std::uint64_t instructions = 0;  ///< of warps
+  std::uint64_t lane_instructions = 0;
+  std::uint64_t splits = 0;  ///< branches that took two ways
+  std::uint64_t idle = 0;    ///< polls, sleeps and fences since memory last changed
+  Range* last_range = nullptr;
+};
+
+/// The place of a lane for people: "PTX line 12 (file.cu:3), block (0, 0, 0), thread (5, 0, 0)".
+std::string place_text(const Warp& warp, const Instruction& in, unsigned lane);
+
+[[noreturn]] void stop(const Warp& warp, const Instruction& in, unsigned lane, const char* kind,
+                       const std::string& what);
+
+/// Reports and goes on; once a launch for each instruction.
+void note(const Warp& warp, const Instruction& in, unsigned lane, const char* kind,
+          const std::string& what, const std::string& buffer = {}, std::int64_t element = -1);
+
+}  // namespace abn::ptx

@@ -1,0 +1,95 @@
+// A plug-in whose kernels are PTX text, as those of Triton, NVRTC or clang are: it hands them to
+// the executor through cuda/ptx/ptx.h. The text is the file PTX_FILE, embedded; with BROKEN defined
+// a store to shared memory says that it goes to global memory.
+#include "cuda/ptx/ptx.h"
+
+#include <cstdio>
+#include <string>
+
+#include "cuda/kernel.h"
+
+// There only where abn-verify runs with --device ptx.
+extern "C" {
+[[gnu::weak]] abn_ptx_module* abn_ptx_load(const char*, size_t, char*, size_t);
+[[gnu::weak]] int abn_ptx_launch(abn_ptx_module*, const char*, const uint32_t*, const uint32_t*,
+                                 const uint32_t*, uint32_t, void**);
+extern const char text_begin[], text_end[];
+}
+asm(".section .rodata\n.globl text_begin\n.hidden text_begin\ntext_begin:\n.incbin \"" PTX_FILE
+    "\"\n.globl text_end\n.hidden text_end\ntext_end:\n.previous\n");
+
+namespace {
+
+constexpr uint32_t threads = 128;
+
+abn_ptx_module* module() {
+  static abn_ptx_module* const loaded = [] {
+    std::string text(text_begin, text_end);
+#ifdef BROKEN
+    const std::string right = "st.shared.f32", wrong = "st.global.f32";
+    const std::size_t at = text.find(right);
+    text.replace(at, right.size(), wrong);
+    // Its address has 32 bits, as an asm with "r" instead of "l" would have.
+#endif
+    char why[512];
+    abn_ptx_module* const read = abn_ptx_load(text.data(), text.size(), why, sizeof why);
+    if (read == nullptr) std::fprintf(stderr, "%s\n", why);
+    return read;
+  }();
+  return loaded;
+}
+
+int launch(const char* entry, const abn_problem* p, void* arguments_of_call) {
+  if (p->n * p->c * p->s == 0) return ABN_OK;
+  if (module() == nullptr) return ABN_ERROR_LAUNCH;
+  abn_problem problem = *p;
+  void* arguments[] = {&problem, arguments_of_call};
+  const uint32_t grid[] = {static_cast<uint32_t>(p->c), 1, 1}, block[] = {threads, 1, 1};
+  return abn_ptx_launch(module(), entry, grid, block, nullptr, threads * sizeof(float),
+                        arguments) == 0
+             ? ABN_OK
+             : ABN_ERROR_LAUNCH;
+}
+int forward(const abn_problem* p, const abn_forward_args* args) {
+  abn_forward_args copy = *args;
+  return launch("forward_kernel", p, &copy);
+}
+int backward(const abn_problem* p, const abn_backward_args* args) {
+  abn_backward_args copy = *args;
+  return launch("backward_kernel", p, &copy);
+}
+
+size_t workspace_bytes(const abn_problem*, int) { return 0; }
+
+int claims(const abn_problem* p, abn_claims* out) {
+  if (abn_ptx_load == nullptr || p->dtype != ABN_F32 || p->param_dtype != ABN_F32 ||
+      p->layout != ABN_NCHW || p->scale != ABN_SCALE_SIGNED ||
+      (p->activation != ABN_LEAKY_RELU && p->activation != ABN_IDENTITY))
+    return ABN_ERROR_UNSUPPORTED;
+  out->scheme = ABN_IN_PLACE_1;
+  out->saves = ABN_SAVES_Z | ABN_SAVES_VAR;
+  out->z_may_alias_x = out->dx_may_alias_dz = 1;
+  out->statistics = ABN_TWO_PASS;
+  out->kink = ABN_KINK_RIGHT;
+  out->normalise = ABN_DIRECT;
+  out->accumulate = ABN_F32;
+  out->depth_statistics = out->depth_backward = (p->n * p->s + threads - 1) / threads + 7;
+  out->deterministic = 1;
+  out->sweeps_x.loads = p->mode == ABN_TRAINING ? 3 : 1;
+  out->sweeps_dz.loads = out->sweeps_kept.loads = 2;
+  out->sweeps_z.stores = out->sweeps_dx.stores = 1;
+  out->coalesced = 1;
+  return ABN_OK;
+}
+
+const abn_variant variant = {ABN_ABI_VERSION, sizeof(abn_variant),
+                             "text_kernel",   "PTX text, one block a channel.",
+                             ABN_MEMORY_HOST, 0,
+                             claims,          workspace_bytes,
+                             forward,         backward};
+
+}  // namespace
+
+extern "C" [[gnu::visibility("default")]] const abn_variant* abn_plugin(uint32_t index) {
+  return index == 0 ? &variant : nullptr;
+}

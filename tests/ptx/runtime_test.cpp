@@ -1,0 +1,198 @@
+// The stand-in for the CUDA runtime, called as nvcc's code does: fat binaries, kernels, launches,
+// memory, and errors.
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "cuda/ptx/ptx.h"
+#include "cuda/ptx/read/fat_binary.hpp"
+#include "cuda/ptx/read/refused.hpp"
+#include "cuda/ptx/runtime/api.hpp"
+#include "tests/ptx/support.hpp"
+
+using abn::ptx::runtime::Dim3;
+using abn::ptx::runtime::LaunchAttribute;
+using abn::ptx::runtime::LaunchConfig;
+
+extern "C" {
+void** __cudaRegisterFatBinary(void*);
+void __cudaUnregisterFatBinary(void**);
+void __cudaRegisterFunction(void**, const char*, char*, const char*, int, void*, void*, void*,
+                            void*, int*);
+void __cudaRegisterVar(void**, char*, char*, const char*, int, std::size_t, int, int);
+unsigned __cudaPushCallConfiguration(Dim3, Dim3, std::size_t, void*);
+int __cudaPopCallConfiguration(Dim3*, Dim3*, std::size_t*, void*);
+int __cudaGetKernel(const void**, const void*);
+int __cudaLaunchKernel(const void*, Dim3, Dim3, void**, std::size_t, void*);
+int cudaLaunchKernelExC(const LaunchConfig*, const void*, void**);
+int cudaFuncSetAttribute(const void*, int, int);
+int cudaMalloc(void**, std::size_t);
+int cudaFree(void*);
+int cudaMemcpyFromSymbol(void*, const void*, std::size_t, std::size_t, int);
+int cudaGetLastError();
+const char* cudaGetErrorName(int);
+int cudaGetDeviceProperties(void*, int);
+int cudaDeviceGetAttribute(int*, int, int);
+}
+
+namespace {
+
+using namespace abn::ptx;
+
+template <class T>
+void append(std::vector<std::byte>& to, T value) {
+  std::byte bytes[sizeof value];
+  std::memcpy(bytes, &value, sizeof value);
+  to.insert(to.end(), bytes, bytes + sizeof value);
+}
+
+/// A fat binary with one entry.
+std::vector<std::byte> fat_binary(const std::string& payload, std::uint16_t kind,
+                                  std::uint64_t flags, std::uint64_t size) {
+  constexpr std::uint32_t entry_header = 64;
+  std::vector<std::byte> bytes;
+  append(bytes, std::uint32_t{0xba55ed50}), append(bytes, std::uint16_t{1});
+  append(bytes, std::uint16_t{16}), append(bytes, std::uint64_t{entry_header + payload.size()});
+  append(bytes, kind), append(bytes, std::uint16_t{0x101}), append(bytes, entry_header);
+  append(bytes, std::uint64_t{payload.size()});
+  append(bytes, static_cast<std::uint32_t>(payload.size())), append(bytes, std::uint32_t{0});
+  append(bytes, std::uint32_t{0}), append(bytes, std::uint32_t{90});
+  append(bytes, std::uint64_t{0}), append(bytes, flags), append(bytes, std::uint64_t{0});
+  append(bytes, size);
+  for (const char letter : payload) bytes.push_back(static_cast<std::byte>(letter));
+  return bytes;
+}
+
+std::string why_refused(const std::vector<std::byte>& bytes) {
+  try {
+    ptx_of(bytes.data());
+  } catch (const Refused& why) {
+    return why.what();
+  }
+  return "";
+}
+
+TEST(PtxFatBinary, PlainAndCompressedTextIsFound) {
+  const std::string text = ".version 9.0\n";
+  EXPECT_EQ(ptx_of(fat_binary(text, 1, 0, 0).data()).at(0), text);
+  // A frame of zstd by hand: one segment, its size in a byte, one raw block, the last.
+  std::string frame = {'\x28', '\xb5', '\x2f', '\xfd', '\x20', static_cast<char>(text.size())};
+  const std::uint32_t block = 1 | static_cast<std::uint32_t>(text.size()) << 3;
+  for (int i = 0; i < 3; ++i) frame += static_cast<char>(block >> 8 * i);
+  frame += text;
+  EXPECT_EQ(ptx_of(fat_binary(frame, 1, 0x8000, text.size()).data()).at(0), text);
+  frame[9] = 'x', frame[5] = '\x70';
+  EXPECT_NE(why_refused(fat_binary(frame, 1, 0x8000, text.size())).find("-no-compress"),
+            std::string::npos);
+}
+
+TEST(PtxFatBinary, OthersAreRefusedWithTheFlagToUse) {
+  EXPECT_NE(why_refused(fat_binary("x", 1, 0x2000, 1)).find("LZ4"), std::string::npos);
+  EXPECT_NE(why_refused(fat_binary("x", 2, 0, 1)).find("code=compute_90"), std::string::npos);
+  EXPECT_NE(why_refused(std::vector<std::byte>(64)).find("nvcc 12 or 13"), std::string::npos);
+  auto cut = fat_binary("xxxx", 1, 0, 0);
+  cut[24] = std::byte{0xff};  // the entry says that it is longer
+  EXPECT_NE(why_refused(cut).find("do not fit"), std::string::npos);
+}
+
+/// One kernel, registered as nvcc's code registers it: out[thread] = counter + value.
+struct Registered {
+  Registered() {
+    const std::string text = test::text_of(
+        ".param .u64 out, .param .u32 value",
+        ".reg .b32 %r<8>;\n.reg .b64 %d<4>;\nld.param.u64 %d1, [out];\nld.param.u32 %r1, [value];\n"
+        "mov.u32 %r2, %tid.x;\nld.global.u32 %r3, [counter];\nadd.u32 %r1, %r1, %r3;\n"
+        "mov.u32 %r4, %cluster_nctarank;\nadd.u32 %r1, %r1, %r4;\n"
+        "mul.wide.u32 %d2, %r2, 4;\nadd.s64 %d1, %d1, %d2;\nst.global.u32 [%d1], %r1;",
+        ".global .align 4 .u32 counter = {100};");
+    image = fat_binary(text, 1, 0, 0);
+    handle = __cudaRegisterFatBinary(image.data());
+    __cudaRegisterFunction(handle, stub, stub, "k", -1, nullptr, nullptr, nullptr, nullptr,
+                           nullptr);
+    __cudaRegisterVar(handle, variable, variable, "counter", 0, 4, 0, 0);
+  }
+  ~Registered() { __cudaUnregisterFatBinary(handle); }
+  std::vector<std::byte> image;
+  void** handle = nullptr;
+  char stub[8] = {}, variable[8] = {};
+};
+
+TEST(PtxRuntime, LaunchesAsNvccsCodeDoes) {
+  Registered kernel;
+  void* memory = nullptr;
+  ASSERT_EQ(cudaMalloc(&memory, 32 * 4), 0);
+  std::uint32_t value = 7;
+  void* arguments[] = {&memory, &value};
+  // <<<1, 32>>>
+  __cudaPushCallConfiguration({1, 1, 1}, {32, 1, 1}, 0, nullptr);
+  Dim3 grid{}, block{};
+  std::size_t shared = 1;
+  void* stream = &value;
+  ASSERT_EQ(__cudaPopCallConfiguration(&grid, &block, &shared, &stream), 0);
+  EXPECT_EQ(block.x, 32U);
+  EXPECT_EQ(shared, 0U);
+  EXPECT_EQ(stream, nullptr);
+  const void* found = nullptr;
+  ASSERT_EQ(__cudaGetKernel(&found, kernel.stub), 0);
+  EXPECT_EQ(__cudaLaunchKernel(found, grid, block, arguments, shared, stream), 0);
+  for (int i = 0; i < 32; ++i) EXPECT_EQ(static_cast<std::uint32_t*>(memory)[i], 108U);
+  // A cluster by an attribute.
+  LaunchAttribute cluster{};
+  cluster.id = runtime::attribute_cluster, cluster.value.cluster = {4, 1, 1};
+  const LaunchConfig config{{4, 1, 1}, {32, 1, 1}, 0, nullptr, &cluster, 1};
+  EXPECT_EQ(cudaLaunchKernelExC(&config, kernel.stub, arguments), 0);
+  EXPECT_EQ(static_cast<std::uint32_t*>(memory)[5], 111U);
+  std::uint32_t counter = 0;
+  EXPECT_EQ(cudaMemcpyFromSymbol(&counter, kernel.variable, 4, 0, 2), 0);
+  EXPECT_EQ(counter, 100U);
+  EXPECT_EQ(cudaFree(memory), 0);
+}
+
+TEST(PtxRuntime, ErrorsAreReturnedAndRemembered) {
+  Registered kernel;
+  void* memory = nullptr;
+  ASSERT_EQ(cudaMalloc(&memory, 16 * 4), 0);
+  std::uint32_t value = 7;
+  void* arguments[] = {&memory, &value};
+  EXPECT_EQ(cudaGetLastError(), 0);
+  // 32 threads and room for 16.
+  EXPECT_STREQ(cudaGetErrorName(__cudaLaunchKernel(kernel.stub, {1, 1, 1}, {32, 1, 1}, arguments,
+                                                   0, nullptr)),
+               "cudaErrorIllegalAddress");
+  EXPECT_NE(std::string(abn_ptx_last_finding()).find("out of bounds"), std::string::npos);
+  EXPECT_STREQ(cudaGetErrorName(cudaGetLastError()), "cudaErrorIllegalAddress");
+  EXPECT_EQ(cudaGetLastError(), 0);
+  EXPECT_STREQ(cudaGetErrorName(__cudaLaunchKernel(kernel.stub, {1, 1, 1}, {2048, 1, 1}, arguments,
+                                                   0, nullptr)),
+               "cudaErrorInvalidConfiguration");
+  // More than 48 KiB have to be opted in to.
+  EXPECT_NE(__cudaLaunchKernel(kernel.stub, {1, 1, 1}, {16, 1, 1}, arguments, 60000, nullptr), 0);
+  EXPECT_EQ(cudaFuncSetAttribute(kernel.stub, 8, 60000), 0);
+  EXPECT_EQ(__cudaLaunchKernel(kernel.stub, {1, 1, 1}, {16, 1, 1}, arguments, 60000, nullptr), 0);
+  EXPECT_STREQ(cudaGetErrorName(__cudaLaunchKernel(&value, {1, 1, 1}, {16, 1, 1}, arguments, 0,
+                                                   nullptr)),
+               "cudaErrorInvalidDeviceFunction");
+  EXPECT_EQ(cudaFree(memory), 0);
+  EXPECT_NE(cudaFree(memory), 0);
+  cudaGetLastError();
+}
+
+TEST(PtxRuntime, TheDeviceIsANominalH100) {
+  std::vector<std::byte> properties(1008);
+  ASSERT_EQ(cudaGetDeviceProperties(properties.data(), 0), 0);
+  const auto number = [&](std::size_t at) {
+    int value = 0;
+    std::memcpy(&value, properties.data() + at, sizeof value);
+    return value;
+  };
+  EXPECT_EQ(number(384), 132);  // multiProcessorCount
+  EXPECT_EQ(number(360), 9);    // major
+  int value = 0;
+  EXPECT_EQ(cudaDeviceGetAttribute(&value, 16, 0), 0);
+  EXPECT_EQ(value, 132);
+  EXPECT_NE(cudaDeviceGetAttribute(&value, 16, 1), 0);
+  EXPECT_NE(cudaDeviceGetAttribute(&value, 9999, 0), 0);
+  cudaGetLastError();
+}
+
+}  // namespace
