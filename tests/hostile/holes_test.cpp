@@ -1,8 +1,8 @@
 // The holes that were seen in other validation harnesses, each with a cheat that goes through it
 // there, and what this one says of it. `verify-tests --gtest_filter='Holes.*'` prints the table.
 //
-// The sources are public reports of 2024 to 2026 on KernelBench, kernelbot, llm.c, RAJAPerf, MIOpen,
-// flashinfer-bench and others.
+// The sources are public reports of 2024 to 2026 on KernelBench, kernelbot, llm.c, RAJAPerf,
+// MIOpen, flashinfer-bench and others.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 

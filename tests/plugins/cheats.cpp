@@ -1,5 +1,6 @@
-// bin/plugins/cheats.so: kernels that compute nothing, or only where they expect to be looked at, in
-// the ways that were seen in other validation harnesses (tests/hostile/holes_test.cpp has the list).
+// bin/plugins/cheats.so: kernels that compute nothing, or only where they expect to be looked at,
+// in the ways that were seen in other validation harnesses (tests/hostile/holes_test.cpp has the
+// list).
 //
 // The sample kernel of cuda/examples is right; each cheat decides whether it is called.
 #include <cstdint>

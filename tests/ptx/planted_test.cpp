@@ -21,15 +21,14 @@ TEST(PtxPlanted, DefectsOfCompiledKernelsAreFound) {
   for (std::string line; std::getline(lines, line);)
     if (line.starts_with("FAIL ")) failed.insert(line.substr(5, line.find(' ', 5) - 5));
   const std::pair<const char*, const char*> planted[] = {
-      {"race", "races"},          {"unwritten", "unwritten_reads"}, {"overrun", "bounds"},
+      {"race", "races"},           {"unwritten", "unwritten_reads"}, {"overrun", "bounds"},
       {"input_written", "bounds"}, {"divergence", "barriers"},       {"traffic", "traffic"},
       {"scattered", "traffic"}};
   for (const auto& [defect, check] : planted)
     EXPECT_TRUE(failed.contains(std::string("planted_") + defect + "/forward/f32/nchw/" + check))
         << defect << "\n"
         << ended.output;
-  for (const std::string& id : failed)
-    EXPECT_FALSE(id.starts_with("planted_none/")) << id;
+  for (const std::string& id : failed) EXPECT_FALSE(id.starts_with("planted_none/")) << id;
 }
 
 }  // namespace

@@ -156,22 +156,22 @@ TEST(PtxRuntime, ErrorsAreReturnedAndRemembered) {
   void* arguments[] = {&memory, &value};
   EXPECT_EQ(cudaGetLastError(), 0);
   // 32 threads and room for 16.
-  EXPECT_STREQ(cudaGetErrorName(__cudaLaunchKernel(kernel.stub, {1, 1, 1}, {32, 1, 1}, arguments,
-                                                   0, nullptr)),
+  EXPECT_STREQ(cudaGetErrorName(
+                   __cudaLaunchKernel(kernel.stub, {1, 1, 1}, {32, 1, 1}, arguments, 0, nullptr)),
                "cudaErrorIllegalAddress");
   EXPECT_NE(std::string(abn_ptx_last_finding()).find("out of bounds"), std::string::npos);
   EXPECT_STREQ(cudaGetErrorName(cudaGetLastError()), "cudaErrorIllegalAddress");
   EXPECT_EQ(cudaGetLastError(), 0);
-  EXPECT_STREQ(cudaGetErrorName(__cudaLaunchKernel(kernel.stub, {1, 1, 1}, {2048, 1, 1}, arguments,
-                                                   0, nullptr)),
+  EXPECT_STREQ(cudaGetErrorName(
+                   __cudaLaunchKernel(kernel.stub, {1, 1, 1}, {2048, 1, 1}, arguments, 0, nullptr)),
                "cudaErrorInvalidConfiguration");
   // More than 48 KiB have to be opted in to.
   EXPECT_NE(__cudaLaunchKernel(kernel.stub, {1, 1, 1}, {16, 1, 1}, arguments, 60000, nullptr), 0);
   EXPECT_EQ(cudaFuncSetAttribute(kernel.stub, 8, 60000), 0);
   EXPECT_EQ(__cudaLaunchKernel(kernel.stub, {1, 1, 1}, {16, 1, 1}, arguments, 60000, nullptr), 0);
-  EXPECT_STREQ(cudaGetErrorName(__cudaLaunchKernel(&value, {1, 1, 1}, {16, 1, 1}, arguments, 0,
-                                                   nullptr)),
-               "cudaErrorInvalidDeviceFunction");
+  EXPECT_STREQ(
+      cudaGetErrorName(__cudaLaunchKernel(&value, {1, 1, 1}, {16, 1, 1}, arguments, 0, nullptr)),
+      "cudaErrorInvalidDeviceFunction");
   EXPECT_EQ(cudaFree(memory), 0);
   EXPECT_NE(cudaFree(memory), 0);
   cudaGetLastError();

@@ -2,7 +2,8 @@
 // nobody times is judged, and what the timed calls write is compared with it.
 //
 // A kernel may behave otherwise once it is repeated: serve an earlier result, do one call of many,
-// or skip work when the data look the same. So the data change before, between and after the rounds.
+// or skip work when the data look the same. So the data change before, between and after the
+// rounds.
 #pragma once
 
 #include <cstdint>
