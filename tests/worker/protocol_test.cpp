@@ -43,7 +43,7 @@ TEST(Protocol, APackedMessageComesOutAgain) {
 TEST(Protocol, AHeaderIsLittleEndianAndSixteenBytes) {
   const std::vector<std::byte> bytes = pack(some_header(), MapQuestion{});
   ASSERT_EQ(bytes.size(), 16u + 16u);
-  const unsigned expected[] = {'A', 'B', 'N', 'W', 1, 0, 2, 0, 0xef, 0xcd};
+  const unsigned expected[] = {'A', 'B', 'N', 'W', 2, 0, 2, 0, 0xef, 0xcd};
   for (std::size_t i = 0; i < std::size(expected); ++i)
     EXPECT_EQ(std::to_integer<unsigned>(bytes[i]), expected[i]) << i;
 }
