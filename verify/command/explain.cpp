@@ -31,7 +31,7 @@ constexpr std::array<problem::Word, 19> glossary_table{{
     {"variant", "a kernel with a name, forward and backward; the first part of a check's id"},
     {"problem", "what a call computes: sizes, layout, types, activation, eps; n2c64s12,nhwc,bf16"},
     {"data recipe", "a named way to make numbers for a problem, such as large_mean or special"},
-    {"tier", "how many problems and data recipes a run tries: smoke, full or exhaustive"},
+    {"tier", "how many problems and data recipes a run tries: quick, smoke, full, exhaustive"},
     {"check",
      "one question to a variant; its id is variant/op/dtype/layout/check, * stands for any"},
     {"claims", "what a variant says about its method; they decide how far off it may be"},
