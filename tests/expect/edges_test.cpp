@@ -252,6 +252,45 @@ TEST(verify_oracle_edges, the_true_gradient_is_open_where_y_may_be_a_kink) {
   }
 }
 
+/// A frozen ELU of f32 that is judged on what it stored.
+compare::Expectation frozen_dx(double gamma, const std::vector<double>& z) {
+  problem::Inputs in = tiny(ABN_F32, ABN_ELU, 0x1p-10, {-1, 1, -2, 2}, {1, 1, 1, 1});
+  in.problem.mode = ABN_FROZEN;
+  in.running_mean = {0}, in.running_var = {1};
+  in.gamma = {gamma};
+  problem::Saved saved;
+  saved.z = z;
+  return find(expect_backward(in, saved, plain_claims(ABN_STANDARD, ABN_F32, 4)),
+              compare::Output::dx);
+}
+
+TEST(verify_oracle_edges, an_infinite_scale_times_a_derivative_that_may_be_zero_is_inf_or_nan) {
+  const double least = -0x1p-10;
+  const std::vector<double> z{least, infinity, std::nextafter(least, 0), infinity};
+  const compare::Expectation dx = frozen_dx(infinity, z);
+  EXPECT_EQ(dx.points[0].rule, compare::Rule::any_nonfinite);
+  EXPECT_EQ(dx.points[2].rule, compare::Rule::any_nonfinite);
+  EXPECT_EQ(dx.points[1].rule, compare::Rule::same_class) << "phi' is 1 there";
+  for (const compare::Point& point : frozen_dx(2, {least, 1, -0x1p-11, 1}).points)
+    EXPECT_EQ(point.rule, compare::Rule::bounded);
+}
+
+TEST(verify_oracle_edges, a_gamma_that_is_zero_in_the_accumulate_type_has_no_sign) {
+  const auto rule = [](double gamma, int accumulate, int scale) {
+    problem::Inputs in = tiny(ABN_F64, ABN_IDENTITY, 0, {1, 2, 3, 5}, {1, -2, 3, 4});
+    in.problem.scale = scale;
+    in.gamma = {gamma};
+    return find(expect_gradient(in, plain_claims(ABN_STANDARD, accumulate, 4)),
+                compare::Output::dgamma)
+        .points[0]
+        .rule;
+  };
+  EXPECT_EQ(rule(-1e-300, ABN_F32, ABN_SCALE_ABS_EPS), compare::Rule::any_finite);
+  EXPECT_EQ(rule(-1e-300, ABN_F64, ABN_SCALE_ABS_EPS), compare::Rule::bounded);
+  EXPECT_EQ(rule(-1e-300, ABN_F32, ABN_SCALE_SIGNED), compare::Rule::bounded);
+  EXPECT_EQ(rule(-1e-30, ABN_F32, ABN_SCALE_ABS_EPS), compare::Rule::bounded);
+}
+
 TEST(verify_oracle_edges, facts_say_how_hard_a_channel_is) {
   problem::Inputs in = tiny(ABN_F32, ABN_IDENTITY, 0, {9, 11, 9, 11}, {1, -1, 1, 1});
   in.gamma = {0.5};

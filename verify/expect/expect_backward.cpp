@@ -146,6 +146,28 @@ void set_undefined_products(const std::vector<bool>& undefined, bool training, c
   out.dbeta.points[channel].rule = out.dgamma.points[channel].rule = compare::Rule::anything;
 }
 
+// Where g is infinite, dx in frozen mode is infinite or, of a dy that is 0, NaN. Which of the two is
+// open where phi' is so near to 0 that it may round to it: of ELU whose z is -alpha but for the last
+// digit of alpha, say.
+void set_infinite_scale(const oracle::BackwardInput& in, const oracle::BackwardValues& found,
+                        const abn_claims& claims, const abn_problem& p, std::int64_t c,
+                        BackwardExpectations& out) {
+  constexpr double roundings = 8;  // of phi', and of dy
+  const double u = problem::format_of(claims.accumulate).unit_roundoff;
+  problem::for_each_sample(p, c, [&](std::size_t i, std::size_t at) {
+    compare::Point& point = out.dx.points[at];
+    const bool may_be_zero = std::fabs(found.dy[i]) <= roundings * u * std::fabs(in.dz[i]);
+    if (may_be_zero && point.rule == compare::Rule::same_class)
+      point.rule = compare::Rule::any_nonfinite;
+  });
+}
+
+// A gamma of f64 that is 0 in the accumulate type has no sign there, and sign(0) = +1.
+bool loses_sign(const abn_claims& claims, const abn_problem& p, double gamma) {
+  return p.scale == ABN_SCALE_ABS_EPS && gamma != 0 &&
+         problem::round_to(problem::format_of(claims.accumulate), gamma) == 0;
+}
+
 // Everything of channel c; writes to that channel's points only. `saved` is null for the true
 // gradient.
 template <class Error>
@@ -238,6 +260,10 @@ void backward_channel(const problem::Inputs& inputs, const problem::Saved* saved
   const bool lost = in_place(claims) && v.g == 0;
   if (lost) out.dgamma.points[channel].rule = compare::Rule::any_finite;
   set_undefined(in, v, saved == nullptr, lost, p, c, out);
+  if (!training && std::isinf(v.g)) set_infinite_scale(in, v, claims, p, c, out);
+  if (inputs.affine && loses_sign(claims, p, inputs.gamma[channel]) &&
+      out.dgamma.points[channel].rule == compare::Rule::bounded)
+    out.dgamma.points[channel].rule = compare::Rule::any_finite;
 
   compare::ChannelFacts facts;
   double mean = v.mean.hi;
