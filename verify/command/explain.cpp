@@ -133,7 +133,9 @@ class Gathering {
           fmt::format("The second part of a check's id; abn-verify list '*/{}/*' has them.",
                       op.name));
     for (const check::CheckGroup* const group : check::groups())
-      for (const auto& [op, word] : group->known()) {
+      for (const check::KnownCheck& known : group->known()) {
+        const char* const op = known.op;
+        const problem::Word& word = known.check;
         const auto same = std::find_if(all.begin(), all.end(), [&](const Explanation& one) {
           return one.name == word.name && one.meaning == sentence(word.sentence);
         });

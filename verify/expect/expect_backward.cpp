@@ -146,9 +146,9 @@ void set_undefined_products(const std::vector<bool>& undefined, bool training, c
   out.dbeta.points[channel].rule = out.dgamma.points[channel].rule = compare::Rule::anything;
 }
 
-// Where g is infinite, dx in frozen mode is infinite or, of a dy that is 0, NaN. Which of the two is
-// open where phi' is so near to 0 that it may round to it: of ELU whose z is -alpha but for the last
-// digit of alpha, say.
+// Where g is infinite, dx in frozen mode is infinite or, of a dy that is 0, NaN. Which of the two
+// is open where phi' is so near to 0 that it may round to it: of ELU whose z is -alpha but for the
+// last digit of alpha, say.
 void set_infinite_scale(const oracle::BackwardInput& in, const oracle::BackwardValues& found,
                         const abn_claims& claims, const abn_problem& p, std::int64_t c,
                         BackwardExpectations& out) {
