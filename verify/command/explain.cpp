@@ -248,6 +248,7 @@ std::string explain(const std::string& word) {
   if (text.empty() && word.find('/') != std::string::npos) text = explain_id(all, word);
   if (!text.empty()) return text;
   std::vector<std::string> names;
+  names.reserve(all.size());
   for (const Explanation& one : all) names.push_back(one.name);
   throw problem::UsageError(fmt::format(
       "\"{}\" is not a word of abn-verify; did you mean {}? abn-verify explain lists all", word,
