@@ -253,15 +253,17 @@ TEST(verify_oracle_edges, the_true_gradient_is_open_where_y_may_be_a_kink) {
 }
 
 /// A frozen ELU of f32 that is judged on what it stored.
-compare::Expectation frozen_dx(double gamma, const std::vector<double>& z) {
-  problem::Inputs in = tiny(ABN_F32, ABN_ELU, 0x1p-10, {-1, 1, -2, 2}, {1, 1, 1, 1});
+compare::Expectation frozen_dx(double gamma, const std::vector<double>& z, double dz = 1,
+                               std::uint32_t materialises = 0) {
+  problem::Inputs in = tiny(ABN_F32, ABN_ELU, 0x1p-10, {-1, 1, -2, 2}, {dz, dz, dz, dz});
   in.problem.mode = ABN_FROZEN;
   in.running_mean = {0}, in.running_var = {1};
   in.gamma = {gamma};
   problem::Saved saved;
   saved.z = z;
-  return find(expect_backward(in, saved, plain_claims(ABN_STANDARD, ABN_F32, 4)),
-              compare::Output::dx);
+  abn_claims claims = plain_claims(ABN_STANDARD, ABN_F32, 4);
+  claims.materialises = materialises;
+  return find(expect_backward(in, saved, claims), compare::Output::dx);
 }
 
 TEST(verify_oracle_edges, an_infinite_scale_times_a_derivative_that_may_be_zero_is_inf_or_nan) {
@@ -271,6 +273,10 @@ TEST(verify_oracle_edges, an_infinite_scale_times_a_derivative_that_may_be_zero_
   EXPECT_EQ(dx.points[0].rule, compare::Rule::any_nonfinite);
   EXPECT_EQ(dx.points[2].rule, compare::Rule::any_nonfinite);
   EXPECT_EQ(dx.points[1].rule, compare::Rule::same_class) << "phi' is 1 there";
+  const std::vector<double> half{-0x1p-11, infinity, -0x1p-11, infinity};
+  EXPECT_EQ(frozen_dx(infinity, half).points[0].rule, compare::Rule::same_class);
+  EXPECT_EQ(frozen_dx(infinity, half, 0x1p-145).points[0].rule, compare::Rule::any_nonfinite)
+      << "dy is 2^-156";
   for (const compare::Point& point : frozen_dx(2, {least, 1, -0x1p-11, 1}).points)
     EXPECT_EQ(point.rule, compare::Rule::bounded);
 }

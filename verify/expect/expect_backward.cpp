@@ -147,16 +147,21 @@ void set_undefined_products(const std::vector<bool>& undefined, bool training, c
 }
 
 // Where g is infinite, dx in frozen mode is infinite or, of a dy that is 0, NaN. Which of the two
-// is open where phi' is so near to 0 that it may round to it: of ELU whose z is -alpha but for the
-// last digit of alpha, say.
+// is open where phi' is so near to 0 that it may round to it, of ELU whose z is -alpha but for the
+// last digit of alpha, say; and where dy is, in the type in which it is stored between two kernels.
 void set_infinite_scale(const oracle::BackwardInput& in, const oracle::BackwardValues& found,
                         const abn_claims& claims, const abn_problem& p, std::int64_t c,
                         BackwardExpectations& out) {
   constexpr double roundings = 8;  // of phi', and of dy
-  const double u = problem::format_of(claims.accumulate).unit_roundoff;
+  const problem::Format& accumulate = problem::format_of(claims.accumulate);
+  const bool stores_dy = (claims.materialises & ABN_MATERIALISES_DY) != 0;
+  const problem::Format& of_dy = stores_dy ? problem::format_of(p.dtype) : accumulate;
   problem::for_each_sample(p, c, [&](std::size_t i, std::size_t at) {
     compare::Point& point = out.dx.points[at];
-    const bool may_be_zero = std::fabs(found.dy[i]) <= roundings * u * std::fabs(in.dz[i]);
+    const double dy = std::fabs(found.dy[i]);
+    const bool may_be_zero =
+        dy <= roundings * accumulate.unit_roundoff * std::fabs(in.dz[i]) ||
+        problem::round_to(of_dy, dy * (1 - roundings * of_dy.unit_roundoff)) == 0;
     if (may_be_zero && point.rule == compare::Rule::same_class)
       point.rule = compare::Rule::any_nonfinite;
   });
