@@ -8,7 +8,7 @@ need "${build_packages[@]}" "${test_packages[@]}" "${report_packages[@]}" jq
 want "${source_packages[@]}"
 
 if have_nvcc; then
-  configure ON -DABN_TESTS=ON "-DCMAKE_CUDA_ARCHITECTURES=80-real;90-real;100-real"
+  configure ON -DABN_TESTS=ON "-DCMAKE_CUDA_ARCHITECTURES=80-real;90-real;100"
 else
   no_cuda_reason="nvcc is not on PATH"
   configure OFF -DABN_TESTS=ON

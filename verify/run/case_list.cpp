@@ -18,7 +18,11 @@ std::vector<data::Case> read_case_list(const std::string& path) {
   constexpr problem::FileKind kind{std::uint64_t{64} << 20,
                                    "name a file in it that run --hunt --keep wrote",
                                    "run it in parts", "hunt for some with run --hunt 60 --keep"};
-  std::istringstream file(problem::read_bounded(path, kind));
+  return cases_of_text(problem::read_bounded(path, kind), path);
+}
+
+std::vector<data::Case> cases_of_text(const std::string& text, const std::string& path) {
+  std::istringstream file(text);
   std::vector<data::Case> cases;
   std::string line;
   for (std::size_t number = 1; std::getline(file, line); ++number) {

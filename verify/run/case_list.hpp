@@ -18,6 +18,8 @@ namespace abn::verify::run {
 
 /// The cases of a file, in order. Throws UsageError with the line that is none.
 std::vector<data::Case> read_case_list(const std::string& path);
+/// The same of a text; `path` is what its errors call it.
+std::vector<data::Case> cases_of_text(const std::string& text, const std::string& path);
 
 /// The worst case of every check of numbers, each case once, with the checks that it is the worst
 /// of and their ratios above it.
