@@ -178,6 +178,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "misaligned access"},
         Planted{"unwritten_shared", "ld.shared.u32 %r2, [cell];", cell,
                 "of shared memory that nobody wrote"},
+        Planted{"unwritten_shared_atomic", "red.shared.add.u32 [cell], %r1;", cell,
+                "an atomic of 4 bytes at 0x400 of shared memory that nobody wrote"},
         Planted{"non_coherent", "st.global.u32 [%d1], %r1;\nld.global.nc.u32 %r2, [%d1];", "",
                 "by ld.global.nc, which the same launch has written"},
         Planted{"missing_barrier",
@@ -241,6 +243,18 @@ TEST(PtxMachine, UnwrittenOutputsAndReadOnlyInputs) {
   EXPECT_TRUE(contains(
       finding_of(run(text_of(out_parameter, head + "ld.global.u32 %r2, [%d1];"), unwritten, how)),
       "of z[0], which nobody wrote"));
+  // An atomic adds to what was there, a workspace that nobody cleared, say; an exchange need not.
+  const auto atomically = [&](const std::string& instruction) {
+    std::vector<Buffer> workspace{{"sums", std::vector<std::uint32_t>(32), false, true}};
+    return finding_of(run(text_of(out_parameter, head + instruction), workspace, how));
+  };
+  for (const char* const adds :
+       {"red.global.add.u32 [%d1], %r1;", "atom.global.add.u32 %r2, [%d1], %r1;"})
+    EXPECT_TRUE(contains(atomically(adds), "an atomic of 4 bytes")) << adds;
+  EXPECT_TRUE(
+      contains(atomically("red.global.add.u32 [%d1], %r1;"), "of sums[0], which nobody wrote"));
+  EXPECT_EQ(atomically("atom.global.exch.b32 %r2, [%d1], %r1;"), "");
+  EXPECT_EQ(atomically("st.global.u32 [%d1], %r1;\nred.global.add.u32 [%d1], %r1;"), "");
   std::vector<Buffer> input{{"x", std::vector<std::uint32_t>(32), true, false}};
   EXPECT_TRUE(contains(
       finding_of(run(text_of(out_parameter, head + "st.global.u32 [%d1], %r1;"), input, how)),

@@ -20,6 +20,12 @@ const char* verb(Use use) {
   return use == Use::read ? "a load" : use == Use::write ? "a store" : "an atomic";
 }
 
+/// Whether it depends on what was there before; an exchange may be meant as a store.
+bool reads(Use use, const Instruction& in) {
+  return use == Use::read ||
+         (use == Use::atomic && in.form->name.find(".exch.") == std::string::npos);
+}
+
 std::string what_of(Use use, std::uint32_t bytes, std::uint64_t address) {
   return std::string(verb(use)) + " of " + std::to_string(bytes) + " bytes at " + hex(address);
 }
@@ -38,13 +44,12 @@ std::byte* in_shared(Warp& warp, const Instruction& in, unsigned lane, std::uint
   if (!block.shared_written.empty()) {
     if (use != Use::atomic) look_for_races(warp, in, lane, block, at, bytes, use == Use::write);
     std::uint8_t* const written = block.shared_written.data() + at;
-    if (use == Use::write) {
-      std::fill(written, written + bytes, std::uint8_t{byte_written});
-    } else if (std::find(written, written + bytes, 0) != written + bytes) {
+    if (use != Use::write && std::find(written, written + bytes, 0) != written + bytes &&
+        reads(use, in))
       note(warp, in, lane, emulator::unwritten_read,
            what_of(use, bytes, address) + " of shared memory that nobody wrote", "shared memory",
            static_cast<std::int64_t>(at));
-    }
+    if (use != Use::read) std::fill(written, written + bytes, std::uint8_t{byte_written});
   }
   return block.shared.data() + at;
 }
@@ -58,12 +63,10 @@ std::byte* in_range(Warp& warp, const Instruction& in, unsigned lane, Range& ran
     stop(warp, in, lane, emulator::read_only_write, what_of(use, bytes, address) + place());
   if (range.watched) {
     std::uint8_t* const shadow = range.shadow.data() + at;
-    if (use != Use::read) {
-      std::fill(shadow, shadow + bytes, std::uint8_t{byte_written | byte_stored_by_launch});
-    } else {
+    if (use != Use::write) {
       std::uint8_t all = 0xff, any = 0;
       for (std::uint32_t i = 0; i < bytes; ++i) all &= shadow[i], any |= shadow[i];
-      if ((all & byte_written) == 0)
+      if ((all & byte_written) == 0 && reads(use, in))
         note(warp, in, lane, emulator::unwritten_read,
              what_of(use, bytes, address) + place() + ", which nobody wrote", range.name, element);
       if ((in.flags & flag_non_coherent) != 0 && (any & byte_stored_by_launch) != 0)
@@ -72,6 +75,8 @@ std::byte* in_range(Warp& warp, const Instruction& in, unsigned lane, Range& ran
                  " by ld.global.nc, which the same launch has written: the value may be an old one",
              range.name, element);
     }
+    if (use != Use::read)
+      std::fill(shadow, shadow + bytes, std::uint8_t{byte_written | byte_stored_by_launch});
   }
   return reinterpret_cast<std::byte*>(address);
 }
