@@ -204,8 +204,10 @@ struct OutputCase {
       if (made != operation.contracts.end())
         records.push_back(contract_record(origin, name, *made, is_cause(operation, *made)));
       else if (std::string_view(name.check) == "alias" && !operation.aliased.empty())
+        // What is wrong out of place, too, is not wrong because of the place.
         records.push_back(contract_record(
-            origin, name, by_bound(name.check, operation.aliased, expected, origin), true));
+            origin, name, by_bound(name.check, operation.aliased, expected, origin),
+            by_bound(name.check, operation.outputs, expected, origin).reason.empty()));
       else if (std::string_view(name.check) == "again" && !operation.repeated.empty())
         records.push_back(contract_record(
             origin, name, by_bound(name.check, operation.repeated, expected, origin), true));
