@@ -2,7 +2,8 @@
 # in cuda/examples and kernels of the tests, and nothing of the judge.
 set(plugin_targets)
 function(abn_plugin name source)
-  add_library(plugin_${name} MODULE plugins/${source})
+  cmake_path(ABSOLUTE_PATH source BASE_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/plugins)
+  add_library(plugin_${name} MODULE ${source})
   target_link_libraries(plugin_${name} PRIVATE abn-verify::abi)
   target_compile_definitions(plugin_${name} PRIVATE ${ARGN})
   # What strangers build is not instrumented, and its faults are those of a process without.
@@ -31,6 +32,38 @@ abn_plugin(text_kernel_fast text_kernel.cpp
   PTX_FILE="${PROJECT_SOURCE_DIR}/fixtures/ptx/cuda_kernel_fast.ptx")
 set_source_files_properties(plugins/text_kernel.cpp PROPERTIES OBJECT_DEPENDS ${ptx_file})
 abn_plugin(own_runtime own_runtime.cpp)
+# Kernels of strangers (tests/ptx/strangers), from committed PTX text and, where there is nvcc, as
+# it compiles them: each right, and with its planted bugs.
+set(stranger_targets)
+set(strangers ${CMAKE_CURRENT_SOURCE_DIR}/ptx/strangers)
+foreach(name static_shared static_shared_planted_1 cub_reduce cub_reduce_planted_1
+        cub_reduce_planted_2 warp_atomics warp_atomics_planted_1 warp_atomics_planted_2
+        half_vectors half_vectors_planted_1)
+  string(REGEX REPLACE "_planted_[0-9]$" "" kernel ${name})
+  string(REGEX REPLACE "^.*_planted_" "" planted ${name})
+  if(name STREQUAL kernel)
+    set(planted 0)
+  endif()
+  set(text ${PROJECT_SOURCE_DIR}/fixtures/ptx/strangers/${name}.ptx)
+  set(wrapper ${CMAKE_CURRENT_BINARY_DIR}/strangers/${name}.cpp)
+  file(CONFIGURE OUTPUT ${wrapper} CONTENT "#include \"${strangers}/${kernel}.cu\"\n")
+  set_source_files_properties(${wrapper} PROPERTIES OBJECT_DEPENDS ${text})
+  abn_plugin(${name} ${wrapper} PTX_FILE="${text}" PLANTED=${planted})
+  list(APPEND stranger_targets plugin_${name})
+  if(ABN_WITH_CUDA)
+    add_library(stranger_${name} MODULE ${strangers}/${kernel}.cu)
+    target_include_directories(stranger_${name} PRIVATE ${PROJECT_SOURCE_DIR})
+    target_compile_definitions(stranger_${name} PRIVATE PLANTED=${planted})
+    target_compile_options(stranger_${name} PRIVATE -std=c++20 -no-compress
+      -Xcompiler=-ffp-contract=off)
+    set_target_properties(stranger_${name} PROPERTIES PREFIX "" SUFFIX ".so"
+      OUTPUT_NAME ${name}.ptx LIBRARY_OUTPUT_DIRECTORY ${abn_bin}/plugins
+      CUDA_ARCHITECTURES 90-virtual CUDA_RUNTIME_LIBRARY Shared)
+    set_property(TARGET stranger_${name} PROPERTY CUDA_STANDARD)
+    list(APPEND stranger_targets stranger_${name})
+  endif()
+endforeach()
+list(APPEND plugin_targets ${stranger_targets})
 abn_plugin(no_symbol unusable.cpp ENTRY=not_the_symbol)
 foreach(fault bad_abi_version short_struct null_function null_name illegal_name no_variant)
   abn_plugin(${fault} unusable.cpp FAULT=${fault})
