@@ -261,6 +261,27 @@ TEST(PtxMachine, UnwrittenOutputsAndReadOnlyInputs) {
       "write to a read-only buffer"));
 }
 
+TEST(PtxMachine, LanesOfOneStoreMayAgree) {
+  How how;
+  how.sanitize = true;
+  // Of equal values it does not matter whose is kept; of others it does, and between warps as well.
+  const std::string cell_of_warp =
+      "mov.u32 %r2, cell;\nshr.u32 %r3, %r1, 5;\nshl.b32 %r4, %r3, 2;\nadd.u32 %r2, %r2, %r4;\n";
+  const std::string before = ".shared .align 16 .b8 cell[256];";
+  how.block = {64, 1, 1};
+  EXPECT_EQ(finding(cell_of_warp + "st.shared.u32 [%r2], %r3;", how, before, 64), "");
+  how.block = {32, 1, 1};
+  EXPECT_EQ(finding(cell_of_warp + "st.shared.v2.u32 [cell+64], {%r3, %r3};", how, before), "");
+  EXPECT_TRUE(
+      contains(finding(cell_of_warp + "st.shared.v2.u32 [cell+64], {%r3, %r1};", how, before),
+               "nothing orders the two"));
+  how.block = {64, 1, 1};
+  EXPECT_TRUE(contains(finding(cell_of_warp + "st.shared.u32 [%r2], %r1;", how, before, 64),
+                       "nothing orders the two"));
+  EXPECT_TRUE(contains(finding(cell_of_warp + "st.shared.u32 [cell], %r4;", how, before, 64),
+                       "nothing orders the two"));
+}
+
 TEST(PtxMachine, SourceLinesAreNamed) {
   EXPECT_TRUE(
       contains(finding(".loc 1 42 7\nld.global.u32 %r2, [%d1+4096];", {}, ".file 1 \"norm.cu\""),

@@ -36,6 +36,24 @@ void load(Warp& warp, const Instruction& in, std::uint32_t mask) {
     if (in.at[part].present()) store_extended(warp, in, part, in.first_bytes, values[part], mask);
 }
 
+/// Lanes of one store that write the same values to one place, as Triton's reductions do: one of
+/// the stores is made, and it does not matter which. The first stands for all.
+template <class T, unsigned count>
+std::uint32_t without_repeats(const std::uint64_t* addresses, const T (&values)[count][lanes],
+                              std::uint32_t mask) {
+  const auto repeats = [&](unsigned i, unsigned before) {
+    if ((mask >> before & 1) == 0 || addresses[before] != addresses[i]) return false;
+    for (unsigned part = 0; part < count; ++part)
+      if (values[part][before] != values[part][i]) return false;
+    return true;
+  };
+  std::uint32_t left = mask;
+  for (unsigned i = 1; i < lanes; ++i)
+    for (unsigned before = 0; before < i && (left >> i & 1) != 0; ++before)
+      if (repeats(i, before)) left &= ~(1U << i);
+  return left;
+}
+
 template <class T, unsigned count>
 void put(Warp& warp, const Instruction& in, std::uint32_t mask) {
   alignas(64) std::uint64_t addresses[lanes];
@@ -51,8 +69,11 @@ void put(Warp& warp, const Instruction& in, std::uint32_t mask) {
       for (unsigned i = 0; i < lanes; ++i) values[part][i] = static_cast<T>(from[i]);
     }
   }
+  const bool sanitised = !warp.block->shared_written.empty();
+  const std::uint32_t stored =
+      sanitised ? without_repeats<T, count>(addresses, values, mask) : mask;
   for (unsigned i = 0; i < lanes; ++i) {
-    if ((mask >> i & 1) == 0) continue;
+    if ((stored >> i & 1) == 0) continue;
     std::byte* const to = reach(warp, in, i, space, addresses[i], sizeof(T) * count, Use::write);
     for (unsigned part = 0; part < count; ++part)
       std::memcpy(to + part * sizeof(T), &values[part][i], sizeof(T));
