@@ -67,6 +67,22 @@ TEST(PtxReader, InlinePtxHasNamesOfItsOwn) {
   for (unsigned i = 0; i < 32; ++i) EXPECT_EQ(buffers[0].words[i], i == 3 ? 0U : 2U) << i;
 }
 
+TEST(PtxReader, AScalarOfAnAccessMayStandInBraces) {  // as Triton writes it
+  std::vector<Buffer> buffers{{"out", std::vector<std::uint32_t>(32, 40), true, true}};
+  const std::string registers = ".reg .b32 %r<4>;\n.reg .b64 %rd<4>;\n";
+  const Outcome outcome =
+      run(text_of(".param .u64 out",
+                  registers + "ld.param.u64 %rd1, [out];\nmov.u32 %r1, %tid.x;\n"
+                              "mul.wide.u32 %rd2, %r1, 4;\nadd.s64 %rd1, %rd1, %rd2;\n"
+                              "ld.global.b32 { %r2 }, [ %rd1 + 0 ];\nadd.u32 %r2, %r2, %r1;\n"
+                              "st.global.b32 [ %rd1 + 0 ], { %r2 };"),
+          buffers);
+  EXPECT_EQ(finding_of(outcome), "");
+  for (unsigned i = 0; i < 32; ++i) EXPECT_EQ(buffers[0].words[i], 40 + i) << i;
+  EXPECT_NE(refusal(text_of("", registers + "add.u32 {%r1}, %r2, %r3;")).find("brackets"),
+            std::string::npos);
+}
+
 struct Planted {
   const char *name, *body, *what;
 };

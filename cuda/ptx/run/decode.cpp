@@ -241,7 +241,12 @@ class Decoder {
       }
       return place;
     }
-    pending.sources[place] = value(statement, operand, pattern, pending, place);
+    // Triton writes "ld.global.b32 { %r1 }, [%rd1]".
+    const bool one_in_braces =
+        operand.kind == Operand::Kind::vector && operand.parts.size() == 1 &&
+        (statement.opcode.starts_with("ld.") || statement.opcode.starts_with("st."));
+    pending.sources[place] =
+        value(statement, one_in_braces ? operand.parts.front() : operand, pattern, pending, place);
     ++place;
     if (pattern.pair) {
       if (!operand.second.empty() && operand.second != "_") {
