@@ -2,7 +2,10 @@
 # Compiles every stranger, right and with each planted bug, to the text in fixtures/ptx/strangers.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
-command -v nvcc > /dev/null || { echo "nvcc is not on PATH; put the toolkit's bin there" >&2; exit 2; }
+if ! command -v nvcc > /dev/null; then
+  echo "nvcc is not on PATH; put the bin folder of a CUDA toolkit there" >&2
+  exit 2
+fi
 release=$(nvcc --version | sed -n 's/.*, V\([0-9.]*\)$/\1/p')
 flags="-std=c++20 -O3 -arch=compute_90 -I ."
 for name in static_shared{,_planted_1} cub_reduce{,_planted_1,_planted_2} \

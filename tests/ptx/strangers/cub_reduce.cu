@@ -38,10 +38,10 @@ __device__ float all_sum(float value) {
 #endif
 }
 
-__global__ void iabn_forward(const float* x, float* z, const float* gamma,
-                             const float* beta, float* running_mean, float* running_var,
-                             float* mean_out, float* var_out, int64_t num, int64_t chn, int64_t sp,
-                             float eps, float momentum, float slope, int training) {
+__global__ void iabn_forward(const float* x, float* z, const float* gamma, const float* beta,
+                             float* running_mean, float* running_var, float* mean_out,
+                             float* var_out, int64_t num, int64_t chn, int64_t sp, float eps,
+                             float momentum, float slope, int training) {
   const int64_t c = blockIdx.x, m = num * sp;
   const auto index = [=](int64_t i) { return (i / sp * chn + c) * sp + i % sp; };
   float mean = training ? 0 : running_mean[c], var = training ? 0 : running_var[c];

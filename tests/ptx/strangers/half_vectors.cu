@@ -1,8 +1,8 @@
 // A stranger's batch norm for f16: samples in pairs, as __half2, sums in float.
 //
-// f16 in NCHW with f32 parameters, and leaky ReLU or identity; z replaces x, and backward finds xhat
-// again from z. The rows of a channel are s samples long, so they begin and end amid a pair where
-// that is odd. PLANTED 1: the sample at the end of an odd row is left out.
+// f16 in NCHW with f32 parameters, and leaky ReLU or identity; z replaces x, and backward finds
+// xhat again from z. The rows of a channel are s samples long, so they begin and end amid a pair
+// where that is odd. PLANTED 1: the sample at the end of an odd row is left out.
 #include "tests/ptx/strangers/stranger.cuh"
 
 #ifdef __CUDACC__
@@ -72,26 +72,28 @@ __global__ void half_forward(const __half* x, __half* z, const float* gamma, con
   float mean, var;
   if (training) {
     float2 sum = make_float2(0, 0);
-    walk(n, channels, s,
-         [&](int64_t k) {
-           const float2 v = load2(x, k);
-           sum.x += v.x;
-           sum.y += v.y;
-         },
-         [&](int64_t k) { sum.x += __half2float(x[k]); });
+    walk(
+        n, channels, s,
+        [&](int64_t k) {
+          const float2 v = load2(x, k);
+          sum.x += v.x;
+          sum.y += v.y;
+        },
+        [&](int64_t k) { sum.x += __half2float(x[k]); });
     sum = block_sum(sum);
     mean = (sum.x + sum.y) / m;
     float2 squares = make_float2(0, 0);
-    walk(n, channels, s,
-         [&](int64_t k) {
-           const float2 v = load2(x, k);
-           squares.x += (v.x - mean) * (v.x - mean);
-           squares.y += (v.y - mean) * (v.y - mean);
-         },
-         [&](int64_t k) {
-           const float v = __half2float(x[k]) - mean;
-           squares.x += v * v;
-         });
+    walk(
+        n, channels, s,
+        [&](int64_t k) {
+          const float2 v = load2(x, k);
+          squares.x += (v.x - mean) * (v.x - mean);
+          squares.y += (v.y - mean) * (v.y - mean);
+        },
+        [&](int64_t k) {
+          const float v = __half2float(x[k]) - mean;
+          squares.x += v * v;
+        });
     squares = block_sum(squares);
     var = (squares.x + squares.y) / m;
     if (threadIdx.x == 0) {
@@ -109,12 +111,13 @@ __global__ void half_forward(const __half* x, __half* z, const float* gamma, con
     const float y = g * ((v - mean) * r) + b;
     return y < 0 ? slope * y : y + 0;
   };
-  walk(n, channels, s,
-       [&](int64_t k) {
-         const float2 v = load2(x, k);
-         store2(z, k, make_float2(phi(v.x), phi(v.y)));
-       },
-       [&](int64_t k) { z[k] = __float2half_rn(phi(__half2float(x[k]))); });
+  walk(
+      n, channels, s,
+      [&](int64_t k) {
+        const float2 v = load2(x, k);
+        store2(z, k, make_float2(phi(v.x), phi(v.y)));
+      },
+      [&](int64_t k) { z[k] = __float2half_rn(phi(__half2float(x[k]))); });
 }
 
 __global__ void half_backward(const __half* z, const __half* dz, __half* dx, const float* gamma,
@@ -135,13 +138,14 @@ __global__ void half_backward(const __half* z, const __half* dz, __half* dx, con
     sums.x += dy;
     sums.y += dy * xhat_of(z_k);
   };
-  walk(n, channels, s,
-       [&](int64_t k) {
-         const float2 z2 = load2(z, k), dz2 = load2(dz, k);
-         add(z2.x, dz2.x);
-         add(z2.y, dz2.y);
-       },
-       [&](int64_t k) { add(__half2float(z[k]), __half2float(dz[k])); });
+  walk(
+      n, channels, s,
+      [&](int64_t k) {
+        const float2 z2 = load2(z, k), dz2 = load2(dz, k);
+        add(z2.x, dz2.x);
+        add(z2.y, dz2.y);
+      },
+      [&](int64_t k) { add(__half2float(z[k]), __half2float(dz[k])); });
   sums = block_sum(sums);
   if (threadIdx.x == 0) {
     if (dbeta) dbeta[c] = sums.x;
@@ -154,12 +158,13 @@ __global__ void half_backward(const __half* z, const __half* dz, __half* dx, con
     const float of_means = training ? means.x + xhat_of(z_k) * means.y : 0;
     return g * r * (dy_of(z_k, dz_k) - of_means);
   };
-  walk(n, channels, s,
-       [&](int64_t k) {
-         const float2 z2 = load2(z, k), dz2 = load2(dz, k);
-         store2(dx, k, make_float2(dx_of(z2.x, dz2.x), dx_of(z2.y, dz2.y)));
-       },
-       [&](int64_t k) { dx[k] = __float2half_rn(dx_of(__half2float(z[k]), __half2float(dz[k]))); });
+  walk(
+      n, channels, s,
+      [&](int64_t k) {
+        const float2 z2 = load2(z, k), dz2 = load2(dz, k);
+        store2(dx, k, make_float2(dx_of(z2.x, dz2.x), dx_of(z2.y, dz2.y)));
+      },
+      [&](int64_t k) { dx[k] = __float2half_rn(dx_of(__half2float(z[k]), __half2float(dz[k]))); });
 }
 
 #endif
@@ -200,13 +205,12 @@ static int forward(const abn_problem* p, const abn_forward_args* a) {
 
 static int backward(const abn_problem* p, const abn_backward_args* a) {
   if (p->n * p->c * p->s == 0) return ABN_OK;
-  return STRANGER_LAUNCH(half_backward, dim3{static_cast<unsigned>(p->c)}, dim3{threads},
-                         a->stream, static_cast<const __half*>(a->z),
-                         static_cast<const __half*>(a->dz), static_cast<__half*>(a->dx),
-                         static_cast<const float*>(a->gamma), static_cast<const float*>(a->beta),
-                         static_cast<const float*>(a->var), static_cast<float*>(a->dgamma),
-                         static_cast<float*>(a->dbeta), p->n, p->c, p->s,
-                         static_cast<float>(p->eps), slope_of(p), p->mode == ABN_TRAINING)
+  return STRANGER_LAUNCH(half_backward, dim3{static_cast<unsigned>(p->c)}, dim3{threads}, a->stream,
+                         static_cast<const __half*>(a->z), static_cast<const __half*>(a->dz),
+                         static_cast<__half*>(a->dx), static_cast<const float*>(a->gamma),
+                         static_cast<const float*>(a->beta), static_cast<const float*>(a->var),
+                         static_cast<float*>(a->dgamma), static_cast<float*>(a->dbeta), p->n, p->c,
+                         p->s, static_cast<float>(p->eps), slope_of(p), p->mode == ABN_TRAINING)
              ? ABN_OK
              : ABN_ERROR_LAUNCH;
 }

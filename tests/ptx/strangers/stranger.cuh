@@ -14,8 +14,8 @@
 
 #ifdef __CUDACC__
 
-#define STRANGER_LAUNCH(kernel, grid, block, stream, ...)                              \
-  (kernel<<<grid, block, 0, static_cast<cudaStream_t>(stream)>>>(__VA_ARGS__),         \
+#define STRANGER_LAUNCH(kernel, grid, block, stream, ...)                      \
+  (kernel<<<grid, block, 0, static_cast<cudaStream_t>(stream)>>>(__VA_ARGS__), \
    cudaGetLastError() == cudaSuccess)
 #define STRANGER_CLEAR(data, bytes, stream) \
   (cudaMemsetAsync(data, 0, bytes, static_cast<cudaStream_t>(stream)) == cudaSuccess)
@@ -94,12 +94,13 @@ inline float slope_of(const abn_problem* p) {
 #endif
 
 /// The one variant of a plug-in, of the functions claims, workspace_bytes, forward and backward.
-#define STRANGER_PLUGIN(name, summary)                                                         \
-  static const abn_variant stranger = {ABN_ABI_VERSION, sizeof(abn_variant),                   \
-                                       STRANGER_NAME(name), summary, STRANGER_MEMORY, 0,       \
-                                       claims, workspace_bytes, forward, backward};            \
-  extern "C" __attribute__((visibility("default"))) const abn_variant* abn_plugin(uint32_t i) { \
-    return i == 0 ? &stranger : nullptr;                                                       \
+#define STRANGER_PLUGIN(name, summary)                                                            \
+  static const abn_variant stranger = {ABN_ABI_VERSION, sizeof(abn_variant), STRANGER_NAME(name), \
+                                       summary,         STRANGER_MEMORY,     0,                   \
+                                       claims,          workspace_bytes,     forward,             \
+                                       backward};                                                 \
+  extern "C" __attribute__((visibility("default"))) const abn_variant* abn_plugin(uint32_t i) {   \
+    return i == 0 ? &stranger : nullptr;                                                          \
   }
 #ifdef __CUDACC__
 #define STRANGER_MEMORY ABN_MEMORY_CUDA

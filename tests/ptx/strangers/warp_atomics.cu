@@ -1,5 +1,5 @@
-// A stranger's batch norm of two kernels: sums by warp shuffles and atomicAdd into a workspace, then
-// the elements; E[x^2] - mean^2, x and z kept.
+// A stranger's batch norm of two kernels: sums by warp shuffles and atomicAdd into a workspace,
+// then the elements; E[x^2] - mean^2, x and z kept.
 //
 // f32 in NCHW, with leaky ReLU or identity. PLANTED 1: the workspace is not cleared. PLANTED 2: a
 // warp that is not full leaves its samples out.
@@ -50,7 +50,8 @@ template <class F>
 __device__ __forceinline__ void for_samples(int64_t n, int64_t channels, int64_t s, const F& f) {
   const int64_t m = n * s, stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
   const int64_t end = PLANTED == 2 ? m / 32 * 32 : m;
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < end; i += stride)
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < end;
+       i += stride)
     f((i / s * channels + blockIdx.y) * s + i % s);
 }
 
@@ -168,9 +169,9 @@ static int forward(const abn_problem* p, const abn_forward_args* a) {
   const bool training = p->mode == ABN_TRAINING;
   const float* const x = static_cast<const float*>(a->x);
   float* const sums = static_cast<float*>(a->workspace);
-  if (training && !(clear(p, sums, a->stream) &&
-                    STRANGER_LAUNCH(forward_sums, grid, dim3{threads}, a->stream, x, sums, p->n,
-                                    p->c, p->s)))
+  if (training &&
+      !(clear(p, sums, a->stream) &&
+        STRANGER_LAUNCH(forward_sums, grid, dim3{threads}, a->stream, x, sums, p->n, p->c, p->s)))
     return ABN_ERROR_LAUNCH;
   return STRANGER_LAUNCH(forward_apply, grid, dim3{threads}, a->stream, x,
                          static_cast<float*>(a->z), sums, static_cast<const float*>(a->gamma),
@@ -186,10 +187,11 @@ static int backward(const abn_problem* p, const abn_backward_args* a) {
   if (p->n * p->c * p->s == 0) return ABN_OK;
   if (!a->workspace || a->workspace_bytes < workspace_bytes(p, 0)) return ABN_ERROR_WORKSPACE;
   const dim3 grid{static_cast<unsigned>(blocks_of(p)), static_cast<unsigned>(p->c)};
-  const float *const dz = static_cast<const float*>(a->dz), *const x = static_cast<const float*>(a->x),
-              *const z = static_cast<const float*>(a->z),
-              *const mean = static_cast<const float*>(a->mean),
-              *const var = static_cast<const float*>(a->var);
+  const float *const dz = static_cast<const float*>(a->dz),
+                     *const x = static_cast<const float*>(a->x),
+                     *const z = static_cast<const float*>(a->z),
+                     *const mean = static_cast<const float*>(a->mean),
+                     *const var = static_cast<const float*>(a->var);
   float* const sums = static_cast<float*>(a->workspace);
   const float eps = static_cast<float>(p->eps);
   return clear(p, sums, a->stream) &&
