@@ -32,6 +32,14 @@ abn_plugin(text_kernel_fast text_kernel.cpp
   PTX_FILE="${PROJECT_SOURCE_DIR}/fixtures/ptx/cuda_kernel_fast.ptx")
 set_source_files_properties(plugins/text_kernel.cpp PROPERTIES OBJECT_DEPENDS ${ptx_file})
 abn_plugin(own_runtime own_runtime.cpp)
+set(triton ${PROJECT_SOURCE_DIR}/fixtures/ptx/triton)
+file(GLOB triton_texts CONFIGURE_DEPENDS ${triton}/*.ptx)
+set_source_files_properties(plugins/triton_kernel.cpp PROPERTIES OBJECT_DEPENDS "${triton_texts}")
+foreach(tail "" _planted_1 _planted_2)
+  string(REGEX REPLACE "^$|_planted_" "" planted "0${tail}")
+  math(EXPR planted "${planted}")
+  abn_plugin(triton_kernel${tail} triton_kernel.cpp PTX_FOLDER="${triton}" PLANTED=${planted})
+endforeach()
 # Kernels of strangers (tests/ptx/strangers), from committed PTX text and, where there is nvcc, as
 # it compiles them: each right, and with its planted bugs.
 set(stranger_targets)

@@ -32,9 +32,8 @@ void expect_judged(const Stranger& stranger, const char* ending) {
   for (std::string line; std::getline(lines, line);)
     if (line.starts_with("FAIL ")) failed.insert(line.substr(5, line.find(' ', 5) - 5));
   for (const char* const check : stranger.failing)
-    EXPECT_TRUE(failed.contains(std::string(stranger.name) + "/" + check))
-        << check << "\n"
-        << ended.output;
+    EXPECT_TRUE(failed.contains(std::string(stranger.name) + "/" + check)) << check << "\n"
+                                                                           << ended.output;
   for (const char* const word : stranger.words)
     EXPECT_NE(ended.output.find(word), std::string::npos) << word << "\n" << ended.output;
   for (const char* const word : stranger.no_words)
@@ -79,10 +78,24 @@ const Stranger strangers[] = {
      {"(not_all_written)"},
      {}}};
 
+// Triton's, from text alone (fixtures/ptx/triton).
+const Stranger triton[] = {
+    {"triton_kernel", {}, {"checks that ran pass"}, {}},
+    {"triton_kernel_planted_1",
+     {"forward/f32/nchw/variance", "forward/f16/nchw/z", "forward/bf16/nchw/z",
+      "exact/f32/nchw/variance"},
+     {},
+     {"/races", "backward/"}},
+    {"triton_kernel_planted_2",
+     {"backward/f32/nchw/dx", "backward/f16/nchw/dx", "backward/bf16/nchw/dx"},
+     {"(eps_outside_root)"},
+     {"/races", "forward/"}}};
+
 std::string name_of(const testing::TestParamInfo<Stranger>& stranger) {
   return stranger.param.name;
 }
 INSTANTIATE_TEST_SUITE_P(Ptx, Strangers, testing::ValuesIn(strangers), name_of);
+INSTANTIATE_TEST_SUITE_P(Triton, Strangers, testing::ValuesIn(triton), name_of);
 INSTANTIATE_TEST_SUITE_P(Ptx, CompiledStrangers, testing::ValuesIn(strangers), name_of);
 
 }  // namespace
