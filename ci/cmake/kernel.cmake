@@ -116,8 +116,8 @@ function(abn_add_kernel name)
     add_library(${name}_ptx MODULE ${kernel_SOURCES})
     target_include_directories(${name}_ptx PRIVATE ${root})
     target_compile_definitions(${name}_ptx PRIVATE ${kernel_DEFINITIONS} ABN_BUILD=on_cuda)
-    target_compile_options(${name}_ptx PRIVATE -std=c++20 -fmad=false -no-compress
-      -Xcompiler=-ffp-contract=off)
+    target_compile_options(${name}_ptx PRIVATE -std=c++20 -fmad=false -lineinfo
+      -no-compress -Xcompiler=-ffp-contract=off)
     set_target_properties(${name}_ptx PROPERTIES PREFIX "" SUFFIX ".so" OUTPUT_NAME ${name}.ptx
       CUDA_RUNTIME_LIBRARY Shared CUDA_ARCHITECTURES 90-virtual)
     set_property(TARGET ${name}_ptx PROPERTY CUDA_STANDARD)

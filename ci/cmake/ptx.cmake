@@ -29,7 +29,7 @@ if(ABN_WITH_CUDA)
   target_compile_definitions(abn_kernels_ptx PRIVATE ABN_BUILD=on_cuda)
   target_include_directories(abn_kernels_ptx PRIVATE ${PROJECT_SOURCE_DIR})
   target_compile_options(abn_kernels_ptx PRIVATE
-    $<$<COMPILE_LANGUAGE:CUDA>:-fmad=false -no-compress -Xcompiler=-ffp-contract=off>
+    $<$<COMPILE_LANGUAGE:CUDA>:-fmad=false -lineinfo -no-compress -Xcompiler=-ffp-contract=off>
     $<$<COMPILE_LANGUAGE:CXX>:-std=c++20 -ffp-contract=off>)
   set_target_properties(abn_kernels_ptx PROPERTIES PREFIX "" SUFFIX ".so"
     OUTPUT_NAME variants.ptx LIBRARY_OUTPUT_DIRECTORY ${abn_bin} CUDA_ARCHITECTURES 90-virtual

@@ -89,6 +89,7 @@ class SmemIterator {
         row_elements_(static_cast<int>(tiling.row_vectors) * vector_lanes<T>),
         skip_(static_cast<int>(tile.first) * vector_lanes<T>) {}
   __device__ bool more() const { return inner_.more(); }
+  __device__ int left() const { return inner_.left(); }
   __device__ VectorAccess next() {
     const int row = static_cast<int>(inner_.row());
     VectorAccess access = inner_.next();
@@ -121,15 +122,90 @@ class SmemIterator {
   int row_elements_, skip_;
 };
 
+// Elements begin + j of a tile, for the bits j of `present`; `begin` is a multiple of the lanes.
+struct SmemAccess {
+  int begin;
+  unsigned present;
+};
+__device__ __forceinline__ bool any_present(const SmemAccess& access) {
+  return access.present != 0;
+}
+template <class T>
+__device__ __forceinline__ unsigned lanes_present(const SmemAccess& access) {
+  return access.present;
+}
+
+// The same way through a channel (NCHW) of a tile whose rows are all aligned alike. Which elements
+// of a vector are the channel's then follows from its place in the run, and 32 bits are enough.
+template <class T>
+class AlikeIterator {
+ public:
+  static constexpr bool never_ragged = false;
+  using Item = SmemAccess;
+  // Vector v of row i begins at begin + i*stride + v*lanes. The run's elements are those from
+  // `before` to `behind` of the row, counted from its first vector.
+  __device__ AlikeIterator(int begin, int stride, int before, int behind, int vectors, int item,
+                           int items, int step)
+      : vectors_(vectors), left_(items) {
+    constexpr int lanes = vector_lanes<T>;
+    first_ = whole<T> << before;
+    last_vector_ = (behind - 1) / lanes;
+    last_ = whole<T> >> ((last_vector_ + 1) * lanes - behind);
+    vector_ = item % vectors;
+    at_ = begin + item / vectors * stride + vector_ * lanes;
+    step_vectors_ = step % vectors;
+    step_ = step / vectors * stride + step_vectors_ * lanes;
+    wrap_ = stride - vectors * lanes;
+  }
+  __device__ bool more() const { return left_ > 0; }
+  __device__ int left() const { return left_; }
+  __device__ SmemAccess next() {
+    SmemAccess access{at_, left_ > 0 && vector_ <= last_vector_ ? whole<T> : 0u};
+    if (vector_ == 0) access.present &= first_;
+    if (vector_ == last_vector_) access.present &= last_;
+    --left_;
+    at_ += step_;
+    vector_ += step_vectors_;
+    if (vector_ >= vectors_) {
+      vector_ -= vectors_;
+      at_ += wrap_;
+    }
+    return access;
+  }
+
+ private:
+  unsigned first_, last_;  // lanes of the run in its first and in its last vector
+  int last_vector_, vectors_, left_;
+  int at_, step_, wrap_, vector_, step_vectors_;
+};
+
 // body(iterator) with the quickest iterator of that kind. Where runs are whole vectors, so are
 // their places in the tile.
 template <class T, int Layout, class Body>
 __device__ __forceinline__ void with_smem_iterator(const SmemTiling& tiling, const SmemTile& tile,
                                                    int64_t slice, int channel, Body body) {
-  if (!tiling.whole) return body(SmemIterator<T, Layout>(tiling, tile, slice, channel));
   constexpr int lanes = vector_lanes<T>;
   const Partition& partition = tiling.partition;
   const int row_elements = static_cast<int>(tiling.row_vectors) * lanes;
+  if (!tiling.whole) {
+    if constexpr (Layout == ABN_NCHW) {
+      if (tile.rows.stride % lanes == 0 && tile.first == 0) {
+        const int row = static_cast<int>(threadIdx.x) / tiling.columns,
+                  run = static_cast<int>(tile.rows.begin % lanes) +
+                        channel * static_cast<int>(partition.s),
+                  before = run % lanes;
+        const int64_t begin = slice * partition.slice_items, left = partition.items - begin;
+        const int items =
+            static_cast<int>(left < partition.slice_items ? left : partition.slice_items);
+        return body(AlikeIterator<T>(
+            run - before, row_elements, before, before + static_cast<int>(partition.s),
+            static_cast<int>(partition.vectors), row,
+            channel < tile.channels ? items_of_thread(row, items, partition.rows) : 0,
+            partition.rows));
+      }
+    }
+    return body(SmemIterator<T, Layout>(tiling, tile, slice, channel));
+  }
   if constexpr (Layout == ABN_NHWC) {
     const int row = row_of_thread(partition), column = column_of_thread(partition) * lanes;
     const int items = column < tile.channels
@@ -165,17 +241,21 @@ class SmemTensor {
       value = load16(data_ + at);
       if (access.present == whole<T>) return value;
       ABN_UNROLL for (int j = 0; j < lanes; ++j) {
-        if ((access.present >> j & 1) == 0) value.lane[j] = narrow<T>(0);
+        if ((access.present >> j & 1) == 0) value.lane[j] = T{};
       }
       return value;
     }
     ABN_UNROLL for (int j = 0; j < lanes; ++j) value.lane[j] =
-        (access.present >> j & 1) != 0 ? data_[at + j] : narrow<T>(0);
+        (access.present >> j & 1) != 0 ? data_[at + j] : T{};
     return value;
   }
   __device__ Vec16<T> load(const AlignedAccess<int>& access) const {
     if (access.present) return load16(data_ + access.begin);
     return load(VectorAccess{0, 0});
+  }
+  // Lanes that are not present are anything.
+  __device__ Vec16<T> load(const SmemAccess& access) const {
+    return load16(data_ + (access.present != 0 ? access.begin : 0));
   }
   __device__ Vec16<T> slot(int index) const { return load16(data_ + index * vector_lanes<T>); }
 

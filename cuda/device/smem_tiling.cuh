@@ -115,10 +115,8 @@ inline void tile_nchw(SmemTiling& tiling) {
           : vectors_of(tiling.pack * partition.s, partition.c * partition.s, partition.lanes);
   tiling.slots = static_cast<int>(tiling.slice_rows == 0 ? partition.slice_items
                                                          : tiling.slice_rows * tiling.vectors);
-  // a block that takes part in merges has all of them
-  const int side_by_side = most_threads / partition.rows;
-  tiling.columns =
-      partition.slices > 1 ? side_by_side : power_of_two_above(tiling.pack, side_by_side);
+  // no more than there are channels: threads without one would share their warps with others
+  tiling.columns = power_of_two_above(tiling.pack, most_threads / partition.rows);
 }
 
 inline void tile_nhwc(SmemTiling& tiling) {

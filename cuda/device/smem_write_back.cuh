@@ -61,8 +61,8 @@ class ChannelCursor {
   Channel channel_;
 };
 
-// Every vector of the tile that has elements: `make(slot, iterator, results)` fills the results
-// before they are rounded.
+// Every vector of the tile that has elements: `make(slot, offset in the row, results)` fills the
+// results before they are rounded, and says whether they are to be written.
 template <class T, class Make>
 __device__ __forceinline__ void write_vectors(const SmemTile& tile, const Tensor<T>& out, int first,
                                               int step, Make make) {
@@ -72,7 +72,7 @@ __device__ __forceinline__ void write_vectors(const SmemTile& tile, const Tensor
       const auto access = iterator.next();
       if (!any_present(access)) continue;  // its slot has not been filled
       Accumulate<T> results[vector_lanes<T>];
-      make(slot, access.begin - run, results);
+      if (!make(slot, access.begin - run, results)) continue;
       out.store(access, narrow_all<T>(results));
     }
   });
@@ -84,6 +84,7 @@ __device__ __forceinline__ void write_channel(const SmemTile& tile, const Channe
   const auto make = [&](int slot, int64_t, Accumulate<T>(&results)[vector_lanes<T>]) {
     const auto picked = pick(slot);
     ABN_UNROLL for (int l = 0; l < vector_lanes<T>; ++l) results[l] = compute(picked, l, channel);
+    return true;
   };
   write_vectors<T>(tile, out, static_cast<int>(threadIdx.x), static_cast<int>(blockDim.x), make);
 }
@@ -92,17 +93,44 @@ template <class T, class Channel, class Pick, class Compute>
 __device__ __forceinline__ void write_runs(const SmemTiling& tiling, const SmemTile& tile,
                                            const Channel* table, const Tensor<T>& out, Pick pick,
                                            Compute compute) {
+  constexpr int lanes = vector_lanes<T>;
   const bool nchw = tiling.partition.layout == ABN_NCHW;
-  const FastDivisor run(nchw ? static_cast<int>(tiling.partition.s) : tile.channels);
-  const auto make = [&](int slot, int64_t offset, Accumulate<T>(&results)[vector_lanes<T>]) {
+  const int samples = static_cast<int>(tiling.partition.s), first = static_cast<int>(threadIdx.x),
+            step = static_cast<int>(blockDim.x);
+  const FastDivisor run(nchw ? samples : tile.channels);
+  const auto make = [&](int slot, int64_t offset, Accumulate<T>(&results)[lanes]) {
     const auto picked = pick(slot);
     ChannelCursor<Channel> cursor(nchw, run, tile.channels, table, offset);
-    ABN_UNROLL for (int l = 0; l < vector_lanes<T>; ++l) {
+    ABN_UNROLL for (int l = 0; l < lanes; ++l) {
       results[l] = compute(picked, l, cursor.channel());
       cursor.advance();
     }
+    return true;
   };
-  write_vectors<T>(tile, out, static_cast<int>(threadIdx.x), static_cast<int>(blockDim.x), make);
+  if (!nchw || samples < lanes) return write_vectors<T>(tile, out, first, step, make);
+
+  // Nearly all vectors lie inside of one channel: those first, and what each warp would wait for,
+  // a vector of two channels, by threads that have nothing else.
+  write_vectors<T>(
+      tile, out, first, step, [&](int slot, int64_t offset, Accumulate<T>(&results)[lanes]) {
+        const int at = static_cast<int>(offset), index = run.quotient(at > 0 ? at : 0);
+        if ((index + 1) * samples - at < lanes && index + 1 < tile.channels) return false;
+        const auto picked = pick(slot);
+        const Channel channel = table[index];
+        ABN_UNROLL for (int l = 0; l < lanes; ++l) results[l] = compute(picked, l, channel);
+        return true;
+      });
+  const int inner = tile.channels - 1, vectors = static_cast<int>(tile.rows.vectors),
+            rows = tile.items / vectors;
+  for (int i = first; i < rows * inner; i += step) {
+    const int row = i / inner, end = (i % inner + 1) * samples;  // of a channel in its row
+    const int64_t begin = tile.rows.begin + row * tile.rows.stride;
+    const int before = static_cast<int>(begin % lanes), vector = (before + end) / lanes;
+    if ((before + end) % lanes == 0) continue;
+    Accumulate<T> results[lanes];
+    make(row * vectors + vector, vector * lanes - before, results);
+    out.store(vector_of_run<T>(begin, tile.rows.length, vector), narrow_all<T>(results));
+  }
 }
 
 template <class T, class Channel, class Pick, class Compute>
@@ -123,6 +151,7 @@ __device__ __forceinline__ void write_columns(const SmemTiling& tiling, const Sm
   const auto make = [&](int slot, int64_t, Accumulate<T>(&results)[lanes]) {
     const auto picked = pick(slot);
     ABN_UNROLL for (int l = 0; l < lanes; ++l) results[l] = compute(picked, l, channels[l]);
+    return true;
   };
   write_vectors<T>(tile, out, slot_of_thread, step, make);
 }

@@ -20,14 +20,14 @@ struct alignas(16) MomentsPart {
   Moments<A> moments;
 };
 
-// Adds the next vectors of an iterator to a thread's moments; `All` says that none of them is
-// missing.
-template <class T, int Layout, bool All, class Iterator, class Source>
+// Adds the next `count` vectors of an iterator to a thread's moments; `All` says that none of them
+// is missing. Missing ones add zeros to sums, so that fewer steps with none missing give the same
+// bits.
+template <class T, int Layout, int count, bool All, class Iterator, class Source>
 __device__ __forceinline__ void add_bundle(Iterator& iterator, const Source& x, Accumulate<T>& n,
                                            Moments<Accumulate<T>> (&moments)[owned<T, Layout>]) {
   using A = Accumulate<T>;
-  constexpr int lanes = vector_lanes<T>, count = statistics_bundle,
-                terms = Layout == ABN_NCHW ? count * lanes : count;
+  constexpr int lanes = vector_lanes<T>, terms = Layout == ABN_NCHW ? count * lanes : count;
   typename Iterator::Item vectors[count];
   Vec16<T> raw[count];
   ABN_UNROLL for (int u = 0; u < count; ++u) {
@@ -47,13 +47,19 @@ __device__ __forceinline__ void add_bundle(Iterator& iterator, const Source& x, 
   if constexpr (Layout == ABN_NCHW) {
     A values[terms];
     ABN_UNROLL for (int u = 0; u < count; ++u) {
-      ABN_UNROLL for (int j = 0; j < lanes; ++j) values[u * lanes + j] = widen(raw[u].lane[j]);
+      ABN_UNROLL for (int j = 0; j < lanes; ++j) {
+        const bool there = All || (mask >> (u * lanes + j) & 1) != 0;
+        values[u * lanes + j] = there ? widen(raw[u].lane[j]) : A(0);
+      }
     }
     moments[0] = merge(moments[0], two_pass(values, mask, inverse), weights);
   } else {
     ABN_UNROLL for (int j = 0; j < lanes; ++j) {
       A values[terms];
-      ABN_UNROLL for (int u = 0; u < count; ++u) values[u] = widen(raw[u].lane[j]);
+      ABN_UNROLL for (int u = 0; u < count; ++u) {
+        const bool there = All || (mask >> u & 1) != 0;
+        values[u] = there ? widen(raw[u].lane[j]) : A(0);
+      }
       moments[j] = merge(moments[j], two_pass(values, mask, inverse), weights);
     }
   }
@@ -65,11 +71,12 @@ __device__ __forceinline__ void add_bundle(Iterator& iterator, const Source& x, 
 template <class T, int Layout, class Iterator, class Source>
 __device__ __forceinline__ void add_moments(Iterator iterator, const Source& x, Accumulate<T>& n,
                                             Moments<Accumulate<T>> (&moments)[owned<T, Layout>]) {
+  constexpr int count = statistics_bundle, few = count / 2;
   if constexpr (Iterator::never_ragged) {
-    while (iterator.left() >= statistics_bundle)
-      add_bundle<T, Layout, true>(iterator, x, n, moments);
+    while (iterator.left() >= count) add_bundle<T, Layout, count, true>(iterator, x, n, moments);
   }
-  while (iterator.more()) add_bundle<T, Layout, false>(iterator, x, n, moments);
+  while (iterator.left() > few) add_bundle<T, Layout, count, false>(iterator, x, n, moments);
+  if (iterator.more()) add_bundle<T, Layout, few, false>(iterator, x, n, moments);
 }
 
 // The slices of a channel, merged by `rows` threads of a column: each takes every rows-th, then the

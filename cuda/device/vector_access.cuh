@@ -69,6 +69,19 @@ struct Runs {
   int64_t begin, stride, length, vectors;
 };
 
+// Vector `vector` of the run of `length` elements that begins at `run`.
+template <class T>
+__device__ __forceinline__ VectorAccess vector_of_run(int64_t run, int64_t length, int64_t vector) {
+  constexpr int lanes = vector_lanes<T>;
+  VectorAccess access;
+  access.begin = (run & ~int64_t{lanes - 1}) + vector * lanes;
+  const int64_t before = run - access.begin, behind = before + length;
+  access.present = whole<T>;
+  if (before > 0) access.present &= ~0u << before;  // before < lanes
+  if (behind < lanes) access.present &= behind > 0 ? (1u << behind) - 1 : 0u;
+  return access;
+}
+
 template <class T>
 class VectorIterator<T, ABN_NCHW> {
  public:
@@ -91,16 +104,11 @@ class VectorIterator<T, ABN_NCHW> {
                             static_cast<int>(blockDim.x)),
             static_cast<int>(blockDim.x)) {}
   __device__ bool more() const { return left_ > 0; }
+  __device__ int left() const { return left_; }
   __device__ int64_t row() const { return row_; }  // the run of the next vector
   __device__ int64_t run() const { return run_; }  // where that begins
   __device__ VectorAccess next() {
-    constexpr int lanes = vector_lanes<T>;
-    VectorAccess access;
-    access.begin = (run_ & ~int64_t{lanes - 1}) + vector_ * lanes;
-    const int64_t before = run_ - access.begin, behind = before + length_;
-    access.present = whole<T>;
-    if (before > 0) access.present &= ~0u << before;  // before < lanes
-    if (behind < lanes) access.present &= behind > 0 ? (1u << behind) - 1 : 0u;
+    VectorAccess access = vector_of_run<T>(run_, length_, vector_);
     if (left_ <= 0) access.present = 0;
     --left_;
     run_ += step_runs_;
@@ -137,6 +145,7 @@ class VectorIterator<T, ABN_NHWC> {
     channels_ = channels >= vector_lanes<T> ? whole<T> : channels > 0 ? (1u << channels) - 1 : 0u;
   }
   __device__ bool more() const { return left_ > 0; }
+  __device__ int left() const { return left_; }
   __device__ int row() const { return row_; }  // the pixel of the next vector, counted in the slice
   __device__ VectorAccess next() {
     const VectorAccess access{begin_, left_ > 0 ? channels_ : 0u};
@@ -189,7 +198,7 @@ class Tensor {
     if (wide(access)) return load16(at(access));
     Vec16<T> value;
     ABN_UNROLL for (int j = 0; j < vector_lanes<T>; ++j) {
-      value.lane[j] = (access.present >> j & 1) != 0 ? data_[access.begin + j] : narrow<T>(0);
+      value.lane[j] = (access.present >> j & 1) != 0 ? data_[access.begin + j] : T{};
     }
     return value;
   }

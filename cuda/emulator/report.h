@@ -116,12 +116,21 @@ struct Traffic {
   std::uint64_t load_sectors = 0, store_sectors = 0;
   std::uint64_t atomics = 0;  // one a lane; in none of the above
 };
+// Instructions that come from one line of a kernel, those of functions that it calls there among
+// them.
+struct LineCount {
+  std::string file;
+  unsigned line = 0;
+  std::uint64_t instructions = 0;
+};
 struct LaunchTraffic {
   std::string kernel;
   std::vector<Traffic> buffers;  // every watched one, in the order of Session::watch
   std::uint64_t accesses = 0;    // to buffers and shared memory
-  // Of compiled kernels: instructions of warps, and branches at which a warp parted.
+  // Of compiled kernels: instructions of warps, and branches at which a warp parted; the lines with
+  // most of them first, where the code knows its lines.
   std::uint64_t instructions = 0, divergences = 0;
+  std::vector<LineCount> lines;
 };
 
 // A piece of memory that kernels may use.

@@ -78,12 +78,30 @@ TEST(verify_bound_terms, reading_x_into_a_narrower_type_moves_the_variance) {
                mean * mean + roundoff * (2 * std::sqrt(c.variance * square) + roundoff * square));
 }
 
+TEST(verify_bound_terms, x_may_underflow_where_it_is_read_into_a_narrower_type) {
+  Arithmetic a;
+  a.load.eta = subnormal;
+  ChannelNumbers c = channel_of(64);
+  c.mean_abs = 1;
+  expect_equal(batch_statistics_error(a, c).mean, subnormal / 2);
+}
+
 TEST(verify_bound_terms, squares_of_deviations_may_underflow) {
   Arithmetic a;
   a.eta = subnormal;
   ChannelNumbers c = channel_of(64);
   c.mean_abs = 1;
   expect_equal(batch_statistics_error(a, c).variance, 2 * subnormal + subnormal * subnormal);
+}
+
+TEST(verify_bound_terms, terms_that_are_infinite_share_the_bound) {
+  Terms terms;
+  terms[compare::Term::mean] = terms[compare::Term::variance] = infinity;
+  terms[compare::Term::arithmetic] = 1;
+  const compare::Shares shares = shares_of(terms);
+  EXPECT_EQ(shares[static_cast<std::size_t>(compare::Term::mean)], 0.5F);
+  EXPECT_EQ(shares[static_cast<std::size_t>(compare::Term::variance)], 0.5F);
+  EXPECT_EQ(shares[static_cast<std::size_t>(compare::Term::arithmetic)], 0);
 }
 
 // ---- forward ------------------------------------------------------------------------------------
@@ -113,6 +131,37 @@ TEST(verify_bound_terms, the_product_by_r_may_underflow_but_not_where_it_is_0) {
   const ForwardBound<Terms> forward(a, c, {});
   expect_equal(forward.xhat(1, 3).total(), subnormal);
   EXPECT_EQ(forward.xhat(0, 0).total(), 0);
+}
+
+TEST(verify_bound_terms, the_exponential_may_underflow_before_alpha_and_behind_it) {
+  Arithmetic a;
+  a.activation.eta = subnormal;
+  ChannelNumbers c = channel_of(1);
+  c.phi = problem::phi_of(ABN_ELU, 2);
+  const double y = -1, z = 2 * std::expm1(y);
+  // alpha times the half of the smallest number, and that half for the product
+  expect_equal(ForwardBound<Terms>(a, c, {}).z({}, y, z).total(),
+               2 * subnormal / 2 + subnormal / 2);
+}
+
+TEST(verify_bound_terms, a_rounded_exponential_and_a_rounded_product) {
+  Arithmetic a;
+  a.activation.u = roundoff;
+  ChannelNumbers c = channel_of(1);
+  c.phi = problem::phi_of(ABN_ELU, 2);
+  const double y = -1, z = 2 * std::expm1(y);
+  expect_equal(ForwardBound<Terms>(a, c, {}).z({}, y, z).total(), 2 * roundoff * std::fabs(z));
+}
+
+TEST(verify_bound_terms, celu_reads_alpha_as_a_factor_and_as_a_divisor) {
+  Arithmetic a;
+  a.load_parameter.u = roundoff;
+  ChannelNumbers c = channel_of(1);
+  c.phi = problem::phi_of(ABN_CELU, 3);
+  const double y = -2, z = 3 * std::expm1(y / 3), factor = roundoff * std::fabs(z);
+  // t = y/alpha off by u|t| moves expm1(t) by at most u|expm1(t)|
+  expect_equal(ForwardBound<Terms>(a, c, {}).z({}, y, z).total(),
+               factor + roundoff * (std::fabs(z) + factor));
 }
 
 // ---- what backward recovers ---------------------------------------------------------------------
@@ -162,6 +211,40 @@ TEST(verify_bound_terms, dy_from_the_output_rounds_the_product_by_the_slope) {
   expect_equal(
       errors(a, c, plan_of(ABN_STANDARD), one, oracle::Source::x_and_z, true).dbeta.total(),
       roundoff * 2);
+}
+
+TEST(verify_bound_terms, in_place_the_derivative_rounds_alpha_the_sum_and_the_product) {
+  ChannelNumbers c = channel_of(1);
+  c.phi = problem::phi_of(ABN_ELU, 2);
+  const double y = -1, z = 2 * std::expm1(y), dz = 8, dy = dz * (z + 2);
+  Samples one;
+  one.add(0, z, dz, y, -2, dy);
+  Arithmetic parameter;
+  parameter.load_parameter.u = roundoff;
+  const double alpha = dz * roundoff * 2;
+  expect_equal(
+      errors(parameter, c, plan_of(ABN_IN_PLACE_1), one, oracle::Source::z, true).dbeta.total(),
+      alpha + roundoff * (dy + alpha));
+}
+
+TEST(verify_bound_terms, in_place_the_derivative_of_celu_divides_by_alpha) {
+  ChannelNumbers c = channel_of(1);
+  c.phi = problem::phi_of(ABN_CELU, 3);
+  const double y = -2, z = 3 * std::expm1(y / 3), dz = 8, dy = dz * (z + 3) / 3;
+  Samples one;
+  one.add(0, z, dz, y, -4, dy);
+  Arithmetic a;
+  a.load_parameter.u = roundoff;
+  const auto e = errors(a, c, plan_of(ABN_IN_PLACE_1), one, oracle::Source::z, true);
+  // (z + alpha)/alpha, or 1 + z/alpha: alpha as a summand, then as a divisor of either
+  const double summand = dz * roundoff, divided = summand + roundoff * (dz / 3 * std::fabs(z) + dy);
+  expect_equal(e.dbeta.total(), divided + roundoff * (dy + divided));
+
+  // y = alpha*log1p(z/alpha): alpha as a divisor, which the logarithm stretches, then as a factor
+  const double w = z + 3, stretched = -3 * std::log1p(-roundoff * std::fabs(z) / w),
+               y_error = stretched + roundoff * (std::fabs(y) + stretched),
+               xhat_error = y_error / c.g, dy_error = e.dbeta.total();
+  expect_equal(e.dgamma.total(), dy * xhat_error + 4 * dy_error + dy_error * xhat_error);
 }
 
 TEST(verify_bound_terms, a_kernel_with_a_y_of_its_own_knows_nothing_of_the_rounding_of_z) {

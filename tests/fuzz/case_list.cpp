@@ -18,8 +18,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
     const std::vector<data::Case> cases = run::cases_of_text(text, "a list");
     std::string lines;
     for (const data::Case& one : cases)
-      lines += problem::to_string(one.problem) + '\t' + one.data + '\t' +
-               std::to_string(one.seed) + '\n';
+      lines += problem::to_string(one.problem) + '\t' + one.data + '\t' + std::to_string(one.seed) +
+               '\n';
     const std::vector<data::Case> again = run::cases_of_text(lines, "a list");
     if (again.size() != cases.size()) fuzz::broken("what was read is written back whole", lines);
     for (std::size_t i = 0; i < cases.size(); ++i)

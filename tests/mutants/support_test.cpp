@@ -178,6 +178,31 @@ TEST_F(Narrow, CasesThatAreSupportedStayAsTheyAre) {
   EXPECT_GT(moved.moved, 20u);
 }
 
+TEST_F(Narrow, AModeThatNoStartHasIsReachedOnTheWay) {
+  // inference at one alpha alone, which no list of problems asks for; and eps = 1e-3
+  constexpr double alpha = 0.71875, eps = double{1e-3F};
+  supported = [](const abn_problem& p) {
+    return p.eps == eps && (p.mode != ABN_INFERENCE ||
+                            (p.activation == ABN_ELU && p.activation_parameter == alpha));
+  };
+  const data::Case one = data::replay("n2c3s5,f32,elu:0.71875,inference,eps:0.1", "standard", 1);
+  const check::MovedCases moved =
+      check::moved_cases(check::output_checks, subject, std::span(&one, 1));
+  ASSERT_EQ(moved.moved, 1u);
+  EXPECT_EQ(moved.cases[0].problem.mode, ABN_INFERENCE);
+  EXPECT_EQ(moved.cases[0].problem.eps, eps);
+}
+
+TEST_F(Narrow, AKernelWithoutEpsGetsDataWithAVariance) {
+  supported = [](const abn_problem& p) { return p.eps == 0; };
+  const data::Case one = data::replay("n2c3s5,f32,leaky_relu", "constant", 1);
+  const check::MovedCases moved =
+      check::moved_cases(check::output_checks, subject, std::span(&one, 1));
+  ASSERT_EQ(moved.moved, 1u);
+  EXPECT_EQ(moved.cases[0].problem.eps, 0);
+  EXPECT_EQ(moved.cases[0].data, "standard");
+}
+
 TEST_F(Narrow, AHostIsAskedForNoCaseThatNeedsAGpu) {
   std::vector<data::Case> tier = cases();
   tier.resize(2);

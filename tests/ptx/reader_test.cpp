@@ -2,6 +2,8 @@
 // refused with its line, its kernel and what to do.
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "cuda/ptx/read/parser.hpp"
 #include "tests/ptx/support.hpp"
 
@@ -42,13 +44,32 @@ TEST(PtxReader, ReadsInstructions) {
   ASSERT_EQ(body.statements.size(), 5U);  // with the ret behind them
   EXPECT_EQ(body.statements[0].guard, "%p1");
   EXPECT_TRUE(body.statements[0].guard_negated);
-  EXPECT_EQ(body.statements[0].source_line, 77U);
+  EXPECT_EQ(body.statements[0].source.line, 77U);
   EXPECT_EQ(static_cast<std::int64_t>(body.statements[0].operands[1].bits), -5);
   EXPECT_EQ(body.statements[1].label, "$L_1");
   EXPECT_EQ(body.statements[2].operands[0].second, "%p2");
   EXPECT_EQ(body.statements[2].operands[2].bits, 0x3f800000U);
   EXPECT_EQ(body.statements[3].operands[0].parts.size(), 2U);
   EXPECT_EQ(static_cast<std::int64_t>(body.statements[3].operands[1].bits), -4);
+}
+
+TEST(PtxReader, InlinedLinesAreThoseOfTheKernelThatTheyAreIn) {
+  const auto module = parse_module(text_of(
+      "",
+      ".reg .b32 %r<4>;\n.loc 1 10 3\nmov.u32 %r1, 0;\n"
+      ".loc 2 20 5, function_name $L_a, inlined_at 1 10 3\nmov.u32 %r1, 1;\n"
+      ".loc 3 30 7, function_name $L_b, inlined_at 2 20 5\nmov.u32 %r1, 2;\n"
+      ".loc 1 11 3\n.loc 3 30 7, function_name $L_b+4, inlined_at 1 11 3\nmov.u32 %r1, 3;"));
+  const Body body = parse_body(module->kernels.at(0));
+  const auto lines = [&](std::size_t i) {
+    const Statement& one = body.statements.at(i);
+    return std::array<unsigned, 4>{one.source.file, one.source.line, one.outermost.file,
+                                   one.outermost.line};
+  };
+  EXPECT_EQ(lines(0), (std::array<unsigned, 4>{1, 10, 1, 10}));
+  EXPECT_EQ(lines(1), (std::array<unsigned, 4>{2, 20, 1, 10}));
+  EXPECT_EQ(lines(2), (std::array<unsigned, 4>{3, 30, 1, 10}));
+  EXPECT_EQ(lines(3), (std::array<unsigned, 4>{3, 30, 1, 11}));
 }
 
 TEST(PtxReader, InlinePtxHasNamesOfItsOwn) {

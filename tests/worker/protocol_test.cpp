@@ -101,7 +101,9 @@ TEST(Protocol, AReportComesOutAgainAndFitsIntoAPacket) {
   finding.block[2] = 7, finding.other.write = true, finding.element = -4;
   report.findings.assign(3, finding);
   report.launches = 5;
-  emulator::LaunchTraffic launch{"normalise", {{"x", 12, 34}}, 99};
+  emulator::LaunchTraffic launch;
+  launch.kernel = "normalise", launch.buffers = {{"x", 12, 34}}, launch.accesses = 99;
+  launch.lines = {{"kernel.cuh", 81, 4000}};
   report.traffic.push_back(launch);
   const auto again = [](const std::vector<std::byte>& bytes) {
     Unpacker from(bytes);
@@ -115,6 +117,8 @@ TEST(Protocol, AReportComesOutAgainAndFitsIntoAPacket) {
   EXPECT_EQ(back.findings[2].element, -4);
   EXPECT_TRUE(back.findings[2].other.write);
   EXPECT_EQ(back.traffic.at(0).buffers.at(0).bytes_stored, 34u);
+  EXPECT_EQ(back.traffic.at(0).lines.at(0).file, "kernel.cuh");
+  EXPECT_EQ(back.traffic.at(0).lines.at(0).instructions, 4000u);
   EXPECT_EQ(back.launches, 5u);
 
   report.findings.assign(10000, finding);

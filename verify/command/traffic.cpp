@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "verify/check/sanitize/checks.hpp"
@@ -41,7 +42,7 @@ std::string sweeps_or_dash(std::uint64_t moved, std::uint64_t of) {
 struct Pace {
   double instructions = 0, budget = 0;
 };
-Pace pace_of(const check::sanitize::MovedBy& call) {
+Pace pace_of(const check::sanitize::MovedBy& call, std::uint64_t instructions) {
   constexpr double lanes = 32, vector_bytes = 16, budget_of_a_sweep = 153;
   std::uint64_t bytes = 0;
   for (const results::BufferTraffic& buffer : call.buffers)
@@ -49,9 +50,27 @@ Pace pace_of(const check::sanitize::MovedBy& call) {
   Pace pace;
   pace.budget = budget_of_a_sweep * check::sanitize::floor_sweeps(call.op == "backward");
   if (bytes > 0)
-    pace.instructions = static_cast<double>(call.instructions) * lanes /
-                        (static_cast<double>(bytes) / vector_bytes);
+    pace.instructions =
+        static_cast<double>(instructions) * lanes / (static_cast<double>(bytes) / vector_bytes);
   return pace;
+}
+
+/// The lines of a kernel that take one in fifty of its instructions or more, with their share of
+/// the pace.
+struct LinePace {
+  std::string where;
+  double instructions = 0;
+};
+std::vector<LinePace> lines_of(const check::sanitize::MovedBy& call) {
+  constexpr double smallest_share = 0.02;
+  std::vector<LinePace> lines;
+  for (const emulator::LineCount& one : call.lines)
+    if (static_cast<double>(one.instructions) >=
+        smallest_share * static_cast<double>(call.instructions))
+      lines.push_back(
+          {fmt::format("{}:{}", std::filesystem::path(one.file).filename().string(), one.line),
+           pace_of(call, one.instructions).instructions});
+  return lines;
 }
 
 void print_call(const std::string& variant, const check::sanitize::MovedBy& call) {
@@ -78,11 +97,13 @@ void print_call(const std::string& variant, const check::sanitize::MovedBy& call
     fmt::print("{}\n", line);
   }
   if (call.instructions > 0) {
-    const Pace pace = pace_of(call);
+    const Pace pace = pace_of(call, call.instructions);
     fmt::print(
         "  {} instructions of warps, {} branches at which one parted: {:.0f} instructions "
         "for each 16 bytes of a tensor; the memory's pace on an H100 leaves {:.0f}\n",
         call.instructions, call.divergences, pace.instructions, pace.budget);
+    for (const LinePace& line : lines_of(call))
+      fmt::print("    {:>6.1f}  {}\n", line.instructions, line.where);
   }
   if (!call.wrong.empty()) fmt::print("  not as claimed: {}\n", call.wrong);
 }
@@ -99,8 +120,13 @@ Json call_json(const check::sanitize::MovedBy& call) {
   if (!call.wrong.empty()) json["not_as_claimed"] = call.wrong;
   if (call.instructions > 0) {
     json["warp_instructions"] = call.instructions, json["divergences"] = call.divergences;
-    json["instructions_per_16_bytes"] = pace_of(call).instructions;
-    json["budget_per_16_bytes"] = pace_of(call).budget;
+    const Pace pace = pace_of(call, call.instructions);
+    json["instructions_per_16_bytes"] = pace.instructions;
+    json["budget_per_16_bytes"] = pace.budget;
+    json["instructions_by_line"] = Json::array();
+    for (const LinePace& line : lines_of(call))
+      json["instructions_by_line"].push_back(
+          {{"line", line.where}, {"instructions_per_16_bytes", line.instructions}});
   }
   json["buffers"] = Json::array();
   for (const results::BufferTraffic& b : call.buffers) {

@@ -65,6 +65,9 @@ std::vector<std::byte> pack_report(const Header& header, const emulator::Report&
       to(launch.kernel), to(launch.accesses), to(launch.instructions), to(launch.divergences);
       pack_list(to, launch.buffers, launch.buffers.size(),
                 [&](const auto& one) { visit_traffic(to, one); });
+      pack_list(to, launch.lines, launch.lines.size(), [&](const emulator::LineCount& one) {
+        to(one.file), to(one.line), to(one.instructions);
+      });
     });
     to(report.launches), to(report.blocks), to(report.threads), to(report.switches);
     std::vector<std::byte> bytes = to.take();
@@ -78,6 +81,9 @@ emulator::Report unpack_report(Unpacker& from) {
   unpack_list(from, report.traffic, [&](emulator::LaunchTraffic& launch) {
     from(launch.kernel), from(launch.accesses), from(launch.instructions), from(launch.divergences);
     unpack_list(from, launch.buffers, [&](auto& one) { visit_traffic(from, one); });
+    unpack_list(from, launch.lines, [&](emulator::LineCount& one) {
+      from(one.file), from(one.line), from(one.instructions);
+    });
   });
   from(report.launches), from(report.blocks), from(report.threads), from(report.switches);
   from.finish();

@@ -70,6 +70,11 @@ struct Operand {
   std::vector<Operand> parts{};
 };
 
+/// What .loc says; line 0: nothing.
+struct SourceLine {
+  unsigned file = 0, line = 0;
+};
+
 /// One instruction, or a label.
 struct Statement {
   unsigned line = 0;
@@ -78,7 +83,7 @@ struct Statement {
   bool guard_negated = false;
   std::string_view opcode{};
   std::vector<Operand> operands{};
-  unsigned source_file = 0, source_line = 0;  ///< of the last .loc; 0: none
+  SourceLine source{}, outermost{};  ///< of the last .loc; of the kernel that it is inlined into
 };
 
 /// A range of registers: .reg .b32 %r<137> is {"%r", 137, 4}; one register has count 0.

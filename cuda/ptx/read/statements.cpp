@@ -1,7 +1,9 @@
 // The body of a kernel: registers, variables of its own, instructions and labels.
+#include <array>
 #include <bit>
 #include <charconv>
 #include <cstdlib>
+#include <map>
 #include <string>
 
 #include "cuda/ptx/read/parser.hpp"
@@ -151,10 +153,43 @@ Operand parse_number(const Token& token, bool minus) {
   return operand;
 }
 
+/// What the directives .loc say of the instructions behind them:
+///   .loc FILE LINE COLUMN
+///   .loc FILE LINE COLUMN, function_name NAME, inlined_at FILE LINE COLUMN
+/// The place of inlining has a .loc of its own before, which may be inlined in turn.
+class SourceLines {
+ public:
+  SourceLine here{}, outermost{};
+
+  void read(Lexer& from, unsigned line) {
+    const Place place = take_place(from);
+    here = outermost = line_of(place);
+    while (from.peek().kind != Token::Kind::end && from.peek().line == line) {
+      if (!from.take().is("inlined_at")) continue;
+      const Place caller = take_place(from);
+      const auto known = outermost_.find(caller);
+      outermost = known == outermost_.end() ? line_of(caller) : known->second;
+    }
+    outermost_[place] = outermost;
+  }
+
+ private:
+  using Place = std::array<unsigned, 3>;
+  static Place take_place(Lexer& from) {
+    Place place{};
+    for (unsigned& number : place)
+      number = static_cast<unsigned>(parse_number(from.take(), false).bits);
+    return place;
+  }
+  static SourceLine line_of(const Place& place) { return {place[0], place[1]}; }
+
+  std::map<Place, SourceLine> outermost_;  // as last said
+};
+
 Body parse_body(const Kernel& kernel) {
   Body body;
   Lexer from(kernel.body, kernel.body_line);
-  unsigned source_file = 0, source_line = 0;
+  SourceLines source;
   std::vector<Scope> scopes;
   while (from.peek().kind != Token::Kind::end) {
     Statement statement;
@@ -193,9 +228,7 @@ Body parse_body(const Kernel& kernel) {
       continue;
     }
     if (word.is(".loc")) {
-      source_file = static_cast<unsigned>(parse_number(from.take(), false).bits);
-      source_line = static_cast<unsigned>(parse_number(from.take(), false).bits);
-      while (from.peek().kind != Token::Kind::end && from.peek().line == word.line) from.take();
+      source.read(from, word.line);
       continue;
     }
     if (word.text.starts_with('.'))
@@ -208,7 +241,7 @@ Body parse_body(const Kernel& kernel) {
       continue;
     }
     statement.opcode = word.text;
-    statement.source_file = source_file, statement.source_line = source_line;
+    statement.source = source.here, statement.outermost = source.outermost;
     while (!from.peek().is(';')) {
       statement.operands.push_back(parse_operand(from));
       if (!from.peek().is(';')) from.expect(',');

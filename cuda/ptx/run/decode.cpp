@@ -178,8 +178,7 @@ class Decoder {
     Instruction& in = pending.instruction;
     const Form& form = form_of(statement, in.flags);
     in.form = &form, in.handler = form.handler, in.control = form.control;
-    in.line = statement.line, in.source_line = statement.source_line;
-    in.source_file = static_cast<std::uint16_t>(statement.source_file);
+    in.line = statement.line, in.source = statement.source, in.outermost = statement.outermost;
     if (!statement.guard.empty()) {
       const Register* const reg = names_.find(statement.guard);
       if (reg == nullptr || reg->bytes != 0)

@@ -43,6 +43,7 @@ class Machine {
       : draw_(configuration.seed) {
     launch_.program = &program, launch_.memory = memory;
     launch_.configuration = std::move(configuration);
+    if (launch_.configuration.sanitize) launch_.executed.resize(program.code.size());
   }
 
   Outcome run() {
@@ -83,6 +84,7 @@ class Machine {
     outcome.blocks = how.grid.count();
     outcome.threads = outcome.blocks * how.block.count();
     outcome.instructions = launch_.instructions;
+    outcome.executed = std::move(launch_.executed);
     outcome.lane_instructions = launch_.lane_instructions, outcome.splits = launch_.splits;
     return outcome;
   }

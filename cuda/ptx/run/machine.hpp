@@ -13,6 +13,7 @@ struct Outcome {
   std::vector<emulator::Finding> findings{};
   std::uint64_t blocks = 0, threads = 0;
   std::uint64_t instructions = 0, lane_instructions = 0, splits = 0;
+  std::vector<std::uint64_t> executed{};  ///< instructions of warps by that of the program
 };
 
 /// Sizes that a GPU would refuse are a finding. An exception leaves memory as it was by then.

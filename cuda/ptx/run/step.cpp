@@ -155,6 +155,7 @@ void check_idle(Warp& warp, const Instruction& in, std::uint32_t mask) {
 std::uint64_t run_group(Warp& warp, std::size_t at, std::uint32_t limit, std::uint64_t budget) {
   Launch& launch = *warp.block->launch;
   const Instruction* const code = launch.program->code.data();
+  std::uint64_t* const executed = launch.executed.empty() ? nullptr : launch.executed.data();
   std::uint32_t pc = warp.groups[at].pc, mask = warp.groups[at].mask;
   std::uint64_t done = 0, lane_count = 0;
   const auto finish = [&](bool keep) {
@@ -172,6 +173,7 @@ std::uint64_t run_group(Warp& warp, std::size_t at, std::uint32_t limit, std::ui
       const std::uint32_t bits = bits_of(warp.read<std::uint32_t>(in.guard));
       active &= in.guard_negated ? ~bits : bits;
     }
+    if (executed != nullptr) ++executed[pc];
     ++done, lane_count += static_cast<std::uint32_t>(std::popcount(active));
     switch (in.control) {
       case Control::none:

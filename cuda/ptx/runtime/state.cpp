@@ -1,8 +1,11 @@
 // The state, modules in memory, and a launch with its findings.
 #include "cuda/ptx/runtime/state.hpp"
 
+#include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <map>
 
 #include "cuda/ptx/read/fat_binary.hpp"
 #include "cuda/ptx/read/parser.hpp"
@@ -73,10 +76,30 @@ int error_of(const emulator::Finding& finding) {
              : launch_failure;
 }
 
-void keep_traffic(State& all, const std::string& kernel, const Outcome& outcome) {
+/// What each line of the kernel had executed, the most first. A .loc without a line is the
+/// compiler's way to say that an instruction is of none.
+std::vector<emulator::LineCount> lines_of(const Program& program, const Outcome& outcome) {
+  constexpr std::size_t most_lines = 64;
+  std::map<std::pair<unsigned, unsigned>, std::uint64_t> counts;
+  for (std::size_t i = 0; i < outcome.executed.size(); ++i)
+    if (const SourceLine& at = program.code[i].outermost; at.line != 0)
+      counts[{at.file, at.line}] += outcome.executed[i];
+  std::vector<emulator::LineCount> lines;
+  for (const auto& [at, count] : counts)
+    if (count != 0 && at.first < program.module->files.size())
+      lines.push_back({program.module->files[at.first], at.second, count});
+  std::stable_sort(lines.begin(), lines.end(),
+                   [](const auto& a, const auto& b) { return a.instructions > b.instructions; });
+  if (lines.size() > most_lines) lines.resize(most_lines);
+  return lines;
+}
+
+void keep_traffic(State& all, const std::string& kernel, const Program& program,
+                  const Outcome& outcome) {
   emulator::LaunchTraffic launch;
   launch.kernel = kernel;
   launch.instructions = outcome.instructions, launch.divergences = outcome.splits;
+  launch.lines = lines_of(program, outcome);
   for (Range& range : all.memory.ranges()) {
     if (!range.watched) continue;
     launch.buffers.push_back({range.name, range.bytes_loaded, range.bytes_stored,
@@ -122,7 +145,7 @@ int launch(LoadedModule& module, const std::string& kernel, Configuration config
     if (all.session) {
       emulator::Report& report = all.session->report;
       ++report.launches, report.blocks += outcome.blocks, report.threads += outcome.threads;
-      if (all.session->sanitize) keep_traffic(all, kernel, outcome);
+      if (all.session->sanitize) keep_traffic(all, kernel, program, outcome);
     }
     return outcome.finished ? success : error_of(outcome.findings.back());
   } catch (const Refused& why) {

@@ -102,7 +102,8 @@ struct Launch {
   /// Twice the number of an instruction, and 1 for a race: findings that did not stop the launch.
   std::vector<std::uint64_t> reported;
   std::vector<std::byte> grid_workspace;
-  std::uint64_t instructions = 0;  ///< of warps
+  std::uint64_t instructions = 0;       ///< of warps
+  std::vector<std::uint64_t> executed;  ///< the same by instruction of the program, if sanitized
   std::uint64_t lane_instructions = 0;
   std::uint64_t splits = 0;  ///< branches that took two ways
   std::uint64_t idle = 0;    ///< polls, sleeps and fences since memory last changed

@@ -32,8 +32,8 @@ emulator::Finding finding_at(const Warp& warp, const Instruction& in, unsigned l
 std::string place_text(const Warp& warp, const Instruction& in, unsigned lane) {
   std::string text = "PTX line " + std::to_string(in.line);
   const auto& files = warp.block->launch->program->module->files;
-  if (in.source_line != 0 && in.source_file < files.size())
-    text += ", " + files[in.source_file] + ":" + std::to_string(in.source_line);
+  if (in.source.line != 0 && in.source.file < files.size())
+    text += ", " + files[in.source.file] + ":" + std::to_string(in.source.line);
   return text + ", by block " + triple(warp.block->index) + ", thread " +
          triple(thread_of(warp, lane));
 }

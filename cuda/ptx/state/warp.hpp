@@ -33,9 +33,8 @@ struct Instruction {
   Place guard;                                        ///< none: always
   std::uint32_t target = 0;                           ///< of a branch
   std::uint32_t line = 0;                             ///< of the PTX
-  std::uint32_t source_line = 0;                      ///< by .loc; 0: unknown
-  std::uint16_t source_file = 0;
-  std::uint16_t wide = 0;  ///< bit i: operand i is a register of 64 bits
+  SourceLine source, outermost;                       ///< by .loc
+  std::uint16_t wide = 0;                             ///< bit i: operand i is a register of 64 bits
   Control control = Control::none;
   bool guard_negated = false;
   std::uint8_t flags = 0;  ///< Flag

@@ -269,6 +269,17 @@ TEST(Sync, EveryPlantedMistakeFails) {
   EXPECT_EQ(failed_with<Bug::fused_in_another_order>(), std::set<std::string>{"fused"});
 }
 
+TEST(Sync, ThePartialsOfEachRankMakeSumsOneStepLonger) {
+  const abn_problem p = problem::parse_problem("n9c3s4,leaky_relu");
+  abn_claims base{}, cut{};
+  base.struct_size = cut.struct_size = sizeof base;
+  ASSERT_EQ(Halves<Bug::none>::claims(&p, &base), ABN_OK);
+  const check::sync::Sharded sharded(Halves<Bug::none>::variant, {{4, 3, 2}, 0});
+  ASSERT_EQ(sharded.variant().claims(&p, &cut), ABN_OK);
+  EXPECT_EQ(cut.depth_statistics, base.depth_statistics + 3);
+  EXPECT_EQ(cut.depth_backward, base.depth_backward + 3);
+}
+
 TEST(Sync, AVariantWithoutHalvesHasNoSuchCheck) {
   abn_variant alone = Halves<Bug::none>::variant.base;
   alone.struct_size = sizeof alone;

@@ -296,6 +296,7 @@ std::vector<MovedBy> moved_by(const call::Subject& subject, const data::Case& on
       call.buffers = observed.traffic[i];
       call.instructions = observed.pace[i].instructions;
       call.divergences = observed.pace[i].divergences;
+      call.lines = observed.pace[i].lines;
       add_claims(call.buffers, claims, backward);
       std::string where;
       call.wrong = wrong_traffic(call.buffers,

@@ -21,8 +21,10 @@ struct MovedBy {
   /// how that differs from the claims; empty: it does not, or nothing is claimed
   std::string wrong;
   std::string trouble;  ///< why there are no buffers
-  /// of compiled kernels: instructions of warps, and branches at which one parted
+  /// of compiled kernels: instructions of warps, in all and by line, and branches at which one
+  /// parted
   std::uint64_t instructions = 0, divergences = 0;
+  std::vector<emulator::LineCount> lines;
 };
 std::vector<MovedBy> moved_by(const call::Subject& subject, const data::Case& one,
                               const abn_claims& claims);

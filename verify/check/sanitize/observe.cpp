@@ -129,8 +129,10 @@ Observed observe(const call::Subject& subject, const problem::Inputs& inputs,
     if (!whole || !asks_all) continue;
     observed.traffic.push_back(traffic_of(call));
     Observed::Pace& pace = observed.pace.emplace_back();
-    for (const emulator::LaunchTraffic& launch : call.report.traffic)
+    for (const emulator::LaunchTraffic& launch : call.report.traffic) {
       pace.instructions += launch.instructions, pace.divergences += launch.divergences;
+      pace.lines.insert(pace.lines.end(), launch.lines.begin(), launch.lines.end());
+    }
     add_sizes(observed.traffic.back(), observed.addresses, call);
   }
   return observed;

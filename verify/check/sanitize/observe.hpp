@@ -29,10 +29,11 @@ struct Observed {
   bool complete = true;
   /// of complete calls that were asked for every output: out of place, and in place
   std::vector<std::vector<results::BufferTraffic>> traffic;
-  /// Of the same calls, of compiled kernels: instructions of warps, and branches at which one
-  /// parted.
+  /// Of the same calls, of compiled kernels: instructions of warps, in all and by line of the
+  /// kernels, and branches at which one parted.
   struct Pace {
     std::uint64_t instructions = 0, divergences = 0;
+    std::vector<emulator::LineCount> lines;
   };
   std::vector<Pace> pace;
   /// of the buffers of traffic.front() and so on, one after the other
