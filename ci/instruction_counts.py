@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 
-IMAGES = 32
+IMAGES = 8
 LAYERS = ["c64s12544", "c64s3136", "c256s3136", "c128s784", "c512s784", "c256s196", "c1024s196",
           "c512s49", "c2048s49"]
 SLACK = 1.02  # of another patch of the compiler
