@@ -31,10 +31,10 @@ extern "C" {
 #endif
 
 // The text of a file, from NAME_begin to NAME_end.
-#define EMBED(name, tail)                                                               \
-  extern "C" const char name##_begin[], name##_end[];                                   \
-  asm(".section .rodata\n.globl " #name "_begin\n.hidden " #name "_begin\n" #name       \
-      "_begin:\n.incbin \"" PTX_FOLDER "/" #name tail ".ptx\"\n.globl " #name           \
+#define EMBED(name, tail)                                                         \
+  extern "C" const char name##_begin[], name##_end[];                             \
+  asm(".section .rodata\n.globl " #name "_begin\n.hidden " #name "_begin\n" #name \
+      "_begin:\n.incbin \"" PTX_FOLDER "/" #name tail ".ptx\"\n.globl " #name     \
       "_end\n.hidden " #name "_end\n" #name "_end:\n.previous\n");
 EMBED(forward_f32, FORWARD_TAIL)
 EMBED(forward_f16, FORWARD_TAIL)
