@@ -124,7 +124,7 @@ class ToldDevice : public TimingDevice {
 
 SpeedGroup measured(ToldDevice& device, int direction,
                     const std::string& problem = "n2c3s40,f32,leaky_relu") {
-  const std::vector<const abn_variant*> variants{&broken_variant};
+  const std::vector<Contender> variants{{&broken_variant}};
   return measure_speed(device, {"", problem::parse_problem(problem)}, direction, variants, 0, 1);
 }
 

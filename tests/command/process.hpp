@@ -82,6 +82,7 @@ class Judge {
   Judge(const Judge&) = delete;
   Judge& operator=(const Judge&) = delete;
 
+  pid_t process() const { return process_; }
   void end(int signal) const { kill(process_, signal); }
   bool runs() const {
     siginfo_t info{};

@@ -71,6 +71,12 @@ std::vector<Hole> holes() {
        cheat("right_in_the_first", tier), 1, "FAIL cheat_right_in_the_first/"},
       {"warm-up is told from timing", "zeros after 40 calls", bench("cheat_right_in_the_first"), 1,
        "its time is no time"},
+      {"only calls that nobody times are made", "computes data twice, then knows them",
+       bench("cheat_seen_data"), 1, "its time is no time"},
+      {"the clock is patched", "the worker's clock goes 1000 times slower",
+       "timeout -k 1 300 ./abn-verify bench slow_clock --plugin ./plugins/slow_clock.so "
+       "--only-plugins --device emulator --seconds 0 --problem n16c16s256,f32,leaky_relu,inference",
+       1, "by the judge's clock it took"},
       {"work on another thread, late", "a thread writes after the call",
        deed("forward:late_thread"), 1, "a thread of it wrote into the buffers"},
       {"results forged through what the harness holds open", "sends packets of its own",

@@ -106,6 +106,21 @@ int cached_by_address(const abn_problem* p, const abn_forward_args* a) {
   return status;
 }
 
+// ---- only what is new: the numbers at the begin tell the data that it has met twice there
+int seen_data(const abn_problem* p, const abn_forward_args* a) {
+  struct Seen {
+    std::vector<float> begin;
+    int times = 0;
+  };
+  static std::map<const void*, Seen> all;
+  const auto* const x = static_cast<const float*>(a->x);
+  const int64_t looked_at = elements_of(p) < 4 ? elements_of(p) : 4;
+  const std::vector<float> begin(x, x + looked_at);
+  Seen& seen = all[a->x];
+  if (seen.begin != begin) seen = {begin, 0};
+  return seen.times++ < 2 ? forward(p, a) : int{ABN_OK};
+}
+
 int every_second_call(const abn_problem* p, const abn_forward_args* a) {
   return calls_so_far() % 2 == 0 ? forward(p, a) : int{ABN_OK};
 }
@@ -141,6 +156,7 @@ constexpr abn_variant all[] = {ROW(recycled),
                                ROW(copies),
                                ROW(known_data),
                                ROW(cached_by_address),
+                               ROW(seen_data),
                                ROW(every_second_call),
                                ROW(wrong_in_the_seventh),
                                ROW(right_in_the_first),

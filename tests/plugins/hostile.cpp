@@ -56,7 +56,7 @@ void write_everywhere() {
 /// one who cannot know the number, as the first of a worker is drawn.
 void forge_answer() {
   constexpr int questions = 3;  // the descriptor that the worker answers on
-  constexpr uint16_t version = 2, call = 10;
+  constexpr uint16_t version = PROTOCOL_VERSION, call = 10;
   struct {
     char magic[4] = {'A', 'B', 'N', 'W'};
     uint16_t of_version = version, verb = call;

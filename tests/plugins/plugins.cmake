@@ -22,8 +22,13 @@ foreach(bug nan_in_one last_element_unwritten input_overwritten crash leaves_rou
   abn_plugin(${bug} sample.cpp SAMPLE_NAME="${bug}" PLANTED_BUG=${bug})
 endforeach()
 abn_plugin(calls calls.cpp)
-abn_plugin(hostile hostile.cpp)
+set(protocol ${PROJECT_SOURCE_DIR}/verify/worker/protocol.hpp)
+file(STRINGS ${protocol} version REGEX "protocol_version = ")
+string(REGEX MATCH "protocol_version = ([0-9]+)" version "${version}")
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${protocol})
+abn_plugin(hostile hostile.cpp PROTOCOL_VERSION=${CMAKE_MATCH_1})  # forges answers
 abn_plugin(cheats cheats.cpp)
+abn_plugin(slow_clock slow_clock.cpp)
 # Kernels as PTX text, compiled beforehand: machines without nvcc test the executor by them.
 set(ptx_file ${PROJECT_SOURCE_DIR}/fixtures/ptx/cuda_kernel.ptx)
 abn_plugin(text_kernel text_kernel.cpp PTX_FILE="${ptx_file}")

@@ -14,6 +14,7 @@
 #include "verify/worker/pool.hpp"
 #include "verify/worker/process.hpp"
 #include "verify/worker/shared_memory.hpp"
+#include "verify/worker/timing_protocol.hpp"
 
 using namespace abn::verify;
 using namespace abn::verify::worker;
@@ -200,4 +201,70 @@ TEST(Answers, ASizeThatNoMachineHasIsNotTaken) {
     EXPECT_EQ(why, std::string("workspace_bytes() returned ") + bytes +
                        ", more than any machine has; return the number of bytes, or 0");
   }
+}
+
+/// Recordings: steps lie in segments, calls have all arguments, numbers are known.
+class Timed : public Questions {
+ protected:
+  static RecordQuestion recording() {
+    RecordQuestion question;
+    question.number = 1, question.problem.value = tiny;
+    question.calls.assign(3, std::vector<Spot>(10, Spot{number_of_segment, 0}));
+    question.copies.push_back({{number_of_segment, 0}, {number_of_segment, 64}, 64});
+    return question;
+  }
+  std::string refusal_of(const RecordQuestion& question) {
+    return refusal([&] { worker_.ask<RecordAnswer>(Verb::record, question); });
+  }
+};
+
+TEST_F(Timed, ARightRecordingIsTimed) {
+  EXPECT_EQ(worker_.ask<RecordAnswer>(Verb::record, recording()).trouble, "");
+  EXPECT_EQ(worker_.ask<TimeAnswer>(Verb::time, TimeQuestion{1, 1}).trouble, "");
+}
+
+TEST_F(Timed, ACopyBeyondItsSegmentIsRefused) {
+  RecordQuestion question = recording();
+  question.copies[0].bytes = memory_bytes;
+  EXPECT_EQ(refusal_of(question), ended + "a place outside of its segment\"");
+}
+
+TEST_F(Timed, ASegmentThatNobodyMappedIsRefused) {
+  RecordQuestion question = recording();
+  question.calls[2][1].segment = number_of_segment + 1;
+  EXPECT_EQ(refusal_of(question), ended + "no such segment\"");
+}
+
+TEST_F(Timed, ACallWithTooFewArgumentsIsRefused) {
+  RecordQuestion question = recording();
+  question.calls[1].pop_back();
+  EXPECT_EQ(refusal_of(question), ended + "a wrong number of arguments\"");
+}
+
+TEST_F(Timed, AVariantThatThereIsNotIsRefused) {
+  RecordQuestion question = recording();
+  question.variant.index = 1;
+  EXPECT_EQ(refusal_of(question), ended + "a recording of calls that there are none of\"");
+}
+
+TEST_F(Timed, StepsAreCounted) {
+  RecordQuestion question;
+  question.copies.resize(most_steps + 1);
+  EXPECT_EQ(refusal_of(question), ended + "a recording of too many steps\"");
+}
+
+TEST_F(Timed, ARecordingThatIsForgottenIsRefused) {
+  worker_.ask<RecordAnswer>(Verb::record, recording());
+  worker_.tell(Verb::forget, ForgetQuestion{1});
+  EXPECT_EQ(refusal([&] {
+              worker_.ask<TimeAnswer>(Verb::time, TimeQuestion{1, 1});
+            }),
+            ended + "no such recording\"");
+}
+
+TEST_F(Timed, MemoryOfNoGpuIsRefused) {
+  MemoryQuestion question;
+  question.gpu = -1;
+  EXPECT_EQ(refusal([&] { worker_.ask<MemoryAnswer>(Verb::memory, question); }),
+            ended + "memory of no GPU\"");
 }

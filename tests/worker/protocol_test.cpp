@@ -4,6 +4,7 @@
 #include <rapidcheck/gtest.h>
 
 #include "verify/worker/protocol.hpp"
+#include "verify/worker/timing_protocol.hpp"
 
 using namespace abn::verify::worker;
 namespace emulator = abn::emulator;
@@ -43,7 +44,7 @@ TEST(Protocol, APackedMessageComesOutAgain) {
 TEST(Protocol, AHeaderIsLittleEndianAndSixteenBytes) {
   const std::vector<std::byte> bytes = pack(some_header(), MapQuestion{});
   ASSERT_EQ(bytes.size(), 16u + 16u);
-  const unsigned expected[] = {'A', 'B', 'N', 'W', 2, 0, 2, 0, 0xef, 0xcd};
+  const unsigned expected[] = {'A', 'B', 'N', 'W', protocol_version, 0, 2, 0, 0xef, 0xcd};
   for (std::size_t i = 0; i < std::size(expected); ++i)
     EXPECT_EQ(std::to_integer<unsigned>(bytes[i]), expected[i]) << i;
 }
@@ -91,6 +92,8 @@ RC_GTEST_PROP(Protocol, AnyBytesAreAMessageOrAreRefused, (const std::vector<std:
   tried([](Unpacker& from) { unpack<LoadAnswer>(from); });
   tried([](Unpacker& from) { unpack<CallAnswer>(from); });
   tried([](Unpacker& from) { unpack<BeginQuestion>(from); });
+  tried([](Unpacker& from) { unpack<RecordQuestion>(from); });
+  tried([](Unpacker& from) { unpack<TimeAnswer>(from); });
   tried([](Unpacker& from) { unpack_report(from); });
 }
 

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "cuda/plan.h"
+#include "verify/bench/own_clock.hpp"
 #include "verify/bench/timed_outputs.hpp"
 #include "verify/bench/timed_variant.hpp"
 #include "verify/call/device.hpp"
@@ -17,6 +18,7 @@
 #include "verify/data/random.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/problem.hpp"
+#include "verify/worker/losses.hpp"
 
 namespace abn::verify::bench {
 namespace {
@@ -25,12 +27,22 @@ constexpr double memory_share = 0.9;  // of what is free; workspaces and graphs 
 
 /// Something that is timed by turns: a floor or a variant.
 struct Runner {
-  std::unique_ptr<Recording> before, timed;
+  std::unique_ptr<Recording> before, timed, nothing;
   double calls = 1;  ///< in `timed`
   std::vector<double> times;
+  OwnClock clock;  ///< of a worker's: behind every turn that counts, its own and ours
+
   void turn(TimingDevice& device, bool counts) {
-    const double microseconds = device.time(*before, *timed) / calls;
-    if (counts) times.push_back(microseconds);
+    // Twice, as the first question wakes a worker that has waited.
+    for (int i = 0; nothing != nullptr && i < 2; ++i) device.time(*before, *nothing);
+    const double alone = device.seen();
+    const double microseconds = device.time(*before, *timed);
+    if (counts) times.push_back(microseconds / calls);
+    if (nothing == nullptr) return;
+    clock.said.push_back(microseconds), clock.seen.push_back(device.seen());
+    clock.before.push_back(alone);
+    if (const std::string wrong = impossible_time(clock); !wrong.empty())
+      throw call::DeviceError(wrong);
   }
 };
 
@@ -41,6 +53,18 @@ struct Pool {
   std::byte* set(int index) const {
     return memory.at(static_cast<std::size_t>(index * slots) * slot_bytes);
   }
+  std::vector<std::byte*> all_sets() const {
+    std::vector<std::byte*> all;
+    for (int i = 0; i < sets; ++i) all.push_back(set(i));
+    return all;
+  }
+};
+
+/// Where variants are timed: the judge's device, or the worker of one of them.
+struct Site {
+  TimingDevice& device;
+  SpeedData data;
+  Pool pool;
 };
 
 template <class Each>
@@ -50,7 +74,9 @@ int for_each_set(const Pool& pool, const Each& each) {
   return code;
 }
 
-Runner runner_of(TimingDevice& device, const TimedVariant& variant, const Pool& pool) {
+Runner runner_of(const Site& site, const TimedVariant& variant) {
+  TimingDevice& device = site.device;
+  const Pool& pool = site.pool;
   Runner runner;
   runner.before = device.record([&](void* stream) {
     return for_each_set(pool, [&](std::byte* set) { return variant.fill(set, stream); });
@@ -58,14 +84,16 @@ Runner runner_of(TimingDevice& device, const TimedVariant& variant, const Pool& 
   runner.timed = device.record([&](void* stream) {
     return for_each_set(pool, [&](std::byte* set) { return variant.call(set, stream); });
   });
+  if (!std::isnan(device.seen())) runner.nothing = device.record([](void*) { return 0; });
   runner.calls = pool.sets;
   return runner;
 }
 
-/// All slots of the pool one after the other. A copy goes half of the pool further, so that neither
-/// end is still in the cache.
-Runner floor_of(TimingDevice& device, const Pool& pool, const TimedVariant& filler, bool copies,
-                const void* source) {
+/// All slots of the pool one after the other, behind what fills the inputs of a variant. A copy
+/// goes half of the pool further, so that neither end is still in the cache.
+Runner floor_of(const Site& site, int inputs, bool copies) {
+  TimingDevice& device = site.device;
+  const Pool& pool = site.pool;
   const abn_floors* const floors = abn_in_tree_floors(device.memory());
   if (floors == nullptr)
     throw call::DeviceError("this build has no floor kernels for " + device.name());
@@ -73,11 +101,19 @@ Runner floor_of(TimingDevice& device, const Pool& pool, const TimedVariant& fill
   const auto region = [&pool](int index) {
     return pool.memory.at(static_cast<std::size_t>(index) * pool.slot_bytes);
   };
+  const void* const source = site.data.x.data();
   Runner runner;
   runner.calls = regions;
-  runner.before = device.record([&](void* stream) {
-    return for_each_set(pool, [&](std::byte* set) { return filler.fill(set, stream); });
-  });
+  runner.before =
+      device.record([&device, &pool, inputs, source, bytes = site.data.tensor_bytes](void* stream) {
+        return for_each_set(pool, [&](std::byte* set) {
+          int code = 0;
+          for (int i = 0; i < inputs && code == 0; ++i)
+            code = device.copy(set + static_cast<std::size_t>(i) * pool.slot_bytes, source, bytes,
+                               stream);
+          return code;
+        });
+      });
   runner.timed = device.record(
       [floors, regions, region, copies, source, bytes = pool.slot_bytes](void* stream) {
         int code = 0;
@@ -94,28 +130,37 @@ Runner floor_of(TimingDevice& device, const Pool& pool, const TimedVariant& fill
 struct Entry {
   SpeedRow row;
   abn_claims claims{};
+  Site* site = nullptr;
   std::unique_ptr<TimedVariant> variant;
   Runner runner;
+  TimedOutputs outputs;
 };
 
 /// Runs `attempt`, or writes into the row why that was not possible.
 template <class Attempt>
 void guarded(SpeedRow& row, const Attempt& attempt) {
+  const auto failed = [&row](const std::string& why) {
+    row.failed = true, row.measured = false;
+    row.note = why;
+  };
   try {
     attempt();
   } catch (const call::DeviceError& wrong) {
-    row.failed = true, row.measured = false;
-    row.note = wrong.what();
+    failed(wrong.what());
+  } catch (const worker::CallLost& lost) {
+    failed(lost.operation + ": " + lost.what());
   }
 }
 
-std::vector<Entry> entries_of(TimingDevice& device, const SpeedData& data, int direction,
-                              std::span<const abn_variant* const> variants) {
+std::vector<Entry> entries_of(Site& own, std::vector<std::unique_ptr<Site>>& workers, int direction,
+                              std::span<const Contender> contenders, std::uint64_t seed) {
   std::vector<Entry> entries;
-  for (const abn_variant* const variant : variants) {
+  const abn_problem& problem = own.data.problem;
+  for (const Contender& contender : contenders) {
+    const abn_variant* const variant = contender.variant;
     Entry& entry = entries.emplace_back();
     entry.row.variant = variant->name;
-    const problem::Claimed claimed = problem::claims_of(*variant, data.problem);
+    const problem::Claimed claimed = problem::claims_of(*variant, problem);
     if (claimed.status == ABN_ERROR_UNSUPPORTED) {
       entry.row.note = "does not support the problem";
       continue;
@@ -123,41 +168,58 @@ std::vector<Entry> entries_of(TimingDevice& device, const SpeedData& data, int d
     if (claimed.status != ABN_OK || !claimed.nonsense.empty()) {
       entry.row.failed = true;
       entry.row.note = claimed.nonsense.empty() ? "claims() failed"
-                                                : "the claims make no sense: " + claimed.nonsense;
+                       : claimed.nonsense.starts_with("claims()")
+                           ? claimed.nonsense
+                           : "the claims make no sense: " + claimed.nonsense;
       continue;
     }
-    entry.claims = claimed.claims;
+    entry.claims = claimed.claims, entry.site = &own;
     guarded(entry.row, [&] {
-      entry.variant =
-          std::make_unique<TimedVariant>(device, data, *variant, entry.claims, direction);
+      if (contender.device != nullptr) {
+        entry.site =
+            workers
+                .emplace_back(std::make_unique<Site>(Site{
+                    *contender.device,
+                    make_speed_data(*contender.device, problem, direction == ABN_BACKWARD, seed),
+                    {}}))
+                .get();
+      }
+      entry.variant = std::make_unique<TimedVariant>(entry.site->device, entry.site->data, *variant,
+                                                     entry.claims, direction);
       entry.row.measured = true;
     });
-    entry.row.predicted = predicted_microseconds(*variant, data.problem, direction);
+    entry.row.predicted = predicted_microseconds(*variant, problem, direction);
   }
   return entries;
 }
 
 /// Fresh data for all, and whether the timed calls compute what they should; those that do not are
 /// not timed any more.
-void judge_outputs(TimingDevice& device, SpeedData& data, const Pool& pool,
-                   std::vector<Entry>& entries, std::uint64_t seed) {
-  draw_speed_data(device, data, seed);
-  std::vector<std::byte*> sets;
-  for (int i = 0; i < pool.sets; ++i) sets.push_back(pool.set(i));
+void judge_outputs(Site& own, std::vector<Entry>& entries, std::uint64_t seed) {
+  draw_speed_data(own.device, own.data, seed);
   for (Entry& entry : entries) {
     if (!entry.row.measured) continue;
+    Site& site = *entry.site;
     guarded(entry.row, [&] {
+      if (&site != &own) draw_speed_data(site.device, site.data, seed);
       entry.variant->prepare();
-      const std::string wrong = wrong_outputs(
-          device, data, *entry.variant, sets,
-          [&](void*) {
-            entry.runner.before->enqueue(), entry.runner.timed->enqueue();
-            return 0;
-          },
-          seed);
+      const std::string wrong = entry.outputs.wrong(
+          site.device, site.data, *entry.variant, site.pool.all_sets(),
+          [&] { site.device.replay(*entry.runner.before, *entry.runner.timed); }, seed);
       if (!wrong.empty()) throw call::DeviceError("its time is no time: " + wrong);
     });
   }
+}
+
+/// A turn. In a worker every round is looked at, as a kernel that knows the data again may leave
+/// out what it has computed before.
+void take_turn(Entry& entry, bool counts, int round) {
+  const Site& site = *entry.site;
+  entry.runner.turn(site.device, counts);
+  if (entry.runner.nothing == nullptr) return;
+  const std::string wrong = entry.outputs.wrong_in_round(site.device, site.data, *entry.variant,
+                                                         site.pool.all_sets(), round);
+  if (!wrong.empty()) throw call::DeviceError("its time is no time: " + wrong);
 }
 
 /// Nothing that has to go through memory is faster than half of the time that the floor takes for
@@ -184,7 +246,7 @@ double predicted_microseconds(const abn_variant& variant, const abn_problem& pro
 }
 
 SpeedGroup measure_speed(TimingDevice& device, const SpeedProblem& subject, int direction,
-                         std::span<const abn_variant* const> variants, double seconds,
+                         std::span<const Contender> contenders, double seconds,
                          std::uint64_t seed) {
   SpeedGroup group;
   group.subject = subject, group.direction = direction;
@@ -193,20 +255,25 @@ SpeedGroup measure_speed(TimingDevice& device, const SpeedProblem& subject, int 
   group.tensor_bytes = static_cast<double>(problem::element_count(problem)) *
                        problem::format_of(problem.dtype).bytes;
   group.floor_bytes = check::sanitize::floor_sweeps(backward) * group.tensor_bytes;
+  const auto foreign = static_cast<double>(
+      std::count_if(contenders.begin(), contenders.end(),
+                    [](const Contender& one) { return one.device != nullptr; }));
   const double needed =
-      group.tensor_bytes * (backward ? 2.0 + 2.0 * static_cast<double>(variants.size()) : 2.0);
+      group.tensor_bytes *
+      ((backward ? 2.0 + 2.0 * static_cast<double>(contenders.size()) : 2.0) + 2.0 * foreign);
   if (const double free = device.free_bytes(); needed > memory_share * free) {
     group.skipped =
         fmt::format("needs {:.1f} GB of memory and {:.1f} GB are free", needed / 1e9, free / 1e9);
     return group;
   }
-  SpeedData data = make_speed_data(device, problem, backward, seed);
-  std::vector<Entry> entries = entries_of(device, data, direction, variants);
+  Site own{device, make_speed_data(device, problem, backward, seed), {}};
+  std::vector<std::unique_ptr<Site>> workers;
+  std::vector<Entry> entries = entries_of(own, workers, direction, contenders, seed);
   const auto finish = [&] {
     for (Entry& entry : entries) group.rows.push_back(std::move(entry.row));
   };
-  Pool pool;
-  pool.slot_bytes = data.slot_bytes;
+  Pool& pool = own.pool;
+  pool.slot_bytes = own.data.slot_bytes;
   const TimedVariant* filler = nullptr;
   for (const Entry& entry : entries) {
     if (!entry.row.measured) continue;
@@ -219,8 +286,9 @@ SpeedGroup measure_speed(TimingDevice& device, const SpeedProblem& subject, int 
     return group;
   }
   const double footprint = static_cast<double>(pool.slot_bytes) * pool.slots;
+  const double pools = 1 + static_cast<double>(workers.size());
   pool.sets = group.sets =
-      sets_of(footprint, device.cache_bytes(), memory_share * device.free_bytes());
+      sets_of(footprint, device.cache_bytes(), memory_share * device.free_bytes() / pools);
   if (pool.sets == 0) {
     group.skipped = fmt::format(
         "a set of {:.1f} GB of buffers does not fit the memory that is free", footprint / 1e9);
@@ -228,19 +296,27 @@ SpeedGroup measure_speed(TimingDevice& device, const SpeedProblem& subject, int 
     finish();
     return group;
   }
-  pool.memory =
-      DeviceBuffer(device, static_cast<std::size_t>(pool.sets * pool.slots) * pool.slot_bytes);
+  const auto allocate = [&](Site& site) {
+    site.pool.slot_bytes = pool.slot_bytes, site.pool.sets = pool.sets;
+    site.pool.slots = pool.slots;
+    site.pool.memory = DeviceBuffer(
+        site.device, static_cast<std::size_t>(pool.sets * pool.slots) * pool.slot_bytes);
+  };
+  allocate(own);
 
-  Runner copy = floor_of(device, pool, *filler, true, data.x.data()),
-         scale = floor_of(device, pool, *filler, false, nullptr);
+  Runner copy = floor_of(own, filler->input_slots(), true),
+         scale = floor_of(own, filler->input_slots(), false);
   for (Entry& entry : entries)
     if (entry.row.measured)
-      guarded(entry.row, [&] { entry.runner = runner_of(device, *entry.variant, pool); });
+      guarded(entry.row, [&] {
+        if (entry.site != &own) allocate(*entry.site);
+        entry.runner = runner_of(*entry.site, *entry.variant);
+      });
 
   // The data change before the rounds, behind a drawn one of those that all have, and after them.
   const data::Stream draw = data::Stream(seed).fork(5);
   const int between = static_cast<int>(draw.below(least_rounds - 1, 0));
-  judge_outputs(device, data, pool, entries, draw.below(data::readable_seeds, 1));
+  judge_outputs(own, entries, draw.below(data::readable_seeds, 1));
   // One round that does not count: clocks rise, and the first replay of a graph is slower.
   const call::Stopwatch watch;
   for (int round = -1; round < most_rounds && (round < least_rounds || watch.seconds() < seconds);
@@ -248,21 +324,24 @@ SpeedGroup measure_speed(TimingDevice& device, const SpeedProblem& subject, int 
     const bool counts = round >= 0;
     copy.turn(device, counts), scale.turn(device, counts);
     for (Entry& entry : entries)
-      if (entry.row.measured) guarded(entry.row, [&] { entry.runner.turn(device, counts); });
+      if (entry.row.measured) guarded(entry.row, [&] { take_turn(entry, counts, round); });
     if (counts) ++group.rounds;
-    if (round == between)
-      judge_outputs(device, data, pool, entries, draw.below(data::readable_seeds, 2));
+    if (round == between) judge_outputs(own, entries, draw.below(data::readable_seeds, 2));
   }
-  judge_outputs(device, data, pool, entries, draw.below(data::readable_seeds, 3));
+  judge_outputs(own, entries, draw.below(data::readable_seeds, 3));
   group.copy = quantiles_of(copy.times), group.scale = quantiles_of(scale.times);
   for (Entry& entry : entries) {
     SpeedRow& row = entry.row;
     if (!row.measured) continue;
     row.microseconds = quantiles_of(entry.runner.times);
-    if (device.has_pace()) {
+    if (device.has_pace())
       refuse_impossible(row, group.floor_bytes, 2 * group.tensor_bytes, group.copy.median);
-      if (!row.measured) continue;
-    }
+    if (row.measured && entry.runner.nothing != nullptr)
+      guarded(row, [&] {
+        if (const std::string wrong = impossible_times(entry.runner.clock); !wrong.empty())
+          throw call::DeviceError(wrong);
+      });
+    if (!row.measured) continue;
     row.bytes = entry.variant->claimed_bytes();
     row.claimed = row.bytes > 0;
     if (!row.claimed) row.bytes = group.floor_bytes;

@@ -1,4 +1,4 @@
-// One problem in one direction, timed: the floors and the variants by turns, in one process.
+// One problem in one direction, timed: the floors and the variants by turns.
 #pragma once
 
 #include <cstdint>
@@ -39,12 +39,17 @@ struct SpeedGroup {
   std::vector<SpeedRow> rows;
 };
 
+/// A variant that is timed.
+struct Contender {
+  const abn_variant* variant;
+  TimingDevice* device = nullptr;  ///< its worker; null: where the floors are timed
+};
+
 /// Rounds of floors and variants until `seconds` are over, within least_rounds and most_rounds. The
 /// claims of a variant decide what is kept for backward and what is written in place. Throws
 /// DeviceError for what fails outside of the variants.
 SpeedGroup measure_speed(TimingDevice& device, const SpeedProblem& subject, int direction,
-                         std::span<const abn_variant* const> variants, double seconds,
-                         std::uint64_t seed);
+                         std::span<const Contender> contenders, double seconds, std::uint64_t seed);
 
 /// Microseconds for one call that the cost model of the variant predicts; NaN for one without.
 double predicted_microseconds(const abn_variant& variant, const abn_problem& problem,

@@ -17,7 +17,11 @@
 namespace abn::verify::bench {
 namespace {
 
-constexpr std::int64_t most_judged = std::int64_t{1} << 20;  // samples of a channel
+// samples of a channel
+constexpr std::int64_t most_judged = std::int64_t{1} << 20;
+constexpr std::int64_t most_judged_each_round = std::int64_t{1} << 14;
+constexpr const char* others =
+    "the timed calls write other numbers than a call of the same data that nobody times";
 constexpr std::size_t window = std::size_t{1} << 16, windows = 8;
 
 /// The numbers of one channel, from the device.
@@ -60,6 +64,18 @@ class Channel {
   std::size_t c_;
 };
 
+/// Channel c of a tensor that repeats these values; empty where there are none.
+std::vector<double> channel_of(const abn_problem& problem, const std::vector<double>& repeated,
+                               std::int64_t c) {
+  if (repeated.empty()) return {};
+  std::vector<double> values(static_cast<std::size_t>(problem::sample_count(problem)));
+  for (std::size_t i = 0; i < values.size(); ++i)
+    values[i] = repeated[static_cast<std::size_t>(
+                             problem::sample_offset(problem, c, static_cast<std::int64_t>(i))) %
+                         repeated.size()];
+  return values;
+}
+
 /// What is wrong with channel c of the outputs in the set; empty where nothing is.
 std::string judged(TimingDevice& device, const SpeedData& data, const TimedVariant& variant,
                    std::byte* set, std::int64_t c) {
@@ -67,10 +83,13 @@ std::string judged(TimingDevice& device, const SpeedData& data, const TimedVaria
   const Channel channel(device, data.problem, c);
   problem::Inputs inputs;
   inputs.problem = data.problem, inputs.problem.c = 1;
-  inputs.x = channel.tensor(data.x.data()), inputs.dz = channel.tensor(data.dz.data());
-  inputs.gamma = channel.value(data.gamma.data()), inputs.beta = channel.value(data.beta.data());
-  inputs.running_mean = channel.value(data.running_mean.data());
-  inputs.running_var = channel.value(data.running_var.data());
+  // As they were drawn: what lies on the device may have been changed by a call.
+  const Drawn& drawn = data.drawn;
+  const auto at = static_cast<std::size_t>(c);
+  inputs.x = channel_of(data.problem, drawn.x, c),
+  inputs.dz = channel_of(data.problem, drawn.dz, c);
+  inputs.gamma = {drawn.gamma[at]}, inputs.beta = {drawn.beta[at]};
+  inputs.running_mean = {drawn.running_mean[at]}, inputs.running_var = {drawn.running_var[at]};
   const KeptTensors from = variant.kept_tensors();
   problem::Saved kept;
   if (backward) {
@@ -131,13 +150,12 @@ std::vector<std::byte> drawn_windows(TimingDevice& device, const SpeedData& data
 
 }  // namespace
 
-std::string wrong_outputs(TimingDevice& device, const SpeedData& data, const TimedVariant& variant,
-                          const std::vector<std::byte*>& sets, const DeviceWork& repeat,
-                          std::uint64_t seed) {
-  const data::Stream draw(seed);
+std::string TimedOutputs::wrong(TimingDevice& device, const SpeedData& data,
+                                const TimedVariant& variant, const std::vector<std::byte*>& sets,
+                                const std::function<void()>& repeat, std::uint64_t seed) {
+  draw_ = data::Stream(seed);
   std::byte* const first = sets.front();
-  const auto c =
-      static_cast<std::int64_t>(draw.below(static_cast<std::uint64_t>(data.problem.c), 0));
+  const std::int64_t c = channel(data);
   const bool by_oracle = problem::sample_count(data.problem) <= most_judged;
   device.run([&](void* stream) {
     const int code = variant.fill(first, stream);
@@ -146,18 +164,33 @@ std::string wrong_outputs(TimingDevice& device, const SpeedData& data, const Tim
   if (by_oracle)
     if (const std::string wrong = judged(device, data, variant, first, c); !wrong.empty())
       return wrong;
-  const std::vector<std::byte> before = drawn_windows(device, data, variant, first, draw.fork(1));
-  device.run(repeat);
+  windows_ = drawn_windows(device, data, variant, first, draw_.fork(1));
+  repeat();
   if (variant.claims().deterministic == 1) {
     for (std::byte* const set : sets)
-      if (drawn_windows(device, data, variant, set, draw.fork(1)) != before)
-        return "the timed calls write other numbers than a call of the same data that nobody times";
+      if (drawn_windows(device, data, variant, set, draw_.fork(1)) != windows_) return others;
   } else if (by_oracle) {
-    std::byte* const set = sets[draw.below(sets.size(), 1)];
+    std::byte* const set = sets[draw_.below(sets.size(), 1)];
     if (const std::string wrong = judged(device, data, variant, set, c); !wrong.empty())
       return "in a timed call " + wrong;
   }
   return {};
+}
+
+std::string TimedOutputs::wrong_in_round(TimingDevice& device, const SpeedData& data,
+                                         const TimedVariant& variant,
+                                         const std::vector<std::byte*>& sets, int round) const {
+  std::byte* const set =
+      sets[draw_.fork(2).below(sets.size(), static_cast<std::uint64_t>(std::max(round, 0)))];
+  if (variant.claims().deterministic == 1)
+    return drawn_windows(device, data, variant, set, draw_.fork(1)) == windows_ ? "" : others;
+  if (problem::sample_count(data.problem) > most_judged_each_round) return {};
+  const std::string wrong = judged(device, data, variant, set, channel(data));
+  return wrong.empty() ? wrong : "in a timed call " + wrong;
+}
+
+std::int64_t TimedOutputs::channel(const SpeedData& data) const {
+  return static_cast<std::int64_t>(draw_.below(static_cast<std::uint64_t>(data.problem.c), 0));
 }
 
 }  // namespace abn::verify::bench

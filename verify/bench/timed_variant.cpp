@@ -1,6 +1,7 @@
 // Random tensors on a device, and the calls of a variant.
 #include "verify/bench/timed_variant.hpp"
 
+#include <cmath>
 #include <vector>
 
 #include "verify/data/random.hpp"
@@ -31,28 +32,38 @@ class Slots {
 bool kept(const abn_claims& claims, std::uint32_t what) { return (claims.saves & what) != 0; }
 
 /// `count` values mean + deviation * (a nearly normal number), rounded to the format.
-std::vector<std::byte> drawn(const problem::Format& format, std::size_t count, double mean,
-                             double deviation, const data::Stream& stream) {
+std::vector<double> drawn(const problem::Format& format, std::size_t count, double mean,
+                          double deviation, const data::Stream& stream) {
   std::vector<double> values(count);
   for (std::size_t i = 0; i < count; ++i)
     values[i] = problem::round_to(format, mean + deviation * stream.normal(i));
-  std::vector<std::byte> bytes(count * static_cast<std::size_t>(format.bytes));
+  return values;
+}
+
+std::vector<std::byte> packed(const problem::Format& format, const std::vector<double>& values) {
+  std::vector<std::byte> bytes(values.size() * static_cast<std::size_t>(format.bytes));
   problem::pack(format, values, bytes.data());
   return bytes;
 }
 
-void fill_tensor(TimingDevice& device, const DeviceBuffer& buffer, const problem::Format& format,
-                 std::size_t bytes, double mean, double deviation, const data::Stream& stream) {
-  const std::vector<std::byte> first =
+/// What its values are, which repeat.
+std::vector<double> fill_tensor(TimingDevice& device, const DeviceBuffer& buffer,
+                                const problem::Format& format, std::size_t bytes, double mean,
+                                double deviation, const data::Stream& stream) {
+  std::vector<double> values =
       drawn(format, std::min(tile, bytes / static_cast<std::size_t>(format.bytes)), mean, deviation,
             stream);
+  const std::vector<std::byte> first = packed(format, values);
   device.upload(buffer.data(), first.data(), first.size());
-  device.run([&](void* queue) {
-    int code = 0;
-    for (std::size_t filled = first.size(); code == 0 && filled < bytes; filled *= 2)
-      code = device.copy(buffer.at(filled), buffer.data(), std::min(filled, bytes - filled), queue);
-    return code;
-  });
+  if (first.size() < bytes)
+    device.run([&](void* queue) {
+      int code = 0;
+      for (std::size_t filled = first.size(); code == 0 && filled < bytes; filled *= 2)
+        code =
+            device.copy(buffer.at(filled), buffer.data(), std::min(filled, bytes - filled), queue);
+      return code;
+    });
+  return values;
 }
 
 }  // namespace
@@ -81,24 +92,32 @@ void draw_speed_data(TimingDevice& device, SpeedData& data, std::uint64_t seed) 
   const problem::Format &storage = problem::format_of(data.problem.dtype),
                         &parameter = problem::format_of(data.problem.param_dtype);
   const data::Stream draw(seed);
-  fill_tensor(device, data.x, storage, data.tensor_bytes, 0.5, 2, draw.fork(0));
+  Drawn& keep = data.drawn;
+  keep.x = fill_tensor(device, data.x, storage, data.tensor_bytes, 0.5, 2, draw.fork(0));
   if (data.dz.data() != nullptr)
-    fill_tensor(device, data.dz, storage, data.tensor_bytes, 0, 1, draw.fork(1));
+    keep.dz = fill_tensor(device, data.dz, storage, data.tensor_bytes, 0, 1, draw.fork(1));
   const auto fill_vector = [&](const DeviceBuffer& vector, double mean, double deviation,
                                const data::Stream& stream) {
-    const std::vector<std::byte> bytes =
+    std::vector<double> values =
         drawn(parameter, static_cast<std::size_t>(data.problem.c), mean, deviation, stream);
+    const std::vector<std::byte> bytes = packed(parameter, values);
     device.upload(vector.data(), bytes.data(), bytes.size());
+    return values;
   };
-  fill_vector(data.gamma, 1, 0.1, draw.fork(2));
-  fill_vector(data.beta, 0, 0.5, draw.fork(3));
-  fill_vector(data.running_mean, 0.5, 0, draw);
-  fill_vector(data.running_var, 4, 0, draw);
+  keep.gamma = fill_vector(data.gamma, 1, 0.1, draw.fork(2));
+  keep.beta = fill_vector(data.beta, 0, 0.5, draw.fork(3));
+  keep.running_mean = fill_vector(data.running_mean, 0.5, 0, draw);
+  keep.running_var = fill_vector(data.running_var, 4, 0, draw);
 }
 
 TimedVariant::TimedVariant(TimingDevice& device, const SpeedData& data, const abn_variant& variant,
                            const abn_claims& claims, int direction)
-    : device_(device), data_(data), variant_(variant), claims_(claims), direction_(direction) {
+    : device_(device),
+      data_(data),
+      variant_(variant),
+      claims_(claims),
+      direction_(direction),
+      clears_outputs_(!std::isnan(device.seen())) {
   const bool training = data.problem.mode == ABN_TRAINING;
   if (training) {
     mean_ = DeviceBuffer(device, data.channel_bytes);
@@ -179,6 +198,9 @@ int TimedVariant::fill(std::byte* pool, void* stream) const {
   int code = 0;
   for (std::size_t i = 0; i < inputs_.size() && code == 0; ++i)
     code = device_.copy(pool + i * data_.slot_bytes, inputs_[i], data_.tensor_bytes, stream);
+  for (std::size_t i = inputs_.size(); i < static_cast<std::size_t>(slots()) && code == 0; ++i)
+    if (clears_outputs_)
+      code = device_.copy(pool + i * data_.slot_bytes, inputs_[0], data_.tensor_bytes, stream);
   return code;
 }
 

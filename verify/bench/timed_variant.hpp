@@ -14,9 +14,15 @@
 
 namespace abn::verify::bench {
 
+/// The numbers that were drawn, as the judge keeps them. Those of a tensor repeat from its begin.
+struct Drawn {
+  std::vector<double> x, dz, gamma, beta, running_mean, running_var;
+};
+
 /// What the variants of one problem have in common. All tensors are full of random data.
 struct SpeedData {
   abn_problem problem{};
+  Drawn drawn;
   std::size_t tensor_bytes = 0, slot_bytes = 0;  ///< of a tensor, and rounded up to whole 256 bytes
   std::size_t channel_bytes = 0;
   DeviceBuffer x, dz;  ///< never written to
@@ -52,7 +58,9 @@ class TimedVariant {
   double claimed_bytes() const;
   /// One call on the set at `pool`.
   int call(std::byte* pool, void* stream) const;
-  /// Copies the inputs of the set to their slots.
+  int input_slots() const { return static_cast<int>(inputs_.size()); }
+  /// Copies the inputs of the set to their slots. In a worker the slots of outputs are overwritten,
+  /// too, so that a call that does nothing finds no earlier result there.
   int fill(std::byte* pool, void* stream) const;
 
   const char* name() const { return variant_.name; }
@@ -73,6 +81,7 @@ class TimedVariant {
   const abn_variant& variant_;
   abn_claims claims_;
   int direction_;
+  bool clears_outputs_;
   std::vector<const void*> inputs_;  ///< what each input slot is filled with
   int outputs_ = 0;                  ///< slots behind the inputs
   DeviceBuffer z_, xhat_, mean_, var_, dgamma_, dbeta_, workspace_, workspace_once_;

@@ -1,4 +1,4 @@
-// Loading of plug-ins, in a worker or in this process.
+// Loading of plug-ins.
 #include "verify/call/plugin.hpp"
 
 #include <fmt/format.h>
@@ -7,9 +7,7 @@
 #include <map>
 
 #include "cuda/registry.h"
-#include "verify/call/float_environment.hpp"
 #include "verify/problem/error.hpp"
-#include "verify/worker/library.hpp"
 
 namespace abn::verify::call {
 namespace {
@@ -20,19 +18,6 @@ void require_file(const std::string& path) {
   if (std::filesystem::is_fifo(path) || std::filesystem::is_character_file(path))
     throw problem::UsageError(fmt::format(
         "{} is not a file, so it cannot be loaded as a shared object; name a .so file", path));
-}
-
-/// The library stays loaded, so nothing of it ends before the process.
-std::vector<const abn_variant*> variants_of(const std::string& path, worker::Library& library) {
-  std::vector<const abn_variant*> variants;
-  for (std::uint32_t index = 0; index < worker::most_variants; ++index) {
-    const abn_variant* const variant = library.variant(index);
-    if (variant == nullptr) break;
-    worker::vet(path, index, worker::facts_of(variant));
-    variants.push_back(variant);
-  }
-  worker::vet_count(path, variants.size());
-  return variants;
 }
 
 }  // namespace
@@ -61,26 +46,6 @@ Plugin load_plugin(const std::string& path, const worker::Limits& limits,
   plugin.emulated = plugin.workers->emulated();
   plugin.instrumented = plugin.workers->variants(1);
   plugin.not_instrumented = plugin.workers->not_instrumented();
-  return plugin;
-}
-
-Plugin load_in_this_process(const std::string& path) {
-  require_file(path);
-  const FloatEnvironment ours;  // restored when this function ends
-  Plugin plugin;
-  plugin.path = path;
-  worker::Library library(path);
-  plugin.variants = variants_of(path, library);
-  const std::string beside = library.instrumented_path();
-  plugin.emulated = !beside.empty();
-  if (beside.empty()) {
-    plugin.not_instrumented = worker::no_kernels_for_emulator(path);
-  } else if (!std::filesystem::exists(beside)) {
-    plugin.not_instrumented = worker::no_instrumented_file(beside);
-  } else {
-    worker::Library instrumented(beside);
-    plugin.instrumented = variants_of(beside, instrumented);
-  }
   return plugin;
 }
 

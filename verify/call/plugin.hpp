@@ -38,10 +38,6 @@ Plugin load_plugin(const std::string& path, const worker::Limits& limits = {},
 /// beside the program. Empty where there is none.
 std::string compiled_variants();
 
-/// Loads it into this process, where it may do as it likes: for `bench`, whose calls have to be
-/// timed, and for tests. Throws UsageError likewise. Its variants are valid until the process ends.
-Plugin load_in_this_process(const std::string& path);
-
 /// The instrumented variant of this name, or null.
 const abn_variant* instrumented_in(const Plugin& plugin, const std::string& name);
 

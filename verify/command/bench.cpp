@@ -20,6 +20,7 @@
 #include "verify/problem/problem.hpp"
 #include "verify/problem/suggest.hpp"
 #include "verify/run/runner.hpp"
+#include "verify/worker/remote_timing.hpp"
 
 namespace abn::verify::command {
 namespace {
@@ -61,10 +62,19 @@ std::vector<call::Subject> subjects_named(const BenchArguments& arguments,
 /// other problems are still to be timed.
 bench::SpeedGroup measured_or_reason(bench::TimingDevice& device,
                                      const bench::SpeedProblem& problem, int direction,
-                                     std::span<const abn_variant* const> variants,
+                                     std::span<const call::Subject> subjects, int gpu,
                                      const BenchArguments& arguments) {
+  // Each variant of a plug-in has a worker of its own.
+  std::vector<std::unique_ptr<bench::TimingDevice>> workers;
+  std::vector<bench::Contender> contenders;
+  for (const call::Subject& subject : subjects) {
+    contenders.push_back({subject.variant});
+    if (subject.workers == nullptr) continue;
+    workers.push_back(worker::remote_timing_device(device, *subject.workers, gpu));
+    contenders.back().device = workers.back().get();
+  }
   try {
-    return bench::measure_speed(device, problem, direction, variants, arguments.seconds,
+    return bench::measure_speed(device, problem, direction, contenders, arguments.seconds,
                                 arguments.seed);
   } catch (const call::DeviceError& wrong) {
     bench::SpeedGroup group;
@@ -96,11 +106,10 @@ int bench_command(const BenchArguments& arguments, const CommandLine& command_li
     return 0;
   }
   require_writable(arguments.out);
-  std::vector<call::Plugin> plugins;
-  for (const auto& path : arguments.plugins) plugins.push_back(call::load_in_this_process(path));
-  call::refuse_equal_names(plugins);
+  const std::vector<call::Plugin> plugins = load_plugins(arguments.plugins, arguments.limits);
+  refuse_failures(plugins);
   const call::DeviceChoice choice = call::choose_device(arguments.device);
-  const std::vector<call::Subject> subjects = subjects_named(arguments, choice, plugins);
+  std::vector<call::Subject> subjects = subjects_named(arguments, choice, plugins);
   if (choice.cuda == nullptr && arguments.device != "emulator") {
     fmt::print("Kernels are timed on a GPU, and {}.\n", choice.unavailable);
     return nothing_ran;
@@ -112,16 +121,18 @@ int bench_command(const BenchArguments& arguments, const CommandLine& command_li
   const std::unique_ptr<bench::TimingDevice> device =
       choice.cuda != nullptr ? bench::cuda_timing_device(choice.cuda_index)
                              : bench::host_timing_device();
-  std::vector<const abn_variant*> variants;
-  for (const call::Subject& subject : subjects)
-    if (subject.device != nullptr && subject.device->memory() == device->memory())
-      variants.push_back(subject.variant);
-  if (variants.empty())
+  std::erase_if(subjects, [&](const call::Subject& subject) {
+    return subject.device == nullptr || subject.device->memory() != device->memory();
+  });
+  if (subjects.empty())
     throw problem::UsageError(fmt::format(
         "The variants that match \"{}\" do not run on {}; choose their device with --device",
         arguments.what, device->name()));
 
   if (!arguments.quiet) fmt::print("{}\n", device->describe());
+  if (arguments.drawn_seed && !arguments.quiet)
+    fmt::print("Seed {}, drawn; --seed {} draws the same data again\n", arguments.seed,
+               arguments.seed);
   std::vector<bench::SpeedGroup> groups;
   const auto study_so_far = [&] {
     return bench::speed_study({device->describe(), command_line.command, arguments.seed, groups});
@@ -137,7 +148,9 @@ int bench_command(const BenchArguments& arguments, const CommandLine& command_li
   for (const bench::SpeedProblem& problem : problems)
     for (const int direction : {ABN_FORWARD, ABN_BACKWARD}) {
       if (direction == ABN_BACKWARD && problem.problem.mode == ABN_INFERENCE) continue;
-      groups.push_back(measured_or_reason(*device, problem, direction, variants, arguments));
+      groups.push_back(measured_or_reason(*device, problem, direction, subjects,
+                                          choice.cuda != nullptr ? choice.cuda_index : -1,
+                                          arguments));
       if (!arguments.quiet) fmt::print("{}", bench::speed_text(groups.back()));
       show_progress(groups.size(), 2 * problems.size());
       failed |= groups.back().failed;

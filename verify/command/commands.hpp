@@ -100,12 +100,14 @@ struct ReportArguments {
 struct BenchArguments {
   std::string what = "*";  ///< "judge" or "emulator", or a pattern of variants' names
   std::vector<std::string> plugins;
+  LimitArguments limits;
   bool only_plugins = false;
   std::string device = "auto";
   std::string set = "all";  ///< of problems, where none is given
   std::vector<std::string> problems;
   double seconds = 0.2;  ///< for a problem in one direction
   std::uint64_t seed = 1;
+  bool drawn_seed = false;  ///< it is nobody's choice
   bool list = false, quiet = false;
   std::string out;
 };

@@ -331,6 +331,7 @@ int parse_and_call(const std::vector<std::string>& words,
                    "A shared object with variants of your own (may be repeated)")
       ->allow_extra_args(false);
   bench_verb->add_flag("--only-plugins", bench.only_plugins, "Leave the in-tree variants out");
+  add_limits(bench_verb, bench.limits);
   bench_verb->add_option("--device", bench.device,
                          "auto, cuda:N, or emulator for a dry run whose times say nothing");
   bench_verb->add_option("--shapes", bench.set, "The set of problems");
@@ -401,6 +402,8 @@ int parse_and_call(const std::vector<std::string>& words,
     if (*verb && resumed == nullptr && verb->get_option("--seed")->empty() &&
         !arguments->plugins.empty())
       arguments->seed = drawn_seed(), arguments->drawn_seed = true;
+  if (*bench_verb && bench_verb->get_option("--seed")->empty() && !bench.plugins.empty())
+    bench.seed = drawn_seed(), bench.drawn_seed = true;
   if (!*list_verb && !*explain_verb && !*doctor_verb) outlive_readers();
 
   CommandLine command_line{"abn-verify", words};

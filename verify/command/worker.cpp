@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#include "verify/bench/timing_device.hpp"
 #include "verify/call/device.hpp"
 #include "verify/worker/serve.hpp"
 #include "verify/worker/supervise.hpp"
@@ -45,9 +46,13 @@ class Gpu : public worker::Accelerator {
 };
 
 int serve() {
-  return worker::serve([](int index) -> std::unique_ptr<worker::Accelerator> {
-    return std::make_unique<Gpu>(index);
-  });
+  return worker::serve(
+      [](int index) -> std::unique_ptr<worker::Accelerator> {
+        return std::make_unique<Gpu>(index);
+      },
+      [](int index) {
+        return index < 0 ? bench::host_timing_device() : bench::cuda_timing_device(index);
+      });
 }
 
 }  // namespace

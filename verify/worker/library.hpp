@@ -1,4 +1,4 @@
-// A plug-in as it is loaded: by a worker, and by `bench`, which times and judges nothing.
+// A plug-in as a worker loads it.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +24,7 @@ class Library {
   std::string instrumented_path() const;
   /// What there is to say of variant `index`.
   VariantFacts facts(std::uint32_t index);
+  void* handle() const { return library_; }  ///< of dlopen()
 
  private:
   std::string path_;

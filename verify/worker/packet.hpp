@@ -20,6 +20,19 @@ namespace abn::verify::worker {
 
 static_assert(std::endian::native == std::endian::little, "messages are little-endian");
 
+// What gives a message both visits from one list of its fields.
+#define ABN_MESSAGE(...)                               \
+  template <class Archive>                             \
+  void visit(Archive& a) {                             \
+    const auto all = [&](auto&... f) { (a(f), ...); }; \
+    all(__VA_ARGS__);                                  \
+  }                                                    \
+  template <class Archive>                             \
+  void visit(Archive& a) const {                       \
+    const auto all = [&](auto&... f) { (a(f), ...); }; \
+    all(__VA_ARGS__);                                  \
+  }
+
 /// Bytes that are no message of the protocol.
 struct NoMessage : std::runtime_error {
   using std::runtime_error::runtime_error;

@@ -83,6 +83,7 @@ Pool::Pool(std::string path, const Limits& limits, Execution executed)
     state_->read_variants(*worker, 0, state_->path);
     if (state_->emulated && state_->not_instrumented.empty())
       state_->read_variants(*worker, 1, "the instrumented build of " + state_->path);
+    state_->ask_for_libraries(*worker);
     state_->give(std::move(worker));
   } catch (const WorkerGone& gone) {
     for (auto& list : state_->variants) list.clear();
@@ -134,7 +135,13 @@ std::string Pool::end() {
   }
   std::string first;
   for (auto& worker : all) {
-    const std::string how = worker->process.end();
+    std::string how;
+    try {
+      state_->ask_for_libraries(*worker);
+      how = worker->process.end();
+    } catch (const WorkerGone& gone) {
+      how = gone.what();
+    }
     if (how.empty()) {
       const std::lock_guard lock(state_->guard);
       state_->left_over += worker->process.left_over();
@@ -150,6 +157,14 @@ std::string Pool::end() {
 std::string Pool::printed() const {
   const std::lock_guard lock(state_->guard);
   return state_->printed;
+}
+
+std::vector<std::string> Pool::libraries() const {
+  const std::lock_guard lock(state_->guard);
+  std::vector<std::string> all(state_->libraries.begin(), state_->libraries.end());
+  if (state_->unloaded > 0)
+    all.push_back(fmt::format("{} that it unloaded again in the same call", state_->unloaded));
+  return all;
 }
 
 Losses Pool::losses() const {

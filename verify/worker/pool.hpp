@@ -55,6 +55,9 @@ class Pool {
   /// The first lines that a worker wrote which came to its end in order, in quotes; empty before
   /// end(), and where it wrote nothing.
   std::string printed() const;
+  /// Other shared objects that the plug-in has brought along, as far as its workers saw it before
+  /// end(): names, and how many went again within a call. In words, without control characters.
+  std::vector<std::string> libraries() const;
   Losses losses() const;
   void go_on_from(const Losses& losses);
   /// Processes that workers had left behind when they ended, and that were ended with them.
@@ -64,6 +67,7 @@ class Pool {
   friend class RemoteSession;
   friend class OneWorker;
   friend class Together;
+  friend class RemoteTimingDevice;
   std::unique_ptr<PoolState> state_;
 };
 

@@ -1,6 +1,9 @@
 // The workers of a pool: taken back, buried, and told which memory they share.
 #include "verify/worker/pool_state.hpp"
 
+#include <algorithm>
+
+#include "verify/problem/printable.hpp"
 #include "verify/worker/interruption.hpp"
 
 namespace abn::verify::worker {
@@ -33,6 +36,15 @@ void PoolState::map(Worker& worker, const SharedPlace& place) {
     }
   if (place.address == nullptr || !worker.mapped.insert(place.segment).second) return;
   worker.process.tell(Verb::map, MapQuestion{place.segment, place.segment_bytes}, place.descriptor);
+}
+
+void PoolState::ask_for_libraries(Worker& worker) {
+  const auto answer = worker.process.ask<LibrariesAnswer>(Verb::libraries, MapQuestion{});
+  const std::lock_guard lock(guard);
+  constexpr std::size_t most = 32, longest = 80;
+  for (const std::string& name : answer.names)
+    if (libraries.size() < most) libraries.insert(problem::printable(name.substr(0, longest)));
+  unloaded = std::max(unloaded, answer.unloaded);
 }
 
 }  // namespace abn::verify::worker

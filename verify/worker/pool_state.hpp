@@ -43,6 +43,8 @@ struct PoolState {
   std::vector<std::unique_ptr<Worker>> idle;
   int lost = 0, left_over = 0;
   std::string printed;
+  std::set<std::string> libraries;
+  std::uint32_t unloaded = 0;
   std::map<std::tuple<const abn_variant*, int, int>, std::vector<abn_problem>> kept;
 
   LoadAnswer load_into(Worker& worker);
@@ -52,6 +54,8 @@ struct PoolState {
   std::string bury(std::unique_ptr<Worker>& worker, const std::string& what);
   void read_variants(Worker& worker, std::uint32_t build, const std::string& named);
   void map(Worker& worker, const SharedPlace& place);
+  /// Throws WorkerGone.
+  void ask_for_libraries(Worker& worker);
 };
 
 struct OneWorkerState {

@@ -20,9 +20,9 @@
 #include <random>
 
 #include "verify/problem/error.hpp"
+#include "verify/worker/foreign.hpp"
 #include "verify/worker/interruption.hpp"
 #include "verify/worker/packet_socket.hpp"
-#include "verify/worker/serve.hpp"
 
 extern char** environ;
 

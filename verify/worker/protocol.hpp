@@ -1,7 +1,8 @@
 // The protocol between the judge and a worker: the process that loads a plug-in and calls it.
 //
 // The two ends of a SOCK_SEQPACKET socket speak in turns. The judge asks, the worker answers; map,
-// unmap and begin have no answer. A packet is a header and the fields of its message (packet.hpp):
+// unmap, begin and forget have no answer. A packet is a header and the fields of its message
+// (packet.hpp):
 //
 //   u32 magic "ABNW"   u16 version   u16 verb   u64 number   fields ...
 //
@@ -21,6 +22,8 @@
 //   end        -> what the emulator saw
 //   call       variant, problem, entry, segment, where the arguments lie in it -> status, marks
 //   together   calls -> their answers: all at once, each on a thread of its own
+//   record, time, forget, memory   see timing_protocol.hpp
+//   libraries  -> which shared objects the plug-in has brought into the process so far
 //   quit       exit() in good order
 //
 // The worker never sends a verdict. What is compared are the bytes in the segment, which the judge
@@ -40,7 +43,7 @@
 namespace abn::verify::worker {
 
 inline constexpr std::uint32_t protocol_magic = 0x574e4241U;  // "ABNW"
-inline constexpr std::uint16_t protocol_version = 2;
+inline constexpr std::uint16_t protocol_version = 3;
 inline constexpr std::size_t largest_packet = 128U << 10;
 inline constexpr std::size_t longest_text = 2000;
 
@@ -56,7 +59,12 @@ enum class Verb : std::uint16_t {
   end,
   call,
   together,
-  quit
+  quit,
+  record,
+  time,
+  forget,
+  memory,
+  libraries
 };
 
 struct Header {
@@ -77,19 +85,6 @@ struct Header {
     fields(*this, a);
   }
 };
-
-// What gives a message both visits from one list of its fields.
-#define ABN_MESSAGE(...)                               \
-  template <class Archive>                             \
-  void visit(Archive& a) {                             \
-    const auto all = [&](auto&... f) { (a(f), ...); }; \
-    all(__VA_ARGS__);                                  \
-  }                                                    \
-  template <class Archive>                             \
-  void visit(Archive& a) const {                       \
-    const auto all = [&](auto&... f) { (a(f), ...); }; \
-    all(__VA_ARGS__);                                  \
-  }
 
 /// A struct of cuda/kernel.h, as it lies in memory.
 template <class Struct>
@@ -116,6 +111,13 @@ struct LoadAnswer {
   std::uint8_t emulated = 0;     ///< 1: its kernels run on the emulator
   std::string not_instrumented;  ///< why there is no build 1, and what to do
   ABN_MESSAGE(problem_bytes, claims_bytes, refused, emulated, not_instrumented)
+};
+
+/// Beside the plug-in itself, the worker's own and those of the language and of CUDA's runtime.
+struct LibrariesAnswer {
+  std::vector<std::string> names;  ///< of files, without their folders
+  std::uint32_t unloaded = 0;      ///< how many more came and went within a call
+  ABN_MESSAGE(names, unloaded)
 };
 
 struct VariantQuestion {
@@ -248,8 +250,6 @@ struct TogetherAnswer {
   std::vector<CallAnswer> answers;
   ABN_MESSAGE(answers)
 };
-
-#undef ABN_MESSAGE
 
 /// As much of a report as fits into a packet: findings are left out from the end.
 std::vector<std::byte> pack_report(const Header& header, const emulator::Report& report);

@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "verify/worker/interruption.hpp"
+#include "verify/worker/step_recorder.hpp"
 
 namespace abn::verify::worker {
 namespace {
@@ -181,6 +182,11 @@ int RemoteVariant::give(const Frozen& frozen, abn_claims& out) {
 int RemoteVariant::call(const char* op, Entry entry, const abn_problem& problem,
                         std::size_t workspace_bytes, const void* partial, int ranks,
                         std::initializer_list<const void*> pointers) {
+  if (steps != nullptr) {
+    refuse_after_many(op, failures_);
+    steps->call(*this, which_, entry, problem, workspace_bytes, pointers);
+    return ABN_OK;
+  }
   CallQuestion question;
   question.variant = which_, question.problem = {problem}, question.entry = entry;
   question.workspace_bytes = workspace_bytes, question.ranks = ranks;

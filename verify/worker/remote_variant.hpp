@@ -37,6 +37,9 @@ class RemoteVariant : public Answerer {
   int backward(Entry entry, const abn_problem& problem, const abn_backward_args& a,
                const void* partial, int ranks) override;
 
+  /// For who has its calls made, where one was lost: counts it and throws CallLost.
+  [[noreturn]] void lose(const char* op, const std::string& why, bool question);
+
  private:
   struct Frozen {
     ClaimsAnswer answer;
@@ -54,7 +57,6 @@ class RemoteVariant : public Answerer {
              const Prepare& prepare);
   CallAnswer call_together(const char* op, const CallQuestion& question, const SharedPlace& place);
   void refuse_after_many(const char* op, int lost);
-  [[noreturn]] void lose(const char* op, const std::string& why, bool question);
 
   PoolState& pool_;
   VariantQuestion which_;

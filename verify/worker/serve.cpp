@@ -22,9 +22,12 @@
 #include <thread>
 
 #include "verify/worker/executor.hpp"
+#include "verify/worker/foreign.hpp"
 #include "verify/worker/library.hpp"
+#include "verify/worker/loaded_objects.hpp"
 #include "verify/worker/packet_socket.hpp"
 #include "verify/worker/protocol.hpp"
+#include "verify/worker/serve_timing.hpp"
 #include "verify/worker/supervise.hpp"
 
 #if defined(__x86_64__) || defined(__i386__)
@@ -40,26 +43,6 @@ bool same_bytes(const Struct& a, const Struct& b) {
   const auto *const x = reinterpret_cast<const std::byte*>(&a),
                     *const y = reinterpret_cast<const std::byte*>(&b);
   return std::equal(x, x + sizeof(Struct), y);
-}
-
-/// What a function of the plug-in threw, in words. The exception itself is gone then.
-struct Escaped : std::runtime_error {
-  Escaped(const std::string& what, int exit_code) : std::runtime_error(what), code(exit_code) {}
-  int code;
-};
-
-/// Calls a function of the plug-in.
-template <class Function, class... Arguments>
-auto call_foreign(const Function& function, const Arguments&... arguments) {
-  try {
-    return function(arguments...);
-  } catch (const std::bad_alloc& thrown) {
-    throw Escaped(std::string("an exception: ") + thrown.what(), out_of_memory);
-  } catch (const std::exception& thrown) {
-    throw Escaped(std::string("an exception: ") + thrown.what(), exception_escaped);
-  } catch (...) {
-    throw Escaped("an exception of an unknown type", exception_escaped);
-  }
 }
 
 /// The unwinder that is linked into this program fills a table at its first exception. A plug-in
@@ -119,7 +102,8 @@ struct Mapping {
 
 class Server {
  public:
-  explicit Server(MakeAccelerator accelerator) : make_accelerator_(accelerator), own_(getpid()) {}
+  Server(MakeAccelerator accelerator, MakeTimingDevice timing)
+      : make_accelerator_(accelerator), own_(getpid()), timed_(timing) {}
 
   int run() {
     while (std::optional<Packet> packet = receive_packet(question_descriptor)) {
@@ -160,6 +144,28 @@ class Server {
         case Verb::together:
           answer(together(unpack<TogetherQuestion>(from)));
           break;
+        case Verb::record: {
+          const auto question = unpack<RecordQuestion>(from);
+          answer(timed_.record(
+              question, question.calls.empty() ? nullptr : find(question.variant),
+              [this](const Spot& spot, std::uint64_t bytes) { return place(spot, bytes); }));
+          break;
+        }
+        case Verb::time:
+          answer(timed_.time(unpack<TimeQuestion>(from)));
+          break;
+        case Verb::forget:
+          timed_.forget(unpack<ForgetQuestion>(from));
+          break;
+        case Verb::memory:
+          answer(timed_.memory(
+              unpack<MemoryQuestion>(from),
+              [this](const Spot& spot, std::uint64_t bytes) { return place(spot, bytes); }));
+          break;
+        case Verb::libraries:
+          unpack<MapQuestion>(from);
+          answer(objects_.answer());
+          break;
         case Verb::quit:
           std::exit(0);  // destructors and exit handlers of the plug-in, too
         default:
@@ -174,8 +180,9 @@ class Server {
   void answer(const Message& message) {
     send(pack(header_, message));
   }
-  void send(std::span<const std::byte> bytes) const {
+  void send(std::span<const std::byte> bytes) {
     std::fflush(stdout);
+    objects_.look();
     if (getpid() != own_) _exit(0);  // a child that a call made and that came back, too
     if (!send_packet(question_descriptor, bytes)) _exit(cannot_answer);
   }
@@ -186,7 +193,9 @@ class Server {
       if (question.executed > Execution::hashed) throw NoMessage("an unknown machine");
       executed_ = question.executed != Execution::none;
       if (executed_) Executor::instance().approximate(question.executed);
+      objects_ = LoadedObjects();
       builds_.at(0).emplace(question.path, executed_);
+      objects_.is_a_plugin(builds_[0]->handle());
       if (executed_) {
         Executor::instance().require_kernels_of(question.path);
         // It sees every access of the one build that there is.
@@ -201,7 +210,7 @@ class Server {
       else if (!std::filesystem::exists(beside))
         answer.not_instrumented = no_instrumented_file(beside);
       else
-        builds_.at(1).emplace(beside);
+        builds_.at(1).emplace(beside), objects_.is_a_plugin(builds_[1]->handle());
     } catch (const std::exception& refused) {
       answer.refused = std::string(refused.what()).substr(0, longest_text);
     }
@@ -297,6 +306,14 @@ class Server {
     return at->second;
   }
 
+  /// Where `bytes` of a segment lie in this process.
+  std::byte* place(const Spot& spot, std::uint64_t bytes) const {
+    const Mapping& memory = segment(spot.segment);
+    if (spot.offset > memory.bytes || bytes > memory.bytes - spot.offset)
+      throw NoMessage("a place outside of its segment");
+    return memory.begin + spot.offset;
+  }
+
   emulator::Report end() {
     if (executed_) return Executor::instance().end();
     const emulator::Report report = session_ ? session_->take_report() : emulator::Report{};
@@ -340,6 +357,8 @@ class Server {
   std::optional<emulator::Session> session_;
   bool executed_ = false;
   std::unique_ptr<Accelerator> accelerator_;
+  TimedCalls timed_;
+  LoadedObjects objects_;
 };
 
 /// Deals out the addresses of a call in the order of the struct's fields.
@@ -475,12 +494,12 @@ TogetherAnswer Server::together(const TogetherQuestion& question) {
 
 }  // namespace
 
-int serve(MakeAccelerator accelerator) {
+int serve(MakeAccelerator accelerator, MakeTimingDevice timing) {
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
   make_ready_for_exceptions();
   int code = 70;
   try {
-    return Server(accelerator).run();
+    return Server(accelerator, timing).run();
   } catch (const Escaped& escaped) {
     std::fprintf(stderr, "%s\n", escaped.what());
     code = escaped.code;

@@ -6,13 +6,9 @@
 #include <memory>
 #include <string>
 
+#include "verify/worker/timing_device.hpp"
+
 namespace abn::verify::worker {
-
-/// The exit code of a worker whose plug-in let an exception out; it has printed which.
-inline constexpr int exception_escaped = 72;
-
-/// The exit code of a worker whose plug-in got no memory and said so by std::bad_alloc.
-inline constexpr int out_of_memory = 73;
 
 /// Memory of a GPU that stands for a part of a segment while a call runs. Throws std::exception.
 class Accelerator {
@@ -30,6 +26,6 @@ using MakeAccelerator = std::unique_ptr<Accelerator> (*)(int index);
 
 /// Answers the questions that come on question_descriptor until it is told to quit or nobody asks
 /// any more: the exit code.
-int serve(MakeAccelerator accelerator);
+int serve(MakeAccelerator accelerator, MakeTimingDevice timing);
 
 }  // namespace abn::verify::worker
