@@ -74,8 +74,10 @@ TEST_P(TimedHostile, CostsItsOwnRow) {
   EXPECT_EQ(ended.output.find("fault of the tool"), std::string::npos) << ended.output;
   if (deed.code != 2) {
     std::size_t rows = 0;
-    for (std::size_t at = 0; (at = ended.output.find("\n  correct ", at)) != std::string::npos;)
-      if (ended.output.substr(++at).find(" us (") < ended.output.substr(at).find('\n')) ++rows;
+    const char* const row = "\n  correct ";
+    for (std::size_t at = ended.output.find(row); at != std::string::npos;
+         at = ended.output.find(row, at + 1))
+      if (ended.output.find(" us (", at) < ended.output.find('\n', at + 1)) ++rows;
     EXPECT_EQ(rows, 2u) << "forward and backward of the plug-in beside it: " << ended.output;
   }
   EXPECT_TRUE(processes_with(mark, "").empty()) << "processes left behind";
