@@ -2,8 +2,8 @@
 // memory, and could have changed the clock in there.
 //
 // A question is answered by `before`, which fills the buffers, and by the calls that are timed. The
-// judge asks for `before` alone, too. So what it sees of a question, less the time that was said, is
-// as long as `before` alone, but for what the machine's other work adds to either. The quickest of
+// judge asks for `before` alone, too. So what it sees of a question, less the time that was said,
+// is as long as `before` alone, but for what the machine's other work adds to either. The quickest of
 // each are compared, and how far `before` scatters is allowed for: on a busy machine less is seen.
 //
 // From above this is exact: no part of a question takes longer than all of it. From below it finds

@@ -21,7 +21,7 @@ struct Copy {
   std::size_t bytes;
 };
 
-// A call that forks comes back twice, and a loop of such calls would double the processes each time.
+// A call that forks comes back twice, and a loop of such calls would double the processes at each.
 bool forked = false;
 
 constexpr std::size_t forward_pointers = 10, backward_pointers = 12;
