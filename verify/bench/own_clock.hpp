@@ -3,8 +3,9 @@
 //
 // A question is answered by `before`, which fills the buffers, and by the calls that are timed. The
 // judge asks for `before` alone, too. So what it sees of a question, less the time that was said,
-// is as long as `before` alone, but for what the machine's other work adds to either. The quickest of
-// each are compared, and how far `before` scatters is allowed for: on a busy machine less is seen.
+// is as long as `before` alone, but for what the machine's other work adds to either. The quickest
+// of each are compared, and how far `before` scatters is allowed for: on a busy machine less is
+// seen.
 //
 // From above this is exact: no part of a question takes longer than all of it. From below it finds
 // times that are less than half of the truth, where the calls of a round take longer than 0.2 ms;
