@@ -89,28 +89,16 @@ __device__ __forceinline__ void write_channel(const SmemTile& tile, const Channe
   write_vectors<T>(tile, out, static_cast<int>(threadIdx.x), static_cast<int>(blockDim.x), make);
 }
 
-template <class T, class Channel, class Pick, class Compute>
-__device__ __forceinline__ void write_runs(const SmemTiling& tiling, const SmemTile& tile,
-                                           const Channel* table, const Tensor<T>& out, Pick pick,
-                                           Compute compute) {
+// The same of channels of at least as many samples as a vector has lanes. Nearly all vectors lie
+// inside of one channel: those first, and what each warp would wait for, a vector of two channels,
+// by threads that have nothing else, with `make`.
+template <class T, class Channel, class Pick, class Compute, class Make>
+__device__ __forceinline__ void write_apart(const SmemTile& tile, const Channel* table,
+                                            const Tensor<T>& out, const FastDivisor& run, Pick pick,
+                                            Compute compute, Make make) {
   constexpr int lanes = vector_lanes<T>;
-  const bool nchw = tiling.partition.layout == ABN_NCHW;
-  const int samples = static_cast<int>(tiling.partition.s), first = static_cast<int>(threadIdx.x),
+  const int samples = run.value(), first = static_cast<int>(threadIdx.x),
             step = static_cast<int>(blockDim.x);
-  const FastDivisor run(nchw ? samples : tile.channels);
-  const auto make = [&](int slot, int64_t offset, Accumulate<T>(&results)[lanes]) {
-    const auto picked = pick(slot);
-    ChannelCursor<Channel> cursor(nchw, run, tile.channels, table, offset);
-    ABN_UNROLL for (int l = 0; l < lanes; ++l) {
-      results[l] = compute(picked, l, cursor.channel());
-      cursor.advance();
-    }
-    return true;
-  };
-  if (!nchw || samples < lanes) return write_vectors<T>(tile, out, first, step, make);
-
-  // Nearly all vectors lie inside of one channel: those first, and what each warp would wait for,
-  // a vector of two channels, by threads that have nothing else.
   write_vectors<T>(
       tile, out, first, step, [&](int slot, int64_t offset, Accumulate<T>(&results)[lanes]) {
         const int at = static_cast<int>(offset), index = run.quotient(at > 0 ? at : 0);
@@ -131,6 +119,28 @@ __device__ __forceinline__ void write_runs(const SmemTiling& tiling, const SmemT
     make(row * vectors + vector, vector * lanes - before, results);
     out.store(vector_of_run<T>(begin, tile.rows.length, vector), narrow_all<T>(results));
   }
+}
+
+template <class T, int Layout, class Channel, class Pick, class Compute>
+__device__ __forceinline__ void write_runs(const SmemTiling& tiling, const SmemTile& tile,
+                                           const Channel* table, const Tensor<T>& out, Pick pick,
+                                           Compute compute) {
+  constexpr int lanes = vector_lanes<T>;
+  constexpr bool nchw = Layout == ABN_NCHW;
+  const int samples = static_cast<int>(tiling.partition.s), first = static_cast<int>(threadIdx.x),
+            step = static_cast<int>(blockDim.x);
+  const FastDivisor run(nchw ? samples : tile.channels);
+  const auto make = [&](int slot, int64_t offset, Accumulate<T>(&results)[lanes]) {
+    const auto picked = pick(slot);
+    ChannelCursor<Channel> cursor(nchw, run, tile.channels, table, offset);
+    ABN_UNROLL for (int l = 0; l < lanes; ++l) {
+      results[l] = compute(picked, l, cursor.channel());
+      cursor.advance();
+    }
+    return true;
+  };
+  if (!nchw || samples < lanes) return write_vectors<T>(tile, out, first, step, make);
+  if constexpr (nchw) write_apart<T>(tile, table, out, run, pick, compute, make);
 }
 
 template <class T, class Channel, class Pick, class Compute>
@@ -165,7 +175,7 @@ __device__ __forceinline__ void write_back(const SmemTiling& tiling, const SmemT
       return write_columns<T>(tiling, tile, table, out, pick, compute);
   }
   if (tile.channels == 1) return write_channel<T>(tile, table[0], out, pick, compute);
-  write_runs<T>(tiling, tile, table, out, pick, compute);
+  write_runs<T, Layout>(tiling, tile, table, out, pick, compute);
 }
 
 }  // namespace ABN_BUILD
