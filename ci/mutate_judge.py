@@ -2,11 +2,12 @@
 """Breaks the judge on purpose, statement by statement, and tells which breaks no test notices.
 
 Every statement of the bounds that adds a term is left out, and every one of LINES and SWITCHES is
-replaced, one at a time; the tests of bounds, judgement and comparison then have to fail. A break
-that survives is a hole in the tests, or a statement that does nothing. The breaks of the bounds and
-of SWITCHES are all built at once, each behind a switch that an environment variable turns; the
-others are built one by one. Takes some twenty minutes, and needs clang-format: in the copy that is
-broken a statement of the bounds is a line, however long.
+replaced, one at a time; the tests of bounds, judgement and comparison then have to fail. So is each
+limit of a worker and each boundary of trust between it and the judge (worker_breaks.py): `--only
+worker` tries these. A break that survives is a hole in the tests, or a statement that does nothing.
+The breaks of the bounds, of SWITCHES and of workers are all built at once, each behind a switch
+that an environment variable turns; the others are built one by one. Takes some thirty minutes, and
+needs clang-format: in the copy that is broken a statement of the bounds is a line, however long.
 
     ci/mutate_judge.py [--only TEXT] [--work FOLDER] [--list]
 """
@@ -14,10 +15,13 @@ broken a statement of the bounds is a line, however long.
 import argparse
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
+
+import worker_breaks
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BOUNDS = ["verify/bound/bound.cpp", "verify/bound/forward.hpp", "verify/bound/recovery.hpp",
@@ -44,14 +48,11 @@ LINES = [  # file, text, replacement
     (COMPARE, ": point.hi - point.bound <= -threshold;", ": true;"),
     (COMPARE, "if (magnitude - point.bound > threshold) return", "if (false) return"),
     (COMPARE, "if (point.rule == Rule::signed_bounded && got == 0 &&", "if (false && got == 0 &&"),
-    (COMPARE, "if (!(error >= 0) || !(bound >= 0)) return infinity;",
-     "if (error < 0 || bound < 0) return infinity;"),
-    (COMPARE, "return bound > 0 ? error / bound : infinity;",
-     "return bound > 0 ? error / bound : 0;"),
+    (COMPARE, "if (!(error >= 0) || !(bound >= 0))", "if (error < 0 || bound < 0)"),
+    (COMPARE, "error / bound : infinity;", "error / bound : 0;"),
     (COMPARE, "return std::isfinite(got) ? pass_class()", "return true ? pass_class()"),
     (COMPARE, "return std::isfinite(got) ? fail_class(", "return false ? fail_class("),
-    (COMPARE, "if (std::isnan(point.hi)) return std::isnan(got) ? pass_class()",
-     "if (std::isnan(point.hi)) return true ? pass_class()"),
+    (COMPARE, "return std::isnan(got) ? pass_class()", "return true ? pass_class()"),
     (COMPARE, "return got == point.hi ? pass_class()", "return std::isinf(got) ? pass_class()"),
     (COMPARE, "if (!comparison.passed) ++tally.failed;", ""),
     (COMPARE, "tally.max_ratio = std::max(tally.max_ratio, comparison.ratio);", ""),
@@ -79,8 +80,7 @@ MOVED, SHARDS = "verify/check/moved.cpp", "verify/check/sync/sharded.cpp"
 SWITCHES = [  # file, text, what it becomes where BROKEN is true
     (CURVE, "+ off / 2 * bend, curve.stretch()",
      "+ (BROKEN ? 0 : off / 2 * bend), curve.stretch()"),
-    (CURVE, "off / 2 * curve.third(y, off), curve.bend",
-     "(BROKEN ? 0 : off / 2 * curve.third(y, off)), curve.bend"),
+    (CURVE, "off / 2 * curve.third(y, off)", "(BROKEN ? 0 : off / 2 * curve.third(y, off))"),
     (CURVE, "most = larger(most, larger(std::fabs(kink.left), std::fabs(kink.right)));",
      "most = BROKEN ? most : larger(most, larger(std::fabs(kink.left), std::fabs(kink.right)));"),
     (CURVE, "most = larger(most, larger(std::fabs(kink.left - at), std::fabs(kink.right - at)));",
@@ -92,8 +92,7 @@ SWITCHES = [  # file, text, what it becomes where BROKEN is true
     (CURVE, "5 * z, overflows(y) ? z : 0", "5 * z, overflows(y) && !BROKEN ? z : 0"),
     (CURVE, "4 * z, overflows(y) ? z : 0", "4 * z, overflows(y) && !BROKEN ? z : 0"),
     (BOUND, "{larger(a.u, a.activation.u),", "{BROKEN ? a.u : larger(a.u, a.activation.u),"),
-    (BOUND, "larger(a.eta, a.activation.eta),",
-     "BROKEN ? a.eta : larger(a.eta, a.activation.eta),"),
+    (BOUND, "larger(a.eta, a.activation.eta)", "BROKEN ? a.eta : larger(a.eta, a.activation.eta)"),
     (BOUND, "a.function + a.activation.u,", "a.function + (BROKEN ? 0 : a.activation.u),"),
     (ARITHMETIC, "materialised(ABN_MATERIALISES_Y | ABN_MATERIALISES_ACTIVATION)",
      "materialised(BROKEN ? 1U : 17U)"),
@@ -103,8 +102,7 @@ SWITCHES = [  # file, text, what it becomes where BROKEN is true
      "(BROKEN ? 0 : moved) * (2 * std::sqrt(c.variance) + moved)"),
     (ARITHMETIC, "a.derivative_from_y = (claims", "a.derivative_from_y = !BROKEN && (claims"),
     (ARITHMETIC, "a.apart = claims.normalise", "a.apart = !BROKEN && claims.normalise"),
-    (ARITHMETIC, "a.load_out = narrowing(out, accumulate);",
-     "a.load_out = BROKEN ? Rounding{} : narrowing(out, accumulate);"),
+    (ARITHMETIC, "load_out = narrowing(out,", "load_out = BROKEN ? Rounding{} : narrowing(out,"),
     (ARITHMETIC, "a.store_out = narrowing(accumulate, out);",
      "a.store_out = BROKEN ? a.store : narrowing(accumulate, out);"),
     (RECOVERY, "a.load_out(dz) / dz * dy",
@@ -149,7 +147,7 @@ SWITCHES = [  # file, text, what it becomes where BROKEN is true
 # The suites that judge the judge; the others would only take time.
 FILTER = ("verify_bound*:Compar*:Tallies*:verify_oracle*:NullBattery*:Verdicts*:AccusedKernels*:"
           "Kink*:Conventions*:Curve*:TensorFileCheck*")
-SECONDS = 600  # of one break's tests
+SECONDS, MEMORY = 600, 6 << 30  # of one break's tests: a broken length may ask for everything
 PROGRAMS = {  # of files that other programs test: the program, and its suites
     SAMPLE: ("mutant-tests", "Samples*:SizeBugs*"),
     MOVED: ("mutant-tests", "Narrow*"),
@@ -197,39 +195,53 @@ def original_lines(path, lines):
     return numbers
 
 
+class Edit:
+    """A statement that is left out, or a part of it that is replaced."""
+
+    def __init__(self, files, path, text, replacement):
+        at = [i for i, line in enumerate(files[path]) if text in line]
+        if len(at) != 1:
+            sys.exit(f"{path} has {len(at)} lines with \"{text}\"; bring the list in "
+                     "ci/mutate_judge.py or ci/worker_breaks.py up to date.")
+        self.path, self.index, self.text, self.replacement = path, at[0], text, replacement
+
+
 class Break:
-    """One statement that is left out, or a part of it that is replaced."""
+    """One change, of one place or of several."""
 
-    def __init__(self, path, index, number, text, replacement, inside=False):
-        self.path, self.index, self.number = path, index, number
-        self.text, self.replacement = text, replacement
+    def __init__(self, edits, number, inside=False, what="", program=("verify-tests", FILTER)):
+        self.edits, self.number, self.what = edits, number, what
         self.inside = inside  # the replacement itself asks whether it is turned on
-        self.switched = inside or path in BOUNDS
-
-    def program(self):
-        return PROGRAMS.get(self.path, ("verify-tests", FILTER))
+        self.switched = inside or edits[0].path in BOUNDS
+        self.program = PROGRAMS.get(edits[0].path, program)
 
     def __str__(self):
-        becomes = "" if self.replacement is None else f"  ->  {self.replacement}"
-        return f"{self.path}:{self.number}  {self.text}{becomes}"
+        first = self.edits[0]
+        becomes = "" if first.replacement is None else f"  ->  {first.replacement}"
+        shown = self.what or f"{first.text}{becomes}"
+        return f"{first.path}:{self.number}  {shown}"
 
 
 def all_breaks(files, only):
     """All of them whose file or text holds `only`; files: {path: its statements}."""
     numbers = {path: original_lines(path, lines) for path, lines in files.items()}
     breaks = []
+
+    def add(edits, **more):
+        breaks.append(Break(edits, numbers[edits[0].path][edits[0].index], **more))
     for path in BOUNDS:
         for index, line in enumerate(files[path]):
             if ADDS_TERM.match(line):
-                breaks.append(Break(path, index, numbers[path][index], line.strip(), None))
-    for path, text, replacement in LINES + SWITCHES:
-        at = [i for i, line in enumerate(files[path]) if text in line]
-        if len(at) != 1:
-            sys.exit(f"{path} has {len(at)} lines with \"{text}\"; bring the list in "
-                     "ci/mutate_judge.py up to date.")
-        breaks.append(Break(path, at[0], numbers[path][at[0]], text, replacement,
-                            (path, text, replacement) in SWITCHES))
-    return [one for one in breaks if only in f"{one.path} {one.text}"]
+                edit = Edit({path: [line]}, path, line.strip(), None)
+                edit.index = index
+                add([edit])
+    for row in LINES + SWITCHES:
+        add([Edit(files, *row)], inside=row in SWITCHES)
+    for what, rows in worker_breaks.BREAKS:
+        add([Edit(files, *row) for row in rows], inside=True, what=f"worker: {what}",
+            program=("verify-tests", worker_breaks.SUITES))
+    return [one for one in breaks
+            if any(only in f"{edit.path} {edit.text} {one.what}" for edit in one.edits)]
 
 
 SWITCH = """
@@ -308,7 +320,8 @@ class Build:
             test = subprocess.run([os.path.join(self.folder, "bin", name),
                                    f"--gtest_filter={suites}", "--gtest_fail_fast"],
                                   capture_output=True, text=True, env=environment, cwd=self.source,
-                                  timeout=SECONDS)
+                                  timeout=SECONDS, preexec_fn=lambda: resource.setrlimit(
+                                      resource.RLIMIT_AS, (MEMORY, MEMORY)))
         except subprocess.TimeoutExpired:
             return "noticed"  # a test that does not end is none that passes
         self.message = test.stdout
@@ -318,11 +331,11 @@ class Build:
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--only", default="", help="only breaks whose file or text holds this")
-    parser.add_argument("--work", default="",
-                        help="build here and keep it; else in a temporary folder")
+    parser.add_argument("--work", default="", help="build here, and keep it")
     parser.add_argument("--list", action="store_true", help="print the breaks and stop")
     arguments = parser.parse_args()
     paths = BOUNDS + [COMPARE, TRIVIAL] + [path for path, _, _ in SWITCHES]
+    paths += [path for _, rows in worker_breaks.BREAKS for path, _, _ in rows]
     files = {path: statements(path) for path in dict.fromkeys(paths)}
     breaks = all_breaks(files, arguments.only)
     if not breaks:
@@ -333,24 +346,27 @@ def main():
     work = arguments.work or tempfile.mkdtemp(prefix="abn-mutate-")
     build = Build(work)
     copy_tree(build.source)
+    touched = dict.fromkeys(edit.path for one in breaks for edit in one.edits)
+    files = {path: files[path] for path in touched}  # what is not broken stays as it is
     for index, one in enumerate(breaks):
-        if one.inside:
-            lines = files[one.path]
-            on = one.replacement.replace("BROKEN", f"(::abn::verify::broken_line == {index})")
-            lines[one.index] = lines[one.index].replace(one.text, on)
+        for edit in one.edits if one.inside else []:
+            lines = files[edit.path]
+            on = edit.replacement.replace("BROKEN", f"(::abn::verify::broken_line == {index})")
+            lines[edit.index] = lines[edit.index].replace(edit.text, on)
     for index, one in enumerate(breaks):
         if one.switched and not one.inside:
-            lines = files[one.path]
-            lines[one.index] = switched(lines[one.index], index, one.text, one.replacement)
+            edit = one.edits[0]
+            lines = files[edit.path]
+            lines[edit.index] = switched(lines[edit.index], index, edit.text, edit.replacement)
     for path, lines in files.items():
         text = "\n".join(lines)
-        if any(one.switched and one.path == path for one in breaks):
+        if any(one.switched and edit.path == path for one in breaks for edit in one.edits):
             text = (text.replace("#pragma once\n", "#pragma once\n" + SWITCH, 1)
                     if path.endswith(".hpp") else SWITCH + text)
         files[path] = text.split("\n")
         write_lines(os.path.join(build.source, path), files[path])
     build.configure()
-    for name, suites in dict.fromkeys(one.program() for one in breaks):
+    for name, suites in dict.fromkeys(one.program for one in breaks):
         before = build.run_tests(-1, name, suites)
         if before != "survives":
             print(build.message[-4000:])
@@ -360,13 +376,16 @@ def main():
     noticed, survivors = 0, []
     for index, one in enumerate(breaks):
         if one.switched:
-            verdict = build.run_tests(index, *one.program())
+            verdict = build.run_tests(index, *one.program)
         else:
-            file, lines = os.path.join(build.source, one.path), list(files[one.path])
-            lines[one.index] = lines[one.index].replace(one.text, one.replacement)
+            edit = one.edits[0]
+            file, lines = os.path.join(build.source, edit.path), list(files[edit.path])
+            # the switch, where there is one, stands in front
+            at = next(i for i, line in enumerate(lines) if edit.text in line)
+            lines[at] = lines[at].replace(edit.text, edit.replacement)
             write_lines(file, lines)
-            verdict = build.run_tests(-1, *one.program())
-            write_lines(file, files[one.path])
+            verdict = build.run_tests(-1, *one.program)
+            write_lines(file, files[edit.path])
         print(f"{verdict:<18}{one}", flush=True)
         noticed += verdict == "noticed"
         if verdict == "survives":

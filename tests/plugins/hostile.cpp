@@ -81,6 +81,31 @@ void allocate() {
   }
 }
 
+/// Little in each process, and much in all of them together.
+void allocate_in_many() {
+  constexpr size_t each = 40U << 20;
+  constexpr int children = 4;
+  for (int i = 0; i < children; ++i)
+    if (fork() == 0) {
+      volatile char* const memory = static_cast<char*>(std::malloc(each));
+      for (size_t i = 0; memory != nullptr && i < each; i += 1024) memory[i] = 1;
+      sleep(patience);
+      _exit(0);
+    }
+  sleep(patience);
+}
+
+/// The descriptors that are open.
+void list_files() {
+  for (int file = 0; file < 1024; ++file)
+    if (fcntl(file, F_GETFD) >= 0) std::printf("%d ", file);
+  std::printf("\n");
+}
+
+void print_much() {
+  for (int line = 0; line < 10000; ++line) std::printf("line %d of too many\n", line);
+}
+
 void shrink_files() {
   for (int file = 0; file < 64; ++file)
     if (ftruncate(file, 0) != 0) continue;
@@ -126,11 +151,16 @@ void commit(const char* deed) {
   if (is(deed, "forge")) forge_answer();
   if (is(deed, "shrink_files")) shrink_files();
   if (is(deed, "fork")) fork();
+  if (is(deed, "fork_and_be_late") && fork() > 0) usleep(100'000);
   if (is(deed, "sleepers")) sleepers(20, true);
   if (is(deed, "crowd")) sleepers(100, true), sleep(patience);
   if (is(deed, "sleeper_and_exit")) sleepers(1, true), _exit(0);
   if (is(deed, "allocate")) allocate();
+  if (is(deed, "allocate_in_many")) allocate_in_many();
+  if (is(deed, "list_files")) list_files();
+  if (is(deed, "print_much")) print_much();
   if (is(deed, "round_up")) std::fesetround(FE_UPWARD);
+  if (is(deed, "trap")) feenableexcept(FE_DIVBYZERO);
   if (is(deed, "flush")) set_flush_to_zero();
   if (is(deed, "chdir") && chdir("/") != 0) return;
   if (is(deed, "umask")) umask(0777);
@@ -178,6 +208,10 @@ int hostile_forward(const abn_problem* p, const abn_forward_args* args) {
   if (does("forward", "change_arguments")) const_cast<abn_forward_args*>(args)->z = nullptr;
   if (does("forward", "far_write") && args->z != nullptr) floats(args->z)[1 << 20] = 1;
   const int status = forward(p, args);
+  if (does("forward", "swap_arguments")) {
+    abn_forward_args& changed = const_cast<abn_forward_args&>(*args);
+    changed.mean = args->var;
+  }
   if (does("forward", "late_thread")) {
     usleep(20'000);  // the one of the call before has begun, on a busy machine too
     pthread_t thread;
@@ -214,6 +248,7 @@ extern "C" __attribute__((visibility("default"))) const abn_variant* abn_plugin(
   perhaps("entry");
   if (index == 0) std::atexit([] { perhaps("exit_handler"); });
   if (does("entry", "endless")) return &hostile;
+  if (does("entry", "other_name")) misled.name = "friendly";
   if (does("entry", "bad_name")) misled.name = reinterpret_cast<const char*>(8);
   if (does("entry", "bad_summary")) misled.summary = reinterpret_cast<const char*>(8);
   if (does("entry", "bad_pointer"))

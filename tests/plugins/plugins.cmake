@@ -27,6 +27,7 @@ file(STRINGS ${protocol} version REGEX "protocol_version = ")
 string(REGEX MATCH "protocol_version = ([0-9]+)" version "${version}")
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${protocol})
 abn_plugin(hostile hostile.cpp PROTOCOL_VERSION=${CMAKE_MATCH_1})  # forges answers
+abn_plugin(go_between go_between.cpp)
 abn_plugin(cheats cheats.cpp)
 abn_plugin(slow_clock slow_clock.cpp)
 # Kernels as PTX text, compiled beforehand: machines without nvcc test the executor by them.

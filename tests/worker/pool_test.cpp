@@ -4,70 +4,18 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstring>
-#include <filesystem>
 #include <thread>
 
-#include "verify/problem/problem.hpp"
+#include "tests/worker/support.hpp"
+#include "verify/problem/error.hpp"
 #include "verify/worker/pool.hpp"
 #include "verify/worker/shared_memory.hpp"
 
+using namespace abn::tests;
 using namespace abn::verify;
 using namespace abn::verify::worker;
-
-namespace {
-
-std::string plugin_path(const std::string& name) {
-  return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "plugins" /
-          (name + ".so"))
-      .string();
-}
-
-/// HOSTILE for the workers that are started while it lives.
-struct Saying {
-  explicit Saying(const char* deed) { setenv("HOSTILE", deed, 1); }
-  ~Saying() { unsetenv("HOSTILE"); }
-};
-
-Limits impatient() {
-  Limits limits;
-  limits.call_seconds = 1;
-  return limits;
-}
-
-const abn_problem small = problem::parse_problem("n2c3s5,f32,leaky_relu");
-
-/// One forward call with everything in one allocation: its status.
-int call_forward(const abn_variant& variant) {
-  constexpr std::size_t each = 256, count = 10;
-  auto* const memory = static_cast<std::byte*>(share(each * count, 1));
-  std::memset(memory, 0, each * count);
-  const auto at = [&](std::size_t which) { return memory + which * each; };
-  abn_forward_args args{};
-  args.struct_size = sizeof args;
-  args.x = at(0), args.z = at(1), args.gamma = at(2), args.beta = at(3);
-  args.mean = at(4), args.var = at(5), args.workspace = at(6);
-  int status = -1;
-  try {
-    status = variant.forward(&small, &args);
-  } catch (...) {
-    unshare(memory);
-    throw;
-  }
-  unshare(memory);
-  return status;
-}
-
-std::string lost_in_forward(const abn_variant& variant) {
-  try {
-    call_forward(variant);
-  } catch (const CallLost& lost) {
-    return lost.what();
-  }
-  return {};
-}
-
-}  // namespace
 
 TEST(SharedMemory, EndsWhereItsSegmentEndsAndCannotBeCutOff) {
   for (const std::size_t bytes : {std::size_t{1}, std::size_t{5000}, std::size_t{20} << 20}) {
@@ -77,6 +25,7 @@ TEST(SharedMemory, EndsWhereItsSegmentEndsAndCannotBeCutOff) {
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(memory) % 256, 0u);
     EXPECT_LT(place.segment_bytes - place.begin - bytes, 256u);
     EXPECT_NE(ftruncate(place.descriptor, 0), 0) << "sealed";
+    EXPECT_THROW(place_of_shared(static_cast<std::byte*>(memory) + bytes + 1), std::logic_error);
     unshare(memory);
   }
   int elsewhere = 0;
@@ -135,7 +84,7 @@ TEST(Pool, AHangIsCutOffAndTheVariantIsGivenUpAfterThree) {
   Pool pool(plugin_path("hostile"), impatient());
   const abn_variant& variant = *pool.variants(0)[0];
   for (int i = 0; i < 3; ++i)
-    EXPECT_EQ(lost_in_forward(variant), "the plug-in did not come back within 1 seconds");
+    ASSERT_EQ(lost_in_forward(variant), "the plug-in did not come back within 1 seconds");
   EXPECT_EQ(lost_in_forward(variant),
             "not run: 3 calls had been lost before, the first as the plug-in did not come back "
             "within 1 seconds");
@@ -193,13 +142,94 @@ TEST(Pool, ClaimsAreFrozenAtTheFirstAnswer) {
 
 TEST(Pool, WhatIsPrintedIsKeptWithoutControlCharacters) {
   const Saying prints("constructor:print");
-  Pool loaded(plugin_path("hostile"), impatient());
-  EXPECT_EQ(loaded.failure(), "");
+  Pool pool(plugin_path("hostile"), impatient());
+  EXPECT_EQ(pool.failure(), "");
+  EXPECT_EQ(pool.end(), "");
+  EXPECT_EQ(pool.printed(), "\"?[2J?]0;title?All 212 checks that ran pass\"");
+}
+
+TEST(Pool, OfManyPrintedLinesTheFirstAreKept) {
+  const Saying prints("constructor:print_much");
+  Pool pool(plugin_path("hostile"), impatient());
+  EXPECT_EQ(pool.failure(), "");
+  EXPECT_EQ(pool.end(), "");
+  EXPECT_EQ(pool.printed().find("\"line 0 of too many line 1 of too many "), 0u);
+  EXPECT_LT(pool.printed().size(), 400u);
+}
+
+TEST(Pool, AnExitInItsEntryIsNoPlugin) {
   const Saying exits("entry:exit0");
   Pool pool(plugin_path("hostile"), impatient());
   EXPECT_NE(pool.failure().find("ended the process with exit code 0"), std::string::npos)
       << pool.failure();
   EXPECT_TRUE(pool.variants(0).empty());
+}
+
+TEST(Pool, VariantsWithoutEndAreRefused) {
+  const Saying endless("entry:endless");
+  EXPECT_THROW(Pool(plugin_path("hostile"), impatient()), problem::UsageError);
+}
+
+TEST(Pool, OneThatSaysOtherwiseWhenItIsStartedAgainIsNotCalled) {
+  const Saying crashes("forward:segv");
+  Pool pool(plugin_path("hostile"), impatient());
+  const abn_variant& variant = *pool.variants(0)[0];
+  EXPECT_EQ(lost_in_forward(variant), "the plug-in crashed with signal 11 (Segmentation fault)");
+  const Saying renamed("entry:other_name");
+  EXPECT_EQ(lost_in_forward(variant),
+            "the plug-in was started again and then says otherwise of its variants than when it "
+            "was first loaded");
+}
+
+TEST(Pool, AClaimThatWritesIntoItsProblemIsLost) {
+  const Saying writes("claims:empty_problem");
+  Pool pool(plugin_path("hostile"), impatient());
+  abn_claims claims{};
+  try {
+    pool.variants(0)[0]->claims(&small, &claims);
+    FAIL() << "it was believed";
+  } catch (const CallLost& lost) {
+    EXPECT_STREQ(lost.what(), "claims() wrote into the problem that it was given");
+  }
+}
+
+TEST(Pool, WhatACallDoesBesideItsWorkIsSaid) {
+  const struct {
+    const char *deed, *says;
+  } deeds[] = {
+      {"nothing:", ""},
+      {"forward:change_problem", "it wrote into the problem that it was given"},
+      {"forward:round_up", "it left another rounding mode behind"},
+#ifdef __x86_64__
+      {"forward:flush", "it left the processor flushing subnormals to zero"},
+#endif
+      {"forward:trap", "it left floating-point exceptions that trap behind"},
+      {"forward:fork", "it left a process behind"},
+      {"claims:round_up", "it left another rounding mode behind"},
+  };
+  for (const auto& [deed, says] : deeds) {
+    const Saying does(deed);
+    Pool pool(plugin_path("hostile"), impatient());
+    EXPECT_EQ(lost_in_forward(*pool.variants(0)[0]), "") << deed;
+    EXPECT_EQ(take_trouble(), says) << deed;
+  }
+}
+
+TEST(Pool, AChildThatComesBackAnswersNothing) {
+  const Saying forks("forward:fork_and_be_late");
+  Pool pool(plugin_path("hostile"), {});
+  constexpr int calls = 5;
+  for (int i = 0; i < calls; ++i) {
+    EXPECT_EQ(lost_in_forward(*pool.variants(0)[0]), "");
+    EXPECT_EQ(take_trouble(), "it left a process behind");
+  }
+}
+
+TEST(Pool, ArgumentsThatACallChangesAreSeen) {
+  const Saying changes("forward:swap_arguments");
+  Pool pool(plugin_path("hostile"), impatient());
+  EXPECT_EQ(lost_in_forward(*pool.variants(0)[0]), "");
+  EXPECT_EQ(take_trouble(), "it wrote into the arguments that it was given");
 }
 
 TEST(Pool, WhatAnExitLeavesBehindIsEndedAndCounted) {

@@ -191,6 +191,8 @@ bool can_confine() {
 }
 
 int supervise(std::uint64_t memory, int processes, int (*serve)()) {
+  // What whoever started the judge left open is no business of a plug-in.
+  close_range(supervisor_descriptor + 1, ~0U, 0);
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return 1;
   prctl(PR_SET_CHILD_SUBREAPER, 1);
