@@ -30,6 +30,11 @@ abn_plugin(hostile hostile.cpp PROTOCOL_VERSION=${CMAKE_MATCH_1})  # forges answ
 abn_plugin(go_between go_between.cpp)
 abn_plugin(cheats cheats.cpp)
 abn_plugin(slow_clock slow_clock.cpp)
+find_package(OpenMP COMPONENTS CXX)
+if(OpenMP_CXX_FOUND)
+  abn_plugin(openmp openmp.cpp)
+  target_link_libraries(plugin_openmp PRIVATE OpenMP::OpenMP_CXX)
+endif()
 # Kernels as PTX text, compiled beforehand: machines without nvcc test the executor by them.
 set(ptx_file ${PROJECT_SOURCE_DIR}/fixtures/ptx/cuda_kernel.ptx)
 abn_plugin(text_kernel text_kernel.cpp PTX_FILE="${ptx_file}")
