@@ -237,9 +237,9 @@ def all_breaks(files, only):
                 add([edit])
     for row in LINES + SWITCHES:
         add([Edit(files, *row)], inside=row in SWITCHES)
-    for what, rows in worker_breaks.BREAKS:
+    for what, rows, *program in worker_breaks.BREAKS:
         add([Edit(files, *row) for row in rows], inside=True, what=f"worker: {what}",
-            program=("verify-tests", worker_breaks.SUITES))
+            program=(program or [("verify-tests", worker_breaks.SUITES)])[0])
     return [one for one in breaks
             if any(only in f"{edit.path} {edit.text} {one.what}" for edit in one.edits)]
 
@@ -335,7 +335,7 @@ def main():
     parser.add_argument("--list", action="store_true", help="print the breaks and stop")
     arguments = parser.parse_args()
     paths = BOUNDS + [COMPARE, TRIVIAL] + [path for path, _, _ in SWITCHES]
-    paths += [path for _, rows in worker_breaks.BREAKS for path, _, _ in rows]
+    paths += [path for _, rows, *_ in worker_breaks.BREAKS for path, _, _ in rows]
     files = {path: statements(path) for path in dict.fromkeys(paths)}
     breaks = all_breaks(files, arguments.only)
     if not breaks:

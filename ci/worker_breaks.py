@@ -1,6 +1,7 @@
 """Each limit of a worker and each boundary of trust between it and the judge, and how
 ci/mutate_judge.py breaks it: what it is, then file, text, and what that becomes where BROKEN is
 true. A break of several places is one break; where two guards hold the same thing, both are named.
+A last entry is the program and the suites that watch it, where these are others than SUITES.
 """
 
 ROOM = "verify/worker/"
@@ -149,6 +150,10 @@ BREAKS = [
      [(SERVE, "if (one.offset > memory.bytes || one.bytes > memory.bytes - one.offset)",
        "if (!BROKEN && (one.offset > memory.bytes || one.bytes > memory.bytes - "
        "one.offset))")]),
+    ("a worker whose context is in error is not called again",
+     [(REMOTE, "worker->spent = (answer.marks & context_in_error) != 0;",
+       "worker->spent = !BROKEN && (answer.marks & context_in_error) != 0;")],
+     ("ptx-tests", "PtxCommand.AFault*")),
     ("the number of calls at once",
      [(SERVE, "if (count == 0 || count > most_together) throw",
        "if (!BROKEN && (count == 0 || count > most_together)) throw"),

@@ -27,6 +27,10 @@ int abn_ptx_launch(abn_ptx_module* module, const char* entry, const uint32_t* gr
                    const uint32_t* block, const uint32_t* cluster, uint32_t shared_bytes,
                    void** arguments);
 
+/* The cudaError_t of a kernel that has faulted, or 0. As on a GPU, nothing more can be launched in
+ * this process then. */
+int abn_ptx_context_error(void);
+
 /* The text of the last finding of any launch; "" where there was none. */
 const char* abn_ptx_last_finding(void);
 

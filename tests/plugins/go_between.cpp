@@ -99,16 +99,11 @@ __attribute__((constructor)) void when_loaded() {
   pthread_detach(thread);
 }
 
-const abn_variant between = {ABN_ABI_VERSION,
-                             sizeof(abn_variant),
-                             "go_between",
-                             "the sample behind a thread that changes answers",
-                             ABN_MEMORY_HOST,
-                             0,
-                             claims,
-                             workspace_bytes,
-                             forward,
-                             backward};
+const abn_variant between = {ABN_ABI_VERSION, sizeof(abn_variant),
+                             "go_between",    "the sample behind a thread that changes answers",
+                             ABN_MEMORY_HOST, 0,
+                             claims,          workspace_bytes,
+                             forward,         backward};
 
 }  // namespace
 

@@ -39,6 +39,7 @@ endif()
 set(ptx_file ${PROJECT_SOURCE_DIR}/fixtures/ptx/cuda_kernel.ptx)
 abn_plugin(text_kernel text_kernel.cpp PTX_FILE="${ptx_file}")
 abn_plugin(text_kernel_broken text_kernel.cpp PTX_FILE="${ptx_file}" BROKEN)
+abn_plugin(text_kernel_faults text_kernel.cpp PTX_FILE="${ptx_file}" FAULTS_AT_CHANNELS=5)
 abn_plugin(text_kernel_fast text_kernel.cpp
   PTX_FILE="${PROJECT_SOURCE_DIR}/fixtures/ptx/cuda_kernel_fast.ptx")
 set_source_files_properties(plugins/text_kernel.cpp PROPERTIES OBJECT_DEPENDS ${ptx_file})

@@ -1,6 +1,7 @@
 // A plug-in whose kernels are PTX text, as those of Triton, NVRTC or clang are: it hands them to
 // the executor through cuda/ptx/ptx.h. The text is the file PTX_FILE, embedded; with BROKEN defined
-// a store to shared memory says that it goes to global memory.
+// a store to shared memory says that it goes to global memory, and with FAULTS_AT_CHANNELS backward
+// reads far outside of its buffers where there are so many channels.
 #include "cuda/ptx/ptx.h"
 
 #include <cstdio>
@@ -30,6 +31,20 @@ abn_ptx_module* module() {
     const std::size_t at = text.find(right);
     text.replace(at, right.size(), wrong);
     // Its address has 32 bits, as an asm with "r" instead of "l" would have.
+#endif
+#ifdef FAULTS_AT_CHANNELS
+    const std::size_t backward = text.find(".entry backward_kernel");
+    const auto replace = [&](const std::string& old, const std::string& by) {
+      text.replace(text.find(old, backward), old.size(), by);
+    };
+    replace("%p<70>", "%p<71>"), replace("%f<230>", "%f<231>"), replace("%rd<329>", "%rd<330>");
+    replace("mov.u32 \t%r21, %ctaid.x;\n",  // %rd125 is p->c, and %rd4 is dx
+            "mov.u32 \t%r21, %ctaid.x;\n"
+            "setp.eq.s64 %p70, %rd125, " +
+                std::to_string(FAULTS_AT_CHANNELS) +
+                ";\n"
+                "add.s64 %rd329, %rd4, 1099511627776;\n"
+                "@%p70 ld.global.f32 %f230, [%rd329];\n");
 #endif
     char why[512];
     abn_ptx_module* const read = abn_ptx_load(text.data(), text.size(), why, sizeof why);

@@ -2,6 +2,9 @@
 // emulator cannot see are found, and what cannot be run is refused in one sentence.
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <map>
+
 #include "tests/command/process.hpp"
 
 namespace {
@@ -40,6 +43,58 @@ TEST(PtxCommand, InstructionsAreCounted) {
   EXPECT_TRUE(contains(ended.output, "instructions of warps, ")) << ended.output;
   EXPECT_TRUE(contains(ended.output, "the memory's pace on an H100 leaves 306")) << ended.output;
   EXPECT_TRUE(contains(ended.output, "leaves 459")) << ended.output;
+}
+
+/// What the records say, by id, without their reproduce lines.
+std::map<std::string, nlohmann::json> records_in(const std::string& path) {
+  std::map<std::string, nlohmann::json> all;
+  const auto results = nlohmann::json::parse(abn::tests::contents(path));
+  for (nlohmann::json record : results.at("checks")) {
+    for (auto& witness : record["witnesses"]) witness.erase("reproduce");
+    all[record.at("id")] = record;
+  }
+  return all;
+}
+
+// Backward of the other one faults where there are five channels, which leaves the context of its
+// process in error: the case after it gets another process.
+TEST(PtxCommand, AFaultCostsItsOwnRecordAlone) {
+  const abn::tests::Folder folder("fault");
+  std::ofstream(folder.file("cases")) << "n2c3s5,f32,leaky_relu:0.01\tstandard\t1\n"
+                                         "n2c5s5,f32,leaky_relu:0.01\tstandard\t2\n"
+                                         "n2c4s5,f32,leaky_relu:0.01\tstandard\t3\n"
+                                         "n3c3s7,f32,leaky_relu:0.01\tstandard\t4\n";
+  const auto judged = [&](const std::string& plugin) {
+    return in_shell("timeout 100 ./abn-verify run '*/@(forward|backward)/*' --plugin plugins/" +
+                    plugin + ".so --device ptx --only-plugins --quiet --threads 1 --cases " +
+                    folder.file("cases") + " --out " + folder.file(plugin));
+  };
+  const auto right = judged("text_kernel"), faults = judged("text_kernel_faults");
+  EXPECT_EQ(right.code, 0) << right.output;
+  EXPECT_EQ(faults.code, 1) << faults.output;
+  const auto expected = records_in(folder.file("text_kernel"));
+  const auto got = records_in(folder.file("text_kernel_faults"));
+  ASSERT_EQ(got.size(), expected.size());
+  int forward = 0;
+  for (const auto& [id, record] : got) {
+    const nlohmann::json& of_right = expected.at(id);
+    if (record.at("op") == "forward") {
+      ++forward;
+      EXPECT_EQ(record, of_right);
+    } else if (record.at("check") == "status") {
+      EXPECT_EQ(record.at("verdict"), "fail");
+      EXPECT_EQ(record.at("cases"), 4);
+      EXPECT_EQ(record.at("failed_cases"), 1);
+      EXPECT_TRUE(contains(record.at("reason"), "out of bounds in backward_kernel: a load of 4"))
+          << record;
+    } else {
+      EXPECT_EQ(record.at("verdict"), "pass") << record;
+      EXPECT_EQ(record.at("failed_cases"), 0) << record;
+      // Of a case whose first call failed, only what a call leaves alone is judged.
+      EXPECT_GE(record.at("cases"), of_right.at("cases").get<int>() - 1) << record;
+    }
+  }
+  EXPECT_GT(forward, 5);
 }
 
 TEST(PtxCommand, AnOperandOfTheWrongWidthIsRefusedByItsLine) {

@@ -8,6 +8,7 @@
 #include "cuda/ptx/read/fat_binary.hpp"
 #include "cuda/ptx/read/refused.hpp"
 #include "cuda/ptx/runtime/api.hpp"
+#include "cuda/ptx/runtime/state.hpp"
 #include "tests/ptx/support.hpp"
 
 using abn::ptx::runtime::Dim3;
@@ -30,6 +31,12 @@ int cudaMalloc(void**, std::size_t);
 int cudaFree(void*);
 int cudaMemcpyFromSymbol(void*, const void*, std::size_t, std::size_t, int);
 int cudaGetLastError();
+int cudaPeekAtLastError();
+int cudaDeviceSynchronize();
+int cudaDeviceReset();
+int cudaStreamSynchronize(void*);
+int cudaMemcpy(void*, const void*, std::size_t, int);
+int cudaMemset(void*, int, std::size_t);
 const char* cudaGetErrorName(int);
 int cudaGetDeviceProperties(void*, int);
 int cudaDeviceGetAttribute(int*, int, int);
@@ -155,16 +162,12 @@ TEST(PtxRuntime, ErrorsAreReturnedAndRemembered) {
   std::uint32_t value = 7;
   void* arguments[] = {&memory, &value};
   EXPECT_EQ(cudaGetLastError(), 0);
-  // 32 threads and room for 16.
-  EXPECT_STREQ(cudaGetErrorName(
-                   __cudaLaunchKernel(kernel.stub, {1, 1, 1}, {32, 1, 1}, arguments, 0, nullptr)),
-               "cudaErrorIllegalAddress");
-  EXPECT_NE(std::string(abn_ptx_last_finding()).find("out of bounds"), std::string::npos);
-  EXPECT_STREQ(cudaGetErrorName(cudaGetLastError()), "cudaErrorIllegalAddress");
-  EXPECT_EQ(cudaGetLastError(), 0);
   EXPECT_STREQ(cudaGetErrorName(
                    __cudaLaunchKernel(kernel.stub, {1, 1, 1}, {2048, 1, 1}, arguments, 0, nullptr)),
                "cudaErrorInvalidConfiguration");
+  EXPECT_STREQ(cudaGetErrorName(cudaPeekAtLastError()), "cudaErrorInvalidConfiguration");
+  EXPECT_STREQ(cudaGetErrorName(cudaGetLastError()), "cudaErrorInvalidConfiguration");
+  EXPECT_EQ(cudaGetLastError(), 0) << "what was never launched leaves nothing behind";
   // More than 48 KiB have to be opted in to.
   EXPECT_NE(__cudaLaunchKernel(kernel.stub, {1, 1, 1}, {16, 1, 1}, arguments, 60000, nullptr), 0);
   EXPECT_EQ(cudaFuncSetAttribute(kernel.stub, 8, 60000), 0);
@@ -175,6 +178,40 @@ TEST(PtxRuntime, ErrorsAreReturnedAndRemembered) {
   EXPECT_EQ(cudaFree(memory), 0);
   EXPECT_NE(cudaFree(memory), 0);
   cudaGetLastError();
+}
+
+TEST(PtxRuntime, TheErrorOfAKernelThatHasFaultedStays) {
+  Registered kernel;
+  void *memory = nullptr, *more = nullptr;
+  ASSERT_EQ(cudaMalloc(&memory, 16 * 4), 0);
+  std::uint32_t value = 7, copy = 1;
+  void* arguments[] = {&memory, &value};
+  const auto launch = [&](unsigned threads) {
+    return __cudaLaunchKernel(kernel.stub, {1, 1, 1}, {threads, 1, 1}, arguments, 0, nullptr);
+  };
+  ASSERT_EQ(launch(16), 0);
+  EXPECT_EQ(abn_ptx_context_error(), 0);
+  constexpr int illegal = abn::ptx::runtime::illegal_address;
+  EXPECT_STREQ(cudaGetErrorName(illegal), "cudaErrorIllegalAddress");
+  EXPECT_EQ(launch(32), illegal) << "32 threads and room for 16";
+  EXPECT_NE(std::string(abn_ptx_last_finding()).find("out of bounds"), std::string::npos);
+  EXPECT_EQ(abn_ptx_context_error(), illegal);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(cudaGetLastError(), illegal) << "asking does not take it away";
+    EXPECT_EQ(cudaDeviceSynchronize(), illegal);
+    EXPECT_EQ(cudaStreamSynchronize(nullptr), illegal);
+    EXPECT_EQ(cudaMalloc(&more, 64), illegal);
+    EXPECT_EQ(more, nullptr);
+    EXPECT_EQ(cudaMemset(memory, 0, 4), illegal);
+    EXPECT_EQ(cudaMemcpy(&copy, memory, 4, 2), illegal);
+    EXPECT_EQ(copy, 1U) << "nothing is copied";
+    EXPECT_EQ(launch(16), illegal) << "a launch that was right before";
+    EXPECT_EQ(cudaFree(memory), illegal);
+  }
+  EXPECT_EQ(cudaDeviceReset(), 0);
+  cudaGetLastError();
+  EXPECT_EQ(launch(16), 0);
+  EXPECT_EQ(cudaFree(memory), 0);
 }
 
 TEST(PtxRuntime, TheDeviceIsANominalH100) {

@@ -51,6 +51,7 @@ Executor::Executor() {
   allow_ = reinterpret_cast<decltype(allow_)>(find("abn_ptx_allow"));
   forbid_ = reinterpret_cast<decltype(forbid_)>(find("abn_ptx_forbid"));
   approximate_ = reinterpret_cast<decltype(approximate_)>(find("abn_ptx_set_approximation"));
+  context_error_ = reinterpret_cast<decltype(context_error_)>(find("abn_ptx_context_error"));
   count_ = reinterpret_cast<decltype(count_)>(find("abn_ptx_kernels"));
 }
 
@@ -91,5 +92,6 @@ emulator::Report Executor::end() {
 }
 void Executor::allow(const void* data, std::size_t bytes) { allow_(data, bytes); }
 void Executor::forbid(const void* data, std::size_t bytes) { forbid_(data, bytes); }
+bool Executor::context_in_error() const { return context_error_() != 0; }
 
 }  // namespace abn::verify::worker

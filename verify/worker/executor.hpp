@@ -29,6 +29,8 @@ class Executor {
   /// What a call may touch, while it runs.
   void allow(const void* data, std::size_t bytes);
   void forbid(const void* data, std::size_t bytes);
+  /// Has a kernel faulted, so that nothing more can be launched in this process?
+  bool context_in_error() const;
 
  private:
   Executor();
@@ -41,6 +43,7 @@ class Executor {
   decltype(&::abn_ptx_allow) allow_;
   decltype(&::abn_ptx_forbid) forbid_;
   decltype(&::abn_ptx_kernels) count_;
+  decltype(&::abn_ptx_context_error) context_error_;
   decltype(&::abn_ptx_set_approximation) approximate_;
 };
 

@@ -43,7 +43,7 @@ RemoteSession::~RemoteSession() {
   const std::unique_ptr<std::unique_ptr<Worker>> worker(std::exchange(session_worker, nullptr));
   // One whose session is still open is of no more use.
   if (*worker == nullptr || open_) return;
-  if (own_worker != nullptr && own_worker->pool == &pool_)
+  if (!(*worker)->spent && own_worker != nullptr && own_worker->pool == &pool_)
     own_worker->worker = std::move(*worker);
   else
     pool_.give(std::move(*worker));

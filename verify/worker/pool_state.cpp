@@ -10,6 +10,11 @@ namespace abn::verify::worker {
 
 void PoolState::give(std::unique_ptr<Worker> worker) {
   const std::lock_guard lock(guard);
+  if (worker->spent) {
+    if (worker->counts) ++lost;
+    if (printed.empty()) printed = worker->process.printed();
+    return;
+  }
   idle.push_back(std::move(worker));
 }
 

@@ -24,6 +24,8 @@ struct Worker {
   explicit Worker(const Limits& limits) : process(limits) {}
   Process process;
   std::set<std::uint64_t> mapped;  // segments
+  bool spent = false;   // of no use for another call: its CUDA context is in error
+  bool counts = false;  // towards the workers that a plug-in may have
 };
 
 class RemoteVariant;
@@ -49,6 +51,7 @@ struct PoolState {
 
   LoadAnswer load_into(Worker& worker);
   std::unique_ptr<Worker> take();
+  /// For the next who takes one; a worker that is spent is ended.
   void give(std::unique_ptr<Worker> worker);
   /// What the worker did, and what it printed; it is gone then.
   std::string bury(std::unique_ptr<Worker>& worker, const std::string& what);

@@ -152,6 +152,9 @@ enum Mark : std::uint32_t {
   problem_written = 8,
   arguments_written = 16,
   children_left = 32,
+  /// Not a thing that the plug-in is told off for: its CUDA context is in error, and whatever else
+  /// is called in this process would return that error, too.
+  context_in_error = 64,
 };
 struct ClaimsAnswer {
   std::int32_t status = 0;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <type_traits>
 
 #include "verify/worker/interruption.hpp"
 #include "verify/worker/step_recorder.hpp"
@@ -65,7 +66,13 @@ Answer RemoteVariant::ask(const char* op, const char* who, Verb verb, const Mess
     if (worker == nullptr) throw WorkerGone("had ended before");
     prepare(*worker);
     auto answer = worker->process.ask<Answer>(verb, message);
+    if constexpr (std::is_same_v<Answer, CallAnswer>) {
+      worker->spent = (answer.marks & context_in_error) != 0;
+      worker->counts = !answer.trouble.empty();  // a new context of a GPU takes its time
+    }
     if (lent != nullptr) pool_.give(std::move(lent));
+    if (own && worker != nullptr && worker->spent && session_worker == nullptr)
+      pool_.give(std::move(worker));
     return answer;
   } catch (const WorkerGone& gone) {
     lose(op, fmt::format("{} {}", who, pool_.bury(worker, gone.what())), question);
@@ -212,7 +219,7 @@ int RemoteVariant::call(const char* op, Entry entry, const abn_problem& problem,
                               : ask<CallAnswer>(op, "the plug-in", Verb::call, question,
                                                 [&](Worker& worker) { pool_.map(worker, place); });
   if (!answer.trouble.empty()) throw CallLost(op, answer.trouble);
-  const std::uint32_t marks = answer.marks | answer.claims.marks;
+  const std::uint32_t marks = (answer.marks | answer.claims.marks) & ~context_in_error;
   if (marks != 0 && trouble.empty()) trouble = sentence_of(marks);
   const std::lock_guard lock(guard_);
   const auto first = claims_.find(key_of(problem));

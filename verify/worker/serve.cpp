@@ -445,6 +445,7 @@ CallAnswer Server::call(const CallQuestion& question) {
     Executor::instance().allow(begin, question.bytes);
     answer.status = invoke(question, asked, problem, begin, nullptr, answer.marks);
     Executor::instance().forbid(begin, question.bytes);
+    if (Executor::instance().context_in_error()) answer.marks |= context_in_error;
   } else if (question.gpu < 0) {
     answer.status = invoke(question, asked, problem, begin, nullptr, answer.marks);
   } else {
@@ -459,6 +460,7 @@ CallAnswer Server::call(const CallQuestion& question) {
       throw;
     } catch (const std::exception& wrong) {
       answer.trouble = std::string(wrong.what()).substr(0, longest_text);
+      answer.marks |= context_in_error;  // most of these errors stay with the context
     }
   }
   if (!same_bytes(problem, question.problem.value)) answer.marks |= problem_written;

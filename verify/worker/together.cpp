@@ -27,8 +27,11 @@ void TogetherState::make_calls() {
     }
     auto answer = worker->process.ask<TogetherAnswer>(Verb::together, all);
     if (answer.answers.size() != waiting.size()) throw WorkerGone("answered another question");
-    for (std::size_t i = 0; i < waiting.size(); ++i)
+    for (std::size_t i = 0; i < waiting.size(); ++i) {
+      worker->spent = worker->spent || (answer.answers[i].marks & context_in_error) != 0;
       waiting[i]->answer = std::move(answer.answers[i]);
+    }
+    if (worker->spent) pool.give(std::move(worker));
   } catch (const WorkerGone& gone) {
     lost = pool.bury(worker, gone.what());
   }

@@ -60,21 +60,21 @@ constexpr Property<int> small_properties[] = {
 
 ABN_RUNTIME int cudaGetDevice(int* device) {
   *device = 0;
-  return success;
+  return remember(success);
 }
 ABN_RUNTIME int cudaSetDevice(int device) {
-  return device == 0 ? success : remember(invalid_device);
+  return device == 0 ? remember(success) : remember(invalid_device);
 }
 ABN_RUNTIME int cudaGetDeviceCount(int* count) {
   *count = 1;
-  return success;
+  return remember(success);
 }
 ABN_RUNTIME int cudaDeviceGetAttribute(int* value, int attribute, int device) {
   if (device != 0) return remember(invalid_device);
   for (const auto& row : attributes)
     if (row.attribute == attribute) {
       *value = row.value;
-      return success;
+      return remember(success);
     }
   return remember(invalid_value);
 }
@@ -86,31 +86,34 @@ ABN_RUNTIME int cudaGetDeviceProperties(void* to, int device) {
   std::memcpy(bytes, name, sizeof name);
   for (const auto& row : large_properties) std::memcpy(bytes + row.offset, &row.value, 8);
   for (const auto& row : small_properties) std::memcpy(bytes + row.offset, &row.value, 4);
+  return remember(success);
+}
+ABN_RUNTIME int cudaDeviceSynchronize() { return remember(success); }
+ABN_RUNTIME int cudaDeviceReset() {
+  state().context_error = success;
   return success;
 }
-ABN_RUNTIME int cudaDeviceSynchronize() { return success; }
-ABN_RUNTIME int cudaDeviceReset() { return success; }
-ABN_RUNTIME int cudaDeviceSetLimit(int, std::size_t) { return success; }
-ABN_RUNTIME int cudaDeviceSetCacheConfig(int) { return success; }
+ABN_RUNTIME int cudaDeviceSetLimit(int, std::size_t) { return remember(success); }
+ABN_RUNTIME int cudaDeviceSetCacheConfig(int) { return remember(success); }
 ABN_RUNTIME int cudaDriverGetVersion(int* to) {
   *to = version;
-  return success;
+  return remember(success);
 }
 ABN_RUNTIME int cudaRuntimeGetVersion(int* to) {
   *to = version;
-  return success;
+  return remember(success);
 }
 ABN_RUNTIME int cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
   *least = 0, *greatest = -5;
-  return success;
+  return remember(success);
 }
 
 ABN_RUNTIME int cudaGetLastError() {
-  const int error = last_error();
+  const int error = remember(last_error());
   last_error() = success;
   return error;
 }
-ABN_RUNTIME int cudaPeekAtLastError() { return last_error(); }
+ABN_RUNTIME int cudaPeekAtLastError() { return remember(last_error()); }
 
 namespace {
 

@@ -125,10 +125,10 @@ ABN_RUNTIME int cudaFuncSetAttribute(const void* stub, int attribute, int value)
   } else if (attribute != carveout) {
     return remember(invalid_value);
   }
-  return success;
+  return remember(success);
 }
 
-ABN_RUNTIME int cudaFuncSetCacheConfig(const void*, int) { return success; }
+ABN_RUNTIME int cudaFuncSetCacheConfig(const void*, int) { return remember(success); }
 
 ABN_RUNTIME int cudaFuncGetAttributes(FunctionAttributes* to, const void* stub) {
   const std::lock_guard lock(state().guard);
@@ -142,7 +142,7 @@ ABN_RUNTIME int cudaFuncGetAttributes(FunctionAttributes* to, const void* stub) 
         program.kernel->most_threads != 0 ? static_cast<int>(program.kernel->most_threads) : 1024;
     to->registers = 32, to->ptx_version = to->binary_version = 90;
     to->most_dynamic_shared = function->most_dynamic_shared;
-    return success;
+    return remember(success);
   } catch (const Refused&) {
     return remember(invalid_device_function);
   }
@@ -153,7 +153,7 @@ ABN_RUNTIME int cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* bloc
                                                                        std::size_t shared,
                                                                        unsigned) {
   *blocks = static_cast<int>(blocks_at_once(static_cast<std::uint64_t>(threads), shared));
-  return success;
+  return remember(success);
 }
 
 ABN_RUNTIME int cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const void* stub,
@@ -169,5 +169,5 @@ ABN_RUNTIME int cudaOccupancyMaxActiveClusters(int* clusters, const void*,
       size = size_of(config->attributes[i].value.cluster).count();
   *clusters = static_cast<int>(
       clusters_at_once(size, size_of(config->block).count(), config->dynamic_shared));
-  return success;
+  return remember(success);
 }

@@ -16,7 +16,7 @@ constexpr std::size_t boundary = 256, apart = 256;
 
 int allocate(void** to, std::size_t bytes) {
   *to = nullptr;
-  if (bytes == 0) return success;
+  if (bytes == 0 || in_error()) return remember(success);
   // Room between buffers, so that an overrun of one is not an access of the next.
   void* const memory =
       std::aligned_alloc(boundary, (bytes + apart + boundary - 1) / boundary * boundary);
@@ -28,35 +28,35 @@ int allocate(void** to, std::size_t bytes) {
   const std::lock_guard lock(state().guard);
   state().memory.add(range);
   *to = memory;
-  return success;
+  return remember(success);
 }
 
 int release(void* memory) {
-  if (memory == nullptr) return success;
+  if (memory == nullptr || in_error()) return remember(success);
   const std::lock_guard lock(state().guard);
   if (state().memory.find(reinterpret_cast<std::uint64_t>(memory)) == nullptr)
     return remember(invalid_value);
   state().memory.remove(reinterpret_cast<std::uint64_t>(memory), 1);
   std::free(memory);
-  return success;
+  return remember(success);
 }
 
 int copy(void* to, const void* from, std::size_t bytes) {
   const std::lock_guard lock(state().guard);
-  if (bytes > 0) std::memmove(to, from, bytes);
-  return success;
+  if (bytes > 0 && !in_error()) std::memmove(to, from, bytes);
+  return remember(success);
 }
 
 int set(void* to, int value, std::size_t bytes) {
   const std::lock_guard lock(state().guard);
-  if (bytes == 0) return success;
+  if (bytes == 0 || in_error()) return remember(success);
   std::memset(to, value, bytes);
   const auto begin = reinterpret_cast<std::uint64_t>(to);
   if (Range* const range = state().memory.find(begin); range != nullptr && range->watched) {
     if (bytes > range->end - begin) return remember(invalid_value);
     std::memset(range->shadow.data() + (begin - range->begin), byte_written, bytes);
   }
-  return success;
+  return remember(success);
 }
 
 void* symbol(const void* host) {
@@ -122,9 +122,9 @@ ABN_RUNTIME int cudaMemcpyFromSymbolAsync(void* to, const void* host, std::size_
 }
 ABN_RUNTIME int cudaGetSymbolAddress(void** to, const void* host) {
   *to = symbol(host);
-  return *to == nullptr ? remember(invalid_symbol) : success;
+  return *to == nullptr ? remember(invalid_symbol) : remember(success);
 }
 ABN_RUNTIME int cudaMemGetInfo(std::size_t* free, std::size_t* total) {
   *total = std::size_t{80} << 30, *free = *total - (std::size_t{1} << 30);
-  return success;
+  return remember(success);
 }

@@ -46,6 +46,8 @@ ABN_RUNTIME int abn_ptx_launch(abn_ptx_module* module, const char* entry, const 
   return launch(module->loaded, entry, std::move(how), arguments);
 }
 
+ABN_RUNTIME int abn_ptx_context_error() { return state().context_error; }
+
 ABN_RUNTIME const char* abn_ptx_last_finding() { return state().last_finding.c_str(); }
 
 ABN_RUNTIME void abn_ptx_allow(const void* data, std::size_t bytes) {

@@ -24,6 +24,7 @@ int& last_error() {
 }
 
 int remember(int error) {
+  if (in_error()) error = state().context_error;
   if (error != success) last_error() = error;
   return error;
 }
@@ -94,6 +95,12 @@ std::vector<emulator::LineCount> lines_of(const Program& program, const Outcome&
   return lines;
 }
 
+/// The error of a kernel that has begun; one that was only configured wrongly has not.
+int leave_behind(int error) {
+  if (error != invalid_configuration) state().context_error = error;
+  return error;
+}
+
 void keep_traffic(State& all, const std::string& kernel, const Program& program,
                   const Outcome& outcome) {
   emulator::LaunchTraffic launch;
@@ -126,6 +133,7 @@ int launch(LoadedModule& module, const std::string& kernel, Configuration config
            void** arguments) {
   State& all = state();
   const std::lock_guard lock(all.guard);
+  if (in_error()) return all.context_error;
   try {
     const Program& program = module.program(kernel);
     configuration.parameters.resize(program.kernel->parameter_bytes);
@@ -147,11 +155,12 @@ int launch(LoadedModule& module, const std::string& kernel, Configuration config
       ++report.launches, report.blocks += outcome.blocks, report.threads += outcome.threads;
       if (all.session->sanitize) keep_traffic(all, kernel, program, outcome);
     }
-    return outcome.finished ? success : error_of(outcome.findings.back());
+    return outcome.finished ? success : leave_behind(error_of(outcome.findings.back()));
   } catch (const Refused& why) {
     return refuse_launch(kernel, "not known", why.what(), invalid_kernel_image);
   } catch (const std::exception& why) {
-    return refuse_launch(kernel, emulator::escaped_exception, why.what(), launch_failure);
+    return leave_behind(
+        refuse_launch(kernel, emulator::escaped_exception, why.what(), launch_failure));
   }
 }
 

@@ -1,7 +1,11 @@
 // What the stand-in for the CUDA runtime remembers: modules, kernels by the host's stubs, memory,
 // the session and the last error. Launches run one after another, under one lock.
+//
+// A kernel that faults, in memory or otherwise, leaves the context in error, as on a GPU: from then
+// on every call of this process returns that error, and none does its work.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -77,6 +81,7 @@ struct State {
   std::map<const void*, std::pair<std::shared_ptr<Image>, std::string>> variables;
   GlobalMemory memory;
   std::optional<Session> session;
+  std::atomic<int> context_error = success;  ///< that of the kernel that has faulted
   std::string last_finding;
   std::uint64_t counts[3] = {};
 };
@@ -86,7 +91,9 @@ State& state();
 
 /// Of this thread, as cudaGetLastError has it.
 int& last_error();
+/// What a call returns: the context's error, where it is in error, else `error`.
 int remember(int error);
+inline bool in_error() { return state().context_error != success; }
 
 /// Runs it, and sorts what was found: 0 or an Error.
 int launch(LoadedModule& module, const std::string& kernel, Configuration configuration,

@@ -15,12 +15,12 @@ struct Event {
 
 int make_stream(void** stream) {
   *stream = new char;
-  return success;
+  return remember(success);
 }
 
 int make_event(void** event) {
   *event = new Event;
-  return success;
+  return remember(success);
 }
 
 }  // namespace
@@ -32,30 +32,30 @@ ABN_RUNTIME int cudaStreamCreateWithPriority(void** stream, unsigned, int) {
 }
 ABN_RUNTIME int cudaStreamDestroy(void* stream) {
   delete static_cast<char*>(stream);
-  return success;
+  return remember(success);
 }
-ABN_RUNTIME int cudaStreamSynchronize(void*) { return success; }
-ABN_RUNTIME int cudaStreamQuery(void*) { return success; }
-ABN_RUNTIME int cudaStreamWaitEvent(void*, void*, unsigned) { return success; }
+ABN_RUNTIME int cudaStreamSynchronize(void*) { return remember(success); }
+ABN_RUNTIME int cudaStreamQuery(void*) { return remember(success); }
+ABN_RUNTIME int cudaStreamWaitEvent(void*, void*, unsigned) { return remember(success); }
 ABN_RUNTIME int cudaStreamIsCapturing(void*, int* status) {
   *status = 0;
-  return success;
+  return remember(success);
 }
 ABN_RUNTIME int cudaEventCreate(void** event) { return make_event(event); }
 ABN_RUNTIME int cudaEventCreateWithFlags(void** event, unsigned) { return make_event(event); }
 ABN_RUNTIME int cudaEventRecord(void* event, void*) {
   static_cast<Event*>(event)->at = std::chrono::steady_clock::now();
-  return success;
+  return remember(success);
 }
-ABN_RUNTIME int cudaEventSynchronize(void*) { return success; }
-ABN_RUNTIME int cudaEventQuery(void*) { return success; }
+ABN_RUNTIME int cudaEventSynchronize(void*) { return remember(success); }
+ABN_RUNTIME int cudaEventQuery(void*) { return remember(success); }
 ABN_RUNTIME int cudaEventElapsedTime(float* milliseconds, void* from, void* to) {
   const std::chrono::duration<float, std::milli> between =
       static_cast<Event*>(to)->at - static_cast<Event*>(from)->at;
   *milliseconds = between.count();
-  return success;
+  return remember(success);
 }
 ABN_RUNTIME int cudaEventDestroy(void* event) {
   delete static_cast<Event*>(event);
-  return success;
+  return remember(success);
 }
