@@ -8,11 +8,12 @@ ROOM = "verify/worker/"
 PROCESS, POOL, REMOTE = ROOM + "process.cpp", ROOM + "pool.cpp", ROOM + "remote_variant.cpp"
 SERVE, SUPERVISE, SHARED = ROOM + "serve.cpp", ROOM + "supervise.cpp", ROOM + "shared_memory.cpp"
 PACKET, PROTOCOL, TOGETHER = ROOM + "packet.hpp", ROOM + "protocol.cpp", ROOM + "together.cpp"
+CLOSED = ROOM + "closed_pages.cpp"
 LIBRARY, CLAIMS = ROOM + "library.cpp", "verify/problem/claims.cpp"
 
 # The suites that watch the workers, in verify-tests.
 SUITES = ("Pool*:ChangedAnswers*:Answers*:Questions*:Protocol*:SharedMemory*:WorkerLimits*:"
-          "Claims.HaveCeilings*:Deeds/Hostile.*/forward_print:"
+          "ClosedPages*:Claims.HaveCeilings*:Deeds/Hostile.*/forward_print:"
           "Deeds/Hostile.*/claims_bf16")
 
 BREAKS = [
@@ -150,9 +151,16 @@ BREAKS = [
      [(SERVE, "if (one.offset > memory.bytes || one.bytes > memory.bytes - one.offset)",
        "if (!BROKEN && (one.offset > memory.bytes || one.bytes > memory.bytes - "
        "one.offset))")]),
+    ("pages to close lie in their segment",
+     [(CLOSED, "if (one.begin > bytes || one.bytes > bytes - one.begin || "
+       "one.begin % page != 0 || one.bytes % page != 0 || one.bytes == 0)",
+       "if (!BROKEN && (one.begin > bytes || one.bytes > bytes - one.begin || "
+       "one.begin % page != 0 || one.bytes % page != 0 || one.bytes == 0))")]),
+    ("closed pages are closed",
+     [(CLOSED, "protect(PROT_NONE);", "protect(BROKEN ? PROT_READ | PROT_WRITE : PROT_NONE);")]),
     ("a worker whose context is in error is not called again",
-     [(REMOTE, "worker->spent = (answer.marks & context_in_error) != 0;",
-       "worker->spent = !BROKEN && (answer.marks & context_in_error) != 0;")],
+     [(REMOTE, "worker->spent = worker->ended || (answer.marks & context_in_error) != 0;",
+       "worker->spent = worker->ended || (!BROKEN && (answer.marks & context_in_error) != 0);")],
      ("ptx-tests", "PtxCommand.AFault*")),
     ("the number of calls at once",
      [(SERVE, "if (count == 0 || count > most_together) throw",

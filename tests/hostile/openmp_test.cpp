@@ -44,8 +44,7 @@ TEST(OpenMP, APluginWithThreadsOfItsOwnIsJudged) {
   ASSERT_EQ(sample.code, 0) << sample.output;
   const auto expected = verdicts("correct1");
   ASSERT_GT(expected.size(), 20u);
-  for (const auto& [threads, limits] :
-       {std::pair{"1", ""}, {"4", ""}, {"48", " --memory 4096"}}) {
+  for (const auto& [threads, limits] : {std::pair{"1", ""}, {"4", ""}, {"48", " --memory 4096"}}) {
     const EndedShell ended = judged("openmp", threads, limits);
     EXPECT_EQ(ended.code, 0) << threads << " threads\n" << ended.output.substr(0, 3000);
     EXPECT_EQ(verdicts("openmp" + std::string(threads)), expected) << threads << " threads";

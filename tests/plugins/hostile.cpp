@@ -67,8 +67,14 @@ void forge_answer() {
     uint32_t claims_marks = 0;
   } head;
   static_assert(sizeof head == 32, "nothing lies between the fields");
-  unsigned char packet[sizeof head + sizeof(abn_claims) + sizeof(uint32_t)] = {};
+  struct {
+    uint64_t touched = ~uint64_t{0};
+    unsigned char wrote = 0;
+  } tail;
+  constexpr size_t no_text = sizeof(uint32_t), in_tail = sizeof tail.touched + sizeof tail.wrote;
+  unsigned char packet[sizeof head + sizeof(abn_claims) + no_text + in_tail] = {};
   std::memcpy(packet, &head, sizeof head);
+  std::memcpy(packet + sizeof packet - in_tail, &tail, in_tail);
   if (write(questions, packet, sizeof packet) < 0) return;
 }
 

@@ -79,11 +79,16 @@ int claims_of_threads(const abn_problem* p, abn_claims* out) {
   return threads_at_load > 0 ? claims(p, out) : ABN_ERROR_UNSUPPORTED;
 }
 
-const abn_variant parallel = {ABN_ABI_VERSION,     sizeof(abn_variant),
-                              "openmp",            "the sample, a channel at a time, by threads",
-                              ABN_MEMORY_HOST,     0,
-                              claims_of_threads,   no_workspace,
-                              forward_in_parallel, backward_in_parallel};
+const abn_variant parallel = {ABN_ABI_VERSION,
+                              sizeof(abn_variant),
+                              "openmp",
+                              "the sample, a channel at a time, by threads",
+                              ABN_MEMORY_HOST,
+                              0,
+                              claims_of_threads,
+                              no_workspace,
+                              forward_in_parallel,
+                              backward_in_parallel};
 
 }  // namespace
 

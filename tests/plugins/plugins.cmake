@@ -18,7 +18,8 @@ function(abn_plugin name source)
 endfunction()
 
 abn_plugin(correct sample.cpp SAMPLE_NAME="correct")
-foreach(bug nan_in_one last_element_unwritten input_overwritten crash leaves_rounding)
+foreach(bug nan_in_one last_element_unwritten input_overwritten crash leaves_rounding
+    reads_one_past reads_one_before writes_a_page_past reads_aligned_vectors)
   abn_plugin(${bug} sample.cpp SAMPLE_NAME="${bug}" PLANTED_BUG=${bug})
 endforeach()
 abn_plugin(calls calls.cpp)

@@ -22,7 +22,11 @@ enum class Bug {
   last_element_unwritten,
   input_overwritten,
   crash,
-  leaves_rounding
+  leaves_rounding,
+  reads_one_past,
+  reads_one_before,
+  writes_a_page_past,
+  reads_aligned_vectors,  // and no bug: the last one has bytes beyond the tensor
 };
 constexpr Bug bug = Bug::PLANTED_BUG;
 
@@ -37,6 +41,17 @@ int forward_with_bug(const abn_problem* p, const abn_forward_args* args) {
   const int status = forward(p, args);
   if (bug == Bug::nan_in_one) z[(elements - 1) / 2] = NAN;
   if (bug == Bug::last_element_unwritten) z[elements - 1] = before;
+  // right numbers, with a look at what is not its own
+  const volatile float* const x = floats(args->x);
+  static_assert(sizeof(float) == 4);
+  if (bug == Bug::reads_one_past) static_cast<void>(x[elements]);
+  if (bug == Bug::reads_one_before) static_cast<void>(x[-1]);
+  if (bug == Bug::writes_a_page_past) z[elements + 1024] = 1;
+  if (bug == Bug::reads_aligned_vectors)
+    for (auto at = reinterpret_cast<uintptr_t>(args->x) & ~uintptr_t{31};
+         at < reinterpret_cast<uintptr_t>(floats(args->x) + elements); at += 32)
+      for (uintptr_t k = 0; k < 32; ++k)
+        static_cast<void>(*reinterpret_cast<const volatile char*>(at + k));
   // right numbers, but everything behind the call rounds otherwise
   if (bug == Bug::leaves_rounding) std::fesetround(FE_UPWARD);
   return status;

@@ -157,6 +157,36 @@ TEST_F(Questions, AWatchedBufferLiesInItsSegment) {
   EXPECT_EQ(refusal([&] { worker_.ask_report(); }), ended + "a buffer outside of its segment\"");
 }
 
+TEST_F(Questions, PagesToCloseAreSomeOfTheSegment) {
+  for (const ClosedRange range : {ClosedRange{1, memory_bytes},
+                                  {0, 100},
+                                  {0, 0},
+                                  {memory_bytes, memory_bytes},
+                                  {0, minus_one - 4095}}) {
+    Process fresh{Limits{}};
+    fresh.ask<LoadAnswer>(Verb::load, LoadQuestion{path_of_plugin("correct")});
+    fresh.tell(Verb::map, MapQuestion{number_of_segment, memory_bytes}, memory_);
+    CallQuestion question = call();
+    question.closed.push_back(range);
+    std::string why;
+    try {
+      fresh.ask<CallAnswer>(Verb::call, question);
+    } catch (const WorkerGone& gone) {
+      why = std::string(gone.what()) + ": " + fresh.printed();
+    }
+    EXPECT_EQ(why, ended + "pages to close that are none of its segment\"")
+        << range.begin << " " << range.bytes;
+  }
+}
+
+TEST_F(Questions, ATouchOfAClosedPageIsTheAnswer) {
+  CallQuestion question = call();
+  question.closed.push_back({0, memory_bytes});
+  const CallAnswer answer = worker_.ask<CallAnswer>(Verb::call, question);
+  EXPECT_LT(answer.touched, memory_bytes);
+  EXPECT_EQ(refusal_of(call()), "ended the process with exit code 0: ") << "it has ended with that";
+}
+
 TEST_F(Questions, CallsAtOnceAreCounted) {
   TogetherQuestion question;
   EXPECT_EQ(refusal([&] { worker_.ask<TogetherAnswer>(Verb::together, question); }),

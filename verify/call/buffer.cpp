@@ -1,8 +1,11 @@
 // Layout, poison and comparison of the block that holds the buffers of one call.
 #include "verify/call/buffer.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <utility>
 
 #include "verify/data/random.hpp"
@@ -13,6 +16,19 @@ namespace {
 // what cudaMalloc aligns to, and what kernel.h promises for the workspace
 constexpr std::size_t boundary_bytes = 256;
 constexpr std::size_t page_bytes = 4096;
+
+/// Of closed pages, on both sides of a buffer: what reads or writes further away is seen by luck.
+constexpr std::size_t pages_between = 2;
+
+/// Of this machine, whose pages may be larger.
+std::size_t own_page() {
+  static const auto bytes = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  return bytes;
+}
+
+std::size_t up(std::size_t value, std::size_t boundary) {
+  return (value + boundary - 1) / boundary * boundary;
+}
 
 /// A 16-bit word that makes a NaN of every f16, bf16, f32 and f64 that it is the high end of:
 /// exponent bits and the first mantissa bits of f64 (which has 11 exponent bits) all set, and a
@@ -93,20 +109,29 @@ void Arena::fill(std::size_t begin, std::size_t end, Filling filling) {
 
 int Arena::place(std::string name, Role role, const problem::Format& format, std::size_t bytes,
                  std::size_t boundary) {
-  std::size_t begin = (before_.size() + boundary_bytes - 1) / boundary_bytes * boundary_bytes;
-  if (placement_ != Placement::aligned && boundary < boundary_bytes) {
+  std::size_t begin = up(before_.size(), boundary_bytes);
+  std::size_t pages_begin = 0, pages_end = 0, behind = guard_bytes;
+  if (by_page()) {
+    pages_begin =
+        up(before_.size(), own_page()) + (slots_.empty() ? pages_between * own_page() : 0);
+    pages_end = pages_begin + up(std::max<std::size_t>(bytes, 1), own_page());
+    // At the end as near as its alignment permits: an aligned load that holds any byte of the
+    // buffer stays within the page.
+    begin = placement_ == Placement::begins_at_page ? pages_begin
+                                                    : (pages_end - bytes) / boundary * boundary;
+    behind = pages_end + pages_between * own_page() - (begin + bytes);
+  } else if (placement_ != Placement::aligned && boundary < boundary_bytes) {
     // An odd multiple of the least boundary, so that no more than it can be relied on.
     const data::Stream draw(offset_seed_);
     const std::uint64_t turn = placement_ == Placement::mixed ? slots_.size() + 1 : 0;
     begin += boundary * (2 * draw.below(boundary_bytes / (2 * boundary), turn) + 1);
   }
-  before_.resize(begin + bytes + guard_bytes);
-  const std::size_t previous =
-      slots_.empty() ? guard_bytes : slots_.back().begin + slots_.back().bytes + guard_bytes;
+  const std::size_t previous = slots_.empty() ? guard_bytes : before_.size();
+  before_.resize(begin + bytes + behind);
   fill(previous, begin, Filling::guard);  // what alignment left out belongs to the guard
   fill(begin, begin + bytes, Filling::poison);
   fill(begin + bytes, before_.size(), Filling::guard);
-  slots_.push_back({std::move(name), role, &format, begin, bytes});
+  slots_.push_back({std::move(name), role, &format, begin, bytes, pages_begin, pages_end});
   return static_cast<int>(slots_.size()) - 1;
 }
 
@@ -131,6 +156,8 @@ int Arena::add_workspace(std::size_t bytes) {
 
 void Arena::upload() {
   const std::size_t end = before_.size();
+  // Shared memory ends at a page, so that with whole pages it begins at one, too.
+  if (by_page()) pages_behind_ = 0;
   before_.resize(end + std::exchange(pages_behind_, 0) * page_bytes);
   fill(end, before_.size(), Filling::guard);
   if (block_ != nullptr) memory_ = block_->memory(before_.size());
@@ -177,6 +204,34 @@ bool Arena::holds_poison(int buffer, std::size_t element) const {
   const auto size = static_cast<std::size_t>(slot.format->bytes);
   const std::size_t at = slot.begin + element * size;
   return std::memcmp(before_.data() + at, after_.data() + at, size) == 0;
+}
+
+std::vector<worker::Pages> Arena::closed_pages() const {
+  std::vector<worker::Pages> all;
+  if (!by_page()) return all;
+  std::size_t end = 0;  // of what may be touched
+  for (const Slot& slot : slots_) {
+    const std::size_t begin = std::max(end, slot.pages_begin - pages_between * own_page());
+    all.push_back({memory_ + begin, slot.pages_begin - begin});
+    end = slot.pages_end;
+  }
+  all.push_back({memory_ + end, before_.size() - end});
+  return all;
+}
+
+Arena::Beside Arena::beside(const std::byte* address) const {
+  const auto at = address - memory_;
+  Beside nearest{"the buffers", 0};
+  std::int64_t least = std::numeric_limits<std::int64_t>::max();
+  for (const Slot& slot : slots_) {
+    const std::int64_t from = at - static_cast<std::int64_t>(slot.begin),
+                       past = from - static_cast<std::int64_t>(slot.bytes) + 1,
+                       size = slot.format->bytes, away = from < 0 ? -from : past;
+    if (away >= least) continue;
+    least = away;
+    nearest = {slot.name, from >= 0 ? from / size : (from - size + 1) / size};
+  }
+  return nearest;
 }
 
 std::vector<Change> Arena::broken_guards() const {

@@ -19,6 +19,7 @@
 
 #include "verify/call/device.hpp"
 #include "verify/problem/format.hpp"
+#include "verify/worker/touch.hpp"
 
 namespace abn::verify::call {
 
@@ -36,6 +37,10 @@ enum class Placement : std::uint8_t {
   /// claim permits
   shifted,
   mixed,  ///< each at a distance of its own
+  /// Each as near to the end of a page, or at the beginning of one, as its alignment permits, with
+  /// pages of guards alone behind and before: see closed_pages().
+  ends_at_page,
+  begins_at_page,
 };
 
 /// Fills outputs before a call.
@@ -122,6 +127,17 @@ class Arena {
   };
   std::vector<View> views() const;
 
+  /// Of ends_at_page and begins_at_page: the pages around the buffers, in which nothing of a buffer
+  /// lies; a call may be made with these closed. upload() comes first.
+  std::vector<worker::Pages> closed_pages() const;
+
+  /// What lies beside a buffer, named after the nearest.
+  struct Beside {
+    std::string buffer;
+    std::int64_t element;  ///< negative, or past its end
+  };
+  Beside beside(const std::byte* address) const;
+
   /// Guards that were written to.
   std::vector<Change> broken_guards() const;
   /// Inputs that were written to.
@@ -138,7 +154,11 @@ class Arena {
     Role role;
     const problem::Format* format;
     std::size_t begin, bytes;
+    std::size_t pages_begin, pages_end;  ///< those that hold it, of the placements by page
   };
+  bool by_page() const {
+    return placement_ == Placement::ends_at_page || placement_ == Placement::begins_at_page;
+  }
   std::vector<Change> changed(bool inputs) const;
   int place(std::string name, Role role, const problem::Format& format, std::size_t bytes,
             std::size_t boundary);

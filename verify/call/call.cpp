@@ -54,6 +54,9 @@ template <class Invoke>
 void make(Call& call, const Subject& subject, const CallSettings& wanted, Invoke&& invoke) {
   int status = ABN_OK;
   if (wanted.before != nullptr) (*wanted.before)();
+  std::optional<worker::Closed> closed;
+  if (subject.workers != nullptr && subject.device->memory() == ABN_MEMORY_HOST)
+    closed.emplace(call.arena->closed_pages());
   if (subject.emulated) {
     emulator::Settings settings;
     settings.schedule_seed = wanted.schedule;
@@ -71,7 +74,16 @@ void make(Call& call, const Subject& subject, const CallSettings& wanted, Invoke
   } else {
     status = invoke();
   }
+  closed.reset();
   call.arena->download();
+  if (const std::optional<worker::Touch> touch = worker::take_touch()) {
+    constexpr const char* verbs[] = {"reads or writes", "reads", "writes"};
+    const Arena::Beside place = call.arena->beside(touch->address);
+    call.touched = fmt::format("{}[{}]", place.buffer, place.element);
+    call.trouble = fmt::format("{} {} {}: {}", verbs[static_cast<std::size_t>(touch->access) % 3],
+                               place.element < 0 ? "before the beginning of" : "past the end of",
+                               place.buffer, call.touched);
+  }
   call.status = status;
   call.beside = worker::take_trouble();
   if (status != ABN_OK && call.trouble.empty())

@@ -55,6 +55,7 @@ struct Call {
   bool in_place = false;
   int status = ABN_OK;      ///< what it returned
   std::string trouble;      ///< how the call itself went wrong; empty: ABN_OK and nothing found
+  std::string touched;      ///< "x[30]", where that is a touch of a page that was closed
   std::string beside;       ///< what it did beside its work, by which its numbers are no worse
   emulator::Report report;  ///< what the emulator saw of a sanitised call
 };

@@ -10,6 +10,11 @@ namespace abn::verify::worker {
 
 std::string take_trouble() { return std::exchange(trouble, {}); }
 
+std::optional<Touch> take_touch() { return std::exchange(touch, {}); }
+
+Closed::Closed(std::vector<Pages> pages) { closed_pages = std::move(pages); }
+Closed::~Closed() { closed_pages.clear(); }
+
 RemoteSession::RemoteSession(Pool& pool, const emulator::Settings& settings,
                              const std::vector<emulator::WatchedBuffer>& watched)
     : pool_(*pool.state_) {
@@ -53,6 +58,10 @@ emulator::Report RemoteSession::take_report() {
   std::unique_ptr<Worker>& worker = *session_worker;
   try {
     if (worker == nullptr) throw WorkerGone("had ended before");
+    if (worker->ended) {
+      open_ = false;
+      return {};
+    }
     emulator::Report report = worker->process.ask_report();
     open_ = false;
     return report;

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <tuple>
@@ -17,6 +18,7 @@
 #include "verify/worker/process.hpp"
 #include "verify/worker/protocol.hpp"
 #include "verify/worker/shared_memory.hpp"
+#include "verify/worker/touch.hpp"
 
 namespace abn::verify::worker {
 
@@ -24,7 +26,9 @@ struct Worker {
   explicit Worker(const Limits& limits) : process(limits) {}
   Process process;
   std::set<std::uint64_t> mapped;  // segments
-  bool spent = false;   // of no use for another call: its CUDA context is in error
+  // Of no use for another call: its CUDA context is in error, or it has touched a closed page and
+  // has ended with that.
+  bool spent = false, ended = false;
   bool counts = false;  // towards the workers that a plug-in may have
 };
 
@@ -96,6 +100,8 @@ struct TogetherState {
 // The worker of the session that this thread has open, and what its calls did beside their work.
 inline thread_local std::unique_ptr<Worker>* session_worker = nullptr;
 inline thread_local std::string trouble;
+inline thread_local std::vector<Pages> closed_pages;
+inline thread_local std::optional<Touch> touch;
 // The worker that is this thread's own, and the calls that its calls are to be made with.
 inline thread_local OneWorkerState* own_worker = nullptr;
 inline thread_local TogetherState* joined = nullptr;

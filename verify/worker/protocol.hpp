@@ -221,6 +221,11 @@ enum class Entry : std::uint32_t {
 inline constexpr std::size_t entries = 6;
 inline constexpr std::uint64_t nowhere = ~std::uint64_t{0};  ///< the offset of a NULL pointer
 
+/// Whole pages of a segment that nobody may touch while a call runs.
+struct ClosedRange {
+  std::uint64_t begin = 0, bytes = 0;
+  ABN_MESSAGE(begin, bytes)
+};
 struct CallQuestion {
   VariantQuestion variant;
   AsIs<abn_problem> problem;
@@ -234,14 +239,21 @@ struct CallQuestion {
   std::vector<std::uint64_t> offsets;
   std::uint64_t workspace_bytes = 0;
   std::int32_t ranks = 0;
-  ABN_MESSAGE(variant, problem, entry, gpu, segment, begin, bytes, offsets, workspace_bytes, ranks)
+  std::vector<ClosedRange> closed;
+  ABN_MESSAGE(variant, problem, entry, gpu, segment, begin, bytes, offsets, workspace_bytes, ranks,
+              closed)
 };
+/// How a page was touched, where the processor tells.
+enum class Access : std::uint8_t { unknown, read, write };
 struct CallAnswer {
   std::int32_t status = 0;
   std::uint32_t marks = 0;
   ClaimsAnswer claims;  ///< asked again behind the call
   std::string trouble;  ///< of the GPU's runtime; one sentence
-  ABN_MESSAGE(status, marks, claims, trouble)
+  /// Where in the segment a closed page was touched, with which the call and the worker have ended.
+  std::uint64_t touched = nowhere;
+  Access access{};
+  ABN_MESSAGE(status, marks, claims, trouble, touched, access)
 };
 
 inline constexpr std::size_t most_together = 64;

@@ -67,7 +67,8 @@ Answer RemoteVariant::ask(const char* op, const char* who, Verb verb, const Mess
     prepare(*worker);
     auto answer = worker->process.ask<Answer>(verb, message);
     if constexpr (std::is_same_v<Answer, CallAnswer>) {
-      worker->spent = (answer.marks & context_in_error) != 0;
+      worker->ended = answer.touched != nowhere;
+      worker->spent = worker->ended || (answer.marks & context_in_error) != 0;
       worker->counts = !answer.trouble.empty();  // a new context of a GPU takes its time
     }
     if (lent != nullptr) pool_.give(std::move(lent));
@@ -214,11 +215,24 @@ int RemoteVariant::call(const char* op, Entry entry, const abn_problem& problem,
   for (const void* const pointer : pointers) add(pointer);
   if (entry > Entry::backward) add(partial);
   question.segment = place.segment, question.begin = place.begin, question.bytes = place.bytes;
-  const bool at_once = joined != nullptr && session_worker == nullptr && question.gpu < 0;
+  for (const Pages& one : closed_pages)
+    question.closed.push_back(
+        {place.begin + static_cast<std::uint64_t>(one.begin - place.address), one.bytes});
+  const bool at_once =
+      joined != nullptr && session_worker == nullptr && question.gpu < 0 && question.closed.empty();
   const auto answer = at_once ? call_together(op, question, place)
                               : ask<CallAnswer>(op, "the plug-in", Verb::call, question,
                                                 [&](Worker& worker) { pool_.map(worker, place); });
   if (!answer.trouble.empty()) throw CallLost(op, answer.trouble);
+  if (answer.touched != nowhere) {
+    const auto is_in = [&](const ClosedRange& one) {
+      return answer.touched >= one.begin && answer.touched - one.begin < one.bytes;
+    };
+    if (std::none_of(question.closed.begin(), question.closed.end(), is_in))
+      throw CallLost(op, "the plug-in sent an answer that says what cannot be");
+    touch = Touch{place.address + (answer.touched - place.begin), answer.access};
+    return ABN_ERROR_LAUNCH;
+  }
   const std::uint32_t marks = (answer.marks | answer.claims.marks) & ~context_in_error;
   if (marks != 0 && trouble.empty()) trouble = sentence_of(marks);
   const std::lock_guard lock(guard_);

@@ -21,6 +21,7 @@
 #include <optional>
 #include <thread>
 
+#include "verify/worker/closed_pages.hpp"
 #include "verify/worker/executor.hpp"
 #include "verify/worker/foreign.hpp"
 #include "verify/worker/library.hpp"
@@ -441,6 +442,11 @@ CallAnswer Server::call(const CallQuestion& question) {
   abn_problem problem = question.problem.value;
   CallAnswer answer;
   std::byte* const begin = memory.begin + question.begin;
+  if (!question.closed.empty() && question.gpu >= 0)
+    throw NoMessage("pages to close, of a GPU's variant");
+  std::optional<ClosedPages> closed;
+  if (!question.closed.empty())
+    closed.emplace(memory.begin, memory.bytes, question.closed, pack(header_, answer));
   if (executed_) {
     Executor::instance().allow(begin, question.bytes);
     answer.status = invoke(question, asked, problem, begin, nullptr, answer.marks);
@@ -463,6 +469,7 @@ CallAnswer Server::call(const CallQuestion& question) {
       answer.marks |= context_in_error;  // most of these errors stay with the context
     }
   }
+  closed.reset();
   if (!same_bytes(problem, question.problem.value)) answer.marks |= problem_written;
   siginfo_t info{};
   if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0) answer.marks |= children_left;
@@ -473,7 +480,9 @@ CallAnswer Server::call(const CallQuestion& question) {
 TogetherAnswer Server::together(const TogetherQuestion& question) {
   const std::size_t count = question.calls.size();
   if (count == 0 || count > most_together) throw NoMessage("a wrong number of calls at once");
-  if (question.calls.front().gpu >= 0) throw NoMessage("calls at once, of a GPU's variant");
+  for (const CallQuestion& one : question.calls)
+    if (one.gpu >= 0 || !one.closed.empty())
+      throw NoMessage("calls at once, of a GPU's variant or with pages closed");
   TogetherAnswer answer;
   answer.answers.resize(count);
   std::vector<std::exception_ptr> thrown(count);

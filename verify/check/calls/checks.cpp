@@ -36,7 +36,8 @@ constexpr Way ways[] = {
      shrink_workspace},
     {{"elsewhere",
       "The same call with its buffers at other addresses and alignments gives the same bits. If "
-      "the variant is not deterministic, it keeps its bounds instead."},
+      "the variant is not deterministic, it keeps its bounds instead. A plug-in on the host also "
+      "finds pages around its buffers closed: nothing beside them may be read or written."},
      move_buffers},
     {{"sequence",
       "Of a hundred calls with two sets of data at the same addresses, and of other problems in "

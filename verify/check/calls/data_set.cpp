@@ -111,7 +111,8 @@ std::optional<call::Contract> DataSet::wrong_in(const char* check, Direction dir
   const abn_problem& p = inputs_.problem;
   const char* const op = direction == Direction::forward ? "forward" : "backward";
   if (!call.trouble.empty())
-    return call::broken(check, op, fmt::format("{}, {} {}", what, op, call.trouble));
+    return call::broken(check, call.touched.empty() ? op : call.touched,
+                        fmt::format("{}, {} {}", what, op, call.trouble));
   for (call::Contract contract :
        {call::guards_contract({&call}, false, p), call::inputs_contract({&call}, p)})
     if (!contract.reason.empty())
