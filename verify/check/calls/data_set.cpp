@@ -117,7 +117,9 @@ std::optional<call::Contract> DataSet::wrong_in(const char* check, Direction dir
        {call::guards_contract({&call}, false, p), call::inputs_contract({&call}, p)})
     if (!contract.reason.empty())
       return call::broken(check, contract.where, fmt::format("{}, {}", what, contract.reason));
-  for (const auto& [output, buffer] : call.outputs) {
+  for (const auto& one : call.outputs) {
+    const auto output = one.first;  // clang 14 lets no lambda capture a binding
+    const auto buffer = one.second;
     const std::vector<double> got = call.arena->values(buffer);
     const compare::Stored* const before = compare::find_output(first(direction), output);
     const auto broken_at = [&](std::size_t element, double wanted, const std::string& how) {
