@@ -64,15 +64,8 @@ Arena::Arena(Device& device, Placement placement, Poison poison, int alignment,
   fill(0, guard_bytes, Filling::guard);
 }
 
-void Arena::push_by_pages(int pages) {
-  pages_behind_ = static_cast<std::size_t>(pages);
-  const std::size_t begin = before_.size();
-  before_.resize(begin + static_cast<std::size_t>(pages) * page_bytes);
-  fill(begin, before_.size(), Filling::guard);
-}
-
 Arena::~Arena() {
-  if (memory_ != nullptr && block_ == nullptr) device_.release(memory_);
+  if (allocated_ != nullptr) device_.release(allocated_);
 }
 
 Block::~Block() {
@@ -80,12 +73,12 @@ Block::~Block() {
 }
 
 std::byte* Block::memory(std::size_t bytes) {
-  if (bytes <= bytes_) return memory_;
+  if (bytes <= bytes_) return memory_ + shift_;
   if (memory_ != nullptr) device_.release(memory_);
   memory_ = nullptr, bytes_ = 0;
-  memory_ = static_cast<std::byte*>(device_.allocate(bytes));
+  memory_ = static_cast<std::byte*>(device_.allocate(bytes + shift_));
   bytes_ = bytes;
-  return memory_;
+  return memory_ + shift_;
 }
 
 void Arena::fill(std::size_t begin, std::size_t end, Filling filling) {
@@ -112,6 +105,7 @@ int Arena::place(std::string name, Role role, const problem::Format& format, std
   std::size_t begin = up(before_.size(), boundary_bytes);
   std::size_t pages_begin = 0, pages_end = 0, behind = guard_bytes;
   if (by_page()) {
+    // Shared memory ends at a page, so that with whole pages it begins at one, too.
     pages_begin =
         up(before_.size(), own_page()) + (slots_.empty() ? pages_between * own_page() : 0);
     pages_end = pages_begin + up(std::max<std::size_t>(bytes, 1), own_page());
@@ -155,13 +149,15 @@ int Arena::add_workspace(std::size_t bytes) {
 }
 
 void Arena::upload() {
-  const std::size_t end = before_.size();
-  // Shared memory ends at a page, so that with whole pages it begins at one, too.
-  if (by_page()) pages_behind_ = 0;
-  before_.resize(end + std::exchange(pages_behind_, 0) * page_bytes);
-  fill(end, before_.size(), Filling::guard);
-  if (block_ != nullptr) memory_ = block_->memory(before_.size());
-  if (memory_ == nullptr) memory_ = static_cast<std::byte*>(device_.allocate(before_.size()));
+  if (block_ != nullptr) {
+    memory_ = block_->memory(before_.size());
+  } else if (allocated_ == nullptr) {
+    const std::size_t spare = page_ ? (pages_apart - 1) * page_bytes : 0;
+    allocated_ = static_cast<std::byte*>(device_.allocate(before_.size() + spare));
+    const auto page = reinterpret_cast<std::uintptr_t>(allocated_) / page_bytes;
+    memory_ = allocated_;
+    if (page_) memory_ += (static_cast<std::size_t>(*page_) - page) % pages_apart * page_bytes;
+  }
   device_.upload(memory_, before_.data(), before_.size());
 }
 

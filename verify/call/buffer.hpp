@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -62,7 +63,8 @@ struct Change {
 /// addresses. Not for two threads at once.
 class Block {
  public:
-  explicit Block(Device& device) : device_(device) {}
+  /// What it gives begins `shift` bytes, a multiple of 256, into what the device allocated.
+  explicit Block(Device& device, std::size_t shift = 0) : device_(device), shift_(shift) {}
   ~Block();
   Block(const Block&) = delete;
   Block& operator=(const Block&) = delete;
@@ -71,23 +73,24 @@ class Block {
 
  private:
   Device& device_;
-  std::byte* memory_ = nullptr;
+  std::size_t shift_;
+  std::byte* memory_ = nullptr;  ///< as allocated
   std::size_t bytes_ = 0;
 };
 
 class Arena {
  public:
   static constexpr std::size_t guard_bytes = 4096;
+  static constexpr int pages_apart = 4;
 
   /// `alignment` as in abn_claims. One seed decides the offsets, the same in all calls that are to
   /// be compared; the other guards and poison. `block`: its memory instead of memory of its own.
   Arena(Device& device, Placement placement, Poison poison, int alignment,
         std::uint64_t offset_seed, std::uint64_t poison_seed, Block* block = nullptr);
   ~Arena();
-  /// What is added lies so many pages further on; the guard before the first buffer is longer.
-  /// As many pages follow the last buffer: where memory is mapped downward, a block that is longer
-  /// begins as many pages lower, and pages in front alone would move nothing.
-  void push_by_pages(int pages);
+  /// The arena begins in a page whose number is `page` modulo pages_apart, wherever the allocator
+  /// puts its memory; upload() comes later. Not for an arena in a Block.
+  void begin_in_page(int page) { page_ = page; }
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
@@ -166,14 +169,14 @@ class Arena {
   void fill(std::size_t begin, std::size_t end, Filling filling);
 
   Device& device_;
-  std::size_t pages_behind_ = 0;
+  std::optional<int> page_;
   Placement placement_;
   Poison poison_;
   std::size_t alignment_;
   std::uint64_t offset_seed_, poison_seed_;
   std::vector<Slot> slots_;
   std::vector<std::byte> before_, after_;
-  std::byte* memory_ = nullptr;
+  std::byte *allocated_ = nullptr, *memory_ = nullptr;  ///< what is released, what is used
   Block* block_;
 };
 

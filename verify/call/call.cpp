@@ -252,11 +252,11 @@ Call Caller::begin(const CallSettings& settings) const {
   Call call;
   call.in_place = settings.in_place;
   const Whereabouts where =
-      settings.where.value_or(Whereabouts{draws_.placement, draws_.offsets, 0});
+      settings.where.value_or(Whereabouts{draws_.placement, draws_.offsets});
   call.arena =
       std::make_unique<Arena>(*subject_.device, where.placement, settings.poison, claims_.alignment,
                               where.offsets, settings.poison_seed, settings.block);
-  call.arena->push_by_pages(where.pages);
+  if (where.page) call.arena->begin_in_page(*where.page);
   return call;
 }
 

@@ -36,7 +36,7 @@ enum class WorkspaceGiven : std::uint8_t {
 struct Whereabouts {
   Placement placement;
   std::uint64_t offsets;
-  int pages = 0;  ///< further on than usual
+  std::optional<int> page{};  ///< see Arena::begin_in_page()
 };
 
 /// What the case's seed decides beside the data.

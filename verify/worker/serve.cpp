@@ -29,6 +29,7 @@
 #include "verify/worker/packet_socket.hpp"
 #include "verify/worker/protocol.hpp"
 #include "verify/worker/serve_timing.hpp"
+#include "verify/worker/shared_memory.hpp"
 #include "verify/worker/supervise.hpp"
 
 #if defined(__x86_64__) || defined(__i386__)
@@ -288,8 +289,11 @@ class Server {
                                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (reserved == MAP_FAILED) throw NoMessage("no memory to map");
     mapping.reserved = static_cast<std::byte*>(reserved);
-    void* const begin = mmap(mapping.reserved + apart, question.bytes, PROT_READ | PROT_WRITE,
-                             MAP_SHARED | MAP_FIXED, descriptor, 0);
+    const auto address = reinterpret_cast<std::uintptr_t>(reserved) + apart - 1;
+    std::byte* const first =
+        mapping.reserved + apart + (segment_boundary - 1 - address % segment_boundary);
+    void* const begin = mmap(first, question.bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+                             descriptor, 0);
     close(descriptor);
     if (begin == MAP_FAILED) throw NoMessage("no memory to map");
     mapping.begin = static_cast<std::byte*>(begin);

@@ -28,6 +28,24 @@ struct Segment {
   std::uint64_t owner = 0;
 };
 
+/// At a multiple of segment_boundary; null where there is no memory.
+std::byte* mapped(std::size_t bytes, int descriptor) {
+  void* const reserved = mmap(nullptr, bytes + segment_boundary, PROT_NONE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (reserved == MAP_FAILED) return nullptr;
+  auto* const first = static_cast<std::byte*>(reserved);
+  const std::size_t ahead =
+      (segment_boundary - reinterpret_cast<std::uintptr_t>(first) % segment_boundary) %
+      segment_boundary;
+  void* const begin = mmap(first + ahead, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+                           descriptor, 0);
+  if (ahead > 0) munmap(first, ahead);
+  munmap(first + ahead + bytes, segment_boundary - ahead);
+  if (begin != MAP_FAILED) return static_cast<std::byte*>(begin);
+  munmap(first + ahead, bytes);
+  return nullptr;
+}
+
 class Segments {
  public:
   void* allocate(std::size_t bytes, std::uint64_t owner) {
@@ -113,13 +131,11 @@ class Segments {
       if (segment.descriptor >= 0) close(segment.descriptor);
       throw std::bad_alloc();
     }
-    void* const address =
-        mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, segment.descriptor, 0);
-    if (address == MAP_FAILED) {
+    segment.address = mapped(bytes, segment.descriptor);
+    if (segment.address == nullptr) {
       close(segment.descriptor);
       throw std::bad_alloc();
     }
-    segment.address = static_cast<std::byte*>(address);
     segment.number = ++last_number_;
     numbers_.insert(segment.number);
     return segment;

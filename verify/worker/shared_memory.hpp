@@ -7,6 +7,10 @@
 
 namespace abn::verify::worker {
 
+/// A segment begins at a multiple of so many bytes in the judge and in the worker: which kind of
+/// page a buffer lies in is the same in both.
+constexpr std::size_t segment_boundary = std::size_t{1} << 16;
+
 /// A part of a segment, as a pointer into it was found.
 struct SharedPlace {
   std::uint64_t segment = 0;  ///< its number, never used twice

@@ -27,8 +27,7 @@ Found move_buffers(const CallCase& one) {
     std::vector<call::Call> kept;
     for (std::uint64_t turn = 0; turn < std::size(placements) && !found.broken; ++turn) {
       call::CallSettings settings = set.settings();
-      // In steps of two calls: whether the blocks of two calls lie an odd or an even number of
-      // pages apart, both kinds of page are met.
+      // In pages of even and of odd numbers, whichever the first call met.
       settings.where = {placements[turn], draw.bits(turn), static_cast<int>(turn / 2)};
       kept.push_back(set.call(direction, settings));
       found.broken = set.wrong_in("elsewhere", direction, kept.back(), true,
@@ -39,7 +38,7 @@ Found move_buffers(const CallCase& one) {
     for (const Placement by_page : {Placement::ends_at_page, Placement::begins_at_page}) {
       if (found.broken) break;
       call::CallSettings settings = set.settings();
-      settings.where = {by_page, 0, 0};
+      settings.where = {by_page, 0};
       const call::Call call = set.call(direction, settings);
       found.broken = set.wrong_in("elsewhere", direction, call, true,
                                   by_page == Placement::ends_at_page

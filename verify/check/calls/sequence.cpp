@@ -53,11 +53,15 @@ Found call_times(const CallCase& one, std::uint64_t count) {
     other.emplace(one.subject, data::inputs_of(*larger),
                   problem::claims_of(*one.subject.variant, larger->problem).claims, one.seed);
   if (other && !other->obstacle().empty()) other.reset();
-  // At places of its own for each look, or what a kernel remembers of an address would be right.
+  // At places of its own for each look, or what a kernel remembers of an address would be right:
+  // allocators like to give the same memory again.
   static std::atomic<std::uint64_t> looks = 0;
-  const call::Whereabouts here{call::Placement::mixed, data::Stream(one.seed).bits(looks++)};
+  constexpr std::uint64_t places = 256, between_places = 256;
+  const std::uint64_t look = ++looks;
+  const call::Whereabouts here{call::Placement::mixed, data::Stream(one.seed).bits(look)};
   for (const Direction direction : a.directions()) {
-    call::Block block(*one.subject.device);  // where every call of this problem has its buffers
+    // where every call of this problem has its buffers
+    call::Block block(*one.subject.device, look % places * between_places);
     for (std::uint64_t turn = 0; turn < count && !found.broken; ++turn) {
       const bool is_behind = other && turn % often == often - 1;
       if (is_behind)
