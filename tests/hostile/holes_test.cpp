@@ -23,9 +23,13 @@ bool has(const std::string& text, const std::string& part) {
 const std::string usual = " --problem n2c3s40,f32,leaky_relu";
 const std::string tier = " --tier quick --seed 7";
 
-std::string run(const std::string& pattern, const std::string& plugin, const std::string& rest) {
+std::string run_aloud(const std::string& pattern, const std::string& plugin,
+                      const std::string& rest) {
   return "timeout -k 1 300 ./abn-verify run '" + pattern + "' --plugin ./plugins/" + plugin +
-         ".so --only-plugins --device emulator --quiet" + rest;
+         ".so --only-plugins --device emulator" + rest;
+}
+std::string run(const std::string& pattern, const std::string& plugin, const std::string& rest) {
+  return run_aloud(pattern, plugin, rest + " --quiet");
 }
 
 std::string bench(const std::string& variant) {
@@ -100,6 +104,12 @@ std::vector<Hole> holes() {
        1, "FAIL planted_race/forward/f32/nchw/races"},
       {"the candidate edits the harness' files", "writes into every file that is open",
        deed("forward:write_files"), 1, "sent something else than an answer"},
+      // Right numbers are right whoever computed them; the reader is told who did.
+      {"another library computes", "loads one in its first call", run_aloud("borrows/*", "borrows", tier),
+       0, "the plug-in of borrows brought correct.so"},
+      {"another library computes", "loads and unloads one in each call",
+       "BORROWS=unloads " + run_aloud("borrows/*", "borrows", tier), 0,
+       "the plug-in of borrows brought libraries that it unloaded again"},
       {"the candidate ends the harness", "exit(0) in a call", deed("forward:exit0"), 1,
        "ended the process with exit code 0"},
   };
@@ -133,7 +143,6 @@ TEST(Holes, AnswersThatWereLearnedFailOnADrawnSeed) {
 }
 
 // A time below what the bytes allow, and a cache that is kept warm, are tests of SpeedMeasure and
-// SpeedCourse. A kernel that calls another library is not looked into: what is judged is what the
-// plug-in delivers; results.json has its hash.
+// SpeedCourse.
 
 }  // namespace

@@ -30,6 +30,7 @@ set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${protocol})
 abn_plugin(hostile hostile.cpp PROTOCOL_VERSION=${CMAKE_MATCH_1})  # forges answers
 abn_plugin(go_between go_between.cpp)
 abn_plugin(cheats cheats.cpp)
+abn_plugin(borrows borrows.cpp)
 abn_plugin(slow_clock slow_clock.cpp)
 find_package(OpenMP COMPONENTS CXX)
 if(OpenMP_CXX_FOUND)

@@ -72,15 +72,22 @@ std::string moved_lines(const results::Results& results) {
   return text;
 }
 
-/// What plug-ins wrote while they were judged, once for all variants of one.
-std::string printed_lines(const results::Results& results) {
+/// What plug-ins wrote while they were judged and which libraries they brought, once for all
+/// variants of one.
+std::string plugin_lines(const results::Results& results) {
   std::set<std::string> said;
   std::string text;
-  for (const results::VariantInfo& variant : results.variants)
+  for (const results::VariantInfo& variant : results.variants) {
+    const std::string libraries = fmt::format("{}", fmt::join(variant.libraries, ", "));
     if (!variant.printed.empty() && said.insert(variant.printed).second)
       text += wrapped(problem::printable(
                           fmt::format("the plug-in of {} wrote {}", variant.name, variant.printed)),
                       "        ", "printed ");
+    if (!libraries.empty() && said.insert(libraries).second)
+      text += wrapped(
+          problem::printable(fmt::format("the plug-in of {} brought {}", variant.name, libraries)),
+          "        ", "library ");
+  }
   return text;
 }
 
@@ -202,7 +209,7 @@ void print_verdicts(const results::Results& results, bool quiet) {
     if (record.verdict != results::Verdict::pass && record.verdict != results::Verdict::skip)
       say(problem::printable_lines(results::failure_text(record)) + "\n");
   if (!quiet) say(problem::printable_lines(results::summary_table(results)) + "\n");
-  if (!quiet) say(moved_lines(results) + printed_lines(results));
+  if (!quiet) say(moved_lines(results) + plugin_lines(results));
   for (const auto& variant : results.variants)
     for (const auto& sentence : variant.unneeded)
       if (!quiet) say(fmt::format("advice  {}, {}\n", variant.name, sentence));

@@ -177,8 +177,10 @@ int report_records(std::vector<results::Record> records, const Setup& setup, Kep
   }
   add(results.records, plugin_records(setup.plugins, setup.verb));
   for (std::size_t i = 0; i < setup.subjects.size(); ++i)
-    if (setup.subjects[i].workers != nullptr)
-      results.variants[i].printed = setup.subjects[i].workers->printed();
+    if (const auto& workers = setup.subjects[i].workers; workers != nullptr) {
+      results.variants[i].printed = workers->printed();
+      results.variants[i].libraries = workers->libraries();
+    }
   std::sort(results.records.begin(), results.records.end(),
             [](const results::Record& a, const results::Record& b) { return a.id < b.id; });
   results.provenance = kept.journal().contents().header.provenance;

@@ -56,6 +56,15 @@ its method and scheme instead of a type and layout.</dd>
 )html";
 }
 
+/// Its memory, its process, and what else is in that.
+std::string runs_in(const results::VariantInfo& variant) {
+  std::string text = variant.memory;
+  if (!variant.process.empty()) text += "; " + variant.process;
+  if (!variant.libraries.empty())
+    text += fmt::format("; the plug-in brought {}", fmt::join(variant.libraries, ", "));
+  return text;
+}
+
 std::string variant_table(const results::Results& results) {
   if (results.variants.empty()) return "";
   std::vector<std::string> keys;  // in the order in which variants name them
@@ -70,7 +79,7 @@ std::string variant_table(const results::Results& results) {
   for (std::size_t i = 0; i < results.variants.size(); ++i) {
     const results::VariantInfo& variant = results.variants[i];
     table[i + 1] = {variant.name, variant.summary,
-                    variant.memory + (variant.process.empty() ? "" : "; " + variant.process)};
+                    runs_in(variant)};
     for (const std::string& key : keys) {
       const auto claim = std::find_if(variant.claims.begin(), variant.claims.end(),
                                       [&](const auto& pair) { return pair.first == key; });

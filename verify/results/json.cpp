@@ -47,6 +47,7 @@ Json variant_json(const VariantInfo& variant) {
   if (!variant.moved.empty()) json["moved_cases"] = variant.moved;
   if (!variant.process.empty()) json["process"] = variant.process;
   if (!variant.printed.empty()) json["printed"] = variant.printed;
+  if (!variant.libraries.empty()) json["libraries"] = variant.libraries;
   return json;
 }
 
@@ -57,6 +58,8 @@ VariantInfo variant_from(const Json& json) {
   if (json.contains("moved_cases")) info.moved = json.at("moved_cases");
   if (json.contains("process")) info.process = json.at("process");
   if (json.contains("printed")) info.printed = json.at("printed");
+  if (json.contains("libraries"))
+    info.libraries = json.at("libraries").get<std::vector<std::string>>();
   if (json.contains("unneeded_claims"))
     for (const auto& sentence : json.at("unneeded_claims"))
       info.unneeded.push_back(sentence.get<std::string>());

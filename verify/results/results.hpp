@@ -149,6 +149,8 @@ struct VariantInfo {
   std::string moved{};    ///< how many cases stand in for ones that it does not do; or empty
   std::string process{};  ///< who calls it, and under which limits
   std::string printed{};  ///< the first lines that its plug-in wrote, in quotes; or empty
+  /// the shared libraries that its plug-in brought into its process: what may compute in its place
+  std::vector<std::string> libraries{};
 };
 
 struct Results {

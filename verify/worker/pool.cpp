@@ -162,8 +162,7 @@ std::string Pool::printed() const {
 std::vector<std::string> Pool::libraries() const {
   const std::lock_guard lock(state_->guard);
   std::vector<std::string> all(state_->libraries.begin(), state_->libraries.end());
-  if (state_->unloaded > 0)
-    all.push_back(fmt::format("{} that it unloaded again in the same call", state_->unloaded));
+  if (state_->unloaded) all.emplace_back("libraries that it unloaded again");
   return all;
 }
 

@@ -49,7 +49,7 @@ void PoolState::ask_for_libraries(Worker& worker) {
   constexpr std::size_t most = 32, longest = 80;
   for (const std::string& name : answer.names)
     if (libraries.size() < most) libraries.insert(problem::printable(name.substr(0, longest)));
-  unloaded = std::max(unloaded, answer.unloaded);
+  unloaded = unloaded || answer.unloaded > 0;
 }
 
 }  // namespace abn::verify::worker

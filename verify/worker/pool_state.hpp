@@ -50,7 +50,7 @@ struct PoolState {
   int lost = 0, left_over = 0;
   std::string printed;
   std::set<std::string> libraries;
-  std::uint32_t unloaded = 0;
+  bool unloaded = false;  ///< more libraries, whose names are not known
   std::map<std::tuple<const abn_variant*, int, int>, std::vector<abn_problem>> kept;
 
   LoadAnswer load_into(Worker& worker);
