@@ -8,8 +8,9 @@ ROOM = "verify/worker/"
 PROCESS, POOL, REMOTE = ROOM + "process.cpp", ROOM + "pool.cpp", ROOM + "remote_variant.cpp"
 SERVE, SUPERVISE, SHARED = ROOM + "serve.cpp", ROOM + "supervise.cpp", ROOM + "shared_memory.cpp"
 PACKET, PROTOCOL, TOGETHER = ROOM + "packet.hpp", ROOM + "protocol.cpp", ROOM + "together.cpp"
-CLOSED = ROOM + "closed_pages.cpp"
-LIBRARY, CLAIMS = ROOM + "library.cpp", "verify/problem/claims.cpp"
+CLOSED, MAPPED = ROOM + "closed_pages.cpp", ROOM + "mapped_segments.cpp"
+FLOATS, INVOKE = ROOM + "float_state.hpp", ROOM + "invoke.cpp"
+VET, CLAIMS = ROOM + "vet.cpp", "verify/problem/claims.cpp"
 
 # The suites that watch the workers, in verify-tests.
 SUITES = ("Pool*:ChangedAnswers*:Answers*:Questions*:Protocol*:SharedMemory*:WorkerLimits*:"
@@ -65,15 +66,15 @@ BREAKS = [
      [(SERVE, "if (!same_bytes(problem, question.problem.value))",
        "if (!BROKEN && !same_bytes(problem, question.problem.value))")]),
     ("a call that writes into its arguments is seen",
-     [(SERVE, "marks |= arguments_written;", "marks |= BROKEN ? 0U : arguments_written;")]),
+     [(INVOKE, "marks |= arguments_written;", "marks |= BROKEN ? 0U : arguments_written;")]),
     ("a rounding mode that is left behind is seen",
-     [(SERVE, "(after.rounding != before_.rounding ?",
+     [(FLOATS, "(after.rounding != before_.rounding ?",
        "(after.rounding != before_.rounding && !BROKEN ?")]),
     ("flushing of subnormals that is left behind is seen",
-     [(SERVE, "(after.subnormals != before_.subnormals ?",
+     [(FLOATS, "(after.subnormals != before_.subnormals ?",
        "(after.subnormals != before_.subnormals && !BROKEN ?")]),
     ("traps that are left behind are seen",
-     [(SERVE, "(after.traps != before_.traps ?", "(after.traps != before_.traps && !BROKEN ?")]),
+     [(FLOATS, "(after.traps != before_.traps ?", "(after.traps != before_.traps && !BROKEN ?")]),
     ("what is seen of a call is said",
      [(REMOTE, "if (marks != 0 && trouble.empty())",
        "if (marks != 0 && !BROKEN && trouble.empty())")]),
@@ -86,7 +87,7 @@ BREAKS = [
     ("the ceiling of a claimed function_ulp",
      [(CLAIMS, "claims.function_ulp > most)", "claims.function_ulp > most && !BROKEN)")]),
     ("variants without end are refused",
-     [(LIBRARY, "if (variants >= most_variants)", "if (!BROKEN && variants >= most_variants)")]),
+     [(VET, "if (variants >= most_variants)", "if (!BROKEN && variants >= most_variants)")]),
     ("the number of an answer",
      [(PROCESS, "&& header.number == question.number)",
        "&& (BROKEN || header.number == question.number))")]),
@@ -128,24 +129,24 @@ BREAKS = [
        "if (BROKEN && found == nullptr) { return *builds_[0]->variant(0); } "
        "if (found == nullptr) throw NoMessage(")]),
     ("the segment of a question",
-     [(SERVE, "if (at == segments_.end()) throw NoMessage(",
-       "if (BROKEN && at == segments_.end()) { return segments_.begin()->second; } "
-       "if (at == segments_.end()) throw NoMessage(")]),
+     [(MAPPED, "if (found == segments_.end()) throw NoMessage(",
+       "if (BROKEN && found == segments_.end()) { return segments_.begin()->second; } "
+       "if (found == segments_.end()) throw NoMessage(")]),
     ("the memory of a call lies in its segment",
      [(SERVE, "if (question.begin > memory.bytes || question.bytes > memory.bytes - "
        "question.begin)",
        "if (!BROKEN && (question.begin > memory.bytes || question.bytes > memory.bytes - "
        "question.begin))")]),
     ("an argument lies in the memory of its call",
-     [(SERVE, "if (offset < question_.begin || offset - question_.begin > question_.bytes)",
+     [(INVOKE, "if (offset < question_.begin || offset - question_.begin > question_.bytes)",
        "if (!BROKEN && (offset < question_.begin || offset - question_.begin > "
        "question_.bytes))")]),
     ("the number of arguments",
-     [(SERVE, "if (next_ >= question_.offsets.size()) throw NoMessage(",
+     [(INVOKE, "if (next_ >= question_.offsets.size()) throw NoMessage(",
        "if (BROKEN && next_ >= question_.offsets.size()) { return; } "
        "if (next_ >= question_.offsets.size()) throw NoMessage(")]),
     ("the size of a segment",
-     [(SERVE, "question.bytes > static_cast<std::uint64_t>(behind.st_size))",
+     [(MAPPED, "question.bytes > static_cast<std::uint64_t>(behind.st_size))",
        "(question.bytes > static_cast<std::uint64_t>(behind.st_size) && !BROKEN))")]),
     ("a watched buffer lies in its segment",
      [(SERVE, "if (one.offset > memory.bytes || one.bytes > memory.bytes - one.offset)",
@@ -187,7 +188,7 @@ BREAKS = [
      [(SUPERVISE, "close(supervisor_descriptor);",
        "if (!BROKEN) close(supervisor_descriptor);")]),
     ("a worker keeps no descriptor of its memory",
-     [(SERVE, "close(descriptor);", "if (!BROKEN) close(descriptor);")]),
+     [(MAPPED, "close(descriptor);", "if (!BROKEN) close(descriptor);")]),
     ("what a worker prints has no control characters",
      [(PROCESS, "else if (letter >= ' ' && letter < 0x7f)",
        "else if (BROKEN || (letter >= ' ' && letter < 0x7f))")]),

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "tests/fuzz/reads_or_refuses.hpp"
-#include "verify/worker/library.hpp"
 #include "verify/worker/timing_protocol.hpp"
+#include "verify/worker/vet.hpp"
 
 using namespace abn::verify;
 using namespace abn::verify::worker;

@@ -105,8 +105,8 @@ std::vector<Hole> holes() {
       {"the candidate edits the harness' files", "writes into every file that is open",
        deed("forward:write_files"), 1, "sent something else than an answer"},
       // Right numbers are right whoever computed them; the reader is told who did.
-      {"another library computes", "loads one in its first call", run_aloud("borrows/*", "borrows", tier),
-       0, "the plug-in of borrows brought correct.so"},
+      {"another library computes", "loads one in its first call",
+       run_aloud("borrows/*", "borrows", tier), 0, "the plug-in of borrows brought correct.so"},
       {"another library computes", "loads and unloads one in each call",
        "BORROWS=unloads " + run_aloud("borrows/*", "borrows", tier), 0,
        "the plug-in of borrows brought libraries that it unloaded again"},

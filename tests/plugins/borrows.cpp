@@ -27,8 +27,8 @@ int borrowed(const Work& work) {
   static void* const kept = unloads ? nullptr : neighbour();
   void* const library = unloads ? neighbour() : kept;
   if (library == nullptr) return ABN_ERROR_LAUNCH;
-  const auto entry = reinterpret_cast<const abn_variant* (*)(uint32_t)>(dlsym(library,
-                                                                              "abn_plugin"));
+  const auto entry =
+      reinterpret_cast<const abn_variant* (*)(uint32_t)>(dlsym(library, "abn_plugin"));
   const int status = work(*entry(0));
   if (unloads) dlclose(library);
   return status;

@@ -251,8 +251,7 @@ Call Caller::backward(const CallSettings& settings, const problem::Saved& saved)
 Call Caller::begin(const CallSettings& settings) const {
   Call call;
   call.in_place = settings.in_place;
-  const Whereabouts where =
-      settings.where.value_or(Whereabouts{draws_.placement, draws_.offsets});
+  const Whereabouts where = settings.where.value_or(Whereabouts{draws_.placement, draws_.offsets});
   call.arena =
       std::make_unique<Arena>(*subject_.device, where.placement, settings.poison, claims_.alignment,
                               where.offsets, settings.poison_seed, settings.block);

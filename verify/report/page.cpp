@@ -78,8 +78,7 @@ std::string variant_table(const results::Results& results) {
   table[0].insert(table[0].end(), keys.begin(), keys.end());
   for (std::size_t i = 0; i < results.variants.size(); ++i) {
     const results::VariantInfo& variant = results.variants[i];
-    table[i + 1] = {variant.name, variant.summary,
-                    runs_in(variant)};
+    table[i + 1] = {variant.name, variant.summary, runs_in(variant)};
     for (const std::string& key : keys) {
       const auto claim = std::find_if(variant.claims.begin(), variant.claims.end(),
                                       [&](const auto& pair) { return pair.first == key; });

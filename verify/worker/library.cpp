@@ -1,11 +1,9 @@
-// Loading and vetting.
+// Loading, and what there is to say of a variant.
 #include "verify/worker/library.hpp"
 
 #include <dlfcn.h>
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cctype>
 #include <cstring>
 #include <filesystem>
 
@@ -15,19 +13,11 @@
 namespace abn::verify::worker {
 namespace {
 
-constexpr std::size_t longest_name = 64;
 // Of plug-ins whose kernels run on the emulator (cuda/plugin/emulated.cpp): the name of the file
 // with their instrumented builds, and the beginning of the symbol by which they ask for the
 // emulator that they were built for.
 constexpr const char* sanitized_file_symbol = "abn_plugin_sanitized";
 constexpr const char* emulator_tag = "abn_emulator_";
-
-bool is_legal_name(const std::string& name) {
-  return !name.empty() && name.size() <= longest_name &&
-         std::all_of(name.begin(), name.end(), [](unsigned char letter) {
-           return (std::isalnum(letter) != 0 && letter < 0x80) || letter == '_' || letter == '-';
-         });
-}
 
 std::string text_of(const char* text, std::size_t most) {
   return text == nullptr ? std::string() : std::string(text, strnlen(text, most));
@@ -100,41 +90,6 @@ VariantFacts facts_of(const abn_variant* variant) {
                        halves->forward_apply != nullptr && halves->backward_local != nullptr &&
                        halves->backward_apply != nullptr;
   return facts;
-}
-
-void vet(const std::string& path, std::uint32_t index, const VariantFacts& facts) {
-  if (facts.abi_version != ABN_ABI_VERSION)
-    throw problem::UsageError(
-        fmt::format("{}: variant {} was built for ABI version {} and this program speaks version "
-                    "{}; rebuild it with this version's cuda/kernel.h",
-                    path, index, facts.abi_version, ABN_ABI_VERSION));
-  if (facts.struct_size < sizeof(abn_variant))
-    throw problem::UsageError(
-        fmt::format("{}: variant {} has a struct_size of {} bytes and abn_variant has {}; set it "
-                    "to sizeof(abn_variant)",
-                    path, index, facts.struct_size, sizeof(abn_variant)));
-  if (facts.named == 0 || !is_legal_name(facts.name))
-    throw problem::UsageError(fmt::format(
-        "{}: variant {} has no usable name; give it one of 1 to {} letters, digits, '_' and '-'",
-        path, index, longest_name));
-  if (facts.memory != ABN_MEMORY_HOST && facts.memory != ABN_MEMORY_CUDA)
-    throw problem::UsageError(fmt::format(
-        "{}: variant {} says that its memory is {}; set it to ABN_MEMORY_HOST or ABN_MEMORY_CUDA",
-        path, facts.name, facts.memory));
-  if (!facts.null_function.empty())
-    throw problem::UsageError(fmt::format("{}: variant {} has a null {}; set all four functions",
-                                          path, facts.name, facts.null_function));
-}
-
-void vet_count(const std::string& path, std::size_t variants) {
-  if (variants == 0)
-    throw problem::UsageError(
-        fmt::format("{}: {}(0) returned NULL, so there is nothing to judge; return a variant", path,
-                    ABN_PLUGIN_SYMBOL));
-  if (variants >= most_variants)
-    throw problem::UsageError(
-        fmt::format("{}: {} never returned NULL in {} calls; return NULL behind the last variant",
-                    path, ABN_PLUGIN_SYMBOL, most_variants));
 }
 
 std::string no_kernels_for_emulator(const std::string& path) {

@@ -7,11 +7,9 @@
 
 #include "cuda/kernel.h"
 #include "verify/worker/protocol.hpp"
+#include "verify/worker/vet.hpp"
 
 namespace abn::verify::worker {
-
-/// A function that never returns NULL would have no end.
-inline constexpr std::uint32_t most_variants = 1000;
 
 class Library {
  public:
@@ -36,12 +34,6 @@ class Library {
 
 /// What there is to say of a variant, read only as far as its version is known.
 VariantFacts facts_of(const abn_variant* variant);
-
-/// Throws UsageError, one sentence, for a variant that cannot be used.
-void vet(const std::string& path, std::uint32_t index, const VariantFacts& facts);
-
-/// Throws UsageError for a plug-in with none, or with no end of them.
-void vet_count(const std::string& path, std::size_t variants);
 
 /// Why there is no instrumented build, and what to do.
 std::string no_kernels_for_emulator(const std::string& path);

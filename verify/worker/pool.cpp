@@ -8,9 +8,9 @@
 #include <utility>
 
 #include "verify/problem/error.hpp"
-#include "verify/worker/library.hpp"
 #include "verify/worker/pool_state.hpp"
 #include "verify/worker/remote_variant.hpp"
+#include "verify/worker/vet.hpp"
 
 namespace abn::verify::worker {
 namespace {

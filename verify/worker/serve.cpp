@@ -1,40 +1,32 @@
 // The loop over questions, and what each of them does.
 #include "verify/worker/serve.hpp"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <barrier>
-#include <cfenv>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <exception>
 #include <filesystem>
-#include <map>
 #include <new>
 #include <optional>
 #include <thread>
 
 #include "verify/worker/closed_pages.hpp"
 #include "verify/worker/executor.hpp"
+#include "verify/worker/float_state.hpp"
 #include "verify/worker/foreign.hpp"
+#include "verify/worker/invoke.hpp"
 #include "verify/worker/library.hpp"
 #include "verify/worker/loaded_objects.hpp"
+#include "verify/worker/mapped_segments.hpp"
 #include "verify/worker/packet_socket.hpp"
 #include "verify/worker/protocol.hpp"
 #include "verify/worker/serve_timing.hpp"
-#include "verify/worker/shared_memory.hpp"
 #include "verify/worker/supervise.hpp"
-
-#if defined(__x86_64__) || defined(__i386__)
-#include <immintrin.h>
-#endif
 
 namespace abn::verify::worker {
 namespace {
@@ -56,51 +48,6 @@ void make_ready_for_exceptions() {
   } catch (const NoMessage&) {
   }
 }
-
-/// What a kernel may change in the processor: rounding, the treatment of subnormals, and which
-/// exceptions trap. Set before every call and looked at behind it.
-class FloatState {
- public:
-  FloatState() {
-    std::fesetenv(FE_DFL_ENV);
-    before_ = now();
-  }
-  std::uint32_t marks() const {
-    const State after = now();
-    return (after.rounding != before_.rounding ? rounding_changed : 0U) |
-           (after.subnormals != before_.subnormals ? subnormals_flushed : 0U) |
-           (after.traps != before_.traps ? traps_enabled : 0U);
-  }
-
- private:
-  struct State {
-    unsigned rounding = 0, subnormals = 0, traps = 0;
-  };
-  static State now() {
-    State state;
-#if defined(__x86_64__) || defined(__i386__)
-    constexpr unsigned flush = 0x8040, rounding = 0x6000, traps = 0x1f80;
-    const unsigned sse = _mm_getcsr();
-    unsigned short x87 = 0;
-    asm volatile("fnstcw %0" : "=m"(x87));
-    constexpr unsigned x87_masks = 0x3f;
-    state.subnormals = sse & flush;
-    state.rounding = (sse & rounding) | (x87 & ~x87_masks) << 16;  // and the x87's precision
-    state.traps = (sse & traps) | (x87 & x87_masks);
-#else
-    state.rounding = static_cast<unsigned>(std::fegetround());
-#endif
-    return state;
-  }
-  State before_;
-};
-
-/// A segment of shared memory, between pages that nobody may touch.
-struct Mapping {
-  std::byte* reserved = nullptr;
-  std::size_t reserved_bytes = 0, bytes = 0;
-  std::byte* begin = nullptr;
-};
 
 class Server {
  public:
@@ -128,10 +75,10 @@ class Server {
           answer(size(unpack<SizeQuestion>(from)));
           break;
         case Verb::map:
-          map(unpack<MapQuestion>(from), packet->descriptor);
+          segments_.map(unpack<MapQuestion>(from), packet->descriptor);
           break;
         case Verb::unmap:
-          unmap(unpack<MapQuestion>(from));
+          segments_.unmap(unpack<MapQuestion>(from));
           break;
         case Verb::begin:
           begin(unpack<BeginQuestion>(from));
@@ -148,9 +95,10 @@ class Server {
           break;
         case Verb::record: {
           const auto question = unpack<RecordQuestion>(from);
-          answer(timed_.record(
-              question, question.calls.empty() ? nullptr : find(question.variant),
-              [this](const Spot& spot, std::uint64_t bytes) { return place(spot, bytes); }));
+          answer(timed_.record(question, question.calls.empty() ? nullptr : find(question.variant),
+                               [this](const Spot& spot, std::uint64_t bytes) {
+                                 return segments_.place(spot, bytes);
+                               }));
           break;
         }
         case Verb::time:
@@ -160,9 +108,10 @@ class Server {
           timed_.forget(unpack<ForgetQuestion>(from));
           break;
         case Verb::memory:
-          answer(timed_.memory(
-              unpack<MemoryQuestion>(from),
-              [this](const Spot& spot, std::uint64_t bytes) { return place(spot, bytes); }));
+          answer(timed_.memory(unpack<MemoryQuestion>(from),
+                               [this](const Spot& spot, std::uint64_t bytes) {
+                                 return segments_.place(spot, bytes);
+                               }));
           break;
         case Verb::libraries:
           unpack<MapQuestion>(from);
@@ -274,51 +223,6 @@ class Server {
     return answer;
   }
 
-  void map(const MapQuestion& question, int descriptor) {
-    unmap(question);
-    constexpr std::size_t apart = std::size_t{1} << 20;
-    // More than there is behind the descriptor would be a signal at the first touch.
-    struct stat behind {};
-    if (descriptor < 0 || fstat(descriptor, &behind) != 0 || question.bytes == 0 ||
-        question.bytes > static_cast<std::uint64_t>(behind.st_size))
-      throw NoMessage("a segment of a size that its memory has not");
-    Mapping mapping;
-    mapping.bytes = question.bytes;
-    mapping.reserved_bytes = question.bytes + 2 * apart;
-    void* const reserved = mmap(nullptr, mapping.reserved_bytes, PROT_NONE,
-                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (reserved == MAP_FAILED) throw NoMessage("no memory to map");
-    mapping.reserved = static_cast<std::byte*>(reserved);
-    const auto address = reinterpret_cast<std::uintptr_t>(reserved) + apart - 1;
-    std::byte* const first =
-        mapping.reserved + apart + (segment_boundary - 1 - address % segment_boundary);
-    void* const begin = mmap(first, question.bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-                             descriptor, 0);
-    close(descriptor);
-    if (begin == MAP_FAILED) throw NoMessage("no memory to map");
-    mapping.begin = static_cast<std::byte*>(begin);
-    segments_[question.segment] = mapping;
-  }
-  void unmap(const MapQuestion& question) {
-    const auto at = segments_.find(question.segment);
-    if (at == segments_.end()) return;
-    munmap(at->second.reserved, at->second.reserved_bytes);
-    segments_.erase(at);
-  }
-  const Mapping& segment(std::uint64_t which) const {
-    const auto at = segments_.find(which);
-    if (at == segments_.end()) throw NoMessage("no such segment");
-    return at->second;
-  }
-
-  /// Where `bytes` of a segment lie in this process.
-  std::byte* place(const Spot& spot, std::uint64_t bytes) const {
-    const Mapping& memory = segment(spot.segment);
-    if (spot.offset > memory.bytes || bytes > memory.bytes - spot.offset)
-      throw NoMessage("a place outside of its segment");
-    return memory.begin + spot.offset;
-  }
-
   emulator::Report end() {
     if (executed_) return Executor::instance().end();
     const emulator::Report report = session_ ? session_->take_report() : emulator::Report{};
@@ -335,7 +239,7 @@ class Server {
     else
       session_.emplace(settings);
     for (const Watched& one : question.watched) {
-      const Mapping& memory = segment(question.segment);
+      const MappedSegments::Mapping& memory = segments_.at(question.segment);
       if (one.offset > memory.bytes || one.bytes > memory.bytes - one.offset)
         throw NoMessage("a buffer outside of its segment");
       if (one.element_bytes == 0) throw NoMessage("a buffer of elements without bytes");
@@ -351,14 +255,12 @@ class Server {
 
   CallAnswer call(const CallQuestion& question);
   TogetherAnswer together(const TogetherQuestion& question);
-  int invoke(const CallQuestion& question, const abn_variant& variant, abn_problem& problem,
-             std::byte* memory, void* stream, std::uint32_t& marks);
 
   MakeAccelerator make_accelerator_;
   pid_t own_;
   Header header_;
   std::array<std::optional<Library>, 2> builds_;
-  std::map<std::uint64_t, Mapping> segments_;
+  MappedSegments segments_;
   std::optional<emulator::Session> session_;
   bool executed_ = false;
   std::unique_ptr<Accelerator> accelerator_;
@@ -366,81 +268,9 @@ class Server {
   LoadedObjects objects_;
 };
 
-/// Deals out the addresses of a call in the order of the struct's fields.
-class Addresses {
- public:
-  Addresses(const CallQuestion& question, std::byte* memory)
-      : question_(question), memory_(memory) {}
-  template <class Pointer>
-  void to(Pointer& pointer) {
-    if (next_ >= question_.offsets.size()) throw NoMessage("too few arguments");
-    const std::uint64_t offset = question_.offsets[next_++];
-    if (offset == nowhere) {
-      pointer = nullptr;
-      return;
-    }
-    if (offset < question_.begin || offset - question_.begin > question_.bytes)
-      throw NoMessage("an argument outside of its memory");
-    pointer = memory_ + (offset - question_.begin);
-  }
-
- private:
-  const CallQuestion& question_;
-  std::byte* memory_;
-  std::size_t next_ = 0;
-};
-
-int Server::invoke(const CallQuestion& question, const abn_variant& variant, abn_problem& problem,
-                   std::byte* memory, void* stream, std::uint32_t& marks) {
-  Addresses at(question, memory);
-  const abn_split_variant* const halves = abn_split_of(&variant);
-  if (question.entry > Entry::backward && halves == nullptr)
-    throw NoMessage("a variant without halves");
-  void* partial = nullptr;
-  const auto called = [&](auto& args, const auto& entry) {
-    args.struct_size = sizeof args, args.workspace_bytes = question.workspace_bytes;
-    args.stream = stream;
-    if (question.entry > Entry::backward) at.to(partial);
-    std::byte before[sizeof args];
-    std::memcpy(before, &args, sizeof args);
-    const FloatState ours;
-    const int status = call_foreign(entry, args);
-    marks |= ours.marks();
-    if (!std::equal(before, before + sizeof args, reinterpret_cast<const std::byte*>(&args)))
-      marks |= arguments_written;
-    return status;
-  };
-  const bool forward = question.entry == Entry::forward || question.entry == Entry::forward_local ||
-                       question.entry == Entry::forward_apply;
-  if (forward) {
-    abn_forward_args args;
-    std::memset(&args, 0, sizeof args);
-    at.to(args.x), at.to(args.z), at.to(args.xhat), at.to(args.gamma), at.to(args.beta);
-    at.to(args.running_mean), at.to(args.running_var), at.to(args.mean), at.to(args.var);
-    at.to(args.workspace);
-    return called(args, [&](const abn_forward_args& a) {
-      if (question.entry == Entry::forward) return variant.forward(&problem, &a);
-      return question.entry == Entry::forward_local
-                 ? halves->forward_local(&problem, &a, partial)
-                 : halves->forward_apply(&problem, &a, partial, question.ranks);
-    });
-  }
-  abn_backward_args args;
-  std::memset(&args, 0, sizeof args);
-  at.to(args.dz), at.to(args.x), at.to(args.z), at.to(args.xhat), at.to(args.dx);
-  at.to(args.gamma), at.to(args.beta), at.to(args.mean), at.to(args.var);
-  at.to(args.dgamma), at.to(args.dbeta), at.to(args.workspace);
-  return called(args, [&](const abn_backward_args& a) {
-    if (question.entry == Entry::backward) return variant.backward(&problem, &a);
-    return question.entry == Entry::backward_local
-               ? halves->backward_local(&problem, &a, partial)
-               : halves->backward_apply(&problem, &a, partial, question.ranks);
-  });
-}
-
 CallAnswer Server::call(const CallQuestion& question) {
   const abn_variant& asked = variant(question.variant);
-  const Mapping& memory = segment(question.segment);
+  const MappedSegments::Mapping& memory = segments_.at(question.segment);
   if (question.begin > memory.bytes || question.bytes > memory.bytes - question.begin)
     throw NoMessage("memory outside of its segment");
   abn_problem problem = question.problem.value;

@@ -37,8 +37,8 @@ std::byte* mapped(std::size_t bytes, int descriptor) {
   const std::size_t ahead =
       (segment_boundary - reinterpret_cast<std::uintptr_t>(first) % segment_boundary) %
       segment_boundary;
-  void* const begin = mmap(first + ahead, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-                           descriptor, 0);
+  void* const begin =
+      mmap(first + ahead, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, descriptor, 0);
   if (ahead > 0) munmap(first, ahead);
   munmap(first + ahead + bytes, segment_boundary - ahead);
   if (begin != MAP_FAILED) return static_cast<std::byte*>(begin);
