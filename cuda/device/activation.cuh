@@ -93,6 +93,11 @@ struct Activation {
   __device__ A upstream(A z, A dz) const {  // dy
     return below_zero([&](const auto& phi) { return sign_bit(z) ? phi.upstream(z, dz) : dz; });
   }
+  // dy for who has y: the same branch, for a z that has not been rounded. No sign bit is asked, for
+  // that of a computed NaN is not the same on all machines; its phi' is 1 here, too.
+  __device__ A upstream_at(A y, A dz) const {
+    return below_zero([&](const auto& phi) { return y < 0 ? phi.upstream(phi.value(y), dz) : dz; });
+  }
 };
 
 template <class T>

@@ -101,7 +101,7 @@ struct Curve {
 
   // dy = dz*phi'(y).
   __device__ A upstream(A y, A dz) const {
-    return code <= last_activation ? branch.upstream(branch.value(y), dz) : dz * slope(y);
+    return code <= last_activation ? branch.upstream_at(y, dz) : dz * slope(y);
   }
   // The same for who has the stored z too.
   __device__ A upstream(A y, A stored, A dz) const {

@@ -27,8 +27,8 @@ void MappedSegments::map(const MapQuestion& question, int descriptor) {
   const auto address = reinterpret_cast<std::uintptr_t>(reserved) + apart - 1;
   std::byte* const first =
       mapping.reserved + apart + (segment_boundary - 1 - address % segment_boundary);
-  void* const begin = mmap(first, question.bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-                           descriptor, 0);
+  void* const begin =
+      mmap(first, question.bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, descriptor, 0);
   close(descriptor);
   if (begin == MAP_FAILED) throw NoMessage("no memory to map");
   mapping.begin = static_cast<std::byte*>(begin);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "verify/problem/error.hpp"
+#include "verify/problem/printable.hpp"
 #include "verify/worker/pool_state.hpp"
 #include "verify/worker/remote_variant.hpp"
 #include "verify/worker/vet.hpp"
@@ -48,7 +49,8 @@ std::unique_ptr<Worker> PoolState::take() {
   try {
     worker = std::make_unique<Worker>(limits);
     const LoadAnswer answer = load_into(*worker);
-    if (!answer.refused.empty()) throw WorkerGone("could not be loaded again: " + answer.refused);
+    if (!answer.refused.empty())
+      throw WorkerGone("could not be loaded again: " + problem::printable(answer.refused));
     for (std::uint32_t build = 0; build < 2; ++build)
       for (std::uint32_t index = 0; index < answerers[build].size(); ++index)
         if (worker->process.ask<VariantFacts>(Verb::variant, VariantQuestion{build, index}) !=
@@ -78,8 +80,9 @@ Pool::Pool(std::string path, const Limits& limits, Execution executed)
   auto worker = std::make_unique<Worker>(limits);
   try {
     const LoadAnswer answer = state_->load_into(*worker);
-    if (!answer.refused.empty()) throw problem::UsageError(answer.refused);
-    state_->emulated = answer.emulated != 0, state_->not_instrumented = answer.not_instrumented;
+    if (!answer.refused.empty()) throw problem::UsageError(problem::printable(answer.refused));
+    state_->emulated = answer.emulated != 0,
+    state_->not_instrumented = problem::printable(answer.not_instrumented);
     state_->read_variants(*worker, 0, state_->path);
     if (state_->emulated && state_->not_instrumented.empty())
       state_->read_variants(*worker, 1, "the instrumented build of " + state_->path);

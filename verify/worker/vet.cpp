@@ -19,6 +19,13 @@ bool is_legal_name(const std::string& name) {
          });
 }
 
+/// The one that the worker names; a forged answer may name anything.
+std::string function_named(const std::string& name) {
+  constexpr const char* functions[] = {"claims", "workspace_bytes", "forward", "backward"};
+  const auto* const known = std::find(std::begin(functions), std::end(functions), name);
+  return known == std::end(functions) ? "function" : *known;
+}
+
 }  // namespace
 
 void vet(const std::string& path, std::uint32_t index, const VariantFacts& facts) {
@@ -42,7 +49,7 @@ void vet(const std::string& path, std::uint32_t index, const VariantFacts& facts
         path, facts.name, facts.memory));
   if (!facts.null_function.empty())
     throw problem::UsageError(fmt::format("{}: variant {} has a null {}; set all four functions",
-                                          path, facts.name, facts.null_function));
+                                          path, facts.name, function_named(facts.null_function)));
 }
 
 void vet_count(const std::string& path, std::size_t variants) {
