@@ -82,9 +82,9 @@ double error_in_ulp(float got, double exact) {
   if (std::isnan(rounded)) return std::isnan(got) ? 0 : INFINITY;
   if (std::isinf(rounded) || std::isinf(got) || std::isnan(got))
     // The largest finite number is next to infinity.
-    return got == rounded ? 0 : std::isinf(rounded) && std::nextafterf(got, rounded) == rounded
-                                    ? 1
-                                    : INFINITY;
+    return got == rounded                                                    ? 0
+           : std::isinf(rounded) && std::nextafterf(got, rounded) == rounded ? 1
+                                                                             : INFINITY;
   return std::fabs(got - exact) / ulp_of(exact);
 }
 
@@ -120,8 +120,7 @@ WorstOfEach worst_of(const Function& function, const std::string& text, std::uin
       if (!outcome.findings.empty()) return all;
       Worst& worst = all[choice];
       for (std::size_t i = 0; i < per_launch; ++i) {
-        const double error =
-            error_in_ulp(__builtin_bit_cast(float, buffers[1].words[i]), exact[i]);
+        const double error = error_in_ulp(__builtin_bit_cast(float, buffers[1].words[i]), exact[i]);
         if (!(error <= worst.ulp))
           worst.ulp = error, worst.at = __builtin_bit_cast(float, buffers[0].words[i]);
       }

@@ -27,12 +27,12 @@ void add_control_forms(Table& table) {
     for (const char* aligned : {"", ".aligned"})
       table.add(std::string("barrier.cluster.wait") + order + aligned, "", nullptr,
                 Control::cluster_wait);
-  for (const char* scope : {"cta", "gl", "sys"})
-    table.add(std::string("membar.") + scope, "", &nothing, Control::pause);
-  for (const char* scope : {"cta", "cluster", "gpu", "sys"}) {
-    table.add(std::string("fence.sc.") + scope, "", &nothing, Control::pause);
-    table.add(std::string("fence.acq_rel.") + scope, "", &nothing, Control::pause);
-  }
+  const auto add_fence = [&](const char* name, const std::string& scope) {
+    table.add(name + scope, "", &nothing, Control::pause).variant = scope == "cta" ? 0 : releases;
+  };
+  for (const char* scope : {"cta", "gl", "sys"}) add_fence("membar.", scope);
+  for (const char* scope : {"cta", "cluster", "gpu", "sys"})
+    add_fence("fence.sc.", scope), add_fence("fence.acq_rel.", scope);
   for (const char* name : {"fence.proxy.async", "fence.proxy.async.global",
                            "fence.proxy.async.shared::cta", "fence.proxy.async.shared::cluster",
                            "fence.proxy.alias", "fence.mbarrier_init.release.cluster",

@@ -10,6 +10,7 @@
 #include "cuda/ptx/forms/lanes.hpp"
 #include "cuda/ptx/state/access.hpp"
 #include "cuda/ptx/state/copies.hpp"
+#include "cuda/ptx/state/race.hpp"
 
 namespace abn::ptx {
 namespace {
@@ -74,7 +75,7 @@ void change(Warp& warp, const Instruction& in, unsigned lane, std::uint64_t addr
   bits = state.bits();
   std::memcpy(at, &bits, sizeof bits);
   warp.block->launch->idle = 0;
-  for (const auto& block : warp.block->cluster->blocks) ++block->epoch;  // it may hand over
+  for (const auto& block : warp.block->cluster->blocks) order(*block, true);  // it may hand over
 }
 
 void initialise(Warp& warp, const Instruction& in, std::uint32_t mask) {

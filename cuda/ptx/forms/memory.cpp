@@ -69,7 +69,7 @@ void put(Warp& warp, const Instruction& in, std::uint32_t mask) {
       for (unsigned i = 0; i < lanes; ++i) values[part][i] = static_cast<T>(from[i]);
     }
   }
-  const bool sanitised = !warp.block->shared_written.empty();
+  const bool sanitised = warp.block->launch->configuration.sanitize;
   const std::uint32_t stored =
       sanitised ? without_repeats<T, count>(addresses, values, mask) : mask;
   for (unsigned i = 0; i < lanes; ++i) {

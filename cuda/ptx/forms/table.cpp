@@ -72,6 +72,7 @@ bool changes_nothing(std::string_view modifier, std::uint8_t& flags) {
   for (const std::string_view order : orders)
     if (modifier == order) {
       flags |= flag_ordered;
+      if (order == "release" || order == "acq_rel") flags |= flag_releases;
       return true;
     }
   if (modifier == "nc") {

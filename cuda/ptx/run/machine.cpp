@@ -197,7 +197,9 @@ class Machine {
     block.shared.assign(shared, std::byte{0xff});  // NaN in every floating-point type
     block.shared_written.assign(how.sanitize ? shared : 0, 0);
     block.touches.assign(how.sanitize ? (shared + 3) / 4 : 0, Touches{});
-    block.epoch = 1;
+    block.epoch = 1, block.acquired = 0;
+    const Size3 &at = block.index, &grid = how.grid;
+    block.number = (std::uint64_t{at.z} * grid.y + at.y) * grid.x + at.x;
     block.barriers.fill({});
     block.threads = block.live = static_cast<std::uint32_t>(how.block.count());
     block.left = false;

@@ -6,6 +6,7 @@
 
 #include "cuda/ptx/forms/lanes.hpp"
 #include "cuda/ptx/state/copies.hpp"
+#include "cuda/ptx/state/race.hpp"
 
 namespace abn::ptx {
 namespace {
@@ -180,14 +181,15 @@ std::uint64_t run_group(Warp& warp, std::size_t at, std::uint32_t limit, std::ui
         if (active != 0) in.handler(warp, in, active);
         ++pc;
         if ((in.flags & flag_ordered) != 0) {
-          ++warp.block->epoch;
+          order(*warp.block, (in.flags & flag_releases) != 0);
           check_idle(warp, in, active);
           if (done >= budget / 16) return finish(true);
         }
         break;
       case Control::pause:
         if (active != 0) in.handler(warp, in, active);
-        ++warp.block->epoch;  // a fence, or a poll that may have succeeded
+        // A fence, or a poll that may have succeeded.
+        order(*warp.block, in.form->variant == releases);
         ++pc;
         check_idle(warp, in, active);
         if (done >= budget / 16) return finish(true);
@@ -271,7 +273,7 @@ void settle_cluster_barrier(Cluster& cluster) {
   for (const auto& block : cluster.blocks) live += block->live;
   if (cluster.arrived == 0 || cluster.arrived < live) return;
   cluster.arrived = 0, ++cluster.phase;
-  for (const auto& block : cluster.blocks) ++block->epoch;
+  for (const auto& block : cluster.blocks) order(*block, true);
   for (const auto& block : cluster.blocks)
     for (Warp& warp : block->warps)
       for (Group& group : warp.groups)

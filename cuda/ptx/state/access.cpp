@@ -61,6 +61,8 @@ std::byte* in_range(Warp& warp, const Instruction& in, unsigned lane, Range& ran
   const auto place = [&] { return " of " + range.name + "[" + std::to_string(element) + "]"; };
   if (use != Use::read && !range.writable)
     stop(warp, in, lane, emulator::read_only_write, what_of(use, bytes, address) + place());
+  if (range.watched && warp.block->launch->configuration.sanitize && use != Use::atomic)
+    look_for_races(warp, in, lane, range, address, bytes, use == Use::write);
   if (range.watched) {
     std::uint8_t* const shadow = range.shadow.data() + at;
     if (use != Use::write) {

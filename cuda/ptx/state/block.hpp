@@ -7,11 +7,13 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "cuda/emulator/report.h"
 #include "cuda/ptx/state/memory.hpp"
 #include "cuda/ptx/state/program.hpp"
+#include "cuda/ptx/state/touch.hpp"
 #include "cuda/ptx/state/warp.hpp"
 
 namespace abn::ptx {
@@ -54,17 +56,6 @@ struct BulkCopy {
   const Instruction* instruction = nullptr;
 };
 
-/// Who touched 4 bytes of shared memory last, by the number of a thread; `epoch` 0: nobody. Epochs
-/// are those of Block and Warp.
-struct Touch {
-  std::uint32_t thread = 0, epoch = 0, warp_epoch = 0;
-  const Instruction* at = nullptr;
-};
-struct Touches {
-  Touch store, load;
-  bool more_loads = false;  ///< of other threads than load.thread, in its epoch
-};
-
 struct Block {
   Launch* launch = nullptr;
   Cluster* cluster = nullptr;
@@ -75,6 +66,8 @@ struct Block {
   std::vector<Touches> touches;  ///< every 4 bytes of shared memory, where they are looked at
   /// Begins anew at whatever may order accesses of this block's threads.
   std::uint32_t epoch = 1;
+  std::uint64_t number = 0;    ///< in the grid
+  std::uint64_t acquired = 0;  ///< the tick at which it last may have seen what others released
   std::vector<Warp> warps;
   std::array<Barrier, 16> barriers{};
   std::uint32_t threads = 0, live = 0;
@@ -108,6 +101,10 @@ struct Launch {
   std::uint64_t splits = 0;  ///< branches that took two ways
   std::uint64_t idle = 0;    ///< polls, sleeps and fences since memory last changed
   Range* last_range = nullptr;
+  /// Counts what may order accesses of different blocks, if sanitized.
+  std::uint64_t tick = 0;
+  /// By the number of a block: the tick at which it last released what it had stored and loaded.
+  std::unordered_map<std::uint64_t, std::uint64_t> released;
 };
 
 /// The place of a lane for people: "PTX line 12 (file.cu:3), block (0, 0, 0), thread (5, 0, 0)".

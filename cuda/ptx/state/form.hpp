@@ -65,6 +65,7 @@ enum Flag : std::uint8_t {
   flag_non_coherent = 1,  ///< .nc
   flag_ordered = 2,       ///< .acquire, .release, .acq_rel, .relaxed, .volatile
   flag_cache_hint = 4,    ///< .L2::cache_hint, with one more operand
+  flag_releases = 8,      ///< .release and .acq_rel
 };
 
 /// The opcode as the table knows it.
@@ -73,6 +74,9 @@ struct Normalised {
   std::uint8_t flags = 0;
 };
 Normalised normalise(std::string_view opcode);
+
+/// Form::variant of a fence that other blocks see, too.
+inline constexpr std::uint8_t releases = 1;
 
 class Table {
  public:

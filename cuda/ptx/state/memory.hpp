@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "cuda/ptx/state/touch.hpp"
+
 namespace abn::ptx {
 
 // Generic addresses. A block's shared memory begins at `shared_begin` of its window, so that 0 is
@@ -29,6 +31,7 @@ struct Range {
   bool watched = false;  ///< named by a session: its bytes have a shadow
   bool around = false;   ///< the memory of a call, gaps included: counts where nothing is watched
   std::vector<std::uint8_t> shadow{};
+  std::vector<GlobalTouches> touches{};  ///< of the launch, once one is looked at
   // What launches moved, as in emulator::Traffic.
   std::uint64_t bytes_loaded = 0, bytes_stored = 0, load_requests = 0, store_requests = 0;
   std::uint64_t load_sectors = 0, store_sectors = 0, atomics = 0;
