@@ -25,10 +25,9 @@ std::string found_in(const std::string& body, const How& shape) {
     how.watched = how.sanitize = true, how.seed = seed;
     std::vector<Buffer> buffers{{"data", std::vector<std::uint32_t>(64)},
                                 {"counter", std::vector<std::uint32_t>(4)}};
-    const std::string found =
-        finding_of(run(text_of(".param .u64 data, .param .u64 counter", head + body,
-                               ".shared .align 4 .b32 is_last;"),
-                       buffers, how));
+    const std::string found = finding_of(run(text_of(".param .u64 data, .param .u64 counter",
+                                                     head + body, ".shared .align 4 .b32 is_last;"),
+                                             buffers, how));
     if (!found.empty()) all.insert(found.substr(0, found.find(" data[")));
   }
   std::string text;

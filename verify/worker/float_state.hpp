@@ -1,4 +1,4 @@
-// What a kernel may change in the processor that outlives its call, set before and looked at behind.
+// What a kernel may change in the processor that outlives its call: set before, looked at behind.
 #pragma once
 
 #include <cfenv>

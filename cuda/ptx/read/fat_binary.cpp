@@ -16,6 +16,7 @@ constexpr std::uint32_t wrapper_magic = 0x466243b1, fat_magic = 0xba55ed50;
 constexpr std::uint16_t kind_ptx = 1;
 constexpr std::uint64_t flag_lz4 = 0x2000, flag_zstd = 0x8000;
 constexpr std::size_t least_header = 64;  // of an entry
+constexpr std::size_t most_text = std::size_t{1} << 30;
 
 template <class T>
 T at(const std::byte* from, std::size_t offset) {
@@ -24,20 +25,39 @@ T at(const std::byte* from, std::size_t offset) {
   return value;
 }
 
-/// zstd's own library, which every Linux has; without it nothing compressed can be read.
-std::string unzstd(const std::byte* from, std::size_t packed, std::size_t size) {
+/// A function of a library that decompresses; every Linux has these libraries, and without them
+/// nothing compressed can be read.
+void* function_of(const char* library, const char* package, const char* name) {
+  void* const opened = dlopen(library, RTLD_NOW | RTLD_LOCAL);
+  if (opened == nullptr)
+    throw Refused(std::string("the PTX of the fat binary is compressed and there is no ") +
+                  library + "; install it (Debian: " + package +
+                  "), or compile with nvcc -no-compress");
+  return dlsym(opened, name);
+}
+
+std::size_t unzstd(char* to, std::size_t size, const std::byte* from, std::size_t packed) {
   using Decompress = std::size_t (*)(void*, std::size_t, const void*, std::size_t);
-  using IsError = unsigned (*)(std::size_t);
-  static void* const library = dlopen("libzstd.so.1", RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr)
-    throw Refused(
-        "the PTX of the fat binary is compressed and there is no libzstd.so.1; install it (Debian: "
-        "libzstd1), or compile with nvcc -no-compress");
-  static const auto decompress = reinterpret_cast<Decompress>(dlsym(library, "ZSTD_decompress"));
-  static const auto is_error = reinterpret_cast<IsError>(dlsym(library, "ZSTD_isError"));
-  std::string text(size, '\0');
-  const std::size_t got = decompress != nullptr ? decompress(text.data(), size, from, packed) : 0;
-  if (decompress == nullptr || is_error == nullptr || is_error(got) != 0 || got != size)
+  static const auto decompress =
+      reinterpret_cast<Decompress>(function_of("libzstd.so.1", "libzstd1", "ZSTD_decompress"));
+  return decompress == nullptr ? 0 : decompress(to, size, from, packed);  // an error is no size
+}
+
+std::size_t unlz4(char* to, std::size_t size, const std::byte* from, std::size_t packed) {
+  using Decompress = int (*)(const char*, char*, int, int);
+  static const auto decompress =
+      reinterpret_cast<Decompress>(function_of("liblz4.so.1", "liblz4-1", "LZ4_decompress_safe"));
+  if (decompress == nullptr || packed > most_text) return 0;
+  const int got = decompress(reinterpret_cast<const char*>(from), to, static_cast<int>(packed),
+                             static_cast<int>(size));
+  return got < 0 ? 0 : static_cast<std::size_t>(got);
+}
+
+template <class Unpack>
+std::string unpacked(const Unpack& unpack, const std::byte* from, std::size_t packed,
+                     std::size_t size) {
+  std::string text(size <= most_text ? size : 0, '\0');
+  if (text.empty() || unpack(text.data(), text.size(), from, packed) != size)
     throw Refused(
         "the PTX of the fat binary cannot be decompressed; compile with nvcc -no-compress");
   return text;
@@ -64,12 +84,11 @@ std::vector<std::string> ptx_of(const void* fat_binary) {
     if (kind == kind_ptx) {
       const auto packed = at<std::uint32_t>(from, 16), architecture = at<std::uint32_t>(from, 28);
       const auto flags = at<std::uint64_t>(from, 40), size = at<std::uint64_t>(from, 56);
+      if (packed > padded) throw Refused("a fat binary whose parts do not fit; build it again");
       if ((flags & flag_zstd) != 0)
-        found.emplace_back(architecture, unzstd(payload, packed, size));
-      else if ((flags & flag_lz4) != 0)
-        throw Refused(
-            "the PTX of the fat binary is compressed by LZ4, as older toolkits do; compile with "
-            "nvcc -no-compress");
+        found.emplace_back(architecture, unpacked(unzstd, payload, packed, size));
+      else if ((flags & flag_lz4) != 0)  // of older toolkits, and --compress-mode=speed
+        found.emplace_back(architecture, unpacked(unlz4, payload, packed, size));
       else
         found.emplace_back(architecture,
                            std::string(reinterpret_cast<const char*>(payload), padded));
