@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <limits>
+#include <string>
 
 #include "verify/data/cases.hpp"
 #include "verify/data/given.hpp"
@@ -70,6 +71,8 @@ TEST(GivenData, WhatCannotBeMeantIsRefused) {
         "given:x=1,2;gamma=1;beta=1,2", "given:x=1,1e9"})
     EXPECT_THROW(replay("n2c1s1,f16,leaky_relu", wrong, 1), problem::UsageError) << wrong;
   EXPECT_THROW(replay("", "given:x=1,2", 1), problem::UsageError);
+  const std::string too_long_for_a_file(300, 'a');
+  EXPECT_THROW(replay("n2c1s1,f16,leaky_relu", too_long_for_a_file, 1), problem::UsageError);
 }
 
 }  // namespace
