@@ -12,8 +12,15 @@
 extern "C" {
 #endif
 
-/* Where in their documented bounds approximate instructions end. */
-enum { ABN_PTX_NEAREST = 0, ABN_PTX_LOW = 1, ABN_PTX_HIGH = 2, ABN_PTX_HASHED = 3 };
+/* Where in their documented bounds approximate instructions end; ABN_PTX_FUSED: at the rounded true
+ * value, and each mul and add without .rn that may become an fma is one. */
+enum {
+  ABN_PTX_NEAREST = 0,
+  ABN_PTX_LOW = 1,
+  ABN_PTX_HIGH = 2,
+  ABN_PTX_HASHED = 3,
+  ABN_PTX_FUSED = 4
+};
 
 typedef struct abn_ptx_module abn_ptx_module;
 
@@ -38,6 +45,7 @@ const char* abn_ptx_last_finding(void);
 void abn_ptx_allow(const void* data, size_t bytes);
 void abn_ptx_forbid(const void* data, size_t bytes);
 
+/* Before kernels are loaded: those that are keep their fusing. */
 void abn_ptx_set_approximation(int choice);
 
 /* A session: launches follow its settings, and findings and counts go into its report. */

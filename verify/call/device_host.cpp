@@ -66,7 +66,8 @@ DeviceChoice choose_device(std::string_view text) {
   } executors[] = {{"ptx", worker::Execution::nearest},
                    {"ptx:low", worker::Execution::low},
                    {"ptx:high", worker::Execution::high},
-                   {"ptx:hashed", worker::Execution::hashed}};
+                   {"ptx:hashed", worker::Execution::hashed},
+                   {"ptx:fused", worker::Execution::fused}};
   for (const auto& row : executors)
     if (text == row.name) {
       choice.executed = row.execution;

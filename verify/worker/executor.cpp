@@ -75,6 +75,7 @@ void Executor::approximate(Execution where) {
   approximate_(where == Execution::low      ? ABN_PTX_LOW
                : where == Execution::high   ? ABN_PTX_HIGH
                : where == Execution::hashed ? ABN_PTX_HASHED
+               : where == Execution::fused  ? ABN_PTX_FUSED
                                             : ABN_PTX_NEAREST);
 }
 

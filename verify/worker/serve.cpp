@@ -141,7 +141,7 @@ class Server {
   LoadAnswer load(const LoadQuestion& question) {
     LoadAnswer answer;
     try {
-      if (question.executed > Execution::hashed) throw NoMessage("an unknown machine");
+      if (question.executed > Execution::fused) throw NoMessage("an unknown machine");
       executed_ = question.executed != Execution::none;
       if (executed_) Executor::instance().approximate(question.executed);
       objects_ = LoadedObjects();

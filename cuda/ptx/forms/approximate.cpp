@@ -31,6 +31,7 @@ double place_in_bound(std::uint64_t bits) {
     case Approximation::hashed:
       return hash_of(bits);
     case Approximation::nearest:
+    case Approximation::fused:
       break;
   }
   return 0;

@@ -1,13 +1,27 @@
 // add, sub, mul, fma, div, rcp, sqrt, min, max, abs, neg, copysign and testp of f32 and f64, exact
-// in every rounding mode. Without .rn, add, sub and mul round to nearest here, too; a GPU's
-// compiler may fuse those.
+// in every rounding mode. Without .rn, add, sub and mul round to nearest here, too, and a mul with
+// the add or sub behind it may be fused (run/fuse.hpp).
 #include "cuda/ptx/forms/lanes.hpp"
 #include "cuda/ptx/forms/rounding.hpp"
 
 namespace abn::ptx {
 namespace {
 
-enum class Operation : std::uint8_t { add, sub, mul, fma, div, rcp, sqrt };
+enum class Operation : std::uint8_t {
+  add,
+  sub,
+  mul,
+  fma,
+  product_less,
+  less_product,
+  div,
+  rcp,
+  sqrt
+};
+
+template <Operation operation>
+constexpr bool takes_three = operation == Operation::fma || operation == Operation::product_less ||
+                             operation == Operation::less_product;
 
 template <Operation operation, class T>
 T compute(T a, T b, T c) {
@@ -15,6 +29,8 @@ T compute(T a, T b, T c) {
   if constexpr (operation == Operation::sub) return a - b;
   if constexpr (operation == Operation::mul) return a * b;
   if constexpr (operation == Operation::fma) return std::fma(a, b, c);
+  if constexpr (operation == Operation::product_less) return std::fma(a, b, -c);
+  if constexpr (operation == Operation::less_product) return std::fma(-a, b, c);
   if constexpr (operation == Operation::div) return a / b;
   if constexpr (operation == Operation::rcp) return T{1} / a;
   if constexpr (operation == Operation::sqrt) return std::sqrt(a);
@@ -25,7 +41,7 @@ T compute(T a, T b, T c) {
 template <Operation operation, class T, bool ftz, bool sat, int mode>
 void arithmetic(Warp& warp, const Instruction& in, std::uint32_t mask) {
   using Container = typename Lane<T>::Container;
-  constexpr int operands = operation == Operation::fma                                   ? 3
+  constexpr int operands = takes_three<operation>                                        ? 3
                            : operation == Operation::rcp || operation == Operation::sqrt ? 1
                                                                                          : 2;
   const auto *const a = warp.read<Container>(in.at[1]),
@@ -58,9 +74,9 @@ void add_rounded(Table& table, const std::string& name, const std::string& round
   const std::string width = f32 ? "4" : "8";
   std::string signature = "=" + width + " " + width;
   if (operation != Operation::rcp && operation != Operation::sqrt) signature += " " + width;
-  if (operation == Operation::fma) signature += " " + width;
+  if (takes_three<operation>) signature += " " + width;
   const bool with_sat = operation == Operation::add || operation == Operation::sub ||
-                        operation == Operation::mul || operation == Operation::fma;
+                        operation == Operation::mul || takes_three<operation>;
   const std::string head = name + rounding;
   table.add(head + "." + type, signature, &arithmetic<operation, T, false, false, mode>);
   if constexpr (sizeof(T) == 4) {
@@ -141,7 +157,19 @@ void add_test_rows(Table& table, const std::string& type) {
   add_map<[](T a) { return std::fpclassify(a) == FP_SUBNORMAL; }>(table, "testp.subnormal." + type);
 }
 
+template <Operation operation>
+void add_fused(Table& table, const std::string& name) {
+  add_rounded<operation, float, FE_TONEAREST>(table, name, "");
+  add_rounded<operation, double, FE_TONEAREST>(table, name, "");
+}
+
 }  // namespace
+
+void add_fused_float_forms(Table& table) {
+  add_fused<Operation::fma>(table, "mul+add");
+  add_fused<Operation::product_less>(table, "mul+sub");
+  add_fused<Operation::less_product>(table, "sub+mul");
+}
 
 void add_float_forms(Table& table) {
   add_rows<Operation::add>(table, "add", true), add_rows<Operation::sub>(table, "sub", true);

@@ -140,7 +140,18 @@ void add_f16_rows(Table& table) {
                                                                               "f16");
 }
 
+template <class T>
+void add_fused_rows(Table& table, const std::string& type) {
+  add_three<T, [](T a, T b, T c) { return fma(a, b, c); }>(table, "mul+add.", type);
+  add_three<T, [](T a, T b, T c) { return fma(a, b, negated(c)); }>(table, "mul+sub.", type);
+  add_three<T, [](T a, T b, T c) { return fma(negated(a), b, c); }>(table, "sub+mul.", type);
+}
+
 }  // namespace
+
+void add_fused_half_forms(Table& table) {
+  add_fused_rows<F16>(table, "f16"), add_fused_rows<Bf16>(table, "bf16");
+}
 
 void add_half_forms(Table& table) {
   add_rows<F16>(table, "f16"), add_rows<Bf16>(table, "bf16");

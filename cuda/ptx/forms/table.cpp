@@ -97,6 +97,22 @@ std::vector<Form> make_forms() {
   return table.all();
 }
 
+class Index {
+ public:
+  explicit Index(const std::vector<Form>& forms) {
+    for (const Form& form : forms)
+      if (!by_name_.emplace(form.name, &form).second)
+        throw std::logic_error("two rows of one form: " + form.name);
+  }
+  const Form* find(std::string_view name) const {
+    const auto at = by_name_.find(name);
+    return at == by_name_.end() ? nullptr : at->second;
+  }
+
+ private:
+  std::unordered_map<std::string_view, const Form*> by_name_;
+};
+
 }  // namespace
 
 Form& Table::add(std::string name, std::string signature, Handler handler, Control control) {
@@ -148,15 +164,22 @@ const std::vector<Form>& all_forms() {
 }
 
 const Form* find_form(std::string_view name) {
-  static const auto index = [] {
-    std::unordered_map<std::string_view, const Form*> by_name;
-    for (const Form& form : all_forms())
-      if (!by_name.emplace(form.name, &form).second)
-        throw std::logic_error("two rows of one form: " + form.name);
-    return by_name;
+  static const Index index(all_forms());
+  return index.find(name);
+}
+
+const std::vector<Form>& all_fused_forms() {
+  static const std::vector<Form> forms = [] {
+    Table table;
+    add_fused_float_forms(table), add_fused_half_forms(table);
+    return table.all();
   }();
-  const auto at = index.find(name);
-  return at == index.end() ? nullptr : at->second;
+  return forms;
+}
+
+const Form* find_fused_form(std::string_view name) {
+  static const Index index(all_fused_forms());
+  return index.find(name);
 }
 
 }  // namespace abn::ptx

@@ -6,11 +6,13 @@
 #include <array>
 #include <bit>
 #include <cstring>
-#include <deque>
+#include <set>
 #include <unordered_map>
 
+#include "cuda/ptx/forms/approximation.hpp"
 #include "cuda/ptx/read/parser.hpp"
 #include "cuda/ptx/read/refused.hpp"
+#include "cuda/ptx/run/fuse.hpp"
 #include "cuda/ptx/run/names.hpp"
 #include "cuda/ptx/run/registers.hpp"
 #include "cuda/ptx/state/memory.hpp"
@@ -18,14 +20,6 @@
 
 namespace abn::ptx {
 namespace {
-
-struct Pending {
-  Instruction instruction;
-  std::array<Source, most_places> sources{};
-  Source guard;
-  std::string_view label{};
-  bool is_branch = false;
-};
 
 class Decoder {
  public:
@@ -50,6 +44,7 @@ class Decoder {
     end.opcode = "ret";
     pending_.push_back(instruction_of(end));
     resolve_labels();
+    if (approximation() == Approximation::fused) fuse(pending_, labels());
     place();
     return std::move(program_);
   }
@@ -274,15 +269,11 @@ class Decoder {
     }
   }
 
-  /// Which places of a form are results.
-  static void mark_results(const Form& form, std::array<bool, most_places>& result) {
-    std::size_t place = 0;
-    for (const Pattern& pattern : form.operands) {
-      if (pattern.kind == Pattern::Kind::label || pattern.kind == Pattern::Kind::constant) continue;
-      const std::size_t count = pattern.count + (pattern.pair ? 1U : 0U);
-      for (std::size_t i = 0; i < count && place < most_places; ++i)
-        result[place++] = pattern.result;
-    }
+  /// Where other instructions than the one before may come from.
+  std::set<std::size_t> labels() const {
+    std::set<std::size_t> all;
+    for (const auto& [name, index] : labels_) all.insert(index);
+    return all;
   }
 
   void place() {
@@ -293,8 +284,7 @@ class Decoder {
     code.push_back(before);
     for (const Pending& pending : pending_) {
       Uses uses;
-      std::array<bool, most_places> result{};
-      mark_results(*pending.instruction.form, result);
+      const std::array<bool, most_places> result = results_of(*pending.instruction.form);
       for (std::size_t i = 0; i < most_places; ++i)
         if (pending.sources[i].kind == Source::Kind::reg)
           (result[i] ? uses.written : uses.read).push_back(pending.sources[i].number);

@@ -92,11 +92,18 @@ class Table {
 const std::vector<Form>& all_forms();
 /// Null where there is none.
 const Form* find_form(std::string_view name);
+/// Two instructions in one rounding, with the operands of the mul and then the other one of the add
+/// or sub: "mul+add.f32" is a*b + c, "mul+sub.f32" a*b - c and "sub+mul.f32" c - a*b, with .ftz and
+/// .sat as in add.ftz.sat.f32. No PTX has these names.
+const std::vector<Form>& all_fused_forms();
+const Form* find_fused_form(std::string_view name);
 
 // The files of this folder, each with its rows.
 void add_integer_forms(Table& table);
 void add_float_forms(Table& table);
 void add_half_forms(Table& table);
+void add_fused_float_forms(Table& table);
+void add_fused_half_forms(Table& table);
 void add_comparison_forms(Table& table);
 void add_logic_forms(Table& table);
 void add_move_forms(Table& table);
