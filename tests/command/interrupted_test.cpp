@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "tests/command/process.hpp"
+#include "tests/support/marked_processes.hpp"
 #include "verify/results/journal.hpp"
 
 namespace {
@@ -22,19 +23,6 @@ std::vector<std::string> list_of_cases(const std::string& out) {
 }
 
 /// Processes in whose environment the mark is.
-std::vector<pid_t> processes_with(const std::string& mark, const std::string& program) {
-  std::vector<pid_t> found;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator("/proc", error)) {
-    const std::string name = entry.path().filename().string();
-    if (std::isdigit(static_cast<unsigned char>(name.front())) != 0 &&
-        contents(entry.path() / "environ").find(mark) != std::string::npos &&
-        contents(entry.path() / "cmdline").find(program) != std::string::npos)
-      found.push_back(static_cast<pid_t>(std::stol(name)));
-  }
-  return found;
-}
-
 class Interrupted : public testing::TestWithParam<int> {};
 
 TEST_P(Interrupted, SaysWhatRanAndHowToGoOnAndIsGoneOnWith) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "tests/command/process.hpp"
+#include "tests/support/marked_processes.hpp"
 
 namespace {
 
@@ -47,18 +48,6 @@ std::string bench(const std::string& deed, const std::string& mark) {
          "--problem n2c3s40,f32,leaky_relu --call-seconds 1";
 }
 
-/// Processes in whose environment the mark is, and in whose memory the file.
-std::vector<pid_t> processes_with(const std::string& mark, const std::string& mapped) {
-  std::vector<pid_t> found;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator("/proc", error))
-    if (std::isdigit(static_cast<unsigned char>(entry.path().filename().string().front())) != 0 &&
-        contents(entry.path() / "environ").find(mark) != std::string::npos &&
-        contents(entry.path() / "maps").find(mapped) != std::string::npos)
-      found.push_back(std::stoi(entry.path().filename().string()));
-  return found;
-}
-
 class TimedHostile : public testing::TestWithParam<TimedDeed> {};
 
 TEST_P(TimedHostile, CostsItsOwnRow) {
@@ -80,7 +69,7 @@ TEST_P(TimedHostile, CostsItsOwnRow) {
       if (ended.output.find(" us (", at) < ended.output.find('\n', at + 1)) ++rows;
     EXPECT_EQ(rows, 2u) << "forward and backward of the plug-in beside it: " << ended.output;
   }
-  EXPECT_TRUE(processes_with(mark, "").empty()) << "processes left behind";
+  EXPECT_TRUE(processes_with(mark).empty()) << "processes left behind";
 }
 
 INSTANTIATE_TEST_SUITE_P(Deeds, TimedHostile, testing::ValuesIn(deeds), [](const auto& p) {
@@ -99,7 +88,7 @@ TEST(TimedPlugin, IsNeverInTheJudgesMemory) {
        "emulator", "--problem", "n2c3s40,f32,leaky_relu", "--call-seconds", "30"},
       folder.file("output"));
   unsetenv("HOSTILE"), unsetenv("HOSTILE_MARK");
-  EXPECT_TRUE(comes_true([&] { return !processes_with(mark, "plugins/hostile.so").empty(); }))
+  EXPECT_TRUE(comes_true([&] { return !processes_with(mark, "", "plugins/hostile.so").empty(); }))
       << judge.output();
   const std::string maps =
       contents("/proc/" + std::to_string(judge.process()) + "/maps");  // it still waits

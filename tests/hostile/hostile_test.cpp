@@ -18,6 +18,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/marked_processes.hpp"
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -129,16 +131,6 @@ struct Ended {
   nlohmann::json of_correct;  // records of the plug-in beside it
 };
 
-/// Processes in whose environment the mark is.
-int processes_with(const std::string& mark) {
-  int count = 0;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator("/proc", error))
-    if (std::isdigit(static_cast<unsigned char>(entry.path().filename().string().front())) != 0)
-      count += contents(entry.path() / "environ").find(mark) != std::string::npos ? 1 : 0;
-  return count;
-}
-
 // The shadow of a sanitizer has terabytes, so that no limit can be set on memory beside it; all
 // takes longer, a process is larger, and other memory lies where usually nothing is mapped.
 #if defined(__SANITIZE_ADDRESS__)
@@ -220,7 +212,7 @@ TEST_P(Hostile, EndsInAVerdictThatNamesIt) {
                           [](unsigned char c) { return c < ' ' && c != '\n'; }),
             0)
       << "control characters";
-  EXPECT_EQ(processes_with(mark), 0) << "processes left behind";
+  EXPECT_TRUE(abn::tests::processes_with(mark).empty()) << "processes left behind";
 }
 
 // Verbs without records end in one sentence and exit code 2, and no deed makes it 0.
@@ -245,7 +237,7 @@ TEST(HostileVerbs, EndInASentence) {
     EXPECT_EQ(ended.code, 2) << deed << " " << arguments << "\n" << ended.output;
     EXPECT_NE(ended.output.find(wanted), std::string::npos) << ended.output;
     EXPECT_EQ(ended.output.find("fault of the tool"), std::string::npos) << ended.output;
-    EXPECT_EQ(processes_with(mark), 0);
+    EXPECT_TRUE(abn::tests::processes_with(mark).empty());
   }
 }
 

@@ -3,20 +3,11 @@
 #include <gtest/gtest.h>
 
 #include "tests/command/process.hpp"
+#include "tests/support/marked_processes.hpp"
 
 namespace {
 
 using namespace abn::tests;
-
-/// Processes in whose environment the mark is.
-int processes_with(const std::string& mark) {
-  int count = 0;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator("/proc", error))
-    if (std::isdigit(static_cast<unsigned char>(entry.path().filename().string().front())) != 0)
-      count += contents(entry.path() / "environ").find(mark) != std::string::npos ? 1 : 0;
-  return count;
-}
 
 TEST(OpenMP, APluginWithThreadsOfItsOwnIsJudged) {
   if (!fs::exists(folder_of_this_binary() / "plugins/openmp.so"))
@@ -48,7 +39,7 @@ TEST(OpenMP, APluginWithThreadsOfItsOwnIsJudged) {
     const EndedShell ended = judged("openmp", threads, limits);
     EXPECT_EQ(ended.code, 0) << threads << " threads\n" << ended.output.substr(0, 3000);
     EXPECT_EQ(verdicts("openmp" + std::string(threads)), expected) << threads << " threads";
-    EXPECT_EQ(processes_with(mark), 0) << threads << " threads";
+    EXPECT_TRUE(processes_with(mark).empty()) << threads << " threads";
   }
 }
 

@@ -86,10 +86,10 @@ TEST(PtxFuse, OfTwoProductsTheFirstIsFused) {
 /// The fma that a fused form is, by its words: a, b and c of it, the sign turned over where it says.
 std::uint64_t expected(const std::string& name, std::vector<std::uint64_t> operands) {
   const std::string type = words_of(name).back();
-  const std::uint64_t signs = type == "f64"                              ? std::uint64_t{1} << 63
-                              : type.ends_with("x2")                     ? 0x80008000U
-                              : type.ends_with("f16")                    ? 0x8000U
-                                                                         : 0x80000000U;
+  const std::uint64_t signs = type == "f64"           ? std::uint64_t{1} << 63
+                              : type.ends_with("x2")  ? 0x80008000U
+                              : type.ends_with("f16") ? 0x8000U
+                                                      : 0x80000000U;
   if (name.starts_with("mul+sub")) operands[2] ^= signs;
   if (name.starts_with("sub+mul")) operands[0] ^= signs;
   return *float_model("fma.rn" + name.substr(name.find('.')))->result(operands);
@@ -117,10 +117,10 @@ int wrong_lanes(const Form& form, bool broken, std::string& first) {
   for (std::uint32_t i = 0; i < 4; ++i) in.at[i].bits = i * sizeof registers[0];
   const std::uint64_t kept = bytes == 8 ? ~std::uint64_t{0} : bytes == 4 ? 0xffffffff : 0xffff;
   const std::string type = words_of(form.name).back();
-  const std::uint64_t magnitude = type == "f64"      ? 0x3ff0000000000000
-                                  : type == "f32"    ? 0x3f800000
-                                  : type[0] == 'b'   ? 0x3f803f80
-                                                     : 0x3c003c00;
+  const std::uint64_t magnitude = type == "f64"    ? 0x3ff0000000000000
+                                  : type == "f32"  ? 0x3f800000
+                                  : type[0] == 'b' ? 0x3f803f80
+                                                   : 0x3c003c00;
   const std::uint64_t free_bits = type == "f64"    ? 0x800fffffffffffff
                                   : type == "f32"  ? 0x807fffff
                                   : type[0] == 'b' ? 0x807f807f

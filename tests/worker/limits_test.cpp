@@ -16,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/support/marked_processes.hpp"
 #include "tests/worker/support.hpp"
 #include "verify/worker/supervise.hpp"
 
@@ -31,20 +32,6 @@ constexpr bool is_sanitized = true;
 #else
 constexpr bool is_sanitized = false;
 #endif
-
-/// Processes in whose environment the mark is.
-int processes_with(const std::string& mark) {
-  int count = 0;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator("/proc", error)) {
-    if (std::isdigit(static_cast<unsigned char>(entry.path().filename().string().front())) == 0)
-      continue;
-    std::ifstream in(entry.path() / "environ", std::ios::binary);
-    const std::string text{std::istreambuf_iterator<char>(in), {}};
-    count += text.find(mark) != std::string::npos ? 1 : 0;
-  }
-  return count;
-}
 
 /// From now on nobody gives this thread, and what it starts, a namespace; false where the system
 /// knows no filter of its calls.
@@ -120,7 +107,7 @@ TEST(WorkerLimits, NothingOfItIsLeft) {
         Pool pool(plugin_path("hostile"), limits);
         EXPECT_NE(lost_in_forward(*pool.variants(0)[0]), "") << deed << ", " << way;
       }
-      EXPECT_EQ(processes_with(mark), 0) << deed << ", " << way;
+      EXPECT_TRUE(processes_with(mark).empty()) << deed << ", " << way;
     });
 }
 
