@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # The nightly job: the full tier of every check, the sharpness of the bounds, five minutes of
 # hunting through each variant and every property with more cases, under a seed of its own that is
-# printed; then clang-tidy on every file, the tests under AddressSanitizer and UBSan, and an hour of
-# fuzzing.
+# printed; all arguments of the device's functions, and a thousandth of those of every instruction
+# that takes one f32; then clang-tidy on every file, the tests under AddressSanitizer and UBSan, and
+# an hour of fuzzing.
 #   full.sh            a random seed
 #   ABN_SEED=N full.sh that one again
 # Exit code: 0 all passed, 1 something failed, 2 the setup is wrong.
@@ -32,6 +33,8 @@ done
   ./check-tests --gtest_filter='*Propert*:*Planted*') || keep
 (cd "$bin" && ABN_TIER=full ABN_SOURCE_DIR=. ./mutant-tests \
   --gtest_filter='CleanTwins*:QuickScore*') || keep
+(cd "$bin" && ABN_TIER=full ABN_SEED="$seed" ABN_SOURCE_DIR=. ./ptx-tests \
+  --gtest_filter='PtxEveryPattern.*:PtxFunctions.*') || keep
 tests/source/tidy.sh . "$build" --all || { [ $? -eq 77 ] || outcome=1; }
 ci/asan.sh || keep
 export ABN_FUZZ_SECONDS=${ABN_FUZZ_SECONDS:-600} ABN_FUZZ_SEED=$((seed % 4294967295 + 1))

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "cuda/ptx/state/form.hpp"
+
 namespace abn::ptx::test {
 
 /// How a result is held against the model's.
@@ -23,6 +25,11 @@ struct FormModel {
 std::optional<FormModel> integer_model(const std::string& name);
 std::optional<FormModel> float_model(const std::string& name);
 std::optional<FormModel> conversion_model(const std::string& name);
+
+/// A form's model; null where it is none of a function of one lane.
+std::optional<FormModel> model_of(const Form& form);
+/// Is it the result? Operands and results are bits.
+bool same(Match match, std::uint64_t got, std::uint64_t wanted);
 
 /// The words between the dots.
 std::vector<std::string> words_of(const std::string& name);

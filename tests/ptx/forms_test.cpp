@@ -18,44 +18,6 @@ namespace {
 using namespace abn::ptx;
 using namespace abn::ptx::test;
 
-bool of_one_lane(const Form& form) {
-  if (form.control != Control::none || form.operands.empty()) return false;
-  for (const Pattern& pattern : form.operands)
-    if (pattern.kind != Pattern::Kind::value || pattern.count != 1) return false;
-  return form.operands.front().result && form.name.find("activemask") == std::string::npos;
-}
-
-bool same(Match match, std::uint64_t got, std::uint64_t wanted) {
-  if (got == wanted) return true;
-  const auto both_nan = [&](const Format& f, std::uint64_t a, std::uint64_t b) {
-    return is_nan(f, a) && is_nan(f, b);
-  };
-  const auto halves = [&](const Format& f) {
-    for (unsigned at = 0; at < 32; at += 16)
-      if ((got >> at & 0xffff) != (wanted >> at & 0xffff) &&
-          !both_nan(f, got >> at & 0xffff, wanted >> at & 0xffff))
-        return false;
-    return true;
-  };
-  switch (match) {
-    case Match::bits:
-      return false;
-    case Match::as_f16:
-      return both_nan(f16, got, wanted);
-    case Match::as_bf16:
-      return both_nan(bf16, got, wanted);
-    case Match::as_f32:
-      return both_nan(f32, got, wanted);
-    case Match::as_f64:
-      return both_nan(f64, got, wanted);
-    case Match::as_f16x2:
-      return halves(f16);
-    case Match::as_bf16x2:
-      return halves(bf16);
-  }
-  return false;
-}
-
 /// Operands that find mistakes: edges of every format and of integers, small numbers, any bits.
 class Draws {
  public:
@@ -154,13 +116,6 @@ int wrong_lanes(const Form& form, const FormModel& model, bool broken, std::stri
   return wrong;
 }
 
-std::optional<FormModel> model_of(const Form& form) {
-  if (!of_one_lane(form)) return {};
-  for (const auto& find : {integer_model, float_model, conversion_model})
-    if (std::optional<FormModel> model = find(form.name)) return model;
-  return {};
-}
-
 TEST(PtxForms, FunctionsOfOneLaneAgreeWithTheirModels) {
   std::size_t models = 0, seen_when_broken = 0;
   for (const Form& form : all_forms()) {
@@ -176,27 +131,6 @@ TEST(PtxForms, FunctionsOfOneLaneAgreeWithTheirModels) {
   EXPECT_GT(models, 500U);
   RecordProperty("models", static_cast<int>(models));
   RecordProperty("broken_and_seen", static_cast<int>(seen_when_broken));
-}
-
-TEST(PtxForms, SixteenBitsAreConvertedExactlyFromAllPatterns) {
-  for (const char* const name : {"cvt.f32.f16", "cvt.f32.bf16", "cvt.f64.f16", "neg.f16",
-                                 "abs.bf16", "cvt.rni.s32.f16", "cvt.rzi.s16.bf16"}) {
-    const Form* const form = find_form(name);
-    ASSERT_NE(form, nullptr) << name;
-    const FormModel model = *model_of(*form);
-    Bench bench(*form);
-    const unsigned bytes = register_bytes(form->operands[0]);
-    const std::uint64_t kept = bytes == 8 ? ~std::uint64_t{0} : bytes == 2 ? 0xffff : 0xffffffff;
-    int wrong = 0;
-    for (std::uint32_t first = 0; first < 0x10000; first += lanes) {
-      for (unsigned lane = 0; lane < lanes; ++lane) bench.put(1, 2, lane, first + lane);
-      bench.instruction().handler(bench.warp, bench.instruction(), full_mask);
-      for (unsigned lane = 0; lane < lanes; ++lane)
-        wrong +=
-            same(model.match, bench.get(bytes, lane), *model.result({first + lane}) & kept) ? 0 : 1;
-    }
-    EXPECT_EQ(wrong, 0) << name;
-  }
 }
 
 TEST(PtxForms, AllOthersAreMetInKernels) {
