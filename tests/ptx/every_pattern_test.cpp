@@ -74,7 +74,8 @@ TEST(PtxEveryPattern, OfF32) {
   const bool full = tier != nullptr && std::string(tier) == "full";
   const std::uint64_t step = full ? 1021 : 1048573;  // primes: low bits take every value
   const char* const seed = std::getenv("ABN_SEED");
-  const std::uint64_t offset = full && seed != nullptr ? std::strtoull(seed, nullptr, 10) % step : 0;
+  const std::uint64_t offset =
+      full && seed != nullptr ? std::strtoull(seed, nullptr, 10) % step : 0;
   const std::vector<const Form*> forms = unary_forms(4);
   EXPECT_GT(forms.size(), 100U);
   // A part is the patterns with one sign and exponent; the threads take parts by turns.

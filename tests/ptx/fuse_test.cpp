@@ -83,7 +83,7 @@ TEST(PtxFuse, OfTwoProductsTheFirstIsFused) {
   EXPECT_EQ(buffers[0].words[1], 0U);
 }
 
-/// The fma that a fused form is, by its words: a, b and c of it, the sign turned over where it says.
+/// The fma that a fused form is, by its words, with the sign turned over where it says so.
 std::uint64_t expected(const std::string& name, std::vector<std::uint64_t> operands) {
   const std::string type = words_of(name).back();
   const std::uint64_t signs = type == "f64"           ? std::uint64_t{1} << 63
