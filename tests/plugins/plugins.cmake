@@ -41,6 +41,8 @@ endif()
 set(ptx_file ${PROJECT_SOURCE_DIR}/fixtures/ptx/cuda_kernel.ptx)
 abn_plugin(text_kernel text_kernel.cpp PTX_FILE="${ptx_file}")
 abn_plugin(text_kernel_broken text_kernel.cpp PTX_FILE="${ptx_file}" BROKEN)
+abn_plugin(text_kernel_ends text_kernel.cpp PTX_FILE="${ptx_file}" ENDS)
+abn_plugin(text_kernel_fuses text_kernel.cpp PTX_FILE="${ptx_file}" FUSES)
 abn_plugin(text_kernel_faults text_kernel.cpp PTX_FILE="${ptx_file}" FAULTS_AT_CHANNELS=5)
 abn_plugin(text_kernel_fast text_kernel.cpp
   PTX_FILE="${PROJECT_SOURCE_DIR}/fixtures/ptx/cuda_kernel_fast.ptx")

@@ -1,7 +1,9 @@
 // A plug-in whose kernels are PTX text, as those of Triton, NVRTC or clang are: it hands them to
 // the executor through cuda/ptx/ptx.h. The text is the file PTX_FILE, embedded; with BROKEN defined
 // a store to shared memory says that it goes to global memory, and with FAULTS_AT_CHANNELS backward
-// reads far outside of its buffers where there are so many channels.
+// reads far outside of its buffers where there are so many channels. With ENDS or FUSES defined
+// forward's 1 / sqrt(variance + eps) is right only where tanh.approx is, or where a mul and a sub
+// are not fused: else it is off by 2^-11 of itself.
 #include "cuda/ptx/ptx.h"
 
 #include <cstdio>
@@ -31,6 +33,19 @@ abn_ptx_module* module() {
     const std::size_t at = text.find(right);
     text.replace(at, right.size(), wrong);
     // Its address has 32 bits, as an asm with "r" instead of "l" would have.
+#endif
+#if defined(ENDS) || defined(FUSES)
+    const std::string root = "rcp.rn.f32 \t%f34, %f125;\n";
+    const std::size_t behind = text.find(root) + root.size();
+#ifdef ENDS
+    const std::string factor = "tanh.approx.f32 %f208, 0f42A00000;\n";  // of 80: 1
+#else
+    const std::string factor =
+        "mul.f32 %f208, 0f3F800800, 0f3F800800;\n"  // (1 + 2^-12)^2, rounded to 1 + 2^-11
+        "sub.f32 %f208, %f208, 0f3F801000;\n"       // 0; fused: 2^-24
+        "fma.rn.f32 %f208, %f208, 0f46000000, 0f3F800000;\n";
+#endif
+    text.insert(behind, factor + "mul.rn.f32 %f34, %f34, %f208;\n");
 #endif
 #ifdef FAULTS_AT_CHANNELS
     const std::size_t backward = text.find(".entry backward_kernel");

@@ -45,6 +45,34 @@ TEST(PtxCommand, InstructionsAreCounted) {
   EXPECT_TRUE(contains(ended.output, "leaves 459")) << ended.output;
 }
 
+/// The exit code of one case of this plug-in on the device, and what it prints.
+abn::tests::EndedShell judged(const std::string& plugin, const std::string& device,
+                              const std::string& options = "") {
+  return in_shell(
+      "ulimit -v 16000000; timeout 200 ./abn-verify run 'text_kernel/forward/*' "
+      "--plugin plugins/" +
+      plugin + ".so --device " + device + one_case + options);
+}
+
+// What the ISA leaves open decides whether these are right.
+TEST(PtxCommand, OutputsHaveToBeRightWhateverTheIsaLeavesOpen) {
+  for (const char* const device : {"ptx:low", "ptx:high", "ptx:hashed", "ptx:fused", "ptx:all"}) {
+    const auto right = judged("text_kernel", device);
+    EXPECT_EQ(right.code, 0) << device << "\n" << right.output;
+  }
+  const std::pair<const char*, const char*> wrong[] = {{"text_kernel_ends", "ptx:high"},
+                                                       {"text_kernel_fuses", "ptx:fused"}};
+  for (const auto& [plugin, device] : wrong) {
+    EXPECT_EQ(judged(plugin, "ptx").code, 0) << plugin;
+    EXPECT_EQ(judged(plugin, device).code, 1) << plugin;
+    const auto all = judged(plugin, "ptx:all");
+    EXPECT_EQ(all.code, 1) << plugin;
+    EXPECT_TRUE(contains(all.output, "FAIL text_kernel/forward/f32/nchw/z ")) << all.output;
+    EXPECT_TRUE(contains(all.output, std::string(" --device ") + device)) << all.output;
+    EXPECT_FALSE(contains(all.output, "--device ptx:all")) << all.output;
+  }
+}
+
 /// What the records say, by id, without their reproduce lines.
 std::map<std::string, nlohmann::json> records_in(const std::string& path) {
   std::map<std::string, nlohmann::json> all;

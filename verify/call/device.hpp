@@ -58,10 +58,12 @@ std::shared_ptr<Device> cuda_device(int index, std::string& unavailable);
 
 /// What --device asked for.
 struct DeviceChoice {
-  std::string asked;     ///< "auto", "emulator", "ptx", "ptx:low" or "cuda:N"
+  std::string asked;     ///< "auto", "emulator", "ptx", "ptx:low", "ptx:all" or "cuda:N"
   bool emulator = true;  ///< kernels run on this processor: on the emulator, or as compiled
   /// as compiled, on the executor (cuda/ptx)
   worker::Execution executed = worker::Execution::none;
+  /// "ptx:all": what else the ISA leaves open, each by its word
+  std::vector<std::string> others{};
   std::shared_ptr<Device> cuda;  ///< the GPU, where one is used
   int cuda_index = 0;            ///< its number
   std::string unavailable;       ///< why `cuda` is null, one sentence

@@ -68,9 +68,13 @@ DeviceChoice choose_device(std::string_view text) {
                    {"ptx:high", worker::Execution::high},
                    {"ptx:hashed", worker::Execution::hashed},
                    {"ptx:fused", worker::Execution::fused}};
+  const bool all = text == "ptx:all";
   for (const auto& row : executors)
-    if (text == row.name) {
+    if (text == row.name || all) {
       choice.executed = row.execution;
+      if (all)
+        for (const auto& other : executors)
+          if (other.execution != choice.executed) choice.others.emplace_back(other.name);
       choice.unavailable = "its compiled kernels were to run here; use --device cuda:0 for a GPU";
       return choice;
     }

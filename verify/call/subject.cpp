@@ -22,6 +22,14 @@ std::vector<const abn_variant*> in_tree(int memory) {
 
 }  // namespace
 
+Subject named_in(const std::string& command, const Subject& subject) {
+  for (const Subject& other : subject.alternatives)
+    if (command.find("--device " + other.device_word) != command.npos) return other;
+  Subject alone = subject;
+  alone.alternatives.clear();
+  return alone;
+}
+
 std::vector<Subject> subjects_of(const DeviceChoice& device, std::span<const Plugin> plugins,
                                  bool only_plugins) {
   std::vector<Subject> subjects;

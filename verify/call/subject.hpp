@@ -27,7 +27,15 @@ struct Subject {
   /// accesses
   const abn_variant* instrumented = nullptr;
   std::string not_instrumented;  ///< of a plug-in: why there is none
+  /// where --device has the one of several that this is: "ptx:high"; for reproduce lines
+  std::string device_word{};
+  /// the same variant on machines that make other choices of what the ISA leaves open: its outputs
+  /// have to be right on each
+  std::vector<Subject> alternatives{};
 };
+
+/// Of a variant and its alternatives the one whose `device_word` a command has, else itself; alone.
+Subject named_in(const std::string& command, const Subject& subject);
 
 /// The variants that a choice of device and plug-ins stands for: in-tree ones (unless only_plugins)
 /// by name, then plug-ins in the given order. Where a GPU was asked for and there is none, the

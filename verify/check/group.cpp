@@ -34,8 +34,8 @@ judge::Origin origin_of(const CheckGroup& group, const call::Subject& subject,
   if (!subject.plugin.empty())
     origin.command_tail += " --plugin " + judge::shell_word(subject.plugin);
   origin.command_tail += group.flags;
-  if (options.device != "auto")
-    origin.command_tail += " --device " + judge::shell_word(options.device);
+  const std::string& device = subject.device_word.empty() ? options.device : subject.device_word;
+  if (device != "auto") origin.command_tail += " --device " + judge::shell_word(device);
   return origin;
 }
 

@@ -95,6 +95,8 @@ struct CheckGroup {
   bool streams = false;
   /// how many cases the quick tier has of it at most
   std::size_t quick_cases = 16;
+  /// whether its cases are run on Subject::alternatives, too
+  bool on_alternatives = false;
 };
 
 /// The second parts of check ids, with what their checks are about.

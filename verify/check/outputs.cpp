@@ -378,6 +378,6 @@ std::vector<KnownCheck> known_checks() {
 }  // namespace
 
 const CheckGroup output_checks{"run",        checks_of, data::cases_of,  records_of, nullptr, "",
-                               known_checks, nullptr,   cases_of_claims, true,       104};
+                               known_checks, nullptr,   cases_of_claims, true,       104,     true};
 
 }  // namespace abn::verify::check

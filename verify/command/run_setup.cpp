@@ -61,6 +61,29 @@ std::vector<data::Case> cases_of(const check::CheckGroup& group, const RunArgume
   return cases;
 }
 
+namespace {
+
+/// Plug-ins once more, in workers of their own, for each other choice of what the ISA leaves open.
+void add_alternatives(Setup& setup, const RunArguments& arguments) {
+  for (const std::string& word : setup.device.others) {
+    const call::DeviceChoice device = call::choose_device(word);
+    const std::vector<call::Plugin> plugins =
+        load_plugins(arguments.plugins, arguments.limits, Unusable::a_record, device.executed,
+                     !arguments.only_plugins);
+    for (call::Subject& other : call::subjects_of(device, plugins, arguments.only_plugins)) {
+      const auto same = std::find_if(
+          setup.subjects.begin(), setup.subjects.end(), [&](const call::Subject& subject) {
+            return std::string_view(subject.variant->name) == other.variant->name;
+          });
+      if (same == setup.subjects.end() || other.device == nullptr) continue;
+      same->device_word = "ptx", other.device_word = word;
+      same->alternatives.push_back(std::move(other));
+    }
+  }
+}
+
+}  // namespace
+
 Setup set_up(const RunArguments& arguments) {
   require_writable(arguments.out);
   if (arguments.seconds > 0 && (!is_tier(arguments) || is_hunt(arguments)))
@@ -80,6 +103,7 @@ Setup set_up(const RunArguments& arguments) {
         fmt::format("The sanitiser runs kernels on the emulator, not on {}; add --device emulator",
                     arguments.device));
   setup.subjects = call::subjects_of(setup.device, setup.plugins, arguments.only_plugins);
+  add_alternatives(setup, arguments);
   setup.options = {.pattern = pattern_of(arguments.pattern),
                    .threads = arguments.threads,
                    .progress = isatty(STDERR_FILENO) == 1,

@@ -155,7 +155,11 @@ std::vector<results::Record> generous_records(const check::Work& work) {
   return records;
 }
 
-const check::CheckGroup generous_family{"run", generous_checks, data::cases_of, generous_records};
+const check::CheckGroup generous_family{.verb = "run",
+                                        .checks = generous_checks,
+                                        .cases = data::cases_of,
+                                        .make = generous_records,
+                                        .on_alternatives = true};
 
 std::string flags_text(const std::string& name) {
   return name.substr(std::string_view("materialises_").size());
@@ -425,14 +429,15 @@ void suggest_claims(std::vector<results::Record>& records, std::span<const call:
       const data::Case one = data::replay(witness.problem, witness.data, witness.seed);
       if (problem::element_count(one.problem) > largest_suggested) continue;
       ++suggested;
+      const call::Subject failing = call::named_in(witness.reproduce, subject);
       check::RunOptions own = options;
       own.pattern = record.id;
       own.progress = false;
       own.moves_cases = false, own.choice = check::Choice::all;
       for (const results::Record& found :
-           run(wider_family, std::span(&subject, 1), std::span(&one, 1), own)) {
+           run(wider_family, std::span(&failing, 1), std::span(&one, 1), own)) {
         if (found.verdict != results::Verdict::error && !found.witnesses.empty())
-          record.reason += advice(subject, record, found.witnesses.front(), options);
+          record.reason += advice(failing, record, found.witnesses.front(), options);
       }
     }
   }

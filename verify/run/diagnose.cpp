@@ -63,9 +63,11 @@ void diagnose_failures(std::vector<results::Record>& records, const check::Check
         std::find_if(subjects.begin(), subjects.end(),
                      [&](const call::Subject& one) { return failed.variant == one.variant->name; });
     if (subject == subjects.end()) continue;
+    const call::Subject failing =
+        call::named_in(failed.witnesses.empty() ? "" : failed.witnesses[0].reproduce, *subject);
     std::vector<data::Case>& ordered = ordered_of[failed.variant];
     if (ordered.empty())
-      ordered = in_order_of_trial(check::chosen_cases(group, *subject, cases, options).cases);
+      ordered = in_order_of_trial(check::chosen_cases(group, failing, cases, options).cases);
     check::RunOptions again = options;
     again.moves_cases = false, again.choice = check::Choice::all;
     again.pattern =
@@ -78,7 +80,7 @@ void diagnose_failures(std::vector<results::Record>& records, const check::Check
         continue;
       results::Diagnosis found;  // the same for all outputs of a call
       for (const results::Record& record :
-           run(group, std::span(&*subject, 1), std::span(&one, 1), again))
+           run(group, std::span(&failing, 1), std::span(&one, 1), again))
         if (record.kind == results::CheckKind::numbers && record.diagnosis.cases > 0)
           found = record.diagnosis;
       diagnosis += found;

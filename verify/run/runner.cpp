@@ -174,29 +174,38 @@ std::vector<results::Record> run(const check::CheckGroup& group,
   const auto may_match = [&](const call::Subject& subject) {
     return data::may_match(options.pattern, subject.variant->name);
   };
-  const auto asked = std::count_if(subjects.begin(), subjects.end(), may_match);
-  Percentage percentage(options.progress, static_cast<std::size_t>(asked) * given.size());
+  std::size_t calls = 0;
+  for (const call::Subject& subject : subjects)
+    if (may_match(subject))
+      calls += given.size() * (group.on_alternatives ? 1 + subject.alternatives.size() : 1);
+  Percentage percentage(options.progress, calls);
   for (const call::Subject& subject : subjects) {
     worker::throw_if_interrupted();
     if (!may_match(subject)) continue;
     const check::ChosenCases chosen = check::chosen_cases(group, subject, given, options);
     const std::vector<data::Case>& cases = chosen.cases;
+    const std::size_t machines = group.on_alternatives ? 1 + subject.alternatives.size() : 1;
+    const std::size_t count = machines * cases.size();
     std::map<std::string, results::Record> own;
     std::size_t before = 0;
     if (keeper != nullptr) {
-      Progress found = keeper->before(subject, cases.size());
+      Progress found = keeper->before(subject, count);
       before = static_cast<std::size_t>(found.done);
       for (results::Record& record : found.records) own[record.id] = std::move(record);
     }
-    Merger merger(own, cases.size(), before);
+    Merger merger(own, count, before);
+    const auto subject_at = [&](std::size_t index) -> const call::Subject& {
+      const std::size_t which = index / cases.size();
+      return which == 0 ? subject : subject.alternatives[which - 1];
+    };
     const auto keep = [&] {
-      Progress progress{merger.done(), cases.size()};
+      Progress progress{merger.done(), count};
       for (const auto& [id, record] : own) progress.records.push_back(record);
       keeper->keep(subject, std::move(progress));
     };
     std::size_t no_time = 0;
-    if (budget != nullptr) budget->begin_part(cases.size());
-    call::in_parallel(cases.size() - before, threads, [&](std::size_t index, int) {
+    if (budget != nullptr) budget->begin_part(count);
+    call::in_parallel(count - before, threads, [&](std::size_t index, int) {
       if (worker::interrupted() != 0) return;
       if (budget != nullptr && index > 0 && budget->is_used_up()) {
         const std::lock_guard lock(merging);
@@ -205,18 +214,19 @@ std::vector<results::Record> run(const check::CheckGroup& group,
         percentage.step(subject.variant->name);
         return merger.advance();
       }
-      auto made = check::run_case(group, subject, cases[before + index], options);
+      auto made = check::run_case(group, subject_at(before + index),
+                                  cases[(before + index) % cases.size()], options);
       if (worker::interrupted() != 0) return;  // perhaps in the middle of it
       const std::lock_guard lock(merging);
       merger.take(before + index, std::move(made));
       percentage.step(subject.variant->name);
       merger.advance();
-      if (keeper != nullptr && merger.done() < cases.size() && keeper->due()) keep();
+      if (keeper != nullptr && merger.done() < count && keeper->due()) keep();
     });
-    if (keeper != nullptr && (merger.done() > before || cases.empty())) keep();
+    if (keeper != nullptr && (merger.done() > before || count == 0)) keep();
     worker::throw_if_interrupted();
     if (budget != nullptr && !own.empty())
-      budget->count(cases.size() - no_time, chosen.left_out + no_time);
+      budget->count(count - no_time, chosen.left_out + no_time);
     for (auto& [id, record] : own) {
       const auto [at, added] = records.try_emplace(id);
       if (added)
