@@ -53,9 +53,12 @@ foreach(variant IN LISTS VARIANTS)
 endforeach()
 if(CUDA)
   foreach(variant IN LISTS VARIANTS)
-    # As compiled, on the executor; bits as on the emulator where no exponential is in it.
-    add(ptx.${variant} "LABELS \"cpu;ptx\" TIMEOUT ${LIMIT}"
-      ./abn-verify run ${variant}/* --device ptx --tier quick --quiet)
+    # As compiled, on the executor; bits as on the emulator where no exponential is in it. And
+    # whatever the ISA leaves open, in the quick tier.
+    add(ptx.${variant} "LABELS \"cpu;ptx\" TIMEOUT ${LIMIT} COST 50"
+      ./abn-verify run ${variant}/* --device ptx --tier smoke --quiet)
+    add(ptx.all.${variant} "LABELS \"cpu;ptx\" TIMEOUT ${LIMIT}"
+      ./abn-verify run ${variant}/* --device ptx:all --tier quick --quiet)
     add(gpu.${variant} "${on_gpu}"
       ./abn-verify run ${variant}/* --device cuda:0 --tier smoke --quiet)
   endforeach()
