@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "tests/cuda/planted_kernels/planted.hpp"
+#include "tests/cuda/planted_scene.hpp"
 
 namespace abn::tests {
 namespace {
@@ -25,7 +25,7 @@ void expect_traffic(const char* kernel, const Traffic& in, const Traffic& out) {
   ASSERT_NE(one, planted(Compiler::gnu).end()) << kernel;
   for (std::uint64_t seed = 0; seed < seeds; ++seed) {
     SCOPED_TRACE(std::string(kernel) + ", seed " + std::to_string(seed));
-    Scene scene({.schedule_seed = seed, .sanitize = true});
+    EmulatedScene scene({.schedule_seed = seed, .sanitize = true});
     one->run(scene);
     const emulator::Report report = scene.session().take_report();
     ASSERT_EQ(report.traffic.size(), 1u);

@@ -315,6 +315,8 @@ void add_quiet(std::vector<FormKernel>& all) {
                                  "createpolicy.fractional.L2::evict_first.b64 %d5, 0f3F800000",
                                  "createpolicy.fractional.L2::evict_normal.b64 %d5, 0f3F800000",
                                  "createpolicy.fractional.L2::evict_unchanged.b64 %d5, 0f3F800000",
+                                 "createpolicy.fractional.L2::evict_last.L2::evict_first.b64 "
+                                 "%d5, 0f3F800000",
                                  "cp.async.bulk.prefetch.L2.global [%d0], 16",
                                  "bar.sync 0",
                                  "barrier.sync 1",

@@ -66,25 +66,31 @@ TEST(PtxGlobalRaces, AStoreAfterALoadOfAnotherBlock) {
 }
 
 /// The last block to count itself adds what all have stored, as reductions in two stages do.
-std::string last_block(const std::string& before_counting, const std::string& count) {
+std::string last_block(const std::string& before_counting, const std::string& count,
+                       const std::string& behind) {
   return "setp.eq.u32 %p1, %r1, 0;\nmul.wide.u32 %d3, %r2, 4;\nadd.u64 %d3, %d1, %d3;\n"
          "@%p1 st.global.u32 [%d3], %r2;\n" +
          before_counting + "bar.sync 0;\nmov.u32 %r4, 0;\n@%p1 " + count +
-         " %r4, [%d2], 1;\n@%p1 st.shared.u32 [is_last], %r4;\nbar.sync 0;\n"
+         " %r4, [%d2], 1;\n@%p1 st.shared.u32 [is_last], %r4;\nbar.sync 0;\n" + behind +
          "ld.shared.u32 %r4, [is_last];\nsetp.eq.u32 %p2, %r4, 3;\n"
          "@%p2 ld.global.u32 %r5, [%d1+4];\n";
 }
 
-TEST(PtxGlobalRaces, TheLastBlockNeedsTheFenceOfTheOthers) {
-  const auto found = [](const std::string& fence, const std::string& count) {
-    return found_in(last_block(fence, count), blocks(4, 64));
+TEST(PtxGlobalRaces, TheLastBlockNeedsTheFencesOfBothSides) {
+  const auto found = [](const std::string& fence, const std::string& count,
+                        const std::string& behind) {
+    return found_in(last_block(fence, count, behind), blocks(4, 64));
   };
-  const std::string relaxed = "atom.global.add.u32";
-  EXPECT_EQ(found("membar.gl;\n", relaxed), "");
-  EXPECT_EQ(found("fence.acq_rel.gpu;\n", relaxed), "");
-  EXPECT_EQ(found("", "atom.acq_rel.gpu.global.add.u32"), "");
-  EXPECT_EQ(found("", relaxed), loaded);
-  EXPECT_EQ(found("membar.cta;\n", relaxed), loaded) << "the block's own fence";
+  const std::string relaxed = "atom.global.add.u32", fence = "membar.gl;\n";
+  EXPECT_EQ(found(fence, relaxed, fence), "");
+  EXPECT_EQ(found("fence.acq_rel.gpu;\n", relaxed, "fence.acq_rel.gpu;\n"), "");
+  EXPECT_EQ(found("", "atom.acq_rel.gpu.global.add.u32", ""), "");
+  EXPECT_EQ(found(fence, "atom.acquire.gpu.global.add.u32", ""), "");
+  EXPECT_EQ(found("", "atom.release.gpu.global.add.u32", fence), "");
+  EXPECT_EQ(found("", relaxed, fence), loaded);
+  EXPECT_EQ(found(fence, relaxed, ""), loaded) << "nobody acquires";
+  EXPECT_EQ(found("membar.cta;\n", relaxed, fence), loaded) << "the block's own fence";
+  EXPECT_EQ(found("", "atom.acq_rel.cta.global.add.u32", ""), loaded) << "of the block";
 }
 
 TEST(PtxGlobalRaces, ThreadsOfABlockMeetAtItsBarrier) {
@@ -97,10 +103,30 @@ TEST(PtxGlobalRaces, ThreadsOfABlockMeetAtItsBarrier) {
   EXPECT_EQ(found_in(one + "st.global.u32 [%d1], 7;\n", blocks(1, 32)), "") << "a warp is in order";
 }
 
+// Lanes of a warp that part are in no order.
+TEST(PtxGlobalRaces, LanesThatDoNotTakePartInTheSecondAccess) {
+  const std::string even = "and.b32 %r3, %r1, 1;\nsetp.eq.u32 %p1, %r3, 0;\n";
+  EXPECT_EQ(found_in(even + "@%p1 st.global.u32 [%d1], 7;\n@!%p1 st.global.u32 [%d1], 7;\n",
+                     blocks(1, 32)),
+            stored);
+  EXPECT_EQ(found_in(even + "@%p1 ld.global.u32 %r4, [%d1];\n@!%p1 st.global.u32 [%d1], 7;\n",
+                     blocks(1, 32)),
+            stored);
+  EXPECT_EQ(found_in(even + "@%p1 ld.global.u32 %r4, [%d1];\nbar.warp.sync -1;\n"
+                            "@!%p1 st.global.u32 [%d1], 7;\n",
+                     blocks(1, 32)),
+            "");
+}
+
 // Whose value is used is not known; Triton's warps load a scalar that the first one replaces.
 TEST(PtxGlobalRaces, ALoadOfAScalarThatTheBlockReplacesIsNone) {
   EXPECT_EQ(found_in("ld.global.u32 %r3, [%d1];\nsetp.eq.u32 %p1, %r1, 0;\n"
                      "@%p1 st.global.u32 [%d1], %r3;\n",
+                     blocks(1, 96)),
+            "");
+  // A load that the storing thread has not made, too, is another matter.
+  EXPECT_NE(found_in("setp.eq.u32 %p1, %r1, 0;\n@!%p1 ld.global.u32 %r3, [%d1];\n"
+                     "@%p1 st.global.u32 [%d1], %r1;\n",
                      blocks(1, 96)),
             "");
 }

@@ -140,8 +140,8 @@ TEST(PtxMachine, MbarriersCountArrivalsAndBytes) {
   };
   const auto words = words_after(body("0", "128"), {}, 32, before);
   for (unsigned i = 0; i < 32; ++i) EXPECT_EQ(words[i], i + 1);
-  // The wrong parity does not wait; what was there before is read.
-  EXPECT_EQ(words_after(body("1", "128"), {}, 32, before)[3], 0xffffffffU + 1);
+  // The wrong parity does not wait.
+  EXPECT_TRUE(contains(finding(body("1", "128"), {}, before), "nobody has waited for the bulk"));
   // Too few bytes announced: the phase never ends.
   EXPECT_TRUE(contains(finding(body("0", "144"), {}, before), "endless loop"));
 }

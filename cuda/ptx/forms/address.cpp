@@ -12,8 +12,11 @@ void same(Warp& warp, const Instruction& in, std::uint32_t mask) {
 
 std::uint64_t from_shared(std::uint64_t offset) { return offset + shared_window; }
 std::uint64_t to_shared(std::uint64_t address) {
-  // Of an address that is not in shared memory nothing is promised; it stays one that no space has.
-  return address >= shared_window && address < local_window ? address - shared_window : address;
+  // Of an address that is not in shared memory nothing is promised; it becomes one that no space
+  // has, and no block of a cluster, if it is cut to the 32 bits of an address there.
+  constexpr std::uint64_t nowhere = 0xff000000;
+  return address >= shared_window && address < local_window ? address - shared_window
+                                                            : address | nowhere;
 }
 
 template <std::uint64_t begin, std::uint64_t end>
@@ -87,6 +90,8 @@ void add_address_forms(Table& table) {
         table, std::string("createpolicy.fractional.L2::") + level + ".b64");
     table.add(std::string("prefetch.global.L2::") + level, "@", &nothing);
   }
+  add_map<[](float) { return std::uint64_t{1}; }>(
+      table, "createpolicy.fractional.L2::evict_last.L2::evict_first.b64");
   for (const char* form :
        {"prefetch.global.L1", "prefetch.global.L2", "prefetch.L1", "prefetch.L2", "prefetchu.L1"})
     table.add(form, "@", &nothing);

@@ -5,7 +5,6 @@
 #include "cuda/ptx/forms/narrow.hpp"
 #include "cuda/ptx/forms/rounding.hpp"
 #include "cuda/ptx/state/access.hpp"
-#include "cuda/ptx/state/race.hpp"
 
 namespace abn::ptx {
 namespace {
@@ -32,7 +31,6 @@ void atomic(Warp& warp, const Instruction& in, std::uint32_t mask) {
     std::memcpy(at, &changed, sizeof changed);
     before[i] = Lane<T>::to(old);
   }
-  order(*warp.block, false);  // see there what else an atomic may need
   count_traffic(warp, addresses, mask, sizeof(T), Use::atomic);
   if constexpr (has_result)
     if (in.at[0].present()) store(warp.write<Container>(in.at[0]), before, mask);

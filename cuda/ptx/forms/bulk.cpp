@@ -6,6 +6,7 @@
 #include "cuda/ptx/forms/lanes.hpp"
 #include "cuda/ptx/state/access.hpp"
 #include "cuda/ptx/state/copies.hpp"
+#include "cuda/ptx/state/race.hpp"
 
 namespace abn::ptx {
 
@@ -25,17 +26,28 @@ std::uint64_t generic(std::uint64_t address, bool shared) {
 }
 
 void check(Warp& warp, const Instruction& in, unsigned lane, const BulkCopy& copy) {
-  if (copy.bytes == 0 || copy.bytes % piece != 0 || copy.from % piece != 0 || copy.to % piece != 0)
+  if (copy.bytes == 0 || copy.bytes % piece != 0)
     stop(warp, in, lane, emulator::async_copy,
          "a bulk copy of " + std::to_string(copy.bytes) +
-             " bytes; its ends and its size have to be multiples of 16");
+             " bytes; its size has to be a multiple of 16, and not 0");
+  if (copy.from % piece != 0 || copy.to % piece != 0)
+    stop(warp, in, lane, emulator::misaligned_access,
+         "a bulk copy whose ends are not multiples of 16");
 }
 
 void move_bytes(Warp& warp, unsigned lane, const BulkCopy& copy) {
   const Instruction& in = *copy.instruction;
-  for (std::uint32_t at = 0; at < copy.bytes; at += piece)
-    std::memcpy(reach(warp, in, lane, Space::generic, copy.to + at, piece, Use::write),
-                reach(warp, in, lane, Space::generic, copy.from + at, piece, Use::read), piece);
+  Launch& launch = *warp.block->launch;
+  for (std::uint32_t at = 0; at < copy.bytes; at += piece) {
+    std::byte* from = nullptr;
+    {
+      const Landing reading(launch, copy.reads, copy.view);
+      from = reach(warp, in, lane, Space::generic, copy.from + at, piece, Use::read);
+    }
+    const Landing writing(launch, copy.writes, copy.view);
+    std::memcpy(reach(warp, in, lane, Space::generic, copy.to + at, piece, Use::write), from,
+                piece);
+  }
 }
 
 void count_bulk(Warp& warp, std::uint64_t global, std::uint32_t bytes, Use use) {
@@ -46,6 +58,15 @@ void count_bulk(Warp& warp, std::uint64_t global, std::uint32_t bytes, Use use) 
     for (std::uint32_t i = 0; i < pieces; ++i) addresses[i] = global + done + i * piece;
     count_traffic(warp, addresses, pieces == lanes ? full_mask : (1U << pieces) - 1, piece, use);
   }
+}
+
+/// What the copy reads of the block's shared memory.
+void fenced_for_copies(Warp& warp, const Instruction& in, unsigned lane, const BulkCopy& copy) {
+  const std::uint64_t at = copy.from - shared_window;
+  const std::uint64_t size = warp.block->shared.size();
+  if (at >> peer_shift == 0 && at >= shared_begin && at - shared_begin <= size &&
+      copy.bytes <= size - (at - shared_begin))
+    look_for_proxy_fence(warp, in, lane, at - shared_begin, copy.bytes);
 }
 
 /// [shared], [global or shared], bytes, [mbarrier].
@@ -72,6 +93,17 @@ void begin_counted(Warp& warp, const Instruction& in, std::uint32_t mask) {
            "a bulk copy whose destination and mbarrier are in two blocks");
     copy.counted_in = &counted_in, copy.mbarrier = static_cast<std::uint32_t>(offset);
     copy.by = &warp, copy.lane = lane;
+    if (Launch& launch = *warp.block->launch; launch.order != nullptr) {
+      if (!from_global) fenced_for_copies(warp, in, lane, copy);
+      Handover& mbarrier = counted_in.clocks.mbarriers[copy.mbarrier];
+      if (mbarrier.initialised_by != 0 && !mbarrier.fenced)
+        stop(warp, in, lane, emulator::missing_proxy_fence,
+             "a copy that counts at an mbarrier, and fence.mbarrier_init does not stand between "
+             "its initialisation and the first copy");
+      copy.reads = copy.writes = {who_is(counted_in.number, Actor::counted, copy.mbarrier / 8),
+                                  ++mbarrier.copies};
+      copy.view = launch.order->hand_over(warp.block->clocks, warp.number * lanes + lane);
+    }
     if (from_global) count_bulk(warp, copy.from, copy.bytes, Use::read);
     warp.block->cluster->copies.push_back(copy);
   }
@@ -90,6 +122,15 @@ void begin_grouped(Warp& warp, const Instruction& in, std::uint32_t mask) {
     if (copy.to >= shared_window)
       stop(warp, in, lane, emulator::wrong_space,
            "the destination of a bulk copy is not in global memory");
+    if (Launch& launch = *warp.block->launch; launch.order != nullptr) {
+      fenced_for_copies(warp, in, lane, copy);
+      Clocks& clocks = warp.block->clocks;
+      const std::uint32_t rank = warp.number * lanes + lane;
+      const std::uint32_t time = ++clocks.copies_of(rank).stores;
+      copy.reads = {who_is(clocks.block, Actor::store_reads, rank), time};
+      copy.writes = {who_is(clocks.block, Actor::store_writes, rank), time};
+      copy.view = launch.order->hand_over(clocks, rank);
+    }
     count_bulk(warp, copy.to, copy.bytes, Use::write);
     warp.block->cluster->copies.push_back(copy);
   }
@@ -108,6 +149,23 @@ void commit(Warp& warp, const Instruction&, std::uint32_t mask) {
   }
 }
 
+/// A thread has waited for its copies that have landed, or until their sources were read.
+void learn_of_stores(Warp& warp, unsigned lane, bool only_sources) {
+  Launch& launch = *warp.block->launch;
+  if (launch.order == nullptr) return;
+  Clocks& clocks = warp.block->clocks;
+  const std::uint32_t rank = warp.number * lanes + lane;
+  const std::uint32_t landed = clocks.copies_of(rank).landed_stores;
+  if (landed == 0) return;
+  const auto learn = [&](Actor actor) {
+    launch.order->learn(clocks, rank,
+                        launch.order->only(who_is(clocks.block, actor, rank), landed + 1));
+  };
+  learn(Actor::store_reads);
+  if (!only_sources) learn(Actor::store_writes);
+}
+
+template <bool only_sources>
 void wait_for_groups(Warp& warp, const Instruction& in, std::uint32_t mask) {
   const auto* const left = warp.read<std::uint32_t>(in.at[0]);
   auto& copies = warp.block->cluster->copies;
@@ -121,8 +179,12 @@ void wait_for_groups(Warp& warp, const Instruction& in, std::uint32_t mask) {
         continue;
       }
       move_bytes(warp, lane, copies[i]);
+      if (copies[i].reads.who != 0)
+        warp.block->clocks.copies_of(warp.number * lanes + lane).landed_stores =
+            copies[i].reads.time;
       copies.erase(copies.begin() + static_cast<std::ptrdiff_t>(i));
     }
+    learn_of_stores(warp, lane, only_sources);
   }
 }
 
@@ -140,7 +202,8 @@ bool land_bulk(Warp& warp, Block& block, std::uint32_t mbarrier) {
   copies.erase(at);
   move_bytes(*copy.by, copy.lane, copy);
   count_at_mbarrier(*copy.by, *copy.instruction, copy.lane,
-                    std::uint64_t{block.rank + 1} << peer_shift | mbarrier, copy.bytes);
+                    std::uint64_t{block.rank + 1} << peer_shift | mbarrier, copy.bytes,
+                    copy.writes);
   return true;
 }
 
@@ -154,8 +217,8 @@ void add_bulk_forms(Table& table) {
   table.add("cp.async.bulk.global.shared::cta.bulk_group", "G @ 4", &begin_grouped).space =
       Space::shared;
   table.add("cp.async.bulk.commit_group", "", &commit);
-  table.add("cp.async.bulk.wait_group", "4", &wait_for_groups);
-  table.add("cp.async.bulk.wait_group.read", "4", &wait_for_groups);
+  table.add("cp.async.bulk.wait_group", "4", &wait_for_groups<false>);
+  table.add("cp.async.bulk.wait_group.read", "4", &wait_for_groups<true>);
   table.add("cp.async.bulk.prefetch.L2.global", "G 4", &prefetch);
 }
 

@@ -1,11 +1,42 @@
-// Branches, ends, barriers, fences and sleeps. Fences do nothing here: memory is as strong as it
-// can be.
-#include "cuda/ptx/state/form.hpp"
+// Branches, ends, barriers, fences and sleeps. Memory is as strong as it can be here; what fences
+// order is kept where accesses are looked at.
+#include "cuda/ptx/state/block.hpp"
 
 namespace abn::ptx {
 namespace {
 
 void nothing(Warp&, const Instruction&, std::uint32_t) {}
+
+template <class Function>
+void each_rank(Warp& warp, std::uint32_t mask, const Function& function) {
+  if (warp.block->launch->order == nullptr) return;
+  for (unsigned lane = 0; lane < lanes; ++lane)
+    if ((mask >> lane & 1) != 0) function(*warp.block->launch->order, warp.number * lanes + lane);
+}
+
+template <bool of_block>
+void fence(Warp& warp, const Instruction&, std::uint32_t mask) {
+  each_rank(warp, mask, [&](Order& order, std::uint32_t rank) {
+    order.fence(warp.block->clocks, rank, of_block);
+  });
+}
+
+/// The mbarriers that these threads have initialised may be seen by copies.
+void fence_initialised(Warp& warp, const Instruction&, std::uint32_t mask) {
+  each_rank(warp, mask, [&](Order&, std::uint32_t rank) {
+    const Clocks& clocks = warp.block->clocks;
+    for (auto& [place, handover] : warp.block->clocks.mbarriers)
+      if (handover.initialised_by == clocks.moment(rank).who) handover.fenced = true;
+  });
+}
+
+/// What these threads know of is there for bulk copies.
+void fence_proxy(Warp& warp, const Instruction& in, std::uint32_t mask) {
+  each_rank(warp, mask, [&](Order& order, std::uint32_t rank) {
+    order.take_picture(warp.block->clocks, rank);
+  });
+  fence_initialised(warp, in, mask);
+}
 
 }  // namespace
 
@@ -28,15 +59,17 @@ void add_control_forms(Table& table) {
       table.add(std::string("barrier.cluster.wait") + order + aligned, "", nullptr,
                 Control::cluster_wait);
   const auto add_fence = [&](const char* name, const std::string& scope) {
-    table.add(name + scope, "", &nothing, Control::pause).variant = scope == "cta" ? 0 : releases;
+    table.add(name + scope, "", scope == "cta" ? &fence<true> : &fence<false>, Control::pause);
   };
   for (const char* scope : {"cta", "gl", "sys"}) add_fence("membar.", scope);
   for (const char* scope : {"cta", "cluster", "gpu", "sys"})
     add_fence("fence.sc.", scope), add_fence("fence.acq_rel.", scope);
-  for (const char* name : {"fence.proxy.async", "fence.proxy.async.global",
-                           "fence.proxy.async.shared::cta", "fence.proxy.async.shared::cluster",
-                           "fence.proxy.alias", "fence.mbarrier_init.release.cluster",
-                           "griddepcontrol.wait", "griddepcontrol.launch_dependents"})
+  for (const char* name :
+       {"fence.proxy.async", "fence.proxy.async.shared::cta", "fence.proxy.async.shared::cluster"})
+    table.add(name, "", &fence_proxy);
+  table.add("fence.mbarrier_init.release.cluster", "", &fence_initialised);
+  for (const char* name : {"fence.proxy.async.global", "fence.proxy.alias", "griddepcontrol.wait",
+                           "griddepcontrol.launch_dependents"})
     table.add(name, "", &nothing);
   table.add("nanosleep.u32", "4", &nothing, Control::pause);
   table.add("discard.global.L2", "@ #", &nothing);

@@ -11,6 +11,7 @@ namespace abn::ptx {
 
 void land(Warp& warp, unsigned lane, const LateCopy& copy) {
   const Instruction& in = *copy.instruction;
+  const Landing landing(*warp.block->launch, copy.moment, copy.view);
   std::byte* const to = reach(warp, in, lane, Space::shared, copy.to, copy.bytes, Use::write);
   std::memset(to, 0, copy.bytes);
   if (copy.read == 0) return;
@@ -21,11 +22,33 @@ void land(Warp& warp, unsigned lane, const LateCopy& copy) {
                 whole);
 }
 
+namespace {
+
+/// A thread has waited for its copies that have landed.
+void learn_of_elements(Warp& warp, unsigned lane) {
+  Launch& launch = *warp.block->launch;
+  if (launch.order == nullptr) return;
+  Clocks& clocks = warp.block->clocks;
+  const std::uint32_t rank = warp.number * lanes + lane;
+  const std::uint32_t landed = clocks.copies_of(rank).landed_elements;
+  if (landed != 0)
+    launch.order->learn(
+        clocks, rank, launch.order->only(who_is(clocks.block, Actor::elements, rank), landed + 1));
+}
+
+}  // namespace
+
 void land_all(Warp& warp, unsigned lane) {
   for (const auto& group : warp.committed[lane])
     for (const LateCopy& copy : group) land(warp, lane, copy);
   for (const LateCopy& copy : warp.open[lane]) land(warp, lane, copy);
   warp.committed[lane].clear(), warp.open[lane].clear();
+  Launch& launch = *warp.block->launch;
+  if (launch.order == nullptr) return;
+  Clocks& clocks = warp.block->clocks;
+  CopyCounts& counts = clocks.copies_of(warp.number * lanes + lane);
+  counts.landed_elements = counts.elements;
+  learn_of_elements(warp, lane);
 }
 
 bool any_copies(const Warp& warp, unsigned lane) {
@@ -62,6 +85,13 @@ void begin_copy(Warp& warp, const Instruction& in, std::uint32_t mask) {
     if (copy.from >= shared_window && copy.read > 0)
       stop(warp, in, lane, emulator::wrong_space, "the source of a copy is not in global memory");
     from[lane] = copy.from;
+    if (Launch& launch = *warp.block->launch; launch.order != nullptr) {
+      Clocks& clocks = warp.block->clocks;
+      const std::uint32_t rank = warp.number * lanes + lane;
+      copy.moment = {who_is(clocks.block, Actor::elements, rank),
+                     ++clocks.copies_of(rank).elements};
+      copy.view = launch.order->hand_over(clocks, rank);
+    }
     warp.open[lane].push_back(copy);
   }
   count_traffic(warp, from, mask, bytes, Use::read);
@@ -81,9 +111,15 @@ void wait_for_groups(Warp& warp, const Instruction& in, std::uint32_t mask) {
     if ((mask >> lane & 1) == 0) continue;
     auto& groups = warp.committed[lane];
     while (groups.size() > left[lane]) {
-      for (const LateCopy& copy : groups.front()) land(warp, lane, copy);
+      for (const LateCopy& copy : groups.front()) {
+        land(warp, lane, copy);
+        if (copy.moment.who != 0)
+          warp.block->clocks.copies_of(warp.number * lanes + lane).landed_elements =
+              copy.moment.time;
+      }
       groups.erase(groups.begin());
     }
+    learn_of_elements(warp, lane);
   }
 }
 

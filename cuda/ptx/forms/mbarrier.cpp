@@ -10,12 +10,12 @@
 #include "cuda/ptx/forms/lanes.hpp"
 #include "cuda/ptx/state/access.hpp"
 #include "cuda/ptx/state/copies.hpp"
-#include "cuda/ptx/state/race.hpp"
 
 namespace abn::ptx {
 namespace {
 
 constexpr std::uint32_t most_arrivals = (1U << 20) - 1;
+constexpr std::int64_t most_bytes = (1 << 20) - 1;  // that a phase may wait for
 
 struct State {
   std::uint32_t expected = 0, pending = 0;
@@ -62,20 +62,41 @@ std::byte* object(Warp& warp, const Instruction& in, unsigned lane, std::uint64_
                shared_window + shared_address(warp, in, lane, address), 8, use);
 }
 
+/// What is known of the mbarrier, where accesses are looked at.
+Handover& handover_of(Warp& warp, const Instruction& in, unsigned lane, std::uint64_t address) {
+  std::uint64_t place = shared_address(warp, in, lane, address);
+  Block& block = block_at(warp, in, lane, place, true);
+  return block.clocks.mbarriers[static_cast<std::uint32_t>(place)];
+}
+
+/// Only a block itself may initialise its mbarriers and wait at them.
+void check_own(Warp& warp, const Instruction& in, unsigned lane, std::uint64_t address,
+               const char* what) {
+  std::uint64_t place = shared_address(warp, in, lane, address);
+  if (&block_at(warp, in, lane, place, true) != warp.block)
+    stop(warp, in, lane, emulator::mbarrier_misuse, std::string(what) + " a peer's mbarrier");
+}
+
 template <class Function>
 void change(Warp& warp, const Instruction& in, unsigned lane, std::uint64_t address,
             const Function& function) {
-  std::byte* const at = object(warp, in, lane, address, Use::write);
+  std::byte* const at = object(warp, in, lane, address, Use::object);
   std::uint64_t bits = 0;
   std::memcpy(&bits, at, sizeof bits);
   State state = State::from(bits);
   if (!state.valid)
     stop(warp, in, lane, emulator::mbarrier_misuse, "an mbarrier that was never initialised");
+  const bool phase = state.parity;
   function(state);
+  Order* const order = warp.block->launch->order.get();
+  if (order != nullptr && state.parity != phase) {
+    Handover& handover = handover_of(warp, in, lane, address);
+    handover.done = handover.now.view(order->threads());
+    handover.now.clear();
+  }
   bits = state.bits();
   std::memcpy(at, &bits, sizeof bits);
   warp.block->launch->idle = 0;
-  for (const auto& block : warp.block->cluster->blocks) order(*block, true);  // it may hand over
 }
 
 void initialise(Warp& warp, const Instruction& in, std::uint32_t mask) {
@@ -88,8 +109,16 @@ void initialise(Warp& warp, const Instruction& in, std::uint32_t mask) {
     State state;
     state.expected = state.pending = counts[lane];
     const std::uint64_t bits = state.bits();
-    std::memcpy(object(warp, in, lane, address_at(warp, in, 0, in.offset, lane), Use::write), &bits,
-                sizeof bits);
+    const std::uint64_t address = address_at(warp, in, 0, in.offset, lane);
+    check_own(warp, in, lane, address, "a thread initialises");
+    std::memcpy(object(warp, in, lane, address, Use::write), &bits, sizeof bits);
+    if (warp.block->launch->order == nullptr) continue;
+    Handover& handover = handover_of(warp, in, lane, address);
+    if (handover.initialised_by != 0)
+      stop(warp, in, lane, emulator::mbarrier_misuse,
+           "an mbarrier is initialised once more and was not invalidated before");
+    handover = {};
+    handover.initialised_by = warp.block->clocks.moment(warp.number * lanes + lane).who;
   }
 }
 
@@ -98,7 +127,8 @@ void invalidate(Warp& warp, const Instruction& in, std::uint32_t mask) {
     if ((mask >> lane & 1) != 0) {
       const std::uint64_t address = address_at(warp, in, 0, in.offset, lane);
       change(warp, in, lane, address, [](State&) {});
-      std::memset(object(warp, in, lane, address, Use::write), 0xff, 8);
+      std::memset(object(warp, in, lane, address, Use::object), 0xff, 8);
+      if (warp.block->launch->order != nullptr) handover_of(warp, in, lane, address) = {};
     }
 }
 
@@ -114,9 +144,18 @@ void arrive(Warp& warp, const Instruction& in, std::uint32_t mask) {
     const std::uint32_t given =
         in.at[first + 1].present() ? warp.read<std::uint32_t>(in.at[first + 1])[lane] : 1;
     const std::uint64_t address = address_at(warp, in, first, in.offset, lane);
+    const bool relaxed = (in.flags & flag_ordered) != 0 && (in.flags & flag_releases) == 0;
     change(warp, in, lane, address, [&](State& state) {
+      if (Order* const order = warp.block->launch->order.get();
+          order != nullptr && kind != Arrive::only_expect && !relaxed)
+        order->release(warp.block->clocks, warp.number, 1U << lane,
+                       handover_of(warp, in, lane, address).now);
       states[lane] = state.bits();
       if (kind == Arrive::expect || kind == Arrive::only_expect) state.bytes += given;
+      if (state.bytes > most_bytes)
+        stop(warp, in, lane, emulator::mbarrier_misuse,
+             "a phase that is to wait for " + std::to_string(state.bytes) +
+                 " bytes, and 1048575 are the most");
       if (kind == Arrive::only_expect) return;
       const std::uint32_t arrivals = kind == Arrive::expect ? 1 : given;
       if (arrivals > state.pending)
@@ -132,8 +171,9 @@ void arrive(Warp& warp, const Instruction& in, std::uint32_t mask) {
 }
 
 void count_bytes(Warp& warp, const Instruction& in, unsigned lane, std::uint64_t address,
-                 std::uint32_t bytes) {
+                 std::uint32_t bytes, const Moment& copy) {
   change(warp, in, lane, address, [&](State& state) {
+    if (copy.who != 0) handover_of(warp, in, lane, address).now.add({{copy.who, copy.time + 1}});
     state.bytes -= bytes;
     state.settle();
   });
@@ -143,7 +183,7 @@ void complete(Warp& warp, const Instruction& in, std::uint32_t mask) {
   for (unsigned lane = 0; lane < lanes; ++lane)
     if ((mask >> lane & 1) != 0)
       count_bytes(warp, in, lane, address_at(warp, in, 0, in.offset, lane),
-                  warp.read<std::uint32_t>(in.at[1])[lane]);
+                  warp.read<std::uint32_t>(in.at[1])[lane], {});
 }
 
 /// A predicate, [mbarrier], and the parity of the phase that is waited for, or a state of it.
@@ -154,12 +194,13 @@ void poll(Warp& warp, const Instruction& in, std::uint32_t mask) {
     if ((mask >> lane & 1) == 0) continue;
     std::uint64_t address =
         shared_address(warp, in, lane, address_at(warp, in, 1, in.offset, lane));
+    check_own(warp, in, lane, address, "a thread waits at");
     const bool waited_for = by_parity
                                 ? (warp.read<std::uint32_t>(in.at[2])[lane] & 1) != 0
                                 : State::from(warp.read<std::uint64_t>(in.at[2])[lane]).parity;
     const auto over = [&] {
       std::uint64_t bits = 0;
-      std::memcpy(&bits, object(warp, in, lane, address, Use::write), sizeof bits);
+      std::memcpy(&bits, object(warp, in, lane, address, Use::object), sizeof bits);
       const State state = State::from(bits);
       if (!state.valid)
         stop(warp, in, lane, emulator::mbarrier_misuse,
@@ -173,6 +214,9 @@ void poll(Warp& warp, const Instruction& in, std::uint32_t mask) {
       while (!done && land_bulk(warp, block, static_cast<std::uint32_t>(offset))) done = over();
     }
     out[lane] = done ? full_mask : 0;
+    if (Order* const order = warp.block->launch->order.get(); order != nullptr && done)
+      order->learn(warp.block->clocks, warp.number * lanes + lane,
+                   handover_of(warp, in, lane, address).done);
   }
   store(warp.write<std::uint32_t>(in.at[0]), out, mask);
 }
@@ -191,14 +235,27 @@ void store_async(Warp& warp, const Instruction& in, std::uint32_t mask) {
     if ((mask >> lane & 1) == 0) continue;
     const std::uint64_t to =
         shared_address(warp, in, lane, address_at(warp, in, 0, in.offset, lane));
-    std::byte* const at =
-        reach(warp, in, lane, Space::generic, shared_window + to, sizeof(T) * count, Use::write);
+    const std::uint64_t mbarrier = address_at(warp, in, 1 + count, in.second_offset, lane);
+    Launch& launch = *warp.block->launch;
+    Moment copy{};
+    View view{};
+    if (launch.order != nullptr) {
+      std::uint64_t place = shared_address(warp, in, lane, mbarrier);
+      const Block& peer = block_at(warp, in, lane, place, true);
+      copy = {who_is(peer.number, Actor::counted, static_cast<std::uint32_t>(place / 8)),
+              ++handover_of(warp, in, lane, mbarrier).copies};
+      view = launch.order->hand_over(warp.block->clocks, warp.number * lanes + lane);
+    }
+    std::byte* const at = [&] {
+      const Landing landing(launch, copy, view);
+      return reach(warp, in, lane, Space::generic, shared_window + to, sizeof(T) * count,
+                   Use::write);
+    }();
     for (unsigned part = 0; part < count; ++part) {
       const T value = static_cast<T>(warp.read<typename Lane<T>::Container>(in.at[1 + part])[lane]);
       std::memcpy(at + part * sizeof(T), &value, sizeof value);
     }
-    count_bytes(warp, in, lane, address_at(warp, in, 1 + count, in.second_offset, lane),
-                sizeof(T) * count);
+    count_bytes(warp, in, lane, mbarrier, sizeof(T) * count, copy);
   }
 }
 
@@ -244,8 +301,8 @@ void add_mbarrier_forms(Table& table) {
 
 /// Bytes that arrived, for copies.
 void count_at_mbarrier(Warp& warp, const Instruction& in, unsigned lane, std::uint64_t address,
-                       std::uint32_t bytes) {
-  count_bytes(warp, in, lane, address, bytes);
+                       std::uint32_t bytes, const Moment& copy) {
+  count_bytes(warp, in, lane, address, bytes, copy);
 }
 
 }  // namespace abn::ptx

@@ -61,7 +61,6 @@ bool changes_nothing(std::string_view modifier, std::uint8_t& flags) {
                                                "L2::128B",
                                                "L2::256B",
                                                "weak",
-                                               "cta",
                                                "cluster",
                                                "gpu",
                                                "sys"};
@@ -73,8 +72,13 @@ bool changes_nothing(std::string_view modifier, std::uint8_t& flags) {
     if (modifier == order) {
       flags |= flag_ordered;
       if (order == "release" || order == "acq_rel") flags |= flag_releases;
+      if (order == "acquire" || order == "acq_rel") flags |= flag_acquires;
       return true;
     }
+  if (modifier == "cta") {
+    flags |= flag_of_block;
+    return true;
+  }
   if (modifier == "nc") {
     flags |= flag_non_coherent;
     return true;

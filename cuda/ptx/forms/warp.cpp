@@ -111,7 +111,20 @@ void elect(Warp& warp, const Instruction& in, std::uint32_t mask) {
   }
 }
 
-void synchronise(Warp& warp, const Instruction&, std::uint32_t) { ++warp.epoch; }
+/// Lanes that give one member mask meet; several masks may come here at once.
+void synchronise(Warp& warp, const Instruction& in, std::uint32_t mask) {
+  Launch& launch = *warp.block->launch;
+  if (launch.order == nullptr) return;
+  const auto* const members = warp.read<std::uint32_t>(in.at[0]);
+  while (mask != 0) {
+    const std::uint32_t wanted = members[std::countr_zero(mask)];
+    std::uint32_t together = 0;
+    for (unsigned i = 0; i < lanes; ++i)
+      if ((mask >> i & 1) != 0 && members[i] == wanted) together |= 1U << i;
+    launch.order->warp_barrier(warp.block->clocks, warp.number, together);
+    mask &= ~together;
+  }
+}
 
 void add_together(Table& table, const std::string& name, const char* signature, Handler handler,
                   std::uint8_t members) {

@@ -43,7 +43,10 @@ class Machine {
       : draw_(configuration.seed) {
     launch_.program = &program, launch_.memory = memory;
     launch_.configuration = std::move(configuration);
-    if (launch_.configuration.sanitize) launch_.executed.resize(program.code.size());
+    if (!launch_.configuration.sanitize) return;
+    launch_.executed.resize(program.code.size());
+    launch_.order =
+        std::make_unique<Order>(static_cast<std::uint32_t>(launch_.configuration.block.count()));
   }
 
   Outcome run() {
@@ -174,6 +177,7 @@ class Machine {
     cluster.index = index_in(clusters, linear);
     cluster.phase = 0, cluster.arrived = 0;
     cluster.copies.clear();
+    for (Sync& sync : cluster.syncs) sync.clear();
     const std::uint64_t count = how.cluster.count();
     while (cluster.blocks.size() < count) cluster.blocks.push_back(std::make_unique<Block>());
     for (std::uint64_t rank = 0; rank < count; ++rank) {
@@ -196,13 +200,13 @@ class Machine {
     const std::size_t shared = program.static_shared + how.dynamic_shared;
     block.shared.assign(shared, std::byte{0xff});  // NaN in every floating-point type
     block.shared_written.assign(how.sanitize ? shared : 0, 0);
-    block.touches.assign(how.sanitize ? (shared + 3) / 4 : 0, Touches{});
-    block.epoch = 1, block.acquired = 0;
+    block.touched.forget();
     const Size3 &at = block.index, &grid = how.grid;
     block.number = (std::uint64_t{at.z} * grid.y + at.y) * grid.x + at.x;
     block.barriers.fill({});
     block.threads = block.live = static_cast<std::uint32_t>(how.block.count());
     block.left = false;
+    if (launch_.order != nullptr) block.clocks.begin(block.number, block.threads);
     block.warps.resize((block.threads + lanes - 1) / lanes);
     for (std::uint32_t number = 0; number < block.warps.size(); ++number) {
       Warp& warp = block.warps[number];
@@ -215,7 +219,7 @@ class Machine {
       const std::uint32_t left = block.threads - number * lanes;
       warp.live = left >= lanes ? full_mask : (1U << left) - 1;
       warp.groups.assign(1, Group{0, warp.live, Group::State::ready, 0});
-      warp.slices = 0, warp.cluster_arrived = 0, warp.epoch = 1;
+      warp.slices = 0, warp.cluster_arrived = 0;
       for (unsigned lane = 0; lane < lanes; ++lane)
         warp.open[lane].clear(), warp.committed[lane].clear(), warp.bulk_groups[lane] = 0;
     }

@@ -58,13 +58,33 @@ void leave(Warp& warp, const Instruction& in, std::uint32_t mask) {
     if ((mask >> lane & 1) != 0 && any_copies(warp, lane))
       stop(warp, in, lane, emulator::async_copy,
            "a thread returns and has not waited for its copies");
-  if (block.live == 0) block.left = true;
+  for (const BulkCopy& copy : block.cluster->copies)
+    if (copy.counted_in == nullptr && copy.by == &warp && (mask >> copy.lane & 1) != 0)
+      stop(warp, in, copy.lane, emulator::async_copy,
+           "a thread returns and has not waited for its bulk copy of PTX line " +
+               std::to_string(copy.instruction->line));
+  if (block.live == 0) {
+    if (block.launch->order != nullptr && block.cluster->blocks.size() > 1)
+      look_whether_peers_are_done(warp, in, static_cast<unsigned>(std::countr_zero(mask)), block);
+    for (const BulkCopy& copy : block.cluster->copies)
+      if (copy.counted_in == &block)
+        stop(*copy.by, *copy.instruction, copy.lane, emulator::async_copy,
+             "nobody has waited for the bulk copy, and the block returns to whose shared memory it "
+             "goes");
+    block.left = true;
+  }
   settle_cluster_barrier(*block.cluster);
 }
 
 /// Operand of a barrier: the same number in all lanes.
 std::uint32_t uniform(const Warp& warp, Place place, std::uint32_t mask) {
   return warp.read<std::uint32_t>(place)[std::countr_zero(mask)];
+}
+
+void acquire(Warp& warp, std::uint32_t mask, Sync& sync) {
+  for (unsigned lane = 0; lane < lanes; ++lane)
+    if ((mask >> lane & 1) != 0)
+      warp.block->launch->order->acquire(warp.block->clocks, warp.number * lanes + lane, sync);
 }
 
 /// True if the group may go on.
@@ -91,8 +111,13 @@ bool at_barrier(Warp& warp, const Instruction& in, Group& group, std::uint32_t m
   if (barrier.arrived == 0) barrier.at = &in, barrier.expected = count;
   barrier.arrived += in.at[1].present() ? lanes  // a barrier of some warps counts whole ones
                                         : static_cast<std::uint32_t>(std::popcount(mask));
+  Order* const order = block.launch->order.get();
+  if (order != nullptr && in.at[1].present())
+    order->release(block.clocks, warp.number, mask, barrier.sync);
   if (barrier.arrived >= barrier.expected) {
     barrier.arrived = 0;
+    if (order != nullptr && !in.at[1].present()) order->block_barrier(block.clocks);
+    if (order != nullptr && in.at[1].present() && waits) acquire(warp, mask, barrier.sync);
     release_barrier(block, number);
     return true;
   }
@@ -107,6 +132,9 @@ void arrive_at_cluster(Warp& warp, const Instruction& in, std::uint32_t mask) {
     stop(warp, in, static_cast<unsigned>(std::countr_zero(warp.cluster_arrived & mask)),
          emulator::barrier_divergence, "a thread arrives twice at the cluster's barrier");
   warp.cluster_arrived |= mask;
+  if (Order* const order = warp.block->launch->order.get();
+      order != nullptr && in.form->name.find("relaxed") == std::string::npos)
+    order->release(warp.block->clocks, warp.number, mask, cluster.syncs[cluster.phase % 2]);
   for (unsigned i = 0; i < lanes; ++i)
     if ((mask >> i & 1) != 0) warp.cluster_phase[i] = cluster.phase;
   cluster.arrived += static_cast<std::uint32_t>(std::popcount(mask));
@@ -124,6 +152,8 @@ bool wait_for_cluster(Warp& warp, const Instruction& in, Group& group, std::uint
     group.state = Group::State::cluster;
     return false;
   }
+  if (warp.block->launch->order != nullptr)
+    acquire(warp, mask, warp.block->cluster->syncs[warp.cluster_phase[lane] % 2]);
   warp.cluster_arrived &= ~mask;
   return true;
 }
@@ -174,22 +204,19 @@ std::uint64_t run_group(Warp& warp, std::size_t at, std::uint32_t limit, std::ui
       const std::uint32_t bits = bits_of(warp.read<std::uint32_t>(in.guard));
       active &= in.guard_negated ? ~bits : bits;
     }
-    if (executed != nullptr) ++executed[pc];
+    if (executed != nullptr) ++executed[pc], warp.active = active;
     ++done, lane_count += static_cast<std::uint32_t>(std::popcount(active));
     switch (in.control) {
       case Control::none:
         if (active != 0) in.handler(warp, in, active);
         ++pc;
         if ((in.flags & flag_ordered) != 0) {
-          order(*warp.block, (in.flags & flag_releases) != 0);
           check_idle(warp, in, active);
           if (done >= budget / 16) return finish(true);
         }
         break;
       case Control::pause:
         if (active != 0) in.handler(warp, in, active);
-        // A fence, or a poll that may have succeeded.
-        order(*warp.block, in.form->variant == releases);
         ++pc;
         check_idle(warp, in, active);
         if (done >= budget / 16) return finish(true);
@@ -261,11 +288,15 @@ std::uint64_t run_group(Warp& warp, std::size_t at, std::uint32_t limit, std::ui
 }  // namespace
 
 void release_barrier(Block& block, std::uint32_t number) {
-  ++block.epoch;
+  Sync& sync = block.barriers[number].sync;
   for (Warp& warp : block.warps)
     for (Group& group : warp.groups)
-      if (group.state == Group::State::barrier && group.waits_for == number)
+      if (group.state == Group::State::barrier && group.waits_for == number) {
+        const Instruction& in = block.launch->program->code[group.pc];
+        if (block.launch->order != nullptr && in.at[1].present()) acquire(warp, group.mask, sync);
         group.state = Group::State::ready, ++group.pc;
+      }
+  sync.clear();
 }
 
 void settle_cluster_barrier(Cluster& cluster) {
@@ -273,7 +304,7 @@ void settle_cluster_barrier(Cluster& cluster) {
   for (const auto& block : cluster.blocks) live += block->live;
   if (cluster.arrived == 0 || cluster.arrived < live) return;
   cluster.arrived = 0, ++cluster.phase;
-  for (const auto& block : cluster.blocks) order(*block, true);
+  cluster.syncs[cluster.phase % 2].clear();
   for (const auto& block : cluster.blocks)
     for (Warp& warp : block->warps)
       for (Group& group : warp.groups)

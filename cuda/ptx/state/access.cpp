@@ -17,7 +17,10 @@ std::string hex(std::uint64_t value) {
 }
 
 const char* verb(Use use) {
-  return use == Use::read ? "a load" : use == Use::write ? "a store" : "an atomic";
+  return use == Use::read     ? "a load"
+         : use == Use::write  ? "a store"
+         : use == Use::atomic ? "an atomic"
+                              : "an access of an mbarrier";
 }
 
 /// Whether it depends on what was there before; an exchange may be meant as a store.
@@ -28,6 +31,22 @@ bool reads(Use use, const Instruction& in) {
 
 std::string what_of(Use use, std::uint32_t bytes, std::uint64_t address) {
   return std::string(verb(use)) + " of " + std::to_string(bytes) + " bytes at " + hex(address);
+}
+
+/// What atomics and accesses with an order hand over, and what they meet.
+void hand_over(Warp& warp, const Instruction& in, unsigned lane, std::uint64_t place,
+               bool in_shared, Use use) {
+  if (use != Use::atomic && ((in.flags & flag_ordered) == 0 || use == Use::object)) return;
+  Order& order = *warp.block->launch->order;
+  Clocks& clocks = warp.block->clocks;
+  const std::uint32_t rank = warp.number * lanes + lane;
+  const bool stores = use != Use::read;
+  const bool loads =
+      use == Use::read || (stores && use == Use::atomic && !in.form->name.starts_with("red."));
+  if (stores && (in.flags & flag_releases) != 0)
+    order.release_at(clocks, rank, place, !in_shared && (in.flags & flag_of_block) != 0);
+  if (loads && (in.flags & flag_acquires) != 0) order.acquire_at(clocks, rank, place);
+  order.meet(clocks, rank, place, in_shared, loads, stores);
 }
 
 std::byte* in_shared(Warp& warp, const Instruction& in, unsigned lane, std::uint64_t address,
@@ -42,10 +61,10 @@ std::byte* in_shared(Warp& warp, const Instruction& in, unsigned lane, std::uint
              " bytes of shared memory, which begin at " + hex(shared_begin));
   const std::uint64_t at = offset - shared_begin;
   if (!block.shared_written.empty()) {
-    if (use != Use::atomic) look_for_races(warp, in, lane, block, at, bytes, use == Use::write);
+    look_for_races(warp, in, lane, block, at, bytes, use);
+    hand_over(warp, in, lane, std::uint64_t{1} << 63 | block.number << peer_shift | at, true, use);
     std::uint8_t* const written = block.shared_written.data() + at;
-    if (use != Use::write && std::find(written, written + bytes, 0) != written + bytes &&
-        reads(use, in))
+    if (reads(use, in) && std::find(written, written + bytes, 0) != written + bytes)
       note(warp, in, lane, emulator::unwritten_read,
            what_of(use, bytes, address) + " of shared memory that nobody wrote", "shared memory",
            static_cast<std::int64_t>(at));
@@ -61,8 +80,8 @@ std::byte* in_range(Warp& warp, const Instruction& in, unsigned lane, Range& ran
   const auto place = [&] { return " of " + range.name + "[" + std::to_string(element) + "]"; };
   if (use != Use::read && !range.writable)
     stop(warp, in, lane, emulator::read_only_write, what_of(use, bytes, address) + place());
-  if (range.watched && warp.block->launch->configuration.sanitize && use != Use::atomic)
-    look_for_races(warp, in, lane, range, address, bytes, use == Use::write);
+  if (range.watched && range.writable && warp.block->launch->order != nullptr)
+    look_for_races(warp, in, lane, range, address, bytes, use);
   if (range.watched) {
     std::uint8_t* const shadow = range.shadow.data() + at;
     if (use != Use::write) {
@@ -86,6 +105,7 @@ std::byte* in_range(Warp& warp, const Instruction& in, unsigned lane, Range& ran
 std::byte* in_global(Warp& warp, const Instruction& in, unsigned lane, std::uint64_t address,
                      std::uint32_t bytes, Use use) {
   Launch& launch = *warp.block->launch;
+  if (launch.order != nullptr) hand_over(warp, in, lane, address, false, use);
   Range* range = launch.last_range;
   if (range == nullptr || address < range->begin || address >= range->end) {
     if (launch.memory == nullptr || launch.memory->empty())
@@ -135,6 +155,8 @@ Block& block_at(Warp& warp, const Instruction& in, unsigned lane, std::uint64_t&
          "shared memory of block " + std::to_string(rank - 1) +
              " of the cluster, which has returned");
   address &= (std::uint64_t{1} << peer_shift) - 1;
+  if (own.launch->order != nullptr && &block != &own && own.launch->copy == nullptr)
+    look_whether_begun(warp, in, lane, block);
   return block;
 }
 

@@ -9,7 +9,12 @@
 
 namespace abn::ptx {
 
-enum class Use : std::uint8_t { read, write, atomic };
+enum class Use : std::uint8_t {
+  read,
+  write,
+  atomic,
+  object,  ///< an mbarrier by its own instructions
+};
 
 /// Never null: what may not be touched stops the launch.
 std::byte* reach(Warp& warp, const Instruction& in, unsigned lane, Space space,

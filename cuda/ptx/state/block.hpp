@@ -7,11 +7,11 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "cuda/emulator/report.h"
 #include "cuda/ptx/state/memory.hpp"
+#include "cuda/ptx/state/order.hpp"
 #include "cuda/ptx/state/program.hpp"
 #include "cuda/ptx/state/touch.hpp"
 #include "cuda/ptx/state/warp.hpp"
@@ -42,6 +42,7 @@ struct Barrier {
   std::uint32_t arrived = 0;        ///< threads
   std::uint32_t expected = 0;       ///< 0: all of the block
   const Instruction* at = nullptr;  ///< where the first one waits
+  Sync sync;                        ///< of a barrier that need not be for all
 };
 
 /// A bulk copy that has not landed.
@@ -54,6 +55,15 @@ struct BulkCopy {
   Warp* by = nullptr;
   unsigned lane = 0;
   const Instruction* instruction = nullptr;
+  // Where accesses are looked at, as of LateCopy.
+  Moment reads{}, writes{};
+  View view{};
+};
+
+/// Whose accesses are made in place of the lane's own, while a copy lands.
+struct CopyUnderWay {
+  Moment moment{};
+  View view{};
 };
 
 struct Block {
@@ -63,11 +73,9 @@ struct Block {
   Size3 index;
   std::vector<std::byte> shared;
   std::vector<std::uint8_t> shared_written;
-  std::vector<Touches> touches;  ///< every 4 bytes of shared memory, where they are looked at
-  /// Begins anew at whatever may order accesses of this block's threads.
-  std::uint32_t epoch = 1;
-  std::uint64_t number = 0;    ///< in the grid
-  std::uint64_t acquired = 0;  ///< the tick at which it last may have seen what others released
+  Touched touched;           ///< shared memory, where accesses are looked at
+  Clocks clocks;             ///< likewise
+  std::uint64_t number = 0;  ///< in the grid
   std::vector<Warp> warps;
   std::array<Barrier, 16> barriers{};
   std::uint32_t threads = 0, live = 0;
@@ -79,6 +87,7 @@ struct Cluster {
   Size3 index;
   std::uint64_t phase = 0;
   std::uint32_t arrived = 0;  ///< threads at the barrier
+  Sync syncs[2];              ///< of this phase, and of the one before
   std::vector<BulkCopy> copies;
 };
 
@@ -101,17 +110,19 @@ struct Launch {
   std::uint64_t splits = 0;  ///< branches that took two ways
   std::uint64_t idle = 0;    ///< polls, sleeps and fences since memory last changed
   Range* last_range = nullptr;
-  /// Counts what may order accesses of different blocks, if sanitized.
-  std::uint64_t tick = 0;
-  /// By the number of a block: the tick at which it last released what it had stored and loaded.
-  std::unordered_map<std::uint64_t, std::uint64_t> released;
+  std::unique_ptr<Order> order;  ///< null where nobody looks at accesses
+  const CopyUnderWay* copy = nullptr;
 };
 
 /// The place of a lane for people: "PTX line 12 (file.cu:3), block (0, 0, 0), thread (5, 0, 0)".
 std::string place_text(const Warp& warp, const Instruction& in, unsigned lane);
 
+/// That of an instruction: "PTX line 12, file.cu:3".
+std::string place_of(const Warp& warp, const Instruction& in);
+
 [[noreturn]] void stop(const Warp& warp, const Instruction& in, unsigned lane, const char* kind,
-                       const std::string& what);
+                       const std::string& what, const std::string& buffer = {},
+                       std::int64_t element = -1);
 
 /// Reports and goes on; once a launch for each instruction.
 void note(const Warp& warp, const Instruction& in, unsigned lane, const char* kind,

@@ -29,18 +29,24 @@ emulator::Finding finding_at(const Warp& warp, const Instruction& in, unsigned l
 
 }  // namespace
 
-std::string place_text(const Warp& warp, const Instruction& in, unsigned lane) {
+std::string place_of(const Warp& warp, const Instruction& in) {
   std::string text = "PTX line " + std::to_string(in.line);
   const auto& files = warp.block->launch->program->module->files;
   if (in.source.line != 0 && in.source.file < files.size())
     text += ", " + files[in.source.file] + ":" + std::to_string(in.source.line);
-  return text + ", by block " + triple(warp.block->index) + ", thread " +
+  return text;
+}
+
+std::string place_text(const Warp& warp, const Instruction& in, unsigned lane) {
+  return place_of(warp, in) + ", by block " + triple(warp.block->index) + ", thread " +
          triple(thread_of(warp, lane));
 }
 
 void stop(const Warp& warp, const Instruction& in, unsigned lane, const char* kind,
-          const std::string& what) {
-  throw Stop{finding_at(warp, in, lane, kind, what)};
+          const std::string& what, const std::string& buffer, std::int64_t element) {
+  emulator::Finding finding = finding_at(warp, in, lane, kind, what);
+  finding.buffer = buffer, finding.element = element;
+  throw Stop{std::move(finding)};
 }
 
 void note(const Warp& warp, const Instruction& in, unsigned lane, const char* kind,

@@ -66,6 +66,8 @@ enum Flag : std::uint8_t {
   flag_ordered = 2,       ///< .acquire, .release, .acq_rel, .relaxed, .volatile
   flag_cache_hint = 4,    ///< .L2::cache_hint, with one more operand
   flag_releases = 8,      ///< .release and .acq_rel
+  flag_acquires = 16,     ///< .acquire and .acq_rel
+  flag_of_block = 32,     ///< .cta
 };
 
 /// The opcode as the table knows it.
@@ -74,9 +76,6 @@ struct Normalised {
   std::uint8_t flags = 0;
 };
 Normalised normalise(std::string_view opcode);
-
-/// Form::variant of a fence that other blocks see, too.
-inline constexpr std::uint8_t releases = 1;
 
 class Table {
  public:

@@ -34,7 +34,7 @@ Range* GlobalMemory::find(std::uint64_t address) {
 
 void GlobalMemory::begin_launch() {
   for (Range& range : ranges_) {
-    std::fill(range.touches.begin(), range.touches.end(), GlobalTouches{});
+    range.touched.forget();
     for (std::uint8_t& byte : range.shadow)
       byte = static_cast<std::uint8_t>(byte & ~byte_stored_by_launch);
   }

@@ -31,7 +31,7 @@ struct Range {
   bool watched = false;  ///< named by a session: its bytes have a shadow
   bool around = false;   ///< the memory of a call, gaps included: counts where nothing is watched
   std::vector<std::uint8_t> shadow{};
-  std::vector<GlobalTouches> touches{};  ///< of the launch, once one is looked at
+  Touched touched{};  ///< by the launch, where accesses are looked at
   // What launches moved, as in emulator::Traffic.
   std::uint64_t bytes_loaded = 0, bytes_stored = 0, load_requests = 0, store_requests = 0;
   std::uint64_t load_sectors = 0, store_sectors = 0, atomics = 0;

@@ -1,32 +1,66 @@
 // Who touched a place of memory last, where accesses are looked at.
+//
+// Memory is divided into pages of 256 bytes, and a page into cells that are as fine as the finest
+// access that it has met: where lanes take 16 bytes at a time a cell stands for all of them, and
+// yet two threads may store two bytes side by side.
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "cuda/ptx/state/clock.hpp"
 
 namespace abn::ptx {
 
 struct Instruction;
 
-/// By the number of a thread; `epoch` 0: nobody. Epochs are those of Block and Warp.
 struct Touch {
-  std::uint32_t thread = 0, epoch = 0, warp_epoch = 0;
+  Moment moment{};
   const Instruction* at = nullptr;
+  bool strong = false;  ///< an atomic, or another access that may meet its like
 };
 
-/// 4 bytes of shared memory.
-struct Touches {
-  Touch store, load;
-  bool more_loads = false;  ///< of other threads than load.thread, in its epoch
+/// Loads of one instruction by lanes of one warp at one time: by the moment of lane 0.
+struct Loads {
+  Touch first{};
+  std::uint32_t lanes = 0;
 };
 
-/// 2 bytes of global memory, which other blocks of the launch touch, too.
-struct GlobalTouch {
-  Touch in_block;
-  std::uint64_t block = 0;  ///< its number in the grid
-  std::uint64_t tick = 0;   ///< of the launch
+struct Cell {
+  Touch store{}, load{};
+  /// By which instruction the thread that stored had loaded the place before.
+  const Instruction* loaded_by = nullptr;
+  /// Loads since the last store, where no single one stands for all.
+  std::unique_ptr<std::vector<Loads>> loads{};
 };
-struct GlobalTouches {
-  GlobalTouch store, load;
+
+/// The cells of a piece of memory.
+class Touched {
+ public:
+  struct Cells {
+    Cell* first;
+    int count;
+    std::uint64_t bytes;  ///< of each
+  };
+  /// Of 2^exponent aligned bytes; the piece of memory begins at `begin` and ends at `end`.
+  Cells cells(std::uint64_t begin, std::uint64_t end, std::uint64_t address, unsigned exponent);
+  void forget() { pages_.clear(); }
+  template <class Each>
+  void for_each(const Each& each) const {
+    for (const Page& page : pages_)
+      if (page.cells != nullptr)
+        for (std::size_t i = 0; i < page_bytes >> page.exponent; ++i) each(page.cells[i]);
+  }
+
+ private:
+  static constexpr std::uint64_t page_bytes = 256;
+  static constexpr unsigned page_shift = 8, coarsest = 4;
+  struct Page {
+    std::shared_ptr<Cell[]> cells{};  // shared only so that a piece of memory may be copied
+    unsigned exponent = coarsest;
+  };
+  std::vector<Page> pages_;
 };
 
 }  // namespace abn::ptx

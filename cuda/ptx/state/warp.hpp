@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "cuda/ptx/state/clock.hpp"
 #include "cuda/ptx/state/form.hpp"
 
 namespace abn::ptx {
@@ -55,6 +56,8 @@ struct LateCopy {
   std::uint64_t to = 0, from = 0;     ///< shared, global
   std::uint32_t bytes = 0, read = 0;  ///< what is not read is 0
   const Instruction* instruction = nullptr;
+  Moment moment{};  ///< where accesses are looked at: as which it makes its own,
+  View view{};      ///< and what its thread knew when it was begun
 };
 
 struct Warp {
@@ -63,7 +66,7 @@ struct Warp {
   Block* block = nullptr;
   std::uint32_t number = 0;  ///< in its block
   std::uint32_t live = 0;    ///< lanes that have not returned
-  std::uint32_t epoch = 1;   ///< begins anew at bar.warp.sync
+  std::uint32_t active = 0;  ///< lanes that the instruction is for
   std::uint32_t slices = 0;  ///< turns that ended because they had been long
   std::vector<Group> groups;
   /// Of each lane: it has arrived at the cluster's barrier, in this phase.

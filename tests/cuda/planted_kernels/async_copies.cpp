@@ -2,11 +2,11 @@
 // a copy is done.
 #include "cuda/device/async_copy.cuh"
 #include "tests/cuda/kernels_of_copies.cuh"
-#include "tests/cuda/planted_kernels/planted.hpp"
+#include "tests/cuda/planted_kernels/launch.cuh"
 
 namespace abn::device {
 inline namespace ABN_BUILD {
-namespace {
+namespace planted_async_copies {
 
 using tests::defect, tests::Scene, tests::Staged, tests::Tiles, tests::tile;
 constexpr unsigned threads = 64, blocks = 3, wide = 4 * threads;
@@ -213,16 +213,16 @@ __global__ void pushed_value_read_without_a_wait(float* out) {
 }
 
 template <class... P, class... A>
-void run(void (*kernel)(P...), A... arguments) {
-  launch({blocks, threads, sizeof(Tiles)}, kernel, arguments...);
+void run(Scene& s, void (*kernel)(P...), A... arguments) {
+  launch_in(s, {blocks, threads, sizeof(Tiles)}, kernel, arguments...);
 }
 template <void (*Kernel)(const float*, float*)>
 void elements(Scene& s) {
-  run(Kernel, s.input("in", wide), s.output("out", blocks * threads));
+  run(s, Kernel, s.input("in", wide), s.output("out", blocks * threads));
 }
 template <void (*Kernel)(const float*, float*)>
 void tiles(Scene& s) {
-  run(Kernel, s.input("in", tile), s.output("out", blocks * threads));
+  run(s, Kernel, s.input("in", tile), s.output("out", blocks * threads));
 }
 
 LaunchConfig in_clusters() {
@@ -246,48 +246,104 @@ const tests::Plant plant(
          elements<two_copies_into_one_place>},
         {"element: source changed before the wait", race, "data",
          [](Scene& s) {
-           run(source_changed_before_the_wait, s.zeros("data", blocks * threads),
+           run(s, source_changed_before_the_wait, s.zeros("data", blocks * threads),
                s.output("out", blocks * threads));
          }},
         {"element: beyond the source", emulator::out_of_bounds, "in",
          [](Scene& s) {
-           run(element_beyond_the_source, s.input("in", threads),
+           run(s, element_beyond_the_source, s.input("in", threads),
                s.output("out", blocks * threads));
          }},
         {"element: never waited for", emulator::async_copy, nullptr,
-         [](Scene& s) { run(element_that_is_never_waited_for, s.input("in", threads)); }},
+         [](Scene& s) { run(s, element_that_is_never_waited_for, s.input("in", threads)); }},
         {"tile: read before it is there", race, in_shared, tiles<tile_read_before_it_is_there>},
         {"tile: one thread waits for all", race, in_shared, tiles<one_thread_waits_for_all>},
         {"tile: filled while it is read", race, in_shared, tiles<tile_filled_while_it_is_read>},
         {"tile: two loads overlap", race, in_shared, tiles<two_loads_overlap>},
         {"tile: beyond the source", emulator::out_of_bounds, "in", tiles<tile_beyond_the_source>},
         {"tile: never waited for", emulator::async_copy, nullptr,
-         [](Scene& s) { run(load_that_is_never_waited_for, s.input("in", tile)); }},
+         [](Scene& s) { run(s, load_that_is_never_waited_for, s.input("in", tile)); }},
         {"push: read without a wait", race, in_shared,
          [](Scene& s) {
-           launch(in_clusters(), pushed_value_read_without_a_wait, s.output("out", 6));
+           launch_in(s, in_clusters(), pushed_value_read_without_a_wait, s.output("out", 6));
          }},
         {"elements in stages", nullptr, nullptr,
          [](Scene& s) {
-           launch({blocks, threads, sizeof(Staged)}, tests::double_by_stages,
-                  s.input("in", blocks * 5 * wide), s.output("out", blocks * 5 * wide), 5);
+           launch_in(s, {blocks, threads, sizeof(Staged)}, tests::double_by_stages,
+                     s.input("in", blocks * 5 * wide), s.output("out", blocks * 5 * wide), 5);
          }},
         {"bulk pipeline", nullptr, nullptr,
          [](Scene& s) {
-           run(tests::add_one_in_bulk, s.input("in", blocks * 5 * tile),
+           run(s, tests::add_one_in_bulk, s.input("in", blocks * 5 * tile),
                s.output("out", blocks * 5 * tile), 5);
          }},
         {"bulk copy", nullptr, nullptr,
          [](Scene& s) {
-           run(tests::copy_in_bulk, s.input("in", blocks * 2 * tile),
+           run(s, tests::copy_in_bulk, s.input("in", blocks * 2 * tile),
                s.output("out", blocks * 2 * tile));
          }},
         {"pushed to peers", nullptr, nullptr,
          [](Scene& s) {
-           launch(in_clusters(), tests::push_to_peers, s.input("in", 6), s.output("out", 6));
+           launch_in(s, in_clusters(), tests::push_to_peers, s.input("in", 6), s.output("out", 6));
          }},
     });
 
-}  // namespace
+// ---- operands and waits that copies cannot have
+
+template <void (*Kernel)(const float*)>
+void starts(Scene& s) {
+  launch_in(s, {blocks, 32, sizeof(Staged)}, Kernel, s.input("in", 512));
+}
+template <void (*Kernel)(const float*, float*)>
+void without_a_wait(Scene& s) {
+  launch_in(s, {blocks, 128, sizeof(Staged)}, Kernel, s.input("in", 512), s.output("out", 512));
+}
+template <tests::Slip Made>
+void load(Scene& s) {
+  launch_in(s, {1, 1, sizeof(Tiles)}, tests::load_with_a_slip, s.input("in", tile + 4),
+            s.output("out", tile), Made, reinterpret_cast<MBarrier*>(s.zeros("global", 2)));
+}
+template <tests::StoreSlip Made>
+void store(Scene& s) {
+  launch_in(s, {1, tile, sizeof(Tiles)}, tests::store_with_a_slip, s.output("out", tile),
+            s.output("back", tile), Made);
+}
+
+constexpr const char* copy = emulator::async_copy;
+const tests::Plant misuses(
+    ABN_PLANTED_BY,
+    {
+        {"element: returned without a wait", copy, nullptr,
+         without_a_wait<tests::element_without_wait>, false},
+        {"element: waited for and not committed", copy, nullptr,
+         without_a_wait<tests::element_wait_without_commit>, false},
+        {"element: misaligned", emulator::misaligned_access, nullptr,
+         starts<tests::element_misaligned>, false},
+        {"element: outside of shared memory", copy, nullptr, starts<tests::element_out_of_shared>,
+         false},
+        {"element: reads more than it writes", copy, nullptr,
+         starts<tests::element_reads_more_than_it_writes>, false},
+        {"load: not waited for", copy, nullptr, load<tests::no_wait>, false},
+        {"load: no fence of the mbarrier", emulator::missing_proxy_fence, nullptr,
+         load<tests::no_init_fence>, false},
+        {"load: more bytes announced", emulator::deadlock, nullptr, load<tests::announces_too_many>,
+         false},
+        {"load: no bytes announced", copy, nullptr, load<tests::announces_nothing>, false},
+        {"load: of an odd size", copy, nullptr, load<tests::odd_size>, false},
+        {"load: of no bytes", copy, nullptr, load<tests::no_bytes>, false},
+        {"load: misaligned", emulator::misaligned_access, nullptr, load<tests::misaligned_source>,
+         false},
+        {"load: beyond shared memory", copy, nullptr, load<tests::beyond_shared>, false},
+        {"load: mbarrier not initialised", emulator::mbarrier_misuse, nullptr,
+         load<tests::barrier_not_initialised>, false},
+        {"load: mbarrier in global memory", copy, nullptr, load<tests::barrier_in_global>, false},
+        {"store: fence before the last writes", emulator::missing_proxy_fence, nullptr,
+         store<tests::fence_by_nobody_since>, false},
+        {"store: not committed", copy, nullptr, store<tests::no_commit>, false},
+        {"store: not waited for", copy, nullptr, store<tests::no_store_wait>, false},
+        {"store: of an odd size", copy, nullptr, store<tests::odd_store>, false},
+    });
+
+}  // namespace planted_async_copies
 }  // namespace ABN_BUILD
 }  // namespace abn::device

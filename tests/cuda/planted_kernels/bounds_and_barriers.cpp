@@ -1,11 +1,11 @@
 // Defects of a single access (outside, misaligned, of what nobody wrote, into an input) and of
 // barriers and warp operations.
 #include "cuda/device/platform.cuh"
-#include "tests/cuda/planted_kernels/planted.hpp"
+#include "tests/cuda/planted_kernels/launch.cuh"
 
 namespace abn::device {
 inline namespace ABN_BUILD {
-namespace {
+namespace planted_bounds_and_barriers {
 
 using tests::defect, tests::Scene;
 constexpr unsigned full = ~0u, threads = 128, blocks = 3;
@@ -153,22 +153,22 @@ __global__ void exactly(const float* x, float* out) {
 struct Table {
   float entry[16];
 };
-constexpr float constants[8] = {1, 2, 3, 4, 5, 6, 7, 8};
 __global__ void tables(Table table, float* out) {
   const unsigned i = blockIdx.x * threads + threadIdx.x;
+  static constexpr float constants[8] = {1, 2, 3, 4, 5, 6, 7, 8};
   float local[8];
   for (unsigned j = 0; j < 8; ++j) local[j] = constants[(i + j) % 8];
   out[i] = table.entry[i % 16] + local[i % 7] + *static_cast<volatile float*>(&local[3]);
 }
 
 template <class... P, class... A>
-void run(void (*kernel)(P...), A... arguments) {
-  launch({blocks, threads}, kernel, arguments...);
+void run(Scene& s, void (*kernel)(P...), A... arguments) {
+  launch_in(s, {blocks, threads}, kernel, arguments...);
 }
 template <class Kernel>
 void on_x(Scene& s, Kernel kernel) {
   const float* const x = s.input("x", count);
-  run(kernel, x, s.output("out", count));
+  run(s, kernel, x, s.output("out", count));
 }
 
 constexpr char outside[] = "out of bounds", misaligned[] = "misaligned access",
@@ -192,46 +192,46 @@ const tests::Plant plant(
         {"unwritten tail", unwritten, "middle",
          [](Scene& s) {
            float* const middle = s.output("middle", count);
-           run(all_but_the_tail, middle);
-           run(double_it, middle, s.output("out", count));
+           run(s, all_but_the_tail, middle);
+           run(s, double_it, middle, s.output("out", count));
          }},
         {"unwritten tail in a vector", unwritten, "out",
          [](Scene& s) {
-           launch({1, threads}, tail_in_a_vector, s.output("out", count));
+           launch_in(s, {1, threads}, tail_in_a_vector, s.output("out", count));
          }},
         {"workspace added to", unwritten, "workspace",
-         [](Scene& s) { run(workspace_added_to, s.output("workspace", count)); }},
+         [](Scene& s) { run(s, workspace_added_to, s.output("workspace", count)); }},
         {"workspace counted in", unwritten, "workspace",
          [](Scene& s) {
-           run(workspace_counted_in, reinterpret_cast<unsigned*>(s.output("workspace", count)));
+           run(s, workspace_counted_in, reinterpret_cast<unsigned*>(s.output("workspace", count)));
          }},
         {"parts merged too far", unwritten, "parts",
          [](Scene& s) {
-           launch({1, threads}, parts_merged_too_far,
-                  reinterpret_cast<Part*>(s.output("parts", 64)), s.output("out", threads));
+           launch_in(s, {1, threads}, parts_merged_too_far,
+                     reinterpret_cast<Part*>(s.output("parts", 64)), s.output("out", threads));
          }},
         {"divergent barrier", "barrier divergence", nullptr,
-         [](Scene&) { run(divergent_barrier); }},
-        {"two barriers", "barrier divergence", nullptr, [](Scene&) { run(two_barriers); }},
+         [](Scene& s) { run(s, divergent_barrier); }},
+        {"two barriers", "barrier divergence", nullptr, [](Scene& s) { run(s, two_barriers); }},
         {"barrier in a loop", "barrier divergence", nullptr,
-         [](Scene&) { run(barrier_in_a_loop); }},
+         [](Scene& s) { run(s, barrier_in_a_loop); }},
         {"shuffle in a branch", mask, nullptr,
-         [](Scene& s) { run(shuffle_in_a_branch, s.zeros("out", threads)); }},
+         [](Scene& s) { run(s, shuffle_in_a_branch, s.zeros("out", threads)); }},
         {"lane left out", mask, nullptr,
-         [](Scene& s) { run(lane_left_out, s.zeros("out", threads)); }},
+         [](Scene& s) { run(s, lane_left_out, s.zeros("out", threads)); }},
         {"lanes that returned", mask, nullptr,
-         [](Scene& s) { run(lanes_that_returned, s.zeros("out", threads)); }},
+         [](Scene& s) { run(s, lanes_that_returned, s.zeros("out", threads)); }},
         {"block that stays away", "deadlock", nullptr,
-         [](Scene&) {
-           launch_cooperative({blocks, threads}, block_that_stays_away);
+         [](Scene& s) {
+           launch_together_in(s, {blocks, threads}, block_that_stays_away);
          }},
         {"waits for nobody", "endless loop", nullptr,
-         [](Scene& s) { run(waits_for_nobody, s.counters("flag", 1)); }},
+         [](Scene& s) { run(s, waits_for_nobody, s.counters("flag", 1)); }},
         {"exactly", nullptr, nullptr, [](Scene& s) { on_x(s, exactly); }},
         {"tables", nullptr, nullptr,
-         [](Scene& s) { run(tables, Table{}, s.output("out", blocks * threads)); }},
+         [](Scene& s) { run(s, tables, Table{}, s.output("out", blocks * threads)); }},
     });
 
-}  // namespace
+}  // namespace planted_bounds_and_barriers
 }  // namespace ABN_BUILD
 }  // namespace abn::device

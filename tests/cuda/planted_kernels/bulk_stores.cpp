@@ -1,11 +1,11 @@
 // Defects around bulk stores, which do not see what is not fenced.
 #include "cuda/device/async_copy.cuh"
 #include "cuda/device/cluster.cuh"
-#include "tests/cuda/planted_kernels/planted.hpp"
+#include "tests/cuda/planted_kernels/launch.cuh"
 
 namespace abn::device {
 inline namespace ABN_BUILD {
-namespace {
+namespace planted_bulk_stores {
 
 using tests::defect, tests::Scene;
 constexpr unsigned threads = 64, blocks = 3, tile = 256;
@@ -157,12 +157,12 @@ __global__ void store_what_a_peer_wrote(float* out) {
 }
 
 template <class... P, class... A>
-void run(void (*kernel)(P...), A... arguments) {
-  launch({blocks, threads, sizeof(Tiles)}, kernel, arguments...);
+void run(Scene& s, void (*kernel)(P...), A... arguments) {
+  launch_in(s, {blocks, threads, sizeof(Tiles)}, kernel, arguments...);
 }
 template <void (*Kernel)(float*)>
 void stores(Scene& s) {
-  run(Kernel, s.output("out", blocks * tile));
+  run(s, Kernel, s.output("out", blocks * tile));
 }
 LaunchConfig in_clusters() {
   return {.grid = 6, .block = threads, .shared_bytes = sizeof(Tiles), .cluster = 3};
@@ -185,7 +185,7 @@ const tests::Plant plant(
         {"store: source overwritten", race, in_shared, stores<source_overwritten>},
         {"store: result read back", race, "data",
          [](Scene& s) {
-           run(result_read_back, s.output("data", blocks * tile),
+           run(s, result_read_back, s.output("data", blocks * tile),
                s.output("out", blocks * threads));
          }},
         {"store: of what nobody wrote", emulator::unwritten_read, in_shared,
@@ -195,17 +195,17 @@ const tests::Plant plant(
         {"store: by two blocks", race, "out", stores<two_blocks_store>},
         {"store: a peer's writes, no proxy fence", emulator::missing_proxy_fence, in_shared,
          [](Scene& s) {
-           launch(in_clusters(), store_what_a_peer_wrote<false>, s.output("out", 6 * tile));
+           launch_in(s, in_clusters(), store_what_a_peer_wrote<false>, s.output("out", 6 * tile));
          }},
         {"store: a peer's writes", nullptr, nullptr,
          [](Scene& s) {
-           launch(in_clusters(), store_what_a_peer_wrote<true>, s.output("out", 6 * tile));
+           launch_in(s, in_clusters(), store_what_a_peer_wrote<true>, s.output("out", 6 * tile));
          }},
         {"store: proxy fence by all", nullptr, nullptr, stores<store_a_tile<ProxyFence::by_all>>},
         {"store: proxy fence behind the barrier", nullptr, nullptr,
          stores<store_a_tile<ProxyFence::behind_the_barrier>>},
     });
 
-}  // namespace
+}  // namespace planted_bulk_stores
 }  // namespace ABN_BUILD
 }  // namespace abn::device

@@ -2,11 +2,11 @@
 // between them and behind them.
 #include "cuda/device/cluster.cuh"
 #include "tests/cuda/kernels_of_clusters.cuh"
-#include "tests/cuda/planted_kernels/planted.hpp"
+#include "tests/cuda/planted_kernels/launch.cuh"
 
 namespace abn::device {
 inline namespace ABN_BUILD {
-namespace {
+namespace planted_clusters {
 
 using tests::defect, tests::Scene, tests::Row, tests::Pushed;
 constexpr unsigned threads = 64, clusters = 3, size = 4, all = threads * clusters * size;
@@ -202,15 +202,16 @@ __global__ void skipped_by_a_warp() {
 }
 
 template <class... P, class... A>
-void run(void (*kernel)(P...), A... arguments) {
-  launch(
+void run(Scene& s, void (*kernel)(P...), A... arguments) {
+  launch_in(
+      s,
       LaunchConfig{
           .grid = clusters * size, .block = threads, .shared_bytes = sizeof(Row), .cluster = size},
       kernel, arguments...);
 }
 template <void (*Kernel)(float*)>
 void with_output(Scene& s) {
-  run(Kernel, s.output("out", all));
+  run(s, Kernel, s.output("out", all));
 }
 
 constexpr const char* race = emulator::data_race;
@@ -236,34 +237,36 @@ const tests::Plant plant(
         {"cluster: read at the end", emulator::cluster_peer_left, "shared memory",
          with_output<read_from_a_block_that_may_have_returned>},
         {"cluster: write at the end", emulator::cluster_peer_left, "shared memory",
-         [](Scene&) { run(write_to_a_block_that_may_have_returned); }},
+         [](Scene& s) { run(s, write_to_a_block_that_may_have_returned); }},
         {"cluster: returned on a relaxed flag", emulator::cluster_peer_left, "shared memory",
          [](Scene& s) {
-           run(return_on_a_relaxed_flag, s.output("out", all), s.counters("read", clusters * size));
+           run(s, return_on_a_relaxed_flag, s.output("out", all),
+               s.counters("read", clusters * size));
          }},
         {"cluster: beyond a peer's memory", emulator::out_of_bounds, "shared memory",
          with_output<beyond_a_peers_memory>},
         {"cluster: unwritten at a peer's", emulator::unwritten_read, "shared memory",
          with_output<unwritten_at_a_peers>},
         {"cluster: skipped by a warp", emulator::barrier_divergence, nullptr,
-         [](Scene&) { run(skipped_by_a_warp); }},
+         [](Scene& s) { run(s, skipped_by_a_warp); }},
         {"cluster: in one step and in two", nullptr, nullptr, with_output<in_one_step_and_in_two>},
         {"cluster: loads in turns", nullptr, nullptr,
-         [](Scene& s) { run(loads_in_turns, s.input("in", all), s.output("out", all)); }},
+         [](Scene& s) { run(s, loads_in_turns, s.input("in", all), s.output("out", all)); }},
         {"cluster: row passed on", nullptr, nullptr,
          [](Scene& s) {
-           run(tests::pass_on, reinterpret_cast<const int*>(s.input("in", all)),
+           run(s, tests::pass_on, reinterpret_cast<const int*>(s.input("in", all)),
                reinterpret_cast<int*>(s.output("out", all)), 3);
          }},
         {"cluster: partials pushed", nullptr, nullptr,
          [](Scene& s) {
-           run(tests::sum_over_cluster, s.input("in", all), s.output("out", clusters * size));
+           run(s, tests::sum_over_cluster, s.input("in", all), s.output("out", clusters * size));
          }},
         {"cluster: arrival and wait apart", nullptr, nullptr,
-         [](Scene& s) { run(tests::split_barrier, s.counters("out", all), 3); }},
+         [](Scene& s) { run(s, tests::split_barrier, s.counters("out", all), 3); }},
         {"cluster and grid", nullptr, nullptr,
          [](Scene& s) {
-           launch_cooperative(LaunchConfig{.grid = clusters * size,
+           launch_together_in(s,
+                              LaunchConfig{.grid = clusters * size,
                                            .block = threads,
                                            .shared_bytes = sizeof(Row),
                                            .cluster = size},
@@ -273,12 +276,48 @@ const tests::Plant plant(
          }},
         {"cluster of one", nullptr, nullptr,
          [](Scene& s) {
-           launch({5, threads, sizeof(Row)}, tests::pass_on,
-                  reinterpret_cast<const int*>(s.input("in", 5 * threads)),
-                  reinterpret_cast<int*>(s.output("out", 5 * threads)), 0);
+           launch_in(s, {5, threads, sizeof(Row)}, tests::pass_on,
+                     reinterpret_cast<const int*>(s.input("in", 5 * threads)),
+                     reinterpret_cast<int*>(s.output("out", 5 * threads)), 0);
          }},
     });
 
-}  // namespace
+// ---- peers that there are not, and barriers that some threads skip
+
+template <class... P, class... A>
+void run_in_pairs(Scene& s, void (*kernel)(P...), A... arguments) {
+  launch_in(s, LaunchConfig{.grid = 6, .block = threads, .shared_bytes = sizeof(Row), .cluster = 2},
+            kernel, arguments...);
+}
+template <void (*Kernel)()>
+void in_pairs(Scene& s) {
+  run_in_pairs(s, Kernel);
+}
+template <void (*Kernel)(int*)>
+void in_pairs_to(Scene& s) {
+  run_in_pairs(s, Kernel, reinterpret_cast<int*>(s.output("out", 1)));
+}
+
+constexpr const char *apart = emulator::barrier_divergence, *peer = emulator::cluster_peer;
+const tests::Plant misuses(
+    ABN_PLANTED_BY,
+    {
+        {"cluster: a rank too many", peer, nullptr, in_pairs_to<tests::maps_a_rank_too_many>,
+         false},
+        {"cluster: global memory mapped", peer, nullptr, in_pairs_to<tests::maps_global_memory>,
+         false},
+        {"cluster: mapped twice", peer, nullptr, in_pairs_to<tests::maps_what_is_mapped>, false},
+        {"cluster: skipped by a block", apart, nullptr,
+         in_pairs<tests::one_block_skips_the_cluster>, false},
+        {"cluster: skipped by a thread", apart, nullptr,
+         in_pairs<tests::one_thread_skips_the_cluster>, false},
+        {"cluster: its barrier against the block's", apart, nullptr,
+         in_pairs<tests::cluster_against_block>, false},
+        {"cluster: arrived twice", apart, nullptr, in_pairs<tests::arrives_twice>, false},
+        {"cluster: waited without arrival", apart, nullptr, in_pairs<tests::waits_without_arrival>,
+         false},
+    });
+
+}  // namespace planted_clusters
 }  // namespace ABN_BUILD
 }  // namespace abn::device

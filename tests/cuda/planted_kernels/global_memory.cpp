@@ -1,11 +1,11 @@
 // Defects in global memory: races between blocks, and what is missing between a block's results and
 // the block that reads them.
 #include "cuda/device/platform.cuh"
-#include "tests/cuda/planted_kernels/planted.hpp"
+#include "tests/cuda/planted_kernels/launch.cuh"
 
 namespace abn::device {
 inline namespace ABN_BUILD {
-namespace {
+namespace planted_global_memory {
 
 using tests::defect, tests::Scene;
 constexpr unsigned threads = 64, blocks = 6;
@@ -33,7 +33,8 @@ __global__ void in_place_stencil(float* x) {
 }
 
 // Pairs of floats, of which one thread writes both and its neighbour one.
-__global__ void wide_over_narrow(float2* pairs) {
+__global__ void wide_over_narrow(float* out) {
+  float2* const pairs = reinterpret_cast<float2*>(out);
   const unsigned t = threadIdx.x;
   if (t % 2 == 0) defect(), pairs[blockIdx.x * threads / 2 + t / 2] = make_float2(1, 2);
   if (t % 2 == 1) defect(), pairs[blockIdx.x * threads / 2 + t / 2].y = 3;
@@ -42,7 +43,7 @@ __global__ void wide_over_narrow(float2* pairs) {
 // Half of a warp reads four floats at a time where the other half writes one.
 __global__ void narrow_under_wide(float* x, float* out) {
   const unsigned t = threadIdx.x, i = blockIdx.x * threads + t;
-  if (t % 2 == 0) out[i] = (defect(), load16(x + (i & ~3u))).lane[3];
+  if (t % 2 == 0) out[i] = (defect(), load16(x + (i & ~3u))).lane[2];
   if (t % 4 == 1) defect(), x[i + 1] = 1;
 }
 
@@ -203,12 +204,12 @@ constexpr char race[] = "data race";
 constexpr std::size_t all = blocks * threads;
 
 template <class... P, class... A>
-void run(void (*kernel)(P...), A... arguments) {
-  launch({blocks, threads, sizeof(Shared)}, kernel, arguments...);
+void run(Scene& s, void (*kernel)(P...), A... arguments) {
+  launch_in(s, {blocks, threads, sizeof(Shared)}, kernel, arguments...);
 }
 template <class... P, class... A>
-void run_together(void (*kernel)(P...), A... arguments) {
-  launch_cooperative({blocks, threads, sizeof(Shared)}, kernel, arguments...);
+void run_together(Scene& s, void (*kernel)(P...), A... arguments) {
+  launch_together_in(s, {blocks, threads, sizeof(Shared)}, kernel, arguments...);
 }
 template <Fence Release, bool Acquire, bool All>
 void last_block(Scene& s) {
@@ -217,30 +218,29 @@ void last_block(Scene& s) {
   unsigned* const ticket = s.counters("ticket", 1);
   float* const out = s.output("out", threads);
   for (int again = 0; again < 2; ++again)
-    run(last_block_sums<Release, Acquire, All>, x, parts, ticket, out);
+    run(s, last_block_sums<Release, Acquire, All>, x, parts, ticket, out);
 }
 
 const tests::Plant plant(
     ABN_PLANTED_BY,
     {
         {"all blocks write", race, "out",
-         [](Scene& s) { run(all_blocks_write, s.output("out", 1)); }},
+         [](Scene& s) { run(s, all_blocks_write, s.output("out", 1)); }},
         {"two lanes write", race, "out",
-         [](Scene& s) { run(two_lanes_write, s.output("out", all / 2)); }},
-        {"stencil in place", race, "x", [](Scene& s) { run(in_place_stencil, s.zeros("x", all)); }},
+         [](Scene& s) { run(s, two_lanes_write, s.output("out", all / 2)); }},
+        {"stencil in place", race, "x",
+         [](Scene& s) { run(s, in_place_stencil, s.zeros("x", all)); }},
         {"wide over narrow", race, "pairs",
-         [](Scene& s) {
-           run(wide_over_narrow, reinterpret_cast<float2*>(s.output("pairs", all)));
-         }},
+         [](Scene& s) { run(s, wide_over_narrow, s.output("pairs", all)); }},
         {"narrow under wide", race, "x",
-         [](Scene& s) { run(narrow_under_wide, s.zeros("x", all), s.output("out", all)); }},
+         [](Scene& s) { run(s, narrow_under_wide, s.zeros("x", all), s.output("out", all)); }},
         {"ticket without an atomic", race, "ticket",
          [](Scene& s) {
-           run(ticket_without_atomic, s.counters("ticket", 1), s.counters("out", blocks));
+           run(s, ticket_without_atomic, s.counters("ticket", 1), s.counters("out", blocks));
          }},
         {"atomic met by a plain read", race, "count",
          [](Scene& s) {
-           run(atomic_met_by_a_plain_read, s.counters("count", 1), s.counters("out", blocks));
+           run(s, atomic_met_by_a_plain_read, s.counters("count", 1), s.counters("out", blocks));
          }},
         {"last block: no fence", race, "parts", last_block<Fence::none, true, false>},
         {"last block: no fence, all threads", race, "parts", last_block<Fence::none, true, true>},
@@ -253,11 +253,11 @@ const tests::Plant plant(
          last_block<Fence::device, false, true>},
         {"phases without the grid's barrier", race, "values",
          [](Scene& s) {
-           run_together(two_phases<false>, s.output("values", all), s.output("out", all));
+           run_together(s, two_phases<false>, s.output("values", all), s.output("out", all));
          }},
         {"barrier by hand without fences", race, "values",
          [](Scene& s) {
-           run_together(barrier_by_hand<false>, s.output("values", all), s.counters("count", 1),
+           run_together(s, barrier_by_hand<false>, s.output("values", all), s.counters("count", 1),
                         s.output("out", all));
          }},
         {"last block", nullptr, nullptr, last_block<Fence::device, true, false>},
@@ -265,47 +265,48 @@ const tests::Plant plant(
         {"last block, all threads fence", nullptr, nullptr, last_block<Fence::by_all, true, true>},
         {"phases with the grid's barrier", nullptr, nullptr,
          [](Scene& s) {
-           run_together(two_phases<true>, s.output("values", all), s.output("out", all));
+           run_together(s, two_phases<true>, s.output("values", all), s.output("out", all));
          }},
         {"barrier by hand", nullptr, nullptr,
          [](Scene& s) {
-           run_together(barrier_by_hand<true>, s.output("values", all), s.counters("count", 1),
+           run_together(s, barrier_by_hand<true>, s.output("values", all), s.counters("count", 1),
                         s.output("out", all));
          }},
         {"phases of a grid", nullptr, nullptr,
          [](Scene& s) {
-           run_together(grid_phases, s.output("values", all), s.output("out", all));
+           run_together(s, grid_phases, s.output("values", all), s.output("out", all));
          }},
         {"halves of a word", nullptr, nullptr,
          [](Scene& s) {
-           run(halves_of_a_word, reinterpret_cast<unsigned short*>(s.output("out", all / 2)));
+           run(s, halves_of_a_word, reinterpret_cast<unsigned short*>(s.output("out", all / 2)));
          }},
         {"chain of blocks", nullptr, nullptr,
          [](Scene& s) {
-           run_together(chain_of_blocks, s.output("values", blocks), s.counters("flags", blocks));
+           run_together(s, chain_of_blocks, s.output("values", blocks),
+                        s.counters("flags", blocks));
          }},
         {"flag for a warp", nullptr, nullptr,
          [](Scene& s) {
-           run_together(flag_for_a_warp, s.output("data", threads), s.counters("flag", 1),
+           run_together(s, flag_for_a_warp, s.output("data", threads), s.counters("flag", 1),
                         s.output("out", all));
          }},
         {"to and fro", nullptr, nullptr,
          [](Scene& s) {
-           run_together(to_and_fro, s.output("data", 1), s.counters("flags", 2),
+           run_together(s, to_and_fro, s.output("data", 1), s.counters("flags", 2),
                         s.output("out", 5));
          }},
         {"atomics only", nullptr, nullptr,
-         [](Scene& s) { run(atomics_only, s.zeros("sums", 4), s.counters("out", 1)); }},
+         [](Scene& s) { run(s, atomics_only, s.zeros("sums", 4), s.counters("out", 1)); }},
         {"launch after launch", nullptr, nullptr,
          [](Scene& s) {
            float* const values = s.zeros("values", all);
            float* const out = s.output("out", all);
-           run(accumulate, values);
-           run(reverse, values, out);
-           run(accumulate, values);
+           run(s, accumulate, values);
+           run(s, reverse, values, out);
+           run(s, accumulate, values);
          }},
     });
 
-}  // namespace
+}  // namespace planted_global_memory
 }  // namespace ABN_BUILD
 }  // namespace abn::device

@@ -2,11 +2,11 @@
 // blocks.
 #include "cuda/device/acquire_release.cuh"
 #include "tests/cuda/kernels_of_groups.cuh"
-#include "tests/cuda/planted_kernels/planted.hpp"
+#include "tests/cuda/planted_kernels/launch.cuh"
 
 namespace abn::device {
 inline namespace ABN_BUILD {
-namespace {
+namespace planted_hand_overs {
 
 using tests::defect, tests::Scene;
 constexpr unsigned threads = 64, size = 3, groups = 2, blocks = size * groups,
@@ -76,12 +76,13 @@ __global__ void across_groups(unsigned* counters, float* slots, float* out) {
 }
 
 template <class... P, class... A>
-void run(void (*kernel)(P...), A... arguments) {
-  launch_cooperative({blocks, threads}, kernel, arguments...);
+void run(Scene& s, void (*kernel)(P...), A... arguments) {
+  launch_together_in(s, {blocks, threads}, kernel, arguments...);
 }
 template <Slip Made>
 void handed_over(Scene& s) {
-  run(hand_over<Made>, s.output("message", threads), s.counters("flag", 1), s.output("out", all));
+  run(s, hand_over<Made>, s.output("message", threads), s.counters("flag", 1),
+      s.output("out", all));
 }
 
 constexpr const char* race = emulator::data_race;
@@ -97,23 +98,23 @@ const tests::Plant plant(
          handed_over<Slip::no_barrier_behind>},
         {"count: not acquired", race, "parts",
          [](Scene& s) {
-           run(count_in<false>, s.output("parts", blocks), s.counters("count", 1),
+           run(s, count_in<false>, s.output("parts", blocks), s.counters("count", 1),
                s.output("out", 1));
          }},
         {"group: read before the barrier", race, "slots",
          [](Scene& s) {
-           run(read_before_the_groups_barrier, s.counters("counters", groups),
+           run(s, read_before_the_groups_barrier, s.counters("counters", groups),
                s.output("slots", all), s.output("out", all));
          }},
         {"group: across groups", race, "slots",
          [](Scene& s) {
-           run(across_groups, s.counters("counters", groups), s.output("slots", all),
+           run(s, across_groups, s.counters("counters", groups), s.output("slots", all),
                s.output("out", all));
          }},
         {"flag: released and acquired", nullptr, nullptr, handed_over<Slip::none>},
         {"count: acquired", nullptr, nullptr,
          [](Scene& s) {
-           run(count_in<true>, s.output("parts", blocks), s.counters("count", 1),
+           run(s, count_in<true>, s.output("parts", blocks), s.counters("count", 1),
                s.output("out", 1));
          }},
         {"groups in rounds", nullptr, nullptr,
@@ -121,11 +122,11 @@ const tests::Plant plant(
            unsigned* const counters = s.counters("counters", groups);
            int* const slots = reinterpret_cast<int*>(s.output("slots", 3 * all));
            for (const int rounds : {1, 4})
-             run(tests::rounds_of_groups, counters, slots, rounds, size);
+             run(s, tests::rounds_of_groups, counters, slots, rounds, size);
          }},
         {"flag for every thread", nullptr, nullptr,
          [](Scene& s) {
-           run(tests::broadcast, s.counters("flag", 1),
+           run(s, tests::broadcast, s.counters("flag", 1),
                reinterpret_cast<int*>(s.output("message", threads)),
                reinterpret_cast<int*>(s.output("out", all)));
          }},
@@ -134,11 +135,36 @@ const tests::Plant plant(
            const float* const from = s.input("from", all);
            float* const to = s.output("to", all);
            for (const int kind : {0, 1, 2})
-             launch({blocks, threads / 4}, tests::copy_with_hints<float>, from, to,
-                    static_cast<int>(all / 4), kind);
+             launch_in(s, {blocks, threads / 4}, tests::copy_with_hints<float>, from, to,
+                       static_cast<int>(all / 4), kind);
          }},
     });
 
-}  // namespace
+// ---- groups that never meet, and hints for what is not aligned
+
+template <void (*Kernel)(unsigned*, unsigned)>
+void never_meets(Scene& s) {
+  launch_together_in(s, {3, 32}, Kernel, s.counters("counter", 1), 4u);
+}
+template <void (*Kernel)(float*)>
+void on_data(Scene& s) {
+  launch_in(s, {1, 1}, Kernel, s.zeros("data", 8));
+}
+
+constexpr const char *endless = emulator::endless_loop, *misaligned = emulator::misaligned_access;
+const tests::Plant misuses(
+    ABN_PLANTED_BY,
+    {
+        {"group: skipped by a block", endless, nullptr,
+         never_meets<tests::group_that_one_block_skips>, false},
+        {"group: without a leader", endless, nullptr, never_meets<tests::group_without_a_leader>,
+         false},
+        {"group: too small", endless, nullptr, never_meets<tests::meet_in_group>, false},
+        {"streaming store misaligned", misaligned, nullptr, on_data<tests::stream_misaligned>,
+         false},
+        {"hint misaligned", misaligned, nullptr, on_data<tests::hint_misaligned>, false},
+    });
+
+}  // namespace planted_hand_overs
 }  // namespace ABN_BUILD
 }  // namespace abn::device

@@ -1,11 +1,11 @@
 // Defects around mbarriers: what is handed over by an arrival and taken by a wait, and what is not.
 #include "cuda/device/cluster.cuh"
 #include "tests/cuda/kernels_of_mbarriers.cuh"
-#include "tests/cuda/planted_kernels/planted.hpp"
+#include "tests/cuda/planted_kernels/launch.cuh"
 
 namespace abn::device {
 inline namespace ABN_BUILD {
-namespace {
+namespace planted_mbarriers {
 
 using tests::defect, tests::Scene, tests::Ring, tests::Collected;
 constexpr unsigned threads = 64, blocks = 3;
@@ -172,8 +172,8 @@ __global__ void warp_hands_over(int* out) {
 
 template <void (*Kernel)(int*)>
 void ring(Scene& s) {
-  launch({blocks, threads, sizeof(Ring)}, Kernel,
-         reinterpret_cast<int*>(s.output("out", 32 * blocks)));
+  launch_in(s, {blocks, threads, sizeof(Ring)}, Kernel,
+            reinterpret_cast<int*>(s.output("out", 32 * blocks)));
 }
 LaunchConfig in_clusters() {
   return {.grid = 6, .block = threads, .shared_bytes = sizeof(Collected), .cluster = 3};
@@ -194,23 +194,56 @@ const tests::Plant plant(
         {"mbarrier: memory read beside it", race, in_shared, ring<used_as_memory_too_early>},
         {"mbarrier: arrival at a peer before the write", race, in_shared,
          [](Scene& s) {
-           launch(in_clusters(), arrives_at_a_peer_too_early,
-                  reinterpret_cast<int*>(s.output("out", 2)));
+           launch_in(s, in_clusters(), arrives_at_a_peer_too_early,
+                     reinterpret_cast<int*>(s.output("out", 2)));
          }},
         {"mbarriers: ring", nullptr, nullptr,
          [](Scene& s) {
-           launch({blocks, threads, sizeof(Ring)}, tests::through_a_ring,
-                  reinterpret_cast<int*>(s.output("out", 32 * blocks)), 13);
+           launch_in(s, {blocks, threads, sizeof(Ring)}, tests::through_a_ring,
+                     reinterpret_cast<int*>(s.output("out", 32 * blocks)), 13);
          }},
         {"mbarriers: warps hand over", nullptr, nullptr, ring<warp_hands_over>},
         {"mbarriers: peers arrive", nullptr, nullptr,
          [](Scene& s) {
-           launch(in_clusters(), tests::arrive_at_rank_0,
-                  reinterpret_cast<int*>(s.zeros("flags", 6)),
-                  reinterpret_cast<int*>(s.output("out", 2)));
+           launch_in(s, in_clusters(), tests::arrive_at_rank_0,
+                     reinterpret_cast<int*>(s.zeros("flags", 6)),
+                     reinterpret_cast<int*>(s.output("out", 2)));
          }},
     });
 
-}  // namespace
+// ---- mbarriers that are not there, or not as they have to be
+
+template <tests::BarrierSlip Made>
+void slip(Scene& s) {
+  launch_in(s, LaunchConfig{.grid = 4, .block = 32, .shared_bytes = sizeof(Ring), .cluster = 2},
+            tests::barrier_with_a_slip, Made);
+}
+
+constexpr const char* misuse = emulator::mbarrier_misuse;
+const tests::Plant misuses(
+    ABN_PLANTED_BY,
+    {
+        {"mbarrier: waited at and not initialised", misuse, nullptr,
+         slip<tests::wait_uninitialised>, false},
+        {"mbarrier: arrived at and not initialised", misuse, nullptr,
+         slip<tests::arrive_uninitialised>, false},
+        {"mbarrier: too many arrivals", misuse, nullptr, slip<tests::too_many_arrivals>, false},
+        {"mbarrier: too few arrivals", emulator::deadlock, nullptr, slip<tests::too_few_arrivals>,
+         false},
+        {"mbarrier: too many bytes", misuse, nullptr, slip<tests::too_many_bytes>, false},
+        {"mbarrier: of no arrivals", misuse, nullptr, slip<tests::count_of_zero>, false},
+        {"mbarrier: initialised twice", misuse, nullptr, slip<tests::twice>, false},
+        {"mbarrier: used when invalid", misuse, nullptr, slip<tests::invalid_and_used>, false},
+        {"mbarrier: overwritten", misuse, nullptr, slip<tests::overwritten>, false},
+        {"mbarrier: misaligned", emulator::misaligned_access, nullptr,
+         slip<tests::misaligned_barrier>, false},
+        {"mbarrier: wait at a peer's", misuse, nullptr, slip<tests::waits_at_a_peers>, false},
+        {"mbarrier: initialised by a peer", misuse, nullptr, slip<tests::initialises_a_peers>,
+         false},
+        {"mbarrier: invalid while others wait", misuse, nullptr,
+         slip<tests::invalidated_with_waiters>, false},
+    });
+
+}  // namespace planted_mbarriers
 }  // namespace ABN_BUILD
 }  // namespace abn::device

@@ -1,11 +1,11 @@
 // Defects in shared memory: races between the threads of a block, unwritten reads, accesses beside
 // it.
 #include "cuda/device/platform.cuh"
-#include "tests/cuda/planted_kernels/planted.hpp"
+#include "tests/cuda/planted_kernels/launch.cuh"
 
 namespace abn::device {
 inline namespace ABN_BUILD {
-namespace {
+namespace planted_shared_memory {
 
 using tests::defect, tests::Scene;
 constexpr unsigned full = ~0u, threads = 128, blocks = 4;
@@ -245,13 +245,13 @@ __global__ void flag_with_fences(float* out) {
 }
 
 template <class... P, class... A>
-void run(Scene&, void (*kernel)(P...), A... arguments) {
-  launch({blocks, threads, 1024 * sizeof(float)}, kernel, arguments...);
+void run(Scene& s, void (*kernel)(P...), A... arguments) {
+  launch_in(s, {blocks, threads, 1024 * sizeof(float)}, kernel, arguments...);
 }
 // With no byte of shared memory to spare.
 template <class... P, class... A>
-void run_tight(void (*kernel)(P...), A... arguments) {
-  launch({blocks, threads, sizeof(Floats)}, kernel, arguments...);
+void run_tight(Scene& s, void (*kernel)(P...), A... arguments) {
+  launch_in(s, {blocks, threads, sizeof(Floats)}, kernel, arguments...);
 }
 
 constexpr char race[] = "data race", unwritten[] = "unwritten read", outside[] = "out of bounds",
@@ -281,9 +281,9 @@ const tests::Plant plant(
         {"left by another block", unwritten, memory,
          [](Scene& s) { run(s, left_by_another_block, out(s)); }},
         {"one beyond shared memory", outside, memory,
-         [](Scene& s) { run_tight(one_beyond, out(s)); }},
+         [](Scene& s) { run_tight(s, one_beyond, out(s)); }},
         {"one before shared memory", outside, memory,
-         [](Scene& s) { run_tight(one_before, out(s)); }},
+         [](Scene& s) { run_tight(s, one_before, out(s)); }},
         {"neighbours of all sizes", nullptr, nullptr,
          [](Scene& s) { run(s, neighbours_of_all_sizes, out(s)); }},
         {"copies of padding", nullptr, nullptr,
@@ -295,6 +295,6 @@ const tests::Plant plant(
         {"flag with fences", nullptr, nullptr, [](Scene& s) { run(s, flag_with_fences, out(s)); }},
     });
 
-}  // namespace
+}  // namespace planted_shared_memory
 }  // namespace ABN_BUILD
 }  // namespace abn::device
