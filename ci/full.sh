@@ -2,8 +2,8 @@
 # The nightly job: the full tier of every check, the sharpness of the bounds, five minutes of
 # hunting through each variant and every property with more cases, under a seed of its own that is
 # printed; all arguments of the device's functions, and a thousandth of those of every instruction
-# that takes one f32; then clang-tidy on every file, the tests under AddressSanitizer and UBSan, and
-# an hour of fuzzing.
+# that takes one f32; where nvcc is, the compiled variants on the executor under 200 more seeds;
+# then clang-tidy on every file, the tests under AddressSanitizer and UBSan, and an hour of fuzzing.
 #   full.sh            a random seed
 #   ABN_SEED=N full.sh that one again
 # Exit code: 0 all passed, 1 something failed, 2 the setup is wrong.
@@ -35,6 +35,16 @@ done
   --gtest_filter='CleanTwins*:QuickScore*') || keep
 (cd "$bin" && ABN_TIER=full ABN_SEED="$seed" ABN_SOURCE_DIR=. ./ptx-tests \
   --gtest_filter='PtxEveryPattern.*:PtxFunctions.*') || keep
+if have_nvcc; then  # in a build of their own: this one knows no CUDA
+  (build=$build-nvcc log=$build-nvcc/build.log
+   mkdir -p "$build"
+   configure ON -DABN_TESTS=OFF
+   make_targets abn-verify abn_kernels_ptx) || exit 2
+  ABN_BIN=$build-nvcc/bin ci/schedules.sh $((seed % 100000000 + 1)) \
+    $((seed % 100000000 + 200)) || keep
+else
+  say "Without nvcc the compiled variants are not run on the executor."
+fi
 tests/source/tidy.sh . "$build" --all || { [ $? -eq 77 ] || outcome=1; }
 ci/asan.sh || keep
 export ABN_FUZZ_SECONDS=${ABN_FUZZ_SECONDS:-600} ABN_FUZZ_SEED=$((seed % 4294967295 + 1))

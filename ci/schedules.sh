@@ -10,7 +10,8 @@ set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 bin=${ABN_BIN:-${ABN_BUILD_DIR:-$root/build}/bin}
 first=${1:-1} last=${2:-200}
-if ! [[ $first =~ ^[1-9][0-9]{0,8}$ && $last =~ ^[1-9][0-9]{0,8}$ ]] || [ "$first" -gt "$last" ]; then
+number='^[1-9][0-9]{0,8}$'
+if ! [[ $first =~ $number && $last =~ $number ]] || [ "$first" -gt "$last" ]; then
   echo "Seeds are whole numbers from 1, the first not above the last; write schedules.sh 1 200." >&2
   exit 2
 fi
@@ -24,7 +25,8 @@ if [ ! -e "$bin/variants.ptx.so" ]; then
 fi
 alarms=0 runs=0
 for ((seed = first; seed <= last; ++seed)); do
-  output=$("$bin/abn-verify" run --tier quick --only-sanitize --device ptx --seed "$seed" --quiet 2>&1)
+  output=$("$bin/abn-verify" run --tier quick --only-sanitize --device ptx --seed "$seed" \
+    --quiet 2>&1)
   code=$?
   if [ $code -ge 2 ]; then
     printf '%s\n' "$output" >&2
