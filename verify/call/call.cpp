@@ -49,6 +49,15 @@ std::size_t given_bytes(WorkspaceGiven given, std::size_t asked) {
                                                   : asked;
 }
 
+/// What is asked for of a variant that leaves something out.
+Asked given(Asked asked, std::uint32_t leaves_out) {
+  if ((leaves_out & worker::leaves_out_mean) != 0) asked.mean = false;
+  if ((leaves_out & worker::leaves_out_variance) != 0) asked.variance = false;
+  if ((leaves_out & worker::leaves_out_running) != 0)
+    asked.running_mean = asked.running_var = false;
+  return asked;
+}
+
 /// Makes the call and reads everything back. `invoke` returns the variant's status.
 template <class Invoke>
 void make(Call& call, const Subject& subject, const CallSettings& wanted, Invoke&& invoke) {
@@ -149,6 +158,7 @@ Call Caller::forward(const CallSettings& settings) const {
   Call call = begin(settings);
   Arena& arena = *call.arena;
   const bool training = problem_.mode == ABN_TRAINING;
+  const Asked asked = given(settings.asked, subject_.leaves_out);
   const int x = arena.add(settings.in_place ? "z" : "x",
                           settings.in_place ? Role::updated : Role::input, storage_, inputs_.x);
   const int z = settings.in_place ? x : output(call, compare::Output::z);
@@ -156,19 +166,17 @@ Call Caller::forward(const CallSettings& settings) const {
       (claims_.saves & ABN_SAVES_XHAT) != 0 ? output(call, compare::Output::xhat) : none;
   const auto [gamma, beta] = affine(arena);
   const Role role = training ? Role::updated : Role::input;
-  const auto running = [&](bool asked, const char* name, const std::vector<double>& values) {
-    const bool given = (asked || !training) && !values.empty();
-    return given ? arena.add(name, role, parameter_, values) : none;
+  const auto running = [&](bool wanted, const char* name, const std::vector<double>& values) {
+    const bool there = (wanted || !training) && !values.empty();
+    return there ? arena.add(name, role, parameter_, values) : none;
   };
-  const int running_mean =
-      running(settings.asked.running_mean, "running_mean", inputs_.running_mean);
-  const int running_var = running(settings.asked.running_var, "running_var", inputs_.running_var);
-  const int mean = training && settings.asked.mean ? output(call, compare::Output::mean) : none;
-  const int var =
-      training && settings.asked.variance
-          ? output(call, (claims_.saves & ABN_SAVES_INVSTD) != 0 ? compare::Output::invstd
-                                                                 : compare::Output::variance)
-          : none;
+  const int running_mean = running(asked.running_mean, "running_mean", inputs_.running_mean);
+  const int running_var = running(asked.running_var, "running_var", inputs_.running_var);
+  const int mean = training && asked.mean ? output(call, compare::Output::mean) : none;
+  const int var = training && asked.variance ? output(call, (claims_.saves & ABN_SAVES_INVSTD) != 0
+                                                                ? compare::Output::invstd
+                                                                : compare::Output::variance)
+                                             : none;
   const std::size_t bytes = variant_.workspace_bytes(&problem_, ABN_FORWARD);
   const int workspace = arena.add_workspace(bytes);
   if (settings.in_place) call.outputs.emplace_back(compare::Output::z, x);

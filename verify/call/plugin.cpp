@@ -5,8 +5,10 @@
 
 #include <filesystem>
 #include <map>
+#include <utility>
 
 #include "cuda/registry.h"
+#include "verify/call/python.hpp"
 #include "verify/problem/error.hpp"
 
 namespace abn::verify::call {
@@ -18,6 +20,19 @@ void require_file(const std::string& path) {
   if (std::filesystem::is_fifo(path) || std::filesystem::is_character_file(path))
     throw problem::UsageError(fmt::format(
         "{} is not a file, so it cannot be loaded as a shared object; name a .so file", path));
+}
+
+/// What the workers of a plug-in say of it.
+Plugin plugin_of(std::string path, std::shared_ptr<worker::Pool> workers) {
+  Plugin plugin;
+  plugin.path = std::move(path);
+  plugin.workers = std::move(workers);
+  plugin.failure = plugin.workers->failure();
+  plugin.variants = plugin.workers->variants(0);
+  plugin.emulated = plugin.workers->emulated();
+  plugin.instrumented = plugin.workers->variants(1);
+  plugin.not_instrumented = plugin.workers->not_instrumented();
+  return plugin;
 }
 
 }  // namespace
@@ -38,14 +53,23 @@ std::string compiled_variants() {
 Plugin load_plugin(const std::string& path, const worker::Limits& limits,
                    worker::Execution executed) {
   require_file(path);
-  Plugin plugin;
-  plugin.path = path;
-  plugin.workers = std::make_shared<worker::Pool>(path, limits, executed);
-  plugin.failure = plugin.workers->failure();
-  plugin.variants = plugin.workers->variants(0);
-  plugin.emulated = plugin.workers->emulated();
-  plugin.instrumented = plugin.workers->variants(1);
-  plugin.not_instrumented = plugin.workers->not_instrumented();
+  return plugin_of(path, std::make_shared<worker::Pool>(path, limits, executed));
+}
+
+Plugin load_python(const std::string& place, const worker::Limits& limits) {
+  Plugin plugin =
+      plugin_of(place, std::make_shared<worker::Pool>(place, limits, worker::Execution::none,
+                                                      worker::Program{python_words(), -1}));
+  plugin.option = "--python";
+  return plugin;
+}
+
+Plugin attach_python(const std::string& place, int host, const worker::Limits& limits) {
+  Plugin plugin =
+      plugin_of(place, std::make_shared<worker::Pool>(place, limits, worker::Execution::none,
+                                                      worker::Program{{}, host}));
+  plugin.option = "--python";
+  plugin.of_session = place.find('/') == place.npos && place.find('.') == place.npos;
   return plugin;
 }
 

@@ -13,7 +13,11 @@
 namespace abn::verify::call {
 
 struct Plugin {
-  std::string path;  ///< as the user gave it
+  std::string path;                 ///< as the user gave it
+  const char* option = "--plugin";  ///< of the command line that names it
+  /// Its kernels are objects of another process, which no command line finds again: reproduce lines
+  /// are calls of abn_verify.judge in that process.
+  bool of_session = false;
   /// at least one, unless `failure` says why; valid while `workers` lives
   std::vector<const abn_variant*> variants;
   /// Its kernels run on the emulator: abn_add_kernel() of ci/cmake/kernel.cmake built it, and a
@@ -33,6 +37,14 @@ struct Plugin {
 /// `executed`: its kernels for GPUs run on the executor of compiled kernels.
 Plugin load_plugin(const std::string& path, const worker::Limits& limits = {},
                    worker::Execution executed = worker::Execution::none);
+
+/// The kernels of a Python file, FILE or FILE:NAME, in a worker that is a Python process. Throws
+/// UsageError likewise.
+Plugin load_python(const std::string& place, const worker::Limits& limits = {});
+
+/// The kernels of a Python process that is there already and takes sockets on `host`; `place` is
+/// where a Python file defines them, or a name alone.
+Plugin attach_python(const std::string& place, int host, const worker::Limits& limits = {});
 
 /// The plug-in of the in-tree variants as nvcc compiled them, for the executor: variants.ptx.so
 /// beside the program. Empty where there is none.

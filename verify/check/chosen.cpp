@@ -47,7 +47,7 @@ class Checks {
       if (group.suits != nullptr && !group.suits(one)) continue;
       const problem::Claimed claimed = problem::claims_of(*subject.variant, one.problem);
       if (claimed.status != ABN_OK || !claimed.nonsense.empty()) continue;
-      for (const CheckName& name : group.checks(subject, claimed.claims, one.problem))
+      for (const CheckName& name : given_checks(group, subject, claimed.claims, one.problem))
         own.push_back(
             numbers.try_emplace(judge::id_of("", one.problem, name.op, name.check), numbers.size())
                 .first->second);

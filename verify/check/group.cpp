@@ -32,10 +32,15 @@ judge::Origin origin_of(const CheckGroup& group, const call::Subject& subject,
   origin.per_channel = options.per_channel;
   origin.worst = options.worst;
   if (!subject.plugin.empty())
-    origin.command_tail += " --plugin " + judge::shell_word(subject.plugin);
+    origin.command_tail += fmt::format(" {} {}", subject.option, judge::shell_word(subject.plugin));
   origin.command_tail += group.flags;
   const std::string& device = subject.device_word.empty() ? options.device : subject.device_word;
   if (device != "auto") origin.command_tail += " --device " + judge::shell_word(device);
+  if (subject.of_session) {
+    origin.command_head = fmt::format("abn_verify.judge({}, \"", subject.plugin);
+    origin.command_tail = fmt::format("\", problem=\"{}\", data=\"{}\", seed={})",
+                                      problem::to_string(one.problem), one.data, one.seed);
+  }
   return origin;
 }
 
@@ -54,7 +59,7 @@ abn_claims claims_or_none(const call::Subject& subject, const abn_problem& probl
 std::vector<CheckName> wanted_checks(const CheckGroup& group, const call::Subject& subject,
                                      const data::Case& one, const RunOptions& options) {
   std::vector<CheckName> checks =
-      group.checks(subject, claims_or_none(subject, one.problem), one.problem);
+      given_checks(group, subject, claims_or_none(subject, one.problem), one.problem);
   std::erase_if(checks, [&](const CheckName& name) {
     return !data::matches(options.pattern,
                           judge::id_of(subject.variant->name, one.problem, name.op, name.check));
@@ -77,13 +82,34 @@ std::vector<results::Record> skipped_case(const std::vector<CheckName>& wanted,
 
 }  // namespace
 
+std::vector<CheckName> given_checks(const CheckGroup& group, const call::Subject& subject,
+                                    const abn_claims& claims, const abn_problem& problem) {
+  if (subject.leaves_out != 0 && !group.asks_for_given_alone) return {};
+  return group.checks(subject, claims, problem);
+}
+
+std::string left_out_text(const call::Subject& subject) {
+  std::vector<const char*> missing;
+  const auto add = [&](worker::LeftOut what, const char* name) {
+    if ((subject.leaves_out & what) != 0) missing.push_back(name);
+  };
+  add(worker::leaves_out_backward, "backward"), add(worker::leaves_out_mean, "mean");
+  add(worker::leaves_out_variance, "variance");
+  add(worker::leaves_out_running, "running statistics");
+  if (missing.empty()) return {};
+  return fmt::format(
+      "it gives no {}, which are not judged, and nor are the checks that relate "
+      "outputs to each other",
+      fmt::join(missing, ", no "));
+}
+
 std::vector<std::string> check_ids(const CheckGroup& group, const call::Subject& subject,
                                    std::span<const data::Case> cases) {
   std::set<std::string> ids;
   const auto add = [&](const abn_problem& problem) {
     const problem::Claimed claimed = problem::claims_of(*subject.variant, problem);
     if (claimed.status == ABN_ERROR_UNSUPPORTED) return;
-    for (const CheckName& name : group.checks(subject, claimed.claims, problem))
+    for (const CheckName& name : given_checks(group, subject, claimed.claims, problem))
       ids.insert(judge::id_of(subject.variant->name, problem, name.op, name.check));
   };
   for (const int dtype : problem::storage_types)

@@ -37,6 +37,8 @@ struct ExplainArguments {
 struct RunArguments {
   std::string pattern = "*";
   std::vector<std::string> plugins;
+  std::vector<std::string> pythons;  ///< FILE or FILE:NAME
+  int host = -1;  ///< a socket to the Python process that has what `pythons` names
   LimitArguments limits;
   bool only_plugins = false;
   std::string device = "auto", tier = "smoke";

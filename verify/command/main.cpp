@@ -182,6 +182,11 @@ int parse_and_call(const std::vector<std::string>& words,
     verb->add_option("--plugin", arguments.plugins,
                      "A shared object with variants of your own (may be repeated)")
         ->allow_extra_args(false);
+    verb->add_option("--python", arguments.pythons,
+                     "A Python file with kernels of your own, or FILE:NAME for one of them (may be "
+                     "repeated)")
+        ->allow_extra_args(false);
+    verb->add_option("--host", arguments.host)->group("");  // for abn_verify.judge alone
     verb->add_flag("--only-plugins", arguments.only_plugins, "Leave the in-tree variants out");
     verb->add_option("--device", arguments.device, "auto, cuda:N, emulator or ptx");
     verb->add_option("--tier", arguments.tier, "quick, smoke, full or exhaustive");
@@ -400,7 +405,7 @@ int parse_and_call(const std::vector<std::string>& words,
     }
   for (auto& [verb, arguments] : {std::pair{run_verb, &run}, std::pair{grad_verb, &grad}})
     if (*verb && resumed == nullptr && verb->get_option("--seed")->empty() &&
-        !arguments->plugins.empty())
+        !(arguments->plugins.empty() && arguments->pythons.empty()))
       arguments->seed = drawn_seed(), arguments->drawn_seed = true;
   if (*bench_verb && bench_verb->get_option("--seed")->empty() && !bench.plugins.empty())
     bench.seed = drawn_seed(), bench.drawn_seed = true;

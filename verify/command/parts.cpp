@@ -32,6 +32,13 @@ std::string now_utc() {
   return text;
 }
 
+worker::Limits limits_of(const LimitArguments& arguments) {
+  worker::Limits limits;
+  limits.call_seconds = arguments.call_seconds;
+  limits.memory = arguments.memory_mb << 20;
+  return limits;
+}
+
 /// An error that belongs to a plug-in as a whole and to none of its variants.
 results::Record plugin_record(const call::Plugin& plugin, const std::string& verb,
                               const char* check, const std::string& reason) {
@@ -48,8 +55,8 @@ results::Record plugin_record(const call::Plugin& plugin, const std::string& ver
   record.cases = record.failed_cases = 1;
   results::Witness witness;
   witness.where = check, witness.reason = reason;
-  witness.reproduce =
-      fmt::format("abn-verify {} --plugin {} --only-plugins", verb, judge::shell_word(plugin.path));
+  witness.reproduce = fmt::format("abn-verify {} {} {} --only-plugins", verb, plugin.option,
+                                  judge::shell_word(plugin.path));
   record.witnesses.push_back(std::move(witness));
   return record;
 }
@@ -147,9 +154,7 @@ std::string wrapped(const std::string& text, const std::string& indent, const st
 std::vector<call::Plugin> load_plugins(const std::vector<std::string>& paths,
                                        const LimitArguments& arguments, Unusable unusable,
                                        worker::Execution executed, bool in_tree) {
-  worker::Limits limits;
-  limits.call_seconds = arguments.call_seconds;
-  limits.memory = arguments.memory_mb << 20;
+  const worker::Limits limits = limits_of(arguments);
   std::vector<call::Plugin> plugins;
   if (executed != worker::Execution::none && in_tree)
     if (const std::string own = call::compiled_variants(); !own.empty()) {
@@ -165,6 +170,14 @@ std::vector<call::Plugin> load_plugins(const std::vector<std::string>& paths,
     }
   call::refuse_equal_names(plugins);
   return plugins;
+}
+
+void add_pythons(std::vector<call::Plugin>& plugins, const std::vector<std::string>& places,
+                 int host, const LimitArguments& arguments) {
+  for (const std::string& place : places)
+    plugins.push_back(host >= 0 ? call::attach_python(place, host, limits_of(arguments))
+                                : call::load_python(place, limits_of(arguments)));
+  call::refuse_equal_names(plugins);
 }
 
 void refuse_failures(const std::vector<call::Plugin>& plugins) {

@@ -44,6 +44,10 @@ std::vector<call::Plugin> load_plugins(const std::vector<std::string>& paths,
                                        worker::Execution executed = worker::Execution::none,
                                        bool in_tree = false);
 
+/// Adds the kernels of Python files, or of the process behind the socket `host`.
+void add_pythons(std::vector<call::Plugin>& plugins, const std::vector<std::string>& places,
+                 int host, const LimitArguments& limits);
+
 /// For verbs that have no records: throws UsageError for a plug-in with a `failure`.
 void refuse_failures(const std::vector<call::Plugin>& plugins);
 

@@ -50,24 +50,25 @@ std::string huge_problem(const std::vector<data::Case>& cases) {
 std::string moved_text(const Setup& setup, const call::Subject& subject,
                        const RunArguments& arguments) {
   if (!setup.options.moves_cases || is_hunt(arguments) || subject.device == nullptr) return {};
+  std::string text = check::left_out_text(subject);
+  const auto add = [&](const std::string& what) { text += (text.empty() ? "" : "; ") + what; };
   const std::vector<data::Case> cases = cases_of(check::output_checks, arguments);
   const check::MovedCases moved = check::moved_cases(check::output_checks, subject, cases);
-  std::string text;
   if (moved.moved > 0)
-    text = fmt::format(
+    add(fmt::format(
         "{} of the tier's {} problems are none that it does; others that it does, as near to them "
         "as they come, stand in for them",
-        moved.moved, cases.size());
+        moved.moved, cases.size()));
   if (moved.left_out > 0)
-    text += fmt::format(
-        "{}{} of the tier's large cases are left to GPUs and host code, as the emulator would take "
+    add(fmt::format(
+        "{} of the tier's large cases are left to GPUs and host code, as the emulator would take "
         "minutes (abn-verify explain ranges)",
-        text.empty() ? "" : "; ", moved.left_out);
+        moved.left_out));
   if (moved.left_to_gpus > 0)
-    text += fmt::format(
-        "{}{} of the tier's cases, beyond 2^31 elements, are left to GPUs; --problem {} runs one "
+    add(fmt::format(
+        "{} of the tier's cases, beyond 2^31 elements, are left to GPUs; --problem {} runs one "
         "here",
-        text.empty() ? "" : "; ", moved.left_to_gpus, huge_problem(cases));
+        moved.left_to_gpus, huge_problem(cases)));
   return text;
 }
 

@@ -95,9 +95,15 @@ Setup set_up(const RunArguments& arguments) {
   setup.device = call::choose_device(arguments.device);
   setup.plugins = load_plugins(arguments.plugins, arguments.limits, Unusable::a_record,
                                setup.device.executed, !arguments.only_plugins);
+  if (!arguments.pythons.empty() && setup.device.executed != worker::Execution::none)
+    throw problem::UsageError(
+        "--device ptx runs kernels as nvcc compiled them, and a kernel of Python is none; leave "
+        "--device or --python out");
+  add_pythons(setup.plugins, arguments.pythons, arguments.host, arguments.limits);
   if (arguments.only_plugins && setup.plugins.empty())
     throw problem::UsageError(
-        "--only-plugins without a plug-in leaves nothing to run; add --plugin libmine.so");
+        "--only-plugins without a plug-in leaves nothing to run; add --plugin libmine.so or "
+        "--python mine.py");
   if (sanitizes(arguments) && !setup.device.emulator)
     throw problem::UsageError(
         fmt::format("The sanitiser runs kernels on the emulator, not on {}; add --device emulator",

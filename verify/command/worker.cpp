@@ -1,6 +1,10 @@
 // The program abn-verify-worker, in which plug-ins run: abn-verify starts it, nobody else has to.
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <stdexcept>
 
 #include "verify/bench/timing_device.hpp"
@@ -55,6 +59,16 @@ int serve() {
       });
 }
 
+char* const* program = nullptr;
+
+/// The worker becomes the program that main was told of, which serves in its place.
+int become_program() {
+  execvp(program[0], program);
+  std::fprintf(stderr, "%s cannot be started (%s)\n", program[0], strerror(errno));
+  constexpr int not_found = 127;  // as in shells
+  return not_found;
+}
+
 }  // namespace
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -66,9 +80,13 @@ extern "C" const char* __asan_default_options() {
 #endif
 
 int main(int argc, char** argv) {
-  if (argc != 3) {
+  if (argc < 3) {
     std::fputs("abn-verify-worker runs the plug-ins of abn-verify; start that instead\n", stderr);
     return 2;
   }
-  return worker::supervise(std::strtoull(argv[1], nullptr, 10), std::atoi(argv[2]), serve);
+  const std::uint64_t memory = std::strtoull(argv[1], nullptr, 10);
+  const int processes = std::atoi(argv[2]);
+  if (argc == 3) return worker::supervise(memory, processes, serve);
+  program = argv + 3;
+  return worker::supervise(memory, processes, become_program, false);
 }

@@ -114,9 +114,11 @@ results::VariantInfo describe(const call::Subject& subject) {
   info.memory = subject.emulated ? "emulated"
                 : subject.device != nullptr && subject.device->memory() == ABN_MEMORY_HOST ? "host"
                                                                                            : "cuda";
-  info.process = subject.workers == nullptr ? "called by abn-verify itself"
-                                            : "called in worker processes: " +
-                                                  worker::limits_text(subject.workers->limits());
+  info.process =
+      subject.workers == nullptr ? "called by abn-verify itself"
+      : subject.workers->hosted()
+          ? "called in the Python process that asked for the verdict"
+          : "called in worker processes: " + worker::limits_text(subject.workers->limits());
   for (const int dtype : types_by_habit())
     for (const int layout : problem::layouts) {
       const std::vector<abn_problem> problems = check::supported_problems(subject, dtype, layout);

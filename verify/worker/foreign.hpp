@@ -20,11 +20,19 @@ struct Escaped : std::runtime_error {
   int code;
 };
 
+/// What a function raised that can raise without harm to its process, as those of an interpreter
+/// can: the call has failed, and the process goes on. One sentence without its full stop.
+struct Raised : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 /// Calls a function of the plug-in.
 template <class Function, class... Arguments>
 auto call_foreign(const Function& function, const Arguments&... arguments) {
   try {
     return function(arguments...);
+  } catch (const Raised&) {
+    throw;
   } catch (const std::bad_alloc& thrown) {
     throw Escaped(std::string("an exception: ") + thrown.what(), out_of_memory);
   } catch (const std::exception& thrown) {

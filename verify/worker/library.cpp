@@ -48,23 +48,24 @@ Library::Library(const std::string& path, bool executed) : path_(path), executed
         fmt::format("{} does not export {}; define extern \"C\" const abn_variant* {}(uint32_t "
                     "index), see cuda/kernel.h",
                     path, ABN_PLUGIN_SYMBOL, ABN_PLUGIN_SYMBOL));
-  entry_ = reinterpret_cast<abn_plugin_function>(symbol);
+  own_.at = reinterpret_cast<abn_plugin_function>(symbol);
 }
 
 VariantFacts Library::facts(std::uint32_t index) {
   VariantFacts facts = facts_of(variant(index));
+  if (own_.leaves_out && facts.present != 0) facts.leaves_out = own_.leaves_out(index);
   if (executed_ && facts.memory == ABN_MEMORY_CUDA) facts.memory = ABN_MEMORY_HOST;
   return facts;
 }
 
 const abn_variant* Library::variant(std::uint32_t index) {
   while (variants_.size() <= index && variants_.size() <= most_variants)
-    variants_.push_back(entry_(static_cast<std::uint32_t>(variants_.size())));
+    variants_.push_back(own_.at(static_cast<std::uint32_t>(variants_.size())));
   return index < variants_.size() ? variants_[index] : nullptr;
 }
 
 std::string Library::instrumented_path() const {
-  const void* const name = dlsym(library_, sanitized_file_symbol);
+  const void* const name = library_ == nullptr ? nullptr : dlsym(library_, sanitized_file_symbol);
   if (name == nullptr) return {};
   return (std::filesystem::path(path_).parent_path() / static_cast<const char*>(name)).string();
 }

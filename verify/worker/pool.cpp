@@ -47,7 +47,7 @@ std::unique_ptr<Worker> PoolState::take() {
   }
   std::unique_ptr<Worker> worker;
   try {
-    worker = std::make_unique<Worker>(limits);
+    worker = std::make_unique<Worker>(limits, program);
     const LoadAnswer answer = load_into(*worker);
     if (!answer.refused.empty())
       throw WorkerGone("could not be loaded again: " + problem::printable(answer.refused));
@@ -74,10 +74,11 @@ void PoolState::read_variants(Worker& worker, std::uint32_t build, const std::st
   for (const auto& answerer : answerers[build]) variants[build].push_back(&answerer->variant());
 }
 
-Pool::Pool(std::string path, const Limits& limits, Execution executed)
+Pool::Pool(std::string path, const Limits& limits, Execution executed, Program program)
     : state_(std::make_unique<PoolState>()) {
   state_->path = std::move(path), state_->limits = limits, state_->executed = executed;
-  auto worker = std::make_unique<Worker>(limits);
+  state_->program = std::move(program);
+  auto worker = std::make_unique<Worker>(limits, state_->program);
   try {
     const LoadAnswer answer = state_->load_into(*worker);
     if (!answer.refused.empty()) throw problem::UsageError(problem::printable(answer.refused));
@@ -101,11 +102,19 @@ Pool::~Pool() = default;
 const std::string& Pool::failure() const { return state_->failure; }
 std::uint64_t Pool::number() const { return state_->number; }
 const Limits& Pool::limits() const { return state_->limits; }
+bool Pool::hosted() const { return state_->program.host >= 0; }
 bool Pool::emulated() const { return state_->emulated; }
 const std::string& Pool::not_instrumented() const { return state_->not_instrumented; }
 const std::vector<const abn_variant*>& Pool::variants(std::size_t build) const {
   return state_->variants[build];
 }
+std::uint32_t Pool::leaves_out(const abn_variant& variant) const {
+  for (const auto& list : state_->answerers)
+    for (const auto& answerer : list)
+      if (&answerer->variant() == &variant) return answerer->facts().leaves_out;
+  return 0;
+}
+
 void Pool::ask_ahead(const abn_variant& variant, std::span<const abn_problem> problems) {
   for (auto& list : state_->answerers)
     for (const auto& answerer : list)

@@ -26,8 +26,9 @@ class Pool {
  public:
   /// Loads the plug-in in a worker. Throws UsageError for what is not a usable plug-in; where the
   /// worker ends before it serves, there are no variants and failure() says why. `executed`: its
-  /// kernels for GPUs run on the executor of compiled kernels.
-  Pool(std::string path, const Limits& limits, Execution executed = Execution::none);
+  /// kernels for GPUs run on the executor of compiled kernels. `program`: who loads it.
+  Pool(std::string path, const Limits& limits, Execution executed = Execution::none,
+       Program program = {});
   ~Pool();
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
@@ -35,10 +36,13 @@ class Pool {
   const std::string& failure() const;
   std::uint64_t number() const;  ///< of this pool in this process: the owner of its memory
   const Limits& limits() const;
+  bool hosted() const;  ///< by a process that was there before and that nothing limits
   bool emulated() const;
   const std::string& not_instrumented() const;  ///< why there is no instrumented build
   /// Of build 0, the plain one, or 1, the instrumented; valid while the pool lives.
   const std::vector<const abn_variant*>& variants(std::size_t build) const;
+  /// Bits of LeftOut, of a variant of this pool.
+  std::uint32_t leaves_out(const abn_variant& variant) const;
   /// Asks a variant of this pool for its claims for many problems at once, which claims() then
   /// answers without a worker. What it does not support is known until the next call only.
   void ask_ahead(const abn_variant& variant, std::span<const abn_problem> problems);

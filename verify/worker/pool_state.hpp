@@ -23,7 +23,7 @@
 namespace abn::verify::worker {
 
 struct Worker {
-  explicit Worker(const Limits& limits) : process(limits) {}
+  Worker(const Limits& limits, const Program& program) : process(limits, program) {}
   Process process;
   std::set<std::uint64_t> mapped;  // segments
   // Of no use for another call: its CUDA context is in error, or it has touched a closed page and
@@ -42,6 +42,7 @@ struct PoolState {
   Limits limits;
   bool emulated = false;
   Execution executed = Execution::none;
+  Program program;
   int gpu = 0;
   std::vector<std::unique_ptr<RemoteVariant>> answerers[2];
   std::vector<const abn_variant*> variants[2];

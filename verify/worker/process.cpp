@@ -108,9 +108,34 @@ std::string limits_text(const Limits& limits) {
       limits.processes, limits.failures, limits.restarts);
 }
 
-Process::Process(const Limits& limits) : limits_(limits) {
+Process::Process(const Limits& limits, const Program& program) : limits_(limits) {
   if (limits_.memory == 0) limits_.memory = default_memory();
-  const std::string program = program_path();
+  if (program.host >= 0)
+    connect(program);
+  else
+    start(program);
+  const timeval patience{static_cast<time_t>(ending_seconds), 0};  // with one that reads nothing
+  setsockopt(socket_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+  std::random_device random;
+  number_ = (std::uint64_t{random()} << 32) | random();
+  alive_ = true;
+}
+
+void Process::connect(const Program& program) {
+  int questions[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, questions) != 0) fail("a socket");
+  socket_ = questions[0];
+  constexpr std::byte hello{1};
+  const bool taken = send_packet(program.host, {&hello, 1}, questions[1]);
+  close(questions[1]);
+  if (taken) return;
+  close(socket_);
+  socket_ = -1;
+  throw WorkerGone("has ended");
+}
+
+void Process::start(const Program& program) {
+  const std::string path = program_path();
   int questions[2], control[2], output[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, questions) != 0) fail("a socket");
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) != 0) fail("a socket");
@@ -120,8 +145,6 @@ Process::Process(const Limits& limits) : limits_(limits) {
   const int theirs[] = {above_the_usual(questions[1]), above_the_usual(control[1]),
                         above_the_usual(output[1])};
   fcntl(output_, F_SETFL, O_NONBLOCK);
-  const timeval patience{static_cast<time_t>(ending_seconds), 0};  // with one that reads nothing
-  setsockopt(socket_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
 
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
@@ -138,11 +161,14 @@ Process::Process(const Limits& limits) : limits_(limits) {
   posix_spawnattr_setsigdefault(&attributes, &all);
   posix_spawnattr_setflags(&attributes,
                            POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  std::string words[] = {program, std::to_string(limits_.memory),
-                         std::to_string(limits_.processes)};
-  char* const arguments[] = {words[0].data(), words[1].data(), words[2].data(), nullptr};
+  std::vector<std::string> words{path, std::to_string(limits_.memory),
+                                 std::to_string(limits_.processes)};
+  words.insert(words.end(), program.words.begin(), program.words.end());
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
   const int error =
-      posix_spawn(&supervisor_, program.c_str(), &actions, &attributes, arguments, environ);
+      posix_spawn(&supervisor_, path.c_str(), &actions, &attributes, arguments.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   for (const int file : theirs) close(file);
@@ -150,10 +176,8 @@ Process::Process(const Limits& limits) : limits_(limits) {
     supervisor_ = 0;
     for (const int file : {socket_, control_, output_}) close(file);
     errno = error;
-    fail(program.c_str());
+    fail(path.c_str());
   }
-  std::random_device random;
-  number_ = (std::uint64_t{random()} << 32) | random();
 }
 
 Process::~Process() {
@@ -169,10 +193,11 @@ Header Process::next(Verb verb) {
 }
 
 void Process::send(std::span<const std::byte> bytes, int descriptor) {
-  if (supervisor_ > 0) send_packet(socket_, bytes, descriptor);  // a dead one has no answer
+  if (alive_) send_packet(socket_, bytes, descriptor);  // a dead one has no answer
 }
 
 void Process::drain() {
+  if (output_ < 0) return;
   char some[4096];
   for (ssize_t got = 0; (got = read(output_, some, sizeof some)) > 0;)
     printed_.append(some, std::min(static_cast<std::size_t>(got), most_printed - printed_.size()));
@@ -195,7 +220,7 @@ std::string Process::printed() const {
 }
 
 std::vector<std::byte> Process::answer_to(const Header& question) {
-  if (supervisor_ <= 0) throw WorkerGone("had ended before");
+  if (!alive_) throw WorkerGone("had ended before");
   const Clock::time_point deadline = after(limits_.call_seconds);
   for (;;) {
     pollfd waiting[] = {{socket_, POLLIN, 0}, {control_, POLLIN, 0}, {output_, POLLIN, 0}};
@@ -257,6 +282,10 @@ void Process::give_up(const std::string& why) {
 }
 
 std::string Process::take_ending(double seconds) {
+  if (control_ < 0) {  // nobody watches over it who could tell more
+    alive_ = false;
+    return "ended, or closed the socket that it was to answer on";
+  }
   pollfd waiting{control_, POLLIN, 0};
   const Clock::time_point deadline = after(seconds);
   int ready = 0;
@@ -276,6 +305,7 @@ std::string Process::take_ending(double seconds) {
 }
 
 void Process::kill_all() {
+  alive_ = false;
   if (supervisor_ <= 0) return;
   shutdown(control_, SHUT_WR);  // the supervisor's word to end everything
   const Clock::time_point deadline = after(ending_seconds);
@@ -297,7 +327,12 @@ void Process::kill_all() {
 }
 
 std::string Process::end() {
-  if (supervisor_ <= 0) return {};
+  if (!alive_) return {};
+  if (control_ < 0) {  // it goes on, and does something else
+    send(pack(next(Verb::quit), MapQuestion{}), -1);
+    alive_ = false;
+    return {};
+  }
   send(pack(next(Verb::quit), MapQuestion{}), -1);
   const Clock::time_point deadline = after(std::min(ending_seconds, limits_.call_seconds));
   while (Clock::now() < deadline) {

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "verify/worker/program.hpp"
 #include "verify/worker/protocol.hpp"
 #include "verify/worker/supervise.hpp"
 
@@ -40,7 +41,7 @@ struct WorkerGone : std::runtime_error {
 class Process {
  public:
   /// Throws std::runtime_error where the judge itself cannot start one.
-  explicit Process(const Limits& limits);
+  explicit Process(const Limits& limits, const Program& program = {});
   ~Process();
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
@@ -66,14 +67,14 @@ class Process {
   }
   emulator::Report ask_report();
 
-  bool alive() const { return supervisor_ > 0; }
+  bool alive() const { return alive_; }
   /// The first lines that it wrote to standard output and standard error, without control
   /// characters, in quotes; empty if it wrote nothing.
   std::string printed() const;
   /// Ends it: with exit() and destructors, if it is alive and does that in time. Empty, or what it
   /// did instead: "crashed with signal 11 (...)".
   std::string end();
-  /// The process that holds all others; 0 once it has ended.
+  /// The process that holds all others; 0 once it has ended, and of one that was there before.
   pid_t supervisor() const { return supervisor_; }
   int left_over() const { return left_over_; }
 
@@ -82,6 +83,8 @@ class Process {
   void send(std::span<const std::byte> bytes, int descriptor);
   std::vector<std::byte> answer_to(const Header& question);
   [[noreturn]] void give_up(const std::string& why);
+  void connect(const Program& program);
+  void start(const Program& program);
   void drain();
   /// Waits for the supervisor's word, then for its end.
   std::string take_ending(double seconds);
@@ -90,6 +93,7 @@ class Process {
   Limits limits_;
   int socket_ = -1, control_ = -1, output_ = -1;
   pid_t supervisor_ = 0;
+  bool alive_ = false;
   std::uint64_t number_ = 0;
   int left_over_ = 0;
   std::string printed_;

@@ -43,7 +43,7 @@
 namespace abn::verify::worker {
 
 inline constexpr std::uint32_t protocol_magic = 0x574e4241U;  // "ABNW"
-inline constexpr std::uint16_t protocol_version = 3;
+inline constexpr std::uint16_t protocol_version = 4;
 inline constexpr std::size_t largest_packet = 128U << 10;
 inline constexpr std::size_t longest_text = 2000;
 
@@ -124,6 +124,14 @@ struct VariantQuestion {
   std::uint32_t build = 0, index = 0;
   ABN_MESSAGE(build, index)
 };
+/// What a variant never gives: none of its calls is asked for it, and no check is about it. Bits of
+/// `leaves_out`.
+enum LeftOut : std::uint32_t {
+  leaves_out_backward = 1,
+  leaves_out_mean = 2,
+  leaves_out_variance = 4,
+  leaves_out_running = 8,  ///< the running statistics after the step
+};
 /// What a variant says of itself, before anybody believes it.
 struct VariantFacts {
   std::uint8_t present = 0;  ///< 0: the index lies behind the last one
@@ -134,9 +142,10 @@ struct VariantFacts {
   std::int32_t memory = 0;      ///< ABN_MEMORY_*
   std::string null_function;    ///< the first one that is not set
   std::uint8_t has_halves = 0;  ///< abn_split_variant, with all of its functions
+  std::uint32_t leaves_out = 0;
   bool operator==(const VariantFacts&) const = default;
   ABN_MESSAGE(present, abi_version, struct_size, named, name, summary, memory, null_function,
-              has_halves)
+              has_halves, leaves_out)
 };
 
 struct ClaimsQuestion {
@@ -160,7 +169,8 @@ struct ClaimsAnswer {
   std::int32_t status = 0;
   std::uint32_t marks = 0;
   AsIs<abn_claims> claims;
-  ABN_MESSAGE(status, marks, claims)
+  std::string trouble;  ///< what claims() raised, where that can be said; one sentence
+  ABN_MESSAGE(status, marks, claims, trouble)
 };
 
 inline constexpr std::size_t most_problems = 400;  // of one question
@@ -249,7 +259,7 @@ struct CallAnswer {
   std::int32_t status = 0;
   std::uint32_t marks = 0;
   ClaimsAnswer claims;  ///< asked again behind the call
-  std::string trouble;  ///< of the GPU's runtime; one sentence
+  std::string trouble;  ///< of the GPU's runtime, or what the call raised; one sentence
   /// Where in the segment a closed page was touched, with which the call and the worker have ended.
   std::uint64_t touched = nowhere;
   Access access{};

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <type_traits>
 
+#include "verify/problem/printable.hpp"
 #include "verify/worker/interruption.hpp"
 #include "verify/worker/step_recorder.hpp"
 
@@ -104,6 +105,8 @@ int RemoteVariant::claims(const abn_problem& problem, abn_claims& out) {
         ask<ClaimsAnswer>("claims", "claims()", Verb::claims, ClaimsQuestion{which_, {problem}});
     if ((frozen.answer.marks & problem_written) != 0)
       frozen.failure = "claims() wrote into the problem that it was given";
+    if (!frozen.answer.trouble.empty())
+      frozen.failure = "claims() " + problem::printable(frozen.answer.trouble);
   } catch (const CallLost& lost) {
     frozen.failure = lost.what();
   }
@@ -215,15 +218,16 @@ int RemoteVariant::call(const char* op, Entry entry, const abn_problem& problem,
   for (const void* const pointer : pointers) add(pointer);
   if (entry > Entry::backward) add(partial);
   question.segment = place.segment, question.begin = place.begin, question.bytes = place.bytes;
-  for (const Pages& one : closed_pages)
-    question.closed.push_back(
-        {place.begin + static_cast<std::uint64_t>(one.begin - place.address), one.bytes});
+  if (pool_.program.host < 0)  // else a touch of them would end more than a worker
+    for (const Pages& one : closed_pages)
+      question.closed.push_back(
+          {place.begin + static_cast<std::uint64_t>(one.begin - place.address), one.bytes});
   const bool at_once =
       joined != nullptr && session_worker == nullptr && question.gpu < 0 && question.closed.empty();
   const auto answer = at_once ? call_together(op, question, place)
                               : ask<CallAnswer>(op, "the plug-in", Verb::call, question,
                                                 [&](Worker& worker) { pool_.map(worker, place); });
-  if (!answer.trouble.empty()) throw CallLost(op, answer.trouble);
+  if (!answer.trouble.empty()) throw CallLost(op, problem::printable(answer.trouble));
   if (answer.touched != nowhere) {
     const auto is_in = [&](const ClosedRange& one) {
       return answer.touched >= one.begin && answer.touched - one.begin < one.bytes;

@@ -49,13 +49,17 @@ void make_ready_for_exceptions() {
   }
 }
 
+/// Nobody takes an answer any more.
+struct Unheard : std::exception {};
+
 class Server {
  public:
   Server(MakeAccelerator accelerator, MakeTimingDevice timing)
       : make_accelerator_(accelerator), own_(getpid()), timed_(timing) {}
+  explicit Server(Host host) : host_(std::move(host)), own_(getpid()), timed_(no_timing_device) {}
 
   int run() {
-    while (std::optional<Packet> packet = receive_packet(question_descriptor)) {
+    while (std::optional<Packet> packet = receive_packet(host_.socket)) {
       Unpacker from(packet->bytes);
       header_ = unpack_header(from);
       switch (header_.verb) {
@@ -118,6 +122,7 @@ class Server {
           answer(objects_.answer());
           break;
         case Verb::quit:
+          if (host_.open) return 0;
           std::exit(0);  // destructors and exit handlers of the plug-in, too
         default:
           throw NoMessage("an unknown verb");
@@ -135,13 +140,23 @@ class Server {
     std::fflush(stdout);
     objects_.look();
     if (getpid() != own_) _exit(0);  // a child that a call made and that came back, too
-    if (!send_packet(question_descriptor, bytes)) _exit(cannot_answer);
+    if (send_packet(host_.socket, bytes)) return;
+    if (host_.open) throw Unheard();
+    _exit(cannot_answer);
   }
 
   LoadAnswer load(const LoadQuestion& question) {
     LoadAnswer answer;
     try {
       if (question.executed > Execution::fused) throw NoMessage("an unknown machine");
+      if (host_.open) {
+        objects_ = LoadedObjects();
+        builds_.at(0).emplace(question.path, host_.open(question.path));
+        answer.not_instrumented = question.path +
+                                  " is no plug-in for the emulator, so nobody sees "
+                                  "its memory accesses; leave --sanitize out";
+        return answer;
+      }
       executed_ = question.executed != Execution::none;
       if (executed_) Executor::instance().approximate(question.executed);
       objects_ = LoadedObjects();
@@ -192,7 +207,7 @@ class Server {
       const ClaimsAnswer one = ask_claims(variant(question.variant), problem.value);
       // One that did more than answer is asked about alone, where that is said.
       constexpr std::int32_t unknown = -1;
-      answer.statuses.push_back(one.marks == 0 ? one.status : unknown);
+      answer.statuses.push_back(one.marks == 0 && one.trouble.empty() ? one.status : unknown);
       if (answer.statuses.back() == ABN_OK) answer.claims.push_back(one.claims);
     }
     return answer;
@@ -202,7 +217,11 @@ class Server {
     abn_problem problem = asked;
     ClaimsAnswer answer;
     answer.claims.value.struct_size = sizeof(abn_claims);
-    answer.status = call_foreign(variant.claims, &problem, &answer.claims.value);
+    try {
+      answer.status = call_foreign(variant.claims, &problem, &answer.claims.value);
+    } catch (const Raised& raised) {
+      answer.trouble = std::string(raised.what()).substr(0, longest_text);
+    }
     answer.marks = ours.marks();
     if (!same_bytes(problem, asked)) answer.marks |= problem_written;
     return answer;
@@ -239,11 +258,11 @@ class Server {
     else
       session_.emplace(settings);
     for (const Watched& one : question.watched) {
-      const MappedSegments::Mapping& memory = segments_.at(question.segment);
-      if (one.offset > memory.bytes || one.bytes > memory.bytes - one.offset)
+      const auto memory = segments_.at(question.segment);
+      if (one.offset > memory->bytes || one.bytes > memory->bytes - one.offset)
         throw NoMessage("a buffer outside of its segment");
       if (one.element_bytes == 0) throw NoMessage("a buffer of elements without bytes");
-      const emulator::WatchedBuffer buffer{one.name,         memory.begin + one.offset,
+      const emulator::WatchedBuffer buffer{one.name,         memory->begin + one.offset,
                                            one.bytes,        one.element_bytes,
                                            one.written != 0, one.writable != 0};
       if (executed_)
@@ -256,7 +275,12 @@ class Server {
   CallAnswer call(const CallQuestion& question);
   TogetherAnswer together(const TogetherQuestion& question);
 
-  MakeAccelerator make_accelerator_;
+  static std::unique_ptr<TimingDevice> no_timing_device(int) {
+    throw std::runtime_error("calls are not timed here");
+  }
+
+  MakeAccelerator make_accelerator_ = nullptr;
+  Host host_;
   pid_t own_;
   Header header_;
   std::array<std::optional<Library>, 2> builds_;
@@ -270,24 +294,33 @@ class Server {
 
 CallAnswer Server::call(const CallQuestion& question) {
   const abn_variant& asked = variant(question.variant);
-  const MappedSegments::Mapping& memory = segments_.at(question.segment);
-  if (question.begin > memory.bytes || question.bytes > memory.bytes - question.begin)
+  const auto memory = segments_.at(question.segment);
+  if (question.begin > memory->bytes || question.bytes > memory->bytes - question.begin)
     throw NoMessage("memory outside of its segment");
+  if (host_.open && question.gpu >= 0) throw NoMessage("memory of a GPU, of which there is none");
+  if (host_.shared && !question.closed.empty())
+    throw NoMessage("pages to close, of a process that does other things");
   abn_problem problem = question.problem.value;
   CallAnswer answer;
-  std::byte* const begin = memory.begin + question.begin;
+  std::byte* const begin = memory->begin + question.begin;
   if (!question.closed.empty() && question.gpu >= 0)
     throw NoMessage("pages to close, of a GPU's variant");
   std::optional<ClosedPages> closed;
   if (!question.closed.empty())
-    closed.emplace(memory.begin, memory.bytes, question.closed, pack(header_, answer));
+    closed.emplace(memory->begin, memory->bytes, question.closed, pack(header_, answer));
   if (executed_) {
     Executor::instance().allow(begin, question.bytes);
     answer.status = invoke(question, asked, problem, begin, nullptr, answer.marks);
     Executor::instance().forbid(begin, question.bytes);
     if (Executor::instance().context_in_error()) answer.marks |= context_in_error;
   } else if (question.gpu < 0) {
-    answer.status = invoke(question, asked, problem, begin, nullptr, answer.marks);
+    lent = memory;
+    try {
+      answer.status = invoke(question, asked, problem, begin, nullptr, answer.marks);
+    } catch (const Raised& raised) {
+      answer.trouble = std::string(raised.what()).substr(0, longest_text);
+    }
+    lent.reset();
   } else {
     try {
       if (!accelerator_) accelerator_ = make_accelerator_(question.gpu);
@@ -306,7 +339,8 @@ CallAnswer Server::call(const CallQuestion& question) {
   closed.reset();
   if (!same_bytes(problem, question.problem.value)) answer.marks |= problem_written;
   siginfo_t info{};
-  if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0) answer.marks |= children_left;
+  if (!host_.shared && waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0)
+    answer.marks |= children_left;
   answer.claims = ask_claims(asked, question.problem.value);
   return answer;
 }
@@ -338,6 +372,16 @@ TogetherAnswer Server::together(const TogetherQuestion& question) {
 }
 
 }  // namespace
+
+std::string serve(Host host) {
+  try {
+    Server(std::move(host)).run();
+  } catch (const Unheard&) {
+  } catch (const std::exception& wrong) {
+    return wrong.what();
+  }
+  return {};
+}
 
 int serve(MakeAccelerator accelerator, MakeTimingDevice timing) {
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);

@@ -3,9 +3,12 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 
+#include "verify/worker/library.hpp"
+#include "verify/worker/packet_socket.hpp"
 #include "verify/worker/timing_device.hpp"
 
 namespace abn::verify::worker {
@@ -23,6 +26,18 @@ class Accelerator {
 
 /// GPU `index`. Throws std::exception where there is none.
 using MakeAccelerator = std::unique_ptr<Accelerator> (*)(int index);
+
+/// How a process answers that has its variants already, or makes them of what the judge names.
+struct Host {
+  int socket = question_descriptor;
+  /// The variants behind a path; throws std::exception, whose text is why it is refused.
+  std::function<Variants(const std::string& path)> open;
+  bool shared = false;  ///< the process does other things as well, and its children are its own
+};
+
+/// Answers the questions that come on the socket until it is told to quit or nobody asks any more.
+/// Empty, or what was wrong with a question, so that there was nothing to answer.
+std::string serve(Host host);
 
 /// Answers the questions that come on question_descriptor until it is told to quit or nobody asks
 /// any more: the exit code.

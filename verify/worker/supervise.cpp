@@ -125,13 +125,13 @@ void limit(int resource, std::uint64_t value) {
 }
 
 /// The worker: in a session of its own, without the supervisor's socket.
-[[noreturn]] void become_worker([[maybe_unused]] std::uint64_t memory, int (*serve)()) {
+[[noreturn]] void become_worker([[maybe_unused]] std::uint64_t reserved, int (*serve)()) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   setsid();
   close(supervisor_descriptor);
   limit(RLIMIT_CORE, 0);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-  if (memory > 0) limit(RLIMIT_DATA, memory);  // the shadow of a sanitizer has terabytes
+  if (reserved > 0) limit(RLIMIT_DATA, reserved);  // the shadow of a sanitizer has terabytes
 #endif
   _exit(serve());
 }
@@ -141,13 +141,13 @@ struct Status {
 };
 
 /// The keeper: starts the worker, collects whatever ends, and says how the worker did.
-[[noreturn]] void become_keeper(std::uint64_t memory, int report, int (*serve)()) {
+[[noreturn]] void become_keeper(std::uint64_t reserved, int report, int (*serve)()) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   const pid_t worker = fork();
   if (worker == 0) {
     close(report);
-    become_worker(memory, serve);
+    become_worker(reserved, serve);
   }
   close(question_descriptor);
   close(STDOUT_FILENO), close(STDERR_FILENO);
@@ -190,7 +190,7 @@ bool can_confine() {
          WEXITSTATUS(status) == 0;
 }
 
-int supervise(std::uint64_t memory, int processes, int (*serve)()) {
+int supervise(std::uint64_t memory, int processes, int (*serve)(), bool reserved_too) {
   // What whoever started the judge left open is no business of a plug-in.
   close_range(supervisor_descriptor + 1, ~0U, 0);
   int ends[2];
@@ -201,7 +201,7 @@ int supervise(std::uint64_t memory, int processes, int (*serve)()) {
   if (keeper < 0) return 1;
   if (keeper == 0) {
     close(ends[0]);
-    become_keeper(memory, ends[1], serve);
+    become_keeper(reserved_too ? memory : 0, ends[1], serve);
   }
   close(ends[1]), close(question_descriptor);
   close(STDOUT_FILENO), close(STDERR_FILENO);

@@ -20,8 +20,9 @@ inline constexpr int cannot_answer = 71;
 
 /// Starts `serve` in a process of its own and returns when that and all that came of it are gone:
 /// the exit code of this process. `memory` in bytes: of private memory, a process and all of them
-/// together; 0: no limit.
-int supervise(std::uint64_t memory, int processes, int (*serve)());
+/// together; 0: no limit. `reserved_too`: a process is also held to what it reserves, so that no
+/// single allocation goes beyond it; interpreters reserve what they never touch.
+int supervise(std::uint64_t memory, int processes, int (*serve)(), bool reserved_too = true);
 
 /// Does this system give a worker a process namespace of its own, from which it can signal nobody?
 bool can_confine();
