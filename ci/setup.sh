@@ -55,6 +55,7 @@ build_packages=(g++ cmake ninja-build ccache git libeigen3-dev libboost-dev libb
   libfmt-dev nlohmann-json3-dev libcli11-dev)
 test_packages=(libgtest-dev librapidcheck-dev)
 report_packages=(gnuplot-nox)
+python_packages=(python3-dev python3-venv python3-numpy)
 source_packages=(clang-format-14 clang-tidy-14 python3)
 
 # A GPU counts as present when the driver's device node is there.
@@ -76,6 +77,25 @@ configure() {
     exit 2
   fi
   grep -E '^-- (CUDA|CPU-only)' "$log" || true
+}
+
+# find_python: sets python_options to what builds the Python package: Debian's Python in a virtual
+# environment of the build folder, with nanobind from PyPI. Empty where one of them is not to be had.
+find_python() {
+  python_options=()
+  local venv=$build/venv
+  missing_of "${python_packages[@]}"
+  if [ ${#missing[@]} -eq 0 ]; then
+    [ -x "$venv/bin/python" ] || /usr/bin/python3 -m venv --system-site-packages "$venv" || true
+    "$venv/bin/python" -c 'import nanobind' 2>/dev/null ||
+      "$venv/bin/python" -m pip install -q nanobind >/dev/null 2>&1 || true
+    if "$venv/bin/python" -c 'import nanobind' 2>/dev/null; then
+      python_options=(-DABN_PYTHON=ON "-DPython_EXECUTABLE=$venv/bin/python")
+      return 0
+    fi
+  fi
+  say "The Python package is neither built nor tested: it needs ${python_packages[*]}, and nanobind" \
+    "from PyPI."
 }
 
 # make_targets TARGET...: builds, quietly unless it fails.

@@ -5,13 +5,14 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 cd "$root"
 need "${build_packages[@]}" "${test_packages[@]}" "${report_packages[@]}" jq
-want "${source_packages[@]}"
+want "${source_packages[@]}" "${python_packages[@]}"
+find_python
 
 if have_nvcc; then
-  configure ON -DABN_TESTS=ON "-DCMAKE_CUDA_ARCHITECTURES=80-real;90-real;100"
+  configure ON -DABN_TESTS=ON "${python_options[@]}" "-DCMAKE_CUDA_ARCHITECTURES=80-real;90-real;100"
 else
   no_cuda_reason="nvcc is not on PATH"
-  configure OFF -DABN_TESTS=ON
+  configure OFF -DABN_TESTS=ON "${python_options[@]}"
 fi
 make_targets all
 # A kernel that spills is slow on every GPU, and no GPU is needed to see it.

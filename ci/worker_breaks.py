@@ -37,7 +37,7 @@ BREAKS = [
      [(SUPERVISE, "if (static_cast<int>(all.size()) > processes)",
        "if (!BROKEN && static_cast<int>(all.size()) > processes)")]),
     ("the memory of a process",
-     [(SUPERVISE, "if (memory > 0) limit(RLIMIT_DATA", "if (memory > 0 && !BROKEN) "
+     [(SUPERVISE, "if (reserved > 0) limit(RLIMIT_DATA", "if (reserved > 0 && !BROKEN) "
        "limit(RLIMIT_DATA")]),
     ("the memory of all of its processes",
      [(SUPERVISE, "if (memory > 0 && used > memory)", "if (memory > 0 && !BROKEN && "
@@ -133,9 +133,9 @@ BREAKS = [
        "if (BROKEN && found == segments_.end()) { return segments_.begin()->second; } "
        "if (found == segments_.end()) throw NoMessage(")]),
     ("the memory of a call lies in its segment",
-     [(SERVE, "if (question.begin > memory.bytes || question.bytes > memory.bytes - "
+     [(SERVE, "if (question.begin > memory->bytes || question.bytes > memory->bytes - "
        "question.begin)",
-       "if (!BROKEN && (question.begin > memory.bytes || question.bytes > memory.bytes - "
+       "if (!BROKEN && (question.begin > memory->bytes || question.bytes > memory->bytes - "
        "question.begin))")]),
     ("an argument lies in the memory of its call",
      [(INVOKE, "if (offset < question_.begin || offset - question_.begin > question_.bytes)",
@@ -149,8 +149,8 @@ BREAKS = [
      [(MAPPED, "question.bytes > static_cast<std::uint64_t>(behind.st_size))",
        "(question.bytes > static_cast<std::uint64_t>(behind.st_size) && !BROKEN))")]),
     ("a watched buffer lies in its segment",
-     [(SERVE, "if (one.offset > memory.bytes || one.bytes > memory.bytes - one.offset)",
-       "if (!BROKEN && (one.offset > memory.bytes || one.bytes > memory.bytes - "
+     [(SERVE, "if (one.offset > memory->bytes || one.bytes > memory->bytes - one.offset)",
+       "if (!BROKEN && (one.offset > memory->bytes || one.bytes > memory->bytes - "
        "one.offset))")]),
     ("pages to close lie in their segment",
      [(CLOSED, "if (one.begin > bytes || one.bytes > bytes - one.begin || "

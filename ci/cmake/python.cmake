@@ -29,6 +29,7 @@ target_include_directories(abn_python SYSTEM PRIVATE ${nanobind_include}
   ${Python_INCLUDE_DIRS})
 target_link_libraries(abn_python PRIVATE abn_options abn_fmt Boost::context Threads::Threads
   ${CMAKE_DL_LIBS})
+target_link_options(abn_python PRIVATE LINKER:--exclude-libs,ALL)  # nor does it export any
 add_dependencies(abn_python abn_provenance abn-verify-worker)
 
 # The modules themselves, so that the package in the build folder is whole.

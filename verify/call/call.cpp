@@ -158,7 +158,9 @@ Call Caller::forward(const CallSettings& settings) const {
   Call call = begin(settings);
   Arena& arena = *call.arena;
   const bool training = problem_.mode == ABN_TRAINING;
-  const Asked asked = given(settings.asked, subject_.leaves_out);
+  const Asked asked = subject_.workers == nullptr
+                          ? settings.asked
+                          : given(settings.asked, subject_.workers->leaves_out(*subject_.variant));
   const int x = arena.add(settings.in_place ? "z" : "x",
                           settings.in_place ? Role::updated : Role::input, storage_, inputs_.x);
   const int z = settings.in_place ? x : output(call, compare::Output::z);

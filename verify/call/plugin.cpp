@@ -57,20 +57,18 @@ Plugin load_plugin(const std::string& path, const worker::Limits& limits,
 }
 
 Plugin load_python(const std::string& place, const worker::Limits& limits) {
-  Plugin plugin =
-      plugin_of(place, std::make_shared<worker::Pool>(place, limits, worker::Execution::none,
-                                                      worker::Program{python_words(), -1}));
-  plugin.option = "--python";
-  return plugin;
+  worker::Program program;
+  program.words = python_words(), program.option = "--python";
+  return plugin_of(place, std::make_shared<worker::Pool>(place, limits, worker::Execution::none,
+                                                         std::move(program)));
 }
 
 Plugin attach_python(const std::string& place, int host, const worker::Limits& limits) {
-  Plugin plugin =
-      plugin_of(place, std::make_shared<worker::Pool>(place, limits, worker::Execution::none,
-                                                      worker::Program{{}, host}));
-  plugin.option = "--python";
-  plugin.of_session = place.find('/') == place.npos && place.find('.') == place.npos;
-  return plugin;
+  worker::Program program;
+  program.host = host, program.option = "--python";
+  program.of_session = place.find('/') == place.npos && place.find('.') == place.npos;
+  return plugin_of(place, std::make_shared<worker::Pool>(place, limits, worker::Execution::none,
+                                                         std::move(program)));
 }
 
 void refuse_equal_names(std::span<const Plugin> plugins) {

@@ -13,11 +13,7 @@
 namespace abn::verify::call {
 
 struct Plugin {
-  std::string path;                 ///< as the user gave it
-  const char* option = "--plugin";  ///< of the command line that names it
-  /// Its kernels are objects of another process, which no command line finds again: reproduce lines
-  /// are calls of abn_verify.judge in that process.
-  bool of_session = false;
+  std::string path;  ///< as the user gave it
   /// at least one, unless `failure` says why; valid while `workers` lives
   std::vector<const abn_variant*> variants;
   /// Its kernels run on the emulator: abn_add_kernel() of ci/cmake/kernel.cmake built it, and a

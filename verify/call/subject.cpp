@@ -72,7 +72,6 @@ std::vector<Subject> subjects_of(const DeviceChoice& device, std::span<const Plu
       Subject subject;
       subject.variant = variant;
       if (!plugin.in_tree) subject.plugin = plugin.path;
-      subject.option = plugin.option, subject.of_session = plugin.of_session;
       if (plugin.in_tree)
         for (const abn_variant* const other : in_tree(ABN_MEMORY_HOST))
           if (std::string_view(other->name) == variant->name) subject.emulator_build = other;
@@ -81,7 +80,6 @@ std::vector<Subject> subjects_of(const DeviceChoice& device, std::span<const Plu
       subject.not_instrumented = plugin.not_instrumented;
       subject.device = variant->memory == ABN_MEMORY_HOST ? host_device() : device.cuda;
       subject.workers = plugin.workers;
-      if (subject.workers != nullptr) subject.leaves_out = subject.workers->leaves_out(*variant);
       if (subject.workers != nullptr && subject.device != nullptr) {
         subject.device = worker_device(subject.device, subject.workers->number());
         if (variant->memory == ABN_MEMORY_CUDA) subject.workers->use_gpu(device.cuda_index);

@@ -2,7 +2,6 @@
 // chooses.
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -19,9 +18,6 @@ struct Subject {
   std::shared_ptr<Device> device;  ///< null: it cannot run here, for the reason `unavailable`
   std::string unavailable;
   std::string plugin;                     ///< path of its plug-in; empty for in-tree variants
-  const char* option = "--plugin";        ///< of the command line that names the plug-in
-  bool of_session = false;                ///< see Plugin
-  std::uint32_t leaves_out = 0;           ///< bits of worker::LeftOut
   std::shared_ptr<worker::Pool> workers;  ///< who calls it; null: this process does
   /// its kernels run on the emulator: in-tree variants, and plug-ins that abn_add_kernel() built
   bool emulated = false;

@@ -31,17 +31,24 @@ judge::Origin origin_of(const CheckGroup& group, const call::Subject& subject,
                   judge::shell_word(one.data), one.seed);
   origin.per_channel = options.per_channel;
   origin.worst = options.worst;
+  const worker::Program program =
+      subject.workers == nullptr ? worker::Program{} : subject.workers->program();
   if (!subject.plugin.empty())
-    origin.command_tail += fmt::format(" {} {}", subject.option, judge::shell_word(subject.plugin));
+    origin.command_tail += fmt::format(" {} {}", program.option, judge::shell_word(subject.plugin));
   origin.command_tail += group.flags;
   const std::string& device = subject.device_word.empty() ? options.device : subject.device_word;
   if (device != "auto") origin.command_tail += " --device " + judge::shell_word(device);
-  if (subject.of_session) {
+  if (program.of_session) {
     origin.command_head = fmt::format("abn_verify.judge({}, \"", subject.plugin);
     origin.command_tail = fmt::format("\", problem=\"{}\", data=\"{}\", seed={})",
                                       problem::to_string(one.problem), one.data, one.seed);
   }
   return origin;
+}
+
+/// Bits of LeftOut.
+std::uint32_t left_out(const call::Subject& subject) {
+  return subject.workers == nullptr ? 0 : subject.workers->leaves_out(*subject.variant);
 }
 
 /// What a variant claims, or the least that any claims where it supports nothing of the kind. That
@@ -84,23 +91,35 @@ std::vector<results::Record> skipped_case(const std::vector<CheckName>& wanted,
 
 std::vector<CheckName> given_checks(const CheckGroup& group, const call::Subject& subject,
                                     const abn_claims& claims, const abn_problem& problem) {
-  if (subject.leaves_out != 0 && !group.asks_for_given_alone) return {};
-  return group.checks(subject, claims, problem);
+  std::vector<CheckName> checks = group.checks(subject, claims, problem);
+  const std::uint32_t missing = left_out(subject);
+  if (missing == 0) return checks;
+  std::erase_if(checks, [&](const CheckName& name) {
+    const std::string_view op = name.op, check = name.check;
+    const bool running = check.starts_with("running_"),
+               spread = check == "variance" || check == "invstd";
+    return (op != "forward" && op != "backward") ||
+           (op == "backward" && (missing & worker::leaves_out_backward) != 0) ||
+           (check == "mean" && (missing & worker::leaves_out_mean) != 0) ||
+           (spread && (missing & worker::leaves_out_variance) != 0) ||
+           (running && (missing & worker::leaves_out_running) != 0);
+  });
+  return checks;
 }
 
 std::string left_out_text(const call::Subject& subject) {
-  std::vector<const char*> missing;
+  std::vector<const char*> names;
   const auto add = [&](worker::LeftOut what, const char* name) {
-    if ((subject.leaves_out & what) != 0) missing.push_back(name);
+    if ((left_out(subject) & what) != 0) names.push_back(name);
   };
   add(worker::leaves_out_backward, "backward"), add(worker::leaves_out_mean, "mean");
   add(worker::leaves_out_variance, "variance");
   add(worker::leaves_out_running, "running statistics");
-  if (missing.empty()) return {};
+  if (names.empty()) return {};
   return fmt::format(
       "it gives no {}, which are not judged, and nor are the checks that relate "
-      "outputs to each other",
-      fmt::join(missing, ", no "));
+      "results of several calls to each other",
+      fmt::join(names, ", no "));
 }
 
 std::vector<std::string> check_ids(const CheckGroup& group, const call::Subject& subject,

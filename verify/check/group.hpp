@@ -97,12 +97,10 @@ struct CheckGroup {
   std::size_t quick_cases = 16;
   /// whether its cases are run on Subject::alternatives, too
   bool on_alternatives = false;
-  /// its calls ask for no more than the variant gives, and its checks are about no more
-  bool asks_for_given_alone = false;
 };
 
-/// Those of them that are about what the variant gives (worker::LeftOut). One that leaves anything
-/// out has the checks of its outputs alone: what other groups relate may be missing.
+/// The checks that a group has for a problem, of what the variant gives (worker::LeftOut). One that
+/// leaves anything out has those of its single calls alone: what others relate may be missing.
 std::vector<CheckName> given_checks(const CheckGroup& group, const call::Subject& subject,
                                     const abn_claims& claims, const abn_problem& problem);
 

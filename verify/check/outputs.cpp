@@ -303,16 +303,11 @@ std::vector<CheckName> checks_of(const call::Subject& subject, const abn_claims&
   checks.push_back({"forward", "z", numbers});
   if ((claims.saves & ABN_SAVES_XHAT) != 0) checks.push_back({"forward", "xhat", numbers});
   const char* const spread = (claims.saves & ABN_SAVES_INVSTD) != 0 ? "invstd" : "variance";
-  const auto gives = [&](worker::LeftOut what) { return (subject.leaves_out & what) == 0; };
-  if (problem.mode == ABN_TRAINING) {
-    if (gives(worker::leaves_out_mean)) checks.push_back({"forward", "mean", numbers});
-    if (gives(worker::leaves_out_variance)) checks.push_back({"forward", spread, numbers});
-    if (gives(worker::leaves_out_running))
-      for (const char* statistic : {"running_mean", "running_var"})
-        checks.push_back({"forward", statistic, numbers});
-  }
+  if (problem.mode == ABN_TRAINING)
+    for (const char* statistic : {"mean", spread, "running_mean", "running_var"})
+      checks.push_back({"forward", statistic, numbers});
   add_contracts("forward", claims.z_may_alias_x == 1);
-  if (problem.mode == ABN_INFERENCE || !gives(worker::leaves_out_backward)) return checks;
+  if (problem.mode == ABN_INFERENCE) return checks;
   for (const char* gradient : {"dx", "dgamma", "dbeta"})
     checks.push_back({"backward", gradient, numbers});
   add_contracts("backward", claims.dx_may_alias_dz == 1);

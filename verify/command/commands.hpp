@@ -25,7 +25,7 @@ struct LimitArguments {
 
 struct ListArguments {
   std::string pattern = "*";
-  std::vector<std::string> plugins;
+  std::vector<std::string> plugins, pythons;
   LimitArguments limits;
   bool json = false, names = false, ids = false;
 };
@@ -94,6 +94,10 @@ struct CheckArguments {
   bool quiet = false;
 };
 
+struct BoundArguments {
+  std::string file, out;
+};
+
 struct ReportArguments {
   std::vector<std::string> files;
   std::string out = "report";
@@ -130,6 +134,7 @@ int traffic_command(const TrafficArguments& arguments, const CommandLine& comman
 int grad_command(const RunArguments& arguments, const CommandLine& command_line);
 int study_command(const StudyArguments& arguments, const CommandLine& command_line);
 int check_command(const CheckArguments& arguments, const CommandLine& command_line);
+int bound_command(const BoundArguments& arguments);
 int report_command(const ReportArguments& arguments);
 int bench_command(const BenchArguments& arguments, const CommandLine& command_line);
 int plan_command(const PlanArguments& arguments);

@@ -116,7 +116,8 @@ nlohmann::ordered_json json_of(const std::vector<call::Subject>& subjects,
 }  // namespace
 
 int list_command(const ListArguments& arguments) {
-  const std::vector<call::Plugin> plugins = load_plugins(arguments.plugins, arguments.limits);
+  std::vector<call::Plugin> plugins = load_plugins(arguments.plugins, arguments.limits);
+  add_pythons(plugins, arguments.pythons, -1, arguments.limits);
   refuse_failures(plugins);
   const auto subjects = call::subjects_of(call::choose_device("emulator"), plugins, false);
   if (arguments.names) {

@@ -165,6 +165,10 @@ int parse_and_call(const std::vector<std::string>& words,
       ->add_option("--plugin", list.plugins,
                    "A shared object with variants of your own (may be repeated)")
       ->allow_extra_args(false);
+  list_verb
+      ->add_option("--python", list.pythons,
+                   "A Python file with kernels, or FILE:NAME (may be repeated)")
+      ->allow_extra_args(false);
   add_limits(list_verb, list.limits);
   list_verb->add_flag("--json", list.json, "As JSON");
   list_verb->add_flag("--ids", list.ids, "Only the ids of the checks, one a line");
@@ -313,6 +317,18 @@ int parse_and_call(const std::vector<std::string>& words,
   check_verb->add_option("--out", check.out, "Write the results to this file")->check(is_file_name);
   check_verb->add_flag("--quiet", check.quiet, "Print failures only");
 
+  BoundArguments bounds;
+  auto* bound_verb = app.add_subcommand(
+      "bound", "Write the exact outputs of a tensor file's inputs, and how far off each may be");
+  bound_verb->add_option("FILE", bounds.file, "The file, with the claims of how it is computed")
+      ->required();
+  bound_verb
+      ->add_option("--out", bounds.out,
+                   "Write to this file, as safetensors: NAME and NAME.low, which add up to the "
+                   "exact values, and NAME.bound")
+      ->required()
+      ->check(is_file_name);
+
   ReportArguments report;
   auto* report_verb = app.add_subcommand(
       "report", "Turn results into index.html, report.md, report.csv and one results.json");
@@ -374,8 +390,8 @@ int parse_and_call(const std::vector<std::string>& words,
       ->check(is_file_name);
 
   if (!words.empty() && !words.front().starts_with('-')) {
-    const std::vector<std::string> verbs{"doctor", "list",  "explain", "run",   "traffic", "grad",
-                                         "study",  "check", "report",  "bench", "plan"};
+    const std::vector<std::string> verbs{"doctor", "list",  "explain", "run",    "traffic", "grad",
+                                         "study",  "check", "bound",   "report", "bench",   "plan"};
     if (std::find(verbs.begin(), verbs.end(), words.front()) == verbs.end())
       throw problem::UsageError(fmt::format(
           "\"{}\" is not a verb of abn-verify; did you mean {}? abn-verify --help lists all",
@@ -421,6 +437,7 @@ int parse_and_call(const std::vector<std::string>& words,
   if (*grad_verb) return grad_command(grad, command_line);
   if (*study_verb) return study_command(study, command_line);
   if (*check_verb) return check_command(check, command_line);
+  if (*bound_verb) return bound_command(bounds);
   if (*bench_verb) return bench_command(bench, command_line);
   if (*plan_verb) return plan_command(plan);
   return report_command(report);

@@ -55,8 +55,10 @@ results::Record plugin_record(const call::Plugin& plugin, const std::string& ver
   record.cases = record.failed_cases = 1;
   results::Witness witness;
   witness.where = check, witness.reason = reason;
-  witness.reproduce = fmt::format("abn-verify {} {} {} --only-plugins", verb, plugin.option,
-                                  judge::shell_word(plugin.path));
+  witness.reproduce =
+      fmt::format("abn-verify {} {} {} --only-plugins", verb,
+                  plugin.workers == nullptr ? "--plugin" : plugin.workers->program().option,
+                  judge::shell_word(plugin.path));
   record.witnesses.push_back(std::move(witness));
   return record;
 }

@@ -95,6 +95,16 @@ void require_numbers(std::vector<results::Record>& records, const std::string& v
     }
 }
 
+/// The files that hold kernels: plug-ins, and Python files without the names behind them.
+std::vector<std::string> files_of(const RunArguments& arguments) {
+  std::vector<std::string> files = arguments.plugins;
+  std::error_code error;
+  for (const std::string& place : arguments.pythons)
+    for (const std::string& path : {place, place.substr(0, place.rfind(':'))})
+      if (std::filesystem::is_regular_file(path, error)) files.push_back(path);
+  return files;
+}
+
 /// All that a reader has to know of where the results come from, but the time that they took.
 results::Provenance provenance_of(const Setup& setup, const RunArguments& arguments,
                                   const CommandLine& command_line) {
@@ -111,7 +121,7 @@ results::Provenance provenance_of(const Setup& setup, const RunArguments& argume
                       : device.emulator                            ? "emulator"
                                         : arguments.device + " (not available)";
   provenance.driver = device.cuda ? call::cuda_status().driver : "none";
-  if (!arguments.out.empty()) provenance.files = file_hashes(arguments.plugins);
+  if (!arguments.out.empty()) provenance.files = file_hashes(files_of(arguments));
   return provenance;
 }
 
@@ -130,7 +140,7 @@ results::JournalHeader header_of(const Setup& setup, const RunArguments& argumen
   for (const call::Subject& subject : setup.subjects)
     header.variants.push_back(run::describe(subject));
   header.parts = std::move(parts);
-  header.resumable = !is_hunt(arguments) && arguments.seconds == 0;
+  header.resumable = !is_hunt(arguments) && arguments.seconds == 0 && arguments.host < 0;
   return header;
 }
 

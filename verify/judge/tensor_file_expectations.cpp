@@ -69,6 +69,17 @@ FileExpectations expectations_of(const data::TensorFile& file) {
   return out;
 }
 
+std::vector<compare::Expectation> all_expectations_of(const data::TensorFile& file) {
+  const problem::Inputs exact = for_oracle(file.inputs);
+  std::vector<compare::Expectation> all = expect::expect_forward(exact, file.claims);
+  if (file.inputs.dz.empty() || file.inputs.problem.mode == ABN_INFERENCE) return all;
+  const problem::Saved saved = saved_in(file);
+  const auto backward = has_saved(file, saved) ? expect::expect_backward(exact, saved, file.claims)
+                                               : expect::expect_gradient(exact, file.claims);
+  all.insert(all.end(), backward.begin(), backward.end());
+  return all;
+}
+
 std::vector<compare::Output> failed_outputs(const data::TensorFile& file) {
   std::vector<compare::Output> failed;
   const problem::WholeBatch& whole = file.inputs.whole;

@@ -20,6 +20,9 @@ struct FileExpectations {
 
 FileExpectations expectations_of(const data::TensorFile& file);
 
+/// Of every output that follows from its inputs, whether the file holds it or not.
+std::vector<compare::Expectation> all_expectations_of(const data::TensorFile& file);
+
 /// The outputs of the file with an element above its bound.
 std::vector<compare::Output> failed_outputs(const data::TensorFile& file);
 

@@ -39,8 +39,8 @@ nb::tuple tuple_of(const std::vector<std::int64_t>& numbers, std::int64_t times 
 nb::object buffer_of(const void* data, int dtype, std::vector<std::int64_t> shape,
                      std::vector<std::int64_t> strides) {
   if (data == nullptr) return nb::none();
-  return nb::cast(Buffer(const_cast<void*>(data), dtype, std::move(shape), std::move(strides),
-                         worker::lent));
+  return nb::cast(
+      Buffer(const_cast<void*>(data), dtype, std::move(shape), std::move(strides), worker::lent));
 }
 
 }  // namespace
@@ -84,17 +84,15 @@ void Buffer::bind(nb::module_& module) {
       .def_prop_ro("shape", &Buffer::shape)
       .def_prop_ro("strides", &Buffer::strides, "in elements")
       .def_prop_ro("__array_interface__", &Buffer::array_interface)
-      .def("__dlpack__", [](nb::handle self, const nb::kwargs& options) {
-        return dlpack(self, options);
-      })
+      .def("__dlpack__",
+           [](nb::handle self, const nb::kwargs& options) { return dlpack(self, options); })
       .def("__dlpack_device__", [](const Buffer&) {
         return nb::make_tuple(static_cast<int>(nb::device::cpu::value), 0);
       });
 }
 
 nb::object tensor_of(const void* data, int dtype, const abn_problem& p) {
-  if (p.layout == ABN_NHWC)
-    return buffer_of(data, dtype, {p.n, p.c, p.s}, {p.s * p.c, 1, p.c});
+  if (p.layout == ABN_NHWC) return buffer_of(data, dtype, {p.n, p.c, p.s}, {p.s * p.c, 1, p.c});
   return buffer_of(data, dtype, {p.n, p.c, p.s}, {p.c * p.s, p.s, 1});
 }
 

@@ -19,10 +19,10 @@ class Buffer {
   Buffer(void* data, int dtype, std::vector<std::int64_t> shape, std::vector<std::int64_t> strides,
          std::shared_ptr<const void> memory);
 
-  const char* dtype() const;                   ///< "f32"
+  const char* dtype() const;  ///< "f32"
   nanobind::tuple shape() const;
-  nanobind::tuple strides() const;             ///< in elements
-  nanobind::dict array_interface() const;      ///< bfloat16, which NumPy lacks, as 16-bit words
+  nanobind::tuple strides() const;         ///< in elements
+  nanobind::dict array_interface() const;  ///< bfloat16, which NumPy lacks, as 16-bit words
   static nanobind::object dlpack(nanobind::handle self, const nanobind::kwargs& options);
 
   static void bind(nanobind::module_& module);

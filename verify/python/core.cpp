@@ -18,29 +18,26 @@ namespace abn::verify::python {
 namespace nb = nanobind;
 namespace {
 
-/// Kept until the process ends: who was told to stop waiting for a call goes on without asking.
-std::vector<std::unique_ptr<PythonVariant>>& all_variants() {
-  static auto* const all = new std::vector<std::unique_ptr<PythonVariant>>;
-  return *all;
-}
+using Owned = std::vector<std::unique_ptr<PythonVariant>>;
 
-/// The variants of what `open` finds behind a path.
+/// The variants of what `open` finds behind a path. They end with the server that asks for them,
+/// which has no call of its own left then.
 worker::Variants variants_of(const nb::callable& open, const std::string& path) {
   const nb::gil_scoped_acquire lock;
-  std::vector<const PythonVariant*> variants;
+  const std::shared_ptr<Owned> variants(new Owned, [](Owned* owned) {
+    const nb::gil_scoped_acquire again;
+    delete owned;
+  });
   try {
-    for (const nb::handle kernel : open(path)) {
-      auto made = std::make_unique<PythonVariant>(nb::borrow(kernel));
-      variants.push_back(made.get());
-      all_variants().push_back(std::move(made));
-    }
+    for (const nb::handle kernel : open(path))
+      variants->push_back(std::make_unique<PythonVariant>(nb::borrow(kernel)));
   } catch (const nb::python_error& wrong) {  // ends with the lock held
     throw std::runtime_error(nb::cast<std::string>(nb::str(wrong.value())));
   }
   return {[variants](std::uint32_t index) {
-            return index < variants.size() ? variants[index]->variant() : nullptr;
+            return index < variants->size() ? (*variants)[index]->variant() : nullptr;
           },
-          [variants](std::uint32_t index) { return variants.at(index)->leaves_out(); }};
+          [variants](std::uint32_t index) { return variants->at(index)->leaves_out(); }};
 }
 
 std::string serve(int socket, const nb::callable& open, bool shared) {

@@ -48,7 +48,8 @@ void fill(abn_claims& out, const nb::dict& claims) {
         is("depth_backward", out.depth_backward) || is("function_ulp", out.function_ulp) ||
         is("kink", out.kink) || is("running_variance", out.running_variance) ||
         is("other_out_types", out.other_out_types) || is("affine_apart", out.affine_apart);
-    if (!known) throw std::invalid_argument("no field of abn_claims: " + nb::cast<std::string>(name));
+    if (!known)
+      throw std::invalid_argument("no field of abn_claims: " + nb::cast<std::string>(name));
   }
 }
 

@@ -116,7 +116,7 @@ results::VariantInfo describe(const call::Subject& subject) {
                                                                                            : "cuda";
   info.process =
       subject.workers == nullptr ? "called by abn-verify itself"
-      : subject.workers->hosted()
+      : subject.workers->program().host >= 0
           ? "called in the Python process that asked for the verdict"
           : "called in worker processes: " + worker::limits_text(subject.workers->limits());
   for (const int dtype : types_by_habit())

@@ -78,8 +78,9 @@ Pool::Pool(std::string path, const Limits& limits, Execution executed, Program p
     : state_(std::make_unique<PoolState>()) {
   state_->path = std::move(path), state_->limits = limits, state_->executed = executed;
   state_->program = std::move(program);
-  auto worker = std::make_unique<Worker>(limits, state_->program);
+  std::unique_ptr<Worker> worker;
   try {
+    worker = std::make_unique<Worker>(limits, state_->program);
     const LoadAnswer answer = state_->load_into(*worker);
     if (!answer.refused.empty()) throw problem::UsageError(problem::printable(answer.refused));
     state_->emulated = answer.emulated != 0,
@@ -102,7 +103,7 @@ Pool::~Pool() = default;
 const std::string& Pool::failure() const { return state_->failure; }
 std::uint64_t Pool::number() const { return state_->number; }
 const Limits& Pool::limits() const { return state_->limits; }
-bool Pool::hosted() const { return state_->program.host >= 0; }
+const Program& Pool::program() const { return state_->program; }
 bool Pool::emulated() const { return state_->emulated; }
 const std::string& Pool::not_instrumented() const { return state_->not_instrumented; }
 const std::vector<const abn_variant*>& Pool::variants(std::size_t build) const {

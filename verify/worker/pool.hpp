@@ -36,7 +36,7 @@ class Pool {
   const std::string& failure() const;
   std::uint64_t number() const;  ///< of this pool in this process: the owner of its memory
   const Limits& limits() const;
-  bool hosted() const;  ///< by a process that was there before and that nothing limits
+  const Program& program() const;  ///< who loads it
   bool emulated() const;
   const std::string& not_instrumented() const;  ///< why there is no instrumented build
   /// Of build 0, the plain one, or 1, the instrumented; valid while the pool lives.

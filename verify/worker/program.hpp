@@ -15,6 +15,10 @@ struct Program {
   /// >= 0: a socket to a process that is there already. It is sent one end of a new socket for
   /// every worker that is wanted, and serves on each. Nothing limits it, and nobody ends it.
   int host = -1;
+  const char* option = "--plugin";  ///< of the command line that names what is loaded
+  /// What is loaded are objects of the host, which no command line finds again: what shows a case
+  /// again is a call of abn_verify.judge there.
+  bool of_session = false;
 };
 
 }  // namespace abn::verify::worker

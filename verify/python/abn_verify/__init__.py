@@ -21,6 +21,7 @@ from ._judge import judge
 from ._kernel import Kernel, kernel
 from ._problem import Problem, problem
 from ._result import Failure, Result
+from ._step import Bound, Step, bound, check
 
-__all__ = ["Claims", "Failure", "Kernel", "Problem", "Result", "UsageError", "__version__",
-           "judge", "kernel", "loop", "pairwise", "problem", "tree"]
+__all__ = ["Bound", "Claims", "Failure", "Kernel", "Problem", "Result", "Step", "UsageError",
+           "__version__", "bound", "check", "judge", "kernel", "loop", "pairwise", "problem", "tree"]

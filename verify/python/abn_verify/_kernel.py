@@ -78,11 +78,10 @@ def kernel_of(target: Any) -> Kernel:
     with a forward."""
     if isinstance(target, Kernel):
         return target
-    own = vars(target) if hasattr(target, "__dict__") else {}
-    declared = own.get("__abn_kernel__", getattr(type(target), "__abn_kernel__", None))
+    declared = getattr(target, "__abn_kernel__", None)
     if declared is None:
         return Kernel(target)
-    # An instance of a declared class, or the class itself.
+    # Else it is an object of the declared class, or a class that is derived from it.
     return declared if declared.target is target else declared.of(target)
 
 
