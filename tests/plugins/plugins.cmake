@@ -106,6 +106,11 @@ if(TARGET planted_ptx)
   list(APPEND plugin_targets planted_ptx)
 endif()
 include(ExternalProject)
+set(abn_portable_flags "")
+if(ABN_IS_PORTABLE)
+  list(JOIN abn_portable_link " " abn_portable_flags)
+  string(APPEND abn_portable_flags " -static-libstdc++ -static-libgcc")
+endif()
 ExternalProject_Add(plugin_outside
   SOURCE_DIR ${CMAKE_CURRENT_SOURCE_DIR}/outside
   BINARY_DIR ${PROJECT_BINARY_DIR}/outside
@@ -114,6 +119,7 @@ ExternalProject_Add(plugin_outside
     -DCMAKE_BUILD_TYPE=${CMAKE_BUILD_TYPE}
     -DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER}
     -DCMAKE_CXX_COMPILER_LAUNCHER=${CMAKE_CXX_COMPILER_LAUNCHER}
+    "-DCMAKE_MODULE_LINKER_FLAGS=${abn_portable_flags}"
     -DWITH_CUDA=${ABN_WITH_CUDA}
     -DCMAKE_CUDA_COMPILER=${CMAKE_CUDA_COMPILER}
     -DCMAKE_CUDA_ARCHITECTURES=90-real
