@@ -101,7 +101,7 @@ function(abn_portable_run variable)
   set(${variable} "${wrong}" PARENT_SCOPE)
 endfunction()
 
-# What crt1.o calls begins in portable/start.cpp; packed relocations are those that 2.28 cannot read.
+# What crt1.o calls begins in portable/start.cpp; 2.28 cannot read packed relocations.
 set(abn_portable_link -L${abn_portable} -Wl,--wrap=__libc_start_main
   -Wl,-z,nopack-relative-relocs)
 set(ABN_IS_PORTABLE OFF)

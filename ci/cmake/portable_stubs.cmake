@@ -25,9 +25,9 @@ set(abn_homes "^dl(open|sym|vsym|close|error|addr|addr1|info|mopen)$" libdl.so.2
 macro(abn_symbols_of file)
   execute_process(COMMAND ${CMAKE_READELF} --dyn-syms -W ${file} OUTPUT_VARIABLE table)
   # Num: Value Size Type Bind Vis Ndx Name@@Version
-  string(REGEX MATCHALL
-    "[0-9a-f]+ +[0-9a-fx]+ (FUNC|IFUNC|OBJECT) +(GLOBAL|WEAK) +DEFAULT +[0-9]+ [A-Za-z0-9_]+@+GLIBC_[0-9.]+"
-    lines "${table}")
+  string(CONCAT line "[0-9a-f]+ +[0-9a-fx]+ (FUNC|IFUNC|OBJECT) +(GLOBAL|WEAK) +DEFAULT +"
+    "[0-9]+ [A-Za-z0-9_]+@+GLIBC_[0-9.]+")
+  string(REGEX MATCHALL "${line}" lines "${table}")
   set(names)
   foreach(line IN LISTS lines)
     string(REGEX REPLACE "@+" " " line "${line}")

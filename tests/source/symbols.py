@@ -8,7 +8,7 @@
 A binary starts on RHEL 8 and on all that came after if it asks for no version above these, and if
 it brings along what is not on every machine. GLIBCXX and CXXABI are those of GCC 8, for binaries
 that take libstdc++ from the machine. An undefined symbol without a version is one that the linker
-did not find in 2.28, but would have found in this machine's C library.
+did not find in 2.28, but would have found in this machine's C library; a weak one may be missing.
 """
 import os
 import re
@@ -19,7 +19,7 @@ import tempfile
 
 NEWEST = {"GLIBC": (2, 28), "GLIBCXX": (3, 4, 25), "CXXABI": (1, 3, 11), "GCC": (7, 0, 0)}
 VERSIONED = re.compile(r"\bUND +(\S+?)@+([A-Z]+)_([0-9.]+)")
-BARE = re.compile(r"\b(?:GLOBAL|WEAK) +\S+ +UND +([A-Za-z_]\w*)\s*$", re.M)
+BARE = re.compile(r"\bGLOBAL +\S+ +UND +([A-Za-z_]\w*)\s*$", re.M)
 OTHER = re.compile(r"Name: ([A-Z]+_[A-Z][A-Z_]*)")  # GLIBC_ABI_DT_RELR and such
 
 
@@ -63,7 +63,7 @@ def too_new(path, known):
 
 
 def examine(folders):
-    known = libc_symbols() - {"__gmon_start__"}  # of gprof, if it is there
+    known = libc_symbols()
     count = bad = 0
     for folder in folders:
         for path in binaries_below(folder):

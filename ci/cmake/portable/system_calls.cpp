@@ -1,15 +1,15 @@
 // Functions that do no more than one system call, each newer than 2.28.
 #include <dirent.h>
-#include <cerrno>
-#include <cstdlib>
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <cerrno>
+#include <cstdlib>
 
 #define ABN_NEWER extern "C" [[gnu::visibility("hidden")]]
 ABN_NEWER pid_t gettid() noexcept { return static_cast<pid_t>(syscall(SYS_gettid)); }
 
-// Where the kernel does not know it, either (before 5.9): one after the other, those that there are.
+// Where the kernel does not know it, either (before 5.9): those that there are, one by one.
 ABN_NEWER int close_range(unsigned first, unsigned last, int flags) noexcept {
 #ifdef SYS_close_range
   const long done = syscall(SYS_close_range, first, last, flags);

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <condition_variable>
 #include <cmath>
+#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -125,10 +125,12 @@ int main(int count, char** words) {
   expect(std::random_device{}.max() > 0 && arc4random_uniform(1) == 0 && arc4random_uniform(7) < 7,
          "random numbers");
   int number = 0;
-  expect(__isoc23_strtol("-12", nullptr, 10) == -12 &&
-             __isoc23_sscanf("7", "%d", &number) == 1 && number == 7, "reading numbers");
+  expect(__isoc23_strtol("-12", nullptr, 10) == -12 && __isoc23_sscanf("7", "%d", &number) == 1 &&
+             number == 7,
+         "reading numbers");
   const int copy = dup(2);
   expect(copy >= 0 && close_range(static_cast<unsigned>(copy), ~0U, 0) == 0 &&
-             lseek(copy, 0, SEEK_CUR) < 0, "close_range");
+             lseek(copy, 0, SEEK_CUR) < 0,
+         "close_range");
   return wrong == 0 ? 0 : 1;
 }

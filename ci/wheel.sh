@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Builds the wheel, checks it, installs it into a clean environment and judges an example there;
+# says how many seconds each step took.
+#   ci/wheel.sh [--cpu] [--out FOLDER]    --cpu: without the CUDA kernels, even where there is nvcc
+#                                         FOLDER: where the wheel goes (dist/)
+# Exit code: 0 all went well, else not.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+cd "$root"
+out=$root/dist cuda=AUTO
+while [ $# -gt 0 ]; do
+  case $1 in
+    --cpu) cuda=OFF ;;
+    --out) out=$2 && shift ;;
+    *) say "There is no option $1; ci/wheel.sh [--cpu] [--out FOLDER]" && exit 2 ;;
+  esac
+  shift
+done
+need "${build_packages[@]}" python3 python3-dev python3-venv patchelf
+python=${ABN_PYTHON:-/usr/bin/python3}
+scratch=$(mktemp -d)
+trap 'rm -r "$scratch"' EXIT
+
+began=$SECONDS
+# lap WHAT: how long that took.
+lap() {
+  say "$(printf '%5d s  %s' $((SECONDS - began)) "$1")"
+  began=$SECONDS
+}
+
+"$python" -m venv "$scratch/tools"
+"$scratch/tools/bin/pip" install -q 'scikit-build-core>=0.10' 'nanobind>=2.5' auditwheel
+lap "tools"
+
+# No isolation: so that the compiler's cache sees one path of nanobind each time, and nothing is
+# downloaded twice. One set of GPUs keeps the wheel small.
+"$scratch/tools/bin/pip" wheel -q --no-build-isolation --no-deps -w "$scratch/wheel" \
+  -C build-dir="$root/build-wheel" -C cmake.define.ABN_CUDA="$cuda" \
+  -C cmake.define.ABN_PORTABLE=ON -C cmake.define.ABN_WERROR=ON \
+  -C cmake.define.CMAKE_CUDA_ARCHITECTURES='80-real;90-real;100' . >"$scratch/log" 2>&1 ||
+  { tail -n 60 "$scratch/log" >&2 && exit 2; }
+wheel=$(echo "$scratch"/wheel/*.whl)
+lap "$(basename "$wheel"), $(($(stat -c %s "$wheel") / 1000)) kB"
+
+# auditwheel: on which machines it runs, by what its binaries ask for. nvcc's runtime is not among
+# what a machine must have: no binary of the wheel asks for it.
+"$scratch/tools/bin/auditwheel" show "$wheel" >"$scratch/audit"
+if ! grep -Eq 'manylinux_2_(28|2[0-7]|1[0-9])_x86_64|manylinux2014' "$scratch/audit"; then
+  cat "$scratch/audit" >&2
+  say "The wheel does not run on what manylinux_2_28 stands for."
+  exit 1
+fi
+"$scratch/tools/bin/auditwheel" repair --plat manylinux_2_28_x86_64 -w "$out" "$wheel" \
+  >"$scratch/log" 2>&1 || { cat "$scratch/log" >&2 && exit 1; }
+wheel=$(ls -t "$out"/*manylinux_2_28*.whl | head -n 1)
+mkdir "$scratch/unpacked"
+"$python" -m zipfile -e "$wheel" "$scratch/unpacked"
+"$python" tests/source/symbols.py "$scratch/unpacked"
+lap "manylinux_2_28: $(basename "$wheel")"
+
+"$python" -m venv "$scratch/clean"
+"$scratch/clean/bin/pip" install -q "$wheel" numpy
+cd "$scratch"
+"$scratch/clean/bin/python" -c 'import abn_verify; print("abn_verify", abn_verify.__version__)'
+"$scratch/clean/bin/abn-verify" doctor >"$scratch/doctor"
+lap "installed in a clean environment"
+
+cp "$root/verify/python/examples/numpy_batch_norm.py" .
+"$scratch/clean/bin/python" numpy_batch_norm.py
+lap "a kernel of NumPy judged from Python"
+"$scratch/clean/bin/abn-verify" run --python numpy_batch_norm.py --only-plugins --tier quick \
+  --seconds 20 --seed 1 --quiet
+lap "the same by abn-verify run --python"
