@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""judge_autograd: PyTorch's own layers pass, and ten mistakes of Python authors are caught.
+
+    autograd_test.py              exit code 77 without PyTorch
+    autograd_test.py --table      what the judge says of each mistake, as a table in Markdown
+"""
+import sys
+import unittest
+
+try:
+    import torch
+except ImportError:
+    print("Skipped: there is no PyTorch; install python3-torch.")
+    sys.exit(77)
+
+import abn_verify
+import planted_autograd as planted
+
+torch.set_num_threads(1)
+nn = torch.nn
+# PyTorch before 2 computes ELU as alpha*(exp(y) - 1), which loses the digits of a small y.
+LOSES_DIGITS = not hasattr(torch, "compile")
+
+
+class Layers(unittest.TestCase):
+    def judged(self, function, activation=None, **options):
+        result = abn_verify.judge_autograd(function, activation, **options)
+        self.assertTrue(result, str(result))
+        self.assertEqual(set(result.styles.values()), {"pass"})
+        return result
+
+    def test_leaky_relu(self):
+        result = self.judged(nn.Sequential(nn.BatchNorm2d(8), nn.LeakyReLU(0.01)))
+        self.assertEqual(set(result.claims), {"f32", "bf16"})
+        # Sums and statistics of the CPU kernels are in f64, products in f32; a*x + b.
+        self.assertEqual(result.claims["f32"]["normalise"], "folded")
+        self.assertTrue(any("an error" in one for one in result.undistinguished["f32"]))
+
+    def test_relu(self):
+        self.judged(nn.Sequential(nn.BatchNorm2d(8), nn.ReLU(inplace=True)), types=("f32", "f64"))
+
+    def test_elu(self):
+        result = abn_verify.judge_autograd(nn.Sequential(nn.BatchNorm2d(8), nn.ELU()),
+                                           types=("f64",))
+        if LOSES_DIGITS:
+            self.assertFalse(result)
+            for finding in result.findings:
+                self.assertIn("exp", " ".join(finding.likely), str(finding))
+        else:
+            self.assertTrue(result, str(result))
+
+    def test_bf16_autocast(self):
+        self.judged(nn.Sequential(nn.BatchNorm2d(8), nn.ReLU()), types=("bf16",), autocast="bf16")
+
+    def test_functional(self):
+        def functional(x, weight, bias, running_mean, running_var, training, eps, momentum):
+            return nn.functional.batch_norm(x, running_mean, running_var, weight, bias, training,
+                                            momentum, eps)
+        self.judged(functional, types=("f32",))
+
+    def test_without_statistics_and_affine(self):
+        self.judged(nn.BatchNorm2d(8, affine=False, track_running_stats=False), types=("f32",))
+
+    def test_by_hand(self):
+        self.judged(planted.by_hand(""), planted.LEAKY, types=("f32", "bf16"))
+
+
+class Mistakes(unittest.TestCase):
+    pass
+
+
+def add_mistake(name):
+    def test(self):
+        function, options, text = planted.PLANTED[name]
+        result = abn_verify.judge_autograd(function, **options)
+        self.assertEqual(result.verdict, "fail", str(result))
+        self.assertIn(text, str(result))
+    setattr(Mistakes, f"test_{name}", test)
+
+
+for one in planted.PLANTED:
+    add_mistake(one)
+
+
+class Questions(unittest.TestCase):
+    def refused(self, text, *arguments, **options):
+        with self.assertRaisesRegex(abn_verify.UsageError, text):
+            abn_verify.judge_autograd(*arguments, **options)
+
+    def test_wrong_ones(self):
+        self.refused("is no module and no function", 3)
+        self.refused("parameter 'scales'", lambda x, scales: x)
+        self.refused("has no parameter x", lambda gamma: gamma)
+        self.refused("has 2 layers", nn.Sequential(nn.BatchNorm2d(2), nn.BatchNorm2d(2)))
+        self.refused("The activation of Sequential is not clear",
+                     nn.Sequential(nn.BatchNorm2d(2), nn.Softplus()))
+        self.refused("is not a style", nn.BatchNorm2d(2), styles=("striped",))
+        self.refused("is not a type", nn.BatchNorm2d(2), types=("int8",))
+
+    def test_a_function_that_never_runs_is_no_pass(self):
+        def broken(x, gamma, beta):
+            raise RuntimeError("not today")
+        result = abn_verify.judge_autograd(broken, types=("f32",))
+        self.assertEqual(result.verdict, "skip")
+        self.assertFalse(result)
+        self.assertIn("not today", str(result))
+
+    def test_a_claim_that_is_made_is_not_searched_for(self):
+        result = abn_verify.judge_autograd(nn.BatchNorm2d(2), types=("f32",), normalise="direct")
+        self.assertFalse(result)
+        self.assertIn("folded", str(result))
+
+
+def table():
+    print("| mistake | where it fails | what the judge says |\n|---|---|---|")
+    for name, (function, options, _) in planted.PLANTED.items():
+        result = abn_verify.judge_autograd(function, **options)
+        first = result.findings[0]
+        said = "; ".join(first.likely) or first.reason
+        print(f"| {name} | {first.where} and {len(result.findings) - 1} more | {said} |")
+        print(f"| | {result.pattern} | |")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--table"]:
+        table()
+    else:
+        unittest.main(verbosity=2)
