@@ -65,9 +65,9 @@ cd "$scratch"
 "$scratch/clean/bin/abn-verify" doctor >"$scratch/doctor"
 lap "installed in a clean environment"
 
-cp "$root/verify/python/examples/numpy_batch_norm.py" .
-"$scratch/clean/bin/python" numpy_batch_norm.py
+cp "$root/verify/python/examples/numpy_kernel.py" .
+"$scratch/clean/bin/python" numpy_kernel.py
 lap "a kernel of NumPy judged from Python"
-"$scratch/clean/bin/abn-verify" run --python numpy_batch_norm.py --only-plugins --tier quick \
+"$scratch/clean/bin/abn-verify" run --python numpy_kernel.py --only-plugins --tier quick \
   --seconds 20 --seed 1 --quiet
 lap "the same by abn-verify run --python"
