@@ -47,6 +47,8 @@ class AutogradResult:
     findings: list[Finding] = dataclasses.field(default_factory=list)
     claims: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)  #: of each type
     undistinguished: dict[str, list[str]] = dataclasses.field(default_factory=dict)  #: of each type
+    #: where claims were made that do not hold: those that would
+    fits: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
     skipped: dict[str, str] = dataclasses.field(default_factory=dict)  #: type or mode: reason
     steps: int = 0
     outputs: int = 0  #: that were judged
@@ -78,9 +80,10 @@ class AutogradResult:
 
     def __str__(self) -> str:
         lines = [f"{self.verdict} {self.name}: {self.outputs} outputs of {self.steps} steps"]
+        for kind, claims in self.fits.items():
+            lines.append(f"  {kind} would pass with the claims {_said(claims)}")
         for kind, claims in self.claims.items():
-            said = ", ".join(f"{key} {value}" for key, value in claims.items() if value)
-            lines.append(f"  {kind} claims   {said}")
+            lines.append(f"  {kind} claims   {_said(claims)}")
             lines += [f"  {kind} open     {sentence}" for sentence in
                       self.undistinguished.get(kind, [])]
         lines += [f"  skipped   {what}: {why}" for what, why in self.skipped.items()]
@@ -96,3 +99,7 @@ class AutogradResult:
         return (f"<p><b>{self.verdict}</b> {html.escape(self.name)}: {self.outputs} outputs of "
                 f"{self.steps} steps</p><table><tr><th>tensors</th><th>verdict</th></tr>{rows}"
                 f"</table>{found}")
+
+
+def _said(claims: dict[str, str]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in claims.items() if value)

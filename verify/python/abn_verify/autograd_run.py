@@ -9,11 +9,13 @@ import itertools
 import os
 import re
 import shlex
+import shutil
 import tempfile
 from typing import Any, Iterator, Protocol, Sequence
 
+from ._errors import UsageError
 from ._problem import TYPES, Problem
-from .autograd_claims import Judge, Outcome, default, infer, spread
+from .autograd_claims import Claims, Judge, Outcome, default, infer, spread
 from .autograd_result import AutogradResult, Finding
 from .autograd_steps import DATA, Step, draw, judged
 
@@ -105,7 +107,7 @@ def judge_function(front: FrontEnd, claims: dict[str, Any], seed: int, keep: str
         for step in steps:
             result.styles.setdefault((step.problem.layout, step.style), "pass")
         point = _claims_for(front, kind, steps, claims, folder, result)
-        for step, records in zip(steps, _judge(front, steps, point, folder, kind)):
+        for step, records in zip(steps, _judge(front, steps, [point], folder, kind)[0]):
             result.outputs += len(records)
             failed = [one for one in records if one["verdict"] in ("fail", "error")]
             faults.note(kind, step, failed)
@@ -117,10 +119,7 @@ def judge_function(front: FrontEnd, claims: dict[str, Any], seed: int, keep: str
         result.undistinguished.setdefault(kind, []).extend(told.sentences(kind))
     result.findings = faults.findings()
     if keep is None and not result.findings:
-        for place, _, files in os.walk(folder, topdown=False):
-            for name in files:
-                os.remove(os.path.join(place, name))
-            os.rmdir(place)
+        shutil.rmtree(folder)
     return result
 
 
@@ -131,16 +130,8 @@ def _claims_for(front: FrontEnd, kind: str, steps: list[Step], claims: dict[str,
     that the other styles fail by what is wrong with them alone; and the usual ones where none fit.
     """
     def judge_of(some: list[Step]) -> Judge:
-        def judge(point: dict[str, str]) -> Outcome:
-            worst = Outcome(True, 0.0, "nothing")
-            for records in _judge(front, some, point, folder, kind):
-                for one in records:
-                    ratio = float(one["tally"]["max_ratio"])
-                    worst.passed &= one["verdict"] not in ("fail", "error")
-                    if not ratio <= worst.ratio:  # NaN is worse
-                        worst.ratio, worst.check = ratio, f"{one['op']}/{one['check']}"
-            return worst
-        return judge
+        return lambda points: [_outcome(records)
+                               for records in _judge(front, some, points, folder, kind)]
 
     able = [step for step in steps if step.outputs]
     inferred = infer(kind, claims, judge_of(able))
@@ -148,22 +139,37 @@ def _claims_for(front: FrontEnd, kind: str, steps: list[Step], claims: dict[str,
         inferred = infer(kind, {"depth": "loop", **claims},
                          judge_of([step for step in able if step.style == "dense"]))
     if inferred is None:
+        fits = infer(kind, {}, judge_of(able)) if claims else None
+        if fits is not None:
+            result.fits[kind] = fits.claims
         return default(kind, claims)
     result.claims[kind] = inferred.claims
     result.undistinguished[kind] = inferred.open
     return inferred.claims
 
 
-def _judge(front: FrontEnd, steps: list[Step], point: dict[str, str], folder: str, kind: str
-           ) -> list[list[dict[str, Any]]]:
-    def claims(step: Step) -> dict[str, str]:
-        return {"scheme": "standard", **front.conventions, **spread(point, step.problem)}
-
+def _judge(front: FrontEnd, steps: list[Step], points: Sequence[Claims], folder: str, kind: str
+           ) -> list[list[list[dict[str, Any]]]]:
+    """For each point, for each step: its records. All of them by one run of the judge."""
     able = [step for step in steps if step.outputs]
     place = os.path.join(folder, kind)
-    os.makedirs(place, exist_ok=True)
-    found = iter(judged(able, claims, place))
-    return [next(found) if step.outputs else [] for step in steps]
+    shutil.rmtree(place, ignore_errors=True)
+    os.makedirs(place)
+    found = iter(judged([(step, {"scheme": "standard", **front.conventions,
+                                 **spread(point, step.problem)})
+                         for point in points for step in able], place))
+    return [[next(found) if step.outputs else [] for step in steps] for _ in points]
+
+
+def _outcome(steps: list[list[dict[str, Any]]]) -> Outcome:
+    worst = Outcome(True, 0.0, "nothing")
+    for records in steps:
+        for one in records:
+            ratio = float(one["tally"]["max_ratio"])
+            worst.passed &= one["verdict"] not in ("fail", "error")
+            if not ratio <= worst.ratio:  # NaN is worse
+                worst.ratio, worst.check = ratio, f"{one['op']}/{one['check']}"
+    return worst
 
 
 class _Told:
@@ -230,5 +236,5 @@ class _Faults:
 def require_types(types: Sequence[str]) -> tuple[str, ...]:
     for kind in types:
         if kind not in TYPES:
-            raise ValueError(f"{kind!r} is not a type; use some of {', '.join(TYPES)}")
+            raise UsageError(f"{kind!r} is not a type; use some of {', '.join(TYPES)}")
     return tuple(types)

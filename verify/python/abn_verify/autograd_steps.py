@@ -9,14 +9,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import subprocess
 import tempfile
-from typing import Any, Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy
 
 from ._problem import Problem
-from ._cli import program
+from ._cli import start
 
 INPUTS = ("x", "gamma", "beta", "running_mean", "running_var", "dz")
 #: How drawn data are made, each hard for another mistake.
@@ -114,23 +114,24 @@ def save(path: str, step: Step, claims: dict[str, str]) -> None:
         file.write(len(text).to_bytes(8, "little") + text + b"".join(pieces))
 
 
-def judged(steps: Sequence[Step], claims: Callable[[Step], dict[str, str]], folder: str
+def judged(pairs: Sequence[tuple[Step, dict[str, str]]], folder: str
            ) -> list[list[dict[str, Any]]]:
-    """The records of `abn-verify check` for each step, whose files are left in the folder."""
+    """The records of `abn-verify check` for each step with its claims. The files are left in the
+    folder; step.file is the last one of the step."""
     found: dict[str, list[dict[str, Any]]] = {}
-    for index, step in enumerate(steps):
+    if not pairs:
+        return []
+    for index, (step, claims) in enumerate(pairs):
         name = f"{step.style}_{step.data}_{index}"
         step.file = os.path.join(folder, name + ".safetensors")
-        save(step.file, step, claims(step))
+        save(step.file, step, claims)
         found[name] = []
-    if not steps:
-        return []
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
-        ran = subprocess.run([program(), "check", *(step.file for step in steps), "--out", out.name,
-                              "--quiet"], capture_output=True, text=True, check=False)
-        if ran.returncode not in (0, 1):
-            raise RuntimeError(f"abn-verify check ended with {ran.returncode}: "
-                               f"{(ran.stderr or ran.stdout).strip()}")
+        running = start(["check", folder, "--out", out.name, "--quiet"])
+        text, complaint = running.communicate()
+        if running.returncode not in (0, 1):
+            raise RuntimeError(f"abn-verify check ended with {running.returncode}: "
+                               f"{(complaint or text).strip()}")
         with open(out.name, encoding="utf-8") as file:
             for record in json.load(file)["checks"]:
                 found[record["variant"]].append(record)
