@@ -35,7 +35,7 @@ class Layers(unittest.TestCase):
         self.assertTrue(any("an error" in one for one in result.undistinguished["f32"]))
 
     def test_relu(self):
-        self.judged(nn.Sequential(nn.BatchNorm2d(8), nn.ReLU(inplace=True)), types=("f32", "f64"))
+        self.judged(nn.Sequential(nn.BatchNorm2d(8), nn.ReLU(inplace=True)), types=("f64",))
 
     def test_elu(self):
         self.judged(nn.Sequential(nn.BatchNorm2d(8), nn.ELU()), types=("f32",))
@@ -53,7 +53,7 @@ class Layers(unittest.TestCase):
         self.judged(nn.BatchNorm2d(8, affine=False, track_running_stats=False), types=("f32",))
 
     def test_by_hand(self):
-        self.judged(planted.by_hand(""), planted.LEAKY, types=("f32", "bf16"))
+        self.judged(planted.by_hand(""), planted.LEAKY, types=("bf16",))
 
 
 class Mistakes(unittest.TestCase):

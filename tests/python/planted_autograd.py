@@ -93,13 +93,14 @@ class Recomputed(torch.nn.Module):
 
 
 LEAKY = f"leaky_relu:{SLOPE}"
-HAND = {"activation": LEAKY, "types": ("f32",)}
+TRAINING = {"types": ("f32",), "modes": ("training",)}
+HAND = {"activation": LEAKY, **TRAINING}
 PLANTED = {
     "masked_lanes": (by_hand("masked_lanes"), HAND, "forward/z"),
     "biased_and_unbiased_mixed": (by_hand("biased_and_unbiased_mixed"), HAND, "unbiased"),
     "eps_outside": (by_hand("eps_outside"), HAND, "eps"),
     "momentum_other_way": (by_hand("momentum_other_way"), HAND, "momentum"),
-    "running_updated_twice": (Recomputed(), {"types": ("f32",)}, "was changed by backward"),
+    "running_updated_twice": (Recomputed(), TRAINING, "was changed by backward"),
     "stale_saved_tensors": (by_hand("stale_saved_tensors"), HAND, "interleaved"),
     "dtype_promoted": (by_hand("dtype_promoted"), {**HAND, "types": ("bf16",)},
                        "z has the type torch.float32"),

@@ -25,6 +25,7 @@ class Outcome:
     passed: bool
     ratio: float
     check: str
+    records: list[list[dict[str, Any]]] = dataclasses.field(default_factory=list)  #: of each step
 
 
 def dimensions(kind: str) -> dict[str, tuple[str, ...]]:
@@ -55,7 +56,7 @@ def depth_of(word: str, m: int) -> int:
 class Inferred:
     claims: dict[str, str]  #: of each dimension the word that was found
     open: list[str]         #: sentences on what they leave undistinguished
-    ratio: float            #: the largest share of a bound that was used
+    outcome: Outcome        #: under these claims
 
 
 def infer(kind: str, fixed: dict[str, Any], judge: Judge) -> Inferred | None:
@@ -72,7 +73,7 @@ def infer(kind: str, fixed: dict[str, Any], judge: Judge) -> Inferred | None:
     *tried, own = judge([*({**point, key: word} for key, word in refused), point])
     open_ = [f"{key} {word or 'nothing'} is not kept: {one.check} has ratio {one.ratio:.3g}"
              for (key, word), one in zip(refused, tried)]
-    return Inferred(point, open_ + _left_open(kind, point, own), own.ratio)
+    return Inferred(point, open_ + _left_open(kind, point, own), own)
 
 
 def _strictest(words: dict[str, tuple[str, ...]], widest: Claims, judge: Judge) -> Claims:

@@ -106,8 +106,7 @@ def judge_function(front: FrontEnd, claims: dict[str, Any], seed: int, keep: str
         result.steps += len(steps)
         for step in steps:
             result.styles.setdefault((step.problem.layout, step.style), "pass")
-        point = _claims_for(front, kind, steps, claims, folder, result)
-        for step, records in zip(steps, _judge(front, steps, [point], folder, kind)[0]):
+        for step, records in zip(steps, _judged(front, kind, steps, claims, folder, result)):
             result.outputs += len(records)
             failed = [one for one in records if one["verdict"] in ("fail", "error")]
             faults.note(kind, step, failed)
@@ -123,29 +122,34 @@ def judge_function(front: FrontEnd, claims: dict[str, Any], seed: int, keep: str
     return result
 
 
-def _claims_for(front: FrontEnd, kind: str, steps: list[Step], claims: dict[str, Any], folder: str,
-                result: AutogradResult) -> dict[str, str]:
-    """Searched for on all steps, as a gradient of one number shows the depth of a sum better than
-    drawn ones. Where no claims fit all, those that fit the dense steps, with sums of any depth, so
-    that the other styles fail by what is wrong with them alone; and the usual ones where none fit.
-    """
+def _judged(front: FrontEnd, kind: str, steps: list[Step], claims: dict[str, Any], folder: str,
+            result: AutogradResult) -> list[list[dict[str, Any]]]:
+    """The records of each step, under claims that are searched for on all of them, as a gradient of
+    one number shows the depth of a sum better than drawn ones. Where no claims fit all, those that
+    fit the dense steps, with sums of any depth, so that the other styles fail by what is wrong with
+    them alone; and the usual ones where none fit."""
     def judge_of(some: list[Step]) -> Judge:
         return lambda points: [_outcome(records)
                                for records in _judge(front, some, points, folder, kind)]
 
     able = [step for step in steps if step.outputs]
     inferred = infer(kind, claims, judge_of(able))
-    if inferred is None:
+    records = None
+    if inferred is not None:
+        found = iter(inferred.outcome.records)
+        records = [next(found) if step.outputs else [] for step in steps]
+    else:
         inferred = infer(kind, {"depth": "loop", **claims},
                          judge_of([step for step in able if step.style == "dense"]))
     if inferred is None:
         fits = infer(kind, {}, judge_of(able)) if claims else None
         if fits is not None:
             result.fits[kind] = fits.claims
-        return default(kind, claims)
-    result.claims[kind] = inferred.claims
-    result.undistinguished[kind] = inferred.open
-    return inferred.claims
+        point = default(kind, claims)
+    else:
+        point = result.claims[kind] = inferred.claims
+        result.undistinguished[kind] = inferred.open
+    return records or _judge(front, steps, [point], folder, kind)[0]
 
 
 def _judge(front: FrontEnd, steps: list[Step], points: Sequence[Claims], folder: str, kind: str
@@ -162,7 +166,7 @@ def _judge(front: FrontEnd, steps: list[Step], points: Sequence[Claims], folder:
 
 
 def _outcome(steps: list[list[dict[str, Any]]]) -> Outcome:
-    worst = Outcome(True, 0.0, "nothing")
+    worst = Outcome(True, 0.0, "nothing", steps)
     for records in steps:
         for one in records:
             ratio = float(one["tally"]["max_ratio"])
