@@ -56,6 +56,8 @@ build_packages=(g++ cmake ninja-build ccache git libeigen3-dev libboost-dev libb
 test_packages=(libgtest-dev librapidcheck-dev)
 report_packages=(gnuplot-nox)
 python_packages=(python3-dev python3-venv python3-numpy)
+# Tests of the package that are skipped without them.
+framework_packages=(python3-torch python3-pytest)
 source_packages=(clang-format-14 clang-tidy-14 python3)
 
 # A GPU counts as present when the driver's device node is there.

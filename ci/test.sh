@@ -6,6 +6,7 @@ set -euo pipefail
 cd "$root"
 need "${build_packages[@]}" "${test_packages[@]}" "${report_packages[@]}" jq
 want "${source_packages[@]}" "${python_packages[@]}"
+want "${framework_packages[@]}"
 find_python
 
 if have_nvcc; then
