@@ -10,6 +10,7 @@ import abn_verify
 
 try:
     import torch
+    from torch import nn
     import planted_autograd as planted
     torch.set_num_threads(1)
 except ImportError:
@@ -27,29 +28,29 @@ class Layers(unittest.TestCase):
         return result
 
     def test_leaky_relu(self):
-        result = self.judged(torch.nn.Sequential(torch.nn.BatchNorm2d(8), torch.nn.LeakyReLU(0.01)))
+        result = self.judged(nn.Sequential(nn.BatchNorm2d(8), nn.LeakyReLU(0.01)))
         self.assertEqual(set(result.claims), {"f32", "bf16"})
         # Sums and statistics of the CPU kernels are in f64, products in f32; a*x + b.
         self.assertEqual(result.claims["f32"]["normalise"], "folded")
         self.assertTrue(any("an error" in one for one in result.undistinguished["f32"]))
 
     def test_relu(self):
-        self.judged(torch.nn.Sequential(torch.nn.BatchNorm2d(8), torch.nn.ReLU(inplace=True)), types=("f64",))
+        self.judged(nn.Sequential(nn.BatchNorm2d(8), nn.ReLU(inplace=True)), types=("f64",))
 
     def test_elu(self):
-        self.judged(torch.nn.Sequential(torch.nn.BatchNorm2d(8), torch.nn.ELU()), types=("f32",))
+        self.judged(nn.Sequential(nn.BatchNorm2d(8), nn.ELU()), types=("f32",))
 
     def test_bf16_autocast(self):
-        self.judged(torch.nn.Sequential(torch.nn.BatchNorm2d(8), torch.nn.ReLU()), types=("bf16",), autocast="bf16")
+        self.judged(nn.Sequential(nn.BatchNorm2d(8), nn.ReLU()), types=("bf16",), autocast="bf16")
 
     def test_functional(self):
         def functional(x, weight, bias, running_mean, running_var, training, eps, momentum):
-            return torch.nn.functional.batch_norm(x, running_mean, running_var, weight, bias, training,
+            return nn.functional.batch_norm(x, running_mean, running_var, weight, bias, training,
                                             momentum, eps)
         self.judged(functional, types=("f32",))
 
     def test_without_statistics_and_affine(self):
-        self.judged(torch.nn.BatchNorm2d(8, affine=False, track_running_stats=False), types=("f32",))
+        self.judged(nn.BatchNorm2d(8, affine=False, track_running_stats=False), types=("f32",))
 
     def test_by_hand(self):
         self.judged(planted.by_hand(""), planted.LEAKY, types=("bf16",))
@@ -83,11 +84,11 @@ class Questions(unittest.TestCase):
         self.refused("is no module and no function", 3)
         self.refused("parameter 'scales'", lambda x, scales: x)
         self.refused("has no parameter x", lambda gamma: gamma)
-        self.refused("has 2 layers", torch.nn.Sequential(torch.nn.BatchNorm2d(2), torch.nn.BatchNorm2d(2)))
+        self.refused("has 2 layers", nn.Sequential(nn.BatchNorm2d(2), nn.BatchNorm2d(2)))
         self.refused("The activation of Sequential is not clear",
-                     torch.nn.Sequential(torch.nn.BatchNorm2d(2), torch.nn.Softplus()))
-        self.refused("is not a style", torch.nn.BatchNorm2d(2), styles=("striped",))
-        self.refused("is not a type", torch.nn.BatchNorm2d(2), types=("int8",))
+                     nn.Sequential(nn.BatchNorm2d(2), nn.Softplus()))
+        self.refused("is not a style", nn.BatchNorm2d(2), styles=("striped",))
+        self.refused("is not a type", nn.BatchNorm2d(2), types=("int8",))
 
     def test_a_function_that_never_runs_is_no_pass(self):
         def broken(x, gamma, beta):
@@ -98,7 +99,7 @@ class Questions(unittest.TestCase):
         self.assertIn("not today", str(result))
 
     def test_a_claim_that_is_made_is_not_searched_for(self):
-        result = abn_verify.judge_autograd(torch.nn.BatchNorm2d(2), types=("f32",), normalise="direct")
+        result = abn_verify.judge_autograd(nn.BatchNorm2d(2), types=("f32",), normalise="direct")
         self.assertFalse(result)
         self.assertIn("folded", str(result))
 

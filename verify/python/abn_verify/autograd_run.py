@@ -1,4 +1,4 @@
-"""From a function to a verdict: the steps that it is given, the search for its claims, the findings.
+"""From a function to a verdict: the steps that it is given, the search for claims, the findings.
 
 A front end (autograd.py for PyTorch, vjp.py for JAX and NumPy) says which styles there are, that is
 in which ways tensors are handed over, and runs one step. All else is the same for every framework.

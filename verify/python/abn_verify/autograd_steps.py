@@ -1,5 +1,5 @@
-"""Steps of a batch norm + activation on drawn data, and the files in which `abn-verify check` judges
-them.
+"""Steps of a batch norm + activation on drawn data, and the files in which they are judged.
+
 
 A step is one call forward and one backward: its inputs, and what a function made of them. Arrays
 are NumPy's, of shape (n, c, s) and (c,); bfloat16 is kept as its 16 bits, in uint16.
