@@ -59,7 +59,7 @@ mkdir "$scratch/unpacked"
 lap "manylinux_2_28: $(basename "$wheel")"
 
 "$python" -m venv "$scratch/clean"
-"$scratch/clean/bin/pip" install -q "$wheel" numpy
+"$scratch/clean/bin/pip" install -q "$wheel"
 cd "$scratch"
 "$scratch/clean/bin/python" -c 'import abn_verify; print("abn_verify", abn_verify.__version__)'
 "$scratch/clean/bin/abn-verify" doctor >"$scratch/doctor"

@@ -42,6 +42,7 @@ class FrontEnd(Protocol):
     parameter: float | None
     eps: float
     momentum: float
+    channels: int | None  #: the only number of them that it does
     conventions: dict[str, str]  #: claims that are no matter of width: kink, running_variance
     modes: tuple[str, ...]
     layouts: tuple[str, ...]
@@ -59,7 +60,7 @@ def _steps(front: FrontEnd, kind: str, seeds: Iterator[int]) -> Iterator[Any]:
     """Steps with their sizes: dense ones on all data, and the other styles on ordinary data."""
     for layout, mode in itertools.product(front.layouts, front.modes):
         for index, size in enumerate(SIZES):
-            n, c, h, w = size
+            n, c, h, w = size = size[:1] + (front.channels or size[1],) + size[2:]
             problem = Problem(n, c, h * w, front.activation, front.parameter, layout, kind,
                               front.param_types.get(kind), front.out_types.get(kind), front.eps,
                               front.momentum, "signed", mode)

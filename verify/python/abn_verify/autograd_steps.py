@@ -1,6 +1,5 @@
 """Steps of a batch norm + activation on drawn data, and the files in which they are judged.
 
-
 A step is one call forward and one backward: its inputs, and what a function made of them. Arrays
 are NumPy's, of shape (n, c, s) and (c,); bfloat16 is kept as its 16 bits, in uint16.
 """
@@ -15,15 +14,14 @@ from typing import Any
 
 import numpy
 
-from ._problem import Problem
+from . import _safetensors
 from ._cli import start
+from ._problem import Problem
 
-INPUTS = ("x", "gamma", "beta", "running_mean", "running_var", "dz")
 #: How drawn data are made, each hard for another mistake.
 DATA = ("standard", "large_mean", "small_variance", "wide")
 #: The gradient that every element gets where it is one number for all of them: exact in each type.
 CONSTANT = -0.75
-_CODES = {"f16": "F16", "bf16": "BF16", "f32": "F32", "f64": "F64"}
 _KINDS = {"f16": "<f2", "bf16": "<u2", "f32": "<f4", "f64": "<f8"}
 
 
@@ -35,13 +33,6 @@ def rounded(values: Any, kind: str) -> Any:
     return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype("<u2")
 
 
-def numbers(array: Any) -> Any:
-    """An array as numbers: those of bf16 in f32."""
-    if array.dtype != numpy.uint16:
-        return array
-    return (array.astype(numpy.uint32) << 16).view(numpy.float32)
-
-
 @dataclasses.dataclass
 class Step:
     problem: Problem
@@ -50,7 +41,6 @@ class Step:
     inputs: dict[str, Any]
     outputs: dict[str, Any] = dataclasses.field(default_factory=dict)
     faults: list[str] = dataclasses.field(default_factory=list)  #: what no number shows
-    error: str = ""  #: what the call raised, in one sentence
     file: str = ""   #: where judged() wrote it
 
 
@@ -93,25 +83,17 @@ def metadata(step: Step, claims: dict[str, str]) -> dict[str, str]:
 
 
 def save(path: str, step: Step, claims: dict[str, str]) -> None:
-    """The step as a safetensors file (fixtures/README.md of the project has the format)."""
-    header: dict[str, Any] = {"__metadata__": metadata(step, claims)}
-    pieces, offset = [], 0
+    """The step as a file for `abn-verify check`."""
+    tensors: dict[str, tuple[str, Any]] = {}
     kinds = dict.fromkeys(("x", "dx"), step.problem.type)
     kinds.update(z=step.problem.out_type, dz=step.problem.out_type)
     for name, array in {**step.inputs, **step.outputs}.items():
-        if array is None:
-            continue
-        kind = kinds.get(name, step.problem.param_type)
-        if array.ndim == 3 and step.problem.layout == "nhwc":
-            array = array.transpose(0, 2, 1)
-        piece = numpy.ascontiguousarray(array, _KINDS[kind]).tobytes()
-        header[name] = {"dtype": _CODES[kind], "shape": list(array.shape),
-                        "data_offsets": [offset, offset + len(piece)]}
-        pieces.append(piece)
-        offset += len(piece)
-    text = json.dumps(header).encode()
-    with open(path, "wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text + b"".join(pieces))
+        if array is not None:
+            if array.ndim == 3 and step.problem.layout == "nhwc":
+                array = array.transpose(0, 2, 1)
+            kind = kinds.get(name, step.problem.param_type)
+            tensors[name] = kind, array.astype(_KINDS[kind], copy=False)
+    _safetensors.write(path, tensors, metadata(step, claims))
 
 
 def judged(pairs: Sequence[tuple[Step, dict[str, str]]], folder: str

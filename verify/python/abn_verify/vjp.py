@@ -78,6 +78,7 @@ class _Vjp:
         self.param_types: dict[str, str] = {}
         self.out_types: dict[str, str] = {}
         self.styles: dict[str, str] = {"dense": ""}
+        self.channels = None
         self.conventions = {"running_variance": "unbiased"}
         self.words: dict[str, str] = {}
         for one in inspect.signature(function).parameters.values():
