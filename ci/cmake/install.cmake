@@ -5,6 +5,7 @@
 #   bin/abn-verify-worker                      runs plug-ins for abn-verify
 #   lib/libabn_kernels.so                      abn-verify::kernels
 #   lib/abn-verify/libabn_ptx.so               the executor of compiled kernels, for --device ptx
+#   lib/abn-verify/libabn_ptx_12.so, ...       its names for plug-ins of several toolkits
 #   lib/abn-verify/plugins/mutants.so          the planted bugs that `abn-verify study judges` loads
 #   lib/cmake/abn-verify/                      the package, kernel.cmake in it
 #   include/abn-verify/cuda/                   abn-verify::abi; laid out as in the sources, so that
@@ -22,7 +23,8 @@ set_target_properties(abn_abi PROPERTIES EXPORT_NAME abi)
 set_target_properties(abn_kernels_shared PROPERTIES EXPORT_NAME kernels)
 install(TARGETS abn-verify abn-verify-worker abn_kernels_shared abn_abi EXPORT abn-verifyTargets
   RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(TARGETS abn_ptx LIBRARY DESTINATION lib/abn-verify)  # found from bin as well
+install(TARGETS abn_ptx ${ptx_toolkits}
+  LIBRARY DESTINATION lib/abn-verify)  # found from bin as well
 install(EXPORT abn-verifyTargets NAMESPACE abn-verify:: DESTINATION ${abn_package})
 install(TARGETS plugin_mutants
   LIBRARY DESTINATION lib/abn-verify/plugins)  # found from bin, so the same everywhere

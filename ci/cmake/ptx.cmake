@@ -13,15 +13,33 @@ endif()
 set_target_properties(abn_ptx_objects PROPERTIES POSITION_INDEPENDENT_CODE ON
   CXX_VISIBILITY_PRESET hidden)
 
-# A plug-in asks for the runtime by this soname and with these versions of its symbols.
 set(ptx_exports ${PROJECT_SOURCE_DIR}/ci/cmake/ptx.exports)
 add_library(abn_ptx SHARED ${ptx_exports})
 set_target_properties(abn_ptx PROPERTIES OUTPUT_NAME abn_ptx LINKER_LANGUAGE CXX
-  LIBRARY_OUTPUT_DIRECTORY ${abn_bin} LINK_DEPENDS ${ptx_exports} NO_SONAME ON)
+  LIBRARY_OUTPUT_DIRECTORY ${abn_bin} LINK_DEPENDS ${ptx_exports})
 target_link_libraries(abn_ptx PRIVATE abn_options $<TARGET_OBJECTS:abn_ptx_objects>
   "$<FILTER:$<TARGET_OBJECTS:abn_kernels>,INCLUDE,emulator/occupancy>" ${CMAKE_DL_LIBS})
-target_link_options(abn_ptx PRIVATE LINKER:-soname,libcudart.so.13
+target_link_options(abn_ptx PRIVATE
   LINKER:--version-script=${ptx_exports} LINKER:--no-undefined $<$<CONFIG:Release>:-s>)
+
+# A plug-in asks for the runtime of its toolkit by a soname and by a version of each symbol that is
+# named like it. Symbols without a version, as those of abn_ptx, answer to all of them.
+set(ptx_toolkits)
+foreach(toolkit 11 12 13)
+  set(soname libcudart.so.${toolkit})
+  if(toolkit EQUAL 11)
+    set(soname libcudart.so.11.0)
+  endif()
+  set(exports ${PROJECT_BINARY_DIR}/generated/ptx_${toolkit}.exports)
+  file(CONFIGURE OUTPUT ${exports} CONTENT "${soname} {\n  global: cuda*;\n  local: *;\n};\n")
+  add_library(abn_ptx_${toolkit} SHARED cuda/ptx/runtime/toolkits/toolkit_${toolkit}.cpp)
+  set_target_properties(abn_ptx_${toolkit} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${abn_bin}
+    LINK_DEPENDS ${exports} NO_SONAME ON CXX_VISIBILITY_PRESET hidden)
+  target_link_libraries(abn_ptx_${toolkit} PRIVATE abn_options abn_ptx)
+  target_link_options(abn_ptx_${toolkit} PRIVATE LINKER:-soname,${soname}
+    LINKER:--version-script=${exports} LINKER:--no-undefined $<$<CONFIG:Release>:-s>)
+  list(APPEND ptx_toolkits abn_ptx_${toolkit})
+endforeach()
 
 if(ABN_WITH_CUDA)
   add_library(abn_kernels_ptx MODULE ${variant_sources} cuda/registry.cpp cuda/plan.cpp

@@ -48,6 +48,37 @@ abn_plugin(text_kernel_fast text_kernel.cpp
   PTX_FILE="${PROJECT_SOURCE_DIR}/fixtures/ptx/cuda_kernel_fast.ptx")
 set_source_files_properties(plugins/text_kernel.cpp PROPERTIES OBJECT_DEPENDS ${ptx_file})
 abn_plugin(own_runtime own_runtime.cpp)
+# Plug-ins of toolkits that this machine need not have, linked with libraries that have no more than
+# the names. What has no name in the stand-in is found when the plug-in is loaded.
+function(abn_plugin_of_toolkit name source soname)
+  string(REGEX MATCH "so.([0-9]+)" toolkit ${soname})
+  set(toolkit ${CMAKE_MATCH_1})
+  if(NOT TARGET runtime_stub_${toolkit})
+    set(exports ${PROJECT_BINARY_DIR}/generated/stub_${toolkit}.exports)
+    file(CONFIGURE OUTPUT ${exports} CONTENT
+      "${soname} {\n  global: cuda*; __cuda*;\n  local: *;\n};\n")
+    add_library(runtime_stub_${toolkit} SHARED plugins/runtime_stub.cpp)
+    set_target_properties(runtime_stub_${toolkit} PROPERTIES NO_SONAME ON LINK_DEPENDS ${exports}
+      LIBRARY_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/stubs)
+    target_link_options(runtime_stub_${toolkit} PRIVATE LINKER:-soname,${soname}
+      LINKER:--version-script=${exports})
+  endif()
+  abn_plugin(${name} ${source} PTX_FILE="${ptx_file}" TOOLKIT=${toolkit} ${ARGN})
+  target_include_directories(plugin_${name} PRIVATE ${PROJECT_SOURCE_DIR})
+  target_link_libraries(plugin_${name} PRIVATE runtime_stub_${toolkit})
+  set_target_properties(plugin_${name} PROPERTIES SKIP_BUILD_RPATH ON)
+  set(plugin_targets ${plugin_targets} PARENT_SCOPE)
+endfunction()
+abn_plugin_of_toolkit(older_runtime_10 older_runtime.cpp libcudart.so.10.2)
+abn_plugin_of_toolkit(older_runtime_11 older_runtime.cpp libcudart.so.11.0)
+abn_plugin_of_toolkit(older_runtime_12 older_runtime.cpp libcudart.so.12)
+abn_plugin_of_toolkit(graph_kernel graph_kernel.cpp libcudart.so.12 PLANTED=0)
+abn_plugin_of_toolkit(graph_kernel_planted_1 graph_kernel.cpp libcudart.so.12 PLANTED=1)
+abn_plugin_of_toolkit(graph_kernel_planted_2 graph_kernel.cpp libcudart.so.12 PLANTED=2)
+set(by_hand_targets plugin_older_runtime_10 plugin_older_runtime_11 plugin_older_runtime_12
+  plugin_graph_kernel plugin_graph_kernel_planted_1 plugin_graph_kernel_planted_2)
+set_source_files_properties(plugins/older_runtime.cpp plugins/graph_kernel.cpp
+  PROPERTIES OBJECT_DEPENDS ${ptx_file})
 set(triton ${PROJECT_SOURCE_DIR}/fixtures/ptx/triton)
 file(GLOB triton_texts CONFIGURE_DEPENDS ${triton}/*.ptx)
 set_source_files_properties(plugins/triton_kernel.cpp PROPERTIES OBJECT_DEPENDS "${triton_texts}")

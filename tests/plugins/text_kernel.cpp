@@ -10,6 +10,7 @@
 #include <string>
 
 #include "cuda/kernel.h"
+#include "tests/plugins/text_claims.hpp"
 
 // There only where abn-verify runs with --device ptx.
 extern "C" {
@@ -22,8 +23,6 @@ asm(".section .rodata\n.globl text_begin\n.hidden text_begin\ntext_begin:\n.incb
     "\"\n.globl text_end\n.hidden text_end\ntext_end:\n.previous\n");
 
 namespace {
-
-constexpr uint32_t threads = 128;
 
 abn_ptx_module* module() {
   static abn_ptx_module* const loaded = [] {
@@ -74,9 +73,8 @@ int launch(const char* entry, const abn_problem* p, void* arguments_of_call) {
   if (module() == nullptr) return ABN_ERROR_LAUNCH;
   abn_problem problem = *p;
   void* arguments[] = {&problem, arguments_of_call};
-  const uint32_t grid[] = {static_cast<uint32_t>(p->c), 1, 1}, block[] = {threads, 1, 1};
-  return abn_ptx_launch(module(), entry, grid, block, nullptr, threads * sizeof(float),
-                        arguments) == 0
+  const uint32_t grid[] = {static_cast<uint32_t>(p->c), 1, 1}, block[] = {text::threads, 1, 1};
+  return abn_ptx_launch(module(), entry, grid, block, nullptr, text::shared_bytes, arguments) == 0
              ? ABN_OK
              : ABN_ERROR_LAUNCH;
 }
@@ -89,33 +87,14 @@ int backward(const abn_problem* p, const abn_backward_args* args) {
   return launch("backward_kernel", p, &copy);
 }
 
-size_t workspace_bytes(const abn_problem*, int) { return 0; }
-
 int claims(const abn_problem* p, abn_claims* out) {
-  if (abn_ptx_load == nullptr || p->dtype != ABN_F32 || p->param_dtype != ABN_F32 ||
-      p->layout != ABN_NCHW || p->scale != ABN_SCALE_SIGNED ||
-      (p->activation != ABN_LEAKY_RELU && p->activation != ABN_IDENTITY))
-    return ABN_ERROR_UNSUPPORTED;
-  out->scheme = ABN_IN_PLACE_1;
-  out->saves = ABN_SAVES_Z | ABN_SAVES_VAR;
-  out->z_may_alias_x = out->dx_may_alias_dz = 1;
-  out->statistics = ABN_TWO_PASS;
-  out->kink = ABN_KINK_RIGHT;
-  out->normalise = ABN_DIRECT;
-  out->accumulate = ABN_F32;
-  out->depth_statistics = out->depth_backward = (p->n * p->s + threads - 1) / threads + 7;
-  out->deterministic = 1;
-  out->sweeps_x.loads = p->mode == ABN_TRAINING ? 3 : 1;
-  out->sweeps_dz.loads = out->sweeps_kept.loads = 2;
-  out->sweeps_z.stores = out->sweeps_dx.stores = 1;
-  out->coalesced = 1;
-  return ABN_OK;
+  return abn_ptx_load == nullptr ? ABN_ERROR_UNSUPPORTED : text::claims(p, out);
 }
 
 const abn_variant variant = {ABN_ABI_VERSION, sizeof(abn_variant),
                              "text_kernel",   "PTX text, one block a channel.",
                              ABN_MEMORY_HOST, 0,
-                             claims,          workspace_bytes,
+                             claims,          text::workspace_bytes,
                              forward,         backward};
 
 }  // namespace

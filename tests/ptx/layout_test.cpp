@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "cuda/ptx/runtime/api.hpp"
+#include "cuda/ptx/runtime/work.hpp"
 
 #if __has_include(<driver_types.h>)
 #include <driver_types.h>
@@ -23,6 +24,23 @@ TEST(PtxRuntimeLayout, StructsAreTheToolkits) {
   EXPECT_EQ(offsetof(runtime::LaunchAttribute, value), offsetof(cudaLaunchAttribute, val));
   EXPECT_EQ(int{runtime::attribute_cluster}, int{cudaLaunchAttributeClusterDimension});
   EXPECT_EQ(int{runtime::attribute_cooperative}, int{cudaLaunchAttributeCooperative});
+  EXPECT_EQ(sizeof(runtime::KernelNodeParams), sizeof(cudaKernelNodeParams));
+  EXPECT_EQ(offsetof(runtime::KernelNodeParams, shared),
+            offsetof(cudaKernelNodeParams, sharedMemBytes));
+  EXPECT_EQ(offsetof(runtime::KernelNodeParams, arguments),
+            offsetof(cudaKernelNodeParams, kernelParams));
+  EXPECT_EQ(sizeof(runtime::MemsetParams), sizeof(cudaMemsetParams));
+  EXPECT_EQ(offsetof(runtime::MemsetParams, element_bytes),
+            offsetof(cudaMemsetParams, elementSize));
+  EXPECT_EQ(sizeof(runtime::Memcpy3dParams), sizeof(cudaMemcpy3DParms));
+  EXPECT_EQ(offsetof(runtime::Memcpy3dParams, to), offsetof(cudaMemcpy3DParms, dstPtr));
+  EXPECT_EQ(offsetof(runtime::Memcpy3dParams, kind), offsetof(cudaMemcpy3DParms, kind));
+  EXPECT_EQ(sizeof(runtime::GraphUpdateResult), sizeof(cudaGraphExecUpdateResultInfo));
+  EXPECT_EQ(sizeof(runtime::HostCall), sizeof(cudaHostNodeParams));
+  EXPECT_EQ(int{runtime::capture_implicit}, int{cudaErrorStreamCaptureImplicit});
+  EXPECT_EQ(int{runtime::capture_wrong_thread}, int{cudaErrorStreamCaptureWrongThread});
+  EXPECT_EQ(int{runtime::graph_update_failure}, int{cudaErrorGraphExecUpdateFailure});
+  EXPECT_EQ(int{runtime::illegal_state}, int{cudaErrorIllegalState});
   EXPECT_EQ(sizeof(runtime::FunctionAttributes), sizeof(cudaFuncAttributes));
   EXPECT_EQ(offsetof(runtime::FunctionAttributes, most_dynamic_shared),
             offsetof(cudaFuncAttributes, maxDynamicSharedSizeBytes));

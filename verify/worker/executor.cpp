@@ -1,5 +1,5 @@
-// Loading of the stand-in. It is found by its soname when a plug-in asks for the CUDA runtime, so
-// it has to be there before.
+// Loading of the stand-in. Its libraries for the toolkits' versions are found by their sonames when
+// a plug-in asks for the CUDA runtime, so they have to be there before.
 #include "verify/worker/executor.hpp"
 
 #include <dlfcn.h>
@@ -15,6 +15,8 @@ namespace abn::verify::worker {
 namespace {
 
 constexpr const char* library_name = "libabn_ptx.so";
+constexpr const char* toolkit_names[] = {"libabn_ptx_11.so", "libabn_ptx_12.so",
+                                         "libabn_ptx_13.so"};
 
 bool has_kernels_for_gpus(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -37,14 +39,17 @@ Executor::Executor() {
 #endif
   std::error_code error;
   const auto folder = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
-  for (const auto& path : {folder / library_name, folder / "../lib/abn-verify" / library_name})
-    if (library_ == nullptr && std::filesystem::exists(path, error))
-      library_ = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
-  if (library_ == nullptr)
+  const auto load = [&](const char* name) {
+    for (const auto& path : {folder / name, folder / "../lib/abn-verify" / name})
+      if (std::filesystem::exists(path, error))
+        if (void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL)) return library;
     throw problem::UsageError(
         fmt::format("{} is missing beside abn-verify-worker or cannot be loaded, and --device ptx "
-                    "needs it; build the target abn_ptx",
-                    library_name));
+                    "needs it; build the target abn-verify",
+                    name));
+  };
+  library_ = load(library_name);
+  for (const char* const name : toolkit_names) load(name);
   begin_ = reinterpret_cast<decltype(begin_)>(find("abn_ptx_begin"));
   watch_ = reinterpret_cast<decltype(watch_)>(find("abn_ptx_watch"));
   end_ = reinterpret_cast<decltype(end_)>(find("abn_ptx_end"));
@@ -93,6 +98,13 @@ emulator::Report Executor::end() {
 }
 void Executor::allow(const void* data, std::size_t bytes) { allow_(data, bytes); }
 void Executor::forbid(const void* data, std::size_t bytes) { forbid_(data, bytes); }
+void* Executor::stream() {
+  constexpr unsigned waits_for_none = 1;
+  if (stream_ == nullptr)
+    reinterpret_cast<int (*)(void**, unsigned)>(find("cudaStreamCreateWithFlags"))(&stream_,
+                                                                                   waits_for_none);
+  return stream_;
+}
 bool Executor::context_in_error() const { return context_error_() != 0; }
 
 }  // namespace abn::verify::worker

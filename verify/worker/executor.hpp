@@ -29,6 +29,8 @@ class Executor {
   /// What a call may touch, while it runs.
   void allow(const void* data, std::size_t bytes);
   void forbid(const void* data, std::size_t bytes);
+  /// The stream of all calls. Like that of a GPU's calls, it waits for no other.
+  void* stream();
   /// Has a kernel faulted, so that nothing more can be launched in this process?
   bool context_in_error() const;
 
@@ -37,6 +39,7 @@ class Executor {
   void* find(const char* name) const;
 
   void* library_ = nullptr;
+  void* stream_ = nullptr;
   decltype(&::abn_ptx_begin) begin_;
   decltype(&::abn_ptx_watch) watch_;
   decltype(&::abn_ptx_end) end_;

@@ -310,7 +310,8 @@ CallAnswer Server::call(const CallQuestion& question) {
     closed.emplace(memory->begin, memory->bytes, question.closed, pack(header_, answer));
   if (executed_) {
     Executor::instance().allow(begin, question.bytes);
-    answer.status = invoke(question, asked, problem, begin, nullptr, answer.marks);
+    answer.status =
+        invoke(question, asked, problem, begin, Executor::instance().stream(), answer.marks);
     Executor::instance().forbid(begin, question.bytes);
     if (Executor::instance().context_in_error()) answer.marks |= context_in_error;
   } else if (question.gpu < 0) {

@@ -38,4 +38,38 @@ struct FunctionAttributes {
       cluster_scheduling, non_portable_cluster, reserved[16];
 };
 
+struct KernelNodeParams {
+  const void* function;
+  Dim3 grid, block;
+  unsigned shared;
+  void **arguments, **extra;
+};
+struct MemsetParams {
+  void* to;
+  std::size_t pitch;
+  unsigned value, element_bytes;
+  std::size_t width, height;
+};
+struct Position {
+  std::size_t x, y, z;
+};
+struct PitchedPointer {
+  void* data;
+  std::size_t pitch, width, height;
+};
+struct Memcpy3dParams {
+  void* from_array;
+  Position from_position;
+  PitchedPointer from;
+  void* to_array;
+  Position to_position;
+  PitchedPointer to;
+  Position extent;
+  int kind;
+};
+struct GraphUpdateResult {
+  int result;
+  void *error_node, *from_node;
+};
+
 }  // namespace abn::ptx::runtime

@@ -6,6 +6,8 @@
 #include "cuda/emulator/occupancy.hpp"
 #include "cuda/ptx/runtime/api.hpp"
 #include "cuda/ptx/runtime/state.hpp"
+#include "cuda/ptx/runtime/stream.hpp"
+#include "cuda/ptx/runtime/toolkits/toolkit.hpp"
 
 using namespace abn::ptx::runtime;
 
@@ -22,7 +24,6 @@ std::uint64_t clusters_at_once(std::uint64_t size, std::uint64_t threads,
 namespace {
 
 constexpr std::uint64_t memory_bytes = std::uint64_t{80} << 30;
-constexpr int version = 13000;
 
 /// Attributes by cudaDeviceAttr.
 constexpr struct {
@@ -38,22 +39,77 @@ constexpr struct {
     {97, 232448},     {99, 1},     {100, 0},     {101, 0},      {106, 32},        {108, 33030144},
     {109, 134213632}, {111, 1024}, {115, 1},     {120, 1}};
 
-/// Properties by their place in cudaDeviceProp of toolkit 13.
+/// Properties by their place in cudaDeviceProp of toolkit 13, and of 12 and 11, which begin alike:
+/// that of 11 is shorter.
+struct Layout {
+  std::size_t bytes;
+  bool older;
+};
+constexpr Layout layout_of(int toolkit) {
+  return toolkit >= 13 ? Layout{1008, false} : Layout{toolkit == 12 ? 1032U : 728U, true};
+}
 template <class T>
 struct Property {
-  std::size_t offset;
+  std::size_t offset, older;
   T value;
 };
-constexpr std::size_t property_bytes = 1008;
+constexpr std::size_t nowhere = ~std::size_t{0};
 constexpr Property<std::uint64_t> large_properties[] = {
-    {288, memory_bytes}, {296, 49152}, {312, 0x7fffffff}, {352, 65536},  {368, 512},
-    {376, 32},           {552, 512},   {624, 233472},     {672, 232448}, {696, 1024}};
+    {288, 288, memory_bytes},  // totalGlobalMem
+    {296, 296, 49152},         // sharedMemPerBlock
+    {312, 312, 0x7fffffff},    // memPitch
+    {352, 352, 65536},         // totalConstMem
+    {368, 368, 512},           // textureAlignment
+    {376, 376, 32},            // texturePitchAlignment
+    {552, 568, 512},           // surfaceAlignment
+    {624, 640, 233472},        // sharedMemPerMultiprocessor
+    {672, 696, 232448},        // sharedMemPerBlockOptin
+    {696, 720, 1024},          // reservedSharedMemPerBlock
+};
 constexpr Property<int> small_properties[] = {
-    {304, 65536},      {308, 32},       {320, 1024},  {324, 1024}, {328, 1024}, {332, 64},
-    {336, 0x7fffffff}, {340, 65535},    {344, 65535}, {360, 9},    {364, 0},    {384, 132},
-    {392, 1},          {560, 1},        {564, 1},     {584, 3},    {588, 1},    {592, 5120},
-    {596, 52428800},   {600, 33030144}, {604, 2048},  {608, 1},    {612, 1},    {616, 1},
-    {632, 65536},      {636, 1},        {668, 1},     {688, 32},   {748, 1}};
+    {304, 304, 65536},        // regsPerBlock
+    {308, 308, 32},           // warpSize
+    {320, 320, 1024},         // maxThreadsPerBlock
+    {324, 324, 1024},         // maxThreadsDim
+    {328, 328, 1024},         //
+    {332, 332, 64},           //
+    {336, 336, 0x7fffffff},   // maxGridSize
+    {340, 340, 65535},        //
+    {344, 344, 65535},        //
+    {nowhere, 348, 1980000},  // clockRate
+    {360, 360, 9},            // major
+    {364, 364, 0},            // minor
+    {nowhere, 384, 1},        // deviceOverlap
+    {384, 388, 132},          // multiProcessorCount
+    {392, 400, 1},            // canMapHostMemory
+    {560, 576, 1},            // concurrentKernels
+    {564, 580, 1},            // ECCEnabled
+    {584, 600, 3},            // asyncEngineCount
+    {588, 604, 1},            // unifiedAddressing
+    {nowhere, 608, 2619000},  // memoryClockRate
+    {592, 612, 5120},         // memoryBusWidth
+    {596, 616, 52428800},     // l2CacheSize
+    {600, 620, 33030144},     // persistingL2CacheMaxSize
+    {604, 624, 2048},         // maxThreadsPerMultiProcessor
+    {608, 628, 1},            // streamPrioritiesSupported
+    {612, 632, 1},            // globalL1CacheSupported
+    {616, 636, 1},            // localL1CacheSupported
+    {632, 648, 65536},        // regsPerMultiprocessor
+    {636, 652, 1},            // managedMemory
+    {nowhere, 668, 2},        // singleToDoublePrecisionPerfRatio
+    {668, 688, 1},            // cooperativeLaunch
+    {688, 712, 32},           // maxBlocksPerMultiProcessor
+    {748, 772, 1},            // clusterLaunch
+};
+
+template <class T, std::size_t count>
+void put(std::byte* to, const Layout& layout, const Property<T> (&rows)[count]) {
+  for (const auto& row : rows) {
+    const std::size_t at = layout.older ? row.older : row.offset;
+    if (at != nowhere && at + sizeof row.value <= layout.bytes)
+      std::memcpy(to + at, &row.value, sizeof row.value);
+  }
+}
 
 }  // namespace
 }  // namespace abn::ptx::runtime
@@ -78,28 +134,24 @@ ABN_RUNTIME int cudaDeviceGetAttribute(int* value, int attribute, int device) {
     }
   return remember(invalid_value);
 }
-ABN_RUNTIME int cudaGetDeviceProperties(void* to, int device) {
+int abn_ptx_device_properties(void* to, int device, int toolkit) {
   if (device != 0) return remember(invalid_device);
+  const Layout layout = layout_of(toolkit);
   auto* const bytes = static_cast<std::byte*>(to);
-  std::memset(bytes, 0, property_bytes);
+  std::memset(bytes, 0, layout.bytes);
   constexpr char name[] = "NVIDIA H100 (nominal), stood in for by abn-verify";
   std::memcpy(bytes, name, sizeof name);
-  for (const auto& row : large_properties) std::memcpy(bytes + row.offset, &row.value, 8);
-  for (const auto& row : small_properties) std::memcpy(bytes + row.offset, &row.value, 4);
+  put(bytes, layout, large_properties), put(bytes, layout, small_properties);
   return remember(success);
 }
-ABN_RUNTIME int cudaDeviceSynchronize() { return remember(success); }
+ABN_RUNTIME int cudaDeviceSynchronize() { return wait_for_all(); }
 ABN_RUNTIME int cudaDeviceReset() {
   state().context_error = success;
   return success;
 }
 ABN_RUNTIME int cudaDeviceSetLimit(int, std::size_t) { return remember(success); }
 ABN_RUNTIME int cudaDeviceSetCacheConfig(int) { return remember(success); }
-ABN_RUNTIME int cudaDriverGetVersion(int* to) {
-  *to = version;
-  return remember(success);
-}
-ABN_RUNTIME int cudaRuntimeGetVersion(int* to) {
+int abn_ptx_version(int* to, int version) {
   *to = version;
   return remember(success);
 }
@@ -129,12 +181,32 @@ constexpr struct {
     {invalid_device_function, "cudaErrorInvalidDeviceFunction", "invalid device function"},
     {invalid_device, "cudaErrorInvalidDevice", "invalid device ordinal"},
     {invalid_kernel_image, "cudaErrorInvalidKernelImage", "device kernel image is invalid"},
+    {invalid_handle, "cudaErrorInvalidResourceHandle", "invalid resource handle"},
+    {illegal_state, "cudaErrorIllegalState", "the operation cannot be performed in this state"},
     {not_ready, "cudaErrorNotReady", "device not ready"},
     {illegal_address, "cudaErrorIllegalAddress", "an illegal memory access"},
     {launch_failure, "cudaErrorLaunchFailure", "unspecified launch failure"},
     {cooperative_too_large, "cudaErrorCooperativeLaunchTooLarge",
      "too many blocks in cooperative launch"},
-    {not_supported, "cudaErrorNotSupported", "operation not supported"}};
+    {not_supported, "cudaErrorNotSupported", "operation not supported"},
+    {capture_unsupported, "cudaErrorStreamCaptureUnsupported",
+     "operation not permitted when stream is capturing"},
+    {capture_invalidated, "cudaErrorStreamCaptureInvalidated",
+     "operation failed due to a previous error during capture"},
+    {capture_merge, "cudaErrorStreamCaptureMerge",
+     "operation would result in a merge of separate capture sequences"},
+    {capture_unmatched, "cudaErrorStreamCaptureUnmatched", "capture was not ended in this stream"},
+    {capture_unjoined, "cudaErrorStreamCaptureUnjoined", "capturing stream has unjoined work"},
+    {capture_isolation, "cudaErrorStreamCaptureIsolation",
+     "dependency created on uncaptured work in another stream"},
+    {capture_implicit, "cudaErrorStreamCaptureImplicit",
+     "operation would make the legacy stream depend on a capturing blocking stream"},
+    {captured_event, "cudaErrorCapturedEvent",
+     "operation not permitted on an event last recorded in a capturing stream"},
+    {capture_wrong_thread, "cudaErrorStreamCaptureWrongThread",
+     "attempt to terminate a thread-local capture sequence from another thread"},
+    {graph_update_failure, "cudaErrorGraphExecUpdateFailure",
+     "the graph update was not performed because it included changes which violated constraints"}};
 
 }  // namespace
 

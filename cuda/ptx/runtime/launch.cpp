@@ -1,12 +1,14 @@
-// Launches and what is asked about kernels. A launch has ended when its call returns, so streams
-// and events have nothing to wait for.
+// Launches and what is asked about kernels.
 #include <algorithm>
+#include <cstring>
 #include <vector>
 
 #include "cuda/ptx/read/refused.hpp"
 #include "cuda/ptx/runtime/api.hpp"
 #include "cuda/ptx/runtime/device.hpp"
 #include "cuda/ptx/runtime/state.hpp"
+#include "cuda/ptx/runtime/stream.hpp"
+#include "cuda/ptx/runtime/toolkits/toolkit.hpp"
 
 using namespace abn::ptx;
 using namespace abn::ptx::runtime;
@@ -29,16 +31,28 @@ Function* function_of(const void* stub) {
 Size3 size_of(const Dim3& size) { return {size.x, size.y, size.z}; }
 
 int launch_function(const void* stub, const Dim3& grid, const Dim3& block, const Dim3& cluster,
-                    std::size_t shared, bool cooperative, void** arguments) {
+                    std::size_t shared, bool cooperative, void** arguments, void* stream) {
   const std::lock_guard lock(state().guard);
-  Function* const function = function_of(stub);
-  if (function == nullptr) return remember(invalid_device_function);
-  Configuration how;
+  if (in_error()) return remember(success);
+  KernelLaunch one;
+  const int error = make_launch(stub, grid, block, cluster, shared, cooperative, arguments, one);
+  return error == success ? enqueue(stream, std::move(one)) : remember(error);
+}
+
+}  // namespace
+
+int abn::ptx::runtime::make_launch(const void* stub, const Dim3& grid, const Dim3& block,
+                                   const Dim3& cluster, std::size_t shared, bool cooperative,
+                                   void** arguments, KernelLaunch& to) {
+  const Function* const function = function_of(stub);
+  if (function == nullptr) return invalid_device_function;
+  to.function = *function;
+  Configuration& how = to.how;
   how.grid = size_of(grid), how.block = size_of(block), how.cluster = size_of(cluster);
   how.cooperative = cooperative;
   how.dynamic_shared = static_cast<std::uint32_t>(std::min<std::size_t>(shared, 1U << 30));
   const auto refuse = [&](const std::string& why, int error) {
-    return remember(refuse_launch(function->name, abn::emulator::launch_configuration, why, error));
+    return refuse_launch(function->name, abn::emulator::launch_configuration, why, error);
   };
   if (shared > static_cast<std::size_t>(function->most_dynamic_shared))
     return refuse(std::to_string(shared) +
@@ -55,13 +69,12 @@ int launch_function(const void* stub, const Dim3& grid, const Dim3& block, const
     return refuse("more blocks than an H100 holds at once, of a cooperative launch; use fewer",
                   cooperative_too_large);
   try {
-    return remember(launch(function->image->module(), function->name, std::move(how), arguments));
+    how.parameters = parameters_of(function->image->module(), function->name, arguments);
+    return success;
   } catch (const Refused& why) {
-    return remember(refuse_launch(function->name, "not known", why.what(), invalid_kernel_image));
+    return refuse_launch(function->name, "not known", why.what(), invalid_kernel_image);
   }
 }
-
-}  // namespace
 
 ABN_RUNTIME unsigned __cudaPushCallConfiguration(Dim3 grid, Dim3 block, std::size_t shared,
                                                  void* stream) {
@@ -84,18 +97,18 @@ ABN_RUNTIME int __cudaGetKernel(const void** kernel, const void* stub) {
 }
 
 ABN_RUNTIME int cudaLaunchKernel(const void* stub, Dim3 grid, Dim3 block, void** arguments,
-                                 std::size_t shared, void*) {
-  return launch_function(stub, grid, block, {1, 1, 1}, shared, false, arguments);
+                                 std::size_t shared, void* stream) {
+  return launch_function(stub, grid, block, {1, 1, 1}, shared, false, arguments, stream);
 }
 
 ABN_RUNTIME int __cudaLaunchKernel(const void* kernel, Dim3 grid, Dim3 block, void** arguments,
-                                   std::size_t shared, void*) {
-  return launch_function(kernel, grid, block, {1, 1, 1}, shared, false, arguments);
+                                   std::size_t shared, void* stream) {
+  return launch_function(kernel, grid, block, {1, 1, 1}, shared, false, arguments, stream);
 }
 
 ABN_RUNTIME int cudaLaunchCooperativeKernel(const void* stub, Dim3 grid, Dim3 block,
-                                            void** arguments, std::size_t shared, void*) {
-  return launch_function(stub, grid, block, {1, 1, 1}, shared, true, arguments);
+                                            void** arguments, std::size_t shared, void* stream) {
+  return launch_function(stub, grid, block, {1, 1, 1}, shared, true, arguments, stream);
 }
 
 ABN_RUNTIME int cudaLaunchKernelExC(const LaunchConfig* config, const void* stub,
@@ -108,7 +121,7 @@ ABN_RUNTIME int cudaLaunchKernelExC(const LaunchConfig* config, const void* stub
     if (one.id == attribute_cluster) cluster = one.value.cluster;
   }
   return launch_function(stub, config->grid, config->block, cluster, config->dynamic_shared,
-                         cooperative, arguments);
+                         cooperative, arguments, config->stream);
 }
 
 ABN_RUNTIME int cudaFuncSetAttribute(const void* stub, int attribute, int value) {
@@ -130,18 +143,19 @@ ABN_RUNTIME int cudaFuncSetAttribute(const void* stub, int attribute, int value)
 
 ABN_RUNTIME int cudaFuncSetCacheConfig(const void*, int) { return remember(success); }
 
-ABN_RUNTIME int cudaFuncGetAttributes(FunctionAttributes* to, const void* stub) {
+int abn_ptx_function_attributes(void* to, std::size_t bytes, const void* stub) {
   const std::lock_guard lock(state().guard);
   Function* const function = function_of(stub);
   if (function == nullptr) return remember(invalid_device_function);
   try {
     const Program& program = function->image->module().program(function->name);
-    *to = {};
-    to->shared_bytes = program.static_shared, to->local_bytes = program.local_bytes;
-    to->most_threads =
+    FunctionAttributes found = {};
+    found.shared_bytes = program.static_shared, found.local_bytes = program.local_bytes;
+    found.most_threads =
         program.kernel->most_threads != 0 ? static_cast<int>(program.kernel->most_threads) : 1024;
-    to->registers = 32, to->ptx_version = to->binary_version = 90;
-    to->most_dynamic_shared = function->most_dynamic_shared;
+    found.registers = 32, found.ptx_version = found.binary_version = 90;
+    found.most_dynamic_shared = function->most_dynamic_shared;
+    std::memcpy(to, &found, std::min(bytes, sizeof found));
     return remember(success);
   } catch (const Refused&) {
     return remember(invalid_device_function);

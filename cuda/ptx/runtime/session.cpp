@@ -43,7 +43,14 @@ ABN_RUNTIME int abn_ptx_launch(abn_ptx_module* module, const char* entry, const 
   how.grid = {grid[0], grid[1], grid[2]}, how.block = {block[0], block[1], block[2]};
   if (cluster != nullptr) how.cluster = {cluster[0], cluster[1], cluster[2]};
   how.dynamic_shared = shared_bytes;
-  return launch(module->loaded, entry, std::move(how), arguments);
+  const std::lock_guard lock(state().guard);
+  if (in_error()) return state().context_error;
+  try {
+    how.parameters = parameters_of(module->loaded, entry, arguments);
+  } catch (const Refused& why) {
+    return refuse_launch(entry, "not known", why.what(), invalid_kernel_image);
+  }
+  return launch(module->loaded, entry, std::move(how));
 }
 
 ABN_RUNTIME int abn_ptx_context_error() { return state().context_error; }

@@ -129,18 +129,22 @@ void say(State& all, const emulator::Finding& finding) {
 
 }  // namespace
 
-int launch(LoadedModule& module, const std::string& kernel, Configuration configuration,
-           void** arguments) {
+std::vector<std::byte> parameters_of(LoadedModule& module, const std::string& kernel,
+                                     void** arguments) {
+  const Kernel& found = *module.program(kernel).kernel;
+  std::vector<std::byte> values(found.parameter_bytes);
+  std::size_t index = 0;
+  for (const Parameter& parameter : found.parameters)
+    std::memcpy(values.data() + parameter.offset, arguments[index++], parameter.bytes);
+  return values;
+}
+
+int launch(LoadedModule& module, const std::string& kernel, Configuration configuration) {
   State& all = state();
   const std::lock_guard lock(all.guard);
   if (in_error()) return all.context_error;
   try {
     const Program& program = module.program(kernel);
-    configuration.parameters.resize(program.kernel->parameter_bytes);
-    std::size_t index = 0;
-    for (const Parameter& parameter : program.kernel->parameters)
-      std::memcpy(configuration.parameters.data() + parameter.offset, arguments[index++],
-                  parameter.bytes);
     if (all.session) {
       configuration.sanitize = all.session->sanitize;
       configuration.seed = all.session->seed == 0 ? 0 : all.session->seed + all.session->launches;

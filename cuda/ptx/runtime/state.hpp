@@ -30,11 +30,23 @@ enum Error : int {
   invalid_device_function = 98,
   invalid_device = 101,
   invalid_kernel_image = 200,
+  invalid_handle = 400,
+  illegal_state = 401,
   not_ready = 600,
   illegal_address = 700,
   launch_failure = 719,
   cooperative_too_large = 720,
   not_supported = 801,
+  capture_unsupported = 900,
+  capture_invalidated = 901,
+  capture_merge = 902,
+  capture_unmatched = 903,
+  capture_unjoined = 904,
+  capture_isolation = 905,
+  capture_implicit = 906,
+  captured_event = 907,
+  capture_wrong_thread = 908,
+  graph_update_failure = 910,
 };
 
 /// PTX text, its variables in memory, and its kernels, made executable when they are first used.
@@ -95,9 +107,12 @@ int& last_error();
 int remember(int error);
 inline bool in_error() { return state().context_error != success; }
 
-/// Runs it, and sorts what was found: 0 or an Error.
-int launch(LoadedModule& module, const std::string& kernel, Configuration configuration,
-           void** arguments);
+/// The values of the parameters as the kernel finds them. Throws Refused.
+std::vector<std::byte> parameters_of(LoadedModule& module, const std::string& kernel,
+                                     void** arguments);
+
+/// Runs it with the parameters of the configuration, and sorts what was found: 0 or an Error.
+int launch(LoadedModule& module, const std::string& kernel, Configuration configuration);
 
 /// A launch that cannot be made, in one sentence, as a finding.
 int refuse_launch(const std::string& kernel, const char* kind, const std::string& why, int error);
