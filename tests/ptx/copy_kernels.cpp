@@ -60,7 +60,7 @@ void add_addresses(std::vector<FormKernel>& all) {
       "getctarank.u64 %r10, %d6;\nadd.u32 %r11, %r8, %r10;\n"
       "cvta.to.local.u64 %d7, %d2;\nst.local.u32 [%d7], %r9;\nld.local.u32 %r9, [%d7];\n"
       "cvta.to.param.u64 %d8, %d3;\nld.param.u64 %d9, [%d8];\ncvta.to.global.u64 %d9, %d9;\n"
-      "cvta.to.const.u64 %d9, %d9;\nst.global.u32 [%d9], %r11;\nst.global.u32 [%d0+4], %r9;\n";
+      "cvta.to.const.u64 %d9, %d9;\nst.global.u32 [%d9], %r11;\nst.global.u32 [%d4+4], %r9;\n";
   add(all, body, {0, 0}, {wanted, wanted});
 }
 

@@ -137,10 +137,13 @@ void add_read_only(std::vector<FormKernel>& all) {
             "%r1;\n";
         all.push_back(kernel(body, {0}, {7}));
       } else {
-        FormKernel one;  // a struct of 16 bytes behind the pointer
-        one.text = text_of(".param .u64 out, .param .align 16 .b8 s[16]",
-                           std::string(head) + "ld.param" + vector + "." + type.name + " " +
-                               registers("%d", 20, count) + ", [s];\nst.global.u32 [%d0], 7;\n");
+        FormKernel one;  // a struct of 16 bytes behind the pointer, all of them 0
+        std::string body = std::string(head) + "ld.param" + vector + "." + type.name + " " +
+                           registers("%d", 20, count) + ", [s];\nmov.u64 %d10, 0;\n";
+        for (unsigned i = 0; i < count; ++i)
+          body += "or.b64 %d10, %d10, %d" + std::to_string(20 + i) + ";\n";
+        body += "setp.eq.u64 %p1, %d10, 0;\nselp.u32 %r1, 7, 0, %p1;\nst.global.u32 [%d0], %r1;\n";
+        one.text = text_of(".param .u64 out, .param .align 16 .b8 s[16]", body);
         one.before = {0}, one.after = {7};
         one.how.block = {1, 1, 1};
         one.how.parameter_padding = 24;
@@ -163,12 +166,12 @@ void add_atomics(std::vector<FormKernel>& all) {
       {"add", "s64", 5, minus, 0, 4, true},
       {"add", "u64", minus, 3, 0, 2, true},
       {"min", "s32", 5, 0xffffffff, 0, 0xffffffff, true},
-      {"min", "u32", 5, 0xffffffff, 0, 5, true},
+      {"min", "u32", 0xffffffff, 5, 0, 5, true},
       {"min", "s64", 5, minus, 0, minus, true},
-      {"min", "u64", 5, minus, 0, 5, true},
-      {"max", "s32", 5, 0xffffffff, 0, 5, true},
+      {"min", "u64", minus, 5, 0, 5, true},
+      {"max", "s32", 0xfffffffe, 5, 0, 5, true},
       {"max", "u32", 5, 0xffffffff, 0, 0xffffffff, true},
-      {"max", "s64", 5, minus, 0, 5, true},
+      {"max", "s64", minus, 5, 0, 5, true},
       {"max", "u64", 5, minus, 0, minus, true},
       {"and", "b32", 0xff0f, 0x0fff, 0, 0x0f0f, true},
       {"or", "b32", 0xf00f, 0x0ff0, 0, 0xffff, true},
@@ -259,6 +262,8 @@ void add_warps(std::vector<FormKernel>& all) {
   add("rem.u32 %r2, %r0, 3;\nmatch.any.sync.b32 %r1, %r2, -1;\n", same_rest);
   add("rem.u32 %r2, %r0, 3;\ncvt.u64.u32 %d2, %r2;\nmatch.any.sync.b64 %r1, %d2, -1;\n", same_rest);
   add("mov.u32 %r2, 7;\nmatch.all.sync.b32 %r1|%p1, %r2, -1;\n@!%p1 mov.u32 %r1, 5;\n",
+      [](U) { return 0xffffffffU; });
+  add("mov.u64 %d2, 7;\nmatch.all.sync.b64 %r1|%p1, %d2, -1;\n@!%p1 mov.u32 %r1, 5;\n",
       [](U) { return 0xffffffffU; });
   add("cvt.u64.u32 %d2, %r0;\nmatch.all.sync.b64 %r1|%p1, %d2, -1;\n@!%p1 mov.u32 %r1, 5;\n",
       [](U) { return 5U; });
@@ -355,7 +360,7 @@ void add_quiet(std::vector<FormKernel>& all) {
 std::vector<FormKernel> form_kernels() {
   std::vector<FormKernel> all;
   add_accesses(all), add_read_only(all), add_atomics(all), add_warps(all), add_quiet(all);
-  add_copy_kernels(all);
+  add_copy_kernels(all), add_order_kernels(all);
   return all;
 }
 

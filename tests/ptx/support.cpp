@@ -6,6 +6,7 @@
 #include "cuda/ptx/read/parser.hpp"
 #include "cuda/ptx/read/refused.hpp"
 #include "cuda/ptx/run/decode.hpp"
+#include "tests/ptx/break_form.hpp"
 
 namespace abn::ptx::test {
 
@@ -33,7 +34,8 @@ std::string refusal(const std::string& text) {
 }
 
 Outcome run(const std::string& text, std::vector<Buffer>& buffers, const How& how) {
-  const Loaded loaded = load(text);
+  Loaded loaded = load(text);
+  if (how.broken != nullptr) break_form(loaded.program, *how.broken);
   for (const Instruction& in : loaded.program.code) forms_met().insert(in.form->name);
   Configuration configuration;
   configuration.grid = how.grid, configuration.block = how.block;

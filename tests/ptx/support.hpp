@@ -38,6 +38,7 @@ struct How {
   bool cooperative = false, sanitize = false, watched = false;
   std::uint64_t seed = 0, most_idle = 1 << 16;
   std::size_t parameter_padding = 0;  ///< bytes of parameters behind the buffers
+  const Form* broken = nullptr;       ///< broken on purpose (break_form.hpp)
 };
 /// Runs it; buffers become the parameters in their order.
 Outcome run(const std::string& text, std::vector<Buffer>& buffers, const How& how = {});

@@ -43,8 +43,9 @@ class Machine {
       : draw_(configuration.seed) {
     launch_.program = &program, launch_.memory = memory;
     launch_.configuration = std::move(configuration);
-    if (!launch_.configuration.sanitize) return;
-    launch_.executed.resize(program.code.size());
+    const bool sanitize = launch_.configuration.sanitize;
+    if (sanitize || launch_.configuration.count) launch_.executed.resize(program.code.size());
+    if (!sanitize) return;
     launch_.order =
         std::make_unique<Order>(static_cast<std::uint32_t>(launch_.configuration.block.count()));
   }
@@ -89,6 +90,7 @@ class Machine {
     outcome.instructions = launch_.instructions;
     outcome.executed = std::move(launch_.executed);
     outcome.lane_instructions = launch_.lane_instructions, outcome.splits = launch_.splits;
+    outcome.replays = launch_.replays;
     return outcome;
   }
 

@@ -12,7 +12,7 @@ struct Outcome {
   bool finished = false;  ///< false: the last finding ended it
   std::vector<emulator::Finding> findings{};
   std::uint64_t blocks = 0, threads = 0;
-  std::uint64_t instructions = 0, lane_instructions = 0, splits = 0;
+  std::uint64_t instructions = 0, lane_instructions = 0, splits = 0, replays = 0;
   std::vector<std::uint64_t> executed{};  ///< instructions of warps by that of the program
 };
 

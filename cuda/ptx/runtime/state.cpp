@@ -10,6 +10,7 @@
 #include "cuda/ptx/read/fat_binary.hpp"
 #include "cuda/ptx/read/parser.hpp"
 #include "cuda/ptx/read/refused.hpp"
+#include "cuda/ptx/runtime/forms_met.hpp"
 
 namespace abn::ptx::runtime {
 
@@ -150,9 +151,11 @@ int launch(LoadedModule& module, const std::string& kernel, Configuration config
       configuration.seed = all.session->seed == 0 ? 0 : all.session->seed + all.session->launches;
       ++all.session->launches;
     }
+    configuration.count = are_forms_asked_for();
     Outcome outcome = run(program, std::move(configuration), &all.memory);
     all.counts[0] += outcome.instructions, all.counts[1] += outcome.lane_instructions;
     all.counts[2] += outcome.splits;
+    note_forms(program, outcome);
     for (const emulator::Finding& finding : outcome.findings) say(all, finding);
     if (all.session) {
       emulator::Report& report = all.session->report;

@@ -34,6 +34,7 @@ struct Configuration {
   std::vector<std::byte> parameters{};
   std::uint64_t seed = 0;  ///< of the order of blocks and warps; 0: ascending
   bool sanitize = false;   ///< reads of shared memory that nobody wrote, traffic
+  bool count = false;      ///< which instructions of the program are executed, too
   std::uint64_t most_idle = std::uint64_t{1} << 22;  ///< polls in a row; then it is endless
 };
 
@@ -105,10 +106,11 @@ struct Launch {
   std::vector<std::uint64_t> reported;
   std::vector<std::byte> grid_workspace;
   std::uint64_t instructions = 0;       ///< of warps
-  std::vector<std::uint64_t> executed;  ///< the same by instruction of the program, if sanitized
+  std::vector<std::uint64_t> executed;  ///< the same by instruction of the program, if counted
   std::uint64_t lane_instructions = 0;
-  std::uint64_t splits = 0;  ///< branches that took two ways
-  std::uint64_t idle = 0;    ///< polls, sleeps and fences since memory last changed
+  std::uint64_t splits = 0;   ///< branches that took two ways
+  std::uint64_t replays = 0;  ///< of shared memory (banks.hpp), if sanitized
+  std::uint64_t idle = 0;     ///< polls, sleeps and fences since memory last changed
   Range* last_range = nullptr;
   std::unique_ptr<Order> order;  ///< null where nobody looks at accesses
   const CopyUnderWay* copy = nullptr;
