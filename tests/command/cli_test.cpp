@@ -305,6 +305,7 @@ TEST(CommandLine, BenchListsRefusesAndRunsDryAndPlanTakesItsTimes) {
   EXPECT_NE(planned.output.find("Measured over predicted time"), std::string::npos)
       << planned.output;
   EXPECT_EQ(abn("plan --problem n2c3s5,leaky_relu --measured " + plan).code, 2);
+  EXPECT_EQ(abn("plan --problem n2c3s5,leaky_relu --device cuda").code, 2);
   EXPECT_EQ(abn("report " + times + " " + plan + " --out " + report).code, 0);
   EXPECT_NE(contents(report + "/report.md").find("What auto chooses"), std::string::npos);
 }

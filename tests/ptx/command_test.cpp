@@ -43,6 +43,102 @@ TEST(PtxCommand, InstructionsAreCounted) {
   EXPECT_TRUE(contains(ended.output, "instructions of warps, ")) << ended.output;
   EXPECT_TRUE(contains(ended.output, "the memory's pace on an H100 leaves 306")) << ended.output;
   EXPECT_TRUE(contains(ended.output, "leaves 459")) << ended.output;
+  // By launch, with branches and replays: a tree of sums parts its warps and has no conflicts.
+  EXPECT_TRUE(contains(ended.output, "forward_kernel: ")) << ended.output;
+  EXPECT_TRUE(contains(ended.output, "backward_kernel: ")) << ended.output;
+  EXPECT_TRUE(contains(ended.output, ", 0 replays of shared memory")) << ended.output;
+  EXPECT_FALSE(contains(ended.output, " 0 branches")) << ended.output;
+}
+
+TEST(PtxCommand, PlanCountsWhatAutoExecutes) {
+  const auto set = in_shell("timeout 100 ./abn-verify plan --device ptx --shapes large");
+  EXPECT_EQ(set.code, 2) << set.output;
+  EXPECT_TRUE(contains(set.output, "name one with --problem")) << set.output;
+  const auto emulated =
+      in_shell("timeout 100 ./abn-verify plan --device emulator --problem n2c3s5,leaky_relu");
+  EXPECT_EQ(emulated.code, 2) << emulated.output;
+  EXPECT_TRUE(contains(emulated.output, "use --device ptx")) << emulated.output;
+  const abn::tests::Folder folder("plan");
+  const auto ended = in_shell(
+      "ulimit -v 8000000; timeout 300 ./abn-verify plan --device ptx --problem "
+      "n8c8s196,nhwc,bf16,leaky_relu:0.01 --out " +
+      folder.file("plan.json"));
+  if (!std::ifstream("variants.ptx.so")) {
+    EXPECT_EQ(ended.code, 2) << ended.output;
+    EXPECT_TRUE(contains(ended.output, "build this project where nvcc is on PATH")) << ended.output;
+    return;
+  }
+  EXPECT_EQ(ended.code, 0) << ended.output;
+  // The same numbers as traffic counts, beside the prediction of the same kernel.
+  const auto traffic = in_shell(
+      "ulimit -v 8000000; timeout 300 ./abn-verify traffic auto --device ptx --problem "
+      "n8c8s196,nhwc,bf16,leaky_relu:0.01 --out " +
+      folder.file("traffic.json"));
+  EXPECT_EQ(traffic.code, 0) << traffic.output;
+  std::map<std::string, double> counted;
+  const auto moved = nlohmann::json::parse(abn::tests::contents(folder.file("traffic.json")));
+  for (const auto& call : moved.at("variants").at(0).at("calls"))
+    if (!call.at("in_place").get<bool>())
+      counted[call.at("op").get<std::string>()] =
+          call.at("instructions_per_16_bytes").get<double>();
+  const auto plan = nlohmann::json::parse(abn::tests::contents(folder.file("plan.json")));
+  int rows = 0;
+  for (const auto& table : plan.at("tables")) {
+    if (table.at("name") != "choices") continue;
+    const auto column = [&](const std::string& name) {
+      std::size_t i = 0;
+      while (table.at("columns").at(i).at("name") != name) ++i;
+      return i;
+    };
+    for (const auto& row : table.at("rows")) {
+      ++rows;
+      const auto op = row.at(column("op")).get<std::string>();
+      EXPECT_DOUBLE_EQ(row.at(column("instructions for 16 bytes")).get<double>(), counted.at(op));
+      EXPECT_EQ(row.at(column("the memory's pace leaves")), op == "forward" ? 306 : 459);
+      EXPECT_GT(row.at(column("predicted")).get<double>(), 0);
+    }
+  }
+  EXPECT_EQ(rows, 2);
+}
+
+TEST(PtxCommand, PlugInsOfOlderToolkitsFindTheirRuntime) {
+  for (const std::string toolkit : {"12", "11"}) {
+    const auto ended = in_shell(
+        "ulimit -v 8000000; timeout 100 ./abn-verify run --plugin "
+        "plugins/older_runtime_" +
+        toolkit + ".so --device ptx" + one_case);
+    EXPECT_EQ(ended.code, 0) << ended.output;
+    EXPECT_TRUE(contains(ended.output, " pass")) << ended.output;
+    const auto sanitized = in_shell(
+        "ulimit -v 8000000; timeout 100 ./abn-verify run 'older_runtime/*/f32/*' --plugin "
+        "plugins/older_runtime_" +
+        toolkit + ".so --device ptx --only-sanitize" + one_case);
+    EXPECT_EQ(sanitized.code, 0) << sanitized.output;
+  }
+  const auto unknown =
+      in_shell("./abn-verify run --plugin plugins/older_runtime_10.so --only-plugins --device ptx");
+  EXPECT_EQ(unknown.code, 2) << unknown.output;
+  EXPECT_TRUE(contains(unknown.output, "libcudart.so.10.2")) << unknown.output;
+}
+
+/// A plug-in that launches its kernels by graphs is judged, and the mistakes of its planted ones
+/// show: parameters of an older call, and a kernel that does not wait for its copy.
+TEST(PtxCommand, GraphsOfPlugInsAreJudged) {
+  const auto judged = [](const std::string& plugin, const std::string& what) {
+    return in_shell("ulimit -v 8000000; timeout 100 ./abn-verify run " + what +
+                    " --plugin plugins/" + plugin + ".so --device ptx" + one_case);
+  };
+  for (const std::string how :
+       {"'graph_kernel/*/f32/*'", "'graph_kernel/*/f32/*' --only-sanitize"}) {
+    const auto right = judged("graph_kernel", how);
+    EXPECT_EQ(right.code, 0) << right.output;
+    EXPECT_TRUE(contains(right.output, " pass")) << right.output;
+  }
+  for (const std::string bug : {"1", "2"}) {
+    const auto planted = judged("graph_kernel_planted_" + bug, "'graph_kernel/forward/f32/*/z'");
+    EXPECT_EQ(planted.code, 1) << bug << planted.output;
+    EXPECT_TRUE(contains(planted.output, "FAIL graph_kernel/forward/f32/nchw/z")) << planted.output;
+  }
 }
 
 /// The exit code of one case of this plug-in on the device, and what it prints.

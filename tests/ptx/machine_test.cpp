@@ -34,6 +34,39 @@ bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != text.npos;
 }
 
+// 32 banks of 4 bytes: lanes that want different words of one bank in one turn take more turns.
+TEST(PtxMachine, ReplaysAreCountedByTheBanks) {
+  const auto replays = [](const std::string& access, unsigned lane_bytes, bool sanitize = true) {
+    How how;
+    how.sanitize = sanitize;
+    std::vector<Buffer> buffers{{"out", std::vector<std::uint32_t>(32), true, true}};
+    const Outcome outcome =
+        run(text_of(out_parameter,
+                    head + "mov.u32 %r2, table;\nmul.lo.u32 %r3, %r1, " +
+                        std::to_string(lane_bytes) + ";\nadd.u32 %r4, %r2, %r3;\n" + access,
+                    ".shared .align 16 .b8 table[8192];"),
+            buffers, how);
+    EXPECT_EQ(finding_of(outcome), "");
+    return outcome.replays;
+  };
+  const std::string word = "st.shared.u32 [%r4], %r1;";
+  EXPECT_EQ(replays(word, 4), 0U);
+  EXPECT_EQ(replays(word, 8), 1U);
+  EXPECT_EQ(replays(word, 12), 0U) << "3 and 32 have no divisor in common";
+  EXPECT_EQ(replays(word, 128), 31U) << "all in one bank";
+  EXPECT_EQ(replays(word, 128, false), 0U) << "nobody counts";
+  EXPECT_EQ(replays("st.shared.u64 [%r4], %d0;", 8), 0U);
+  EXPECT_EQ(replays("st.shared.u64 [%r4], %d0;", 16), 2U) << "one for each half of the warp";
+  EXPECT_EQ(replays("st.shared.v4.u32 [%r4], {%r1, %r1, %r1, %r1};", 16), 0U);
+  EXPECT_EQ(replays("st.shared.v4.u32 [%r4], {%r1, %r1, %r1, %r1};", 32), 4U)
+      << "one for each quarter of the warp";
+  EXPECT_EQ(replays("mov.u32 %r5, 0;\nst.shared.u32 [table], %r5;\nbar.warp.sync "
+                    "-1;\nld.shared.u32 %r6, [table];",
+                    4),
+            0U)
+      << "one word for all lanes";
+}
+
 TEST(PtxMachine, LanesPartAndMeetAgain) {
   // Each lane adds its number as often as its number says; then all count who is there.
   const auto words = words_after(

@@ -57,7 +57,7 @@ std::map<std::string, double> times_of_auto(const study::Study& study) {
   return times;
 }
 
-std::vector<study::Column> columns_of(bool all, bool measured) {
+std::vector<study::Column> columns_of(bool all, bool measured, bool counted) {
   std::vector<study::Column> columns{{"layer", ""},
                                      {"problem", ""},
                                      {"op", ""},
@@ -74,6 +74,10 @@ std::vector<study::Column> columns_of(bool all, bool measured) {
   if (all) columns.push_back({"chosen", ""});
   if (measured)
     columns.push_back({"measured", "us"}), columns.push_back({"measured / predicted", ""});
+  if (counted)
+    for (const char* const name : {"instructions for 16 bytes", "the memory's pace leaves",
+                                   "branches that parted", "replays"})
+      columns.push_back({name, ""});
   columns.push_back({"what takes the time", ""});
   return columns;
 }
@@ -97,7 +101,8 @@ std::vector<study::Cell> cells_of(const SpeedProblem& subject, const char* op, c
 
 }  // namespace
 
-study::Study plan_study(std::span<const SpeedProblem> problems, const study::Study* measured) {
+study::Study plan_study(std::span<const SpeedProblem> problems, const study::Study* measured,
+                        const CountsByCall& counted) {
   const std::map<std::string, double> times =
       measured != nullptr ? times_of_auto(*measured) : std::map<std::string, double>{};
   const Machine machine;
@@ -114,10 +119,14 @@ study::Study plan_study(std::span<const SpeedProblem> problems, const study::Stu
   if (measured != nullptr)
     for (const auto& [name, value] : measured->settings)
       study.settings.emplace_back("measured, " + name, value);
-  study::Table choices{
-      "choices", "The kernel for every problem", "", columns_of(false, measured != nullptr), {}};
+  study::Table choices{"choices",
+                       "The kernel for every problem",
+                       "",
+                       columns_of(false, measured != nullptr, !counted.empty()),
+                       {}};
   study::Table candidates{
-      "candidates", "Every candidate", "A dash: not possible.", columns_of(true, false), {}, true};
+      "candidates", "Every candidate", "A dash: not possible.", columns_of(true, false, false), {},
+      true};
   std::map<std::string, int> taken;
   std::vector<double> ratios;
   int count = 0;
@@ -138,6 +147,21 @@ study::Study plan_study(std::span<const SpeedProblem> problems, const study::Stu
           if (time > 0) ratios.push_back(time / row.microseconds);
           cells.emplace_back(time);
           cells.emplace_back(time / row.microseconds);
+        }
+        if (const auto at = counted.find(problem::to_string(subject.problem) + " " + op);
+            at != counted.end()) {
+          const Counts& counts = at->second;
+          cells.emplace_back(counts.instructions);
+          cells.emplace_back(counts.budget);
+          cells.emplace_back(static_cast<double>(counts.divergences));
+          cells.emplace_back(static_cast<double>(counts.replays));
+          study.conclusions.push_back(fmt::format(
+              "{} {}, {}: {:.0f} instructions for each 16 bytes of a tensor; the memory's pace on "
+              "an H100 leaves {:.0f}.",
+              problem::to_string(subject.problem), op, row.kernel, counts.instructions,
+              counts.budget));
+        } else if (!counted.empty()) {
+          cells.insert(cells.end(), 4, nothing);
         }
         cells.emplace_back(row.why);
         choices.rows.push_back(std::move(cells));

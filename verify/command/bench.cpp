@@ -1,5 +1,4 @@
-// The verbs bench and plan: times of kernels beside the pace of the memory, and what auto chooses
-// and predicts.
+// The verb bench: times of kernels beside the pace of the memory.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -7,7 +6,6 @@
 #include <cstdio>
 
 #include "verify/bench/judge_speed.hpp"
-#include "verify/bench/plan_study.hpp"
 #include "verify/bench/speed_study.hpp"
 #include "verify/call/device.hpp"
 #include "verify/call/parallel.hpp"
@@ -15,7 +13,6 @@
 #include "verify/command/out_file.hpp"
 #include "verify/command/parts.hpp"
 #include "verify/data/cases.hpp"
-#include "verify/problem/bounded_file.hpp"
 #include "verify/problem/error.hpp"
 #include "verify/problem/problem.hpp"
 #include "verify/problem/suggest.hpp"
@@ -23,11 +20,7 @@
 #include "verify/worker/remote_timing.hpp"
 
 namespace abn::verify::command {
-namespace {
 
-constexpr int nothing_ran = 77;
-
-/// Those that the user named, or else a set.
 std::vector<bench::SpeedProblem> problems_of(const std::vector<std::string>& given,
                                              const std::string& set) {
   std::vector<bench::SpeedProblem> problems;
@@ -39,6 +32,10 @@ std::vector<bench::SpeedProblem> problems_of(const std::vector<std::string>& giv
                       problem::to_string(one.problem)));
   return given.empty() ? bench::speed_problems(set) : problems;
 }
+
+namespace {
+
+constexpr int nothing_ran = 77;
 
 /// Those whose names match, wherever they can run. Throws UsageError if there are none.
 std::vector<call::Subject> subjects_named(const BenchArguments& arguments,
@@ -166,31 +163,6 @@ int bench_command(const BenchArguments& arguments, const CommandLine& command_li
   if (!arguments.out.empty())
     fmt::print("Times: {} (abn-verify report makes tables of it)\n", arguments.out);
   return failed ? 1 : measured ? 0 : nothing_ran;
-}
-
-int plan_command(const PlanArguments& arguments) {
-  const std::vector<bench::SpeedProblem> problems = problems_of(arguments.problems, arguments.set);
-  require_writable(arguments.out);
-  study::Study measured;
-  if (!arguments.measured.empty()) {
-    const std::string text = problem::read_bounded(arguments.measured, problem::own_json);
-    if (!study::is_study(text))
-      throw problem::UsageError(
-          fmt::format("{} holds no times; make some with abn-verify bench auto --out FILE",
-                      arguments.measured));
-    measured = study::study_from_json(text);
-  }
-  const study::Study study =
-      bench::plan_study(problems, arguments.measured.empty() ? nullptr : &measured);
-  if (!arguments.out.empty())
-    results::write_file_atomically(arguments.out, study::study_to_json(study));
-  // Candidates are many: shown where somebody asked for few problems.
-  fmt::print("{}\n", study::table_text(study::table_of(
-                         study, arguments.problems.empty() ? "choices" : "candidates")));
-  for (const std::string& sentence : study.conclusions) fmt::print("{}\n", sentence);
-  if (!arguments.out.empty())
-    fmt::print("Plan: {} (abn-verify report makes tables of it)\n", arguments.out);
-  return 0;
 }
 
 }  // namespace abn::verify::command

@@ -122,6 +122,7 @@ struct PlanArguments {
   std::string set = "all";
   std::vector<std::string> problems;
   std::string measured;  ///< file that bench wrote; empty: predictions only
+  std::string device;    ///< the executor, to count on it; empty: no counts
   std::string out;
 };
 

@@ -384,6 +384,8 @@ int parse_and_call(const std::vector<std::string>& words,
   plan_verb->add_option(
       "--measured", plan.measured,
       "Show the times in this file, which bench wrote, beside the predicted ones");
+  plan_verb->add_option("--device", plan.device,
+                        "ptx: count the instructions of the chosen kernels on the executor, too");
   plan_verb
       ->add_option("--out", plan.out,
                    "Write choices and candidates to this file, which report takes")

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "verify/bench/problems.hpp"
 #include "verify/call/plugin.hpp"
 #include "verify/command/commands.hpp"
 #include "verify/results/journal.hpp"
@@ -28,6 +29,11 @@ std::string wrapped(const std::string& text, const std::string& indent, const st
 inline std::string wrapped(const std::string& text, const std::string& indent) {
   return wrapped(text, indent, indent);
 }
+
+/// For bench and plan: the problems that the user named, or else those of a set. Throws UsageError
+/// for one without elements.
+std::vector<bench::SpeedProblem> problems_of(const std::vector<std::string>& given,
+                                             const std::string& set);
 
 results::Provenance provenance_of(const CommandLine& command_line);
 

@@ -9,6 +9,7 @@
 #include "verify/check/sanitize/checks.hpp"
 #include "verify/check/sanitize/traffic.hpp"
 #include "verify/command/out_file.hpp"
+#include "verify/command/pace.hpp"
 #include "verify/command/parts.hpp"
 #include "verify/problem/claims.hpp"
 #include "verify/problem/error.hpp"
@@ -36,41 +37,46 @@ std::string sweeps_or_dash(std::uint64_t moved, std::uint64_t of) {
   return moved == 0 ? "-" : fmt::format("{:.2f}", share(moved, of));
 }
 
-/// Instructions of a thread for each vector of 16 bytes of a tensor, and how many an H100 can issue
-/// while the memory moves the least that there is to move (cuda/PERFORMANCE.md: 306 for forward's
-/// two tensor sizes, 459 for backward's three).
-struct Pace {
-  double instructions = 0, budget = 0;
-};
-Pace pace_of(const check::sanitize::MovedBy& call, std::uint64_t instructions) {
-  constexpr double lanes = 32, vector_bytes = 16, budget_of_a_sweep = 153;
-  std::uint64_t bytes = 0;
-  for (const results::BufferTraffic& buffer : call.buffers)
-    if (buffer.tensor) bytes = std::max(bytes, buffer.bytes);
-  Pace pace;
-  pace.budget = budget_of_a_sweep * check::sanitize::floor_sweeps(call.op == "backward");
-  if (bytes > 0)
-    pace.instructions =
-        static_cast<double>(instructions) * lanes / (static_cast<double>(bytes) / vector_bytes);
-  return pace;
+/// The name of a kernel in a row: of what a compiler makes of templates, the first letters.
+std::string short_name(const std::string& kernel) {
+  constexpr std::size_t longest = 60;
+  return kernel.size() <= longest ? kernel : kernel.substr(0, longest - 3) + "...";
 }
 
-/// The lines of a kernel that take one in fifty of its instructions or more, with their share of
-/// the pace.
+/// The lines of a launch that take one in fifty of the call's instructions or more, with their
+/// share of the pace.
 struct LinePace {
   std::string where;
   double instructions = 0;
 };
-std::vector<LinePace> lines_of(const check::sanitize::MovedBy& call) {
+std::vector<LinePace> lines_of(const check::sanitize::MovedBy& call,
+                               const check::sanitize::LaunchCounts& launch) {
   constexpr double smallest_share = 0.02;
   std::vector<LinePace> lines;
-  for (const emulator::LineCount& one : call.lines)
+  for (const emulator::LineCount& one : launch.lines)
     if (static_cast<double>(one.instructions) >=
         smallest_share * static_cast<double>(call.instructions))
       lines.push_back(
           {fmt::format("{}:{}", std::filesystem::path(one.file).filename().string(), one.line),
            pace_of(call, one.instructions).instructions});
   return lines;
+}
+
+/// What the instructions of a call are for: all of them, then each launch with its lines.
+void print_pace(const check::sanitize::MovedBy& call) {
+  const Pace pace = pace_of(call, call.instructions);
+  fmt::print(
+      "  {} instructions of warps, {} branches at which one parted, {} replays of shared memory: "
+      "{:.0f} instructions for each 16 bytes of a tensor; the memory's pace on an H100 leaves "
+      "{:.0f}\n",
+      call.instructions, call.divergences, call.replays, pace.instructions, pace.budget);
+  for (const check::sanitize::LaunchCounts& launch : call.launches) {
+    fmt::print("  {:>8.1f}  {}: {} instructions, {} branches, {} replays\n",
+               pace_of(call, launch.instructions).instructions, short_name(launch.kernel),
+               launch.instructions, launch.divergences, launch.replays);
+    for (const LinePace& line : lines_of(call, launch))
+      fmt::print("    {:>8.1f}  {}\n", line.instructions, line.where);
+  }
 }
 
 void print_call(const std::string& variant, const check::sanitize::MovedBy& call) {
@@ -96,15 +102,7 @@ void print_call(const std::string& variant, const check::sanitize::MovedBy& call
     if (buffer.atomics > 0) line += fmt::format("  {} atomics", buffer.atomics);
     fmt::print("{}\n", line);
   }
-  if (call.instructions > 0) {
-    const Pace pace = pace_of(call, call.instructions);
-    fmt::print(
-        "  {} instructions of warps, {} branches at which one parted: {:.0f} instructions "
-        "for each 16 bytes of a tensor; the memory's pace on an H100 leaves {:.0f}\n",
-        call.instructions, call.divergences, pace.instructions, pace.budget);
-    for (const LinePace& line : lines_of(call))
-      fmt::print("    {:>6.1f}  {}\n", line.instructions, line.where);
-  }
+  if (call.instructions > 0) print_pace(call);
   if (!call.wrong.empty()) fmt::print("  not as claimed: {}\n", call.wrong);
 }
 
@@ -120,13 +118,22 @@ Json call_json(const check::sanitize::MovedBy& call) {
   if (!call.wrong.empty()) json["not_as_claimed"] = call.wrong;
   if (call.instructions > 0) {
     json["warp_instructions"] = call.instructions, json["divergences"] = call.divergences;
+    json["replays"] = call.replays;
     const Pace pace = pace_of(call, call.instructions);
     json["instructions_per_16_bytes"] = pace.instructions;
     json["budget_per_16_bytes"] = pace.budget;
-    json["instructions_by_line"] = Json::array();
-    for (const LinePace& line : lines_of(call))
-      json["instructions_by_line"].push_back(
-          {{"line", line.where}, {"instructions_per_16_bytes", line.instructions}});
+    json["launches"] = Json::array();
+    for (const check::sanitize::LaunchCounts& launch : call.launches) {
+      Json one{{"kernel", launch.kernel},
+               {"warp_instructions", launch.instructions},
+               {"divergences", launch.divergences},
+               {"replays", launch.replays},
+               {"instructions_per_16_bytes", pace_of(call, launch.instructions).instructions}};
+      for (const LinePace& line : lines_of(call, launch))
+        one["lines"].push_back(
+            {{"line", line.where}, {"instructions_per_16_bytes", line.instructions}});
+      json["launches"].push_back(std::move(one));
+    }
   }
   json["buffers"] = Json::array();
   for (const results::BufferTraffic& b : call.buffers) {

@@ -1,6 +1,8 @@
 // ld and st in every space, of scalars and vectors. Lanes go one after another in ascending order.
 #include "cuda/ptx/forms/lanes.hpp"
 #include "cuda/ptx/state/access.hpp"
+#include "cuda/ptx/state/banks.hpp"
+#include "cuda/ptx/state/block.hpp"
 
 namespace abn::ptx {
 namespace {
@@ -15,6 +17,12 @@ void addresses_of(const Warp& warp, const Instruction& in, std::size_t operand, 
     const auto* const from = warp.read<std::uint32_t>(in.at[operand]);
     for (unsigned i = 0; i < lanes; ++i) to[i] = static_cast<std::uint32_t>(from[i] + in.offset);
   }
+}
+
+void count_replays(const Warp& warp, const std::uint64_t* addresses, std::uint32_t mask,
+                   unsigned bytes) {
+  Launch& launch = *warp.block->launch;
+  if (launch.configuration.sanitize) launch.replays += replays_of(addresses, mask, bytes);
 }
 
 template <class T, unsigned count>
@@ -32,6 +40,7 @@ void load(Warp& warp, const Instruction& in, std::uint32_t mask) {
   }
   if (space == Space::global || space == Space::generic)
     count_traffic(warp, addresses, mask, sizeof(T) * count, Use::read);
+  if (space == Space::shared) count_replays(warp, addresses, mask, sizeof(T) * count);
   for (unsigned part = 0; part < count; ++part)
     if (in.at[part].present()) store_extended(warp, in, part, in.first_bytes, values[part], mask);
 }
@@ -81,6 +90,7 @@ void put(Warp& warp, const Instruction& in, std::uint32_t mask) {
   warp.block->launch->idle = 0;
   if (space == Space::global || space == Space::generic)
     count_traffic(warp, addresses, mask, sizeof(T) * count, Use::write);
+  if (space == Space::shared) count_replays(warp, addresses, mask, sizeof(T) * count);
 }
 
 struct NamedSpace {

@@ -294,9 +294,11 @@ std::vector<MovedBy> moved_by(const call::Subject& subject, const data::Case& on
       MovedBy call = moved;
       call.in_place = i > 0;
       call.buffers = observed.traffic[i];
-      call.instructions = observed.pace[i].instructions;
-      call.divergences = observed.pace[i].divergences;
-      call.lines = observed.pace[i].lines;
+      call.launches = observed.launches[i];
+      for (const LaunchCounts& launch : call.launches) {
+        call.instructions += launch.instructions, call.divergences += launch.divergences;
+        call.replays += launch.replays;
+      }
       add_claims(call.buffers, claims, backward);
       std::string where;
       call.wrong = wrong_traffic(call.buffers,

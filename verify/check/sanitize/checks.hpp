@@ -7,6 +7,7 @@
 #pragma once
 
 #include "verify/check/group.hpp"
+#include "verify/check/sanitize/launch_counts.hpp"
 
 namespace abn::verify::check::sanitize {
 
@@ -21,10 +22,9 @@ struct MovedBy {
   /// how that differs from the claims; empty: it does not, or nothing is claimed
   std::string wrong;
   std::string trouble;  ///< why there are no buffers
-  /// of compiled kernels: instructions of warps, in all and by line, and branches at which one
-  /// parted
-  std::uint64_t instructions = 0, divergences = 0;
-  std::vector<emulator::LineCount> lines;
+  /// of compiled kernels: the launches of the call in their order, and all of them together
+  std::vector<LaunchCounts> launches;
+  std::uint64_t instructions = 0, divergences = 0, replays = 0;
 };
 std::vector<MovedBy> moved_by(const call::Subject& subject, const data::Case& one,
                               const abn_claims& claims);

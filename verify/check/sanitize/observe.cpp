@@ -30,11 +30,25 @@ bool ends_launch(const emulator::Finding& finding) {
   return finding.kind != emulator::data_race && finding.kind != emulator::unwritten_read;
 }
 
+/// The row in which the executor counts replays; it is no buffer.
+constexpr std::string_view shared_memory = "shared memory";
+
+std::vector<LaunchCounts> launches_of(const call::Call& call) {
+  std::vector<LaunchCounts> launches;
+  for (const emulator::LaunchTraffic& launch : call.report.traffic) {
+    launches.push_back({launch.kernel, launch.instructions, launch.divergences, 0, launch.lines});
+    for (const emulator::Traffic& moved : launch.buffers)
+      if (moved.buffer == shared_memory) launches.back().replays += moved.load_sectors;
+  }
+  return launches;
+}
+
 /// What the launches of one call moved, added up by buffer.
 std::vector<results::BufferTraffic> traffic_of(const call::Call& call) {
   std::vector<results::BufferTraffic> buffers;
   for (const emulator::LaunchTraffic& launch : call.report.traffic)
     for (const emulator::Traffic& moved : launch.buffers) {
+      if (moved.buffer == shared_memory) continue;
       auto at = std::find_if(
           buffers.begin(), buffers.end(),
           [&](const results::BufferTraffic& one) { return one.buffer == moved.buffer; });
@@ -128,11 +142,7 @@ Observed observe(const call::Subject& subject, const problem::Inputs& inputs,
     observed.complete = observed.complete && whole;
     if (!whole || !asks_all) continue;
     observed.traffic.push_back(traffic_of(call));
-    Observed::Pace& pace = observed.pace.emplace_back();
-    for (const emulator::LaunchTraffic& launch : call.report.traffic) {
-      pace.instructions += launch.instructions, pace.divergences += launch.divergences;
-      pace.lines.insert(pace.lines.end(), launch.lines.begin(), launch.lines.end());
-    }
+    observed.launches.push_back(launches_of(call));
     add_sizes(observed.traffic.back(), observed.addresses, call);
   }
   return observed;

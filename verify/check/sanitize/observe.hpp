@@ -8,6 +8,7 @@
 
 #include "cuda/emulator/report.h"
 #include "verify/call/call.hpp"
+#include "verify/check/sanitize/launch_counts.hpp"
 #include "verify/results/results.hpp"
 
 namespace abn::verify::check::sanitize {
@@ -29,13 +30,8 @@ struct Observed {
   bool complete = true;
   /// of complete calls that were asked for every output: out of place, and in place
   std::vector<std::vector<results::BufferTraffic>> traffic;
-  /// Of the same calls, of compiled kernels: instructions of warps, in all and by line of the
-  /// kernels, and branches at which one parted.
-  struct Pace {
-    std::uint64_t instructions = 0, divergences = 0;
-    std::vector<emulator::LineCount> lines;
-  };
-  std::vector<Pace> pace;
+  /// of the same calls: their launches in their order
+  std::vector<std::vector<LaunchCounts>> launches;
   /// of the buffers of traffic.front() and so on, one after the other
   std::vector<std::uint64_t> addresses;
 };
