@@ -99,23 +99,35 @@ std::size_t workspace_bytes(const abn_problem* p, int) { return tensor_bytes(p);
 int forward(const abn_problem* p, const abn_forward_args* args) {
   static cudaGraphExec_t kept = nullptr;
   if (tensor_bytes(p) == 0) return ABN_OK;
+  if (args->workspace == nullptr || args->workspace_bytes < tensor_bytes(p))
+    return ABN_ERROR_WORKSPACE;
   abn_problem problem = *p;
   abn_forward_args copy = *args;
   copy.x = args->workspace;
   void* arguments[] = {&problem, &copy};
-  return launch({args->x, args->workspace, tensor_bytes(p), by_hand::forward_stub,
-                 {static_cast<unsigned>(p->c), 1, 1}, arguments},
+  return launch({args->x,
+                 args->workspace,
+                 tensor_bytes(p),
+                 by_hand::forward_stub,
+                 {static_cast<unsigned>(p->c), 1, 1},
+                 arguments},
                 kept, args->stream);
 }
 int backward(const abn_problem* p, const abn_backward_args* args) {
   static cudaGraphExec_t kept = nullptr;
   if (tensor_bytes(p) == 0) return ABN_OK;
+  if (args->workspace == nullptr || args->workspace_bytes < tensor_bytes(p))
+    return ABN_ERROR_WORKSPACE;
   abn_problem problem = *p;
   abn_backward_args copy = *args;
   copy.dz = args->workspace;
   void* arguments[] = {&problem, &copy};
-  return launch({args->dz, args->workspace, tensor_bytes(p), by_hand::backward_stub,
-                 {static_cast<unsigned>(p->c), 1, 1}, arguments},
+  return launch({args->dz,
+                 args->workspace,
+                 tensor_bytes(p),
+                 by_hand::backward_stub,
+                 {static_cast<unsigned>(p->c), 1, 1},
+                 arguments},
                 kept, args->stream);
 }
 

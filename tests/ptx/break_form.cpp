@@ -22,9 +22,8 @@ std::optional<Result> result_of(const Instruction& in) {
   std::size_t place = 0;
   for (const Pattern& pattern : in.form->operands) {
     if (pattern.kind == Pattern::Kind::label || pattern.kind == Pattern::Kind::constant) continue;
-    const std::size_t parts = pattern.kind == Pattern::Kind::value && pattern.count > 1
-                                  ? pattern.count
-                                  : 1;
+    const std::size_t parts =
+        pattern.kind == Pattern::Kind::value && pattern.count > 1 ? pattern.count : 1;
     for (std::size_t i = 0; i < parts; ++i, ++place)
       if (pattern.result && in.at[place].present()) return Result{place, pattern.bytes == 0};
     if (pattern.pair && pattern.result && in.at[place].present()) return Result{place, true};

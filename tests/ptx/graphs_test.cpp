@@ -271,8 +271,9 @@ TEST_F(PtxGraphs, NodesOfAllKindsRun) {
   EXPECT_EQ(cudaGraphLaunch(instantiate(graph), stream_), 0);
   const auto* const got = static_cast<const std::uint32_t*>(copy);
   constexpr std::uint32_t none = 0xffffffff;
-  const std::vector<std::uint32_t> expected{19, 19, 19, none, 4,    4,    4,   none, none, none,
-                                            none, none, none, none, none, none, 19, 19, 19, none};
+  const std::vector<std::uint32_t> expected{19,   19,   19,   none, 4,    4,    4,
+                                            none, none, none, none, none, none, none,
+                                            none, none, 19,   19,   19,   none};
   EXPECT_EQ(std::vector<std::uint32_t>(got, got + expected.size()), expected);
   EXPECT_EQ(cudaFree(copy), 0);
 }
@@ -336,9 +337,11 @@ TEST_F(PtxGraphs, WhatACaptureForbidsEndsIt) {
   };
   breaks(runtime::capture_unsupported, [&] { return cudaMalloc(&more, 64); });
   EXPECT_EQ(more, nullptr);
-  breaks(runtime::capture_unsupported, [&] { return cudaMalloc(&more, 64); }, thread_mode);
+  breaks(
+      runtime::capture_unsupported, [&] { return cudaMalloc(&more, 64); }, thread_mode);
   breaks(runtime::capture_unsupported, [&] { return cudaFree(memory_); });
-  breaks(runtime::capture_unsupported, [&] { return cudaDeviceSynchronize(); }, relaxed_mode);
+  breaks(
+      runtime::capture_unsupported, [&] { return cudaDeviceSynchronize(); }, relaxed_mode);
   breaks(runtime::capture_unsupported, [&] { return cudaStreamSynchronize(stream_); });
   breaks(runtime::capture_isolation, [&] { return cudaStreamWaitEvent(stream_, event, 0); });
   breaks(runtime::captured_event, [&] {

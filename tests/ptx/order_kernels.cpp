@@ -44,9 +44,9 @@ void add_block_barriers(std::vector<FormKernel>& all) {
     add_exchange(all, name + " 3", 64), add_exchange(all, name + " 2, 64", 64);
   add_exchange(all, "bar.warp.sync -1", 32);
   // The first warp stores and arrives, the second one waits and loads.
-  for (const std::string name : {"bar.arrive", "barrier.arrive", "barrier.arrive.aligned",
-                                 "bar.cta.arrive", "barrier.cta.arrive",
-                                 "barrier.cta.arrive.aligned"}) {
+  for (const std::string name :
+       {"bar.arrive", "barrier.arrive", "barrier.arrive.aligned", "bar.cta.arrive",
+        "barrier.cta.arrive", "barrier.cta.arrive.aligned"}) {
     Words after(64);
     for (std::uint32_t i = 32; i < 64; ++i) after[i] = i - 32;
     add(all,
@@ -64,14 +64,14 @@ void add_cluster_barriers(std::vector<FormKernel>& all) {
   const auto add_pair = [&](const std::string& arrive, const std::string& wait) {
     const std::string both =
         "barrier.cluster.arrive" + arrive + ";\nbarrier.cluster.wait" + wait + ";\n";
-    FormKernel& one = add(
-        all,
-        "mov.u32 %r2, cells;\nadd.u32 %r3, %r1, 5;\nst.shared.u32 [%r2], %r3;\n" + both +
-            "xor.b32 %r4, %r1, 1;\nmapa.shared::cluster.u32 %r5, %r2, %r4;\n"
-            "ld.shared::cluster.u32 %r6, [%r5];\nmul.wide.u32 %d2, %r1, 4;\nadd.s64 %d2, %d0, "
-            "%d2;\nst.global.u32 [%d2], %r6;\n" +
-            both,
-        {0, 0}, {6, 5}, 1);
+    FormKernel& one =
+        add(all,
+            "mov.u32 %r2, cells;\nadd.u32 %r3, %r1, 5;\nst.shared.u32 [%r2], %r3;\n" + both +
+                "xor.b32 %r4, %r1, 1;\nmapa.shared::cluster.u32 %r5, %r2, %r4;\n"
+                "ld.shared::cluster.u32 %r6, [%r5];\nmul.wide.u32 %d2, %r1, 4;\nadd.s64 %d2, %d0, "
+                "%d2;\nst.global.u32 [%d2], %r6;\n" +
+                both,
+            {0, 0}, {6, 5}, 1);
     one.how.grid = one.how.cluster = {2, 1, 1};
   };
   for (const std::string arrive :
@@ -136,14 +136,12 @@ void add_waits(std::vector<FormKernel>& all) {
             wait + ";\nld.shared.u32 %r3, [cells];\nst.global.u32 [%d0+4], %r3;\n",
         {6, 0}, {6, 6}, 1);
   // What the copy reads may be written again after .read, and what it writes be read after the end.
-  for (const std::string wait :
-       {"cp.async.bulk.wait_group 0", "cp.async.bulk.wait_group.read 0"})
+  for (const std::string wait : {"cp.async.bulk.wait_group 0", "cp.async.bulk.wait_group.read 0"})
     add(all,
         "mov.u32 %r2, 3;\nst.shared.v4.u32 [cells], {%r2, %r2, %r2, %r2};\nmov.u32 %r3, cells;\n"
         "fence.proxy.async;\ncp.async.bulk.global.shared::cta.bulk_group [%d0], [%r3], 16;\n"
         "cp.async.bulk.commit_group;\n" +
-            wait +
-            ";\nmov.u32 %r2, 4;\nst.shared.u32 [cells], %r2;\ncp.async.bulk.wait_group 0;\n",
+            wait + ";\nmov.u32 %r2, 4;\nst.shared.u32 [cells], %r2;\ncp.async.bulk.wait_group 0;\n",
         {0, 0, 0, 0}, {3, 3, 3, 3}, 1);
 }
 

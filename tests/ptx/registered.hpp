@@ -48,13 +48,14 @@ inline std::vector<std::byte> fat_binary(const std::string& payload, std::uint16
 struct Registered {
   /// out[thread] = counter + value.
   Registered()
-      : Registered(text_of(
-            ".param .u64 out, .param .u32 value",
-            ".reg .b32 %r<8>;\n.reg .b64 %d<4>;\nld.param.u64 %d1, [out];\nld.param.u32 %r1, [value];\n"
-            "mov.u32 %r2, %tid.x;\nld.global.u32 %r3, [counter];\nadd.u32 %r1, %r1, %r3;\n"
-            "mov.u32 %r4, %cluster_nctarank;\nadd.u32 %r1, %r1, %r4;\n"
-            "mul.wide.u32 %d2, %r2, 4;\nadd.s64 %d1, %d1, %d2;\nst.global.u32 [%d1], %r1;",
-            ".global .align 4 .u32 counter = {100};")) {}
+      : Registered(
+            text_of(".param .u64 out, .param .u32 value",
+                    ".reg .b32 %r<8>;\n.reg .b64 %d<4>;\nld.param.u64 %d1, [out];\nld.param.u32 "
+                    "%r1, [value];\n"
+                    "mov.u32 %r2, %tid.x;\nld.global.u32 %r3, [counter];\nadd.u32 %r1, %r1, %r3;\n"
+                    "mov.u32 %r4, %cluster_nctarank;\nadd.u32 %r1, %r1, %r4;\n"
+                    "mul.wide.u32 %d2, %r2, 4;\nadd.s64 %d1, %d1, %d2;\nst.global.u32 [%d1], %r1;",
+                    ".global .align 4 .u32 counter = {100};")) {}
   explicit Registered(const std::string& text) {
     image = fat_binary(text, 1, 0, 0);
     handle = __cudaRegisterFatBinary(image.data());

@@ -20,8 +20,8 @@ namespace {
 study::Study measured_in(const std::string& file) {
   const std::string text = problem::read_bounded(file, problem::own_json);
   if (!study::is_study(text))
-    throw problem::UsageError(fmt::format(
-        "{} holds no times; make some with abn-verify bench auto --out FILE", file));
+    throw problem::UsageError(
+        fmt::format("{} holds no times; make some with abn-verify bench auto --out FILE", file));
   return study::study_from_json(text);
 }
 
@@ -45,9 +45,9 @@ bench::CountsByCall counted_for(const std::vector<bench::SpeedProblem>& problems
       subjects.begin(), subjects.end(),
       [](const call::Subject& subject) { return subject.variant->name == std::string("auto"); });
   if (chosen == subjects.end() || !chosen->unavailable.empty())
-    throw problem::UsageError(
-        chosen == subjects.end() ? "There is no variant auto here; leave out --device"
-                                 : chosen->unavailable);
+    throw problem::UsageError(chosen == subjects.end()
+                                  ? "There is no variant auto here; leave out --device"
+                                  : chosen->unavailable);
   bench::CountsByCall counts;
   for (const bench::SpeedProblem& one : problems) {
     const std::string name = problem::to_string(one.problem);
@@ -55,12 +55,13 @@ bench::CountsByCall counted_for(const std::vector<bench::SpeedProblem>& problems
     if (claimed.status == ABN_ERROR_UNSUPPORTED)
       throw problem::UsageError(problem::unsupported_text(*chosen->variant, one.problem) +
                                 "; name another problem");
-    for (const check::sanitize::MovedBy& call : check::sanitize::moved_by(
-             *chosen, data::replay(name, "standard", seed), claimed.claims)) {
+    for (const check::sanitize::MovedBy& call :
+         check::sanitize::moved_by(*chosen, data::replay(name, "standard", seed), claimed.claims)) {
       if (!call.trouble.empty())
-        throw problem::UsageError(fmt::format("auto/{} of {} cannot be counted: {}; try abn-verify "
-                                              "run auto --device ptx --problem {}",
-                                              call.op, name, call.trouble, name));
+        throw problem::UsageError(
+            fmt::format("auto/{} of {} cannot be counted: {}; try abn-verify "
+                        "run auto --device ptx --problem {}",
+                        call.op, name, call.trouble, name));
       if (call.in_place) continue;
       const Pace pace = pace_of(call, call.instructions);
       counts[name + " " + call.op] = {pace.instructions, pace.budget, call.divergences,

@@ -134,8 +134,7 @@ int abn_ptx_capture_info(void* handle, int* status, std::uint64_t* id, void** gr
   if (*status != active) return remember(success);
   if (id != nullptr) *id = stream->capture->id;
   if (graph != nullptr) *graph = stream->capture->graph.get();
-  if (dependencies != nullptr)
-    *dependencies = reinterpret_cast<void* const*>(stream->last.data());
+  if (dependencies != nullptr) *dependencies = reinterpret_cast<void* const*>(stream->last.data());
   if (count != nullptr) *count = stream->last.size();
   return remember(success);
 }

@@ -181,8 +181,8 @@ int abn_ptx_graph_add_edges(void* graph, const void* const* from, const void* co
                             const void* edges, std::size_t count) {
   constexpr std::size_t edge_bytes = 8;
   const auto* const bytes = static_cast<const unsigned char*>(edges);
-  if (bytes != nullptr && std::any_of(bytes, bytes + count * edge_bytes,
-                                      [](unsigned char byte) { return byte != 0; }))
+  if (bytes != nullptr &&
+      std::any_of(bytes, bytes + count * edge_bytes, [](unsigned char byte) { return byte != 0; }))
     return remember(not_supported);
   return abn_ptx_graph_add_dependencies(graph, from, to, count);
 }

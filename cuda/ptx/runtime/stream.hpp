@@ -43,9 +43,7 @@ struct Event {
 };
 
 /// The default stream, by 0 or cudaStreamLegacy.
-inline bool is_legacy(const void* handle) {
-  return reinterpret_cast<std::uintptr_t>(handle) <= 1;
-}
+inline bool is_legacy(const void* handle) { return reinterpret_cast<std::uintptr_t>(handle) <= 1; }
 /// Null for the default stream, and for what is no stream.
 Stream* stream_of(void* handle);
 /// The error of a handle that is no stream, or of the default stream while a stream that waits for

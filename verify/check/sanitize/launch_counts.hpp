@@ -11,9 +11,9 @@ namespace abn::verify::check::sanitize {
 
 struct LaunchCounts {
   std::string kernel;
-  std::uint64_t instructions = 0;            ///< of warps
-  std::uint64_t divergences = 0;             ///< branches at which a warp parted
-  std::uint64_t replays = 0;                 ///< turns of shared memory beyond the first of an access
+  std::uint64_t instructions = 0;  ///< of warps
+  std::uint64_t divergences = 0;   ///< branches at which a warp parted
+  std::uint64_t replays = 0;       ///< turns of shared memory beyond the first of an access
   std::vector<emulator::LineCount> lines{};  ///< of the kernel, those with most of them first
 };
 

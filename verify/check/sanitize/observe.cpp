@@ -76,10 +76,15 @@ void add_sizes(std::vector<results::BufferTraffic>& buffers, std::vector<std::ui
                const call::Call& call) {
   constexpr std::array<std::string_view, 5> tensors{"x", "z", "xhat", "dz", "dx"};
   const auto views = call.arena->views();
-  for (results::BufferTraffic& buffer : buffers) {
-    const auto view = std::find_if(views.begin(), views.end(), [&](const call::Arena::View& one) {
+  const auto view_of = [&](const results::BufferTraffic& buffer) {
+    return std::find_if(views.begin(), views.end(), [&](const call::Arena::View& one) {
       return is_watched_as(one.name, buffer.buffer);
     });
+  };
+  // A worker whose memory a plug-in has spoilt may name anything.
+  std::erase_if(buffers, [&](const auto& buffer) { return view_of(buffer) == views.end(); });
+  for (results::BufferTraffic& buffer : buffers) {
+    const auto view = view_of(buffer);
     buffer.bytes = view->bytes;
     buffer.tensor = std::find(tensors.begin(), tensors.end(), view->name) != tensors.end();
     addresses.push_back(reinterpret_cast<std::uintptr_t>(view->address));

@@ -35,7 +35,7 @@ extern "C" {
                                                                   std::size_t count);
 /// The same with cudaGraphEdgeData of 8 bytes for each; only zeros, the default, are known here.
 [[gnu::visibility("default")]] int abn_ptx_graph_add_edges(void* graph, const void* const* from,
-                                                           const void* const* to,
-                                                           const void* edges, std::size_t count);
+                                                           const void* const* to, const void* edges,
+                                                           std::size_t count);
 int cudaDeviceSynchronize();
 }

@@ -32,8 +32,8 @@ ABN_RUNTIME int cudaGraphAddDependencies(void* graph, const void* const* from,
   return abn_ptx_graph_add_dependencies(graph, from, to, count);
 }
 ABN_RUNTIME int cudaGraphAddDependencies_v2(void* graph, const void* const* from,
-                                         const void* const* to, const void* edges,
-                                         std::size_t count) {
+                                            const void* const* to, const void* edges,
+                                            std::size_t count) {
   return abn_ptx_graph_add_edges(graph, from, to, edges, count);
 }
 ABN_RUNTIME int cudaStreamGetCaptureInfo(void* stream, int* status, std::uint64_t* id) {
@@ -45,8 +45,8 @@ ABN_RUNTIME int cudaStreamGetCaptureInfo_v2(void* stream, int* status, std::uint
   return abn_ptx_capture_info(stream, status, id, graph, dependencies, count);
 }
 ABN_RUNTIME int cudaStreamGetCaptureInfo_v3(void* stream, int* status, std::uint64_t* id,
-                                         void** graph, void* const** dependencies,
-                                         const void** edges, std::size_t* count) {
+                                            void** graph, void* const** dependencies,
+                                            const void** edges, std::size_t* count) {
   if (edges != nullptr) *edges = nullptr;  // no edge has data of its own
   return abn_ptx_capture_info(stream, status, id, graph, dependencies, count);
 }

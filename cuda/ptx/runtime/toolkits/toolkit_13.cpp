@@ -27,9 +27,9 @@ ABN_RUNTIME int cudaGraphAddDependencies(void* graph, const void* const* from,
                                          std::size_t count) {
   return abn_ptx_graph_add_edges(graph, from, to, edges, count);
 }
-ABN_RUNTIME int cudaStreamGetCaptureInfo(void* stream, int* status, std::uint64_t* id,
-                                         void** graph, void* const** dependencies,
-                                         const void** edges, std::size_t* count) {
+ABN_RUNTIME int cudaStreamGetCaptureInfo(void* stream, int* status, std::uint64_t* id, void** graph,
+                                         void* const** dependencies, const void** edges,
+                                         std::size_t* count) {
   if (edges != nullptr) *edges = nullptr;  // no edge has data of its own
   return abn_ptx_capture_info(stream, status, id, graph, dependencies, count);
 }
