@@ -11,7 +11,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 tier=${1:-smoke}
 bin=$(cd "${2:-$root/build/bin}" 2>/dev/null && pwd) || bin=
 if [ -z "$bin" ] || [ ! -x "$bin/ptx-tests" ] || [ ! -x "$bin/abn-verify" ]; then
-  echo "There are no ptx-tests and abn-verify in ${2:-build/bin}; build them, then run this again." >&2
+  echo "There are no ptx-tests and abn-verify in ${2:-build/bin};" \
+    "build them, then run this again." >&2
   exit 2
 fi
 cd "$bin" || exit 2

@@ -1,5 +1,6 @@
 // Kernels for forms whose effect another thread sees, or a later instruction of the same one:
-// barriers, fences, ends of threads, and waiting for copies. Each fails where its form is passed by.
+// barriers, fences, ends of threads, and waiting for copies. Each fails where its form is passed
+// by.
 #include "tests/ptx/form_kernels.hpp"
 
 namespace abn::ptx::test {

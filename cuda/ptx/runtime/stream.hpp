@@ -1,8 +1,9 @@
 // Streams, what they do with work, and captures of it. Work is done when it is enqueued, but for a
 // stream that is captured: then it becomes a node of a graph, after what the stream did before.
 //
-// What a capture does not allow ends it, as the toolkit documents: the call and all that the streams
-// of the capture do from then on return an error, until cudaStreamEndCapture has returned one, too.
+// What a capture does not allow ends it, as the toolkit documents: the call, and all that the
+// streams of the capture do from then on, return an error, until cudaStreamEndCapture has returned
+// one, too.
 #pragma once
 
 #include <chrono>
