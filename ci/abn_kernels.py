@@ -70,6 +70,7 @@ FORWARD, BACKWARD = 0, 1
 LAYOUTS, DTYPES, LEAKY_RELU = {"nchw": 0, "nhwc": 1}, {"f16": 0, "bf16": 1, "f32": 2}, 1
 ELEMENT_BYTES = {"f16": 2, "bf16": 2, "f32": 4}
 SAVES_Z, SAVES_MEAN, SAVES_VAR = 2, 8, 16
+HOST_CODE = {"cpu"}  # host variants that are code for the processor, not kernels on the emulator
 STATUS = {1: "unsupported problem", 2: "bad argument", 3: "workspace too small",
           4: "launch failed", 5: "communication failed"}
 

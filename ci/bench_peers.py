@@ -2,7 +2,8 @@
 process.
 
     bench_peers.py [--device cuda|cpu] [--variants auto,two_sweep] [--peers cudnn,native,compiled]
-                   [--problem P]... [--out FILE]
+                   [--problem P]... [--threads N] [--out FILE]
+    bench_peers.py --device cpu --variants cpu --peers native
 
 What is timed is training batch norm + leaky ReLU, forward and backward each for itself. The peers:
 F.batch_norm and an in-place leaky_relu with cuDNN on ("cudnn"), off ("native"), and both under
@@ -20,11 +21,14 @@ same function is timed: ||theirs - ours|| <= t ||ours|| in the 2-norm for z, dx,
 variant; above 1 ours is faster. Ours works in place, forward and backward; the peers need x for
 backward and write dx elsewhere.
 
---device cpu is a dry run of the same code on the emulated variants and tiny problems: it shows that
-the script works, its times say nothing.
+--device cpu --variants cpu times the variant that is host code beside PyTorch on the CPU, with as
+many threads for either; without --problem on three layers in f32 and bf16. Buffers are filled just
+before each pass, so that of a small tensor some lies in the cache, as it does behind the layer that
+wrote it. With other variants --device cpu is a dry run of the same code on the emulated variants
+and tiny problems: it shows that the script works, its times say nothing.
 
 Exit code: 0 all agreed, 1 a competitor did not agree or one of our calls failed, 2 the command or
-the setup is wrong, 77 nothing could run. Needs PyTorch 2 (1.13 for a dry run), and
+the setup is wrong, 77 nothing could run. Needs PyTorch 2 (1.13 on the CPU), and
 libabn_kernels.so, which the build puts into build/bin; runs from a copy of that folder, too.
 """
 import argparse
@@ -48,7 +52,7 @@ except ImportError:
 import abn_kernels as abn
 import peers_report
 from abn_kernels import UsageError
-from peers_devices import Cpu, Gpu, reason
+from peers_devices import DryCpu, Gpu, TimedCpu, reason
 from peers_report import BACKWARD, FORWARD, Result
 
 TORCH_TYPES = {"f16": torch.float16, "bf16": torch.bfloat16, "f32": torch.float32}
@@ -57,6 +61,8 @@ PEERS = {"cudnn": "PyTorch, cuDNN on", "native": "PyTorch, cuDNN off",
          "compiled": "PyTorch, compiled"}
 DRY_PROBLEMS = [f"n2c5s{s},{layout},{dtype}" for s, layout in ((16, "nchw"), (7, "nhwc"))
                 for dtype in TORCH_TYPES]
+CPU_PROBLEMS = [f"n{n}c{c}s{s},{dtype}" for dtype in ("f32", "bf16")
+                for n, c, s in ((32, 64, 3136), (32, 256, 196), (64, 512, 49))]
 SMALLEST_ROUNDS = 11
 
 
@@ -397,6 +403,8 @@ def arguments():
     parser.add_argument("--peers", default=",".join(PEERS), help="some of " + ", ".join(PEERS))
     parser.add_argument("--problem", action="append", metavar="P", help="may be repeated")
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--threads", type=int, default=0,
+                        help="with --device cpu, of PyTorch and of ours; 0: as PyTorch has them")
     parser.add_argument("--library", default=beside if os.path.exists(beside) else built)
     parser.add_argument("--out", metavar="FILE", help="a study for abn-verify report")
     options = parser.parse_args()
@@ -413,16 +421,18 @@ def arguments():
 
 def main():
     options = arguments()
-    dry = options.device == "cpu"
-    if not dry and not torch.cuda.is_available():
+    on_cpu = options.device == "cpu"
+    dry = on_cpu and not set(options.variants) <= abn.HOST_CODE
+    if not on_cpu and not torch.cuda.is_available():
         print("PyTorch finds no GPU here; run this on a GPU machine, or try it out with "
               "--device cpu.")
         return 77
-    if options.problem or dry:
-        problems = [abn.parse_problem(text) for text in options.problem or DRY_PROBLEMS]
+    if options.problem or on_cpu:
+        usual = DRY_PROBLEMS if dry else CPU_PROBLEMS
+        problems = [abn.parse_problem(text) for text in options.problem or usual]
     else:
         problems = listed_problems(os.path.dirname(os.path.abspath(options.library)))
-    device = Cpu() if dry else Gpu()
+    device = DryCpu() if dry else TimedCpu(options.threads) if on_cpu else Gpu()
     variants = abn.load_variants(options.library, device.memory, options.variants)
     if options.out:
         peers_report.check_writable(options.out)

@@ -54,7 +54,8 @@ while [[ ${1:-} == --* ]]; do
 done
 bin=$(cd "$bin" && pwd)
 limit=${ABN_STAGE_SECONDS:-480}
-mapfile -t variants < <("$bin/abn-verify" list --names)
+# cpu is host code: nothing of it is on a GPU.
+mapfile -t variants < <("$bin/abn-verify" list --names | grep -vx cpu)
 known=(doctor "${variants[@]}" memcheck racecheck ctest bench peers compiled plan table report)
 stages=("$@")
 [ ${#stages[@]} -gt 0 ] || stages=("${known[@]}")

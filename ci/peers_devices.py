@@ -1,7 +1,8 @@
-"""Where bench_peers.py runs, a GPU or the CPU for a dry run: how many buffer sets, how a pass is
-captured, and the clock."""
+"""Where bench_peers.py runs, a GPU or the CPU, there for a dry run or in earnest: how many buffer
+sets, how a pass is captured, and the clock."""
 import gc
 import math
+import os
 import time
 
 import torch
@@ -71,15 +72,10 @@ class Gpu:
 
 
 class Cpu:
-    memory, name, room = abn.MEMORY_HOST, "cpu", "a dry run"
-
-    def __init__(self):
-        torch.set_num_threads(1)
-        self.settings = {"device": "CPU, our kernels on the emulator: a dry run",
-                         "PyTorch": torch.__version__}
+    memory, name = abn.MEMORY_HOST, "cpu"
 
     def sets(self, problem, competitors):
-        return 2 if problem.bytes() <= DRY_BYTES else 0
+        return self.most_sets(problem) if problem.bytes() <= self.most_bytes else 0
 
     def stream_handle(self):
         return None
@@ -91,3 +87,44 @@ class Cpu:
         begin = time.perf_counter()
         work()
         return time.perf_counter() - begin
+
+
+class DryCpu(Cpu):
+    room, most_bytes = "a dry run", DRY_BYTES
+
+    def __init__(self):
+        torch.set_num_threads(1)
+        self.settings = {"device": "CPU, our kernels on the emulator: a dry run",
+                         "PyTorch": torch.__version__}
+
+    def most_sets(self, problem):
+        return 2
+
+
+class TimedCpu(Cpu):
+    """For the variants in abn.HOST_CODE. As many threads for ours as for PyTorch."""
+    room, most_bytes = "1 GiB", 1 << 30
+
+    def __init__(self, threads):
+        if threads > 0:
+            torch.set_num_threads(threads)
+        threads = torch.get_num_threads()
+        os.environ["ABN_CPU_THREADS"] = str(threads)  # read at the first call
+        self.settings = {"CPU": processor_name(), "threads": str(threads),
+                         "PyTorch": torch.__version__}
+
+    def most_sets(self, problem):
+        """Some, so that a pass is long enough for the clock; their buffers are filled just before,
+        as those of a layer are by the layer in front of it."""
+        return min(16, max(1, DRY_BYTES * 64 // problem.bytes()))
+
+
+def processor_name():
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            fields = dict(line.split(":", 1) for line in file if ":" in line)
+        names = {key.strip(): value.strip() for key, value in fields.items()}
+        return (f'{names["model name"]}, family {names["cpu family"]} model {names["model"]}, '
+                f"{os.cpu_count()} processors")
+    except (OSError, KeyError):
+        return "unknown"

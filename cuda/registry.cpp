@@ -6,6 +6,8 @@
 #include <cstring>
 #include <vector>
 
+#include "cuda/host_code.h"
+
 namespace {
 
 // Function-local statics: registration runs before main, in no set order.
@@ -14,6 +16,11 @@ std::vector<const abn_variant*>& variants() {
   return list;
 }
 std::vector<const abn_variant*>& instrumented_variants() {
+  static std::vector<const abn_variant*> list;
+  return list;
+}
+
+std::vector<const abn_variant*>& host_code() {
   static std::vector<const abn_variant*> list;
   return list;
 }
@@ -34,6 +41,16 @@ int abn_register_variant(const abn_variant* variant) {
   auto& list = variants();
   list.insert(std::upper_bound(list.begin(), list.end(), variant, comes_before), variant);
   return 0;
+}
+
+int abn_register_host_code(const abn_variant* variant) {
+  host_code().push_back(variant);
+  return abn_register_variant(variant);
+}
+
+int abn_is_host_code(const abn_variant* variant) {
+  const auto& list = host_code();
+  return std::find(list.begin(), list.end(), variant) != list.end() ? 1 : 0;
 }
 
 const abn_variant* abn_in_tree_variant(uint32_t index) {

@@ -1,8 +1,10 @@
-# Run after the build: writes BIN/CTestTestfile.cmake, one entry a test suite and, with CUDA, one a
-# variant on the GPU. LIMIT: seconds that a test without a GPU may take.
+# Run after the build: writes BIN/CTestTestfile.cmake, one entry a test suite, one a variant that is
+# host code and, with CUDA, one a variant on the GPU. LIMIT: seconds that a test without a GPU may
+# take.
 cmake_minimum_required(VERSION 3.25)
 string(REPLACE " " ";" BINARIES "${BINARIES}")
 string(REPLACE " " ";" VARIANTS "${VARIANTS}")
+string(REPLACE " " ";" HOST_CODE "${HOST_CODE}")
 set(text "# Written by the build. Commands are relative, so a copy of this folder runs anywhere.\n")
 
 # add(NAME PROPERTIES WORD...): one test.
@@ -50,6 +52,11 @@ endforeach()
 foreach(variant IN LISTS VARIANTS)
   add(sanitizer.${variant} "LABELS \"cpu;sanitizer\" TIMEOUT ${LIMIT}"
     ./abn-verify run ${variant}/* --device emulator --only-sanitize --quiet)
+endforeach()
+# Nobody sees its accesses; every check of numbers and calls it has.
+foreach(variant IN LISTS HOST_CODE)
+  add(host.${variant} "LABELS \"cpu;host\" TIMEOUT ${LIMIT}"
+    ./abn-verify run ${variant}/* --device emulator --tier quick --quiet)
 endforeach()
 if(CUDA)
   foreach(variant IN LISTS VARIANTS)

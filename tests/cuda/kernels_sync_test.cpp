@@ -135,7 +135,7 @@ constexpr Kind kinds[] = {
     {14, 2, 900, ABN_NCHW, ABN_F64, ABN_ELU},      {14, 3, 10, ABN_NHWC, ABN_BF16, ABN_LEAKY_RELU},
     {14, 24, 80, ABN_NHWC, ABN_F32, ABN_ELU},      {14, 70, 30, ABN_NHWC, ABN_F64, ABN_LEAKY_RELU}};
 const std::vector<std::int64_t> uneven = {3, 0, 1, 7, 0, 3};
-const char* const split_variants[] = {"two_sweep", "resident", "auto"};
+const char* const split_variants[] = {"two_sweep", "resident", "auto", "cpu"};
 
 TEST(KernelsSync, OneRankHasTheBitsOfTheWholePass) {
   std::uint64_t schedule = 0;

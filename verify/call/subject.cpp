@@ -7,17 +7,38 @@
 #include <cstdint>
 #include <string_view>
 
+#include "cuda/host_code.h"
 #include "cuda/registry.h"
 
 namespace abn::verify::call {
 namespace {
 
+/// The in-tree kernels of a memory, in that of the host those on the emulator.
 std::vector<const abn_variant*> in_tree(int memory) {
   std::vector<const abn_variant*> found;
   for (std::uint32_t index = 0; const abn_variant* const variant = abn_in_tree_variant(index);
        ++index)
-    if (variant->memory == memory) found.push_back(variant);
+    if (variant->memory == memory && !abn_is_host_code(variant)) found.push_back(variant);
   return found;
+}
+
+/// Plain code for this processor, which runs on it whatever device was asked for.
+void add_host_code(std::vector<Subject>& subjects) {
+  for (std::uint32_t index = 0; const abn_variant* const variant = abn_in_tree_variant(index);
+       ++index) {
+    if (!abn_is_host_code(variant)) continue;
+    Subject subject;
+    subject.variant = variant;
+    subject.device = host_device();
+    subject.not_instrumented = fmt::format(
+        "{} is plain code for the processor, which no emulator sees; ci/asan.sh builds it with the "
+        "address sanitizer",
+        variant->name);
+    const auto place = std::find_if(subjects.begin(), subjects.end(), [&](const Subject& other) {
+      return std::string_view(other.variant->name) > variant->name;
+    });
+    subjects.insert(place, std::move(subject));
+  }
 }
 
 }  // namespace
@@ -67,6 +88,7 @@ std::vector<Subject> subjects_of(const DeviceChoice& device, std::span<const Plu
       subjects.push_back(std::move(subject));
     }
   }
+  if (!only_plugins) add_host_code(subjects);
   for (const Plugin& plugin : plugins)
     for (const abn_variant* const variant : plugin.variants) {
       Subject subject;

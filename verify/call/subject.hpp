@@ -26,7 +26,7 @@ struct Subject {
   /// of a variant on the emulator: the same source, compiled so that the sanitiser sees its
   /// accesses
   const abn_variant* instrumented = nullptr;
-  std::string not_instrumented;  ///< of a plug-in: why there is none
+  std::string not_instrumented;  ///< of a plug-in, or of host code: why there is none
   /// where --device has the one of several that this is: "ptx:high"; for reproduce lines
   std::string device_word{};
   /// the same variant on machines that make other choices of what the ISA leaves open: its outputs
@@ -38,8 +38,8 @@ struct Subject {
 Subject named_in(const std::string& command, const Subject& subject);
 
 /// The variants that a choice of device and plug-ins stands for: in-tree ones (unless only_plugins)
-/// by name, then plug-ins in the given order. Where a GPU was asked for and there is none, the
-/// subjects say so and their checks are skipped.
+/// by name, host code among them whatever the device; then plug-ins in the given order. Where a GPU
+/// was asked for and there is none, the subjects say so and their checks are skipped.
 std::vector<Subject> subjects_of(const DeviceChoice& device, std::span<const Plugin> plugins,
                                  bool only_plugins);
 

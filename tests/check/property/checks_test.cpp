@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 
+#include "cuda/host_code.h"
 #include "cuda/registry.h"
 #include "verify/check/property/property.hpp"
 #include "verify/expect/reference_variant.hpp"
@@ -56,7 +57,7 @@ TEST(PropertyFamily, HoldsForTheInTreeVariants) {
   for (std::uint32_t index = 0; const abn_variant* const variant = abn_in_tree_variant(index);
        ++index) {
     if (variant->memory != ABN_MEMORY_HOST) continue;
-    const call::Subject subject = on_host(*variant, true);
+    const call::Subject subject = on_host(*variant, abn_is_host_code(variant) == 0);
     names.merge(held(run::run(property_checks, {&subject, 1}, cases, {.threads = 1})));
   }
   EXPECT_EQ(names.size(), properties().size());
