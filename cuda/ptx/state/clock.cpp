@@ -32,10 +32,9 @@ bool knows(const View& view, const Moment& moment) {
 
 bool has_heard_of(const View& view, std::uint64_t block) {
   if (view == nullptr) return false;
-  const auto at = std::lower_bound(view->begin(), view->end(), block,
-                                   [](const Known& one, std::uint64_t wanted) {
-                                     return block_of(one.who) < wanted;
-                                   });
+  const auto at = std::lower_bound(
+      view->begin(), view->end(), block,
+      [](const Known& one, std::uint64_t wanted) { return block_of(one.who) < wanted; });
   return at != view->end() && block_of(at->who) == block && actor_of(at->who) <= Actor::thread;
 }
 

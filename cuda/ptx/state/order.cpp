@@ -58,9 +58,7 @@ namespace {
 /// What these threads do from now on is later than all that they have done.
 template <class Ranks>
 void go_on(Clocks& clocks, const Ranks& ranks) {
-  ranks([&](std::uint32_t rank) {
-    clocks.newest = std::max(clocks.newest, ++clocks.now[rank]);
-  });
+  ranks([&](std::uint32_t rank) { clocks.newest = std::max(clocks.newest, ++clocks.now[rank]); });
 }
 
 }  // namespace
@@ -195,9 +193,8 @@ void Order::meet(Clocks& clocks, std::uint32_t rank, std::uint64_t place, bool i
     const auto of_block = found->second.in_blocks.find(clocks.block);
     const Fences::Met now{place, found->second.view,
                           of_block == found->second.in_blocks.end() ? nullptr : of_block->second};
-    const auto before =
-        std::find_if(fences.met.begin(), fences.met.end(),
-                     [&](const Fences::Met& one) { return one.place == place; });
+    const auto before = std::find_if(fences.met.begin(), fences.met.end(),
+                                     [&](const Fences::Met& one) { return one.place == place; });
     if (before == fences.met.end())
       fences.met.push_back(now);
     else

@@ -15,11 +15,9 @@ template <class... P>
 void launch_in(tests::Scene& scene, const LaunchConfig& config, bool cooperative,
                void (*kernel)(P...), const std::type_identity_t<P>&... args) {
   const void* const arguments[] = {&args..., nullptr};
-  const auto three = [](const dim3& size) {
-    return tests::Launched::Size{size.x, size.y, size.z};
-  };
-  scene.launch({three(config.grid), three(config.block), three(config.cluster),
-                config.shared_bytes, cooperative, reinterpret_cast<const void*>(kernel), arguments},
+  const auto three = [](const dim3& size) { return tests::Launched::Size{size.x, size.y, size.z}; };
+  scene.launch({three(config.grid), three(config.block), three(config.cluster), config.shared_bytes,
+                cooperative, reinterpret_cast<const void*>(kernel), arguments},
                [&] {
                  if (cooperative)
                    static_cast<void>(launch_cooperative(config, kernel, args...));
