@@ -30,7 +30,7 @@ target_include_directories(abn_python SYSTEM PRIVATE ${nanobind_include}
 target_link_libraries(abn_python PRIVATE abn_options abn_fmt Boost::context Threads::Threads
   ${CMAKE_DL_LIBS})
 target_link_options(abn_python PRIVATE LINKER:--exclude-libs,ALL)  # nor does it export any
-add_dependencies(abn_python abn_provenance abn-verify-worker)
+add_dependencies(abn_python abn_provenance)
 
 # The modules themselves, so that the package in the build folder is whole.
 file(GLOB abn_python_modules CONFIGURE_DEPENDS verify/python/abn_verify/*.py

@@ -75,7 +75,8 @@ class Files(unittest.TestCase):
         own = support.environment()
         os.environ["ABN_VERIFY_PYTHON"] = "/nowhere/python3"
         try:
-            code, printed = replay(f"abn-verify run --python {kernels.__file__}:Right")
+            code, printed = replay("abn-verify run --only-plugins --python "
+                                   f"{kernels.__file__}:Right")
         finally:
             os.environ["ABN_VERIFY_PYTHON"] = own["ABN_VERIFY_PYTHON"]
         self.assertNotEqual(code, 0)

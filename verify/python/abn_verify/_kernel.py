@@ -47,7 +47,8 @@ def kernel(*, name: str | None = None, scheme: str | None = None,
     channels-last ones are strided views; all else has the shape (c,). Outputs are written in place,
     or returned: one array (z, or dx), a tuple (z, mean, var, running_mean, running_var, or dx,
     dgamma, dbeta, which may end early), or a dict by name. What is returned is copied, and must
-    have the output's type and shape. running_mean and running_var hold the old values.
+    have the output's type and shape. running_mean and running_var hold the old values. A problem
+    without elements is no work, and no call.
 
     What backward names of x, z, xhat, mean, var and invstd is what forward leaves for it (`saves`),
     and decides the `scheme`: standard for x and z, checkpoint_x, checkpoint_xhat, or in_place_1 for
@@ -166,6 +167,8 @@ class Kernel:
         if self._arrays is None:
             self._arrays = FRAMEWORKS[self._framework](self._device)
         p = problem_of(numbers)
+        if p.n * p.c * p.s == 0:
+            return  # no work: nothing may be written
         function = self._backward if backward and self._backward else self._forward
         self._rename(backward, p, buffers)
         views = {name: self._arrays.view(buffer)
