@@ -11,6 +11,7 @@ import numpy as np
 import abn_verify
 
 CLAIMS = dict(activation="leaky_relu", accumulate="f64")
+EPS, SLOPE = float(np.float32(1e-5)), float(np.float32(0.01))  # as kernels are given them
 
 
 def step(kind=np.float32, shape=(4, 3, 5, 2)):
@@ -23,11 +24,11 @@ def step(kind=np.float32, shape=(4, 3, 5, 2)):
     def column(vector):
         return np.asarray(vector, float)[:, None, None]
     mean, var = x.mean(axes, dtype=float), x.var(axes, dtype=float)
-    r = column(1 / np.sqrt(var + 1e-5))
+    r = column(1 / np.sqrt(var + EPS))
     xhat = (x - column(mean)) * r
     y = column(gamma) * xhat + column(beta)
-    z = np.where(y > 0, y, 0.01 * y)
-    dy = dz * np.where(y > 0, 1, 0.01)
+    z = np.where(y > 0, y, SLOPE * y)
+    dy = dz * np.where(y > 0, 1, SLOPE)
     dbeta, dgamma = dy.sum(axes), (dy * xhat).sum(axes)
     dx = column(gamma) * r * (dy - (column(dbeta) + xhat * column(dgamma)) / m)
     return dict(x=x, gamma=gamma, beta=beta, dz=dz, z=z.astype(kind),
@@ -84,6 +85,7 @@ class Bounds(unittest.TestCase):
             error = abs(tensors[name] - bounds[name].exact)
             self.assertEqual(bounds[name].exact.shape, tensors[name].shape)
             self.assertTrue((error <= bounds[name].bound).all(), name)
+            self.assertLessEqual(bounds[name].ratio(tensors[name]), 1)
             self.assertGreater(bounds[name].bound.min(), 0)
 
     def test_they_are_the_ones_that_the_judge_judges_by(self):
@@ -94,16 +96,25 @@ class Bounds(unittest.TestCase):
         ratio = (abs(tensors["dx"] - limit.exact) / limit.bound).max()
         result = abn_verify.check(**tensors, **CLAIMS)
         (judged,) = [row["ratio"] for row in result.table() if row["id"].endswith("/dx")]
+        self.assertGreater(judged, 1)
         self.assertAlmostEqual(ratio / judged, 1, places=6)
+        self.assertAlmostEqual(limit.ratio(tensors["dx"]) / judged, 1, places=6)
+        with self.assertRaisesRegex(AssertionError, "the largest error is"):
+            limit.assert_close(tensors["dx"])
 
     def test_a_bound_serves_as_atol(self):
         tensors = step()
         limit = abn_verify.bound(tensors["x"], gamma=tensors["gamma"], beta=tensors["beta"],
                                  **CLAIMS)["z"]
-        np.testing.assert_allclose(tensors["z"], limit.exact, rtol=0, atol=limit.bound)
-        with self.assertRaises(AssertionError):
-            np.testing.assert_allclose(tensors["z"] * np.float32(1.000001), limit.exact, rtol=0,
-                                       atol=limit.bound)
+        self.assertTrue(np.isclose(tensors["z"], limit.exact, rtol=0, atol=limit.bound).all())
+        wrong = tensors["z"] * np.float32(1.000001)
+        self.assertFalse(np.isclose(wrong, limit.exact, rtol=0, atol=limit.bound).all())
+
+    def test_what_is_not_finite_is_equal_or_not(self):
+        limit = abn_verify.Bound(np.array([np.nan, np.inf, 1.0]), np.array([0, 0, 0.5]))
+        self.assertEqual(limit.ratio(np.array([np.nan, np.inf, 1.25])), 0.5)
+        self.assertEqual(limit.ratio(np.array([0.0, np.inf, 1.25])), np.inf)
+        self.assertEqual(limit.ratio(np.array([np.nan, -np.inf, 1.25])), np.inf)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ def raised_sentence(exception: BaseException) -> str:
 
 def _frames(exception: BaseException) -> list[traceback.FrameSummary]:
     own = [frame for frame in traceback.extract_tb(exception.__traceback__)
-           if os.path.dirname(os.path.abspath(frame.filename)) != _PACKAGE]
+           if os.path.dirname(os.path.abspath(frame.filename)) != _PACKAGE
+           and not frame.filename.startswith("<frozen")]  # the interpreter's own imports
     if len(own) > _MOST_LINES:
         own = own[:1] + own[1 - _MOST_LINES:]
     return own

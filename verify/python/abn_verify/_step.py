@@ -33,6 +33,20 @@ class Bound:
     exact: Any
     bound: Any
 
+    def ratio(self, got: Any) -> float:
+        """The largest error divided by its bound: at most 1 where all of it is within."""
+        values = _doubles(got).reshape(np.shape(self.exact))
+        same = (values == self.exact) | (np.isnan(values) & np.isnan(self.exact))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratios = np.where(same | np.isinf(self.bound), 0, abs(values - self.exact) / self.bound)
+        return float(np.where(np.isnan(ratios), np.inf, ratios).max(initial=0))
+
+    def assert_close(self, got: Any) -> None:
+        """Raises AssertionError where an element is further off than its bound."""
+        ratio = self.ratio(got)
+        if not ratio <= 1:
+            raise AssertionError(f"the largest error is {ratio:.3g} of its bound")
+
 
 def check(x: Any, *, activation: str, save_to: str | None = None, name: str = "step",
           **step: Any) -> Result:
@@ -64,8 +78,10 @@ def bound(x: Any, *, activation: str, **step: Any) -> dict[str, Bound]:
     var, new_running_mean, new_running_var, and with dz also dx, dgamma and dbeta. Each array has
     the shape of x, or one number a channel.
 
-        limit = abn_verify.bound(x, gamma=gamma, beta=beta, dz=dz, activation="leaky_relu")["z"]
-        numpy.testing.assert_array_less(abs(z - limit.exact), limit.bound)
+        limit = abn_verify.bound(x, gamma=gamma, beta=beta, activation="leaky_relu")["z"]
+        limit.assert_close(z)
+        assert numpy.isclose(z, limit.exact, rtol=0, atol=limit.bound).all()  # the same
+        torch.testing.assert_close(z, expected, rtol=0, atol=limit.bound.max())  # a little wider
 
     `step` are the arguments of abn_verify.Step. The z and the statistics that a kernel kept, if
     they are given, are what its gradients are to follow from; else those follow from x, and their
@@ -86,8 +102,9 @@ def bound(x: Any, *, activation: str, **step: Any) -> dict[str, Bound]:
 
 @dataclasses.dataclass
 class Step:
-    """What was computed and how. Tensors as given; claims as in abn_verify.Claims, for which a
-    depth of None is that of a loop over all samples."""
+    """What was computed and how. Tensors as given; eps, momentum and the activation's parameter are
+    those numbers rounded to the type of the parameters, as kernels are given them; claims as in
+    abn_verify.Claims, for which a depth of None is that of a loop over all samples."""
 
     x: Any
     activation: str  #: "leaky_relu"; with its parameter beside it
@@ -205,6 +222,13 @@ def typed(name: str, array: Any) -> tuple[str, Any]:
         raise UsageError(f"{name} is of {found.dtype}, and tensors are float16, bfloat16, float32 "
                          "or float64; convert it")
     return kind, found
+
+
+def _doubles(array: Any) -> Any:
+    kind, found = typed("the result", array)
+    if kind == "bf16":
+        found = (found.astype("u4") << 16).view("f4")
+    return found.astype(float)
 
 
 def _run(words: list[str], out: str) -> str:
