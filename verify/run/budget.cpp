@@ -24,7 +24,7 @@ std::string Budget::left_out(std::string_view tier) const {
   if (left_out_ == 0) return {};
   return fmt::format("This is no pass of the {} tier: {} of its {} cases were left out{}.", tier,
                      left_out_, ran_ + left_out_,
-                     seconds_ > 0 ? fmt::format(", as the {:g} s were used", seconds_) : "");
+                     was_used_up_ ? fmt::format(", as the {:g} s were used", seconds_) : "");
 }
 
 }  // namespace abn::verify::run

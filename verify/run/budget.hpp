@@ -5,6 +5,7 @@
 // even where no time is left, so that none of them is missed altogether.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -21,7 +22,11 @@ class Budget {
   /// A part begins; no other is on at that time.
   void begin_part(std::uint64_t cases);
   /// May be asked from several threads.
-  bool is_used_up() const { return seconds_ > 0 && stopwatch_.seconds() > part_end_; }
+  bool is_used_up() {
+    const bool now = seconds_ > 0 && stopwatch_.seconds() > part_end_;
+    if (now) was_used_up_ = true;
+    return now;
+  }
   /// Of the tier's cases for a variant so many ran, and so many were left out.
   void count(std::uint64_t ran, std::uint64_t left_out);
 
@@ -35,6 +40,7 @@ class Budget {
   double part_end_ = 0;
   call::Stopwatch stopwatch_;
   std::uint64_t ran_ = 0, left_out_ = 0;
+  std::atomic<bool> was_used_up_ = false;
 };
 
 }  // namespace abn::verify::run
