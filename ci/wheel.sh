@@ -1,18 +1,21 @@
 #!/usr/bin/env bash
 # Builds the wheel, checks it, installs it into a clean environment and judges an example there;
 # says how many seconds each step took.
-#   ci/wheel.sh [--cpu] [--out FOLDER]    --cpu: without the CUDA kernels, even where there is nvcc
-#                                         FOLDER: where the wheel goes (dist/)
+#   ci/wheel.sh [--cpu] [--gpus LIST] [--out FOLDER]
+# --cpu: without the CUDA kernels, even where there is nvcc. --gpus: the CUDA architectures, as CMake
+# writes them; one set (80, which newer GPUs compile again) keeps the wheel small. FOLDER: where the
+# wheel goes (dist/).
 # Exit code: 0 all went well, else not.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 cd "$root"
-out=$root/dist cuda=AUTO
+out=$root/dist cuda=AUTO gpus=80
 while [ $# -gt 0 ]; do
   case $1 in
     --cpu) cuda=OFF ;;
+    --gpus) gpus=$2 && shift ;;
     --out) out=$2 && shift ;;
-    *) say "There is no option $1; ci/wheel.sh [--cpu] [--out FOLDER]" && exit 2 ;;
+    *) say "There is no option $1; ci/wheel.sh [--cpu] [--gpus LIST] [--out FOLDER]" && exit 2 ;;
   esac
   shift
 done
@@ -33,12 +36,11 @@ lap() {
 export PATH=$scratch/tools/bin:$PATH
 lap "tools"
 
-# No isolation: so that the compiler's cache sees one path of nanobind each time, and nothing is
-# downloaded twice. One set of GPUs keeps the wheel small.
+# No isolation: nothing is downloaded twice.
 "$scratch/tools/bin/pip" wheel -q --no-build-isolation --no-deps -w "$scratch/wheel" \
   -C build-dir="$root/build-wheel" -C cmake.define.ABN_CUDA="$cuda" \
   -C cmake.define.ABN_PORTABLE=ON -C cmake.define.ABN_WERROR=ON \
-  -C cmake.define.CMAKE_CUDA_ARCHITECTURES=80 . >"$scratch/log" 2>&1 ||
+  -C cmake.define.CMAKE_CUDA_ARCHITECTURES="$gpus" . >"$scratch/log" 2>&1 ||
   { tail -n 60 "$scratch/log" >&2 && exit 2; }
 wheel=$(echo "$scratch"/wheel/*.whl)
 lap "$(basename "$wheel"), $(($(stat -c %s "$wheel") / 1000)) kB"
