@@ -2,9 +2,9 @@
 # Builds the wheel, checks it, installs it into a clean environment and judges an example there;
 # says how many seconds each step took.
 #   ci/wheel.sh [--cpu] [--gpus LIST] [--out FOLDER]
-# --cpu: without the CUDA kernels, even where there is nvcc. --gpus: the CUDA architectures, as CMake
-# writes them; one set (80, which newer GPUs compile again) keeps the wheel small. FOLDER: where the
-# wheel goes (dist/).
+# --cpu: without the CUDA kernels, even where there is nvcc. --gpus: the CUDA architectures, as
+# CMake writes them; one set (80, which newer GPUs compile again) keeps the wheel small. FOLDER:
+# where the wheel goes (dist/).
 # Exit code: 0 all went well, else not.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
@@ -40,9 +40,9 @@ lap "tools"
 
 # No isolation: nothing is downloaded twice.
 "$tools/bin/pip" wheel -q --no-build-isolation --no-deps -w "$scratch/wheel" \
-  -C build-dir="$root/build-wheel" -C cmake.define.ABN_CUDA="$cuda" \
-  -C cmake.define.ABN_PORTABLE=ON -C cmake.define.ABN_WERROR=ON \
-  -C cmake.define.CMAKE_CUDA_ARCHITECTURES="$gpus" . >"$scratch/log" 2>&1 ||
+  --config-settings=build-dir="$root/build-wheel" --config-settings=cmake.define.ABN_CUDA="$cuda" \
+  --config-settings=cmake.define.ABN_PORTABLE=ON --config-settings=cmake.define.ABN_WERROR=ON \
+  --config-settings=cmake.define.CMAKE_CUDA_ARCHITECTURES="$gpus" . >"$scratch/log" 2>&1 ||
   { tail -n 60 "$scratch/log" >&2 && exit 2; }
 wheel=$(echo "$scratch"/wheel/*.whl)
 lap "$(basename "$wheel"), $(($(stat -c %s "$wheel") / 1000)) kB"
