@@ -14,10 +14,14 @@ import numpy as np
 import abn_verify
 
 class Formulas:
-    def forward(p, x, gamma, beta):
+    def forward(p, x, gamma, beta, running_mean, running_var):
         mean, var = x.mean((0, 2), dtype=float), x.var((0, 2), dtype=float)
         y = gamma[:, None] * ((x - mean[:, None]) / np.sqrt(var + EPS(p))[:, None]) + beta[:, None]
-        return np.where(y > 0, y, p.slope * y).astype("f4"), mean.astype("f4"), var.astype("f4")
+        z = np.where(y > 0, y, p.slope * y) + 0.0
+        new_mean = (1 - p.momentum) * running_mean.astype(float) + p.momentum * mean
+        new_var = ((1 - p.momentum) * running_var.astype(float)
+                   + p.momentum * var * p.m / max(p.m - 1, 1))
+        return tuple(one.astype("f4") for one in (z, mean, var, new_mean, new_var))
 
     def backward(p, dz, x, z, gamma, mean, var):
         r = 1 / np.sqrt(var.astype(float) + EPS(p))[:, None]
@@ -30,10 +34,11 @@ class Formulas:
 RIGHT = "EPS = lambda p: p.eps" + KERNELS
 WRONG = "EPS = lambda p: 2 * p.eps" + KERNELS
 CLASS = '''
-@abn_verify.kernel(accumulate="f64", depth=abn_verify.loop, optional=True)
+@abn_verify.kernel(accumulate="f64", depth=abn_verify.loop, supports=lambda p: p.m * p.c > 0)
 class Mine(Formulas):
     pass
 '''
+UNFINDABLE = "\nMine.__qualname__ = 'Other'\n"
 TESTS = '''
 import abn_verify, mine
 
@@ -49,10 +54,11 @@ def test_whole(abn):
 @unittest.skipIf(importlib.util.find_spec("pytest") is None,
                  "there is no pytest; install python3-pytest")
 class Plugin(unittest.TestCase):
-    def pytest(self, kernel, *words):
+    def pytest(self, kernel, *words, unfindable=False):
         """(exit code, output, {item: outcome})"""
         with tempfile.TemporaryDirectory() as folder:
-            for name, text in (("mine.py", kernel + CLASS), ("test_mine.py", TESTS)):
+            for name, text in (("mine.py", kernel + CLASS + UNFINDABLE * unfindable),
+                               ("test_mine.py", TESTS)):
                 with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
                     file.write(text)
             environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
@@ -94,8 +100,7 @@ class Plugin(unittest.TestCase):
         self.assertGreater(len(items), 8, said)
 
     def test_a_kernel_that_no_process_finds(self):
-        code, said, _ = self.pytest(RIGHT.replace("EPS =", "import sys\nEPS =") + CLASS +
-                                    "\nMine = (lambda: Mine)()\nMine.__qualname__ = 'Other'\n")
+        code, said, _ = self.pytest(RIGHT, unfindable=True)
         self.assertNotEqual(code, 0)
         self.assertIn("is found by no file and name", said)
 
