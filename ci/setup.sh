@@ -82,7 +82,7 @@ configure() {
 }
 
 # find_python: sets python_options to what builds the Python package: Debian's Python in a virtual
-# environment of the build folder, with nanobind from PyPI. Empty where one of them is not to be had.
+# environment of the build folder, with nanobind from PyPI. Empty where one of them cannot be had.
 find_python() {
   python_options=()
   local venv=$build/venv
@@ -96,8 +96,8 @@ find_python() {
       return 0
     fi
   fi
-  say "The Python package is neither built nor tested: it needs ${python_packages[*]}, and nanobind" \
-    "from PyPI."
+  say "The Python package is neither built nor tested: it needs ${python_packages[*]}," \
+    "and nanobind from PyPI."
 }
 
 # make_targets TARGET...: builds, quietly unless it fails.

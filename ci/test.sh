@@ -10,7 +10,8 @@ want "${framework_packages[@]}"
 find_python
 
 if have_nvcc; then
-  configure ON -DABN_TESTS=ON "${python_options[@]}" "-DCMAKE_CUDA_ARCHITECTURES=80-real;90-real;100"
+  configure ON -DABN_TESTS=ON "${python_options[@]}" \
+    "-DCMAKE_CUDA_ARCHITECTURES=80-real;90-real;100"
 else
   no_cuda_reason="nvcc is not on PATH"
   configure OFF -DABN_TESTS=ON "${python_options[@]}"

@@ -49,7 +49,7 @@ struct Steps {
 };
 
 /// The graph of the steps, or null.
-cudaGraph_t captured(const Steps& steps) {
+[[maybe_unused]] cudaGraph_t captured(const Steps& steps) {
   static cudaStream_t own = nullptr;
   constexpr unsigned non_blocking = 1;
   if (own == nullptr && cudaStreamCreateWithFlags(&own, non_blocking) != 0) return nullptr;

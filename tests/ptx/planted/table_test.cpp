@@ -26,8 +26,8 @@ using emulator::Finding;
 
 constexpr std::uint64_t seeds = 20;
 
-/// What the executor finds in place of the kind that the emulator names, on every schedule; nullptr:
-/// nothing.
+/// What the executor finds in place of the kind that the emulator names, on every schedule; null
+/// where it is nothing.
 struct Otherwise {
   const char* name;
   const char* found;

@@ -57,7 +57,8 @@ class Result:
         failed = "".join(f"<pre>{html.escape(one.text)}</pre>" for one in self.failures)
         return (f"<p><b>{html.escape(self.headline)}</b></p>{failed}"
                 f"<details><summary>{len(self.table())} checks</summary><table><tr><th>check</th>"
-                f"<th>verdict</th><th>largest ratio</th><th>cases</th></tr>{rows}</table></details>")
+                f"<th>verdict</th><th>largest ratio</th><th>cases</th></tr>{rows}"
+                "</table></details>")
 
     def save(self, path: str) -> None:
         """Writes results.json, which `abn-verify report` makes a page of."""

@@ -4,8 +4,10 @@ import numpy as np
 import abn_verify
 
 
-@abn_verify.kernel(types=("f16", "f32"), layouts=("nchw", "nhwc"), activations=("identity", "leaky_relu"),
-                   modes=("training", "inference", "frozen"), accumulate="f64", depth=abn_verify.loop)
+@abn_verify.kernel(types=("f16", "f32"), layouts=("nchw", "nhwc"),
+                   activations=("identity", "leaky_relu"),
+                   modes=("training", "inference", "frozen"), accumulate="f64",
+                   depth=abn_verify.loop)
 class NumpyKernel:
     """Batch norm + leaky ReLU in NumPy, computed in double."""
 
