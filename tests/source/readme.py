@@ -4,8 +4,8 @@
     readme.py [SOURCE_FOLDER [ABN_VERIFY]]   exit code 1 where a page is wrong
     readme.py --self-test                    planted mistakes that must be found
 
-Of README.md: at most 150 lines; every C++ block is a run of lines of a file in cuda/examples/; the
-glossary has at most 20 words, a line each. Of all pages: prose has at most 100 columns, links lead
+Of README.md: at most 150 lines; every C++ or Python block is a run of lines of a file in
+cuda/examples/ or verify/python/examples/; the glossary has at most 20 words, a line each. Of all pages: prose has at most 100 columns, links lead
 to files, scripts exist. With the program ABN_VERIFY: every verb and option that a page names is in
 its --help, every failure that a page quotes is what its own command prints, and `explain` says of
 each word of the glossary what the glossary says.
@@ -19,6 +19,7 @@ import sys
 import tempfile
 
 LINES, COLUMNS, WORDS = 150, 100, 20
+EXAMPLES = [os.path.join("cuda", "examples"), os.path.join("verify", "python", "examples")]
 PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "verify/README.md", "verify/GUIDE.md",
          "verify/EVIDENCE.md"]
 GLOSSARY = re.compile(r"^- \*\*([^*]+)\*\*: (.*)$", re.M)
@@ -74,10 +75,12 @@ def wrong_in_page(root, page):
         lines = text.count("\n")
         if lines > LINES:
             wrong.append(f"{page}: {lines} lines, more than {LINES}")
-        sources = [read(path) for path in glob.glob(os.path.join(root, "cuda", "examples", "*"))]
+        sources = [read(path) for folder in EXAMPLES for path in
+                   glob.glob(os.path.join(root, folder, "*.*"))]
         for language, block in blocks:
-            if language == "cpp" and not any(block in source for source in sources):
-                wrong.append(f"{page}: no file of cuda/examples has the lines {block[:60]!r}...")
+            if language in ("cpp", "python") and not any(block in source for source in sources):
+                wrong.append(f"{page}: no file of {' or '.join(EXAMPLES)} has the lines "
+                             f"{block[:60]!r}...")
         words = glossary_of(text)
         if not 0 < len(words) <= WORDS:
             wrong.append(f"{page}: {len(words)} words in the glossary, not 1 to {WORDS}")
