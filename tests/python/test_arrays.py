@@ -38,7 +38,8 @@ class Dlpack(unittest.TestCase):
     def test_buffers_themselves_are_taken_by_dlpack_and_by_numpy(self):
         seen = []
 
-        @abn_verify.kernel(arrays="dlpack", layouts=("nhwc",), leaves_out=("mean", "var", "running"))
+        @abn_verify.kernel(arrays="dlpack", layouts=("nhwc",),
+                           leaves_out=("mean", "var", "running"))
         class Takes:
             def forward(p, x, gamma, beta, z):
                 given = np.from_dlpack(x)

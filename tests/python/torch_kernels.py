@@ -1,4 +1,4 @@
-"""A right kernel of PyTorch tensors, in all types and both layouts, and what it is easy to get wrong
+"""A right kernel of PyTorch tensors, in all types and both layouts, and what is easily wrong
 there."""
 import torch
 

@@ -5,10 +5,11 @@
     readme.py --self-test                    planted mistakes that must be found
 
 Of README.md: at most 150 lines; every C++ or Python block is a run of lines of a file in
-cuda/examples/ or verify/python/examples/; the glossary has at most 20 words, a line each. Of all pages: prose has at most 100 columns, links lead
-to files, scripts exist. With the program ABN_VERIFY: every verb and option that a page names is in
-its --help, every failure that a page quotes is what its own command prints, and `explain` says of
-each word of the glossary what the glossary says.
+cuda/examples/ or verify/python/examples/; the glossary has at most 20 words, a line each. Of all
+pages: prose has at most 100 columns, links lead to files, scripts exist. With the program
+ABN_VERIFY: every verb and option that a page names is in its --help, every failure that a page
+quotes is what its own command prints, and `explain` says of each word of the glossary what the
+glossary says.
 """
 import glob
 import os
