@@ -153,6 +153,13 @@ class Raw(Arrays):
     def view(self, buffer: Buffer) -> Any:
         return buffer
 
+    def scratch(self, buffer_type: str, shape: tuple[int, ...], value: float) -> Any:
+        """A NumPy array, of bfloat16 its bits."""
+        if buffer_type != "bf16":
+            return super().scratch(buffer_type, shape, value)
+        bits = int(self.numpy.float32(value).view(self.numpy.uint32)) >> 16
+        return self.numpy.full(shape, bits, self.numpy.uint16)
+
 
 FRAMEWORKS: dict[str, type[Arrays]] = {kind.name: kind for kind in (Arrays, Torch, Jax, Cupy, Raw)}
 
