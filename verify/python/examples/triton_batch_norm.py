@@ -188,7 +188,8 @@ class _Executor:
                 signature[name] = (names[types[index]] if index < len(types) else "constexpr"
                                    if name in constants else rest.get(name, "fp32"))
             made = triton.compile(ASTSource(kernel, signature, constants),
-                                  target=GPUTarget("cuda", 90, 32), options={"num_warps": 4, "enable_fp_fusion": True})
+                                  target=GPUTarget("cuda", 90, 32),
+                                  options={"num_warps": 4, "enable_fp_fusion": True})
             text = made.asm["ptx"].encode()
             why = ctypes.create_string_buffer(512)
             loaded = self.library.abn_ptx_load(text, ctypes.c_size_t(len(text)), why,
