@@ -100,9 +100,8 @@ int run(const SmemTiling& tiling, const abn_problem& problem, const Args& args,
              : by_two_sweeps();
 }
 
-int forward(const SmemTiling& partitioned, const abn_problem& problem, const abn_forward_args& args,
+int forward(const SmemTiling& tiling, const abn_problem& problem, const abn_forward_args& args,
             SyncScope scope, int64_t most_groups) {
-  const SmemTiling tiling = for_blocks(partitioned);
   return with_kind(problem, tiling.partition.layout, [&](auto kind) {
     using T = typename decltype(kind)::Storage;
     using P = typename decltype(kind)::Parameter;
@@ -114,9 +113,8 @@ int forward(const SmemTiling& partitioned, const abn_problem& problem, const abn
                [&] { return sweeps::forward(tiling.partition, problem, args); });
   });
 }
-int backward(const SmemTiling& partitioned, const abn_problem& problem,
-             const abn_backward_args& args, SyncScope scope, int64_t most_groups) {
-  const SmemTiling tiling = for_blocks(partitioned);
+int backward(const SmemTiling& tiling, const abn_problem& problem, const abn_backward_args& args,
+             SyncScope scope, int64_t most_groups) {
   return with_kind(problem, tiling.partition.layout, [&](auto kind) {
     using T = typename decltype(kind)::Storage;
     using P = typename decltype(kind)::Parameter;

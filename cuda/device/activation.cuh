@@ -60,40 +60,6 @@ struct Exponential {
   __device__ A upstream(A z, A dz) const { return (z + alpha) * reciprocal * dz; }
 };
 
-// ---- on the whole line, of one kind: what a loop asks for whose elements are many
-
-// phi(y) of a y that is not -0, but under identity (Activation::lifted). A line with a slope up to
-// 1 lies above y on the left of 0 and below it on the right, a steeper one the other way round.
-template <class A, bool Steep>
-struct LeakyValue {
-  A slope;
-  __device__ A operator()(A y) const {
-    return Steep ? smaller(y, slope * y) : larger(y, slope * y);
-  }
-};
-template <class A>
-struct ExponentialValue {
-  Exponential<A> below;
-  __device__ A operator()(A y) const { return y < 0 ? below.value(y) : y; }
-};
-
-// What backward asks for; see Activation.
-template <class A>
-struct LeakyInverse {
-  LeakyRelu<A> below;
-  __device__ A unsaturated(A z) const { return z; }
-  __device__ A inverse(A z) const { return sign_bit(z) ? below.inverse(z) : z; }
-  __device__ A upstream(A z, A dz) const { return sign_bit(z) ? below.upstream(z, dz) : dz; }
-};
-template <class A>
-struct ExponentialInverse {
-  Exponential<A> below;
-  A lowest;
-  __device__ A unsaturated(A z) const { return z < lowest ? lowest : z; }
-  __device__ A inverse(A z) const { return sign_bit(z) ? below.inverse(z) : z; }
-  __device__ A upstream(A z, A dz) const { return sign_bit(z) ? below.upstream(z, dz) : dz; }
-};
-
 // ---- on the whole line
 
 template <class A>
@@ -115,27 +81,6 @@ struct Activation {
 
   __device__ A value(A y) const {
     return below_zero([&](const auto& phi) { return y < 0 ? phi.value(y) : y + zero; });
-  }
-
-  // Of the last summand of y: what value() adds to y, so that with_value need not.
-  __device__ A lifted(A summand) const { return summand + zero; }
-  // use(value) with phi as a function of y of which nothing is asked any more but y itself.
-  template <class Use>
-  __device__ __forceinline__ void with_value(Use use) const {
-    if (saturates)
-      use(ExponentialValue<A>{{parameter, reciprocal, inner, straight}});
-    else if (parameter > 1)
-      use(LeakyValue<A, true>{parameter});
-    else
-      use(LeakyValue<A, false>{parameter});
-  }
-  // The same for the three functions of z below.
-  template <class Use>
-  __device__ __forceinline__ void with_inverse(Use use) const {
-    if (saturates)
-      use(ExponentialInverse<A>{{parameter, reciprocal, inner, straight}, lowest});
-    else
-      use(LeakyInverse<A>{{parameter, reciprocal}});
   }
 
   // z as it is inverted.

@@ -20,33 +20,35 @@ class AlignedIterator {
 
   // Item i*vectors + v is vector v of run i, which begins at begin + i*stride; the thread takes
   // `items` of them, every step-th.
-  template <class Count>
-  __device__ AlignedIterator(Index begin, Index stride, int vectors, Count item, int items,
+  __device__ AlignedIterator(Index begin, Index stride, int vectors, int64_t item, int items,
                              int step)
-      : left_(items) {
+      : vectors_(vectors), left_(items) {
     constexpr int lanes = vector_lanes<T>;
     vector_ = static_cast<int>(item % vectors);
     at_ = begin + static_cast<Index>(item / vectors) * stride + vector_ * lanes;
-    inside_ = step % vectors;
-    across_ = inside_ - vectors;
-    last_ = -across_;
-    step_ = static_cast<Index>(step / vectors) * stride + inside_ * lanes;
-    wrap_ = step_ + stride - vectors * lanes;
+    step_vectors_ = step % vectors;
+    step_ = static_cast<Index>(step / vectors) * stride + step_vectors_ * lanes;
+    wrap_ = stride - vectors * lanes;
   }
   __device__ bool more() const { return left_ > 0; }
   __device__ int left() const { return left_; }
+  // where the run of the next vector begins
+  __device__ Index run() const { return at_ - vector_ * vector_lanes<T>; }
   __device__ Item next() {
     const Item item{at_, left_ > 0};
-    const bool wraps = vector_ >= last_;  // into the next run
     --left_;
-    at_ += wraps ? wrap_ : step_;
-    vector_ += wraps ? across_ : inside_;
+    at_ += step_;
+    vector_ += step_vectors_;
+    if (vector_ >= vectors_) {
+      vector_ -= vectors_;
+      at_ += wrap_;
+    }
     return item;
   }
 
  private:
   Index at_, step_, wrap_;
-  int vector_, inside_, across_, last_, left_;
+  int vector_, step_vectors_, vectors_, left_;
 };
 
 constexpr int64_t most_whole_vectors = int64_t{1} << 30;  // of a run: they are counted in an int

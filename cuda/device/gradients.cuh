@@ -12,56 +12,41 @@ namespace abn::device {
 inline namespace ABN_BUILD {
 
 constexpr int gradient_bundle = 2;  // vectors of z and of dz that a thread has in flight
-// Those of a tile are near, and the sums of eight channels leave no registers for two.
-template <class T, int Layout, class Source>
-constexpr int bundle_of_gradients = Source::on_chip&& owned<T, Layout> > 4 ? 1 : gradient_bundle;
 
-// Adds the next `count` vectors of an iterator, which are there, to a thread's sums. `emit(access,
-// dy)` is told the gradients of each vector times `scale`, rounded. `phi` is of one kind
-// (Activation::with_inverse).
-template <class T, int Layout, class Scheme, int count, class Iterator, class Source, class Phi,
-          class Emit>
+// Adds the next vectors of an iterator to a thread's sums; `All` says that none of them is missing.
+// `emit(access, dy)` is told the gradients of each vector times `scale`, rounded.
+template <class T, int Layout, class Scheme, bool All, class Iterator, class Source, class Emit>
 __device__ __forceinline__ void add_bundle(
-    Iterator& iterator, const Source& z, const Source& dz, const Phi& phi,
+    Iterator& iterator, const Source& z, const Source& dz, const Activation<Accumulate<T>>& phi,
     const typename Scheme::Recovery (&recovery)[owned<T, Layout>],
     const Accumulate<T> (&scale)[owned<T, Layout>],
     Sums<typename Scheme::Value> (&sums)[owned<T, Layout>], Emit emit) {
   using A = Accumulate<T>;
   using Value = typename Scheme::Value;
-  constexpr int own = owned<T, Layout>, lanes = vector_lanes<T>;
+  constexpr int own = owned<T, Layout>, lanes = vector_lanes<T>, count = gradient_bundle;
   typename Iterator::Item vectors[count];
   Vec16<T> outputs[count], gradients[count];
   ABN_UNROLL for (int u = 0; u < count; ++u) {
     vectors[u] = iterator.next();
-    if constexpr (Iterator::never_ragged) vectors[u].present = true;
+    if constexpr (All) vectors[u].present = true;
   }
   ABN_UNROLL for (int u = 0; u < count; ++u) {
     outputs[u] = z.load(vectors[u]);
     gradients[u] = dz.load(vectors[u]);
   }
   ABN_UNROLL for (int u = 0; u < count; ++u) {
+    Sums<Value> access;
     A scaled[lanes];
-    Value dys[lanes], terms[lanes];
     ABN_UNROLL for (int j = 0; j < lanes; ++j) {
       const A one = phi.unsaturated(widen(outputs[u].lane[j]));
       const A dy = phi.upstream(one, widen(gradients[u].lane[j]));
-      dys[j] = Value(dy);
-      terms[j] = Scheme::term(recovery[own == 1 ? 0 : j], phi.inverse(one), dy);
+      const Value term = Scheme::term(recovery[own == 1 ? 0 : j], phi.inverse(one), dy);
       scaled[j] = scale[own == 1 ? 0 : j] * dy;
-    }
-    // What lies outside may be 0 * infinity. The sums begin with +0 and are never -0, so that a 0
-    // adds nothing to them.
-    const unsigned present = lanes_present<T>(vectors[u]);
-    if (present != whole<T>) {
-      ABN_UNROLL for (int j = 0; j < lanes; ++j) {
-        if ((present >> j & 1) == 0) dys[j] = terms[j] = Value(A(0));
-      }
-    }
-    Sums<Value> access;
-    ABN_UNROLL for (int j = 0; j < lanes; ++j) {
+      // what lies outside may be 0 * infinity
+      if ((lanes_present<T>(vectors[u]) >> j & 1) == 0) continue;
       Sums<Value>& sum = own == 1 ? access : sums[own == 1 ? 0 : j];
-      sum.s0 += dys[j];
-      sum.s1 += terms[j];
+      sum.s0 += Value(dy);
+      sum.s1 += term;
     }
     if constexpr (own == 1) sums[0].add(access);
     gradients[u] = narrow_all<T>(scaled);
@@ -76,15 +61,12 @@ __device__ __forceinline__ void add_gradients(
     const typename Scheme::Recovery (&recovery)[owned<T, Layout>],
     const Accumulate<T> (&scale)[owned<T, Layout>],
     Sums<typename Scheme::Value> (&sums)[owned<T, Layout>], Emit emit) {
-  phi.with_inverse([&](const auto& known) {
-    constexpr int many = bundle_of_gradients<T, Layout, Source>;
-    if constexpr (many > 1) {
-      while (iterator.left() >= many)
-        add_bundle<T, Layout, Scheme, many>(iterator, z, dz, known, recovery, scale, sums, emit);
-    }
-    while (iterator.more())
-      add_bundle<T, Layout, Scheme, 1>(iterator, z, dz, known, recovery, scale, sums, emit);
-  });
+  if constexpr (Iterator::never_ragged) {
+    while (iterator.left() >= gradient_bundle)
+      add_bundle<T, Layout, Scheme, true>(iterator, z, dz, phi, recovery, scale, sums, emit);
+  }
+  while (iterator.more())
+    add_bundle<T, Layout, Scheme, false>(iterator, z, dz, phi, recovery, scale, sums, emit);
 }
 
 // The slices of a channel, merged by `rows` threads of a column; see merge_slices of

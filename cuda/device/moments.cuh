@@ -51,29 +51,25 @@ __device__ __forceinline__ Moments<A> merge(const Moments<A>& a, const Moments<A
   return out;
 }
 
-// x[0] + ... + x[Count-1] as the tree of the next power of two of terms, whose last ones are zeros.
+// x[0] + ... + x[Count-1] of a power of two of terms, as a tree.
 template <int Count, class A>
 __device__ __forceinline__ A pairwise_sum(const A* x) {
-  static_assert(Count <= 32);
-  constexpr int half = Count > 16 ? 16 : Count > 8 ? 8 : Count > 4 ? 4 : Count > 2 ? 2 : 1;
   if constexpr (Count == 1)
     return x[0];
   else
-    return pairwise_sum<half>(x) + pairwise_sum<Count - half>(x + half);
+    return pairwise_sum<Count / 2>(x) + pairwise_sum<Count / 2>(x + Count / 2);
 }
 
 // Those of x that have their bit in `mask`; the others are 0. `inverse` is 1/n for n of them; its
-// rounding is that of a residual. Of each `Group` of them mostly all are there, which is asked
-// once.
-template <int Group, class A, int Count>
+// rounding is that of a residual.
+template <class A, int Count>
 __device__ __forceinline__ Moments<A> two_pass(const A (&x)[Count], unsigned mask, A inverse) {
-  constexpr unsigned all = Group == 32 ? ~0u : (1u << (Group & 31)) - 1;
+  constexpr unsigned all = Count == 32 ? ~0u : (1u << (Count & 31)) - 1;
   const A first = pairwise_sum<Count>(x) * inverse;
   A d[Count], squares[Count];
   ABN_UNROLL for (int i = 0; i < Count; ++i) d[i] = x[i] - first;
-  ABN_UNROLL for (int g = 0; g < Count; g += Group) {
-    if ((mask >> g & all) == all) continue;
-    ABN_UNROLL for (int i = g; i < g + Group; ++i) d[i] = (mask >> i & 1) != 0 ? d[i] : A(0);
+  if (mask != all) {
+    ABN_UNROLL for (int i = 0; i < Count; ++i) d[i] = (mask >> i & 1) != 0 ? d[i] : A(0);
   }
   ABN_UNROLL for (int i = 0; i < Count; ++i) squares[i] = d[i] * d[i];
   const A residual = pairwise_sum<Count>(d), correction = residual * inverse;

@@ -46,8 +46,7 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
   const bool training = problem.mode == ABN_TRAINING;
   const int64_t slices = tiling.partition.slices, slice = blockIdx.x % slices;
   const int column = static_cast<int>(threadIdx.x) % tiling.columns,
-            row = static_cast<int>(threadIdx.x) / tiling.columns,
-            rows = tiling.partition.rows / tiling.fold;  // of the block
+            row = static_cast<int>(threadIdx.x) / tiling.columns;
   GroupReduction<Sums<A>> reduction(sync, tiling, shared.parts, scratch.parts);
 
   const auto keep = [&](int j, const typename Scheme::Channel& channel) {
@@ -71,13 +70,6 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
     const SmemTile tile = smem_tile_of(tiling, group, slice);
     outputs.fill(z, tile);
     gradients.fill(dz, tile);
-    // in the table until there is more to say of a channel
-    for (int j = static_cast<int>(threadIdx.x); j < tile.channels;
-         j += static_cast<int>(blockDim.x)) {
-      typename Scheme::Channel channel;
-      channel.inversion = Scheme::recovery(affine_of<P, A>(problem, args, tile.channel + j));
-      keep(j, channel);
-    }
     copy_async_wait<0>();
     __syncthreads();
 
@@ -88,23 +80,15 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
         const int j = first + column * own + l;
         recovery[l] = Scheme::none();
         scale[l] = 1;
-        if (j < tile.channels) recovery[l] = shared.channels[j].inversion;
+        if (j < tile.channels)
+          recovery[l] = Scheme::recovery(affine_of<P, A>(problem, args, tile.channel + j));
       }
       Sums<A> sums[own];
-      auto& tree = shared.tree.slice;
-      with_smem_iterator<T, Layout>(tiling, tile, slice, first + column, [&](auto iterator_of_row) {
-        fold_rows(
-            tiling, row,
-            [&](int at) {
-              ABN_UNROLL for (int l = 0; l < own; ++l) sums[l] = Sums<A>{};
-              add_gradients<T, Layout, Scheme>(iterator_of_row(at), outputs, gradients, phi,
-                                               recovery, scale, sums,
-                                               [](const auto&, const Vec16<T>&) {});
-            },
-            [&](int place) { tree.keep(place, sums); },
-            [&](int place) { tree.add_to_kept(place, sums); });
+      with_smem_iterator<T, Layout>(tiling, tile, slice, first + column, [&](auto iterator) {
+        add_gradients<T, Layout, Scheme>(iterator, outputs, gradients, phi, recovery, scale, sums,
+                                         [](const auto&, const Vec16<T>&) {});
       });
-      tree.reduce(tiling.columns, rows, sums);
+      shared.tree.slice.reduce(tiling.columns, tiling.partition.rows, sums);
       if (row == 0) {
         ABN_UNROLL for (int l = 0; l < own; ++l) {
           const int j = first + column * own + l;
@@ -139,19 +123,17 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
       const auto write = [&](auto compute) {
         write_back<T, Layout>(tiling, tile, shared.channels, dx, pick, compute);
       };
-      phi.with_inverse([&](const auto& known) {
-        if (training) {
-          write([&](const Pair<T>& pair, int l, const typename Scheme::Channel& channel) {
-            const A one = known.unsaturated(widen(pair.z.lane[l]));
-            return channel.dx(known.inverse(one), known.upstream(one, widen(pair.dz.lane[l])));
-          });
-        } else {
-          write([&](const Pair<T>& pair, int l, const typename Scheme::Channel& channel) {
-            return channel.scale *
-                   known.upstream(known.unsaturated(widen(pair.z.lane[l])), widen(pair.dz.lane[l]));
-          });
-        }
-      });
+      if (training) {
+        write([&](const Pair<T>& pair, int l, const typename Scheme::Channel& channel) {
+          const A one = phi.unsaturated(widen(pair.z.lane[l]));
+          return channel.dx(phi.inverse(one), phi.upstream(one, widen(pair.dz.lane[l])));
+        });
+      } else {
+        write([&](const Pair<T>& pair, int l, const typename Scheme::Channel& channel) {
+          return channel.scale *
+                 phi.upstream(phi.unsaturated(widen(pair.z.lane[l])), widen(pair.dz.lane[l]));
+        });
+      }
     }
     __syncthreads();  // the tiles and the table are free again
     reduction.release();

@@ -46,14 +46,10 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
   const bool training = problem.mode == ABN_TRAINING;
   const int64_t slices = tiling.partition.slices, slice = blockIdx.x % slices;
   const int column = static_cast<int>(threadIdx.x) % tiling.columns,
-            row = static_cast<int>(threadIdx.x) / tiling.columns,
-            rows = tiling.partition.rows / tiling.fold;  // of the block
+            row = static_cast<int>(threadIdx.x) / tiling.columns;
   GroupReduction<MomentsPart<A>> reduction(sync, tiling, shared.parts, scratch.parts);
 
-  const auto keep = [&](int j, ForwardChannel<A> channel) {
-    channel.affine.beta = phi.lifted(channel.affine.beta);
-    shared.channels[j] = channel;
-  };
+  const auto keep = [&](int j, const ForwardChannel<A>& channel) { shared.channels[j] = channel; };
   const auto finish_channel = [&](const SmemTile& tile, int j, const Moments<A>& moments, bool kept,
                                   bool published) {
     const int64_t c = tile.channel + j;
@@ -80,21 +76,12 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
     __syncthreads();
 
     for (int first = 0; training && first < tile.channels; first += tiling.columns * own) {
-      A n;
+      A n = 0;
       Moments<A> moments[own];
-      auto& tree = shared.tree.slice;
-      with_smem_iterator<T, Layout>(tiling, tile, slice, first + column, [&](auto iterator_of_row) {
-        fold_rows(
-            tiling, row,
-            [&](int at) {
-              n = 0;
-              ABN_UNROLL for (int l = 0; l < own; ++l) moments[l] = Moments<A>{};
-              add_moments<T, Layout>(iterator_of_row(at), data, n, moments);
-            },
-            [&](int place) { tree.keep(place, n, moments); },
-            [&](int place) { tree.add_to_kept(place, n, moments); });
+      with_smem_iterator<T, Layout>(tiling, tile, slice, first + column, [&](auto iterator) {
+        add_moments<T, Layout>(iterator, data, n, moments);
       });
-      tree.reduce(tiling.columns, rows, n, moments);
+      shared.tree.slice.reduce(tiling.columns, tiling.partition.rows, n, moments);
       if (row == 0) {
         ABN_UNROLL for (int l = 0; l < own; ++l) {
           const int j = first + column * own + l;
@@ -123,13 +110,11 @@ __global__ void __launch_bounds__(most_threads, resident_blocks)
           });
     }
 
-    phi.with_value([&](const auto& value_of) {
-      write_back<T, Layout>(
-          tiling, tile, shared.channels, z, [&](int slot) { return data.slot(slot); },
-          [&](const Vec16<T>& value, int l, const ForwardChannel<A>& channel) {
-            return value_of(channel.y(widen(value.lane[l])));
-          });
-    });
+    write_back<T, Layout>(
+        tiling, tile, shared.channels, z, [&](int slot) { return data.slot(slot); },
+        [&](const Vec16<T>& value, int l, const ForwardChannel<A>& channel) {
+          return phi.value(channel.y(widen(value.lane[l])));
+        });
     __syncthreads();  // the tile and the table are free again
     reduction.release();
   }

@@ -106,30 +106,6 @@ __device__ __forceinline__ bool sign_bit(float v) {
 }
 __device__ __forceinline__ bool sign_bit(double v) { return __double_as_longlong(v) < 0; }
 
-// The larger and the smaller of two that are not zeros of both signs; NaN where both are.
-template <class A>
-__device__ __forceinline__ A larger(A a, A b) {
-#ifdef __CUDACC__
-  if constexpr (sizeof(A) == 4) {  // one instruction, which double has not
-    float result;
-    asm("max.NaN.f32 %0, %1, %2;" : "=f"(result) : "f"(a), "f"(b));
-    return result;
-  }
-#endif
-  return a < b ? b : a;
-}
-template <class A>
-__device__ __forceinline__ A smaller(A a, A b) {
-#ifdef __CUDACC__
-  if constexpr (sizeof(A) == 4) {
-    float result;
-    asm("min.NaN.f32 %0, %1, %2;" : "=f"(result) : "f"(a), "f"(b));
-    return result;
-  }
-#endif
-  return a > b ? b : a;
-}
-
 // Functions of libm by one name. Root and division are IEEE's (no approximations, no fast math);
 // the others are within function_ulp by CUDA's and by glibc's documentation.
 __device__ __forceinline__ float root(float v) { return sqrtf(v); }

@@ -19,7 +19,6 @@ struct SmemTile {
   Runs rows;      // of the group, from the slice's first one on
   int64_t first;  // item of those at which the slice begins, inside of row 0
   int items;
-  int row_count;    // where it has whole rows; else 0
   int64_t channel;  // the group's first
   int channels;
 };
@@ -35,7 +34,6 @@ __device__ __forceinline__ SmemTile smem_tile_of(const SmemTiling& tiling, int64
   const int64_t run = nchw ? partition.s : 1, rows = nchw ? partition.n : partition.items;
   tile.rows = {tile.channel * run, partition.c * run, tile.channels * run, tiling.vectors};
   tile.first = 0;
-  tile.row_count = 0;
   if (tiling.slice_rows == 0) {
     const int64_t begin = slice * partition.slice_items, end = begin + partition.slice_items;
     tile.items = static_cast<int>((end < partition.items ? end : partition.items) - begin);
@@ -51,17 +49,8 @@ __device__ __forceinline__ SmemTile smem_tile_of(const SmemTiling& tiling, int64
     tile.items = static_cast<int>(tiling.vectors);
   } else {
     tile.items = static_cast<int>(count * tiling.vectors);
-    tile.row_count = static_cast<int>(count);
   }
   return tile;
-}
-
-// No vector of the tile is ragged.
-template <class T>
-__device__ __forceinline__ bool whole_vectors(const SmemTile& tile) {
-  constexpr int lanes = vector_lanes<T>;
-  const Runs& rows = tile.rows;
-  return rows.length == rows.vectors * lanes && rows.begin % lanes == 0 && rows.stride % lanes == 0;
 }
 
 // A thread's part of the tile's vectors.
@@ -71,16 +60,17 @@ __device__ __forceinline__ VectorIterator<T, ABN_NCHW> iterator_of(const SmemTil
   return {tile.rows, tile.first + first, items_of_thread(first, tile.items, step), step};
 }
 
-// The same of a tile of whole vectors, which are fewer than 2^31.
-template <class T>
-__device__ __forceinline__ AlignedIterator<T, int64_t> whole_iterator_of(const SmemTile& tile,
-                                                                         int first, int step) {
-  return {tile.rows.begin,
-          tile.rows.stride,
-          static_cast<int>(tile.rows.vectors),
-          static_cast<int>(tile.first) + first,
-          items_of_thread(first, tile.items, step),
-          step};
+// body(iterator) with the quickest iterator over that part.
+template <class T, class Body>
+__device__ __forceinline__ void with_vectors(const SmemTile& tile, int first, int step, Body body) {
+  constexpr int lanes = vector_lanes<T>;
+  const Runs& rows = tile.rows;
+  if (rows.length == rows.vectors * lanes && rows.begin % lanes == 0 && rows.stride % lanes == 0) {
+    const int64_t item = tile.first + first;
+    return body(AlignedIterator<T, int64_t>(rows.begin, rows.stride, static_cast<int>(rows.vectors),
+                                            item, items_of_thread(first, tile.items, step), step));
+  }
+  body(iterator_of<T>(tile, first, step));
 }
 
 // A thread's way through its channel (NCHW) or the channels of its vector (NHWC) in the order of
@@ -90,11 +80,10 @@ class SmemIterator {
  public:
   static constexpr bool never_ragged = false;
   using Item = VectorAccess;
-  // `channel` counts in the group, and `row` is one of the partition's. Of a channel that is not
-  // there is nothing.
+  // `channel` counts in the group. A thread of a channel that is not there has nothing to do.
   __device__ SmemIterator(const SmemTiling& tiling, const SmemTile& tile, int64_t slice,
-                          int channel, int row)
-      : inner_(inner(tiling, tile, slice, channel, row)),
+                          int channel)
+      : inner_(inner(tiling, tile, slice, channel)),
         origin_(tile.rows.begin),
         stride_(tiling.row_vectors == 0 ? 0 : tile.rows.stride),
         row_elements_(static_cast<int>(tiling.row_vectors) * vector_lanes<T>),
@@ -111,11 +100,13 @@ class SmemIterator {
 
  private:
   __device__ static VectorIterator<T, Layout> inner(const SmemTiling& tiling, const SmemTile& tile,
-                                                    int64_t slice, int channel, int row) {
+                                                    int64_t slice, int channel) {
     const Partition& partition = tiling.partition;
+    const int thread = static_cast<int>(threadIdx.x);
     if constexpr (Layout == ABN_NHWC) {
-      return {partition, {tile.channel / tiling.pack, slice}, row};
+      return {partition, {tile.channel / tiling.pack, slice}};
     } else {
+      const int row = thread / tiling.columns;
       const Runs runs{tile.rows.begin + channel * partition.s, tile.rows.stride, partition.s,
                       partition.vectors};
       const int64_t begin = slice * partition.slice_items, end = begin + partition.slice_items;
@@ -155,106 +146,90 @@ class AlikeIterator {
   // `before` to `behind` of the row, counted from its first vector.
   __device__ AlikeIterator(int begin, int stride, int before, int behind, int vectors, int item,
                            int items, int step)
-      : left_(items) {
+      : vectors_(vectors), left_(items) {
     constexpr int lanes = vector_lanes<T>;
-    first_ = whole<T> << before & whole<T>;
+    first_ = whole<T> << before;
     last_vector_ = (behind - 1) / lanes;
     last_ = whole<T> >> ((last_vector_ + 1) * lanes - behind);
-    if (last_vector_ == 0) last_ &= first_;
     vector_ = item % vectors;
     at_ = begin + item / vectors * stride + vector_ * lanes;
-    inside_ = step % vectors;
-    across_ = inside_ - vectors;
-    wraps_from_ = -across_;
-    step_ = step / vectors * stride + inside_ * lanes;
-    wrap_ = step_ + stride - vectors * lanes;
+    step_vectors_ = step % vectors;
+    step_ = step / vectors * stride + step_vectors_ * lanes;
+    wrap_ = stride - vectors * lanes;
   }
   __device__ bool more() const { return left_ > 0; }
   __device__ int left() const { return left_; }
-  __device__ SmemAccess next() {  // while there are more
-    SmemAccess access{at_, vector_ == 0 ? first_ : whole<T>};
-    if (vector_ >= last_vector_) access.present = vector_ == last_vector_ ? last_ : 0;
-    const bool wraps = vector_ >= wraps_from_;  // into the next row
+  __device__ SmemAccess next() {
+    SmemAccess access{at_, left_ > 0 && vector_ <= last_vector_ ? whole<T> : 0u};
+    if (vector_ == 0) access.present &= first_;
+    if (vector_ == last_vector_) access.present &= last_;
     --left_;
-    at_ += wraps ? wrap_ : step_;
-    vector_ += wraps ? across_ : inside_;
+    at_ += step_;
+    vector_ += step_vectors_;
+    if (vector_ >= vectors_) {
+      vector_ -= vectors_;
+      at_ += wrap_;
+    }
     return access;
   }
 
  private:
   unsigned first_, last_;  // lanes of the run in its first and in its last vector
-  int last_vector_, left_;
-  int at_, step_, wrap_, vector_, inside_, across_, wraps_from_;
+  int last_vector_, vectors_, left_;
+  int at_, step_, wrap_, vector_, step_vectors_;
 };
 
-// body(iterator_of_row) with what makes the quickest iterator of that kind for a row of the
-// partition. Where runs are whole vectors, so are their places in the tile.
+// body(iterator) with the quickest iterator of that kind. Where runs are whole vectors, so are
+// their places in the tile.
 template <class T, int Layout, class Body>
 __device__ __forceinline__ void with_smem_iterator(const SmemTiling& tiling, const SmemTile& tile,
                                                    int64_t slice, int channel, Body body) {
   constexpr int lanes = vector_lanes<T>;
   const Partition& partition = tiling.partition;
-  const int row_elements = static_cast<int>(tiling.row_vectors) * lanes,
-            vectors = static_cast<int>(partition.vectors), rows = partition.rows;
-  const int64_t left = partition.items - slice * partition.slice_items;
-  const int items = static_cast<int>(left < partition.slice_items ? left : partition.slice_items);
+  const int row_elements = static_cast<int>(tiling.row_vectors) * lanes;
   if (!tiling.whole) {
     if constexpr (Layout == ABN_NCHW) {
       if (tile.rows.stride % lanes == 0 && tile.first == 0) {
-        const int samples = static_cast<int>(partition.s),
-                  run = static_cast<int>(tile.rows.begin % lanes) + channel * samples,
-                  before = run % lanes, of_channel = channel < tile.channels ? items : 0;
-        return body([&](int row) {
-          return AlikeIterator<T>(run - before, row_elements, before, before + samples, vectors,
-                                  row, items_of_thread(row, of_channel, rows), rows);
-        });
+        const int row = static_cast<int>(threadIdx.x) / tiling.columns,
+                  run = static_cast<int>(tile.rows.begin % lanes) +
+                        channel * static_cast<int>(partition.s),
+                  before = run % lanes;
+        const int64_t begin = slice * partition.slice_items, left = partition.items - begin;
+        const int items =
+            static_cast<int>(left < partition.slice_items ? left : partition.slice_items);
+        return body(AlikeIterator<T>(
+            run - before, row_elements, before, before + static_cast<int>(partition.s),
+            static_cast<int>(partition.vectors), row,
+            channel < tile.channels ? items_of_thread(row, items, partition.rows) : 0,
+            partition.rows));
       }
     }
-    return body(
-        [&](int row) { return SmemIterator<T, Layout>(tiling, tile, slice, channel, row); });
+    return body(SmemIterator<T, Layout>(tiling, tile, slice, channel));
   }
   if constexpr (Layout == ABN_NHWC) {
-    const int column = column_of_thread(partition) * lanes,
-              stride = row_elements > 0 ? row_elements : static_cast<int>(partition.c),
-              of_column = column < tile.channels ? items : 0;
-    body([&](int row) {
-      return AlignedIterator<T, int>(column, stride, 1, row, items_of_thread(row, of_column, rows),
-                                     rows);
-    });
+    const int row = row_of_thread(partition), column = column_of_thread(partition) * lanes;
+    const int items = column < tile.channels
+                          ? items_of_thread(partition, {0, slice},
+                                            slice * partition.slice_items + row, partition.rows)
+                          : 0;
+    body(AlignedIterator<T, int>(column,
+                                 row_elements > 0 ? row_elements : static_cast<int>(partition.c), 1,
+                                 row, items, partition.rows));
   } else {
-    const int begin = static_cast<int>(channel * partition.s - tile.first * lanes),
-              of_channel = channel < tile.channels ? items : 0;
-    body([&](int row) {
-      return AlignedIterator<T, int>(begin, row_elements, vectors, tile.first + row,
-                                     items_of_thread(row, of_channel, rows), rows);
-    });
+    const int row = static_cast<int>(threadIdx.x) / tiling.columns;
+    const int64_t begin = slice * partition.slice_items, left = partition.items - begin;
+    const int items = static_cast<int>(left < partition.slice_items ? left : partition.slice_items);
+    body(AlignedIterator<T, int>(
+        static_cast<int>(channel * partition.s - tile.first * lanes), row_elements,
+        static_cast<int>(partition.vectors), tile.first + row,
+        channel < tile.channels ? items_of_thread(row, items, partition.rows) : 0, partition.rows));
   }
-}
-
-// The rows of the partition that a thread goes through whose first one is `row`, added up in the
-// order of the tree over all rows: those half of the rows apart first, then a quarter. sum(row)
-// begins anew with one; keep(place) and add_to_kept(place) are those of device/tree.cuh.
-template <class Sum, class Keep, class AddToKept>
-__device__ __forceinline__ void fold_rows(const SmemTiling& tiling, int row, Sum sum, Keep keep,
-                                          AddToKept add_to_kept) {
-  const int all = tiling.partition.rows, halves = tiling.fold > 1 ? 2 : 1,
-            pairs = tiling.fold / halves;
-  for (int p = 0; p < pairs; ++p) {
-    for (int h = 0; h < halves; ++h) {
-      sum(row + p * (all / tiling.fold) + h * (all / 2));
-      if (h == 0 && halves == 2) keep(p);
-    }
-    if (halves == 2) add_to_kept(p);
-    if (p == 0 && pairs == 2) keep(0);
-  }
-  if (pairs == 2) add_to_kept(0);
 }
 
 // A tensor's tile in shared memory.
 template <class T>
 class SmemTensor {
  public:
-  static constexpr bool on_chip = true;
   __device__ explicit SmemTensor(void* shared) : data_(static_cast<T*>(shared)) {}
 
   // 0 where there is no element.
@@ -288,21 +263,16 @@ class SmemTensor {
   // copy_async_wait and a barrier.
   __device__ void fill(const Tensor<T>& from, const SmemTile& tile) const {
     const int step = static_cast<int>(blockDim.x), first = static_cast<int>(threadIdx.x);
-    T* to = data_ + first * vector_lanes<T>;
-    if (whole_vectors<T>(tile) && from.wide()) {
-      for (auto iterator = whole_iterator_of<T>(tile, first, step); iterator.more();
-           to += step * vector_lanes<T>)
-        copy_async<16>(to, from.at(iterator.next()));
-    } else {
-      for (auto iterator = iterator_of<T>(tile, first, step); iterator.more();
-           to += step * vector_lanes<T>) {
-        const VectorAccess access = iterator.next();
+    with_vectors<T>(tile, first, step, [&](auto iterator) {
+      for (int slot = first; iterator.more(); slot += step) {
+        const auto access = iterator.next();
+        T* const to = data_ + slot * vector_lanes<T>;
         if (from.wide(access))
           copy_async<16>(to, from.at(access));
         else if (any_present(access))
           store16_anywhere(to, from.load(access));
       }
-    }
+    });
     copy_async_commit();
   }
 

@@ -27,7 +27,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "cuda/device/row_pattern.cuh"
+#include "cuda/device/partition.cuh"
 
 namespace abn::device {
 inline namespace ABN_BUILD {
@@ -41,11 +41,6 @@ constexpr int64_t enough_smem_tiles = 512;
 constexpr int64_t ragged_vectors = 128;
 // NHWC: 128 contiguous bytes of a pixel; half of that where only that fits
 constexpr int smem_columns = 8;
-// Much of what a block does is the same for each of its threads. Half of them, each with the work
-// of two, or a quarter, are enough as long as a processor's shared memory has the vectors of 14
-// warps.
-constexpr int fewest_folded = 64, most_folded_vectors = 32;
-constexpr int64_t enough_wide_tiles = 256;
 constexpr int nominal_processors = 132;  // of an H100
 constexpr int resident_blocks = 2;       // on a processor at once
 constexpr int64_t resident_capacity = nominal_processors * resident_blocks;
@@ -59,14 +54,12 @@ struct SmemTiling {
   int pack;          // channels of a group; the last may have fewer
   int64_t groups;
   int columns;          // NCHW: channels that are reduced side by side; NHWC: vectors of a group
-  int fold;             // rows of the partition that one thread goes through, a block's rows apart
   int64_t slice_rows;   // images or pixels of a slice; 0 where slices end anywhere in a run
   int64_t vectors;      // that a row may touch
   int64_t row_vectors;  // between rows in the tile; 0 where the slice is one row
   int slots;            // vectors of the tile of one tensor
-  RowPattern pattern;   // NCHW, several channels: of a row
   int64_t units() const { return groups * partition.slices; }
-  int threads() const { return columns * partition.rows / fold; }
+  int threads() const { return columns * partition.rows; }
   int64_t largest() const {
     return (partition.layout == ABN_NCHW ? largest_smem_tile : largest_nhwc_smem_tile) / tensors;
   }
@@ -158,7 +151,6 @@ inline void tile_nhwc(SmemTiling& tiling) {
 inline SmemTiling smem_tiling_of(const abn_problem& problem, int direction) {
   SmemTiling tiling{};
   tiling.tensors = direction == ABN_FORWARD ? 1 : 2;
-  tiling.fold = 1;
   tiling.partition = unsliced(problem);
   if (tiling.partition.layout == ABN_NCHW)
     tile_nchw(tiling);
@@ -172,53 +164,6 @@ inline SmemTiling smem_tiling_of(const abn_problem& problem, int direction) {
   tiling.merge = merge_shape(tiling.partition);
   if (tiling.fits)
     tiling.merge.columns = std::min(tiling.merge.columns, tiling.threads() / tiling.merge.rows);
-  return tiling;
-}
-
-// Ragged runs come in wider groups while there are blocks for all processors: the lanes of a warp
-// that have the same vectors of different channels meet ragged ones together.
-inline void widen_ragged_group(SmemTiling& tiling) {
-  const Partition& partition = tiling.partition;
-  if (partition.layout != ABN_NCHW || tiling.pack == 1) return;
-  const auto width = [&](int pack) {
-    return vectors_of(pack * partition.s, partition.c * partition.s, partition.lanes);
-  };
-  while (2 * tiling.pack <= most_columns &&
-         2 * tiling.slice_rows * width(2 * tiling.pack) <= tiling.largest() &&
-         ceil_div(partition.c, 2 * tiling.pack) * partition.slices >= enough_wide_tiles)
-    tiling.pack *= 2;
-  tiling.groups = ceil_div(partition.c, tiling.pack);
-  tiling.vectors = tiling.row_vectors = width(tiling.pack);
-  tiling.slots = static_cast<int>(tiling.slice_rows * tiling.vectors);
-}
-
-inline void choose_fold(SmemTiling& tiling) {
-  const Partition& partition = tiling.partition;
-  const bool nchw = partition.layout == ABN_NCHW;
-  const int most_fold = nchw && tiling.whole ? 2 : 4;
-  const auto columns = [&](int fold) {
-    return nchw ? power_of_two_above(tiling.pack, most_threads * fold / partition.rows)
-                : tiling.columns;
-  };
-  for (int fold = 2; fold <= most_fold && fold <= partition.rows; fold *= 2) {
-    const int threads = columns(fold) * partition.rows / fold;
-    if (threads < fewest_folded || threads < tiling.merge.rows ||
-        threads * fold / 2 > most_threads ||  // places of what a thread keeps, device/tree.cuh
-        tiling.slots * tiling.tensors > most_folded_vectors * threads)
-      break;
-    tiling.fold = fold, tiling.columns = columns(fold);
-  }
-}
-
-// The tiling as blocks take it, with the same partition: none of this changes a sum.
-inline SmemTiling for_blocks(SmemTiling tiling) {
-  if (!tiling.fits) return tiling;
-  widen_ragged_group(tiling);
-  choose_fold(tiling);
-  tiling.merge.columns = power_of_two_above(tiling.pack, tiling.threads() / tiling.merge.rows);
-  if (tiling.partition.layout == ABN_NCHW && tiling.pack > 1)
-    tiling.pattern = row_pattern_of(tiling.partition, tiling.pack,
-                                    static_cast<int>(tiling.slice_rows), tiling.threads());
   return tiling;
 }
 

@@ -36,7 +36,7 @@ class FastDivisor {
 template <class Channel>
 class ChannelCursor {
  public:
-  // NCHW: runs of `run` samples. NHWC: runs of one sample, pixels of `channels`. `at` is where
+  // NCHW: runs of `run` samples. NHWC: runs of one sample, pixels of `channels`. `offset` is where
   // the vector begins in its row: below 0 where the row begins inside of the vector.
   __device__ ChannelCursor(bool nchw, const FastDivisor& run, int channels, const Channel* table,
                            int64_t offset)
@@ -66,106 +66,32 @@ class ChannelCursor {
 template <class T, class Make>
 __device__ __forceinline__ void write_vectors(const SmemTile& tile, const Tensor<T>& out, int first,
                                               int step, Make make) {
-  auto iterator = iterator_of<T>(tile, first, step);
-  for (int slot = first; iterator.more(); slot += step) {
-    const int64_t run = iterator.run();
-    const auto access = iterator.next();
-    if (!any_present(access)) continue;  // its slot has not been filled
-    Accumulate<T> results[vector_lanes<T>];
-    if (!make(slot, static_cast<int>(access.begin - run), results)) continue;
-    out.store(access, narrow_all<T>(results));
-  }
-}
-
-// Vectors that are all of one channel, or of the same channels at the same places.
-template <class T, class Make>
-__device__ __forceinline__ void write_alike(const SmemTile& tile, const Tensor<T>& out, int first,
-                                            int step, Make make) {
-  if (!out.wide() || !whole_vectors<T>(tile)) return write_vectors<T>(tile, out, first, step, make);
-  auto iterator = whole_iterator_of<T>(tile, first, step);
-  for (int slot = first; iterator.more(); slot += step) {
-    Accumulate<T> results[vector_lanes<T>];
-    make(slot, 0, results);
-    store16(out.at(iterator.next()), narrow_all<T>(results));
-  }
+  with_vectors<T>(tile, first, step, [&](auto iterator) {
+    for (int slot = first; iterator.more(); slot += step) {
+      const int64_t run = iterator.run();
+      const auto access = iterator.next();
+      if (!any_present(access)) continue;  // its slot has not been filled
+      Accumulate<T> results[vector_lanes<T>];
+      if (!make(slot, access.begin - run, results)) continue;
+      out.store(access, narrow_all<T>(results));
+    }
+  });
 }
 
 template <class T, class Channel, class Pick, class Compute>
 __device__ __forceinline__ void write_channel(const SmemTile& tile, const Channel channel,
                                               const Tensor<T>& out, Pick pick, Compute compute) {
-  const auto make = [&](int slot, int, Accumulate<T>(&results)[vector_lanes<T>]) {
+  const auto make = [&](int slot, int64_t, Accumulate<T>(&results)[vector_lanes<T>]) {
     const auto picked = pick(slot);
     ABN_UNROLL for (int l = 0; l < vector_lanes<T>; ++l) results[l] = compute(picked, l, channel);
     return true;
   };
-  write_alike<T>(tile, out, static_cast<int>(threadIdx.x), static_cast<int>(blockDim.x), make);
+  write_vectors<T>(tile, out, static_cast<int>(threadIdx.x), static_cast<int>(blockDim.x), make);
 }
 
-// A thread's share of the vectors of one kind of a row (device/row_pattern.cuh): body(index) for
-// each that it has, with the vector's way down the rows of the tile.
-template <class T>
-class WayDown {
- public:
-  __device__ WayDown(const Shares& shares, const SmemTile& tile) : shares_(shares), tile_(tile) {
-    const int thread = static_cast<int>(threadIdx.x);
-    row_ = shares.width.quotient(thread);
-    first_ = thread - row_ * shares.width.value;
-    if (row_ >= shares.rows) first_ = shares.count;  // a thread without a share
-  }
-  template <class Body>
-  __device__ __forceinline__ void each(Body body) const {
-    for (int index = first_; index < shares_.count; index += shares_.width.value) body(index);
-  }
-  // make(slot, results) for the vector of every row that is the thread's.
-  template <class Make>
-  __device__ __forceinline__ void write(int vector, const Tensor<T>& out, Make make) const {
-    constexpr int lanes = vector_lanes<T>;
-    const int vectors = static_cast<int>(tile_.rows.vectors), step = shares_.rows * vectors;
-    T* at = out.data() + tile_.rows.begin + row_ * tile_.rows.stride + vector * lanes;
-    const int64_t down = shares_.rows * tile_.rows.stride;
-    const int end = tile_.row_count * vectors;
-    for (int slot = row_ * vectors + vector; slot < end; slot += step, at += down) {
-      Accumulate<T> results[lanes];
-      make(slot, results);
-      store16(at, narrow_all<T>(results));
-    }
-  }
-
- private:
-  const Shares& shares_;
-  const SmemTile& tile_;
-  int row_, first_;
-};
-
-// Rows of several channels that are whole vectors.
-template <class T, class Channel, class Pick, class Compute>
-__device__ __forceinline__ void write_pattern(const RowPattern& pattern, const SmemTile& tile,
-                                              const Channel* table, const Tensor<T>& out, Pick pick,
-                                              Compute compute) {
-  constexpr int lanes = vector_lanes<T>;
-  const WayDown<T> inner(pattern.inner, tile), seams(pattern.seams, tile);
-  inner.each([&](int index) {
-    const PlacedVector place = inner_vector<T>(pattern, index);
-    const Channel channel = table[place.channel];
-    inner.write(place.vector, out, [&](int slot, Accumulate<T>(&results)[lanes]) {
-      const auto picked = pick(slot);
-      ABN_UNROLL for (int l = 0; l < lanes; ++l) results[l] = compute(picked, l, channel);
-    });
-  });
-  seams.each([&](int index) {
-    const PlacedVector place = seam_vector<T>(pattern, index);
-    const Channel* const channels = table + place.channel;
-    seams.write(place.vector, out, [&](int slot, Accumulate<T>(&results)[lanes]) {
-      const auto picked = pick(slot);
-      ABN_UNROLL for (int l = 0; l < lanes; ++l) results[l] =
-          compute(picked, l, channels[l < place.seam ? 0 : 1]);
-    });
-  });
-}
-
-// The same of any rows, of channels of at least as many samples as a vector has lanes. Nearly all
-// vectors lie inside of one channel: those first, and what each warp would wait for, a vector of
-// two channels, by threads that have nothing else, with `make`.
+// The same of channels of at least as many samples as a vector has lanes. Nearly all vectors lie
+// inside of one channel: those first, and what each warp would wait for, a vector of two channels,
+// by threads that have nothing else, with `make`.
 template <class T, class Channel, class Pick, class Compute, class Make>
 __device__ __forceinline__ void write_apart(const SmemTile& tile, const Channel* table,
                                             const Tensor<T>& out, const FastDivisor& run, Pick pick,
@@ -173,16 +99,18 @@ __device__ __forceinline__ void write_apart(const SmemTile& tile, const Channel*
   constexpr int lanes = vector_lanes<T>;
   const int samples = run.value(), first = static_cast<int>(threadIdx.x),
             step = static_cast<int>(blockDim.x);
-  write_vectors<T>(tile, out, first, step, [&](int slot, int at, Accumulate<T>(&results)[lanes]) {
-    const int index = run.quotient(at > 0 ? at : 0);
-    if ((index + 1) * samples - at < lanes && index + 1 < tile.channels) return false;
-    const auto picked = pick(slot);
-    const Channel channel = table[index];
-    ABN_UNROLL for (int l = 0; l < lanes; ++l) results[l] = compute(picked, l, channel);
-    return true;
-  });
-  const int inner = tile.channels - 1, vectors = static_cast<int>(tile.rows.vectors);
-  for (int i = first; i < tile.row_count * inner; i += step) {
+  write_vectors<T>(
+      tile, out, first, step, [&](int slot, int64_t offset, Accumulate<T>(&results)[lanes]) {
+        const int at = static_cast<int>(offset), index = run.quotient(at > 0 ? at : 0);
+        if ((index + 1) * samples - at < lanes && index + 1 < tile.channels) return false;
+        const auto picked = pick(slot);
+        const Channel channel = table[index];
+        ABN_UNROLL for (int l = 0; l < lanes; ++l) results[l] = compute(picked, l, channel);
+        return true;
+      });
+  const int inner = tile.channels - 1, vectors = static_cast<int>(tile.rows.vectors),
+            rows = tile.items / vectors;
+  for (int i = first; i < rows * inner; i += step) {
     const int row = i / inner, end = (i % inner + 1) * samples;  // of a channel in its row
     const int64_t begin = tile.rows.begin + row * tile.rows.stride;
     const int before = static_cast<int>(begin % lanes), vector = (before + end) / lanes;
@@ -199,15 +127,10 @@ __device__ __forceinline__ void write_runs(const SmemTiling& tiling, const SmemT
                                            Compute compute) {
   constexpr int lanes = vector_lanes<T>;
   constexpr bool nchw = Layout == ABN_NCHW;
-  if constexpr (nchw) {
-    if (tiling.pattern.period != 0 && tile.channels == tiling.pack && out.wide() &&
-        whole_vectors<T>(tile))
-      return write_pattern<T>(tiling.pattern, tile, table, out, pick, compute);
-  }
   const int samples = static_cast<int>(tiling.partition.s), first = static_cast<int>(threadIdx.x),
             step = static_cast<int>(blockDim.x);
   const FastDivisor run(nchw ? samples : tile.channels);
-  const auto make = [&](int slot, int offset, Accumulate<T>(&results)[lanes]) {
+  const auto make = [&](int slot, int64_t offset, Accumulate<T>(&results)[lanes]) {
     const auto picked = pick(slot);
     ChannelCursor<Channel> cursor(nchw, run, tile.channels, table, offset);
     ABN_UNROLL for (int l = 0; l < lanes; ++l) {
@@ -235,12 +158,12 @@ __device__ __forceinline__ void write_columns(const SmemTiling& tiling, const Sm
   if (slot_of_thread >= step || first >= tile.channels) return;
   Channel channels[lanes];
   ABN_UNROLL for (int l = 0; l < lanes; ++l) channels[l] = table[first + l];
-  const auto make = [&](int slot, int, Accumulate<T>(&results)[lanes]) {
+  const auto make = [&](int slot, int64_t, Accumulate<T>(&results)[lanes]) {
     const auto picked = pick(slot);
     ABN_UNROLL for (int l = 0; l < lanes; ++l) results[l] = compute(picked, l, channels[l]);
     return true;
   };
-  write_alike<T>(tile, out, slot_of_thread, step, make);
+  write_vectors<T>(tile, out, slot_of_thread, step, make);
 }
 
 template <class T, int Layout, class Channel, class Pick, class Compute>

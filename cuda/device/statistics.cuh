@@ -20,18 +20,19 @@ struct alignas(16) MomentsPart {
   Moments<A> moments;
 };
 
-// Adds the next `count` vectors of an iterator, which are there, to a thread's moments.
-template <class T, int Layout, int count, class Iterator, class Source>
+// Adds the next `count` vectors of an iterator to a thread's moments; `All` says that none of them
+// is missing. Missing ones add zeros to sums, so that fewer steps with none missing give the same
+// bits.
+template <class T, int Layout, int count, bool All, class Iterator, class Source>
 __device__ __forceinline__ void add_bundle(Iterator& iterator, const Source& x, Accumulate<T>& n,
                                            Moments<Accumulate<T>> (&moments)[owned<T, Layout>]) {
   using A = Accumulate<T>;
   constexpr int lanes = vector_lanes<T>, terms = Layout == ABN_NCHW ? count * lanes : count;
-  constexpr bool all = Iterator::never_ragged;
   typename Iterator::Item vectors[count];
   Vec16<T> raw[count];
   ABN_UNROLL for (int u = 0; u < count; ++u) {
     vectors[u] = iterator.next();
-    if constexpr (all) vectors[u].present = true;
+    if constexpr (All) vectors[u].present = true;
   }
   ABN_UNROLL for (int u = 0; u < count; ++u) raw[u] = x.load(vectors[u]);
   unsigned mask = 0;
@@ -40,47 +41,42 @@ __device__ __forceinline__ void add_bundle(Iterator& iterator, const Source& x, 
                                : (any_present(vectors[u]) ? 1u : 0u) << u;
   }
   if (mask == 0) return;
-  const A added = all ? A(terms) : static_cast<A>(__popc(mask));
+  const A added = All ? A(terms) : static_cast<A>(__popc(mask));
   const A inverse = A(1) / added;
   const Weights<A> weights = weights_of<A>(n, added);
   if constexpr (Layout == ABN_NCHW) {
     A values[terms];
     ABN_UNROLL for (int u = 0; u < count; ++u) {
-      ABN_UNROLL for (int j = 0; j < lanes; ++j) values[u * lanes + j] = widen(raw[u].lane[j]);
-      const unsigned present = lanes_present<T>(vectors[u]);
-      if (present == whole<T>) continue;
       ABN_UNROLL for (int j = 0; j < lanes; ++j) {
-        if ((present >> j & 1) == 0) values[u * lanes + j] = A(0);
+        const bool there = All || (mask >> (u * lanes + j) & 1) != 0;
+        values[u * lanes + j] = there ? widen(raw[u].lane[j]) : A(0);
       }
     }
-    moments[0] = merge(moments[0], two_pass<lanes>(values, mask, inverse), weights);
+    moments[0] = merge(moments[0], two_pass(values, mask, inverse), weights);
   } else {
     ABN_UNROLL for (int j = 0; j < lanes; ++j) {
       A values[terms];
       ABN_UNROLL for (int u = 0; u < count; ++u) {
-        const bool there = all || (mask >> u & 1) != 0;
+        const bool there = All || (mask >> u & 1) != 0;
         values[u] = there ? widen(raw[u].lane[j]) : A(0);
       }
-      moments[j] = merge(moments[j], two_pass<terms>(values, mask, inverse), weights);
+      moments[j] = merge(moments[j], two_pass(values, mask, inverse), weights);
     }
   }
   n += added;
 }
 
 // Adds the vectors of an iterator to a thread's moments. `x` loads what the iterator names: a
-// Tensor or a SmemTensor. Vectors that the last bundle has not would add zeros to its sums; without
-// them the bits are the same.
+// Tensor or a SmemTensor.
 template <class T, int Layout, class Iterator, class Source>
 __device__ __forceinline__ void add_moments(Iterator iterator, const Source& x, Accumulate<T>& n,
                                             Moments<Accumulate<T>> (&moments)[owned<T, Layout>]) {
-  static_assert(statistics_bundle == 4);
-  while (iterator.left() >= 4) add_bundle<T, Layout, 4>(iterator, x, n, moments);
-  if (iterator.left() == 3)
-    add_bundle<T, Layout, 3>(iterator, x, n, moments);
-  else if (iterator.left() == 2)
-    add_bundle<T, Layout, 2>(iterator, x, n, moments);
-  else if (iterator.more())
-    add_bundle<T, Layout, 1>(iterator, x, n, moments);
+  constexpr int count = statistics_bundle, few = count / 2;
+  if constexpr (Iterator::never_ragged) {
+    while (iterator.left() >= count) add_bundle<T, Layout, count, true>(iterator, x, n, moments);
+  }
+  while (iterator.left() > few) add_bundle<T, Layout, count, false>(iterator, x, n, moments);
+  if (iterator.more()) add_bundle<T, Layout, few, false>(iterator, x, n, moments);
 }
 
 // The slices of a channel, merged by `rows` threads of a column: each takes every rows-th, then the

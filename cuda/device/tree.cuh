@@ -12,29 +12,10 @@
 namespace abn::device {
 inline namespace ABN_BUILD {
 
-// Where a thread that goes through several rows keeps what it has of one while it adds up the next:
-// in a place of its own, of which a block has most_threads.
-__device__ __forceinline__ int place_of_thread(int index) {
-  return static_cast<int>(threadIdx.x) + index * static_cast<int>(blockDim.x);
-}
-
 template <class A, int Owned, class Count>
 struct MomentsTree {
   Count count[most_threads];
   Moments<A> moments[Owned][most_threads];
-
-  __device__ void keep(int place, Count n, const Moments<A> (&own)[Owned]) {
-    const int at = place_of_thread(place);
-    count[at] = n;
-    ABN_UNROLL for (int l = 0; l < Owned; ++l) moments[l][at] = own[l];
-  }
-  // What was kept, and own behind it.
-  __device__ void add_to_kept(int place, Count& n, Moments<A> (&own)[Owned]) const {
-    const int at = place_of_thread(place);
-    const Weights<A> weights = weights_of<A>(count[at], n);
-    ABN_UNROLL for (int l = 0; l < Owned; ++l) own[l] = merge(moments[l][at], own[l], weights);
-    n += count[at];
-  }
 
   // In row 0: the moments of the whole column and their count.
   __device__ void reduce(const int columns, const int rows, Count& n, Moments<A> (&own)[Owned]) {
@@ -73,17 +54,6 @@ struct alignas(sizeof(A) > 4 ? 16 : 8) Sums {
 template <class A, int Owned>
 struct SumsTree {
   Sums<A> sums[Owned][most_threads];
-
-  __device__ void keep(int place, const Sums<A> (&own)[Owned]) {
-    ABN_UNROLL for (int l = 0; l < Owned; ++l) sums[l][place_of_thread(place)] = own[l];
-  }
-  __device__ void add_to_kept(int place, Sums<A> (&own)[Owned]) const {
-    ABN_UNROLL for (int l = 0; l < Owned; ++l) {
-      Sums<A> all = sums[l][place_of_thread(place)];
-      all.add(own[l]);
-      own[l] = all;
-    }
-  }
 
   __device__ void reduce(const int columns, const int rows, Sums<A> (&own)[Owned]) {
     const int thread = static_cast<int>(threadIdx.x), row = thread / columns;

@@ -133,17 +133,14 @@ class VectorIterator<T, ABN_NHWC> {
  public:
   static constexpr bool never_ragged = false;
   using Item = VectorAccess;
-  __device__ VectorIterator(const Partition& partition, const Unit& unit)
-      : VectorIterator(partition, unit, row_of_thread(partition)) {}
-  // `row` is one of the partition's.
-  __device__ VectorIterator(const Partition& partition, const Unit& unit, int row) {
+  __device__ VectorIterator(const Partition& partition, const Unit& unit) {
     const int64_t channel = first_channel<ABN_NHWC>(partition, unit.panel),
                   channels = partition.c - channel;
-    const int64_t pixel = unit.slice * partition.slice_items + row;
+    const int64_t pixel = unit.slice * partition.slice_items + row_of_thread(partition);
     left_ = items_of_thread(partition, unit, pixel, partition.rows);
     begin_ = pixel * partition.c + channel;
     stride_ = partition.rows * partition.c;
-    row_ = row;
+    row_ = row_of_thread(partition);
     rows_ = partition.rows;
     channels_ = channels >= vector_lanes<T> ? whole<T> : channels > 0 ? (1u << channels) - 1 : 0u;
   }
@@ -169,15 +166,11 @@ class VectorIterator<T, ABN_NHWC> {
 template <class T>
 class Tensor {
  public:
-  static constexpr bool on_chip = false;
   __device__ Tensor(const void* data, const Partition& partition)
       : data_(static_cast<T*>(const_cast<void*>(data))),
         wide_(reinterpret_cast<uintptr_t>(data) % 16 == 0 &&
               (partition.layout == ABN_NCHW || partition.c % vector_lanes<T> == 0)) {}
 
-  // It lies on a 16-byte boundary, and whole vectors of it go in one access.
-  __device__ bool wide() const { return wide_; }
-  __device__ T* data() const { return data_; }
   template <class Index>
   __device__ bool wide(const AlignedAccess<Index>& access) const {
     return wide_ && access.present;

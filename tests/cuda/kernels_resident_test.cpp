@@ -223,48 +223,20 @@ __global__ void count_reduced(SmemTiling tiling, int* reduced, const unsigned ch
   const int64_t group = blockIdx.x / tiling.partition.slices,
                 slice = blockIdx.x % tiling.partition.slices;
   const SmemTile tile = smem_tile_of(tiling, group, slice);
-  const int column = static_cast<int>(threadIdx.x) % tiling.columns,
-            row = static_cast<int>(threadIdx.x) / tiling.columns;
-  const int rows = tiling.partition.rows / tiling.fold;
-  for (int first = 0; first < tile.channels; first += tiling.columns * owned<T, Layout>)
-    for (int at = row; at < tiling.partition.rows; at += rows) {
-      for (SmemIterator<T, Layout> iterator(tiling, tile, slice, first + column, at);
-           iterator.more();) {
-        const VectorAccess access = iterator.next();
-        for (int l = 0; l < lanes; ++l) {
-          if ((access.present >> l & 1) == 0) continue;
-          const int64_t place =
-              static_cast<int64_t>(blockIdx.x) * tiling.slots * lanes + access.begin + l;
-          if (access.begin + l >= static_cast<int64_t>(tiling.slots) * lanes || taken[place] == 0)
-            *wrong += 1;
-          reduced[place] += 1;
-        }
+  const int column = static_cast<int>(threadIdx.x) % tiling.columns;
+  for (int first = 0; first < tile.channels; first += tiling.columns * owned<T, Layout>) {
+    for (SmemIterator<T, Layout> iterator(tiling, tile, slice, first + column); iterator.more();) {
+      const VectorAccess access = iterator.next();
+      for (int l = 0; l < lanes; ++l) {
+        if ((access.present >> l & 1) == 0) continue;
+        const int64_t at =
+            static_cast<int64_t>(blockIdx.x) * tiling.slots * lanes + access.begin + l;
+        if (access.begin + l >= static_cast<int64_t>(tiling.slots) * lanes || taken[at] == 0)
+          *wrong += 1;
+        reduced[at] += 1;
       }
     }
-}
-
-// Both ways through the tiles of a tiling.
-void hold_and_reduce(const abn_problem& p, const SmemTiling& tiling) {
-  const auto elements = static_cast<std::size_t>(p.n * p.c * p.s);
-  const auto places =
-      static_cast<std::size_t>(tiling.units() * tiling.slots * tiling.partition.lanes);
-  std::vector<int> visits(elements), reduced(places);
-  std::vector<unsigned char> taken(places);
-  int wrong = 0;
-  LaunchConfig config;
-  config.grid = dim3(static_cast<unsigned>(tiling.units()));
-  config.block = dim3(static_cast<unsigned>(tiling.threads()));
-  with_types(p, [&](auto types) {
-    using T = typename decltype(types)::Storage;
-    EXPECT_EQ(launch(config, count_visits<T>, tiling, visits.data(), taken.data(), &wrong), 0);
-    const auto kernel = tiling.partition.layout == ABN_NCHW ? count_reduced<T, ABN_NCHW>
-                                                            : count_reduced<T, ABN_NHWC>;
-    EXPECT_EQ(launch(config, kernel, tiling, reduced.data(), taken.data(), &wrong), 0);
-  });
-  EXPECT_EQ(wrong, 0);
-  EXPECT_EQ(visits, std::vector<int>(elements, 1));
-  EXPECT_EQ(std::accumulate(reduced.begin(), reduced.end(), std::size_t{0}), elements);
-  for (const int count : reduced) ASSERT_LE(count, 1);
+  }
 }
 
 TEST(KernelsTile, HoldsEveryElementOnceAndReducesItOnce) {
@@ -279,63 +251,27 @@ TEST(KernelsTile, HoldsEveryElementOnceAndReducesItOnce) {
       SCOPED_TRACE(testing::Message() << "n" << k.n << "c" << k.c << "s" << k.s << " layout "
                                       << k.layout << " dtype " << k.dtype);
       const abn_problem p = problem_of(k.n, k.c, k.s, k.layout, k.dtype);
-      for (const SmemTiling& tiling :
-           {smem_tiling_of(p, direction), for_blocks(smem_tiling_of(p, direction))})
-        hold_and_reduce(p, tiling);
-    }
-}
-
-// The vectors of a row of several channels: each is an inner one or a seam, and says rightly whose
-// its elements are; and each is the vector of one thread in every row.
-template <class T>
-void check_pattern(int s, int periods, int rows, int threads) {
-  constexpr int lanes = vector_lanes<T>;
-  Partition partition{};
-  partition.s = s, partition.lanes = lanes;
-  const int period = lanes / std::gcd(s, lanes), pack = periods * period;
-  const RowPattern pattern = row_pattern_of(partition, pack, rows, threads);
-  ASSERT_EQ(pattern.period, period);
-  std::vector<int> times(static_cast<std::size_t>(pack * s / lanes));
-  const auto look = [&](const PlacedVector& place) {
-    ASSERT_LT(place.vector, pack * s / lanes);
-    ++times[static_cast<std::size_t>(place.vector)];
-    for (int l = 0; l < lanes; ++l)
-      ASSERT_EQ(place.channel + (l < place.seam ? 0 : 1), (place.vector * lanes + l) / s);
-  };
-  for (int i = 0; i < pattern.inner.count; ++i) look(inner_vector<T>(pattern, i));
-  for (int i = 0; i < pattern.seams.count; ++i) {
-    look(seam_vector<T>(pattern, i));
-    EXPECT_GT(seam_vector<T>(pattern, i).seam, 0);
-  }
-  EXPECT_EQ(times, std::vector<int>(times.size(), 1));
-  for (const Shares& shares : {pattern.inner, pattern.seams}) {
-    std::vector<int> taken(static_cast<std::size_t>(shares.count * rows));
-    for (int thread = 0; thread < threads; ++thread) {
-      const int row = shares.width.quotient(thread);
-      if (row >= shares.rows) continue;
-      for (int i = thread - row * shares.width.value; i < shares.count; i += shares.width.value)
-        for (int r = row; r < rows; r += shares.rows)
-          ++taken[static_cast<std::size_t>(r * shares.count + i)];
-    }
-    EXPECT_EQ(taken, std::vector<int>(taken.size(), 1));
-  }
-}
-TEST(KernelsTile, TellsTheVectorsOfARowApart) {
-  for (int s = 8; s <= 260; s += s < 70 ? 1 : 7)
-    for (const int periods : {1, 2, 3})
-      for (const int threads : {32, 64, 256}) {
-        SCOPED_TRACE(testing::Message() << "s " << s << " periods " << periods);
-        check_pattern<__half>(s, periods, 5, threads);
-        check_pattern<float>(s, periods, 16, threads);
-        check_pattern<double>(s, periods, 1, threads);
-      }
-}
-
-TEST(KernelsTile, DividesByMultiplying) {
-  for (const int divisor : {1, 2, 3, 7, 41, 49, 188, 255, 4096, 6144, 32767})
-    for (const int n : {0, 1, divisor - 1, divisor, divisor + 1, 7 * divisor - 1, 65535}) {
-      if (std::int64_t{n} * divisor >= std::int64_t{1} << 31) continue;
-      EXPECT_EQ(Divisor(divisor).quotient(n), n / divisor) << n << " / " << divisor;
+      const SmemTiling tiling = smem_tiling_of(p, direction);
+      const auto elements = static_cast<std::size_t>(k.n * k.c * k.s);
+      const auto places =
+          static_cast<std::size_t>(tiling.units() * tiling.slots * tiling.partition.lanes);
+      std::vector<int> visits(elements), reduced(places);
+      std::vector<unsigned char> taken(places);
+      int wrong = 0;
+      LaunchConfig config;
+      config.grid = dim3(static_cast<unsigned>(tiling.units()));
+      config.block = dim3(static_cast<unsigned>(tiling.threads()));
+      with_types(p, [&](auto types) {
+        using T = typename decltype(types)::Storage;
+        EXPECT_EQ(launch(config, count_visits<T>, tiling, visits.data(), taken.data(), &wrong), 0);
+        const auto kernel = tiling.partition.layout == ABN_NCHW ? count_reduced<T, ABN_NCHW>
+                                                                : count_reduced<T, ABN_NHWC>;
+        EXPECT_EQ(launch(config, kernel, tiling, reduced.data(), taken.data(), &wrong), 0);
+      });
+      EXPECT_EQ(wrong, 0);
+      EXPECT_EQ(visits, std::vector<int>(elements, 1));
+      EXPECT_EQ(std::accumulate(reduced.begin(), reduced.end(), std::size_t{0}), elements);
+      for (const int count : reduced) ASSERT_LE(count, 1);
     }
 }
 
