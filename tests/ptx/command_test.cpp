@@ -170,7 +170,10 @@ TEST(PtxCommand, OutputsHaveToBeRightWhateverTheIsaLeavesOpen) {
     const auto all = judged(plugin, "ptx:all");
     EXPECT_EQ(all.code, 1) << plugin;
     EXPECT_TRUE(contains(all.output, "FAIL text_kernel/forward/f32/nchw/z ")) << all.output;
-    EXPECT_TRUE(contains(all.output, std::string(" --device ") + device)) << all.output;
+    // Which end is worse is up to the data.
+    EXPECT_TRUE(contains(all.output, std::string(" --device ") + device) ||
+                (device == std::string("ptx:high") && contains(all.output, " --device ptx:low")))
+        << all.output;
     EXPECT_FALSE(contains(all.output, "--device ptx:all")) << all.output;
   }
 }

@@ -75,30 +75,52 @@ void add_cluster_barriers(std::vector<FormKernel>& all) {
             {0, 0}, {6, 5}, 1);
     one.how.grid = one.how.cluster = {2, 1, 1};
   };
-  for (const std::string arrive :
-       {"", ".aligned", ".release", ".release.aligned", ".relaxed", ".relaxed.aligned"})
+  for (const std::string arrive : {"", ".aligned", ".release", ".release.aligned"})
     add_pair(arrive, ".acquire");
   for (const std::string wait : {"", ".aligned", ".acquire.aligned"}) add_pair(".release", wait);
 }
 
-/// One warp or block stores, the next one loads, and a fence on both sides orders the two.
+/// An arrival that hands over no access tells that the peer has begun, and may be written.
+void add_relaxed_arrivals(std::vector<FormKernel>& all) {
+  for (const std::string aligned : {"", ".aligned"}) {
+    FormKernel& one =
+        add(all,
+            "mov.u32 %r2, cells;\nadd.u32 %r3, %r1, 5;\nbarrier.cluster.arrive.relaxed" + aligned +
+                ";\nbarrier.cluster.wait.acquire;\nxor.b32 %r4, %r1, 1;\n"
+                "mapa.shared::cluster.u32 %r5, %r2, %r4;\nst.shared::cluster.u32 [%r5], %r3;\n"
+                "barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;\n"
+                "ld.shared.u32 %r6, [%r2];\nmul.wide.u32 %d2, %r1, 4;\nadd.s64 %d2, %d0, %d2;\n"
+                "st.global.u32 [%d2], %r6;\n",
+            {0, 0}, {6, 5}, 1);
+    one.how.grid = one.how.cluster = {2, 1, 1};
+  }
+}
+
+/// One thread stores, raises a flag, and another one that has seen the flag loads; a fence on both
+/// sides orders the two.
 void add_fences(std::vector<FormKernel>& all) {
+  const auto hand_over = [](const std::string& store, const std::string& flag,
+                            const std::string& fence, const std::string& load) {
+    return "mov.u32 %r2, 7;\nmov.u32 %r4, 1;\n@%p1 bra READ;\n" + store + fence +
+           ";\natom.global.exch.b32 %r5, " + flag +
+           ", %r4;\nret;\nREAD:\natom.global.or.b32 %r5, " + flag +
+           ", 0;\nsetp.eq.u32 %p2, %r5, 0;\n@%p2 bra READ;\n" + fence + ";\n" + load +
+           "st.global.u32 [%d0], %r3;\n";
+  };
   for (const std::string fence : {"membar.cta", "fence.sc.cta", "fence.acq_rel.cta"})
     add(all,
-        "setp.eq.u32 %p1, %r0, 0;\nsetp.eq.u32 %p2, %r0, 32;\nmov.u32 %r2, 7;\n"
-        "@%p1 st.shared.u32 [cells], %r2;\n" +
-            fence + ";\n@%p2 ld.shared.u32 %r3, [cells];\n@%p2 st.global.u32 [%d0], %r3;\n",
-        {0}, {7}, 64);
+        "and.b32 %r6, %r0, 31;\nsetp.ne.u32 %p2, %r6, 0;\n@%p2 ret;\nsetp.ne.u32 %p1, %r0, 0;\n" +
+            hand_over("st.shared.u32 [cells], %r2;\n", "[%d0+4]", fence,
+                      "ld.shared.u32 %r3, [cells];\n"),
+        {0, 0}, {7, 1}, 64);
   for (const std::string fence :
        {"membar.gl", "membar.sys", "fence.sc.cluster", "fence.sc.gpu", "fence.sc.sys",
         "fence.acq_rel.cluster", "fence.acq_rel.gpu", "fence.acq_rel.sys"}) {
-    FormKernel& one = add(all,
-                          "setp.eq.u32 %p1, %r1, 0;\nsetp.eq.u32 %p2, %r1, 1;\nmov.u32 %r2, 7;\n"
-                          "@%p1 st.global.u32 [%d0+4], %r2;\n" +
-                              fence +
-                              ";\n@%p2 ld.global.u32 %r3, [%d0+4];\n"
-                              "@%p2 st.global.u32 [%d0], %r3;\n",
-                          {0, 0}, {7, 7}, 1);
+    FormKernel& one =
+        add(all,
+            "setp.eq.u32 %p1, %r1, 1;\n" + hand_over("st.global.u32 [%d0+4], %r2;\n", "[%d0+8]",
+                                                     fence, "ld.global.u32 %r3, [%d0+4];\n"),
+            {0, 0, 0}, {7, 7, 1}, 1);
     one.how.grid = {2, 1, 1};
   }
 }
@@ -146,10 +168,31 @@ void add_waits(std::vector<FormKernel>& all) {
         {0, 0, 0, 0}, {3, 3, 3, 3}, 1);
 }
 
+/// What threads stored is seen by bulk copies behind a fence of their proxy alone, and an mbarrier
+/// behind that of its initialisation.
+void add_proxy_fences(std::vector<FormKernel>& all) {
+  for (const std::string space : {"", ".shared::cta", ".shared::cluster"})
+    add(all,
+        "mov.u32 %r2, 3;\nst.shared.v4.u32 [cells], {%r2, %r2, %r2, %r2};\nmov.u32 %r3, cells;\n"
+        "fence.proxy.async" +
+            space +
+            ";\ncp.async.bulk.global.shared::cta.bulk_group [%d0], [%r3], 16;\n"
+            "cp.async.bulk.commit_group;\ncp.async.bulk.wait_group 0;\n",
+        {0, 0, 0, 0}, {3, 3, 3, 3}, 1);
+  add(all,
+      "mov.u32 %r2, cells;\nadd.u32 %r3, %r2, 64;\nmbarrier.init.shared.b64 [%r3], 1;\n"
+      "fence.mbarrier_init.release.cluster;\nmbarrier.arrive.expect_tx.shared.b64 _, [%r3], 16;\n"
+      "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%r2], [%d0], 16, [%r3];\n"
+      "POLL:\nmbarrier.test_wait.parity.shared.b64 %p1, [%r3], 0;\n@!%p1 bra POLL;\n"
+      "ld.shared.u32 %r4, [%r2+4];\nst.global.u32 [%d0], %r4;\n",
+      {0, 8, 0, 0}, {8, 8, 0, 0}, 1);
+}
+
 }  // namespace
 
 void add_order_kernels(std::vector<FormKernel>& all) {
-  add_block_barriers(all), add_cluster_barriers(all), add_fences(all), add_ends(all);
+  add_block_barriers(all), add_cluster_barriers(all), add_relaxed_arrivals(all), add_fences(all),
+      add_proxy_fences(all), add_ends(all);
   add_invalid_mbarriers(all), add_waits(all);
 }
 

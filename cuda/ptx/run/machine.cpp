@@ -207,7 +207,7 @@ class Machine {
     block.number = (std::uint64_t{at.z} * grid.y + at.y) * grid.x + at.x;
     block.barriers.fill({});
     block.threads = block.live = static_cast<std::uint32_t>(how.block.count());
-    block.left = false;
+    block.left = block.met_peers = false;
     if (launch_.order != nullptr) block.clocks.begin(block.number, block.threads);
     block.warps.resize((block.threads + lanes - 1) / lanes);
     for (std::uint32_t number = 0; number < block.warps.size(); ++number) {

@@ -155,6 +155,7 @@ bool wait_for_cluster(Warp& warp, const Instruction& in, Group& group, std::uint
   if (warp.block->launch->order != nullptr)
     acquire(warp, mask, warp.block->cluster->syncs[warp.cluster_phase[lane] % 2]);
   warp.cluster_arrived &= ~mask;
+  warp.block->met_peers = true;
   return true;
 }
 

@@ -81,6 +81,8 @@ struct Block {
   std::array<Barrier, 16> barriers{};
   std::uint32_t threads = 0, live = 0;
   bool left = false;  ///< all of its threads have returned
+  /// A thread of it was behind a barrier of the cluster, so that all its blocks have begun.
+  bool met_peers = false;
 };
 
 struct Cluster {

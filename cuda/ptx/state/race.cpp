@@ -234,6 +234,8 @@ void look_for_proxy_fence(Warp& warp, const Instruction& in, unsigned lane, std:
 }
 
 void look_whether_begun(Warp& warp, const Instruction& in, unsigned lane, const Block& peer) {
+  // A barrier orders the begin even where its arrival is relaxed, which hands over no access.
+  if (warp.block->met_peers) return;
   if (has_heard_of(warp.block->clocks.view(rank_of(warp, lane)), peer.number)) return;
   stop(warp, in, lane, emulator::cluster_peer,
        "shared memory of block " + std::to_string(peer.rank) +
